@@ -1,0 +1,2 @@
+//! The program `kvpaxos`.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The program `kvpaxos-sim`.
+fn main() {}

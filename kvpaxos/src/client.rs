@@ -1,0 +1,124 @@
+//! The client of a cluster as a state machine: sessions, sequence numbers, retries and failover, without sockets or clocks.
+
+use bytes::Bytes;
+
+use crate::command::{Op, Outcome, Refusal, Reply, Request};
+use crate::types::{Entropy, Micros, ReplicaId, ReplicaSet, Time};
+
+/// What a client is told at its birth.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ClientConfig {
+    /// The replicas it may ask, any of which serves it.
+    pub servers: ReplicaSet,
+    /// The one it asks first, if any in particular.
+    pub first: Option<ReplicaId>,
+    /// How long it waits for one replica's answer before it asks the next.
+    pub attempt: Micros,
+    /// How long a call may take in all before its caller is told that it is unavailable or its outcome unknown.
+    pub deadline: Micros,
+}
+
+/// What a caller wants done.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Call {
+    /// A write, exactly once.
+    Write(Op),
+    /// A linearizable read.
+    Get {
+        /// The key.
+        key: Bytes,
+    },
+    /// The status of the replica that is asked.
+    Status,
+    /// Ends the session, if one is open; calls in flight are not waited for.
+    Close,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum ClientEvent {
+    /// The caller begins a call under a number that is free.
+    Call {
+        /// The caller's number for it.
+        number: u64,
+        /// The call.
+        call: Call,
+    },
+    /// A replica answers.
+    Reply {
+        /// Who.
+        from: ReplicaId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// The connection to a replica is gone, or could not be made: what was sent to it may or may not have arrived.
+    Disconnected {
+        /// To whom.
+        from: ReplicaId,
+    },
+    /// The time that [`Client::deadline`] named has come.
+    Clock,
+}
+
+/// What the client wants done.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum ClientEffect {
+    /// Send a request; it may be lost.
+    Send {
+        /// To whom.
+        to: ReplicaId,
+        /// The request.
+        request: Request,
+    },
+    /// A call has ended; exactly one follows each.
+    Done {
+        /// The caller's number.
+        number: u64,
+        /// How it went.
+        fate: Fate,
+    },
+}
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Fate {
+    /// Done, as the outcome says (never `Refused` or `Unknown`).
+    Done(Outcome),
+    /// Certainly not done, now or later.
+    Refused(Refusal),
+    /// Done, or not, or it will be: the deadline passed.
+    Unknown {
+        /// Replicas that the last answer named as silent.
+        silent: ReplicaSet,
+    },
+}
+
+/// See the module.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Client {
+    config: ClientConfig,
+}
+
+impl Client {
+    /// A client without a session; it opens one with the first write.
+    ///
+    /// # Panics
+    /// If `config.servers` is empty.
+    #[must_use]
+    pub fn new(config: ClientConfig, entropy: Entropy) -> Client {
+        let _ = entropy;
+        Client { config }
+    }
+
+    /// Total and deterministic, like a replica's `step`.
+    pub fn step(&mut self, at: Time, event: ClientEvent) -> Vec<ClientEffect> {
+        let _ = (at, event, &self.config);
+        unimplemented!()
+    }
+
+    /// When the client next wants to hear the clock.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        unimplemented!()
+    }
+}

@@ -1,0 +1,289 @@
+//! The contract of `step`: what goes in ([`Input`]) and what comes out ([`Effect`]).
+//!
+//! Whoever drives a [`Replica`](crate::Replica) owes it this:
+//!
+//! 1. One input at a time, with times that never go down within a life. After each step, call
+//!    [`deadline`](crate::Replica::deadline) and bring [`Event::Clock`] when that time has come.
+//! 2. Effects are carried out in the order given. [`Effect::Send`] may be lost, repeated or delayed; messages that name
+//!    the replica itself come back to it as [`Event::Peer`].
+//! 3. The records of successive [`Effect::Persist`] are appended to one log in order. Its `then` leaves when its own
+//!    records *and those of every earlier `Persist`* are durable, and not before; an empty `records` is a barrier. Many
+//!    `Persist`s may share one sync, and the replica may be stepped meanwhile.
+//! 4. Each `Persist` belongs to one role. When that role fails ([`Event::Fail`]) or the replica stops, what still waits
+//!    in `then` is void. A restart with [`Memory::Kept`] gives back all records of the log, read only after every write
+//!    of the earlier life has settled, on disk or not at all; those that were synced must be there, a suffix of those that
+//!    were not may be missing.
+//! 5. A role whose log cannot be read back in full is restarted with [`Memory::Lost`].
+//! 6. After [`Effect::Halt`] the replica is not stepped again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::{Reply, Request, Value};
+use crate::message::Message;
+use crate::types::{Ballot, ClientId, Entropy, Life, ReplicaId, Role, Slot, Time};
+
+/// Everything that enters a replica.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Input {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// The time that [`deadline`](crate::Replica::deadline) named has come. Early or repeated calls do nothing.
+    Clock,
+    /// A message of another replica, or of this one to itself.
+    Peer {
+        /// Who sent it; the shell vouches for this.
+        from: ReplicaId,
+        /// The message.
+        message: Message,
+    },
+    /// A client asks.
+    Client {
+        /// Whom the reply goes to.
+        from: ClientId,
+        /// The request.
+        request: Request,
+    },
+    /// A client will not hear any more replies. What it asked goes on.
+    ClientGone {
+        /// Who.
+        client: ClientId,
+    },
+    /// A role fails: its state is gone from memory and it hears nothing until it restarts.
+    Fail(Role),
+    /// A failed role starts again. Nothing happens if it runs.
+    Restart {
+        /// Which.
+        role: Role,
+        /// What it finds.
+        memory: Memory,
+        /// Fresh random bits.
+        entropy: Entropy,
+    },
+}
+
+/// What a role, or a whole replica, finds on its disk when it starts.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Memory {
+    /// All records that it made durable, in order; none for a replica that is new.
+    Kept(Vec<Record>),
+    /// The disk is gone, or damaged where it had been synced.
+    Lost,
+}
+
+/// Something that must outlive the process.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Record {
+    /// A life of the replica's proposer began; durable before any ballot of it is used.
+    Started {
+        /// Which.
+        life: Life,
+    },
+    /// The proposer uses this ballot from now on (P3).
+    Proposed {
+        /// Which.
+        ballot: Ballot,
+    },
+    /// The acceptor promised this ballot (A1).
+    Promised {
+        /// Which.
+        ballot: Ballot,
+    },
+    /// The acceptor accepted this value, and with it promised the ballot.
+    Accepted {
+        /// The ballot.
+        ballot: Ballot,
+        /// The slot.
+        slot: Slot,
+        /// The value.
+        value: Value,
+    },
+    /// Every slot below `up_to` is chosen; where the accepted value is of this ballot, it is the chosen one. A hint that
+    /// saves work after a restart: its loss loses nothing.
+    Chosen {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// The first slot not known to be chosen.
+        up_to: Slot,
+    },
+    /// The value was chosen for the slot, as another replica told. A hint like [`Record::Chosen`].
+    Learned {
+        /// The slot.
+        slot: Slot,
+        /// The value.
+        value: Value,
+    },
+    /// The acceptor lost its memory: what stands before this in the log is not all it promised.
+    MemoryLost,
+}
+
+/// Everything that leaves a replica.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Effect {
+    /// Send a message.
+    Send(Envelope),
+    /// Make the records durable, then send what reveals them.
+    Persist {
+        /// Whose it is: when this role fails, `then` is void.
+        role: Role,
+        /// To be appended in order; may be empty.
+        records: Vec<Record>,
+        /// Leaves in order once the records, and all before them, are durable.
+        then: Vec<Envelope>,
+    },
+    /// Answer a client.
+    Reply {
+        /// Whom.
+        to: ClientId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Something worth counting or logging; carries no duty.
+    Observe(Observation),
+    /// The replica has met what only a lying peer or disk can cause, and stops. It must not be stepped again.
+    Halt(Reason),
+}
+
+/// A message and whom it is for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The receiver; may be the replica itself.
+    pub to: ReplicaId,
+    /// The message.
+    pub message: Message,
+}
+
+/// What a replica tells of itself, for logs, statistics and checkers.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Observation {
+    /// Phase 1 begins.
+    Standing {
+        /// The ballot.
+        ballot: Ballot,
+    },
+    /// Phase 1 is complete: the replica leads.
+    Elected {
+        /// The ballot.
+        ballot: Ballot,
+        /// Slots whose value phase 1 carried over.
+        carried_over: u64,
+        /// Slots that were gaps and get a no-op.
+        gaps: u64,
+    },
+    /// The replica leads no longer, or gave up its candidacy.
+    Deposed {
+        /// Its ballot.
+        ballot: Ballot,
+        /// Why.
+        why: Deposition,
+    },
+    /// The leader counted the last vote that was needed for a slot.
+    Chosen {
+        /// The ballot.
+        ballot: Ballot,
+        /// The slot.
+        slot: Slot,
+    },
+    /// The learner applied a slot.
+    Applied {
+        /// The slot.
+        slot: Slot,
+        /// The digest of the whole state after it (L3).
+        digest: u128,
+    },
+    /// A lagging learner took values from another replica.
+    CaughtUp {
+        /// The first slot.
+        from: Slot,
+        /// How many slots.
+        slots: u64,
+    },
+    /// The acceptor stays out of every vote, because its memory is lost.
+    StaysOut,
+    /// A session was dropped to make room.
+    SessionDropped {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// Why a proposer gave up its ballot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Deposition {
+    /// An acceptor, or a message of it, showed a higher ballot.
+    Higher {
+        /// The higher one.
+        ballot: Ballot,
+    },
+    /// It has not heard from a quorum of voting acceptors for a while.
+    QuorumLost,
+    /// Its candidacy found no quorum in time.
+    TimedOut,
+    /// Its role failed.
+    Failed,
+}
+
+/// Why a replica halts.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, thiserror::Error)]
+pub enum Reason {
+    /// Two values were sent for one ballot and slot (P1).
+    #[error(
+        "two different values came for ballot {ballot} and slot {slot}: a peer or a disk lies; this replica stops"
+    )]
+    TwoValues {
+        /// The ballot.
+        ballot: Ballot,
+        /// The slot.
+        slot: Slot,
+    },
+    /// Two values were told chosen for one slot (L1).
+    #[error(
+        "two different values were told chosen for slot {slot}: a peer or a disk lies; this replica stops"
+    )]
+    TwoChosen {
+        /// The slot.
+        slot: Slot,
+    },
+    /// A message of a ballot that belongs to this replica's proposer came from somebody else.
+    #[error(
+        "{from} sent a message as the owner of ballot {ballot}, which is not its own; this replica stops"
+    )]
+    ForeignBallot {
+        /// The sender.
+        from: ReplicaId,
+        /// The ballot.
+        ballot: Ballot,
+    },
+    /// A ballot or a slot so high that no counter of an honest cluster gets there.
+    #[error("{what} {number} is beyond what any cluster reaches: a peer or a disk lies; this replica stops")]
+    Absurd {
+        /// Which counter.
+        what: Counter,
+        /// Its value.
+        number: u64,
+    },
+}
+
+/// A counter of the protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Counter {
+    /// A ballot's round.
+    Round,
+    /// A slot.
+    Slot,
+}
+
+impl std::fmt::Display for Counter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Counter::Round => "round",
+            Counter::Slot => "slot",
+        })
+    }
+}
