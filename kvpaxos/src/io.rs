@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Reply, Request, Value};
 use crate::message::Message;
-use crate::types::{Ballot, ClientId, Entropy, Life, ReplicaId, Role, Slot, Time};
+use crate::types::{Ballot, ClientId, Entropy, ReplicaId, Role, Slot, Time};
 
 /// Everything that enters a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -80,12 +80,7 @@ pub enum Memory {
 /// Something that must outlive the process.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Record {
-    /// A life of the replica's proposer began; durable before any ballot of it is used.
-    Started {
-        /// Which.
-        life: Life,
-    },
-    /// The proposer uses this ballot from now on (P3).
+    /// The proposer uses this ballot, of its present life, from now on (P3); durable before anybody hears of it.
     Proposed {
         /// Which.
         ballot: Ballot,
@@ -206,8 +201,8 @@ pub enum Observation {
     },
     /// The acceptor stays out of every vote, because its memory is lost.
     StaysOut,
-    /// A session was dropped to make room.
-    SessionDropped {
+    /// Sessions were dropped to make room for new ones.
+    SessionsDropped {
         /// How many.
         count: u64,
     },
@@ -250,40 +245,14 @@ pub enum Reason {
         /// The slot.
         slot: Slot,
     },
-    /// A message of a ballot that belongs to this replica's proposer came from somebody else.
+    /// A promise reports a slot so far beyond all others that no honest cluster gets there.
     #[error(
-        "{from} sent a message as the owner of ballot {ballot}, which is not its own; this replica stops"
+        "a promise reports slot {slot}, {gap} slots beyond what is chosen: a peer or a disk lies; this replica stops"
     )]
-    ForeignBallot {
-        /// The sender.
-        from: ReplicaId,
-        /// The ballot.
-        ballot: Ballot,
+    Gap {
+        /// The slot.
+        slot: Slot,
+        /// How many slots of the gap no acceptor knows a value for.
+        gap: u64,
     },
-    /// A ballot or a slot so high that no counter of an honest cluster gets there.
-    #[error("{what} {number} is beyond what any cluster reaches: a peer or a disk lies; this replica stops")]
-    Absurd {
-        /// Which counter.
-        what: Counter,
-        /// Its value.
-        number: u64,
-    },
-}
-
-/// A counter of the protocol.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum Counter {
-    /// A ballot's round.
-    Round,
-    /// A slot.
-    Slot,
-}
-
-impl std::fmt::Display for Counter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Counter::Round => "round",
-            Counter::Slot => "slot",
-        })
-    }
 }

@@ -1,13 +1,22 @@
 //! kvpaxos: a linearizable key-value store replicated by Multi-Paxos, as a pure state machine.
 
+mod acceptor;
+mod candidacy;
 pub mod client;
 pub mod command;
 pub mod config;
+mod desk;
 pub mod io;
+mod leadership;
+mod learner;
 pub mod machine;
 pub mod message;
+mod peers;
+mod proposer;
 mod random;
+mod read;
 mod replica;
+mod restore;
 pub mod status;
 pub mod types;
 

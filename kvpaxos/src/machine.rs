@@ -25,6 +25,11 @@ impl StateMachine {
         unimplemented!()
     }
 
+    /// How many sessions were dropped since this was last asked.
+    pub fn take_dropped(&mut self) -> u64 {
+        0
+    }
+
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&Bytes> {

@@ -37,6 +37,13 @@ impl Random {
         u64::try_from(product >> 64).expect("the high half of a 128-bit product has 64 bits")
     }
 
+    /// Begins a new stream, from the present one and fresh entropy.
+    pub fn stir(&mut self, Entropy(mut bytes): Entropy) {
+        let Entropy(own) = self.entropy();
+        bytes.iter_mut().zip(own).for_each(|(fresh, own)| *fresh ^= own);
+        *self = Random::new(Entropy(bytes));
+    }
+
     /// Entropy for something that is to have a stream of its own.
     pub fn entropy(&mut self) -> Entropy {
         let mut bytes = [0; 32];

@@ -1,0 +1,115 @@
+//! Phase 1: a candidate gathers promises for all open slots at once (*Paxos Made Simple*, section 3).
+
+use std::collections::BTreeMap;
+
+use crate::command::Value;
+use crate::message::Accepted;
+use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
+
+/// A proposer in phase 1.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Candidacy {
+    /// The ballot it stands with.
+    pub(crate) ballot: Ballot,
+    /// All slots below are chosen and known here.
+    from: Slot,
+    /// Where the next chunk of each acceptor's promise begins; `None` once it is complete. Nobody is in it twice, so that
+    /// an acceptor counts once (P4).
+    progress: BTreeMap<ReplicaId, Option<Slot>>,
+    /// The accepted value of the highest ballot for each slot, among the promises.
+    highest: BTreeMap<Slot, (Ballot, Value)>,
+    /// Ticks since it began.
+    age: u32,
+}
+
+/// What a promise led to.
+pub(crate) enum Progress {
+    /// Nothing new: stale, repeated, or of a shape that no honest acceptor sends.
+    Nothing,
+    /// The acceptor has more to tell, from this slot on.
+    More(Slot),
+    /// Another acceptor's promise is complete.
+    Complete,
+}
+
+impl Candidacy {
+    pub(crate) fn new(ballot: Ballot, from: Slot) -> Candidacy {
+        Candidacy {
+            ballot,
+            from,
+            progress: BTreeMap::new(),
+            highest: BTreeMap::new(),
+            age: 0,
+        }
+    }
+
+    /// A promise, or a chunk of one. It counts only for this very ballot: one for an earlier ballot says nothing about
+    /// what was accepted since.
+    pub(crate) fn on_promise(
+        &mut self,
+        acceptor: ReplicaId,
+        ballot: Ballot,
+        from: Slot,
+        entries: Vec<Accepted>,
+        more: Option<Slot>,
+    ) -> Progress {
+        let expected = self.progress.get(&acceptor).copied().unwrap_or(Some(self.from));
+        let in_order = entries
+            .iter()
+            .map(|entry| entry.slot)
+            .is_sorted_by(|left, right| left < right);
+        let in_range = entries
+            .iter()
+            .all(|entry| entry.slot >= from && entry.ballot < ballot);
+        let onward = more.is_none_or(|more| entries.last().is_some_and(|last| last.slot < more));
+        if ballot != self.ballot || expected != Some(from) || !in_order || !in_range || !onward {
+            return Progress::Nothing;
+        }
+        for Accepted { slot, ballot, value } in entries {
+            // P2c: of all values that the quorum reports for the slot, the one of the highest ballot.
+            if self
+                .highest
+                .get(&slot)
+                .is_none_or(|(highest, _)| *highest < ballot)
+            {
+                self.highest.insert(slot, (ballot, value));
+            }
+        }
+        self.progress.insert(acceptor, more);
+        match more {
+            Some(slot) => Progress::More(slot),
+            None => Progress::Complete,
+        }
+    }
+
+    /// Whose promises are complete.
+    pub(crate) fn promised(&self) -> ReplicaSet {
+        self.progress
+            .iter()
+            .filter(|(_, next)| next.is_none())
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// From which slot on an acceptor is to be asked, unless its promise is complete.
+    pub(crate) fn next_for(&self, acceptor: ReplicaId) -> Option<Slot> {
+        self.progress.get(&acceptor).copied().unwrap_or(Some(self.from))
+    }
+
+    /// A tick has passed; tells how many since it began.
+    pub(crate) fn on_tick(&mut self) -> u32 {
+        self.age += 1;
+        self.age
+    }
+
+    /// What phase 1 found, for the leader to carry over.
+    pub(crate) fn into_highest(self) -> (Slot, BTreeMap<Slot, Value>) {
+        (
+            self.from,
+            self.highest
+                .into_iter()
+                .map(|(slot, (_, value))| (slot, value))
+                .collect(),
+        )
+    }
+}

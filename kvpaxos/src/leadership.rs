@@ -1,0 +1,222 @@
+//! Phase 2: a leader proposes values for slots and counts votes, several slots at once within a window.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::command::{Batch, Command, Value};
+use crate::config::Limits;
+use crate::message::Watermark;
+use crate::read::Confirmation;
+use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
+
+/// A proposer in phase 2.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Leadership {
+    /// The ballot it leads with.
+    pub(crate) ballot: Ballot,
+    /// Values that phase 1 found, not yet proposed anew.
+    carried: BTreeMap<Slot, Value>,
+    /// Slots below were open when this leader was elected: each gets the value that phase 1 found, or a no-op.
+    carried_up_to: Slot,
+    /// The next slot to propose for.
+    next: Slot,
+    /// Slots that are proposed and not all chosen below.
+    open: BTreeMap<Slot, Proposal>,
+    /// Every slot below is chosen.
+    chosen: Slot,
+    /// Two-phase setting: the first slot that each replica has not applied.
+    applied: BTreeMap<ReplicaId, Slot>,
+    /// Commands that wait for a slot.
+    queue: VecDeque<Command>,
+    /// Their bytes.
+    queue_bytes: usize,
+    /// What was told to everybody last.
+    told: Watermark,
+    /// Reads that wait for the ballot to be confirmed.
+    pub(crate) confirmation: Confirmation,
+}
+
+/// A value on its way to being chosen.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Proposal {
+    value: Value,
+    /// Who accepted it in this ballot: a set, so that nobody counts twice (P4).
+    votes: ReplicaSet,
+    /// Ticks since it was last sent.
+    age: u32,
+}
+
+/// Something that must be sent again to those that have not voted.
+pub(crate) struct Resend {
+    pub(crate) slot: Slot,
+    pub(crate) value: Value,
+    pub(crate) voted: ReplicaSet,
+}
+
+impl Leadership {
+    /// A leader whose phase 1 found `carried`; all slots below `start` are chosen.
+    pub(crate) fn new(ballot: Ballot, start: Slot, mut carried: BTreeMap<Slot, Value>) -> Leadership {
+        carried = carried.split_off(&start);
+        let carried_up_to = carried.last_key_value().map_or(start, |(slot, _)| slot.next());
+        Leadership {
+            ballot,
+            carried,
+            carried_up_to,
+            next: start,
+            open: BTreeMap::new(),
+            chosen: start,
+            applied: BTreeMap::new(),
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            told: Watermark::default(),
+            confirmation: Confirmation::default(),
+        }
+    }
+
+    /// How many slots carry a value over, and how many are gaps.
+    pub(crate) fn carried(&self) -> (u64, u64) {
+        let found = self.carried.len() as u64;
+        (found, self.carried_up_to.0 - self.next.0 - found)
+    }
+
+    /// Takes a command in; drops it if the queue is full, for its replica will send it again.
+    pub(crate) fn enqueue(&mut self, command: Command, bound: usize, bound_bytes: usize) {
+        let size = command.size();
+        if self.queue.len() < bound && self.queue_bytes + size <= bound_bytes {
+            self.queue_bytes += size;
+            self.queue.push_back(command);
+        }
+    }
+
+    /// Opens the next slot, if the window allows and there is a value for it: first what phase 1 found, with no-ops in
+    /// the gaps (P2), then new commands, as many as fit in a batch.
+    pub(crate) fn propose_next(&mut self, limits: &Limits) -> Option<(Slot, Value)> {
+        if self.next.0 >= self.chosen.0 + limits.window as u64 {
+            return None;
+        }
+        let slot = self.next;
+        let value = if slot < self.carried_up_to {
+            self.carried.remove(&slot).unwrap_or(Value::Noop)
+        } else {
+            self.next_batch(limits)?
+        };
+        let proposal = Proposal {
+            value: value.clone(),
+            votes: ReplicaSet::EMPTY,
+            age: 0,
+        };
+        let before = self.open.insert(slot, proposal);
+        assert!(
+            before.is_none(),
+            "P1: slot {slot:?} was proposed twice in ballot {:?}",
+            self.ballot
+        );
+        self.next = slot.next();
+        Some((slot, value))
+    }
+
+    fn next_batch(&mut self, limits: &Limits) -> Option<Value> {
+        let mut count = 0;
+        let mut bytes = 0;
+        for command in self.queue.iter().take(limits.batch_commands) {
+            if count > 0 && bytes + command.size() > limits.batch_bytes {
+                break;
+            }
+            count += 1;
+            bytes += command.size();
+        }
+        if count == 0 {
+            return None;
+        }
+        self.queue_bytes -= bytes;
+        Some(Value::Batch(Batch::new(self.queue.drain(..count).collect())))
+    }
+
+    /// A vote. Returns whether the slot is chosen by it, which it is once `quorum` acceptors accepted its value in this
+    /// ballot.
+    pub(crate) fn on_accepted(&mut self, acceptor: ReplicaId, slot: Slot, quorum: usize) -> bool {
+        let Some(proposal) = self.open.get_mut(&slot) else {
+            return false;
+        };
+        let chosen = proposal.votes.insert(acceptor) && proposal.votes.len() == quorum;
+        while self
+            .open
+            .first_key_value()
+            .is_some_and(|(slot, open)| *slot == self.chosen && open.votes.len() >= quorum)
+        {
+            self.open.pop_first();
+            self.chosen = self.chosen.next();
+        }
+        chosen
+    }
+
+    /// Two-phase setting: a replica has applied every slot below `up_to`.
+    pub(crate) fn on_applied(&mut self, replica: ReplicaId, up_to: Slot) {
+        let applied = self.applied.entry(replica).or_default();
+        *applied = (*applied).max(up_to);
+    }
+
+    /// How far the log is chosen and settled; `members` are those that must have applied, in the two-phase setting.
+    pub(crate) fn watermark(&self, two_phase: Option<ReplicaSet>) -> Watermark {
+        let settled = two_phase.map_or(self.chosen, |members| {
+            let applied = |id| self.applied.get(&id).copied().unwrap_or_default();
+            members
+                .iter()
+                .map(applied)
+                .min()
+                .unwrap_or_default()
+                .min(self.chosen)
+        });
+        Watermark {
+            chosen: self.chosen,
+            settled,
+        }
+    }
+
+    /// Notes that everybody is being told this; tells whether it is news.
+    pub(crate) fn tell(&mut self, watermark: Watermark) -> bool {
+        let news = watermark != self.told;
+        self.told = watermark;
+        news
+    }
+
+    /// Reads may be answered: every slot that phase 1 carried over is chosen, so that `chosen` covers all that was ever
+    /// acknowledged by earlier leaders. "Something of its own ballot" would not be enough, as slots are chosen out of order.
+    pub(crate) fn may_read(&self) -> bool {
+        self.chosen >= self.carried_up_to
+    }
+
+    /// Everything below is chosen.
+    pub(crate) fn chosen(&self) -> Slot {
+        self.chosen
+    }
+
+    /// A tick has passed; returns what has waited for votes too long.
+    pub(crate) fn on_tick(&mut self, patience: u32, quorum: usize) -> Vec<Resend> {
+        let mut late = Vec::new();
+        for (slot, proposal) in &mut self.open {
+            proposal.age += 1;
+            if proposal.age >= patience && proposal.votes.len() < quorum {
+                proposal.age = 0;
+                late.push(Resend {
+                    slot: *slot,
+                    value: proposal.value.clone(),
+                    voted: proposal.votes,
+                });
+            }
+        }
+        late
+    }
+
+    /// Who has not voted for the lowest open slot; or, in the two-phase setting, who has not applied what is chosen.
+    pub(crate) fn waiting_for(&self, members: ReplicaSet, two_phase: bool) -> ReplicaSet {
+        if let Some(proposal) = self.open.values().next() {
+            return members.without(proposal.votes);
+        }
+        let behind = |id: &ReplicaId| self.applied.get(id).copied().unwrap_or_default() < self.chosen;
+        if two_phase {
+            members.iter().filter(behind).collect()
+        } else {
+            ReplicaSet::EMPTY
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Linearizable reads without clocks: read index (Ongaro's thesis, 6.4), at any replica.
+//!
+//! A read must see every write that was acknowledged before it began. The replica that took it in asks the leader how far
+//! the log is chosen; the leader answers once acceptors have confirmed, *after* the question came in, that its ballot is
+//! still the highest they promised; the replica then waits until it has applied that much.
+//!
+//! Why n - q1 + 1 confirmations are enough: a later leader needs q1 promises, and q1 + (n - q1 + 1) > n, so one of those
+//! that confirmed would have had to promise first. It had not, when it confirmed; so no later leader was elected before the
+//! question, and nothing can have been chosen, nor acknowledged, that this leader does not know.
+//!
+//! The counterexample to answering without asking: the leader is cut off, a new one is elected, a write is chosen and
+//! acknowledged there, and a read at the old leader returns the value before (known bugs 11).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::types::{ClientId, ReplicaId, ReplicaSet, Slot};
+
+/// The leader's side: questions wait for the next round of confirmations, one round at a time.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) struct Confirmation {
+    /// Questions that came in since the round under way began; they wait for the next.
+    waiting: Vec<Question>,
+    /// The round under way.
+    round: Option<Round>,
+    /// Rounds begun so far.
+    rounds: u64,
+}
+
+/// Who asks, and the asker's number for it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Question {
+    pub(crate) from: ReplicaId,
+    pub(crate) number: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Round {
+    /// How far the log was chosen when the round began.
+    up_to: Slot,
+    questions: Vec<Question>,
+    confirmed: ReplicaSet,
+    /// Ticks since it was last sent.
+    age: u32,
+}
+
+/// A round that a quorum has confirmed.
+pub(crate) struct Confirmed {
+    pub(crate) up_to: Slot,
+    pub(crate) questions: Vec<Question>,
+}
+
+impl Confirmation {
+    /// A replica asks. A repeat of a question that waits replaces it.
+    pub(crate) fn ask(&mut self, question: Question) {
+        self.waiting.retain(|waiting| waiting.from != question.from);
+        self.waiting.push(question);
+    }
+
+    /// Begins a round if questions wait and none is under way. Returns its number.
+    pub(crate) fn begin(&mut self, up_to: Slot) -> Option<u64> {
+        if self.round.is_some() || self.waiting.is_empty() {
+            return None;
+        }
+        self.rounds += 1;
+        let questions = std::mem::take(&mut self.waiting);
+        self.round = Some(Round {
+            up_to,
+            questions,
+            confirmed: ReplicaSet::EMPTY,
+            age: 0,
+        });
+        Some(self.rounds)
+    }
+
+    /// An acceptor confirms a round. Returns the round once `quorum` have.
+    pub(crate) fn on_confirmed(&mut self, from: ReplicaId, round: u64, quorum: usize) -> Option<Confirmed> {
+        let under_way = self.round.as_mut().filter(|_| round == self.rounds)?;
+        under_way.confirmed.insert(from);
+        if under_way.confirmed.len() < quorum {
+            return None;
+        }
+        self.round
+            .take()
+            .map(|Round { up_to, questions, .. }| Confirmed { up_to, questions })
+    }
+
+    /// A tick has passed; returns the round under way if it must be sent again, and who confirmed it already.
+    pub(crate) fn on_tick(&mut self, patience: u32) -> Option<(u64, ReplicaSet)> {
+        let under_way = self.round.as_mut()?;
+        under_way.age += 1;
+        if under_way.age < patience {
+            return None;
+        }
+        under_way.age = 0;
+        Some((self.rounds, under_way.confirmed))
+    }
+}
+
+/// The side of the replica that took reads in.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) struct Reads {
+    /// Reads that came in since the question under way was sent; they wait for the next.
+    fresh: Vec<Read>,
+    /// Reads that the question under way is for.
+    asked: Vec<Read>,
+    /// Ticks since the question was last sent.
+    asked_age: u32,
+    /// Questions so far; the last is the one under way, if `asked` is not empty.
+    number: u64,
+    /// Reads that wait for a slot to be applied.
+    ready: BTreeMap<Slot, Vec<Read>>,
+    /// How many there are in all.
+    count: usize,
+}
+
+/// A client's read.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Read {
+    pub(crate) client: ClientId,
+    pub(crate) id: u64,
+    pub(crate) key: Bytes,
+    /// Ticks since it came in.
+    pub(crate) age: u32,
+}
+
+impl Reads {
+    /// Reads begin with numbers that this life draws, so that answers to an earlier life's questions match nothing.
+    pub(crate) fn new(nonce: u64) -> Reads {
+        // Half the range stays for counting.
+        Reads {
+            number: nonce >> 1,
+            ..Reads::default()
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn add(&mut self, read: Read) {
+        self.count += 1;
+        self.fresh.push(read);
+    }
+
+    /// The next question for the leader, if reads wait for one and none is under way.
+    pub(crate) fn next_question(&mut self) -> Option<u64> {
+        if self.fresh.is_empty() || !self.asked.is_empty() {
+            return None;
+        }
+        std::mem::swap(&mut self.fresh, &mut self.asked);
+        self.asked_age = 0;
+        self.number += 1;
+        Some(self.number)
+    }
+
+    /// The question under way, to be sent again: every read it is for began before it was first sent.
+    pub(crate) fn question(&self) -> Option<u64> {
+        (!self.asked.is_empty()).then_some(self.number)
+    }
+
+    /// The leader's answer: the reads of that question may be served once every slot below `up_to` is applied.
+    pub(crate) fn on_indexed(&mut self, number: u64, up_to: Slot) {
+        if number == self.number && !self.asked.is_empty() {
+            self.ready.entry(up_to).or_default().append(&mut self.asked);
+        }
+    }
+
+    /// Takes the reads that may be served when every slot below `applied` is applied.
+    pub(crate) fn take_ready(&mut self, applied: Slot) -> Vec<Read> {
+        let mut served = Vec::new();
+        while let Some(entry) = self.ready.first_entry().filter(|entry| *entry.key() <= applied) {
+            served.append(&mut entry.remove());
+        }
+        self.count -= served.len();
+        served
+    }
+
+    /// A tick has passed. Takes out what has waited `deadline` ticks, and tells whether the question is to be sent again.
+    pub(crate) fn on_tick(&mut self, resend: u32, deadline: u32) -> (Vec<Read>, bool) {
+        let mut expired = Vec::new();
+        for reads in [&mut self.fresh, &mut self.asked]
+            .into_iter()
+            .chain(self.ready.values_mut())
+        {
+            reads.iter_mut().for_each(|read| read.age += 1);
+            expired.extend(reads.extract_if(.., |read| read.age >= deadline));
+        }
+        self.ready.retain(|_, reads| !reads.is_empty());
+        self.count -= expired.len();
+        self.asked_age += 1;
+        let again = !self.asked.is_empty() && self.asked_age >= resend;
+        if again {
+            self.asked_age = 0;
+        }
+        (expired, again)
+    }
+
+    /// A client is gone: nobody waits for its reads.
+    pub(crate) fn forget(&mut self, client: ClientId) {
+        for reads in [&mut self.fresh, &mut self.asked]
+            .into_iter()
+            .chain(self.ready.values_mut())
+        {
+            let before = reads.len();
+            reads.retain(|read| read.client != client);
+            self.count -= before - reads.len();
+        }
+        self.ready.retain(|_, reads| !reads.is_empty());
+    }
+}

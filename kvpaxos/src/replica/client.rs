@@ -1,0 +1,286 @@
+//! What clients ask, and how they are answered.
+
+use bytes::Bytes;
+
+use crate::command::{Command, Outcome, Refusal, Reply, Request, RequestBody, Tag};
+use crate::config::Update;
+use crate::io::{Effect, Observation};
+use crate::message::Message;
+use crate::read::{Question, Read};
+use crate::replica::{Replica, observe, send};
+use crate::types::{Ballot, ClientId};
+
+impl Replica {
+    pub(super) fn on_client(
+        &mut self,
+        client: ClientId,
+        Request { id, body }: Request,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Err(refusal) = self.admit(&body) {
+            reply(client, id, Outcome::Refused(refusal), out);
+            return;
+        }
+        let command = match body {
+            RequestBody::Status => {
+                reply(client, id, Outcome::Status(Box::new(self.status())), out);
+                return;
+            }
+            RequestBody::Get { key } => {
+                self.reads.add(Read {
+                    client,
+                    id,
+                    key,
+                    age: 0,
+                });
+                return;
+            }
+            RequestBody::Open => Command::Open { tag: self.next_tag() },
+            RequestBody::Submit { payload } => Command::Opaque {
+                tag: self.next_tag(),
+                payload,
+            },
+            RequestBody::Close { session } => Command::Close { session },
+            RequestBody::Apply {
+                session,
+                sequence,
+                lowest_unanswered,
+                op,
+            } => Command::Apply {
+                session,
+                sequence,
+                lowest_unanswered,
+                op,
+            },
+        };
+        let new = self.desk.add(client, id, &command, self.config.timing.resend);
+        if let Some(ballot) = self.leader().filter(|_| new) {
+            self.desk.hand(&command, ballot);
+            self.hand(ballot, vec![command], out);
+        }
+    }
+
+    /// Whether a request is within all limits. What is not is refused before anything else happens.
+    fn admit(&self, body: &RequestBody) -> Result<(), Refusal> {
+        let limits = &self.config.limits;
+        let check_key = |key: &Bytes| {
+            let length = key.len();
+            if length > limits.key {
+                return Err(Refusal::KeyTooLong {
+                    length: length as u64,
+                    limit: limits.key as u64,
+                });
+            }
+            Ok(())
+        };
+        let check_value = |value: &Bytes| {
+            let length = value.len();
+            if length > limits.value {
+                return Err(Refusal::ValueTooLong {
+                    length: length as u64,
+                    limit: limits.value as u64,
+                });
+            }
+            Ok(())
+        };
+        match body {
+            RequestBody::Status => return Ok(()),
+            RequestBody::Open | RequestBody::Close { .. } => {}
+            RequestBody::Get { key } => check_key(key)?,
+            RequestBody::Submit { payload } => check_value(payload)?,
+            RequestBody::Apply {
+                sequence,
+                lowest_unanswered: lowest,
+                op,
+                ..
+            } => {
+                check_key(op.key())?;
+                op.values().try_for_each(check_value)?;
+                let window = limits.session_window;
+                if sequence
+                    .0
+                    .checked_sub(lowest.0)
+                    .is_none_or(|ahead| ahead >= window)
+                {
+                    return Err(Refusal::OutOfWindow {
+                        sequence: *sequence,
+                        lowest: *lowest,
+                        window,
+                    });
+                }
+            }
+        }
+        let pending = self.desk.len() + self.reads.len();
+        if pending >= limits.pending || self.desk.bytes() >= limits.pending_bytes {
+            return Err(Refusal::Busy {
+                pending: pending as u64,
+            });
+        }
+        Ok(())
+    }
+
+    fn next_tag(&mut self) -> Tag {
+        self.tags += 1;
+        Tag {
+            replica: self.config.id,
+            nonce: self.nonce,
+            number: self.tags,
+        }
+    }
+
+    /// Hands commands to the leader of `ballot`.
+    pub(super) fn hand(&mut self, ballot: Ballot, commands: Vec<Command>, out: &mut Vec<Effect>) {
+        if ballot.replica == self.config.id {
+            self.enqueue(commands);
+            return;
+        }
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        for command in commands {
+            if !batch.is_empty() && bytes + command.size() > self.config.limits.chunk_bytes {
+                send(
+                    ballot.replica,
+                    Message::Forward {
+                        commands: std::mem::take(&mut batch),
+                    },
+                    out,
+                );
+                bytes = 0;
+            }
+            bytes += command.size();
+            batch.push(command);
+        }
+        if !batch.is_empty() {
+            send(ballot.replica, Message::Forward { commands: batch }, out);
+        }
+    }
+
+    /// A new leader: hands it all that waits here, and asks it what the reads wait for.
+    pub(super) fn hand_all(&mut self, ballot: Ballot, out: &mut Vec<Effect>) {
+        let commands = self.desk.hand_all(ballot);
+        self.hand(ballot, commands, out);
+        if let Some(number) = self.reads.question() {
+            self.ask_leader(number, out);
+        }
+    }
+
+    /// Commands for this replica's own proposer; if it does not lead, whoever sent them will send them again.
+    pub(super) fn enqueue(&mut self, commands: Vec<Command>) {
+        let replicas = self.config.members.len();
+        let (bound, bound_bytes) = (
+            replicas * self.config.limits.pending,
+            replicas * self.config.limits.pending_bytes,
+        );
+        if let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
+            for command in commands {
+                leadership.enqueue(command, bound, bound_bytes);
+            }
+        }
+    }
+
+    /// Applies what was learned, in slot order, and answers the clients that wait for it here.
+    pub(super) fn apply(&mut self, out: &mut Vec<Effect>) {
+        let two_phase = self.config.update == Update::TwoPhase;
+        let Some(learner) = &mut self.learner else { return };
+        let mut advanced = false;
+        while let Some(applied) = learner.apply_next() {
+            advanced = true;
+            for (command, outcome) in applied.value.commands().iter().zip(applied.outcomes) {
+                for (client, id) in self.desk.on_applied(command) {
+                    if two_phase {
+                        self.desk.hold(applied.slot, client, id, outcome.clone());
+                    } else {
+                        reply(client, id, outcome.clone(), out);
+                    }
+                }
+            }
+            observe(
+                Observation::Applied {
+                    slot: applied.slot,
+                    digest: applied.digest,
+                },
+                out,
+            );
+            if applied.sessions_dropped > 0 {
+                observe(
+                    Observation::SessionsDropped {
+                        count: applied.sessions_dropped,
+                    },
+                    out,
+                );
+            }
+        }
+        if advanced && two_phase {
+            self.acknowledge(out);
+        }
+    }
+
+    /// Two-phase setting: tells the leader how far this replica has applied.
+    pub(super) fn acknowledge(&mut self, out: &mut Vec<Effect>) {
+        let Some(up_to) = self.learner.as_ref().map(|learner| learner.applied()) else {
+            return;
+        };
+        let own = self.config.id;
+        if let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
+            leadership.on_applied(own, up_to);
+        } else if let Some(ballot) = self.peers.leader() {
+            send(ballot.replica, Message::Applied { ballot, up_to }, out);
+        }
+    }
+
+    /// Two-phase setting: sends the answers whose slots are settled.
+    pub(super) fn release_settled(&mut self, out: &mut Vec<Effect>) {
+        for (to, reply) in self.desk.take_settled(self.settled) {
+            out.push(Effect::Reply { to, reply });
+        }
+    }
+
+    /// Asks the leader on behalf of the reads that came in since the last question.
+    pub(super) fn ask_for_reads(&mut self, out: &mut Vec<Effect>) {
+        if self.leader().is_some()
+            && let Some(number) = self.reads.next_question()
+        {
+            self.ask_leader(number, out);
+        }
+    }
+
+    pub(super) fn ask_leader(&mut self, number: u64, out: &mut Vec<Effect>) {
+        let own = self.config.id;
+        if let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
+            leadership.confirmation.ask(Question { from: own, number });
+        } else if let Some(ballot) = self.peers.leader() {
+            send(ballot.replica, Message::ReadIndex { number }, out);
+        }
+    }
+
+    /// Serves the reads whose slot is applied.
+    pub(super) fn serve_reads(&mut self, out: &mut Vec<Effect>) {
+        let Some(learner) = &self.learner else { return };
+        for read in self.reads.take_ready(learner.applied()) {
+            let machine = learner.machine();
+            let outcome = Outcome::Value {
+                revision: machine.revision(),
+                value: machine.get(&read.key).cloned(),
+            };
+            reply(read.client, read.id, outcome, out);
+        }
+    }
+
+    /// Tells a client that its request's time is up.
+    pub(super) fn give_up(&self, client: ClientId, id: u64, handed: bool, out: &mut Vec<Effect>) {
+        let silent = self.silent();
+        let outcome = if handed {
+            Outcome::Unknown { silent }
+        } else {
+            Outcome::Refused(Refusal::Unavailable { silent })
+        };
+        reply(client, id, outcome, out);
+    }
+}
+
+fn reply(to: ClientId, id: u64, outcome: Outcome, out: &mut Vec<Effect>) {
+    out.push(Effect::Reply {
+        to,
+        reply: Reply { id, outcome },
+    });
+}

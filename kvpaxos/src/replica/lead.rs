@@ -1,0 +1,271 @@
+//! Standing for election, leading, resigning.
+
+use crate::io::{Deposition, Effect, Envelope, Observation, Reason, Record};
+use crate::leadership::Leadership;
+use crate::message::Message;
+use crate::proposer::{Phase, Proposer};
+use crate::replica::{AcceptorRole, Replica, answer, observe, send};
+use crate::types::{Ballot, Role, Slot};
+
+/// More gaps than this in what phase 1 finds are nobody's honest doing: a leader runs ahead of what is chosen by one
+/// window at most.
+const MAX_GAPS: u64 = 1 << 20;
+
+impl Replica {
+    /// The leadership of this very ballot, if this replica holds it.
+    pub(super) fn leadership(&mut self, ballot: Ballot) -> Option<&mut Leadership> {
+        self.proposer
+            .as_mut()?
+            .leading_mut()
+            .filter(|leadership| leadership.ballot == ballot)
+    }
+
+    /// Ticks to wait before standing: longer, the more candidacies in a row have failed.
+    pub(super) fn draw_wait(&mut self, failures: u32) -> u32 {
+        let range = u64::from(self.config.timing.jitter) << failures.min(4);
+        u32::try_from(self.random.below(range)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether this replica may stand: it hears no leader, has a quorum of voting acceptors for both phases, and enough of
+    /// them hear no leader either.
+    pub(super) fn may_stand(&self) -> bool {
+        let timing = &self.config.timing;
+        let (mut voters, mut leaderless) = (self.peers.voters(timing), self.peers.leaderless(timing));
+        if self.is_voting() {
+            voters.insert(self.config.id);
+            leaderless.insert(self.config.id);
+        }
+        let quorums = self.config.quorums;
+        self.peers.leader().is_none()
+            && self.learner.is_some()
+            && voters.len() >= quorums.phase1.max(quorums.phase2)
+            && leaderless.len() >= quorums.phase1
+    }
+
+    /// Phase 1a: a new ballot, durable before anybody hears of it (P3).
+    pub(super) fn stand(&mut self, out: &mut Vec<Effect>) {
+        let highest = self.peers.highest();
+        let (Some(proposer), Some(learner)) = (&mut self.proposer, &self.learner) else {
+            return;
+        };
+        let ballot = proposer.next_ballot(highest);
+        let from = learner.next();
+        proposer.phase = Phase::Preparing(Box::new(crate::candidacy::Candidacy::new(ballot, from)));
+        self.peers.note(ballot);
+        observe(Observation::Standing { ballot }, out);
+        let prepare = |to| Envelope {
+            to,
+            message: Message::Prepare { ballot, from },
+        };
+        let then = self.config.members.iter().map(prepare).collect();
+        out.push(Effect::Persist {
+            role: Role::Proposer,
+            records: vec![Record::Proposed { ballot }],
+            then,
+        });
+    }
+
+    /// Phase 1 is complete. What it found is proposed anew, with no-ops in the gaps.
+    ///
+    /// # Errors
+    /// If a promise reported a slot that no honest cluster reaches.
+    pub(super) fn become_leader(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
+        let Some(proposer) = &mut self.proposer else {
+            return Ok(());
+        };
+        let Phase::Preparing(candidacy) = std::mem::replace(&mut proposer.phase, Phase::Following) else {
+            unreachable!("only a candidate becomes a leader");
+        };
+        let ballot = candidacy.ballot;
+        let (from, carried) = candidacy.into_highest();
+        // What was learned since phase 1 began is chosen, and need not be proposed again.
+        let start = self
+            .learner
+            .as_ref()
+            .map_or(from, |learner| learner.next().max(from));
+        let last = carried.last_key_value().map_or(Slot::ZERO, |(slot, _)| *slot);
+        let leadership = Leadership::new(ballot, start, carried);
+        let (carried_over, gaps) = leadership.carried();
+        if gaps > MAX_GAPS {
+            return Err(Reason::Gap {
+                slot: last,
+                gap: gaps,
+            });
+        }
+        proposer.phase = Phase::Leading(Box::new(leadership));
+        proposer.failures = 0;
+        self.peers.forget_leader();
+        observe(
+            Observation::Elected {
+                ballot,
+                carried_over,
+                gaps,
+            },
+            out,
+        );
+        self.send_heartbeats(out);
+        self.hand_all(ballot, out);
+        if self.two_phase().is_some() {
+            self.acknowledge(out);
+        }
+        Ok(())
+    }
+
+    /// Gives up the ballot that this replica stands or leads with, if it is below `ballot`.
+    pub(super) fn resign_below(&mut self, ballot: Ballot, out: &mut Vec<Effect>) {
+        if self
+            .proposer
+            .as_ref()
+            .and_then(Proposer::ballot)
+            .is_some_and(|own| own < ballot)
+        {
+            self.resign(Deposition::Higher { ballot }, out);
+        }
+    }
+
+    /// Gives up the ballot that this replica stands or leads with. What waited in the queue is at the front desks still.
+    pub(super) fn resign(&mut self, why: Deposition, out: &mut Vec<Effect>) {
+        let Some(proposer) = &mut self.proposer else {
+            return;
+        };
+        let Some(ballot) = proposer.ballot() else { return };
+        let led = proposer.leading().is_some();
+        proposer.phase = Phase::Following;
+        if !led {
+            proposer.failures += 1;
+        }
+        let failures = proposer.failures;
+        let wait = self.draw_wait(failures);
+        if let Some(proposer) = &mut self.proposer {
+            proposer.wait = wait;
+        }
+        observe(Observation::Deposed { ballot, why }, out);
+        if led {
+            self.send_heartbeats(out);
+        }
+    }
+
+    /// Opens slots while the window allows, and sends their Accepts; this replica's own acceptor and learner get them at
+    /// once.
+    ///
+    /// # Errors
+    /// Never for what this leader itself proposed; the acceptor's check is the same for all.
+    pub(super) fn propose(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
+        let (two_phase, others, limits) = (self.two_phase(), self.others(), self.config.limits);
+        while let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
+            let Some((slot, value)) = leadership.propose_next(&limits) else {
+                break;
+            };
+            let ballot = leadership.ballot;
+            let chosen = leadership.watermark(two_phase);
+            leadership.tell(chosen);
+            self.broadcast(
+                others,
+                &Message::Accept {
+                    ballot,
+                    slot,
+                    value: value.clone(),
+                    chosen,
+                },
+                out,
+            );
+            if let AcceptorRole::Voting(acceptor) = &mut self.acceptor {
+                answer(self.config.id, acceptor.on_accept(ballot, slot, &value)?, out);
+            }
+            if let Some(learner) = &mut self.learner {
+                learner.on_accept(ballot, slot, &value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What this leader has found chosen, its own learner learns.
+    pub(super) fn learn_own(&mut self, out: &mut Vec<Effect>) {
+        let two_phase = self.two_phase();
+        let Some(leadership) = self.proposer.as_ref().and_then(Proposer::leading) else {
+            return;
+        };
+        let (ballot, watermark) = (leadership.ballot, leadership.watermark(two_phase));
+        if self
+            .learner
+            .as_ref()
+            .is_some_and(|learner| learner.next() < watermark.chosen)
+        {
+            self.on_watermark(ballot, watermark, out);
+        }
+    }
+
+    /// Tells everybody how far the log is chosen, if that is news and no Accept has carried it.
+    pub(super) fn tell(&mut self, out: &mut Vec<Effect>) {
+        let (two_phase, others) = (self.two_phase(), self.others());
+        if let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
+            let (ballot, chosen) = (leadership.ballot, leadership.watermark(two_phase));
+            if leadership.tell(chosen) {
+                self.broadcast(others, &Message::Chosen { ballot, chosen }, out);
+            }
+            self.settled = self.settled.max(chosen.settled);
+        }
+        self.release_settled(out);
+    }
+
+    /// Begins a round of confirmations, if reads wait for one and may be answered.
+    pub(super) fn confirm_reads(&mut self, out: &mut Vec<Effect>) {
+        let others = self.others();
+        let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) else {
+            return;
+        };
+        if !leadership.may_read() {
+            return;
+        }
+        let (ballot, up_to) = (leadership.ballot, leadership.chosen());
+        let Some(round) = leadership.confirmation.begin(up_to) else {
+            return;
+        };
+        self.broadcast(others, &Message::Confirm { ballot, round }, out);
+        let own = match &self.acceptor {
+            AcceptorRole::Voting(acceptor) => acceptor.confirms(ballot),
+            AcceptorRole::Failed | AcceptorRole::Out => false,
+        };
+        if own {
+            self.on_confirmed(self.config.id, ballot, round, out);
+        }
+    }
+
+    /// Sends the Accepts, Prepares or Confirms again that have waited too long for an answer.
+    pub(super) fn resend(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
+        let (two_phase, members, own) = (self.two_phase(), self.config.members, self.config.id);
+        let (patience, quorum) = (self.config.timing.resend, self.config.quorums.phase2);
+        let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) else {
+            return Ok(());
+        };
+        let (ballot, chosen) = (leadership.ballot, leadership.watermark(two_phase));
+        let late = leadership.on_tick(patience, quorum);
+        let round = leadership.confirmation.on_tick(patience);
+        for crate::leadership::Resend { slot, value, voted } in late {
+            let mut to = members.without(voted);
+            if to.remove(own)
+                && let AcceptorRole::Voting(acceptor) = &mut self.acceptor
+            {
+                answer(own, acceptor.on_accept(ballot, slot, &value)?, out);
+            }
+            self.broadcast(
+                to,
+                &Message::Accept {
+                    ballot,
+                    slot,
+                    value,
+                    chosen,
+                },
+                out,
+            );
+        }
+        if let Some((round, confirmed)) = round {
+            let mut to = members.without(confirmed);
+            to.remove(own);
+            for to in to.iter() {
+                send(to, Message::Confirm { ballot, round }, out);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! What each message of another replica leads to.
+
+use crate::candidacy::Progress;
+use crate::command::Value;
+use crate::io::{Deposition, Effect, Observation, Reason};
+use crate::message::{Accepted, Heartbeat, Message, Watermark};
+use crate::read::Question;
+use crate::replica::{AcceptorRole, Replica, answer, observe, send};
+use crate::types::{Ballot, ReplicaId, Slot};
+
+impl Replica {
+    pub(super) fn on_peer(
+        &mut self,
+        from: ReplicaId,
+        message: Message,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Reason> {
+        if !self.config.members.contains(from) || !speaks_for_itself(from, &message) {
+            return Ok(());
+        }
+        match message {
+            Message::Prepare { ballot, from: slot } => self.on_prepare(from, ballot, slot, out),
+            Message::Promise {
+                ballot,
+                from: slot,
+                entries,
+                more,
+            } => {
+                return self.on_promise(from, ballot, slot, entries, more, out);
+            }
+            Message::Refused { ballot, promised } => self.on_refused(ballot, promised, out),
+            Message::Accept {
+                ballot,
+                slot,
+                value,
+                chosen,
+            } => {
+                return self.on_accept(ballot, slot, &value, chosen, out);
+            }
+            Message::Accepted { ballot, slot } => self.on_accepted(from, ballot, slot, out),
+            Message::Chosen { ballot, chosen } => {
+                self.on_leader(ballot, out);
+                self.on_watermark(ballot, chosen, out);
+            }
+            Message::Applied { ballot, up_to } => {
+                if let Some(leadership) = self.leadership(ballot) {
+                    leadership.on_applied(from, up_to);
+                }
+            }
+            Message::Heartbeat(heartbeat) => self.on_heartbeat(from, &heartbeat, out),
+            Message::Forward { commands } => self.enqueue(commands),
+            Message::ReadIndex { number } => {
+                if let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
+                    leadership.confirmation.ask(Question { from, number });
+                }
+            }
+            Message::ReadIndexed { number, up_to } => self.reads.on_indexed(number, up_to),
+            Message::Confirm { ballot, round } => self.on_confirm(ballot, round, out),
+            Message::Confirmed { ballot, round } => self.on_confirmed(from, ballot, round, out),
+            Message::Learn { from: slot } => {
+                if let Some(learner) = &self.learner {
+                    let values = learner.values_from(slot, self.config.limits.chunk_bytes);
+                    send(from, Message::Learned { from: slot, values }, out);
+                }
+            }
+            Message::Learned { from: slot, values } => return self.on_learned(slot, &values, out),
+        }
+        Ok(())
+    }
+
+    fn on_prepare(&mut self, from: ReplicaId, ballot: Ballot, slot: Slot, out: &mut Vec<Effect>) {
+        self.peers.note(ballot);
+        let chunk_bytes = self.config.limits.chunk_bytes;
+        if let AcceptorRole::Voting(acceptor) = &mut self.acceptor {
+            answer(from, acceptor.on_prepare(ballot, slot, chunk_bytes), out);
+        }
+        // Somebody stands with a higher ballot: whoever leads or stands here would only be refused from now on.
+        self.resign_below(ballot, out);
+    }
+
+    fn on_promise(
+        &mut self,
+        from: ReplicaId,
+        ballot: Ballot,
+        slot: Slot,
+        entries: Vec<Accepted>,
+        more: Option<Slot>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Reason> {
+        let quorum = self.config.quorums.phase1;
+        let Some(candidacy) = self
+            .proposer
+            .as_mut()
+            .and_then(|proposer| proposer.preparing_mut())
+        else {
+            return Ok(());
+        };
+        match candidacy.on_promise(from, ballot, slot, entries, more) {
+            Progress::Nothing => Ok(()),
+            Progress::More(next) => {
+                send(from, Message::Prepare { ballot, from: next }, out);
+                Ok(())
+            }
+            Progress::Complete if candidacy.promised().len() >= quorum => self.become_leader(out),
+            Progress::Complete => Ok(()),
+        }
+    }
+
+    fn on_refused(&mut self, ballot: Ballot, promised: Ballot, out: &mut Vec<Effect>) {
+        self.peers.note(promised);
+        let own = self.proposer.as_ref().and_then(|proposer| proposer.ballot());
+        if own == Some(ballot) && promised > ballot {
+            self.resign(Deposition::Higher { ballot: promised }, out);
+        }
+    }
+
+    fn on_accept(
+        &mut self,
+        ballot: Ballot,
+        slot: Slot,
+        value: &Value,
+        chosen: Watermark,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Reason> {
+        self.on_leader(ballot, out);
+        if let AcceptorRole::Voting(acceptor) = &mut self.acceptor {
+            answer(ballot.replica, acceptor.on_accept(ballot, slot, value)?, out);
+        }
+        if let Some(learner) = &mut self.learner {
+            learner.on_accept(ballot, slot, value)?;
+        }
+        self.on_watermark(ballot, chosen, out);
+        Ok(())
+    }
+
+    fn on_accepted(&mut self, from: ReplicaId, ballot: Ballot, slot: Slot, out: &mut Vec<Effect>) {
+        let quorum = self.config.quorums.phase2;
+        let Some(leadership) = self.leadership(ballot) else {
+            return;
+        };
+        if leadership.on_accepted(from, slot, quorum) {
+            observe(Observation::Chosen { ballot, slot }, out);
+        }
+    }
+
+    /// A sign of life of the leader of `ballot`, from itself.
+    fn on_leader(&mut self, ballot: Ballot, out: &mut Vec<Effect>) {
+        self.resign_below(ballot, out);
+        let new = self.leader() != Some(ballot) && self.peers.on_leader(ballot);
+        if self.peers.leader() == Some(ballot) {
+            self.peers.on_leader(ballot);
+        }
+        if new {
+            let wait = self.draw_wait(0);
+            if let Some(proposer) = &mut self.proposer {
+                proposer.wait = wait;
+                proposer.failures = 0;
+            }
+            self.hand_all(ballot, out);
+        }
+    }
+
+    fn on_heartbeat(&mut self, from: ReplicaId, heartbeat: &Heartbeat, out: &mut Vec<Effect>) {
+        if !self.peers.on_heartbeat(from, heartbeat) {
+            return;
+        }
+        if let Some(learner) = &mut self.learner {
+            learner.on_learned_elsewhere(heartbeat.learned);
+        }
+        let Some(ballot) = heartbeat.leader.filter(|ballot| ballot.replica == from) else {
+            return;
+        };
+        // A leader that was refused here must know, or it would wait for this acceptor's vote in vain.
+        if let AcceptorRole::Voting(acceptor) = &self.acceptor
+            && let Some(refusal) = acceptor.on_leader(ballot)
+        {
+            answer(from, refusal, out);
+        }
+        self.on_leader(ballot, out);
+        if let Some(watermark) = heartbeat.chosen {
+            self.on_watermark(ballot, watermark, out);
+        }
+    }
+
+    fn on_confirm(&mut self, ballot: Ballot, round: u64, out: &mut Vec<Effect>) {
+        self.on_leader(ballot, out);
+        let AcceptorRole::Voting(acceptor) = &mut self.acceptor else {
+            return;
+        };
+        if acceptor.confirms(ballot) {
+            send(ballot.replica, Message::Confirmed { ballot, round }, out);
+        } else {
+            answer(ballot.replica, acceptor.on_confirm(ballot, round), out);
+        }
+    }
+
+    pub(super) fn on_confirmed(
+        &mut self,
+        from: ReplicaId,
+        ballot: Ballot,
+        round: u64,
+        out: &mut Vec<Effect>,
+    ) {
+        let quorum = self.config.quorums.confirm(self.config.members.len());
+        let Some(leadership) = self.leadership(ballot) else {
+            return;
+        };
+        let Some(confirmed) = leadership.confirmation.on_confirmed(from, round, quorum) else {
+            return;
+        };
+        for Question { from, number } in confirmed.questions {
+            if from == self.config.id {
+                self.reads.on_indexed(number, confirmed.up_to);
+            } else {
+                send(
+                    from,
+                    Message::ReadIndexed {
+                        number,
+                        up_to: confirmed.up_to,
+                    },
+                    out,
+                );
+            }
+        }
+    }
+
+    fn on_learned(&mut self, from: Slot, values: &[Value], out: &mut Vec<Effect>) -> Result<(), Reason> {
+        let Some(learner) = &mut self.learner else {
+            return Ok(());
+        };
+        let next = learner.next();
+        let learned = learner.on_learned(from, values)?.to_vec();
+        if !learned.is_empty() {
+            observe(
+                Observation::CaughtUp {
+                    from: next,
+                    slots: learned.len() as u64,
+                },
+                out,
+            );
+            self.remember(next, &learned, None, out);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the message, if it speaks as the owner of a ballot, comes from that owner. What does not is dropped.
+fn speaks_for_itself(from: ReplicaId, message: &Message) -> bool {
+    match message {
+        Message::Prepare { ballot, .. }
+        | Message::Accept { ballot, .. }
+        | Message::Chosen { ballot, .. }
+        | Message::Confirm { ballot, .. } => ballot.replica == from,
+        _ => true,
+    }
+}

@@ -1,0 +1,88 @@
+//! Roles that fail and restart, one by one.
+
+use crate::io::{Deposition, Effect, Memory, Observation, Record};
+use crate::learner::Learner;
+use crate::proposer::Proposer;
+use crate::replica::{AcceptorRole, Replica, observe};
+use crate::restore::Restored;
+use crate::types::{Entropy, Role, Slot};
+
+impl Replica {
+    pub(super) fn on_fail(&mut self, role: Role, out: &mut Vec<Effect>) {
+        match role {
+            Role::Proposer => {
+                self.resign(Deposition::Failed, out);
+                self.proposer = None;
+            }
+            Role::Acceptor => self.acceptor = AcceptorRole::Failed,
+            Role::Learner => self.learner = None,
+        }
+    }
+
+    pub(super) fn on_restart(
+        &mut self,
+        role: Role,
+        memory: &Memory,
+        entropy: Entropy,
+        out: &mut Vec<Effect>,
+    ) {
+        self.random.stir(entropy);
+        let restored = match memory {
+            Memory::Kept(records) => Some(Restored::new(records)),
+            Memory::Lost => None,
+        };
+        match role {
+            Role::Proposer if self.proposer.is_none() => self.restart_proposer(restored.as_ref()),
+            Role::Acceptor if self.acceptor == AcceptorRole::Failed => {
+                self.restart_acceptor(restored.as_ref(), out)
+            }
+            Role::Learner if self.learner.is_none() => self.restart_learner(restored.as_ref()),
+            Role::Proposer | Role::Acceptor | Role::Learner => {}
+        }
+    }
+
+    /// With its memory or without, it begins a new life, whose ballots are all new (P3): the count of lives is the
+    /// replica's. Where not even that is known, because the disk was lost, it stays down.
+    fn restart_proposer(&mut self, restored: Option<&Restored>) {
+        if let Some(restored) = restored {
+            self.peers.note(restored.promised.max(restored.proposed));
+        }
+        let Some(life) = &mut self.life else { return };
+        life.restarts += 1;
+        let life = *life;
+        let wait = self.draw_wait(0);
+        self.proposer = Some(Proposer::new(self.config.id, life, wait));
+    }
+
+    fn restart_acceptor(&mut self, restored: Option<&Restored>, out: &mut Vec<Effect>) {
+        self.acceptor = restored.map_or(AcceptorRole::Out, AcceptorRole::new);
+        if restored.is_none() {
+            // Durable, so that a later start with what the disk holds does not take it for all there was.
+            let records = vec![Record::MemoryLost];
+            out.push(Effect::Persist {
+                role: Role::Acceptor,
+                records,
+                then: Vec::new(),
+            });
+        }
+        if self.acceptor == AcceptorRole::Out {
+            observe(Observation::StaysOut, out);
+        }
+        // What the learner learned while the acceptor was down.
+        if let (AcceptorRole::Voting(acceptor), Some(learner)) = (&self.acceptor, &self.learner) {
+            let from = Slot(acceptor.chosen().len() as u64);
+            let missed = learner.values_from(from, usize::MAX);
+            self.remember(from, &missed, None, out);
+        }
+    }
+
+    /// A learner is rebuilt from what its records tell, or else from the acceptor's memory, and learns the rest from others.
+    fn restart_learner(&mut self, restored: Option<&Restored>) {
+        let chosen = match (restored, &self.acceptor) {
+            (Some(restored), _) => &restored.chosen[..],
+            (None, AcceptorRole::Voting(acceptor)) => acceptor.chosen(),
+            (None, AcceptorRole::Failed | AcceptorRole::Out) => &[],
+        };
+        self.learner = Some(Learner::new(self.config.limits, chosen));
+    }
+}

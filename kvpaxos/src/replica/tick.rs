@@ -1,0 +1,157 @@
+//! What the passing of time leads to, one tick at a time.
+
+use crate::io::{Deposition, Effect, Envelope, Reason};
+use crate::message::{Heartbeat, Message};
+use crate::proposer::Proposer;
+use crate::replica::{Replica, send};
+use crate::types::Role;
+
+impl Replica {
+    /// One tick, however long it took: after a pause, what has arrived meanwhile is heard before patience ends.
+    pub(super) fn on_tick(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
+        let timing = self.config.timing;
+        self.next_tick = self.now.after(timing.tick);
+        let leader_gone = self.peers.on_tick(timing.patience);
+        self.until_heartbeat = self.until_heartbeat.saturating_sub(1);
+        if leader_gone || self.until_heartbeat == 0 {
+            self.send_heartbeats(out);
+        }
+        self.check_quorum(out);
+        self.resend(out)?;
+        self.on_tick_of_election(out);
+        self.on_tick_of_clients(out);
+        self.on_tick_of_learner(out);
+        self.write_chosen(out);
+        // What was just begun (a leader of one, a resent vote of its own) has its consequences in this step.
+        self.advance(out)
+    }
+
+    pub(super) fn send_heartbeats(&mut self, out: &mut Vec<Effect>) {
+        self.until_heartbeat = self.config.timing.heartbeat;
+        let (nonce, beat) = self.peers.next_beat();
+        let two_phase = self.two_phase();
+        let leadership = self.proposer.as_ref().and_then(Proposer::leading);
+        let heartbeat = Heartbeat {
+            beat,
+            nonce,
+            echo: None,
+            votes: self.is_voting(),
+            highest: self.peers.highest(),
+            leader: self.leader(),
+            learned: self
+                .learner
+                .as_ref()
+                .map_or_else(Default::default, |learner| learner.next()),
+            chosen: leadership.map(|leadership| leadership.watermark(two_phase)),
+            silent: self.silent(),
+        };
+        for to in self.others().iter() {
+            let echo = self.peers.echo_for(to);
+            send(
+                to,
+                Message::Heartbeat(Heartbeat {
+                    echo,
+                    ..heartbeat.clone()
+                }),
+                out,
+            );
+        }
+        if two_phase.is_some() && leadership.is_none() {
+            self.acknowledge(out);
+        }
+    }
+
+    /// A leader that is not connected to a phase-2 quorum of voting acceptors resigns, so that another may stand.
+    fn check_quorum(&mut self, out: &mut Vec<Effect>) {
+        let mut voters = self.peers.voters(&self.config.timing);
+        if self.is_voting() {
+            voters.insert(self.config.id);
+        }
+        let leads = self
+            .proposer
+            .as_ref()
+            .is_some_and(|proposer| proposer.leading().is_some());
+        if leads && voters.len() < self.config.quorums.phase2 {
+            self.resign(Deposition::QuorumLost, out);
+        }
+    }
+
+    fn on_tick_of_election(&mut self, out: &mut Vec<Effect>) {
+        let timing = self.config.timing;
+        let may_stand = self.may_stand();
+        let members = self.config.members;
+        let Some(proposer) = &mut self.proposer else {
+            return;
+        };
+        if let Some(candidacy) = proposer.preparing_mut() {
+            let age = candidacy.on_tick();
+            if age >= 2 * timing.patience {
+                self.resign(Deposition::TimedOut, out);
+            } else if age % timing.resend == 0 {
+                let ballot = candidacy.ballot;
+                let prepare = |to| {
+                    let from = candidacy.next_for(to)?;
+                    Some(Envelope {
+                        to,
+                        message: Message::Prepare { ballot, from },
+                    })
+                };
+                let then = members.iter().filter_map(prepare).collect();
+                // Behind the disk: the record of the ballot may not be durable yet (P3).
+                out.push(Effect::Persist {
+                    role: Role::Proposer,
+                    records: Vec::new(),
+                    then,
+                });
+            }
+        } else if proposer.leading().is_none() && self.peers.leader().is_none() {
+            proposer.wait = proposer.wait.saturating_sub(1);
+            if proposer.wait == 0 && may_stand {
+                self.stand(out);
+            }
+        }
+    }
+
+    fn on_tick_of_clients(&mut self, out: &mut Vec<Effect>) {
+        let timing = self.config.timing;
+        let leader = self.leader();
+        let own = leader.is_some_and(|ballot| ballot.replica == self.config.id);
+        let (expired, again) = self.desk.on_tick(leader, own, timing.deadline);
+        for late in expired {
+            self.give_up(late.client, late.id, late.handed, out);
+        }
+        if let Some(ballot) = leader {
+            self.hand(ballot, again, out);
+        }
+        let (expired, again) = self.reads.on_tick(timing.resend, timing.deadline);
+        for read in expired {
+            // A read changes nothing: whatever became of the question, it was not done.
+            self.give_up(read.client, read.id, false, out);
+        }
+        if let Some(number) = self.reads.question().filter(|_| again) {
+            self.ask_leader(number, out);
+        }
+    }
+
+    fn on_tick_of_learner(&mut self, out: &mut Vec<Effect>) {
+        let patience = self.config.timing.resend;
+        if let Some(silent) = self
+            .learner
+            .as_mut()
+            .and_then(|learner| learner.on_tick(patience))
+        {
+            self.catch_up(Some(silent), out);
+        }
+    }
+
+    /// Writes down how far the log is known to be chosen: a hint, for which nobody waits.
+    fn write_chosen(&mut self, out: &mut Vec<Effect>) {
+        if let Some(record) = self.voting().and_then(|acceptor| acceptor.take_unwritten()) {
+            out.push(Effect::Persist {
+                role: Role::Acceptor,
+                records: vec![record],
+                then: Vec::new(),
+            });
+        }
+    }
+}
