@@ -43,6 +43,11 @@ impl Candidacy {
         }
     }
 
+    /// All slots below were chosen and known here when it began.
+    pub(crate) fn from(&self) -> Slot {
+        self.from
+    }
+
     /// A promise, or a chunk of one. It counts only for this very ballot: one for an earlier ballot says nothing about
     /// what was accepted since.
     pub(crate) fn on_promise(

@@ -35,7 +35,7 @@ pub(crate) struct Desk {
     /// Bytes of the pending commands.
     bytes: usize,
     /// Two-phase setting: answers that wait until their slot is settled.
-    held: BTreeMap<Slot, Vec<(ClientId, Reply)>>,
+    held: BTreeMap<Slot, Vec<Held>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -51,11 +51,19 @@ struct Pending {
     patience: u32,
 }
 
+/// A client that waits for an answer.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Waiting {
-    client: ClientId,
-    id: u64,
+pub(crate) struct Waiting {
+    pub(crate) client: ClientId,
+    pub(crate) id: u64,
+    /// Ticks since it asked.
     age: u32,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Held {
+    waiting: Waiting,
+    outcome: Outcome,
 }
 
 /// A client whose request's time is up.
@@ -67,9 +75,9 @@ pub(crate) struct Expired {
 }
 
 impl Desk {
-    /// How many commands wait.
+    /// How many commands and answers wait.
     pub(crate) fn len(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + self.held.values().map(Vec::len).sum::<usize>()
     }
 
     /// Their bytes.
@@ -124,30 +132,33 @@ impl Desk {
     }
 
     /// A command was applied: takes out who waits for it.
-    pub(crate) fn on_applied(&mut self, command: &Command) -> impl Iterator<Item = (ClientId, u64)> + use<> {
-        let pending = self.pending.remove(&CommandKey::of(command));
-        if let Some(pending) = &pending {
-            self.bytes -= pending.command.size();
-        }
-        pending
-            .into_iter()
-            .flat_map(|pending| pending.waiting)
-            .map(|waiting| (waiting.client, waiting.id))
+    pub(crate) fn on_applied(&mut self, command: &Command) -> Vec<Waiting> {
+        let Some(pending) = self.pending.remove(&CommandKey::of(command)) else {
+            return Vec::new();
+        };
+        self.bytes -= pending.command.size();
+        pending.waiting
     }
 
-    /// Keeps an answer back until its slot is settled.
-    pub(crate) fn hold(&mut self, slot: Slot, client: ClientId, id: u64, outcome: Outcome) {
-        self.held
-            .entry(slot)
-            .or_default()
-            .push((client, Reply { id, outcome }));
+    /// Keeps an answer back until its slot is settled, or its time is up.
+    pub(crate) fn hold(&mut self, slot: Slot, waiting: Waiting, outcome: Outcome) {
+        self.held.entry(slot).or_default().push(Held { waiting, outcome });
     }
 
     /// Takes the answers whose slots lie below `settled`.
     pub(crate) fn take_settled(&mut self, settled: Slot) -> Vec<(ClientId, Reply)> {
         let mut replies = Vec::new();
         while let Some(entry) = self.held.first_entry().filter(|entry| *entry.key() < settled) {
-            replies.append(&mut entry.remove());
+            let reply = |held: Held| {
+                (
+                    held.waiting.client,
+                    Reply {
+                        id: held.waiting.id,
+                        outcome: held.outcome,
+                    },
+                )
+            };
+            replies.extend(entry.remove().into_iter().map(reply));
         }
         replies
     }
@@ -162,20 +173,25 @@ impl Desk {
     ) -> (Vec<Expired>, Vec<Command>) {
         let mut expired = Vec::new();
         let mut again = Vec::new();
+        let mut is_late = |waiting: &mut Waiting, handed| {
+            waiting.age += 1;
+            let late = waiting.age >= deadline;
+            if late {
+                expired.push(Expired {
+                    client: waiting.client,
+                    id: waiting.id,
+                    handed,
+                });
+            }
+            late
+        };
+        for held in self.held.values_mut() {
+            held.retain_mut(|held| !is_late(&mut held.waiting, true));
+        }
+        self.held.retain(|_, held| !held.is_empty());
         self.pending.retain(|_, pending| {
             let handed = pending.handed.is_some();
-            pending.waiting.retain_mut(|waiting| {
-                waiting.age += 1;
-                let late = waiting.age >= deadline;
-                if late {
-                    expired.push(Expired {
-                        client: waiting.client,
-                        id: waiting.id,
-                        handed,
-                    });
-                }
-                !late
-            });
+            pending.waiting.retain_mut(|waiting| !is_late(waiting, handed));
             if pending.waiting.is_empty() {
                 self.bytes -= pending.command.size();
                 return false;
@@ -204,8 +220,9 @@ impl Desk {
             }
             wanted
         });
-        for replies in self.held.values_mut() {
-            replies.retain(|(to, _)| *to != client);
+        for held in self.held.values_mut() {
+            held.retain(|held| held.waiting.client != client);
         }
+        self.held.retain(|_, held| !held.is_empty());
     }
 }

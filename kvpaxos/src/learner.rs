@@ -115,7 +115,6 @@ impl Learner {
     /// # Errors
     /// If one of them is not what was learned here for the same slot (L1).
     pub(crate) fn on_learned(&mut self, from: Slot, values: &[Value]) -> Result<&[Value], Reason> {
-        self.asked = None;
         let before = self.log.len();
         for (slot, value) in (from.0..).map(Slot).zip(values) {
             match self.chosen(slot) {
@@ -127,6 +126,10 @@ impl Learner {
                 }
                 None => break,
             }
+        }
+        if self.log.len() > before {
+            // An answer that brought nothing is no answer: asking again at once would go round and round.
+            self.asked = None;
         }
         self.known = self.known.max(self.next());
         Ok(&self.log[before..])

@@ -116,15 +116,18 @@ impl Peers {
                 echoed,
             },
         );
-        if heartbeat.leader.is_none()
-            && self
-                .leader
-                .as_ref()
-                .is_some_and(|heard| heard.ballot.replica == from)
-        {
+        let resigned = |heard: &Heard| heard.ballot.replica == from && heartbeat.leader != Some(heard.ballot);
+        if self.leader.as_ref().is_some_and(resigned) {
             self.leader = None;
         }
         true
+    }
+
+    /// A peer has shown, by other means than its heartbeat, that it knows every slot below `learned` to be chosen.
+    pub(crate) fn note_learned(&mut self, peer: ReplicaId, learned: Slot) {
+        if let Some(peer) = self.table.get_mut(&peer) {
+            peer.said.learned = peer.said.learned.max(learned);
+        }
     }
 
     /// The number of the next heartbeat; the same for all receivers.
@@ -157,7 +160,8 @@ impl Peers {
     }
 
     fn is_connected(&self, peer: &Peer, timing: &Timing) -> bool {
-        let beats = u64::from(timing.patience / timing.heartbeat) + 1;
+        // Heartbeats are also sent between the regular ones, and take their time to be echoed.
+        let beats = u64::from(timing.patience / timing.heartbeat) + 3;
         peer.age < timing.patience && peer.echoed > 0 && peer.echoed + beats >= self.beat
     }
 

@@ -2,7 +2,7 @@
 
 use crate::candidacy::Candidacy;
 use crate::leadership::Leadership;
-use crate::types::{Ballot, Life, ReplicaId};
+use crate::types::{Ballot, Life, ReplicaId, Slot};
 
 /// A proposer.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -59,6 +59,15 @@ impl Proposer {
             Phase::Following => None,
             Phase::Preparing(candidacy) => Some(candidacy.ballot),
             Phase::Leading(leadership) => Some(leadership.ballot),
+        }
+    }
+
+    /// The slot below which it takes all to be chosen and known here.
+    pub(crate) fn first_open(&self) -> Option<Slot> {
+        match &self.phase {
+            Phase::Following => None,
+            Phase::Preparing(candidacy) => Some(candidacy.from()),
+            Phase::Leading(leadership) => Some(leadership.chosen()),
         }
     }
 

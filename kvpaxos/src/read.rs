@@ -128,9 +128,9 @@ pub(crate) struct Read {
 impl Reads {
     /// Reads begin with numbers that this life draws, so that answers to an earlier life's questions match nothing.
     pub(crate) fn new(nonce: u64) -> Reads {
-        // Half the range stays for counting.
+        // The upper part of the range stays for counting.
         Reads {
-            number: nonce >> 1,
+            number: nonce >> 3,
             ..Reads::default()
         }
     }

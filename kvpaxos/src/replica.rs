@@ -270,6 +270,7 @@ impl Replica {
     /// The leader of `ballot` says how far the log is chosen.
     fn on_watermark(&mut self, ballot: Ballot, watermark: Watermark, out: &mut Vec<Effect>) {
         self.settled = self.settled.max(watermark.settled);
+        self.peers.note_learned(ballot.replica, watermark.chosen);
         let Some(learner) = &mut self.learner else { return };
         let from = learner.next();
         let learned = learner.on_watermark(ballot, watermark.chosen).to_vec();

@@ -55,7 +55,7 @@ impl Restored {
             let slot = Slot(self.chosen.len() as u64);
             match self.accepted.get(&slot) {
                 Some((accepted_in, value)) if slot < up_to && *accepted_in == ballot => {
-                    self.chosen.push(value.clone())
+                    self.chosen.push(value.clone());
                 }
                 _ => return,
             }

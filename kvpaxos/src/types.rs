@@ -7,7 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The greatest number of replicas a cluster may have. A [`ReplicaSet`] is a bit for each.
-pub const MAX_REPLICAS: usize = 16;
+pub const MAX_REPLICAS: usize = MAX_ID as usize;
+const MAX_ID: u8 = 16;
 
 /// Names a replica of the cluster: 0 to [`MAX_REPLICAS`] - 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -150,7 +151,7 @@ impl ReplicaSet {
             "a cluster has at most {MAX_REPLICAS} replicas, not {count}"
         );
         let mut set = ReplicaSet::EMPTY;
-        for id in 0..MAX_REPLICAS as u8 {
+        for id in 0..MAX_ID {
             if usize::from(id) < count {
                 set.insert(ReplicaId(id));
             }
@@ -196,9 +197,7 @@ impl ReplicaSet {
 
     /// The members in ascending order.
     pub fn iter(self) -> impl Iterator<Item = ReplicaId> {
-        (0..MAX_REPLICAS as u8)
-            .map(ReplicaId)
-            .filter(move |id| self.contains(*id))
+        (0..MAX_ID).map(ReplicaId).filter(move |id| self.contains(*id))
     }
 
     /// Who is in this set and not in `other`.

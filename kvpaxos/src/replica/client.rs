@@ -186,11 +186,11 @@ impl Replica {
         while let Some(applied) = learner.apply_next() {
             advanced = true;
             for (command, outcome) in applied.value.commands().iter().zip(applied.outcomes) {
-                for (client, id) in self.desk.on_applied(command) {
+                for waiting in self.desk.on_applied(command) {
                     if two_phase {
-                        self.desk.hold(applied.slot, client, id, outcome.clone());
+                        self.desk.hold(applied.slot, waiting, outcome.clone());
                     } else {
-                        reply(client, id, outcome.clone(), out);
+                        reply(waiting.client, waiting.id, outcome.clone(), out);
                     }
                 }
             }

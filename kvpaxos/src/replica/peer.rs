@@ -4,6 +4,7 @@ use crate::candidacy::Progress;
 use crate::command::Value;
 use crate::io::{Deposition, Effect, Observation, Reason};
 use crate::message::{Accepted, Heartbeat, Message, Watermark};
+use crate::proposer::Proposer;
 use crate::read::Question;
 use crate::replica::{AcceptorRole, Replica, answer, observe, send};
 use crate::types::{Ballot, ReplicaId, Slot};
@@ -73,6 +74,11 @@ impl Replica {
         let chunk_bytes = self.config.limits.chunk_bytes;
         if let AcceptorRole::Voting(acceptor) = &mut self.acceptor {
             answer(from, acceptor.on_prepare(ballot, slot, chunk_bytes), out);
+        }
+        // Whoever stands is given its time; standing at once as well would only make a duel of it.
+        let patience = self.config.timing.patience;
+        if let Some(proposer) = self.proposer.as_mut().filter(|_| from != self.config.id) {
+            proposer.wait = proposer.wait.max(patience);
         }
         // Somebody stands with a higher ballot: whoever leads or stands here would only be refused from now on.
         self.resign_below(ballot, out);
@@ -146,11 +152,16 @@ impl Replica {
     /// A sign of life of the leader of `ballot`, from itself.
     fn on_leader(&mut self, ballot: Ballot, out: &mut Vec<Effect>) {
         self.resign_below(ballot, out);
-        let new = self.leader() != Some(ballot) && self.peers.on_leader(ballot);
-        if self.peers.leader() == Some(ballot) {
-            self.peers.on_leader(ballot);
+        if self
+            .proposer
+            .as_ref()
+            .and_then(Proposer::ballot)
+            .is_some_and(|own| own > ballot)
+        {
+            // This replica leads, or is about to, with a higher ballot: the other will be refused soon.
+            return;
         }
-        if new {
+        if self.peers.on_leader(ballot) {
             let wait = self.draw_wait(0);
             if let Some(proposer) = &mut self.proposer {
                 proposer.wait = wait;

@@ -34,9 +34,9 @@ impl Replica {
         match role {
             Role::Proposer if self.proposer.is_none() => self.restart_proposer(restored.as_ref()),
             Role::Acceptor if self.acceptor == AcceptorRole::Failed => {
-                self.restart_acceptor(restored.as_ref(), out)
+                self.restart_acceptor(restored.as_ref(), out);
             }
-            Role::Learner if self.learner.is_none() => self.restart_learner(restored.as_ref()),
+            Role::Learner if self.learner.is_none() => self.restart_learner(restored.as_ref(), out),
             Role::Proposer | Role::Acceptor | Role::Learner => {}
         }
     }
@@ -77,12 +77,24 @@ impl Replica {
     }
 
     /// A learner is rebuilt from what its records tell, or else from the acceptor's memory, and learns the rest from others.
-    fn restart_learner(&mut self, restored: Option<&Restored>) {
+    ///
+    /// A leader proposes only for slots above those its learner knew when it was elected. If the new learner knows less, the
+    /// missing ones might be known to nobody; so it resigns, and phase 1 is run again from where a learner stands.
+    fn restart_learner(&mut self, restored: Option<&Restored>, out: &mut Vec<Effect>) {
         let chosen = match (restored, &self.acceptor) {
             (Some(restored), _) => &restored.chosen[..],
             (None, AcceptorRole::Voting(acceptor)) => acceptor.chosen(),
             (None, AcceptorRole::Failed | AcceptorRole::Out) => &[],
         };
-        self.learner = Some(Learner::new(self.config.limits, chosen));
+        let learner = Learner::new(self.config.limits, chosen);
+        if self
+            .proposer
+            .as_ref()
+            .and_then(Proposer::first_open)
+            .is_some_and(|open| learner.next() < open)
+        {
+            self.resign(Deposition::Failed, out);
+        }
+        self.learner = Some(learner);
     }
 }
