@@ -1,13 +1,16 @@
 //! kvpaxos: a linearizable key-value store replicated by Multi-Paxos, as a pure state machine.
 
+mod buckets;
 pub mod client;
 pub mod command;
 pub mod config;
 pub mod io;
+mod kv;
 pub mod machine;
 pub mod message;
 mod random;
 mod replica;
+mod session;
 pub mod status;
 pub mod types;
 
