@@ -1,9 +1,33 @@
 //! The client of a cluster as a state machine: sessions, sequence numbers, retries and failover, without sockets or clocks.
+//!
+//! ```text
+//! caller        client                          replicas
+//!   | Call(1, put) |  Open                          |
+//!   |------------->|------------------------------->|   the first write opens a session
+//!   |              |<-------------------------------|
+//!   |              |  Apply(session, sequence 0)    |
+//!   |              |------------------------------->|   no answer within `attempt`:
+//!   |              |  Apply(session, sequence 0)    |
+//!   |              |------------------------------->|   the next replica, under the same number
+//!   | Done(1, ..)  |<-------------------------------|
+//!   |<-------------|
+//! ```
+//!
+//! Every call ends in exactly one [`Fate`], at the latest when its deadline passes. A write that may have reached a
+//! replica is never called refused: a refusal speaks for the attempt that it answers and says nothing of an earlier
+//! one that was not answered, which may still take effect. It is asked again under the same session and sequence, so
+//! that it takes effect once; when that is no longer possible its fate is told as unknown.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use crate::command::{Op, Outcome, Refusal, Reply, Request};
-use crate::types::{Entropy, Micros, ReplicaId, ReplicaSet, Time};
+use crate::command::{Op, Outcome, Refusal, Reply, Request, RequestBody};
+use crate::random::Random;
+use crate::types::{Entropy, Micros, ReplicaId, ReplicaSet, Sequence, SessionId, Time};
+
+#[cfg(test)]
+mod tests;
 
 /// What a client is told at its birth.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -16,6 +40,26 @@ pub struct ClientConfig {
     pub attempt: Micros,
     /// How long a call may take in all before its caller is told that it is unavailable or its outcome unknown.
     pub deadline: Micros,
+    /// Writes in flight at once; more wait for their turn. At most the cluster's `limits.session_window`.
+    pub window: u64,
+    /// Whether the network may deliver one request twice, as datagrams do. Then "busy" from one copy says nothing of the
+    /// other, and no refusal but that of a limit is certain.
+    pub repeats: bool,
+}
+
+impl ClientConfig {
+    /// Waits and bounds that suit a cluster with default timing and limits, over connections.
+    #[must_use]
+    pub fn new(servers: ReplicaSet) -> ClientConfig {
+        ClientConfig {
+            servers,
+            first: None,
+            attempt: Micros(1_000_000),
+            deadline: Micros(10_000_000),
+            window: 1024,
+            repeats: false,
+        }
+    }
 }
 
 /// What a caller wants done.
@@ -86,7 +130,7 @@ pub enum Fate {
     Done(Outcome),
     /// Certainly not done, now or later.
     Refused(Refusal),
-    /// Done, or not, or it will be: the deadline passed.
+    /// Done, or not, or it will be: the deadline passed, or the session that would tell is gone. Never of a read.
     Unknown {
         /// Replicas that the last answer named as silent.
         silent: ReplicaSet,
@@ -97,6 +141,90 @@ pub enum Fate {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Client {
     config: ClientConfig,
+    random: Random,
+    /// Whom it asks at present.
+    server: ReplicaId,
+    /// Whom the last answer named as silent.
+    silent: ReplicaSet,
+    /// The next request's id. Never used again, so that an answer to an attempt that was given up is known as such.
+    next_request: u64,
+    session: Session,
+    tasks: BTreeMap<Task, Pending>,
+    /// The attempts that an answer is awaited for, by request id.
+    requests: BTreeMap<u64, Task>,
+    /// When each task next wants to hear the clock.
+    timers: BTreeSet<(Time, Task)>,
+    /// Writes that have no sequence yet, in the order they came: for want of a session, or of room in the window.
+    waiting: VecDeque<u64>,
+    /// The sequences given out and not answered, of this session and of earlier ones that still have calls.
+    unanswered: BTreeSet<(SessionId, Sequence)>,
+}
+
+/// The session that new writes go into.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Session {
+    None,
+    /// [`Task::Open`] is under way.
+    Opening,
+    Open {
+        id: SessionId,
+        /// The next write's.
+        next: Sequence,
+    },
+}
+
+/// Something that takes attempts until it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum Task {
+    /// Opening the session.
+    Open,
+    /// The call of this number.
+    Call(u64),
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Pending {
+    what: What,
+    /// When the call ends, whatever has been answered by then.
+    ends: Time,
+    phase: Phase,
+    /// Whether an attempt before the present one may yet take effect, or has.
+    doubt: bool,
+    /// Attempts that brought nothing.
+    failures: u32,
+    /// Why the last attempt was refused, if one was.
+    refusal: Option<Refusal>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum What {
+    Open,
+    Write {
+        op: Op,
+        /// Given once, with the first attempt, and taken back only when it is certain that no attempt took effect.
+        place: Option<(SessionId, Sequence)>,
+    },
+    Get {
+        key: Bytes,
+    },
+    Status,
+    Close {
+        session: SessionId,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Phase {
+    /// In [`Client::waiting`].
+    Waiting,
+    /// An answer is awaited.
+    Sent {
+        to: ReplicaId,
+        request: u64,
+        until: Time,
+    },
+    /// After a refusal, before the next attempt.
+    Resting { until: Time },
 }
 
 impl Client {
@@ -106,19 +234,423 @@ impl Client {
     /// If `config.servers` is empty.
     #[must_use]
     pub fn new(config: ClientConfig, entropy: Entropy) -> Client {
-        let _ = entropy;
-        Client { config }
+        assert!(!config.servers.is_empty(), "a client needs a server to ask");
+        let mut random = Random::new(entropy);
+        let drawn = random.below(config.servers.len() as u64);
+        let server = config
+            .first
+            .filter(|first| config.servers.contains(*first))
+            .or_else(|| config.servers.iter().nth(usize::try_from(drawn).unwrap_or(0)))
+            .unwrap_or_default();
+        Client {
+            config,
+            random,
+            server,
+            silent: ReplicaSet::EMPTY,
+            next_request: 1,
+            session: Session::None,
+            tasks: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            waiting: VecDeque::new(),
+            unanswered: BTreeSet::new(),
+        }
     }
 
     /// Total and deterministic, like a replica's `step`.
+    ///
+    /// # Panics
+    /// If the caller begins a call under the number of one that has not ended.
     pub fn step(&mut self, at: Time, event: ClientEvent) -> Vec<ClientEffect> {
-        let _ = (at, event, &self.config);
-        unimplemented!()
+        let mut effects = Vec::new();
+        match event {
+            ClientEvent::Call { number, call } => self.on_call(at, number, call, &mut effects),
+            ClientEvent::Reply { from, reply } => self.on_reply(at, from, reply, &mut effects),
+            ClientEvent::Disconnected { from } => self.on_disconnected(at, from, &mut effects),
+            ClientEvent::Clock => {}
+        }
+        self.on_time(at, &mut effects);
+        self.send_waiting(at, &mut effects);
+        effects
     }
 
-    /// When the client next wants to hear the clock.
+    /// When the client next wants to hear the clock; after a step always later than that step's time.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        unimplemented!()
+        self.timers.first().map(|(time, _)| *time)
+    }
+
+    /// How many calls have not ended.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.tasks.len() - usize::from(self.tasks.contains_key(&Task::Open))
+    }
+
+    /// The session that writes go into, if one is open.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        match self.session {
+            Session::Open { id, .. } => Some(id),
+            Session::None | Session::Opening => None,
+        }
+    }
+
+    fn on_call(&mut self, at: Time, number: u64, call: Call, effects: &mut Vec<ClientEffect>) {
+        let task = Task::Call(number);
+        assert!(
+            !self.tasks.contains_key(&task),
+            "call {number} has not ended; begin the next under another number"
+        );
+        let ends = at.after(self.config.deadline);
+        match call {
+            Call::Write(op) => {
+                self.begin(task, What::Write { op, place: None }, ends);
+                self.waiting.push_back(number);
+            }
+            Call::Get { key } => {
+                self.begin(task, What::Get { key }, ends);
+                self.send(at, task, effects);
+            }
+            Call::Status => {
+                self.begin(task, What::Status, ends);
+                self.send(at, task, effects);
+            }
+            Call::Close => {
+                let Some(session) = self.session() else {
+                    let fate = Fate::Done(Outcome::Closed);
+                    effects.push(ClientEffect::Done { number, fate });
+                    return;
+                };
+                self.session = Session::None;
+                self.begin(task, What::Close { session }, ends);
+                self.send(at, task, effects);
+            }
+        }
+    }
+
+    fn on_reply(&mut self, at: Time, from: ReplicaId, reply: Reply, effects: &mut Vec<ClientEffect>) {
+        let Some(&task) = self.requests.get(&reply.id) else {
+            return; // of an attempt that was given up
+        };
+        let repeats = self.config.repeats;
+        let pending = self.pending_mut(task);
+        if !matches!(pending.phase, Phase::Sent { to, .. } if to == from) {
+            return; // not from whom it was sent to
+        }
+        let settled = !pending.doubt && !repeats;
+        let outcome = match reply.outcome {
+            Outcome::Refused(refusal) => return self.on_refused(at, task, refusal, settled, effects),
+            outcome => outcome,
+        };
+        match (&pending.what, outcome) {
+            (What::Open, Outcome::Opened { session }) => {
+                self.forget(task);
+                let next = Sequence(0);
+                self.session = Session::Open { id: session, next };
+            }
+            (what, outcome) if answers(what, &outcome) => {
+                self.silent = ReplicaSet::EMPTY;
+                self.end(task, Fate::Done(outcome), effects);
+            }
+            (_, outcome) => {
+                // Unknown, or nothing that answers this: it may have taken effect, or may yet.
+                if let Outcome::Unknown { silent } = outcome {
+                    self.silent = silent;
+                }
+                self.pending_mut(task).doubt = true;
+                self.rest(at, task);
+            }
+        }
+    }
+
+    /// The present attempt changed nothing and will not; `settled` tells whether that goes for the whole call.
+    fn on_refused(
+        &mut self,
+        at: Time,
+        task: Task,
+        refusal: Refusal,
+        settled: bool,
+        effects: &mut Vec<ClientEffect>,
+    ) {
+        let pending = self.pending_mut(task);
+        let place = match pending.what {
+            What::Write { place, .. } => place,
+            What::Open | What::Get { .. } | What::Status | What::Close { .. } => None,
+        };
+        match refusal {
+            // No copy of it passes this limit anywhere.
+            Refusal::KeyTooLong { .. } | Refusal::ValueTooLong { .. } if task != Task::Open => {
+                self.end(task, Fate::Refused(refusal), effects);
+            }
+            // The session is gone, and with it who could tell what an earlier attempt did.
+            Refusal::SessionExpired { .. } if place.is_some() && settled => self.leave_session(task),
+            Refusal::AlreadyAnswered { .. } if place.is_some() && settled => {
+                self.end(task, Fate::Refused(refusal), effects);
+            }
+            Refusal::SessionExpired { .. } | Refusal::AlreadyAnswered { .. } if place.is_some() => {
+                let silent = self.silent;
+                self.end(task, Fate::Unknown { silent }, effects);
+            }
+            refusal => {
+                pending.doubt = !settled;
+                if let Refusal::Unavailable { silent } = refusal {
+                    self.silent = silent;
+                } else {
+                    pending.refusal = Some(refusal);
+                }
+                self.rest(at, task);
+            }
+        }
+    }
+
+    /// Takes back the place of a write whose session has expired, none of whose attempts took effect.
+    fn leave_session(&mut self, task: Task) {
+        let Task::Call(number) = task else { return };
+        self.set_phase(task, Phase::Waiting);
+        if let What::Write { place, .. } = &mut self.pending_mut(task).what
+            && let Some((session, sequence)) = place.take()
+        {
+            self.unanswered.remove(&(session, sequence));
+            if self.session() == Some(session) {
+                self.session = Session::None;
+            }
+        }
+        self.waiting.push_back(number);
+    }
+
+    /// Whatever was sent there goes to the next at once, unless all have been tried in vain: then after a rest.
+    fn on_disconnected(&mut self, at: Time, from: ReplicaId, effects: &mut Vec<ClientEffect>) {
+        self.leave_server(from);
+        let servers = self.config.servers.len();
+        let lost: Vec<Task> = self
+            .tasks
+            .iter()
+            .filter(|(_, pending)| matches!(pending.phase, Phase::Sent { to, .. } if to == from))
+            .map(|(task, _)| *task)
+            .collect();
+        for task in lost {
+            let pending = self.pending_mut(task);
+            pending.doubt = true;
+            if (pending.failures as usize) + 1 < servers {
+                pending.failures += 1;
+                self.send(at, task, effects);
+            } else {
+                self.rest(at, task);
+            }
+        }
+    }
+
+    fn on_time(&mut self, at: Time, effects: &mut Vec<ClientEffect>) {
+        while let Some((_, task)) = self.timers.first().copied().filter(|(time, _)| *time <= at) {
+            let pending = self.pending_mut(task);
+            if pending.ends <= at {
+                self.give_up(task, effects);
+                continue;
+            }
+            if let Phase::Sent { to, .. } = pending.phase {
+                pending.doubt = true;
+                pending.failures = pending.failures.saturating_add(1);
+                self.leave_server(to);
+            }
+            self.send(at, task, effects);
+        }
+    }
+
+    /// The call's deadline has passed.
+    fn give_up(&mut self, task: Task, effects: &mut Vec<ClientEffect>) {
+        let silent = self.silent;
+        let pending = self.pending_mut(task);
+        let unsettled = pending.doubt || matches!(pending.phase, Phase::Sent { .. });
+        let refusal = pending.refusal.take();
+        let fate = match pending.what {
+            What::Write { .. } | What::Close { .. } if unsettled => Fate::Unknown { silent },
+            _ => Fate::Refused(refusal.unwrap_or(Refusal::Unavailable { silent })),
+        };
+        self.end(task, fate, effects);
+    }
+
+    /// Gives waiting writes their place in the session, opening one if need be.
+    fn send_waiting(&mut self, at: Time, effects: &mut Vec<ClientEffect>) {
+        while let Some(&number) = self.waiting.front() {
+            match self.session {
+                Session::None => {
+                    self.session = Session::Opening;
+                    self.begin(Task::Open, What::Open, Time(u64::MAX));
+                    return self.send(at, Task::Open, effects);
+                }
+                Session::Opening => return,
+                Session::Open { id, next } => {
+                    if next.0 - self.lowest_unanswered(id, next).0 >= self.config.window {
+                        return;
+                    }
+                    self.waiting.pop_front();
+                    self.unanswered.insert((id, next));
+                    if let What::Write { place, .. } = &mut self.pending_mut(Task::Call(number)).what {
+                        *place = Some((id, next));
+                    }
+                    let next = Sequence(next.0 + 1);
+                    self.session = Session::Open { id, next };
+                    self.send(at, Task::Call(number), effects);
+                }
+            }
+        }
+        if self.session == Session::Opening {
+            // Nobody wants it any more. If it was opened, it is never used and makes room in its time.
+            self.session = Session::None;
+            self.forget(Task::Open);
+        }
+    }
+
+    /// What the replicas need no longer remember of a session is below this. A write that ended unknown is below it too:
+    /// where the floor has passed it, it cannot take effect any more, and elsewhere it still does so once.
+    fn lowest_unanswered(&self, session: SessionId, next: Sequence) -> Sequence {
+        let live = self.unanswered.range((session, Sequence(0))..).next();
+        live.filter(|(of, _)| *of == session)
+            .map_or(next, |(_, sequence)| *sequence)
+    }
+
+    fn begin(&mut self, task: Task, what: What, ends: Time) {
+        let pending = Pending {
+            what,
+            ends,
+            phase: Phase::Waiting,
+            doubt: false,
+            failures: 0,
+            refusal: None,
+        };
+        self.timers.insert((pending.wakes(), task));
+        self.tasks.insert(task, pending);
+    }
+
+    fn send(&mut self, at: Time, task: Task, effects: &mut Vec<ClientEffect>) {
+        let id = self.next_request;
+        self.next_request += 1;
+        let to = self.server;
+        let until = at.after(self.attempt());
+        self.set_phase(
+            task,
+            Phase::Sent {
+                to,
+                request: id,
+                until,
+            },
+        );
+        self.requests.insert(id, task);
+        let body = match &self.pending_mut(task).what {
+            What::Open => RequestBody::Open,
+            What::Get { key } => RequestBody::Get { key: key.clone() },
+            What::Status => RequestBody::Status,
+            What::Close { session } => RequestBody::Close { session: *session },
+            What::Write { op, place } => {
+                let (session, sequence) = place.expect("a write has its place before it is sent");
+                let op = op.clone();
+                RequestBody::Apply {
+                    session,
+                    sequence,
+                    lowest_unanswered: self.lowest_unanswered(session, sequence),
+                    op,
+                }
+            }
+        };
+        let request = Request { id, body };
+        effects.push(ClientEffect::Send { to, request });
+    }
+
+    /// Tries elsewhere after a while that grows with the failures, up to an attempt's length, and is drawn so that many
+    /// clients do not come back together.
+    fn rest(&mut self, at: Time, task: Task) {
+        let longest = self.attempt().0;
+        let pending = self.pending_mut(task);
+        let doublings = pending.failures.min(5);
+        pending.failures = pending.failures.saturating_add(1);
+        if let Phase::Sent { to, .. } = pending.phase {
+            self.leave_server(to);
+        }
+        let half = (longest >> (6 - doublings)).max(1);
+        let until = at.after(Micros(half + self.random.below(half)));
+        self.set_phase(task, Phase::Resting { until });
+    }
+
+    fn attempt(&self) -> Micros {
+        Micros(self.config.attempt.0.max(1))
+    }
+
+    /// Asks the server after `server` from now on, unless another has taken its place already.
+    fn leave_server(&mut self, server: ReplicaId) {
+        if self.server == server {
+            let mut servers = self.config.servers.iter();
+            let after = servers.find(|id| *id > server);
+            self.server = after
+                .or_else(|| self.config.servers.iter().next())
+                .unwrap_or(server);
+        }
+    }
+
+    fn end(&mut self, task: Task, fate: Fate, effects: &mut Vec<ClientEffect>) {
+        self.forget(task);
+        if let Task::Call(number) = task {
+            effects.push(ClientEffect::Done { number, fate });
+        }
+    }
+
+    fn forget(&mut self, task: Task) {
+        let Some(pending) = self.tasks.remove(&task) else {
+            return;
+        };
+        self.timers.remove(&(pending.wakes(), task));
+        if let Phase::Sent { request, .. } = pending.phase {
+            self.requests.remove(&request);
+        }
+        if let What::Write {
+            place: Some(place), ..
+        } = pending.what
+        {
+            self.unanswered.remove(&place);
+        }
+        if let (Phase::Waiting, Task::Call(number)) = (pending.phase, task) {
+            self.waiting.retain(|waiting| *waiting != number);
+        }
+    }
+
+    fn set_phase(&mut self, task: Task, phase: Phase) {
+        let pending = self.pending_mut(task);
+        let before = pending.wakes();
+        let left = std::mem::replace(&mut pending.phase, phase);
+        let after = pending.wakes();
+        self.timers.remove(&(before, task));
+        self.timers.insert((after, task));
+        if let Phase::Sent { request, .. } = left {
+            self.requests.remove(&request);
+        }
+    }
+
+    fn pending_mut(&mut self, task: Task) -> &mut Pending {
+        self.tasks
+            .get_mut(&task)
+            .expect("requests and timers name tasks that have not ended")
+    }
+}
+
+impl Pending {
+    fn wakes(&self) -> Time {
+        match self.phase {
+            Phase::Waiting => self.ends,
+            Phase::Sent { until, .. } | Phase::Resting { until } => until.min(self.ends),
+        }
+    }
+}
+
+/// Whether the outcome is one that ends such a call well.
+fn answers(what: &What, outcome: &Outcome) -> bool {
+    match what {
+        What::Open => false,
+        What::Write { op, .. } => match op {
+            Op::Put { .. } => matches!(outcome, Outcome::Done { .. }),
+            Op::Delete { .. } => matches!(outcome, Outcome::Deleted { .. }),
+            Op::Cas { .. } => matches!(outcome, Outcome::Swapped { .. }),
+        },
+        What::Get { .. } => matches!(outcome, Outcome::Value { .. }),
+        What::Status => matches!(outcome, Outcome::Status(_)),
+        What::Close { .. } => matches!(outcome, Outcome::Closed),
     }
 }

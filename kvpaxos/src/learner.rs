@@ -140,12 +140,12 @@ impl Learner {
         let slot = self.applied;
         let value = self.chosen(slot)?.clone();
         let mut outcomes = Vec::with_capacity(value.commands().len());
-        let mut sessions_dropped = 0;
+        let dropped_before = self.machine.sessions_dropped();
         for (index, command) in (0..).zip(value.commands()) {
             outcomes.push(self.machine.apply(Revision { slot, index }, command));
-            sessions_dropped += self.machine.take_dropped();
         }
         self.applied = slot.next();
+        let sessions_dropped = self.machine.sessions_dropped() - dropped_before;
         Some(AppliedSlot {
             slot,
             value,

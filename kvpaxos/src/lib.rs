@@ -1,12 +1,14 @@
 //! kvpaxos: a linearizable key-value store replicated by Multi-Paxos, as a pure state machine.
 
 mod acceptor;
+mod buckets;
 mod candidacy;
 pub mod client;
 pub mod command;
 pub mod config;
 mod desk;
 pub mod io;
+mod kv;
 mod leadership;
 mod learner;
 pub mod machine;
@@ -17,6 +19,7 @@ mod random;
 mod read;
 mod replica;
 mod restore;
+mod session;
 pub mod status;
 pub mod types;
 

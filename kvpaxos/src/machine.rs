@@ -1,63 +1,158 @@
 //! The replicated state machine: sessions and the key-value store, driven by the log.
+//!
+//! Every replica applies the same commands in the same order and so comes to the same state, sessions included: a
+//! replica that takes over knows what was executed. A clone shares all but a few pointers, so that a snapshot is
+//! taken at any size without a stall.
 
 use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_128;
 
-use crate::command::{Command, Outcome};
+use crate::command::{Command, Op, Outcome, Refusal};
 use crate::config::Limits;
+use crate::kv::Store;
+use crate::session::Sessions;
 use crate::types::Revision;
 
 /// The state that every replica holds alike after the same prefix of the log.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct StateMachine {
     limits: Limits,
+    last: Option<Revision>,
+    sessions: Sessions,
+    store: Store,
 }
 
 impl StateMachine {
     /// The state before the first slot.
     #[must_use]
     pub fn new(limits: Limits) -> StateMachine {
-        StateMachine { limits }
+        StateMachine {
+            limits,
+            last: None,
+            sessions: Sessions::new(&limits),
+            store: Store::new(),
+        }
     }
 
     /// Applies one command, exactly once per session and sequence.
+    ///
+    /// Total: what should have been refused before it came into the log has no effect, and the same refusal for its
+    /// outcome on every replica.
+    ///
+    /// # Panics
+    /// If `revision` is not above that of the last command (L2).
     pub fn apply(&mut self, revision: Revision, command: &Command) -> Outcome {
-        let _ = (revision, command, self.limits);
-        unimplemented!()
-    }
-
-    /// How many sessions were dropped since this was last asked.
-    pub fn take_dropped(&mut self) -> u64 {
-        0
+        assert!(
+            self.last.is_none_or(|last| last < revision),
+            "L2: {revision} is applied after {}",
+            self.revision()
+        );
+        self.last = Some(revision);
+        match command {
+            Command::Open { tag } => {
+                let session = self.sessions.open(revision, *tag);
+                Outcome::Opened { session }
+            }
+            Command::Close { session } => {
+                self.sessions.close(*session);
+                Outcome::Closed
+            }
+            Command::Apply {
+                session,
+                sequence,
+                lowest_unanswered,
+                op,
+            } => {
+                if let Err(refusal) = check_limits(&self.limits, op) {
+                    return Outcome::Refused(refusal);
+                }
+                let store = &mut self.store;
+                let execute = || store.execute(revision, op);
+                let kept = self
+                    .sessions
+                    .once(revision, *session, *sequence, *lowest_unanswered, execute);
+                kept.map_or_else(Outcome::Refused, Outcome::from)
+            }
+            Command::Opaque { .. } => Outcome::Done { revision },
+        }
     }
 
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
-        let _ = key;
-        unimplemented!()
+        self.store.get(key)
     }
 
-    /// Where the last command that was applied stands.
+    /// All keys and their values, in an order that is the same for equal stores.
+    pub fn entries(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.store.iter()
+    }
+
+    /// Where the last command that was applied stands; the first place of all before there is one.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        unimplemented!()
+        self.last.unwrap_or_default()
     }
 
     /// The digest of the whole state, kept as it changes (L3).
     #[must_use]
     pub fn digest(&self) -> u128 {
-        unimplemented!()
+        let revision = self.revision();
+        let numbers = [
+            u64::from(self.last.is_some()),
+            revision.slot.0,
+            u64::from(revision.index),
+            self.sessions.dropped(),
+        ];
+        let sums = [self.store.digest(), self.sessions.digest()];
+        let mut bytes = [0; 64];
+        let (first, second) = bytes.split_at_mut(32);
+        for (number, bytes) in numbers.iter().zip(first.chunks_exact_mut(8)) {
+            bytes.copy_from_slice(&number.to_le_bytes());
+        }
+        for (sum, bytes) in sums.iter().zip(second.chunks_exact_mut(16)) {
+            bytes.copy_from_slice(&sum.to_le_bytes());
+        }
+        xxh3_128(&bytes)
     }
 
     /// How many keys hold a value.
     #[must_use]
     pub fn keys(&self) -> u64 {
-        unimplemented!()
+        self.store.len() as u64
     }
 
     /// How many sessions are open.
     #[must_use]
     pub fn sessions(&self) -> u64 {
-        unimplemented!()
+        self.sessions.len() as u64
+    }
+
+    /// How many sessions were dropped to make room, since the first slot. Compare before and after to tell how many an
+    /// [`apply`](StateMachine::apply) dropped.
+    #[must_use]
+    pub fn sessions_dropped(&self) -> u64 {
+        self.sessions.dropped()
     }
 }
+
+/// Whether a write is within the limits of keys and values. Asked at the door and again when it is applied.
+pub(crate) fn check_limits(limits: &Limits, op: &Op) -> Result<(), Refusal> {
+    let key = op.key().len();
+    if key > limits.key {
+        return Err(Refusal::KeyTooLong {
+            length: key as u64,
+            limit: limits.key as u64,
+        });
+    }
+    match op.values().find(|value| value.len() > limits.value) {
+        Some(value) => Err(Refusal::ValueTooLong {
+            length: value.len() as u64,
+            limit: limits.value as u64,
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! The key-value store.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+
+use crate::buckets::Buckets;
+use crate::command::Op;
+use crate::session::Kept;
+use crate::types::Revision;
+
+/// Seeds the hash of keys. Never changed: buckets, and with them the order of entries, follow from it.
+const KEY_SEED: u64 = 0x6B76_7061_786F_7301;
+
+/// A decoded value is a slice of its whole frame, and to keep it is to keep the frame. A value at least this long is
+/// shared nevertheless; what is shorter is copied, so that the store takes no more than a few times its content.
+const SHARE_FROM: usize = 64 * 1024;
+
+/// Keys and values, and the digest of all of them, kept as they change. A clone shares all buckets.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Store {
+    entries: Buckets<Bytes, Held>,
+    /// The sum of the entries' digests, so that it does not depend on how they came about.
+    digest: u128,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Held {
+    value: Bytes,
+    /// Of key and value, so that taking them out needs no look at the value.
+    digest: u128,
+}
+
+impl Store {
+    pub(crate) fn new() -> Store {
+        Store {
+            entries: Buckets::new(),
+            digest: 0,
+        }
+    }
+
+    /// Carries out a write that stands at `revision`.
+    pub(crate) fn execute(&mut self, revision: Revision, op: &Op) -> Kept {
+        match op {
+            Op::Put { key, value } => {
+                self.put(key, value);
+                Kept::Done { revision }
+            }
+            Op::Delete { key } => {
+                let existed = self.delete(key);
+                Kept::Deleted { revision, existed }
+            }
+            Op::Cas { key, expect, value } => {
+                let applied = self.get(key) == expect.as_ref();
+                match value {
+                    Some(value) if applied => self.put(key, value),
+                    None if applied => _ = self.delete(key),
+                    _ => {}
+                }
+                Kept::Swapped { revision, applied }
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Bytes> {
+        let held = self.entries.get(hash_key(key), key)?;
+        Some(&held.value)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn digest(&self) -> u128 {
+        self.digest
+    }
+
+    /// All entries, in an order that follows from the content.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.entries.iter().map(|(key, held)| (key, &held.value))
+    }
+
+    fn put(&mut self, key: &Bytes, value: &Bytes) {
+        let hash = hash_key(key);
+        let digest = digest_entry(hash, value);
+        let value = own(value);
+        let held = Held { value, digest };
+        let before = self.entries.insert(hash, &key[..], Bytes::copy_from_slice, held);
+        let without = self.digest.wrapping_sub(before.map_or(0, |held| held.digest));
+        self.digest = without.wrapping_add(digest);
+    }
+
+    fn delete(&mut self, key: &Bytes) -> bool {
+        let held = self.entries.remove(hash_key(key), &key[..]);
+        if let Some(held) = &held {
+            self.digest = self.digest.wrapping_sub(held.digest);
+        }
+        held.is_some()
+    }
+}
+
+fn own(value: &Bytes) -> Bytes {
+    if value.len() < SHARE_FROM {
+        Bytes::copy_from_slice(value)
+    } else {
+        value.clone()
+    }
+}
+
+fn hash_key(key: &[u8]) -> u64 {
+    xxh3_64_with_seed(key, KEY_SEED)
+}
+
+/// The key enters through its hash.
+fn digest_entry(hash: u64, value: &[u8]) -> u128 {
+    xxh3_128_with_seed(value, hash)
+}
+
+/// Equal stores have equal digests, and the reverse is as good as certain.
+impl Hash for Store {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+        self.len().hash(state);
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// The digest as it would be if nothing had been kept.
+    pub(crate) fn digest_from_scratch(&self) -> u128 {
+        self.iter().fold(0, |sum, (key, value)| {
+            sum.wrapping_add(digest_entry(hash_key(key), value))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(slot: u64) -> Revision {
+        let (slot, index) = (crate::types::Slot(slot), 0);
+        Revision { slot, index }
+    }
+
+    fn put(store: &mut Store, key: &'static str, value: &[u8]) {
+        let (key, value) = (Bytes::from(key), Bytes::copy_from_slice(value));
+        store.execute(at(1), &Op::Put { key, value });
+    }
+
+    fn delete(store: &mut Store, key: &'static str) -> Kept {
+        let key = Bytes::from(key);
+        store.execute(at(2), &Op::Delete { key })
+    }
+
+    fn cas(
+        store: &mut Store,
+        key: &'static str,
+        expect: Option<&'static str>,
+        value: Option<&'static str>,
+    ) -> bool {
+        let (expect, value) = (expect.map(Bytes::from), value.map(Bytes::from));
+        let key = Bytes::from(key);
+        let kept = store.execute(at(3), &Op::Cas { key, expect, value });
+        matches!(kept, Kept::Swapped { applied: true, .. })
+    }
+
+    #[test]
+    fn cas_tells_absent_from_empty() {
+        let mut store = Store::new();
+        assert!(!cas(&mut store, "k", Some(""), Some("a")));
+        assert!(cas(&mut store, "k", None, Some("")));
+        assert!(!cas(&mut store, "k", None, Some("a")));
+        assert!(cas(&mut store, "k", Some(""), Some("a")));
+        assert!(cas(&mut store, "k", Some("a"), None));
+        assert_eq!(store.get(b"k"), None);
+        assert!(cas(&mut store, "k", None, None), "absent stays absent");
+        assert_eq!((store.len(), store.digest()), (0, 0));
+    }
+
+    #[test]
+    fn the_digest_does_not_remember_the_way() {
+        let (mut one, mut other) = (Store::new(), Store::new());
+        put(&mut one, "a", b"1");
+        put(&mut one, "b", b"2");
+        put(&mut other, "b", b"0");
+        put(&mut other, "c", b"3");
+        assert_ne!(one.digest(), other.digest());
+        put(&mut other, "b", b"2");
+        put(&mut other, "a", b"1");
+        delete(&mut other, "c");
+        assert_eq!(one, other);
+        assert_eq!(one.digest(), one.digest_from_scratch());
+    }
+
+    #[test]
+    fn key_and_value_do_not_run_together() {
+        let (mut one, mut other) = (Store::new(), Store::new());
+        put(&mut one, "ab", b"c");
+        put(&mut other, "a", b"bc");
+        assert_ne!(one.digest(), other.digest());
+    }
+
+    #[test]
+    fn a_small_slice_does_not_keep_its_frame() {
+        let frame = Bytes::from(vec![7; 200_000]);
+        let mut store = Store::new();
+        let (key, value) = (frame.slice(..16), frame.slice(100..200));
+        store.execute(at(1), &Op::Put { key, value });
+        assert!(frame.is_unique(), "nothing of the frame is shared");
+        let (key, value) = (frame.slice(..17), frame.slice(..SHARE_FROM));
+        store.execute(at(2), &Op::Put { key, value });
+        assert!(!frame.is_unique(), "what is large is not copied");
+    }
+
+    /// Pins the digest: replicas of different releases compare theirs.
+    #[test]
+    fn the_digest_is_pinned() {
+        let mut store = Store::new();
+        put(&mut store, "key", b"value");
+        put(&mut store, "other", &[9; 300]);
+        expect_test::expect!["c5465612521f1fef1fc31b25fe452eda"]
+            .assert_eq(&format!("{:032x}", store.digest()));
+    }
+}
