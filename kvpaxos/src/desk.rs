@@ -3,46 +3,41 @@
 //! A command is handed to whoever leads, and again when the leader changes or nothing is heard; the session table (or, for
 //! an Open, the tag) makes the repeats harmless.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::command::{Command, Outcome, Reply, Tag};
-use crate::types::{Ballot, ClientId, Sequence, SessionId, Slot};
-
-/// What tells one command from another, whoever asks for it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-enum CommandKey {
-    Tagged(Tag),
-    Close(SessionId),
-    Apply(SessionId, Sequence),
-}
-
-impl CommandKey {
-    fn of(command: &Command) -> CommandKey {
-        match command {
-            Command::Open { tag } | Command::Opaque { tag, .. } => CommandKey::Tagged(*tag),
-            Command::Close { session } => CommandKey::Close(*session),
-            Command::Apply {
-                session, sequence, ..
-            } => CommandKey::Apply(*session, *sequence),
-        }
-    }
-}
+use crate::command::{Command, Outcome, Reply};
+use crate::types::{Ballot, ClientId, SessionId, Slot};
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Desk {
-    pending: BTreeMap<CommandKey, Pending>,
-    /// Bytes of the pending commands.
+    /// The commands of each stream, by ascending number: they mostly come and go at the ends.
+    streams: BTreeMap<Stream, VecDeque<Pending>>,
+    /// How many commands wait.
+    count: usize,
+    /// Their bytes.
     bytes: usize,
     /// Two-phase setting: answers that wait until their slot is settled.
     held: BTreeMap<Slot, Vec<Held>>,
 }
 
+/// What numbers a command.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum Stream {
+    /// This replica in this life, by tags.
+    Tags { nonce: u64 },
+    /// A session, by sequences; its Close comes last.
+    Session(SessionId),
+}
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Pending {
+    number: u64,
     command: Command,
-    /// Who wants to hear of it: the client and its request's id. More than one if it was asked again.
-    waiting: Vec<Waiting>,
+    /// Who wants to hear of it.
+    first: Waiting,
+    /// Who asked for the same afterwards.
+    more: Vec<Waiting>,
     /// The leader it was handed to last, if to any: from then on it may take effect.
     handed: Option<Ballot>,
     /// Ticks since then.
@@ -58,6 +53,8 @@ pub(crate) struct Waiting {
     pub(crate) id: u64,
     /// Ticks since it asked.
     age: u32,
+    /// Nobody waits any more: the client is gone, or was told that its time is up.
+    gone: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -74,70 +71,119 @@ pub(crate) struct Expired {
     pub(crate) handed: bool,
 }
 
+/// The stream a command belongs to, and its number in it.
+fn place(command: &Command) -> (Stream, u64) {
+    match command {
+        Command::Open { tag } | Command::Opaque { tag, .. } => {
+            (Stream::Tags { nonce: tag.nonce }, tag.number)
+        }
+        Command::Apply {
+            session, sequence, ..
+        } => (Stream::Session(*session), sequence.0),
+        Command::Close { session } => (Stream::Session(*session), u64::MAX),
+    }
+}
+
+/// Where the number stands, or belongs, in a stream.
+fn find(stream: &VecDeque<Pending>, number: u64) -> Result<usize, usize> {
+    match (stream.front(), stream.back()) {
+        (Some(front), _) if front.number == number => Ok(0),
+        (_, Some(back)) if back.number < number => Err(stream.len()),
+        _ => stream.binary_search_by_key(&number, |pending| pending.number),
+    }
+}
+
 impl Desk {
     /// How many commands and answers wait.
     pub(crate) fn len(&self) -> usize {
-        self.pending.len() + self.held.values().map(Vec::len).sum::<usize>()
+        self.count + self.held.values().map(Vec::len).sum::<usize>()
     }
 
-    /// Their bytes.
+    /// The commands' bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Takes a command in. Returns whether it is to be handed on (it is not if it was, for somebody who asked before).
-    pub(crate) fn add(&mut self, client: ClientId, id: u64, command: &Command, patience: u32) -> bool {
-        let waiting = Waiting { client, id, age: 0 };
-        match self.pending.get_mut(&CommandKey::of(command)) {
-            Some(pending) => {
-                pending.waiting.push(waiting);
+    /// Takes a command in, which is being handed to the leader of `ballot`, if there is one. Returns whether it is new: it
+    /// need not be handed on if it was, for somebody who asked before.
+    pub(crate) fn add(
+        &mut self,
+        client: ClientId,
+        id: u64,
+        command: &Command,
+        ballot: Option<Ballot>,
+        patience: u32,
+    ) -> bool {
+        let waiting = Waiting {
+            client,
+            id,
+            age: 0,
+            gone: false,
+        };
+        let (stream, number) = place(command);
+        let stream = self.streams.entry(stream).or_default();
+        match find(stream, number) {
+            Ok(place) => {
+                stream[place].more.push(waiting);
                 false
             }
-            None => {
+            Err(place) => {
+                self.count += 1;
                 self.bytes += command.size();
+                let command = command.clone();
                 let pending = Pending {
-                    command: command.clone(),
-                    waiting: vec![waiting],
-                    handed: None,
+                    number,
+                    command,
+                    first: waiting,
+                    more: Vec::new(),
+                    handed: ballot,
                     age: 0,
                     patience,
                 };
-                self.pending.insert(CommandKey::of(command), pending);
+                stream.insert(place, pending);
                 true
             }
         }
     }
 
-    /// Notes that a command is being handed to the leader of `ballot`.
-    pub(crate) fn hand(&mut self, command: &Command, ballot: Ballot) {
-        if let Some(pending) = self.pending.get_mut(&CommandKey::of(command)) {
-            pending.handed = Some(ballot);
-            pending.age = 0;
-        }
-    }
-
     /// Hands every command that the leader of `ballot` was not handed yet.
     pub(crate) fn hand_all(&mut self, ballot: Ballot) -> Vec<Command> {
-        let mut commands = Vec::new();
-        for pending in self
-            .pending
-            .values_mut()
-            .filter(|pending| pending.handed != Some(ballot))
-        {
+        let pending = self.streams.values_mut().flatten();
+        let hand = |pending: &mut Pending| {
             pending.handed = Some(ballot);
             pending.age = 0;
-            commands.push(pending.command.clone());
-        }
-        commands
+            pending.command.clone()
+        };
+        pending
+            .filter(|pending| pending.handed != Some(ballot))
+            .map(hand)
+            .collect()
     }
 
     /// A command was applied: takes out who waits for it.
-    pub(crate) fn on_applied(&mut self, command: &Command) -> Vec<Waiting> {
-        let Some(pending) = self.pending.remove(&CommandKey::of(command)) else {
-            return Vec::new();
-        };
-        self.bytes -= pending.command.size();
-        pending.waiting
+    pub(crate) fn on_applied(&mut self, command: &Command) -> impl Iterator<Item = Waiting> + use<> {
+        let waiting = self.take(command).into_iter();
+        waiting
+            .flat_map(|(first, more)| std::iter::once(first).chain(more))
+            .filter(|waiting| !waiting.gone)
+    }
+
+    fn take(&mut self, command: &Command) -> Option<(Waiting, Vec<Waiting>)> {
+        if self.count == 0 {
+            return None;
+        }
+        let (key, number) = place(command);
+        let stream = self.streams.get_mut(&key)?;
+        let place = find(stream, number).ok()?;
+        let Pending {
+            command, first, more, ..
+        } = stream.remove(place)?;
+        if stream.is_empty() {
+            self.streams.remove(&key);
+        }
+        self.count -= 1;
+        self.bytes -= command.size();
+        Some((first, more))
     }
 
     /// Keeps an answer back until its slot is settled, or its time is up.
@@ -173,56 +219,69 @@ impl Desk {
     ) -> (Vec<Expired>, Vec<Command>) {
         let mut expired = Vec::new();
         let mut again = Vec::new();
-        let mut is_late = |waiting: &mut Waiting, handed| {
+        let mut pass = |waiting: &mut Waiting, handed| {
             waiting.age += 1;
-            let late = waiting.age >= deadline;
-            if late {
+            if !waiting.gone && waiting.age >= deadline {
+                waiting.gone = true;
                 expired.push(Expired {
                     client: waiting.client,
                     id: waiting.id,
                     handed,
                 });
             }
-            late
         };
-        for held in self.held.values_mut() {
-            held.retain_mut(|held| !is_late(&mut held.waiting, true));
+        for held in self.held.values_mut().flatten() {
+            pass(&mut held.waiting, true);
         }
-        self.held.retain(|_, held| !held.is_empty());
-        self.pending.retain(|_, pending| {
+        for pending in self.streams.values_mut().flatten() {
             let handed = pending.handed.is_some();
-            pending.waiting.retain_mut(|waiting| !is_late(waiting, handed));
-            if pending.waiting.is_empty() {
-                self.bytes -= pending.command.size();
-                return false;
-            }
+            pending.waiting().for_each(|waiting| pass(waiting, handed));
             pending.age += 1;
             // Nothing is lost on the way to one's own proposer.
             let kept = own && pending.handed == ballot;
-            if ballot.is_some() && !kept && pending.age >= pending.patience {
+            let wanted = pending.waiting().any(|waiting| !waiting.gone);
+            if wanted && ballot.is_some() && !kept && pending.age >= pending.patience {
                 pending.age = 0;
                 pending.patience = pending.patience.saturating_mul(2);
                 pending.handed = ballot;
                 again.push(pending.command.clone());
             }
-            true
-        });
+        }
+        self.drop_unwanted();
         (expired, again)
     }
 
     /// A client is gone: nobody waits for its requests.
     pub(crate) fn forget(&mut self, client: ClientId) {
-        self.pending.retain(|_, pending| {
-            pending.waiting.retain(|waiting| waiting.client != client);
-            let wanted = !pending.waiting.is_empty();
-            if !wanted {
-                self.bytes -= pending.command.size();
-            }
-            wanted
-        });
+        let held = self.held.values_mut().flatten().map(|held| &mut held.waiting);
+        let pending = self.streams.values_mut().flatten().flat_map(Pending::waiting);
+        for waiting in held.chain(pending).filter(|waiting| waiting.client == client) {
+            waiting.gone = true;
+        }
+        self.drop_unwanted();
+    }
+
+    fn drop_unwanted(&mut self) {
         for held in self.held.values_mut() {
-            held.retain(|held| held.waiting.client != client);
+            held.retain(|held| !held.waiting.gone);
         }
         self.held.retain(|_, held| !held.is_empty());
+        for stream in self.streams.values_mut() {
+            stream.retain_mut(|pending| {
+                let wanted = pending.waiting().any(|waiting| !waiting.gone);
+                if !wanted {
+                    self.count -= 1;
+                    self.bytes -= pending.command.size();
+                }
+                wanted
+            });
+        }
+        self.streams.retain(|_, stream| !stream.is_empty());
+    }
+}
+
+impl Pending {
+    fn waiting(&mut self) -> impl Iterator<Item = &mut Waiting> {
+        std::iter::once(&mut self.first).chain(&mut self.more)
     }
 }

@@ -53,10 +53,12 @@ impl Replica {
                 op,
             },
         };
-        let new = self.desk.add(client, id, &command, self.config.timing.resend);
-        if let Some(ballot) = self.leader().filter(|_| new) {
-            self.desk.hand(&command, ballot);
-            self.hand(ballot, vec![command], out);
+        let leader = self.leader();
+        let new = self
+            .desk
+            .add(client, id, &command, leader, self.config.timing.resend);
+        if let Some(ballot) = leader.filter(|_| new) {
+            self.hand_one(ballot, command, out);
         }
     }
 
@@ -128,6 +130,20 @@ impl Replica {
         }
     }
 
+    fn hand_one(&mut self, ballot: Ballot, command: Command, out: &mut Vec<Effect>) {
+        if ballot.replica == self.config.id {
+            self.enqueue(std::iter::once(command));
+        } else {
+            send(
+                ballot.replica,
+                Message::Forward {
+                    commands: vec![command],
+                },
+                out,
+            );
+        }
+    }
+
     /// Hands commands to the leader of `ballot`.
     pub(super) fn hand(&mut self, ballot: Ballot, commands: Vec<Command>, out: &mut Vec<Effect>) {
         if ballot.replica == self.config.id {
@@ -165,7 +181,7 @@ impl Replica {
     }
 
     /// Commands for this replica's own proposer; if it does not lead, whoever sent them will send them again.
-    pub(super) fn enqueue(&mut self, commands: Vec<Command>) {
+    pub(super) fn enqueue(&mut self, commands: impl IntoIterator<Item = Command>) {
         let replicas = self.config.members.len();
         let (bound, bound_bytes) = (
             replicas * self.config.limits.pending,
