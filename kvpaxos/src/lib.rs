@@ -126,6 +126,7 @@ mod acceptor;
 mod buckets;
 mod candidacy;
 pub mod client;
+pub mod codec;
 pub mod command;
 pub mod config;
 mod desk;
