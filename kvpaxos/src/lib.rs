@@ -145,6 +145,7 @@ mod restore;
 mod session;
 pub mod status;
 pub mod types;
+pub mod wal;
 
 pub use client::Client;
 pub use command::{Batch, Command, Op, Outcome, Refusal, Reply, Request, RequestBody, Tag, Value};
