@@ -90,7 +90,10 @@ impl Decode for Message {
             13 => Message::Learn { from: slot(r)? },
             14 => Message::Learned {
                 from: slot(r)?,
-                values: r.sequence(Elements::Values, value)?,
+                values: r.sequence(Elements::Values, |r, values| {
+                    values.push(value(r)?);
+                    Ok(())
+                })?,
             },
             found => {
                 return Err(DecodeError::Variant {
@@ -218,12 +221,13 @@ impl Lengths {
 
 fn promise(r: &mut Reader) -> Result<Message, DecodeError> {
     let (promised, from) = (ballot(r)?, slot(r)?);
-    let entries = r.sequence(Elements::Entries, |r| {
-        Ok(Accepted {
+    let entries = r.sequence(Elements::Entries, |r, entries| {
+        entries.push(Accepted {
             slot: slot(r)?,
             ballot: ballot(r)?,
             value: value(r)?,
-        })
+        });
+        Ok(())
     })?;
     let more = r.option("next chunk's slot", slot)?;
     let mut least = from;
@@ -287,29 +291,32 @@ fn value(r: &mut Reader) -> Result<Value, DecodeError> {
     }
 }
 
-fn command(r: &mut Reader) -> Result<Command, DecodeError> {
-    Ok(match r.u32("command")? {
-        0 => Command::Open { tag: tag(r)? },
-        1 => Command::Close { session: session(r)? },
-        2 => Command::Apply {
+#[inline]
+fn command(r: &mut Reader, commands: &mut Vec<Command>) -> Result<(), DecodeError> {
+    match r.u32("command")? {
+        0 => commands.push(Command::Open { tag: tag(r)? }),
+        1 => commands.push(Command::Close { session: session(r)? }),
+        2 => commands.push(Command::Apply {
             session: session(r)?,
             sequence: sequence(r)?,
             lowest_unanswered: sequence(r)?,
             op: op(r, Lengths::OF_COMMANDS)?,
-        },
-        3 => Command::Opaque {
+        }),
+        3 => commands.push(Command::Opaque {
             tag: tag(r)?,
             payload: r.bytes("payload", Lengths::OF_COMMANDS.value)?,
-        },
+        }),
         found => {
             return Err(DecodeError::Variant {
                 what: "command",
                 found,
             });
         }
-    })
+    }
+    Ok(())
 }
 
+#[inline]
 fn op(r: &mut Reader, lengths: Lengths) -> Result<Op, DecodeError> {
     let key = |r: &mut Reader| r.bytes("key", lengths.key);
     let value = |r: &mut Reader| r.bytes("value", lengths.value);
@@ -333,6 +340,7 @@ fn op(r: &mut Reader, lengths: Lengths) -> Result<Op, DecodeError> {
     })
 }
 
+#[inline]
 fn tag(r: &mut Reader) -> Result<Tag, DecodeError> {
     Ok(Tag {
         replica: replica(r)?,
@@ -439,10 +447,12 @@ fn life(r: &mut Reader) -> Result<Life, DecodeError> {
     })
 }
 
+#[inline]
 fn session(r: &mut Reader) -> Result<SessionId, DecodeError> {
     revision(r).map(SessionId)
 }
 
+#[inline]
 fn revision(r: &mut Reader) -> Result<Revision, DecodeError> {
     Ok(Revision {
         slot: slot(r)?,
@@ -450,10 +460,12 @@ fn revision(r: &mut Reader) -> Result<Revision, DecodeError> {
     })
 }
 
+#[inline]
 fn sequence(r: &mut Reader) -> Result<Sequence, DecodeError> {
     counter(r, "sequence").map(Sequence)
 }
 
+#[inline]
 fn slot(r: &mut Reader) -> Result<Slot, DecodeError> {
     counter(r, "slot").map(Slot)
 }

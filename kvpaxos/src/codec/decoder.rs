@@ -65,8 +65,8 @@ impl<F: Frame> Decoder<F> {
         reason = "an iterator that ends would not go on when bytes come"
     )]
     pub fn next(&mut self) -> Result<Option<F>, DecodeError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
+        if let Some(error) = self.failed {
+            return Err(error);
         }
         match decode_frame(&self.buffer[self.taken..]) {
             Ok(Some((content, length))) => {
@@ -79,7 +79,7 @@ impl<F: Frame> Decoder<F> {
             }
             Err(error) => {
                 self.buffer = Vec::new();
-                self.failed = Some(error.clone());
+                self.failed = Some(error);
                 Err(error)
             }
         }

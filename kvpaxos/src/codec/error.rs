@@ -22,15 +22,15 @@ pub enum EncodeError {
 
 /// What is wrong with bytes that were received. Nothing was taken from them; the connection that they came on is to be
 /// closed, and a datagram dropped.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The bytes are not a frame at all.
     #[error(
         "a frame begins with {MAGIC:02x?}, these bytes with {found:02x?}: the sender speaks another protocol"
     )]
     Magic {
-        /// What stands in its place.
-        found: Vec<u8>,
+        /// What stands in its place; zeros where nothing came yet.
+        found: [u8; 2],
     },
     /// The frame is of another version of the format.
     #[error(

@@ -249,9 +249,9 @@ fn only_payload<F: Frame>(bytes: &[u8]) -> Result<&[u8], DecodeError> {
 fn next_payload<F: Frame>(bytes: &[u8]) -> Result<Option<&[u8]>, DecodeError> {
     let magic = &bytes[..bytes.len().min(MAGIC.len())];
     if !MAGIC.starts_with(magic) {
-        return Err(DecodeError::Magic {
-            found: magic.to_vec(),
-        });
+        let mut found = [0; MAGIC.len()];
+        found[..magic.len()].copy_from_slice(magic);
+        return Err(DecodeError::Magic { found });
     }
     if let Some(&found) = bytes.get(2)
         && found != VERSION

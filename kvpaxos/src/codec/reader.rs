@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{DecodeError, MAX_COMMANDS, MAX_VALUES};
 
 /// The greatest length of a varint of each width: 7 bits a byte.
-const VARINT_64: u32 = 64_u32.div_ceil(7);
+const VARINT_64: usize = 64_usize.div_ceil(7);
 const VARINT_128: u32 = 128_u32.div_ceil(7);
 
 /// A position in a payload. Public in name only: it is the argument of the sealed [`Decode`](super::Decode).
@@ -86,27 +86,36 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn u64(&mut self, what: &'static str) -> Result<u64, DecodeError> {
-        let first = self.byte(what)?;
-        if first < 0x80 {
-            return Ok(u64::from(first));
-        }
-        let mut number = u64::from(first & 0x7f);
-        for place in 1..VARINT_64 {
-            let byte = self.byte(what)?;
-            // The tenth byte has room for the last bit only.
-            if place == VARINT_64 - 1 && byte > 1 {
-                return Err(DecodeError::Number { what });
+        match self.rest {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
             }
-            number |= u64::from(byte & 0x7f) << (7 * place);
+            _ => self.long_u64(what),
+        }
+    }
+
+    /// Of two bytes and more.
+    fn long_u64(&mut self, what: &'static str) -> Result<u64, DecodeError> {
+        let mut number = 0;
+        let mut shift = 0;
+        for (place, &byte) in self.rest.iter().take(VARINT_64).enumerate() {
+            number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return if byte == 0 {
-                    Err(DecodeError::Number { what })
-                } else {
-                    Ok(number)
-                };
+                // No padding; and the tenth byte has room for the last bit only.
+                if byte == 0 || (place == VARINT_64 - 1 && byte > 1) {
+                    return Err(DecodeError::Number { what });
+                }
+                self.rest = &self.rest[place + 1..];
+                return Ok(number);
             }
+            shift += 7;
         }
-        Err(DecodeError::Number { what })
+        Err(if self.rest.len() < VARINT_64 {
+            DecodeError::Truncated { what }
+        } else {
+            DecodeError::Number { what }
+        })
     }
 
     pub(crate) fn u128(&mut self, what: &'static str) -> Result<u128, DecodeError> {
@@ -166,11 +175,12 @@ impl<'a> Reader<'a> {
         Ok(shared.slice(start..start + length))
     }
 
-    /// As many elements as the number before them says.
+    /// As many elements as the number before them says. Each is put in its place by `read`: they are large, and moving them
+    /// there would cost more than reading them.
     pub(crate) fn sequence<T>(
         &mut self,
         of: Elements,
-        read: impl Fn(&mut Self) -> Result<T, DecodeError>,
+        read: impl Fn(&mut Self, &mut Vec<T>) -> Result<(), DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
         let (what, shortest, limit) = match of {
             Elements::Commands => ("commands", 3, self.commands_left),
@@ -190,7 +200,7 @@ impl<'a> Reader<'a> {
         }
         let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
-            elements.push(read(self)?);
+            read(self, &mut elements)?;
         }
         Ok(elements)
     }
