@@ -126,6 +126,7 @@ mod acceptor;
 mod buckets;
 mod candidacy;
 pub mod client;
+pub mod codec;
 pub mod command;
 pub mod config;
 mod desk;
@@ -144,6 +145,7 @@ mod restore;
 mod session;
 pub mod status;
 pub mod types;
+pub mod wal;
 
 pub use client::Client;
 pub use command::{Batch, Command, Op, Outcome, Refusal, Reply, Request, RequestBody, Tag, Value};

@@ -1,0 +1,486 @@
+//! The log's format from outside: golden bytes, and a test for each row of the table in `kvpaxos::wal`.
+
+#![allow(clippy::unwrap_used, reason = "an assertion like any other")]
+
+mod samples;
+
+use std::fmt::Write;
+
+use expect_test::expect_file;
+use kvpaxos::wal::{
+    Damage, Damaged, GROUP_HEADER, HEADER, Header, Log, Owner, ReadError, SECTOR, Torn, Writer, read,
+};
+use kvpaxos::{Ballot, Batch, Command, Record, ReplicaId, Slot, Tag, Value};
+use proptest::prelude::*;
+
+const OWNER: Owner = Owner {
+    cluster: 0x0123_4567_89ab_cdef,
+    replica: ReplicaId(3),
+};
+const SEED: u64 = 0xfeed_beef;
+
+fn header() -> Header {
+    Header::founding(OWNER.cluster, OWNER.replica, SEED)
+}
+
+/// A record that takes several sectors, none of them all zeros.
+fn record(number: u64) -> Record {
+    let tag = Tag {
+        replica: ReplicaId(1),
+        nonce: 1,
+        number,
+    };
+    let payload = vec![u8::try_from(number % 255).unwrap() + 1; 3 * SECTOR];
+    Record::Accepted {
+        ballot: Ballot::ZERO,
+        slot: Slot(number),
+        value: Value::Batch(Batch::new(vec![Command::Opaque {
+            tag,
+            payload: payload.into(),
+        }])),
+    }
+}
+
+/// A log of which each group, of one record each, was synced before the next was written.
+struct Sample {
+    bytes: Vec<u8>,
+    /// Where each group begins, and where the last ends.
+    groups: Vec<usize>,
+}
+
+impl Sample {
+    fn new(groups: u64) -> Sample {
+        Sample::from_records((0..groups).map(record))
+    }
+
+    fn from_records(records: impl Iterator<Item = Record>) -> Sample {
+        let mut bytes = Vec::new();
+        let mut writer = Writer::create(&header(), &mut bytes);
+        let mut groups = vec![bytes.len()];
+        for record in records {
+            writer.on_synced(writer.position());
+            writer.append([&record], &mut bytes);
+            groups.push(bytes.len());
+        }
+        Sample { bytes, groups }
+    }
+
+    fn read(&self) -> Log {
+        read(&self.bytes, OWNER, 0).unwrap()
+    }
+
+    fn damage(&self) -> Damaged {
+        match self.read() {
+            Log::Damaged(damaged) => damaged,
+            Log::Kept { torn, .. } => panic!("not seen as damaged: {torn:?}"),
+        }
+    }
+
+    /// How many records are kept, and where the rest is cut.
+    fn kept(&self) -> (u64, Option<usize>) {
+        match self.read() {
+            Log::Kept { records, torn, .. } => {
+                let count = records.len() as u64;
+                assert_eq!(records, (0..count).map(record).collect::<Vec<_>>());
+                (count, torn.map(|torn| usize::try_from(torn.at).unwrap()))
+            }
+            Log::Damaged(damaged) => panic!("not kept: {} at {}", damaged.why, damaged.at),
+        }
+    }
+
+    /// The whole sectors within a group.
+    fn sectors(&self, group: usize) -> Vec<std::ops::Range<usize>> {
+        let within = self.groups[group].div_ceil(SECTOR)..self.groups[group + 1] / SECTOR;
+        within
+            .map(|sector| sector * SECTOR..(sector + 1) * SECTOR)
+            .collect()
+    }
+}
+
+/// A change of these bytes is a new version of the format. `UPDATE_EXPECT=1` writes them anew.
+#[test]
+fn the_bytes_of_every_record_are_golden() {
+    let mut bytes = Vec::new();
+    let mut writer = Writer::create(&header(), &mut bytes);
+    let mut text = String::new();
+    let mut write = |what: &dyn std::fmt::Debug, bytes: &mut Vec<u8>| {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(text, "{what:?}\n    {hex}\n").unwrap();
+        bytes.clear();
+    };
+    write(&header(), &mut bytes);
+    for record in samples::records() {
+        writer.append([&record], &mut bytes);
+        write(&record, &mut bytes);
+    }
+    writer.on_synced(writer.position());
+    writer.mark(&mut bytes);
+    write(&"a mark", &mut bytes);
+    expect_file!["golden/log.txt"].assert_eq(&text);
+}
+
+proptest! {
+    #[test]
+    fn any_records_come_back(
+        groups in proptest::collection::vec(proptest::collection::vec(samples::any_record(), 0..4), 0..5),
+    ) {
+        let mut bytes = Vec::new();
+        let mut writer = Writer::create(&header(), &mut bytes);
+        for group in &groups {
+            writer.append(group, &mut bytes);
+            prop_assert_eq!(writer.position(), bytes.len() as u64);
+        }
+        let expected = Log::Kept { records: groups.concat(), writer, torn: None };
+        prop_assert!(read(&bytes, OWNER, 0) == Ok(expected));
+    }
+
+    /// Whatever happens to the bytes, what is read was written, in that order.
+    #[test]
+    fn damage_never_makes_records_up(
+        count in 1..6_u64,
+        changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
+        cut in any::<usize>(),
+        moved in any::<Option<(usize, usize, usize)>>(),
+    ) {
+        let mut sample = Sample::new(count);
+        let length = sample.bytes.len();
+        for (at, byte) in changes {
+            sample.bytes[at % length] = byte;
+        }
+        if let Some((from, to, length)) = moved {
+            let (from, to) = (from % sample.bytes.len(), to % sample.bytes.len());
+            let end = (from + length % 3000).min(sample.bytes.len() - to.saturating_sub(from));
+            sample.bytes.copy_within(from..end.max(from), to);
+        }
+        if cut % 2 == 0 {
+            sample.bytes.truncate(cut / 2 % length);
+        }
+        match read(&sample.bytes, OWNER, 0) {
+            Ok(Log::Kept { records, .. }) => {
+                prop_assert!(records == (0..records.len() as u64).map(record).collect::<Vec<_>>());
+            }
+            Ok(Log::Damaged(Damaged { salvaged, .. })) => {
+                let written: Vec<_> = (0..count).map(record).collect();
+                let mut written = written.iter();
+                prop_assert!(salvaged.iter().all(|record| written.any(|other| other == record)));
+            }
+            Err(error) => prop_assert!(false, "{}", error),
+        }
+    }
+}
+
+#[test]
+fn a_log_goes_on_where_it_was_read_to() {
+    let Sample { mut bytes, .. } = Sample::new(3);
+    let Log::Kept { mut writer, .. } = read(&bytes, OWNER, 0).unwrap() else {
+        panic!("nothing was damaged");
+    };
+    writer.on_synced(writer.position());
+    writer.append([&record(3), &record(4)], &mut bytes);
+    let whole = Sample {
+        bytes,
+        groups: Vec::new(),
+    };
+    assert_eq!(whole.kept(), (5, None));
+}
+
+/// Row: torn tail. Wherever the file ends, and whichever sectors of the last write are missing, what was synced is kept.
+#[test]
+fn a_torn_tail_is_cut() {
+    let whole = Sample::new(3);
+    let last = whole.groups[2];
+    for end in last + 1..whole.bytes.len() {
+        let mut sample = Sample::new(3);
+        sample.bytes.truncate(end);
+        assert_eq!(sample.kept(), (2, Some(last)), "cut to {end}");
+        // The file's size may be durable, and its blocks not.
+        sample.bytes.resize(whole.bytes.len(), 0);
+        assert_eq!(sample.kept(), (2, Some(last)), "zeros from {end}");
+    }
+    let sectors = last / SECTOR..whole.bytes.len().div_ceil(SECTOR);
+    for missing in 1..1_u32 << sectors.len() {
+        let mut sample = Sample::new(3);
+        for (bit, sector) in sectors.clone().enumerate() {
+            if missing & (1 << bit) != 0 {
+                let end = ((sector + 1) * SECTOR).min(sample.bytes.len());
+                sample.bytes[(sector * SECTOR).max(last)..end].fill(0);
+            }
+        }
+        assert_eq!(sample.kept(), (2, Some(last)), "sectors {missing:b} missing");
+    }
+}
+
+/// Row: torn tail, of several writes that share the sync that never came. A later one may be whole.
+#[test]
+fn a_tail_of_many_writes_is_cut_at_the_first_that_is_torn() {
+    let mut bytes = Vec::new();
+    let mut writer = Writer::create(&header(), &mut bytes);
+    writer.append([&record(0)], &mut bytes);
+    writer.on_synced(writer.position());
+    let synced = bytes.len();
+    for number in 1..4 {
+        writer.append([&record(number)], &mut bytes);
+    }
+    let whole = Sample {
+        bytes,
+        groups: vec![HEADER, synced],
+    };
+    for start in (synced..synced + 3 * SECTOR).filter(|at| at % SECTOR == 0) {
+        let mut bytes = whole.bytes.clone();
+        bytes[start..start + SECTOR].fill(0);
+        let sample = Sample {
+            bytes,
+            groups: Vec::new(),
+        };
+        assert_eq!(sample.kept(), (1, Some(synced)));
+    }
+}
+
+/// After the cut the log is as good as new.
+#[test]
+fn a_cut_log_is_appended_to() {
+    let Sample { mut bytes, groups } = Sample::new(2);
+    bytes.truncate(groups[2] - 1);
+    let Log::Kept {
+        mut writer,
+        torn: Some(Torn { at, dropped }),
+        ..
+    } = read(&bytes, OWNER, 0).unwrap()
+    else {
+        panic!("a torn tail was cut");
+    };
+    assert_eq!(at + dropped, bytes.len() as u64);
+    bytes.truncate(usize::try_from(at).unwrap());
+    writer.on_synced(at);
+    writer.append([&record(1)], &mut bytes);
+    assert_eq!(
+        Sample {
+            bytes,
+            groups: Vec::new()
+        }
+        .kept(),
+        (2, None)
+    );
+}
+
+/// Rows: lost tail. Nothing in the file tells whether it was synced; a mark kept elsewhere does.
+#[test]
+fn a_lost_tail_is_seen_only_by_a_mark_kept_elsewhere() {
+    let Sample { mut bytes, groups } = Sample::new(3);
+    let known_synced = bytes.len() as u64;
+    bytes.truncate(groups[2]);
+    let log = read(&bytes, OWNER, known_synced).unwrap();
+    let end = groups[2] as u64;
+    assert!(matches!(
+        log,
+        Log::Damaged(Damaged { why: Damage::LostTail { end: found, .. }, .. }) if found == end
+    ));
+    let sample = Sample { bytes, groups };
+    assert_eq!(sample.kept(), (2, None));
+}
+
+/// Row: bit flip in the last batch.
+#[test]
+fn a_bit_flip_in_the_last_batch_is_lost_memory() {
+    let whole = Sample::new(2);
+    for at in whole.groups[1]..whole.bytes.len() {
+        for bit in 0..8 {
+            let mut sample = Sample::new(2);
+            sample.bytes[at] ^= 1 << bit;
+            let damaged = sample.damage();
+            assert_eq!(
+                (damaged.at, damaged.why),
+                (whole.groups[1] as u64, Damage::NotTorn)
+            );
+            assert_eq!(damaged.salvaged, vec![record(0)]);
+        }
+    }
+}
+
+/// Row: bit flip in the middle. What stands after it is salvaged too.
+#[test]
+fn a_bit_flip_in_the_middle_is_lost_memory() {
+    let whole = Sample::new(4);
+    for at in whole.groups[1]..whole.groups[2] {
+        let mut sample = Sample::new(4);
+        sample.bytes[at] ^= 1 << (at % 8);
+        let damaged = sample.damage();
+        let mark = whole.groups[3] as u64;
+        assert_eq!(
+            (damaged.at, damaged.why),
+            (whole.groups[1] as u64, Damage::Synced { mark })
+        );
+        assert_eq!(damaged.salvaged, vec![record(0), record(2), record(3)]);
+    }
+}
+
+/// Row: the file's header.
+#[test]
+fn a_log_without_its_header_is_lost_memory() {
+    for at in 0..HEADER {
+        let mut sample = Sample::new(2);
+        sample.bytes[at] ^= 1;
+        assert_eq!(sample.damage().why, Damage::Header, "byte {at}");
+        sample.bytes.truncate(at);
+        assert_eq!(sample.damage().why, Damage::Header, "cut to {at}");
+    }
+}
+
+/// Rows: block missing. A mark over it, in a later group or a mere mark, tells.
+#[test]
+fn a_missing_block_is_lost_memory_where_a_mark_covers_it() {
+    let whole = Sample::new(3);
+    for group in 0..2 {
+        for sector in whole.sectors(group) {
+            let mut sample = Sample::new(3);
+            sample.bytes[sector].fill(0);
+            let damaged = sample.damage();
+            let mark = whole.groups[2] as u64;
+            assert_eq!(
+                (damaged.at, damaged.why),
+                (whole.groups[group] as u64, Damage::Synced { mark })
+            );
+        }
+    }
+    for sector in whole.sectors(2) {
+        let mut sample = Sample::new(3);
+        sample.bytes[sector].fill(0);
+        assert_eq!(sample.kept(), (2, Some(whole.groups[2])));
+        let known_synced = sample.bytes.len() as u64;
+        assert!(matches!(
+            read(&sample.bytes, OWNER, known_synced),
+            Ok(Log::Damaged(Damaged {
+                why: Damage::Synced { .. },
+                ..
+            }))
+        ));
+        let Ok(Log::Kept { mut writer, .. }) = read(&whole.bytes, OWNER, 0) else {
+            panic!("the log is whole");
+        };
+        writer.on_synced(known_synced);
+        writer.mark(&mut sample.bytes);
+        assert_eq!(sample.damage().why, Damage::Synced { mark: known_synced });
+    }
+}
+
+/// Row: blocks swapped, or written to the wrong place: single sectors, and whole groups of the same length.
+#[test]
+fn swapped_and_misdirected_blocks_are_lost_memory() {
+    let whole = Sample::new(4);
+    let sectors: Vec<_> = (0..3).flat_map(|group| whole.sectors(group)).collect();
+    for a in &sectors {
+        for b in &sectors {
+            let mut sample = Sample::new(4);
+            sample.bytes.copy_within(a.clone(), b.start);
+            if sample.bytes == whole.bytes {
+                continue;
+            }
+            sample.damage();
+            sample.bytes[a.clone()].copy_from_slice(&whole.bytes[b.clone()]);
+            if sample.bytes != whole.bytes {
+                sample.damage();
+            }
+        }
+    }
+    let mut sample = Sample::new(4);
+    let length = whole.groups[2] - whole.groups[1];
+    assert_eq!(length, whole.groups[3] - whole.groups[2]);
+    sample
+        .bytes
+        .copy_within(whole.groups[1]..whole.groups[2], whole.groups[2]);
+    sample.damage();
+    sample.bytes[whole.groups[1]..whole.groups[2]]
+        .copy_from_slice(&whole.bytes[whole.groups[2]..whole.groups[3]]);
+    sample.damage();
+}
+
+/// Row: block of an older version in the middle: the file's end as it was at an earlier sync, zeros after it.
+#[test]
+fn an_older_block_in_the_middle_is_lost_memory() {
+    let whole = Sample::new(3);
+    let mut sample = Sample::new(3);
+    let end = whole.groups[1].next_multiple_of(SECTOR);
+    sample.bytes[whole.groups[1]..end].fill(0);
+    assert!(matches!(sample.damage().why, Damage::Synced { .. }));
+}
+
+/// Row: whole group of another history: two writers went on from the same place.
+#[test]
+fn a_group_of_another_history_is_lost_memory() {
+    let ours = Sample::new(3);
+    let theirs = Sample::from_records([0, 7, 2].into_iter().map(record));
+    let mut sample = Sample::new(3);
+    let group = ours.groups[1]..ours.groups[2];
+    sample.bytes[group.clone()].copy_from_slice(&theirs.bytes[group]);
+    assert_eq!(sample.damage().why, Damage::Chain);
+}
+
+/// Rows: last blocks, or the whole directory, of an older version: as if nothing had been written since.
+#[test]
+fn an_older_copy_is_not_seen_but_by_a_mark_kept_elsewhere() {
+    let (old, new) = (Sample::new(2), Sample::new(3));
+    assert_eq!(old.bytes, new.bytes[..old.bytes.len()]);
+    assert_eq!(old.kept(), (2, None));
+    let log = read(&old.bytes, OWNER, new.groups[2] as u64 + 1).unwrap();
+    assert!(matches!(
+        log,
+        Log::Damaged(Damaged {
+            why: Damage::LostTail { .. },
+            ..
+        })
+    ));
+}
+
+/// Row: an operator's mistakes are refused and change nothing.
+#[test]
+fn somebody_elses_log_is_refused() {
+    let sample = Sample::new(1);
+    let expected = Owner {
+        replica: ReplicaId(4),
+        ..OWNER
+    };
+    assert_eq!(
+        read(&sample.bytes, expected, 0),
+        Err(ReadError::Owner {
+            found: OWNER,
+            expected
+        })
+    );
+    let mut newer = Sample::new(1).bytes;
+    newer[8] = 2;
+    let checksum = crc32fast::hash(&newer[..48]);
+    newer[48..52].copy_from_slice(&checksum.to_le_bytes());
+    assert_eq!(read(&newer, OWNER, 0), Err(ReadError::Version { found: 2 }));
+}
+
+/// A large write is several groups, so that the one that is torn costs little.
+#[test]
+fn a_large_write_is_cut_into_groups() {
+    let payload = vec![1; 1024 * 1024];
+    let large = |number| Record::Learned {
+        slot: Slot(number),
+        value: Value::Batch(Batch::new(vec![Command::Opaque {
+            tag: Tag {
+                replica: ReplicaId(1),
+                nonce: 1,
+                number,
+            },
+            payload: payload.clone().into(),
+        }])),
+    };
+    let records: Vec<_> = (0..20).map(large).collect();
+    let mut bytes = Vec::new();
+    let mut writer = Writer::create(&header(), &mut bytes);
+    writer.append(&records, &mut bytes);
+    let groups = bytes.windows(4).filter(|window| window == b"KPGR").count();
+    assert_eq!(groups, 2);
+    assert_eq!(
+        read(&bytes, OWNER, 0),
+        Ok(Log::Kept {
+            records,
+            writer,
+            torn: None
+        })
+    );
+    assert_eq!(bytes[HEADER + GROUP_HEADER], 4, "a Learned comes first");
+}
