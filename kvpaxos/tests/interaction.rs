@@ -17,10 +17,11 @@ use std::path::{Path, PathBuf};
 
 /// One test a script, so that each fails under its own name.
 macro_rules! scripts {
-    ($($test:ident => $file:literal,)*) => {
+    ($($(#[$attribute:meta])* $test:ident => $file:literal,)*) => {
         const SCRIPTS: &[&str] = &[$($file),*];
         $(
             #[test]
+            $(#[$attribute])*
             fn $test() {
                 play($file);
             }
@@ -48,6 +49,13 @@ scripts! {
     duplicate_requests => "17_duplicate_requests",
     limits => "18_limits",
     busy => "19_busy",
+    two_phase_go_without_answer => "20_two_phase_go_without_answer",
+    #[ignore = "open: a leader counts its own confirmation only when a round begins"]
+    leader_confirms_late => "21_leader_confirms_late",
+    #[ignore = "open: a learner is not rebuilt from what the acceptor accepted"]
+    every_learner_lost => "22_every_learner_lost",
+    #[ignore = "open: a second start after the disk was lost begins with the first life again"]
+    no_ballot_twice_without_memory => "23_no_ballot_twice_without_memory",
 }
 
 fn directory() -> PathBuf {
