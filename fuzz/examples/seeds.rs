@@ -1,0 +1,161 @@
+//! Writes `seeds/<target>/`, or checks with `--check` that what stands there is what would be written.
+//!
+//! The frames come from the codec's golden files, so that a seed exists for every variant.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+type Seeds = BTreeMap<PathBuf, Vec<u8>>;
+
+fn main() -> std::io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let seeds = seeds(root)?;
+    let check = std::env::args().any(|argument| argument == "--check");
+    let stale: Vec<_> = seeds
+        .iter()
+        .map(|(path, bytes)| (root.join("seeds").join(path), bytes))
+        .filter(|(path, bytes)| fs::read(path).ok().as_ref() != Some(*bytes))
+        .collect();
+    if check && !stale.is_empty() {
+        let paths: Vec<_> = stale.iter().map(|(path, _)| path.display().to_string()).collect();
+        let what = format!("stale, run `cargo run --example seeds`: {}", paths.join(" "));
+        return Err(std::io::Error::other(what));
+    }
+    for (path, bytes) in stale {
+        fs::create_dir_all(path.parent().unwrap_or(root))?;
+        fs::write(path, bytes)?;
+    }
+    println!("{} seeds", seeds.len());
+    Ok(())
+}
+
+fn seeds(root: &Path) -> std::io::Result<Seeds> {
+    let golden = root.join("../kvpaxos/tests/golden");
+    let peer_frames = payloads(&fs::read_to_string(golden.join("peer_frames.txt"))?);
+    let requests = payloads(&fs::read_to_string(golden.join("requests.txt"))?);
+    let replies = payloads(&fs::read_to_string(golden.join("replies.txt"))?);
+    let mut seeds = Seeds::new();
+    for (number, (name, _, payload)) in peer_frames.iter().enumerate() {
+        seeds.insert(format!("peer_message/{number:02}-{name}").into(), payload.clone());
+        seeds.insert(
+            format!("replica_step/lie-{number:02}-{name}").into(),
+            lie(payload),
+        );
+    }
+    for (kind, what, frames) in [(0, "request", &requests), (1, "reply", &replies)] {
+        for (number, (_, _, payload)) in frames.iter().enumerate() {
+            let bytes = [&[kind], payload.as_slice()].concat();
+            seeds.insert(format!("client_message/{what}-{number:02}").into(), bytes);
+        }
+    }
+    for (kind, what, frames) in [
+        (0, "peer", &peer_frames),
+        (1, "request", &requests),
+        (2, "reply", &replies),
+    ] {
+        let pieces = [4, 0, 200, 11, 7, 30, 90, 1, 1, 1, 60, 13, 255, 2, 5, 40];
+        let stream: Vec<u8> = frames
+            .iter()
+            .flat_map(|(_, header, payload)| [&header[..], payload].concat())
+            .collect();
+        // From 128 on checksums are repaired; 129 = 3 * 43 leaves the kind as it is.
+        for first in [kind, kind + 129] {
+            let bytes = [&[first], &pieces[..], &stream].concat();
+            seeds.insert(format!("frame/{what}-{first:03}").into(), bytes);
+        }
+    }
+    seeds.extend(logs());
+    seeds.extend(scripts());
+    Ok(seeds)
+}
+
+/// The name, header and payload of each frame in a golden file: a line of description, one of hex.
+fn payloads(golden: &str) -> Vec<(String, Vec<u8>, Vec<u8>)> {
+    let lines: Vec<&str> = golden.lines().filter(|line| !line.is_empty()).collect();
+    let frames = lines.chunks_exact(2).map(|pair| {
+        let inner = pair[0].strip_prefix("Message(").unwrap_or(pair[0]);
+        let name: String = inner.chars().take_while(char::is_ascii_alphabetic).collect();
+        let (header, payload) = pair[1].trim().split_once(' ').unwrap_or_default();
+        (name.to_lowercase(), bytes_of(header), bytes_of(payload))
+    });
+    frames.collect()
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let digits = hex
+        .as_bytes()
+        .chunks_exact(2)
+        .map(|pair| std::str::from_utf8(pair).unwrap_or_default());
+    digits
+        .filter_map(|pair| u8::from_str_radix(pair, 16).ok())
+        .collect()
+}
+
+/// Logs that end well, that are torn, and with each kind of damage.
+fn logs() -> Seeds {
+    // Three groups of two records each, the first two synced.
+    let groups = [3, 2, 4, 65, 0, 0, 0, 2, 7, 66, 1, 0, 0, 2, 5, 67, 2, 1, 1];
+    let tails: [(&str, &[u8]); 7] = [
+        ("whole", &[0]),
+        ("torn", &[1, 100, 1, 0, 1]),
+        ("flip", &[0, 0, 60, 0, 3, 0, 0, 0]),
+        ("zeros", &[0, 1, 200, 2, 0, 0, 200, 0]),
+        ("copy", &[0, 2, 60, 0, 0, 2, 90, 0]),
+        ("cut", &[0, 3, 0, 3, 0, 0, 0, 0]),
+        ("swap", &[0, 4, 60, 0, 200, 1, 90, 0]),
+    ];
+    let log = |tail: &[u8]| [&[1], &groups[..], tail].concat();
+    tails
+        .into_iter()
+        .map(|(name, tail)| (format!("log_records/{name}").into(), log(tail)))
+        .collect()
+}
+
+/// A replica that leads hears a payload from a peer.
+fn lie(payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_le_bytes();
+    let at = |to: u8| [&[9, (to + 1) % 3, to], &length[..], payload].concat();
+    [&[0, 0, 31][..], &at(0), &at(1), &at(2), &[0, 7]].concat()
+}
+
+/// Scripts for replicas; see the steps in `src/replicas.rs`.
+fn scripts() -> Seeds {
+    let scripts: [(&str, &[u8]); 8] = [
+        ("elect", &[0, 0, 31]),
+        (
+            "open-and-write",
+            &[
+                0, 0, 31, 7, 4, 0, 0, 0, 3, 6, 1, 0, 1, 0, 5, 0, 0, 1, 1, 0, 3, 7, 0, 1, 2, 1, 0, 3,
+            ],
+        ),
+        (
+            "submit-through-a-follower",
+            &[0, 0, 31, 7, 1, 9, 2, 0, 7, 1, 8, 1, 1, 0, 5],
+        ),
+        ("two-phase", &[4, 0, 31, 7, 1, 9, 2, 0, 0, 9, 7, 2, 0, 0]),
+        ("alone", &[1, 0, 31, 7, 1, 9, 0, 0, 0, 9]),
+        (
+            "five",
+            &[3, 0, 31, 7, 1, 9, 2, 0, 0, 9, 13, 0, 1, 0, 9, 14, 0, 1, 0, 0, 9],
+        ),
+        (
+            "roles-fail",
+            &[
+                0, 0, 31, 7, 1, 9, 0, 0, 13, 0, 0, 13, 1, 1, 13, 2, 2, 0, 9, 14, 0, 0, 0, 14, 1, 1, 3, 14, 2,
+                2, 0, 0, 31,
+            ],
+        ),
+        (
+            "crash",
+            &[
+                0, 0, 31, 7, 1, 9, 0, 0, 0, 1, 15, 0, 1, 0, 15, 1, 3, 3, 0, 31, 10, 3, 2, 0, 9, 11, 0, 12, 0,
+                0, 9,
+            ],
+        ),
+    ];
+    scripts
+        .into_iter()
+        .map(|(name, script)| (format!("replica_step/{name}").into(), script.to_vec()))
+        .collect()
+}

@@ -1,0 +1,4 @@
+//! See `check_peer_payload`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kvpaxos_fuzz::check_peer_payload(bytes));

@@ -1,0 +1,12 @@
+//! What the fuzz targets share: how bytes become decisions, and the checks themselves. The targets are a line each, and the
+//! examples run the same checks without a fuzzer.
+
+mod bytes_of;
+mod codec;
+mod log;
+mod replicas;
+
+pub use bytes_of::Bytes;
+pub use codec::{check_client_payload, check_peer_payload, check_stream};
+pub use log::check_log;
+pub use replicas::check_replicas;
