@@ -51,6 +51,11 @@ impl Acceptor {
         &self.chosen
     }
 
+    /// What was accepted: a learner without memory may take it for proposed.
+    pub(crate) fn accepted(&self) -> &BTreeMap<Slot, (Ballot, Value)> {
+        &self.accepted
+    }
+
     /// Phase 1b. Promises a ballot that is not below the present promise, and tells what was accepted from `from` on,
     /// whether chosen or not: a slot left out would look like a gap, and the new leader would fill it anew.
     pub(crate) fn on_prepare(&mut self, ballot: Ballot, from: Slot, chunk_bytes: usize) -> Answer {

@@ -116,6 +116,9 @@ pub enum Record {
     },
     /// The acceptor lost its memory: what stands before this in the log is not all it promised.
     MemoryLost,
+    /// The replica lost its disk, or what it had made durable there: what stands before this in the log is not all that it
+    /// promised, nor all the ballots that it used.
+    DiskLost,
 }
 
 /// Everything that leaves a replica.
@@ -222,6 +225,8 @@ pub enum Deposition {
     TimedOut,
     /// Its role failed.
     Failed,
+    /// It led, and its learner lacks what was chosen, for longer than it takes anybody to help.
+    Behind,
 }
 
 /// Why a replica halts.

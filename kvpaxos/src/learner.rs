@@ -24,6 +24,8 @@ pub(crate) struct Learner {
     applied: Slot,
     /// The highest slot below which all is said to be chosen.
     known: Slot,
+    /// Ticks for which it has lacked something that is chosen.
+    behind: u32,
     /// Whom it asked for what it lacks, and how many ticks ago.
     asked: Option<(ReplicaId, u32)>,
 }
@@ -38,10 +40,21 @@ pub(crate) struct AppliedSlot {
 }
 
 impl Learner {
-    pub(crate) fn new(limits: Limits, chosen: &[Value]) -> Learner {
+    /// A learner that begins with what is known to be chosen, and with what was accepted: that was proposed, in the ballot that
+    /// stands with it, and may turn out to be chosen.
+    pub(crate) fn new(
+        limits: Limits,
+        chosen: &[Value],
+        accepted: &BTreeMap<Slot, (Ballot, Value)>,
+    ) -> Learner {
+        let next = Slot(chosen.len() as u64);
+        let within = accepted
+            .range(next..)
+            .take_while(|(slot, _)| slot.0 < next.0 + LOOKAHEAD);
         Learner {
             log: chosen.to_vec(),
-            proposed: BTreeMap::new(),
+            proposed: within.map(|(slot, proposal)| (*slot, proposal.clone())).collect(),
+            behind: 0,
             machine: StateMachine::new(limits),
             applied: Slot::ZERO,
             known: Slot(chosen.len() as u64),
@@ -180,8 +193,18 @@ impl Learner {
         self.asked = Some((whom, 0));
     }
 
+    /// For how many ticks it has lacked something that is chosen.
+    pub(crate) fn behind(&self) -> u32 {
+        self.behind
+    }
+
     /// A tick has passed. Tells who did not answer in time, if somebody did not.
     pub(crate) fn on_tick(&mut self, patience: u32) -> Option<ReplicaId> {
+        self.behind = if self.next() < self.known {
+            self.behind.saturating_add(1)
+        } else {
+            0
+        };
         let (whom, age) = self.asked.as_mut()?;
         *age += 1;
         if *age < patience {

@@ -81,25 +81,12 @@ impl Replica {
         config.check()?;
         let mut random = Random::new(entropy);
         let nonce = random.next_u64();
-        let (restored, life) = match &memory {
-            Memory::Kept(records) => {
-                let restored = Restored::new(records);
-                let life = restored.next_life();
-                (restored, Some(life))
-            }
-            Memory::Lost => (
-                Restored {
-                    memory_lost: true,
-                    ..Restored::default()
-                },
-                None,
-            ),
+        let (restored, unsaved) = match &memory {
+            Memory::Kept(records) => (Restored::new(records), Vec::new()),
+            // Durable before anything else, so that a later start with this disk does not take it for all there was.
+            Memory::Lost => (Restored::new(&[Record::DiskLost]), vec![Record::DiskLost]),
         };
-        let unsaved = if memory == Memory::Lost {
-            vec![Record::MemoryLost]
-        } else {
-            Vec::new()
-        };
+        let life = restored.next_life();
         let mut replica = Replica {
             now: at,
             next_tick: at.after(config.timing.tick),
@@ -109,7 +96,7 @@ impl Replica {
             life,
             proposer: None,
             acceptor: AcceptorRole::new(&restored),
-            learner: Some(Learner::new(config.limits, &restored.chosen)),
+            learner: Some(Learner::new(config.limits, &restored.chosen, &restored.accepted)),
             peers: Peers::new(nonce),
             desk: Desk::default(),
             reads: Reads::new(random.next_u64()),

@@ -19,6 +19,8 @@ pub(crate) struct Restored {
     pub(crate) proposed: Ballot,
     /// Whether the acceptor lost its memory at some time, and so must stay out.
     pub(crate) memory_lost: bool,
+    /// Whether the ballots that the proposer used are not all known, so that it must use none.
+    pub(crate) ballots_lost: bool,
 }
 
 impl Restored {
@@ -45,6 +47,10 @@ impl Restored {
                 }
             }
             Record::MemoryLost => self.memory_lost = true,
+            Record::DiskLost => {
+                self.memory_lost = true;
+                self.ballots_lost = true;
+            }
         }
     }
 
@@ -63,17 +69,20 @@ impl Restored {
     }
 
     /// The life that follows all lives whose ballots stand in the log. A life that used no ballot left no trace and may
-    /// be had again: there is nothing of it that could be repeated.
-    pub(crate) fn next_life(&self) -> Life {
+    /// be had again: there is nothing of it that could be repeated. `None` if the log does not hold all ballots that were used.
+    pub(crate) fn next_life(&self) -> Option<Life> {
+        if self.ballots_lost {
+            return None;
+        }
         let last = self.proposed.life;
         let restarts = if self.proposed == Ballot::ZERO {
             0
         } else {
             last.restarts + 1
         };
-        Life {
+        Some(Life {
             incarnation: last.incarnation,
             restarts,
-        }
+        })
     }
 }

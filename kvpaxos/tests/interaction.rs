@@ -50,11 +50,8 @@ scripts! {
     limits => "18_limits",
     busy => "19_busy",
     two_phase_go_without_answer => "20_two_phase_go_without_answer",
-    #[ignore = "open: a leader counts its own confirmation only when a round begins"]
     leader_confirms_late => "21_leader_confirms_late",
-    #[ignore = "open: a learner is not rebuilt from what the acceptor accepted"]
     every_learner_lost => "22_every_learner_lost",
-    #[ignore = "open: a second start after the disk was lost begins with the first life again"]
     no_ballot_twice_without_memory => "23_no_ballot_twice_without_memory",
 }
 

@@ -189,6 +189,7 @@ impl Decode for Record {
                 value: value(r)?,
             },
             5 => Record::MemoryLost,
+            6 => Record::DiskLost,
             found => {
                 return Err(DecodeError::Variant {
                     what: "record",

@@ -4,7 +4,7 @@ use crate::io::{Deposition, Effect, Envelope, Observation, Reason, Record};
 use crate::leadership::Leadership;
 use crate::message::Message;
 use crate::proposer::{Phase, Proposer};
-use crate::replica::{AcceptorRole, Replica, answer, observe, send};
+use crate::replica::{AcceptorRole, Replica, answer, observe};
 use crate::types::{Ballot, Role, Slot};
 
 /// More gaps than this in what phase 1 finds are nobody's honest doing: a leader runs ahead of what is chosen by one
@@ -222,12 +222,18 @@ impl Replica {
             return;
         };
         self.broadcast(others, &Message::Confirm { ballot, round }, out);
-        let own = match &self.acceptor {
-            AcceptorRole::Voting(acceptor) => acceptor.confirms(ballot),
-            AcceptorRole::Failed | AcceptorRole::Out => false,
+        self.confirm_own(ballot, round, out);
+    }
+
+    /// This leader's own acceptor is asked like all others.
+    fn confirm_own(&mut self, ballot: Ballot, round: u64, out: &mut Vec<Effect>) {
+        let AcceptorRole::Voting(acceptor) = &mut self.acceptor else {
+            return;
         };
-        if own {
+        if acceptor.confirms(ballot) {
             self.on_confirmed(self.config.id, ballot, round, out);
+        } else {
+            answer(self.config.id, acceptor.on_confirm(ballot, round), out);
         }
     }
 
@@ -261,9 +267,10 @@ impl Replica {
         }
         if let Some((round, confirmed)) = round {
             let mut to = members.without(confirmed);
-            to.remove(own);
-            for to in to.iter() {
-                send(to, Message::Confirm { ballot, round }, out);
+            let unconfirmed = to.remove(own);
+            self.broadcast(to, &Message::Confirm { ballot, round }, out);
+            if unconfirmed {
+                self.confirm_own(ballot, round, out);
             }
         }
         Ok(())

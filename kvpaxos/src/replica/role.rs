@@ -1,5 +1,7 @@
 //! Roles that fail and restart, one by one.
 
+use std::collections::BTreeMap;
+
 use crate::io::{Deposition, Effect, Memory, Observation, Record};
 use crate::learner::Learner;
 use crate::proposer::Proposer;
@@ -81,12 +83,13 @@ impl Replica {
     /// A leader proposes only for slots above those its learner knew when it was elected. If the new learner knows less, the
     /// missing ones might be known to nobody; so it resigns, and phase 1 is run again from where a learner stands.
     fn restart_learner(&mut self, restored: Option<&Restored>, out: &mut Vec<Effect>) {
-        let chosen = match (restored, &self.acceptor) {
-            (Some(restored), _) => &restored.chosen[..],
-            (None, AcceptorRole::Voting(acceptor)) => acceptor.chosen(),
-            (None, AcceptorRole::Failed | AcceptorRole::Out) => &[],
+        let nothing = BTreeMap::new();
+        let (chosen, accepted) = match (restored, &self.acceptor) {
+            (Some(restored), _) => (&restored.chosen[..], &restored.accepted),
+            (None, AcceptorRole::Voting(acceptor)) => (acceptor.chosen(), acceptor.accepted()),
+            (None, AcceptorRole::Failed | AcceptorRole::Out) => (&[][..], &nothing),
         };
-        let learner = Learner::new(self.config.limits, chosen);
+        let learner = Learner::new(self.config.limits, chosen, accepted);
         if self
             .proposer
             .as_ref()

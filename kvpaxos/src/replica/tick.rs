@@ -142,6 +142,19 @@ impl Replica {
         {
             self.catch_up(Some(silent), out);
         }
+        // What this leader counted the votes for may be known to acceptors only, if learners failed meanwhile. A new phase 1
+        // brings it to light.
+        let blind = self
+            .learner
+            .as_ref()
+            .is_some_and(|learner| learner.behind() >= 2 * self.config.timing.patience);
+        let leads = self
+            .proposer
+            .as_ref()
+            .is_some_and(|proposer| proposer.leading().is_some());
+        if blind && leads {
+            self.resign(Deposition::Behind, out);
+        }
     }
 
     /// Writes down how far the log is known to be chosen: a hint, for which nobody waits.

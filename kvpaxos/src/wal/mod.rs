@@ -56,7 +56,7 @@
 //! 3. Append in order, and call [`on_synced`](Writer::on_synced) with the position that the sync covered, after it succeeded. A sync that
 //!    failed is fatal.
 //! 4. Never append to a log that is damaged: set it aside and found a new one, which begins with what was salvaged and
-//!    [`Record::MemoryLost`].
+//!    [`Record::DiskLost`].
 
 mod read;
 mod write;

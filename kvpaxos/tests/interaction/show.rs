@@ -373,6 +373,7 @@ pub(crate) fn record(record: &Record) -> String {
         Record::Chosen { ballot, up_to } => format!("Chosen {ballot} below {up_to:?}"),
         Record::Learned { slot, value: learned } => format!("Learned {slot:?} {}", value(learned)),
         Record::MemoryLost => "MemoryLost".to_owned(),
+        Record::DiskLost => "DiskLost".to_owned(),
     }
 }
 
@@ -472,5 +473,6 @@ fn deposition(why: Deposition) -> String {
         Deposition::QuorumLost => "no quorum is heard".to_owned(),
         Deposition::TimedOut => "no quorum in time".to_owned(),
         Deposition::Failed => "the proposer failed".to_owned(),
+        Deposition::Behind => "it cannot learn what it led to be chosen".to_owned(),
     }
 }

@@ -275,6 +275,7 @@ samples! { records: Record =
     Record::Chosen { .. } => Record::Chosen { ballot: ballot(2, 1), up_to: Slot(43) },
     Record::Learned { .. } => Record::Learned { slot: Slot(41), value: Value::Noop },
     Record::MemoryLost => Record::MemoryLost,
+    Record::DiskLost => Record::DiskLost,
 }
 
 /// Mostly small, now and then the largest that is taken.
@@ -515,5 +516,6 @@ pub fn any_record() -> impl Strategy<Value = Record> {
         (any_ballot(), any_slot()).prop_map(|(ballot, up_to)| Record::Chosen { ballot, up_to }),
         (any_slot(), any_value()).prop_map(|(slot, value)| Record::Learned { slot, value }),
         Just(Record::MemoryLost),
+        Just(Record::DiskLost),
     ]
 }

@@ -121,7 +121,7 @@ impl Disk {
                 durable.promised = durable.promised.max(*ballot);
                 durable.accepted.insert((*ballot, *slot));
             }
-            Record::MemoryLost => durable.memory_lost = true,
+            Record::MemoryLost | Record::DiskLost => durable.memory_lost = true,
             Record::Chosen { .. } | Record::Learned { .. } => {}
         }
         self.records.push(record.clone());
