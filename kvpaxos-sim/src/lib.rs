@@ -1,1 +1,4 @@
 //! Deterministic simulation of kvpaxos.
+
+pub mod check;
+pub mod history;

@@ -28,16 +28,24 @@ fn apply(in_flight: u64) {
     let Outcome::Opened { session } = machine.apply(revision(0), &Command::Open { tag }) else {
         panic!("the first command opens a session")
     };
-    let commands: Vec<Command> = (0..1_000_000)
-        .map(|number: u64| put(&mut random, session, number, number.saturating_sub(in_flight - 1)))
-        .collect();
-    let begun = Instant::now();
-    for (slot, command) in (1..).zip(&commands) {
-        machine.apply(revision(slot), command);
+    let (mut spent, mut number) = (Vec::new(), 0);
+    while number < 1_000_000 {
+        let next = number + 4096;
+        let commands: Vec<Command> = (number..next)
+            .map(|number| put(&mut random, session, number, number.saturating_sub(in_flight - 1)))
+            .collect();
+        let begun = Instant::now();
+        for (slot, command) in (number + 1..).zip(&commands) {
+            machine.apply(revision(slot), command);
+        }
+        spent.push(begun.elapsed().as_nanos() / commands.len() as u128);
+        number = next;
     }
-    let nanos = begun.elapsed().as_nanos() / commands.len() as u128;
+    spent.sort_unstable();
     println!(
-        "apply, {in_flight} in flight: {nanos} ns a PUT ({} keys)",
+        "apply, {in_flight} in flight: {} ns a PUT (best {}, {} keys)",
+        spent[spent.len() / 2],
+        spent[spent.len() / 20],
         machine.keys()
     );
 }

@@ -1,0 +1,405 @@
+use expect_test::{Expect, expect};
+use kvpaxos::Random;
+
+use super::*;
+
+/// A script of events, a line each: `1 put k a`, `1 ok`, `2 get k`, `2 ok a`, `3 info`.
+fn history(script: &str) -> History {
+    let mut history = History::new();
+    for (time, line) in (0..).zip(script.lines().map(str::trim).filter(|line| !line.is_empty())) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let process = words[0].parse().unwrap();
+        history.at(time).unwrap();
+        match words[1..] {
+            ["get", key] => history.invoke(process, Operation::get(key)),
+            ["put", key, value] => history.invoke(process, Operation::put(key, datum(value))),
+            ["append", key, value] => history.invoke(process, Operation::append(key, datum(value))),
+            ["delete", key] => history.invoke(process, Operation::delete(key)),
+            ["cas", key, expect, value] => {
+                history.invoke(process, Operation::cas(key, datum(expect), datum(value)))
+            }
+            ["ok"] => history.ok(process, Answer::Done),
+            ["ok", "applied"] => history.ok(process, Answer::Swapped { applied: true }),
+            ["ok", "differs"] => history.ok(process, Answer::Swapped { applied: false }),
+            ["ok", value] => history.ok(process, Answer::Value(datum(value))),
+            ["fail"] => history.fail(process),
+            ["info"] => history.info(process),
+            _ => panic!("{line}"),
+        }
+        .unwrap();
+    }
+    history
+}
+
+fn datum(word: &str) -> Datum {
+    match word {
+        "null" => Datum::Null,
+        word => word.parse::<i64>().map_or_else(|_| word.into(), Datum::from),
+    }
+}
+
+fn good(script: &str) {
+    let report = check(&history(script), Budget::default());
+    assert!(report.is_good(), "{script}\n{report}");
+}
+
+fn bad(script: &str, expect: &Expect) {
+    let report = check(&history(script), Budget::default());
+    let Verdict::NotLinearizable(evidence) = &report.verdict else {
+        panic!("{report}");
+    };
+    let shown: Vec<String> = evidence.iter().map(ToString::to_string).collect();
+    expect.assert_eq(&format!("{report}\n{}\n", shown.join("\n")));
+}
+
+#[test]
+fn operations_side_by_side_may_take_effect_in_any_order() {
+    good("1 put k a \n 2 put k b \n 3 get k \n 1 ok \n 2 ok \n 3 ok a \n 3 get k \n 3 ok b");
+    good("1 put k a \n 2 get k \n 2 ok null \n 2 get k \n 2 ok a \n 1 ok");
+    good("");
+}
+
+#[test]
+fn a_stale_read() {
+    bad(
+        "1 put k a \n 1 ok \n 1 put k b \n 2 get k \n 1 ok \n 2 ok a \n 2 get k \n 2 ok a",
+        &expect![[r#"
+            NOT linearizable (1 keys): 4 operations on 1 keys, 0 of unknown fate
+            key "k", first null: no order explains the last operation together with those before
+              [0 .. 1] process 1: put k "a" = ok
+              [2 .. 4] process 1: put k "b" = ok
+              [3 .. 5] process 2: get k = "a"
+            ! [6 .. 7] process 2: get k = "a"
+        "#]],
+    );
+}
+
+#[test]
+fn a_value_that_vanishes_and_comes_back() {
+    bad(
+        "1 put k a \n 2 get k \n 2 ok a \n 3 get k \n 3 ok null \n 1 ok",
+        &expect![[r#"
+            NOT linearizable (1 keys): 3 operations on 1 keys, 0 of unknown fate
+            key "k", first null: no order explains the last operation together with those before
+              [0 ..] process 1: put k "a" = ?
+              [1 .. 2] process 2: get k = "a"
+            ! [3 .. 4] process 3: get k = null
+        "#]],
+    );
+}
+
+#[test]
+fn an_unknown_write_takes_effect_late_or_never_but_once() {
+    good("1 put k a \n 1 info \n 2 get k \n 2 ok null \n 1 put k b \n 1 ok \n 2 get k \n 2 ok a");
+    good("1 put k a \n 1 info \n 2 get k \n 2 ok null");
+    good("2 get k \n 1 put k a \n 2 ok a");
+    bad(
+        "1 put k a \n 1 info \n 2 put k b \n 2 ok \n 2 get k \n 2 ok a \n 2 put k b \n 2 ok \n 2 get k \n 2 ok a",
+        &expect![[r#"
+            NOT linearizable (1 keys): 5 operations on 1 keys, 1 of unknown fate
+            key "k", first null: no order explains the last operation together with those before
+              [0 ..] process 1: put k "a" = ?
+              [2 .. 3] process 2: put k "b" = ok
+              [4 .. 5] process 2: get k = "a"
+              [6 .. 7] process 2: put k "b" = ok
+            ! [8 .. 9] process 2: get k = "a"
+        "#]],
+    );
+}
+
+#[test]
+fn a_failed_write_has_no_effect() {
+    bad(
+        "1 put k a \n 1 fail \n 2 get k \n 2 ok a",
+        &expect![[r#"
+        NOT linearizable (1 keys): 1 operations on 1 keys, 0 of unknown fate
+        key "k", first null: no order explains the last operation together with those before
+        ! [2 .. 3] process 2: get k = "a"
+    "#]],
+    );
+}
+
+#[test]
+fn nothing_takes_effect_before_it_is_invoked() {
+    bad(
+        "2 get k \n 2 ok a \n 1 put k a",
+        &expect![[r#"
+        NOT linearizable (1 keys): 2 operations on 1 keys, 1 of unknown fate
+        key "k", first null: no order explains the last operation together with those before
+        ! [0 .. 1] process 2: get k = "a"
+    "#]],
+    );
+}
+
+#[test]
+fn compare_and_swap() {
+    good("1 cas k null 1 \n 2 cas k 1 2 \n 2 ok applied \n 1 ok applied \n 1 get k \n 1 ok 2");
+    good("1 cas k null 1 \n 1 ok applied \n 1 cas k null 2 \n 1 ok differs");
+    // Both found it absent.
+    bad(
+        "1 cas k null 1 \n 2 cas k null 2 \n 1 ok applied \n 2 ok applied",
+        &expect![[r#"
+            NOT linearizable (1 keys): 2 operations on 1 keys, 0 of unknown fate
+            key "k", first null: no order explains the last operation together with those before
+              [0 .. 2] process 1: cas k null -> 1 = applied
+            ! [1 .. 3] process 2: cas k null -> 2 = applied
+        "#]],
+    );
+    // It did not differ.
+    bad(
+        "1 put k 1 \n 1 ok \n 2 cas k 1 2 \n 2 ok differs",
+        &expect![[r#"
+        NOT linearizable (1 keys): 2 operations on 1 keys, 0 of unknown fate
+        key "k", first null: no order explains the last operation together with those before
+          [0 .. 1] process 1: put k 1 = ok
+        ! [2 .. 3] process 2: cas k 1 -> 2 = not applied
+    "#]],
+    );
+    // An unknown write is what made it differ.
+    good("1 put k 2 \n 1 info \n 2 cas k null 3 \n 2 ok differs");
+}
+
+#[test]
+fn append_and_types() {
+    good("1 append k a \n 2 append k b \n 1 ok \n 2 ok \n 3 get k \n 3 ok ba");
+    good("1 put k 1 \n 1 ok \n 1 append k 2 \n 1 ok \n 1 cas k 12 3 \n 1 ok differs");
+    bad(
+        "1 append k a \n 2 append k b \n 1 ok \n 2 ok \n 3 get k \n 3 ok a",
+        &expect![[r#"
+            NOT linearizable (1 keys): 3 operations on 1 keys, 0 of unknown fate
+            key "k", first null: no order explains the last operation together with those before
+              [0 .. 2] process 1: append k "a" = ok
+              [1 .. 3] process 2: append k "b" = ok
+            ! [4 .. 5] process 3: get k = "a"
+        "#]],
+    );
+}
+
+#[test]
+fn each_bad_key_is_told_and_the_rest_is_left_out() {
+    let before: String = (0..20).map(|n| format!("1 put k {n} \n 1 ok \n")).collect();
+    bad(
+        &format!(
+            "{before} 2 put other x \n 2 ok \n 2 get other \n 2 ok x \n 1 get k \n 1 ok 3 \n 1 get k \n 1 ok 19"
+        ),
+        &expect![[r#"
+            NOT linearizable (1 keys): 24 operations on 2 keys, 0 of unknown fate
+            key "k", first null: no order explains the last operation together with those before
+              ... 13 operations more
+              [6 .. 7] process 1: put k 3 = ok
+              [28 .. 29] process 1: put k 14 = ok
+              [30 .. 31] process 1: put k 15 = ok
+              [32 .. 33] process 1: put k 16 = ok
+              [34 .. 35] process 1: put k 17 = ok
+              [36 .. 37] process 1: put k 18 = ok
+              [38 .. 39] process 1: put k 19 = ok
+            ! [44 .. 45] process 1: get k = 3
+        "#]],
+    );
+}
+
+#[test]
+fn out_of_budget_is_no_verdict() {
+    let begin: String = (0..12).map(|n| format!("{n} put k {n} \n")).collect();
+    let end: String = (0..12).map(|n| format!("{n} ok \n")).collect();
+    let history = history(&format!("{begin}{end} 1 get k \n 1 ok nothing"));
+    let budget = Budget {
+        steps: 100,
+        ..Budget::default()
+    };
+    let undecided = Verdict::Undecided {
+        keys: vec!["k".to_owned()],
+    };
+    assert_eq!(check(&history, budget).verdict, undecided);
+    let budget = Budget {
+        memory: 1000,
+        ..Budget::default()
+    };
+    assert_eq!(check(&history, budget).verdict, undecided);
+    assert!(check(&history, Budget::default()).is_bad());
+}
+
+/// The definition itself: tries every order of every choice of operations.
+fn brute_force(left: &mut Vec<Recorded<'_>>, value: &Datum) -> bool {
+    let first_end = left.iter().filter_map(|one| Some(one.answered?.0)).min();
+    let Some(first_end) = first_end else {
+        return true;
+    };
+    (0..left.len()).any(|place| {
+        if left[place].invoked > first_end {
+            return false;
+        }
+        let one = left.remove(place);
+        let after = effect(
+            &one.operation.action,
+            one.answered.map(|(_, answer)| answer),
+            value,
+        );
+        let found = after.is_some_and(|after| brute_force(left, &after));
+        left.insert(place, one);
+        found
+    })
+}
+
+fn effect(action: &Action, answer: Option<&Answer>, value: &Datum) -> Option<Datum> {
+    match (action, answer) {
+        (Action::Get, Some(Answer::Value(seen))) if seen != value => None,
+        (Action::Get, _) => Some(value.clone()),
+        (Action::Put(new), _) => Some(new.clone()),
+        (Action::Append(tail), _) => Some(value.appended(tail)),
+        (Action::Delete, _) => Some(Datum::Null),
+        (Action::Cas { expect, value: new }, answer) => {
+            let applied = expect == value;
+            let claimed = match answer {
+                Some(Answer::Swapped { applied }) => *applied,
+                _ => applied,
+            };
+            let after = if applied { new } else { value };
+            (applied == claimed).then(|| after.clone())
+        }
+    }
+}
+
+/// A random small history on one key: each operation takes effect at a random moment, or none if its fate is unknown or it
+/// fails; some answers are then made up.
+fn random_history(random: &mut Random, appends: bool) -> History {
+    let lies = random.below(4);
+    let mut history = History::starting_with(small(random));
+    let mut value = history.initial().clone();
+    // Of each process: its operation, and what it will be answered once it has taken effect.
+    let mut open: [Option<(Operation, Option<Answer>)>; 4] = std::array::from_fn(|_| None);
+    let mut left = 3 + random.below(6);
+    while left > 0 || (random.below(10) > 0 && open.iter().any(Option::is_some)) {
+        let process = random.below(4);
+        let place = usize::try_from(process).unwrap();
+        match open[place].take() {
+            None if left == 0 => {}
+            None => {
+                let operation = random_operation(random, appends);
+                history.invoke(process, operation.clone()).unwrap();
+                open[place] = Some((operation, None));
+                left -= 1;
+            }
+            Some((operation, None)) if random.below(8) > 0 => {
+                let answer = answer_of(&operation.action, &value);
+                value = effect(&operation.action, Some(&answer), &value).unwrap();
+                open[place] = Some((operation, Some(answer)));
+            }
+            Some((_, None)) if random.below(2) == 0 => history.fail(process).unwrap(),
+            Some((_, None)) => history.info(process).unwrap(),
+            Some((_, Some(_))) if random.below(6) == 0 => history.info(process).unwrap(),
+            Some((_, Some(answer))) => {
+                let answer = if random.below(4) < lies {
+                    lie(random, answer)
+                } else {
+                    answer
+                };
+                history.ok(process, answer).unwrap();
+            }
+        }
+    }
+    history
+}
+
+fn random_operation(random: &mut Random, appends: bool) -> Operation {
+    match random.below(if appends { 7 } else { 6 }) {
+        0 | 1 => Operation::get("k"),
+        2 | 3 => Operation::put("k", small(random)),
+        4 => Operation::cas("k", small(random), small(random)),
+        5 => Operation::delete("k"),
+        _ => Operation::append("k", small(random)),
+    }
+}
+
+fn small(random: &mut Random) -> Datum {
+    match random.below(4) {
+        0 => Datum::Null,
+        number => Datum::Integer(number.into()),
+    }
+}
+
+fn answer_of(action: &Action, value: &Datum) -> Answer {
+    match action {
+        Action::Get => Answer::Value(value.clone()),
+        Action::Cas { expect, .. } => Answer::Swapped {
+            applied: expect == value,
+        },
+        Action::Put(_) | Action::Append(_) | Action::Delete => Answer::Done,
+    }
+}
+
+fn lie(random: &mut Random, answer: Answer) -> Answer {
+    match answer {
+        Answer::Value(_) => Answer::Value(small(random)),
+        Answer::Swapped { applied } => Answer::Swapped { applied: !applied },
+        Answer::Done => Answer::Done,
+    }
+}
+
+#[test]
+fn agrees_with_brute_force_on_small_histories() {
+    let mut random = Random::from_seed(1);
+    let (mut good, mut bad, mut with_unknown) = (0, 0, 0);
+    for number in 0..24_000 {
+        let history = random_history(&mut random, number % 2 == 0);
+        let report = check(&history, Budget::default());
+        let mut operations = by_key(&history).remove("k").unwrap_or_default();
+        let expected = brute_force(&mut operations, history.initial());
+        assert_eq!(report.is_good(), expected, "history {number}: {history:#?}");
+        assert_eq!(report.is_bad(), !expected);
+        *if expected { &mut good } else { &mut bad } += 1;
+        with_unknown += u32::from(report.unknown > 0);
+        if let Verdict::NotLinearizable(evidence) = &report.verdict {
+            assert_eq!(evidence.len(), 1);
+        }
+    }
+    assert!(
+        good > 10_000 && bad > 4_000 && with_unknown > 10_000,
+        "{good} {bad} {with_unknown}"
+    );
+}
+
+/// What a simulation brings, and then a stale read at the end of it.
+#[test]
+fn a_long_history_takes_little() {
+    let mut random = Random::from_seed(2);
+    let mut history = History::new();
+    let mut values: Vec<Datum> = vec![Datum::Null; 5];
+    let mut open: [Option<(usize, Operation, Option<Answer>)>; 10] = std::array::from_fn(|_| None);
+    for number in 0..6_000_i64 {
+        let process = random.below(10);
+        let place = usize::try_from(process).unwrap();
+        match open[place].take() {
+            None => {
+                let key = usize::try_from(random.below(5)).unwrap();
+                let operation = match random.below(10) {
+                    0..4 => Operation::get(key.to_string()),
+                    4..8 => Operation::put(key.to_string(), number),
+                    8 => Operation::delete(key.to_string()),
+                    _ => Operation::cas(key.to_string(), values[key].clone(), number),
+                };
+                history.invoke(process, operation.clone()).unwrap();
+                open[place] = Some((key, operation, None));
+            }
+            Some((_, _, None)) if random.below(30) == 0 => history.info(process).unwrap(),
+            Some((key, operation, None)) => {
+                let answer = answer_of(&operation.action, &values[key]);
+                values[key] = effect(&operation.action, None, &values[key]).unwrap();
+                open[place] = Some((key, operation, Some(answer)));
+            }
+            Some((_, _, Some(_))) if random.below(30) == 0 => history.info(process).unwrap(),
+            Some((_, _, Some(answer))) => history.ok(process, answer).unwrap(),
+        }
+    }
+    let report = check(&history, Budget::default());
+    assert!(
+        report.is_good() && report.operations > 1900 && report.unknown > 70,
+        "{report}"
+    );
+    assert!(report.steps < 5_000, "{report} took {} steps", report.steps);
+    history.invoke(11, Operation::get("0")).unwrap();
+    history.ok(11, Answer::Value(3.into())).unwrap();
+    let report = check(&history, Budget::default());
+    assert!(report.is_bad());
+    assert!(report.steps < 100_000, "{report} took {} steps", report.steps);
+}

@@ -1,0 +1,347 @@
+//! kv-history/1: a JSON object a line.
+//!
+//! ```text
+//! {"type":"header","format":"kv-history","version":1,"initial":null}
+//! {"type":"invoke","process":3,"op":"cas","key":"r","expect":1,"value":4,"time":7}
+//! {"type":"ok","process":3,"op":"cas","key":"r","applied":false,"time":9}
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, Write};
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::{Action, Answer, Datum, Event, EventKind, History, Malformed, Operation};
+
+const FORMAT: &str = "kv-history";
+const VERSION: u64 = 1;
+
+/// Why a history could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The source failed.
+    #[error("the history cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// A line is not what it should be. This says nothing about what the history shows.
+    #[error("line {line} is malformed: {reason}")]
+    Malformed {
+        /// Which, from 1.
+        line: usize,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// What is wrong with a line.
+#[derive(Debug, thiserror::Error)]
+pub enum Reason {
+    /// No JSON, or something else than an object.
+    #[error("it is no JSON object ({0})")]
+    NotAnObject(String),
+    /// A field that must be there is not.
+    #[error("the field \"{0}\" is missing")]
+    Missing(&'static str),
+    /// A field holds what it cannot.
+    #[error("the field \"{field}\" is {found}, not {expected}")]
+    Field {
+        /// Which.
+        field: &'static str,
+        /// What it holds.
+        found: String,
+        /// What it may.
+        expected: &'static str,
+    },
+    /// The first line must say what this is.
+    #[error("a history begins with a header of format \"{FORMAT}\", version {VERSION}")]
+    Header,
+    /// A completion names another operation than the one that is open.
+    #[error("process {process} completes \"{found}\", but its \"{open}\" is open")]
+    OtherOperation {
+        /// Which process.
+        process: u64,
+        /// What the line names.
+        found: String,
+        /// What is open.
+        open: String,
+    },
+    /// The event does not fit what came before.
+    #[error("{0}")]
+    Event(#[from] Malformed),
+}
+
+impl History {
+    /// Reads a history that was written as JSON lines.
+    ///
+    /// # Errors
+    /// At the first line that is malformed: its number, and why.
+    pub fn read(source: impl BufRead) -> Result<History, ReadError> {
+        let mut history = None;
+        let mut last = 0;
+        for (line, text) in (1..).zip(source.split(b'\n')) {
+            last = line;
+            let malformed = |reason| ReadError::Malformed { line, reason };
+            let fields = Fields::parse(&text?).map_err(malformed)?;
+            match &mut history {
+                None => history = Some(header(&fields).map_err(malformed)?),
+                Some(history) => add(history, &fields).map_err(malformed)?,
+            }
+        }
+        history.ok_or(ReadError::Malformed {
+            line: last + 1,
+            reason: Reason::Header,
+        })
+    }
+
+    /// Writes the history as JSON lines.
+    ///
+    /// # Errors
+    /// If the sink fails.
+    pub fn write(&self, mut sink: impl Write) -> io::Result<()> {
+        let header = Header {
+            r#type: "header",
+            format: FORMAT,
+            version: VERSION,
+            initial: self.initial(),
+        };
+        write_line(&mut sink, &header)?;
+        let mut open = BTreeMap::new();
+        for event in self.events() {
+            if let EventKind::Invoke(operation) = &event.kind {
+                open.insert(event.process, operation);
+            }
+            if let Some(operation) = open.get(&event.process) {
+                write_line(&mut sink, &Line::new(event, operation))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_line(sink: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *sink, line)?;
+    sink.write_all(b"\n")
+}
+
+fn header(fields: &Fields) -> Result<History, Reason> {
+    let is = |name, expected: Value| fields.0.get(name) == Some(&expected);
+    if is("type", "header".into()) && is("format", FORMAT.into()) && is("version", VERSION.into()) {
+        Ok(History::starting_with(fields.datum("initial")?))
+    } else {
+        Err(Reason::Header)
+    }
+}
+
+fn add(history: &mut History, fields: &Fields) -> Result<(), Reason> {
+    let kind = fields.text("type")?;
+    let process = fields.process()?;
+    let operation = fields.text("op")?;
+    let key = fields.text("key")?;
+    let time = fields.time()?.unwrap_or(history.time);
+    match kind {
+        "invoke" => {
+            let operation = Operation::new(key, action(operation, fields)?);
+            history.at(time)?.invoke(process, operation)?;
+        }
+        "ok" | "fail" | "info" => {
+            let open = history.open_of(process)?;
+            if key != open.key || canonical(operation) != name(&open.action) {
+                let (found, open) = (format!("{operation} {key}"), open.to_string());
+                return Err(Reason::OtherOperation { process, found, open });
+            }
+            let answer = if kind == "ok" {
+                Some(answer(&open.action, fields)?)
+            } else {
+                None
+            };
+            let history = history.at(time)?;
+            match answer {
+                Some(answer) => history.ok(process, answer)?,
+                None if kind == "fail" => history.fail(process)?,
+                None => history.info(process)?,
+            }
+        }
+        _ => return Err(fields.wrong("type", "invoke, ok, fail or info")),
+    }
+    Ok(())
+}
+
+fn action(operation: &str, fields: &Fields) -> Result<Action, Reason> {
+    Ok(match canonical(operation) {
+        "get" => Action::Get,
+        "put" => Action::Put(fields.datum("value")?),
+        "append" => Action::Append(fields.datum("value")?),
+        "delete" => Action::Delete,
+        "cas" => {
+            let (expect, value) = (fields.datum("expect")?, fields.datum("value")?);
+            Action::Cas { expect, value }
+        }
+        _ => return Err(fields.wrong("op", "get, put, append, delete or cas")),
+    })
+}
+
+fn answer(action: &Action, fields: &Fields) -> Result<Answer, Reason> {
+    Ok(match action {
+        Action::Get => Answer::Value(fields.datum("value")?),
+        Action::Cas { .. } => Answer::Swapped {
+            applied: fields.bool("applied")?,
+        },
+        Action::Put(_) | Action::Append(_) | Action::Delete => Answer::Done,
+    })
+}
+
+fn canonical(operation: &str) -> &str {
+    match operation {
+        "read" => "get",
+        "write" => "put",
+        other => other,
+    }
+}
+
+fn name(action: &Action) -> &'static str {
+    match action {
+        Action::Get => "get",
+        Action::Put(_) => "put",
+        Action::Append(_) => "append",
+        Action::Delete => "delete",
+        Action::Cas { .. } => "cas",
+    }
+}
+
+/// A line that was read.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn parse(line: &[u8]) -> Result<Fields, Reason> {
+        match serde_json::from_slice(line) {
+            Ok(Value::Object(fields)) => Ok(Fields(fields)),
+            Ok(other) => Err(Reason::NotAnObject(shown(&other))),
+            Err(error) => {
+                let error = error.to_string().replace(" at line 1 column ", " at column ");
+                Err(Reason::NotAnObject(error))
+            }
+        }
+    }
+
+    fn field(&self, name: &'static str) -> Result<&Value, Reason> {
+        self.0.get(name).ok_or(Reason::Missing(name))
+    }
+
+    fn text(&self, name: &'static str) -> Result<&str, Reason> {
+        let text = self.field(name)?.as_str();
+        text.ok_or_else(|| self.wrong(name, "a string"))
+    }
+
+    fn bool(&self, name: &'static str) -> Result<bool, Reason> {
+        let bool = self.field(name)?.as_bool();
+        bool.ok_or_else(|| self.wrong(name, "true or false"))
+    }
+
+    fn process(&self) -> Result<u64, Reason> {
+        let process = self.field("process")?.as_u64();
+        process.ok_or_else(|| self.wrong("process", "an integer from 0 on"))
+    }
+
+    /// Times are for people and pictures; a line without one has that of the line before.
+    fn time(&self) -> Result<Option<i64>, Reason> {
+        let Some(time) = self.0.get("time") else {
+            return Ok(None);
+        };
+        let time = time.as_i64();
+        let time = time.ok_or_else(|| self.wrong("time", "an integer"))?;
+        Ok(Some(time))
+    }
+
+    fn datum(&self, name: &'static str) -> Result<Datum, Reason> {
+        let integer = |number: &serde_json::Number| {
+            let signed = number.as_i64().map(i128::from);
+            signed.or_else(|| number.as_u64().map(i128::from))
+        };
+        let datum = match self.field(name)? {
+            Value::Null => Some(Datum::Null),
+            Value::Number(number) => integer(number).map(Datum::Integer),
+            Value::String(text) => Some(Datum::Text(text.clone())),
+            Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        };
+        datum.ok_or_else(|| self.wrong(name, "null, an integer of 64 bits or a string"))
+    }
+
+    fn wrong(&self, field: &'static str, expected: &'static str) -> Reason {
+        let found = self.0.get(field).map_or_else(String::new, shown);
+        Reason::Field {
+            field,
+            found,
+            expected,
+        }
+    }
+}
+
+/// A value as it stands in the line, if it is short.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+#[derive(Serialize)]
+struct Header<'a> {
+    r#type: &'static str,
+    format: &'static str,
+    version: u64,
+    initial: &'a Datum,
+}
+
+/// A line to be written.
+#[derive(Serialize)]
+struct Line<'a> {
+    r#type: &'static str,
+    process: u64,
+    op: &'static str,
+    key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expect: Option<&'a Datum>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a Datum>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applied: Option<bool>,
+    time: i64,
+}
+
+impl<'a> Line<'a> {
+    fn new(event: &'a Event, operation: &'a Operation) -> Line<'a> {
+        let (r#type, expect, value, applied) = match &event.kind {
+            EventKind::Invoke(operation) => match &operation.action {
+                Action::Get | Action::Delete => ("invoke", None, None, None),
+                Action::Put(value) | Action::Append(value) => ("invoke", None, Some(value), None),
+                Action::Cas { expect, value } => ("invoke", Some(expect), Some(value), None),
+            },
+            EventKind::Ok(Answer::Done) => ("ok", None, None, None),
+            EventKind::Ok(Answer::Value(value)) => ("ok", None, Some(value), None),
+            EventKind::Ok(Answer::Swapped { applied }) => ("ok", None, None, Some(*applied)),
+            EventKind::Fail => ("fail", None, None, None),
+            EventKind::Info => ("info", None, None, None),
+        };
+        Line {
+            r#type,
+            process: event.process,
+            op: name(&operation.action),
+            key: &operation.key,
+            expect,
+            value,
+            applied,
+            time: event.time,
+        }
+    }
+}
+
+impl Serialize for Datum {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Datum::Null => serializer.serialize_none(),
+            Datum::Integer(integer) => serializer.serialize_i128(*integer),
+            Datum::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}

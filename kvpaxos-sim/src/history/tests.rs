@@ -1,0 +1,214 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+
+const HEADER: &str = r#"{"type":"header","format":"kv-history","version":1,"initial":null}"#;
+
+fn some_history() -> History {
+    let mut history = History::starting_with("x");
+    let all = [
+        Operation::get("k"),
+        Operation::put("k \"quoted\"", 7),
+        Operation::append("k", "tail"),
+        Operation::delete("k"),
+        Operation::cas("k", (), u64::MAX.to_string()),
+        Operation::get("l"),
+        Operation::put("l", ()),
+    ];
+    for (process, operation) in (0_u32..).zip(all) {
+        history
+            .at(process.into())
+            .unwrap()
+            .invoke(process.into(), operation)
+            .unwrap();
+    }
+    history.at(50).unwrap();
+    history.ok(0, Answer::Value(Datum::Null)).unwrap();
+    history.ok(1, Answer::Done).unwrap();
+    history.fail(2).unwrap();
+    history.ok(3, Answer::Done).unwrap();
+    history.ok(4, Answer::Swapped { applied: false }).unwrap();
+    history.info(6).unwrap();
+    history
+}
+
+fn read(lines: &[&str]) -> Result<History, ReadError> {
+    History::read(lines.join("\n").as_bytes())
+}
+
+#[test]
+fn a_history_as_lines() {
+    let mut written = Vec::new();
+    some_history().write(&mut written).unwrap();
+    expect![[r#"
+        {"type":"header","format":"kv-history","version":1,"initial":"x"}
+        {"type":"invoke","process":0,"op":"get","key":"k","time":0}
+        {"type":"invoke","process":1,"op":"put","key":"k \"quoted\"","value":7,"time":1}
+        {"type":"invoke","process":2,"op":"append","key":"k","value":"tail","time":2}
+        {"type":"invoke","process":3,"op":"delete","key":"k","time":3}
+        {"type":"invoke","process":4,"op":"cas","key":"k","expect":null,"value":"18446744073709551615","time":4}
+        {"type":"invoke","process":5,"op":"get","key":"l","time":5}
+        {"type":"invoke","process":6,"op":"put","key":"l","value":null,"time":6}
+        {"type":"ok","process":0,"op":"get","key":"k","value":null,"time":50}
+        {"type":"ok","process":1,"op":"put","key":"k \"quoted\"","time":50}
+        {"type":"fail","process":2,"op":"append","key":"k","time":50}
+        {"type":"ok","process":3,"op":"delete","key":"k","time":50}
+        {"type":"ok","process":4,"op":"cas","key":"k","applied":false,"time":50}
+        {"type":"info","process":6,"op":"put","key":"l","time":50}
+    "#]].assert_eq(&String::from_utf8(written.clone()).unwrap());
+    assert_eq!(History::read(&written[..]).unwrap(), some_history());
+}
+
+#[test]
+fn synonyms_and_lines_without_time_are_read() {
+    let history = read(&[
+        HEADER,
+        r#"{"type":"invoke","process":0,"op":"write","key":"k","value":-1,"time":-5}"#,
+        r#"{"type":"invoke","process":1,"op":"read","key":"k","extra":[]}"#,
+        r#"{"type":"ok","process":0,"op":"put","key":"k"}"#,
+        r#"{"type":"ok","process":1,"op":"get","key":"k","value":-1}"#,
+    ]);
+    let mut expected = History::new();
+    expected.at(-5).unwrap();
+    expected.invoke(0, Operation::put("k", -1)).unwrap();
+    expected.invoke(1, Operation::get("k")).unwrap();
+    expected.ok(0, Answer::Done).unwrap();
+    expected.ok(1, Answer::Value((-1).into())).unwrap();
+    assert_eq!(history.unwrap().events(), expected.events());
+}
+
+fn malformed(lines: &[&str], expect: &Expect) {
+    let error = read(lines).unwrap_err();
+    assert!(matches!(error, ReadError::Malformed { .. }));
+    expect.assert_eq(&error.to_string());
+}
+
+#[test]
+fn a_line_that_is_malformed_is_named() {
+    const GET: &str = r#"{"type":"invoke","process":0,"op":"get","key":"k","time":5}"#;
+    malformed(
+        &[],
+        &expect![[
+            r#"line 1 is malformed: a history begins with a header of format "kv-history", version 1"#
+        ]],
+    );
+    malformed(
+        &[GET],
+        &expect![[
+            r#"line 1 is malformed: a history begins with a header of format "kv-history", version 1"#
+        ]],
+    );
+    malformed(
+        &[r#"{"type":"header","format":"kv-history","version":2}"#],
+        &expect![[
+            r#"line 1 is malformed: a history begins with a header of format "kv-history", version 1"#
+        ]],
+    );
+    malformed(
+        &[HEADER, "", ""],
+        &expect!["line 2 is malformed: it is no JSON object (EOF while parsing a value at column 0)"],
+    );
+    malformed(
+        &[HEADER, "[1]"],
+        &expect!["line 2 is malformed: it is no JSON object ([1])"],
+    );
+    malformed(
+        &[HEADER, r#"{"type":"invoke""#],
+        &expect!["line 2 is malformed: it is no JSON object (EOF while parsing an object at column 16)"],
+    );
+    malformed(
+        &[HEADER, r#"{"type":"invoke","op":"get","key":"k"}"#],
+        &expect![[r#"line 2 is malformed: the field "process" is missing"#]],
+    );
+    malformed(
+        &[HEADER, r#"{"type":"invoke","process":-1,"op":"get","key":"k"}"#],
+        &expect![[r#"line 2 is malformed: the field "process" is -1, not an integer from 0 on"#]],
+    );
+    malformed(
+        &[HEADER, r#"{"type":"invoke","process":0,"op":"incr","key":"k"}"#],
+        &expect![[r#"line 2 is malformed: the field "op" is "incr", not get, put, append, delete or cas"#]],
+    );
+    malformed(
+        &[HEADER, r#"{"type":"began","process":0,"op":"get","key":"k"}"#],
+        &expect![[r#"line 2 is malformed: the field "type" is "began", not invoke, ok, fail or info"#]],
+    );
+    malformed(
+        &[
+            HEADER,
+            r#"{"type":"invoke","process":0,"op":"put","key":"k","value":1.5}"#,
+        ],
+        &expect![[
+            r#"line 2 is malformed: the field "value" is 1.5, not null, an integer of 64 bits or a string"#
+        ]],
+    );
+    malformed(
+        &[HEADER, r#"{"type":"invoke","process":0,"op":"put","key":"k"}"#],
+        &expect![[r#"line 2 is malformed: the field "value" is missing"#]],
+    );
+    malformed(
+        &[HEADER, r#"{"type":"invoke","process":0,"op":"get","key":7}"#],
+        &expect![[r#"line 2 is malformed: the field "key" is 7, not a string"#]],
+    );
+    malformed(
+        &[HEADER, GET, GET],
+        &expect![[
+            r#"line 3 is malformed: process 0 invokes an operation while its "get k" is open; complete that one first"#
+        ]],
+    );
+    malformed(
+        &[
+            HEADER,
+            r#"{"type":"ok","process":0,"op":"get","key":"k","value":1}"#,
+        ],
+        &expect!["line 2 is malformed: process 0 completes an operation but has none open"],
+    );
+    malformed(
+        &[
+            HEADER,
+            GET,
+            r#"{"type":"ok","process":0,"op":"get","key":"l","value":1}"#,
+        ],
+        &expect![[r#"line 3 is malformed: process 0 completes "get l", but its "get k" is open"#]],
+    );
+    malformed(
+        &[HEADER, GET, r#"{"type":"info","process":0,"op":"put","key":"k"}"#],
+        &expect![[r#"line 3 is malformed: process 0 completes "put k", but its "get k" is open"#]],
+    );
+    malformed(
+        &[HEADER, GET, r#"{"type":"ok","process":0,"op":"get","key":"k"}"#],
+        &expect![[r#"line 3 is malformed: the field "value" is missing"#]],
+    );
+    malformed(
+        &[
+            HEADER,
+            GET,
+            r#"{"type":"fail","process":0,"op":"get","key":"k","time":4}"#,
+        ],
+        &expect!["line 3 is malformed: time goes back from 5 to 4; events come in the order of time"],
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_not_added() {
+    let mut history = History::new();
+    history.invoke(1, Operation::delete("k")).unwrap();
+    let before = history.clone();
+    let errors = [
+        history.invoke(1, Operation::get("k")).unwrap_err().to_string(),
+        history.ok(2, Answer::Done).unwrap_err().to_string(),
+        history.ok(1, Answer::Value(1.into())).unwrap_err().to_string(),
+    ];
+    expect![[r#"
+        process 1 invokes an operation while its "delete k" is open; complete that one first
+        process 2 completes an operation but has none open
+        process 1 completes its "delete k" with "1", which does not answer it"#]]
+    .assert_eq(&errors.join("\n"));
+    assert_eq!(history, before);
+}
+
+#[test]
+fn bytes_that_are_no_text_stay_apart() {
+    let all: [&[u8]; 5] = [b"", b"a", b"\xff", b"\0ff", b"\0"];
+    let data: std::collections::BTreeSet<Datum> = all.into_iter().map(Datum::from).collect();
+    assert_eq!(data.len(), all.len());
+}
