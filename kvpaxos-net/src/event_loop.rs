@@ -438,7 +438,7 @@ impl Peers {
             }
             // The protocol sends again what matters.
             Pushed::Full => {
-                tracing::debug!(to = %envelope.to, "the peer does not keep up; a message is dropped")
+                tracing::debug!(to = %envelope.to, "the peer does not keep up; a message is dropped");
             }
             Pushed::Unconnected => {}
         }

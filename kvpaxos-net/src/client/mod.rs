@@ -46,6 +46,19 @@ pub enum Transport {
     Udp,
 }
 
+impl Transport {
+    /// How long to wait for one replica before asking the next. A broken connection is known at once, so that over TCP only a
+    /// replica that hangs is waited for: longer than it takes one that lives to say that it reaches no leader, and who is
+    /// silent. A datagram may simply be lost.
+    #[must_use]
+    pub fn attempt(self) -> Duration {
+        match self {
+            Transport::Tcp => Duration::from_millis(2_500),
+            Transport::Udp => Duration::from_millis(500),
+        }
+    }
+}
+
 /// What a client is made with.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
@@ -55,8 +68,8 @@ pub struct ClientOptions {
     pub first: Option<usize>,
     /// How requests travel.
     pub transport: Transport,
-    /// How long to wait for one replica before asking the next.
-    pub attempt: Duration,
+    /// How long to wait for one replica before asking the next; by default, see [`Transport::attempt`].
+    pub attempt: Option<Duration>,
     /// How long a call may take in all.
     pub deadline: Duration,
 }
@@ -68,7 +81,7 @@ impl ClientOptions {
             servers: servers.into_iter().map(Into::into).collect(),
             first: None,
             transport: Transport::Tcp,
-            attempt: Duration::from_millis(1_000),
+            attempt: None,
             deadline: Duration::from_secs(10),
         }
     }
@@ -169,7 +182,7 @@ impl Client {
         let number = |index: usize| u8::try_from(index).map(ReplicaId).ok();
         let config = ClientConfig {
             first: options.first.and_then(number),
-            attempt: micros(options.attempt),
+            attempt: micros(options.attempt.unwrap_or(options.transport.attempt())),
             deadline: micros(options.deadline),
             repeats: options.transport == Transport::Udp,
             ..ClientConfig::new(ReplicaSet::first(count))

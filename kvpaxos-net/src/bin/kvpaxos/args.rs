@@ -181,9 +181,9 @@ pub(crate) struct ServerArguments {
     /// How long a request may take in all.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
-    /// How long to wait for one replica before asking the next.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
-    pub(crate) attempt: Duration,
+    /// How long to wait for one replica before asking the next [default: 2500ms, with --udp 500ms].
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) attempt: Option<Duration>,
 }
 
 #[derive(Args, Debug)]

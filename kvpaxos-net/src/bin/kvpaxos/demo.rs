@@ -261,7 +261,7 @@ impl Demo {
                 servers: self.addresses.clone(),
                 udp: false,
                 timeout: Duration::from_secs(10),
-                attempt: Duration::from_secs(1),
+                attempt: None,
             },
             nodes: self.nodes.iter().map(Node::handle).collect(),
         };

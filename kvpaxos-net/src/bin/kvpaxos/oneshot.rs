@@ -1,6 +1,7 @@
 //! One request, one answer, one exit code.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use bytes::Bytes;
 use kvpaxos::Status;
@@ -10,6 +11,9 @@ use kvpaxos_net::{Client, ClientError, ClientOptions};
 use crate::args::ServerArguments;
 use crate::exit::Exit;
 use crate::{client_options, complain};
+
+/// Somebody who asks how things are does not want to wait long for who is not there.
+const STATUS: Duration = Duration::from_secs(2);
 
 pub(crate) async fn get(servers: &ServerArguments, key: String, raw: bool) -> Result<Exit, String> {
     let client = client(servers)?;
@@ -98,9 +102,8 @@ pub(crate) async fn status(servers: &ServerArguments) -> Result<Exit, String> {
             servers: vec![server.clone()],
             ..servers.clone()
         };
-        // Somebody who asks how things are does not want to wait long for who is not there.
         let options = ClientOptions {
-            deadline: servers.timeout.min(2 * servers.attempt),
+            deadline: servers.timeout.min(STATUS),
             ..client_options(&one)
         };
         let client = Client::new(options).map_err(|error| error.to_string())?;
