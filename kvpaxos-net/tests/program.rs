@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use common::{Cluster, free_ports, run, runtime, text, wait_for};
 use kvpaxos::codec::{self, PeerFrame};
-use kvpaxos::{Request, RequestBody};
-use kvpaxos_net::{Client, ClientError, ClientOptions};
+use kvpaxos::{
+    Ballot, Batch, Command, Life, Message, ReplicaId, Request, RequestBody, Slot, Tag, Value, Watermark,
+};
+use kvpaxos_net::{Client, ClientError, ClientOptions, Peers};
 
 fn code(output: &Output) -> i32 {
     output.status.code().expect("it was not killed")
@@ -173,7 +175,7 @@ fn bad_bytes_close_their_connection_and_nothing_else() {
     let own = runtime().block_on(cluster.status(0)).expect("it serves still");
     let hello = codec::Hello {
         cluster: 1,
-        from: kvpaxos::ReplicaId(1),
+        from: ReplicaId(1),
         to: own.id,
         members: own.members,
     };
@@ -313,4 +315,54 @@ fn the_demo_shows_and_ends() {
     let output = run(&["demo"], "PUT k v\nGET k\n");
     assert_eq!(code(&output), 0, "the end of the input is the end");
     assert!(text(&output.stdout).contains("\"v\""));
+}
+
+/// A peer that sends two values for one ballot and slot breaks the protocol's first rule. Whoever notices stops, says why,
+/// and harms nobody.
+#[test]
+fn a_lying_peer_is_answered_by_a_halt() {
+    let mut cluster = Cluster::start(3, &[]);
+    runtime().block_on(cluster.leader());
+    let accept = |value| {
+        PeerFrame::Message(Message::Accept {
+            ballot: Ballot {
+                round: 1_000,
+                replica: ReplicaId(2),
+                life: Life::default(),
+            },
+            slot: Slot(1_000),
+            value,
+            chosen: Watermark::default(),
+        })
+    };
+    let peers: Peers = cluster.serve(0)[4].parse().unwrap();
+    let hello = codec::Hello {
+        cluster: kvpaxos_net::Cluster::new("kvpaxos", peers.clone()).fingerprint(),
+        from: ReplicaId(2),
+        to: ReplicaId(0),
+        members: peers.members(),
+    };
+    let open = Command::Open {
+        tag: Tag {
+            replica: ReplicaId(2),
+            nonce: 1,
+            number: 1,
+        },
+    };
+    let mut bytes = Vec::new();
+    for frame in [
+        PeerFrame::Hello(hello),
+        accept(Value::Noop),
+        accept(Value::Batch(Batch::new(vec![open]))),
+    ] {
+        codec::encode_into(&frame, &mut bytes).unwrap();
+    }
+    let mut stream = TcpStream::connect(cluster.peer_address(0)).unwrap();
+    stream.write_all(&bytes).unwrap();
+    assert_eq!(cluster.ended(0), Some(6));
+    let log = std::fs::read_to_string(cluster.log(0)).unwrap();
+    assert!(log.contains("two different values"), "{log}");
+    // The others go on.
+    let (done, _, why) = ask(&cluster.address(1), &["put", "k", "v"], "");
+    assert_eq!(done, 0, "{why}");
 }

@@ -201,6 +201,15 @@ impl Cluster {
         child.wait().expect("it ends").code()
     }
 
+    /// Waits until the process ends by itself, and returns its exit code.
+    pub(crate) fn ended(&mut self, replica: usize) -> Option<i32> {
+        let mut child = self.processes[replica].take().expect("it runs");
+        let status = wait_for("the process to end", || {
+            child.try_wait().expect("a process can be asked")
+        });
+        status.code()
+    }
+
     /// Whether the process still runs.
     pub(crate) fn runs(&mut self, replica: usize) -> bool {
         match &mut self.processes[replica] {
