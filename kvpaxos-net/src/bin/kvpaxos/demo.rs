@@ -1,0 +1,282 @@
+//! Five replicas in one process, a show while acceptors fail and come back, and a prompt.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use kvpaxos::status::ProposerStatus;
+use kvpaxos::{ReplicaId, Role};
+use kvpaxos_net::failures::{self, Failures, Happened};
+use kvpaxos_net::{
+    Bounds, Client, ClientError, ClientOptions, Cluster, Node, NodeOptions, Peers, Remembers, Sockets,
+};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::args::{DemoArguments, ServerArguments};
+use crate::exit::Exit;
+use crate::prompt::{self, Session};
+
+const REPLICAS: u8 = 5;
+/// Between two operations, so that a person can follow.
+const PACE: Duration = Duration::from_millis(180);
+const FRUIT: [(&str, &str); 5] = [
+    ("apple", "red"),
+    ("banana", "yellow"),
+    ("cherry", "crimson"),
+    ("damson", "blue"),
+    ("elderberry", "black"),
+];
+
+pub(crate) fn run(arguments: &DemoArguments, runtime: &Runtime) -> Result<Exit, String> {
+    let began = Instant::now();
+    let temporary = match &arguments.dir {
+        Some(_) => None,
+        None => {
+            Some(tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?)
+        }
+    };
+    let dir = match (&arguments.dir, &temporary) {
+        (Some(dir), _) => dir.as_path(),
+        (None, Some(temporary)) => temporary.path(),
+        (None, None) => return Err("no directory for the replicas' data".to_owned()),
+    };
+    let demo = runtime.block_on(Demo::start(arguments, dir, began))?;
+    runtime.block_on(demo.show(arguments.seed))?;
+    if !arguments.no_prompt {
+        demo.prompt(runtime)?;
+    }
+    runtime.block_on(demo.stop())?;
+    Ok(Exit::Done)
+}
+
+struct Demo {
+    nodes: Vec<Node>,
+    /// Where replicas listen to clients.
+    addresses: Vec<String>,
+    /// One client for each replica, that asks it first.
+    clients: Vec<Client>,
+    began: Instant,
+}
+
+impl Demo {
+    async fn start(arguments: &DemoArguments, dir: &Path, began: Instant) -> Result<Demo, String> {
+        let mut sockets = Vec::new();
+        for _ in 0..REPLICAS {
+            let bound = Sockets::bind("127.0.0.1:0", "127.0.0.1:0", None).await;
+            sockets.push(bound.map_err(|error| error.to_string())?);
+        }
+        let own = |error: io::Error| format!("a socket has no address: {error}");
+        let mut peers = Vec::new();
+        let mut addresses = Vec::new();
+        for sockets in &sockets {
+            peers.push(sockets.peers.local_addr().map_err(own)?);
+            addresses.push(sockets.clients.local_addr().map_err(own)?.to_string());
+        }
+        let peers = Peers::in_order(peers).map_err(|error| error.to_string())?;
+        let mut cluster = Cluster::new("demo", peers);
+        if arguments.two_phase {
+            cluster = cluster.two_phase();
+        }
+        let mut nodes = Vec::new();
+        for (id, sockets) in (0..REPLICAS).map(ReplicaId).zip(sockets) {
+            let options = NodeOptions {
+                id,
+                cluster: cluster.clone(),
+                data: dir.join(id.to_string()),
+                bounds: Bounds::default(),
+            };
+            nodes.push(Node::start(options, sockets).map_err(|error| error.to_string())?);
+        }
+        println!(
+            "Five replicas run in this process and talk over loopback TCP; their logs are in {}.",
+            dir.display()
+        );
+        for (node, address) in nodes.iter().zip(&addresses) {
+            println!("  {} serves clients at {address}", node.handle().id());
+        }
+        let clients = (0..addresses.len()).map(|first| {
+            let options = ClientOptions {
+                first: Some(first),
+                ..ClientOptions::new(addresses.iter().cloned())
+            };
+            Client::new(options).map_err(|error| error.to_string())
+        });
+        let clients = clients.collect::<Result<Vec<Client>, String>>()?;
+        Ok(Demo {
+            nodes,
+            addresses,
+            clients,
+            began,
+        })
+    }
+
+    /// Stores some keys, and then puts, gets and deletes through all replicas while acceptors fail.
+    async fn show(&self, seed: u64) -> Result<(), String> {
+        self.wait_for_leader().await?;
+        println!("Some keys are stored, each through another replica:");
+        for (turn, (key, value)) in FRUIT.into_iter().enumerate() {
+            self.put(turn, &format!("fruit/{key}"), value).await;
+        }
+        println!(
+            "Now acceptors fail at random and come back, two of five down at most. Five PUTs, GETs and DELETEs:"
+        );
+        let (stop, stopped) = watch::channel(false);
+        // Replicas take turns in two groups, so that a majority of acceptors is always there.
+        let failing = [0, 1].map(|group| self.fail_acceptors(group, seed, stopped.clone()));
+        for (turn, (key, value)) in FRUIT.into_iter().enumerate() {
+            self.put(turn + 1, &format!("colour/{value}"), key).await;
+            tokio::time::sleep(PACE).await;
+            self.get(turn + 2, &format!("fruit/{key}")).await;
+            tokio::time::sleep(PACE).await;
+            self.delete(turn + 3, &format!("fruit/{key}")).await;
+            tokio::time::sleep(PACE).await;
+        }
+        // Nobody may be listening any more, which is as well.
+        let _ = stop.send(true);
+        for group in failing {
+            group
+                .await
+                .map_err(|error| format!("the failures' task ended: {error}"))?;
+        }
+        println!("All acceptors are back. What is left:");
+        for (turn, (key, value)) in FRUIT.into_iter().enumerate() {
+            self.get(turn, &format!("fruit/{key}")).await;
+            self.get(turn, &format!("colour/{value}")).await;
+        }
+        Ok(())
+    }
+
+    async fn wait_for_leader(&self) -> Result<(), String> {
+        for _ in 0..1000 {
+            for node in &self.nodes {
+                if let Some(status) = node.handle().status().await
+                    && let ProposerStatus::Leading { ballot } = status.proposer
+                {
+                    self.tell(&format!("{} is elected with ballot {ballot}", status.id));
+                    return Ok(());
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Err("no leader was elected within 10 s; --log-level info tells more".to_owned())
+    }
+
+    fn fail_acceptors(&self, group: usize, seed: u64, mut stopped: watch::Receiver<bool>) -> JoinHandle<()> {
+        let nodes: Vec<_> = self
+            .nodes
+            .iter()
+            .map(Node::handle)
+            .skip(group)
+            .step_by(2)
+            .collect();
+        let failures = Failures {
+            roles: vec![Role::Acceptor],
+            every: 3 * PACE,
+            down: 4 * PACE,
+            remembers: Remembers::Kept,
+            seed: seed.wrapping_mul(2).wrapping_add(group as u64),
+        };
+        let began = self.began;
+        let stop = async move {
+            // An error means that the show has ended, too.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        tokio::spawn(failures::run(
+            failures,
+            nodes,
+            stop,
+            move |happened| match happened {
+                Happened::Failed(id, _) => tell(began, &format!("    the acceptor of {id} fails")),
+                Happened::Restarted(id, _) => {
+                    tell(
+                        began,
+                        &format!("    the acceptor of {id} comes back with its log"),
+                    );
+                }
+            },
+        ))
+    }
+
+    async fn put(&self, turn: usize, key: &str, value: &str) {
+        let what = format!("PUT {key} {value:?}");
+        self.operation(
+            turn,
+            &what,
+            prompt::put(self.client(turn), key.to_owned(), value.to_owned()),
+        )
+        .await;
+    }
+
+    async fn get(&self, turn: usize, key: &str) {
+        let what = format!("GET {key}");
+        self.operation(turn, &what, prompt::get(self.client(turn), key.to_owned()))
+            .await;
+    }
+
+    async fn delete(&self, turn: usize, key: &str) {
+        let what = format!("DELETE {key}");
+        self.operation(turn, &what, prompt::delete(self.client(turn), key.to_owned()))
+            .await;
+    }
+
+    fn client(&self, turn: usize) -> &Client {
+        &self.clients[turn % self.clients.len()]
+    }
+
+    async fn operation(
+        &self,
+        turn: usize,
+        what: &str,
+        operation: impl Future<Output = Result<String, ClientError>>,
+    ) {
+        let began = Instant::now();
+        let answer = match operation.await {
+            Ok(answer) => answer,
+            Err(error) => format!("error: {error}"),
+        };
+        let replica = turn % self.clients.len();
+        let took = began.elapsed().as_secs_f64() * 1e3;
+        self.tell(&format!(
+            "{what:<28} through r{replica}: {answer}  ({took:.1} ms)"
+        ));
+    }
+
+    fn tell(&self, what: &str) {
+        tell(self.began, what);
+    }
+
+    fn prompt(&self, runtime: &Runtime) -> Result<(), String> {
+        let Some(client) = self.clients.first() else {
+            return Ok(());
+        };
+        if io::stdin().is_terminal() {
+            println!("The cluster is yours.");
+        }
+        let session = Session {
+            runtime,
+            client: client.clone(),
+            servers: ServerArguments {
+                servers: self.addresses.clone(),
+                udp: false,
+                timeout: Duration::from_secs(10),
+                attempt: None,
+            },
+            nodes: self.nodes.iter().map(Node::handle).collect(),
+        };
+        session.run()
+    }
+
+    async fn stop(self) -> Result<(), String> {
+        drop(self.clients);
+        for node in self.nodes {
+            node.stop().await.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+fn tell(began: Instant, what: &str) {
+    println!("{:6.2} s  {what}", began.elapsed().as_secs_f64());
+}

@@ -1,0 +1,232 @@
+//! One request, one answer, one exit code.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use bytes::Bytes;
+use kvpaxos::Status;
+use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
+use kvpaxos_net::{Client, ClientError, ClientOptions};
+
+use crate::args::ServerArguments;
+use crate::exit::Exit;
+use crate::{client_options, complain};
+
+/// Somebody who asks how things are does not want to wait long for who is not there.
+const STATUS: Duration = Duration::from_secs(2);
+
+pub(crate) async fn get(servers: &ServerArguments, key: String, raw: bool) -> Result<Exit, String> {
+    let client = client(servers)?;
+    let read = client.get(key.clone()).await;
+    finish(client, read, |read| match read.value {
+        Some(value) => {
+            print_bytes(&value, !raw)?;
+            Ok(Exit::Done)
+        }
+        None => Ok(not(&format!("{key:?} has no value"))),
+    })
+    .await
+}
+
+pub(crate) async fn put(servers: &ServerArguments, key: String, value: &str) -> Result<Exit, String> {
+    let value = argument(value)?;
+    let client = client(servers)?;
+    let written = client.put(key, value).await;
+    finish(client, written, |revision| print_line(&revision)).await
+}
+
+pub(crate) async fn delete(servers: &ServerArguments, key: String) -> Result<Exit, String> {
+    let client = client(servers)?;
+    let deleted = client.delete(key.clone()).await;
+    finish(client, deleted, |deleted| {
+        if deleted.existed {
+            print_line(&deleted.revision)
+        } else {
+            Ok(not(&format!("{key:?} has no value")))
+        }
+    })
+    .await
+}
+
+/// What a compare-and-swap expects and sets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Swap {
+    expect: Option<String>,
+    value: Option<String>,
+}
+
+impl Swap {
+    /// From OLD and NEW, of which flags may stand for one or both.
+    ///
+    /// # Errors
+    /// If there are too few or too many values, or both come from standard input.
+    pub(crate) fn from_arguments(values: Vec<String>, absent: bool, remove: bool) -> Result<Swap, String> {
+        let wanted = 2 - usize::from(absent) - usize::from(remove);
+        let given = values.len();
+        if given != wanted {
+            return Err(format!(
+                "cas takes OLD and NEW, --absent in place of OLD, --remove in place of NEW: {wanted} values here, not {given}"
+            ));
+        }
+        if values.iter().filter(|value| *value == "-").count() > 1 {
+            return Err("only one of OLD and NEW can be read from standard input".to_owned());
+        }
+        let mut values = values.into_iter();
+        Ok(Swap {
+            expect: if absent { None } else { values.next() },
+            value: values.next(),
+        })
+    }
+}
+
+pub(crate) async fn cas(servers: &ServerArguments, key: String, swap: Swap) -> Result<Exit, String> {
+    let expect = swap.expect.as_deref().map(argument).transpose()?;
+    let value = swap.value.as_deref().map(argument).transpose()?;
+    let client = client(servers)?;
+    let swapped = client.cas(key.clone(), expect, value).await;
+    finish(client, swapped, |swapped| {
+        if swapped.applied {
+            print_line(&swapped.revision)
+        } else {
+            Ok(not(&format!("{key:?} does not hold what was expected")))
+        }
+    })
+    .await
+}
+
+/// A line for each server; those that do not answer are named, too.
+pub(crate) async fn status(servers: &ServerArguments) -> Result<Exit, String> {
+    let mut exit = Exit::Unavailable;
+    for server in &servers.servers {
+        let one = ServerArguments {
+            servers: vec![server.clone()],
+            ..servers.clone()
+        };
+        let options = ClientOptions {
+            deadline: servers.timeout.min(STATUS),
+            ..client_options(&one)
+        };
+        let client = Client::new(options).map_err(|error| error.to_string())?;
+        match client.status().await {
+            Ok(status) => {
+                exit = Exit::Done;
+                println!("{} {server} {}", status.id, describe(&status));
+            }
+            Err(error) => println!("- {server} unreachable: {error}"),
+        }
+    }
+    Ok(exit)
+}
+
+/// `leading b3.r1, voting b3.r1, applied 17, 4 keys, 1 session, leader r1`.
+pub(crate) fn describe(status: &Status) -> String {
+    let proposer = match status.proposer {
+        ProposerStatus::Failed => "proposer failed".to_owned(),
+        ProposerStatus::Following => "following".to_owned(),
+        ProposerStatus::Preparing { ballot } => format!("preparing {ballot}"),
+        ProposerStatus::Leading { ballot } => format!("leading {ballot}"),
+    };
+    let acceptor = match status.acceptor {
+        AcceptorStatus::Failed => "acceptor failed".to_owned(),
+        AcceptorStatus::Voting { promised } => format!("promised {promised}"),
+        AcceptorStatus::Out => "acceptor out of votes (lost its memory)".to_owned(),
+    };
+    let learner = match status.learner {
+        LearnerStatus::Failed => "learner failed".to_owned(),
+        LearnerStatus::Learning {
+            applied,
+            keys,
+            sessions,
+            digest,
+        } => format!("applied {applied}, keys {keys}, sessions {sessions}, digest {digest:032x}"),
+    };
+    let leader = match status.leader {
+        Some(ballot) => format!("leader {}", ballot.replica),
+        None => "no leader".to_owned(),
+    };
+    let mut line = format!(
+        "{proposer}; {acceptor}; {learner}; {leader}; pending {}",
+        status.pending
+    );
+    for (what, whom) in [("silent", status.silent), ("waiting for", status.waiting_for)] {
+        if !whom.is_empty() {
+            line += &format!("; {what} {whom}");
+        }
+    }
+    line
+}
+
+fn client(servers: &ServerArguments) -> Result<Client, String> {
+    Client::new(client_options(servers)).map_err(|error| error.to_string())
+}
+
+/// Prints a result or complains, and lets the cluster forget the session.
+async fn finish<T>(
+    client: Client,
+    result: Result<T, ClientError>,
+    print: impl FnOnce(T) -> Result<Exit, String>,
+) -> Result<Exit, String> {
+    match result {
+        Ok(result) => {
+            let exit = print(result)?;
+            client.close().await;
+            Ok(exit)
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            Ok(Exit::from(&error))
+        }
+    }
+}
+
+/// An argument, or what standard input brings.
+fn argument(text: &str) -> Result<Bytes, String> {
+    if text != "-" {
+        return Ok(Bytes::copy_from_slice(text.as_bytes()));
+    }
+    let mut bytes = Vec::new();
+    io::stdin()
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot read the value from standard input: {error}"))?;
+    Ok(bytes.into())
+}
+
+fn print_line(text: &impl ToString) -> Result<Exit, String> {
+    print_bytes(text.to_string().as_bytes(), true)?;
+    Ok(Exit::Done)
+}
+
+/// Bytes as they are. The answer counts as given only once it is out.
+fn print_bytes(bytes: &[u8], newline: bool) -> Result<(), String> {
+    let mut out = io::stdout().lock();
+    let written = out
+        .write_all(bytes)
+        .and_then(|()| if newline { out.write_all(b"\n") } else { Ok(()) })
+        .and_then(|()| out.flush());
+    written.map_err(|error| format!("cannot write to standard output: {error}"))
+}
+
+fn not(why: &str) -> Exit {
+    complain(why);
+    Exit::Not
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_stand_for_values() {
+        let swap = |values: &[&str], absent, remove| {
+            let values = values.iter().map(|value| (*value).to_owned()).collect();
+            Swap::from_arguments(values, absent, remove)
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let made = |expect, value| Ok(Swap { expect, value });
+        assert_eq!(swap(&["a", "b"], false, false), made(some("a"), some("b")));
+        assert_eq!(swap(&["b"], true, false), made(None, some("b")));
+        assert_eq!(swap(&["a"], false, true), made(some("a"), None));
+        assert!(swap(&["a"], false, false).is_err());
+        assert!(swap(&["-", "-"], false, false).is_err());
+    }
+}

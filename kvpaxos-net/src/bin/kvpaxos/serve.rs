@@ -1,0 +1,165 @@
+//! One replica as a process.
+
+use std::io::{self, Write};
+
+use kvpaxos::{Entropy, ReplicaId};
+use kvpaxos_net::failures::{self, Failures};
+use kvpaxos_net::{Bounds, Cluster, Node, NodeOptions, Remembers, Sockets, StartError};
+use tokio::runtime::Runtime;
+
+use crate::args::{FailureArguments, ServeArguments};
+use crate::complain;
+use crate::exit::Exit;
+
+pub(crate) fn run(arguments: ServeArguments, runtime: &Runtime) -> Result<Exit, String> {
+    runtime.block_on(serve(arguments))
+}
+
+async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
+    // First of all: a signal that comes while the replica starts must not be missed.
+    let signal = Signal::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    let mut node = match start(&arguments).await {
+        Ok(node) => node,
+        Err(error @ StartError::Config(_)) => {
+            complain(&error.to_string());
+            return Ok(Exit::Usage);
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    announce(&node).map_err(|error| format!("cannot write to standard output: {error}"))?;
+    let failing = fail_on_purpose(&arguments.failures, &node)?;
+    let result = tokio::select! {
+        result = node.wait() => result,
+        name = signal.wait() => {
+            tracing::info!(signal = name, "stops: what was written is synced, connections are closed");
+            node.stop().await
+        }
+    };
+    if let Some(failing) = failing {
+        failing.abort();
+    }
+    match result {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) => {
+            tracing::error!(%error, "the replica has stopped");
+            complain(&error.to_string());
+            Ok(Exit::from(&error))
+        }
+    }
+}
+
+async fn start(arguments: &ServeArguments) -> Result<Node, StartError> {
+    let mut cluster = Cluster::new(&arguments.cluster, arguments.peers.clone());
+    if arguments.two_phase {
+        cluster = cluster.two_phase();
+    }
+    let id = ReplicaId(arguments.id);
+    cluster.config(id)?;
+    let own = cluster.peers.address(id).unwrap_or_default();
+    let listen = arguments.listen.as_deref().unwrap_or(own);
+    let sockets = Sockets::bind(listen, &arguments.client, arguments.udp.as_deref()).await?;
+    let options = NodeOptions {
+        id,
+        cluster,
+        data: arguments.data.clone(),
+        bounds: Bounds::default(),
+    };
+    Node::start(options, sockets)
+}
+
+/// One line on standard output once the ports are open, for whoever started the process and waits for it.
+fn announce(node: &Node) -> io::Result<()> {
+    let id = node.handle().id();
+    let mut line = format!("ready {id}");
+    let addresses = [
+        ("peers", node.peer_address()),
+        ("client", node.client_address()),
+        ("udp", node.udp_address()),
+    ];
+    for (what, address) in addresses {
+        if let Some(address) = address {
+            line += &format!(" {what}={address}");
+        }
+    }
+    tracing::info!(replica = %id, "{line}");
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+fn fail_on_purpose(
+    arguments: &FailureArguments,
+    node: &Node,
+) -> Result<Option<tokio::task::JoinHandle<()>>, String> {
+    if arguments.fail.is_empty() {
+        return Ok(None);
+    }
+    let seed = match arguments.fail_seed {
+        Some(seed) => seed,
+        None => {
+            let Entropy(bits) = kvpaxos_net::entropy()
+                .map_err(|error| format!("the system gives no random bits: {error}"))?;
+            u64::from(u32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]))
+        }
+    };
+    let failures = Failures {
+        roles: arguments.fail.iter().map(|role| (*role).into()).collect(),
+        every: arguments.fail_every,
+        down: arguments.fail_for,
+        remembers: Remembers::Kept,
+        seed,
+    };
+    tracing::warn!(roles = ?failures.roles, seed, "roles of this replica will fail on purpose (--fail-seed repeats it)");
+    // The replica logs each failure itself.
+    let nodes = vec![node.handle()];
+    Ok(Some(tokio::spawn(failures::run(
+        failures,
+        nodes,
+        std::future::pending(),
+        |_| {},
+    ))))
+}
+
+/// What asks a process to stop.
+#[cfg(unix)]
+struct Signal {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signal {
+    fn listen() -> io::Result<Signal> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signal {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// What asks a process to stop.
+#[cfg(not(unix))]
+struct Signal;
+
+#[cfg(not(unix))]
+impl Signal {
+    fn listen() -> io::Result<Signal> {
+        Ok(Signal)
+    }
+
+    async fn wait(self) -> &'static str {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Nobody can be heard: run until killed.
+            std::future::pending::<()>().await;
+        }
+        "Ctrl-C"
+    }
+}

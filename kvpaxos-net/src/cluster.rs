@@ -1,0 +1,282 @@
+//! What all replicas of a cluster must agree on, and where they listen to each other.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use kvpaxos::{Config, ConfigError, Limits, Quorums, ReplicaId, ReplicaSet, Timing, Update};
+
+/// A cluster as one of its replicas is told of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cluster {
+    /// Keeps clusters apart that are otherwise alike; part of the fingerprint.
+    pub name: String,
+    /// Where each replica listens to the others.
+    pub peers: Peers,
+    /// When a client may be answered.
+    pub update: Update,
+    /// How many make a quorum.
+    pub quorums: Quorums,
+    /// Paces and patience. Replicas may differ in these.
+    pub timing: Timing,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl Cluster {
+    /// A cluster with majorities, default paces and limits.
+    #[must_use]
+    pub fn new(name: &str, peers: Peers) -> Cluster {
+        Cluster {
+            name: name.to_owned(),
+            update: Update::Quorum,
+            quorums: Quorums::majority(peers.0.len()),
+            timing: Timing::default(),
+            limits: Limits::default(),
+            peers,
+        }
+    }
+
+    /// The same in the two-phase setting: every replica must acknowledge every update twice.
+    #[must_use]
+    pub fn two_phase(mut self) -> Cluster {
+        self.update = Update::TwoPhase;
+        self.quorums = Quorums {
+            phase1: 1,
+            phase2: self.peers.0.len(),
+        };
+        self
+    }
+
+    /// The configuration of one of its replicas.
+    ///
+    /// # Errors
+    /// If the replica is not a member, or the parts do not fit together.
+    pub fn config(&self, id: ReplicaId) -> Result<Config, ConfigError> {
+        let config = Config {
+            id,
+            members: self.peers.members(),
+            quorums: self.quorums,
+            update: self.update,
+            timing: self.timing,
+            limits: self.limits,
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// A digest of what all replicas must agree on. Addresses and paces are not in it: they may differ and change.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut digest = Fnv::new();
+        digest.bytes(self.name.as_bytes());
+        for id in self.peers.0.keys() {
+            digest.number(u64::from(id.0));
+        }
+        let Limits {
+            key,
+            value,
+            sessions,
+            session_window,
+            ..
+        } = self.limits;
+        let two_phase = u64::from(self.update == Update::TwoPhase);
+        let sizes = [self.quorums.phase1, self.quorums.phase2, key, value, sessions].map(|size| size as u64);
+        for number in sizes.into_iter().chain([two_phase, session_window]) {
+            digest.number(number);
+        }
+        digest.0
+    }
+}
+
+/// FNV-1a: enough to tell a mistake from a match, and the same on every machine and in every release.
+struct Fnv(u64);
+
+impl Fnv {
+    fn new() -> Fnv {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        for byte in bytes {
+            self.byte(*byte);
+        }
+    }
+
+    fn number(&mut self, number: u64) {
+        for byte in number.to_le_bytes() {
+            self.byte(byte);
+        }
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+}
+
+/// Where each replica listens: `0=127.0.0.1:7000,1=127.0.0.1:7001,...`.
+///
+/// ```
+/// let peers: kvpaxos_net::Peers = "0=127.0.0.1:7000,1=node-b:7000,2=[::1]:7000".parse().unwrap();
+/// assert_eq!(peers.address(kvpaxos::ReplicaId(1)), Some("node-b:7000"));
+/// assert!("0=127.0.0.1:7000,0=127.0.0.1:7001".parse::<kvpaxos_net::Peers>().is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Peers(BTreeMap<ReplicaId, String>);
+
+impl Peers {
+    /// Replicas 0, 1, 2, ... at these addresses.
+    ///
+    /// # Errors
+    /// If there are more than a cluster may have, or none.
+    pub fn in_order<A: ToString>(addresses: impl IntoIterator<Item = A>) -> Result<Peers, PeersError> {
+        let mut peers = BTreeMap::new();
+        for (index, address) in addresses.into_iter().enumerate() {
+            let id = replica_id(&index.to_string())?;
+            peers.insert(id, checked_address(&address.to_string())?);
+        }
+        Peers::checked(peers)
+    }
+
+    fn checked(peers: BTreeMap<ReplicaId, String>) -> Result<Peers, PeersError> {
+        if peers.is_empty() {
+            return Err(PeersError::Nobody);
+        }
+        Ok(Peers(peers))
+    }
+
+    /// All replicas.
+    #[must_use]
+    pub fn members(&self) -> ReplicaSet {
+        self.0.keys().copied().collect()
+    }
+
+    /// Where this replica listens.
+    #[must_use]
+    pub fn address(&self, id: ReplicaId) -> Option<&str> {
+        self.0.get(&id).map(String::as_str)
+    }
+
+    /// Everybody in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, &str)> {
+        self.0.iter().map(|(id, address)| (*id, address.as_str()))
+    }
+}
+
+impl FromStr for Peers {
+    type Err = PeersError;
+
+    fn from_str(text: &str) -> Result<Peers, PeersError> {
+        let mut peers = BTreeMap::new();
+        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let Some((id, address)) = entry.split_once('=') else {
+                return Err(PeersError::NoEquals {
+                    entry: entry.to_owned(),
+                });
+            };
+            let id = replica_id(id)?;
+            if peers.insert(id, checked_address(address)?).is_some() {
+                return Err(PeersError::Twice { id });
+            }
+        }
+        Peers::checked(peers)
+    }
+}
+
+impl fmt::Display for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (id, address)) in self.0.iter().enumerate() {
+            write!(f, "{}{}={address}", if place == 0 { "" } else { "," }, id.0)?;
+        }
+        Ok(())
+    }
+}
+
+fn replica_id(text: &str) -> Result<ReplicaId, PeersError> {
+    let number = text.trim().trim_start_matches('r').parse::<u8>();
+    match number {
+        Ok(number) if usize::from(number) < kvpaxos::types::MAX_REPLICAS => Ok(ReplicaId(number)),
+        _ => Err(PeersError::Id {
+            text: text.to_owned(),
+        }),
+    }
+}
+
+fn checked_address(text: &str) -> Result<String, PeersError> {
+    let text = text.trim();
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err(PeersError::Address {
+            text: text.to_owned(),
+        }),
+    }
+}
+
+/// What is wrong with a list of replicas.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PeersError {
+    /// The list is empty.
+    #[error("the list of replicas is empty; write it as 0=127.0.0.1:7000,1=127.0.0.1:7001,...")]
+    Nobody,
+    /// An entry is not `id=address`.
+    #[error("{entry:?} is not id=address; write the replicas as 0=127.0.0.1:7000,1=127.0.0.1:7001,...")]
+    NoEquals {
+        /// The entry.
+        entry: String,
+    },
+    /// An id is not one.
+    #[error("{text:?} names no replica; ids are the numbers 0 to {}", kvpaxos::types::MAX_REPLICAS - 1)]
+    Id {
+        /// The id.
+        text: String,
+    },
+    /// A replica appears twice.
+    #[error("replica {} appears twice in the list; give each id one address", id.0)]
+    Twice {
+        /// Which.
+        id: ReplicaId,
+    },
+    /// An address is not `host:port`.
+    #[error("{text:?} is not an address; write it as host:port, such as 127.0.0.1:7000")]
+    Address {
+        /// The address.
+        text: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(name: &str) -> Cluster {
+        Cluster::new(name, "0=a:1,1=b:1,2=c:1".parse().unwrap())
+    }
+
+    #[test]
+    fn the_fingerprint_is_of_what_all_must_agree_on() {
+        let plain = cluster("x").fingerprint();
+        let mut elsewhere = cluster("x");
+        elsewhere.peers = "0=d:4,1=e:5,2=f:6".parse().unwrap();
+        elsewhere.timing.patience += 1;
+        assert_eq!(
+            plain,
+            elsewhere.fingerprint(),
+            "addresses and paces may differ and change"
+        );
+        assert_ne!(plain, cluster("y").fingerprint());
+        assert_ne!(plain, cluster("x").two_phase().fingerprint());
+        let more = Cluster::new("x", "0=a:1,1=b:1,2=c:1,3=d:1".parse().unwrap());
+        assert_ne!(plain, more.fingerprint());
+    }
+
+    #[test]
+    fn wrong_lists_are_named() {
+        let error = |text: &str| text.parse::<Peers>().unwrap_err().to_string();
+        assert!(error("").contains("empty"));
+        assert!(error("127.0.0.1:7000").contains("not id=address"));
+        assert!(error("16=a:1").contains("names no replica"));
+        assert!(error("0=a").contains("not an address"));
+        assert!(error("0=a:1,r0=b:1").contains("appears twice"));
+    }
+}

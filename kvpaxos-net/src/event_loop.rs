@@ -1,0 +1,482 @@
+//! The one task that owns a replica: it takes what sockets, disk and operator bring, steps the replica, and hands on what
+//! comes out. It decides nothing about consensus; it only keeps the contract of [`kvpaxos::io`].
+//!
+//! Everything is done in batches: all arrivals that wait are stepped, then the disk gets one job with all their records
+//! and each socket's writer is woken once.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use kvpaxos::codec;
+use kvpaxos::types::MAX_REPLICAS;
+use kvpaxos::{
+    ClientId, Effect, Envelope, Event, Input, Memory, Message, Replica, ReplicaId, Reply, Request, Role,
+    Status, Time,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Sleep;
+
+use crate::clock::{Clock, entropy};
+use crate::disk::{Disk, DiskEvent, Ticket};
+use crate::node::NodeError;
+use crate::observe;
+use crate::outbox::{Outbox, Pushed};
+
+/// Arrivals stepped before the disk and the sockets hear of the effects.
+const BATCH: usize = 1024;
+/// Bytes of records on their way to the disk above which nothing more is taken in.
+const DISK_BACKLOG: usize = 64 * 1024 * 1024;
+
+/// What sockets bring.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// Messages of another replica, in the order they were sent on one connection.
+    Peer { from: ReplicaId, messages: Vec<Message> },
+    /// A client is there.
+    Joined { client: ClientId, sink: Sink },
+    /// A client asks.
+    Requests {
+        client: ClientId,
+        requests: Vec<Request>,
+    },
+    /// A client is gone.
+    Left { client: ClientId },
+}
+
+/// Where a client's replies go.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    /// Into the buffer of its connection.
+    Stream(Arc<Outbox>),
+    /// To the task that answers datagrams.
+    Datagrams(mpsc::Sender<Reply>),
+}
+
+/// What an operator, or a failure on purpose, asks for.
+#[derive(Debug)]
+pub(crate) enum Control {
+    Fail(Role),
+    Restart(Role, Remembers),
+    Status(oneshot::Sender<Status>),
+    Stop,
+}
+
+/// What a role that restarts finds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Remembers {
+    /// Its records, read back from the write-ahead log.
+    Kept,
+    /// Nothing.
+    Lost,
+}
+
+/// The receiving ends of everything that enters.
+pub(crate) struct Doors {
+    pub(crate) arrivals: mpsc::Receiver<Arrival>,
+    pub(crate) controls: mpsc::Receiver<Control>,
+    pub(crate) disk: mpsc::UnboundedReceiver<DiskEvent>,
+}
+
+/// Envelopes that wait for the disk.
+struct Waiting {
+    ticket: Ticket,
+    role: Role,
+    then: Vec<Envelope>,
+}
+
+/// See the module.
+pub(crate) struct EventLoop {
+    id: ReplicaId,
+    replica: Replica,
+    clock: Clock,
+    doors: Doors,
+    disk: Disk,
+    waiting: VecDeque<Waiting>,
+    /// Messages of the replica to itself, in order.
+    own: VecDeque<Message>,
+    peers: Peers,
+    clients: HashMap<ClientId, Sink>,
+    /// Clients whose connection has something to write.
+    answered: Vec<ClientId>,
+    frame: Vec<u8>,
+    effects: Vec<Effect>,
+    halted: Option<kvpaxos::Reason>,
+}
+
+impl EventLoop {
+    pub(crate) fn new(
+        replica: Replica,
+        clock: Clock,
+        disk: Disk,
+        doors: Doors,
+        outboxes: &BTreeMap<ReplicaId, Arc<Outbox>>,
+    ) -> EventLoop {
+        EventLoop {
+            id: replica.config().id,
+            replica,
+            clock,
+            doors,
+            disk,
+            waiting: VecDeque::new(),
+            own: VecDeque::new(),
+            peers: Peers::new(outboxes),
+            clients: HashMap::new(),
+            answered: Vec::new(),
+            frame: Vec::new(),
+            effects: Vec::new(),
+            halted: None,
+        }
+    }
+
+    /// Adds a client that is there from the start.
+    pub(crate) fn join(&mut self, client: ClientId, sink: Sink) {
+        self.clients.insert(client, sink);
+    }
+
+    /// Runs until it is told to stop, the replica halts or the disk fails.
+    pub(crate) async fn run(mut self) -> Result<(), NodeError> {
+        let mut alarm = Alarm::new(self.clock);
+        // The first step: a replica may have something to say or to write as soon as it is there.
+        self.step(Event::Clock);
+        self.hand_on();
+        while self.halted.is_none() {
+            alarm.set(self.replica.deadline());
+            tokio::select! {
+                biased;
+                Some(event) = self.doors.disk.recv() => self.on_disk(event)?,
+                control = self.doors.controls.recv() => match control {
+                    None | Some(Control::Stop) => return self.stop(),
+                    Some(control) => self.on_control(control),
+                },
+                () = &mut alarm.sleep, if alarm.set_to.is_some() => {}
+                Some(arrival) = self.doors.arrivals.recv(), if self.disk.backlog() < DISK_BACKLOG => {
+                    self.on_arrival(arrival);
+                }
+            }
+            self.take_what_waits()?;
+            // After the arrivals: a replica that was paused hears what has come in before its patience ends.
+            if self
+                .replica
+                .deadline()
+                .is_some_and(|deadline| deadline <= self.clock.now())
+            {
+                self.step(Event::Clock);
+            }
+            self.hand_on();
+        }
+        // What was appended before the replica met the lie is true and stays.
+        self.disk.finish();
+        match self.halted.take() {
+            Some(reason) => Err(NodeError::Halted { id: self.id, reason }),
+            None => Ok(()),
+        }
+    }
+
+    fn stop(mut self) -> Result<(), NodeError> {
+        self.disk.finish();
+        // The thread has ended; a failure of its last sync is still worth an error.
+        while let Ok(event) = self.doors.disk.try_recv() {
+            if let DiskEvent::Failed(error) = event {
+                return Err(NodeError::Disk(error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps all that has arrived, up to a bound, so that one sync and one write per socket serve it all.
+    fn take_what_waits(&mut self) -> Result<(), NodeError> {
+        for _ in 0..BATCH {
+            if self.halted.is_some() || self.disk.backlog() >= DISK_BACKLOG {
+                return Ok(());
+            }
+            if let Ok(event) = self.doors.disk.try_recv() {
+                self.on_disk(event)?;
+            } else if let Ok(arrival) = self.doors.arrivals.try_recv() {
+                self.on_arrival(arrival);
+            } else {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn on_arrival(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Peer { from, messages } => {
+                for message in messages {
+                    self.step(Event::Peer { from, message });
+                }
+            }
+            Arrival::Requests { client, requests } => {
+                for request in requests {
+                    self.step(Event::Client {
+                        from: client,
+                        request,
+                    });
+                }
+            }
+            Arrival::Joined { client, sink } => self.join(client, sink),
+            Arrival::Left { client } => {
+                self.clients.remove(&client);
+                self.step(Event::ClientGone { client });
+            }
+        }
+    }
+
+    fn on_disk(&mut self, event: DiskEvent) -> Result<(), NodeError> {
+        match event {
+            DiskEvent::Settled(ticket) => {
+                self.disk.on_settled(ticket);
+                while self
+                    .waiting
+                    .front()
+                    .is_some_and(|waiting| waiting.ticket <= ticket)
+                {
+                    let then = self.waiting.pop_front().map(|waiting| waiting.then);
+                    for envelope in then.into_iter().flatten() {
+                        self.send(envelope);
+                    }
+                    self.step_own();
+                }
+                Ok(())
+            }
+            DiskEvent::ReadBack { role, memory } => {
+                self.restart(role, memory);
+                Ok(())
+            }
+            DiskEvent::Failed(error) => Err(NodeError::Disk(error)),
+        }
+    }
+
+    fn on_control(&mut self, control: Control) {
+        match control {
+            Control::Fail(role) => {
+                tracing::info!(replica = %self.id, ?role, "role fails on purpose");
+                self.step(Event::Fail(role));
+                // That life is over, and what waited to be told in its name is void.
+                for waiting in self.waiting.iter_mut().filter(|waiting| waiting.role == role) {
+                    waiting.then.clear();
+                }
+            }
+            // Its records are read once every write of its earlier life has settled.
+            Control::Restart(role, Remembers::Kept) => self.disk.read_back(role),
+            Control::Restart(role, Remembers::Lost) => self.restart(role, Memory::Lost),
+            Control::Status(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.replica.status());
+            }
+            Control::Stop => unreachable!("handled by the loop"),
+        }
+    }
+
+    fn restart(&mut self, role: Role, memory: Memory) {
+        let kept = match &memory {
+            Memory::Kept(records) => Some(records.len()),
+            Memory::Lost => None,
+        };
+        match entropy() {
+            Ok(entropy) => {
+                tracing::info!(replica = %self.id, ?role, records = kept, "role restarts");
+                self.step(Event::Restart {
+                    role,
+                    memory,
+                    entropy,
+                });
+            }
+            Err(error) => {
+                tracing::error!(
+                    replica = %self.id, ?role, %error,
+                    "role stays down: the system gives no random bits; restart it again later"
+                );
+            }
+        }
+    }
+
+    /// One input, and then whatever the replica says to itself.
+    fn step(&mut self, event: Event) {
+        self.step_once(event);
+        self.step_own();
+    }
+
+    fn step_own(&mut self) {
+        while let Some(message) = self.own.pop_front() {
+            let from = self.id;
+            self.step_once(Event::Peer { from, message });
+        }
+    }
+
+    fn step_once(&mut self, event: Event) {
+        if self.halted.is_some() {
+            return;
+        }
+        let at = self.clock.now();
+        let mut effects = std::mem::take(&mut self.effects);
+        self.replica.step_into(Input { at, event }, &mut effects);
+        for effect in effects.drain(..) {
+            self.carry_out(effect);
+        }
+        self.effects = effects;
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send(envelope) => self.send(envelope),
+            Effect::Persist { role, records, then } => match self.disk.append(records, !then.is_empty()) {
+                Some(ticket) => self.waiting.push_back(Waiting { ticket, role, then }),
+                // Everything written so far is durable.
+                None => then.into_iter().for_each(|envelope| self.send(envelope)),
+            },
+            Effect::Reply { to, reply } => self.reply(to, reply),
+            Effect::Observe(observation) => observe::log(self.id, &observation),
+            Effect::Halt(reason) => {
+                tracing::error!(replica = %self.id, %reason, "the replica halts");
+                self.halted = Some(reason);
+            }
+        }
+    }
+
+    fn send(&mut self, envelope: Envelope) {
+        if envelope.to == self.id {
+            self.own.push_back(envelope.message);
+        } else {
+            self.peers.send(envelope);
+        }
+    }
+
+    fn reply(&mut self, to: ClientId, reply: Reply) {
+        match self.clients.get(&to) {
+            // It has hung up; the replica was told, or will be.
+            None => {}
+            // A reply that is lost, for want of room, is what datagrams are about: the client asks again.
+            Some(Sink::Datagrams(replies)) => drop(replies.try_send(reply)),
+            Some(Sink::Stream(outbox)) => {
+                self.frame.clear();
+                if let Err(error) = codec::encode_into(&reply, &mut self.frame) {
+                    tracing::error!(replica = %self.id, %error, "a reply cannot be encoded; the client is disconnected");
+                    outbox.close();
+                    return;
+                }
+                match outbox.push(&self.frame) {
+                    Pushed::Queued if self.answered.last() != Some(&to) => self.answered.push(to),
+                    Pushed::Queued | Pushed::Unconnected => {}
+                    Pushed::Full => {
+                        tracing::warn!(replica = %self.id, "a client does not read its replies; it is disconnected");
+                        outbox.close();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives the disk its job and wakes the writers.
+    fn hand_on(&mut self) {
+        self.disk.flush();
+        self.peers.wake();
+        for client in self.answered.drain(..) {
+            if let Some(Sink::Stream(outbox)) = self.clients.get(&client) {
+                outbox.wake();
+            }
+        }
+    }
+}
+
+/// Clients' writers must end with the loop: nobody will fill their buffers again.
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        for sink in self.clients.values() {
+            if let Sink::Stream(outbox) = sink {
+                outbox.close();
+            }
+        }
+    }
+}
+
+/// The outgoing links, and the frame of the message that was sent last: a broadcast is encoded once.
+struct Peers {
+    outboxes: [Option<Arc<Outbox>>; MAX_REPLICAS],
+    dirty: kvpaxos::ReplicaSet,
+    last: Option<Message>,
+    frame: Vec<u8>,
+}
+
+impl Peers {
+    fn new(outboxes: &BTreeMap<ReplicaId, Arc<Outbox>>) -> Peers {
+        let mut peers = Peers {
+            outboxes: Default::default(),
+            dirty: kvpaxos::ReplicaSet::EMPTY,
+            last: None,
+            frame: Vec::new(),
+        };
+        for (id, outbox) in outboxes {
+            peers.outboxes[usize::from(id.0)] = Some(Arc::clone(outbox));
+        }
+        peers
+    }
+
+    fn send(&mut self, envelope: Envelope) {
+        let Some(outbox) = self
+            .outboxes
+            .get(usize::from(envelope.to.0))
+            .and_then(Option::as_ref)
+        else {
+            return;
+        };
+        // Cheap even for large values: those of one broadcast are shared, and equal by their address.
+        if self.last.as_ref() != Some(&envelope.message) {
+            self.frame.clear();
+            if let Err(error) = codec::encode_message_into(&envelope.message, &mut self.frame) {
+                tracing::error!(to = %envelope.to, %error, "a message cannot be encoded and is dropped");
+                self.last = None;
+                return;
+            }
+            self.last = Some(envelope.message);
+        }
+        match outbox.push(&self.frame) {
+            Pushed::Queued => {
+                self.dirty.insert(envelope.to);
+            }
+            // The protocol sends again what matters.
+            Pushed::Full => {
+                tracing::debug!(to = %envelope.to, "the peer does not keep up; a message is dropped");
+            }
+            Pushed::Unconnected => {}
+        }
+    }
+
+    fn wake(&mut self) {
+        for id in std::mem::take(&mut self.dirty).iter() {
+            if let Some(outbox) = &self.outboxes[usize::from(id.0)] {
+                outbox.wake();
+            }
+        }
+        // Not kept between batches: it may hold a large value alive.
+        self.last = None;
+    }
+}
+
+/// The replica's deadline as a timer that is set anew only when the deadline changes.
+struct Alarm {
+    clock: Clock,
+    set_to: Option<Time>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Alarm {
+    fn new(clock: Clock) -> Alarm {
+        Alarm {
+            clock,
+            set_to: None,
+            sleep: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
+        }
+    }
+
+    fn set(&mut self, deadline: Option<Time>) {
+        if let Some(time) = deadline
+            && self.set_to != deadline
+        {
+            self.sleep.as_mut().reset(self.clock.instant(time).into());
+        }
+        self.set_to = deadline;
+    }
+}

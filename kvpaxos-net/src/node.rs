@@ -1,0 +1,402 @@
+//! One running replica: its data directory, its sockets, its tasks, and a handle to talk to it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kvpaxos::codec::Hello;
+use kvpaxos::{ConfigError, Reason, Replica, ReplicaId, Role, Status};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::clock::{Clock, entropy};
+use crate::cluster::Cluster;
+use crate::directory::{Directory, DirectoryError};
+use crate::disk::Disk;
+use crate::event_loop::{Control, Doors, EventLoop, Remembers, Sink};
+use crate::link::Link;
+use crate::log::LogError;
+use crate::outbox::Outbox;
+use crate::{inbound, tcp, udp};
+
+/// Batches of arrivals that may wait for the event loop; sockets are not read meanwhile.
+const ARRIVALS: usize = 256;
+/// Bytes that may wait for one peer. What does not fit is dropped and sent again by the protocol.
+const PEER_OUTBOX: usize = 32 * 1024 * 1024;
+
+/// Bounds on what clients may take of a replica's memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// TCP connections of clients at once.
+    pub connections: usize,
+    /// Bytes of replies that may wait for one connection; a client that lets more pile up is disconnected.
+    pub client_outbox: usize,
+    /// Datagrams whose reply is out, and replies that wait to be sent.
+    pub datagrams: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            connections: 4096,
+            client_outbox: 64 * 1024 * 1024,
+            datagrams: 16 * 1024,
+        }
+    }
+}
+
+/// Sockets that are bound and not served yet, so that a port can be chosen by the system and told to others first.
+#[derive(Debug)]
+pub struct Sockets {
+    /// For the other replicas.
+    pub peers: TcpListener,
+    /// For clients.
+    pub clients: TcpListener,
+    /// For clients that prefer datagrams.
+    pub udp: Option<UdpSocket>,
+}
+
+impl Sockets {
+    /// Binds the addresses given; port 0 lets the system choose.
+    ///
+    /// # Errors
+    /// Names the address that cannot be had.
+    pub async fn bind(peers: &str, clients: &str, udp: Option<&str>) -> Result<Sockets, StartError> {
+        let failed = |what, address: &str| {
+            let address = address.to_owned();
+            move |error| StartError::Bind { what, address, error }
+        };
+        Ok(Sockets {
+            peers: TcpListener::bind(peers).await.map_err(failed("peers", peers))?,
+            clients: TcpListener::bind(clients)
+                .await
+                .map_err(failed("clients", clients))?,
+            udp: match udp {
+                None => None,
+                Some(udp) => Some(UdpSocket::bind(udp).await.map_err(failed("datagrams", udp))?),
+            },
+        })
+    }
+}
+
+/// What a replica is started with.
+#[derive(Debug)]
+pub struct NodeOptions {
+    /// Which of the cluster's replicas it is.
+    pub id: ReplicaId,
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Where it keeps its memory.
+    pub data: PathBuf,
+    /// Bounds on clients.
+    pub bounds: Bounds,
+}
+
+/// Why a replica did not start. Nothing was changed but, perhaps, that its data directory was created.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration does not fit together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// A port cannot be had.
+    #[error("cannot listen for {what} on {address}: {error}; choose a free address of this machine")]
+    Bind {
+        /// For whom.
+        what: &'static str,
+        /// Where.
+        address: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The system refuses something that every program needs.
+    #[error("the system gives no {what}: {error}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// Why a replica that ran has stopped without being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// It has met what only a lying peer or disk can cause.
+    #[error("replica {id} halts: {reason}")]
+    Halted {
+        /// Which.
+        id: ReplicaId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Its disk failed: what it was about to promise cannot be made durable.
+    #[error(transparent)]
+    Disk(#[from] LogError),
+    /// Its event loop panicked: an invariant of our own is broken.
+    #[error("replica {id} stops: an invariant was broken ({panic}); please report this with its log")]
+    Broken {
+        /// Which.
+        id: ReplicaId,
+        /// What the panic said.
+        panic: String,
+    },
+}
+
+/// A running replica. Dropping it stops the replica as a crash would; [`stop`](Node::stop) is the gentle way.
+#[derive(Debug)]
+pub struct Node {
+    handle: NodeHandle,
+    event_loop: JoinHandle<Result<(), NodeError>>,
+    /// Aborted when dropped.
+    tasks: JoinSet<()>,
+    peer_address: Option<SocketAddr>,
+    client_address: Option<SocketAddr>,
+    udp_address: Option<SocketAddr>,
+}
+
+/// Talks to a running replica; as many as are wanted.
+#[derive(Clone, Debug)]
+pub struct NodeHandle {
+    id: ReplicaId,
+    controls: mpsc::Sender<Control>,
+}
+
+impl NodeHandle {
+    /// Which replica it is.
+    #[must_use]
+    pub fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// Lets a role fail on purpose: its memory is gone, and it hears nothing until it restarts.
+    pub async fn fail(&self, role: Role) {
+        self.control(Control::Fail(role)).await;
+    }
+
+    /// Lets a role that has failed start again.
+    pub async fn restart(&self, role: Role, remembers: Remembers) {
+        self.control(Control::Restart(role, remembers)).await;
+    }
+
+    /// What the replica knows of itself and its peers; `None` if it has stopped.
+    pub async fn status(&self) -> Option<Status> {
+        let (answer, status) = oneshot::channel();
+        self.control(Control::Status(answer)).await;
+        status.await.ok()
+    }
+
+    async fn control(&self, control: Control) {
+        // A replica that has stopped has no roles to fail.
+        let _ = self.controls.send(control).await;
+    }
+}
+
+impl Node {
+    /// Opens the data directory and starts the replica on these sockets.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(options: NodeOptions, sockets: Sockets) -> Result<Node, StartError> {
+        let NodeOptions {
+            id,
+            cluster,
+            data,
+            bounds,
+        } = options;
+        let config = cluster.config(id)?;
+        let system = |what| move |error| StartError::System { what, error };
+        let bits = entropy().map_err(system("random bits"))?;
+        let opened = Directory::open(&data, id, cluster.fingerprint())?;
+        let clock = Clock::start();
+        let replica = Replica::new(config, opened.memory, bits, clock.now())?;
+
+        let (disk_sender, disk_events) = mpsc::unbounded_channel();
+        let disk = Disk::start(opened.log, disk_sender).map_err(system("threads"))?;
+        let (arrivals_sender, arrivals) = mpsc::channel(ARRIVALS);
+        let (controls, controls_receiver) = mpsc::channel(16);
+
+        let mut tasks = JoinSet::new();
+        let links = Links::spawn(&mut tasks, id, &cluster);
+        let peer_address = sockets.peers.local_addr().ok();
+        let client_address = sockets.clients.local_addr().ok();
+        let udp_address = sockets.udp.as_ref().and_then(|udp| udp.local_addr().ok());
+        tasks.spawn(inbound::serve(
+            sockets.peers,
+            inbound::Door {
+                id,
+                cluster: cluster.fingerprint(),
+                members: cluster.peers.members(),
+                arrivals: arrivals_sender.clone(),
+                kicks: links.kicks,
+            },
+        ));
+        let names = Arc::new(tcp::Names::default());
+        let mut event_loop = EventLoop::new(
+            replica,
+            clock,
+            disk,
+            Doors {
+                arrivals,
+                controls: controls_receiver,
+                disk: disk_events,
+            },
+            &links.outboxes,
+        );
+        if let Some(socket) = sockets.udp {
+            let (replies_sender, replies) = mpsc::channel(bounds.datagrams);
+            let client = names.next();
+            event_loop.join(client, Sink::Datagrams(replies_sender));
+            let door = udp::Door {
+                id,
+                client,
+                socket,
+                arrivals: arrivals_sender.clone(),
+                replies,
+                limit: bounds.datagrams,
+            };
+            tasks.spawn(door.serve());
+        }
+        tasks.spawn(tcp::serve(
+            sockets.clients,
+            tcp::Door {
+                id,
+                arrivals: arrivals_sender,
+                names,
+                bounds,
+            },
+        ));
+        let directory = opened.directory;
+        let event_loop = tokio::spawn(async move {
+            let result = event_loop.run().await;
+            // The lock goes last: until here the disk thread may still have written.
+            drop(directory);
+            result
+        });
+        Ok(Node {
+            handle: NodeHandle { id, controls },
+            event_loop,
+            tasks,
+            peer_address,
+            client_address,
+            udp_address,
+        })
+    }
+
+    /// A handle to it.
+    #[must_use]
+    pub fn handle(&self) -> NodeHandle {
+        self.handle.clone()
+    }
+
+    /// Where it listens to peers.
+    #[must_use]
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.peer_address
+    }
+
+    /// Where it listens to clients over TCP.
+    #[must_use]
+    pub fn client_address(&self) -> Option<SocketAddr> {
+        self.client_address
+    }
+
+    /// Where it listens to clients over UDP, if it does.
+    #[must_use]
+    pub fn udp_address(&self) -> Option<SocketAddr> {
+        self.udp_address
+    }
+
+    /// Stops it: what it has written is synced, its connections are closed.
+    ///
+    /// # Errors
+    /// If it had stopped by itself before, or its last sync failed.
+    pub async fn stop(mut self) -> Result<(), NodeError> {
+        self.handle.control(Control::Stop).await;
+        let result = self.wait().await;
+        self.tasks.shutdown().await;
+        result
+    }
+
+    /// Waits until it stops by itself.
+    ///
+    /// # Errors
+    /// Why it did.
+    pub async fn wait(&mut self) -> Result<(), NodeError> {
+        match (&mut self.event_loop).await {
+            Ok(result) => result,
+            Err(error) => Err(NodeError::Broken {
+                id: self.handle.id,
+                panic: panic_text(error),
+            }),
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.event_loop.abort();
+    }
+}
+
+fn panic_text(error: tokio::task::JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else {
+        return "its task was cancelled".to_owned();
+    };
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        return (*text).to_owned();
+    }
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .unwrap_or_else(|| "no text".to_owned())
+}
+
+/// The outgoing links to everybody else.
+struct Links {
+    outboxes: BTreeMap<ReplicaId, Arc<Outbox>>,
+    kicks: BTreeMap<ReplicaId, Arc<Notify>>,
+}
+
+impl Links {
+    fn spawn(tasks: &mut JoinSet<()>, id: ReplicaId, cluster: &Cluster) -> Links {
+        let mut links = Links {
+            outboxes: BTreeMap::new(),
+            kicks: BTreeMap::new(),
+        };
+        for (to, address) in cluster.peers.iter().filter(|(to, _)| *to != id) {
+            let outbox = Arc::new(Outbox::new(PEER_OUTBOX));
+            let kick = Arc::new(Notify::new());
+            let link = Link {
+                from: id,
+                to,
+                address: address.to_owned(),
+                hello: Hello {
+                    cluster: cluster.fingerprint(),
+                    from: id,
+                    to,
+                    members: cluster.peers.members(),
+                },
+                outbox: Arc::clone(&outbox),
+                kick: Arc::clone(&kick),
+            };
+            tasks.spawn(link.run());
+            links.outboxes.insert(to, outbox);
+            links.kicks.insert(to, kick);
+        }
+        links
+    }
+}
+
+/// `accept` fails when the process is out of file descriptors, or the caller has gone already. Waiting a moment keeps a
+/// lasting failure from spinning.
+pub(crate) async fn accept_failed(id: ReplicaId, whom: &str, error: &io::Error) {
+    tracing::warn!(replica = %id, whom, %error, "a connection could not be accepted");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}

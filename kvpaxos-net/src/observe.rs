@@ -1,0 +1,33 @@
+//! What a replica tells of itself, as log lines.
+
+use kvpaxos::{Observation, ReplicaId};
+
+/// Logs one observation; what happens for every slot only at the finest level.
+pub(crate) fn log(id: ReplicaId, observation: &Observation) {
+    match observation {
+        Observation::Standing { ballot } => {
+            tracing::info!(replica = %id, %ballot, "stands for election: phase 1 begins");
+        }
+        Observation::Elected {
+            ballot,
+            carried_over,
+            gaps,
+        } => tracing::info!(replica = %id, %ballot, carried_over, gaps, "leads: phase 1 is complete"),
+        Observation::Deposed { ballot, why } => {
+            tracing::info!(replica = %id, %ballot, ?why, "gives up its ballot");
+        }
+        Observation::CaughtUp { from, slots } => {
+            tracing::debug!(replica = %id, from = from.0, slots, "caught up from another replica");
+        }
+        Observation::StaysOut => tracing::warn!(
+            replica = %id,
+            "the acceptor lost its memory and stays out of every vote: it may have made promises that it no longer knows"
+        ),
+        Observation::SessionsDropped { count } => {
+            tracing::debug!(replica = %id, count, "sessions were dropped to make room");
+        }
+        Observation::Chosen { .. } | Observation::Applied { .. } => {
+            tracing::trace!(replica = %id, ?observation);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Clients that do this and that at random, and write down what they did and saw.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kvpaxos::Random;
+use kvpaxos_net::{Client, ClientError};
+use kvpaxos_sim::check::{Budget, Report, Verdict, check};
+use kvpaxos_sim::history::{Action, Answer, Datum, History, Operation};
+
+use super::PATIENCE;
+
+const FITS: &str = "events fit the history";
+
+/// How an operation ended.
+pub(crate) enum Ended {
+    Ok(Answer),
+    /// Certainly not done.
+    Fail,
+    /// Nobody knows.
+    Info,
+}
+
+/// The history that all clients of a test write together.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    history: Arc<Mutex<History>>,
+    began: Instant,
+    done: Arc<AtomicU64>,
+    unknown: Arc<AtomicU64>,
+}
+
+impl Recorder {
+    pub(crate) fn new() -> Recorder {
+        Recorder {
+            history: Arc::new(Mutex::new(History::new())),
+            began: Instant::now(),
+            done: Arc::default(),
+            unknown: Arc::default(),
+        }
+    }
+
+    pub(crate) fn invoke(&self, process: u64, operation: Operation) {
+        self.with(|history| history.invoke(process, operation).expect(FITS));
+    }
+
+    pub(crate) fn end(&self, process: u64, ended: Ended) {
+        match ended {
+            Ended::Ok(answer) => {
+                self.with(|history| history.ok(process, answer).expect(FITS));
+                self.done.fetch_add(1, Ordering::Relaxed);
+            }
+            Ended::Fail => self.with(|history| history.fail(process).expect(FITS)),
+            Ended::Info => {
+                self.with(|history| history.info(process).expect(FITS));
+                self.unknown.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, History> {
+        self.history.lock().expect("nobody panics while writing")
+    }
+
+    /// The lock is what orders events: one that is recorded later happened later, or at the same time.
+    fn with(&self, write: impl FnOnce(&mut History)) {
+        let mut history = self.lock();
+        let time = i64::try_from(self.began.elapsed().as_micros()).expect("a test is short");
+        write(history.at(time).expect(FITS));
+    }
+
+    /// How many operations were done.
+    pub(crate) fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Waits until `more` operations are done that are not done yet: the cluster serves.
+    pub(crate) async fn progress(&self, more: u64) {
+        let (began, goal) = (Instant::now(), self.done() + more);
+        while self.done() < goal {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "the cluster does not get on: {} of {goal} operations are done",
+                self.done()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Judges what was recorded.
+    ///
+    /// # Panics
+    /// If it is not linearizable, or cannot be judged.
+    pub(crate) fn judge(&self) -> Report {
+        let report = check(&self.lock(), Budget::default());
+        match &report.verdict {
+            Verdict::Linearizable => {}
+            other => panic!("{other:#?}"),
+        }
+        println!(
+            "{} operations on {} keys, {} of unknown fate: linearizable",
+            report.operations, report.keys, report.unknown
+        );
+        report
+    }
+}
+
+/// Draws operations: unique values, so that reads tell which write they saw.
+pub(crate) struct Draw {
+    pub(crate) process: u64,
+    pub(crate) keys: u64,
+    random: Random,
+    count: u64,
+    /// A value that may well be there, for a compare-and-swap.
+    last: Datum,
+}
+
+impl Draw {
+    pub(crate) fn new(process: u64, keys: u64) -> Draw {
+        Draw {
+            process,
+            keys,
+            random: Random::from_seed(process),
+            count: 0,
+            last: Datum::Null,
+        }
+    }
+
+    pub(crate) fn operation(&mut self) -> Operation {
+        self.count += 1;
+        let key = format!("key{}", self.random.below(self.keys));
+        let value = format!("{}-{}", self.process, self.count);
+        match self.random.below(10) {
+            0..4 => Operation::get(key),
+            4..7 => Operation::put(key, value),
+            7..9 => Operation::cas(key, self.last.clone(), value),
+            _ => Operation::delete(key),
+        }
+    }
+
+    /// What came back, for the next compare-and-swap.
+    pub(crate) fn saw(&mut self, ended: &Ended) {
+        if let Ended::Ok(Answer::Value(value)) = ended {
+            self.last = value.clone();
+        }
+    }
+}
+
+/// Asks for what the operation says.
+pub(crate) async fn perform(client: &Client, operation: &Operation) -> Ended {
+    let key = operation.key.clone();
+    let result = match &operation.action {
+        Action::Get => client
+            .get(key)
+            .await
+            .map(|read| Answer::Value(read.value.as_deref().into())),
+        Action::Put(value) => client
+            .put(key, bytes(value).expect("a put has a value"))
+            .await
+            .map(|_| Answer::Done),
+        Action::Delete => client.delete(key).await.map(|_| Answer::Done),
+        Action::Cas { expect, value } => {
+            client
+                .cas(key, bytes(expect), bytes(value))
+                .await
+                .map(|swapped| Answer::Swapped {
+                    applied: swapped.applied,
+                })
+        }
+        Action::Append(_) => unreachable!("the store does not append"),
+    };
+    match result {
+        Ok(answer) => Ended::Ok(answer),
+        Err(ClientError::Refused(_) | ClientError::Unavailable { .. }) => Ended::Fail,
+        Err(ClientError::Unknown { .. } | ClientError::Gone) => Ended::Info,
+    }
+}
+
+fn bytes(datum: &Datum) -> Option<Bytes> {
+    match datum {
+        Datum::Null => None,
+        Datum::Text(text) => Some(text.clone().into()),
+        Datum::Integer(_) => unreachable!("values are text"),
+    }
+}
+
+/// Clients that go on until they are told to stop.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    /// A task for each client, numbered as processes from `first` on.
+    pub(crate) fn start(clients: Vec<Client>, first: u64, keys: u64, recorder: &Recorder) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let tasks = clients.into_iter().zip(first..).map(|(client, process)| {
+            let (stop, recorder) = (Arc::clone(&stop), recorder.clone());
+            tokio::spawn(async move {
+                let mut draw = Draw::new(process, keys);
+                while !stop.load(Ordering::Relaxed) {
+                    let operation = draw.operation();
+                    recorder.invoke(process, operation.clone());
+                    let ended = perform(&client, &operation).await;
+                    draw.saw(&ended);
+                    recorder.end(process, ended);
+                    // A pace that leaves the processors to the replicas.
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            })
+        });
+        let tasks = tasks.collect();
+        Load { stop, tasks }
+    }
+
+    /// Lets every client end its operation.
+    pub(crate) async fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            task.await.expect("a client does not panic");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Clusters of real `kvpaxos serve` processes, on free ports of the loopback device, for tests.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub(crate) mod load;
+
+use std::fs::File;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use kvpaxos::Status;
+use kvpaxos::status::ProposerStatus;
+use kvpaxos_net::{Client, ClientOptions};
+use tempfile::TempDir;
+
+/// The longest that any condition is waited for. Far more than it takes, for machines that are busy with other things.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_kvpaxos"))
+}
+
+/// Runs the program to its end, with something on its standard input.
+pub(crate) fn run(arguments: &[&str], input: &str) -> Output {
+    let mut child = program()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // A program that does not read its input closes the pipe early, which is its right.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("the program ends")
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Asks again and again until there is an answer.
+///
+/// # Panics
+/// If there is none within [`PATIENCE`].
+pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Free ports below those that the system gives to outgoing connections, so that a replica that was killed finds its port
+/// free when it comes back.
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 10_000;
+    const PORTS: u16 = 20_000;
+    let start = u16::try_from(std::process::id() % 401).expect("small") * 49;
+    let mut ports = Vec::new();
+    while ports.len() < count {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + (start.wrapping_add(step)) % PORTS;
+        let free =
+            TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok();
+        if free {
+            ports.push(port);
+        }
+    }
+    ports
+}
+
+/// Replicas as processes. They are killed when this is dropped.
+pub(crate) struct Cluster {
+    dir: TempDir,
+    peers: Vec<u16>,
+    clients: Vec<u16>,
+    arguments: Vec<String>,
+    processes: Vec<Option<Child>>,
+}
+
+impl Cluster {
+    /// Starts so many replicas, with these arguments more.
+    pub(crate) fn start(replicas: usize, arguments: &[&str]) -> Cluster {
+        let ports = free_ports(2 * replicas);
+        let mut cluster = Cluster {
+            dir: tempfile::tempdir().expect("a temporary directory"),
+            peers: ports[..replicas].to_vec(),
+            clients: ports[replicas..].to_vec(),
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            processes: (0..replicas).map(|_| None).collect(),
+        };
+        for replica in 0..replicas {
+            cluster.restart(replica);
+        }
+        cluster
+    }
+
+    /// The arguments that replica is started with.
+    pub(crate) fn serve(&self, replica: usize) -> Vec<String> {
+        let peers: Vec<String> = self
+            .peers
+            .iter()
+            .enumerate()
+            .map(|(id, port)| format!("{id}=127.0.0.1:{port}"))
+            .collect();
+        let own = [
+            "serve",
+            "--id",
+            &replica.to_string(),
+            "--peers",
+            &peers.join(","),
+            "--client",
+            &self.address(replica),
+            "--udp",
+            &self.address(replica),
+            "--data",
+            &self.data(replica).display().to_string(),
+            "--log-file",
+            &self.log(replica).display().to_string(),
+        ]
+        .map(str::to_owned);
+        own.into_iter().chain(self.arguments.clone()).collect()
+    }
+
+    pub(crate) fn data(&self, replica: usize) -> PathBuf {
+        self.dir.path().join(format!("r{replica}"))
+    }
+
+    pub(crate) fn log(&self, replica: usize) -> PathBuf {
+        self.dir.path().join(format!("r{replica}.log"))
+    }
+
+    pub(crate) fn address(&self, replica: usize) -> String {
+        format!("127.0.0.1:{}", self.clients[replica])
+    }
+
+    pub(crate) fn peer_address(&self, replica: usize) -> String {
+        format!("127.0.0.1:{}", self.peers[replica])
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        (0..self.clients.len())
+            .map(|replica| self.address(replica))
+            .collect()
+    }
+
+    /// All addresses as the program takes them.
+    pub(crate) fn servers(&self) -> String {
+        self.addresses().join(",")
+    }
+
+    /// Starts a replica that does not run, with what is in its directory. Waits until it listens.
+    pub(crate) fn restart(&mut self, replica: usize) {
+        let errors = File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join(format!("r{replica}.err")))
+            .expect("a file");
+        let child = program()
+            .args(self.serve(replica))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .spawn()
+            .expect("a replica starts");
+        self.processes[replica] = Some(child);
+        let address = self.address(replica);
+        wait_for("a replica that listens", || {
+            let child = self.processes[replica].as_mut().expect("started");
+            let ended = child.try_wait().expect("a process can be asked");
+            assert_eq!(ended, None, "r{replica} ended at once");
+            TcpStream::connect(&address).ok()
+        });
+    }
+
+    /// `kill -9`: the process gets no chance to do anything.
+    pub(crate) fn kill(&mut self, replica: usize) {
+        if let Some(mut child) = self.processes[replica].take() {
+            child.kill().expect("a process can be killed");
+            child.wait().expect("it ends");
+        }
+    }
+
+    /// Asks the process to stop, and returns its exit code.
+    pub(crate) fn terminate(&mut self, replica: usize) -> Option<i32> {
+        let mut child = self.processes[replica].take().expect("it runs");
+        let told = Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status();
+        assert!(told.expect("kill runs").success());
+        child.wait().expect("it ends").code()
+    }
+
+    /// Waits until the process ends by itself, and returns its exit code.
+    pub(crate) fn ended(&mut self, replica: usize) -> Option<i32> {
+        let mut child = self.processes[replica].take().expect("it runs");
+        let status = wait_for("the process to end", || {
+            child.try_wait().expect("a process can be asked")
+        });
+        status.code()
+    }
+
+    /// Whether the process still runs.
+    pub(crate) fn runs(&mut self, replica: usize) -> bool {
+        match &mut self.processes[replica] {
+            Some(child) => child.try_wait().expect("a process can be asked").is_none(),
+            None => false,
+        }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.client_of(&(0..self.clients.len()).collect::<Vec<_>>())
+    }
+
+    /// A client that knows of these replicas only.
+    pub(crate) fn client_of(&self, replicas: &[usize]) -> Client {
+        let servers = replicas.iter().map(|replica| self.address(*replica));
+        Client::new(ClientOptions::new(servers)).expect("a client")
+    }
+
+    pub(crate) async fn status(&self, replica: usize) -> Option<Status> {
+        let options = ClientOptions {
+            deadline: Duration::from_millis(500),
+            ..ClientOptions::new([self.address(replica)])
+        };
+        Client::new(options).expect("a client").status().await.ok()
+    }
+
+    /// Waits until some replica leads; which.
+    pub(crate) async fn leader(&self) -> usize {
+        let began = Instant::now();
+        loop {
+            for replica in 0..self.clients.len() {
+                if let Some(status) = self.status(replica).await
+                    && matches!(status.proposer, ProposerStatus::Leading { .. })
+                {
+                    return replica;
+                }
+            }
+            assert!(began.elapsed() < PATIENCE, "waited in vain for a leader");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until all replicas have applied the same, and agree on what that led to.
+    pub(crate) async fn converge(&self) {
+        let began = Instant::now();
+        loop {
+            let mut states = Vec::new();
+            for replica in 0..self.clients.len() {
+                states.push(self.status(replica).await.map(|status| status.learner));
+            }
+            if states.iter().all(|state| state.is_some() && *state == states[0]) {
+                return;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "replicas do not converge: {states:#?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for replica in 0..self.processes.len() {
+            if let Some(mut child) = self.processes[replica].take() {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        }
+        if std::thread::panicking() {
+            for replica in 0..self.processes.len() {
+                for name in [format!("r{replica}.log"), format!("r{replica}.err")] {
+                    let log = std::fs::read_to_string(self.dir.path().join(&name)).unwrap_or_default();
+                    let lines: Vec<&str> = log.lines().collect();
+                    let last = &lines[lines.len().saturating_sub(15)..];
+                    eprintln!("--- {name}\n{}", last.join("\n"));
+                }
+            }
+        }
+    }
+}
+
+/// A runtime for the clients of a test.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
