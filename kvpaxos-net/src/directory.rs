@@ -207,7 +207,7 @@ impl Directory {
 
 /// A log of a replica that lost its memory: what could be saved of the old one, and the mark that it is not all.
 fn found(path: &Path, owner: Owner, mut salvaged: Vec<Record>) -> Result<Log, DirectoryError> {
-    salvaged.push(Record::MemoryLost);
+    salvaged.push(Record::DiskLost);
     Ok(Log::found(path, LOG, owner, seed(path)?, &salvaged)?)
 }
 
@@ -326,10 +326,10 @@ mod tests {
         let Memory::Kept(records) = open(dir.path()).memory else {
             panic!("the new log is whole");
         };
-        assert!(records.contains(&Record::MemoryLost));
+        assert!(records.contains(&Record::DiskLost));
         std::fs::remove_file(&log).unwrap();
         assert_eq!(open(dir.path()).memory, Memory::Lost);
-        let kept = Memory::Kept(vec![Record::MemoryLost]);
+        let kept = Memory::Kept(vec![Record::DiskLost]);
         assert_eq!(open(dir.path()).memory, kept);
     }
 }
