@@ -11,8 +11,8 @@ use std::sync::Arc;
 use kvpaxos::codec;
 use kvpaxos::types::MAX_REPLICAS;
 use kvpaxos::{
-    ClientId, Effect, Envelope, Event, Input, Memory, Message, Replica, ReplicaId, Reply, Request, Role,
-    Status, Time,
+    ClientId, Effect, Envelope, Event, Input, Memory, Message, Micros, Replica, ReplicaId, Reply, Request,
+    Role, Status, Time,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
@@ -23,8 +23,9 @@ use crate::node::NodeError;
 use crate::observe;
 use crate::outbox::{Outbox, Pushed};
 
-/// Arrivals stepped before the disk and the sockets hear of the effects.
-const BATCH: usize = 1024;
+/// How long arrivals are stepped before the disk and the sockets hear of the effects. Much less than a tick: heartbeats must
+/// not wait for a flood of requests.
+const BATCH: Micros = Micros(2_000);
 /// Bytes of records on their way to the disk above which nothing more is taken in.
 const DISK_BACKLOG: usize = 64 * 1024 * 1024;
 
@@ -73,7 +74,9 @@ pub enum Remembers {
 
 /// The receiving ends of everything that enters.
 pub(crate) struct Doors {
-    pub(crate) arrivals: mpsc::Receiver<Arrival>,
+    /// From peers. They have a door of their own, and go first: a flood of clients must not make a leader look silent.
+    pub(crate) peers: mpsc::Receiver<Arrival>,
+    pub(crate) clients: mpsc::Receiver<Arrival>,
     pub(crate) controls: mpsc::Receiver<Control>,
     pub(crate) disk: mpsc::UnboundedReceiver<DiskEvent>,
 }
@@ -150,9 +153,8 @@ impl EventLoop {
                     Some(control) => self.on_control(control),
                 },
                 () = &mut alarm.sleep, if alarm.set_to.is_some() => {}
-                Some(arrival) = self.doors.arrivals.recv(), if self.disk.backlog() < DISK_BACKLOG => {
-                    self.on_arrival(arrival);
-                }
+                Some(arrival) = self.doors.peers.recv(), if self.has_room() => self.on_arrival(arrival),
+                Some(arrival) = self.doors.clients.recv(), if self.has_room() => self.on_arrival(arrival),
             }
             self.take_what_waits()?;
             // After the arrivals: a replica that was paused hears what has come in before its patience ends.
@@ -184,18 +186,30 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Whether the disk keeps up. If it does not, sockets are not read until it does.
+    fn has_room(&self) -> bool {
+        self.disk.backlog() < DISK_BACKLOG
+    }
+
     /// Steps all that has arrived, up to a bound, so that one sync and one write per socket serve it all.
     fn take_what_waits(&mut self) -> Result<(), NodeError> {
-        for _ in 0..BATCH {
-            if self.halted.is_some() || self.disk.backlog() >= DISK_BACKLOG {
-                return Ok(());
-            }
+        let enough = self.clock.now().after(BATCH);
+        while self.halted.is_none() && self.clock.now() < enough {
             if let Ok(event) = self.doors.disk.try_recv() {
                 self.on_disk(event)?;
-            } else if let Ok(arrival) = self.doors.arrivals.try_recv() {
-                self.on_arrival(arrival);
-            } else {
+                continue;
+            }
+            if !self.has_room() {
                 return Ok(());
+            }
+            let arrival = self
+                .doors
+                .peers
+                .try_recv()
+                .or_else(|_| self.doors.clients.try_recv());
+            match arrival {
+                Ok(arrival) => self.on_arrival(arrival),
+                Err(_) => return Ok(()),
             }
         }
         Ok(())

@@ -5,10 +5,10 @@ use std::io;
 use kvpaxos::codec::{DecodeError, Decoder, Frame};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Bytes asked of the socket in one call.
-const PIECE: usize = 64 * 1024;
-/// Grown to this when a peer or client sends much at once, so that large batches take few calls.
-const LARGE_PIECE: usize = 1024 * 1024;
+/// Bytes asked of the socket in one call, at first: there may be thousands of connections that say little.
+const PIECE: usize = 4 * 1024;
+/// Grown to this, step by step, when much comes at once, so that large batches take few calls.
+const LARGEST_PIECE: usize = 256 * 1024;
 
 /// What is wrong with a connection.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
         Frames {
             reader,
             decoder: Decoder::new(),
-            piece: vec![0; 4096],
+            piece: vec![0; PIECE],
         }
     }
 
@@ -83,10 +83,9 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
                 };
             }
             self.decoder.extend(&self.piece[..read]);
-            if read == self.piece.len() && read < LARGE_PIECE {
+            if read == self.piece.len() && read < LARGEST_PIECE {
                 // A full piece: there is more where this came from.
-                let length = (read * 4).clamp(PIECE, LARGE_PIECE);
-                self.piece = vec![0; length];
+                self.piece = vec![0; (read * 4).min(LARGEST_PIECE)];
             }
         }
     }

@@ -219,7 +219,8 @@ impl Node {
 
         let (disk_sender, disk_events) = mpsc::unbounded_channel();
         let disk = Disk::start(opened.log, disk_sender).map_err(system("threads"))?;
-        let (arrivals_sender, arrivals) = mpsc::channel(ARRIVALS);
+        let (from_peers, peers) = mpsc::channel(ARRIVALS);
+        let (from_clients, clients) = mpsc::channel(ARRIVALS);
         let (controls, controls_receiver) = mpsc::channel(16);
 
         let mut tasks = JoinSet::new();
@@ -233,7 +234,7 @@ impl Node {
                 id,
                 cluster: cluster.fingerprint(),
                 members: cluster.peers.members(),
-                arrivals: arrivals_sender.clone(),
+                arrivals: from_peers,
                 kicks: links.kicks,
             },
         ));
@@ -243,7 +244,8 @@ impl Node {
             clock,
             disk,
             Doors {
-                arrivals,
+                peers,
+                clients,
                 controls: controls_receiver,
                 disk: disk_events,
             },
@@ -257,7 +259,7 @@ impl Node {
                 id,
                 client,
                 socket,
-                arrivals: arrivals_sender.clone(),
+                arrivals: from_clients.clone(),
                 replies,
                 limit: bounds.datagrams,
             };
@@ -267,7 +269,7 @@ impl Node {
             sockets.clients,
             tcp::Door {
                 id,
-                arrivals: arrivals_sender,
+                arrivals: from_clients,
                 names,
                 bounds,
             },

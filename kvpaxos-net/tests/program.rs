@@ -366,3 +366,33 @@ fn a_lying_peer_is_answered_by_a_halt() {
     let (done, _, why) = ask(&cluster.address(1), &["put", "k", "v"], "");
     assert_eq!(done, 0, "{why}");
 }
+
+/// A disk that takes no more bytes is fatal for its replica, and for nothing else: what it could not write down it has not
+/// promised.
+#[test]
+#[cfg(unix)]
+fn a_full_disk_stops_the_replica_and_nobody_else() {
+    let mut cluster = Cluster::start(3, &["--log-level", "warn"]);
+    let leader = runtime().block_on(cluster.leader());
+    let other = (leader + 1) % 3;
+    cluster.kill(other);
+    // Files of this process may not grow beyond 64 KiB (or 128, as the shell counts).
+    let mut limited = std::process::Command::new("sh");
+    let script = r#"trap "" XFSZ; ulimit -f 128; exec "$0" "$@""#;
+    limited.args(["-c", script, env!("CARGO_BIN_EXE_kvpaxos")]);
+    cluster.restart_as(other, limited);
+    let client = runtime();
+    client.block_on(async {
+        let client = cluster.client_of(&[leader]);
+        for number in 0..100 {
+            let value = format!("{number}").repeat(3000);
+            client.put("k", value).await.unwrap();
+        }
+    });
+    assert_eq!(cluster.ended(other), Some(7));
+    let log = std::fs::read_to_string(cluster.log(other)).unwrap();
+    assert!(log.contains("cannot append to the log"), "{log}");
+    // With room again it comes back, with what it had promised.
+    cluster.restart(other);
+    runtime().block_on(cluster.converge());
+}

@@ -161,12 +161,17 @@ impl Cluster {
 
     /// Starts a replica that does not run, with what is in its directory. Waits until it listens.
     pub(crate) fn restart(&mut self, replica: usize) {
+        self.restart_as(replica, program());
+    }
+
+    /// Starts it by another command, to which the program's arguments are added.
+    pub(crate) fn restart_as(&mut self, replica: usize, mut command: Command) {
         let errors = File::options()
             .create(true)
             .append(true)
             .open(self.dir.path().join(format!("r{replica}.err")))
             .expect("a file");
-        let child = program()
+        let child = command
             .args(self.serve(replica))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
