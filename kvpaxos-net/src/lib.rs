@@ -21,6 +21,7 @@
 //! [`Node`] is a running replica, [`Client`] asks a cluster, [`failures`] lets roles fail on purpose.
 
 mod backoff;
+mod broadcast;
 pub mod client;
 mod clock;
 mod cluster;
