@@ -27,9 +27,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kvpaxos::status::ProposerStatus;
-use kvpaxos::{
-    ClientId, Config, Event, Message, Op, Outcome, ReplicaId, RequestBody, Sequence, SessionId, Slot,
-};
+use kvpaxos::{ClientId, Config, Message, Op, Outcome, ReplicaId, RequestBody, Sequence, SessionId, Slot};
 
 use crate::show::{self, Detail, Show};
 use crate::support::{Seen, World};
@@ -170,7 +168,7 @@ impl Driver {
         let (at, client, body) = match words {
             ["gone", id, client] => {
                 let (id, client) = (word::replica(id), word::client(client));
-                self.act(|world| world.step(id, Event::ClientGone { client }));
+                self.act(|world| world.client_gone(id, client));
                 return;
             }
             ["open", id, client] => (id, client, RequestBody::Open),
