@@ -1,6 +1,8 @@
 //! Interaction scripts: scenes of the protocol as text, readable from top to bottom, with everything that leaves a replica
 //! written beneath the command that caused it. `UPDATE_EXPECT=1 cargo test -p kvpaxos --test interaction` writes them anew.
 
+#[path = "interaction/client.rs"]
+mod client;
 #[path = "interaction/driver.rs"]
 mod driver;
 #[path = "interaction/script.rs"]

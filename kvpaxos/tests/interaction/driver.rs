@@ -27,10 +27,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kvpaxos::status::ProposerStatus;
-use kvpaxos::{
-    ClientId, Config, Event, Message, Op, Outcome, ReplicaId, RequestBody, Sequence, SessionId, Slot,
-};
+use kvpaxos::{ClientId, Config, Message, ReplicaId, RequestBody, Slot};
 
+use crate::client::Client;
 use crate::show::{self, Detail, Show};
 use crate::support::{Seen, World};
 use crate::word;
@@ -49,16 +48,6 @@ pub(crate) struct Driver {
     seen: Vec<Seen>,
     /// The line of the script, for messages.
     line: usize,
-}
-
-/// What a client remembers.
-#[derive(Debug, Default)]
-struct Client {
-    session: Option<SessionId>,
-    next: u64,
-    last: Option<RequestBody>,
-    /// Writes that were not answered.
-    open: BTreeMap<u64, Sequence>,
 }
 
 impl Driver {
@@ -167,54 +156,23 @@ impl Driver {
     }
 
     fn play_client(&mut self, words: &[&str]) {
-        let (at, client, body) = match words {
-            ["gone", id, client] => {
-                let (id, client) = (word::replica(id), word::client(client));
-                self.act(|world| world.step(id, Event::ClientGone { client }));
-                return;
-            }
-            ["open", id, client] => (id, client, RequestBody::Open),
-            ["again", id, client] => {
-                let last = self.clients[&word::client(client)].last.clone();
-                (id, client, last.expect("the client wrote before"))
-            }
-            ["get", id, client, key] => (
-                id,
-                client,
-                RequestBody::Get {
-                    key: word::bytes(key),
-                },
-            ),
-            ["submit", id, client, payload] => {
-                let payload = word::bytes(payload);
-                (id, client, RequestBody::Submit { payload })
-            }
-            ["close", id, client] => {
-                let session = self.session(client);
-                (id, client, RequestBody::Close { session })
-            }
-            ["put", id, client, key, value] => {
-                let (key, value) = (word::bytes(key), word::bytes(value));
-                (id, client, self.write(client, Op::Put { key, value }))
-            }
-            ["delete", id, client, key] => {
-                let key = word::bytes(key);
-                (id, client, self.write(client, Op::Delete { key }))
-            }
-            ["cas", id, client, key, expect, value] => {
-                let (key, expect, value) = (word::bytes(key), word::maybe(expect), word::maybe(value));
-                (id, client, self.write(client, Op::Cas { key, expect, value }))
-            }
-            _ => return self.complain(words),
+        let [verb, at, client, arguments @ ..] = words else {
+            return self.complain(words);
         };
         let (at, client) = (word::replica(at), word::client(client));
+        if *verb == "gone" {
+            self.act(|world| world.client_gone(at, client));
+            return;
+        }
+        let Some(body) = self.clients.entry(client).or_default().ask(verb, arguments) else {
+            return self.complain(words);
+        };
         let sequence = match &body {
             RequestBody::Apply { sequence, .. } => Some(*sequence),
             _ => None,
         };
         let id = self.world().request(at, client, body);
-        let known = self.clients.entry(client).or_default();
-        known.open.extend(sequence.map(|sequence| (id, sequence)));
+        self.clients.entry(client).or_default().asked(id, sequence);
         self.rest();
     }
 
@@ -433,37 +391,10 @@ impl Driver {
         let seen = self.world().take_seen();
         for happening in &seen {
             if let Seen::Reply { to, reply } = happening {
-                let client = self.clients.entry(*to).or_default();
-                client.open.remove(&reply.id);
-                if let Outcome::Opened { session } = reply.outcome {
-                    (client.session, client.next) = (Some(session), 0);
-                }
+                self.clients.entry(*to).or_default().hears(reply);
             }
         }
         self.seen.extend(seen);
-    }
-
-    fn write(&mut self, client: &str, op: Op) -> RequestBody {
-        let session = self.session(client);
-        let client = word::client(client);
-        let known = self.clients.entry(client).or_default();
-        let sequence = Sequence(known.next);
-        known.next += 1;
-        let body = RequestBody::Apply {
-            session,
-            sequence,
-            lowest_unanswered: known.open.values().min().copied().unwrap_or(sequence),
-            op,
-        };
-        known.last = Some(body.clone());
-        body
-    }
-
-    fn session(&self, client: &str) -> SessionId {
-        let known = self.clients.get(&word::client(client));
-        known
-            .and_then(|known| known.session)
-            .unwrap_or_else(|| panic!("line {}: {client} has no session", self.line))
     }
 
     fn world(&mut self) -> &mut World {

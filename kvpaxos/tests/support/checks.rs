@@ -1,6 +1,6 @@
 //! The invariants that can be seen from outside, checked after every step. Their names are the design's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kvpaxos::status::AcceptorStatus;
@@ -21,8 +21,10 @@ pub(crate) struct Checks {
     votes: BTreeMap<(Ballot, Slot), ReplicaSet>,
     /// What is chosen because enough acceptors accepted it, in the lowest such ballot.
     elected: BTreeMap<Slot, (Ballot, Value)>,
-    /// P3: ballots that somebody stood with.
-    stood: BTreeSet<Ballot>,
+    /// P3: in which life of its proposer each ballot was heard of. One that nobody heard of may be had again.
+    used: BTreeMap<Ballot, u32>,
+    /// Lives of each proposer.
+    lives: BTreeMap<ReplicaId, u32>,
     /// L1: what some learner took for chosen.
     chosen: BTreeMap<Slot, Value>,
     /// L3: the digest after each slot.
@@ -55,6 +57,8 @@ struct Asked {
 struct Model {
     machine: StateMachine,
     next: Slot,
+    /// S1: writes that took effect, and how.
+    done: BTreeMap<(SessionId, Sequence), Outcome>,
     history: BTreeMap<Bytes, BTreeMap<Revision, Option<Bytes>>>,
 }
 
@@ -65,7 +69,8 @@ impl Checks {
             proposals: BTreeMap::new(),
             votes: BTreeMap::new(),
             elected: BTreeMap::new(),
-            stood: BTreeSet::new(),
+            used: BTreeMap::new(),
+            lives: BTreeMap::new(),
             chosen: BTreeMap::new(),
             digests: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -75,6 +80,7 @@ impl Checks {
             model: Model {
                 machine: StateMachine::new(limits),
                 next: Slot::ZERO,
+                done: BTreeMap::new(),
                 history: BTreeMap::new(),
             },
             requests: BTreeMap::new(),
@@ -96,10 +102,15 @@ impl Checks {
             );
         }
         match message {
-            Message::Prepare { ballot, .. } | Message::Accept { ballot, .. } => assert!(
-                durable.proposed.contains(ballot),
-                "P3: {from} speaks in {ballot} before that is durable"
-            ),
+            Message::Prepare { ballot, .. } | Message::Accept { ballot, .. } => {
+                assert!(
+                    durable.proposed.contains(ballot),
+                    "P3: {from} speaks in {ballot} before that is durable"
+                );
+                let life = self.lives.get(&from).copied().unwrap_or_default();
+                let used = *self.used.entry(*ballot).or_insert(life);
+                assert_eq!(used, life, "P3: {from} uses {ballot} in a second life");
+            }
             Message::Promise { ballot, entries, .. } => {
                 self.tell(from, *ballot, durable.promised);
                 for entry in entries {
@@ -180,18 +191,12 @@ impl Checks {
     }
 
     pub(crate) fn on_observation(&mut self, at: ReplicaId, observation: &Observation) {
-        match observation {
-            Observation::Standing { ballot } => {
-                assert!(self.stood.insert(*ballot), "P3: {at} uses {ballot} a second time");
-            }
-            Observation::Applied { slot, digest } => {
-                let next = self.applied.entry(at).or_default();
-                assert_eq!(slot, next, "L2: {at} applies out of order");
-                *next = slot.next();
-                let before = self.digests.entry(*slot).or_insert(*digest);
-                assert_eq!(before, digest, "L3: the state of {at} differs after slot {slot}");
-            }
-            _ => {}
+        if let Observation::Applied { slot, digest } = observation {
+            let next = self.applied.entry(at).or_default();
+            assert_eq!(slot, next, "L2: {at} applies out of order");
+            *next = slot.next();
+            let before = self.digests.entry(*slot).or_insert(*digest);
+            assert_eq!(before, digest, "L3: the state of {at} differs after slot {slot}");
         }
     }
 
@@ -229,6 +234,11 @@ impl Checks {
         self.model.follow(&self.chosen);
     }
 
+    /// A new life of the proposer begins.
+    pub(crate) fn new_proposer(&mut self, id: ReplicaId) {
+        *self.lives.entry(id).or_default() += 1;
+    }
+
     /// The learner's life, or the whole replica's, has ended.
     pub(crate) fn forget_learner(&mut self, id: ReplicaId) {
         self.applied.remove(&id);
@@ -243,6 +253,12 @@ impl Checks {
     /// The replica stopped: nobody waits for its answers.
     pub(crate) fn forget_requests(&mut self, id: ReplicaId) {
         self.requests.retain(|(at, _, _), _| *at != id);
+    }
+
+    /// The client is gone: it must not be answered.
+    pub(crate) fn forget_client(&mut self, id: ReplicaId, client: ClientId) {
+        self.requests
+            .retain(|(at, asker, _), _| (*at, *asker) != (id, client));
     }
 
     pub(crate) fn on_request(&mut self, at: ReplicaId, client: ClientId, id: u64, body: &RequestBody) {
@@ -319,21 +335,45 @@ impl Model {
     fn follow(&mut self, chosen: &BTreeMap<Slot, Value>) {
         while let Some(value) = chosen.get(&self.next) {
             for (index, command) in (0..).zip(value.commands()) {
-                let revision = Revision {
-                    slot: self.next,
-                    index,
-                };
-                self.machine.apply(revision, command);
-                if let Command::Apply { op, .. } = command {
-                    let now = self.machine.get(op.key()).cloned();
-                    self.history
-                        .entry(op.key().clone())
-                        .or_default()
-                        .insert(revision, now);
-                }
+                let slot = self.next;
+                self.apply(Revision { slot, index }, command);
             }
             self.next = self.next.next();
         }
+    }
+
+    fn apply(&mut self, revision: Revision, command: &Command) {
+        let Command::Apply {
+            session,
+            sequence,
+            op,
+            ..
+        } = command
+        else {
+            self.machine.apply(revision, command);
+            return;
+        };
+        let before = self.machine.get(op.key()).cloned();
+        let outcome = self.machine.apply(revision, command);
+        let now = self.machine.get(op.key()).cloned();
+        let refused = matches!(outcome, Outcome::Refused(_));
+        if let Some(first) = self.done.get(&(*session, *sequence)) {
+            assert!(
+                before == now && (refused || outcome == *first),
+                "S1: sequence {sequence:?} of session {session} took effect again at {revision}"
+            );
+        } else if refused {
+            assert_eq!(
+                before, now,
+                "4.6: what was refused at {revision} changed something"
+            );
+        } else {
+            self.done.insert((*session, *sequence), outcome);
+        }
+        self.history
+            .entry(op.key().clone())
+            .or_default()
+            .insert(revision, now);
     }
 
     fn value_at(&self, key: &Bytes, revision: Revision) -> Option<&Bytes> {

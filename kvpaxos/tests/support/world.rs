@@ -304,11 +304,17 @@ impl World {
         id
     }
 
+    /// A client will not hear any more answers of a replica.
+    pub(crate) fn client_gone(&mut self, at: ReplicaId, client: ClientId) {
+        self.checks.forget_client(at, client);
+        self.step(at, Event::ClientGone { client });
+    }
+
     /// A role fails. Its writes may still reach the disk; what waits for them is void.
     pub(crate) fn fail(&mut self, id: ReplicaId, role: Role) {
         self.step(id, Event::Fail(role));
         match role {
-            Role::Proposer => {}
+            Role::Proposer => self.checks.new_proposer(id),
             Role::Acceptor => self.checks.forget_acceptor(id),
             Role::Learner => self.checks.forget_learner(id),
         }
@@ -343,6 +349,7 @@ impl World {
         }
         node.disk.crash(keep);
         self.links.remove(&(id, id));
+        self.checks.new_proposer(id);
         self.checks.forget_acceptor(id);
         self.checks.forget_learner(id);
         self.checks.forget_requests(id);

@@ -1,0 +1,599 @@
+//! *Paxos Made Simple* (Lamport, 2001), section 2: a test per claim, named after it, with the sentence that makes it.
+//!
+//! Each test plays the peers of one or a few replicas of three. A proposal is an Accept, its number is a ballot, and all
+//! happens in one slot, which is one instance of the paper's algorithm.
+
+#[path = "paxos_made_simple/lone.rs"]
+mod lone;
+
+use kvpaxos::io::Deposition;
+use kvpaxos::status::ProposerStatus;
+use kvpaxos::{
+    Ballot, Config, Effect, Entropy, Event, Memory, Message, Observation, Record, Replica, Role, Time,
+    Watermark,
+};
+
+use lone::{Lone, R0, R1, R2, SLOT, Said, accept, accepted, ballot, entry, payload, prepare, promise, value};
+
+// 2.1 The Problem
+
+/// "Only a value that has been proposed may be chosen."
+#[test]
+fn s21_only_a_value_that_has_been_proposed_may_be_chosen() {
+    let mut leader = Lone::new(R0);
+    let (ballot, said) = leader.leads(R1, Vec::new());
+    assert_eq!(
+        said.proposed(),
+        None,
+        "nobody asked for anything, and nothing is proposed"
+    );
+    let said = leader.is_asked("asked for");
+    let (_, proposed) = said.proposed().expect("what a client asked for is proposed");
+    leader.hears(R1, accepted(ballot));
+    assert_eq!(leader.chosen(), Some(&proposed));
+    assert_eq!(payload(&proposed), b"asked for");
+}
+
+/// "Only a single value is chosen."
+#[test]
+fn s21_only_a_single_value_is_chosen() {
+    // r0 gets "first" chosen by itself and r1, and falls silent. r2 wants "second".
+    let (mut r0, mut r1, mut r2) = (Lone::new(R0), Lone::new(R1), Lone::new(R2));
+    let (first_ballot, _) = r0.leads(R1, Vec::new());
+    r1.hears(R0, prepare(first_ballot));
+    let (_, first) = r0.is_asked("first").proposed().expect("r0 leads");
+    assert_eq!(
+        r1.hears(R0, accept(first_ballot, first.clone())).accepted(),
+        Some(first_ballot)
+    );
+    r0.hears(R1, accepted(first_ballot));
+    assert_eq!(r0.chosen(), Some(&first));
+
+    r2.met = first_ballot;
+    r2.is_asked("second");
+    let (second_ballot, _) = r2.stands();
+    let (_, entries) = r1
+        .hears(R2, prepare(second_ballot))
+        .promised()
+        .expect("r1 promises");
+    let (_, proposed) = r2
+        .hears(R1, promise(second_ballot, entries))
+        .proposed()
+        .expect("r2 leads");
+    assert_eq!(proposed, first, "the second leader proposes what was chosen");
+    r1.hears(R2, accept(second_ballot, proposed));
+    r2.hears(R1, accepted(second_ballot));
+    assert_eq!(r2.chosen(), Some(&first));
+}
+
+/// "A process never learns that a value has been chosen unless it actually has been."
+#[test]
+fn s21_a_process_never_learns_that_a_value_has_been_chosen_unless_it_has_been() {
+    let mut leader = Lone::new(R0);
+    let ballot = leader.leads_without_own_vote();
+    leader.is_asked("v");
+    leader.hears(R1, accepted(ballot));
+    leader.hears(R1, accepted(ballot));
+    leader.hears(
+        R2,
+        accepted(Ballot {
+            round: ballot.round - 1,
+            ..ballot
+        }),
+    );
+    assert_eq!(
+        leader.chosen(),
+        None,
+        "one acceptor voted, twice, and one in another ballot"
+    );
+    leader.hears(R2, accepted(ballot));
+    assert!(leader.chosen().is_some(), "two of three accepted it");
+
+    let mut follower = Lone::new(R1);
+    follower.hears(R0, accept(ballot, value("v")));
+    assert_eq!(
+        follower.chosen(),
+        None,
+        "that it accepted a value does not make it chosen"
+    );
+}
+
+// 2.2 Choosing a Value
+
+/// "P1. An acceptor must accept the first proposal that it receives."
+#[test]
+fn s22_p1_an_acceptor_accepts_the_first_proposal_that_it_receives() {
+    let mut acceptor = Lone::new(R1);
+    let said = acceptor.hears(R0, accept(ballot(1, R0), value("v")));
+    assert_eq!(said.accepted(), Some(ballot(1, R0)));
+}
+
+/// "P1a. An acceptor can accept a proposal numbered n iff it has not responded to a prepare request having a number greater
+/// than n."
+#[test]
+fn s22_p1a_an_acceptor_accepts_iff_it_has_not_responded_to_a_higher_prepare() {
+    let promised = ballot(2, R0);
+    let after_promise = |from, ballot| {
+        let mut acceptor = Lone::new(R1);
+        assert!(acceptor.hears(R0, prepare(promised)).promised().is_some());
+        acceptor.hears(from, accept(ballot, value("v")))
+    };
+    let lower = after_promise(R2, ballot(1, R2));
+    assert_eq!(lower.accepted(), None);
+    assert_eq!(lower.records, [], "what is refused leaves no trace");
+    assert_eq!(after_promise(R0, promised).accepted(), Some(promised));
+    let higher = ballot(2, R2);
+    assert_eq!(
+        after_promise(R2, higher).accepted(),
+        Some(higher),
+        "no promise of its own is needed"
+    );
+}
+
+/// "P2. If a proposal with value v is chosen, then every higher-numbered proposal that is chosen has value v." And "P2a ...
+/// accepted by any acceptor": r2 has never heard of v, and accepts it from the next leader nevertheless.
+#[test]
+fn s22_p2_and_p2a_whatever_is_chosen_or_accepted_later_is_the_same_value() {
+    let chosen_in = ballot(1, R0);
+    let mut r1 = Lone::new(R1);
+    r1.hears(R0, accept(chosen_in, value("v")));
+    // r0 and r1 accepted: v is chosen. r1 itself leads next, with r2, and a client asks it for something else.
+    r1.is_asked("w");
+    let (next, said) = r1.leads(R2, Vec::new());
+    let (_, proposed) = said.proposed().expect("r1 leads");
+    assert_eq!(proposed, value("v"));
+    let mut r2 = Lone::new(R2);
+    r2.hears(R1, prepare(next));
+    assert_eq!(r2.hears(R1, accept(next, proposed)).accepted(), Some(next));
+    assert!(
+        matches!(r2.disk.last(), Some(Record::Accepted { value: kept, .. }) if *kept == value("v")),
+        "P2a"
+    );
+    r1.hears(R2, accepted(next));
+    assert_eq!(r1.chosen(), Some(&value("v")), "P2");
+}
+
+/// "P2b. If a proposal with value v is chosen, then every higher-numbered proposal issued by any proposer has value v." Any
+/// majority has a member that accepted v, and reports it.
+#[test]
+fn s22_p2b_whatever_is_proposed_later_is_the_same_value() {
+    let chosen_in = ballot(1, R1);
+    let mut r0 = Lone::new(R0);
+    r0.met = chosen_in;
+    r0.is_asked("w");
+    let (later, said) = r0.leads(R1, vec![entry(chosen_in, "v")]);
+    assert!(later > chosen_in);
+    assert_eq!(said.proposed(), Some((later, value("v"))));
+}
+
+/// "P2c ... (a) no acceptor in S has accepted any proposal numbered less than n": then "any value selected by the proposer".
+#[test]
+fn s22_p2c_a_where_nothing_was_accepted_the_proposer_is_free() {
+    let mut r0 = Lone::new(R0);
+    r0.is_asked("w");
+    let (ballot, said) = r0.leads(R1, Vec::new());
+    let (proposed_in, proposed) = said.proposed().expect("r0 leads");
+    assert_eq!((proposed_in, payload(&proposed)), (ballot, &b"w"[..]));
+}
+
+/// "P2c ... (b) v is the value of the highest-numbered proposal among all proposals numbered less than n accepted by the
+/// acceptors in S."
+#[test]
+fn s22_p2c_b_else_it_takes_the_value_of_the_highest_numbered_proposal() {
+    for (own, other, expected) in [(1, 2, "other"), (2, 1, "own")] {
+        let mut r0 = Lone::new(R0);
+        r0.met = ballot(2, R2);
+        r0.hears(R1, accept(ballot(own, R1), value("own")));
+        let (leads_with, said) = r0.leads(R2, vec![entry(ballot(other, R2), "other")]);
+        assert_eq!(said.proposed(), Some((leads_with, value(expected))));
+    }
+}
+
+/// "If the proposer receives the requested responses from a majority of the acceptors, then it can issue a proposal": not
+/// before, and not with responses to another number.
+#[test]
+fn s22_a_proposal_is_issued_after_the_responses_of_a_majority() {
+    let mut r0 = Lone::new(R0);
+    r0.fail(Role::Acceptor);
+    r0.is_asked("v");
+    let (ballot, _) = r0.stands();
+    let earlier = Ballot {
+        round: ballot.round - 1,
+        ..ballot
+    };
+    assert_eq!(r0.hears(R1, promise(ballot, Vec::new())).proposed(), None);
+    assert_eq!(
+        r0.hears(R1, promise(ballot, Vec::new())).proposed(),
+        None,
+        "the same acceptor again"
+    );
+    assert_eq!(
+        r0.hears(R2, promise(earlier, Vec::new())).proposed(),
+        None,
+        "for another number"
+    );
+    assert!(r0.hears(R2, promise(ballot, Vec::new())).proposed().is_some());
+}
+
+/// The response to a prepare request: "(a) a promise never again to accept a proposal numbered less than n, and (b) the
+/// proposal with the highest number less than n that it has accepted, if any."
+#[test]
+fn s22_a_promise_reports_the_highest_numbered_proposal_that_was_accepted() {
+    let mut acceptor = Lone::new(R1);
+    acceptor.hears(R0, accept(ballot(1, R0), value("v")));
+    acceptor.hears(R2, accept(ballot(2, R2), value("w")));
+    let said = acceptor.hears(R0, prepare(ballot(3, R0)));
+    assert_eq!(
+        said.promised(),
+        Some((ballot(3, R0), vec![entry(ballot(2, R2), "w")]))
+    );
+}
+
+/// "There is no reason for [the acceptor] to respond to the new prepare request [numbered lower]. So we have the acceptor
+/// ignore such a prepare request." It is told why, which 2.2 recommends below.
+#[test]
+fn s22_a_lower_prepare_is_ignored() {
+    let mut acceptor = Lone::new(R1);
+    acceptor.hears(R2, prepare(ballot(2, R2)));
+    let said = acceptor.hears(R0, prepare(ballot(1, R0)));
+    assert_eq!(said.promised(), None);
+    assert_eq!(said.records, []);
+}
+
+/// "We also have it ignore a prepare request for a proposal it has already accepted." An answer to such a repeat promises
+/// nothing new.
+#[test]
+fn s22_a_prepare_for_what_was_already_accepted_changes_nothing() {
+    let mut acceptor = Lone::new(R1);
+    acceptor.hears(R0, prepare(ballot(1, R0)));
+    acceptor.hears(R0, accept(ballot(1, R0), value("v")));
+    let before = acceptor.replica.status();
+    let said = acceptor.hears(R0, prepare(ballot(1, R0)));
+    assert_eq!(said.records, []);
+    assert_eq!(acceptor.replica.status().acceptor, before.acceptor);
+}
+
+/// "An acceptor needs to remember only the highest-numbered proposal that it has ever accepted and the number of the
+/// highest-numbered prepare request to which it has responded."
+#[test]
+fn s22_an_acceptor_remembers_only_its_highest_proposal_and_its_highest_promise() {
+    let mut acceptor = Lone::new(R1);
+    acceptor.hears(R0, prepare(ballot(1, R0)));
+    acceptor.hears(R0, accept(ballot(1, R0), value("v")));
+    acceptor.hears(R2, prepare(ballot(2, R2)));
+    acceptor.hears(R2, accept(ballot(2, R2), value("w")));
+    acceptor.hears(R0, prepare(ballot(3, R0)));
+    let essence = vec![
+        Record::Accepted {
+            ballot: ballot(2, R2),
+            slot: SLOT,
+            value: value("w"),
+        },
+        Record::Promised {
+            ballot: ballot(3, R0),
+        },
+    ];
+    let start = |records| {
+        Replica::new(
+            Config::new(R1, 3),
+            Memory::Kept(records),
+            Entropy([1; 32]),
+            Time(0),
+        )
+    };
+    assert!(acceptor.disk.len() > essence.len());
+    assert_eq!(
+        start(acceptor.disk).expect("sound"),
+        start(essence).expect("sound")
+    );
+}
+
+/// "Because P2c must be kept invariant regardless of failures, an acceptor must remember this information even if it fails
+/// and then restarts."
+#[test]
+fn s22_an_acceptor_remembers_even_if_it_fails_and_then_restarts() {
+    let mut acceptor = Lone::new(R1);
+    acceptor.hears(R0, accept(ballot(1, R0), value("v")));
+    acceptor.hears(R2, prepare(ballot(3, R2)));
+    acceptor.restart();
+    assert_eq!(
+        acceptor.hears(R0, accept(ballot(2, R0), value("w"))).accepted(),
+        None,
+        "its promise"
+    );
+    let said = acceptor.hears(R0, prepare(ballot(4, R0)));
+    assert_eq!(
+        said.promised(),
+        Some((ballot(4, R0), vec![entry(ballot(1, R0), "v")])),
+        "its vote"
+    );
+}
+
+/// "The proposer can always abandon a proposal and forget all about it—as long as it never tries to issue another proposal
+/// with the same number." Here it forgets everything, its promises' count too.
+#[test]
+fn s22_a_proposer_may_forget_all_about_a_proposal_but_not_reuse_its_number() {
+    let mut proposer = Lone::new(R0);
+    let (first, _) = proposer.stands();
+    proposer.fail(Role::Proposer);
+    let event = Event::Restart {
+        role: Role::Proposer,
+        memory: Memory::Lost,
+        entropy: Entropy([7; 32]),
+    };
+    proposer.step(event);
+    let (second, _) = proposer.stands();
+    assert!(second > first);
+    let said = proposer.hears(R1, promise(first, Vec::new()));
+    assert_eq!(
+        said.proposed(),
+        None,
+        "what was promised to the forgotten number counts for nothing"
+    );
+    assert!(matches!(
+        proposer.replica.status().proposer,
+        ProposerStatus::Preparing { .. }
+    ));
+}
+
+/// "If an acceptor ignores a prepare or accept request because it has already received a prepare request with a higher
+/// number, then it should probably inform the proposer, who should then abandon its proposal."
+#[test]
+fn s22_a_proposer_abandons_its_proposal_when_it_is_told_of_a_higher_one() {
+    let higher = ballot(9, R2);
+    let mut acceptor = Lone::new(R1);
+    acceptor.hears(R2, prepare(higher));
+    let mut proposer = Lone::new(R0);
+    let (own, _) = proposer.stands();
+    assert_eq!(acceptor.hears(R0, prepare(own)).refused(), Some(higher));
+    assert_eq!(
+        acceptor.hears(R0, accept(own, value("v"))).refused(),
+        Some(higher)
+    );
+    let said = proposer.hears(
+        R1,
+        Message::Refused {
+            ballot: own,
+            promised: higher,
+        },
+    );
+    assert!(said.notes.contains(&Observation::Deposed {
+        ballot: own,
+        why: Deposition::Higher { ballot: higher },
+    }));
+}
+
+// 2.3 Learning a Chosen Value
+
+/// "We can have the acceptors respond with their acceptances to a distinguished learner, which in turn informs the other
+/// learners when a value has been chosen." The leader is that learner.
+#[test]
+fn s23_a_distinguished_learner_informs_the_others() {
+    let (mut leader, mut learner) = (Lone::new(R0), Lone::new(R1));
+    let (ballot, _) = leader.leads(R1, Vec::new());
+    let (_, proposed) = leader.is_asked("v").proposed().expect("it leads");
+    let vote = learner.hears(R0, accept(ballot, proposed.clone()));
+    assert!(
+        vote.messages.iter().all(|envelope| envelope.to == R0),
+        "acceptances go to the leader only"
+    );
+    let said = leader.hears(R1, accepted(ballot));
+    let told =
+        |message: &Message| matches!(message, Message::Chosen { chosen, .. } if chosen.chosen == SLOT.next());
+    let news: Vec<_> = said
+        .messages
+        .into_iter()
+        .filter(|envelope| told(&envelope.message))
+        .collect();
+    assert_eq!(
+        news.iter().map(|envelope| envelope.to).collect::<Vec<_>>(),
+        [R1, R2]
+    );
+    learner.hears(R0, news[0].message.clone());
+    assert_eq!(learner.chosen(), Some(&proposed));
+}
+
+/// A learner must not take another leader's proposal for the one that was chosen: it was told that the slot is chosen, not by
+/// which of the values that it has seen.
+#[test]
+fn s23_a_learner_does_not_mistake_another_proposal_for_the_chosen_one() {
+    let mut learner = Lone::new(R1);
+    learner.hears(R0, accept(ballot(1, R0), value("lost")));
+    let chosen = Watermark {
+        chosen: SLOT.next(),
+        settled: SLOT.next(),
+    };
+    let told = Message::Chosen {
+        ballot: ballot(2, R2),
+        chosen,
+    };
+    learner.hears(R2, told);
+    assert_eq!(learner.chosen(), None);
+}
+
+/// "Because of message loss, a value could be chosen with no learner ever finding out. ... If a learner needs to know whether
+/// a value has been chosen, it can have a proposer issue a proposal."
+#[test]
+fn s23_what_no_learner_found_out_a_new_proposal_brings_to_light() {
+    let (mut r1, mut r2) = (Lone::new(R1), Lone::new(R2));
+    let first = ballot(1, R0);
+    r1.hears(R0, accept(first, value("v")));
+    r2.hears(R0, accept(first, value("v")));
+    // Both votes are lost, and r0 with them. v is chosen, and nobody knows.
+    assert_eq!((r1.chosen(), r2.chosen()), (None, None));
+    let (second, said) = r1.leads(R2, vec![entry(first, "v")]);
+    let (_, proposed) = said.proposed().expect("it leads");
+    assert_eq!(r2.hears(R1, accept(second, proposed)).accepted(), Some(second));
+    r1.hears(R2, accepted(second));
+    assert_eq!(r1.chosen(), Some(&value("v")));
+}
+
+// 2.4 Progress
+
+/// One exchange: `proposer` gets `acceptor`'s promise and leads; what it proposes is returned and not delivered.
+fn outbids(proposer: &mut Lone, acceptor: &mut Lone) -> (Ballot, Said) {
+    let (ballot, _) = proposer.stands();
+    let said = acceptor.hears(ballot.replica, prepare(ballot));
+    let promised = said.promised();
+    let (_, entries) = promised.unwrap_or_else(|| panic!("{ballot} is not the highest: {said:?}"));
+    let said = proposer.hears(R2, promise(ballot, entries));
+    (ballot, said)
+}
+
+/// "It's easy to construct a scenario in which two proposers each keep issuing a sequence of proposals with increasing numbers,
+/// none of which are ever chosen." And "to guarantee progress, a distinguished proposer must be selected as the only one to try".
+#[test]
+fn s24_two_proposers_may_outbid_each_other_and_one_alone_gets_through() {
+    let (mut p, mut q, mut acceptor) = (Lone::new(R0), Lone::new(R1), Lone::new(R2));
+    p.is_asked("p");
+    q.is_asked("q");
+    let (mut before, mut said) = outbids(&mut p, &mut acceptor);
+    for _ in 0..10 {
+        // q completes phase 1 before p's phase 2 arrives, then p before q's, and so on.
+        q.met = before;
+        let (higher, next) = outbids(&mut q, &mut acceptor);
+        assert!(higher > before);
+        let (_, proposed) = said.proposed().expect("it leads");
+        let refused = acceptor.hears(before.replica, accept(before, proposed));
+        assert_eq!((refused.accepted(), refused.refused()), (None, Some(higher)));
+        p.hears(
+            R2,
+            Message::Refused {
+                ballot: before,
+                promised: higher,
+            },
+        );
+        (before, said) = (higher, next);
+        std::mem::swap(&mut p, &mut q);
+        assert_eq!((p.chosen(), q.chosen()), (None, None));
+    }
+    // Now the other one keeps quiet.
+    let (_, proposed) = said.proposed().expect("it leads");
+    assert_eq!(
+        acceptor
+            .hears(before.replica, accept(before, proposed))
+            .accepted(),
+        Some(before)
+    );
+    p.hears(R2, accepted(before));
+    assert!(p.chosen().is_some());
+}
+
+/// "By abandoning a proposal and trying again if it learns about some request with a higher proposal number, the distinguished
+/// proposer will eventually choose a high enough proposal number."
+#[test]
+fn s24_an_outbid_proposer_tries_again_with_a_higher_number() {
+    let mut proposer = Lone::new(R0);
+    let (own, _) = proposer.stands();
+    let higher = ballot(1000, R2);
+    proposer.hears(
+        R1,
+        Message::Refused {
+            ballot: own,
+            promised: higher,
+        },
+    );
+    let (again, _) = proposer.stands();
+    assert!(again > higher);
+}
+
+/// "Safety is ensured regardless of the success or failure of the election": two replicas take themselves for the leader, and
+/// only one of them gets votes.
+#[test]
+fn s24_two_leaders_at_once_do_no_harm() {
+    let (mut old, mut new, mut acceptor) = (Lone::new(R0), Lone::new(R1), Lone::new(R2));
+    let (low, _) = outbids(&mut old, &mut acceptor);
+    new.met = low;
+    let (high, _) = outbids(&mut new, &mut acceptor);
+    for leader in [&old, &new] {
+        assert!(matches!(
+            leader.replica.status().proposer,
+            ProposerStatus::Leading { .. }
+        ));
+    }
+    let (_, stale) = old.is_asked("old").proposed().expect("it leads");
+    let (_, fresh) = new.is_asked("new").proposed().expect("it leads");
+    assert_eq!(acceptor.hears(R0, accept(low, stale)).accepted(), None);
+    assert_eq!(acceptor.hears(R1, accept(high, fresh)).accepted(), Some(high));
+}
+
+// 2.5 The Implementation
+
+/// "An acceptor records its intended response in stable storage before actually sending the response." Promises, votes and
+/// refusals wait for the disk, and what they reveal stands in what is written before them.
+#[test]
+fn s25_an_acceptor_records_its_response_before_sending_it() {
+    let mut acceptor = Lone::new(R1);
+    let behind_the_disk = |effects: Vec<Effect>| {
+        let mut records = Vec::new();
+        let mut answers = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Persist {
+                    records: written,
+                    then,
+                    ..
+                } => {
+                    records.extend(written);
+                    answers.extend(then.into_iter().map(|envelope| envelope.message));
+                }
+                Effect::Send(envelope) => {
+                    let message = envelope.message;
+                    assert!(
+                        matches!(message, Message::Heartbeat(_)),
+                        "not behind the disk: {message:?}"
+                    );
+                }
+                _ => {}
+            }
+        }
+        (records, answers)
+    };
+    let hear = |from, message| Event::Peer { from, message };
+    let b1 = ballot(1, R0);
+    let (records, answers) = behind_the_disk(acceptor.step_raw(hear(R0, prepare(b1))));
+    assert_eq!(records, [Record::Promised { ballot: b1 }]);
+    assert!(matches!(answers[..], [Message::Promise { .. }]));
+    let (records, answers) = behind_the_disk(acceptor.step_raw(hear(R0, accept(b1, value("v")))));
+    assert!(matches!(records[..], [Record::Accepted { ballot, slot: SLOT, .. }] if ballot == b1));
+    assert_eq!(answers, [accepted(b1)]);
+    let (records, answers) = behind_the_disk(acceptor.step_raw(hear(R2, prepare(ballot(0, R2)))));
+    assert_eq!(records, []);
+    assert!(
+        matches!(answers[..], [Message::Refused { .. }]),
+        "it reveals the promise, which may not be synced yet"
+    );
+}
+
+/// "Different proposers choose their numbers from disjoint sets of numbers, so two different proposers never issue a proposal
+/// with the same number."
+#[test]
+fn s25_different_proposers_never_use_the_same_number() {
+    let numbers = [R0, R1, R2].map(|id| Lone::new(id).stands().0);
+    assert!(
+        numbers.iter().all(|number| number.round == 1),
+        "nobody has met any ballot yet"
+    );
+    assert!(
+        numbers[0] < numbers[1] && numbers[1] < numbers[2],
+        "and still they differ"
+    );
+}
+
+/// "Each proposer remembers (in stable storage) the highest-numbered proposal it has tried to issue, and begins phase 1 with a
+/// higher proposal number than any it has already used."
+#[test]
+fn s25_a_proposer_remembers_its_highest_number_in_stable_storage() {
+    let mut proposer = Lone::new(R0);
+    let (first, said) = proposer.stands();
+    assert_eq!(
+        said.records.first(),
+        Some(&Record::Proposed { ballot: first }),
+        "before anybody hears of it"
+    );
+    // Nobody answers; even its own promise is not on the disk.
+    proposer.disk = vec![Record::Proposed { ballot: first }];
+    proposer.restart();
+    let (second, _) = proposer.stands();
+    assert!(second > first);
+}
