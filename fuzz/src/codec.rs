@@ -11,7 +11,7 @@ use crate::Bytes;
 
 /// Any bytes as the payload of a frame between peers.
 pub fn check_peer_payload(payload: &[u8]) {
-    let _ = check_payload(payload, encode_into::<PeerFrame>);
+    check_payload(payload, encode_into::<PeerFrame>);
 }
 
 /// Any bytes as the payload of a request (first byte even) or a reply (odd).
