@@ -165,6 +165,12 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
         self.settled >= mark
     }
 
+    /// Whether a write of the role is on its way.
+    #[must_use]
+    pub fn has_waiting(&self, role: Role) -> bool {
+        self.waiting.iter().any(|write| write.role == role)
+    }
+
     /// Units that are not durable.
     #[must_use]
     pub fn unsynced(&self) -> usize {

@@ -131,6 +131,12 @@ impl<M: Machine> Engine<M> {
         }
     }
 
+    /// Whether a write of the role is on its way to the disk.
+    #[must_use]
+    pub fn has_write_under_way(&self, id: ReplicaId, role: Role) -> bool {
+        self.host(id).disk.has_waiting(role)
+    }
+
     /// The connection between a replica and a client is gone: the replica hears of it.
     pub fn hang_up(&mut self, id: ReplicaId, client: u32, watch: &mut impl Watch<M>) {
         let client = ClientId(client.into());

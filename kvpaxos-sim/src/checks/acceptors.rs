@@ -16,6 +16,8 @@ pub(super) struct Acceptor {
     accepted: Vec<Option<Ballot>>,
     /// It lost its memory.
     pub(super) out: bool,
+    /// Its own mark of that is durable.
+    pub(super) marked: bool,
     /// How many records of the replica are durable.
     pub(super) records: usize,
 }
@@ -54,6 +56,7 @@ impl Acceptor {
                 let last = &mut self.accepted[index];
                 *last = (*last).max(Some(*ballot));
             }
+            Record::MemoryLost => self.marked = true,
             Record::Proposed { ballot } => self.proposed = self.proposed.max(*ballot),
             _ => {}
         }

@@ -11,6 +11,8 @@ mod book;
 mod learners;
 mod watching;
 
+pub use answers::Floor;
+
 use kvpaxos::message::Heartbeat;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{
@@ -18,6 +20,7 @@ use kvpaxos::{
 };
 
 use crate::marks::{Mark, Marks};
+use crate::trace::Trace;
 use crate::violation::Property;
 
 use acceptors::Acceptor;
@@ -61,6 +64,8 @@ pub struct Audit {
     answers: answers::Answers,
     now: Time,
     finding: Option<Finding>,
+    /// A line for each event, if anybody wants them.
+    pub trace: Trace,
     /// Which marks fired.
     pub marks: Marks,
     /// What was done.
@@ -80,6 +85,7 @@ impl Audit {
             answers: answers::Answers::default(),
             now: Time(0),
             finding: None,
+            trace: Trace::Off,
             marks: Marks::default(),
             deeds: Deeds::default(),
         }
@@ -120,6 +126,13 @@ impl Audit {
     #[must_use]
     pub fn is_out(&self, id: ReplicaId) -> bool {
         self.acceptors[usize::from(id.0)].out
+    }
+
+    /// Whether the replica's acceptor has lost its memory and its own log does not say so yet: it must be told again.
+    #[must_use]
+    pub fn must_start_lost(&self, id: ReplicaId) -> bool {
+        let acceptor = &self.acceptors[usize::from(id.0)];
+        acceptor.out && !acceptor.marked
     }
 
     fn acceptor(&mut self, id: ReplicaId) -> &mut Acceptor {
@@ -407,7 +420,7 @@ impl Audit {
                 }
             }
             Observation::CaughtUp { .. } => self.marks.hit(Mark::CaughtUp),
-            Observation::SessionDropped { .. } => self.marks.hit(Mark::SessionDropped),
+            Observation::SessionsDropped { .. } => self.marks.hit(Mark::SessionDropped),
             // `Applied` needs the machine: see the hook.
             Observation::Applied { .. } | Observation::StaysOut => {}
         }

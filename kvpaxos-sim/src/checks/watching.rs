@@ -2,7 +2,7 @@
 
 use kvpaxos::{Message, Observation, Record, ReplicaId, Role, Time};
 
-use crate::machine::{Effect, Memory};
+use crate::machine::{Effect, Event, Memory};
 use crate::marks::Mark;
 use crate::subject::Subject;
 use crate::violation::Property;
@@ -11,8 +11,21 @@ use crate::watch::{Misbehaviour, Watch};
 use super::Audit;
 
 impl<M: Subject> Watch<M> for Audit {
+    fn enters(&mut self, now: Time, host: ReplicaId, event: &Event<M>) {
+        self.trace.line(now, || match event {
+            Event::Clock => format!("{host} clock"),
+            Event::Peer { from, message } => format!("{host} <- {from} {message:?}"),
+            Event::Client { from, request } => format!("{host} <- client {} {request:?}", from.0),
+            Event::ClientGone { client } => format!("{host} client {} gone", client.0),
+            Event::Fail(role) => format!("{host} {role:?} fails"),
+            Event::Restart { role, memory, .. } => format!("{host} {role:?} restarts, {}", said(memory)),
+        });
+    }
+
     fn started(&mut self, now: Time, host: ReplicaId, machine: &M, memory: &Memory<Record>) {
         self.now = now;
+        self.trace
+            .line(now, || format!("{host} starts, {}", said(memory)));
         self.ballots.new_life(host);
         if *memory == Memory::Lost {
             self.acceptor(host).wiped();
@@ -26,6 +39,7 @@ impl<M: Subject> Watch<M> for Audit {
     fn stepped(&mut self, now: Time, host: ReplicaId, machine: &M, effects: &[Effect<M>]) {
         self.now = now;
         for effect in effects {
+            self.trace.line(now, || format!("    {host} {}", shown(effect)));
             match effect {
                 // What is proposed is known before what it leads to is written down.
                 Effect::Persist { records, .. } => {
@@ -49,6 +63,7 @@ impl<M: Subject> Watch<M> for Audit {
 
     fn durable(&mut self, now: Time, host: ReplicaId, record: &Record) {
         self.now = now;
+        self.trace.line(now, || format!("    {host} durable {record:?}"));
         self.on_durable(host, record);
     }
 
@@ -93,6 +108,10 @@ impl<M: Subject> Watch<M> for Audit {
 
     fn crashed(&mut self, now: Time, host: ReplicaId, survived: Option<&[Record]>, lost: usize) {
         self.now = now;
+        self.trace.line(now, || {
+            let left = survived.map_or(0, <[Record]>::len);
+            format!("{host} crashes: {left} records left, {lost} writes lost")
+        });
         self.marks.hit(Mark::Crashed);
         if lost > 0 {
             self.marks.hit(Mark::LostWrites);
@@ -116,5 +135,22 @@ impl<M: Subject> Watch<M> for Audit {
             Misbehaviour::Halted { reason } => format!("{host} halted: {reason}"),
         };
         self.report(now, Property::Contract, what);
+    }
+}
+
+fn said(memory: &Memory<Record>) -> String {
+    match memory {
+        Memory::Kept(records) => format!("memory kept ({} records)", records.len()),
+        Memory::Lost => "memory lost".to_owned(),
+    }
+}
+
+fn shown<M: Subject>(effect: &Effect<M>) -> String {
+    match effect {
+        Effect::Send { to, message } => format!("-> {to} {message:?}"),
+        Effect::Persist { role, records, then } => format!("{role:?} writes {records:?}, then {then:?}"),
+        Effect::Reply { to, reply } => format!("-> client {} {reply:?}", to.0),
+        Effect::Note(note) => format!("notes {note:?}"),
+        Effect::Halt(reason) => format!("halts: {reason}"),
     }
 }
