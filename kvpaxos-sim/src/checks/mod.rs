@@ -163,14 +163,7 @@ impl Audit {
             Message::Chosen { chosen, .. } => self.check_watermark(from, *chosen),
             Message::Heartbeat(heartbeat) => self.check_heartbeat(from, heartbeat),
             Message::ReadIndexed { up_to, .. } => self.check_prefix(from, *up_to, "a read index"),
-            Message::Confirmed { ballot, .. } => {
-                if self.acceptor(from).durable < *ballot {
-                    self.wrong(
-                        Property::A3,
-                        format!("{from} confirms {ballot}, which is not on its disk"),
-                    );
-                }
-            }
+            Message::Confirmed { ballot, .. } => self.check_confirmed(from, *ballot),
             Message::Learned { from: first, values } => self.check_learned(from, *first, values),
             _ => {}
         }
@@ -265,6 +258,24 @@ impl Audit {
         }
     }
 
+    /// A confirmation says "I have not promised anything higher", which is what a read needs. It need not wait for the
+    /// disk: a promise that is forgotten in a crash was not told to anybody, and a higher one can only come later.
+    fn check_confirmed(&mut self, from: ReplicaId, ballot: Ballot) {
+        let acceptor = self.acceptor(from);
+        if acceptor.out {
+            self.wrong(
+                Property::A4,
+                format!("{from} confirms {ballot}, though it lost its memory"),
+            );
+        } else if acceptor.durable > ballot {
+            let durable = acceptor.durable;
+            self.wrong(
+                Property::A1,
+                format!("{from} confirms {ballot}, but it has promised {durable}"),
+            );
+        }
+    }
+
     fn check_heartbeat(&mut self, from: ReplicaId, heartbeat: &Heartbeat) {
         self.check_prefix(from, heartbeat.learned, "a heartbeat");
         if let Some(chosen) = heartbeat.chosen {
@@ -315,6 +326,10 @@ impl Audit {
             self.wrong(property, format!("{by} {why}"));
         }
         match record {
+            // A leader's own acceptor hears of a proposal within the step that makes it.
+            Record::Accepted { ballot, slot, value } if ballot.replica == by => {
+                self.check_accept(by, *ballot, *slot, value, Watermark::default());
+            }
             Record::Accepted { ballot, slot, value } => {
                 if !self.book.was_proposed(*ballot, *slot, value) {
                     let what =
