@@ -10,6 +10,8 @@ pub(super) struct Acceptor {
     pub(super) written: Ballot,
     /// The highest ballot in records that are durable.
     pub(super) durable: Ballot,
+    /// The highest ballot that it told anybody it promised.
+    pub(super) told: Ballot,
     /// The highest ballot that the replica's own proposer has durably recorded.
     pub(super) proposed: Ballot,
     /// Per slot, the ballot of the value it durably accepted last.
