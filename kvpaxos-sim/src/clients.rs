@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, Client, ClientConfig, ClientEffect, ClientEvent, Fate};
-use kvpaxos::{Micros, Op, Outcome, Refusal, ReplicaId, ReplicaSet, Reply, Time};
+use kvpaxos::{Micros, Op, Outcome, Refusal, ReplicaId, ReplicaSet, Reply, Time, Update};
 use serde::Serialize;
 
 use crate::checks::{Audit, Floor};
@@ -60,6 +60,7 @@ struct Caller {
 /// All clients of a world.
 pub struct Crowd {
     setup: Clients,
+    two_phase: bool,
     callers: Vec<Caller>,
     /// Whether they begin new operations.
     pub issuing: bool,
@@ -79,6 +80,7 @@ impl Crowd {
             .collect();
         Crowd {
             setup: setup.clients.clone(),
+            two_phase: setup.cluster.update == Update::TwoPhase,
             callers,
             issuing: false,
             fates: Fates::default(),
@@ -113,6 +115,14 @@ impl Crowd {
         for caller in &mut self.callers {
             caller.done_since = 0;
         }
+    }
+
+    /// Those of the clients that draw operations who have not had so many done since the count began.
+    #[must_use]
+    pub fn unserved(&self, operations: u64) -> Vec<u32> {
+        let drawing = (0u32..).zip(self.callers.iter().take(self.setup.count as usize));
+        let unserved = drawing.filter(|(_, caller)| caller.done_since < operations);
+        unserved.map(|(number, _)| number).collect()
     }
 
     /// Whether every client that draws operations has had so many done since the count began.
@@ -241,6 +251,10 @@ impl Crowd {
         caller.numbers += 1;
         let now = stage.engine.now();
         stage.recorder.invoke(number, lane, &call, now);
+        stage
+            .audit
+            .trace
+            .line(now, || format!("client {number} calls {call:?}"));
         let open = Open {
             lane,
             call: call.clone(),
@@ -256,6 +270,10 @@ impl Crowd {
     fn step<M: Subject>(&mut self, number: u32, event: ClientEvent, stage: &mut Stage<'_, M>) {
         let now = stage.engine.now();
         for effect in self.callers[number as usize].machine.step(now, event) {
+            stage
+                .audit
+                .trace
+                .line(now, || format!("client {number} {effect:?}"));
             match effect {
                 ClientEffect::Send { to, request } => stage.engine.request(number, to, &request),
                 ClientEffect::Done { number: id, fate } => self.on_done(number, id, fate, stage),
@@ -277,7 +295,12 @@ impl Crowd {
                 self.slowest = self.slowest.max(Micros(now.0 - open.since.0));
                 remember(&mut caller.seen, &open.call, outcome);
                 match &open.call {
-                    Call::Write(op) => stage.audit.on_written(open.floor, op, outcome),
+                    Call::Write(op) => {
+                        if self.two_phase {
+                            stage.audit.marks.hit(Mark::TwoPhaseUpdate);
+                        }
+                        stage.audit.on_written(open.floor, op, outcome);
+                    }
                     Call::Get { .. } => stage.audit.on_read(open.floor, outcome),
                     Call::Status | Call::Close => {}
                 }
@@ -288,7 +311,10 @@ impl Crowd {
                     stage.audit.marks.hit(Mark::Refused);
                 }
             }
-            Fate::Unknown { .. } => {
+            Fate::Unknown { silent } => {
+                if self.two_phase && !silent.is_empty() {
+                    stage.audit.marks.hit(Mark::TwoPhaseStall);
+                }
                 self.fates.unknown += 1;
                 stage.audit.marks.hit(Mark::UnknownOutcome);
             }

@@ -349,10 +349,13 @@ impl Nemesis {
     pub(crate) fn stop<M: Subject>(&mut self, engine: &mut Engine<M>) {
         self.striking = false;
         self.frozen = true;
+        // Delays beyond what replicas have patience for are faults too.
+        let wild = self.weather.delay == tables::WILD;
         engine.network.weather = Weather {
             drop: 0,
             duplicate: 0,
-            ..self.weather
+            delay: if wild { tables::REGION } else { self.weather.delay },
+            reorder: self.weather.reorder,
         };
     }
 

@@ -15,6 +15,9 @@ use crate::world::World;
 /// Operations that every client must get done after the faults have stopped.
 const OWED: u64 = 3;
 
+/// How many times its length the phase with faults takes at most.
+const LONGEST: u32 = 8;
+
 /// How long the phases took, on the world's clock.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
 pub struct Phases {
@@ -50,7 +53,7 @@ impl<M: Subject> World<M> {
             events,
             ..
         } = self.setup.length;
-        for _ in 0..4 {
+        for _ in 0..LONGEST {
             self.run_for(faults);
             self.unharmed()?;
             if self.crowd.fates.begun >= operations && self.engine.counts().events >= events {
@@ -75,8 +78,10 @@ impl<M: Subject> World<M> {
         self.unharmed()?;
         if !served {
             let open = self.crowd.describe_open().join("; ");
+            let unserved = self.crowd.unserved(OWED);
             let what = format!(
-                "{quorum} healed and are connected, but after {} s not every client has been served; under way: {open}",
+                "{quorum} healed and are connected, but after {} s these clients have not been served: {unserved:?}; \
+                 under way: {open}",
                 bound.0 / 1_000_000
             );
             self.audit.report(self.engine.now(), Property::S4, what);

@@ -140,6 +140,8 @@ impl Draw<'_> {
             ],
         );
         let ticks = |count: u64| Micros(cluster.timing.tick.0 * count);
+        let attempt = self.between("attempt", 8, 30);
+        let more = self.between("patience", 20, 140);
         Clients {
             count,
             lanes,
@@ -147,8 +149,9 @@ impl Draw<'_> {
             unique: self.percent("unique", 70),
             mix,
             think: Micros(self.between("think", 20, 200) * 1_000),
-            attempt: ticks(self.between("attempt", 8, 40)),
-            deadline: ticks(self.between("patience", 40, 160)),
+            attempt: ticks(attempt),
+            // Longer than an attempt, so that a call gets to a second replica.
+            deadline: ticks(attempt + more),
         }
     }
 
@@ -171,9 +174,11 @@ impl Draw<'_> {
             }
         }
         let losses = self.between("losses", 0, cluster.losable() as u64);
+        // Where every replica is needed for every update, anything at all stops the work.
+        let rarer = if cluster.update == Update::TwoPhase { 4 } else { 1 };
         Faults {
             weights,
-            pause: Micros(self.between("fault pause", 150, 1_200) * 1_000),
+            pause: Micros(self.between("fault pause", 150, 1_200) * 1_000 * rarer),
             length: Micros(self.between("fault length", 200, 1_500) * 1_000),
             losses: usize::try_from(losses).unwrap_or(0),
             at_leader: self.small("at leader", 10, 70),

@@ -76,6 +76,10 @@ impl Audit {
     /// Nothing has happened yet.
     #[must_use]
     pub fn new(replicas: usize, quorums: Quorums) -> Audit {
+        let mut marks = Marks::default();
+        if quorums != Quorums::majority(replicas) {
+            marks.hit(Mark::FlexibleQuorums);
+        }
         Audit {
             quorums,
             acceptors: (0..replicas).map(|_| Acceptor::default()).collect(),
@@ -86,7 +90,7 @@ impl Audit {
             now: Time(0),
             finding: None,
             trace: Trace::Off,
-            marks: Marks::default(),
+            marks,
             deeds: Deeds::default(),
         }
     }
