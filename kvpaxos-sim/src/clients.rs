@@ -11,6 +11,7 @@ use crate::checks::{Audit, Floor};
 use crate::decider::{Decider, Stream, What};
 use crate::engine::{Alarm, Engine};
 use crate::marks::Mark;
+use crate::nemesis;
 use crate::record::Recorder;
 use crate::setup::{Clients, Setup};
 use crate::subject::Subject;
@@ -312,7 +313,7 @@ impl Crowd {
                 }
             }
             Fate::Unknown { silent } => {
-                if self.two_phase && !silent.is_empty() {
+                if self.two_phase && (!silent.is_empty() || names_who_is_waited_for(stage.engine)) {
                     stage.audit.marks.hit(Mark::TwoPhaseStall);
                 }
                 self.fates.unknown += 1;
@@ -378,6 +379,12 @@ impl Crowd {
             stage.engine.alarm(at, Alarm::Client(number));
         }
     }
+}
+
+/// Whether a leader tells whom it waits for.
+fn names_who_is_waited_for<M: Subject>(engine: &Engine<M>) -> bool {
+    let leader = nemesis::leader(engine).and_then(|id| engine.machine(id));
+    leader.is_some_and(|leader| !leader.status().waiting_for.is_empty())
 }
 
 /// What a client knows of a key after an operation.

@@ -27,13 +27,14 @@ impl<M: Machine> Engine<M> {
             host.disk.wipe();
         }
         let kept = if lost { None } else { host.disk.read(0) };
+        let records = kept.as_ref().map(Vec::len);
         let memory = kept.map_or(Memory::Lost, Memory::Kept);
         host.clock = Clock::new(now, shown);
         host.stepped = shown;
         host.armed = None;
         host.roles = [RoleState::Running; 3];
-        let machine = M::start(&host.config, memory.clone(), entropy, shown);
-        watch.started(now, id, &machine, &memory);
+        let machine = M::start(&host.config, memory, entropy, shown);
+        watch.started(now, id, &machine, records);
         host.machine = Some(machine);
         self.fold(7, [now.0, id.0.into(), lost.into()]);
         self.arm(id);

@@ -198,7 +198,7 @@ impl<M: Subject> World<M> {
             self.audit
                 .report(self.engine.now(), Property::S2, why.explanation);
             let mut violation = self.violation();
-            violation.history = why.history;
+            violation.history = why.lines;
             return Err(violation);
         }
         Ok(())

@@ -87,7 +87,7 @@ impl Draw<'_> {
         timing.jitter = self.small("jitter", 3, 10);
         timing.patience = self.small("patience", 5, 10);
         timing.resend = self.small("resend", 2, 6);
-        timing.deadline = self.small("deadline", 30, 90);
+        timing.deadline = self.small("deadline", 10, 90);
     }
 
     /// Small limits in some runs, so that they are met.

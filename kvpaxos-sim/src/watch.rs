@@ -2,13 +2,13 @@
 
 use kvpaxos::{ReplicaId, Role, Time};
 
-use crate::machine::{Effect, Event, Machine, Memory};
+use crate::machine::{Effect, Event, Machine};
 
 /// Hooks that an engine calls while it works. Each has an empty body, so that a watcher says only what it cares for.
 pub trait Watch<M: Machine> {
-    /// A process starts.
-    fn started(&mut self, now: Time, host: ReplicaId, machine: &M, memory: &Memory<M::Record>) {
-        let _ = (now, host, machine, memory);
+    /// A process starts, with so many records of its disk; `None` if its memory is lost.
+    fn started(&mut self, now: Time, host: ReplicaId, machine: &M, kept: Option<usize>) {
+        let _ = (now, host, machine, kept);
     }
 
     /// A machine is about to be stepped.

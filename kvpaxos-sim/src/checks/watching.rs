@@ -18,16 +18,17 @@ impl<M: Subject> Watch<M> for Audit {
             Event::Client { from, request } => format!("{host} <- client {} {request:?}", from.0),
             Event::ClientGone { client } => format!("{host} client {} gone", client.0),
             Event::Fail(role) => format!("{host} {role:?} fails"),
-            Event::Restart { role, memory, .. } => format!("{host} {role:?} restarts, {}", said(memory)),
+            Event::Restart { role, memory, .. } => {
+                format!("{host} {role:?} restarts, {}", said(kept(memory)))
+            }
         });
     }
 
-    fn started(&mut self, now: Time, host: ReplicaId, machine: &M, memory: &Memory<Record>) {
+    fn started(&mut self, now: Time, host: ReplicaId, machine: &M, kept: Option<usize>) {
         self.now = now;
-        self.trace
-            .line(now, || format!("{host} starts, {}", said(memory)));
+        self.trace.line(now, || format!("{host} starts, {}", said(kept)));
         self.ballots.new_life(host);
-        if *memory == Memory::Lost {
+        if kept.is_none() {
             self.acceptor(host).wiped();
             self.marks.hit(Mark::AcceptorLost);
         }
@@ -138,11 +139,17 @@ impl<M: Subject> Watch<M> for Audit {
     }
 }
 
-fn said(memory: &Memory<Record>) -> String {
+fn kept(memory: &Memory<Record>) -> Option<usize> {
     match memory {
-        Memory::Kept(records) => format!("memory kept ({} records)", records.len()),
-        Memory::Lost => "memory lost".to_owned(),
+        Memory::Kept(records) => Some(records.len()),
+        Memory::Lost => None,
     }
+}
+
+fn said(kept: Option<usize>) -> String {
+    kept.map_or("memory lost".to_owned(), |records| {
+        format!("memory kept ({records} records)")
+    })
 }
 
 fn shown<M: Subject>(effect: &Effect<M>) -> String {
