@@ -54,7 +54,6 @@ pub mod disk;
 pub mod engine;
 pub mod excerpt;
 mod hazards;
-pub mod history;
 mod host;
 pub mod machine;
 pub mod marks;
