@@ -1,2 +1,112 @@
-//! The program `kvpaxos-sim`.
-fn main() {}
+//! The program `kvpaxos-sim`: plays seeds, one or many.
+//!
+//! Exit codes: 0 all held, 1 a property was violated or a mark never fired, 2 the command line makes no sense.
+
+mod run;
+mod sweep;
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Deterministic simulation of kvpaxos: seeded networks, disks, clocks and crashes, and checks of every promise.
+#[derive(Parser)]
+#[command(version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Play one seed and say what was drawn, what happened and whether everything held.
+    Run {
+        /// The seed.
+        #[arg(long, value_name = "N")]
+        seed: u64,
+        /// Write the report as JSON.
+        #[arg(long)]
+        json: bool,
+        /// Print a line for each event.
+        #[arg(long, conflicts_with = "json")]
+        trace: bool,
+    },
+    /// Play many seeds and say how they went.
+    Sweep {
+        /// The seeds: from A up to, and without, B.
+        #[arg(long, value_name = "A..B", value_parser = seeds)]
+        seeds: Range<u64>,
+        /// How many at a time; as many as there are cores if not given.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        jobs: Option<u16>,
+        /// Go on after a failure and collect them all.
+        #[arg(long)]
+        keep_going: bool,
+        /// Write a line "seed digest" for each seed to this file.
+        #[arg(long, value_name = "FILE")]
+        digests: Option<PathBuf>,
+        /// Write the summary as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Reads a range of seeds like `0..2000`.
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let example = "write it as A..B, for example 0..2000";
+    let (from, to) = text.split_once("..").ok_or_else(|| example.to_owned())?;
+    let number = |text: &str| {
+        let parsed = text.parse::<u64>();
+        parsed.map_err(|why| format!("{text:?} is no seed ({why}); {example}"))
+    };
+    let (from, to) = (number(from)?, number(to)?);
+    if from >= to {
+        return Err(format!("there is no seed from {from} up to, and without, {to}"));
+    }
+    Ok(from..to)
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run { seed, json, trace } => run::run(seed, json, trace),
+        Command::Sweep {
+            seeds,
+            jobs,
+            keep_going,
+            digests,
+            json,
+        } => {
+            let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+            let what = kvpaxos_sim::sweep::Sweep {
+                seeds,
+                jobs: jobs.map_or_else(cores, usize::from),
+                keep_going,
+            };
+            sweep::sweep(&what, digests.as_deref(), json)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ranges_of_seeds() {
+        assert_eq!(seeds("3..7"), Ok(3..7));
+        assert_eq!(
+            seeds("7..7").unwrap_err(),
+            "there is no seed from 7 up to, and without, 7"
+        );
+        assert!(seeds("7").unwrap_err().contains("0..2000"));
+        assert!(seeds("a..7").unwrap_err().starts_with("\"a\" is no seed"));
+    }
+}

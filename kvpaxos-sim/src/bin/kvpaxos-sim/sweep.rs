@@ -1,0 +1,170 @@
+//! Many seeds.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use kvpaxos_sim::sweep::{ENOUGH_FOR_MARKS, Summary, Sweep, sweep as play};
+
+use crate::run;
+
+/// Plays the seeds and tells.
+pub(crate) fn sweep(what: &Sweep, digests: Option<&Path>, json: bool) -> ExitCode {
+    let total = what.seeds.end - what.seeds.start;
+    let mut progress = Progress::new(total);
+    let mut summary = play(what, |so_far| progress.tell(so_far));
+    progress.end();
+    if let Some(violation) = summary.violations.first_mut() {
+        violation.history = run::history(violation);
+    }
+    if json {
+        println!("{}", serde_json::json!(summary));
+    } else {
+        print!("{}", told(&summary));
+    }
+    if let Some(path) = digests
+        && let Err(why) = write_digests(path, &summary)
+    {
+        eprintln!("the digests could not be written to {}: {why}", path.display());
+        return ExitCode::from(2);
+    }
+    ExitCode::from(u8::from(!summary.is_good()))
+}
+
+fn write_digests(path: &Path, summary: &Summary) -> std::io::Result<()> {
+    let mut text = String::new();
+    for (seed, digest) in &summary.digests {
+        text.push_str(&format!("{seed} {digest}\n"));
+    }
+    std::fs::write(path, text)
+}
+
+/// A bar on a terminal, now and then a line elsewhere.
+struct Progress {
+    bar: Option<ProgressBar>,
+    total: u64,
+    last: Instant,
+}
+
+impl Progress {
+    fn new(total: u64) -> Progress {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(total);
+            if let Ok(style) =
+                ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {per_sec}, {eta} left {msg}")
+            {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Progress {
+            bar,
+            total,
+            last: Instant::now(),
+        }
+    }
+
+    fn tell(&mut self, summary: &Summary) {
+        let failures = summary.violations.len();
+        if let Some(bar) = &self.bar {
+            bar.set_position(summary.seeds);
+            if failures > 0 {
+                bar.set_message(format!("{failures} failed"));
+            }
+        } else if self.last.elapsed() > Duration::from_secs(5) {
+            self.last = Instant::now();
+            eprintln!("{}/{} seeds, {failures} failed", summary.seeds, self.total);
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn told(summary: &Summary) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = tell(&mut text, summary);
+    text
+}
+
+fn tell(text: &mut String, summary: &Summary) -> std::fmt::Result {
+    let rate = summary.seeds_per_second();
+    writeln!(
+        text,
+        "{} seeds in {} s: {}.{:02} seeds/s, {} events/s a core, {} simulated seconds",
+        summary.seeds,
+        summary.wall_micros / 1_000_000,
+        rate / 100,
+        rate % 100,
+        summary.events_per_second(),
+        summary.simulated_seconds
+    )?;
+    writeln!(
+        text,
+        "  events      {} in all, at least {} a seed",
+        summary.events, summary.fewest_events
+    )?;
+    writeln!(
+        text,
+        "  operations  {} in all, at least {} a seed",
+        summary.operations, summary.fewest_operations
+    )?;
+    writeln!(
+        text,
+        "  replicas    {} elections won, {} slots chosen; leaders changed in {} seeds, roles failed in {}",
+        summary.elected, summary.chosen, summary.with_leader_change, summary.with_role_failures
+    )?;
+    writeln!(
+        text,
+        "  healing     clients were served within {} ms of a quorum's healing (seed {} took longest)",
+        summary.slowest_serving.0 / 1000,
+        summary.slowest_serving.1
+    )?;
+    writeln!(
+        text,
+        "  digests     {} seeds were played twice and repeated",
+        summary.repeated
+    )?;
+    if summary.undecided > 0 {
+        writeln!(
+            text,
+            "  undecided   {} keys were too hard to judge",
+            summary.undecided
+        )?;
+    }
+    writeln!(text, "  marks")?;
+    for (mark, count) in summary.marks.iter() {
+        writeln!(text, "    {count:>9}  {mark}")?;
+    }
+    tell_failures(text, summary)
+}
+
+fn tell_failures(text: &mut String, summary: &Summary) -> std::fmt::Result {
+    for (place, violation) in summary.violations.iter().enumerate() {
+        if place == 0 {
+            write!(text, "{}", run::told(violation))?;
+        } else {
+            writeln!(text, "{violation}")?;
+        }
+    }
+    if summary.seeds >= ENOUGH_FOR_MARKS && !summary.missing.is_empty() {
+        writeln!(
+            text,
+            "never happened, so the sweep has not looked there: {}",
+            summary.missing.join(", ")
+        )?;
+    }
+    let verdict = match summary.violations.len() {
+        0 if summary.is_good() => "good".to_owned(),
+        0 => "marks are missing".to_owned(),
+        failures => format!("{failures} of {} seeds failed", summary.seeds),
+    };
+    writeln!(text, "verdict: {verdict}")
+}

@@ -1,0 +1,118 @@
+//! What every acceptor wrote down, and what of it is durable (A1 to A4, and what a Promise must tell).
+
+use kvpaxos::message::Accepted;
+use kvpaxos::{Ballot, Record, Slot};
+
+/// What is known of one acceptor from the records of its replica.
+#[derive(Default)]
+pub(super) struct Acceptor {
+    /// The highest ballot in records handed to the disk.
+    pub(super) written: Ballot,
+    /// The highest ballot in records that are durable.
+    pub(super) durable: Ballot,
+    /// The highest ballot that it told anybody it promised.
+    pub(super) told: Ballot,
+    /// The highest ballot that the replica's own proposer has durably recorded.
+    pub(super) proposed: Ballot,
+    /// Per slot, the ballot of the value it durably accepted last.
+    accepted: Vec<Option<Ballot>>,
+    /// It lost its memory.
+    pub(super) out: bool,
+    /// Its own mark of that is durable.
+    pub(super) marked: bool,
+    /// How many records of the replica are durable.
+    pub(super) records: usize,
+}
+
+impl Acceptor {
+    /// A record is handed to the disk. Tells of one that breaks A1 (`true`) or A2 (`false`).
+    pub(super) fn write(&mut self, record: &Record) -> Result<(), (bool, String)> {
+        let (ballot, promise) = match record {
+            Record::Promised { ballot } => (*ballot, true),
+            Record::Accepted { ballot, .. } => (*ballot, false),
+            _ => return Ok(()),
+        };
+        if ballot < self.written {
+            let what = if promise { "promises" } else { "accepts in" };
+            let written = self.written;
+            return Err((
+                promise,
+                format!("{what} ballot {ballot} after it promised {written}"),
+            ));
+        }
+        self.written = ballot;
+        Ok(())
+    }
+
+    /// A record became durable.
+    pub(super) fn durable(&mut self, record: &Record) {
+        self.records += 1;
+        match record {
+            Record::Promised { ballot } => self.durable = self.durable.max(*ballot),
+            Record::Accepted { ballot, slot, .. } => {
+                self.durable = self.durable.max(*ballot);
+                let index = usize::try_from(slot.0).unwrap_or(0);
+                if self.accepted.len() <= index {
+                    self.accepted.resize(index + 1, None);
+                }
+                let last = &mut self.accepted[index];
+                *last = (*last).max(Some(*ballot));
+            }
+            Record::MemoryLost => self.marked = true,
+            Record::Proposed { ballot } => self.proposed = self.proposed.max(*ballot),
+            _ => {}
+        }
+    }
+
+    /// The process is gone, and of the records that were not durable these survived.
+    pub(super) fn crashed(&mut self) {
+        self.written = self.durable;
+    }
+
+    /// The disk is empty now.
+    pub(super) fn wiped(&mut self) {
+        *self = Acceptor {
+            out: true,
+            ..Acceptor::default()
+        };
+    }
+
+    /// Whether the acceptor durably accepted something at the slot in this ballot or a later one.
+    pub(super) fn has_accepted(&self, ballot: Ballot, slot: Slot) -> bool {
+        self.at(slot) >= Some(ballot)
+    }
+
+    fn at(&self, slot: Slot) -> Option<Ballot> {
+        let index = usize::try_from(slot.0).ok()?;
+        self.accepted.get(index).copied().flatten()
+    }
+
+    /// The first slot in what a Promise of `ballot` covers whose durable value the Promise leaves out.
+    ///
+    /// What was accepted in `ballot` itself or later came after the promise and need not be in it.
+    pub(super) fn left_out(
+        &self,
+        ballot: Ballot,
+        from: Slot,
+        more: Option<Slot>,
+        told: &[Accepted],
+    ) -> Option<Slot> {
+        let first = usize::try_from(from.0).unwrap_or(usize::MAX);
+        let end = more.map_or(self.accepted.len(), |more| {
+            usize::try_from(more.0).unwrap_or(usize::MAX)
+        });
+        let mut told = told.iter().peekable();
+        for index in first..end.min(self.accepted.len()) {
+            let Some(accepted) = self.accepted[index].filter(|accepted| *accepted < ballot) else {
+                continue;
+            };
+            let slot = Slot(index as u64);
+            while told.next_if(|entry| entry.slot < slot).is_some() {}
+            let entry = told.peek();
+            if !entry.is_some_and(|entry| entry.slot == slot && entry.ballot == accepted) {
+                return Some(slot);
+            }
+        }
+        None
+    }
+}

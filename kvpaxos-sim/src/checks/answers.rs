@@ -1,0 +1,107 @@
+//! What clients were answered, held against the log (S1, S2, S3).
+//!
+//! Every answer names a revision, the place in the log that it made or saw. That gives a check of linearizability that
+//! costs next to nothing and strikes at once: an answer must lie after every answer that came before it was asked for.
+//! The history at the end is judged without trusting revisions.
+
+use std::collections::BTreeSet;
+
+use kvpaxos::{Command, Op, Outcome, Revision, Sequence, SessionId};
+
+use crate::marks::Mark;
+use crate::violation::Property;
+
+use super::Audit;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Answers {
+    /// The highest revision that any client has been told.
+    highest: Option<Revision>,
+    /// The revisions of all acknowledged writes.
+    writes: BTreeSet<Revision>,
+    /// Writes that were chosen somewhere.
+    chosen: BTreeSet<(SessionId, Sequence)>,
+}
+
+impl Answers {
+    /// Notes a command of a chosen slot; tells whether the same request was chosen in an earlier place.
+    pub(super) fn was_chosen_before(&mut self, command: &Command) -> bool {
+        match command {
+            Command::Apply {
+                session, sequence, ..
+            } => !self.chosen.insert((*session, *sequence)),
+            _ => false,
+        }
+    }
+}
+
+/// What was known when an operation was invoked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Floor(Option<Revision>);
+
+impl Audit {
+    /// To be taken when an operation is invoked, and handed back when it is answered.
+    #[must_use]
+    pub fn floor(&self) -> Floor {
+        Floor(self.answers.highest)
+    }
+
+    /// A client was told that its write was done.
+    pub fn on_written(&mut self, floor: Floor, op: &Op, outcome: &Outcome) {
+        let revision = match outcome {
+            Outcome::Done { revision }
+            | Outcome::Deleted { revision, .. }
+            | Outcome::Swapped { revision, .. } => *revision,
+            other => {
+                let what = format!("a write was answered by {other:?}");
+                return self.wrong(Property::S1, what);
+            }
+        };
+        match outcome {
+            Outcome::Swapped { applied: true, .. } => self.marks.hit(Mark::Swapped),
+            Outcome::Swapped { .. } => self.marks.hit(Mark::NotSwapped),
+            _ => {}
+        }
+        if floor.0.is_some_and(|floor| revision <= floor) {
+            let what = format!(
+                "{op:?} took place at {revision}, not after {:?} which was answered before",
+                floor.0
+            );
+            self.wrong(Property::S2, what);
+        }
+        if !self.answers.writes.insert(revision) {
+            let what = format!("{op:?} took place at {revision}, where another write did");
+            self.wrong(Property::S1, what);
+        }
+        let index = usize::try_from(revision.index).unwrap_or(usize::MAX);
+        let there = self
+            .book
+            .chosen(revision.slot)
+            .and_then(|value| value.commands().get(index));
+        if !matches!(there, Some(Command::Apply { op: logged, .. }) if logged == op) {
+            let what = format!("{op:?} was acknowledged at {revision}, where the log holds {there:?}");
+            self.wrong(Property::S3, what);
+        }
+        self.answers.highest = self.answers.highest.max(Some(revision));
+    }
+
+    /// A client was told what a key holds.
+    pub fn on_read(&mut self, floor: Floor, outcome: &Outcome) {
+        let Outcome::Value { revision, .. } = outcome else {
+            let what = format!("a read was answered by {outcome:?}");
+            return self.wrong(Property::S1, what);
+        };
+        if self.deeds.elected > 1 {
+            self.marks.hit(Mark::ReadAfterChange);
+        }
+        if floor.0.is_some_and(|floor| *revision < floor) {
+            let what = format!(
+                "a read saw {revision}, older than {:?} which was answered before",
+                floor.0
+            );
+            self.wrong(Property::S2, what);
+        }
+        self.answers.highest = self.answers.highest.max(Some(*revision));
+    }
+}

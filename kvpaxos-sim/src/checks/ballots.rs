@@ -1,0 +1,107 @@
+//! Who uses which ballot (P3), and who promised it.
+
+use std::collections::BTreeMap;
+
+use kvpaxos::io::Deposition;
+use kvpaxos::{Ballot, ReplicaId};
+
+use crate::marks::Mark;
+
+/// One ballot that was used.
+struct Use {
+    replica: ReplicaId,
+    /// Which life of the replica's proposer, as the world counts them.
+    life: u64,
+    /// A bit for each acceptor that sent a whole promise.
+    promises: u16,
+}
+
+/// See the module.
+pub(super) struct Ballots {
+    uses: BTreeMap<Ballot, Use>,
+    lives: Vec<u64>,
+    /// Ballots whose phase 1 is under way.
+    standing: Vec<Ballot>,
+    leading: Vec<Ballot>,
+}
+
+impl Ballots {
+    pub(super) fn new(replicas: usize) -> Ballots {
+        Ballots {
+            uses: BTreeMap::new(),
+            lives: vec![0; replicas],
+            standing: Vec::new(),
+            leading: Vec::new(),
+        }
+    }
+
+    /// The replica's proposer begins a new life; its ballots are over.
+    pub(super) fn new_life(&mut self, replica: ReplicaId) {
+        self.lives[usize::from(replica.0)] += 1;
+        self.standing.retain(|ballot| ballot.replica != replica);
+        self.leading.retain(|ballot| ballot.replica != replica);
+    }
+
+    /// Whether the replica leads, as far as it has told.
+    pub(super) fn leads(&self, replica: ReplicaId) -> bool {
+        self.leading.iter().any(|ballot| ballot.replica == replica)
+    }
+
+    /// A replica uses a ballot.
+    pub(super) fn used(&mut self, by: ReplicaId, ballot: Ballot) -> Result<(), String> {
+        let life = self.lives[usize::from(by.0)];
+        let Use {
+            replica, life: known, ..
+        } = *self.uses.entry(ballot).or_insert(Use {
+            replica: by,
+            life,
+            promises: 0,
+        });
+        if ballot.replica != by {
+            return Err(format!("{by} uses ballot {ballot}, which is not its own"));
+        }
+        if (replica, known) != (by, life) {
+            return Err(format!(
+                "{by} uses ballot {ballot} in life {life} of its proposer, and used it in life {known}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// An acceptor sent its whole promise.
+    pub(super) fn promised(&mut self, by: ReplicaId, ballot: Ballot) {
+        if let Some(used) = self.uses.get_mut(&ballot) {
+            used.promises |= 1 << by.0;
+        }
+    }
+
+    /// Phase 1 begins. Tells whether somebody else's is under way.
+    pub(super) fn stands(&mut self, ballot: Ballot) -> bool {
+        self.standing.retain(|other| other.replica != ballot.replica);
+        self.standing.push(ballot);
+        self.standing.len() > 1
+    }
+
+    /// Phase 1 is complete. Returns how many acceptors have promised.
+    pub(super) fn elected(&mut self, ballot: Ballot) -> usize {
+        self.standing.retain(|other| *other != ballot);
+        self.leading.retain(|other| other.replica != ballot.replica);
+        self.leading.push(ballot);
+        self.uses
+            .get(&ballot)
+            .map_or(0, |used| used.promises.count_ones() as usize)
+    }
+
+    /// A ballot is given up. Returns what is remarkable about it.
+    pub(super) fn deposed(&mut self, ballot: Ballot, why: Deposition) -> Option<Mark> {
+        let stood = self.standing.contains(&ballot);
+        self.standing.retain(|other| *other != ballot);
+        self.leading.retain(|other| *other != ballot);
+        match why {
+            Deposition::Higher { .. } if stood => Some(Mark::ContestedElection),
+            Deposition::QuorumLost if !stood => Some(Mark::QuorumLost),
+            Deposition::TimedOut => Some(Mark::CandidacyTimedOut),
+            _ => None,
+        }
+    }
+}

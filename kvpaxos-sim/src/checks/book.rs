@@ -1,0 +1,156 @@
+//! What is known of every slot, from outside: who was asked to accept what, whose votes are durable, what is chosen.
+
+use kvpaxos::{Ballot, ReplicaId, Slot, Value};
+
+/// The highest slot that a run of this simulator can reach honestly.
+const ABSURD: u64 = 1 << 20;
+
+/// One ballot's value in one slot.
+struct Proposal {
+    ballot: Ballot,
+    value: Value,
+    /// A bit for each acceptor whose vote is durable. A vote once durable counts for ever: whether its acceptor
+    /// forgets it later changes nothing about what was chosen.
+    votes: u16,
+}
+
+#[derive(Default)]
+struct Entry {
+    proposals: Vec<Proposal>,
+    /// The value, and the first ballot in which it was chosen.
+    chosen: Option<(Ballot, Value)>,
+    digest: Option<u128>,
+}
+
+/// See the module.
+pub(super) struct Book {
+    entries: Vec<Entry>,
+    phase2: usize,
+    /// The first slot that is not chosen.
+    prefix: Slot,
+}
+
+/// What a new vote led to.
+pub(super) enum Vote {
+    /// Nothing yet, or it was chosen before.
+    Counted,
+    /// The value is chosen now.
+    Chosen,
+}
+
+impl Book {
+    pub(super) fn new(phase2: usize) -> Book {
+        Book {
+            entries: Vec::new(),
+            phase2,
+            prefix: Slot::ZERO,
+        }
+    }
+
+    /// The first slot that is not chosen.
+    pub(super) fn prefix(&self) -> Slot {
+        self.prefix
+    }
+
+    pub(super) fn chosen(&self, slot: Slot) -> Option<&Value> {
+        self.chosen_in(slot).map(|(_, value)| value)
+    }
+
+    /// The value chosen for a slot, and in which ballot first.
+    pub(super) fn chosen_in(&self, slot: Slot) -> Option<(Ballot, &Value)> {
+        let (ballot, value) = self.entry(slot)?.chosen.as_ref()?;
+        Some((*ballot, value))
+    }
+
+    fn entry(&self, slot: Slot) -> Option<&Entry> {
+        self.entries.get(usize::try_from(slot.0).ok()?)
+    }
+
+    fn entry_mut(&mut self, slot: Slot) -> Result<&mut Entry, String> {
+        if slot.0 > ABSURD {
+            return Err(format!("slot {slot} is beyond what any run reaches"));
+        }
+        let index = usize::try_from(slot.0).map_err(|e| e.to_string())?;
+        if self.entries.len() <= index {
+            self.entries.resize_with(index + 1, Entry::default);
+        }
+        Ok(&mut self.entries[index])
+    }
+
+    /// A leader asks for this value to be accepted. Tells of a second value for the ballot.
+    pub(super) fn propose(&mut self, ballot: Ballot, slot: Slot, value: &Value) -> Result<(), String> {
+        let entry = self.entry_mut(slot)?;
+        match entry
+            .proposals
+            .iter()
+            .rev()
+            .find(|proposal| proposal.ballot == ballot)
+        {
+            Some(known) if known.value == *value => Ok(()),
+            Some(known) => Err(format!(
+                "ballot {ballot} proposes {value:?} for slot {slot} and proposed {:?} before",
+                known.value
+            )),
+            None => {
+                entry.proposals.push(Proposal {
+                    ballot,
+                    value: value.clone(),
+                    votes: 0,
+                });
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether this value was proposed for the slot in the ballot.
+    pub(super) fn was_proposed(&self, ballot: Ballot, slot: Slot, value: &Value) -> bool {
+        self.entry(slot).is_some_and(|entry| {
+            let mut proposals = entry.proposals.iter().rev();
+            proposals.any(|proposal| proposal.ballot == ballot && proposal.value == *value)
+        })
+    }
+
+    /// How many durable votes the ballot has for the slot.
+    pub(super) fn votes(&self, ballot: Ballot, slot: Slot) -> usize {
+        let entry = self.entry(slot);
+        let proposal = entry.and_then(|e| e.proposals.iter().rev().find(|p| p.ballot == ballot));
+        proposal.map_or(0, |proposal| proposal.votes.count_ones() as usize)
+    }
+
+    /// An acceptor's vote is durable. Tells of a second value chosen for the slot.
+    pub(super) fn vote(&mut self, by: ReplicaId, ballot: Ballot, slot: Slot) -> Result<Vote, String> {
+        let phase2 = self.phase2;
+        let entry = self.entry_mut(slot)?;
+        let found = entry.proposals.iter_mut().rev().find(|p| p.ballot == ballot);
+        let Some(proposal) = found else {
+            return Ok(Vote::Counted);
+        };
+        proposal.votes |= 1 << by.0;
+        if (proposal.votes.count_ones() as usize) < phase2 {
+            return Ok(Vote::Counted);
+        }
+        match &entry.chosen {
+            Some((_, chosen)) if *chosen == proposal.value => Ok(Vote::Counted),
+            Some((earlier, chosen)) => Err(format!(
+                "slot {slot} has {:?} chosen in ballot {ballot} and {chosen:?} in {earlier}",
+                proposal.value
+            )),
+            None => {
+                entry.chosen = Some((ballot, proposal.value.clone()));
+                while self.chosen(self.prefix).is_some() {
+                    self.prefix = self.prefix.next();
+                }
+                Ok(Vote::Chosen)
+            }
+        }
+    }
+
+    /// The digest that a replica has after the slot. Tells of one that differs.
+    pub(super) fn digest(&mut self, slot: Slot, digest: u128) -> Result<(), u128> {
+        let Ok(entry) = self.entry_mut(slot) else {
+            return Ok(());
+        };
+        let known = *entry.digest.get_or_insert(digest);
+        if known == digest { Ok(()) } else { Err(known) }
+    }
+}

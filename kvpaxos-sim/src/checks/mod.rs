@@ -1,0 +1,469 @@
+//! The invariants, checked from outside after every event.
+//!
+//! [`Audit`] watches what replicas write, send and tell, and trusts nothing else: a vote counts here when its record is
+//! durable, a value is chosen here when a phase-2 quorum has durably accepted it in one ballot. What a replica says of
+//! itself is held against that. No check costs more than the event that it looks at.
+
+mod acceptors;
+mod answers;
+mod ballots;
+mod book;
+mod learners;
+mod watching;
+
+pub use answers::Floor;
+
+use kvpaxos::message::Heartbeat;
+use kvpaxos::status::AcceptorStatus;
+use kvpaxos::{
+    Ballot, Message, Observation, Quorums, Record, ReplicaId, Slot, Status, Time, Value, Watermark,
+};
+
+use crate::marks::{Mark, Marks};
+use crate::trace::Trace;
+use crate::violation::Property;
+
+use acceptors::Acceptor;
+use ballots::Ballots;
+use book::{Book, Vote};
+use learners::Learner;
+
+/// The first thing found wrong.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Which property.
+    pub property: Property,
+    /// When.
+    pub at: Time,
+    /// How.
+    pub explanation: String,
+}
+
+/// Counts of what the replicas did.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct Deeds {
+    /// Candidacies.
+    pub standing: u64,
+    /// Elections won.
+    pub elected: u64,
+    /// Slots chosen.
+    pub chosen: u64,
+    /// Slots applied, at all replicas together.
+    pub applied: u64,
+    /// Records made durable.
+    pub records: u64,
+}
+
+/// See the module.
+pub struct Audit {
+    quorums: Quorums,
+    acceptors: Vec<Acceptor>,
+    learners: Vec<Learner>,
+    ballots: Ballots,
+    book: Book,
+    answers: answers::Answers,
+    now: Time,
+    finding: Option<Finding>,
+    /// A line for each event, if anybody wants them.
+    pub trace: Trace,
+    /// Which marks fired.
+    pub marks: Marks,
+    /// What was done.
+    pub deeds: Deeds,
+}
+
+impl Audit {
+    /// Nothing has happened yet.
+    #[must_use]
+    pub fn new(replicas: usize, quorums: Quorums) -> Audit {
+        let mut marks = Marks::default();
+        if quorums != Quorums::majority(replicas) {
+            marks.hit(Mark::FlexibleQuorums);
+        }
+        Audit {
+            quorums,
+            acceptors: (0..replicas).map(|_| Acceptor::default()).collect(),
+            learners: (0..replicas).map(|_| Learner::default()).collect(),
+            ballots: Ballots::new(replicas),
+            book: Book::new(quorums.phase2),
+            answers: answers::Answers::default(),
+            now: Time(0),
+            finding: None,
+            trace: Trace::Off,
+            marks,
+            deeds: Deeds::default(),
+        }
+    }
+
+    /// The first thing found wrong, if anything is.
+    #[must_use]
+    pub fn finding(&self) -> Option<&Finding> {
+        self.finding.as_ref()
+    }
+
+    /// Notes what is found wrong; the first finding stands.
+    pub fn report(&mut self, at: Time, property: Property, explanation: String) {
+        self.finding.get_or_insert(Finding {
+            property,
+            at,
+            explanation,
+        });
+    }
+
+    fn wrong(&mut self, property: Property, explanation: String) {
+        self.report(self.now, property, explanation);
+    }
+
+    /// The first slot that is not chosen.
+    #[must_use]
+    pub fn prefix(&self) -> Slot {
+        self.book.prefix()
+    }
+
+    /// The value chosen for a slot.
+    #[must_use]
+    pub fn chosen(&self, slot: Slot) -> Option<&Value> {
+        self.book.chosen(slot)
+    }
+
+    /// Whether the replica's acceptor has lost its memory.
+    #[must_use]
+    pub fn is_out(&self, id: ReplicaId) -> bool {
+        self.acceptors[usize::from(id.0)].out
+    }
+
+    /// Whether the replica's acceptor has lost its memory and its own log does not say so yet: it must be told again.
+    #[must_use]
+    pub fn must_start_lost(&self, id: ReplicaId) -> bool {
+        let acceptor = &self.acceptors[usize::from(id.0)];
+        acceptor.out && !acceptor.marked
+    }
+
+    fn acceptor(&mut self, id: ReplicaId) -> &mut Acceptor {
+        &mut self.acceptors[usize::from(id.0)]
+    }
+
+    // --- Messages that leave ---------------------------------------------------------------------------------------
+
+    fn check_message(&mut self, from: ReplicaId, message: &Message) {
+        match message {
+            Message::Prepare { ballot, .. } => self.check_prepare(from, *ballot),
+            Message::Promise { .. } => self.check_promise(from, message),
+            Message::Refused { ballot, promised } => {
+                if self.acceptor(from).durable < *promised {
+                    let durable = self.acceptor(from).durable;
+                    let what =
+                        format!("{from} refuses {ballot} for {promised}, but only {durable} is on its disk");
+                    self.wrong(Property::A3, what);
+                }
+            }
+            Message::Accept {
+                ballot,
+                slot,
+                value,
+                chosen,
+            } => self.check_accept(from, *ballot, *slot, value, *chosen),
+            Message::Accepted { ballot, slot } => self.check_accepted(from, *ballot, *slot),
+            Message::Chosen { chosen, .. } => self.check_watermark(from, *chosen),
+            Message::Heartbeat(heartbeat) => self.check_heartbeat(from, heartbeat),
+            Message::ReadIndexed { up_to, .. } => self.check_prefix(from, *up_to, "a read index"),
+            Message::Confirmed { ballot, .. } => self.check_confirmed(from, *ballot),
+            Message::Learned { from: first, values } => self.check_learned(from, *first, values),
+            _ => {}
+        }
+    }
+
+    fn check_prepare(&mut self, from: ReplicaId, ballot: Ballot) {
+        if let Err(why) = self.ballots.used(from, ballot) {
+            self.wrong(Property::P3, why);
+        }
+        if self.acceptor(from).proposed < ballot {
+            self.wrong(
+                Property::A3,
+                format!("{from} prepares {ballot}, which is not on its disk"),
+            );
+        }
+    }
+
+    fn check_promise(&mut self, from: ReplicaId, message: &Message) {
+        let Message::Promise {
+            ballot,
+            from: first,
+            entries,
+            more,
+        } = message
+        else {
+            return;
+        };
+        let acceptor = &self.acceptors[usize::from(from.0)];
+        if acceptor.out {
+            let what = format!("{from} promises {ballot}, though it lost its memory");
+            return self.wrong(Property::A4, what);
+        }
+        if acceptor.durable < *ballot {
+            let durable = acceptor.durable;
+            let what = format!("{from} promises {ballot}, but only {durable} is on its disk");
+            return self.wrong(Property::A3, what);
+        }
+        if let Some(slot) = acceptor.left_out(*ballot, *first, *more, entries) {
+            let what = format!("{from} promises {ballot} and does not tell what it accepted at slot {slot}");
+            return self.wrong(Property::P2, what);
+        }
+        for entry in entries {
+            if !self.book.was_proposed(entry.ballot, entry.slot, &entry.value) {
+                let (slot, ballot) = (entry.slot, entry.ballot);
+                let what =
+                    format!("{from} promises with a value for slot {slot} that {ballot} never proposed");
+                return self.wrong(Property::P1, what);
+            }
+        }
+        let acceptor = self.acceptor(from);
+        acceptor.told = acceptor.told.max(*ballot);
+        if more.is_some() {
+            self.marks.hit(Mark::Chunked);
+        } else {
+            self.ballots.promised(from, *ballot);
+        }
+    }
+
+    fn check_accept(
+        &mut self,
+        from: ReplicaId,
+        ballot: Ballot,
+        slot: Slot,
+        value: &Value,
+        chosen: Watermark,
+    ) {
+        if let Err(why) = self.ballots.used(from, ballot) {
+            self.wrong(Property::P3, why);
+        }
+        if let Err(why) = self.book.propose(ballot, slot, value) {
+            self.wrong(Property::P1, why);
+        }
+        // *Paxos Made Simple*, P2b: once a value is chosen, every higher ballot proposes that value. A lower ballot may
+        // still be proposing another, in vain.
+        if let Some((in_ballot, known)) = self.book.chosen_in(slot)
+            && in_ballot < ballot
+            && known != value
+        {
+            let what =
+                format!("{ballot} proposes {value:?} for slot {slot}, where {in_ballot} chose {known:?}");
+            self.wrong(Property::P2, what);
+        }
+        self.check_watermark(from, chosen);
+    }
+
+    fn check_accepted(&mut self, from: ReplicaId, ballot: Ballot, slot: Slot) {
+        let acceptor = self.acceptor(from);
+        if acceptor.out {
+            let what = format!("{from} votes for slot {slot} in {ballot}, though it lost its memory");
+            self.wrong(Property::A4, what);
+        } else if !acceptor.has_accepted(ballot, slot) {
+            let what = format!("{from} votes for slot {slot} in {ballot}, which is not on its disk");
+            self.wrong(Property::A3, what);
+        }
+    }
+
+    /// A confirmation says "I have not promised anything higher", which is what a read needs. It need not wait for the
+    /// disk: a promise that is forgotten in a crash was not told to anybody, and a higher one can only come later.
+    fn check_confirmed(&mut self, from: ReplicaId, ballot: Ballot) {
+        let acceptor = self.acceptor(from);
+        if acceptor.out {
+            self.wrong(
+                Property::A4,
+                format!("{from} confirms {ballot}, though it lost its memory"),
+            );
+        } else if acceptor.durable > ballot {
+            let durable = acceptor.durable;
+            self.wrong(
+                Property::A1,
+                format!("{from} confirms {ballot}, but it has promised {durable}"),
+            );
+        }
+    }
+
+    fn check_heartbeat(&mut self, from: ReplicaId, heartbeat: &Heartbeat) {
+        self.check_prefix(from, heartbeat.learned, "a heartbeat");
+        if let Some(chosen) = heartbeat.chosen {
+            self.check_watermark(from, chosen);
+        }
+    }
+
+    fn check_watermark(&mut self, from: ReplicaId, chosen: Watermark) {
+        self.check_prefix(from, chosen.chosen.max(chosen.settled), "a leader");
+    }
+
+    fn check_prefix(&mut self, from: ReplicaId, up_to: Slot, who: &str) {
+        let prefix = self.book.prefix();
+        if up_to > prefix {
+            let what =
+                format!("{who} of {from} calls all below slot {up_to} chosen, but slot {prefix} is not");
+            self.wrong(Property::P4, what);
+        }
+    }
+
+    fn check_learned(&mut self, from: ReplicaId, first: Slot, values: &[Value]) {
+        let mut slot = first;
+        for value in values {
+            self.check_chosen(from, slot, value);
+            slot = slot.next();
+        }
+    }
+
+    fn check_chosen(&mut self, by: ReplicaId, slot: Slot, value: &Value) {
+        match self.book.chosen(slot) {
+            Some(chosen) if chosen == value => {}
+            Some(chosen) => {
+                let what = format!("{by} takes {value:?} for chosen at slot {slot}, which has {chosen:?}");
+                self.wrong(Property::L1, what);
+            }
+            None => {
+                let what = format!("{by} takes {value:?} for chosen at slot {slot}, where nothing is");
+                self.wrong(Property::P4, what);
+            }
+        }
+    }
+
+    // --- Records ---------------------------------------------------------------------------------------------------
+
+    fn check_record(&mut self, by: ReplicaId, record: &Record) {
+        if let Err((promise, why)) = self.acceptor(by).write(record) {
+            let property = if promise { Property::A1 } else { Property::A2 };
+            self.wrong(property, format!("{by} {why}"));
+        }
+        match record {
+            // A leader's own acceptor hears of a proposal within the step that makes it.
+            Record::Accepted { ballot, slot, value } if ballot.replica == by => {
+                self.check_accept(by, *ballot, *slot, value, Watermark::default());
+            }
+            Record::Accepted { ballot, slot, value } => {
+                if !self.book.was_proposed(*ballot, *slot, value) {
+                    let what =
+                        format!("{by} accepts {value:?} for slot {slot}, which {ballot} never proposed");
+                    self.wrong(Property::P1, what);
+                }
+            }
+            Record::Chosen { up_to, .. } => self.check_prefix(by, *up_to, "the disk"),
+            Record::Learned { slot, value } => self.check_chosen(by, *slot, value),
+            _ => {}
+        }
+    }
+
+    fn on_durable(&mut self, by: ReplicaId, record: &Record) {
+        self.deeds.records += 1;
+        self.acceptor(by).durable(record);
+        if let Record::Accepted { ballot, slot, .. } = record {
+            match self.book.vote(by, *ballot, *slot) {
+                Ok(Vote::Counted) => {}
+                Ok(Vote::Chosen) => {
+                    self.deeds.chosen += 1;
+                    self.on_chosen(*slot);
+                }
+                Err(why) => self.wrong(Property::L1, why),
+            }
+        }
+    }
+
+    fn on_chosen(&mut self, slot: Slot) {
+        let Some(value) = self.book.chosen(slot) else {
+            return;
+        };
+        if value.commands().len() > 1 {
+            self.marks.hit(Mark::Batched);
+        }
+        for command in value.commands() {
+            if self.answers.was_chosen_before(command) {
+                self.marks.hit(Mark::Deduplicated);
+            }
+        }
+    }
+
+    // --- What replicas tell of themselves --------------------------------------------------------------------------
+
+    fn check_status(&mut self, id: ReplicaId, status: &Status) {
+        let acceptor = &self.acceptors[usize::from(id.0)];
+        let AcceptorStatus::Voting { promised } = status.acceptor else {
+            return;
+        };
+        if acceptor.out {
+            self.wrong(Property::A4, format!("{id} lost its memory and would vote"));
+        } else if promised < acceptor.durable {
+            let durable = acceptor.durable;
+            let what = format!("{id} starts with the promise {promised}, but {durable} is on its disk");
+            self.wrong(Property::A1, what);
+        }
+    }
+
+    fn check_applied(&mut self, by: ReplicaId, slot: Slot, digest: u128, value: Option<&Value>) {
+        self.deeds.applied += 1;
+        if let Err(why) = self.learners[usize::from(by.0)].apply(slot) {
+            self.wrong(Property::L2, format!("{by} {why}"));
+        }
+        match value {
+            Some(value) => self.check_chosen(by, slot, value),
+            None => self.check_prefix(by, slot.next(), "the learner"),
+        }
+        if let Err(other) = self.book.digest(slot, digest) {
+            let what = format!("{by} has digest {digest:032x} after slot {slot}, another has {other:032x}");
+            self.wrong(Property::L3, what);
+        }
+    }
+
+    fn on_observation(&mut self, by: ReplicaId, observation: &Observation) {
+        match observation {
+            Observation::Standing { ballot } => {
+                // Not a use yet: if its record is lost in a crash before anything was sent, the ballot is free.
+                self.deeds.standing += 1;
+                if self.ballots.stands(*ballot) {
+                    self.marks.hit(Mark::ContestedElection);
+                }
+            }
+            Observation::Elected {
+                ballot,
+                carried_over,
+                gaps,
+            } => self.on_elected(by, *ballot, *carried_over, *gaps),
+            Observation::Deposed { ballot, why } => {
+                if let Some(mark) = self.ballots.deposed(*ballot, *why) {
+                    self.marks.hit(mark);
+                }
+            }
+            Observation::Chosen { ballot, slot } => {
+                let votes = self.book.votes(*ballot, *slot);
+                if votes < self.quorums.phase2 {
+                    let needed = self.quorums.phase2;
+                    let what = format!(
+                        "{by} counts slot {slot} as chosen in {ballot} with {votes} of {needed} votes"
+                    );
+                    self.wrong(Property::P4, what);
+                }
+            }
+            Observation::CaughtUp { .. } => self.marks.hit(Mark::CaughtUp),
+            Observation::SessionsDropped { .. } => self.marks.hit(Mark::SessionDropped),
+            // `Applied` needs the machine: see the hook.
+            Observation::Applied { .. } | Observation::StaysOut => {}
+        }
+    }
+
+    fn on_elected(&mut self, by: ReplicaId, ballot: Ballot, carried_over: u64, gaps: u64) {
+        self.deeds.elected += 1;
+        if let Err(why) = self.ballots.used(by, ballot) {
+            self.wrong(Property::P3, why);
+        }
+        let promises = self.ballots.elected(ballot);
+        if promises < self.quorums.phase1 {
+            let needed = self.quorums.phase1;
+            let what = format!("{by} is elected in {ballot} with {promises} of {needed} promises");
+            self.wrong(Property::P4, what);
+        }
+        for (mark, fired) in [
+            (Mark::LeaderChange, self.deeds.elected > 1),
+            (Mark::CarriedOver, carried_over > 0),
+            (Mark::GapFilled, gaps > 0),
+        ] {
+            if fired {
+                self.marks.hit(mark);
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Where the audit hooks into an engine.
+
+use kvpaxos::{Message, Observation, Record, ReplicaId, Role, Time};
+
+use crate::machine::{Effect, Event, Memory};
+use crate::marks::Mark;
+use crate::subject::Subject;
+use crate::violation::Property;
+use crate::watch::{Misbehaviour, Watch};
+
+use super::Audit;
+
+impl<M: Subject> Watch<M> for Audit {
+    fn enters(&mut self, now: Time, host: ReplicaId, event: &Event<M>) {
+        self.trace.line(now, || match event {
+            Event::Clock => format!("{host} clock"),
+            Event::Peer { from, message } => format!("{host} <- {from} {message:?}"),
+            Event::Client { from, request } => format!("{host} <- client {} {request:?}", from.0),
+            Event::ClientGone { client } => format!("{host} client {} gone", client.0),
+            Event::Fail(role) => format!("{host} {role:?} fails"),
+            Event::Restart { role, memory, .. } => {
+                format!("{host} {role:?} restarts, {}", said(kept(memory)))
+            }
+        });
+    }
+
+    fn started(&mut self, now: Time, host: ReplicaId, machine: &M, kept: Option<usize>) {
+        self.now = now;
+        self.trace.line(now, || format!("{host} starts, {}", said(kept)));
+        self.ballots.new_life(host);
+        if kept.is_none() {
+            self.acceptor(host).wiped();
+            self.marks.hit(Mark::AcceptorLost);
+        }
+        let status = machine.status();
+        self.check_status(host, &status);
+        self.learners[usize::from(host.0)].begin(&status);
+    }
+
+    fn stepped(&mut self, now: Time, host: ReplicaId, machine: &M, effects: &[Effect<M>]) {
+        self.now = now;
+        for effect in effects {
+            self.trace.line(now, || format!("    {host} {}", shown(effect)));
+            match effect {
+                // What is proposed is known before what it leads to is written down.
+                Effect::Persist { records, .. } => {
+                    for record in records {
+                        self.check_record(host, record);
+                    }
+                }
+                Effect::Note(Observation::Applied { slot, digest }) => {
+                    self.check_applied(host, *slot, *digest, machine.chosen(*slot));
+                }
+                Effect::Note(observation) => self.on_observation(host, observation),
+                _ => {}
+            }
+        }
+    }
+
+    fn leaves(&mut self, now: Time, from: ReplicaId, _to: ReplicaId, message: &Message) {
+        self.now = now;
+        self.check_message(from, message);
+    }
+
+    fn durable(&mut self, now: Time, host: ReplicaId, record: &Record) {
+        self.now = now;
+        self.trace.line(now, || format!("    {host} durable {record:?}"));
+        self.on_durable(host, record);
+    }
+
+    fn role_failed(&mut self, now: Time, host: ReplicaId, role: Role) {
+        self.now = now;
+        self.marks.hit(match role {
+            Role::Proposer => Mark::ProposerFailed,
+            Role::Acceptor => Mark::AcceptorFailed,
+            Role::Learner => Mark::LearnerFailed,
+        });
+        if role == Role::Proposer {
+            if self.ballots.leads(host) {
+                self.marks.hit(Mark::LeaderFailed);
+            }
+            self.ballots.new_life(host);
+        }
+    }
+
+    fn role_restarting(&mut self, now: Time, host: ReplicaId, role: Role, lost: bool) {
+        self.now = now;
+        match role {
+            Role::Acceptor if lost => {
+                self.acceptor(host).out = true;
+                self.marks.hit(Mark::AcceptorLost);
+            }
+            Role::Learner if lost => self.marks.hit(Mark::LearnerLost),
+            Role::Proposer if lost => self.marks.hit(Mark::ProposerLost),
+            _ => {}
+        }
+        // A learner that starts may apply what its memory holds at once, in the very step of its restart.
+        if role == Role::Learner {
+            self.learners[usize::from(host.0)] = super::Learner::default();
+        }
+    }
+
+    fn role_restarted(&mut self, now: Time, host: ReplicaId, role: Role, machine: &M) {
+        self.now = now;
+        if role == Role::Acceptor {
+            self.check_status(host, &machine.status());
+        }
+    }
+
+    fn crashed(&mut self, now: Time, host: ReplicaId, survived: Option<&[Record]>, lost: usize) {
+        self.now = now;
+        self.trace.line(now, || {
+            let left = survived.map_or(0, <[Record]>::len);
+            format!("{host} crashes: {left} records left, {lost} writes lost")
+        });
+        self.marks.hit(Mark::Crashed);
+        if lost > 0 {
+            self.marks.hit(Mark::LostWrites);
+        }
+        let durable = self.acceptor(host).records;
+        // What survived beyond what was known to be durable is durable now: it counts like any other vote.
+        for record in survived.unwrap_or_default().iter().skip(durable) {
+            self.on_durable(host, record);
+        }
+        self.acceptor(host).crashed();
+    }
+
+    fn misbehaved(&mut self, now: Time, host: ReplicaId, what: Misbehaviour) {
+        let what = match what {
+            Misbehaviour::Deadline { at, deadline } => {
+                format!(
+                    "{host} was stepped at {} and named the deadline {}",
+                    at.0, deadline.0
+                )
+            }
+            Misbehaviour::Halted { reason } => format!("{host} halted: {reason}"),
+        };
+        self.report(now, Property::Contract, what);
+    }
+}
+
+fn kept(memory: &Memory<Record>) -> Option<usize> {
+    match memory {
+        Memory::Kept(records) => Some(records.len()),
+        Memory::Lost => None,
+    }
+}
+
+fn said(kept: Option<usize>) -> String {
+    kept.map_or("memory lost".to_owned(), |records| {
+        format!("memory kept ({records} records)")
+    })
+}
+
+fn shown<M: Subject>(effect: &Effect<M>) -> String {
+    match effect {
+        Effect::Send { to, message } => format!("-> {to} {message:?}"),
+        Effect::Persist { role, records, then } => format!("{role:?} writes {records:?}, then {then:?}"),
+        Effect::Reply { to, reply } => format!("-> client {} {reply:?}", to.0),
+        Effect::Note(note) => format!("notes {note:?}"),
+        Effect::Halt(reason) => format!("halts: {reason}"),
+    }
+}

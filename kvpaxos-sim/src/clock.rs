@@ -1,0 +1,106 @@
+//! A replica's own clock: it runs at a speed of its own and jumps forward.
+
+use kvpaxos::{Micros, Time};
+
+/// Shows a local time for each time of the world.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    /// The world's time when the present speed began ...
+    since: Time,
+    /// ... and what the clock showed then.
+    shown: Time,
+    /// Local microseconds per million of the world's.
+    speed: u64,
+}
+
+/// The speed of a clock that is right.
+pub const RIGHT: u64 = 1_000_000;
+
+impl Clock {
+    /// A clock that is right but for what it shows at `now`.
+    #[must_use]
+    pub fn new(now: Time, shown: Time) -> Clock {
+        Clock {
+            since: now,
+            shown,
+            speed: RIGHT,
+        }
+    }
+
+    /// What it shows at a time of the world that is not before the last change of speed.
+    #[must_use]
+    pub fn read(&self, now: Time) -> Time {
+        let elapsed = now.0.saturating_sub(self.since.0);
+        Time(self.shown.0 + scale(elapsed, self.speed, RIGHT))
+    }
+
+    /// The first time of the world at which it shows `local` or later.
+    #[must_use]
+    pub fn when(&self, local: Time) -> Time {
+        let left = local.0.saturating_sub(self.shown.0);
+        let mut elapsed = scale(left, RIGHT, self.speed);
+        if scale(elapsed, self.speed, RIGHT) < left {
+            elapsed += 1;
+        }
+        Time(self.since.0.saturating_add(elapsed))
+    }
+
+    /// Runs at `speed` local microseconds per million from now on.
+    pub fn set_speed(&mut self, now: Time, speed: u64) {
+        self.shown = self.read(now);
+        self.since = now;
+        self.speed = speed.max(1);
+    }
+
+    /// Jumps forward.
+    pub fn jump(&mut self, length: Micros) {
+        self.shown = self.shown.after(length);
+    }
+
+    /// Whether it runs at the right speed.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.speed == RIGHT
+    }
+}
+
+fn scale(number: u64, by: u64, of: u64) -> u64 {
+    let product = u128::from(number) * u128::from(by) / u128::from(of);
+    u64::try_from(product).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_is_the_first_time_that_shows_it() {
+        for speed in [1, 333_333, 999_999, RIGHT, 1_000_003, 3_000_000] {
+            let mut clock = Clock::new(Time(100), Time(77));
+            clock.set_speed(Time(150), speed);
+            for local in [128, 129, 200, 1_000, 54_321] {
+                let when = clock.when(Time(local));
+                assert!(clock.read(when).0 >= local, "speed {speed}");
+                assert!(
+                    clock.read(Time(when.0 - 1)).0 < local || when.0 == 150,
+                    "speed {speed}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn it_never_goes_down() {
+        let mut clock = Clock::new(Time(0), Time(0));
+        let mut last = Time(0);
+        for now in 0..1_000u64 {
+            match now % 100 {
+                7 => clock.set_speed(Time(now), 500_000 + now * 700),
+                50 => clock.jump(Micros(now)),
+                _ => {}
+            }
+            assert!(clock.read(Time(now)) >= last);
+            last = clock.read(Time(now));
+        }
+    }
+}

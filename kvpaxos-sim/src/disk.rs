@@ -1,0 +1,266 @@
+//! A replica's disk: one log, group commit, and what a crash leaves of it.
+//!
+//! What is written is synced by and by: one sync runs at a time and covers all that was written before it began. What
+//! waits for a write (`then`) leaves when that write and all before it are durable, and not before (A3).
+
+use std::collections::VecDeque;
+
+use kvpaxos::{ReplicaId, Role};
+
+/// How records lie on a disk: a list of them here, bytes where a machine has a format of its own.
+///
+/// Units are whatever a crash may cut between: records, or bytes (a torn record is for the reader to cut).
+pub trait Log<R>: Default {
+    /// Appends a record; not synced.
+    fn append(&mut self, record: &R);
+    /// How many units there are.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Cuts the log to this many units. What was synced is never cut by an honest disk.
+    fn truncate(&mut self, units: usize);
+    /// All records in the first `units` units, as the format's own reader finds them; `None` if it calls the log damaged.
+    fn read(&self, units: usize) -> Option<Vec<R>>;
+    /// What a starting process does: reads all, and cuts a torn record off the end before anything is appended to it.
+    fn recover(&mut self) -> Option<Vec<R>>;
+}
+
+/// The plainest log: a list of records.
+#[derive(Clone, Debug)]
+pub struct List<R>(Vec<R>);
+
+impl<R> Default for List<R> {
+    fn default() -> List<R> {
+        List(Vec::new())
+    }
+}
+
+impl<R: Clone> Log<R> for List<R> {
+    fn append(&mut self, record: &R) {
+        self.0.push(record.clone());
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn truncate(&mut self, units: usize) {
+        self.0.truncate(units);
+    }
+
+    fn read(&self, units: usize) -> Option<Vec<R>> {
+        Some(self.0[..units.min(self.0.len())].to_vec())
+    }
+
+    fn recover(&mut self) -> Option<Vec<R>> {
+        Some(self.0.clone())
+    }
+}
+
+/// One `Persist` on its way to the disk.
+struct Write<R, T> {
+    role: Role,
+    /// The role that wrote it failed meanwhile: nobody waits for it any more.
+    void: bool,
+    records: Vec<R>,
+    /// Where the log ends with it, in units.
+    end: usize,
+    then: Vec<(ReplicaId, T)>,
+}
+
+/// A disk with a log of records `R`; messages `T` wait for writes.
+pub struct Disk<R, T, L> {
+    log: L,
+    /// Units that are durable.
+    synced: usize,
+    waiting: VecDeque<Write<R, T>>,
+    /// How many of those that wait the running sync covers.
+    syncing: usize,
+    /// Writes handed in, and settled, so far in this life of the process.
+    written: u64,
+    settled: u64,
+}
+
+/// What to do after a write was handed in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// Begin a sync: none is running.
+    Sync,
+    /// Nothing: a sync is running.
+    Wait,
+}
+
+impl<R: Clone, T, L: Log<R>> Default for Disk<R, T, L> {
+    fn default() -> Self {
+        Disk {
+            log: L::default(),
+            synced: 0,
+            waiting: VecDeque::new(),
+            syncing: 0,
+            written: 0,
+            settled: 0,
+        }
+    }
+}
+
+impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
+    /// Appends the records of one `Persist`; an empty one is a barrier.
+    pub fn write(&mut self, role: Role, records: Vec<R>, then: Vec<(ReplicaId, T)>) -> Next {
+        for record in &records {
+            self.log.append(record);
+        }
+        self.written += 1;
+        self.waiting.push_back(Write {
+            role,
+            void: false,
+            records,
+            end: self.log.len(),
+            then,
+        });
+        if self.syncing > 0 {
+            return Next::Wait;
+        }
+        self.syncing = self.waiting.len();
+        Next::Sync
+    }
+
+    /// Whether a barrier handed in now would leave at once: nothing waits.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The running sync is done: calls `durable` with each record that became so, and hands out what waited for them, in
+    /// order. Tells whether another sync must begin.
+    pub fn sync_done(&mut self, mut durable: impl FnMut(&R), released: &mut Vec<(ReplicaId, T)>) -> Next {
+        for _ in 0..std::mem::take(&mut self.syncing) {
+            let Some(write) = self.waiting.pop_front() else {
+                break;
+            };
+            self.synced = self.synced.max(write.end);
+            self.settled += 1;
+            write.records.iter().for_each(&mut durable);
+            if !write.void {
+                released.extend(write.then);
+            }
+        }
+        self.syncing = self.waiting.len();
+        if self.syncing > 0 { Next::Sync } else { Next::Wait }
+    }
+
+    /// The role failed: what waits for its writes is void. Returns the mark that [`has_settled`](Disk::has_settled)
+    /// takes.
+    pub fn fail(&mut self, role: Role) -> u64 {
+        for write in self.waiting.iter_mut().filter(|write| write.role == role) {
+            write.void = true;
+        }
+        self.written
+    }
+
+    /// Whether all writes before the mark are on the disk.
+    #[must_use]
+    pub fn has_settled(&self, mark: u64) -> bool {
+        self.settled >= mark
+    }
+
+    /// Whether a write of the role is on its way.
+    #[must_use]
+    pub fn has_waiting(&self, role: Role) -> bool {
+        self.waiting.iter().any(|write| write.role == role)
+    }
+
+    /// Units that are not durable.
+    #[must_use]
+    pub fn unsynced(&self) -> usize {
+        self.log.len() - self.synced
+    }
+
+    /// What a role that restarts in a running process reads: all that is durable, and `visible` units of what is not.
+    #[must_use]
+    pub fn read(&self, visible: usize) -> Option<Vec<R>> {
+        self.log.read(self.synced + visible)
+    }
+
+    /// The process is gone: of what was not durable the first `surviving` units are left. Everything has settled.
+    /// Returns the records that are left, and how many writes were lost at least in part.
+    pub fn crash(&mut self, surviving: usize) -> (Option<Vec<R>>, usize) {
+        let units = (self.synced + surviving).min(self.log.len());
+        self.log.truncate(units);
+        let lost = self.waiting.iter().filter(|write| write.end > units).count();
+        let left = self.log.recover();
+        self.synced = self.log.len();
+        self.waiting.clear();
+        self.syncing = 0;
+        self.written = 0;
+        self.settled = 0;
+        (left, lost)
+    }
+
+    /// The disk is replaced by an empty one.
+    pub fn wipe(&mut self) {
+        *self = Disk::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Plain = Disk<u32, &'static str, List<u32>>;
+    const OTHER: ReplicaId = ReplicaId(1);
+
+    #[test]
+    fn what_waits_leaves_in_order_when_all_before_it_is_durable() {
+        let mut disk = Plain::default();
+        assert_eq!(
+            disk.write(Role::Acceptor, vec![1], vec![(OTHER, "a")]),
+            Next::Sync
+        );
+        assert_eq!(
+            disk.write(Role::Acceptor, vec![2], vec![(OTHER, "b")]),
+            Next::Wait
+        );
+        assert_eq!(disk.write(Role::Proposer, vec![], vec![(OTHER, "c")]), Next::Wait);
+        let (mut durable, mut released) = (Vec::new(), Vec::new());
+        assert_eq!(disk.sync_done(|r| durable.push(*r), &mut released), Next::Sync);
+        assert_eq!((durable.as_slice(), released.len()), (&[1][..], 1));
+        assert_eq!(disk.sync_done(|r| durable.push(*r), &mut released), Next::Wait);
+        assert_eq!(durable, [1, 2]);
+        assert_eq!(released.iter().map(|(_, m)| *m).collect::<String>(), "abc");
+    }
+
+    #[test]
+    fn a_failed_role_is_owed_nothing_but_its_writes_settle() {
+        let mut disk = Plain::default();
+        disk.write(Role::Acceptor, vec![1], vec![(OTHER, "a")]);
+        disk.write(Role::Proposer, vec![2], vec![(OTHER, "b")]);
+        let mark = disk.fail(Role::Acceptor);
+        assert!(!disk.has_settled(mark));
+        let mut released = Vec::new();
+        disk.sync_done(|_| (), &mut released);
+        disk.sync_done(|_| (), &mut released);
+        assert!(disk.has_settled(mark));
+        assert_eq!(released, [(OTHER, "b")]);
+        assert_eq!(disk.read(0), Some(vec![1, 2]));
+    }
+
+    #[test]
+    fn a_crash_loses_a_suffix_of_what_was_not_synced() {
+        for (surviving, left) in [(0, vec![1]), (1, vec![1, 2]), (2, vec![1, 2, 3])] {
+            let mut disk = Plain::default();
+            disk.write(Role::Acceptor, vec![1], vec![]);
+            disk.sync_done(|_| (), &mut Vec::new());
+            disk.write(Role::Acceptor, vec![2], vec![]);
+            disk.write(Role::Acceptor, vec![3], vec![]);
+            let (records, lost) = disk.crash(surviving);
+            assert_eq!((records, lost), (Some(left.clone()), 2 - surviving));
+            assert!(disk.is_idle());
+            assert_eq!(disk.unsynced(), 0);
+            disk.write(Role::Acceptor, vec![9], vec![]);
+            disk.sync_done(|_| (), &mut Vec::new());
+            assert_eq!(disk.read(0).unwrap().len(), left.len() + 1);
+        }
+    }
+}

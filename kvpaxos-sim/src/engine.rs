@@ -1,0 +1,450 @@
+//! Drives any [`Machine`]s under one event queue: processes, disks, clocks, network. Knows nothing of Paxos.
+//!
+//! Clients and the nemesis stand outside: what concerns them comes back from [`Engine::advance`] as a [`Turn`].
+
+use kvpaxos::{ClientId, Micros, ReplicaId, Role, Time};
+use serde::Serialize;
+
+use crate::decider::{Decider, Stream, What};
+use crate::digest::Digest;
+use crate::disk::Next;
+use crate::host::{Arrival, Host, RoleState};
+use crate::machine::{Effect, Event, Machine};
+use crate::network::{Network, Node, Weather};
+use crate::queue::Queue;
+use crate::tables::Table;
+use crate::watch::{Misbehaviour, Watch};
+
+/// What waits in the queue.
+enum Pending<M: Machine> {
+    Message {
+        from: ReplicaId,
+        to: ReplicaId,
+        message: M::Message,
+    },
+    /// A message of a machine to itself: neither lost nor delayed, but gone with the process.
+    Loop {
+        host: ReplicaId,
+        life: u32,
+        message: M::Message,
+    },
+    Request {
+        from: u32,
+        to: ReplicaId,
+        request: M::Request,
+    },
+    Reply {
+        from: ReplicaId,
+        to: u32,
+        reply: M::Reply,
+    },
+    Tick {
+        host: ReplicaId,
+        life: u32,
+    },
+    Synced {
+        host: ReplicaId,
+        life: u32,
+    },
+    Alarm(Alarm),
+}
+
+/// Something that whoever stands outside asked to be reminded of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Alarm {
+    /// A client wants to hear the clock.
+    Client(u32),
+    /// The nemesis acts.
+    Strike,
+    /// The nemesis ends, or goes on with, the fault of this number.
+    Fault(u32),
+    /// A phase ends.
+    Phase,
+}
+
+/// What one event was, for whoever stands outside.
+pub enum Turn<M: Machine> {
+    /// Nothing that concerns anybody outside.
+    Inside,
+    /// A client is answered.
+    Reply {
+        /// By whom.
+        from: ReplicaId,
+        /// The client.
+        to: u32,
+        /// The answer.
+        reply: M::Reply,
+    },
+    /// The time of an alarm has come.
+    Alarm(Alarm),
+}
+
+/// Counts of what was simulated.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
+pub struct Counts {
+    /// All events taken from the queue.
+    pub events: u64,
+    /// Messages between replicas that arrived.
+    pub messages: u64,
+    /// Requests and replies of clients that arrived.
+    pub client_messages: u64,
+    /// Clock events.
+    pub ticks: u64,
+    /// Syncs.
+    pub syncs: u64,
+}
+
+/// See the module.
+pub struct Engine<M: Machine> {
+    pub(crate) now: Time,
+    queue: Queue<Pending<M>>,
+    hosts: Vec<Host<M>>,
+    /// The network.
+    pub network: Network,
+    pub(crate) decider: Box<dyn Decider + Send>,
+    digest: Digest,
+    counts: Counts,
+    effects: Vec<Effect<M>>,
+    released: Vec<(ReplicaId, M::Message)>,
+}
+
+impl<M: Machine> Engine<M> {
+    /// Hosts for machines of these configurations, in the order of their ids; none of them runs yet.
+    ///
+    /// # Panics
+    /// If there are more than [`kvpaxos::types::MAX_REPLICAS`].
+    #[must_use]
+    pub fn new(
+        configs: Vec<M::Config>,
+        weather: Weather,
+        latency: Table,
+        decider: Box<dyn Decider + Send>,
+    ) -> Engine<M> {
+        assert!(
+            configs.len() <= kvpaxos::types::MAX_REPLICAS,
+            "an engine has at most {} hosts",
+            kvpaxos::types::MAX_REPLICAS
+        );
+        let hosts = configs
+            .into_iter()
+            .map(|config| Host::new(config, latency))
+            .collect();
+        Engine {
+            now: Time(0),
+            queue: Queue::default(),
+            hosts,
+            network: Network::new(weather),
+            decider,
+            digest: Digest::default(),
+            counts: Counts::default(),
+            effects: Vec::new(),
+            released: Vec::new(),
+        }
+    }
+
+    /// The world's time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The rolling digest over all events so far.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest.value()
+    }
+
+    /// Folds something from outside into the digest: what a client or the nemesis does is an event too.
+    pub fn fold(&mut self, kind: u8, numbers: [u64; 3]) {
+        self.digest.begin(kind, numbers);
+        self.digest.end();
+    }
+
+    /// What was simulated so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whom to ask for decisions.
+    pub fn decider(&mut self) -> &mut (dyn Decider + Send + 'static) {
+        &mut *self.decider
+    }
+
+    /// Everybody's id.
+    pub fn ids(&self) -> impl Iterator<Item = ReplicaId> + use<M> {
+        (0..u8::try_from(self.hosts.len()).unwrap_or(0)).map(ReplicaId)
+    }
+
+    /// The machine of a host, unless its process is down.
+    #[must_use]
+    pub fn machine(&self, id: ReplicaId) -> Option<&M> {
+        self.host(id).machine.as_ref()
+    }
+
+    /// Whether the process is paused.
+    #[must_use]
+    pub fn is_paused(&self, id: ReplicaId) -> bool {
+        self.host(id).paused
+    }
+
+    /// What the world knows of a role.
+    #[must_use]
+    pub fn role(&self, id: ReplicaId, role: Role) -> RoleState {
+        self.host(id).roles[role as usize]
+    }
+
+    pub(crate) fn host(&self, id: ReplicaId) -> &Host<M> {
+        &self.hosts[usize::from(id.0)]
+    }
+
+    pub(crate) fn host_mut(&mut self, id: ReplicaId) -> &mut Host<M> {
+        &mut self.hosts[usize::from(id.0)]
+    }
+
+    /// When the next event is due.
+    #[must_use]
+    pub fn next_at(&self) -> Option<Time> {
+        self.queue.next_at()
+    }
+
+    /// Puts an alarm in the queue.
+    pub fn alarm(&mut self, at: Time, alarm: Alarm) {
+        self.queue.push(at.max(self.now), Pending::Alarm(alarm));
+    }
+
+    /// A client sends a request.
+    pub fn request(&mut self, from: u32, to: ReplicaId, request: &M::Request) {
+        let copies = self
+            .network
+            .send(self.now, Node::client(from), to.into(), &mut *self.decider);
+        for at in copies.into_iter().flatten() {
+            let request = request.clone();
+            self.queue.push(at, Pending::Request { from, to, request });
+        }
+    }
+
+    /// Takes the next event and carries it out; `None` if nothing waits.
+    pub fn advance(&mut self, watch: &mut impl Watch<M>) -> Option<Turn<M>> {
+        let (at, pending) = self.queue.pop()?;
+        self.now = at;
+        self.counts.events += 1;
+        match pending {
+            Pending::Message { from, to, message } => {
+                self.digest.begin(1, [at.0, from.0.into(), to.0.into()]);
+                self.digest.add(&message);
+                self.digest.end();
+                self.counts.messages += 1;
+                if self.network.arrives(from.into(), to.into()) {
+                    self.arrive(to, Arrival::Input(Event::Peer { from, message }), watch);
+                }
+            }
+            Pending::Loop { host, life, message } => {
+                self.digest.begin(2, [at.0, host.0.into(), life.into()]);
+                self.digest.add(&message);
+                self.digest.end();
+                self.counts.messages += 1;
+                if self.host(host).life == life {
+                    let event = Event::Peer { from: host, message };
+                    self.arrive(host, Arrival::Input(event), watch);
+                }
+            }
+            Pending::Request { from, to, request } => {
+                self.digest.begin(3, [at.0, from.into(), to.0.into()]);
+                self.digest.add(&request);
+                self.digest.end();
+                self.counts.client_messages += 1;
+                if self.network.arrives(Node::client(from), to.into()) {
+                    let event = Event::Client {
+                        from: ClientId(from.into()),
+                        request,
+                    };
+                    self.arrive(to, Arrival::Input(event), watch);
+                }
+            }
+            Pending::Reply { from, to, reply } => {
+                self.digest.begin(4, [at.0, from.0.into(), to.into()]);
+                self.digest.add(&reply);
+                self.digest.end();
+                self.counts.client_messages += 1;
+                if self.network.arrives(from.into(), Node::client(to)) {
+                    return Some(Turn::Reply { from, to, reply });
+                }
+            }
+            Pending::Tick { host, life } => self.on_tick(host, life, watch),
+            Pending::Synced { host, life } => {
+                self.fold(6, [at.0, host.0.into(), life.into()]);
+                self.counts.syncs += 1;
+                if self.host(host).life == life {
+                    self.arrive(host, Arrival::Synced, watch);
+                }
+            }
+            Pending::Alarm(alarm) => return Some(Turn::Alarm(alarm)),
+        }
+        Some(Turn::Inside)
+    }
+
+    fn on_tick(&mut self, id: ReplicaId, life: u32, watch: &mut impl Watch<M>) {
+        let now = self.now;
+        let host = self.host_mut(id);
+        if host.life != life || host.armed != Some(now) {
+            return;
+        }
+        host.armed = None;
+        // A clock that jumped or changed speed: the deadline may lie elsewhere by now.
+        let due = host.machine.as_ref().and_then(Machine::deadline);
+        if due.is_some_and(|due| host.clock.read(now) >= due) {
+            self.fold(5, [now.0, id.0.into(), life.into()]);
+            self.counts.ticks += 1;
+            self.arrive(id, Arrival::Input(Event::Clock), watch);
+        } else {
+            self.arm(id);
+        }
+    }
+
+    /// Something arrives at a process: at once, after its pause, or never if it is down.
+    pub(crate) fn arrive(&mut self, id: ReplicaId, arrival: Arrival<M>, watch: &mut impl Watch<M>) {
+        let host = self.host_mut(id);
+        if host.machine.is_none() {
+            return;
+        }
+        if host.paused {
+            host.backlog.push_back(arrival);
+            return;
+        }
+        match arrival {
+            Arrival::Input(event) => self.step(id, event, watch),
+            Arrival::Synced => self.on_synced(id, watch),
+        }
+    }
+
+    /// Steps a machine and carries out its effects in order.
+    pub(crate) fn step(&mut self, id: ReplicaId, event: Event<M>, watch: &mut impl Watch<M>) {
+        let now = self.now;
+        let mut effects = std::mem::take(&mut self.effects);
+        let host = self.host_mut(id);
+        let at = host.local(now);
+        let Some(machine) = &mut host.machine else { return };
+        watch.enters(now, id, &event);
+        machine.step(at, event, &mut effects);
+        watch.stepped(now, id, machine, &effects);
+        for effect in effects.drain(..) {
+            self.carry_out(id, effect, watch);
+        }
+        self.effects = effects;
+        self.check_deadline(id, at, watch);
+        self.arm(id);
+    }
+
+    fn carry_out(&mut self, id: ReplicaId, effect: Effect<M>, watch: &mut impl Watch<M>) {
+        match effect {
+            Effect::Send { to, message } => self.send(id, to, message, watch),
+            Effect::Persist { role, records, then } => {
+                let disk = &mut self.host_mut(id).disk;
+                if records.is_empty() && disk.is_idle() {
+                    for (to, message) in then {
+                        self.send(id, to, message, watch);
+                    }
+                } else if disk.write(role, records, then) == Next::Sync {
+                    self.begin_sync(id);
+                }
+            }
+            Effect::Reply { to, reply } => {
+                let to = u32::try_from(to.0).unwrap_or(0);
+                let copies = self
+                    .network
+                    .send(self.now, id.into(), Node::client(to), &mut *self.decider);
+                for at in copies.into_iter().flatten() {
+                    let reply = reply.clone();
+                    self.queue.push(at, Pending::Reply { from: id, to, reply });
+                }
+            }
+            Effect::Note(_) => {}
+            Effect::Halt(reason) => {
+                watch.misbehaved(self.now, id, Misbehaviour::Halted { reason });
+                self.crash(id, watch);
+            }
+        }
+    }
+
+    fn send(&mut self, from: ReplicaId, to: ReplicaId, message: M::Message, watch: &mut impl Watch<M>) {
+        watch.leaves(self.now, from, to, &message);
+        if usize::from(to.0) >= self.hosts.len() {
+            return;
+        }
+        if from == to {
+            let life = self.host(from).life;
+            let pending = Pending::Loop {
+                host: from,
+                life,
+                message,
+            };
+            self.queue.push(self.now, pending);
+            return;
+        }
+        match self
+            .network
+            .send(self.now, from.into(), to.into(), &mut *self.decider)
+        {
+            [Some(first), Some(second)] => {
+                let copy = message.clone();
+                self.queue.push(first, Pending::Message { from, to, message });
+                let message = copy;
+                self.queue.push(second, Pending::Message { from, to, message });
+            }
+            [Some(at), None] | [None, Some(at)] => {
+                self.queue.push(at, Pending::Message { from, to, message })
+            }
+            [None, None] => {}
+        }
+    }
+
+    fn begin_sync(&mut self, id: ReplicaId) {
+        let Host { latency, life, .. } = *self.host(id);
+        let length = self.decider.spread(Stream::Disk(id), What::SyncLatency, &latency);
+        let at = self.now.after(Micros(length.max(1)));
+        self.queue.push(at, Pending::Synced { host: id, life });
+    }
+
+    fn on_synced(&mut self, id: ReplicaId, watch: &mut impl Watch<M>) {
+        let now = self.now;
+        let mut released = std::mem::take(&mut self.released);
+        let disk = &mut self.host_mut(id).disk;
+        let next = disk.sync_done(|record| watch.durable(now, id, record), &mut released);
+        if next == Next::Sync {
+            self.begin_sync(id);
+        }
+        for (to, message) in released.drain(..) {
+            self.send(id, to, message, watch);
+        }
+        self.released = released;
+        for role in Role::ALL {
+            if matches!(self.role(id, role), RoleState::Restarting { .. }) {
+                self.restart_role(id, role, false, watch);
+            }
+        }
+    }
+
+    fn check_deadline(&mut self, id: ReplicaId, at: Time, watch: &mut impl Watch<M>) {
+        let deadline = self.host(id).machine.as_ref().and_then(Machine::deadline);
+        if let Some(deadline) = deadline.filter(|deadline| *deadline <= at) {
+            watch.misbehaved(self.now, id, Misbehaviour::Deadline { at, deadline });
+        }
+    }
+
+    /// Sees to it that a clock event comes when the machine's deadline is reached.
+    pub(crate) fn arm(&mut self, id: ReplicaId) {
+        let now = self.now;
+        let host = self.host_mut(id);
+        let Some(due) = host.machine.as_ref().and_then(Machine::deadline) else {
+            return;
+        };
+        let at = host.clock.when(due).max(Time(now.0 + 1));
+        // An earlier event that is already under way finds out by itself that it is early.
+        if host.armed.is_none_or(|armed| armed > at) {
+            host.armed = Some(at);
+            let life = host.life;
+            self.queue.push(at, Pending::Tick { host: id, life });
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What can be done to the hosts of an [`Engine`]: crashes, pauses, failing roles, clocks that go wrong.
+
+use kvpaxos::{ClientId, Micros, ReplicaId, Role, Time};
+
+use crate::clock::Clock;
+use crate::decider::{Stream, What};
+use crate::engine::Engine;
+use crate::host::{Arrival, RoleState};
+use crate::machine::{Event, Machine, Memory};
+use crate::tables::Table;
+use crate::watch::Watch;
+
+/// What a nemesis, or a test, can do to hosts.
+impl<M: Machine> Engine<M> {
+    /// Starts a process that is down, with what its disk holds, or (`lost`) with an empty disk that is known to be lost
+    /// memory. Nothing happens if it runs.
+    pub fn start(&mut self, id: ReplicaId, lost: bool, watch: &mut impl Watch<M>) {
+        if self.host(id).machine.is_some() {
+            return;
+        }
+        let now = self.now;
+        let stream = Stream::Life(id);
+        let entropy = self.decider.entropy(stream);
+        let shown = Time(self.decider.below(stream, What::ClockStart, 1 << 40));
+        let host = self.host_mut(id);
+        if lost {
+            host.disk.wipe();
+        }
+        let kept = if lost { None } else { host.disk.read(0) };
+        let records = kept.as_ref().map(Vec::len);
+        let memory = kept.map_or(Memory::Lost, Memory::Kept);
+        host.clock = Clock::new(now, shown);
+        host.stepped = shown;
+        host.armed = None;
+        host.roles = [RoleState::Running; 3];
+        let machine = M::start(&host.config, memory, entropy, shown);
+        watch.started(now, id, &machine, records);
+        host.machine = Some(machine);
+        self.fold(7, [now.0, id.0.into(), lost.into()]);
+        self.arm(id);
+    }
+
+    /// The process is gone, and of what was not synced an arbitrary part. Nothing happens if it is down.
+    pub fn crash(&mut self, id: ReplicaId, watch: &mut impl Watch<M>) {
+        if self.host(id).machine.is_none() {
+            return;
+        }
+        let unsynced = self.host(id).disk.unsynced() as u64;
+        let surviving = self
+            .decider
+            .below(Stream::Disk(id), What::SurvivingWrites, unsynced + 1);
+        let now = self.now;
+        let host = self.host_mut(id);
+        host.machine = None;
+        host.life += 1;
+        host.paused = false;
+        host.backlog.clear();
+        host.armed = None;
+        let (left, lost) = host.disk.crash(usize::try_from(surviving).unwrap_or(0));
+        watch.crashed(now, id, left.as_deref(), lost);
+        self.fold(8, [now.0, id.0.into(), surviving]);
+    }
+
+    /// The process stands still until it is resumed; what arrives meanwhile waits.
+    pub fn pause(&mut self, id: ReplicaId) {
+        let now = self.now;
+        let host = self.host_mut(id);
+        host.paused = host.machine.is_some();
+        self.fold(9, [now.0, id.0.into(), 0]);
+    }
+
+    /// The process goes on.
+    pub fn resume(&mut self, id: ReplicaId, watch: &mut impl Watch<M>) {
+        self.fold(10, [self.now.0, id.0.into(), 0]);
+        self.host_mut(id).paused = false;
+        while let Some(arrival) = self.host_mut(id).backlog.pop_front() {
+            self.arrive(id, arrival, watch);
+        }
+    }
+
+    /// A role of a running process fails: what waits for its writes is void. Nothing happens if it has failed.
+    pub fn fail_role(&mut self, id: ReplicaId, role: Role, watch: &mut impl Watch<M>) {
+        let now = self.now;
+        let host = self.host_mut(id);
+        if host.machine.is_none() || host.paused || *host.role(role) != RoleState::Running {
+            return;
+        }
+        let mark = host.disk.fail(role);
+        *host.role(role) = RoleState::Failed { mark };
+        self.fold(11, [now.0, id.0.into(), role as u64]);
+        watch.role_failed(now, id, role);
+        self.step(id, Event::Fail(role), watch);
+    }
+
+    /// A failed role starts again. With its memory kept it waits until every write of its earlier life has settled.
+    pub fn restart_role(&mut self, id: ReplicaId, role: Role, lost: bool, watch: &mut impl Watch<M>) {
+        let now = self.now;
+        let host = self.host_mut(id);
+        let (RoleState::Failed { mark } | RoleState::Restarting { mark }) = *host.role(role) else {
+            return;
+        };
+        if host.machine.is_none() || host.paused {
+            return;
+        }
+        if !lost && !host.disk.has_settled(mark) {
+            *host.role(role) = RoleState::Restarting { mark };
+            return;
+        }
+        *host.role(role) = RoleState::Running;
+        let unsynced = host.disk.unsynced() as u64;
+        let visible = self
+            .decider
+            .below(Stream::Disk(id), What::VisibleWrites, unsynced + 1);
+        let visible = usize::try_from(visible).unwrap_or(0);
+        let entropy = self.decider.entropy(Stream::Life(id));
+        let kept = if lost {
+            None
+        } else {
+            self.host(id).disk.read(visible)
+        };
+        let memory = kept.map_or(Memory::Lost, Memory::Kept);
+        self.fold(12, [now.0, id.0.into(), role as u64 + 4 * u64::from(lost)]);
+        watch.role_restarting(now, id, role, lost);
+        let event = Event::Restart {
+            role,
+            memory,
+            entropy,
+        };
+        self.step(id, event, watch);
+        if let Some(machine) = &self.host(id).machine {
+            watch.role_restarted(now, id, role, machine);
+        }
+    }
+
+    /// Whether a write of the role is on its way to the disk.
+    #[must_use]
+    pub fn has_write_under_way(&self, id: ReplicaId, role: Role) -> bool {
+        self.host(id).disk.has_waiting(role)
+    }
+
+    /// The connection between a replica and a client is gone: the replica hears of it.
+    pub fn hang_up(&mut self, id: ReplicaId, client: u32, watch: &mut impl Watch<M>) {
+        let client = ClientId(client.into());
+        self.arrive(id, Arrival::Input(Event::ClientGone { client }), watch);
+    }
+
+    /// The clock of a replica runs at this speed from now on (a million is right).
+    pub fn set_speed(&mut self, id: ReplicaId, speed: u64) {
+        let now = self.now;
+        self.host_mut(id).clock.set_speed(now, speed);
+        self.fold(13, [now.0, id.0.into(), speed]);
+        self.arm(id);
+    }
+
+    /// The clock of a replica jumps forward.
+    pub fn jump_clock(&mut self, id: ReplicaId, length: Micros) {
+        let now = self.now;
+        self.host_mut(id).clock.jump(length);
+        self.fold(14, [now.0, id.0.into(), length.0]);
+        self.arm(id);
+    }
+
+    /// Syncs of a replica take so long from now on.
+    pub fn set_latency(&mut self, id: ReplicaId, latency: Table) {
+        self.host_mut(id).latency = latency;
+    }
+}

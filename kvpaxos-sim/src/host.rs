@@ -1,0 +1,83 @@
+//! What holds one machine: its process, its disk, its clock, and what waits for it.
+
+use std::collections::VecDeque;
+
+use kvpaxos::{Role, Time};
+
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::machine::{Event, Machine};
+use crate::tables::Table;
+
+/// A role as the world knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RoleState {
+    /// It runs.
+    #[default]
+    Running,
+    /// It failed; its last write has this mark.
+    Failed {
+        /// See [`Disk::has_settled`].
+        mark: u64,
+    },
+    /// It restarts with its memory as soon as every write up to the mark has settled.
+    Restarting {
+        /// See [`Disk::has_settled`].
+        mark: u64,
+    },
+}
+
+/// One host.
+pub(crate) struct Host<M: Machine> {
+    pub(crate) config: M::Config,
+    /// `None` while the process is down.
+    pub(crate) machine: Option<M>,
+    /// Counts the lives of the process: what was addressed to an earlier one is void.
+    pub(crate) life: u32,
+    pub(crate) disk: Disk<M::Record, M::Message, M::Log>,
+    /// How long a sync takes.
+    pub(crate) latency: Table,
+    pub(crate) clock: Clock,
+    /// The local time of the last step: never goes down in a life.
+    pub(crate) stepped: Time,
+    /// When its next clock event is due, in the world's time.
+    pub(crate) armed: Option<Time>,
+    /// While paused, what arrives waits here.
+    pub(crate) paused: bool,
+    pub(crate) backlog: VecDeque<Arrival<M>>,
+    pub(crate) roles: [RoleState; 3],
+}
+
+/// What arrives at a running process.
+pub(crate) enum Arrival<M: Machine> {
+    Input(Event<M>),
+    Synced,
+}
+
+impl<M: Machine> Host<M> {
+    pub(crate) fn new(config: M::Config, latency: Table) -> Host<M> {
+        Host {
+            config,
+            machine: None,
+            life: 0,
+            disk: Disk::default(),
+            latency,
+            clock: Clock::new(Time(0), Time(0)),
+            stepped: Time(0),
+            armed: None,
+            paused: false,
+            backlog: VecDeque::new(),
+            roles: [RoleState::Running; 3],
+        }
+    }
+
+    /// The local time for a step.
+    pub(crate) fn local(&mut self, now: Time) -> Time {
+        self.stepped = self.stepped.max(self.clock.read(now));
+        self.stepped
+    }
+
+    pub(crate) fn role(&mut self, role: Role) -> &mut RoleState {
+        &mut self.roles[role as usize]
+    }
+}

@@ -1,0 +1,161 @@
+//! *Sometimes*-marks: things that must happen in some runs, else a sweep has not looked where it should.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+macro_rules! marks {
+    ($($(#[doc = $doc:literal])* $name:ident = $says:literal,)*) => {
+        /// Something that should happen sometimes.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        pub enum Mark { $($(#[doc = $doc])* $name,)* }
+
+        impl Mark {
+            /// All of them.
+            pub const ALL: &'static [Mark] = &[$(Mark::$name,)*];
+
+            /// The mark in a few words.
+            #[must_use]
+            pub fn says(self) -> &'static str {
+                match self { $(Mark::$name => $says,)* }
+            }
+        }
+    };
+}
+
+marks! {
+    /// A second leader, and each one after it.
+    LeaderChange = "leader change",
+    /// A candidate stood while another's phase 1 was under way, or met a higher ballot.
+    ContestedElection = "contested election",
+    /// A leader stepped down because it lost its quorum.
+    QuorumLost = "leader without a quorum stepped down",
+    /// A candidacy ran out of time.
+    CandidacyTimedOut = "candidacy timed out",
+    /// A gap in the log was filled with a no-op.
+    GapFilled = "gap filled with a no-op",
+    /// Phase 1 carried a value over.
+    CarriedOver = "value carried over by phase 1",
+    /// A lagging learner took values from another replica.
+    CaughtUp = "lagging learner caught up",
+    /// A proposer failed alone.
+    ProposerFailed = "proposer failed",
+    /// An acceptor failed alone.
+    AcceptorFailed = "acceptor failed",
+    /// A learner failed alone.
+    LearnerFailed = "learner failed",
+    /// A leader's proposer failed.
+    LeaderFailed = "proposer of the leader failed",
+    /// A process crashed.
+    Crashed = "process crashed",
+    /// A crash lost writes that were not synced.
+    LostWrites = "crash lost unsynced writes",
+    /// A role failed while a write of it was on its way to the disk.
+    FailedMidWrite = "role failed with a write under way",
+    /// An acceptor lost its memory.
+    AcceptorLost = "acceptor lost its memory",
+    /// A learner lost its memory.
+    LearnerLost = "learner lost its memory",
+    /// A proposer lost its memory.
+    ProposerLost = "proposer lost its memory",
+    /// A process was paused for longer than a leader may be silent.
+    Paused = "process paused",
+    /// A clock jumped.
+    ClockJumped = "clock jumped",
+    /// A clock ran at a wrong speed.
+    ClockDrifted = "clock drifted",
+    /// Replicas were cut off in both directions.
+    PartitionSymmetric = "symmetric partition",
+    /// A link worked in one direction only.
+    PartitionAsymmetric = "asymmetric partition",
+    /// Some pairs were cut though others connected them.
+    PartitionPartial = "partial partition",
+    /// A link flapped.
+    PartitionFlapping = "flapping partition",
+    /// A client was cut off from replicas.
+    ClientCut = "client cut off",
+    /// In the two-phase setting an update stalled and the silent replica was named.
+    TwoPhaseStall = "two-phase update stalled, naming the silent replica",
+    /// In the two-phase setting an update was answered.
+    TwoPhaseUpdate = "two-phase update answered",
+    /// A read was answered after a leader change.
+    ReadAfterChange = "read index confirmed after a leader change",
+    /// The same write was chosen twice, and must have been applied once.
+    Deduplicated = "session retry chosen twice",
+    /// A client was told that the outcome is unknown.
+    UnknownOutcome = "unknown outcome",
+    /// A client was told that the cluster is unavailable or busy.
+    Refused = "request refused",
+    /// A session was dropped to make room.
+    SessionDropped = "session dropped",
+    /// A compare-and-swap took place.
+    Swapped = "compare-and-swap applied",
+    /// A compare-and-swap found something else.
+    NotSwapped = "compare-and-swap not applied",
+    /// A slot held several commands.
+    Batched = "several commands in one slot",
+    /// A Promise came in chunks.
+    Chunked = "promise in chunks",
+    /// Quorums that are no majorities.
+    FlexibleQuorums = "quorums other than majorities",
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.says())
+    }
+}
+
+/// How often each mark fired.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Marks(Vec<u64>);
+
+impl Default for Marks {
+    fn default() -> Marks {
+        Marks(vec![0; Mark::ALL.len()])
+    }
+}
+
+impl Marks {
+    /// Counts one.
+    pub fn hit(&mut self, mark: Mark) {
+        self.0[mark as usize] += 1;
+    }
+
+    /// How often it fired.
+    #[must_use]
+    pub fn count(&self, mark: Mark) -> u64 {
+        self.0[mark as usize]
+    }
+
+    /// Adds the counts of another run.
+    pub fn add(&mut self, other: &Marks) {
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            *mine += theirs;
+        }
+    }
+
+    /// All marks with their counts.
+    pub fn iter(&self) -> impl Iterator<Item = (Mark, u64)> {
+        Mark::ALL.iter().copied().zip(self.0.iter().copied())
+    }
+
+    /// Those that never fired.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Mark> {
+        self.iter()
+            .filter(|(_, count)| *count == 0)
+            .map(|(mark, _)| mark)
+            .collect()
+    }
+}
+
+impl Serialize for Marks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (mark, count) in self.iter() {
+            map.serialize_entry(mark.says(), &count)?;
+        }
+        map.end()
+    }
+}

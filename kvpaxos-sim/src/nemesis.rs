@@ -1,0 +1,448 @@
+//! What goes wrong, when, and for how long: faults of the kinds that the setup weighs, each ended by an alarm.
+
+use std::collections::BTreeMap;
+
+use kvpaxos::status::ProposerStatus;
+use kvpaxos::{Micros, ReplicaId, ReplicaSet, Role};
+use serde::Serialize;
+
+use crate::checks::Audit;
+use crate::clock;
+use crate::decider::{Stream, What};
+use crate::engine::{Alarm, Engine};
+use crate::host::RoleState;
+use crate::marks::Mark;
+use crate::network::{Node, Weather};
+use crate::partition::{self, Cut};
+use crate::setup::{FaultKind, Faults, Setup};
+use crate::subject::Subject;
+use crate::tables;
+
+/// A fault that is under way, and thereby how it ends.
+#[derive(Clone, Debug)]
+enum Active {
+    /// A process is down; it starts again, with an empty disk if that was lost.
+    Down { id: ReplicaId, lost: bool },
+    /// A process stands still.
+    Paused(ReplicaId),
+    /// A role has failed; it restarts with or without its memory.
+    Role { id: ReplicaId, role: Role, lost: bool },
+    /// Links are cut.
+    Cut(Vec<Cut>),
+    /// Links come and go.
+    Flapping { cuts: Vec<Cut>, cut: bool, times: u64 },
+    /// A clock runs at a wrong speed.
+    Drift(ReplicaId),
+    /// A disk is slow.
+    Slow(ReplicaId),
+    /// Links of a replica lose most of what passes.
+    Storm(ReplicaId),
+}
+
+/// How often each kind of fault struck.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize)]
+pub struct Strikes(pub BTreeMap<FaultKind, u64>);
+
+/// See the module.
+pub struct Nemesis {
+    faults: Faults,
+    replicas: usize,
+    clients: u32,
+    weather: Weather,
+    sync: tables::Table,
+    active: BTreeMap<u32, Active>,
+    next: u32,
+    striking: bool,
+    /// Faults under way do not end by themselves any more.
+    frozen: bool,
+    /// How many acceptors have lost their memory.
+    lost: usize,
+    /// What struck.
+    pub strikes: Strikes,
+}
+
+/// What a strike asks of whoever holds the clients.
+pub(crate) enum Aside {
+    Nothing,
+    /// A client's connection to a replica broke.
+    HangUp {
+        client: u32,
+        id: ReplicaId,
+    },
+}
+
+const STREAM: Stream = Stream::Nemesis;
+
+impl Nemesis {
+    /// The nemesis of this setup; it sleeps.
+    #[must_use]
+    pub fn new(setup: &Setup) -> Nemesis {
+        Nemesis {
+            faults: setup.faults.clone(),
+            replicas: setup.cluster.replicas,
+            clients: setup.clients.count,
+            weather: setup.weather,
+            sync: setup.sync,
+            active: BTreeMap::new(),
+            next: 0,
+            striking: false,
+            frozen: false,
+            lost: 0,
+            strikes: Strikes::default(),
+        }
+    }
+
+    /// It wakes: strikes until it is told to stop.
+    pub(crate) fn begin<M: Subject>(&mut self, engine: &mut Engine<M>) {
+        self.striking = !self.faults.weights.is_empty();
+        self.schedule(engine);
+    }
+
+    fn schedule<M: Subject>(&mut self, engine: &mut Engine<M>) {
+        if self.striking {
+            let pause = engine
+                .decider()
+                .below(STREAM, What::FaultPause, self.faults.pause.0);
+            engine.alarm(engine.now().after(Micros(pause + 1)), Alarm::Strike);
+        }
+    }
+
+    /// It strikes.
+    pub(crate) fn on_strike<M: Subject>(&mut self, engine: &mut Engine<M>, audit: &mut Audit) -> Aside {
+        if !self.striking {
+            return Aside::Nothing;
+        }
+        let weights: Vec<(u32, FaultKind)> = self
+            .faults
+            .weights
+            .iter()
+            .map(|(kind, weight)| (*weight, *kind))
+            .collect();
+        let kind = engine.decider().weighted(STREAM, What::FaultKind, &weights);
+        let aside = kind.map_or(Aside::Nothing, |kind| {
+            *self.strikes.0.entry(kind).or_default() += 1;
+            engine.fold(30, [engine.now().0, kind as u64, self.next.into()]);
+            self.strike(kind, engine, audit)
+        });
+        self.schedule(engine);
+        aside
+    }
+
+    fn strike<M: Subject>(&mut self, kind: FaultKind, engine: &mut Engine<M>, audit: &mut Audit) -> Aside {
+        let id = self.target(engine);
+        match kind {
+            FaultKind::Crash => self.crash(id, false, engine, audit),
+            FaultKind::CrashAll => {
+                for id in engine.ids() {
+                    self.crash(id, false, engine, audit);
+                }
+            }
+            FaultKind::LoseDisk => {
+                let lost = self.may_lose(id, audit);
+                self.crash(id, lost, engine, audit);
+            }
+            FaultKind::Pause => {
+                engine.pause(id);
+                audit.marks.hit(Mark::Paused);
+                self.activate(Active::Paused(id), engine);
+            }
+            FaultKind::FailRole => self.fail_role(id, false, engine, audit),
+            FaultKind::LoseMemory => self.fail_role(id, true, engine, audit),
+            FaultKind::Split
+            | FaultKind::Isolate
+            | FaultKind::OneWay
+            | FaultKind::Partial
+            | FaultKind::Hub
+            | FaultKind::Flap
+            | FaultKind::CutClient => self.cut(kind, id, engine, audit),
+            FaultKind::HangUp if self.clients > 0 => {
+                let client = engine
+                    .decider()
+                    .below(STREAM, What::FaultTarget, self.clients.into());
+                let client = u32::try_from(client).unwrap_or(0);
+                engine.hang_up(id, client, audit);
+                return Aside::HangUp { client, id };
+            }
+            FaultKind::HangUp => {}
+            FaultKind::JumpClock => {
+                let length = engine.decider().below(STREAM, What::FaultDetail, 5_000_000);
+                engine.jump_clock(id, Micros(length));
+                audit.marks.hit(Mark::ClockJumped);
+            }
+            FaultKind::DriftClock => {
+                let speeds = [250_000, 600_000, 900_000, 1_100_000, 1_600_000, 3_000_000];
+                let speed = engine.decider().pick(STREAM, What::FaultDetail, &speeds);
+                engine.set_speed(id, speed);
+                audit.marks.hit(Mark::ClockDrifted);
+                self.activate(Active::Drift(id), engine);
+            }
+            FaultKind::SlowDisk => {
+                engine.set_latency(id, tables::BUSY);
+                self.activate(Active::Slow(id), engine);
+            }
+            FaultKind::Storm => {
+                let storm = Weather {
+                    drop: 600_000,
+                    duplicate: 100_000,
+                    delay: tables::WILD,
+                    reorder: true,
+                };
+                engine.network.set_storm(id.into(), Some(storm));
+                self.activate(Active::Storm(id), engine);
+            }
+        }
+        Aside::Nothing
+    }
+
+    /// The leader, or anybody.
+    fn target<M: Subject>(&self, engine: &mut Engine<M>) -> ReplicaId {
+        let leader = leader(engine);
+        let at_leader = engine
+            .decider()
+            .chance(STREAM, What::FaultTarget, self.faults.at_leader * 10_000);
+        let anybody = engine
+            .decider()
+            .below(STREAM, What::FaultTarget, self.replicas as u64);
+        match leader {
+            Some(leader) if at_leader => leader,
+            _ => ReplicaId(u8::try_from(anybody).unwrap_or(0)),
+        }
+    }
+
+    /// Whether one more acceptor may lose its memory, and it has not lost it yet. Counts it if so.
+    fn may_lose(&mut self, id: ReplicaId, audit: &Audit) -> bool {
+        if audit.is_out(id) || self.dooms(id) {
+            return audit.is_out(id);
+        }
+        let may = self.lost < self.faults.losses;
+        self.lost += usize::from(may);
+        may
+    }
+
+    /// Whether the replica's acceptor will find its memory lost when the fault that is under way ends.
+    pub(crate) fn dooms(&self, id: ReplicaId) -> bool {
+        self.active.values().any(|active| match active {
+            Active::Down { id: other, lost } => *lost && *other == id,
+            Active::Role {
+                id: other,
+                role,
+                lost,
+            } => *lost && *role == Role::Acceptor && *other == id,
+            _ => false,
+        })
+    }
+
+    fn crash<M: Subject>(&mut self, id: ReplicaId, lost: bool, engine: &mut Engine<M>, audit: &mut Audit) {
+        if engine.machine(id).is_some() {
+            engine.crash(id, audit);
+            self.activate(Active::Down { id, lost }, engine);
+        }
+    }
+
+    fn fail_role<M: Subject>(
+        &mut self,
+        id: ReplicaId,
+        lose: bool,
+        engine: &mut Engine<M>,
+        audit: &mut Audit,
+    ) {
+        let role = engine.decider().pick(STREAM, What::FaultDetail, &Role::ALL);
+        if engine.machine(id).is_none() || engine.is_paused(id) || engine.role(id, role) != RoleState::Running
+        {
+            return;
+        }
+        let lost = lose && (role != Role::Acceptor || self.may_lose(id, audit));
+        if engine.has_write_under_way(id, role) {
+            audit.marks.hit(Mark::FailedMidWrite);
+        }
+        engine.fail_role(id, role, audit);
+        self.activate(Active::Role { id, role, lost }, engine);
+    }
+
+    fn cut<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut Engine<M>, audit: &mut Audit) {
+        let cuts = partition::draw(kind, id, self.replicas, self.clients, engine.decider());
+        audit.marks.hit(match kind {
+            FaultKind::Split | FaultKind::Isolate => Mark::PartitionSymmetric,
+            FaultKind::OneWay => Mark::PartitionAsymmetric,
+            FaultKind::Flap => Mark::PartitionFlapping,
+            FaultKind::CutClient => Mark::ClientCut,
+            _ => Mark::PartitionPartial,
+        });
+        partition::cut(&cuts, &mut engine.network);
+        if kind == FaultKind::Flap {
+            let times = engine.decider().between(STREAM, What::FaultDetail, 3, 9);
+            self.activate(
+                Active::Flapping {
+                    cuts,
+                    cut: true,
+                    times,
+                },
+                engine,
+            );
+        } else {
+            self.activate(Active::Cut(cuts), engine);
+        }
+    }
+
+    /// Sets the alarm that ends a fault.
+    fn activate<M: Subject>(&mut self, active: Active, engine: &mut Engine<M>) {
+        let number = self.next;
+        self.next += 1;
+        let short = matches!(active, Active::Flapping { .. });
+        let length = engine
+            .decider()
+            .below(STREAM, What::FaultLength, self.faults.length.0);
+        let length = if short { length / 8 } else { length };
+        self.active.insert(number, active);
+        engine.alarm(engine.now().after(Micros(length + 1)), Alarm::Fault(number));
+    }
+
+    /// A fault ends (or, if it flaps, goes on).
+    pub(crate) fn on_end<M: Subject>(&mut self, number: u32, engine: &mut Engine<M>, audit: &mut Audit) {
+        if self.frozen {
+            return;
+        }
+        let Some(active) = self.active.remove(&number) else {
+            return;
+        };
+        engine.fold(31, [engine.now().0, number.into(), 0]);
+        if let Active::Flapping { cuts, cut, times } = active {
+            let cut = !cut;
+            if cut {
+                partition::cut(&cuts, &mut engine.network);
+            } else {
+                partition::mend(&cuts, &mut engine.network);
+            }
+            if cut || times > 0 {
+                let times = times.saturating_sub(1);
+                self.activate(Active::Flapping { cuts, cut, times }, engine);
+            }
+            return;
+        }
+        self.undo(&active, engine, audit);
+    }
+
+    fn undo<M: Subject>(&self, active: &Active, engine: &mut Engine<M>, audit: &mut Audit) {
+        match active {
+            Active::Down { id, lost } => engine.start(*id, *lost || audit.must_start_lost(*id), audit),
+            Active::Paused(id) => engine.resume(*id, audit),
+            Active::Role { id, role, lost } => {
+                let lost = *lost || (*role == Role::Acceptor && audit.must_start_lost(*id));
+                engine.restart_role(*id, *role, lost, audit);
+            }
+            Active::Cut(cuts) => partition::mend(cuts, &mut engine.network),
+            Active::Flapping { cuts, cut, .. } => {
+                if *cut {
+                    partition::mend(cuts, &mut engine.network);
+                }
+            }
+            Active::Drift(id) => engine.set_speed(*id, clock::RIGHT),
+            Active::Slow(id) => engine.set_latency(*id, self.sync),
+            Active::Storm(id) => engine.network.set_storm((*id).into(), None),
+        }
+    }
+}
+
+/// Healing.
+impl Nemesis {
+    /// It strikes no more, and the faults under way do not end by themselves.
+    pub(crate) fn stop<M: Subject>(&mut self, engine: &mut Engine<M>) {
+        self.striking = false;
+        self.frozen = true;
+        // Delays beyond what replicas have patience for are faults too.
+        let wild = self.weather.delay == tables::WILD;
+        engine.network.weather = Weather {
+            drop: 0,
+            duplicate: 0,
+            delay: if wild { tables::REGION } else { self.weather.delay },
+            reorder: self.weather.reorder,
+        };
+    }
+
+    /// Whatever is wrong with these replicas, and between them, heals; what is wrong with the others stays.
+    pub(crate) fn heal<M: Subject>(&mut self, healed: ReplicaSet, engine: &mut Engine<M>, audit: &mut Audit) {
+        let numbers: Vec<u32> = self.active.keys().copied().collect();
+        for number in numbers {
+            let whose = match self.active.get(&number) {
+                Some(
+                    Active::Down { id, .. }
+                    | Active::Paused(id)
+                    | Active::Role { id, .. }
+                    | Active::Drift(id)
+                    | Active::Slow(id)
+                    | Active::Storm(id),
+                ) => *id,
+                // Cuts are mended link by link below; nothing flaps from now on.
+                _ => continue,
+            };
+            if healed.contains(whose)
+                && let Some(active) = self.active.remove(&number)
+            {
+                self.undo(&active, engine, audit);
+            }
+        }
+        let clients = (0..Node::CLIENTS).map(Node::client);
+        let replicas: Vec<Node> = healed.iter().map(Node::from).collect();
+        let all: Vec<Node> = replicas.iter().copied().chain(clients).collect();
+        for one in &replicas {
+            for other in &all {
+                engine.network.mend_all(*one, *other);
+                engine.network.mend_all(*other, *one);
+            }
+        }
+        for id in healed.iter() {
+            engine.start(id, audit.must_start_lost(id), audit);
+            engine.resume(id, audit);
+            for role in Role::ALL {
+                let lost = role == Role::Acceptor && audit.must_start_lost(id);
+                engine.restart_role(id, role, lost, audit);
+            }
+        }
+    }
+
+    /// What is wrong for good with replicas that do not heal, where nothing is wrong yet.
+    pub(crate) fn break_for_good<M: Subject>(
+        &mut self,
+        broken: ReplicaSet,
+        engine: &mut Engine<M>,
+        audit: &mut Audit,
+    ) {
+        for id in broken.iter() {
+            match engine.decider().below(Stream::Healing, What::Healed, 6) {
+                0 => engine.crash(id, audit),
+                1 => engine.pause(id),
+                2 => engine.fail_role(id, Role::Acceptor, audit),
+                3 => {
+                    for other in engine.ids().filter(|other| *other != id) {
+                        engine.network.cut(id.into(), other.into());
+                        engine.network.cut(other.into(), id.into());
+                    }
+                }
+                4 => {
+                    // It hears nobody, and everybody hears it.
+                    for other in engine.ids().filter(|other| *other != id) {
+                        engine.network.cut(other.into(), id.into());
+                    }
+                }
+                _ => {
+                    // It reaches one replica only.
+                    for other in engine.ids().filter(|other| *other != id).skip(1) {
+                        engine.network.cut(id.into(), other.into());
+                        engine.network.cut(other.into(), id.into());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Who leads, as far as replicas say; of several the one with the highest ballot.
+pub(crate) fn leader<M: Subject>(engine: &Engine<M>) -> Option<ReplicaId> {
+    let leading = engine
+        .ids()
+        .filter_map(|id| match engine.machine(id)?.status().proposer {
+            ProposerStatus::Leading { ballot } => Some((ballot, id)),
+            _ => None,
+        });
+    leading.max().map(|(_, id)| id)
+}

@@ -1,0 +1,205 @@
+//! The network: every link, in each direction, loses, repeats, delays and reorders; and it can be cut.
+
+use kvpaxos::{ReplicaId, Time};
+use serde::Serialize;
+
+use crate::decider::{Decider, Stream, What};
+use crate::tables::{self, Table};
+
+/// Whoever is connected: a replica or a client.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Node(u8);
+
+impl Node {
+    /// How many there can be.
+    pub const LIMIT: usize = 64;
+    /// How many of them can be clients.
+    pub const CLIENTS: u32 = 48;
+
+    /// A replica.
+    #[must_use]
+    pub fn replica(id: ReplicaId) -> Node {
+        Node(id.0)
+    }
+
+    /// A client.
+    ///
+    /// # Panics
+    /// If its number is [`CLIENTS`](Node::CLIENTS) or above.
+    #[must_use]
+    pub fn client(number: u32) -> Node {
+        assert!(
+            number < Node::CLIENTS,
+            "a world has at most {} clients",
+            Node::CLIENTS
+        );
+        Node(16 + u8::try_from(number).unwrap_or(0))
+    }
+
+    /// Its place among all.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// Whether it is a client.
+    #[must_use]
+    pub fn is_client(self) -> bool {
+        self.0 >= 16
+    }
+}
+
+impl From<ReplicaId> for Node {
+    fn from(id: ReplicaId) -> Node {
+        Node::replica(id)
+    }
+}
+
+/// How links behave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Weather {
+    /// Messages lost, in a million.
+    pub drop: u32,
+    /// Messages that arrive twice, in a million.
+    pub duplicate: u32,
+    /// How long messages take.
+    pub delay: Table,
+    /// Whether messages of one link overtake each other.
+    pub reorder: bool,
+}
+
+impl Weather {
+    /// Nothing is lost, repeated or reordered.
+    #[must_use]
+    pub fn fair() -> Weather {
+        Weather {
+            drop: 0,
+            duplicate: 0,
+            delay: tables::LAN,
+            reorder: false,
+        }
+    }
+}
+
+/// Counts of what the network did.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
+pub struct Traffic {
+    /// Messages handed in.
+    pub sent: u64,
+    /// Lost by chance.
+    pub dropped: u64,
+    /// Delivered twice.
+    pub duplicated: u64,
+    /// Lost because the link was cut.
+    pub cut: u64,
+}
+
+/// All links.
+pub struct Network {
+    /// How links behave where nothing else is said.
+    pub weather: Weather,
+    /// How the links of these replicas behave instead (a storm around one replica).
+    storms: Vec<Option<Weather>>,
+    /// How many faults cut each link: `from * LIMIT + to`.
+    cuts: Vec<u8>,
+    /// When the last message of a link arrives, for links that keep order.
+    last: Vec<u64>,
+    /// What happened.
+    pub traffic: Traffic,
+}
+
+impl Network {
+    /// A network under this weather, nothing cut.
+    #[must_use]
+    pub fn new(weather: Weather) -> Network {
+        Network {
+            weather,
+            storms: vec![None; Node::LIMIT],
+            cuts: vec![0; Node::LIMIT * Node::LIMIT],
+            last: vec![0; Node::LIMIT * Node::LIMIT],
+            traffic: Traffic::default(),
+        }
+    }
+
+    /// When copies of a message that is sent now arrive: none if it is lost, two if it is repeated.
+    pub fn send(
+        &mut self,
+        now: Time,
+        from: Node,
+        to: Node,
+        decider: &mut (dyn Decider + Send),
+    ) -> [Option<Time>; 2] {
+        self.traffic.sent += 1;
+        if self.is_cut(from, to) {
+            self.traffic.cut += 1;
+            return [None, None];
+        }
+        let weather = self.storms[from.index()]
+            .or(self.storms[to.index()])
+            .unwrap_or(self.weather);
+        let link = Stream::Link(from, to);
+        if decider.chance(link, What::Drop, weather.drop) {
+            self.traffic.dropped += 1;
+            return [None, None];
+        }
+        let first = self.arrival(now, from, to, &weather, decider);
+        let second = decider
+            .chance(link, What::Duplicate, weather.duplicate)
+            .then(|| self.arrival(now, from, to, &weather, decider));
+        self.traffic.duplicated += u64::from(second.is_some());
+        [Some(first), second]
+    }
+
+    fn arrival(
+        &mut self,
+        now: Time,
+        from: Node,
+        to: Node,
+        weather: &Weather,
+        decider: &mut (dyn Decider + Send),
+    ) -> Time {
+        let delay = decider.spread(Stream::Link(from, to), What::Delay, &weather.delay);
+        let mut at = now.0 + delay.max(1);
+        if !weather.reorder {
+            let last = &mut self.last[from.index() * Node::LIMIT + to.index()];
+            at = at.max(*last);
+            *last = at;
+        }
+        Time(at)
+    }
+
+    /// Whether a message that arrives now is lost because the link is cut meanwhile.
+    pub fn arrives(&mut self, from: Node, to: Node) -> bool {
+        let cut = self.is_cut(from, to);
+        self.traffic.cut += u64::from(cut);
+        !cut
+    }
+
+    /// Whether the link is cut in this direction.
+    #[must_use]
+    pub fn is_cut(&self, from: Node, to: Node) -> bool {
+        self.cuts[from.index() * Node::LIMIT + to.index()] > 0
+    }
+
+    /// Cuts one direction; cuts add up, and each is mended on its own.
+    pub fn cut(&mut self, from: Node, to: Node) {
+        let cuts = &mut self.cuts[from.index() * Node::LIMIT + to.index()];
+        *cuts = cuts.saturating_add(1);
+    }
+
+    /// Mends one cut of one direction.
+    pub fn mend(&mut self, from: Node, to: Node) {
+        let cuts = &mut self.cuts[from.index() * Node::LIMIT + to.index()];
+        *cuts = cuts.saturating_sub(1);
+    }
+
+    /// Mends every cut of one direction.
+    pub fn mend_all(&mut self, from: Node, to: Node) {
+        self.cuts[from.index() * Node::LIMIT + to.index()] = 0;
+    }
+
+    /// Changes the weather of all links of a node; `None` ends the storm.
+    pub fn set_storm(&mut self, node: Node, weather: Option<Weather>) {
+        self.storms[node.index()] = weather;
+    }
+}

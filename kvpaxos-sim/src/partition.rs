@@ -1,0 +1,142 @@
+//! Partitions: which links are cut.
+
+use kvpaxos::{ReplicaId, ReplicaSet};
+
+use crate::decider::{Decider, Stream, What};
+use crate::network::{Network, Node};
+use crate::setup::FaultKind;
+
+/// One direction of a link.
+pub type Cut = (Node, Node);
+
+/// Cuts these.
+pub fn cut(cuts: &[Cut], network: &mut Network) {
+    for (from, to) in cuts {
+        network.cut(*from, *to);
+    }
+}
+
+/// Mends these.
+pub fn mend(cuts: &[Cut], network: &mut Network) {
+    for (from, to) in cuts {
+        network.mend(*from, *to);
+    }
+}
+
+/// Both directions of every link between one side and the other.
+#[must_use]
+pub fn between(side: ReplicaSet, other: ReplicaSet) -> Vec<Cut> {
+    let mut cuts = Vec::new();
+    for one in side.iter() {
+        for two in other.iter().filter(|two| *two != one) {
+            cuts.push((one.into(), two.into()));
+            cuts.push((two.into(), one.into()));
+        }
+    }
+    cuts
+}
+
+/// Quorum loss (Omni-Paxos, section 2): everybody is connected to `hub` and to nobody else.
+#[must_use]
+pub fn quorum_loss(replicas: usize, hub: ReplicaId) -> Vec<Cut> {
+    let mut cuts = Vec::new();
+    let mut left = ReplicaSet::first(replicas);
+    left.remove(hub);
+    while let Some(one) = left.iter().next() {
+        left.remove(one);
+        let mut alone = ReplicaSet::EMPTY;
+        alone.insert(one);
+        cuts.extend(between(alone, left));
+    }
+    cuts
+}
+
+/// Constrained election (Omni-Paxos, section 2): like [`quorum_loss`], and the old leader is cut off from all, so that
+/// only `hub`, which may lag, can be elected.
+#[must_use]
+pub fn constrained_election(replicas: usize, hub: ReplicaId, leader: ReplicaId) -> Vec<Cut> {
+    let mut cuts = quorum_loss(replicas, hub);
+    cuts.extend([(hub.into(), leader.into()), (leader.into(), hub.into())]);
+    cuts
+}
+
+/// Chained (Omni-Paxos, section 2): everybody is connected to the next and the one before only.
+#[must_use]
+pub fn chained(replicas: usize) -> Vec<Cut> {
+    let all = ReplicaSet::first(replicas);
+    let mut cuts = Vec::new();
+    for one in all.iter() {
+        for two in all.iter().filter(|two| two.0.abs_diff(one.0) > 1) {
+            cuts.push((one.into(), two.into()));
+        }
+    }
+    cuts
+}
+
+/// Draws the links that a fault of this kind around this replica cuts.
+#[must_use]
+pub fn draw(
+    kind: FaultKind,
+    id: ReplicaId,
+    replicas: usize,
+    clients: u32,
+    decider: &mut (dyn Decider + Send + 'static),
+) -> Vec<Cut> {
+    let all = ReplicaSet::first(replicas);
+    let mut alone = ReplicaSet::EMPTY;
+    alone.insert(id);
+    match kind {
+        FaultKind::Isolate => between(alone, all.without(alone)),
+        FaultKind::Hub => quorum_loss(replicas, id),
+        FaultKind::OneWay => {
+            let leaves = flip(decider);
+            let others = all.without(alone).iter().filter(|_| !flip_rarely(decider));
+            others
+                .map(|other| {
+                    if leaves {
+                        (id.into(), other.into())
+                    } else {
+                        (other.into(), id.into())
+                    }
+                })
+                .collect()
+        }
+        FaultKind::Partial => between(all, all)
+            .into_iter()
+            .filter(|(from, to)| from.index() < to.index())
+            .filter(|_| flip(decider))
+            .flat_map(|(from, to)| [(from, to), (to, from)])
+            .collect(),
+        FaultKind::Flap => {
+            let other = other_than(id, replicas, decider);
+            vec![(id.into(), other.into()), (other.into(), id.into())]
+        }
+        FaultKind::CutClient => {
+            let client = decider.below(Stream::Nemesis, What::FaultTarget, clients.into());
+            let client = Node::client(u32::try_from(client).unwrap_or(0));
+            let side = all.iter().filter(|_| flip(decider)).map(Node::from);
+            side.flat_map(|node| [(client, node), (node, client)]).collect()
+        }
+        _ => {
+            let side: ReplicaSet = all.iter().filter(|_| flip(decider)).collect();
+            between(side, all.without(side))
+        }
+    }
+}
+
+fn flip(decider: &mut (dyn Decider + Send + 'static)) -> bool {
+    decider.chance(Stream::Nemesis, What::FaultDetail, 500_000)
+}
+
+fn flip_rarely(decider: &mut (dyn Decider + Send + 'static)) -> bool {
+    decider.chance(Stream::Nemesis, What::FaultDetail, 200_000)
+}
+
+fn other_than(id: ReplicaId, replicas: usize, decider: &mut (dyn Decider + Send + 'static)) -> ReplicaId {
+    let all = ReplicaSet::first(replicas);
+    let others: Vec<ReplicaId> = all.iter().filter(|other| *other != id).collect();
+    if others.is_empty() {
+        return id;
+    }
+    decider.pick(Stream::Nemesis, What::FaultTarget, &others)
+}

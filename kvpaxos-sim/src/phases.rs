@@ -1,0 +1,232 @@
+//! A whole run: first safety under faults, then liveness with a random quorum healed, then everything heals and all
+//! replicas must agree; at the end the history is judged.
+
+use kvpaxos::status::{AcceptorStatus, LearnerStatus};
+use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Time};
+use serde::Serialize;
+
+use crate::checks::Finding;
+use crate::decider::{Stream, What};
+use crate::setup::Length;
+use crate::subject::Subject;
+use crate::violation::{Property, Violation};
+use crate::world::World;
+
+/// Operations that every client must get done after the faults have stopped.
+const OWED: u64 = 3;
+
+/// How many times its length the phase with faults takes at most.
+const LONGEST: u32 = 8;
+
+/// How long the phases took, on the world's clock.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
+pub struct Phases {
+    /// With faults.
+    pub faults: Micros,
+    /// From the healing of a quorum until every client was served.
+    pub serving: Micros,
+    /// From the healing of all until all agreed.
+    pub agreeing: Micros,
+}
+
+impl<M: Subject> World<M> {
+    /// Plays the whole run that the setup describes.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn play(&mut self) -> Result<Phases, Violation> {
+        let mut phases = Phases::default();
+        self.start_clients();
+        self.start_faults();
+        phases.faults = self.run_faults()?;
+        phases.serving = self.run_healed_quorum()?;
+        phases.agreeing = self.run_healed()?;
+        self.verdict()?;
+        Ok(phases)
+    }
+
+    fn run_faults(&mut self) -> Result<Micros, Violation> {
+        let began = self.now();
+        let Length {
+            faults,
+            operations,
+            events,
+            ..
+        } = self.setup.length;
+        for _ in 0..LONGEST {
+            self.run_for(faults);
+            self.unharmed()?;
+            if self.crowd.fates.begun >= operations && self.engine.counts().events >= events {
+                break;
+            }
+        }
+        Ok(since(began, self.now()))
+    }
+
+    /// S4: with a quorum connected, what was asked is answered and what is asked now is too, whatever the others do.
+    fn run_healed_quorum(&mut self) -> Result<Micros, Violation> {
+        let began = self.now();
+        let quorum = self.draw_quorum();
+        let all = ReplicaSet::first(self.setup.cluster.replicas);
+        self.nemesis.stop(&mut self.engine);
+        self.nemesis
+            .break_for_good(all.without(quorum), &mut self.engine, &mut self.audit);
+        self.nemesis.heal(quorum, &mut self.engine, &mut self.audit);
+        self.crowd.begin_count();
+        let bound = self.setup.length.bound;
+        let served = self.run_until(bound, |world| world.crowd.all_done(OWED));
+        self.unharmed()?;
+        if !served {
+            let open = self.crowd.describe_open().join("; ");
+            let unserved = self.crowd.unserved(OWED);
+            let what = format!(
+                "{quorum} healed and are connected, but after {} s these clients have not been served: {unserved:?}; \
+                 under way: {open}",
+                bound.0 / 1_000_000
+            );
+            self.audit.report(self.engine.now(), Property::S4, what);
+            self.unharmed()?;
+        }
+        let took = since(began, self.now());
+        // Whoever still waits is answered too: nobody begins anything new.
+        self.crowd.issuing = false;
+        let answered = self.run_until(bound, |world| world.crowd.open() == 0);
+        self.unharmed()?;
+        if !answered {
+            let open = self.crowd.describe_open().join("; ");
+            let what = format!("with {quorum} healed these are not answered: {open}");
+            self.audit.report(self.engine.now(), Property::S4, what);
+        }
+        self.unharmed()?;
+        Ok(took)
+    }
+
+    /// As many replicas as both kinds of quorum need, whose acceptors have their memory.
+    fn draw_quorum(&mut self) -> ReplicaSet {
+        let quorums = self.setup.cluster.quorums;
+        let all = ReplicaSet::first(self.setup.cluster.replicas);
+        let mut able: Vec<ReplicaId> = all
+            .iter()
+            .filter(|id| !self.audit.is_out(*id) && !self.nemesis.dooms(*id))
+            .collect();
+        let mut quorum = ReplicaSet::EMPTY;
+        while quorum.len() < quorums.phase1.max(quorums.phase2) && !able.is_empty() {
+            let place = self
+                .engine
+                .decider()
+                .below(Stream::Healing, What::Healed, able.len() as u64);
+            quorum.insert(able.swap_remove(usize::try_from(place).unwrap_or(0)));
+        }
+        quorum
+    }
+
+    /// All heal, and all must come to hold the same.
+    fn run_healed(&mut self) -> Result<Micros, Violation> {
+        let began = self.now();
+        let all = ReplicaSet::first(self.setup.cluster.replicas);
+        self.nemesis.heal(all, &mut self.engine, &mut self.audit);
+        let bound = self.setup.length.bound;
+        let agreed = self.run_until(bound, |world| world.agreed());
+        self.unharmed()?;
+        if !agreed {
+            let states: Vec<String> = all
+                .iter()
+                .map(|id| format!("{id} {}", self.describe(id)))
+                .collect();
+            let what = format!(
+                "all have healed, but after {} s they do not hold the same: {}",
+                bound.0 / 1_000_000,
+                states.join("; ")
+            );
+            self.audit.report(self.engine.now(), Property::S4, what);
+            self.unharmed()?;
+        }
+        Ok(since(began, self.now()))
+    }
+
+    /// Whether all replicas have applied all that is chosen, and hold the same.
+    #[must_use]
+    pub fn agreed(&self) -> bool {
+        let mut states = self.engine.ids().map(|id| self.applied(id));
+        let Some(Some(first)) = states.next() else {
+            return false;
+        };
+        first.0 == self.audit.prefix() && states.all(|state| state == Some(first))
+    }
+
+    fn applied(&self, id: ReplicaId) -> Option<(Slot, u128)> {
+        match self.status(id)?.learner {
+            LearnerStatus::Learning { applied, digest, .. } => Some((applied, digest)),
+            LearnerStatus::Failed => None,
+        }
+    }
+
+    fn describe(&self, id: ReplicaId) -> String {
+        let Some(status) = self.status(id) else {
+            return "is down".to_owned();
+        };
+        let votes = match status.acceptor {
+            AcceptorStatus::Voting { promised } => format!("votes in {promised}"),
+            AcceptorStatus::Out => "has no vote".to_owned(),
+            AcceptorStatus::Failed => "acceptor failed".to_owned(),
+        };
+        let learner = match status.learner {
+            LearnerStatus::Learning { applied, digest, .. } => {
+                format!(
+                    "applied {applied} of {} (digest {digest:032x})",
+                    self.audit.prefix()
+                )
+            }
+            LearnerStatus::Failed => "learner failed".to_owned(),
+        };
+        let leader = status
+            .leader
+            .map_or("none".to_owned(), |ballot| ballot.to_string());
+        format!(
+            "{votes}, {learner}, leader {leader}, silent: {{{}}}",
+            status.silent
+        )
+    }
+
+    /// Judges what has happened so far: the first thing found wrong, and whether the history is linearizable.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn verdict(&mut self) -> Result<(), Violation> {
+        self.unharmed()?;
+        if let Err(why) = self.recorder.judge() {
+            self.audit
+                .report(self.engine.now(), Property::S2, why.explanation);
+            let mut violation = self.violation();
+            violation.history = why.lines;
+            return Err(violation);
+        }
+        Ok(())
+    }
+
+    fn unharmed(&self) -> Result<(), Violation> {
+        match self.finding() {
+            None => Ok(()),
+            Some(_) => Err(self.violation()),
+        }
+    }
+
+    fn violation(&self) -> Violation {
+        let finding = self.finding().cloned().unwrap_or(Finding {
+            property: Property::Assertion,
+            at: self.now(),
+            explanation: "nothing is wrong".to_owned(),
+        });
+        Violation {
+            property: finding.property,
+            seed: self.setup.seed,
+            at: finding.at,
+            explanation: finding.explanation,
+            history: self.traced(),
+        }
+    }
+}
+
+fn since(began: Time, now: Time) -> Micros {
+    Micros(now.0 - began.0)
+}

@@ -1,0 +1,122 @@
+//! The history of what clients asked and were told, and its verdict (S2).
+
+use kvpaxos::Time;
+use kvpaxos::client::{Call, Fate};
+
+use crate::check::{Budget, Verdict, check};
+use crate::history::{Answer, History, Operation};
+
+/// What may be spent on judging one key of a run. A run's keys take a thousandth of it as a rule.
+const BUDGET: Budget = Budget {
+    steps: 2_000_000,
+    memory: 256 << 20,
+};
+
+/// Collects the history.
+#[derive(Default)]
+pub struct Recorder {
+    history: History,
+    undecided: u64,
+}
+
+/// Why a history is not linearizable.
+#[derive(Clone, Debug)]
+pub struct Unlinearizable {
+    /// In a sentence.
+    pub explanation: String,
+    /// The operations that show it.
+    pub lines: Vec<String>,
+}
+
+impl Recorder {
+    /// An operation begins. What is not about a key is not recorded.
+    ///
+    /// # Panics
+    /// If the lane has an operation under way, which the crowd does not let happen.
+    pub fn invoke(&mut self, client: u32, lane: u32, call: &Call, now: Time) {
+        let Some(operation) = operation(call) else { return };
+        self.at(now)
+            .invoke(process(client, lane), operation)
+            .expect("a lane begins one operation at a time");
+    }
+
+    /// An operation ends.
+    ///
+    /// # Panics
+    /// If the lane has none under way.
+    pub fn complete(&mut self, client: u32, lane: u32, call: &Call, fate: &Fate, now: Time) {
+        if operation(call).is_none() {
+            return;
+        }
+        let process = process(client, lane);
+        let history = self.at(now);
+        let noted = match fate {
+            Fate::Done(outcome) => match Answer::of(outcome) {
+                Some(answer) => history.ok(process, answer),
+                None => history.info(process),
+            },
+            Fate::Refused(_) => history.fail(process),
+            Fate::Unknown { .. } => history.info(process),
+        };
+        noted.expect("what ends was begun, and is answered by what answers it");
+    }
+
+    fn at(&mut self, now: Time) -> &mut History {
+        let time = i64::try_from(now.0).unwrap_or(i64::MAX);
+        self.history.at(time).expect("a world's time never goes down")
+    }
+
+    /// The history so far.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Judges the history.
+    ///
+    /// # Errors
+    /// If it is not linearizable.
+    pub fn judge(&mut self) -> Result<(), Unlinearizable> {
+        match check(&self.history, BUDGET).verdict {
+            Verdict::Linearizable => Ok(()),
+            Verdict::Undecided { keys } => {
+                self.undecided = keys.len() as u64;
+                Ok(())
+            }
+            Verdict::NotLinearizable(evidence) => Err(Unlinearizable {
+                explanation: evidence.first().map_or_else(String::new, |evidence| {
+                    format!(
+                        "no order of the operations on key {:?} explains {}",
+                        evidence.key, evidence.culprit
+                    )
+                }),
+                lines: evidence
+                    .first()
+                    .map(|evidence| evidence.lines())
+                    .unwrap_or_default(),
+            }),
+        }
+    }
+
+    /// Keys that could not be judged within the budget.
+    #[must_use]
+    pub fn undecided(&self) -> u64 {
+        self.undecided
+    }
+}
+
+fn operation(call: &Call) -> Option<Operation> {
+    match call {
+        Call::Write(op) => Some(op.into()),
+        Call::Get { key } => {
+            let key = String::from_utf8_lossy(key);
+            Some(Operation::get(key))
+        }
+        Call::Status | Call::Close => None,
+    }
+}
+
+/// A process of the history is a lane of a client.
+fn process(client: u32, lane: u32) -> u64 {
+    u64::from(client) * 1_000_000 + u64::from(lane)
+}

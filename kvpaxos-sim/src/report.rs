@@ -1,0 +1,253 @@
+//! What a run was and how it went, for people and for programs.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use kvpaxos::{Micros, Replica, Time};
+use serde::Serialize;
+
+use crate::checks::Deeds;
+use crate::clients::Fates;
+use crate::engine::Counts;
+use crate::marks::Marks;
+use crate::nemesis::Strikes;
+use crate::network::Traffic;
+use crate::phases::Phases;
+use crate::setup::Setup;
+use crate::subject::Subject;
+use crate::trace::Trace;
+use crate::violation::{Property, Violation};
+use crate::world::World;
+
+/// The outcome of one seed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What was drawn.
+    pub setup: Setup,
+    /// The rolling digest over all events, in hexadecimal.
+    pub digest: String,
+    /// What was simulated.
+    pub counts: Counts,
+    /// What the replicas did.
+    pub deeds: Deeds,
+    /// What became of operations.
+    pub fates: Fates,
+    /// What the network did.
+    pub traffic: Traffic,
+    /// What the nemesis did.
+    pub strikes: Strikes,
+    /// Which marks fired.
+    pub marks: Marks,
+    /// How long the phases took; `None` if the run did not get to its end.
+    pub phases: Option<Phases>,
+    /// Time on the world's clock.
+    pub simulated: Micros,
+    /// The longest that an operation which was done took.
+    pub slowest: Micros,
+    /// Keys whose history could not be judged within the budget.
+    pub undecided: u64,
+    /// What does not hold, if anything.
+    pub violation: Option<Violation>,
+}
+
+/// Plays what this seed draws.
+#[must_use]
+pub fn run_seed(seed: u64, trace: Trace) -> Report {
+    run::<Replica>(Setup::drawn(seed), trace)
+}
+
+/// Plays a setup. A machine that panics is a violation like any other.
+///
+/// # Panics
+/// If the setup does not fit together: check it first.
+#[must_use]
+pub fn run<M: Subject>(setup: Setup, trace: Trace) -> Report {
+    let mut world = World::<M>::of(setup).expect("the setup was checked");
+    world.trace(trace);
+    let played = catch_unwind(AssertUnwindSafe(|| world.play()));
+    let played = played.unwrap_or_else(|panic| {
+        let what = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|what| (*what).to_owned()))
+            .unwrap_or_else(|| "a panic without words".to_owned());
+        Err(Violation {
+            property: Property::Assertion,
+            seed: world.setup.seed,
+            at: world.now(),
+            explanation: what,
+            history: world.traced(),
+        })
+    });
+    world.report(played)
+}
+
+impl<M: Subject> World<M> {
+    /// What has happened so far, and how it ended.
+    pub fn report(&self, played: Result<Phases, Violation>) -> Report {
+        Report {
+            setup: self.setup.clone(),
+            digest: format!("{:016x}", self.digest()),
+            counts: self.engine.counts(),
+            deeds: self.audit.deeds,
+            fates: self.crowd.fates,
+            traffic: self.engine.network.traffic,
+            strikes: self.nemesis.strikes.clone(),
+            marks: self.audit.marks.clone(),
+            phases: played.as_ref().ok().copied(),
+            simulated: Micros(self.now().0),
+            slowest: self.crowd.slowest,
+            undecided: self.recorder.undecided(),
+            violation: played.err(),
+        }
+    }
+
+    /// The rolling digest over everything that has happened.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.engine.digest()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Setup {
+            seed,
+            cluster,
+            weather,
+            sync,
+            clients,
+            faults,
+            ..
+        } = &self.setup;
+        writeln!(f, "seed {seed}")?;
+        let quorums = cluster.quorums;
+        writeln!(
+            f,
+            "  cluster     {} replicas, quorums {} and {}, {:?} update",
+            cluster.replicas, quorums.phase1, quorums.phase2, cluster.update
+        )?;
+        writeln!(f, "              {:?}", cluster.timing)?;
+        writeln!(f, "              {:?}", cluster.limits)?;
+        writeln!(
+            f,
+            "  network     {} delays, {} lost and {} repeated in a million, {}; {} syncs",
+            weather.delay.name,
+            weather.drop,
+            weather.duplicate,
+            if weather.reorder { "reordered" } else { "in order" },
+            sync.name
+        )?;
+        writeln!(
+            f,
+            "  clients     {} with {} in flight each, {} keys, {} values, mix put {} get {} delete {} cas {}",
+            clients.count,
+            clients.lanes,
+            clients.keys,
+            if clients.unique { "unique" } else { "repeated" },
+            clients.mix[0],
+            clients.mix[1],
+            clients.mix[2],
+            clients.mix[3]
+        )?;
+        let weights: Vec<String> = faults
+            .weights
+            .iter()
+            .map(|(kind, w)| format!("{kind:?} {w}"))
+            .collect();
+        writeln!(
+            f,
+            "  faults      one within {} ms, each up to {} ms, {} in a hundred at the leader, {} acceptors may lose \
+             their memory",
+            faults.pause.0 / 1000,
+            faults.length.0 / 1000,
+            faults.at_leader,
+            faults.losses
+        )?;
+        writeln!(f, "              {}", weights.join(", "))?;
+        self.fmt_happened(f)
+    }
+}
+
+impl Report {
+    fn fmt_happened(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let strikes: Vec<String> = self
+            .strikes
+            .0
+            .iter()
+            .map(|(kind, n)| format!("{kind:?} {n}"))
+            .collect();
+        writeln!(f, "  struck      {}", strikes.join(", "))?;
+        let Traffic {
+            sent,
+            dropped,
+            duplicated,
+            cut,
+        } = self.traffic;
+        writeln!(
+            f,
+            "  messages    {sent} sent, {dropped} lost, {duplicated} repeated, {cut} cut off"
+        )?;
+        let Deeds {
+            standing,
+            elected,
+            chosen,
+            applied,
+            records,
+        } = self.deeds;
+        writeln!(
+            f,
+            "  replicas    {standing} candidacies, {elected} elections won, {chosen} slots chosen, {applied} applied, \
+             {records} records durable"
+        )?;
+        let Fates {
+            begun,
+            done,
+            refused,
+            unknown,
+        } = self.fates;
+        writeln!(
+            f,
+            "  operations  {begun} begun, {done} done, {refused} refused, {unknown} unknown; the slowest took {} ms",
+            self.slowest.0 / 1000
+        )?;
+        let marks: Vec<String> = self
+            .marks
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(mark, count)| format!("{mark} {count}"))
+            .collect();
+        writeln!(f, "  marks       {}", marks.join(", "))?;
+        if let Some(phases) = self.phases {
+            writeln!(
+                f,
+                "  phases      {} with faults, all served {} after a quorum healed, all agreed {} after all healed",
+                human(phases.faults),
+                human(phases.serving),
+                human(phases.agreeing)
+            )?;
+        }
+        writeln!(
+            f,
+            "  events      {} in {} simulated",
+            self.counts.events,
+            human(self.simulated)
+        )?;
+        writeln!(f, "  digest      {}", self.digest)?;
+        match &self.violation {
+            None if self.undecided > 0 => {
+                writeln!(
+                    f,
+                    "  verdict     good, but {} keys were too hard to judge",
+                    self.undecided
+                )
+            }
+            None => writeln!(f, "  verdict     good"),
+            Some(violation) => writeln!(f, "  verdict     {violation}"),
+        }
+    }
+}
+
+fn human(length: Micros) -> String {
+    format!("{} s", crate::trace::seconds(Time(length.0)).trim())
+}

@@ -1,0 +1,314 @@
+//! What a world is made of and what may happen in it.
+
+use kvpaxos::types::MAX_REPLICAS;
+use kvpaxos::{Config, ConfigError, Limits, Micros, Quorums, ReplicaId, Timing, Update};
+use serde::Serialize;
+
+use crate::network::{Node, Weather};
+use crate::tables::{self, Table};
+
+/// Everything that is settled before a run begins. The same setup gives the same run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Setup {
+    /// Where every decision of the run comes from.
+    pub seed: u64,
+    /// The replicas.
+    pub cluster: Cluster,
+    /// How links behave.
+    pub weather: Weather,
+    /// How long a sync takes.
+    pub sync: Table,
+    /// Who asks.
+    pub clients: Clients,
+    /// What strikes.
+    pub faults: Faults,
+    /// How long the run is.
+    pub length: Length,
+}
+
+/// The replicas of a world.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Cluster {
+    /// How many.
+    pub replicas: usize,
+    /// How many make a quorum.
+    pub quorums: Quorums,
+    /// When a client may be answered.
+    pub update: Update,
+    /// Paces and patience.
+    pub timing: Timing,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl Cluster {
+    /// A cluster of majorities with default paces and limits.
+    #[must_use]
+    pub fn new(replicas: usize) -> Cluster {
+        Cluster {
+            replicas,
+            quorums: Quorums::majority(replicas),
+            update: Update::Quorum,
+            timing: Timing::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// The configuration of one replica.
+    ///
+    /// # Panics
+    /// If there are more replicas than a cluster may have.
+    #[must_use]
+    pub fn config(&self, id: ReplicaId) -> Config {
+        let mut config = Config::new(id, self.replicas);
+        config.quorums = self.quorums;
+        config.update = self.update;
+        config.timing = self.timing;
+        config.limits = self.limits;
+        config
+    }
+
+    /// How many acceptors may lose their memory for good so that a quorum of both kinds is still left.
+    #[must_use]
+    pub fn losable(&self) -> usize {
+        let Quorums { phase1, phase2 } = self.quorums;
+        self.replicas.saturating_sub(phase1.max(phase2))
+    }
+}
+
+/// The clients of a world.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Clients {
+    /// How many, each with a session of its own.
+    pub count: u32,
+    /// How many operations each may have in flight at once.
+    pub lanes: u32,
+    /// Over how many keys.
+    pub keys: u64,
+    /// Values are never repeated; else they are drawn from a handful.
+    pub unique: bool,
+    /// How often each kind of operation is drawn: put, get, delete, compare-and-swap.
+    pub mix: [u32; 4],
+    /// Longest pause between two operations.
+    pub think: Micros,
+    /// How long a client waits for one replica.
+    pub attempt: Micros,
+    /// How long a client waits in all; every other client waits much longer.
+    pub deadline: Micros,
+}
+
+impl Clients {
+    /// Nobody asks but the test.
+    #[must_use]
+    pub fn none() -> Clients {
+        Clients {
+            count: 0,
+            ..Clients::some(0)
+        }
+    }
+
+    /// So many clients that do a bit of everything.
+    #[must_use]
+    pub fn some(count: u32) -> Clients {
+        Clients {
+            count,
+            lanes: 1,
+            keys: 4,
+            unique: true,
+            mix: [4, 4, 1, 2],
+            think: Micros(20_000),
+            attempt: Micros(400_000),
+            deadline: Micros(3_000_000),
+        }
+    }
+}
+
+/// The kinds of faults that the nemesis knows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+pub enum FaultKind {
+    /// A process crashes and starts again later.
+    Crash,
+    /// Every process crashes at once.
+    CrashAll,
+    /// A process stands still for a while.
+    Pause,
+    /// A role fails and restarts with its memory.
+    FailRole,
+    /// A role fails and restarts without its memory.
+    LoseMemory,
+    /// A process crashes and starts again with an empty disk.
+    LoseDisk,
+    /// The cluster is cut in two.
+    Split,
+    /// One replica is cut off from all others.
+    Isolate,
+    /// One replica's messages leave or arrive, but not both.
+    OneWay,
+    /// Some pairs of replicas are cut.
+    Partial,
+    /// All pairs but those of one replica are cut (quorum loss); or the leader hears nobody but that one.
+    Hub,
+    /// A link comes and goes.
+    Flap,
+    /// A client is cut off from some replicas.
+    CutClient,
+    /// A client's connection breaks.
+    HangUp,
+    /// A clock jumps forward.
+    JumpClock,
+    /// A clock runs at a wrong speed.
+    DriftClock,
+    /// A disk becomes slow.
+    SlowDisk,
+    /// The links of one replica lose and delay most of what passes.
+    Storm,
+}
+
+impl FaultKind {
+    /// All kinds.
+    pub const ALL: [FaultKind; 18] = [
+        FaultKind::Crash,
+        FaultKind::CrashAll,
+        FaultKind::Pause,
+        FaultKind::FailRole,
+        FaultKind::LoseMemory,
+        FaultKind::LoseDisk,
+        FaultKind::Split,
+        FaultKind::Isolate,
+        FaultKind::OneWay,
+        FaultKind::Partial,
+        FaultKind::Hub,
+        FaultKind::Flap,
+        FaultKind::CutClient,
+        FaultKind::HangUp,
+        FaultKind::JumpClock,
+        FaultKind::DriftClock,
+        FaultKind::SlowDisk,
+        FaultKind::Storm,
+    ];
+}
+
+/// What the nemesis does by itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Faults {
+    /// How often each kind strikes, against the others.
+    pub weights: Vec<(FaultKind, u32)>,
+    /// Longest pause between two faults.
+    pub pause: Micros,
+    /// Longest life of a fault.
+    pub length: Micros,
+    /// How many acceptors may lose their memory, in the whole run.
+    pub losses: usize,
+    /// In a hundred: how often the leader is the target rather than anybody.
+    pub at_leader: u32,
+}
+
+impl Faults {
+    /// None.
+    #[must_use]
+    pub fn none() -> Faults {
+        Faults {
+            weights: Vec::new(),
+            pause: Micros(1_000_000),
+            length: Micros(1_000_000),
+            losses: 0,
+            at_leader: 0,
+        }
+    }
+}
+
+/// How long a run is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Length {
+    /// The phase with faults takes at least so long ...
+    pub faults: Micros,
+    /// ... and until so many operations were begun ...
+    pub operations: u64,
+    /// ... and so many events have happened, but at most eight times as long.
+    pub events: u64,
+    /// How long may pass after the faults until everybody is answered, and again until all replicas agree (S4).
+    pub bound: Micros,
+}
+
+/// One place is the test's own client's.
+const MOST_CLIENTS: u32 = Node::CLIENTS - 1;
+
+/// What does not fit in a [`Setup`].
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The cluster does not fit together.
+    #[error("the cluster does not fit together: {0}")]
+    Cluster(#[from] ConfigError),
+    /// Too many or too few replicas.
+    #[error("a cluster has 1 to {MAX_REPLICAS} replicas, not {0}")]
+    Replicas(usize),
+    /// Too many clients.
+    #[error("a world has at most {MOST_CLIENTS} clients, not {0}")]
+    Clients(u32),
+    /// A number that must be positive is zero.
+    #[error("{0} must be at least 1, not 0")]
+    Zero(&'static str),
+    /// More acceptors would lose their memory than the cluster can do without.
+    #[error(
+        "{losses} acceptors may lose their memory, but with these quorums the cluster can do without {losable} at most"
+    )]
+    Losses {
+        /// Asked for.
+        losses: usize,
+        /// Bearable.
+        losable: usize,
+    },
+}
+
+impl Setup {
+    /// Five replicas on a fair network, no faults, nobody who asks but the test.
+    #[must_use]
+    pub fn quiet(seed: u64) -> Setup {
+        Setup {
+            seed,
+            cluster: Cluster::new(5),
+            weather: Weather::fair(),
+            sync: tables::FLASH,
+            clients: Clients::none(),
+            faults: Faults::none(),
+            length: Length {
+                faults: Micros(10_000_000),
+                operations: 0,
+                events: 0,
+                bound: Micros(30_000_000),
+            },
+        }
+    }
+
+    /// Checks that the parts fit together.
+    ///
+    /// # Errors
+    /// Names the first part that does not, and its value.
+    pub fn check(&self) -> Result<(), SetupError> {
+        let replicas = self.cluster.replicas;
+        if !(1..=MAX_REPLICAS).contains(&replicas) {
+            return Err(SetupError::Replicas(replicas));
+        }
+        self.cluster.config(ReplicaId(0)).check()?;
+        if self.clients.count > MOST_CLIENTS {
+            return Err(SetupError::Clients(self.clients.count));
+        }
+        for (name, number) in [
+            ("clients.lanes", u64::from(self.clients.lanes)),
+            ("clients.keys", self.clients.keys),
+            ("clients.attempt", self.clients.attempt.0),
+            ("clients.deadline", self.clients.deadline.0),
+            ("faults.pause", self.faults.pause.0),
+            ("faults.length", self.faults.length.0),
+        ] {
+            if number == 0 {
+                return Err(SetupError::Zero(name));
+            }
+        }
+        let (losses, losable) = (self.faults.losses, self.cluster.losable());
+        if losses > losable {
+            return Err(SetupError::Losses { losses, losable });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! Swarm testing: every seed draws its own mix of cluster, network, workload and faults.
+
+use kvpaxos::{Micros, Quorums, Update};
+
+use crate::decider::{Decider, Seeded, Stream, What};
+use crate::network::Weather;
+use crate::setup::{Clients, Cluster, FaultKind, Faults, Length, Setup};
+use crate::tables;
+
+impl Setup {
+    /// The mix that this seed draws.
+    #[must_use]
+    pub fn drawn(seed: u64) -> Setup {
+        let mut seeded = Seeded::new(seed);
+        let mut draw = Draw(&mut seeded);
+        let cluster = draw.cluster();
+        let weather = draw.weather();
+        let clients = draw.clients(&cluster);
+        let faults = draw.faults(&cluster);
+        Setup {
+            seed,
+            weather,
+            sync: draw.pick(
+                "sync",
+                &[tables::FLASH, tables::FLASH, tables::FLASH, tables::BUSY],
+            ),
+            clients,
+            faults,
+            length: Length {
+                faults: Micros(1_000_000 * draw.between("seconds", 12, 24)),
+                operations: 800,
+                events: 24_000,
+                bound: Micros(60_000_000),
+            },
+            cluster,
+        }
+    }
+}
+
+struct Draw<'a>(&'a mut (dyn Decider + Send));
+
+impl Draw<'_> {
+    fn between(&mut self, name: &'static str, low: u64, high: u64) -> u64 {
+        self.0.between(Stream::Setup, What::Setup(name), low, high)
+    }
+
+    fn small(&mut self, name: &'static str, low: u32, high: u32) -> u32 {
+        u32::try_from(self.between(name, low.into(), high.into())).unwrap_or(low)
+    }
+
+    fn percent(&mut self, name: &'static str, percent: u32) -> bool {
+        self.0.chance(Stream::Setup, What::Setup(name), percent * 10_000)
+    }
+
+    fn pick<T: Copy>(&mut self, name: &'static str, of: &[T]) -> T {
+        self.0.pick(Stream::Setup, What::Setup(name), of)
+    }
+
+    fn cluster(&mut self) -> Cluster {
+        let replicas = self.pick("replicas", &[5, 5, 5, 5, 5, 5, 3, 3, 7]);
+        let mut cluster = Cluster::new(replicas);
+        self.quorums(&mut cluster);
+        self.timing(&mut cluster);
+        self.limits(&mut cluster);
+        cluster
+    }
+
+    fn quorums(&mut self, cluster: &mut Cluster) {
+        let replicas = cluster.replicas;
+        if self.percent("two-phase", 4) {
+            let config = cluster.config(kvpaxos::ReplicaId(0)).two_phase();
+            cluster.quorums = config.quorums;
+            cluster.update = Update::TwoPhase;
+        } else if self.percent("flexible", 12) {
+            let phase2 = self.between("phase2", 2, replicas as u64 - 1);
+            let phase2 = usize::try_from(phase2).unwrap_or(replicas);
+            cluster.quorums = Quorums {
+                phase1: replicas + 1 - phase2,
+                phase2,
+            };
+        }
+    }
+
+    fn timing(&mut self, cluster: &mut Cluster) {
+        let timing = &mut cluster.timing;
+        timing.tick = Micros(self.pick("tick", &[25_000, 25_000, 25_000, 40_000, 15_000]));
+        timing.jitter = self.small("jitter", 3, 10);
+        timing.patience = self.small("patience", 5, 10);
+        timing.resend = self.small("resend", 2, 6);
+        timing.deadline = self.small("deadline", 10, 90);
+    }
+
+    /// Small limits in some runs, so that they are met.
+    fn limits(&mut self, cluster: &mut Cluster) {
+        let limits = &mut cluster.limits;
+        if self.percent("small window", 20) {
+            limits.window = self.pick("window", &[1, 2, 3]);
+        }
+        if self.percent("small batches", 20) {
+            limits.batch_commands = self.pick("batch", &[1, 2, 3]);
+        }
+        if self.percent("small chunks", 25) {
+            limits.chunk_bytes = self.pick("chunk", &[1, 200, 1000]);
+        }
+        if self.percent("few sessions", 10) {
+            limits.sessions = self.pick("sessions", &[2, 4, 6]);
+        }
+        if self.percent("small session window", 15) {
+            limits.session_window = self.pick("session window", &[1, 2, 3]);
+        }
+        if self.percent("few pending", 10) {
+            limits.pending = self.pick("pending", &[2, 4, 8]);
+        }
+    }
+
+    fn weather(&mut self) -> Weather {
+        let drop = self.pick("drop", &[0, 1_000, 10_000, 30_000, 80_000]);
+        Weather {
+            drop,
+            duplicate: self.pick("duplicate", &[0, 1_000, 20_000, 60_000]),
+            delay: self.pick(
+                "delay",
+                &[tables::LAN, tables::REGION, tables::REGION, tables::WILD],
+            ),
+            reorder: !self.percent("in order", 30),
+        }
+    }
+
+    fn clients(&mut self, cluster: &Cluster) -> Clients {
+        let count = self.small("clients", 4, 9);
+        let lanes = self.pick("lanes", &[1, 1, 1, 2, 3]);
+        let mix = self.pick(
+            "mix",
+            &[
+                [4, 4, 1, 2],
+                [1, 1, 0, 0],
+                [6, 2, 1, 1],
+                [2, 6, 1, 3],
+                [2, 2, 2, 6],
+            ],
+        );
+        let ticks = |count: u64| Micros(cluster.timing.tick.0 * count);
+        let attempt = self.between("attempt", 8, 30);
+        let more = self.between("patience", 20, 140);
+        Clients {
+            count,
+            lanes,
+            keys: self.between("keys", 1, 8),
+            unique: self.percent("unique", 70),
+            mix,
+            think: Micros(self.between("think", 20, 200) * 1_000),
+            attempt: ticks(attempt),
+            // Longer than an attempt, so that a call gets to a second replica.
+            deadline: ticks(attempt + more),
+        }
+    }
+
+    fn faults(&mut self, cluster: &Cluster) -> Faults {
+        let mut weights = Vec::new();
+        for kind in FaultKind::ALL {
+            // Roles fail in every run; of the other kinds each run leaves out about half.
+            let always = matches!(kind, FaultKind::FailRole | FaultKind::Crash);
+            let drawn = self.percent("fault on", 55);
+            let weight = self.small("fault weight", 1, 6);
+            if always || drawn {
+                weights.push((
+                    kind,
+                    if kind == FaultKind::FailRole {
+                        weight + 2
+                    } else {
+                        weight
+                    },
+                ));
+            }
+        }
+        let losses = self.between("losses", 0, cluster.losable() as u64);
+        // Where every replica is needed for every update, anything at all stops the work.
+        let rarer = if cluster.update == Update::TwoPhase { 4 } else { 1 };
+        Faults {
+            weights,
+            pause: Micros(self.between("fault pause", 150, 1_200) * 1_000 * rarer),
+            length: Micros(self.between("fault length", 200, 1_500) * 1_000),
+            losses: usize::try_from(losses).unwrap_or(0),
+            at_leader: self.small("at leader", 10, 70),
+        }
+    }
+}

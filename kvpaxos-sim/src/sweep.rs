@@ -1,0 +1,204 @@
+//! Many seeds, several at a time.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::marks::{Mark, Marks};
+use crate::report::{Report, run_seed};
+use crate::trace::Trace;
+use crate::violation::{Property, Violation};
+
+/// One seed in so many is played twice, to see that its digest repeats.
+const REPEAT: u64 = 16;
+
+/// So many seeds must make every mark fire.
+pub const ENOUGH_FOR_MARKS: u64 = 200;
+
+/// What to sweep.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// Which seeds.
+    pub seeds: Range<u64>,
+    /// How many at a time.
+    pub jobs: usize,
+    /// Whether to go on after a failure.
+    pub keep_going: bool,
+}
+
+/// What came out of a sweep.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    /// Seeds played.
+    pub seeds: u64,
+    /// Of these, so many were played twice and gave the same digest.
+    pub repeated: u64,
+    /// Events, all seeds together, and the fewest of one seed.
+    pub events: u64,
+    /// The fewest events of a seed that got to its end.
+    pub fewest_events: u64,
+    /// Operations begun.
+    pub operations: u64,
+    /// The fewest operations of a seed that got to its end.
+    pub fewest_operations: u64,
+    /// Simulated seconds.
+    pub simulated_seconds: u64,
+    /// Wall-clock microseconds spent in runs, all jobs together.
+    pub busy_micros: u64,
+    /// Wall-clock microseconds from beginning to end.
+    pub wall_micros: u64,
+    /// Slots chosen.
+    pub chosen: u64,
+    /// Elections won.
+    pub elected: u64,
+    /// Seeds in which leaders changed.
+    pub with_leader_change: u64,
+    /// Seeds in which roles failed.
+    pub with_role_failures: u64,
+    /// The longest that clients waited after a quorum had healed, in microseconds, and in which seed.
+    pub slowest_serving: (u64, u64),
+    /// Keys too hard to judge.
+    pub undecided: u64,
+    /// How often each mark fired.
+    pub marks: Marks,
+    /// Marks that never fired.
+    pub missing: Vec<&'static str>,
+    /// What does not hold.
+    pub violations: Vec<Violation>,
+    /// The digest of each seed.
+    #[serde(skip)]
+    pub digests: BTreeMap<u64, String>,
+}
+
+impl Summary {
+    /// Whether everything held, and, if the sweep was large enough, every mark fired.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.violations.is_empty() && (self.seeds < ENOUGH_FOR_MARKS || self.missing.is_empty())
+    }
+
+    /// Events a second and core.
+    #[must_use]
+    pub fn events_per_second(&self) -> u64 {
+        per_second(self.events, self.busy_micros)
+    }
+
+    /// Seeds a second, all jobs together, in hundredths.
+    #[must_use]
+    pub fn seeds_per_second(&self) -> u64 {
+        per_second(self.seeds * 100, self.wall_micros)
+    }
+
+    fn add(&mut self, played: Played) {
+        let Played {
+            report,
+            took,
+            repeated,
+        } = played;
+        self.seeds += 1;
+        self.repeated += u64::from(repeated);
+        self.busy_micros += micros(took);
+        let runs = if repeated { 2 } else { 1 };
+        self.events += report.counts.events * runs;
+        self.operations += report.fates.begun;
+        self.simulated_seconds += report.simulated.0 * runs / 1_000_000;
+        self.chosen += report.deeds.chosen;
+        self.elected += report.deeds.elected;
+        self.undecided += report.undecided;
+        self.with_leader_change += u64::from(report.marks.count(Mark::LeaderChange) > 0);
+        let roles = [Mark::ProposerFailed, Mark::AcceptorFailed, Mark::LearnerFailed];
+        self.with_role_failures += u64::from(roles.iter().any(|mark| report.marks.count(*mark) > 0));
+        self.marks.add(&report.marks);
+        if let Some(phases) = report.phases {
+            let fewest = |so_far: u64, now: u64| if so_far == 0 { now } else { so_far.min(now) };
+            self.fewest_events = fewest(self.fewest_events, report.counts.events);
+            self.fewest_operations = fewest(self.fewest_operations, report.fates.begun);
+            self.slowest_serving = self.slowest_serving.max((phases.serving.0, report.setup.seed));
+        }
+        self.digests.insert(report.setup.seed, report.digest);
+        self.violations.extend(report.violation);
+    }
+}
+
+struct Played {
+    report: Report,
+    took: Duration,
+    repeated: bool,
+}
+
+/// Plays all seeds; `heard` is called after each with what came out so far.
+pub fn sweep(what: &Sweep, mut heard: impl FnMut(&Summary)) -> Summary {
+    let began = Instant::now();
+    let next = AtomicU64::new(what.seeds.start);
+    let stop = AtomicBool::new(false);
+    let (sender, receiver) = mpsc::channel();
+    let mut summary = Summary::default();
+    std::thread::scope(|scope| {
+        for _ in 0..what.jobs.max(1) {
+            let sender = sender.clone();
+            let (next, stop) = (&next, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= what.seeds.end || sender.send(play(seed)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for played in receiver {
+            if played.report.violation.is_some() && !what.keep_going {
+                stop.store(true, Ordering::Relaxed);
+            }
+            summary.add(played);
+            summary.wall_micros = micros(began.elapsed());
+            heard(&summary);
+        }
+    });
+    summary.violations.sort_by_key(|violation| violation.seed);
+    summary.missing = summary.marks.missing().into_iter().map(Mark::says).collect();
+    summary
+}
+
+/// Plays one seed, some of them twice.
+fn play(seed: u64) -> Played {
+    let began = Instant::now();
+    let mut report = run_seed(seed, Trace::Off);
+    let repeated = seed % REPEAT == 0;
+    if repeated {
+        let again = run_seed(seed, Trace::Off);
+        if again.digest != report.digest {
+            report.violation = Some(Violation {
+                property: Property::Determinism,
+                seed,
+                at: kvpaxos::Time(again.simulated.0),
+                explanation: format!(
+                    "the first run has digest {}, the second {}",
+                    report.digest, again.digest
+                ),
+                history: Vec::new(),
+            });
+        }
+    }
+    Played {
+        report,
+        took: began.elapsed(),
+        repeated,
+    }
+}
+
+fn micros(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// So many a second, if so many took so long.
+#[must_use]
+pub fn per_second(count: u64, micros: u64) -> u64 {
+    let rate = u128::from(count) * 1_000_000 / u128::from(micros.max(1));
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}

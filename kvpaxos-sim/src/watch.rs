@@ -1,0 +1,79 @@
+//! What a checker sees of an [`Engine`](crate::Engine): everything, from outside.
+
+use kvpaxos::{ReplicaId, Role, Time};
+
+use crate::machine::{Effect, Event, Machine};
+
+/// Hooks that an engine calls while it works. Each has an empty body, so that a watcher says only what it cares for.
+pub trait Watch<M: Machine> {
+    /// A process starts, with so many records of its disk; `None` if its memory is lost.
+    fn started(&mut self, now: Time, host: ReplicaId, machine: &M, kept: Option<usize>) {
+        let _ = (now, host, machine, kept);
+    }
+
+    /// A machine is about to be stepped.
+    fn enters(&mut self, now: Time, host: ReplicaId, event: &Event<M>) {
+        let _ = (now, host, event);
+    }
+
+    /// A machine was stepped; the effects have not been carried out.
+    fn stepped(&mut self, now: Time, host: ReplicaId, machine: &M, effects: &[Effect<M>]) {
+        let _ = (now, host, machine, effects);
+    }
+
+    /// A message leaves a host, at once or because what it waited for is durable.
+    fn leaves(&mut self, now: Time, from: ReplicaId, to: ReplicaId, message: &M::Message) {
+        let _ = (now, from, to, message);
+    }
+
+    /// A record became durable.
+    fn durable(&mut self, now: Time, host: ReplicaId, record: &M::Record) {
+        let _ = (now, host, record);
+    }
+
+    /// A role failed.
+    fn role_failed(&mut self, now: Time, host: ReplicaId, role: Role) {
+        let _ = (now, host, role);
+    }
+
+    /// A role is about to be restarted.
+    fn role_restarting(&mut self, now: Time, host: ReplicaId, role: Role, lost: bool) {
+        let _ = (now, host, role, lost);
+    }
+
+    /// A role was restarted.
+    fn role_restarted(&mut self, now: Time, host: ReplicaId, role: Role, machine: &M) {
+        let _ = (now, host, role, machine);
+    }
+
+    /// A process is gone. `survived` is what its disk holds now (`None`: nothing readable), `lost` how many writes that
+    /// were on their way are not whole.
+    fn crashed(&mut self, now: Time, host: ReplicaId, survived: Option<&[M::Record]>, lost: usize) {
+        let _ = (now, host, survived, lost);
+    }
+
+    /// A machine broke the contract of `step`, or halted.
+    fn misbehaved(&mut self, now: Time, host: ReplicaId, what: Misbehaviour) {
+        let _ = (now, host, what);
+    }
+}
+
+/// Watches nothing.
+impl<M: Machine> Watch<M> for () {}
+
+/// What a machine may not do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Misbehaviour {
+    /// It named a deadline that is not after the step.
+    Deadline {
+        /// The step's time.
+        at: Time,
+        /// The deadline.
+        deadline: Time,
+    },
+    /// It halted, though no peer and no disk lied.
+    Halted {
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,354 @@
+//! A world: replicas, clients, network, disks, clocks and a nemesis under one event queue.
+
+use bytes::Bytes;
+use kvpaxos::client::{Call, Fate};
+use kvpaxos::{Micros, Op, Replica, ReplicaId, ReplicaSet, Role, Status, Time};
+
+use crate::checks::{Audit, Finding};
+use crate::clients::{Crowd, Stage};
+use crate::decider::{Decider, Seeded};
+use crate::engine::{Alarm, Engine, Turn};
+use crate::nemesis::{self, Aside, Nemesis};
+use crate::network::Node;
+use crate::partition::{self, Cut};
+use crate::record::Recorder;
+use crate::setup::{Setup, SetupError};
+use crate::subject::Subject;
+use crate::trace::Trace;
+
+/// A world of replicas, or of whatever else speaks their messages.
+///
+/// ```
+/// use kvpaxos::{Micros, ReplicaId};
+/// use kvpaxos_sim::{Setup, World};
+///
+/// let mut world = World::new(Setup::quiet(1)).unwrap();
+/// assert!(world.put("colour", "blue").is_done());
+/// world.crash(ReplicaId(0));
+/// world.crash(ReplicaId(1));
+/// assert_eq!(world.get("colour").value(), Some("blue".into()));
+/// world.start(ReplicaId(0));
+/// world.run_for(Micros(1_000_000));
+/// world.verdict().unwrap();
+/// ```
+pub struct World<M: Subject = Replica> {
+    pub(crate) setup: Setup,
+    pub(crate) engine: Engine<M>,
+    pub(crate) audit: Audit,
+    pub(crate) crowd: Crowd,
+    pub(crate) nemesis: Nemesis,
+    pub(crate) recorder: Recorder,
+}
+
+/// How a call of a test ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answer(pub Fate);
+
+impl Answer {
+    /// Whether it was done.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self.0, Fate::Done(_))
+    }
+
+    /// What a read saw; `None` if the key was absent, or this was no read, or it was not done.
+    #[must_use]
+    pub fn value(&self) -> Option<Bytes> {
+        match &self.0 {
+            Fate::Done(kvpaxos::Outcome::Value { value, .. }) => value.clone(),
+            _ => None,
+        }
+    }
+}
+
+impl World<Replica> {
+    /// A world of replicas in which everything is decided by the setup's seed. All replicas have just been started.
+    ///
+    /// # Errors
+    /// If the setup does not fit together.
+    pub fn new(setup: Setup) -> Result<World, SetupError> {
+        World::of(setup)
+    }
+}
+
+impl<M: Subject> World<M> {
+    /// Like [`new`](World::new), of other machines.
+    ///
+    /// # Errors
+    /// If the setup does not fit together.
+    pub fn of(setup: Setup) -> Result<World<M>, SetupError> {
+        let decider = Box::new(Seeded::new(setup.seed));
+        World::decided_by(setup, decider)
+    }
+
+    /// Like [`of`](World::of), where somebody else decides.
+    ///
+    /// # Errors
+    /// If the setup does not fit together.
+    pub fn decided_by(setup: Setup, decider: Box<dyn Decider + Send>) -> Result<World<M>, SetupError> {
+        setup.check()?;
+        let ids = ReplicaSet::first(setup.cluster.replicas);
+        let configs = ids.iter().map(|id| setup.cluster.config(id)).collect();
+        let mut engine = Engine::new(configs, setup.weather, setup.sync, decider);
+        let mut audit = Audit::new(setup.cluster.replicas, setup.cluster.quorums);
+        for id in ids.iter() {
+            engine.start(id, false, &mut audit);
+        }
+        Ok(World {
+            crowd: Crowd::new(&setup, engine.decider()),
+            nemesis: Nemesis::new(&setup),
+            recorder: Recorder::default(),
+            audit,
+            engine,
+            setup,
+        })
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.engine.now()
+    }
+
+    /// The first thing found wrong so far, if anything is.
+    #[must_use]
+    pub fn finding(&self) -> Option<&Finding> {
+        self.audit.finding()
+    }
+
+    /// Prints or keeps a line for each event from now on.
+    pub fn trace(&mut self, trace: Trace) {
+        self.audit.trace = trace;
+    }
+
+    /// The lines that were kept.
+    #[must_use]
+    pub fn traced(&self) -> Vec<String> {
+        self.audit.trace.kept()
+    }
+
+    fn stage(&mut self) -> (&mut Crowd, Stage<'_, M>) {
+        let stage = Stage {
+            engine: &mut self.engine,
+            audit: &mut self.audit,
+            recorder: &mut self.recorder,
+        };
+        (&mut self.crowd, stage)
+    }
+
+    /// One event. Tells whether there was one.
+    pub fn step(&mut self) -> bool {
+        let Some(turn) = self.engine.advance(&mut self.audit) else {
+            return false;
+        };
+        match turn {
+            Turn::Inside | Turn::Alarm(Alarm::Phase) => {}
+            Turn::Reply { from, to, reply } => {
+                let (crowd, mut stage) = self.stage();
+                crowd.on_reply(to, from, reply, &mut stage);
+            }
+            Turn::Alarm(Alarm::Client(number)) => {
+                let (crowd, mut stage) = self.stage();
+                crowd.on_alarm(number, &mut stage);
+            }
+            Turn::Alarm(Alarm::Strike) => {
+                if let Aside::HangUp { client, id } =
+                    self.nemesis.on_strike(&mut self.engine, &mut self.audit)
+                {
+                    let (crowd, mut stage) = self.stage();
+                    crowd.on_hang_up(client, id, &mut stage);
+                }
+            }
+            Turn::Alarm(Alarm::Fault(number)) => {
+                self.nemesis.on_end(number, &mut self.engine, &mut self.audit);
+            }
+        }
+        true
+    }
+
+    /// Lets time pass. Stops early if something is found wrong.
+    pub fn run_for(&mut self, length: Micros) {
+        let end = self.now().after(length);
+        self.engine.alarm(end, Alarm::Phase);
+        while self.now() < end && self.finding().is_none() && self.step() {}
+    }
+
+    /// Lets time pass until something holds, but not longer than `bound`. Tells whether it holds.
+    pub fn run_until(&mut self, bound: Micros, mut holds: impl FnMut(&World<M>) -> bool) -> bool {
+        let end = self.now().after(bound);
+        self.engine.alarm(end, Alarm::Phase);
+        while !holds(self) {
+            if self.now() >= end || self.finding().is_some() || !self.step() {
+                return holds(self);
+            }
+        }
+        true
+    }
+
+    /// Lets the clients of the setup begin.
+    pub fn start_clients(&mut self) {
+        let (crowd, mut stage) = self.stage();
+        crowd.begin(&mut stage);
+    }
+
+    /// Wakes the nemesis of the setup.
+    pub fn start_faults(&mut self) {
+        self.nemesis.begin(&mut self.engine);
+    }
+}
+
+/// What a test can ask of a cluster. Each call runs the world until it is answered, or its deadline has passed.
+impl<M: Subject> World<M> {
+    /// Makes a call and waits for its end.
+    ///
+    /// # Panics
+    /// If it has no end, which a client machine does not let happen.
+    pub fn call(&mut self, call: Call) -> Answer {
+        let number = self.begin(call);
+        let patience = Micros(self.setup.clients.deadline.0.saturating_mul(50));
+        self.run_until(patience, |world| world.crowd.told.contains_key(&number));
+        self.end(number).expect("every call ends by its deadline")
+    }
+
+    /// Begins a call and does not wait. Returns the number to ask [`end`](World::end) with.
+    pub fn begin(&mut self, call: Call) -> u64 {
+        let (crowd, mut stage) = self.stage();
+        crowd.call(call, &mut stage)
+    }
+
+    /// How a call ended, if it has.
+    pub fn end(&mut self, number: u64) -> Option<Answer> {
+        self.crowd.told.remove(&number).map(Answer)
+    }
+
+    /// Sets a key.
+    pub fn put(&mut self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Answer {
+        let (key, value) = (key.into(), value.into());
+        self.call(Call::Write(Op::Put { key, value }))
+    }
+
+    /// Removes a key.
+    pub fn delete(&mut self, key: impl Into<Bytes>) -> Answer {
+        self.call(Call::Write(Op::Delete { key: key.into() }))
+    }
+
+    /// Sets a key if it holds what is expected.
+    pub fn cas(&mut self, key: impl Into<Bytes>, expect: Option<Bytes>, value: Option<Bytes>) -> Answer {
+        let key = key.into();
+        self.call(Call::Write(Op::Cas { key, expect, value }))
+    }
+
+    /// Reads a key.
+    pub fn get(&mut self, key: impl Into<Bytes>) -> Answer {
+        self.call(Call::Get { key: key.into() })
+    }
+
+    /// Who leads, as far as replicas say.
+    #[must_use]
+    pub fn leader(&self) -> Option<ReplicaId> {
+        nemesis::leader(&self.engine)
+    }
+
+    /// What a replica knows of itself; `None` if its process is down.
+    #[must_use]
+    pub fn status(&self, id: ReplicaId) -> Option<Status> {
+        self.engine.machine(id).map(Subject::status)
+    }
+
+    /// A replica's machine; `None` if its process is down.
+    #[must_use]
+    pub fn machine(&self, id: ReplicaId) -> Option<&M> {
+        self.engine.machine(id)
+    }
+}
+
+/// What a test can do to a cluster.
+impl<M: Subject> World<M> {
+    /// A process crashes.
+    pub fn crash(&mut self, id: ReplicaId) {
+        self.engine.crash(id, &mut self.audit);
+    }
+
+    /// A process that is down starts with what its disk holds.
+    pub fn start(&mut self, id: ReplicaId) {
+        let lost = self.audit.must_start_lost(id);
+        self.engine.start(id, lost, &mut self.audit);
+    }
+
+    /// A process that is down starts with an empty disk: its memory is lost.
+    pub fn start_empty(&mut self, id: ReplicaId) {
+        self.engine.start(id, true, &mut self.audit);
+    }
+
+    /// A process stands still.
+    pub fn pause(&mut self, id: ReplicaId) {
+        self.engine.pause(id);
+    }
+
+    /// A process goes on.
+    pub fn resume(&mut self, id: ReplicaId) {
+        self.engine.resume(id, &mut self.audit);
+    }
+
+    /// A role fails.
+    pub fn fail(&mut self, id: ReplicaId, role: Role) {
+        self.engine.fail_role(id, role, &mut self.audit);
+    }
+
+    /// A failed role restarts with its memory.
+    pub fn restart(&mut self, id: ReplicaId, role: Role) {
+        self.engine.restart_role(id, role, false, &mut self.audit);
+    }
+
+    /// A failed role restarts without its memory.
+    pub fn restart_empty(&mut self, id: ReplicaId, role: Role) {
+        self.engine.restart_role(id, role, true, &mut self.audit);
+    }
+
+    /// Cuts links; see [`crate::partition`].
+    pub fn cut(&mut self, cuts: &[Cut]) {
+        partition::cut(cuts, &mut self.engine.network);
+    }
+
+    /// Cuts the cluster in two.
+    pub fn partition(&mut self, side: impl IntoIterator<Item = ReplicaId>) {
+        let side: ReplicaSet = side.into_iter().collect();
+        let all = ReplicaSet::first(self.setup.cluster.replicas);
+        self.cut(&partition::between(side, all.without(side)));
+    }
+
+    /// Cuts the test's client off from all replicas but these.
+    pub fn talk_only_to(&mut self, replicas: impl IntoIterator<Item = ReplicaId>) {
+        let these: ReplicaSet = replicas.into_iter().collect();
+        let client = Node::client(self.crowd.scripted());
+        for id in self.engine.ids() {
+            let node = Node::from(id);
+            self.engine.network.mend_all(client, node);
+            self.engine.network.mend_all(node, client);
+            if !these.contains(id) {
+                self.engine.network.cut(client, node);
+                self.engine.network.cut(node, client);
+            }
+        }
+    }
+
+    /// Mends every link between replicas.
+    pub fn mend(&mut self) {
+        for one in self.engine.ids() {
+            for other in self.engine.ids() {
+                self.engine.network.mend_all(one.into(), other.into());
+            }
+        }
+    }
+
+    /// The links of a replica behave like this; `None`: like all others.
+    pub fn storm(&mut self, id: ReplicaId, weather: Option<crate::network::Weather>) {
+        self.engine.network.set_storm(id.into(), weather);
+    }
+
+    /// What the world is made of.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+}

@@ -1,0 +1,101 @@
+//! Random workloads and fault schedules against linearizability and every invariant. Failures are kept in
+//! `properties.proptest-regressions` and tried first ever after.
+
+use kvpaxos::Micros;
+use kvpaxos_sim::network::Weather;
+use kvpaxos_sim::setup::{Clients, Cluster, FaultKind, Faults, Length};
+use kvpaxos_sim::{Setup, Trace, run, tables};
+use proptest::prelude::*;
+
+fn faults(losable: usize) -> impl Strategy<Value = Faults> {
+    let kinds = proptest::sample::subsequence(FaultKind::ALL.to_vec(), 1..FaultKind::ALL.len());
+    let weights = kinds.prop_flat_map(|kinds| {
+        let count = kinds.len();
+        (Just(kinds), proptest::collection::vec(1u32..5, count))
+    });
+    (
+        weights,
+        50_000u64..800_000,
+        50_000u64..1_000_000,
+        0..=losable,
+        0u32..100,
+    )
+        .prop_map(|((kinds, weights), pause, length, losses, at_leader)| Faults {
+            weights: kinds.into_iter().zip(weights).collect(),
+            pause: Micros(pause),
+            length: Micros(length),
+            losses,
+            at_leader,
+        })
+}
+
+fn clients() -> impl Strategy<Value = Clients> {
+    (
+        1u32..5,
+        1u32..3,
+        1u64..4,
+        any::<bool>(),
+        proptest::array::uniform4(1u32..5),
+    )
+        .prop_map(|(count, lanes, keys, unique, mix)| Clients {
+            lanes,
+            keys,
+            unique,
+            mix,
+            ..Clients::some(count)
+        })
+}
+
+fn weather() -> impl Strategy<Value = Weather> {
+    let delays = proptest::sample::select(vec![tables::LAN, tables::REGION, tables::WILD]);
+    (0u32..60_000, 0u32..60_000, delays, any::<bool>()).prop_map(|(drop, duplicate, delay, reorder)| {
+        Weather {
+            drop,
+            duplicate,
+            delay,
+            reorder,
+        }
+    })
+}
+
+fn setups() -> impl Strategy<Value = Setup> {
+    let replicas = proptest::sample::select(vec![1usize, 3, 3, 4, 5]);
+    (any::<u64>(), replicas, weather(), clients()).prop_flat_map(|(seed, replicas, weather, clients)| {
+        let cluster = Cluster::new(replicas);
+        faults(cluster.losable()).prop_map(move |faults| Setup {
+            seed,
+            cluster: cluster.clone(),
+            weather,
+            sync: tables::FLASH,
+            clients: clients.clone(),
+            faults,
+            length: Length {
+                faults: Micros(3_000_000),
+                operations: 0,
+                events: 0,
+                bound: Micros(60_000_000),
+            },
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Whatever the workload and whatever strikes: all invariants hold, the history is linearizable, clients are served
+    /// once a quorum has healed, and all replicas agree once all have.
+    #[test]
+    fn no_schedule_breaks_a_promise(setup in setups()) {
+        let report = run::<kvpaxos::Replica>(setup, Trace::Off);
+        prop_assert!(report.violation.is_none(), "{report}");
+    }
+
+    /// The same setup gives the same run.
+    #[test]
+    fn runs_repeat(setup in setups()) {
+        let mut setup = setup;
+        setup.length.faults = Micros(1_000_000);
+        let digests = [(); 2].map(|()| run::<kvpaxos::Replica>(setup.clone(), Trace::Off).digest);
+        prop_assert_eq!(&digests[0], &digests[1]);
+    }
+}

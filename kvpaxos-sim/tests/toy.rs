@@ -1,0 +1,146 @@
+//! The engine drives any machine: here one of a few lines that has nothing to do with Paxos. Each holds a number, writes
+//! down the highest it has met, and then tells everybody.
+
+use kvpaxos::{Entropy, Micros, ReplicaId, Role, Time};
+use kvpaxos_sim::Engine;
+use kvpaxos_sim::decider::Seeded;
+use kvpaxos_sim::disk::List;
+use kvpaxos_sim::engine::Turn;
+use kvpaxos_sim::machine::{Effect, Event, Machine, Memory};
+use kvpaxos_sim::network::Weather;
+use kvpaxos_sim::{tables, watch::Watch};
+
+const HOSTS: u8 = 3;
+
+struct Highest {
+    number: u64,
+    again: Time,
+}
+
+impl Machine for Highest {
+    type Config = ();
+    type Message = u64;
+    type Record = u64;
+    type Request = u64;
+    type Reply = u64;
+    type Note = ();
+    type Log = List<u64>;
+
+    fn start(_: &(), memory: Memory<u64>, _: Entropy, at: Time) -> Highest {
+        let Memory::Kept(records) = memory else {
+            unreachable!("no disk is lost here")
+        };
+        Highest {
+            number: records.last().copied().unwrap_or(0),
+            again: at.after(Micros(10_000)),
+        }
+    }
+
+    fn step(&mut self, at: Time, event: Event<Highest>, effects: &mut Vec<Effect<Highest>>) {
+        let number = match event {
+            Event::Peer { message, .. } => message,
+            Event::Client { from, request } => {
+                effects.push(Effect::Reply {
+                    to: from,
+                    reply: self.number,
+                });
+                request
+            }
+            _ => 0,
+        };
+        if at >= self.again {
+            self.again = at.after(Micros(10_000));
+        } else if number <= self.number {
+            return;
+        }
+        let records = if number > self.number {
+            vec![number]
+        } else {
+            Vec::new()
+        };
+        self.number = self.number.max(number);
+        let then = (0..HOSTS).map(|id| (ReplicaId(id), self.number)).collect();
+        effects.push(Effect::Persist {
+            role: Role::Acceptor,
+            records,
+            then,
+        });
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        Some(self.again)
+    }
+}
+
+/// What a host said is on its disk: persist-before-send, seen from outside.
+#[derive(Default)]
+struct NothingUnsaved([u64; HOSTS as usize]);
+
+impl Watch<Highest> for NothingUnsaved {
+    fn durable(&mut self, _: Time, host: ReplicaId, record: &u64) {
+        self.0[usize::from(host.0)] = *record;
+    }
+
+    fn crashed(&mut self, _: Time, host: ReplicaId, survived: Option<&[u64]>, _: usize) {
+        let last = survived.and_then(<[u64]>::last);
+        self.0[usize::from(host.0)] = last.copied().unwrap_or(0);
+    }
+
+    fn leaves(&mut self, _: Time, from: ReplicaId, _: ReplicaId, message: &u64) {
+        assert!(
+            *message <= self.0[usize::from(from.0)],
+            "{from} told {message}, which it may forget"
+        );
+    }
+}
+
+fn run(seed: u64) -> (Vec<u64>, u64, usize) {
+    let weather = Weather {
+        drop: 200_000,
+        duplicate: 100_000,
+        delay: tables::WILD,
+        reorder: true,
+    };
+    let configs = vec![(); usize::from(HOSTS)];
+    let mut engine: Engine<Highest> =
+        Engine::new(configs, weather, tables::BUSY, Box::new(Seeded::new(seed)));
+    let mut watch = NothingUnsaved::default();
+    engine.ids().for_each(|id| engine.start(id, false, &mut watch));
+    let mut replies = 0;
+    for round in 1..200 {
+        let target = ReplicaId((round % 3) as u8);
+        engine.request(0, target, &round);
+        match round % 20 {
+            7 => engine.crash(target, &mut watch),
+            17 => engine.ids().for_each(|id| engine.start(id, false, &mut watch)),
+            _ => {}
+        }
+        for _ in 0..10 {
+            replies += usize::from(matches!(engine.advance(&mut watch), Some(Turn::Reply { .. })));
+        }
+    }
+    engine.network.weather = Weather::fair();
+    let end = engine.now().after(Micros(2_000_000));
+    while engine.next_at().is_some_and(|at| at < end) {
+        engine.advance(&mut watch);
+    }
+    let numbers = engine
+        .ids()
+        .map(|id| engine.machine(id).unwrap().number)
+        .collect();
+    (numbers, engine.digest(), replies)
+}
+
+#[test]
+fn a_toy_converges_and_repeats() {
+    for seed in 0..10 {
+        let (numbers, digest, replies) = run(seed);
+        assert!(
+            numbers[0] > 150 && numbers.iter().all(|n| *n == numbers[0]),
+            "{numbers:?}"
+        );
+        assert!(replies > 10, "{replies}");
+        assert_eq!(run(seed).1, digest, "the same seed, the same digest");
+    }
+    assert_ne!(run(1).1, run(2).1);
+}
