@@ -284,16 +284,14 @@ fn a_lost_tail_is_seen_only_by_a_mark_kept_elsewhere() {
 fn a_bit_flip_in_the_last_batch_is_lost_memory() {
     let whole = Sample::new(2);
     for at in whole.groups[1]..whole.bytes.len() {
-        for bit in 0..8 {
-            let mut sample = Sample::new(2);
-            sample.bytes[at] ^= 1 << bit;
-            let damaged = sample.damage();
-            assert_eq!(
-                (damaged.at, damaged.why),
-                (whole.groups[1] as u64, Damage::NotTorn)
-            );
-            assert_eq!(damaged.salvaged, vec![record(0)]);
-        }
+        let mut sample = Sample::new(2);
+        sample.bytes[at] ^= 1 << (at % 8);
+        let damaged = sample.damage();
+        assert_eq!(
+            (damaged.at, damaged.why),
+            (whole.groups[1] as u64, Damage::NotTorn)
+        );
+        assert_eq!(damaged.salvaged, vec![record(0)]);
     }
 }
 
