@@ -19,25 +19,31 @@ use schedule::{Schedule, action};
 /// Ticks after which a client is told that its request's fate is unknown; short, so that this happens here.
 const DEADLINE: u32 = 30;
 
-fn cluster(replicas: u8, quorums: Quorums) -> Vec<Config> {
-    let config = |id| {
-        let mut config = Config::new(ReplicaId(id), usize::from(replicas));
-        config.quorums = quorums;
-        config.timing.deadline = DEADLINE;
-        // Small enough to be met.
-        config.limits.window = 3;
-        config.limits.batch_commands = 2;
-        config.limits.chunk_bytes = 200;
-        config.limits.session_window = 4;
-        config
+/// A cluster, as its replica r0 sees it: majorities, flexible quorums, and the two-phase setting.
+fn cluster() -> impl Strategy<Value = Config> {
+    let flexible = |replicas, phase1, phase2| Config {
+        quorums: Quorums { phase1, phase2 },
+        ..Config::new(ReplicaId(0), replicas)
     };
-    (0..replicas).map(config).collect()
+    prop_oneof![
+        4 => Just(Config::new(ReplicaId(0), 3)),
+        4 => Just(Config::new(ReplicaId(0), 5)),
+        1 => Just(flexible(5, 4, 2)),
+        1 => Just(flexible(5, 2, 4)),
+        2 => Just(Config::new(ReplicaId(0), 3).two_phase()),
+    ]
 }
 
-fn quorums() -> impl Strategy<Value = (u8, Quorums)> {
-    let sizes = [(3, 2, 2), (3, 2, 2), (5, 3, 3), (5, 3, 3), (5, 4, 2), (5, 2, 4)];
-    let quorums = sizes.map(|(replicas, phase1, phase2)| (replicas, Quorums { phase1, phase2 }));
-    prop::sample::select(quorums.to_vec())
+/// The configurations of all its replicas, with limits that are small enough to be met.
+fn replicas(cluster: &Config) -> Vec<Config> {
+    let mut config = cluster.clone();
+    config.timing.deadline = DEADLINE;
+    config.limits.window = 3;
+    config.limits.batch_commands = 2;
+    config.limits.chunk_bytes = 200;
+    config.limits.session_window = 4;
+    let as_seen_by = |id| Config { id, ..config.clone() };
+    cluster.members.iter().map(as_seen_by).collect()
 }
 
 fn config() -> ProptestConfig {
@@ -63,11 +69,11 @@ proptest! {
     /// once faults stop, everybody is served and all replicas come to the same state (L1 to L3, S1, S2, S4).
     #[test]
     fn any_schedule_is_safe_and_ends_well(
-        (replicas, quorums) in quorums(),
+        cluster in cluster(),
         seed in any::<u32>(),
         actions in vec(action(), 20..250),
     ) {
-        let mut schedule = Schedule::new(cluster(replicas, quorums), u64::from(seed));
+        let mut schedule = Schedule::new(replicas(&cluster), u64::from(seed));
         schedule.play_all(&actions);
         schedule.everybody_is_answered(DEADLINE);
         schedule.heal();

@@ -28,6 +28,8 @@ pub(crate) enum Action {
     Crash { who: u8, keep: u8 },
     /// A replica starts with what its disk holds.
     Start { who: u8 },
+    /// A replica starts with a new, empty disk.
+    Replace { who: u8 },
     /// A role fails.
     Fail { who: u8, role: u8 },
     /// A role restarts with its records, but for the last ones that were not synced.
@@ -72,6 +74,7 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
         12 => number().prop_map(|who| Action::Sync { who }),
         2 => (number(), 0..4u8).prop_map(|(who, keep)| Action::Crash { who, keep }),
         4 => number().prop_map(|who| Action::Start { who }),
+        1 => number().prop_map(|who| Action::Replace { who }),
         3 => (number(), number()).prop_map(|(who, role)| Action::Fail { who, role }),
         5 => (number(), number(), 0..3u8).prop_map(|(who, role, unseen)| Action::Restart { who, role, unseen }),
         1 => (number(), number()).prop_map(|(who, role)| Action::Lost { who, role }),
@@ -168,6 +171,13 @@ impl Schedule {
                 self.failed.retain(|(id, _)| *id != who);
             }
             Action::Start { who } => self.world.start(self.replica(who), Found::Kept),
+            Action::Replace { who } => {
+                let who = self.replica(who);
+                if !self.world.is_up(who) && self.may_lose > 0 {
+                    self.may_lose -= 1;
+                    self.world.start(who, Found::Lost);
+                }
+            }
             Action::Fail { who, role } => {
                 let (who, role) = (self.replica(who), self.role(role));
                 if self.world.is_up(who) && self.failed.insert((who, role)) {
@@ -176,6 +186,12 @@ impl Schedule {
             }
             Action::Restart { who, role, unseen } => {
                 let (who, role) = (self.replica(who), self.role(role));
+                // Open (24_lost_disk_is_not_forgotten): the mark of a lost disk must not be lost in turn.
+                let unseen = if self.world.disk(who).is_unmarked() {
+                    0
+                } else {
+                    unseen
+                };
                 if self.failed.remove(&(who, role)) {
                     self.world.restart(who, role, Found::Kept, unseen.into());
                 }

@@ -12,6 +12,8 @@ pub(crate) struct Disk {
     records: Vec<Record>,
     on_the_way: VecDeque<Write>,
     durable: Durable,
+    /// It replaces a disk that was lost.
+    replaced: bool,
 }
 
 /// A `Persist` that is not synced.
@@ -105,9 +107,15 @@ impl Disk {
         records.iter().for_each(|record| self.keep(record));
     }
 
+    /// It replaces a lost disk, and does not say so yet: it must not be taken for that of a new replica.
+    pub(crate) fn is_unmarked(&self) -> bool {
+        self.replaced && !self.durable.memory_lost
+    }
+
     /// A new, empty disk.
     pub(crate) fn wipe(&mut self) {
         *self = Disk::new(self.auto);
+        self.replaced = true;
     }
 
     fn keep(&mut self, record: &Record) {

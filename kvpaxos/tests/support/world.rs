@@ -361,6 +361,11 @@ impl World {
         if self.is_up(id) {
             return;
         }
+        let found = if self.disk(id).is_unmarked() {
+            Found::Lost
+        } else {
+            found
+        };
         if found == Found::Lost {
             self.disk_mut(id).wipe();
         }
