@@ -1,23 +1,385 @@
 //! How fast the core is on its own: no sockets, no disk, one thread. Run with `cargo bench -p kvpaxos`.
+//!
+//! Five replicas in memory. What a replica persists is durable at once, messages arrive in the order they were sent, and
+//! nothing is lost. Clients keep 1,024 requests in flight at the leader; a value counts once all five have learned it.
+//! With arguments, only the rows whose names contain one of them are run, and `--values N` sets how many values a run takes.
 
-use std::time::Instant;
+use std::collections::VecDeque;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use kvpaxos::codec::{PeerFrame, decode_shared, encode_message_into};
+use kvpaxos::status::{LearnerStatus, ProposerStatus};
 use kvpaxos::{
-    Command, Limits, Op, Outcome, Random, ReplicaId, Revision, Sequence, SessionId, Slot, StateMachine, Tag,
+    ClientId, Command, Config, Effect, Event, Input, Limits, Memory, Message, Op, Outcome, Random, Replica,
+    ReplicaId, Reply, Request, RequestBody, Revision, Sequence, SessionId, Slot, StateMachine, Tag, Time,
 };
 
+const REPLICAS: usize = 5;
+const IN_FLIGHT: u64 = 1024;
+const SESSIONS: u64 = 16;
 const KEYS: u64 = 10_000;
-const KEY_BYTES: usize = 16;
 const VALUE_BYTES: usize = 100;
+const RUNS: usize = 5;
 
-fn main() {
-    apply(1);
-    apply(1024);
+/// A row of the table.
+struct Row {
+    name: &'static str,
+    /// Values a second that the design asks for.
+    budget: u64,
+    load: Load,
+    /// Whether messages between replicas go through the codec.
+    bytes: bool,
 }
 
-/// PUTs in one session with so many in flight, applied by one state machine.
-fn apply(in_flight: u64) {
+#[derive(Clone, Copy)]
+enum Load {
+    /// Bytes that are only put into the log.
+    Opaque,
+    /// PUTs in sessions.
+    Puts,
+}
+
+const ROWS: [Row; 4] = [
+    Row {
+        name: "opaque",
+        budget: 2_500_000,
+        load: Load::Opaque,
+        bytes: false,
+    },
+    Row {
+        name: "opaque, codec",
+        budget: 1_000_000,
+        load: Load::Opaque,
+        bytes: true,
+    },
+    Row {
+        name: "sessions and store",
+        budget: 700_000,
+        load: Load::Puts,
+        bytes: false,
+    },
+    Row {
+        name: "sessions and store, codec",
+        budget: 0,
+        load: Load::Puts,
+        bytes: true,
+    },
+];
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let (mut values, mut wanted) = (400_000, Vec::new());
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--bench" => {} // cargo says so
+            "--values" => values = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(values),
+            _ => wanted.push(argument),
+        }
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted));
+    println!(
+        "{REPLICAS} replicas in one thread ({cores} cores here), {IN_FLIGHT} in flight, values of {VALUE_BYTES} bytes,"
+    );
+    println!("{values} values a run, {RUNS} runs");
+    println!(
+        "{:<28}{:>14}{:>14}{:>14}{:>14}{:>18}",
+        "", "a second", "a cpu second", "best", "budget", "values a slot"
+    );
+    for row in ROWS.iter().filter(|row| is_wanted(row.name)) {
+        let mut runs: Vec<Run> = (0..RUNS).map(|seed| run(row, values, seed as u64)).collect();
+        runs.sort_unstable();
+        let (median, best) = (&runs[RUNS / 2], &runs[RUNS - 1]);
+        println!(
+            "{:<28}{:>14}{:>14}{:>14}{:>14}{:>18}",
+            row.name, median.wall, median.cpu, best.cpu, row.budget, median.batch
+        );
+    }
+    for in_flight in [1, IN_FLIGHT] {
+        let name = format!("apply alone, {in_flight} in flight");
+        if is_wanted(&name) {
+            let (median, best) = apply_alone(in_flight);
+            println!("{name:<28}{median:>11} ns{best:>11} ns");
+        }
+    }
+}
+
+/// What a run measured. Ordered by the time that the thread had a processor: others on the machine do not count.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Run {
+    /// Values a second of processor time.
+    cpu: u64,
+    /// Values a second.
+    wall: u64,
+    /// Values a slot.
+    batch: u64,
+}
+
+fn run(row: &Row, values: u64, seed: u64) -> Run {
+    let mut cluster = Cluster::new(row.bytes, seed);
+    let leader = cluster.elect();
+    let mut clients = Clients::new(row.load, leader, seed);
+    clients.open_sessions(&mut cluster);
+    let slots_before = cluster.applied(leader);
+    let (begun, begun_cpu) = (Instant::now(), cpu_time());
+    for stream in 0..IN_FLIGHT {
+        clients.ask(stream % clients.streams(), &mut cluster);
+    }
+    while clients.answered < values {
+        cluster.step(begun);
+        for (client, reply) in std::mem::take(&mut cluster.replies) {
+            clients.on_reply(client, &reply);
+            if clients.asked < values {
+                clients.ask(client.0, &mut cluster);
+            }
+        }
+    }
+    while !cluster.inbox.is_empty() {
+        cluster.step(begun);
+    }
+    let (spent, spent_cpu) = (begun.elapsed(), cpu_time() - begun_cpu);
+    for id in 0..REPLICAS {
+        assert_eq!(
+            cluster.applied(id),
+            cluster.applied(leader),
+            "replica {id} has learned all"
+        );
+    }
+    let slots = cluster.applied(leader) - slots_before;
+    Run {
+        wall: per_second(values, spent),
+        cpu: per_second(values, spent_cpu),
+        batch: values / slots,
+    }
+}
+
+/// The time that this thread has had a processor, where the system tells; else that of the clock.
+fn cpu_time() -> Duration {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    let clock = EPOCH.get_or_init(Instant::now).elapsed();
+    let line = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = line.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    nanos.map_or(clock, Duration::from_nanos)
+}
+
+fn per_second(values: u64, spent: Duration) -> u64 {
+    u64::try_from(u128::from(values) * 1_000_000_000 / spent.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Five replicas and what is on its way to them.
+struct Cluster {
+    replicas: Vec<Replica>,
+    inbox: VecDeque<(usize, Event)>,
+    effects: Vec<Effect>,
+    replies: Vec<(ClientId, Reply)>,
+    bytes: bool,
+    buffer: Vec<u8>,
+    /// What the clock showed before the first measured step.
+    start: Time,
+    steps: u64,
+}
+
+impl Cluster {
+    fn new(bytes: bool, seed: u64) -> Cluster {
+        let mut random = Random::from_seed(seed);
+        let replica = |id: usize| {
+            let id = ReplicaId(u8::try_from(id).expect("there are five"));
+            let config = Config::new(id, REPLICAS);
+            Replica::new(config, Memory::Kept(Vec::new()), random.entropy(), Time(0))
+                .expect("the default configuration fits together")
+        };
+        Cluster {
+            replicas: (0..REPLICAS).map(replica).collect(),
+            inbox: VecDeque::new(),
+            effects: Vec::new(),
+            replies: Vec::new(),
+            bytes,
+            buffer: Vec::new(),
+            start: Time(0),
+            steps: 0,
+        }
+    }
+
+    /// Lets time pass until somebody leads.
+    fn elect(&mut self) -> usize {
+        loop {
+            while let Some((id, event)) = self.inbox.pop_front() {
+                self.deliver(id, self.start, event);
+            }
+            let leads =
+                |replica: &Replica| matches!(replica.status().proposer, ProposerStatus::Leading { .. });
+            if let Some(leader) = self.replicas.iter().position(leads) {
+                return leader;
+            }
+            self.start = self
+                .replicas
+                .iter()
+                .filter_map(Replica::deadline)
+                .min()
+                .expect("all run");
+            self.tick(self.start);
+        }
+    }
+
+    /// Delivers one message. The clock is looked at now and then.
+    fn step(&mut self, begun: Instant) {
+        self.steps += 1;
+        if self.steps.is_multiple_of(4096) {
+            let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.tick(Time(self.start.0 + micros));
+        }
+        if let Some((id, event)) = self.inbox.pop_front() {
+            let at = self.start;
+            self.deliver(id, at, event);
+        }
+    }
+
+    fn tick(&mut self, at: Time) {
+        for id in 0..REPLICAS {
+            if self.replicas[id].deadline().is_some_and(|due| due <= at) {
+                self.deliver(id, at, Event::Clock);
+            }
+        }
+    }
+
+    fn deliver(&mut self, id: usize, at: Time, event: Event) {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.replicas[id].step_into(Input { at, event }, &mut effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Send(envelope) => self.send(id, envelope.to, envelope.message),
+                Effect::Persist { then, .. } => {
+                    for envelope in then {
+                        self.send(id, envelope.to, envelope.message);
+                    }
+                }
+                Effect::Reply { to, reply } => self.replies.push((to, reply)),
+                Effect::Observe(_) => {}
+                Effect::Halt(reason) => panic!("{reason}"),
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn send(&mut self, from: usize, to: ReplicaId, message: Message) {
+        let to = usize::from(to.0);
+        let message = if self.bytes && from != to {
+            self.through_bytes(&message)
+        } else {
+            message
+        };
+        let from = ReplicaId(u8::try_from(from).expect("there are five"));
+        self.inbox.push_back((to, Event::Peer { from, message }));
+    }
+
+    fn through_bytes(&mut self, message: &Message) -> Message {
+        self.buffer.clear();
+        encode_message_into(message, &mut self.buffer).expect("the message is within its limit");
+        let frame = Bytes::copy_from_slice(&self.buffer);
+        match decode_shared(&frame).expect("what was encoded is decoded") {
+            PeerFrame::Message(message) => message,
+            other => panic!("a message, not {other:?}"),
+        }
+    }
+
+    fn applied(&self, id: usize) -> u64 {
+        match self.replicas[id].status().learner {
+            LearnerStatus::Learning { applied, .. } => applied.0,
+            LearnerStatus::Failed => 0,
+        }
+    }
+}
+
+/// Clients of the leader.
+struct Clients {
+    load: Load,
+    leader: usize,
+    random: Random,
+    /// For each stream, its session, the next sequence, and how many were answered: all in order.
+    sessions: Vec<(SessionId, u64, u64)>,
+    asked: u64,
+    answered: u64,
+}
+
+impl Clients {
+    fn new(load: Load, leader: usize, seed: u64) -> Clients {
+        Clients {
+            load,
+            leader,
+            random: Random::from_seed(seed),
+            sessions: Vec::new(),
+            asked: 0,
+            answered: 0,
+        }
+    }
+
+    fn streams(&self) -> u64 {
+        SESSIONS
+    }
+
+    fn open_sessions(&mut self, cluster: &mut Cluster) {
+        let begun = Instant::now();
+        for client in 0..SESSIONS {
+            self.send(cluster, client, client, RequestBody::Open);
+            while cluster.replies.is_empty() {
+                cluster.step(begun);
+            }
+            for (_, reply) in cluster.replies.drain(..) {
+                let Outcome::Opened { session } = reply.outcome else {
+                    panic!("a session is opened, not {reply:?}")
+                };
+                self.sessions.push((session, 0, 0));
+            }
+        }
+    }
+
+    fn ask(&mut self, client: u64, cluster: &mut Cluster) {
+        self.asked += 1;
+        let value = Bytes::from(vec![0x61; VALUE_BYTES]);
+        let (id, body) = match self.load {
+            Load::Opaque => (self.asked, RequestBody::Submit { payload: value }),
+            Load::Puts => {
+                let key = key(&mut self.random);
+                let stream = usize::try_from(client).expect("there are few");
+                let (session, sequence, answered) = &mut self.sessions[stream];
+                let body = RequestBody::Apply {
+                    session: *session,
+                    sequence: Sequence(*sequence),
+                    lowest_unanswered: Sequence(*answered),
+                    op: Op::Put { key, value },
+                };
+                *sequence += 1;
+                (*sequence - 1, body)
+            }
+        };
+        self.send(cluster, client, id, body);
+    }
+
+    fn send(&self, cluster: &mut Cluster, client: u64, id: u64, body: RequestBody) {
+        let from = ClientId(client);
+        let request = Request { id, body };
+        cluster
+            .inbox
+            .push_back((self.leader, Event::Client { from, request }));
+    }
+
+    fn on_reply(&mut self, client: ClientId, reply: &Reply) {
+        assert!(matches!(reply.outcome, Outcome::Done { .. }), "{reply:?}");
+        self.answered += 1;
+        if let Load::Puts = self.load {
+            let stream = usize::try_from(client.0).expect("there are few");
+            let answered = &mut self.sessions[stream].2;
+            assert_eq!(reply.id, *answered, "answers come in order");
+            *answered += 1;
+        }
+    }
+}
+
+/// PUTs in one session, applied by one state machine: nanoseconds for each, the median and the best of many chunks.
+fn apply_alone(in_flight: u64) -> (u64, u64) {
+    const CHUNK: u64 = 4096;
     let mut random = Random::from_seed(1);
     let mut machine = StateMachine::new(Limits::default());
     let tag = Tag {
@@ -25,44 +387,34 @@ fn apply(in_flight: u64) {
         nonce: 0,
         number: 0,
     };
-    let Outcome::Opened { session } = machine.apply(revision(0), &Command::Open { tag }) else {
-        panic!("the first command opens a session")
+    machine.apply(revision(0), &Command::Open { tag });
+    let put = |random: &mut Random, number: u64| Command::Apply {
+        session: SessionId(revision(0)),
+        sequence: Sequence(number),
+        lowest_unanswered: Sequence(number.saturating_sub(in_flight - 1)),
+        op: Op::Put {
+            key: key(random),
+            value: Bytes::from(vec![0x61; VALUE_BYTES]),
+        },
     };
-    let (mut spent, mut number) = (Vec::new(), 0);
-    while number < 1_000_000 {
-        let next = number + 4096;
-        let commands: Vec<Command> = (number..next)
-            .map(|number| put(&mut random, session, number, number.saturating_sub(in_flight - 1)))
+    let chunk = |number: u64| {
+        let commands: Vec<Command> = (number..number + CHUNK)
+            .map(|number| put(&mut random, number))
             .collect();
         let begun = Instant::now();
         for (slot, command) in (number + 1..).zip(&commands) {
             machine.apply(revision(slot), command);
         }
-        spent.push(begun.elapsed().as_nanos() / commands.len() as u128);
-        number = next;
-    }
+        u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX) / CHUNK
+    };
+    let mut spent: Vec<u64> = (0..200).map(|chunk| chunk * CHUNK).map(chunk).collect();
     spent.sort_unstable();
-    println!(
-        "apply, {in_flight} in flight: {} ns a PUT (best {}, {} keys)",
-        spent[spent.len() / 2],
-        spent[spent.len() / 20],
-        machine.keys()
-    );
+    (spent[spent.len() / 2], spent[spent.len() / 20])
 }
 
-fn put(random: &mut Random, session: SessionId, sequence: u64, lowest: u64) -> Command {
-    let key = Bytes::from(format!(
-        "key {:0>width$}",
-        random.below(KEYS),
-        width = KEY_BYTES - 4
-    ));
-    let value = Bytes::from(vec![u8::try_from(sequence % 251).unwrap_or(0); VALUE_BYTES]);
-    Command::Apply {
-        session,
-        sequence: Sequence(sequence),
-        lowest_unanswered: Sequence(lowest),
-        op: Op::Put { key, value },
-    }
+/// 16 bytes.
+fn key(random: &mut Random) -> Bytes {
+    Bytes::from(format!("key {:012}", random.below(KEYS)))
 }
 
 fn revision(slot: u64) -> Revision {
