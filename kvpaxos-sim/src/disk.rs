@@ -10,9 +10,13 @@ use kvpaxos::{ReplicaId, Role};
 /// How records lie on a disk: a list of them here, bytes where a machine has a format of its own.
 ///
 /// Units are whatever a crash may cut between: records, or bytes (a torn record is for the reader to cut).
-pub trait Log<R>: Default {
-    /// Appends a record; not synced.
-    fn append(&mut self, record: &R);
+pub trait Log<R> {
+    /// A new log, synced. The seed is random.
+    fn found(replica: ReplicaId, seed: u64, format: Format) -> Self;
+    /// Appends the records of one write; not synced.
+    fn append(&mut self, records: &[R]);
+    /// The first so many units are durable now.
+    fn synced(&mut self, units: usize);
     /// How many units there are.
     fn len(&self) -> usize;
     /// Whether there are none.
@@ -27,20 +31,29 @@ pub trait Log<R>: Default {
     fn recover(&mut self) -> Option<Vec<R>>;
 }
 
+/// How a log lies on a disk, where its machine knows several ways.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+pub enum Format {
+    /// As a list of records: fast.
+    Plain,
+    /// In the bytes of the machine's own format, read back by its own reader.
+    Bytes,
+}
+
 /// The plainest log: a list of records.
 #[derive(Clone, Debug)]
 pub struct List<R>(Vec<R>);
 
-impl<R> Default for List<R> {
-    fn default() -> List<R> {
+impl<R: Clone> Log<R> for List<R> {
+    fn found(_: ReplicaId, _: u64, _: Format) -> List<R> {
         List(Vec::new())
     }
-}
 
-impl<R: Clone> Log<R> for List<R> {
-    fn append(&mut self, record: &R) {
-        self.0.push(record.clone());
+    fn append(&mut self, records: &[R]) {
+        self.0.extend_from_slice(records);
     }
+
+    fn synced(&mut self, _: usize) {}
 
     fn len(&self) -> usize {
         self.0.len()
@@ -92,25 +105,23 @@ pub enum Next {
     Wait,
 }
 
-impl<R: Clone, T, L: Log<R>> Default for Disk<R, T, L> {
-    fn default() -> Self {
+impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
+    /// A disk with a new log.
+    #[must_use]
+    pub fn new(log: L) -> Self {
         Disk {
-            log: L::default(),
-            synced: 0,
+            synced: log.len(),
+            log,
             waiting: VecDeque::new(),
             syncing: 0,
             written: 0,
             settled: 0,
         }
     }
-}
 
-impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
     /// Appends the records of one `Persist`; an empty one is a barrier.
     pub fn write(&mut self, role: Role, records: Vec<R>, then: Vec<(ReplicaId, T)>) -> Next {
-        for record in &records {
-            self.log.append(record);
-        }
+        self.log.append(&records);
         self.written += 1;
         self.waiting.push_back(Write {
             role,
@@ -146,6 +157,7 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
                 released.extend(write.then);
             }
         }
+        self.log.synced(self.synced);
         self.syncing = self.waiting.len();
         if self.syncing > 0 { Next::Sync } else { Next::Wait }
     }
@@ -191,16 +203,12 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
         let lost = self.waiting.iter().filter(|write| write.end > units).count();
         let left = self.log.recover();
         self.synced = self.log.len();
+        self.log.synced(self.synced);
         self.waiting.clear();
         self.syncing = 0;
         self.written = 0;
         self.settled = 0;
         (left, lost)
-    }
-
-    /// The disk is replaced by an empty one.
-    pub fn wipe(&mut self) {
-        *self = Disk::default();
     }
 }
 
@@ -209,11 +217,15 @@ mod tests {
     use super::*;
 
     type Plain = Disk<u32, &'static str, List<u32>>;
+
+    fn plain() -> Plain {
+        Disk::new(List::found(ReplicaId(0), 0, Format::Plain))
+    }
     const OTHER: ReplicaId = ReplicaId(1);
 
     #[test]
     fn what_waits_leaves_in_order_when_all_before_it_is_durable() {
-        let mut disk = Plain::default();
+        let mut disk = plain();
         assert_eq!(
             disk.write(Role::Acceptor, vec![1], vec![(OTHER, "a")]),
             Next::Sync
@@ -233,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_failed_role_is_owed_nothing_but_its_writes_settle() {
-        let mut disk = Plain::default();
+        let mut disk = plain();
         disk.write(Role::Acceptor, vec![1], vec![(OTHER, "a")]);
         disk.write(Role::Proposer, vec![2], vec![(OTHER, "b")]);
         let mark = disk.fail(Role::Acceptor);
@@ -249,7 +261,7 @@ mod tests {
     #[test]
     fn a_crash_loses_a_suffix_of_what_was_not_synced() {
         for (surviving, left) in [(0, vec![1]), (1, vec![1, 2]), (2, vec![1, 2, 3])] {
-            let mut disk = Plain::default();
+            let mut disk = plain();
             disk.write(Role::Acceptor, vec![1], vec![]);
             disk.sync_done(|_| (), &mut Vec::new());
             disk.write(Role::Acceptor, vec![2], vec![]);

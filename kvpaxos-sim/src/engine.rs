@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::decider::{Decider, Stream, What};
 use crate::digest::Digest;
-use crate::disk::Next;
+use crate::disk::{Format, Log, Next};
 use crate::host::{Arrival, Host, RoleState};
 use crate::machine::{Effect, Event, Machine};
 use crate::network::{Network, Node, Weather};
@@ -101,6 +101,7 @@ pub struct Engine<M: Machine> {
     hosts: Vec<Host<M>>,
     /// The network.
     pub network: Network,
+    format: Format,
     pub(crate) decider: Box<dyn Decider + Send>,
     digest: Digest,
     counts: Counts,
@@ -118,28 +119,36 @@ impl<M: Machine> Engine<M> {
         configs: Vec<M::Config>,
         weather: Weather,
         latency: Table,
-        decider: Box<dyn Decider + Send>,
+        format: Format,
+        mut decider: Box<dyn Decider + Send>,
     ) -> Engine<M> {
         assert!(
             configs.len() <= kvpaxos::types::MAX_REPLICAS,
             "an engine has at most {} hosts",
             kvpaxos::types::MAX_REPLICAS
         );
-        let hosts = configs
-            .into_iter()
-            .map(|config| Host::new(config, latency))
+        let hosts = (0u8..)
+            .map(ReplicaId)
+            .zip(configs)
+            .map(|(id, config)| Host::new(config, latency, found_log(id, format, &mut *decider)))
             .collect();
         Engine {
             now: Time(0),
             queue: Queue::default(),
             hosts,
             network: Network::new(weather),
+            format,
             decider,
             digest: Digest::default(),
             counts: Counts::default(),
             effects: Vec::new(),
             released: Vec::new(),
         }
+    }
+
+    /// A new log for a host whose disk was lost.
+    pub(crate) fn found(&mut self, id: ReplicaId) -> M::Log {
+        found_log(id, self.format, &mut *self.decider)
     }
 
     /// The world's time.
@@ -447,4 +456,9 @@ impl<M: Machine> Engine<M> {
             self.queue.push(at, Pending::Tick { host: id, life });
         }
     }
+}
+
+fn found_log<R, L: Log<R>>(id: ReplicaId, format: Format, decider: &mut (dyn Decider + Send + 'static)) -> L {
+    let seed = decider.below(Stream::Disk(id), What::Entropy, u64::MAX);
+    L::found(id, seed, format)
 }

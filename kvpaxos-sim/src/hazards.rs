@@ -4,11 +4,12 @@ use kvpaxos::{ClientId, Micros, ReplicaId, Role, Time};
 
 use crate::clock::Clock;
 use crate::decider::{Stream, What};
+use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::host::{Arrival, RoleState};
 use crate::machine::{Event, Machine, Memory};
 use crate::tables::Table;
-use crate::watch::Watch;
+use crate::watch::{Misbehaviour, Watch};
 
 /// What a nemesis, or a test, can do to hosts.
 impl<M: Machine> Engine<M> {
@@ -22,11 +23,15 @@ impl<M: Machine> Engine<M> {
         let stream = Stream::Life(id);
         let entropy = self.decider.entropy(stream);
         let shown = Time(self.decider.below(stream, What::ClockStart, 1 << 40));
+        let fresh = lost.then(|| self.found(id));
         let host = self.host_mut(id);
-        if lost {
-            host.disk.wipe();
-        }
         let kept = if lost { None } else { host.disk.read(0) };
+        if let Some(log) = fresh {
+            host.disk = Disk::new(log);
+        } else if kept.is_none() {
+            watch.misbehaved(now, id, Misbehaviour::Damaged);
+        }
+        let host = self.host_mut(id);
         let records = kept.as_ref().map(Vec::len);
         let memory = kept.map_or(Memory::Lost, Memory::Kept);
         host.clock = Clock::new(now, shown);

@@ -55,12 +55,12 @@ pub(crate) enum Arrival<M: Machine> {
 }
 
 impl<M: Machine> Host<M> {
-    pub(crate) fn new(config: M::Config, latency: Table) -> Host<M> {
+    pub(crate) fn new(config: M::Config, latency: Table, log: M::Log) -> Host<M> {
         Host {
             config,
             machine: None,
             life: 0,
-            disk: Disk::default(),
+            disk: Disk::new(log),
             latency,
             clock: Clock::new(Time(0), Time(0)),
             stepped: Time(0),

@@ -43,8 +43,8 @@
 //! - [`checks::Audit`] watches from outside, after every event, and believes only what is durable.
 //! - [`check`](mod@check) judges the history that clients saw, knowing nothing of replicas.
 
+pub mod bytes_log;
 pub mod check;
-pub mod history;
 pub mod checks;
 pub mod clients;
 pub mod clock;
@@ -54,6 +54,7 @@ pub mod disk;
 pub mod engine;
 pub mod excerpt;
 mod hazards;
+pub mod history;
 mod host;
 pub mod machine;
 pub mod marks;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::checks::Deeds;
 use crate::clients::Fates;
+use crate::disk::Format;
 use crate::engine::Counts;
 use crate::marks::Marks;
 use crate::nemesis::Strikes;
@@ -116,6 +117,7 @@ impl fmt::Display for Report {
             cluster,
             weather,
             sync,
+            format,
             clients,
             faults,
             ..
@@ -131,12 +133,17 @@ impl fmt::Display for Report {
         writeln!(f, "              {:?}", cluster.limits)?;
         writeln!(
             f,
-            "  network     {} delays, {} lost and {} repeated in a million, {}; {} syncs",
+            "  network     {} delays, {} lost and {} repeated in a million, {}; {} syncs, logs in {}",
             weather.delay.name,
             weather.drop,
             weather.duplicate,
             if weather.reorder { "reordered" } else { "in order" },
-            sync.name
+            sync.name,
+            if *format == Format::Bytes {
+                "bytes"
+            } else {
+                "records"
+            }
         )?;
         writeln!(
             f,

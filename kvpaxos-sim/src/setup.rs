@@ -4,6 +4,7 @@ use kvpaxos::types::MAX_REPLICAS;
 use kvpaxos::{Config, ConfigError, Limits, Micros, Quorums, ReplicaId, Timing, Update};
 use serde::Serialize;
 
+use crate::disk::Format;
 use crate::network::{Node, Weather};
 use crate::tables::{self, Table};
 
@@ -18,6 +19,8 @@ pub struct Setup {
     pub weather: Weather,
     /// How long a sync takes.
     pub sync: Table,
+    /// How logs lie on disks.
+    pub format: Format,
     /// Who asks.
     pub clients: Clients,
     /// What strikes.
@@ -269,6 +272,7 @@ impl Setup {
             cluster: Cluster::new(5),
             weather: Weather::fair(),
             sync: tables::FLASH,
+            format: Format::Bytes,
             clients: Clients::none(),
             faults: Faults::none(),
             length: Length {

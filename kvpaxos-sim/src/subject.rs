@@ -5,7 +5,7 @@ use kvpaxos::{
     Observation, Record, Replica, Reply, Request, Slot, Status, Time, Value,
 };
 
-use crate::disk::List;
+use crate::bytes_log::ReplicaLog;
 use crate::machine::{Effect, Event, Machine, Memory};
 
 /// A machine that speaks the messages of kvpaxos, and that checkers can look into.
@@ -46,7 +46,7 @@ impl Machine for Replica {
     type Request = Request;
     type Reply = Reply;
     type Note = Observation;
-    type Log = List<Record>;
+    type Log = ReplicaLog;
 
     fn start(config: &Config, memory: Memory<Record>, entropy: Entropy, at: Time) -> Replica {
         Replica::new(config.clone(), memory.into(), entropy, at)

@@ -3,6 +3,7 @@
 use kvpaxos::{Micros, Quorums, Update};
 
 use crate::decider::{Decider, Seeded, Stream, What};
+use crate::disk::Format;
 use crate::network::Weather;
 use crate::setup::{Clients, Cluster, FaultKind, Faults, Length, Setup};
 use crate::tables;
@@ -24,6 +25,7 @@ impl Setup {
                 "sync",
                 &[tables::FLASH, tables::FLASH, tables::FLASH, tables::BUSY],
             ),
+            format: draw.pick("format", &[Format::Plain, Format::Plain, Format::Bytes]),
             clients,
             faults,
             length: Length {

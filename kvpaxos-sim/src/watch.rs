@@ -71,6 +71,8 @@ pub enum Misbehaviour {
         /// The deadline.
         deadline: Time,
     },
+    /// It calls a log damaged whose disk lost nothing that was synced.
+    Damaged,
     /// It halted, though no peer and no disk lied.
     Halted {
         /// Why.

@@ -89,7 +89,7 @@ impl<M: Subject> World<M> {
         setup.check()?;
         let ids = ReplicaSet::first(setup.cluster.replicas);
         let configs = ids.iter().map(|id| setup.cluster.config(id)).collect();
-        let mut engine = Engine::new(configs, setup.weather, setup.sync, decider);
+        let mut engine = Engine::new(configs, setup.weather, setup.sync, setup.format, decider);
         let mut audit = Audit::new(setup.cluster.replicas, setup.cluster.quorums);
         for id in ids.iter() {
             engine.start(id, false, &mut audit);

@@ -2,6 +2,7 @@
 //! `properties.proptest-regressions` and tried first ever after.
 
 use kvpaxos::Micros;
+use kvpaxos_sim::disk::Format;
 use kvpaxos_sim::network::Weather;
 use kvpaxos_sim::setup::{Clients, Cluster, FaultKind, Faults, Length};
 use kvpaxos_sim::{Setup, Trace, run, tables};
@@ -67,6 +68,11 @@ fn setups() -> impl Strategy<Value = Setup> {
             cluster: cluster.clone(),
             weather,
             sync: tables::FLASH,
+            format: if seed % 2 == 0 {
+                Format::Plain
+            } else {
+                Format::Bytes
+            },
             clients: clients.clone(),
             faults,
             length: Length {

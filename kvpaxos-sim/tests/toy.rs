@@ -4,7 +4,7 @@
 use kvpaxos::{Entropy, Micros, ReplicaId, Role, Time};
 use kvpaxos_sim::Engine;
 use kvpaxos_sim::decider::Seeded;
-use kvpaxos_sim::disk::List;
+use kvpaxos_sim::disk::{Format, List};
 use kvpaxos_sim::engine::Turn;
 use kvpaxos_sim::machine::{Effect, Event, Machine, Memory};
 use kvpaxos_sim::network::Weather;
@@ -102,8 +102,13 @@ fn run(seed: u64) -> (Vec<u64>, u64, usize) {
         reorder: true,
     };
     let configs = vec![(); usize::from(HOSTS)];
-    let mut engine: Engine<Highest> =
-        Engine::new(configs, weather, tables::BUSY, Box::new(Seeded::new(seed)));
+    let mut engine: Engine<Highest> = Engine::new(
+        configs,
+        weather,
+        tables::BUSY,
+        Format::Plain,
+        Box::new(Seeded::new(seed)),
+    );
     let mut watch = NothingUnsaved::default();
     engine.ids().for_each(|id| engine.start(id, false, &mut watch));
     let mut replies = 0;

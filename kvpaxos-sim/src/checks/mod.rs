@@ -273,11 +273,11 @@ impl Audit {
                 Property::A4,
                 format!("{from} confirms {ballot}, though it lost its memory"),
             );
-        } else if acceptor.durable > ballot {
-            let durable = acceptor.durable;
+        } else if acceptor.told > ballot {
+            let told = acceptor.told;
             self.wrong(
                 Property::A1,
-                format!("{from} confirms {ballot}, but it has promised {durable}"),
+                format!("{from} confirms {ballot}, but it has promised {told}"),
             );
         }
     }

@@ -133,6 +133,7 @@ impl<M: Subject> Watch<M> for Audit {
                     at.0, deadline.0
                 )
             }
+            Misbehaviour::Damaged => format!("{host} calls its log damaged, but nothing synced was lost"),
             Misbehaviour::Halted { reason } => format!("{host} halted: {reason}"),
         };
         self.report(now, Property::Contract, what);
