@@ -26,8 +26,10 @@ pub(crate) struct Desk {
 enum Stream {
     /// This replica in this life, by tags.
     Tags { nonce: u64 },
-    /// A session, by sequences; its Close comes last.
+    /// A session, by sequences.
     Session(SessionId),
+    /// The end of a session, of which there is one.
+    Close(SessionId),
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -80,7 +82,7 @@ fn place(command: &Command) -> (Stream, u64) {
         Command::Apply {
             session, sequence, ..
         } => (Stream::Session(*session), sequence.0),
-        Command::Close { session } => (Stream::Session(*session), u64::MAX),
+        Command::Close { session } => (Stream::Close(*session), 0),
     }
 }
 

@@ -47,6 +47,9 @@ pub struct Replica {
     /// The life of the proposer that is or was last; a counter that must never repeat belongs to the replica, not the role.
     /// `None` if the disk that remembers it is lost: then no ballot may be used.
     life: Option<Life>,
+    /// Whether its acceptor lost its memory, at any time: what says so on the disk may not be durable yet when the role fails, so
+    /// the replica knows it too.
+    memory_lost: bool,
     proposer: Option<Proposer>,
     acceptor: AcceptorRole,
     learner: Option<Learner>,
@@ -94,6 +97,7 @@ impl Replica {
             nonce,
             tags: 0,
             life,
+            memory_lost: restored.memory_lost,
             proposer: None,
             acceptor: AcceptorRole::new(&restored),
             learner: Some(Learner::new(config.limits, &restored.chosen, &restored.accepted)),

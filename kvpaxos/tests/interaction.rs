@@ -55,7 +55,6 @@ scripts! {
     leader_confirms_late => "21_leader_confirms_late",
     every_learner_lost => "22_every_learner_lost",
     no_ballot_twice_without_memory => "23_no_ballot_twice_without_memory",
-    #[ignore = "open: an acceptor that restarts before the mark of the lost disk is synced votes again"]
     lost_disk_is_not_forgotten => "24_lost_disk_is_not_forgotten",
 }
 

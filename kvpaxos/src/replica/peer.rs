@@ -55,7 +55,13 @@ impl Replica {
                     leadership.confirmation.ask(Question { from, number });
                 }
             }
-            Message::ReadIndexed { number, up_to } => self.reads.on_indexed(number, up_to),
+            Message::ReadIndexed { number, up_to } => {
+                self.reads.on_indexed(number, up_to);
+                // What the reads wait for may not have come yet, and is chosen.
+                if let Some(learner) = &mut self.learner {
+                    learner.on_learned_elsewhere(up_to);
+                }
+            }
             Message::Confirm { ballot, round } => self.on_confirm(ballot, round, out),
             Message::Confirmed { ballot, round } => self.on_confirmed(from, ballot, round, out),
             Message::Learn { from: slot } => {

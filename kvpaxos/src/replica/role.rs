@@ -57,17 +57,23 @@ impl Replica {
     }
 
     fn restart_acceptor(&mut self, restored: Option<&Restored>, out: &mut Vec<Effect>) {
-        self.acceptor = restored.map_or(AcceptorRole::Out, AcceptorRole::new);
-        if restored.is_none() {
-            // Durable, so that a later start with what the disk holds does not take it for all there was.
-            let records = vec![Record::MemoryLost];
+        self.memory_lost |= restored.is_none_or(|restored| restored.memory_lost);
+        self.acceptor = match restored {
+            Some(restored) if !self.memory_lost => AcceptorRole::new(restored),
+            _ => AcceptorRole::Out,
+        };
+        if self.memory_lost {
+            // Written again each time, as the last write of it may have been lost with the role.
+            let mark = if self.life.is_some() {
+                Record::MemoryLost
+            } else {
+                Record::DiskLost
+            };
             out.push(Effect::Persist {
                 role: Role::Acceptor,
-                records,
+                records: vec![mark],
                 then: Vec::new(),
             });
-        }
-        if self.acceptor == AcceptorRole::Out {
             observe(Observation::StaysOut, out);
         }
         // What the learner learned while the acceptor was down.

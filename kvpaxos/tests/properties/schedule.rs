@@ -186,12 +186,6 @@ impl Schedule {
             }
             Action::Restart { who, role, unseen } => {
                 let (who, role) = (self.replica(who), self.role(role));
-                // Open (24_lost_disk_is_not_forgotten): the mark of a lost disk must not be lost in turn.
-                let unseen = if self.world.disk(who).is_unmarked() {
-                    0
-                } else {
-                    unseen
-                };
                 if self.failed.remove(&(who, role)) {
                     self.world.restart(who, role, Found::Kept, unseen.into());
                 }
