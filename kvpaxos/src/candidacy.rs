@@ -18,8 +18,9 @@ pub(crate) struct Candidacy {
     progress: BTreeMap<ReplicaId, Option<Slot>>,
     /// The accepted value of the highest ballot for each slot, among the promises.
     highest: BTreeMap<Slot, (Ballot, Value)>,
-    /// Ticks since it began.
-    age: u32,
+    /// Ticks since it began, and since a promise last came: as long as they come, it goes on, however much they have to tell.
+    ticks: u32,
+    idle: u32,
 }
 
 /// What a promise led to.
@@ -39,7 +40,8 @@ impl Candidacy {
             from,
             progress: BTreeMap::new(),
             highest: BTreeMap::new(),
-            age: 0,
+            ticks: 0,
+            idle: 0,
         }
     }
 
@@ -80,6 +82,7 @@ impl Candidacy {
                 self.highest.insert(slot, (ballot, value));
             }
         }
+        self.idle = 0;
         self.progress.insert(acceptor, more);
         match more {
             Some(slot) => Progress::More(slot),
@@ -101,10 +104,11 @@ impl Candidacy {
         self.progress.get(&acceptor).copied().unwrap_or(Some(self.from))
     }
 
-    /// A tick has passed; tells how many since it began.
-    pub(crate) fn on_tick(&mut self) -> u32 {
-        self.age += 1;
-        self.age
+    /// A tick has passed; tells how many since it began, and since a promise last came.
+    pub(crate) fn on_tick(&mut self) -> (u32, u32) {
+        self.ticks = self.ticks.saturating_add(1);
+        self.idle = self.idle.saturating_add(1);
+        (self.ticks, self.idle)
     }
 
     /// What phase 1 found, for the leader to carry over.

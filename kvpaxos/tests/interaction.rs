@@ -56,6 +56,7 @@ scripts! {
     every_learner_lost => "22_every_learner_lost",
     no_ballot_twice_without_memory => "23_no_ballot_twice_without_memory",
     lost_disk_is_not_forgotten => "24_lost_disk_is_not_forgotten",
+    long_promise_takes_its_time => "25_long_promise_takes_its_time",
 }
 
 fn directory() -> PathBuf {

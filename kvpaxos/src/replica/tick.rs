@@ -84,10 +84,10 @@ impl Replica {
             return;
         };
         if let Some(candidacy) = proposer.preparing_mut() {
-            let age = candidacy.on_tick();
-            if age >= 2 * timing.patience {
+            let (ticks, idle) = candidacy.on_tick();
+            if idle >= 2 * timing.patience {
                 self.resign(Deposition::TimedOut, out);
-            } else if age % timing.resend == 0 {
+            } else if ticks % timing.resend == 0 {
                 let ballot = candidacy.ballot;
                 let prepare = |to| {
                     let from = candidacy.next_for(to)?;
