@@ -1,25 +1,30 @@
 //! A hash map whose clone shares everything with it: what the store and the session table are kept in.
 //!
-//! Entries lie in small buckets shared by reference count, buckets in segments likewise. Cloning copies one pointer a
-//! segment (a few hundred entries); a write after that copies the segment's pointers and its one bucket. The map grows
-//! and shrinks by one bucket at a time (linear hashing: Litwin, 1980), so that no write does work in proportion to
+//! Entries lie in buckets shared by reference count, and buckets in segments likewise. Cloning copies one pointer a segment
+//! (hundreds or thousands of entries); a write after that copies the segment's pointers and its one bucket. The map
+//! grows and shrinks by one bucket at a time (linear hashing: Litwin, 1980), so that no write does work in proportion to
 //! the whole.
 //!
 //! The layout depends on the content alone, not on how it came about: the number of buckets follows from the number of
 //! entries, and a bucket is sorted. Maps of equal content are thus equal in every part, on every machine, and are gone
 //! through in the same order.
+//!
+//! What makes a write slow is what it touches that is in no cache. So each bucket keeps the hashes apart from the entries:
+//! they are small enough to stay at hand, and tell which one entry to touch.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Entries a bucket, on average.
-const LOAD: usize = 4;
 /// Buckets a segment.
 const SEGMENT: usize = 64;
+/// By how many entries a full bucket grows.
+const GROWTH: usize = 8;
 
-/// See the module. Keys come with a hash, which the caller computes the same way on every machine.
+/// See the module. `LOAD` is the average number of entries a bucket: what a first write after a clone copies. Keys come with
+/// a hash, which the caller computes the same way on every machine.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Buckets<K, V> {
+pub(crate) struct Buckets<K, V, const LOAD: usize> {
     segments: Vec<Arc<Segment<K, V>>>,
     /// How many buckets are in use; those behind them in the last segment are empty.
     buckets: usize,
@@ -27,18 +32,22 @@ pub(crate) struct Buckets<K, V> {
 }
 
 type Segment<K, V> = [Arc<Bucket<K, V>>; SEGMENT];
+
 /// Sorted by hash, then key.
-type Bucket<K, V> = Vec<Entry<K, V>>;
+#[derive(Clone, PartialEq, Eq)]
+struct Bucket<K, V> {
+    hashes: Vec<u32>,
+    entries: Vec<Entry<K, V>>,
+}
 
 #[derive(Clone, PartialEq, Eq)]
 struct Entry<K, V> {
-    hash: u64,
     key: K,
     value: V,
 }
 
-impl<K: Clone + Ord, V: Clone> Buckets<K, V> {
-    pub(crate) fn new() -> Buckets<K, V> {
+impl<K: Clone + Ord, V: Clone, const LOAD: usize> Buckets<K, V, LOAD> {
+    pub(crate) fn new() -> Self {
         Buckets {
             segments: vec![empty_segment()],
             buckets: 1,
@@ -50,58 +59,48 @@ impl<K: Clone + Ord, V: Clone> Buckets<K, V> {
         self.len
     }
 
-    pub(crate) fn get<Q: Ord + ?Sized>(&self, hash: u64, key: &Q) -> Option<&V>
+    pub(crate) fn get<Q: Ord + ?Sized>(&self, hash: u32, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
     {
         let place = place(hash, self.buckets);
         let bucket = &self.segments[place / SEGMENT][place % SEGMENT];
-        let at = find(bucket, hash, key).ok()?;
-        Some(&bucket[at].value)
+        let at = bucket.find(hash, key).ok()?;
+        Some(&bucket.entries[at].value)
     }
 
-    pub(crate) fn get_mut<Q: Ord + ?Sized>(&mut self, hash: u64, key: &Q) -> Option<&mut V>
+    pub(crate) fn get_mut<Q: Ord + ?Sized>(&mut self, hash: u32, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
     {
         let bucket = self.bucket_mut(place(hash, self.buckets));
-        let at = find(bucket, hash, key).ok()?;
-        Some(&mut bucket[at].value)
+        let at = bucket.find(hash, key).ok()?;
+        Some(&mut bucket.entries[at].value)
     }
 
-    /// Sets the key, which `own` is asked for if it is new; returns the value that it had.
-    pub(crate) fn insert<Q: Ord + ?Sized>(
-        &mut self,
-        hash: u64,
-        key: &Q,
-        own: impl FnOnce(&Q) -> K,
-        value: V,
-    ) -> Option<V>
-    where
-        K: Borrow<Q>,
-    {
+    /// Adds a key that has no value yet.
+    pub(crate) fn add(&mut self, hash: u32, key: K, value: V) {
         let bucket = self.bucket_mut(place(hash, self.buckets));
-        match find(bucket, hash, key) {
-            Ok(at) => Some(std::mem::replace(&mut bucket[at].value, value)),
+        match bucket.find(hash, &key) {
+            Ok(at) => bucket.entries[at].value = value,
             Err(at) => {
-                let key = own(key);
-                bucket.insert(at, Entry { hash, key, value });
+                bucket.insert(at, hash, Entry { key, value });
                 self.len += 1;
                 if self.len > self.buckets * LOAD {
                     self.split();
                 }
-                None
             }
         }
     }
 
-    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, hash: u64, key: &Q) -> Option<V>
+    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, hash: u32, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
     {
         let bucket = self.bucket_mut(place(hash, self.buckets));
-        let at = find(bucket, hash, key).ok()?;
-        let entry = bucket.remove(at);
+        let at = bucket.find(hash, key).ok()?;
+        bucket.hashes.remove(at);
+        let entry = bucket.entries.remove(at);
         self.len -= 1;
         if self.len <= (self.buckets - 1) * LOAD && self.buckets > 1 {
             self.merge();
@@ -112,7 +111,7 @@ impl<K: Clone + Ord, V: Clone> Buckets<K, V> {
     /// All entries, in an order that follows from the content.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let buckets = self.segments.iter().flat_map(|segment| segment.iter());
-        let entries = buckets.flat_map(|bucket| bucket.iter());
+        let entries = buckets.flat_map(|bucket| bucket.entries.iter());
         entries.map(|entry| (&entry.key, &entry.value))
     }
 
@@ -124,9 +123,15 @@ impl<K: Clone + Ord, V: Clone> Buckets<K, V> {
         }
         self.buckets += 1;
         let old = new - previous_power_of_two(new);
-        let (stay, go) = std::mem::take(self.bucket_mut(old))
-            .into_iter()
-            .partition(|entry| place(entry.hash, new + 1) == old);
+        let (mut stay, mut go) = (Bucket::new(), Bucket::new());
+        for (hash, entry) in std::mem::take(self.bucket_mut(old)).into_iter() {
+            let bucket = if place(hash, new + 1) == old {
+                &mut stay
+            } else {
+                &mut go
+            };
+            bucket.insert(bucket.hashes.len(), hash, entry);
+        }
         *self.bucket_mut(old) = stay;
         *self.bucket_mut(new) = go;
     }
@@ -137,8 +142,10 @@ impl<K: Clone + Ord, V: Clone> Buckets<K, V> {
         self.buckets = last;
         let back = std::mem::take(self.bucket_mut(last));
         let bucket = self.bucket_mut(last - previous_power_of_two(last));
-        bucket.extend(back);
-        bucket.sort_unstable_by(|one, other| (one.hash, &one.key).cmp(&(other.hash, &other.key)));
+        for (hash, entry) in back.into_iter() {
+            let (Ok(at) | Err(at)) = bucket.find(hash, &entry.key);
+            bucket.insert(at, hash, entry);
+        }
         if last.is_multiple_of(SEGMENT) {
             self.segments.pop();
         }
@@ -150,39 +157,73 @@ impl<K: Clone + Ord, V: Clone> Buckets<K, V> {
     }
 }
 
-fn empty_segment<K, V>() -> Arc<Segment<K, V>> {
-    let empty = Arc::new(Vec::new());
+impl<K: Ord, V> Bucket<K, V> {
+    fn new() -> Self {
+        Bucket {
+            hashes: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Where the key is, or belongs.
+    fn find<Q: Ord + ?Sized>(&self, hash: u32, key: &Q) -> Result<usize, usize>
+    where
+        K: Borrow<Q>,
+    {
+        // Hashes spread evenly: the place is near where this one falls between the lowest and the highest there could be.
+        // What halving would have the processor guess at every step is thus known within a few places.
+        let mut at = ((u64::from(hash) * self.hashes.len() as u64) >> 32) as usize;
+        while at > 0 && self.hashes[at - 1] >= hash {
+            at -= 1;
+        }
+        while self.hashes.get(at).is_some_and(|other| *other < hash) {
+            at += 1;
+        }
+        while self.hashes.get(at) == Some(&hash) {
+            match self.entries[at].key.borrow().cmp(key) {
+                Ordering::Less => at += 1,
+                Ordering::Equal => return Ok(at),
+                Ordering::Greater => break,
+            }
+        }
+        Err(at)
+    }
+
+    fn insert(&mut self, at: usize, hash: u32, entry: Entry<K, V>) {
+        if self.entries.len() == self.entries.capacity() {
+            // Doubling would leave a quarter of the memory unused.
+            self.entries.reserve_exact(GROWTH);
+            self.hashes.reserve_exact(GROWTH);
+        }
+        self.hashes.insert(at, hash);
+        self.entries.insert(at, entry);
+    }
+
+    fn into_iter(self) -> impl Iterator<Item = (u32, Entry<K, V>)> {
+        self.hashes.into_iter().zip(self.entries)
+    }
+}
+
+impl<K: Ord, V> Default for Bucket<K, V> {
+    fn default() -> Self {
+        Bucket::new()
+    }
+}
+
+fn empty_segment<K: Ord, V>() -> Arc<Segment<K, V>> {
+    let empty = Arc::new(Bucket::new());
     Arc::new(std::array::from_fn(|_| Arc::clone(&empty)))
 }
 
 /// The bucket of a hash among `buckets`: its low bits, one bit fewer where that bucket does not exist yet.
-fn place(hash: u64, buckets: usize) -> usize {
+fn place(hash: u32, buckets: usize) -> usize {
     let full = buckets.next_power_of_two();
-    #[expect(clippy::cast_possible_truncation, reason = "only low bits count")]
     let place = hash as usize & (full - 1);
     if place < buckets { place } else { place - full / 2 }
 }
 
 fn previous_power_of_two(number: usize) -> usize {
     1 << number.ilog2()
-}
-
-/// Buckets are short, and comparing hashes first leaves keys in peace.
-fn find<K: Borrow<Q>, V, Q: Ord + ?Sized>(
-    bucket: &[Entry<K, V>],
-    hash: u64,
-    key: &Q,
-) -> Result<usize, usize> {
-    for (at, entry) in bucket.iter().enumerate() {
-        if entry.hash >= hash {
-            match (entry.hash, entry.key.borrow()).cmp(&(hash, key)) {
-                std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => return Ok(at),
-                std::cmp::Ordering::Greater => return Err(at),
-            }
-        }
-    }
-    Err(bucket.len())
 }
 
 #[cfg(test)]
@@ -194,18 +235,18 @@ mod tests {
     use super::*;
 
     /// Few different hashes, so that keys share buckets and even hashes.
-    fn hash(key: u16) -> u64 {
-        u64::from(key % 400).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 7
+    fn hash(key: u16) -> u32 {
+        u32::from(key % 400).wrapping_mul(0x9E37_79B9)
     }
 
-    fn check(map: &Buckets<u16, u32>, model: &BTreeMap<u16, u32>) {
+    fn check(map: &Buckets<u16, u32, 3>, model: &BTreeMap<u16, u32>) {
         assert_eq!(map.len(), model.len());
-        assert_eq!(map.buckets, model.len().div_ceil(LOAD).max(1));
+        assert_eq!(map.buckets, model.len().div_ceil(3).max(1));
         assert_eq!(map.segments.len(), map.buckets.div_ceil(SEGMENT));
         let mut fresh = Buckets::new();
         for (key, value) in model.iter().rev() {
             assert_eq!(map.get(hash(*key), key), Some(value));
-            fresh.insert(hash(*key), key, |key| *key, *value);
+            fresh.add(hash(*key), *key, *value);
         }
         assert!(*map == fresh, "the layout depends on the content alone");
         let found: BTreeMap<u16, u32> = map.iter().map(|(key, value)| (*key, *value)).collect();
@@ -229,7 +270,8 @@ mod tests {
                 }
                 match value {
                     Some(value) => {
-                        prop_assert_eq!(map.insert(hash(key), &key, |key| *key, value), model.insert(key, value));
+                        map.add(hash(key), key, value);
+                        model.insert(key, value);
                     }
                     None => prop_assert_eq!(map.remove(hash(key), &key), model.remove(&key)),
                 }

@@ -84,7 +84,7 @@ impl StateMachine {
     }
 
     /// All keys and their values, in an order that is the same for equal stores.
-    pub fn entries(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+    pub fn entries(&self) -> impl Iterator<Item = (&[u8], &Bytes)> {
         self.store.iter()
     }
 
@@ -98,20 +98,17 @@ impl StateMachine {
     #[must_use]
     pub fn digest(&self) -> u128 {
         let revision = self.revision();
-        let numbers = [
+        let words = [
             u64::from(self.last.is_some()),
             revision.slot.0,
             u64::from(revision.index),
+            self.store.digest(),
+            self.sessions.digest(),
             self.sessions.dropped(),
         ];
-        let sums = [self.store.digest(), self.sessions.digest()];
-        let mut bytes = [0; 64];
-        let (first, second) = bytes.split_at_mut(32);
-        for (number, bytes) in numbers.iter().zip(first.chunks_exact_mut(8)) {
-            bytes.copy_from_slice(&number.to_le_bytes());
-        }
-        for (sum, bytes) in sums.iter().zip(second.chunks_exact_mut(16)) {
-            bytes.copy_from_slice(&sum.to_le_bytes());
+        let mut bytes = [0; 48];
+        for (word, bytes) in words.iter().zip(bytes.chunks_exact_mut(8)) {
+            bytes.copy_from_slice(&word.to_le_bytes());
         }
         xxh3_128(&bytes)
     }

@@ -10,34 +10,19 @@
 //! among those on trial, in the order they came; the least recently used one goes back on trial when those in use exceed
 //! their share. So any number of clients that open a session, write once and are gone push out only each other.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use xxhash_rust::xxh3::xxh3_128;
-
 use crate::buckets::Buckets;
-use crate::command::{Outcome, Refusal, Tag};
+use crate::command::{Refusal, Tag};
 use crate::config::Limits;
 use crate::types::{Revision, Sequence, SessionId};
 
-/// The outcome of a write, as long as its client may ask again. It holds no values.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Kept {
-    Done { revision: Revision },
-    Deleted { revision: Revision, existed: bool },
-    Swapped { revision: Revision, applied: bool },
-}
+mod outcomes;
 
-impl From<Kept> for Outcome {
-    fn from(kept: Kept) -> Outcome {
-        match kept {
-            Kept::Done { revision } => Outcome::Done { revision },
-            Kept::Deleted { revision, existed } => Outcome::Deleted { revision, existed },
-            Kept::Swapped { revision, applied } => Outcome::Swapped { revision, applied },
-        }
-    }
-}
+pub(crate) use outcomes::Kept;
+use outcomes::{Outcomes, digest_words};
 
 /// The sessions that are open.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,13 +31,13 @@ pub(crate) struct Sessions {
     most: usize,
     most_in_use: usize,
     window: u64,
-    table: Buckets<SessionId, Session>,
-    by_tag: Buckets<Tag, SessionId>,
+    table: Buckets<SessionId, Session, 8>,
+    by_tag: Buckets<Tag, SessionId, 32>,
     on_trial: Queue,
     in_use: Queue,
     dropped: u64,
     /// The sum over all sessions, kept as they change.
-    digest: u128,
+    digest: u64,
 }
 
 /// Sessions by the time they were queued. Those in use may have been used since: the first one whose
@@ -62,14 +47,13 @@ type Queue = BTreeSet<(Revision, SessionId)>;
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Session {
     tag: Tag,
-    /// The lowest sequence that the client has no answer for: what is below is not executed, nor kept.
-    floor: Sequence,
-    /// Outcomes from the floor on, in ascending order.
-    kept: VecDeque<(Sequence, Kept)>,
+    outcomes: Outcomes,
     last_use: Revision,
     /// Under which time it stands in its queue.
     queued: Revision,
     standing: Standing,
+    /// The digest of all this but for the outcomes that are kept.
+    head: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,17 +96,18 @@ impl Sessions {
             self.make_room();
         }
         let id = SessionId(at);
-        let session = Session {
+        let mut session = Session {
             tag,
-            floor: Sequence(0),
-            kept: VecDeque::new(),
+            outcomes: Outcomes::default(),
             last_use: at,
             queued: at,
             standing: Standing::New,
+            head: 0,
         };
+        session.renew_head(id);
         self.digest = self.digest.wrapping_add(session.digest(id));
-        self.table.insert(hash_id(id), &id, |id| *id, session);
-        self.by_tag.insert(tag_hash, &tag, |tag| *tag, id);
+        self.table.add(hash_id(id), id, session);
+        self.by_tag.add(tag_hash, tag, id);
         self.on_trial.insert((at, id));
         id
     }
@@ -156,24 +141,20 @@ impl Sessions {
         let Some(session) = self.table.get_mut(hash_id(id), &id) else {
             return Err(Refusal::SessionExpired { session: id });
         };
-        let floor = session.admit(id, sequence, lowest, self.window)?;
-        let before = session.digest_head(id);
-        let mut changed = session.raise_floor(id, floor);
+        let floor = session.outcomes.admit(id, sequence, lowest, self.window)?;
+        let mut changed = session.outcomes.raise_floor(id, floor);
         session.last_use = at;
-        let (kept, promote) = match session.find(sequence) {
-            Ok(place) => (session.kept[place].1, false),
-            Err(place) => {
-                let kept = execute();
-                session.keep(place, sequence, kept);
-                changed = changed.wrapping_add(digest_kept(id, sequence, kept));
-                let promote = session.standing == Standing::OnTrial;
-                if session.standing == Standing::New {
-                    session.standing = Standing::OnTrial;
-                }
-                (kept, promote)
+        let known = session.outcomes.get(sequence);
+        let kept = known.unwrap_or_else(execute);
+        let mut promote = false;
+        if known.is_none() {
+            changed = changed.wrapping_add(session.outcomes.keep(id, sequence, kept));
+            promote = session.standing == Standing::OnTrial;
+            if session.standing == Standing::New {
+                session.standing = Standing::OnTrial;
             }
-        };
-        changed = changed.wrapping_add(session.digest_head(id).wrapping_sub(before));
+        }
+        changed = changed.wrapping_add(session.renew_head(id));
         self.digest = self.digest.wrapping_add(changed);
         if promote {
             self.promote(at, id);
@@ -190,7 +171,7 @@ impl Sessions {
         self.dropped
     }
 
-    pub(crate) fn digest(&self) -> u128 {
+    pub(crate) fn digest(&self) -> u64 {
         self.digest
     }
 
@@ -230,11 +211,10 @@ impl Sessions {
         let Some(session) = self.table.get_mut(hash_id(id), &id) else {
             return;
         };
-        let before = session.digest_head(id);
         let from = (session.standing, session.queued);
         (session.standing, session.queued) = (standing, at);
-        let after = session.digest_head(id);
-        self.digest = self.digest.wrapping_add(after.wrapping_sub(before));
+        let changed = session.renew_head(id);
+        self.digest = self.digest.wrapping_add(changed);
         let removed = self.queue(from.0).remove(&(from.1, id));
         let added = self.queue(standing).insert((at, id));
         assert!(removed && added, "session {id} stands in one queue, once");
@@ -249,77 +229,19 @@ impl Sessions {
 }
 
 impl Session {
-    /// Checks that the sequence may be asked about; returns the floor that the request brings. The client's word for the
-    /// lowest unanswered one counts as soon as it is higher than what is known.
-    fn admit(
-        &self,
-        id: SessionId,
-        sequence: Sequence,
-        lowest: Sequence,
-        window: u64,
-    ) -> Result<Sequence, Refusal> {
-        if sequence < self.floor {
-            return Err(Refusal::AlreadyAnswered {
-                session: id,
-                sequence,
-                lowest: self.floor,
-            });
-        }
-        let floor = self.floor.max(lowest);
-        match sequence.0.checked_sub(floor.0) {
-            Some(ahead) if ahead < window => Ok(floor),
-            _ => Err(Refusal::OutOfWindow {
-                sequence,
-                lowest: floor,
-                window,
-            }),
-        }
+    fn digest(&self, id: SessionId) -> u64 {
+        self.head.wrapping_add(self.outcomes.digest(id))
     }
 
-    /// Forgets what is below; returns the change of the digest.
-    fn raise_floor(&mut self, id: SessionId, floor: Sequence) -> u128 {
-        self.floor = floor;
-        let mut changed = 0_u128;
-        while let Some(&(sequence, kept)) = self.kept.front()
-            && sequence < floor
-        {
-            self.kept.pop_front();
-            changed = changed.wrapping_sub(digest_kept(id, sequence, kept));
-        }
-        // A burst must not hold its memory for ever.
-        if self.kept.capacity() > 64 && self.kept.len() < self.kept.capacity() / 8 {
-            self.kept.shrink_to(self.kept.len() * 2);
-        }
-        changed
-    }
-
-    /// Where the sequence is kept, or belongs. Most come in order.
-    fn find(&self, sequence: Sequence) -> Result<usize, usize> {
-        match self.kept.back() {
-            Some((last, _)) if *last >= sequence => {
-                self.kept.binary_search_by_key(&sequence, |(kept, _)| *kept)
-            }
-            _ => Err(self.kept.len()),
-        }
-    }
-
-    fn keep(&mut self, place: usize, sequence: Sequence, kept: Kept) {
-        if place == self.kept.len() {
-            self.kept.push_back((sequence, kept));
-        } else {
-            self.kept.insert(place, (sequence, kept));
-        }
-    }
-
-    fn digest(&self, id: SessionId) -> u128 {
-        let kept = self.kept.iter();
-        kept.fold(self.digest_head(id), |sum, (sequence, kept)| {
-            sum.wrapping_add(digest_kept(id, *sequence, *kept))
-        })
+    /// Notes that something but the kept outcomes has changed; returns the change of the digest.
+    fn renew_head(&mut self, id: SessionId) -> u64 {
+        let before = self.head;
+        self.head = self.digest_head(id);
+        self.head.wrapping_sub(before)
     }
 
     /// Of all but the kept outcomes: whatever decides what the session answers and when it is dropped.
-    fn digest_head(&self, id: SessionId) -> u128 {
+    fn digest_head(&self, id: SessionId) -> u64 {
         let standing = match self.standing {
             Standing::New => 0,
             Standing::OnTrial => 1,
@@ -329,7 +251,7 @@ impl Session {
             id.0.slot.0,
             u64::from(id.0.index) | u64::from(self.last_use.index) << 32,
             self.last_use.slot.0,
-            self.floor.0,
+            self.outcomes.floor().0,
             self.queued.slot.0,
             u64::from(self.queued.index) | standing << 32 | u64::from(self.tag.replica.0) << 40,
             self.tag.nonce,
@@ -338,50 +260,17 @@ impl Session {
     }
 }
 
-fn digest_kept(id: SessionId, sequence: Sequence, kept: Kept) -> u128 {
-    let (revision, kind) = match kept {
-        Kept::Done { revision } => (revision, 0),
-        Kept::Deleted { revision, existed } => (revision, 2 + u64::from(existed)),
-        Kept::Swapped { revision, applied } => (revision, 4 + u64::from(applied)),
-    };
-    digest_words([
-        id.0.slot.0,
-        u64::from(id.0.index) | u64::from(revision.index) << 32,
-        revision.slot.0,
-        sequence.0,
-        kind,
-    ])
+fn hash_id(id: SessionId) -> u32 {
+    low(digest_words([id.0.slot.0, id.0.index.into()]))
 }
 
-/// 5 words or 8: no two kinds of things have the same length.
-fn digest_words<const N: usize>(words: [u64; N]) -> u128 {
-    let mut bytes = [0; 64];
-    for (word, bytes) in words.iter().zip(bytes.chunks_exact_mut(8)) {
-        bytes.copy_from_slice(&word.to_le_bytes());
-    }
-    xxh3_128(&bytes[..N * 8])
+fn hash_tag(tag: Tag) -> u32 {
+    low(digest_words([tag.nonce, tag.number, tag.replica.0.into()]))
 }
 
-fn hash_id(id: SessionId) -> u64 {
-    fold(
-        id.0.slot.0 ^ 0x9E37_79B9_7F4A_7C15,
-        u64::from(id.0.index) ^ 0xD6E8_FEB8_6659_FD93,
-    )
-}
-
-fn hash_tag(tag: Tag) -> u64 {
-    let numbers = fold(
-        tag.nonce ^ 0xA076_1D64_78BD_642F,
-        tag.number ^ 0xE703_7ED1_A0B4_28DB,
-    );
-    fold(numbers ^ u64::from(tag.replica.0), 0x8EBC_6AF0_9C88_C6E3)
-}
-
-/// Both halves of the product: every bit of either number reaches the low bits that choose the bucket.
-#[expect(clippy::cast_possible_truncation, reason = "the halves are taken apart")]
-fn fold(one: u64, other: u64) -> u64 {
-    let product = u128::from(one) * u128::from(other);
-    (product >> 64) as u64 ^ product as u64
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+fn low(hash: u64) -> u32 {
+    hash as u32
 }
 
 /// Equal tables have equal digests, and the reverse is as good as certain.
