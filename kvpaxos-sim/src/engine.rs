@@ -402,7 +402,7 @@ impl<M: Machine> Engine<M> {
                 self.queue.push(second, Pending::Message { from, to, message });
             }
             [Some(at), None] | [None, Some(at)] => {
-                self.queue.push(at, Pending::Message { from, to, message })
+                self.queue.push(at, Pending::Message { from, to, message });
             }
             [None, None] => {}
         }

@@ -119,6 +119,10 @@ impl Nemesis {
             .map(|(kind, weight)| (*weight, *kind))
             .collect();
         let kind = engine.decider().weighted(STREAM, What::FaultKind, &weights);
+        // A role fails in every run that lets roles fail at all: the first strike sees to it.
+        let roles_fail = weights.iter().any(|(_, kind)| *kind == FaultKind::FailRole);
+        let first = self.strikes.0.is_empty() && roles_fail;
+        let kind = if first { Some(FaultKind::FailRole) } else { kind };
         let aside = kind.map_or(Aside::Nothing, |kind| {
             *self.strikes.0.entry(kind).or_default() += 1;
             engine.fold(30, [engine.now().0, kind as u64, self.next.into()]);

@@ -8,8 +8,8 @@ use crate::history::{Answer, History, Operation};
 
 /// What may be spent on judging one key of a run. A run's keys take a thousandth of it as a rule.
 const BUDGET: Budget = Budget {
-    steps: 2_000_000,
-    memory: 256 << 20,
+    steps: 10_000_000,
+    memory: 512 << 20,
 };
 
 /// Collects the history.

@@ -109,3 +109,36 @@ impl From<Memory<Record>> for CoreMemory {
         }
     }
 }
+
+/// The same event for another machine of the same kind: what a wrapper hands on.
+#[must_use]
+pub fn translate<A: Subject, B: Subject>(event: Event<A>) -> Event<B> {
+    match event {
+        Event::Clock => Event::Clock,
+        Event::Peer { from, message } => Event::Peer { from, message },
+        Event::Client { from, request } => Event::Client { from, request },
+        Event::ClientGone { client } => Event::ClientGone { client },
+        Event::Fail(role) => Event::Fail(role),
+        Event::Restart {
+            role,
+            memory,
+            entropy,
+        } => Event::Restart {
+            role,
+            memory,
+            entropy,
+        },
+    }
+}
+
+/// The same effect from another machine of the same kind.
+#[must_use]
+pub fn translate_effect<A: Subject, B: Subject>(effect: Effect<A>) -> Effect<B> {
+    match effect {
+        Effect::Send { to, message } => Effect::Send { to, message },
+        Effect::Persist { role, records, then } => Effect::Persist { role, records, then },
+        Effect::Reply { to, reply } => Effect::Reply { to, reply },
+        Effect::Note(note) => Effect::Note(note),
+        Effect::Halt(reason) => Effect::Halt(reason),
+    }
+}

@@ -30,7 +30,7 @@ impl Setup {
             faults,
             length: Length {
                 faults: Micros(1_000_000 * draw.between("seconds", 12, 24)),
-                operations: 800,
+                operations: 700,
                 events: 24_000,
                 bound: Micros(60_000_000),
             },

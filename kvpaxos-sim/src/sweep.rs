@@ -39,12 +39,12 @@ pub struct Summary {
     pub repeated: u64,
     /// Events, all seeds together, and the fewest of one seed.
     pub events: u64,
-    /// The fewest events of a seed that got to its end.
-    pub fewest_events: u64,
+    /// The fewest events of a seed that got to its end, and which.
+    pub fewest_events: (u64, u64),
     /// Operations begun.
     pub operations: u64,
-    /// The fewest operations of a seed that got to its end.
-    pub fewest_operations: u64,
+    /// The fewest operations of a seed that got to its end, and which.
+    pub fewest_operations: (u64, u64),
     /// Simulated seconds.
     pub simulated_seconds: u64,
     /// Wall-clock microseconds spent in runs, all jobs together.
@@ -114,7 +114,11 @@ impl Summary {
         self.with_role_failures += u64::from(roles.iter().any(|mark| report.marks.count(*mark) > 0));
         self.marks.add(&report.marks);
         if let Some(phases) = report.phases {
-            let fewest = |so_far: u64, now: u64| if so_far == 0 { now } else { so_far.min(now) };
+            let seed = report.setup.seed;
+            let fewest = |so_far: (u64, u64), now: u64| match so_far {
+                (0, _) => (now, seed),
+                so_far => so_far.min((now, seed)),
+            };
             self.fewest_events = fewest(self.fewest_events, report.counts.events);
             self.fewest_operations = fewest(self.fewest_operations, report.fates.begun);
             self.slowest_serving = self.slowest_serving.max((phases.serving.0, report.setup.seed));
@@ -169,7 +173,7 @@ pub fn sweep(what: &Sweep, mut heard: impl FnMut(&Summary)) -> Summary {
 fn play(seed: u64) -> Played {
     let began = Instant::now();
     let mut report = run_seed(seed, Trace::Off);
-    let repeated = seed % REPEAT == 0;
+    let repeated = seed.is_multiple_of(REPEAT);
     if repeated {
         let again = run_seed(seed, Trace::Off);
         if again.digest != report.digest {

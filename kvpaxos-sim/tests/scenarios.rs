@@ -1,6 +1,8 @@
 //! Partitions that stop other protocols (Ng, Haridi and Carbone, *Omni-Paxos*, 2023, section 2), the two-phase stall, and
 //! roles that fail one by one: scripted, with a bound on how long clients wait.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Role, Update};
 use kvpaxos_sim::{Setup, World, partition};
 

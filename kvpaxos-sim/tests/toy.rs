@@ -1,6 +1,8 @@
 //! The engine drives any machine: here one of a few lines that has nothing to do with Paxos. Each holds a number, writes
 //! down the highest it has met, and then tells everybody.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
 use kvpaxos::{Entropy, Micros, ReplicaId, Role, Time};
 use kvpaxos_sim::Engine;
 use kvpaxos_sim::decider::Seeded;

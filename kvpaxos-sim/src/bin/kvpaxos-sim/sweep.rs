@@ -108,13 +108,13 @@ fn tell(text: &mut String, summary: &Summary) -> std::fmt::Result {
     )?;
     writeln!(
         text,
-        "  events      {} in all, at least {} a seed",
-        summary.events, summary.fewest_events
+        "  events      {} in all, at least {} a seed (seed {})",
+        summary.events, summary.fewest_events.0, summary.fewest_events.1
     )?;
     writeln!(
         text,
-        "  operations  {} in all, at least {} a seed",
-        summary.operations, summary.fewest_operations
+        "  operations  {} in all, at least {} a seed (seed {})",
+        summary.operations, summary.fewest_operations.0, summary.fewest_operations.1
     )?;
     writeln!(
         text,

@@ -1,0 +1,191 @@
+//! What messages say when they leave, held against what is durable and what is chosen (A1 to A4, P1 to P4, L1).
+
+use kvpaxos::message::Heartbeat;
+use kvpaxos::{Ballot, Message, ReplicaId, Slot, Value, Watermark};
+
+use crate::marks::Mark;
+use crate::violation::Property;
+
+use super::Audit;
+
+impl Audit {
+    pub(super) fn check_message(&mut self, from: ReplicaId, message: &Message) {
+        match message {
+            Message::Prepare { ballot, .. } => self.check_prepare(from, *ballot),
+            Message::Promise { .. } => self.check_promise(from, message),
+            Message::Refused { ballot, promised } => self.check_refused(from, *ballot, *promised),
+            Message::Accept {
+                ballot,
+                slot,
+                value,
+                chosen,
+            } => self.check_accept(from, *ballot, *slot, value, *chosen),
+            Message::Accepted { ballot, slot } => self.check_accepted(from, *ballot, *slot),
+            Message::Chosen { chosen, .. } => self.check_watermark(from, *chosen),
+            Message::Heartbeat(heartbeat) => self.check_heartbeat(from, heartbeat),
+            Message::ReadIndexed { up_to, .. } => self.check_prefix(from, *up_to, "a read index"),
+            Message::Confirmed { ballot, .. } => self.check_confirmed(from, *ballot),
+            Message::Learned { from: first, values } => self.check_learned(from, *first, values),
+            _ => {}
+        }
+    }
+
+    fn check_refused(&mut self, from: ReplicaId, ballot: Ballot, promised: Ballot) {
+        let durable = self.acceptor(from).durable;
+        if durable < promised {
+            let what = format!("{from} refuses {ballot} for {promised}, but only {durable} is on its disk");
+            self.wrong(Property::A3, what);
+        }
+    }
+
+    fn check_prepare(&mut self, from: ReplicaId, ballot: Ballot) {
+        if let Err(why) = self.ballots.used(from, ballot) {
+            self.wrong(Property::P3, why);
+        }
+        if self.acceptor(from).proposed < ballot {
+            self.wrong(
+                Property::A3,
+                format!("{from} prepares {ballot}, which is not on its disk"),
+            );
+        }
+    }
+
+    fn check_promise(&mut self, from: ReplicaId, message: &Message) {
+        let Message::Promise {
+            ballot,
+            from: first,
+            entries,
+            more,
+        } = message
+        else {
+            return;
+        };
+        let acceptor = &self.acceptors[usize::from(from.0)];
+        if acceptor.out {
+            let what = format!("{from} promises {ballot}, though it lost its memory");
+            return self.wrong(Property::A4, what);
+        }
+        if acceptor.durable < *ballot {
+            let durable = acceptor.durable;
+            let what = format!("{from} promises {ballot}, but only {durable} is on its disk");
+            return self.wrong(Property::A3, what);
+        }
+        if let Some(slot) = acceptor.left_out(*ballot, *first, *more, entries) {
+            let what = format!("{from} promises {ballot} and does not tell what it accepted at slot {slot}");
+            return self.wrong(Property::P2, what);
+        }
+        for entry in entries {
+            if !self.book.was_proposed(entry.ballot, entry.slot, &entry.value) {
+                let (slot, ballot) = (entry.slot, entry.ballot);
+                let what =
+                    format!("{from} promises with a value for slot {slot} that {ballot} never proposed");
+                return self.wrong(Property::P1, what);
+            }
+        }
+        let acceptor = self.acceptor(from);
+        acceptor.told = acceptor.told.max(*ballot);
+        if more.is_some() {
+            self.marks.hit(Mark::Chunked);
+        } else {
+            self.ballots.promised(from, *ballot);
+        }
+    }
+
+    pub(super) fn check_accept(
+        &mut self,
+        from: ReplicaId,
+        ballot: Ballot,
+        slot: Slot,
+        value: &Value,
+        chosen: Watermark,
+    ) {
+        if let Err(why) = self.ballots.used(from, ballot) {
+            self.wrong(Property::P3, why);
+        }
+        if let Err(why) = self.book.propose(ballot, slot, value) {
+            self.wrong(Property::P1, why);
+        }
+        // *Paxos Made Simple*, P2b: once a value is chosen, every higher ballot proposes that value. A lower ballot may
+        // still be proposing another, in vain.
+        if let Some((in_ballot, known)) = self.book.chosen_in(slot)
+            && in_ballot < ballot
+            && known != value
+        {
+            let what =
+                format!("{ballot} proposes {value:?} for slot {slot}, where {in_ballot} chose {known:?}");
+            self.wrong(Property::P2, what);
+        }
+        self.check_watermark(from, chosen);
+    }
+
+    fn check_accepted(&mut self, from: ReplicaId, ballot: Ballot, slot: Slot) {
+        let acceptor = self.acceptor(from);
+        if acceptor.out {
+            let what = format!("{from} votes for slot {slot} in {ballot}, though it lost its memory");
+            self.wrong(Property::A4, what);
+        } else if !acceptor.has_accepted(ballot, slot) {
+            let what = format!("{from} votes for slot {slot} in {ballot}, which is not on its disk");
+            self.wrong(Property::A3, what);
+        }
+    }
+
+    /// A confirmation says "I have not promised anything higher", which is what a read needs. It need not wait for the
+    /// disk: a promise that is forgotten in a crash was not told to anybody, and a higher one can only come later.
+    fn check_confirmed(&mut self, from: ReplicaId, ballot: Ballot) {
+        let acceptor = self.acceptor(from);
+        if acceptor.out {
+            self.wrong(
+                Property::A4,
+                format!("{from} confirms {ballot}, though it lost its memory"),
+            );
+        } else if acceptor.told > ballot {
+            let told = acceptor.told;
+            self.wrong(
+                Property::A1,
+                format!("{from} confirms {ballot}, but it has promised {told}"),
+            );
+        }
+    }
+
+    fn check_heartbeat(&mut self, from: ReplicaId, heartbeat: &Heartbeat) {
+        self.check_prefix(from, heartbeat.learned, "a heartbeat");
+        if let Some(chosen) = heartbeat.chosen {
+            self.check_watermark(from, chosen);
+        }
+    }
+
+    fn check_watermark(&mut self, from: ReplicaId, chosen: Watermark) {
+        self.check_prefix(from, chosen.chosen.max(chosen.settled), "a leader");
+    }
+
+    pub(super) fn check_prefix(&mut self, from: ReplicaId, up_to: Slot, who: &str) {
+        let prefix = self.book.prefix();
+        if up_to > prefix {
+            let what =
+                format!("{who} of {from} calls all below slot {up_to} chosen, but slot {prefix} is not");
+            self.wrong(Property::P4, what);
+        }
+    }
+
+    fn check_learned(&mut self, from: ReplicaId, first: Slot, values: &[Value]) {
+        let mut slot = first;
+        for value in values {
+            self.check_chosen(from, slot, value);
+            slot = slot.next();
+        }
+    }
+
+    pub(super) fn check_chosen(&mut self, by: ReplicaId, slot: Slot, value: &Value) {
+        match self.book.chosen(slot) {
+            Some(chosen) if chosen == value => {}
+            Some(chosen) => {
+                let what = format!("{by} takes {value:?} for chosen at slot {slot}, which has {chosen:?}");
+                self.wrong(Property::L1, what);
+            }
+            None => {
+                let what = format!("{by} takes {value:?} for chosen at slot {slot}, where nothing is");
+                self.wrong(Property::P4, what);
+            }
+        }
+    }
+}
