@@ -95,11 +95,9 @@ impl Audit {
         if self.deeds.elected > 1 {
             self.marks.hit(Mark::ReadAfterChange);
         }
-        if floor.0.is_some_and(|floor| *revision < floor) {
-            let what = format!(
-                "a read saw {revision}, older than {:?} which was answered before",
-                floor.0
-            );
+        if let Some(before) = floor.0.filter(|floor| revision < floor) {
+            let what =
+                format!("a read saw revision {revision}, though {before} had been answered before it began");
             self.wrong(Property::S2, what);
         }
         self.answers.highest = self.answers.highest.max(Some(*revision));
