@@ -63,8 +63,7 @@ impl<K: Clone + Ord, V: Clone, const LOAD: usize> Buckets<K, V, LOAD> {
     where
         K: Borrow<Q>,
     {
-        let place = place(hash, self.buckets);
-        let bucket = &self.segments[place / SEGMENT][place % SEGMENT];
+        let bucket = self.bucket(hash);
         let at = bucket.find(hash, key).ok()?;
         Some(&bucket.entries[at].value)
     }
@@ -106,6 +105,21 @@ impl<K: Clone + Ord, V: Clone, const LOAD: usize> Buckets<K, V, LOAD> {
             self.merge();
         }
         Some(entry.value)
+    }
+
+    /// Looks at where the hash belongs, without following any pointer from there.
+    pub(crate) fn touch(&self, hash: u32) -> u64 {
+        let bucket = self.bucket(hash);
+        let near = bucket.hashes.get(bucket.guess(hash));
+        near.copied().unwrap_or(0).into()
+    }
+
+    /// The value of the first key of this hash: most likely the only one.
+    pub(crate) fn first_of(&self, hash: u32) -> Option<&V> {
+        let bucket = self.bucket(hash);
+        let at = bucket.find_hash(hash);
+        let found = bucket.hashes.get(at) == Some(&hash);
+        found.then(|| &bucket.entries[at].value)
     }
 
     /// All entries, in an order that follows from the content.
@@ -151,6 +165,11 @@ impl<K: Clone + Ord, V: Clone, const LOAD: usize> Buckets<K, V, LOAD> {
         }
     }
 
+    fn bucket(&self, hash: u32) -> &Bucket<K, V> {
+        let place = place(hash, self.buckets);
+        &self.segments[place / SEGMENT][place % SEGMENT]
+    }
+
     fn bucket_mut(&mut self, place: usize) -> &mut Bucket<K, V> {
         let segment = Arc::make_mut(&mut self.segments[place / SEGMENT]);
         Arc::make_mut(&mut segment[place % SEGMENT])
@@ -170,15 +189,7 @@ impl<K: Ord, V> Bucket<K, V> {
     where
         K: Borrow<Q>,
     {
-        // Hashes spread evenly: the place is near where this one falls between the lowest and the highest there could be.
-        // What halving would have the processor guess at every step is thus known within a few places.
-        let mut at = ((u64::from(hash) * self.hashes.len() as u64) >> 32) as usize;
-        while at > 0 && self.hashes[at - 1] >= hash {
-            at -= 1;
-        }
-        while self.hashes.get(at).is_some_and(|other| *other < hash) {
-            at += 1;
-        }
+        let mut at = self.find_hash(hash);
         while self.hashes.get(at) == Some(&hash) {
             match self.entries[at].key.borrow().cmp(key) {
                 Ordering::Less => at += 1,
@@ -187,6 +198,24 @@ impl<K: Ord, V> Bucket<K, V> {
             }
         }
         Err(at)
+    }
+
+    /// Where the first of this hash is, or belongs.
+    fn find_hash(&self, hash: u32) -> usize {
+        let mut at = self.guess(hash);
+        while at > 0 && self.hashes[at - 1] >= hash {
+            at -= 1;
+        }
+        while self.hashes.get(at).is_some_and(|other| *other < hash) {
+            at += 1;
+        }
+        at
+    }
+
+    /// Hashes spread evenly: the place is near where this one falls between the lowest and the highest there could be. Where
+    /// halving would have the processor guess at every step, it is thus known within a few places.
+    fn guess(&self, hash: u32) -> usize {
+        ((u64::from(hash) * self.hashes.len() as u64) >> 32) as usize
     }
 
     fn insert(&mut self, at: usize, hash: u32, entry: Entry<K, V>) {

@@ -6,7 +6,7 @@ use crate::command::{Outcome, Value};
 use crate::config::Limits;
 use crate::io::Reason;
 use crate::machine::StateMachine;
-use crate::types::{Ballot, ReplicaId, Revision, Slot};
+use crate::types::{Ballot, ReplicaId, Slot};
 
 /// Accepts this far beyond the last chosen slot are remembered; what lies further is asked for when its time comes.
 const LOOKAHEAD: u64 = 4096;
@@ -152,11 +152,8 @@ impl Learner {
     pub(crate) fn apply_next(&mut self) -> Option<AppliedSlot> {
         let slot = self.applied;
         let value = self.chosen(slot)?.clone();
-        let mut outcomes = Vec::with_capacity(value.commands().len());
         let dropped_before = self.machine.sessions_dropped();
-        for (index, command) in (0..).zip(value.commands()) {
-            outcomes.push(self.machine.apply(Revision { slot, index }, command));
-        }
+        let outcomes = self.machine.apply_all(slot, value.commands());
         self.applied = slot.next();
         let sessions_dropped = self.machine.sessions_dropped() - dropped_before;
         Some(AppliedSlot {

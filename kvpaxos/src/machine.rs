@@ -11,7 +11,7 @@ use crate::command::{Command, Op, Outcome, Refusal};
 use crate::config::Limits;
 use crate::kv::Store;
 use crate::session::Sessions;
-use crate::types::Revision;
+use crate::types::{Revision, Slot};
 
 /// The state that every replica holds alike after the same prefix of the log.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -77,6 +77,14 @@ impl StateMachine {
         }
     }
 
+    /// Applies the commands of one slot, in order. See [`apply`](StateMachine::apply).
+    pub fn apply_all(&mut self, slot: Slot, commands: &[Command]) -> Vec<Outcome> {
+        self.store.touch(commands.iter().filter_map(key_of));
+        let commands = (0..).zip(commands);
+        let apply = |(index, command)| self.apply(Revision { slot, index }, command);
+        commands.map(apply).collect()
+    }
+
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
@@ -130,6 +138,13 @@ impl StateMachine {
     #[must_use]
     pub fn sessions_dropped(&self) -> u64 {
         self.sessions.dropped()
+    }
+}
+
+fn key_of(command: &Command) -> Option<&Bytes> {
+    match command {
+        Command::Apply { op, .. } => Some(op.key()),
+        Command::Open { .. } | Command::Close { .. } | Command::Opaque { .. } => None,
     }
 }
 

@@ -1,71 +1,83 @@
 //! What one session keeps: the outcomes that its client may still ask for again.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use crate::command::{Outcome, Refusal};
 use crate::types::{Revision, Sequence, SessionId, Slot};
 
 /// The outcome of a write, as long as its client may ask again. It holds no values, and little else: a table of many
 /// sessions with many outcomes each passes through the caches once a round of its clients.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+///
+/// Two whole words, so that it is passed in registers. Put together in memory, from smaller parts, it could not be read
+/// again as a whole before all that was written earlier had reached the cache.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kept {
-    slot: Slot,
-    index: u32,
-    kind: Kind,
+    slot: u64,
+    /// The place in the slot's batch, and one of the constants below beside it.
+    index_and_kind: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
-    Done,
-    DeletedNothing,
-    Deleted,
-    NotSwapped,
-    Swapped,
-}
-
-const _: () = assert!(
-    size_of::<Option<Kept>>() == 16,
-    "four outcomes share a line of the cache"
-);
+const DONE: u64 = 1;
+const DELETED_NOTHING: u64 = 2;
+const DELETED: u64 = 3;
+const NOT_SWAPPED: u64 = 4;
+const SWAPPED: u64 = 5;
 
 impl Kept {
+    /// Of what has not been executed.
+    const NOTHING: Kept = Kept {
+        slot: 0,
+        index_and_kind: 0,
+    };
+
     pub(crate) fn done(revision: Revision) -> Kept {
-        Kept::new(revision, Kind::Done)
+        Kept::new(revision, DONE)
     }
 
     pub(crate) fn deleted(revision: Revision, existed: bool) -> Kept {
-        let kind = if existed {
-            Kind::Deleted
-        } else {
-            Kind::DeletedNothing
-        };
-        Kept::new(revision, kind)
+        Kept::new(revision, if existed { DELETED } else { DELETED_NOTHING })
     }
 
     pub(crate) fn swapped(revision: Revision, applied: bool) -> Kept {
-        let kind = if applied { Kind::Swapped } else { Kind::NotSwapped };
-        Kept::new(revision, kind)
+        Kept::new(revision, if applied { SWAPPED } else { NOT_SWAPPED })
     }
 
-    fn new(Revision { slot, index }: Revision, kind: Kind) -> Kept {
-        Kept { slot, index, kind }
+    fn new(Revision { slot, index }: Revision, kind: u64) -> Kept {
+        Kept {
+            slot: slot.0,
+            index_and_kind: u64::from(index) << 8 | kind,
+        }
     }
 }
 
 impl From<Kept> for Outcome {
-    fn from(Kept { slot, index, kind }: Kept) -> Outcome {
-        let revision = Revision { slot, index };
-        match kind {
-            Kind::Done => Outcome::Done { revision },
-            Kind::DeletedNothing | Kind::Deleted => Outcome::Deleted {
+    fn from(kept: Kept) -> Outcome {
+        let revision = Revision {
+            slot: Slot(kept.slot),
+            index: u32::try_from(kept.index_and_kind >> 8).expect("it was 32 bits long"),
+        };
+        match kept.index_and_kind & 0xFF {
+            DONE => Outcome::Done { revision },
+            kind @ (DELETED_NOTHING | DELETED) => Outcome::Deleted {
                 revision,
-                existed: kind == Kind::Deleted,
+                existed: kind == DELETED,
             },
-            Kind::NotSwapped | Kind::Swapped => Outcome::Swapped {
+            kind @ (NOT_SWAPPED | SWAPPED) => Outcome::Swapped {
                 revision,
-                applied: kind == Kind::Swapped,
+                applied: kind == SWAPPED,
             },
+            _ => unreachable!("what was not executed has no outcome"),
         }
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Kept::NOTHING {
+            return f.write_str("not executed");
+        }
+        Outcome::from(*self).fmt(f)
     }
 }
 
@@ -74,8 +86,8 @@ impl From<Kept> for Outcome {
 pub(crate) struct Outcomes {
     /// The lowest sequence that the client has no answer for: what is below is not executed, nor kept.
     floor: Sequence,
-    /// From the floor on; nothing for what has not been executed. The last is never nothing.
-    kept: VecDeque<Option<Kept>>,
+    /// From the floor on, with [`Kept::NOTHING`] for what has not been executed. The last was.
+    kept: VecDeque<Kept>,
 }
 
 impl Outcomes {
@@ -118,9 +130,7 @@ impl Outcomes {
                 self.floor = floor;
                 break;
             };
-            if let Some(kept) = front {
-                changed = changed.wrapping_sub(digest_kept(id, self.floor, kept));
-            }
+            changed = changed.wrapping_sub(digest_kept(id, self.floor, front));
             self.floor = Sequence(self.floor.0 + 1);
         }
         // A burst must not hold its memory for ever.
@@ -132,17 +142,18 @@ impl Outcomes {
 
     /// The outcome of a sequence from the floor on, if it has been executed.
     pub(crate) fn get(&self, sequence: Sequence) -> Option<Kept> {
-        self.kept.get(self.place(sequence)).copied().flatten()
+        let kept = self.kept.get(self.place(sequence)).copied();
+        kept.filter(|kept| *kept != Kept::NOTHING)
     }
 
     /// Keeps an outcome; returns the change of the digest.
     pub(crate) fn keep(&mut self, id: SessionId, sequence: Sequence, kept: Kept) -> u64 {
         let place = self.place(sequence);
         if place >= self.kept.len() {
-            self.kept.resize(place, None);
-            self.kept.push_back(Some(kept));
+            self.kept.resize(place, Kept::NOTHING);
+            self.kept.push_back(kept);
         } else {
-            self.kept[place] = Some(kept);
+            self.kept[place] = kept;
         }
         digest_kept(id, sequence, kept)
     }
@@ -150,7 +161,7 @@ impl Outcomes {
     pub(crate) fn digest(&self, id: SessionId) -> u64 {
         let kept = (self.floor.0..).map(Sequence).zip(&self.kept);
         kept.fold(0, |sum: u64, (sequence, kept)| {
-            sum.wrapping_add(kept.map_or(0, |kept| digest_kept(id, sequence, kept)))
+            sum.wrapping_add(digest_kept(id, sequence, *kept))
         })
     }
 
@@ -163,7 +174,7 @@ impl Outcomes {
     #[cfg(test)]
     pub(crate) fn check(&self, window: u64) {
         assert!(self.kept.len() as u64 <= window);
-        assert!(self.kept.back().is_none_or(Option::is_some));
+        assert!(self.kept.back() != Some(&Kept::NOTHING));
     }
 
     #[cfg(test)]
@@ -173,14 +184,11 @@ impl Outcomes {
 }
 
 fn digest_kept(id: SessionId, sequence: Sequence, kept: Kept) -> u64 {
-    let Kept { slot, index, kind } = kept;
-    digest_words([
-        id.0.slot.0,
-        u64::from(id.0.index) | u64::from(index) << 32,
-        slot.0,
-        sequence.0,
-        kind as u64,
-    ])
+    if kept == Kept::NOTHING {
+        return 0;
+    }
+    let Revision { slot, index } = id.0;
+    digest_words([slot.0, index.into(), sequence.0, kept.slot, kept.index_and_kind])
 }
 
 /// A digest of a few words, in the manner of wyhash: the halves of products, which every bit of either factor reaches. A
