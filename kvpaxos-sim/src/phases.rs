@@ -16,7 +16,7 @@ use crate::world::World;
 const OWED: u64 = 3;
 
 /// How many times its length the phase with faults takes at most.
-const LONGEST: u32 = 8;
+const LONGEST: u32 = 16;
 
 /// How long the phases took, on the world's clock.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]

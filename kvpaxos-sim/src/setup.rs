@@ -227,7 +227,7 @@ pub struct Length {
     pub faults: Micros,
     /// ... and until so many operations were begun ...
     pub operations: u64,
-    /// ... and so many events have happened, but at most eight times as long.
+    /// ... and so many events have happened, but at most sixteen times as long.
     pub events: u64,
     /// How long may pass after the faults until everybody is answered, and again until all replicas agree (S4).
     pub bound: Micros,

@@ -15,7 +15,7 @@ impl Setup {
         let mut seeded = Seeded::new(seed);
         let mut draw = Draw(&mut seeded);
         let cluster = draw.cluster();
-        let weather = draw.weather();
+        let weather = draw.weather(&cluster);
         let clients = draw.clients(&cluster);
         let faults = draw.faults(&cluster);
         Setup {
@@ -115,15 +115,21 @@ impl Draw<'_> {
         }
     }
 
-    fn weather(&mut self) -> Weather {
+    fn weather(&mut self, cluster: &Cluster) -> Weather {
         let drop = self.pick("drop", &[0, 1_000, 10_000, 30_000, 80_000]);
+        // Where every replica is needed twice for every update, a wild network hardly lets one through.
+        let calm = cluster.update == Update::TwoPhase;
+        let drop = if calm { drop.min(1_000) } else { drop };
         Weather {
             drop,
             duplicate: self.pick("duplicate", &[0, 1_000, 20_000, 60_000]),
-            delay: self.pick(
-                "delay",
-                &[tables::LAN, tables::REGION, tables::REGION, tables::WILD],
-            ),
+            delay: {
+                let delay = self.pick(
+                    "delay",
+                    &[tables::LAN, tables::REGION, tables::REGION, tables::WILD],
+                );
+                if calm { tables::LAN } else { delay }
+            },
             reorder: !self.percent("in order", 30),
         }
     }
@@ -178,10 +184,14 @@ impl Draw<'_> {
         let losses = self.between("losses", 0, cluster.losable() as u64);
         // Where every replica is needed for every update, anything at all stops the work.
         let rarer = if cluster.update == Update::TwoPhase { 4 } else { 1 };
+        let length = Micros(self.between("fault length", 200, 1_500) * 1_000);
+        // Some work must get done between the faults, or there is nothing to lose.
+        let pause = self.between("fault pause", 150, 1_200) * 1_000 * rarer;
+        let pause = Micros(pause.max(length.0 * 6 / 10));
         Faults {
             weights,
-            pause: Micros(self.between("fault pause", 150, 1_200) * 1_000 * rarer),
-            length: Micros(self.between("fault length", 200, 1_500) * 1_000),
+            pause,
+            length,
             losses: usize::try_from(losses).unwrap_or(0),
             at_leader: self.small("at leader", 10, 70),
         }
