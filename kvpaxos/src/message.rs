@@ -91,7 +91,9 @@ pub enum Message {
     },
     /// Everybody tells everybody, at a steady pace, that it runs and what it sees. Never durable, never answered but
     /// by the other's own heartbeat, whose `echo` shows that the link works both ways.
-    Heartbeat(Heartbeat),
+    ///
+    /// Boxed: it is the largest message, rarely sent, and would make all others and every effect as large.
+    Heartbeat(Box<Heartbeat>),
     /// A replica hands commands of its clients to the leader. Answered by the commands being chosen; resent until then.
     Forward {
         /// The commands, in the order they came in.

@@ -68,7 +68,7 @@ impl Decode for Message {
                 ballot: ballot(r)?,
                 up_to: slot(r)?,
             },
-            7 => Message::Heartbeat(heartbeat(r)?),
+            7 => Message::Heartbeat(Box::new(heartbeat(r)?)),
             8 => Message::Forward {
                 commands: r.sequence(Elements::Commands, command)?,
             },

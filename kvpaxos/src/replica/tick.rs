@@ -49,10 +49,10 @@ impl Replica {
             let echo = self.peers.echo_for(to);
             send(
                 to,
-                Message::Heartbeat(Heartbeat {
+                Message::Heartbeat(Box::new(Heartbeat {
                     echo,
                     ..heartbeat.clone()
-                }),
+                })),
                 out,
             );
         }

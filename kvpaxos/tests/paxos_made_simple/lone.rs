@@ -142,7 +142,7 @@ impl Lone {
                 chosen: None,
                 silent: ReplicaSet::EMPTY,
             };
-            self.hears(from, Message::Heartbeat(heartbeat));
+            self.hears(from, Message::Heartbeat(Box::new(heartbeat)));
         }
     }
 

@@ -127,7 +127,7 @@ samples! { messages: Message =
     Message::Accepted { .. } => Message::Accepted { ballot: ballot(2, 1), slot: Slot(42) },
     Message::Chosen { .. } => Message::Chosen { ballot: ballot(2, 1), chosen: watermark() },
     Message::Applied { .. } => Message::Applied { ballot: ballot(2, 1), up_to: Slot(43) },
-    Message::Heartbeat(_) => Message::Heartbeat(Heartbeat {
+    Message::Heartbeat(_) => Message::Heartbeat(Box::new(Heartbeat {
         beat: 12,
         nonce: u64::MAX,
         echo: Some((7, 11)),
@@ -137,7 +137,7 @@ samples! { messages: Message =
         learned: Slot(41),
         chosen: Some(watermark()),
         silent: ReplicaSet::first(2),
-    }),
+    })),
     Message::Forward { .. } => Message::Forward { commands: commands() },
     Message::ReadIndex { .. } => Message::ReadIndex { number: 77 },
     Message::ReadIndexed { .. } => Message::ReadIndexed { number: 77, up_to: Slot(43) },
@@ -417,7 +417,7 @@ fn any_heartbeat() -> impl Strategy<Value = Message> {
     );
     (own, seen).prop_map(
         |((beat, nonce, echo, votes), (highest, leader, learned, chosen, silent))| {
-            Message::Heartbeat(Heartbeat {
+            Message::Heartbeat(Box::new(Heartbeat {
                 beat,
                 nonce,
                 echo,
@@ -427,7 +427,7 @@ fn any_heartbeat() -> impl Strategy<Value = Message> {
                 learned,
                 chosen,
                 silent,
-            })
+            }))
         },
     )
 }
