@@ -40,7 +40,9 @@ struct Bucket<K, V> {
     entries: Vec<Entry<K, V>>,
 }
 
+/// Aligned to the lines of the cache, so that a small one lies in a single line.
 #[derive(Clone, PartialEq, Eq)]
+#[repr(align(64))]
 struct Entry<K, V> {
     key: K,
     value: V,
