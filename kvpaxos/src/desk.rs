@@ -142,7 +142,11 @@ impl Desk {
                     age: 0,
                     patience,
                 };
-                stream.insert(place, pending);
+                if place == stream.len() {
+                    stream.push_back(pending);
+                } else {
+                    stream.insert(place, pending);
+                }
                 true
             }
         }
@@ -177,9 +181,15 @@ impl Desk {
         let (key, number) = place(command);
         let stream = self.streams.get_mut(&key)?;
         let place = find(stream, number).ok()?;
+        // Most come first in their stream: those need no search and move nobody.
+        let pending = if place == 0 {
+            stream.pop_front()
+        } else {
+            stream.remove(place)
+        };
         let Pending {
             command, first, more, ..
-        } = stream.remove(place)?;
+        } = pending?;
         if stream.is_empty() {
             self.streams.remove(&key);
         }
