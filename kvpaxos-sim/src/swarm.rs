@@ -14,10 +14,15 @@ impl Setup {
     pub fn drawn(seed: u64) -> Setup {
         let mut seeded = Seeded::new(seed);
         let mut draw = Draw(&mut seeded);
-        let cluster = draw.cluster();
+        let mut cluster = draw.cluster();
         let weather = draw.weather(&cluster);
         let clients = draw.clients(&cluster);
         let faults = draw.faults(&cluster);
+        if draw.percent("few sessions", 12) {
+            // One for each client and hardly more: with fewer, clients would push each other out for ever.
+            let spare = draw.pick("sessions", &[1, 2, 4]);
+            cluster.limits.sessions = clients.count as usize + spare;
+        }
         Setup {
             seed,
             weather,
@@ -104,9 +109,6 @@ impl Draw<'_> {
         if self.percent("small chunks", 25) {
             limits.chunk_bytes = self.pick("chunk", &[1, 200, 1000]);
         }
-        if self.percent("few sessions", 10) {
-            limits.sessions = self.pick("sessions", &[2, 4, 6]);
-        }
         if self.percent("small session window", 15) {
             limits.session_window = self.pick("session window", &[1, 2, 3]);
         }
@@ -120,17 +122,16 @@ impl Draw<'_> {
         // Where every replica is needed twice for every update, a wild network hardly lets one through.
         let calm = cluster.update == Update::TwoPhase;
         let drop = if calm { drop.min(1_000) } else { drop };
+        let delays = [tables::LAN, tables::REGION, tables::REGION, tables::WILD];
+        let delay = self.pick("delay", &delays);
+        let delay = if calm { tables::LAN } else { delay };
+        let in_order = self.percent("in order", 30);
         Weather {
             drop,
             duplicate: self.pick("duplicate", &[0, 1_000, 20_000, 60_000]),
-            delay: {
-                let delay = self.pick(
-                    "delay",
-                    &[tables::LAN, tables::REGION, tables::REGION, tables::WILD],
-                );
-                if calm { tables::LAN } else { delay }
-            },
-            reorder: !self.percent("in order", 30),
+            delay,
+            // In order, every message of a wild link would wait for the slowest one before it.
+            reorder: !in_order || delay == tables::WILD,
         }
     }
 

@@ -7,6 +7,7 @@ use kvpaxos_sim::network::Weather;
 use kvpaxos_sim::setup::{Clients, Cluster, FaultKind, Faults, Length};
 use kvpaxos_sim::{Setup, Trace, run, tables};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 fn faults(losable: usize) -> impl Strategy<Value = Faults> {
     let kinds = proptest::sample::subsequence(FaultKind::ALL.to_vec(), 1..FaultKind::ALL.len());
@@ -85,8 +86,18 @@ fn setups() -> impl Strategy<Value = Setup> {
     })
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 96,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
+            "tests/properties.proptest-regressions",
+        ))),
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     /// Whatever the workload and whatever strikes: all invariants hold, the history is linearizable, clients are served
     /// once a quorum has healed, and all replicas agree once all have.
