@@ -13,14 +13,22 @@ pub(crate) struct Candidacy {
     pub(crate) ballot: Ballot,
     /// All slots below are chosen and known here.
     from: Slot,
-    /// Where the next chunk of each acceptor's promise begins; `None` once it is complete. Nobody is in it twice, so that
-    /// an acceptor counts once (P4).
-    progress: BTreeMap<ReplicaId, Option<Slot>>,
+    /// How far each acceptor has told what it accepted. Nobody is in it twice, so that an acceptor counts once (P4).
+    progress: BTreeMap<ReplicaId, Told>,
     /// The accepted value of the highest ballot for each slot, among the promises.
     highest: BTreeMap<Slot, (Ballot, Value)>,
     /// Ticks since it began, and since a promise last came: as long as they come, it goes on, however much they have to tell.
     ticks: u32,
     idle: u32,
+}
+
+/// How much of a promise has come.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Told {
+    /// All that was accepted below.
+    below: Slot,
+    /// Nothing was accepted beyond.
+    complete: bool,
 }
 
 /// What a promise led to.
@@ -60,7 +68,7 @@ impl Candidacy {
         entries: Vec<Accepted>,
         more: Option<Slot>,
     ) -> Progress {
-        let expected = self.progress.get(&acceptor).copied().unwrap_or(Some(self.from));
+        let told = self.told(acceptor);
         let in_order = entries
             .iter()
             .map(|entry| entry.slot)
@@ -69,9 +77,10 @@ impl Candidacy {
             .iter()
             .all(|entry| entry.slot >= from && entry.ballot < ballot);
         let onward = more.is_none_or(|more| entries.last().is_some_and(|last| last.slot < more));
-        if ballot != self.ballot || expected != Some(from) || !in_order || !in_range || !onward {
+        if ballot != self.ballot || told.complete || told.below != from || !in_order || !in_range || !onward {
             return Progress::Nothing;
         }
+        let end = entries.last().map_or(from, |last| last.slot.next());
         for Accepted { slot, ballot, value } in entries {
             // P2c: of all values that the quorum reports for the slot, the one of the highest ballot.
             if self
@@ -83,25 +92,38 @@ impl Candidacy {
             }
         }
         self.idle = 0;
-        self.progress.insert(acceptor, more);
+        let told = Told {
+            below: more.unwrap_or(end),
+            complete: more.is_none(),
+        };
+        self.progress.insert(acceptor, told);
         match more {
             Some(slot) => Progress::More(slot),
             None => Progress::Complete,
         }
     }
 
+    fn told(&self, acceptor: ReplicaId) -> Told {
+        let nothing = Told {
+            below: self.from,
+            complete: false,
+        };
+        self.progress.get(&acceptor).copied().unwrap_or(nothing)
+    }
+
     /// Whose promises are complete.
     pub(crate) fn promised(&self) -> ReplicaSet {
         self.progress
             .iter()
-            .filter(|(_, next)| next.is_none())
+            .filter(|(_, told)| told.complete)
             .map(|(id, _)| *id)
             .collect()
     }
 
-    /// From which slot on an acceptor is to be asked, unless its promise is complete.
-    pub(crate) fn next_for(&self, acceptor: ReplicaId) -> Option<Slot> {
-        self.progress.get(&acceptor).copied().unwrap_or(Some(self.from))
+    /// From which slot on an acceptor is to be asked. Those whose promises are complete are asked beyond what they told: the
+    /// answer counts for nothing, but they hear that somebody stands.
+    pub(crate) fn next_for(&self, acceptor: ReplicaId) -> Slot {
+        self.told(acceptor).below
     }
 
     /// A tick has passed; tells how many since it began, and since a promise last came.

@@ -460,12 +460,20 @@ impl Client {
     fn give_up(&mut self, task: Task, effects: &mut Vec<ClientEffect>) {
         let silent = self.silent;
         let pending = self.pending_mut(task);
-        let unsettled = pending.doubt || matches!(pending.phase, Phase::Sent { .. });
+        let asked = match pending.phase {
+            Phase::Sent { to, .. } => Some(to),
+            Phase::Waiting | Phase::Resting { .. } => None,
+        };
+        let unsettled = pending.doubt || asked.is_some();
         let refusal = pending.refusal.take();
         let fate = match pending.what {
             What::Write { .. } | What::Close { .. } if unsettled => Fate::Unknown { silent },
             _ => Fate::Refused(refusal.unwrap_or(Refusal::Unavailable { silent })),
         };
+        if let Some(silent) = asked {
+            // The next call need not wait for it as well.
+            self.leave_server(silent);
+        }
         self.end(task, fate, effects);
     }
 

@@ -24,8 +24,10 @@ pub(crate) struct Learner {
     applied: Slot,
     /// The highest slot below which all is said to be chosen.
     known: Slot,
-    /// Ticks for which it has lacked something that is chosen.
+    /// Ticks for which it has lacked something that is chosen, without learning anything.
     behind: u32,
+    /// How much of the log there was at the last tick.
+    before: Slot,
     /// Whom it asked for what it lacks, and how many ticks ago.
     asked: Option<(ReplicaId, u32)>,
 }
@@ -55,6 +57,7 @@ impl Learner {
             log: chosen.to_vec(),
             proposed: within.map(|(slot, proposal)| (*slot, proposal.clone())).collect(),
             behind: 0,
+            before: next,
             machine: StateMachine::new(limits),
             applied: Slot::ZERO,
             known: Slot(chosen.len() as u64),
@@ -190,18 +193,21 @@ impl Learner {
         self.asked = Some((whom, 0));
     }
 
-    /// For how many ticks it has lacked something that is chosen.
+    /// For how many ticks it has lacked something that is chosen, and learned nothing.
     pub(crate) fn behind(&self) -> u32 {
         self.behind
     }
 
+    /// This replica leads from now on: what the learner lacks, phase 2 is about to bring.
+    pub(crate) fn on_elected(&mut self) {
+        self.behind = 0;
+    }
+
     /// A tick has passed. Tells who did not answer in time, if somebody did not.
     pub(crate) fn on_tick(&mut self, patience: u32) -> Option<ReplicaId> {
-        self.behind = if self.next() < self.known {
-            self.behind.saturating_add(1)
-        } else {
-            0
-        };
+        let stuck = self.next() < self.known && self.next() == self.before;
+        self.behind = if stuck { self.behind.saturating_add(1) } else { 0 };
+        self.before = self.next();
         let (whom, age) = self.asked.as_mut()?;
         *age += 1;
         if *age < patience {

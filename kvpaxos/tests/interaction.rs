@@ -57,6 +57,8 @@ scripts! {
     no_ballot_twice_without_memory => "23_no_ballot_twice_without_memory",
     lost_disk_is_not_forgotten => "24_lost_disk_is_not_forgotten",
     long_promise_takes_its_time => "25_long_promise_takes_its_time",
+    long_phase_1_is_not_outbid => "26_long_phase_1_is_not_outbid",
+    new_leader_is_given_time => "27_new_leader_is_given_time",
 }
 
 fn directory() -> PathBuf {

@@ -476,9 +476,9 @@ fn the_fate_of_a_write_is_unknown_and_the_session_goes_on() {
         .at(50)
         .reply(0, 2, Outcome::Unknown { silent })
         .clock_until(155)
-        // The floor moves past the write that nobody waits for.
+        // The floor moves past the write that nobody waits for; the next replica is asked, for this one did not answer.
         .put(2, "l", "v")
-        .reply(1, 4, done(8))
+        .reply(2, 4, done(8))
         .check(&expect![[r#"
             0.000 call 1 put b"k" b"v"
                 r0 <- #1 Open
@@ -490,8 +490,8 @@ fn the_fate_of_a_write_is_unknown_and_the_session_goes_on() {
             150.000 clock
                 call 1 ends: Unknown { silent: {r1, r2} }
             155.000 call 2 put b"l" b"v"
-                r1 <- #4 session 5.0 sequence 1 lowest 1 b"l"
-            155.000 r1 answers #4 Done { revision: 8.0 }
+                r2 <- #4 session 5.0 sequence 1 lowest 1 b"l"
+            155.000 r2 answers #4 Done { revision: 8.0 }
                 call 2 ends: Done(Done { revision: 8.0 })
         "#]]);
 }

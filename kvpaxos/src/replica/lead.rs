@@ -95,6 +95,9 @@ impl Replica {
         proposer.phase = Phase::Leading(Box::new(leadership));
         proposer.failures = 0;
         self.peers.forget_leader();
+        if let Some(learner) = &mut self.learner {
+            learner.on_elected();
+        }
         observe(
             Observation::Elected {
                 ballot,

@@ -76,14 +76,16 @@ impl Replica {
     }
 
     fn on_prepare(&mut self, from: ReplicaId, ballot: Ballot, slot: Slot, out: &mut Vec<Effect>) {
+        let newest = ballot >= self.peers.highest();
         self.peers.note(ballot);
         let chunk_bytes = self.config.limits.chunk_bytes;
         if let AcceptorRole::Voting(acceptor) = &mut self.acceptor {
             answer(from, acceptor.on_prepare(ballot, slot, chunk_bytes), out);
         }
-        // Whoever stands is given its time; standing at once as well would only make a duel of it.
-        let patience = self.config.timing.patience;
-        if let Some(proposer) = self.proposer.as_mut().filter(|_| from != self.config.id) {
+        // Whoever stands is given its time, as long as it says so; standing at once as well would only make a duel of it.
+        let patience = self.config.timing.patience + self.config.timing.resend;
+        let held_back = newest && from != self.config.id;
+        if let Some(proposer) = self.proposer.as_mut().filter(|_| held_back) {
             proposer.wait = proposer.wait.max(patience);
         }
         // Somebody stands with a higher ballot: whoever leads or stands here would only be refused from now on.

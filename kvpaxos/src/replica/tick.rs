@@ -90,13 +90,13 @@ impl Replica {
             } else if ticks % timing.resend == 0 {
                 let ballot = candidacy.ballot;
                 let prepare = |to| {
-                    let from = candidacy.next_for(to)?;
-                    Some(Envelope {
+                    let from = candidacy.next_for(to);
+                    Envelope {
                         to,
                         message: Message::Prepare { ballot, from },
-                    })
+                    }
                 };
-                let then = members.iter().filter_map(prepare).collect();
+                let then = members.iter().map(prepare).collect();
                 // Behind the disk: the record of the ballot may not be durable yet (P3).
                 out.push(Effect::Persist {
                     role: Role::Proposer,
