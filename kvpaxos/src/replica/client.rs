@@ -66,24 +66,14 @@ impl Replica {
     fn admit(&self, body: &RequestBody) -> Result<(), Refusal> {
         let limits = &self.config.limits;
         let check_key = |key: &Bytes| {
-            let length = key.len();
-            if length > limits.key {
-                return Err(Refusal::KeyTooLong {
-                    length: length as u64,
-                    limit: limits.key as u64,
-                });
-            }
-            Ok(())
+            over(key, limits.key).map_or(Ok(()), |(length, limit)| {
+                Err(Refusal::KeyTooLong { length, limit })
+            })
         };
         let check_value = |value: &Bytes| {
-            let length = value.len();
-            if length > limits.value {
-                return Err(Refusal::ValueTooLong {
-                    length: length as u64,
-                    limit: limits.value as u64,
-                });
-            }
-            Ok(())
+            over(value, limits.value).map_or(Ok(()), |(length, limit)| {
+                Err(Refusal::ValueTooLong { length, limit })
+            })
         };
         match body {
             RequestBody::Status => return Ok(()),
@@ -292,6 +282,11 @@ impl Replica {
         };
         reply(client, id, outcome, out);
     }
+}
+
+/// The length and the limit, if the bytes are over it.
+fn over(bytes: &Bytes, limit: usize) -> Option<(u64, u64)> {
+    (bytes.len() > limit).then_some((bytes.len() as u64, limit as u64))
 }
 
 fn reply(to: ClientId, id: u64, outcome: Outcome, out: &mut Vec<Effect>) {
