@@ -342,7 +342,7 @@ fn op(r: &mut Reader, lengths: Lengths) -> Result<Op, DecodeError> {
 }
 
 #[inline]
-fn tag(r: &mut Reader) -> Result<Tag, DecodeError> {
+pub(crate) fn tag(r: &mut Reader) -> Result<Tag, DecodeError> {
     Ok(Tag {
         replica: replica(r)?,
         nonce: r.u64("tag's nonce")?,
@@ -449,12 +449,12 @@ fn life(r: &mut Reader) -> Result<Life, DecodeError> {
 }
 
 #[inline]
-fn session(r: &mut Reader) -> Result<SessionId, DecodeError> {
+pub(crate) fn session(r: &mut Reader) -> Result<SessionId, DecodeError> {
     revision(r).map(SessionId)
 }
 
 #[inline]
-fn revision(r: &mut Reader) -> Result<Revision, DecodeError> {
+pub(crate) fn revision(r: &mut Reader) -> Result<Revision, DecodeError> {
     Ok(Revision {
         slot: slot(r)?,
         index: small_counter(r, "place in a batch")?,
@@ -462,7 +462,7 @@ fn revision(r: &mut Reader) -> Result<Revision, DecodeError> {
 }
 
 #[inline]
-fn sequence(r: &mut Reader) -> Result<Sequence, DecodeError> {
+pub(crate) fn sequence(r: &mut Reader) -> Result<Sequence, DecodeError> {
     counter(r, "sequence").map(Sequence)
 }
 
@@ -472,7 +472,7 @@ fn slot(r: &mut Reader) -> Result<Slot, DecodeError> {
 }
 
 #[inline]
-fn counter(r: &mut Reader, what: &'static str) -> Result<u64, DecodeError> {
+pub(crate) fn counter(r: &mut Reader, what: &'static str) -> Result<u64, DecodeError> {
     match r.u64(what)? {
         number if number <= MAX_COUNTER => Ok(number),
         number => Err(DecodeError::Absurd {

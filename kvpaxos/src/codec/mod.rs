@@ -27,7 +27,7 @@
 //! Nothing is allocated on the word of a received length: a frame's is checked against the limit of its kind first, and no
 //! sequence reserves more than what the bytes that are there can hold.
 
-mod decode;
+pub(crate) mod decode;
 mod decoder;
 mod error;
 mod peer;
