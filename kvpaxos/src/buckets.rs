@@ -16,6 +16,10 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+mod walk;
+
+pub(crate) use walk::{Spot, Walk};
+
 /// Buckets a segment.
 const SEGMENT: usize = 64;
 /// By how many entries a full bucket grows.
@@ -124,6 +128,25 @@ impl<K: Clone + Ord, V: Clone, const LOAD: usize> Buckets<K, V, LOAD> {
         found.then(|| &bucket.entries[at].value)
     }
 
+    /// The entries at `from` and after it, each with where it lies, in the order of [`iter`](Buckets::iter). Any spot will do:
+    /// past the end of a bucket the next one follows, and after the last bucket nothing.
+    pub(crate) fn iter_from(&self, from: Spot) -> impl Iterator<Item = (Spot, &K, &V)> {
+        let buckets = (from.bucket..=u32::MAX).map_while(|bucket| Some((bucket, self.get_bucket(bucket)?)));
+        buckets.flat_map(move |(at, bucket)| {
+            let first = if at == from.bucket { from.entry } else { 0 };
+            let entries = bucket.entries.iter().skip(first as usize);
+            entries.zip(first..).map(move |(found, entry)| {
+                let spot = Spot { bucket: at, entry };
+                (spot, &found.key, &found.value)
+            })
+        })
+    }
+
+    /// Expects the entries of a map that holds `len` of them, in the order of [`iter`](Buckets::iter); keys are kept as `T`.
+    pub(crate) fn walk<T>(len: u64) -> Walk<T> {
+        Walk::new(len, len.div_ceil(LOAD as u64))
+    }
+
     /// All entries, in an order that follows from the content.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let buckets = self.segments.iter().flat_map(|segment| segment.iter());
@@ -170,6 +193,13 @@ impl<K: Clone + Ord, V: Clone, const LOAD: usize> Buckets<K, V, LOAD> {
     fn bucket(&self, hash: u32) -> &Bucket<K, V> {
         let place = place(hash, self.buckets);
         &self.segments[place / SEGMENT][place % SEGMENT]
+    }
+
+    /// The bucket of this number, if there is one.
+    fn get_bucket(&self, number: u32) -> Option<&Bucket<K, V>> {
+        let place = number as usize;
+        let segment = self.segments.get(place / SEGMENT)?;
+        (place < self.buckets).then(|| &*segment[place % SEGMENT])
     }
 
     fn bucket_mut(&mut self, place: usize) -> &mut Bucket<K, V> {

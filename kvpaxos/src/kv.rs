@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::buckets::Buckets;
+use crate::buckets::{Buckets, Spot, Walk};
 use crate::command::Op;
 use crate::session::Kept;
 use crate::types::Revision;
@@ -30,6 +30,8 @@ pub(crate) struct Store {
     entries: Buckets<Key, Held, LOAD>,
     /// The sum of the entries' digests, so that it does not depend on how they came about.
     digest: u64,
+    /// The sum of the lengths of keys and values.
+    bytes: u64,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -105,6 +107,7 @@ impl Store {
         Store {
             entries: Buckets::new(),
             digest: 0,
+            bytes: 0,
         }
     }
 
@@ -160,36 +163,68 @@ impl Store {
         self.digest
     }
 
+    /// How many bytes the keys and values are long.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The entries at `from` and after it, in the order of [`iter`](Store::iter), each with where it lies.
+    pub(crate) fn iter_from(&self, from: Spot) -> impl Iterator<Item = (Spot, &[u8], &Bytes)> {
+        let entries = self.entries.iter_from(from);
+        entries.map(|(spot, key, held)| (spot, key.bytes(), &held.value))
+    }
+
+    /// Expects the keys of a store that holds `len` of them, in the order of [`iter`](Store::iter). A step takes the
+    /// [`Store::hash`] of a key.
+    pub(crate) fn walk(len: u64) -> Walk<Vec<u8>> {
+        Buckets::<Key, Held, LOAD>::walk(len)
+    }
+
+    /// What decides where a key lies.
+    pub(crate) fn hash(key: &[u8]) -> u32 {
+        low(hash_key(key))
+    }
+
     /// All entries, in an order that follows from the content.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Bytes)> {
         self.entries.iter().map(|(key, held)| (key.bytes(), &held.value))
     }
 
+    /// Adds a key that has no value yet.
+    pub(crate) fn add(&mut self, key: &Bytes, value: &Bytes) {
+        let hash = hash_key(key);
+        self.add_hashed(hash, key, value, digest_entry(hash, value));
+    }
+
     fn put(&mut self, key: &Bytes, value: &Bytes) {
         let hash = hash_key(key);
         let digest = digest_entry(hash, value);
-        let before = match self.entries.get_mut(low(hash), &key[..]) {
-            Some(held) => {
-                replace(&mut held.value, value);
-                std::mem::replace(&mut held.digest, digest)
-            }
-            None => {
-                let mut held = Held {
-                    value: Bytes::new(),
-                    digest,
-                };
-                replace(&mut held.value, value);
-                self.entries.add(low(hash), Key::new(key), held);
-                0
-            }
+        let Some(held) = self.entries.get_mut(low(hash), &key[..]) else {
+            self.add_hashed(hash, key, value, digest);
+            return;
         };
+        self.bytes = self.bytes - held.value.len() as u64 + value.len() as u64;
+        replace(&mut held.value, value);
+        let before = std::mem::replace(&mut held.digest, digest);
         self.digest = self.digest.wrapping_sub(before).wrapping_add(digest);
+    }
+
+    fn add_hashed(&mut self, hash: u64, key: &Bytes, value: &Bytes, digest: u64) {
+        let mut held = Held {
+            value: Bytes::new(),
+            digest,
+        };
+        replace(&mut held.value, value);
+        self.entries.add(low(hash), Key::new(key), held);
+        self.bytes += (key.len() + value.len()) as u64;
+        self.digest = self.digest.wrapping_add(digest);
     }
 
     fn delete(&mut self, key: &Bytes) -> bool {
         let held = self.entries.remove(low(hash_key(key)), &key[..]);
         if let Some(held) = &held {
             self.digest = self.digest.wrapping_sub(held.digest);
+            self.bytes -= (key.len() + held.value.len()) as u64;
         }
         held.is_some()
     }
@@ -244,6 +279,13 @@ impl fmt::Debug for Store {
 
 #[cfg(test)]
 impl Store {
+    /// The bytes as they would be if nothing had been kept.
+    pub(crate) fn bytes_from_scratch(&self) -> u64 {
+        self.iter()
+            .map(|(key, value)| (key.len() + value.len()) as u64)
+            .sum()
+    }
+
     /// The digest as it would be if nothing had been kept.
     pub(crate) fn digest_from_scratch(&self) -> u64 {
         self.iter().fold(0, |sum, (key, value)| {

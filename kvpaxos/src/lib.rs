@@ -143,6 +143,7 @@ mod read;
 mod replica;
 mod restore;
 mod session;
+pub mod snapshot;
 pub mod status;
 pub mod types;
 pub mod wal;

@@ -13,6 +13,11 @@ use crate::kv::Store;
 use crate::session::Sessions;
 use crate::types::{Revision, Slot};
 
+/// What each key and each session adds to [`StateMachine::bytes`], whatever it holds: about what it takes in memory. Decides
+/// when snapshots are taken, everywhere alike.
+const ENTRY_BYTES: u64 = 64;
+const SESSION_BYTES: u64 = 256;
+
 /// The state that every replica holds alike after the same prefix of the log.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct StateMachine {
@@ -32,6 +37,26 @@ impl StateMachine {
             sessions: Sessions::new(&limits),
             store: Store::new(),
         }
+    }
+
+    /// The state that was put together from the parts of a snapshot.
+    pub(crate) fn restored(
+        limits: Limits,
+        last: Option<Revision>,
+        sessions: Sessions,
+        store: Store,
+    ) -> StateMachine {
+        StateMachine {
+            limits,
+            last,
+            sessions,
+            store,
+        }
+    }
+
+    /// All that the state consists of, but for the limits.
+    pub(crate) fn content(&self) -> (Option<Revision>, &Sessions, &Store) {
+        (self.last, &self.sessions, &self.store)
     }
 
     /// Applies one command, exactly once per session and sequence.
@@ -105,20 +130,14 @@ impl StateMachine {
     /// The digest of the whole state, kept as it changes (L3).
     #[must_use]
     pub fn digest(&self) -> u128 {
-        let revision = self.revision();
-        let words = [
-            u64::from(self.last.is_some()),
-            revision.slot.0,
-            u64::from(revision.index),
-            self.store.digest(),
-            self.sessions.digest(),
-            self.sessions.dropped(),
-        ];
-        let mut bytes = [0; 48];
-        for (word, bytes) in words.iter().zip(bytes.chunks_exact_mut(8)) {
-            bytes.copy_from_slice(&word.to_le_bytes());
-        }
-        xxh3_128(&bytes)
+        digest_of(self.last, &self.sessions, &self.store)
+    }
+
+    /// About how many bytes the state takes: those of all keys and values, 64 more for each key, and 256 for each session.
+    /// The same at every replica.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.store.bytes() + ENTRY_BYTES * self.keys() + SESSION_BYTES * self.sessions()
     }
 
     /// How many keys hold a value.
@@ -139,6 +158,24 @@ impl StateMachine {
     pub fn sessions_dropped(&self) -> u64 {
         self.sessions.dropped()
     }
+}
+
+/// See [`StateMachine::digest`].
+pub(crate) fn digest_of(last: Option<Revision>, sessions: &Sessions, store: &Store) -> u128 {
+    let revision = last.unwrap_or_default();
+    let words = [
+        u64::from(last.is_some()),
+        revision.slot.0,
+        u64::from(revision.index),
+        store.digest(),
+        sessions.digest(),
+        sessions.dropped(),
+    ];
+    let mut bytes = [0; 48];
+    for (word, bytes) in words.iter().zip(bytes.chunks_exact_mut(8)) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    xxh3_128(&bytes)
 }
 
 fn key_of(command: &Command) -> Option<&Bytes> {
@@ -167,4 +204,4 @@ pub(crate) fn check_limits(limits: &Limits, op: &Op) -> Result<(), Refusal> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -19,8 +19,11 @@ use crate::command::{Refusal, Tag};
 use crate::config::Limits;
 use crate::types::{Revision, Sequence, SessionId};
 
+mod encoding;
 mod outcomes;
 
+pub(crate) use encoding::Newcomers;
+pub use encoding::SessionError;
 pub(crate) use outcomes::Kept;
 use outcomes::{Outcomes, digest_words};
 
@@ -44,8 +47,9 @@ pub(crate) struct Sessions {
 /// [`Session::queued`] and [`Session::last_use`] are equal is the least recently used.
 type Queue = BTreeSet<(Revision, SessionId)>;
 
+/// What is known of one session.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Session {
+pub(crate) struct Session {
     tag: Tag,
     outcomes: Outcomes,
     last_use: Revision,
@@ -71,7 +75,7 @@ const LOOKS: usize = 16;
 
 impl Sessions {
     pub(crate) fn new(limits: &Limits) -> Sessions {
-        let most = limits.sessions.max(1);
+        let most = Sessions::most(limits);
         Sessions {
             most,
             most_in_use: most - most.div_ceil(4),

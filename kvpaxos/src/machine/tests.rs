@@ -94,7 +94,7 @@ impl Model {
     }
 }
 
-fn limits(sessions: usize) -> Limits {
+pub(crate) fn limits(sessions: usize) -> Limits {
     Limits {
         key: 2,
         value: 3,
@@ -121,7 +121,7 @@ fn ops() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn tag(number: u64) -> Tag {
+pub(crate) fn tag(number: u64) -> Tag {
     Tag {
         replica: ReplicaId(0),
         nonce: 1,
@@ -145,22 +145,23 @@ fn commands() -> impl Strategy<Value = Command> {
 }
 
 /// A log that opens five sessions first.
-fn logs() -> impl Strategy<Value = Vec<Command>> {
+pub(crate) fn logs() -> impl Strategy<Value = Vec<Command>> {
     prop::collection::vec(commands(), 0..300).prop_map(|mut commands| {
         commands.splice(0..0, (0..5).map(|number| Command::Open { tag: tag(number) }));
         commands
     })
 }
 
-fn revision(slot: u64) -> Revision {
+pub(crate) fn revision(slot: u64) -> Revision {
     Revision {
         slot: Slot(slot),
         index: 0,
     }
 }
 
-fn check(machine: &StateMachine) {
+pub(crate) fn check(machine: &StateMachine) {
     assert_eq!(machine.store.digest(), machine.store.digest_from_scratch());
+    assert_eq!(machine.store.bytes(), machine.store.bytes_from_scratch());
     machine.sessions.check();
 }
 

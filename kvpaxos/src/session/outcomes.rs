@@ -26,7 +26,7 @@ const SWAPPED: u64 = 5;
 
 impl Kept {
     /// Of what has not been executed.
-    const NOTHING: Kept = Kept {
+    pub(super) const NOTHING: Kept = Kept {
         slot: 0,
         index_and_kind: 0,
     };
@@ -43,6 +43,15 @@ impl Kept {
         Kept::new(revision, if applied { SWAPPED } else { NOT_SWAPPED })
     }
 
+    /// Where the write stands, if it was executed.
+    pub(super) fn revision(self) -> Option<Revision> {
+        let revision = Revision {
+            slot: Slot(self.slot),
+            index: u32::try_from(self.index_and_kind >> 8).expect("it was 32 bits long"),
+        };
+        (self != Kept::NOTHING).then_some(revision)
+    }
+
     fn new(Revision { slot, index }: Revision, kind: u64) -> Kept {
         Kept {
             slot: slot.0,
@@ -53,10 +62,7 @@ impl Kept {
 
 impl From<Kept> for Outcome {
     fn from(kept: Kept) -> Outcome {
-        let revision = Revision {
-            slot: Slot(kept.slot),
-            index: u32::try_from(kept.index_and_kind >> 8).expect("it was 32 bits long"),
-        };
+        let revision = kept.revision().expect("what was not executed has no outcome");
         match kept.index_and_kind & 0xFF {
             DONE => Outcome::Done { revision },
             kind @ (DELETED_NOTHING | DELETED) => Outcome::Deleted {
@@ -67,7 +73,7 @@ impl From<Kept> for Outcome {
                 revision,
                 applied: kind == SWAPPED,
             },
-            _ => unreachable!("what was not executed has no outcome"),
+            kind => unreachable!("there is no kind {kind} of outcomes"),
         }
     }
 }
@@ -163,6 +169,16 @@ impl Outcomes {
         kept.fold(0, |sum: u64, (sequence, kept)| {
             sum.wrapping_add(digest_kept(id, sequence, *kept))
         })
+    }
+
+    /// From the floor on, with [`Kept::NOTHING`] for what has not been executed.
+    pub(super) fn kept(&self) -> &VecDeque<Kept> {
+        &self.kept
+    }
+
+    /// As they were elsewhere. The last of `kept` was executed.
+    pub(super) fn of(floor: Sequence, kept: VecDeque<Kept>) -> Outcomes {
+        Outcomes { floor, kept }
     }
 
     /// Both lie within the window: [`admit`](Outcomes::admit) has seen to it.

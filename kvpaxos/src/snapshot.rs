@@ -1,0 +1,248 @@
+//! The state after a prefix of the log: what the log is cut for, and what a replica gets that lags too far behind (design 4.7).
+//!
+//! A [`Snapshot`] shares everything with the state that it was taken of, and with its own clones: taking one costs as much at
+//! a million keys as at none, but for one pointer for each few thousand. Its content travels, and goes to disk, in parts: the
+//! sender cuts them with [`Snapshot::part`], and the receiver puts them together with a [`Builder`].
+//!
+//! ```text
+//!   sender                                        receiver
+//!                                                 Builder::new(limits, slot, digest)
+//!   part(Cursor::START, bytes) ── head, sessions ... ──▶  add        every part is checked before it is taken
+//!   part(builder.next(), bytes) ── sessions, entries ──▶  add
+//!          ...                                            ...
+//!   part(builder.next(), bytes) ── entries ────────────▶  add: complete
+//!                                                         finish: the digest of what came is the one expected
+//! ```
+//!
+//! Parts and their boundaries depend on the content alone. So a transfer that one replica began may be carried on by any
+//! other that has a snapshot of the same slot and digest, and a part that is lost or refused is asked for again.
+//!
+//! # Layout
+//!
+//! The content is a sequence of items; a part is some of them, one after the other, with nothing between. All are encoded by
+//! postcard, and what changes here is a new version of the [codec](crate::codec).
+//!
+//! | items | fields |
+//! | --- | --- |
+//! | head, once | revision of the last command (option), sessions dropped so far, number of sessions, number of keys |
+//! | sessions, in the order of their table | id, tag, last use, time of queueing, standing (0 new, 1 on trial, 2 in use), floor, kept outcomes |
+//! | entries, in the order of the store | key, value |
+//!
+//! A kept outcome is 0 (not executed), 1 (done: revision), 2 (deleted: revision, existed) or 3 (swapped: revision, applied).
+//! Everything else (queues, indices, sums) follows from these and is computed anew.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::buckets::Spot;
+use crate::codec::append_payload;
+use crate::config::MAX_CHUNK;
+use crate::machine::StateMachine;
+use crate::types::{Revision, Slot};
+
+mod builder;
+mod cursor;
+mod error;
+
+pub use crate::session::SessionError;
+pub use builder::{Builder, Rejected};
+pub use cursor::Cursor;
+use cursor::Section;
+pub use error::SnapshotError;
+
+/// What an item counts for in a part if it is shorter: reading it costs that much. It bounds the items of a part.
+const LEAST_CHARGE: usize = 64;
+/// No part holds more items.
+const MAX_ITEMS: usize = MAX_CHUNK / LEAST_CHARGE;
+
+/// The state after every slot below a certain one. A clone is one pointer.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Snapshot {
+    slot: Slot,
+    machine: Arc<StateMachine>,
+}
+
+impl Snapshot {
+    /// Takes a snapshot of the state after every slot below `slot`. Copies a pointer for each few thousand entries.
+    ///
+    /// # Panics
+    /// If a command of `slot` or a later one was applied to it already (L4).
+    #[must_use]
+    pub fn new(slot: Slot, machine: &StateMachine) -> Snapshot {
+        let (last, ..) = machine.content();
+        assert!(
+            last.is_none_or(|last| last.slot < slot),
+            "L4: a snapshot of what lies below slot {slot} holds {}",
+            machine.revision()
+        );
+        Snapshot {
+            slot,
+            machine: Arc::new(machine.clone()),
+        }
+    }
+
+    /// The first slot that it does not hold.
+    #[must_use]
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// The digest of the state (L3).
+    #[must_use]
+    pub fn digest(&self) -> u128 {
+        self.machine.digest()
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn machine(&self) -> &StateMachine {
+        &self.machine
+    }
+
+    /// About how many bytes the state takes; see [`StateMachine::bytes`].
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.machine.bytes()
+    }
+
+    /// The part that begins at `at`, and the cursor of the one after it; `None` if this was the last.
+    ///
+    /// It is as much as fits in `bytes` bytes (and in [`MAX_CHUNK`]), but at least one item, whatever its length. An item shorter than
+    /// 64 bytes counts as these. What is returned depends on the snapshot's content and the arguments alone.
+    ///
+    /// A cursor may come from a peer: any will do. One that points between items stands for the next one, and one past the end
+    /// for an empty part, which is the last.
+    #[must_use]
+    pub fn part(&self, at: Cursor, bytes: usize) -> (Bytes, Option<Cursor>) {
+        let mut part = Part::new(self, at, bytes);
+        let next = match part.fill(self) {
+            Filled::Full => Some(part.next),
+            Filled::ToTheEnd => None,
+        };
+        (Bytes::from(part.bytes), next)
+    }
+}
+
+/// The first item of a snapshot.
+#[derive(Serialize)]
+struct Head {
+    last: Option<Revision>,
+    dropped: u64,
+    sessions: u64,
+    keys: u64,
+}
+
+/// A part that is being cut.
+struct Part {
+    bytes: Vec<u8>,
+    /// What the items in it count for, and what they may count for together.
+    charged: usize,
+    limit: usize,
+    /// Behind the last item in it.
+    next: Cursor,
+}
+
+enum Filled {
+    Full,
+    ToTheEnd,
+}
+
+impl Part {
+    fn new(snapshot: &Snapshot, at: Cursor, bytes: usize) -> Part {
+        let limit = bytes.min(MAX_CHUNK);
+        let content = usize::try_from(snapshot.bytes()).unwrap_or(usize::MAX);
+        Part {
+            bytes: Vec::with_capacity(limit.min(content)),
+            charged: 0,
+            limit,
+            next: at,
+        }
+    }
+
+    fn fill(&mut self, snapshot: &Snapshot) -> Filled {
+        let (last, sessions, store) = snapshot.machine.content();
+        let from = self.next;
+        if from.section == Section::Head {
+            let head = Head {
+                last,
+                dropped: sessions.dropped(),
+                sessions: sessions.len() as u64,
+                keys: store.len() as u64,
+            };
+            self.add(Cursor::AFTER_HEAD, 0, |out| append_payload(&head, out));
+        }
+        if from.section <= Section::Sessions {
+            let from = from.spot_in(Section::Sessions);
+            for (spot, id, session) in sessions.iter_from(from) {
+                if !self.add(Cursor::after(Section::Sessions, spot), 0, |out| {
+                    session.append(id, out);
+                }) {
+                    return Filled::Full;
+                }
+            }
+        }
+        for (spot, key, value) in store.iter_from(from.spot_in(Section::Entries)) {
+            let length = key.len() + value.len();
+            if !self.add(Cursor::after(Section::Entries, spot), length, |out| {
+                append_bytes(key, out);
+                append_bytes(value, out);
+            }) {
+                return Filled::Full;
+            }
+        }
+        Filled::ToTheEnd
+    }
+
+    /// Adds an item of at least `length` bytes, unless it does not fit; tells whether it did. `after` is the cursor behind it.
+    fn add(&mut self, after: Cursor, length: usize, append: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let start = self.bytes.len();
+        let fits = |length: usize| start == 0 || self.charged + length.max(LEAST_CHARGE) <= self.limit;
+        if !fits(length) {
+            return false;
+        }
+        append(&mut self.bytes);
+        let length = self.bytes.len() - start;
+        if !fits(length) {
+            self.bytes.truncate(start);
+            return false;
+        }
+        self.charged += length.max(LEAST_CHARGE);
+        self.next = after;
+        true
+    }
+}
+
+/// Appends a byte string as postcard does.
+fn append_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    append_payload(&bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
+impl Cursor {
+    /// Where to begin in a section that is gone through from this cursor on.
+    fn spot_in(self, section: Section) -> Spot {
+        if self.section == section {
+            self.spot
+        } else {
+            Spot::START
+        }
+    }
+}
+
+/// Not the content, which may be large.
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("slot", &self.slot)
+            .field("digest", &format_args!("{:032x}", self.digest()))
+            .field("keys", &self.machine.keys())
+            .field("sessions", &self.machine.sessions())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! Puts a snapshot together from its parts.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Cursor, Head, MAX_ITEMS, Section, Snapshot, SnapshotError};
+use crate::buckets::Walk;
+use crate::codec::{Reader, decode};
+use crate::config::Limits;
+use crate::kv::Store;
+use crate::machine::{StateMachine, digest_of};
+use crate::session::{Newcomers, Sessions};
+use crate::types::{Revision, SessionId, Slot};
+
+/// Puts a snapshot together from its parts, in order.
+///
+/// The parts may come from anywhere: each is checked in full before anything is taken from it, and what is kept is in
+/// proportion to what has come. The digest is computed from what comes, as it comes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Builder {
+    limits: Limits,
+    slot: Slot,
+    digest: u128,
+    next: Cursor,
+    /// What is still to come; unknown before the head has come.
+    rest: Option<Rest>,
+    sessions: Sessions,
+    store: Store,
+}
+
+/// What follows the head, as far as it has not come.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Rest {
+    last: Option<Revision>,
+    dropped: u64,
+    sessions: Walk<SessionId>,
+    keys: Walk<Vec<u8>>,
+}
+
+/// What a part was found to hold.
+struct Arrival {
+    rest: Rest,
+    next: Cursor,
+    sessions: Newcomers,
+    entries: Vec<(Bytes, Bytes)>,
+}
+
+/// A snapshot that could not be finished. Its content may be large: free it bit by bit.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Rejected {
+    /// Why.
+    pub error: SnapshotError,
+    /// What has come.
+    pub builder: Box<Builder>,
+}
+
+impl Builder {
+    /// Expects the snapshot of the state after every slot below `slot`, which has this digest. `limits` must be those of
+    /// the cluster: they bound what is taken, and the state goes on under them.
+    #[must_use]
+    pub fn new(limits: Limits, slot: Slot, digest: u128) -> Builder {
+        Builder {
+            limits,
+            slot,
+            digest,
+            next: Cursor::START,
+            rest: None,
+            sessions: Sessions::new(&limits),
+            store: Store::new(),
+        }
+    }
+
+    /// The slot of the snapshot.
+    #[must_use]
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// The digest that the snapshot must have.
+    #[must_use]
+    pub fn digest(&self) -> u128 {
+        self.digest
+    }
+
+    /// Where the part begins that is to be added next.
+    #[must_use]
+    pub fn next(&self) -> Cursor {
+        self.next
+    }
+
+    /// Whether all parts have come.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.rest.as_ref().is_some_and(Rest::is_empty)
+    }
+
+    /// Takes the part that begins at `at` and is followed by the one at `next`, `None` if it is the last: what
+    /// [`Snapshot::part`] returned. Tells whether the snapshot is complete.
+    ///
+    /// Short values are copied, so that they do not keep the part; long ones share it.
+    ///
+    /// # Errors
+    /// Names what is wrong. Nothing was changed, and the same part may be added from elsewhere. If what others send is refused
+    /// as well, then an earlier part was wrong, its head perhaps: begin anew.
+    pub fn add(&mut self, at: Cursor, part: &Bytes, next: Option<Cursor>) -> Result<bool, SnapshotError> {
+        if self.is_complete() {
+            return Err(SnapshotError::Complete);
+        }
+        if at != self.next {
+            let expected = self.next;
+            return Err(SnapshotError::NotNext { at, expected });
+        }
+        if part.is_empty() {
+            return Err(SnapshotError::Empty { at });
+        }
+        let arrival = self.read(part)?;
+        let found = (!arrival.rest.is_empty()).then_some(arrival.next);
+        if next != found {
+            return Err(SnapshotError::End { told: next, found });
+        }
+        self.take(arrival);
+        Ok(found.is_none())
+    }
+
+    /// The snapshot, once all parts have come and the digest of what came is the one expected. Looks at no entry again.
+    ///
+    /// # Errors
+    /// Returns what has come, with what is wrong with it: [`SnapshotError::Incomplete`] or [`SnapshotError::Digest`].
+    pub fn finish(self) -> Result<Snapshot, Rejected> {
+        if !self.is_complete() {
+            let error = SnapshotError::Incomplete { next: self.next };
+            let builder = Box::new(self);
+            return Err(Rejected { error, builder });
+        }
+        let (slot, expected) = (self.slot, self.digest);
+        let last = self.rest.as_ref().and_then(|rest| rest.last);
+        let found = digest_of(last, &self.sessions, &self.store);
+        if found != expected {
+            let error = SnapshotError::Digest { expected, found };
+            let builder = Box::new(self);
+            return Err(Rejected { error, builder });
+        }
+        let machine = Arc::new(self.into_machine());
+        Ok(Snapshot { slot, machine })
+    }
+
+    /// The state that has come so far.
+    fn into_machine(self) -> StateMachine {
+        let last = self.rest.and_then(|rest| rest.last);
+        StateMachine::restored(self.limits, last, self.sessions, self.store)
+    }
+
+    /// Reads a part and checks it against what has come, without taking anything.
+    fn read(&self, part: &Bytes) -> Result<Arrival, SnapshotError> {
+        let mut reader = Reader::of_shared(part);
+        let r = &mut reader;
+        let (rest, next) = match &self.rest {
+            None => (Rest::read(r, self.slot, &self.limits)?, Cursor::AFTER_HEAD),
+            Some(rest) => (rest.clone(), self.next),
+        };
+        let mut arrival = Arrival {
+            rest,
+            next,
+            sessions: Newcomers::none(),
+            entries: Vec::new(),
+        };
+        let mut items = 0;
+        while !arrival.rest.is_empty() && r.finish().is_err() {
+            items += 1;
+            if items > MAX_ITEMS {
+                return Err(SnapshotError::TooManyItems { at: self.next });
+            }
+            if arrival.rest.sessions.left() > 0 {
+                self.read_session(r, &mut arrival)?;
+            } else {
+                self.read_entry(r, &mut arrival)?;
+            }
+        }
+        r.finish()?;
+        Ok(arrival)
+    }
+
+    fn read_session(&self, r: &mut Reader, arrival: &mut Arrival) -> Result<(), SnapshotError> {
+        let last = arrival.rest.last.unwrap_or_default();
+        let walk = &mut arrival.rest.sessions;
+        let spot = arrival.sessions.read(&self.sessions, walk, last, r)?;
+        arrival.next = Cursor::after(Section::Sessions, spot);
+        Ok(())
+    }
+
+    fn read_entry(&self, r: &mut Reader, arrival: &mut Arrival) -> Result<(), SnapshotError> {
+        let key = r.bytes("key", self.limits.key)?;
+        let value = r.bytes("value", self.limits.value)?;
+        let Some(spot) = arrival.rest.keys.step(Store::hash(&key), &key[..]) else {
+            let (length, after) = (key.len(), arrival.next);
+            return Err(SnapshotError::KeyOrder { length, after });
+        };
+        arrival.next = Cursor::after(Section::Entries, spot);
+        arrival.entries.push((key, value));
+        Ok(())
+    }
+
+    fn take(&mut self, arrival: Arrival) {
+        self.sessions.add(arrival.sessions);
+        self.sessions.set_dropped(arrival.rest.dropped);
+        for (key, value) in &arrival.entries {
+            self.store.add(key, value);
+        }
+        self.next = arrival.next;
+        self.rest = Some(arrival.rest);
+    }
+}
+
+impl Rest {
+    fn read(r: &mut Reader, slot: Slot, limits: &Limits) -> Result<Rest, SnapshotError> {
+        let head = Head {
+            last: r.option("last command", decode::revision)?,
+            dropped: decode::counter(r, "number of dropped sessions")?,
+            sessions: decode::counter(r, "number of sessions")?,
+            keys: decode::counter(r, "number of keys")?,
+        };
+        match head.last {
+            Some(last) if last.slot >= slot => return Err(SnapshotError::TooLate { slot, last }),
+            None if head.dropped > 0 || head.sessions > 0 || head.keys > 0 => {
+                return Err(SnapshotError::FromNothing);
+            }
+            _ => {}
+        }
+        let limit = Sessions::most(limits);
+        if head.sessions > limit as u64 {
+            let count = head.sessions;
+            return Err(SnapshotError::TooManySessions { count, limit });
+        }
+        Ok(Rest {
+            last: head.last,
+            dropped: head.dropped,
+            sessions: Sessions::walk(head.sessions),
+            keys: Store::walk(head.keys),
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sessions.left() == 0 && self.keys.left() == 0
+    }
+}
+
+impl Hash for Builder {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.limits, self.slot, self.digest, self.next).hash(state);
+        self.rest.hash(state);
+        self.sessions.hash(state);
+        self.store.hash(state);
+    }
+}
+
+/// Not the content, which may be large.
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("slot", &self.slot)
+            .field("digest", &format_args!("{:032x}", self.digest))
+            .field("next", &self.next)
+            .field("keys", &self.store.len())
+            .field("sessions", &self.sessions.len())
+            .finish()
+    }
+}

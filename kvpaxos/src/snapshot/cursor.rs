@@ -1,0 +1,81 @@
+//! Places in a snapshot.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::buckets::Spot;
+use crate::codec::{Decode, DecodeError, Reader};
+
+/// A place in the content of a snapshot: where a part begins. Cursors ascend in the order in which the parts follow each other,
+/// and mean the same in every snapshot of the same slot and digest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Cursor {
+    pub(super) section: Section,
+    pub(super) spot: Spot,
+}
+
+/// What the items are, in order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub(super) enum Section {
+    Head,
+    Sessions,
+    Entries,
+}
+
+impl Cursor {
+    /// Where the first part begins.
+    pub const START: Cursor = Cursor {
+        section: Section::Head,
+        spot: Spot::START,
+    };
+
+    pub(super) const AFTER_HEAD: Cursor = Cursor {
+        section: Section::Sessions,
+        spot: Spot::START,
+    };
+
+    /// Behind an item: the next one follows from there, wherever it is.
+    pub(super) fn after(section: Section, spot: Spot) -> Cursor {
+        let spot = spot.next();
+        Cursor { section, spot }
+    }
+}
+
+/// Any cursor that can be written down is taken: see [`Snapshot::part`](super::Snapshot::part).
+impl Decode for Cursor {
+    fn decode(r: &mut Reader) -> Result<Cursor, DecodeError> {
+        let section = match r.u32("cursor's section")? {
+            0 => Section::Head,
+            1 => Section::Sessions,
+            2 => Section::Entries,
+            found => {
+                let what = "cursor's section";
+                return Err(DecodeError::Variant { what, found });
+            }
+        };
+        let spot = Spot {
+            bucket: r.u32("cursor's bucket")?,
+            entry: r.u32("cursor's entry")?,
+        };
+        Ok(Cursor { section, spot })
+    }
+}
+
+/// `sessions 3.1`: the section, the bucket, and the place in it.
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let section = match self.section {
+            Section::Head => "head",
+            Section::Sessions => "sessions",
+            Section::Entries => "entries",
+        };
+        write!(f, "{section} {}.{}", self.spot.bucket, self.spot.entry)
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
