@@ -16,8 +16,10 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+mod remains;
 mod walk;
 
+pub(crate) use remains::Remains;
 pub(crate) use walk::{Spot, Walk};
 
 /// Buckets a segment.

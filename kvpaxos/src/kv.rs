@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::buckets::{Buckets, Spot, Walk};
+use crate::buckets::{Buckets, Remains, Spot, Walk};
 use crate::command::Op;
 use crate::session::Kept;
 use crate::types::Revision;
@@ -229,6 +229,29 @@ impl Store {
         held.is_some()
     }
 }
+
+/// What is left of a store that is being freed.
+pub(crate) struct StoreRemains(Remains<Key, Held>);
+
+impl StoreRemains {
+    /// See [`Remains::free_some`]. A unit of work is an entry, or a page of its value.
+    pub(crate) fn free_some(&mut self, work: &mut usize) {
+        self.0.free_some(work, |held| 1 + held.value.len() / PAGE);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<Store> for StoreRemains {
+    fn from(store: Store) -> StoreRemains {
+        StoreRemains(store.entries.into())
+    }
+}
+
+/// Long values cost the system that they are given back to as much time as there are pages in them.
+const PAGE: usize = 4096;
 
 /// Puts `value` in the place of `old`, whose memory is used again if it fits and nobody else reads it: a snapshot, say, or an
 /// answer on its way.

@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::command::{Command, Op, Outcome, Refusal};
 use crate::config::Limits;
-use crate::kv::Store;
-use crate::session::Sessions;
+use crate::kv::{Store, StoreRemains};
+use crate::session::{Sessions, SessionsRemains};
 use crate::types::{Revision, Slot};
 
 /// What each key and each session adds to [`StateMachine::bytes`], whatever it holds: about what it takes in memory. Decides
@@ -157,6 +157,33 @@ impl StateMachine {
     #[must_use]
     pub fn sessions_dropped(&self) -> u64 {
         self.sessions.dropped()
+    }
+}
+
+/// What is left of a state that is being freed.
+pub(crate) struct Remains {
+    store: StoreRemains,
+    sessions: SessionsRemains,
+}
+
+impl Remains {
+    /// Frees until `work` is used up or nothing is left.
+    pub(crate) fn free_some(&mut self, work: &mut usize) {
+        self.store.free_some(work);
+        self.sessions.free_some(work);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.store.is_empty() && self.sessions.is_empty()
+    }
+}
+
+impl From<StateMachine> for Remains {
+    fn from(machine: StateMachine) -> Remains {
+        Remains {
+            store: machine.store.into(),
+            sessions: machine.sessions.into(),
+        }
     }
 }
 

@@ -10,22 +10,23 @@
 //! among those on trial, in the order they came; the least recently used one goes back on trial when those in use exceed
 //! their share. So any number of clients that open a session, write once and are gone push out only each other.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use crate::buckets::Buckets;
+use crate::buckets::{Buckets, Remains};
 use crate::command::{Refusal, Tag};
 use crate::config::Limits;
 use crate::types::{Revision, Sequence, SessionId};
 
 mod encoding;
 mod outcomes;
+mod queue;
 
 pub(crate) use encoding::Newcomers;
 pub use encoding::SessionError;
 pub(crate) use outcomes::Kept;
 use outcomes::{Outcomes, digest_words};
+use queue::Queue;
 
 /// The sessions that are open.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,10 +43,6 @@ pub(crate) struct Sessions {
     /// The sum over all sessions, kept as they change.
     digest: u64,
 }
-
-/// Sessions by the time they were queued. Those in use may have been used since: the first one whose
-/// [`Session::queued`] and [`Session::last_use`] are equal is the least recently used.
-type Queue = BTreeSet<(Revision, SessionId)>;
 
 /// What is known of one session.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,8 +79,8 @@ impl Sessions {
             window: limits.session_window,
             table: Buckets::new(),
             by_tag: Buckets::new(),
-            on_trial: Queue::new(),
-            in_use: Queue::new(),
+            on_trial: Queue::default(),
+            in_use: Queue::default(),
             dropped: 0,
             digest: 0,
         }
@@ -228,6 +225,40 @@ impl Sessions {
         match standing {
             Standing::New | Standing::OnTrial => &mut self.on_trial,
             Standing::InUse => &mut self.in_use,
+        }
+    }
+}
+
+/// What is left of a table that is being freed.
+pub(crate) struct SessionsRemains {
+    table: Remains<SessionId, Session>,
+    by_tag: Remains<Tag, SessionId>,
+    on_trial: Queue,
+    in_use: Queue,
+}
+
+impl SessionsRemains {
+    /// See [`Remains::free_some`].
+    pub(crate) fn free_some(&mut self, work: &mut usize) {
+        self.table.free_some(work, |_| 1);
+        self.by_tag.free_some(work, |_| 1);
+        self.on_trial.free_some(work);
+        self.in_use.free_some(work);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        let queues = self.on_trial.len() + self.in_use.len();
+        self.table.is_empty() && self.by_tag.is_empty() && queues == 0
+    }
+}
+
+impl From<Sessions> for SessionsRemains {
+    fn from(sessions: Sessions) -> SessionsRemains {
+        SessionsRemains {
+            table: sessions.table.into(),
+            by_tag: sessions.by_tag.into(),
+            on_trial: sessions.on_trial,
+            in_use: sessions.in_use,
         }
     }
 }

@@ -45,12 +45,14 @@ use crate::types::{Revision, Slot};
 
 mod builder;
 mod cursor;
+mod discarded;
 mod error;
 
 pub use crate::session::SessionError;
 pub use builder::{Builder, Rejected};
 pub use cursor::Cursor;
 use cursor::Section;
+pub use discarded::Discarded;
 pub use error::SnapshotError;
 
 /// What an item counts for in a part if it is shorter: reading it costs that much. It bounds the items of a part.

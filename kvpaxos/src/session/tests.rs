@@ -15,6 +15,8 @@ impl Sessions {
         assert!(self.table.len() <= self.most && self.in_use.len() <= self.most_in_use);
         assert_eq!(self.table.len(), self.by_tag.len());
         assert_eq!(self.table.len(), self.on_trial.len() + self.in_use.len());
+        self.on_trial.check();
+        self.in_use.check();
         for (id, session) in self.table.iter() {
             assert_eq!(self.by_tag.get(hash_tag(session.tag), &session.tag), Some(id));
             let in_use = session.standing == Standing::InUse;

@@ -48,7 +48,7 @@ struct Arrival {
     entries: Vec<(Bytes, Bytes)>,
 }
 
-/// A snapshot that could not be finished. Its content may be large: free it bit by bit.
+/// A snapshot that could not be finished. Its content may be large: see [`Discarded`](super::Discarded).
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Rejected {
@@ -149,7 +149,7 @@ impl Builder {
     }
 
     /// The state that has come so far.
-    fn into_machine(self) -> StateMachine {
+    pub(super) fn into_machine(self) -> StateMachine {
         let last = self.rest.and_then(|rest| rest.last);
         StateMachine::restored(self.limits, last, self.sessions, self.store)
     }

@@ -229,6 +229,38 @@ fn a_snapshot_holds_nothing_of_its_slot() {
 }
 
 #[test]
+fn what_is_discarded_is_freed_bit_by_bit() {
+    let mut machine = numbered(20_000, 100);
+    for number in 1..5000 {
+        let at = machine.revision().slot.next().0;
+        machine.apply(revision(at), &Command::Open { tag: tag(number) });
+    }
+    let (taken, values) = (snapshot(&machine), Discarded::default());
+    let value = machine.get(b"key 000000000000").unwrap().clone();
+    let mut discarded = values.clone();
+    discarded.push(taken.clone());
+    assert!(discarded.is_empty(), "somebody holds it still");
+    discarded.push(machine);
+    while discarded.free_some() {}
+    assert_eq!(
+        parts(&taken, 1 << 20).len(),
+        parts(&rebuild(&taken, Limits::default(), 1 << 20), 1 << 20).len()
+    );
+    assert!(!value.is_unique());
+    let mut builder = builder(&taken, Limits::default());
+    add_all(&mut builder, &parts(&taken, 1 << 20));
+    discarded.push(builder);
+    discarded.push(taken);
+    let mut calls = 1;
+    while discarded.free_some() {
+        calls += 1;
+    }
+    assert!((10..30).contains(&calls), "{calls} calls");
+    assert!(value.is_unique(), "nothing was forgotten");
+    assert_eq!(discarded, values);
+}
+
+#[test]
 fn bytes_are_counted() {
     let machine = numbered(10, 100);
     assert_eq!(machine.bytes(), 10 * (16 + 100 + 64) + 256);
