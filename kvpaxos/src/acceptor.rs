@@ -1,117 +1,189 @@
 //! The acceptor: promises, votes, and remembers (*Paxos Made Simple*, 2.2, P1a: "an acceptor can accept a proposal
 //! numbered n iff it has not responded to a prepare request having a number greater than n").
 //!
-//! Every answer that reveals a promise or a vote is handed to the driver *behind* the record of it, and so is every
-//! refusal: it reveals the promise too (A3).
+//! Every answer that reveals a promise, a vote or what was heard of others is handed to the driver *behind* the record of it, and so
+//! is every refusal: it reveals the promise too (A3).
+//!
+//! One that lost its memory is not an acceptor but a [`Recovery`](crate::recovery::Recovery), until it has got back what counts.
 
 use std::collections::BTreeMap;
 
 use crate::command::Value;
+use crate::crash_vector::CrashVector;
 use crate::io::{Reason, Record};
-use crate::message::{Accepted, Message};
-use crate::restore::Restored;
-use crate::types::{Ballot, Slot};
+use crate::message::{Accepted, Message, Remembered};
+use crate::types::{Ballot, Incarnation, ReplicaId, Slot};
+
+/// What an acceptor accepted, by slot.
+pub type Entries = BTreeMap<Slot, (Ballot, Value)>;
 
 /// An acceptor that has its memory.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Acceptor {
+pub struct Acceptor {
+    id: ReplicaId,
     /// It accepts nothing below this (A2), and it never goes down (A1).
     promised: Ballot,
-    /// What it accepted last for each slot. Learning what was chosen never changes this: a value that is reported in a
-    /// promise must be one that was accepted in the ballot that is reported with it.
-    accepted: BTreeMap<Slot, (Ballot, Value)>,
-    /// The chosen values from slot 0 on, as far as this replica knows: learners are rebuilt from here.
-    chosen: Vec<Value>,
-    /// What of `chosen` is not written down yet, if it follows from accepted values.
-    unwritten: Option<(Ballot, Slot)>,
+    /// Which lives of others are over, as far as it has heard, and which life of its own this is.
+    vector: CrashVector,
+    /// Every slot below is chosen, and this replica holds a snapshot or the chosen values. What it accepted there is not kept.
+    cut: Slot,
+    /// What it accepted last for each slot from the cut on. Learning what was chosen never changes this: a value that is reported
+    /// in a promise must be one that was accepted in the ballot that is reported with it.
+    accepted: Entries,
 }
 
 /// What an acceptor answers: `message` leaves once `records`, and all earlier ones, are durable.
-pub(crate) struct Answer {
-    pub(crate) records: Vec<Record>,
-    pub(crate) message: Message,
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Answer {
+    /// What it reveals.
+    pub records: Vec<Record>,
+    /// The answer itself.
+    pub message: Message,
 }
 
 impl Acceptor {
-    pub(crate) fn new(restored: &Restored) -> Acceptor {
+    /// One that has never promised or accepted anything.
+    #[must_use]
+    pub fn new(id: ReplicaId) -> Acceptor {
+        Acceptor::recovered(
+            id,
+            Ballot::ZERO,
+            CrashVector::default(),
+            Slot::ZERO,
+            Entries::new(),
+        )
+    }
+
+    /// One that remembers this, from its own records or from what others told.
+    pub(crate) fn recovered(
+        id: ReplicaId,
+        promised: Ballot,
+        vector: CrashVector,
+        cut: Slot,
+        accepted: Entries,
+    ) -> Acceptor {
+        let highest = accepted.values().map(|(ballot, _)| *ballot).max();
+        assert!(
+            highest.is_none_or(|ballot| ballot <= promised),
+            "A2: accepted in {highest:?}, above the promise {promised:?}"
+        );
         Acceptor {
-            promised: restored.promised,
-            accepted: restored.accepted.clone(),
-            chosen: restored.chosen.clone(),
-            unwritten: None,
+            id,
+            promised,
+            vector,
+            cut,
+            accepted,
         }
     }
 
-    pub(crate) fn promised(&self) -> Ballot {
+    /// The highest ballot that it promised.
+    #[must_use]
+    pub fn promised(&self) -> Ballot {
         self.promised
     }
 
-    /// The chosen values that a learner without memory may begin with.
-    pub(crate) fn chosen(&self) -> &[Value] {
-        &self.chosen
+    /// Which lives of others it knows to be over, and which life of its own this is.
+    #[must_use]
+    pub fn vector(&self) -> &CrashVector {
+        &self.vector
     }
 
-    /// What was accepted: a learner without memory may take it for proposed.
-    pub(crate) fn accepted(&self) -> &BTreeMap<Slot, (Ballot, Value)> {
+    /// Every slot below is chosen, and what was accepted for it is not kept.
+    #[must_use]
+    pub fn cut(&self) -> Slot {
+        self.cut
+    }
+
+    /// What was accepted from the cut on: a learner without memory may take it for proposed.
+    #[must_use]
+    pub fn accepted(&self) -> &Entries {
         &self.accepted
     }
 
+    /// Forgets what it accepted below: a snapshot of all that was chosen there is durable, or the values are.
+    pub fn cut_below(&mut self, slot: Slot) {
+        if slot > self.cut {
+            self.cut = slot;
+            self.accepted = self.accepted.split_off(&slot);
+        }
+    }
+
     /// Phase 1b. Promises a ballot that is not below the present promise, and tells what was accepted from `from` on,
-    /// whether chosen or not: a slot left out would look like a gap, and the new leader would fill it anew.
-    pub(crate) fn on_prepare(&mut self, ballot: Ballot, from: Slot, chunk_bytes: usize) -> Answer {
+    /// whether chosen or not: a slot left out would look like a gap, and the new leader would fill it anew. What is cut is not
+    /// told, but for the fact that it is chosen.
+    pub fn on_prepare(&mut self, ballot: Ballot, from: Slot, chunk_bytes: usize) -> Answer {
         if ballot < self.promised {
             return self.refuse(ballot);
         }
-        let mut records = Vec::new();
-        if ballot > self.promised {
-            self.promised = ballot;
-            records.push(Record::Promised { ballot });
-        }
-        let mut entries = Vec::new();
-        let mut more = None;
-        let mut bytes = 0;
-        for (slot, (accepted_in, value)) in self.accepted.range(from..) {
-            if !entries.is_empty() && bytes + value.size() > chunk_bytes {
-                more = Some(*slot);
-                break;
-            }
-            bytes += value.size();
-            entries.push(Accepted {
-                slot: *slot,
-                ballot: *accepted_in,
-                value: value.clone(),
-            });
-        }
+        let records = self.promise(ballot);
+        let (entries, more) = self.entries_from(from, chunk_bytes);
         Answer {
             records,
             message: Message::Promise {
                 ballot,
                 from,
+                vector: self.vector.clone(),
+                cut: self.cut,
                 entries,
                 more,
             },
         }
     }
 
-    /// Phase 2b. Accepts unless a higher ballot was promised; accepting promises the ballot as well.
+    fn promise(&mut self, ballot: Ballot) -> Vec<Record> {
+        if ballot <= self.promised {
+            return Vec::new();
+        }
+        self.promised = ballot;
+        vec![Record::Promised { ballot }]
+    }
+
+    /// As many of the accepted values as fit, and where the rest begins.
+    fn entries_from(&self, from: Slot, chunk_bytes: usize) -> (Vec<Accepted>, Option<Slot>) {
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        for (slot, (ballot, value)) in self.accepted.range(from..) {
+            if !entries.is_empty() && bytes + value.size() > chunk_bytes {
+                return (entries, Some(*slot));
+            }
+            bytes += value.size();
+            entries.push(Accepted {
+                slot: *slot,
+                ballot: *ballot,
+                value: value.clone(),
+            });
+        }
+        (entries, None)
+    }
+
+    /// Phase 2b. Accepts unless a higher ballot was promised; accepting promises the ballot as well. A repeat is answered afresh,
+    /// with the present vector: it is a new vote for what was accepted before. `None` for a slot that is cut: it is chosen, as the
+    /// leader will learn from others.
     ///
     /// # Errors
     /// If another value was accepted in this very ballot and slot, which no honest leader sends (P1).
-    pub(crate) fn on_accept(&mut self, ballot: Ballot, slot: Slot, value: &Value) -> Result<Answer, Reason> {
+    pub fn on_accept(&mut self, ballot: Ballot, slot: Slot, value: &Value) -> Result<Option<Answer>, Reason> {
         if ballot < self.promised {
-            return Ok(self.refuse(ballot));
+            return Ok(Some(self.refuse(ballot)));
         }
-        let message = Message::Accepted { ballot, slot };
+        if slot < self.cut {
+            return Ok(None);
+        }
+        let message = Message::Accepted {
+            ballot,
+            slot,
+            vector: self.vector.clone(),
+        };
         match self.accepted.get(&slot) {
             Some((before, same)) if *before == ballot => {
                 if same != value {
                     return Err(Reason::TwoValues { ballot, slot });
                 }
-                // A repeat is answered afresh: the first answer may have been lost.
-                return Ok(Answer {
+                // The first answer may have been lost, or have been outdated by somebody's new life.
+                return Ok(Some(Answer {
                     records: Vec::new(),
                     message,
-                });
+                }));
             }
             Some((before, _)) => assert!(
                 *before < ballot,
@@ -121,14 +193,14 @@ impl Acceptor {
         }
         self.promised = ballot;
         self.accepted.insert(slot, (ballot, value.clone()));
-        Ok(Answer {
+        Ok(Some(Answer {
             records: vec![Record::Accepted {
                 ballot,
                 slot,
                 value: value.clone(),
             }],
             message,
-        })
+        }))
     }
 
     /// A refusal, if the ballot is below the promise: for a leader whose heartbeat or question came too late.
@@ -148,14 +220,53 @@ impl Acceptor {
         if ballot < self.promised {
             return self.refuse(ballot);
         }
-        let mut records = Vec::new();
-        if ballot > self.promised {
-            self.promised = ballot;
-            records.push(Record::Promised { ballot });
+        Answer {
+            records: self.promise(ballot),
+            message: Message::Confirmed { ballot, round },
         }
+    }
+
+    /// Recovery, (a): another lost its memory, and asks which life of it was heard of. What is told may not be durable yet: too
+    /// high an answer does no harm.
+    #[must_use]
+    pub fn on_recall(&self, from: ReplicaId, nonce: u64) -> Message {
+        Message::Recalled {
+            nonce,
+            heard: Some(self.vector.get(from)),
+        }
+    }
+
+    /// Recovery, (b): another begins an incarnation. It is written down before anything is answered: a vote that this acceptor
+    /// casts afterwards does not go together with one of the other's earlier lives, and all that it accepted before is in the answer.
+    pub fn on_announce(
+        &mut self,
+        asker: ReplicaId,
+        nonce: u64,
+        incarnation: Incarnation,
+        from: Slot,
+        chunk_bytes: usize,
+    ) -> Answer {
+        let mut records = Vec::new();
+        // Nobody else says in which life this acceptor is.
+        if asker != self.id && self.vector.raise(asker, incarnation) {
+            records.push(Record::Heard {
+                acceptor: asker,
+                incarnation,
+            });
+        }
+        let (entries, more) = self.entries_from(from, chunk_bytes);
         Answer {
             records,
-            message: Message::Confirmed { ballot, round },
+            message: Message::Remembered(Box::new(Remembered {
+                nonce,
+                incarnation,
+                vector: self.vector.clone(),
+                promised: self.promised,
+                cut: self.cut,
+                from,
+                entries,
+                more,
+            })),
         }
     }
 
@@ -172,32 +283,5 @@ impl Acceptor {
                 promised: self.promised,
             },
         }
-    }
-
-    /// Remembers values that are chosen, from slot `from` on. If a leader's watermark of `ballot` told so, one record for
-    /// many slots will do; if they came from another replica (`None`), the values themselves must be written down.
-    pub(crate) fn remember(&mut self, from: Slot, values: &[Value], ballot: Option<Ballot>) -> Vec<Record> {
-        let mut records = Vec::new();
-        for (slot, value) in (from.0..).map(Slot).zip(values) {
-            if slot.0 != self.chosen.len() as u64 {
-                continue;
-            }
-            self.chosen.push(value.clone());
-            match ballot {
-                Some(ballot) => self.unwritten = Some((ballot, slot.next())),
-                None => records.push(Record::Learned {
-                    slot,
-                    value: value.clone(),
-                }),
-            }
-        }
-        records
-    }
-
-    /// The record that says how far the log is known to be chosen, if that has changed. Nobody waits for it.
-    pub(crate) fn take_unwritten(&mut self) -> Option<Record> {
-        self.unwritten
-            .take()
-            .map(|(ballot, up_to)| Record::Chosen { ballot, up_to })
     }
 }

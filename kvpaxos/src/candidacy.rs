@@ -3,20 +3,26 @@
 use std::collections::BTreeMap;
 
 use crate::command::Value;
+use crate::crash_vector::{Added, ConsistentSet, CrashVector};
 use crate::message::Accepted;
-use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
+use crate::types::{Ballot, Incarnation, ReplicaId, Slot};
 
 /// A proposer in phase 1.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Candidacy {
+pub struct Candidacy {
     /// The ballot it stands with.
-    pub(crate) ballot: Ballot,
+    ballot: Ballot,
     /// All slots below are chosen and known here.
     from: Slot,
-    /// How far each acceptor has told what it accepted. Nobody is in it twice, so that an acceptor counts once (P4).
+    /// How far each acceptor has told what it accepted.
     progress: BTreeMap<ReplicaId, Told>,
-    /// The accepted value of the highest ballot for each slot, among the promises.
+    /// Whose promises are complete and count together: nobody is in it twice (P4).
+    promises: ConsistentSet,
+    /// The accepted value of the highest ballot for each slot, among the promises. Those that do not count any more have their
+    /// share in it: what was accepted in a higher ballot is always the better choice.
     highest: BTreeMap<Slot, (Ballot, Value)>,
+    /// Every slot below is chosen, as acceptors tell that have cut their log there.
+    cut: Slot,
     /// Ticks since it began, and since a promise last came: as long as they come, it goes on, however much they have to tell.
     ticks: u32,
     idle: u32,
@@ -25,14 +31,34 @@ pub(crate) struct Candidacy {
 /// How much of a promise has come.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Told {
+    /// In which life of the acceptor: chunks of two lives are no promise.
+    incarnation: Incarnation,
     /// All that was accepted below.
     below: Slot,
     /// Nothing was accepted beyond.
     complete: bool,
 }
 
+/// A promise, or a chunk of one: see [`Message::Promise`](crate::Message::Promise).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Promise {
+    /// The ballot promised.
+    pub ballot: Ballot,
+    /// Where the chunk begins.
+    pub from: Slot,
+    /// The acceptor's vector.
+    pub vector: CrashVector,
+    /// Its cut.
+    pub cut: Slot,
+    /// What it accepted.
+    pub entries: Vec<Accepted>,
+    /// Where the next chunk begins.
+    pub more: Option<Slot>,
+}
+
 /// What a promise led to.
-pub(crate) enum Progress {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
     /// Nothing new: stale, repeated, or of a shape that no honest acceptor sends.
     Nothing,
     /// The acceptor has more to tell, from this slot on.
@@ -42,40 +68,53 @@ pub(crate) enum Progress {
 }
 
 impl Candidacy {
-    pub(crate) fn new(ballot: Ballot, from: Slot) -> Candidacy {
+    /// Stands with a ballot; all slots below `from` are chosen and known here.
+    #[must_use]
+    pub fn new(ballot: Ballot, from: Slot) -> Candidacy {
         Candidacy {
             ballot,
             from,
             progress: BTreeMap::new(),
+            promises: ConsistentSet::default(),
             highest: BTreeMap::new(),
+            cut: Slot::ZERO,
             ticks: 0,
             idle: 0,
         }
     }
 
+    /// The ballot it stands with.
+    #[must_use]
+    pub fn ballot(&self) -> Ballot {
+        self.ballot
+    }
+
     /// All slots below were chosen and known here when it began.
-    pub(crate) fn from(&self) -> Slot {
+    #[must_use]
+    pub fn from(&self) -> Slot {
         self.from
     }
 
     /// A promise, or a chunk of one. It counts only for this very ballot: one for an earlier ballot says nothing about
-    /// what was accepted since.
-    pub(crate) fn on_promise(
-        &mut self,
-        acceptor: ReplicaId,
-        ballot: Ballot,
-        from: Slot,
-        entries: Vec<Accepted>,
-        more: Option<Slot>,
-    ) -> Progress {
-        let told = self.told(acceptor);
+    /// what was accepted since. And it counts only together with those that it is crash-consistent with: see [`crate::recovery`].
+    pub fn on_promise(&mut self, acceptor: ReplicaId, promise: Promise) -> Progress {
+        let Promise {
+            ballot,
+            from,
+            vector,
+            cut,
+            entries,
+            more,
+        } = promise;
+        let told = self.told(acceptor, vector.get(acceptor));
+        let least = from.max(cut);
         let in_order = entries
             .iter()
             .map(|entry| entry.slot)
             .is_sorted_by(|left, right| left < right);
         let in_range = entries
             .iter()
-            .all(|entry| entry.slot >= from && entry.ballot < ballot);
+            .all(|entry| entry.slot >= least && entry.ballot < ballot);
         let onward = more.is_none_or(|more| entries.last().is_some_and(|last| last.slot < more));
         if ballot != self.ballot || told.complete || told.below != from || !in_order || !in_range || !onward {
             return Progress::Nothing;
@@ -91,39 +130,63 @@ impl Candidacy {
                 self.highest.insert(slot, (ballot, value));
             }
         }
+        // What is cut is chosen, and nothing that others tell of it counts.
+        self.cut = self.cut.max(cut);
         self.idle = 0;
         let told = Told {
             below: more.unwrap_or(end),
             complete: more.is_none(),
+            ..told
         };
         self.progress.insert(acceptor, told);
-        match more {
-            Some(slot) => Progress::More(slot),
-            None => Progress::Complete,
+        if let Some(slot) = more {
+            return Progress::More(slot);
         }
+        match self.promises.add(acceptor, &vector) {
+            Added::Counts { dropped } => {
+                for outdated in dropped {
+                    self.progress.remove(&outdated);
+                }
+            }
+            Added::Outdated => _ = self.progress.remove(&acceptor),
+        }
+        Progress::Complete
     }
 
-    fn told(&self, acceptor: ReplicaId) -> Told {
+    /// What an acceptor has told in its present life.
+    fn told(&self, acceptor: ReplicaId, incarnation: Incarnation) -> Told {
         let nothing = Told {
+            incarnation,
             below: self.from,
             complete: false,
         };
-        self.progress.get(&acceptor).copied().unwrap_or(nothing)
+        let told = self.progress.get(&acceptor).copied();
+        told.filter(|told| told.incarnation == incarnation)
+            .unwrap_or(nothing)
     }
 
-    /// Whose promises are complete.
-    pub(crate) fn promised(&self) -> ReplicaSet {
-        self.progress
-            .iter()
-            .filter(|(_, told)| told.complete)
-            .map(|(id, _)| *id)
-            .collect()
+    /// Whose promises are complete and count.
+    #[must_use]
+    pub fn promises(&self) -> &ConsistentSet {
+        &self.promises
+    }
+
+    /// Every slot below is chosen, and must be known here before it leads: nobody in the quorum may hold what was accepted there.
+    #[must_use]
+    pub fn cut(&self) -> Slot {
+        self.cut
     }
 
     /// From which slot on an acceptor is to be asked. Those whose promises are complete are asked beyond what they told: the
     /// answer counts for nothing, but they hear that somebody stands.
-    pub(crate) fn next_for(&self, acceptor: ReplicaId) -> Slot {
-        self.told(acceptor).below
+    #[must_use]
+    pub fn next_for(&self, acceptor: ReplicaId) -> Slot {
+        self.progress.get(&acceptor).map_or(self.from, |told| told.below)
+    }
+
+    /// What has been cut is being learned: that is progress too.
+    pub(crate) fn on_learning(&mut self) {
+        self.idle = 0;
     }
 
     /// A tick has passed; tells how many since it began, and since a promise last came.
@@ -134,13 +197,12 @@ impl Candidacy {
     }
 
     /// What phase 1 found, for the leader to carry over.
-    pub(crate) fn into_highest(self) -> (Slot, BTreeMap<Slot, Value>) {
+    #[must_use]
+    pub fn into_highest(mut self) -> (Slot, BTreeMap<Slot, Value>) {
+        let open = self.highest.split_off(&self.cut);
         (
-            self.from,
-            self.highest
-                .into_iter()
-                .map(|(slot, (_, value))| (slot, value))
-                .collect(),
+            self.from.max(self.cut),
+            open.into_iter().map(|(slot, (_, value))| (slot, value)).collect(),
         )
     }
 }

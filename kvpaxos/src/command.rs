@@ -326,6 +326,16 @@ pub enum Refusal {
         /// Replicas that this replica has not heard from for a while.
         silent: ReplicaSet,
     },
+    /// So many acceptors have lost their memory that what was acknowledged may be known to nobody any more. The cluster serves nobody
+    /// until an operator decides.
+    #[error(
+        "the memory of {lost} is lost, of too many to recover from the others: acknowledged writes may be lost with it, so that nothing \
+         is served; nothing was changed. Bring back the disks of enough of them, or found the cluster anew from a backup"
+    )]
+    MemoryLost {
+        /// Whose memory.
+        lost: ReplicaSet,
+    },
 }
 
 fn silence(silent: ReplicaSet) -> String {

@@ -99,6 +99,11 @@ pub struct Limits {
     pub pending_bytes: usize,
     /// Bytes of values in one Promise or Learned, but for a single value that is larger alone.
     pub chunk_bytes: usize,
+    /// Bytes of chosen values after which the log is cut, if the state itself takes no more than they do. Decides where snapshots
+    /// are taken: the same on all replicas. Up to about twice as much is kept in memory.
+    pub log_bytes: usize,
+    /// Slots after which the log is cut, however little they hold.
+    pub log_slots: u64,
     /// Sessions kept.
     pub sessions: usize,
     /// Sequences of one session that may be in flight.
@@ -182,6 +187,8 @@ impl Config {
             ..
         } = self.limits;
         let Limits {
+            log_bytes,
+            log_slots,
             sessions,
             session_window,
             ..
@@ -200,6 +207,8 @@ impl Config {
             ("limits.pending", pending as u64),
             ("limits.pending_bytes", pending_bytes as u64),
             ("limits.chunk_bytes", chunk_bytes as u64),
+            ("limits.log_bytes", log_bytes as u64),
+            ("limits.log_slots", log_slots),
             ("limits.sessions", sessions as u64),
             ("limits.session_window", session_window),
         ];
@@ -251,6 +260,8 @@ impl Default for Limits {
             pending: 16 * 1024,
             pending_bytes: 64 * 1024 * 1024,
             chunk_bytes: 1024 * 1024,
+            log_bytes: 64 * 1024 * 1024,
+            log_slots: 1024 * 1024,
             sessions: 16 * 1024,
             session_window: 1024,
         }

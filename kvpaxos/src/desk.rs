@@ -273,6 +273,20 @@ impl Desk {
         self.drop_unwanted();
     }
 
+    /// Takes out everybody whose command was handed to a leader: it may have taken effect.
+    pub(crate) fn take_handed(&mut self) -> Vec<Waiting> {
+        let mut taken = Vec::new();
+        let pending = self.streams.values_mut().flatten();
+        for pending in pending.filter(|pending| pending.handed.is_some()) {
+            for waiting in pending.waiting().filter(|waiting| !waiting.gone) {
+                taken.push(waiting.clone());
+                waiting.gone = true;
+            }
+        }
+        self.drop_unwanted();
+        taken
+    }
+
     fn drop_unwanted(&mut self) {
         for held in self.held.values_mut() {
             held.retain(|held| !held.waiting.gone);

@@ -16,11 +16,14 @@
 //! 5. A role whose log cannot be read back in full is restarted with [`Memory::Lost`].
 //! 6. After [`Effect::Halt`] the replica is not stepped again.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Reply, Request, Value};
-use crate::message::Message;
-use crate::types::{Ballot, ClientId, Entropy, ReplicaId, Role, Slot, Time};
+use crate::crash_vector::CrashVector;
+use crate::message::{Accepted, Message};
+use crate::snapshot::Cursor;
+use crate::types::{Ballot, ClientId, Entropy, Incarnation, ReplicaId, ReplicaSet, Role, Slot, Time};
 
 /// Everything that enters a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -119,6 +122,54 @@ pub enum Record {
     /// The replica lost its disk, or what it had made durable there: what stands before this in the log is not all that it
     /// promised, nor all the ballots that it used.
     DiskLost,
+    /// An acceptor has begun a new incarnation: an entry of this one's crash vector.
+    Heard {
+        /// Which.
+        acceptor: ReplicaId,
+        /// Which life of it.
+        incarnation: Incarnation,
+    },
+    /// A checkpoint begins: all that is needed of the log before this follows, mixed with whatever is written meanwhile. Once
+    /// its [`Record::CheckpointEnd`] is durable, all records before this one may be dropped, and a mark of lost memory among
+    /// them is void. A checkpoint without its end counts for nothing.
+    Checkpoint(Box<Checkpoint>),
+    /// Part of a checkpoint: a value that the acceptor accepted. Unlike [`Record::Accepted`] it says nothing new.
+    Carried(Accepted),
+    /// Part of a checkpoint: a part of its snapshot.
+    SnapshotPart {
+        /// Where the part begins.
+        at: Cursor,
+        /// Where the next one does; `None` after the last.
+        next: Option<Cursor>,
+        /// The content.
+        bytes: Bytes,
+    },
+    /// The checkpoint of this number is complete.
+    CheckpointEnd {
+        /// Its number.
+        number: u64,
+    },
+}
+
+/// What a log's records up to some moment come to, but for what follows in records of their own.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Numbers the checkpoints of a log.
+    pub number: u64,
+    /// The snapshot that follows holds the state after every slot below this; there is none if it is 0.
+    pub slot: Slot,
+    /// The digest of that state (L3).
+    pub digest: u128,
+    /// Every slot below is chosen, and the acceptor tells of it only that.
+    pub cut: Slot,
+    /// The acceptor's promise.
+    pub promised: Ballot,
+    /// Its crash vector, its own incarnation included.
+    pub vector: CrashVector,
+    /// The highest ballot that the replica's proposer has used.
+    pub proposed: Ballot,
+    /// The members of the cluster.
+    pub members: ReplicaSet,
 }
 
 /// Everything that leaves a replica.
@@ -202,8 +253,37 @@ pub enum Observation {
         /// How many slots.
         slots: u64,
     },
-    /// The acceptor stays out of every vote, because its memory is lost.
+    /// The acceptor stays out of every vote for good: its memory is lost, and these quorum sizes leave no way to get it back.
     StaysOut,
+    /// The acceptor lost its memory, and begins a new life (see [`crate::recovery`]).
+    Recovering {
+        /// Its number.
+        incarnation: Incarnation,
+    },
+    /// The acceptor has got back what counts, durably, and votes again.
+    Recovered {
+        /// The number of its life.
+        incarnation: Incarnation,
+    },
+    /// The learner went on from another replica's snapshot.
+    Installed {
+        /// It holds the state after every slot below.
+        slot: Slot,
+        /// Its digest (L3, L4).
+        digest: u128,
+    },
+    /// A snapshot was taken, and the log before the last one cut.
+    SnapshotTaken {
+        /// It holds the state after every slot below.
+        slot: Slot,
+        /// Its digest.
+        digest: u128,
+    },
+    /// A checkpoint is durable, and all records before it can go.
+    Checkpointed {
+        /// The slot of its snapshot; 0 if there is none.
+        slot: Slot,
+    },
     /// Sessions were dropped to make room for new ones.
     SessionsDropped {
         /// How many.

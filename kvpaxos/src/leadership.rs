@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::command::{Batch, Command, Value};
 use crate::config::Limits;
+use crate::crash_vector::{ConsistentSet, CrashVector};
 use crate::message::Watermark;
 use crate::read::Confirmation;
 use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
@@ -39,8 +40,10 @@ pub(crate) struct Leadership {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Proposal {
     value: Value,
-    /// Who accepted it in this ballot: a set, so that nobody counts twice (P4).
-    votes: ReplicaSet,
+    /// Who accepted it in this ballot: nobody counts twice, and those that count do so together (P4).
+    votes: ConsistentSet,
+    /// Enough votes counted together once. That stands, whatever becomes of the voters.
+    chosen: bool,
     /// Ticks since it was last sent.
     age: u32,
 }
@@ -101,7 +104,8 @@ impl Leadership {
         };
         let proposal = Proposal {
             value: value.clone(),
-            votes: ReplicaSet::EMPTY,
+            votes: ConsistentSet::default(),
+            chosen: false,
             age: 0,
         };
         let before = self.open.insert(slot, proposal);
@@ -131,22 +135,49 @@ impl Leadership {
         Some(Value::Batch(Batch::new(self.queue.drain(..count).collect())))
     }
 
-    /// A vote. Returns whether the slot is chosen by it, which it is once `quorum` acceptors accepted its value in this
-    /// ballot.
-    pub(crate) fn on_accepted(&mut self, acceptor: ReplicaId, slot: Slot, quorum: usize) -> bool {
-        let Some(proposal) = self.open.get_mut(&slot) else {
+    /// A vote. Returns whether the slot is chosen by it, which it is once `quorum` acceptors, whose votes are crash-consistent,
+    /// accepted its value in this ballot.
+    pub(crate) fn on_accepted(
+        &mut self,
+        acceptor: ReplicaId,
+        slot: Slot,
+        vector: &CrashVector,
+        quorum: usize,
+    ) -> bool {
+        let Some(proposal) = self.open.get_mut(&slot).filter(|proposal| !proposal.chosen) else {
             return false;
         };
-        let chosen = proposal.votes.insert(acceptor) && proposal.votes.len() == quorum;
+        proposal.votes.add(acceptor, vector);
+        proposal.chosen = proposal.votes.len() >= quorum;
+        let chosen = proposal.chosen;
         while self
             .open
             .first_key_value()
-            .is_some_and(|(slot, open)| *slot == self.chosen && open.votes.len() >= quorum)
+            .is_some_and(|(slot, open)| *slot == self.chosen && open.chosen)
         {
             self.open.pop_first();
             self.chosen = self.chosen.next();
         }
         chosen
+    }
+
+    /// This replica has learned from others that every slot below is chosen: their votes are needed no more. Acceptors that have
+    /// cut their log would not give them.
+    pub(crate) fn on_learned(&mut self, below: Slot) {
+        if below > self.chosen {
+            self.open = self.open.split_off(&below);
+            self.carried = self.carried.split_off(&below);
+            self.chosen = below;
+            self.next = self.next.max(below);
+            while self
+                .open
+                .first_key_value()
+                .is_some_and(|(slot, open)| *slot == self.chosen && open.chosen)
+            {
+                self.open.pop_first();
+                self.chosen = self.chosen.next();
+            }
+        }
     }
 
     /// Two-phase setting: a replica has applied every slot below `up_to`.
@@ -191,16 +222,16 @@ impl Leadership {
     }
 
     /// A tick has passed; returns what has waited for votes too long.
-    pub(crate) fn on_tick(&mut self, patience: u32, quorum: usize) -> Vec<Resend> {
+    pub(crate) fn on_tick(&mut self, patience: u32) -> Vec<Resend> {
         let mut late = Vec::new();
         for (slot, proposal) in &mut self.open {
             proposal.age += 1;
-            if proposal.age >= patience && proposal.votes.len() < quorum {
+            if proposal.age >= patience && !proposal.chosen {
                 proposal.age = 0;
                 late.push(Resend {
                     slot: *slot,
                     value: proposal.value.clone(),
-                    voted: proposal.votes,
+                    voted: proposal.votes.iter().collect(),
                 });
             }
         }
@@ -210,7 +241,7 @@ impl Leadership {
     /// Who has not voted for the lowest open slot; or, in the two-phase setting, who has not applied what is chosen.
     pub(crate) fn waiting_for(&self, members: ReplicaSet, two_phase: bool) -> ReplicaSet {
         if let Some(proposal) = self.open.values().next() {
-            return members.without(proposal.votes);
+            return members.without(proposal.votes.iter().collect());
         }
         let behind = |id: &ReplicaId| self.applied.get(id).copied().unwrap_or_default() < self.chosen;
         if two_phase {

@@ -1,11 +1,16 @@
 //! The learner: finds out what was chosen, applies it in slot order, and helps others that lag.
+//!
+//! Its log is cut as it grows: once the values since the last snapshot outweigh the state itself, or are very many, the learner takes
+//! a snapshot, which costs next to nothing, and forgets what was chosen before the *previous* one. Where that falls follows from the
+//! log alone, so that all replicas have the same snapshots, and one can go on with a transfer that another began.
 
-use std::collections::BTreeMap;
-
+use crate::acceptor::Entries;
+use crate::chosen_log::ChosenLog;
 use crate::command::{Outcome, Value};
 use crate::config::Limits;
 use crate::io::Reason;
 use crate::machine::StateMachine;
+use crate::snapshot::{Builder, Cursor, Discarded, Snapshot};
 use crate::types::{Ballot, ReplicaId, Slot};
 
 /// Accepts this far beyond the last chosen slot are remembered; what lies further is asked for when its time comes.
@@ -14,10 +19,17 @@ const LOOKAHEAD: u64 = 4096;
 /// A learner.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Learner {
-    /// The chosen values from slot 0 on.
-    log: Vec<Value>,
+    limits: Limits,
+    /// The chosen values from where the log was cut.
+    log: ChosenLog,
+    /// The last snapshot that was taken or installed: others that lag behind the log get it.
+    snapshot: Option<Snapshot>,
+    /// Values applied since then: how many slots, and how many bytes.
+    since: (u64, u64),
+    /// A snapshot of another replica, on its way here.
+    incoming: Option<Builder>,
     /// What leaders proposed for later slots, of the highest ballot for each.
-    proposed: BTreeMap<Slot, (Ballot, Value)>,
+    proposed: Entries,
     /// The state after all of `log`, but for what `apply_next` has not applied yet.
     machine: StateMachine,
     /// The first slot not applied.
@@ -26,11 +38,14 @@ pub(crate) struct Learner {
     known: Slot,
     /// Ticks for which it has lacked something that is chosen, without learning anything.
     behind: u32,
-    /// How much of the log there was at the last tick.
-    before: Slot,
+    /// How far it had come at the last tick.
+    before: Reached,
     /// Whom it asked for what it lacks, and how many ticks ago.
     asked: Option<(ReplicaId, u32)>,
 }
+
+/// How far a learner has come: in the log, and in a snapshot that it receives.
+type Reached = (Slot, Option<(Slot, Cursor)>);
 
 /// A command that was applied, by its place in the log, and how it went.
 pub(crate) struct AppliedSlot {
@@ -39,6 +54,20 @@ pub(crate) struct AppliedSlot {
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) digest: u128,
     pub(crate) sessions_dropped: u64,
+    /// Whether a snapshot was taken after it.
+    pub(crate) snapshot: bool,
+}
+
+/// What a part of a snapshot led to.
+pub(crate) enum Received {
+    /// It was not what was asked for.
+    Nothing,
+    /// The next part is to be asked for.
+    More,
+    /// It was the last, and the state is installed.
+    Installed,
+    /// The parts do not make up what they say.
+    Broken,
 }
 
 impl Learner {
@@ -46,28 +75,37 @@ impl Learner {
     /// stands with it, and may turn out to be chosen.
     pub(crate) fn new(
         limits: Limits,
-        chosen: &[Value],
-        accepted: &BTreeMap<Slot, (Ballot, Value)>,
+        snapshot: Option<Snapshot>,
+        chosen: &ChosenLog,
+        accepted: &Entries,
     ) -> Learner {
-        let next = Slot(chosen.len() as u64);
+        let next = chosen.next();
         let within = accepted
             .range(next..)
             .take_while(|(slot, _)| slot.0 < next.0 + LOOKAHEAD);
+        let (applied, machine) = match &snapshot {
+            Some(snapshot) => (snapshot.slot(), snapshot.machine().clone()),
+            None => (Slot::ZERO, StateMachine::new(limits)),
+        };
         Learner {
-            log: chosen.to_vec(),
+            limits,
+            log: chosen.clone(),
+            snapshot,
+            since: (0, 0),
+            incoming: None,
             proposed: within.map(|(slot, proposal)| (*slot, proposal.clone())).collect(),
+            machine,
+            applied,
+            known: next,
             behind: 0,
-            before: next,
-            machine: StateMachine::new(limits),
-            applied: Slot::ZERO,
-            known: Slot(chosen.len() as u64),
+            before: (next, None),
             asked: None,
         }
     }
 
     /// The first slot not known to be chosen.
     pub(crate) fn next(&self) -> Slot {
-        Slot(self.log.len() as u64)
+        self.log.next()
     }
 
     /// The first slot not applied.
@@ -79,8 +117,18 @@ impl Learner {
         &self.machine
     }
 
+    /// The chosen values that are not cut.
+    pub(crate) fn log(&self) -> &ChosenLog {
+        &self.log
+    }
+
+    /// The last snapshot.
+    pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
+    }
+
     pub(crate) fn chosen(&self, slot: Slot) -> Option<&Value> {
-        self.log.get(usize::try_from(slot.0).ok()?)
+        self.log.get(slot)
     }
 
     /// Remembers what the leader of `ballot` proposed.
@@ -104,10 +152,9 @@ impl Learner {
     }
 
     /// The leader of `ballot` says that every slot below `up_to` is chosen. What it proposed for them is the chosen value;
-    /// what another leader proposed may not be. Returns the slots that were learned by this.
-    pub(crate) fn on_watermark(&mut self, ballot: Ballot, up_to: Slot) -> &[Value] {
+    /// what another leader proposed may not be.
+    pub(crate) fn on_watermark(&mut self, ballot: Ballot, up_to: Slot) {
         self.known = self.known.max(up_to);
-        let before = self.log.len();
         while self.next() < up_to {
             let next = self.next();
             match self.proposed.get(&next) {
@@ -118,7 +165,6 @@ impl Learner {
                 _ => break,
             }
         }
-        &self.log[before..]
     }
 
     /// Another replica says that every slot below `up_to` is chosen.
@@ -126,16 +172,17 @@ impl Learner {
         self.known = self.known.max(up_to);
     }
 
-    /// Another replica tells the values chosen for consecutive slots. Returns those that were new.
+    /// Another replica tells the values chosen for consecutive slots.
     ///
     /// # Errors
     /// If one of them is not what was learned here for the same slot (L1).
-    pub(crate) fn on_learned(&mut self, from: Slot, values: &[Value]) -> Result<&[Value], Reason> {
-        let before = self.log.len();
+    pub(crate) fn on_learned(&mut self, from: Slot, values: &[Value]) -> Result<(), Reason> {
+        let before = self.next();
         for (slot, value) in (from.0..).map(Slot).zip(values) {
             match self.chosen(slot) {
                 Some(known) if known != value => return Err(Reason::TwoChosen { slot }),
                 Some(_) => {}
+                None if slot < self.next() => {}
                 None if slot == self.next() => {
                     self.proposed.remove(&slot);
                     self.log.push(value.clone());
@@ -143,37 +190,140 @@ impl Learner {
                 None => break,
             }
         }
-        if self.log.len() > before {
+        if self.next() > before {
             // An answer that brought nothing is no answer: asking again at once would go round and round.
             self.asked = None;
         }
         self.known = self.known.max(self.next());
-        Ok(&self.log[before..])
+        Ok(())
     }
 
     /// Applies the next chosen slot, if there is one that is not applied (L2).
-    pub(crate) fn apply_next(&mut self) -> Option<AppliedSlot> {
+    pub(crate) fn apply_next(&mut self, discarded: &mut Discarded) -> Option<AppliedSlot> {
         let slot = self.applied;
         let value = self.chosen(slot)?.clone();
         let dropped_before = self.machine.sessions_dropped();
         let outcomes = self.machine.apply_all(slot, value.commands());
         self.applied = slot.next();
         let sessions_dropped = self.machine.sessions_dropped() - dropped_before;
+        let (slots, bytes) = self.since;
+        self.since = (slots + 1, bytes + value.size() as u64);
         Some(AppliedSlot {
             slot,
             value,
             outcomes,
             digest: self.machine.digest(),
             sessions_dropped,
+            snapshot: self.take_snapshot_when_due(discarded),
         })
+    }
+
+    /// Takes a snapshot if the log since the last one outweighs the state, or is very long, and cuts the log at the last one:
+    /// who lags by less than a whole such stretch is helped with values.
+    fn take_snapshot_when_due(&mut self, discarded: &mut Discarded) -> bool {
+        let (slots, bytes) = self.since;
+        let due =
+            bytes >= self.machine.bytes().max(self.limits.log_bytes as u64) || slots >= self.limits.log_slots;
+        if due {
+            self.since = (0, 0);
+            let last = self.snapshot.replace(Snapshot::new(self.applied, &self.machine));
+            if let Some(last) = last {
+                self.log.cut(last.slot());
+                discarded.push(last);
+            }
+        }
+        due
+    }
+
+    /// A part of another replica's snapshot. The newest one that anybody offers is taken; one that is on its way is given up for a
+    /// newer one only.
+    pub(crate) fn on_part(
+        &mut self,
+        (slot, digest): (Slot, u128),
+        at: Cursor,
+        bytes: &bytes::Bytes,
+        next: Option<Cursor>,
+        discarded: &mut Discarded,
+    ) -> Received {
+        if slot <= self.next() {
+            return Received::Nothing;
+        }
+        self.known = self.known.max(slot);
+        let newer = self
+            .incoming
+            .as_ref()
+            .is_none_or(|incoming| incoming.slot() < slot);
+        if newer && at == Cursor::START {
+            let given_up = self.incoming.replace(Builder::new(self.limits, slot, digest));
+            given_up.into_iter().for_each(|builder| discarded.push(builder));
+        }
+        let expected = |incoming: &&mut Builder| {
+            (incoming.slot(), incoming.digest()) == (slot, digest) && incoming.next() == at
+        };
+        let Some(incoming) = self.incoming.as_mut().filter(expected) else {
+            return Received::Nothing;
+        };
+        self.asked = None;
+        match incoming.add(at, bytes, next) {
+            Err(_) => {
+                let broken = self.incoming.take();
+                broken.into_iter().for_each(|builder| discarded.push(builder));
+                Received::Broken
+            }
+            Ok(false) => Received::More,
+            Ok(true) => match self.incoming.take().map(Builder::finish) {
+                Some(Ok(snapshot)) => {
+                    self.install(snapshot, discarded);
+                    Received::Installed
+                }
+                Some(Err(rejected)) => {
+                    discarded.push(*rejected.builder);
+                    Received::Broken
+                }
+                None => Received::Nothing,
+            },
+        }
+    }
+
+    /// Goes on from a snapshot that is ahead of all that is known here.
+    fn install(&mut self, snapshot: Snapshot, discarded: &mut Discarded) {
+        let slot = snapshot.slot();
+        assert!(
+            slot > self.next(),
+            "L2: a snapshot at {slot:?} where {:?} is next",
+            self.next()
+        );
+        discarded.push(std::mem::replace(&mut self.machine, snapshot.machine().clone()));
+        self.applied = slot;
+        self.log = ChosenLog::new(slot);
+        self.proposed = self.proposed.split_off(&slot);
+        self.since = (0, 0);
+        let last = self.snapshot.replace(snapshot);
+        last.into_iter().for_each(|snapshot| discarded.push(snapshot));
+    }
+
+    /// It has failed: what it held is freed bit by bit.
+    pub(crate) fn discard(self, discarded: &mut Discarded) {
+        discarded.push(self.machine);
+        self.snapshot
+            .into_iter()
+            .for_each(|snapshot| discarded.push(snapshot));
+        self.incoming
+            .into_iter()
+            .for_each(|builder| discarded.push(builder));
+    }
+
+    /// What it is to be asked for next: a part of the snapshot that is on its way, if one is.
+    pub(crate) fn wanted_part(&self) -> Option<(Slot, Cursor)> {
+        let incoming = self.incoming.as_ref()?;
+        Some((incoming.slot(), incoming.next()))
     }
 
     /// Chosen values from a slot on, as many as fit; empty if the first is not known here.
     pub(crate) fn values_from(&self, from: Slot, chunk_bytes: usize) -> Vec<Value> {
         let mut values = Vec::new();
         let mut bytes = 0;
-        let start = usize::try_from(from.0).unwrap_or(usize::MAX).min(self.log.len());
-        for value in &self.log[start..] {
+        for (_, value) in self.log.iter_from(from) {
             if !values.is_empty() && bytes + value.size() > chunk_bytes {
                 break;
             }
@@ -205,9 +355,10 @@ impl Learner {
 
     /// A tick has passed. Tells who did not answer in time, if somebody did not.
     pub(crate) fn on_tick(&mut self, patience: u32) -> Option<ReplicaId> {
-        let stuck = self.next() < self.known && self.next() == self.before;
+        let reached = (self.next(), self.wanted_part());
+        let stuck = self.next() < self.known && reached == self.before;
         self.behind = if stuck { self.behind.saturating_add(1) } else { 0 };
-        self.before = self.next();
+        self.before = reached;
         let (whom, age) = self.asked.as_mut()?;
         *age += 1;
         if *age < patience {

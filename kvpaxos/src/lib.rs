@@ -122,13 +122,17 @@
 //! | S3 | an acknowledged write survives whatever the fault model allows | all of the above |
 //! | S4 | when faults stop and a quorum is connected, every request is answered in bounded time | `peers`, `desk` |
 
-mod acceptor;
+pub mod acceptor;
+mod archive;
 mod buckets;
-mod candidacy;
+pub mod candidacy;
+mod checkpoint;
+mod chosen_log;
 pub mod client;
 pub mod codec;
 pub mod command;
 pub mod config;
+pub mod crash_vector;
 mod desk;
 pub mod io;
 mod kv;
@@ -140,6 +144,7 @@ mod peers;
 mod proposer;
 mod random;
 mod read;
+pub mod recovery;
 mod replica;
 mod restore;
 mod session;

@@ -17,10 +17,13 @@
 //! A message may be lost, repeated, delayed for any time and arrive in any order; no handler assumes more. Ballots in
 //! it say which leader it belongs to; whoever gets one that is stale drops or refuses it.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Command, Value};
-use crate::types::{Ballot, ReplicaSet, Slot};
+use crate::crash_vector::CrashVector;
+use crate::snapshot::Cursor;
+use crate::types::{Ballot, Incarnation, Slot};
 
 /// What one replica says to another (or, about its own votes, to itself).
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -41,7 +44,12 @@ pub enum Message {
         ballot: Ballot,
         /// The `from` of the Prepare that it answers.
         from: Slot,
-        /// What the acceptor accepted at `from` and above, in ascending order of slots.
+        /// Whose earlier lives the acceptor knew to be over when it promised (P4).
+        vector: CrashVector,
+        /// Every slot below is chosen, and what was accepted for it is not told any more: the candidate must have learned all
+        /// of them before it leads.
+        cut: Slot,
+        /// What the acceptor accepted at `from` and above, and not below `cut`, in ascending order of slots.
         entries: Vec<Accepted>,
         /// Where the next chunk begins; `None` when this was the last.
         more: Option<Slot>,
@@ -72,6 +80,8 @@ pub enum Message {
         ballot: Ballot,
         /// The slot.
         slot: Slot,
+        /// Whose earlier lives the acceptor knew to be over when it voted (P4).
+        vector: CrashVector,
     },
     /// The leader tells all how far the log is chosen, when no Accept goes out that could carry it; the *go* of the
     /// two-phase setting. No answer, but in the two-phase setting [`Message::Applied`].
@@ -127,7 +137,8 @@ pub enum Message {
         /// The round it confirms.
         round: u64,
     },
-    /// A replica that lags asks another for chosen values. Resent until answered by [`Message::Learned`].
+    /// A replica that lags asks another for chosen values. Resent until answered by [`Message::Learned`], or by the first
+    /// [`Message::SnapshotPart`] if the log was cut above `from`.
     Learn {
         /// The first slot it lacks.
         from: Slot,
@@ -139,6 +150,85 @@ pub enum Message {
         /// The values.
         values: Vec<Value>,
     },
+    /// Recovery, (a). An acceptor that lost its memory asks all others which life of it they know of. Resent until enough have
+    /// answered with [`Message::Recalled`].
+    Recall {
+        /// Fresh for each attempt, so that no answer to an earlier life counts for this one.
+        nonce: u64,
+    },
+    /// What an acceptor knows of the one that asks. No answer.
+    Recalled {
+        /// The question's.
+        nonce: u64,
+        /// The highest incarnation of the asker that it has heard of; `None` if it is recovering itself, and so cannot tell.
+        heard: Option<Incarnation>,
+    },
+    /// Recovery, (b). An acceptor that lost its memory begins an incarnation, and asks what others remember from slot `from`
+    /// on. Resent until enough have answered with [`Message::Remembered`].
+    Announce {
+        /// That of the attempt.
+        nonce: u64,
+        /// The life that begins.
+        incarnation: Incarnation,
+        /// Where the next chunk of the answer is to begin.
+        from: Slot,
+    },
+    /// What an acceptor remembers: it stands in for the memory that the asker lost. Leaves once the asker's incarnation is
+    /// durable in the sender's vector. Large answers come in chunks, and the asker asks for the next one.
+    Remembered(Box<Remembered>),
+    /// A replica that lags asks another for the next part of a snapshot: the same that it had the last part of, from whomever. Resent
+    /// until answered by [`Message::SnapshotPart`].
+    Fetch {
+        /// The snapshot holds the state after every slot below.
+        slot: Slot,
+        /// Where the part begins.
+        at: Cursor,
+    },
+    /// A part of the snapshot that was asked for, or the first part of a newer one.
+    SnapshotPart(Box<SnapshotPart>),
+    /// A replica to itself: a piece of its checkpoint is durable.
+    Saved {
+        /// The checkpoint's number.
+        number: u64,
+        /// How many pieces are durable.
+        pieces: u64,
+    },
+}
+
+/// See [`Message::Remembered`].
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Remembered {
+    /// The question's.
+    pub nonce: u64,
+    /// The asker's incarnation.
+    pub incarnation: Incarnation,
+    /// The sender's crash vector, the asker's incarnation and its own included.
+    pub vector: CrashVector,
+    /// The sender's promise.
+    pub promised: Ballot,
+    /// Every slot below is chosen, and the sender does not hold what it accepted for it any more.
+    pub cut: Slot,
+    /// The `from` of the question.
+    pub from: Slot,
+    /// What the sender accepted at `from` and above, in ascending order of slots.
+    pub entries: Vec<Accepted>,
+    /// Where the next chunk begins; `None` when this was the last.
+    pub more: Option<Slot>,
+}
+
+/// See [`Message::SnapshotPart`].
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct SnapshotPart {
+    /// The snapshot holds the state after every slot below.
+    pub slot: Slot,
+    /// The digest of that state: two snapshots of one slot are the same (L3).
+    pub digest: u128,
+    /// Where the part begins.
+    pub at: Cursor,
+    /// Where the next one does; `None` after the last.
+    pub next: Option<Cursor>,
+    /// The content.
+    pub bytes: Bytes,
 }
 
 /// A value that an acceptor accepted.
@@ -172,8 +262,8 @@ pub struct Heartbeat {
     pub nonce: u64,
     /// The receiver's latest heartbeat that the sender has heard: (nonce, beat).
     pub echo: Option<(u64, u64)>,
-    /// Whether the sender's acceptor votes: it runs and has its memory.
-    pub votes: bool,
+    /// What the sender's acceptor does.
+    pub acceptor: AcceptorSign,
     /// The highest ballot the sender has met.
     pub highest: Ballot,
     /// The leader's ballot, if the sender leads or has heard from the leader itself a short while ago.
@@ -182,6 +272,15 @@ pub struct Heartbeat {
     pub learned: Slot,
     /// How far the log is chosen, if the sender leads (of its ballot in `leader`).
     pub chosen: Option<Watermark>,
-    /// Whom the sender has not heard from for a while.
-    pub silent: ReplicaSet,
+}
+
+/// What an acceptor does, as the others are told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum AcceptorSign {
+    /// It runs and has its memory.
+    Votes,
+    /// It failed, and may come back with its memory.
+    Failed,
+    /// It lost its memory, and does not vote.
+    Lost,
 }

@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::Timing;
-use crate::message::Heartbeat;
+use crate::message::{AcceptorSign, Heartbeat};
 use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
 
 /// See the module.
@@ -177,18 +177,25 @@ impl Peers {
     /// The connected peers whose acceptors vote.
     pub(crate) fn voters(&self, timing: &Timing) -> ReplicaSet {
         self.connected(timing)
-            .filter(|(_, said)| said.votes)
+            .filter(|(_, said)| said.acceptor == AcceptorSign::Votes)
             .map(|(id, _)| id)
             .collect()
     }
 
     /// The connected peers whose acceptors vote and that hear no leader.
     pub(crate) fn leaderless(&self, timing: &Timing) -> ReplicaSet {
-        let leaderless = |said: &Heartbeat| said.votes && said.leader.is_none();
+        let leaderless = |said: &Heartbeat| said.acceptor == AcceptorSign::Votes && said.leader.is_none();
         self.connected(timing)
             .filter(|(_, said)| leaderless(said))
             .map(|(id, _)| id)
             .collect()
+    }
+
+    /// The peers whose acceptors were without memory when they were heard last.
+    pub(crate) fn lost(&self) -> ReplicaSet {
+        let lost = |peer: &Peer| peer.said.acceptor == AcceptorSign::Lost;
+        let table = self.table.iter().filter(|(_, peer)| lost(peer));
+        table.map(|(id, _)| *id).collect()
     }
 
     /// Who of `members`, but for `me`, has not been heard for a while.

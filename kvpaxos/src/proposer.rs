@@ -57,7 +57,7 @@ impl Proposer {
     pub(crate) fn ballot(&self) -> Option<Ballot> {
         match &self.phase {
             Phase::Following => None,
-            Phase::Preparing(candidacy) => Some(candidacy.ballot),
+            Phase::Preparing(candidacy) => Some(candidacy.ballot()),
             Phase::Leading(leadership) => Some(leadership.ballot),
         }
     }

@@ -4,15 +4,23 @@
 //! - `replica/client.rs`: what clients ask, and how they are answered;
 //! - `replica/lead.rs`: standing, leading, resigning;
 //! - `replica/tick.rs`: what the passing of time leads to;
-//! - `replica/role.rs`: roles that fail and restart.
+//! - `replica/role.rs`: roles that fail and restart;
+//! - `replica/recover.rs`: an acceptor that lost its memory comes back;
+//! - `replica/catch_up.rs`: a learner that lags, and those that help it;
+//! - `replica/save.rs`: checkpoints.
 
+mod catch_up;
 mod client;
 mod lead;
 mod peer;
+mod recover;
 mod role;
+mod save;
 mod tick;
 
 use crate::acceptor::{Acceptor, Answer};
+use crate::archive::Archive;
+use crate::checkpoint::Saving;
 use crate::command::Value;
 use crate::config::{Config, ConfigError, Update};
 use crate::desk::Desk;
@@ -23,9 +31,11 @@ use crate::peers::Peers;
 use crate::proposer::{Phase, Proposer};
 use crate::random::Random;
 use crate::read::Reads;
+use crate::recovery::Recovery;
 use crate::restore::Restored;
+use crate::snapshot::Discarded;
 use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, Status};
-use crate::types::{Ballot, Entropy, Life, ReplicaId, ReplicaSet, Role, Slot, Time};
+use crate::types::{Ballot, Entropy, Incarnation, Life, ReplicaId, ReplicaSet, Role, Slot, Time};
 
 /// One replica: a proposer, an acceptor and a learner, and the front desk for its clients.
 ///
@@ -45,11 +55,18 @@ pub struct Replica {
     /// Tags used so far.
     tags: u64,
     /// The life of the proposer that is or was last; a counter that must never repeat belongs to the replica, not the role.
-    /// `None` if the disk that remembers it is lost: then no ballot may be used.
+    /// `None` if the disk that remembers it is lost: then no ballot may be used until an incarnation of its acceptor, which is
+    /// new for certain, begins a new count.
     life: Option<Life>,
-    /// Whether its acceptor lost its memory, at any time: what says so on the disk may not be durable yet when the role fails, so
-    /// the replica knows it too.
+    /// The highest ballot that any life of its proposer has used, as far as it knows.
+    proposed: Ballot,
+    /// The highest incarnation of its acceptor that it knows of.
+    incarnation: Incarnation,
+    /// Whether its acceptor lost its memory and has not got back what counts: what says so on the disk may not be durable yet
+    /// when the role fails, so the replica knows it too.
     memory_lost: bool,
+    /// The number of the last checkpoint that was begun.
+    checkpoints: u64,
     proposer: Option<Proposer>,
     acceptor: AcceptorRole,
     learner: Option<Learner>,
@@ -58,6 +75,8 @@ pub struct Replica {
     reads: Reads,
     /// Two-phase setting: slots below may be answered to clients.
     settled: Slot,
+    /// States that nothing needs any more, freed bit by bit.
+    discarded: Discarded,
     /// Records of the start that no step has handed out yet.
     unsaved: Vec<Record>,
     halted: bool,
@@ -69,10 +88,23 @@ enum AcceptorRole {
     /// It failed.
     Failed,
     /// It has its memory.
-    Voting(Box<Acceptor>),
+    Voting(Box<Bearer>),
     /// It lost its memory, and may have promised and accepted what it no longer knows: a vote of it could let two values be
-    /// chosen for one slot. It stays out of every vote.
+    /// chosen for one slot. It asks the others for what counts, and stays out of every vote meanwhile (A4).
+    Recovering(Box<Recovery>),
+    /// It has got back what counts, and votes once that is durable.
+    Returning(Box<Bearer>),
+    /// It lost its memory, and with these quorum sizes there is no way back.
     Out,
+}
+
+/// An acceptor with its memory: what it promised and accepted, and what it knows to be chosen.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Bearer {
+    acceptor: Acceptor,
+    archive: Archive,
+    /// The checkpoint that is being written, if one is.
+    saving: Option<Saving>,
 }
 
 impl Replica {
@@ -85,11 +117,14 @@ impl Replica {
         let mut random = Random::new(entropy);
         let nonce = random.next_u64();
         let (restored, unsaved) = match &memory {
-            Memory::Kept(records) => (Restored::new(records), Vec::new()),
+            Memory::Kept(records) => (Restored::new(records, &config.limits), Vec::new()),
             // Durable before anything else, so that a later start with this disk does not take it for all there was.
-            Memory::Lost => (Restored::new(&[Record::DiskLost]), vec![Record::DiskLost]),
+            Memory::Lost => (
+                Restored::new(&[Record::DiskLost], &config.limits),
+                vec![Record::DiskLost],
+            ),
         };
-        let life = restored.next_life();
+        let life = restored.next_life(config.id);
         let mut replica = Replica {
             now: at,
             next_tick: at.after(config.timing.tick),
@@ -97,20 +132,34 @@ impl Replica {
             nonce,
             tags: 0,
             life,
+            proposed: restored.proposed,
+            incarnation: restored.incarnation(config.id),
             memory_lost: restored.memory_lost,
+            checkpoints: restored.checkpoints,
             proposer: None,
-            acceptor: AcceptorRole::new(&restored),
-            learner: Some(Learner::new(config.limits, &restored.chosen, &restored.accepted)),
+            acceptor: AcceptorRole::Failed,
+            learner: Some(Learner::new(
+                config.limits,
+                restored.snapshot.clone(),
+                &restored.chosen,
+                &restored.accepted,
+            )),
             peers: Peers::new(nonce),
             desk: Desk::default(),
             reads: Reads::new(random.next_u64()),
             settled: Slot::ZERO,
+            discarded: Discarded::default(),
             unsaved,
             halted: false,
             random,
             config,
         };
         replica.peers.note(restored.promised.max(restored.proposed));
+        replica.acceptor = if restored.memory_lost {
+            replica.without_memory()
+        } else {
+            AcceptorRole::Voting(Box::new(Bearer::new(replica.config.id, restored)))
+        };
         let wait = replica.draw_wait(0);
         replica.proposer = life.map(|life| Proposer::new(replica.config.id, life, wait));
         Ok(replica)
@@ -134,11 +183,7 @@ impl Replica {
         self.now = self.now.max(input.at);
         if !self.unsaved.is_empty() {
             let records = std::mem::take(&mut self.unsaved);
-            effects.push(Effect::Persist {
-                role: Role::Acceptor,
-                records,
-                then: Vec::new(),
-            });
+            persist(records, Vec::new(), effects);
         }
         let result = self
             .on_event(input.event, effects)
@@ -196,14 +241,17 @@ impl Replica {
     /// What follows from the state alone, after every event: what was learned is applied and answered, what waits is
     /// proposed, what became known is told, what is lacking is asked for.
     fn advance(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
+        self.lead_when_ready(out)?;
         self.propose(out)?;
         self.learn_own(out);
         self.apply(out);
+        self.begin_checkpoint(out);
         self.tell(out);
         self.ask_for_reads(out);
         self.confirm_reads(out);
         self.serve_reads(out);
         self.catch_up(None, out);
+        self.discarded.free_some();
         Ok(())
     }
 
@@ -226,10 +274,15 @@ impl Replica {
         matches!(self.acceptor, AcceptorRole::Voting(_))
     }
 
+    /// The acceptor, if it votes.
     fn voting(&mut self) -> Option<&mut Acceptor> {
+        self.bearer().map(|bearer| &mut bearer.acceptor)
+    }
+
+    fn bearer(&mut self) -> Option<&mut Bearer> {
         match &mut self.acceptor {
-            AcceptorRole::Voting(acceptor) => Some(acceptor),
-            AcceptorRole::Failed | AcceptorRole::Out => None,
+            AcceptorRole::Voting(bearer) => Some(bearer),
+            _ => None,
         }
     }
 
@@ -245,16 +298,17 @@ impl Replica {
         }
     }
 
-    /// What this replica's learner has learned goes into its acceptor's memory too.
-    fn remember(&mut self, from: Slot, values: &[Value], ballot: Option<Ballot>, out: &mut Vec<Effect>) {
-        let Some(acceptor) = self.voting() else { return };
-        let records = acceptor.remember(from, values, ballot);
+    /// What this replica's learner has learned, from slot `from` on, goes into its acceptor's memory too.
+    fn remember(&mut self, from: Slot, ballot: Option<Ballot>, out: &mut Vec<Effect>) {
+        let (AcceptorRole::Voting(bearer), Some(learner)) = (&mut self.acceptor, &self.learner) else {
+            return;
+        };
+        let learned = learner.log().iter_from(from);
+        let records: Vec<Record> = learned
+            .filter_map(|(slot, value)| bearer.archive.remember(slot, value, ballot))
+            .collect();
         if !records.is_empty() {
-            out.push(Effect::Persist {
-                role: Role::Acceptor,
-                records,
-                then: Vec::new(),
-            });
+            persist(records, Vec::new(), out);
         }
     }
 
@@ -264,19 +318,8 @@ impl Replica {
         self.peers.note_learned(ballot.replica, watermark.chosen);
         let Some(learner) = &mut self.learner else { return };
         let from = learner.next();
-        let learned = learner.on_watermark(ballot, watermark.chosen).to_vec();
-        self.remember(from, &learned, Some(ballot), out);
-    }
-
-    /// Asks somebody who knows more for what the learner lacks, unless it waits for an answer already.
-    fn catch_up(&mut self, not: Option<ReplicaId>, out: &mut Vec<Effect>) {
-        let Some(learner) = self.learner.as_mut().filter(|learner| learner.lacks()) else {
-            return;
-        };
-        if let Some(whom) = self.peers.ahead_of(learner.next(), not, &self.config.timing) {
-            learner.ask(whom);
-            send(whom, Message::Learn { from: learner.next() }, out);
-        }
+        learner.on_watermark(ballot, watermark.chosen);
+        self.remember(from, Some(ballot), out);
     }
 
     /// What it knows of itself and its peers.
@@ -286,7 +329,7 @@ impl Replica {
             None => ProposerStatus::Failed,
             Some(Phase::Following) => ProposerStatus::Following,
             Some(Phase::Preparing(candidacy)) => ProposerStatus::Preparing {
-                ballot: candidacy.ballot,
+                ballot: candidacy.ballot(),
             },
             Some(Phase::Leading(leadership)) => ProposerStatus::Leading {
                 ballot: leadership.ballot,
@@ -294,8 +337,16 @@ impl Replica {
         };
         let acceptor = match &self.acceptor {
             AcceptorRole::Failed => AcceptorStatus::Failed,
-            AcceptorRole::Voting(acceptor) => AcceptorStatus::Voting {
-                promised: acceptor.promised(),
+            AcceptorRole::Voting(bearer) => AcceptorStatus::Voting {
+                promised: bearer.acceptor.promised(),
+            },
+            AcceptorRole::Recovering(recovery) => AcceptorStatus::Recovering {
+                incarnation: recovery.incarnation(),
+                unanswered: recovery.unanswered(),
+            },
+            AcceptorRole::Returning(bearer) => AcceptorStatus::Recovering {
+                incarnation: Some(bearer.acceptor.vector().get(self.config.id)),
+                unanswered: ReplicaSet::EMPTY,
             },
             AcceptorRole::Out => AcceptorStatus::Out,
         };
@@ -322,6 +373,7 @@ impl Replica {
                 own.waiting_for(self.config.members, two_phase)
             }),
             pending: (self.desk.len() + self.reads.len()) as u64,
+            lost: self.lost(),
         }
     }
 
@@ -343,12 +395,12 @@ impl Replica {
     }
 }
 
-impl AcceptorRole {
-    fn new(restored: &Restored) -> AcceptorRole {
-        if restored.memory_lost {
-            AcceptorRole::Out
-        } else {
-            AcceptorRole::Voting(Box::new(Acceptor::new(restored)))
+impl Bearer {
+    fn new(id: ReplicaId, restored: Restored) -> Bearer {
+        Bearer {
+            acceptor: restored.acceptor(id),
+            archive: Archive::new(restored.snapshot, restored.chosen),
+            saving: None,
         }
     }
 }
@@ -357,13 +409,18 @@ fn send(to: ReplicaId, message: Message, out: &mut Vec<Effect>) {
     out.push(Effect::Send(Envelope { to, message }));
 }
 
-/// An acceptor's answer leaves behind its records, and behind all earlier ones.
-fn answer(to: ReplicaId, Answer { records, message }: Answer, out: &mut Vec<Effect>) {
+/// Records of the acceptor, and what leaves once they are durable.
+fn persist(records: Vec<Record>, then: Vec<Envelope>, out: &mut Vec<Effect>) {
     out.push(Effect::Persist {
         role: Role::Acceptor,
         records,
-        then: vec![Envelope { to, message }],
+        then,
     });
+}
+
+/// An acceptor's answer leaves behind its records, and behind all earlier ones.
+fn answer(to: ReplicaId, Answer { records, message }: Answer, out: &mut Vec<Effect>) {
+    persist(records, vec![Envelope { to, message }], out);
 }
 
 fn observe(observation: Observation, out: &mut Vec<Effect>) {

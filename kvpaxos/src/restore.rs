@@ -2,32 +2,77 @@
 
 use std::collections::BTreeMap;
 
+use crate::acceptor::{Acceptor, Entries};
+use crate::chosen_log::ChosenLog;
 use crate::command::Value;
-use crate::io::Record;
-use crate::types::{Ballot, Life, Slot};
+use crate::config::Limits;
+use crate::crash_vector::CrashVector;
+use crate::io::{Checkpoint, Record};
+use crate::snapshot::{Builder, Snapshot};
+use crate::types::{Ballot, Incarnation, Life, ReplicaId, Slot};
 
 /// The sum of a log's records.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Restored {
     /// The highest ballot promised.
     pub(crate) promised: Ballot,
-    /// The last value accepted for each slot.
-    pub(crate) accepted: BTreeMap<Slot, (Ballot, Value)>,
-    /// Chosen values from slot 0 on.
-    pub(crate) chosen: Vec<Value>,
+    /// Which lives of acceptors are known to have begun.
+    pub(crate) vector: CrashVector,
+    /// Every slot below is chosen, and what was accepted there is not told.
+    pub(crate) cut: Slot,
+    /// The last value accepted for each slot from the cut on.
+    pub(crate) accepted: Entries,
+    /// The state that the log was cut at, if it was.
+    pub(crate) snapshot: Option<Snapshot>,
+    /// Chosen values, from where the snapshot ends.
+    pub(crate) chosen: ChosenLog,
+    /// Chosen values further on: a checkpoint's come after newer ones.
+    ahead: BTreeMap<Slot, Value>,
     /// The highest ballot that the proposer used.
     pub(crate) proposed: Ballot,
-    /// Whether the acceptor lost its memory at some time, and so must stay out.
+    /// Whether the acceptor lost its memory, and did not get back what counts.
     pub(crate) memory_lost: bool,
-    /// Whether the ballots that the proposer used are not all known, so that it must use none.
+    /// Whether the ballots that the proposer used are not all known, so that it must use none of its first life.
     pub(crate) ballots_lost: bool,
+    /// The highest number of a checkpoint.
+    pub(crate) checkpoints: u64,
+}
+
+/// A checkpoint of which the end has not come.
+struct Pending {
+    number: u64,
+    /// What the log adds up to if the end comes: the checkpoint, and all records since it began.
+    sum: Restored,
+    builder: Option<Builder>,
+    /// It does not hold what it says: only a disk that lies about whole records does that.
+    broken: bool,
 }
 
 impl Restored {
-    pub(crate) fn new(records: &[Record]) -> Restored {
+    pub(crate) fn new(records: &[Record], limits: &Limits) -> Restored {
         let mut restored = Restored::default();
+        let mut pending: Option<Pending> = None;
         for record in records {
             restored.add(record);
+            match record {
+                Record::Checkpoint(checkpoint) => {
+                    restored.checkpoints = restored.checkpoints.max(checkpoint.number);
+                    pending = Some(Pending::new(checkpoint, limits));
+                }
+                Record::CheckpointEnd { number } => {
+                    let ended = pending.take_if(|pending| pending.number == *number);
+                    if let Some(ended) = ended {
+                        let checkpoints = restored.checkpoints;
+                        restored = ended.finish();
+                        restored.checkpoints = checkpoints;
+                    }
+                }
+                other => {
+                    if let Some(pending) = &mut pending {
+                        pending.add(other);
+                    }
+                }
+            }
         }
         restored
     }
@@ -41,16 +86,20 @@ impl Restored {
                 self.accepted.insert(*slot, (*ballot, value.clone()));
             }
             Record::Chosen { ballot, up_to } => self.add_chosen(*ballot, *up_to),
-            Record::Learned { slot, value } => {
-                if slot.0 == self.chosen.len() as u64 {
-                    self.chosen.push(value.clone());
-                }
-            }
+            Record::Learned { slot, value } => self.add_learned(*slot, value),
             Record::MemoryLost => self.memory_lost = true,
             Record::DiskLost => {
                 self.memory_lost = true;
                 self.ballots_lost = true;
             }
+            Record::Heard {
+                acceptor,
+                incarnation,
+            } => _ = self.vector.raise(*acceptor, *incarnation),
+            Record::Checkpoint(_)
+            | Record::Carried(_)
+            | Record::SnapshotPart { .. }
+            | Record::CheckpointEnd { .. } => {}
         }
     }
 
@@ -58,31 +107,136 @@ impl Restored {
     /// mark: that leader proposed one value for the slot. Of another ballot it may be a value that lost.
     fn add_chosen(&mut self, ballot: Ballot, up_to: Slot) {
         loop {
-            let slot = Slot(self.chosen.len() as u64);
+            let slot = self.chosen.next();
             match self.accepted.get(&slot) {
                 Some((accepted_in, value)) if slot < up_to && *accepted_in == ballot => {
                     self.chosen.push(value.clone());
                 }
-                _ => return,
+                _ => break,
+            }
+        }
+        self.take_ahead();
+    }
+
+    fn add_learned(&mut self, slot: Slot, value: &Value) {
+        if slot >= self.chosen.next() {
+            self.ahead.insert(slot, value.clone());
+            self.take_ahead();
+        }
+    }
+
+    fn take_ahead(&mut self) {
+        while let Some(entry) = self.ahead.first_entry() {
+            if *entry.key() > self.chosen.next() {
+                break;
+            }
+            let (slot, value) = entry.remove_entry();
+            if slot == self.chosen.next() {
+                self.chosen.push(value);
             }
         }
     }
 
     /// The life that follows all lives whose ballots stand in the log. A life that used no ballot left no trace and may
     /// be had again: there is nothing of it that could be repeated. `None` if the log does not hold all ballots that were used.
-    pub(crate) fn next_life(&self) -> Option<Life> {
+    pub(crate) fn next_life(&self, id: ReplicaId) -> Option<Life> {
         if self.ballots_lost {
             return None;
         }
         let last = self.proposed.life;
-        let restarts = if self.proposed == Ballot::ZERO {
-            0
+        let incarnation = self.vector.get(id);
+        Some(if incarnation > last.incarnation {
+            // Nobody ever was in this incarnation but what began after the loss, and that has used no ballot of it.
+            Life {
+                incarnation,
+                restarts: 0,
+            }
         } else {
-            last.restarts + 1
-        };
-        Some(Life {
-            incarnation: last.incarnation,
-            restarts,
+            let restarts = last.restarts + u32::from(self.proposed != Ballot::ZERO);
+            Life { restarts, ..last }
         })
+    }
+
+    /// The last of its incarnations that it knows of.
+    pub(crate) fn incarnation(&self, id: ReplicaId) -> Incarnation {
+        self.vector.get(id)
+    }
+
+    pub(crate) fn acceptor(&self, id: ReplicaId) -> Acceptor {
+        Acceptor::recovered(
+            id,
+            self.promised,
+            self.vector.clone(),
+            self.cut,
+            self.accepted.clone(),
+        )
+    }
+}
+
+impl Pending {
+    fn new(checkpoint: &Checkpoint, limits: &Limits) -> Pending {
+        let Checkpoint {
+            number,
+            slot,
+            digest,
+            cut,
+            promised,
+            vector,
+            proposed,
+            ..
+        } = checkpoint.clone();
+        let sum = Restored {
+            promised,
+            vector,
+            cut,
+            chosen: ChosenLog::new(slot),
+            proposed,
+            ..Restored::default()
+        };
+        let builder = (slot > Slot::ZERO).then(|| Builder::new(*limits, slot, digest));
+        Pending {
+            number,
+            sum,
+            builder,
+            broken: false,
+        }
+    }
+
+    fn add(&mut self, record: &Record) {
+        match record {
+            // What was accepted since is newer.
+            Record::Carried(entry) => {
+                let known = self.sum.accepted.get(&entry.slot);
+                if known.is_none_or(|(ballot, _)| *ballot < entry.ballot) {
+                    let accepted = (entry.ballot, entry.value.clone());
+                    self.sum.accepted.insert(entry.slot, accepted);
+                }
+            }
+            Record::SnapshotPart { at, next, bytes } => {
+                let added = self
+                    .builder
+                    .as_mut()
+                    .map(|builder| builder.add(*at, bytes, *next));
+                self.broken |= !matches!(added, Some(Ok(_)));
+            }
+            other => self.sum.add(other),
+        }
+    }
+
+    /// The sum of the log, now that the end has come.
+    fn finish(self) -> Restored {
+        let mut sum = self.sum;
+        let snapshot = self.builder.map(Builder::finish).transpose();
+        let broken = self.broken || snapshot.is_err();
+        sum.snapshot = snapshot.unwrap_or_default();
+        if sum.snapshot.is_some() {
+            sum.accepted = sum.accepted.split_off(&sum.cut);
+        }
+        if broken || sum.chosen.next() < sum.cut {
+            // It stands in for what may be dropped already.
+            sum = Restored::default();
+            sum.add(&Record::DiskLost);
+        }
+        sum
     }
 }

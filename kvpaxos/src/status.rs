@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
+use crate::types::{Ballot, Incarnation, ReplicaId, ReplicaSet, Slot};
 
 /// A replica's view of itself and its peers, at one moment.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Status {
     pub waiting_for: ReplicaSet,
     /// Requests of clients that wait here.
     pub pending: u64,
+    /// Whose acceptors are without memory, as far as it knows.
+    pub lost: ReplicaSet,
 }
 
 /// What the proposer does.
@@ -56,8 +58,15 @@ pub enum AcceptorStatus {
         /// The ballot it promised.
         promised: Ballot,
     },
-    /// It lost its memory and stays out of every vote: it may have made promises that it no longer knows.
+    /// It lost its memory and stays out of every vote for good: with these quorum sizes there is no way to get it back.
     Out,
+    /// It lost its memory, and gets back what counts from the others before it votes again.
+    Recovering {
+        /// The life that it has announced, if it has come so far.
+        incarnation: Option<Incarnation>,
+        /// Whose answers it lacks.
+        unanswered: ReplicaSet,
+    },
 }
 
 /// What the learner knows.

@@ -14,6 +14,7 @@ use kvpaxos::codec::{
     encode_message_into, wrap,
 };
 use kvpaxos::config::{MAX_KEY, MAX_VALUE};
+use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::Accepted;
 use kvpaxos::{
     Ballot, Batch, Command, Message, Op, ReplicaId, ReplicaSet, Reply, Request, RequestBody, Sequence,
@@ -416,6 +417,8 @@ fn a_promise_must_ascend_and_stay_below_itself() {
         refused_message(Message::Promise {
             ballot: ballot(5),
             from: Slot(10),
+            vector: CrashVector::default(),
+            cut: Slot::ZERO,
             entries: entries.to_vec(),
             more: more.map(Slot),
         })

@@ -3,11 +3,15 @@
 //! What is read here must mirror the types' declarations; the tests compare it with postcard's own decoding of the derives.
 
 use super::reader::Elements;
-use super::{DecodeError, Hello, MAX_COUNTER, MAX_REQUEST_PAYLOAD, MAX_SMALL_COUNTER, PeerFrame, Reader};
+use super::{
+    DecodeError, Hello, MAX_COUNTER, MAX_PART, MAX_REQUEST_PAYLOAD, MAX_SMALL_COUNTER, PeerFrame, Reader,
+};
 use crate::command::{Batch, Command, Op, Outcome, Refusal, Reply, Request, RequestBody, Tag, Value};
 use crate::config::{MAX_KEY, MAX_VALUE};
-use crate::io::Record;
-use crate::message::{Accepted, Heartbeat, Message, Watermark};
+use crate::crash_vector::CrashVector;
+use crate::io::{Checkpoint, Record};
+use crate::message::{Accepted, AcceptorSign, Heartbeat, Message, Remembered, SnapshotPart, Watermark};
+use crate::snapshot::Cursor;
 use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, Status};
 use crate::types::{
     Ballot, Incarnation, Life, MAX_REPLICAS, ReplicaId, ReplicaSet, Revision, Sequence, SessionId, Slot,
@@ -59,6 +63,7 @@ impl Decode for Message {
             4 => Message::Accepted {
                 ballot: ballot(r)?,
                 slot: slot(r)?,
+                vector: crash_vector(r)?,
             },
             5 => Message::Chosen {
                 ballot: ballot(r)?,
@@ -94,6 +99,34 @@ impl Decode for Message {
                     values.push(value(r)?);
                     Ok(())
                 })?,
+            },
+            15 => Message::Recall {
+                nonce: r.u64("nonce")?,
+            },
+            16 => Message::Recalled {
+                nonce: r.u64("nonce")?,
+                heard: r.option("heard", incarnation)?,
+            },
+            17 => Message::Announce {
+                nonce: r.u64("nonce")?,
+                incarnation: incarnation(r)?,
+                from: slot(r)?,
+            },
+            18 => Message::Remembered(Box::new(remembered(r)?)),
+            19 => Message::Fetch {
+                slot: slot(r)?,
+                at: Cursor::decode(r)?,
+            },
+            20 => Message::SnapshotPart(Box::new(SnapshotPart {
+                slot: slot(r)?,
+                digest: r.u128("digest")?,
+                at: Cursor::decode(r)?,
+                next: r.option("next part", Cursor::decode)?,
+                bytes: r.bytes("part of a snapshot", MAX_PART)?,
+            })),
+            21 => Message::Saved {
+                number: counter(r, "checkpoint's number")?,
+                pieces: counter(r, "number of pieces")?,
             },
             found => {
                 return Err(DecodeError::Variant {
@@ -190,6 +223,20 @@ impl Decode for Record {
             },
             5 => Record::MemoryLost,
             6 => Record::DiskLost,
+            7 => Record::Heard {
+                acceptor: replica(r)?,
+                incarnation: incarnation(r)?,
+            },
+            8 => Record::Checkpoint(Box::new(checkpoint(r)?)),
+            9 => Record::Carried(accepted(r)?),
+            10 => Record::SnapshotPart {
+                at: Cursor::decode(r)?,
+                next: r.option("next part", Cursor::decode)?,
+                bytes: r.bytes("part of a snapshot", MAX_PART)?,
+            },
+            11 => Record::CheckpointEnd {
+                number: counter(r, "checkpoint's number")?,
+            },
             found => {
                 return Err(DecodeError::Variant {
                     what: "record",
@@ -222,16 +269,45 @@ impl Lengths {
 
 fn promise(r: &mut Reader) -> Result<Message, DecodeError> {
     let (promised, from) = (ballot(r)?, slot(r)?);
+    let (vector, cut) = (crash_vector(r)?, slot(r)?);
+    let (entries, more) = entries(r, promised, from.max(cut))?;
+    Ok(Message::Promise {
+        ballot: promised,
+        from,
+        vector,
+        cut,
+        entries,
+        more,
+    })
+}
+
+fn remembered(r: &mut Reader) -> Result<Remembered, DecodeError> {
+    let (nonce, incarnation, vector) = (r.u64("nonce")?, incarnation(r)?, crash_vector(r)?);
+    let (promised, cut, from) = (ballot(r)?, slot(r)?, slot(r)?);
+    let (entries, more) = entries(r, promised, from.max(cut))?;
+    Ok(Remembered {
+        nonce,
+        incarnation,
+        vector,
+        promised,
+        cut,
+        from,
+        entries,
+        more,
+    })
+}
+
+/// What an acceptor with this promise accepted from `least` on, in order, and where the next chunk begins.
+fn entries(
+    r: &mut Reader,
+    promised: Ballot,
+    mut least: Slot,
+) -> Result<(Vec<Accepted>, Option<Slot>), DecodeError> {
     let entries = r.sequence(Elements::Entries, |r, entries| {
-        entries.push(Accepted {
-            slot: slot(r)?,
-            ballot: ballot(r)?,
-            value: value(r)?,
-        });
+        entries.push(accepted(r)?);
         Ok(())
     })?;
     let more = r.option("next chunk's slot", slot)?;
-    let mut least = from;
     for entry in &entries {
         if entry.slot < least {
             return Err(DecodeError::Order {
@@ -251,13 +327,55 @@ fn promise(r: &mut Reader) -> Result<Message, DecodeError> {
     }
     match more {
         Some(slot) if slot < least => Err(DecodeError::Order { slot, least }),
-        _ => Ok(Message::Promise {
-            ballot: promised,
-            from,
-            entries,
-            more,
-        }),
+        _ => Ok((entries, more)),
     }
+}
+
+fn accepted(r: &mut Reader) -> Result<Accepted, DecodeError> {
+    Ok(Accepted {
+        slot: slot(r)?,
+        ballot: ballot(r)?,
+        value: value(r)?,
+    })
+}
+
+/// One incarnation a replica, without zeros at the end: no two encodings mean the same.
+fn crash_vector(r: &mut Reader) -> Result<CrashVector, DecodeError> {
+    let count = usize::from(r.byte("crash vector's length")?);
+    if count > MAX_REPLICAS {
+        let limit = MAX_REPLICAS;
+        let what = "incarnations";
+        return Err(DecodeError::TooMany { what, count, limit });
+    }
+    let mut last = Incarnation::default();
+    let mut vector = CrashVector::default();
+    for acceptor in (0..).map(ReplicaId).take(count) {
+        last = incarnation(r)?;
+        vector.raise(acceptor, last);
+    }
+    if count > 0 && last == Incarnation::default() {
+        let what = "crash vector's last incarnation";
+        return Err(DecodeError::Number { what });
+    }
+    Ok(vector)
+}
+
+#[inline]
+fn incarnation(r: &mut Reader) -> Result<Incarnation, DecodeError> {
+    small_counter(r, "incarnation").map(Incarnation)
+}
+
+fn checkpoint(r: &mut Reader) -> Result<Checkpoint, DecodeError> {
+    Ok(Checkpoint {
+        number: counter(r, "checkpoint's number")?,
+        slot: slot(r)?,
+        digest: r.u128("digest")?,
+        cut: slot(r)?,
+        promised: ballot(r)?,
+        vector: crash_vector(r)?,
+        proposed: ballot(r)?,
+        members: replicas(r)?,
+    })
 }
 
 fn heartbeat(r: &mut Reader) -> Result<Heartbeat, DecodeError> {
@@ -267,12 +385,19 @@ fn heartbeat(r: &mut Reader) -> Result<Heartbeat, DecodeError> {
         echo: r.option("echo", |r| {
             Ok((r.u64("echo's nonce")?, counter(r, "echo's beat")?))
         })?,
-        votes: r.flag("votes")?,
+        acceptor: match r.u32("acceptor's sign")? {
+            0 => AcceptorSign::Votes,
+            1 => AcceptorSign::Failed,
+            2 => AcceptorSign::Lost,
+            found => {
+                let what = "acceptor's sign";
+                return Err(DecodeError::Variant { what, found });
+            }
+        },
         highest: ballot(r)?,
         leader: r.option("leader", ballot)?,
         learned: slot(r)?,
         chosen: r.option("chosen", watermark)?,
-        silent: replicas(r)?,
     })
 }
 
@@ -370,6 +495,10 @@ fn status(r: &mut Reader) -> Result<Status, DecodeError> {
             0 => AcceptorStatus::Failed,
             1 => AcceptorStatus::Voting { promised: ballot(r)? },
             2 => AcceptorStatus::Out,
+            3 => AcceptorStatus::Recovering {
+                incarnation: r.option("incarnation", incarnation)?,
+                unanswered: replicas(r)?,
+            },
             found => {
                 return Err(DecodeError::Variant {
                     what: "acceptor's status",
@@ -396,6 +525,7 @@ fn status(r: &mut Reader) -> Result<Status, DecodeError> {
         silent: replicas(r)?,
         waiting_for: replicas(r)?,
         pending: counter(r, "number of pending requests")?,
+        lost: replicas(r)?,
     })
 }
 
@@ -424,6 +554,7 @@ fn refusal(r: &mut Reader) -> Result<Refusal, DecodeError> {
             window: counter(r, "session's window")?,
         },
         6 => Refusal::Unavailable { silent: replicas(r)? },
+        7 => Refusal::MemoryLost { lost: replicas(r)? },
         found => {
             return Err(DecodeError::Variant {
                 what: "refusal",
@@ -443,7 +574,7 @@ fn ballot(r: &mut Reader) -> Result<Ballot, DecodeError> {
 
 fn life(r: &mut Reader) -> Result<Life, DecodeError> {
     Ok(Life {
-        incarnation: Incarnation(small_counter(r, "incarnation")?),
+        incarnation: incarnation(r)?,
         restarts: small_counter(r, "count of restarts")?,
     })
 }

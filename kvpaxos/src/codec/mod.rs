@@ -56,6 +56,8 @@ pub const HEADER: usize = 12;
 /// The longest payload of a [`PeerFrame`]: a chunk (of which the slots and ballots of many small values can take as much
 /// again) and one value more, which is itself at most as large as a chunk.
 pub const MAX_PEER_PAYLOAD: usize = 4 * MAX_CHUNK;
+/// The longest part of a snapshot: a chunk and one entry more.
+pub const MAX_PART: usize = MAX_CHUNK + MAX_KEY + MAX_VALUE + 64;
 /// The longest payload of a [`Request`]: a compare-and-swap of the longest values. What is longer than a key or a value may
 /// be, and still fits in here, is decoded: it is the replica that refuses it, by name and number.
 pub const MAX_REQUEST_PAYLOAD: usize = MAX_KEY + 2 * MAX_VALUE + 64;

@@ -75,8 +75,14 @@ impl Replica {
                 Err(Refusal::ValueTooLong { length, limit })
             })
         };
+        if *body == RequestBody::Status {
+            return Ok(());
+        }
+        if let Some(lost) = self.lost_for_good() {
+            return Err(Refusal::MemoryLost { lost });
+        }
         match body {
-            RequestBody::Status => return Ok(()),
+            RequestBody::Status => {}
             RequestBody::Open | RequestBody::Close { .. } => {}
             RequestBody::Get { key } => check_key(key)?,
             RequestBody::Submit { payload } => check_value(payload)?,
@@ -189,7 +195,7 @@ impl Replica {
         let two_phase = self.config.update == Update::TwoPhase;
         let Some(learner) = &mut self.learner else { return };
         let mut advanced = false;
-        while let Some(applied) = learner.apply_next() {
+        while let Some(applied) = learner.apply_next(&mut self.discarded) {
             advanced = true;
             for (command, outcome) in applied.value.commands().iter().zip(applied.outcomes) {
                 for waiting in self.desk.on_applied(command) {
@@ -207,6 +213,15 @@ impl Replica {
                 },
                 out,
             );
+            if applied.snapshot {
+                observe(
+                    Observation::SnapshotTaken {
+                        slot: applied.slot.next(),
+                        digest: applied.digest,
+                    },
+                    out,
+                );
+            }
             if applied.sessions_dropped > 0 {
                 observe(
                     Observation::SessionsDropped {
@@ -217,6 +232,18 @@ impl Replica {
             }
         }
         if advanced && two_phase {
+            self.acknowledge(out);
+        }
+    }
+
+    /// The learner has gone on from another replica's snapshot: commands that wait here may have been applied within, and their
+    /// sessions been dropped since, so that asking again could bring `SessionExpired` for what was done. Whoever waits for such a
+    /// one is told that its fate is unknown, and may ask again under the same sequence.
+    pub(super) fn on_installed(&mut self, out: &mut Vec<Effect>) {
+        for waiting in self.desk.take_handed() {
+            self.give_up(waiting.client, waiting.id, true, out);
+        }
+        if self.config.update == Update::TwoPhase {
             self.acknowledge(out);
         }
     }

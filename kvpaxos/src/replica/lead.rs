@@ -4,7 +4,7 @@ use crate::io::{Deposition, Effect, Envelope, Observation, Reason, Record};
 use crate::leadership::Leadership;
 use crate::message::Message;
 use crate::proposer::{Phase, Proposer};
-use crate::replica::{AcceptorRole, Replica, answer, observe};
+use crate::replica::{Replica, answer, observe};
 use crate::types::{Ballot, Role, Slot};
 
 /// More gaps than this in what phase 1 finds are nobody's honest doing: a leader runs ahead of what is chosen by one
@@ -49,6 +49,7 @@ impl Replica {
             return;
         };
         let ballot = proposer.next_ballot(highest);
+        self.proposed = self.proposed.max(ballot);
         let from = learner.next();
         proposer.phase = Phase::Preparing(Box::new(crate::candidacy::Candidacy::new(ballot, from)));
         self.peers.note(ballot);
@@ -65,18 +66,34 @@ impl Replica {
         });
     }
 
+    /// A candidate leads once a quorum has promised, and everything is known here that one of the quorum has cut from its log: nobody
+    /// in it may hold what was accepted there (known bug 5).
+    ///
+    /// # Errors
+    /// Those of [`become_leader`](Replica::become_leader).
+    pub(super) fn lead_when_ready(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
+        let quorum = self.config.quorums.phase1;
+        let (Some(learner), Some(proposer)) = (&self.learner, &mut self.proposer) else {
+            return Ok(());
+        };
+        let ready = proposer.preparing_mut().is_some_and(|candidacy| {
+            candidacy.promises().len() >= quorum && learner.next() >= candidacy.cut()
+        });
+        if ready { self.become_leader(out) } else { Ok(()) }
+    }
+
     /// Phase 1 is complete. What it found is proposed anew, with no-ops in the gaps.
     ///
     /// # Errors
     /// If a promise reported a slot that no honest cluster reaches.
-    pub(super) fn become_leader(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
+    fn become_leader(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
         let Some(proposer) = &mut self.proposer else {
             return Ok(());
         };
         let Phase::Preparing(candidacy) = std::mem::replace(&mut proposer.phase, Phase::Following) else {
             unreachable!("only a candidate becomes a leader");
         };
-        let ballot = candidacy.ballot;
+        let ballot = candidacy.ballot();
         let (from, carried) = candidacy.into_highest();
         // What was learned since phase 1 began is chosen, and need not be proposed again.
         let start = self
@@ -156,6 +173,9 @@ impl Replica {
     pub(super) fn propose(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
         let (two_phase, others, limits) = (self.two_phase(), self.others(), self.config.limits);
         while let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
+            if let Some(learner) = &self.learner {
+                leadership.on_learned(learner.next());
+            }
             let Some((slot, value)) = leadership.propose_next(&limits) else {
                 break;
             };
@@ -172,8 +192,11 @@ impl Replica {
                 },
                 out,
             );
-            if let AcceptorRole::Voting(acceptor) = &mut self.acceptor {
-                answer(self.config.id, acceptor.on_accept(ballot, slot, &value)?, out);
+            let own = self.config.id;
+            if let Some(acceptor) = self.voting()
+                && let Some(vote) = acceptor.on_accept(ballot, slot, &value)?
+            {
+                answer(own, vote, out);
             }
             if let Some(learner) = &mut self.learner {
                 learner.on_accept(ballot, slot, &value)?;
@@ -230,32 +253,32 @@ impl Replica {
 
     /// This leader's own acceptor is asked like all others.
     fn confirm_own(&mut self, ballot: Ballot, round: u64, out: &mut Vec<Effect>) {
-        let AcceptorRole::Voting(acceptor) = &mut self.acceptor else {
-            return;
-        };
+        let own = self.config.id;
+        let Some(acceptor) = self.voting() else { return };
         if acceptor.confirms(ballot) {
-            self.on_confirmed(self.config.id, ballot, round, out);
+            self.on_confirmed(own, ballot, round, out);
         } else {
-            answer(self.config.id, acceptor.on_confirm(ballot, round), out);
+            answer(own, acceptor.on_confirm(ballot, round), out);
         }
     }
 
     /// Sends the Accepts, Prepares or Confirms again that have waited too long for an answer.
     pub(super) fn resend(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
         let (two_phase, members, own) = (self.two_phase(), self.config.members, self.config.id);
-        let (patience, quorum) = (self.config.timing.resend, self.config.quorums.phase2);
+        let patience = self.config.timing.resend;
         let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) else {
             return Ok(());
         };
         let (ballot, chosen) = (leadership.ballot, leadership.watermark(two_phase));
-        let late = leadership.on_tick(patience, quorum);
+        let late = leadership.on_tick(patience);
         let round = leadership.confirmation.on_tick(patience);
         for crate::leadership::Resend { slot, value, voted } in late {
             let mut to = members.without(voted);
             if to.remove(own)
-                && let AcceptorRole::Voting(acceptor) = &mut self.acceptor
+                && let Some(acceptor) = self.voting()
+                && let Some(vote) = acceptor.on_accept(ballot, slot, &value)?
             {
-                answer(own, acceptor.on_accept(ballot, slot, &value)?, out);
+                answer(own, vote, out);
             }
             self.broadcast(
                 to,

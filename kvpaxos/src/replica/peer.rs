@@ -1,12 +1,13 @@
 //! What each message of another replica leads to.
 
-use crate::candidacy::Progress;
+use crate::candidacy::{Progress, Promise};
 use crate::command::Value;
+use crate::crash_vector::CrashVector;
 use crate::io::{Deposition, Effect, Observation, Reason};
-use crate::message::{Accepted, Heartbeat, Message, Watermark};
+use crate::message::{Heartbeat, Message, Watermark};
 use crate::proposer::Proposer;
 use crate::read::Question;
-use crate::replica::{AcceptorRole, Replica, answer, observe, send};
+use crate::replica::{Replica, answer, observe, send};
 use crate::types::{Ballot, ReplicaId, Slot};
 
 impl Replica {
@@ -16,7 +17,7 @@ impl Replica {
         message: Message,
         out: &mut Vec<Effect>,
     ) -> Result<(), Reason> {
-        if !self.config.members.contains(from) || !speaks_for_itself(from, &message) {
+        if !self.config.members.contains(from) || !speaks_for_itself(from, self.config.id, &message) {
             return Ok(());
         }
         match message {
@@ -24,10 +25,20 @@ impl Replica {
             Message::Promise {
                 ballot,
                 from: slot,
+                vector,
+                cut,
                 entries,
                 more,
             } => {
-                return self.on_promise(from, ballot, slot, entries, more, out);
+                let promise = Promise {
+                    ballot,
+                    from: slot,
+                    vector,
+                    cut,
+                    entries,
+                    more,
+                };
+                self.on_promise(from, promise, out);
             }
             Message::Refused { ballot, promised } => self.on_refused(ballot, promised, out),
             Message::Accept {
@@ -38,7 +49,7 @@ impl Replica {
             } => {
                 return self.on_accept(ballot, slot, &value, chosen, out);
             }
-            Message::Accepted { ballot, slot } => self.on_accepted(from, ballot, slot, out),
+            Message::Accepted { ballot, slot, vector } => self.on_accepted(from, ballot, slot, &vector, out),
             Message::Chosen { ballot, chosen } => {
                 self.on_leader(ballot, out);
                 self.on_watermark(ballot, chosen, out);
@@ -64,13 +75,19 @@ impl Replica {
             }
             Message::Confirm { ballot, round } => self.on_confirm(ballot, round, out),
             Message::Confirmed { ballot, round } => self.on_confirmed(from, ballot, round, out),
-            Message::Learn { from: slot } => {
-                if let Some(learner) = &self.learner {
-                    let values = learner.values_from(slot, self.config.limits.chunk_bytes);
-                    send(from, Message::Learned { from: slot, values }, out);
-                }
-            }
+            Message::Learn { from: slot } => self.on_learn(from, slot, out),
             Message::Learned { from: slot, values } => return self.on_learned(slot, &values, out),
+            Message::Recall { nonce } => self.on_recall(from, nonce, out),
+            Message::Recalled { nonce, heard } => self.on_recalled(from, nonce, heard, out),
+            Message::Announce {
+                nonce,
+                incarnation,
+                from: slot,
+            } => self.on_announce(from, nonce, incarnation, slot, out),
+            Message::Remembered(told) => self.on_remembered(from, *told, out),
+            Message::Fetch { slot, at } => self.on_fetch(from, slot, at, out),
+            Message::SnapshotPart(part) => self.on_part(from, *part, out),
+            Message::Saved { number, pieces } => self.on_saved(number, pieces, out),
         }
         Ok(())
     }
@@ -79,7 +96,7 @@ impl Replica {
         let newest = ballot >= self.peers.highest();
         self.peers.note(ballot);
         let chunk_bytes = self.config.limits.chunk_bytes;
-        if let AcceptorRole::Voting(acceptor) = &mut self.acceptor {
+        if let Some(acceptor) = self.voting() {
             answer(from, acceptor.on_prepare(ballot, slot, chunk_bytes), out);
         }
         // Whoever stands is given its time, as long as it says so; standing at once as well would only make a duel of it.
@@ -92,31 +109,24 @@ impl Replica {
         self.resign_below(ballot, out);
     }
 
-    fn on_promise(
-        &mut self,
-        from: ReplicaId,
-        ballot: Ballot,
-        slot: Slot,
-        entries: Vec<Accepted>,
-        more: Option<Slot>,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Reason> {
-        let quorum = self.config.quorums.phase1;
+    fn on_promise(&mut self, from: ReplicaId, promise: Promise, out: &mut Vec<Effect>) {
+        let (ballot, cut) = (promise.ballot, promise.cut);
         let Some(candidacy) = self
             .proposer
             .as_mut()
             .and_then(|proposer| proposer.preparing_mut())
         else {
-            return Ok(());
+            return;
         };
-        match candidacy.on_promise(from, ballot, slot, entries, more) {
-            Progress::Nothing => Ok(()),
-            Progress::More(next) => {
-                send(from, Message::Prepare { ballot, from: next }, out);
-                Ok(())
-            }
-            Progress::Complete if candidacy.promised().len() >= quorum => self.become_leader(out),
-            Progress::Complete => Ok(()),
+        match candidacy.on_promise(from, promise) {
+            Progress::Nothing => return,
+            Progress::More(next) => send(from, Message::Prepare { ballot, from: next }, out),
+            Progress::Complete => {}
+        }
+        // What the acceptor has cut is chosen, and known to its replica.
+        self.peers.note_learned(from, cut);
+        if let Some(learner) = &mut self.learner {
+            learner.on_learned_elsewhere(cut);
         }
     }
 
@@ -137,8 +147,10 @@ impl Replica {
         out: &mut Vec<Effect>,
     ) -> Result<(), Reason> {
         self.on_leader(ballot, out);
-        if let AcceptorRole::Voting(acceptor) = &mut self.acceptor {
-            answer(ballot.replica, acceptor.on_accept(ballot, slot, value)?, out);
+        if let Some(acceptor) = self.voting()
+            && let Some(vote) = acceptor.on_accept(ballot, slot, value)?
+        {
+            answer(ballot.replica, vote, out);
         }
         if let Some(learner) = &mut self.learner {
             learner.on_accept(ballot, slot, value)?;
@@ -147,12 +159,19 @@ impl Replica {
         Ok(())
     }
 
-    fn on_accepted(&mut self, from: ReplicaId, ballot: Ballot, slot: Slot, out: &mut Vec<Effect>) {
+    fn on_accepted(
+        &mut self,
+        from: ReplicaId,
+        ballot: Ballot,
+        slot: Slot,
+        vector: &CrashVector,
+        out: &mut Vec<Effect>,
+    ) {
         let quorum = self.config.quorums.phase2;
         let Some(leadership) = self.leadership(ballot) else {
             return;
         };
-        if leadership.on_accepted(from, slot, quorum) {
+        if leadership.on_accepted(from, slot, vector, quorum) {
             observe(Observation::Chosen { ballot, slot }, out);
         }
     }
@@ -190,9 +209,7 @@ impl Replica {
             return;
         };
         // A leader that was refused here must know, or it would wait for this acceptor's vote in vain.
-        if let AcceptorRole::Voting(acceptor) = &self.acceptor
-            && let Some(refusal) = acceptor.on_leader(ballot)
-        {
+        if let Some(refusal) = self.voting().and_then(|acceptor| acceptor.on_leader(ballot)) {
             answer(from, refusal, out);
         }
         self.on_leader(ballot, out);
@@ -203,9 +220,7 @@ impl Replica {
 
     fn on_confirm(&mut self, ballot: Ballot, round: u64, out: &mut Vec<Effect>) {
         self.on_leader(ballot, out);
-        let AcceptorRole::Voting(acceptor) = &mut self.acceptor else {
-            return;
-        };
+        let Some(acceptor) = self.voting() else { return };
         if acceptor.confirms(ballot) {
             send(ballot.replica, Message::Confirmed { ballot, round }, out);
         } else {
@@ -242,34 +257,16 @@ impl Replica {
             }
         }
     }
-
-    fn on_learned(&mut self, from: Slot, values: &[Value], out: &mut Vec<Effect>) -> Result<(), Reason> {
-        let Some(learner) = &mut self.learner else {
-            return Ok(());
-        };
-        let next = learner.next();
-        let learned = learner.on_learned(from, values)?.to_vec();
-        if !learned.is_empty() {
-            observe(
-                Observation::CaughtUp {
-                    from: next,
-                    slots: learned.len() as u64,
-                },
-                out,
-            );
-            self.remember(next, &learned, None, out);
-        }
-        Ok(())
-    }
 }
 
 /// Whether the message, if it speaks as the owner of a ballot, comes from that owner. What does not is dropped.
-fn speaks_for_itself(from: ReplicaId, message: &Message) -> bool {
+fn speaks_for_itself(from: ReplicaId, me: ReplicaId, message: &Message) -> bool {
     match message {
         Message::Prepare { ballot, .. }
         | Message::Accept { ballot, .. }
         | Message::Chosen { ballot, .. }
         | Message::Confirm { ballot, .. } => ballot.replica == from,
+        Message::Saved { .. } => from == me,
         _ => true,
     }
 }

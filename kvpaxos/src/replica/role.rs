@@ -1,13 +1,15 @@
 //! Roles that fail and restart, one by one.
 
-use std::collections::BTreeMap;
-
+use crate::acceptor::Entries;
+use crate::archive::Archive;
+use crate::checkpoint::Saving;
+use crate::chosen_log::ChosenLog;
 use crate::io::{Deposition, Effect, Memory, Observation, Record};
 use crate::learner::Learner;
 use crate::proposer::Proposer;
-use crate::replica::{AcceptorRole, Replica, observe};
+use crate::replica::{AcceptorRole, Bearer, Replica, observe, persist};
 use crate::restore::Restored;
-use crate::types::{Entropy, Role, Slot};
+use crate::types::{Entropy, Role};
 
 impl Replica {
     pub(super) fn on_fail(&mut self, role: Role, out: &mut Vec<Effect>) {
@@ -16,8 +18,20 @@ impl Replica {
                 self.resign(Deposition::Failed, out);
                 self.proposer = None;
             }
-            Role::Acceptor => self.acceptor = AcceptorRole::Failed,
-            Role::Learner => self.learner = None,
+            Role::Acceptor => {
+                let failed = std::mem::replace(&mut self.acceptor, AcceptorRole::Failed);
+                if let AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer) = failed {
+                    let Bearer { archive, saving, .. } = *bearer;
+                    let saved = saving.and_then(Saving::into_snapshot);
+                    let snapshots = archive.snapshot.into_iter().chain(saved);
+                    snapshots.for_each(|snapshot| self.discarded.push(snapshot));
+                }
+            }
+            Role::Learner => {
+                if let Some(learner) = self.learner.take() {
+                    learner.discard(&mut self.discarded);
+                }
+            }
         }
     }
 
@@ -30,21 +44,21 @@ impl Replica {
     ) {
         self.random.stir(entropy);
         let restored = match memory {
-            Memory::Kept(records) => Some(Restored::new(records)),
+            Memory::Kept(records) => Some(Restored::new(records, &self.config.limits)),
             Memory::Lost => None,
         };
         match role {
             Role::Proposer if self.proposer.is_none() => self.restart_proposer(restored.as_ref()),
             Role::Acceptor if self.acceptor == AcceptorRole::Failed => {
-                self.restart_acceptor(restored.as_ref(), out);
+                self.restart_acceptor(restored, out);
             }
-            Role::Learner if self.learner.is_none() => self.restart_learner(restored.as_ref(), out),
+            Role::Learner if self.learner.is_none() => self.restart_learner(restored, out),
             Role::Proposer | Role::Acceptor | Role::Learner => {}
         }
     }
 
     /// With its memory or without, it begins a new life, whose ballots are all new (P3): the count of lives is the
-    /// replica's. Where not even that is known, because the disk was lost, it stays down.
+    /// replica's. Where not even that is known, because the disk was lost, it stays down until the acceptor has recovered.
     fn restart_proposer(&mut self, restored: Option<&Restored>) {
         if let Some(restored) = restored {
             self.peers.note(restored.promised.max(restored.proposed));
@@ -56,31 +70,30 @@ impl Replica {
         self.proposer = Some(Proposer::new(self.config.id, life, wait));
     }
 
-    fn restart_acceptor(&mut self, restored: Option<&Restored>, out: &mut Vec<Effect>) {
-        self.memory_lost |= restored.is_none_or(|restored| restored.memory_lost);
-        self.acceptor = match restored {
-            Some(restored) if !self.memory_lost => AcceptorRole::new(restored),
-            _ => AcceptorRole::Out,
-        };
-        if self.memory_lost {
-            // Written again each time, as the last write of it may have been lost with the role.
-            let mark = if self.life.is_some() {
-                Record::MemoryLost
-            } else {
-                Record::DiskLost
-            };
-            out.push(Effect::Persist {
-                role: Role::Acceptor,
-                records: vec![mark],
-                then: Vec::new(),
-            });
-            observe(Observation::StaysOut, out);
+    fn restart_acceptor(&mut self, restored: Option<Restored>, out: &mut Vec<Effect>) {
+        self.memory_lost |= restored.as_ref().is_none_or(|restored| restored.memory_lost);
+        if let Some(restored) = &restored {
+            self.incarnation = self.incarnation.max(restored.incarnation(self.config.id));
         }
-        // What the learner learned while the acceptor was down.
-        if let (AcceptorRole::Voting(acceptor), Some(learner)) = (&self.acceptor, &self.learner) {
-            let from = Slot(acceptor.chosen().len() as u64);
-            let missed = learner.values_from(from, usize::MAX);
-            self.remember(from, &missed, None, out);
+        match restored.filter(|_| !self.memory_lost) {
+            Some(restored) => {
+                self.acceptor = AcceptorRole::Voting(Box::new(Bearer::new(self.config.id, restored)));
+                self.remember_missed(out);
+            }
+            None => {
+                // Durable before anything that follows from it. Written again each time, as the last write of it may have been lost
+                // with the role.
+                let mark = if self.life.is_some() {
+                    Record::MemoryLost
+                } else {
+                    Record::DiskLost
+                };
+                persist(vec![mark], Vec::new(), out);
+                self.acceptor = self.without_memory();
+                if self.acceptor == AcceptorRole::Out {
+                    observe(Observation::StaysOut, out);
+                }
+            }
         }
     }
 
@@ -88,14 +101,24 @@ impl Replica {
     ///
     /// A leader proposes only for slots above those its learner knew when it was elected. If the new learner knows less, the
     /// missing ones might be known to nobody; so it resigns, and phase 1 is run again from where a learner stands.
-    fn restart_learner(&mut self, restored: Option<&Restored>, out: &mut Vec<Effect>) {
-        let nothing = BTreeMap::new();
-        let (chosen, accepted) = match (restored, &self.acceptor) {
-            (Some(restored), _) => (&restored.chosen[..], &restored.accepted),
-            (None, AcceptorRole::Voting(acceptor)) => (acceptor.chosen(), acceptor.accepted()),
-            (None, AcceptorRole::Failed | AcceptorRole::Out) => (&[][..], &nothing),
+    fn restart_learner(&mut self, restored: Option<Restored>, out: &mut Vec<Effect>) {
+        let limits = self.config.limits;
+        let learner = match (restored, &self.acceptor) {
+            (Some(restored), _) => {
+                let Restored {
+                    snapshot,
+                    chosen,
+                    accepted,
+                    ..
+                } = restored;
+                Learner::new(limits, snapshot, &chosen, &accepted)
+            }
+            (None, AcceptorRole::Voting(bearer)) => {
+                let Archive { snapshot, chosen, .. } = &bearer.archive;
+                Learner::new(limits, snapshot.clone(), chosen, bearer.acceptor.accepted())
+            }
+            (None, _) => Learner::new(limits, None, &ChosenLog::default(), &Entries::new()),
         };
-        let learner = Learner::new(self.config.limits, chosen, accepted);
         if self
             .proposer
             .as_ref()

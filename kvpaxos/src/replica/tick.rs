@@ -1,9 +1,9 @@
 //! What the passing of time leads to, one tick at a time.
 
 use crate::io::{Deposition, Effect, Envelope, Reason};
-use crate::message::{Heartbeat, Message};
+use crate::message::{AcceptorSign, Heartbeat, Message};
 use crate::proposer::Proposer;
-use crate::replica::{Replica, send};
+use crate::replica::{AcceptorRole, Replica, persist, send};
 use crate::types::Role;
 
 impl Replica {
@@ -21,6 +21,8 @@ impl Replica {
         self.on_tick_of_election(out);
         self.on_tick_of_clients(out);
         self.on_tick_of_learner(out);
+        self.on_tick_of_recovery(out);
+        self.on_tick_of_checkpoint(out);
         self.write_chosen(out);
         // What was just begun (a leader of one, a resent vote of its own) has its consequences in this step.
         self.advance(out)
@@ -35,7 +37,7 @@ impl Replica {
             beat,
             nonce,
             echo: None,
-            votes: self.is_voting(),
+            acceptor: self.acceptor_sign(),
             highest: self.peers.highest(),
             leader: self.leader(),
             learned: self
@@ -43,7 +45,6 @@ impl Replica {
                 .as_ref()
                 .map_or_else(Default::default, |learner| learner.next()),
             chosen: leadership.map(|leadership| leadership.watermark(two_phase)),
-            silent: self.silent(),
         };
         for to in self.others().iter() {
             let echo = self.peers.echo_for(to);
@@ -58,6 +59,15 @@ impl Replica {
         }
         if two_phase.is_some() && leadership.is_none() {
             self.acknowledge(out);
+        }
+    }
+
+    fn acceptor_sign(&self) -> AcceptorSign {
+        match self.acceptor {
+            AcceptorRole::Voting(_) => AcceptorSign::Votes,
+            // Whether it comes back with its memory is known when it does.
+            AcceptorRole::Failed if !self.memory_lost => AcceptorSign::Failed,
+            _ => AcceptorSign::Lost,
         }
     }
 
@@ -88,7 +98,7 @@ impl Replica {
             if idle >= 2 * timing.patience {
                 self.resign(Deposition::TimedOut, out);
             } else if ticks % timing.resend == 0 {
-                let ballot = candidacy.ballot;
+                let ballot = candidacy.ballot();
                 let prepare = |to| {
                     let from = candidacy.next_for(to);
                     Envelope {
@@ -159,12 +169,8 @@ impl Replica {
 
     /// Writes down how far the log is known to be chosen: a hint, for which nobody waits.
     fn write_chosen(&mut self, out: &mut Vec<Effect>) {
-        if let Some(record) = self.voting().and_then(|acceptor| acceptor.take_unwritten()) {
-            out.push(Effect::Persist {
-                role: Role::Acceptor,
-                records: vec![record],
-                then: Vec::new(),
-            });
+        if let Some(record) = self.bearer().and_then(|bearer| bearer.archive.take_unwritten()) {
+            persist(vec![record], Vec::new(), out);
         }
     }
 }

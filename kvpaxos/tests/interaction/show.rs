@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use kvpaxos::io::Deposition;
-use kvpaxos::message::{Accepted, Heartbeat};
+use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::io::{self, Deposition};
+use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat};
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos::{
     Ballot, ClientId, Command, Event, Memory, Message, Observation, Op, Outcome, Record, ReplicaId,
@@ -103,9 +104,15 @@ impl Show {
             Message::Promise {
                 ballot,
                 from,
+                vector,
+                cut,
                 entries,
                 more,
-            } => promise(*ballot, *from, entries, *more),
+            } => {
+                let told = told(entries, *more);
+                let (cut, vector) = (cut_of(*cut), vector_of(vector));
+                format!("Promise {ballot} from {from:?} {told}{cut}{vector}")
+            }
             Message::Refused { ballot, promised } => format!("Refused {ballot}, promised {promised}"),
             Message::Accept {
                 ballot,
@@ -117,7 +124,9 @@ impl Show {
                 value(proposed),
                 watermark(*chosen)
             ),
-            Message::Accepted { ballot, slot } => format!("Accepted {ballot} {slot:?}"),
+            Message::Accepted { ballot, slot, vector } => {
+                format!("Accepted {ballot} {slot:?}{}", vector_of(vector))
+            }
             Message::Chosen { ballot, chosen } => format!("Chosen {ballot}; {}", watermark(*chosen)),
             Message::Applied { ballot, up_to } => format!("Applied {ballot} below {up_to:?}"),
             Message::Heartbeat(said) => heartbeat(said),
@@ -133,6 +142,36 @@ impl Show {
                 let values: Vec<String> = values.iter().map(value).collect();
                 format!("Learned from {from:?} {{{}}}", values.join(", "))
             }
+            Message::Recall { nonce } => format!("Recall #{}", self.question(*nonce)),
+            Message::Recalled { nonce, heard } => {
+                let heard = heard.map_or("recovering".to_owned(), |heard| {
+                    format!("heard of life {}", heard.0)
+                });
+                format!("Recalled #{}: {heard}", self.question(*nonce))
+            }
+            Message::Announce {
+                nonce,
+                incarnation,
+                from,
+            } => {
+                let nonce = self.question(*nonce);
+                format!("Announce #{nonce} life {}, from {from:?}", incarnation.0)
+            }
+            Message::Remembered(said) => {
+                let nonce = self.question(said.nonce);
+                let told = told(&said.entries, said.more);
+                let (cut, vector) = (cut_of(said.cut), vector_of(&said.vector));
+                let (life, promised, from) = (said.incarnation.0, said.promised, said.from);
+                format!(
+                    "Remembered #{nonce} life {life}: promised {promised}, from {from:?} {told}{cut}{vector}"
+                )
+            }
+            Message::Fetch { slot, at } => format!("Fetch snapshot {slot:?} at {at}"),
+            Message::SnapshotPart(part) => {
+                let next = part.next.map_or(", the last".to_owned(), |_| String::new());
+                format!("SnapshotPart {:?} at {}{next}", part.slot, part.at)
+            }
+            Message::Saved { pieces, .. } => format!("Saved {pieces}"),
         }
     }
 
@@ -209,6 +248,13 @@ pub(crate) fn kind(message: &Message) -> &'static str {
         Message::Confirmed { .. } => "Confirmed",
         Message::Learn { .. } => "Learn",
         Message::Learned { .. } => "Learned",
+        Message::Recall { .. } => "Recall",
+        Message::Recalled { .. } => "Recalled",
+        Message::Announce { .. } => "Announce",
+        Message::Remembered(_) => "Remembered",
+        Message::Fetch { .. } => "Fetch",
+        Message::SnapshotPart(_) => "SnapshotPart",
+        Message::Saved { .. } => "Saved",
     }
 }
 
@@ -330,13 +376,29 @@ fn watermark(Watermark { chosen, settled }: Watermark) -> String {
     }
 }
 
-fn promise(ballot: Ballot, from: Slot, entries: &[Accepted], more: Option<Slot>) -> String {
+fn told(entries: &[Accepted], more: Option<Slot>) -> String {
     let entries: Vec<String> = entries
         .iter()
         .map(|entry| format!("{:?} {} {}", entry.slot, entry.ballot, value(&entry.value)))
         .collect();
     let more = more.map_or_else(String::new, |slot| format!(", more from {slot:?}"));
-    format!("Promise {ballot} from {from:?} {{{}}}{more}", entries.join("; "))
+    format!("{{{}}}{more}", entries.join("; "))
+}
+
+/// Nothing is cut, and nobody ever lost its memory, in most scripts.
+fn cut_of(cut: Slot) -> String {
+    match cut {
+        Slot::ZERO => String::new(),
+        cut => format!(", cut below {cut:?}"),
+    }
+}
+
+fn vector_of(vector: &CrashVector) -> String {
+    if vector.iter().count() == 0 {
+        String::new()
+    } else {
+        format!(" {vector}")
+    }
 }
 
 fn heartbeat(said: &Heartbeat) -> String {
@@ -349,14 +411,13 @@ fn heartbeat(said: &Heartbeat) -> String {
     let chosen = said
         .chosen
         .map_or_else(String::new, |chosen| format!(", {}", watermark(chosen)));
-    let votes = if said.votes { "" } else { ", no vote" };
-    let silent = if said.silent.is_empty() {
-        String::new()
-    } else {
-        format!(", silent {}", said.silent)
+    let votes = match said.acceptor {
+        AcceptorSign::Votes => "",
+        AcceptorSign::Failed => ", no vote",
+        AcceptorSign::Lost => ", memory lost",
     };
     format!(
-        "Heartbeat {} echo {echo}, {leader}, highest {}, learned below {:?}{chosen}{votes}{silent}",
+        "Heartbeat {} echo {echo}, {leader}, highest {}, learned below {:?}{chosen}{votes}",
         said.beat, said.highest, said.learned
     )
 }
@@ -374,6 +435,36 @@ pub(crate) fn record(record: &Record) -> String {
         Record::Learned { slot, value: learned } => format!("Learned {slot:?} {}", value(learned)),
         Record::MemoryLost => "MemoryLost".to_owned(),
         Record::DiskLost => "DiskLost".to_owned(),
+        Record::Heard {
+            acceptor,
+            incarnation,
+        } => format!("Heard of life {} of {acceptor}", incarnation.0),
+        Record::Checkpoint(checkpoint) => {
+            let io::Checkpoint {
+                number,
+                slot,
+                cut,
+                promised,
+                vector,
+                proposed,
+                ..
+            } = &**checkpoint;
+            let (cut, vector) = (cut_of(*cut), vector_of(vector));
+            format!("Checkpoint {number} at {slot:?}: promised {promised}, used {proposed}{cut}{vector}")
+        }
+        Record::Carried(entry) => {
+            format!(
+                "Carried {:?} {} {}",
+                entry.slot,
+                entry.ballot,
+                value(&entry.value)
+            )
+        }
+        Record::SnapshotPart { at, next, .. } => {
+            let next = next.map_or(", the last".to_owned(), |_| String::new());
+            format!("SnapshotPart at {at}{next}")
+        }
+        Record::CheckpointEnd { number } => format!("CheckpointEnd {number}"),
     }
 }
 
@@ -425,6 +516,13 @@ pub(crate) fn status(status: &Status) -> String {
         AcceptorStatus::Voting { promised } if promised == Ballot::ZERO => "promised nothing".to_owned(),
         AcceptorStatus::Voting { promised } => format!("promised {promised}"),
         AcceptorStatus::Out => "acceptor out".to_owned(),
+        AcceptorStatus::Recovering {
+            incarnation,
+            unanswered,
+        } => {
+            let life = incarnation.map_or("a new life".to_owned(), |life| format!("life {}", life.0));
+            format!("recovers for {life}, lacks {{{unanswered}}}")
+        }
     };
     let learner = match status.learner {
         LearnerStatus::Failed => "learner failed".to_owned(),
@@ -444,6 +542,9 @@ pub(crate) fn status(status: &Status) -> String {
     if !status.waiting_for.is_empty() {
         line.push_str(&format!("; waits for {}", status.waiting_for));
     }
+    if !status.lost.is_empty() {
+        line.push_str(&format!("; memory lost: {}", status.lost));
+    }
     if !status.silent.is_empty() {
         line.push_str(&format!("; silent: {}", status.silent));
     }
@@ -462,6 +563,13 @@ fn note(observation: &Observation) -> String {
         Observation::Chosen { ballot, slot } => format!("chosen in {ballot}: {slot:?}"),
         Observation::Applied { slot, .. } => format!("applied {slot:?}"),
         Observation::CaughtUp { from, slots } => format!("caught up {slots} slots from {from:?}"),
+        Observation::Recovering { incarnation } => format!("recovers for life {}", incarnation.0),
+        Observation::Recovered { incarnation } => {
+            format!("recovered: votes again, in life {}", incarnation.0)
+        }
+        Observation::Installed { slot, .. } => format!("installed a snapshot at {slot:?}"),
+        Observation::SnapshotTaken { slot, .. } => format!("took a snapshot at {slot:?}"),
+        Observation::Checkpointed { slot } => format!("checkpoint at {slot:?} is durable"),
         Observation::StaysOut => "the acceptor stays out of every vote".to_owned(),
         Observation::SessionsDropped { count } => format!("{count} sessions dropped"),
     }

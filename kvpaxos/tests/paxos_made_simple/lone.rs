@@ -1,11 +1,11 @@
 //! One replica whose peers are played by the test.
 
 use bytes::Bytes;
-use kvpaxos::message::{Accepted, Heartbeat};
+use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat};
 use kvpaxos::{
     Ballot, Batch, ClientId, Command, Config, Effect, Entropy, Envelope, Event, Input, Life, Memory, Message,
-    Observation, Record, Replica, ReplicaId, ReplicaSet, Request, RequestBody, Role, Slot, Tag, Time, Value,
-    Watermark,
+    Observation, Record, Replica, ReplicaId, Request, RequestBody, Role, Slot, Tag, Time, Value, Watermark,
 };
 
 pub(crate) const R0: ReplicaId = ReplicaId(0);
@@ -135,12 +135,11 @@ impl Lone {
                 beat: self.beats,
                 nonce: 1,
                 echo: Some(echo),
-                votes: true,
+                acceptor: AcceptorSign::Votes,
                 highest: self.met,
                 leader: None,
                 learned: Slot::ZERO,
                 chosen: None,
-                silent: ReplicaSet::EMPTY,
             };
             self.hears(from, Message::Heartbeat(Box::new(heartbeat)));
         }
@@ -255,6 +254,8 @@ pub(crate) fn promise(ballot: Ballot, entries: Vec<Accepted>) -> Message {
     Message::Promise {
         ballot,
         from: SLOT,
+        vector: CrashVector::default(),
+        cut: Slot::ZERO,
         entries,
         more: None,
     }
@@ -278,5 +279,9 @@ pub(crate) fn accept(ballot: Ballot, value: Value) -> Message {
 }
 
 pub(crate) fn accepted(ballot: Ballot) -> Message {
-    Message::Accepted { ballot, slot: SLOT }
+    Message::Accepted {
+        ballot,
+        slot: SLOT,
+        vector: CrashVector::default(),
+    }
 }

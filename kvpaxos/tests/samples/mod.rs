@@ -3,7 +3,10 @@
 
 use bytes::Bytes;
 use kvpaxos::codec::{Hello, MAX_COUNTER, MAX_SMALL_COUNTER, PeerFrame};
-use kvpaxos::message::{Accepted, Heartbeat};
+use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::io::Checkpoint;
+use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat, Remembered, SnapshotPart};
+use kvpaxos::snapshot::Cursor;
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos::{
     Ballot, Batch, Command, Incarnation, Life, Message, Op, Outcome, Record, Refusal, ReplicaId, ReplicaSet,
@@ -37,6 +40,10 @@ fn ballot(round: u64, replica: u8) -> Ballot {
             restarts: 300,
         },
     }
+}
+
+fn vector() -> CrashVector {
+    CrashVector::from_iter([(ReplicaId(1), Incarnation(300)), (ReplicaId(3), Incarnation(1))])
 }
 
 fn revision() -> Revision {
@@ -111,6 +118,8 @@ samples! { messages: Message =
     Message::Promise { .. } => Message::Promise {
         ballot: ballot(2, 1),
         from: Slot(40),
+        vector: vector(),
+        cut: Slot(39),
         entries: vec![
             Accepted { slot: Slot(40), ballot: ballot(1, 0), value: Value::Noop },
             Accepted { slot: Slot(42), ballot: ballot(1, 3), value: batch() },
@@ -124,19 +133,22 @@ samples! { messages: Message =
         value: batch(),
         chosen: watermark(),
     },
-    Message::Accepted { .. } => Message::Accepted { ballot: ballot(2, 1), slot: Slot(42) },
+    Message::Accepted { .. } => Message::Accepted {
+        ballot: ballot(2, 1),
+        slot: Slot(42),
+        vector: vector(),
+    },
     Message::Chosen { .. } => Message::Chosen { ballot: ballot(2, 1), chosen: watermark() },
     Message::Applied { .. } => Message::Applied { ballot: ballot(2, 1), up_to: Slot(43) },
     Message::Heartbeat(_) => Message::Heartbeat(Box::new(Heartbeat {
         beat: 12,
         nonce: u64::MAX,
         echo: Some((7, 11)),
-        votes: true,
+        acceptor: AcceptorSign::Lost,
         highest: ballot(3, 0),
         leader: Some(ballot(2, 1)),
         learned: Slot(41),
         chosen: Some(watermark()),
-        silent: ReplicaSet::first(2),
     })),
     Message::Forward { .. } => Message::Forward { commands: commands() },
     Message::ReadIndex { .. } => Message::ReadIndex { number: 77 },
@@ -145,6 +157,32 @@ samples! { messages: Message =
     Message::Confirmed { .. } => Message::Confirmed { ballot: ballot(2, 1), round: 78 },
     Message::Learn { .. } => Message::Learn { from: Slot(40) },
     Message::Learned { .. } => Message::Learned { from: Slot(40), values: values() },
+    Message::Recall { .. } => Message::Recall { nonce: u64::MAX },
+    Message::Recalled { .. } => Message::Recalled { nonce: u64::MAX, heard: Some(Incarnation(2)) },
+    Message::Announce { .. } => Message::Announce {
+        nonce: u64::MAX,
+        incarnation: Incarnation(3),
+        from: Slot(40),
+    },
+    Message::Remembered(_) => Message::Remembered(Box::new(Remembered {
+        nonce: u64::MAX,
+        incarnation: Incarnation(3),
+        vector: vector(),
+        promised: ballot(2, 1),
+        cut: Slot(41),
+        from: Slot(40),
+        entries: vec![Accepted { slot: Slot(42), ballot: ballot(1, 3), value: Value::Noop }],
+        more: Some(Slot(43)),
+    })),
+    Message::Fetch { .. } => Message::Fetch { slot: Slot(40), at: Cursor::START },
+    Message::SnapshotPart(_) => Message::SnapshotPart(Box::new(SnapshotPart {
+        slot: Slot(40),
+        digest: u128::MAX,
+        at: Cursor::START,
+        next: None,
+        bytes: bytes("part"),
+    })),
+    Message::Saved { .. } => Message::Saved { number: 7, pieces: 2 },
 }
 
 samples! { peer_frames: PeerFrame =
@@ -199,6 +237,7 @@ samples! { refusals: Refusal =
         window: 1024,
     },
     Refusal::Unavailable { .. } => Refusal::Unavailable { silent: ReplicaSet::first(3) },
+    Refusal::MemoryLost { .. } => Refusal::MemoryLost { lost: ReplicaSet::first(3) },
 }
 
 fn status(proposer: ProposerStatus, acceptor: AcceptorStatus, learner: LearnerStatus) -> Status {
@@ -212,6 +251,7 @@ fn status(proposer: ProposerStatus, acceptor: AcceptorStatus, learner: LearnerSt
         silent: ReplicaSet::EMPTY,
         waiting_for: ReplicaSet::first(1),
         pending: 6,
+        lost: ReplicaSet::first(1),
     }
 }
 
@@ -226,6 +266,10 @@ samples! { acceptors: AcceptorStatus =
     AcceptorStatus::Failed => AcceptorStatus::Failed,
     AcceptorStatus::Voting { .. } => AcceptorStatus::Voting { promised: ballot(2, 1) },
     AcceptorStatus::Out => AcceptorStatus::Out,
+    AcceptorStatus::Recovering { .. } => AcceptorStatus::Recovering {
+        incarnation: Some(Incarnation(2)),
+        unanswered: ReplicaSet::first(3),
+    },
 }
 
 samples! { learners: LearnerStatus =
@@ -257,7 +301,7 @@ samples! { outcomes: Outcome =
 /// Every reply, with every refusal and every status.
 pub fn replies() -> Vec<Reply> {
     let roles = (0..4).map(|place| {
-        let (acceptor, learner) = (acceptors()[place % 3], learners()[place % 2]);
+        let (acceptor, learner) = (acceptors()[place], learners()[place % 2]);
         Outcome::Status(Box::new(status(proposers()[place], acceptor, learner)))
     });
     let refused = refusals().into_iter().map(Outcome::Refused);
@@ -276,6 +320,20 @@ samples! { records: Record =
     Record::Learned { .. } => Record::Learned { slot: Slot(41), value: Value::Noop },
     Record::MemoryLost => Record::MemoryLost,
     Record::DiskLost => Record::DiskLost,
+    Record::Heard { .. } => Record::Heard { acceptor: ReplicaId(3), incarnation: Incarnation(2) },
+    Record::Checkpoint(_) => Record::Checkpoint(Box::new(Checkpoint {
+        number: 7,
+        slot: Slot(40),
+        digest: u128::MAX,
+        cut: Slot(41),
+        promised: ballot(2, 1),
+        vector: vector(),
+        proposed: ballot(3, 0),
+        members: ReplicaSet::first(5),
+    })),
+    Record::Carried(_) => Record::Carried(Accepted { slot: Slot(42), ballot: ballot(1, 3), value: Value::Noop }),
+    Record::SnapshotPart { .. } => Record::SnapshotPart { at: Cursor::START, next: None, bytes: bytes("part") },
+    Record::CheckpointEnd { .. } => Record::CheckpointEnd { number: 7 },
 }
 
 /// Mostly small, now and then the largest that is taken.
@@ -377,10 +435,29 @@ fn any_watermark() -> impl Strategy<Value = Watermark> {
     })
 }
 
-fn any_promise() -> impl Strategy<Value = Message> {
+fn any_incarnation() -> impl Strategy<Value = Incarnation> {
+    any_small_counter().prop_map(Incarnation)
+}
+
+fn any_vector() -> impl Strategy<Value = CrashVector> {
+    vec((any_replica(), any_incarnation()), 0..5).prop_map(CrashVector::from_iter)
+}
+
+/// What an acceptor with this promise tells from a slot on.
+#[derive(Debug)]
+struct Told {
+    promised: Ballot,
+    from: Slot,
+    cut: Slot,
+    entries: Vec<Accepted>,
+    more: Option<Slot>,
+}
+
+fn any_told() -> impl Strategy<Value = Told> {
     let gaps = vec((0..5_u64, any_counter(), any_value()), 0..5);
-    (any_ballot(), 0..1000_u64, gaps, option::of(0..5_u64)).prop_map(|(ballot, from, gaps, more)| {
-        let mut next = from;
+    let slots = (0..1000_u64, 0..1000_u64);
+    (any_ballot(), slots, gaps, option::of(0..5_u64)).prop_map(|(ballot, (from, cut), gaps, more)| {
+        let mut next = from.max(cut);
         let entries = gaps.into_iter().map(|(gap, round, value)| {
             let slot = Slot(next + gap);
             next = slot.0 + 1;
@@ -392,12 +469,53 @@ fn any_promise() -> impl Strategy<Value = Message> {
             }
         });
         let entries = entries.collect();
-        Message::Promise {
-            ballot,
+        Told {
+            promised: ballot,
             from: Slot(from),
+            cut: Slot(cut),
             entries,
             more: more.map(|gap| Slot(next + gap)),
         }
+    })
+}
+
+fn any_promise() -> impl Strategy<Value = Message> {
+    (any_told(), any_vector()).prop_map(|(told, vector)| Message::Promise {
+        ballot: told.promised,
+        from: told.from,
+        vector,
+        cut: told.cut,
+        entries: told.entries,
+        more: told.more,
+    })
+}
+
+fn any_remembered() -> impl Strategy<Value = Message> {
+    (any_told(), any_vector(), any::<u64>(), any_incarnation()).prop_map(
+        |(told, vector, nonce, incarnation)| {
+            Message::Remembered(Box::new(Remembered {
+                nonce,
+                incarnation,
+                vector,
+                promised: told.promised,
+                cut: told.cut,
+                from: told.from,
+                entries: told.entries,
+                more: told.more,
+            }))
+        },
+    )
+}
+
+fn any_part() -> impl Strategy<Value = Message> {
+    (any_slot(), any::<u128>(), any_bytes()).prop_map(|(slot, digest, bytes)| {
+        Message::SnapshotPart(Box::new(SnapshotPart {
+            slot,
+            digest,
+            at: Cursor::START,
+            next: None,
+            bytes,
+        }))
     })
 }
 
@@ -406,27 +524,29 @@ fn any_heartbeat() -> impl Strategy<Value = Message> {
         any_counter(),
         any::<u64>(),
         option::of((any::<u64>(), any_counter())),
-        any::<bool>(),
+        proptest::sample::select(vec![
+            AcceptorSign::Votes,
+            AcceptorSign::Failed,
+            AcceptorSign::Lost,
+        ]),
     );
     let seen = (
         any_ballot(),
         option::of(any_ballot()),
         any_slot(),
         option::of(any_watermark()),
-        any_replicas(),
     );
     (own, seen).prop_map(
-        |((beat, nonce, echo, votes), (highest, leader, learned, chosen, silent))| {
+        |((beat, nonce, echo, acceptor), (highest, leader, learned, chosen))| {
             Message::Heartbeat(Box::new(Heartbeat {
                 beat,
                 nonce,
                 echo,
-                votes,
+                acceptor,
                 highest,
                 leader,
                 learned,
                 chosen,
-                silent,
             }))
         },
     )
@@ -445,7 +565,11 @@ pub fn any_message() -> impl Strategy<Value = Message> {
                 chosen,
             }
         }),
-        (any_ballot(), any_slot()).prop_map(|(ballot, slot)| Message::Accepted { ballot, slot }),
+        (any_ballot(), any_slot(), any_vector()).prop_map(|(ballot, slot, vector)| Message::Accepted {
+            ballot,
+            slot,
+            vector
+        }),
         (any_ballot(), any_watermark()).prop_map(|(ballot, chosen)| Message::Chosen { ballot, chosen }),
         (any_ballot(), any_slot()).prop_map(|(ballot, up_to)| Message::Applied { ballot, up_to }),
         any_heartbeat(),
@@ -456,6 +580,23 @@ pub fn any_message() -> impl Strategy<Value = Message> {
         (any_ballot(), any_counter()).prop_map(|(ballot, round)| Message::Confirmed { ballot, round }),
         any_slot().prop_map(|from| Message::Learn { from }),
         (any_slot(), vec(any_value(), 0..5)).prop_map(|(from, values)| Message::Learned { from, values }),
+        any::<u64>().prop_map(|nonce| Message::Recall { nonce }),
+        (any::<u64>(), option::of(any_incarnation()))
+            .prop_map(|(nonce, heard)| Message::Recalled { nonce, heard }),
+        (any::<u64>(), any_incarnation(), any_slot()).prop_map(|(nonce, incarnation, from)| {
+            Message::Announce {
+                nonce,
+                incarnation,
+                from,
+            }
+        }),
+        any_remembered(),
+        any_slot().prop_map(|slot| Message::Fetch {
+            slot,
+            at: Cursor::START
+        }),
+        any_part(),
+        (any_counter(), any_counter()).prop_map(|(number, pieces)| Message::Saved { number, pieces }),
     ]
 }
 
@@ -517,5 +658,36 @@ pub fn any_record() -> impl Strategy<Value = Record> {
         (any_slot(), any_value()).prop_map(|(slot, value)| Record::Learned { slot, value }),
         Just(Record::MemoryLost),
         Just(Record::DiskLost),
+        (any_replica(), any_incarnation()).prop_map(|(acceptor, incarnation)| Record::Heard {
+            acceptor,
+            incarnation
+        }),
+        (
+            any_told(),
+            any_vector(),
+            any_ballot(),
+            any_replicas(),
+            any_counter()
+        )
+            .prop_map(|(told, vector, proposed, members, number)| {
+                Record::Checkpoint(Box::new(Checkpoint {
+                    number,
+                    slot: told.from,
+                    digest: u128::from(number),
+                    cut: told.cut,
+                    promised: told.promised,
+                    vector,
+                    proposed,
+                    members,
+                }))
+            }),
+        (any_ballot(), any_slot(), any_value())
+            .prop_map(|(ballot, slot, value)| { Record::Carried(Accepted { slot, ballot, value }) }),
+        any_bytes().prop_map(|bytes| Record::SnapshotPart {
+            at: Cursor::START,
+            next: None,
+            bytes
+        }),
+        any_counter().prop_map(|number| Record::CheckpointEnd { number }),
     ]
 }

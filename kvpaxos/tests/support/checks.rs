@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use kvpaxos::crash_vector::{ConsistentSet, CrashVector};
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{
-    Ballot, ClientId, Command, Limits, Message, Observation, Outcome, Replica, ReplicaId, ReplicaSet, Reply,
-    RequestBody, Revision, Sequence, SessionId, Slot, StateMachine, Value,
+    Ballot, ClientId, Command, Limits, Message, Observation, Outcome, Replica, ReplicaId, Reply, RequestBody,
+    Revision, Sequence, SessionId, Slot, StateMachine, Value,
 };
 
 use super::disk::Disk;
@@ -18,7 +19,7 @@ pub(crate) struct Checks {
     phase2: usize,
     /// P1: the value of each ballot and slot.
     proposals: BTreeMap<(Ballot, Slot), Value>,
-    votes: BTreeMap<(Ballot, Slot), ReplicaSet>,
+    votes: BTreeMap<(Ballot, Slot), ConsistentSet>,
     /// What is chosen because enough acceptors accepted it, in the lowest such ballot.
     elected: BTreeMap<Slot, (Ballot, Value)>,
     /// P3: in which life of its proposer each ballot was heard of. One that nobody heard of may be had again.
@@ -121,13 +122,13 @@ impl Checks {
                 }
             }
             Message::Refused { promised, .. } => self.tell(from, *promised, durable.promised),
-            Message::Accepted { ballot, slot } => {
+            Message::Accepted { ballot, slot, vector } => {
                 self.tell(from, *ballot, durable.promised);
                 assert!(
                     durable.accepted.contains(&(*ballot, *slot)),
                     "A3: {from} votes in {ballot} for slot {slot} before that is durable"
                 );
-                self.vote(from, *ballot, *slot);
+                self.vote(from, *ballot, *slot, vector);
             }
             _ => {}
         }
@@ -166,9 +167,9 @@ impl Checks {
         }
     }
 
-    fn vote(&mut self, acceptor: ReplicaId, ballot: Ballot, slot: Slot) {
+    fn vote(&mut self, acceptor: ReplicaId, ballot: Ballot, slot: Slot, vector: &CrashVector) {
         let votes = self.votes.entry((ballot, slot)).or_default();
-        votes.insert(acceptor);
+        votes.add(acceptor, vector);
         if votes.len() < self.phase2 {
             return;
         }
@@ -197,6 +198,21 @@ impl Checks {
             *next = slot.next();
             let before = self.digests.entry(*slot).or_insert(*digest);
             assert_eq!(before, digest, "L3: the state of {at} differs after slot {slot}");
+        }
+        if let Observation::Installed { slot, digest } = observation {
+            let last = Slot(slot.0 - 1);
+            let before = self.digests.entry(last).or_insert(*digest);
+            assert_eq!(
+                before, digest,
+                "L4: {at} installs another state than that after slot {last}"
+            );
+            self.applied.insert(at, *slot);
+            self.compared.insert(at, *slot);
+        }
+        if let Observation::Recovered { .. } = observation {
+            // A1 holds within an incarnation.
+            self.promised.remove(&at);
+            self.told.remove(&at);
         }
     }
 

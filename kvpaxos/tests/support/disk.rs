@@ -33,6 +33,48 @@ pub(crate) struct Durable {
     pub(crate) accepted: BTreeSet<(Ballot, Slot)>,
     pub(crate) proposed: BTreeSet<Ballot>,
     pub(crate) memory_lost: bool,
+    /// What the records since a checkpoint began promise, which counts from its end on.
+    pending: Option<(u64, Box<Durable>)>,
+}
+
+impl Durable {
+    fn keep(&mut self, record: &Record) {
+        if let Some((_, pending)) = &mut self.pending {
+            pending.keep(record);
+        }
+        match record {
+            Record::Proposed { ballot } => {
+                self.proposed.insert(*ballot);
+            }
+            Record::Promised { ballot } => self.promised = self.promised.max(*ballot),
+            Record::Accepted { ballot, slot, .. } => {
+                self.promised = self.promised.max(*ballot);
+                self.accepted.insert((*ballot, *slot));
+            }
+            Record::Carried(entry) => {
+                self.accepted.insert((entry.ballot, entry.slot));
+            }
+            Record::MemoryLost | Record::DiskLost => self.memory_lost = true,
+            Record::Checkpoint(checkpoint) => {
+                let pending = Durable {
+                    promised: checkpoint.promised,
+                    proposed: self.proposed.clone(),
+                    ..Durable::default()
+                };
+                self.pending = Some((checkpoint.number, Box::new(pending)));
+            }
+            Record::CheckpointEnd { number } => {
+                let ended = self.pending.take_if(|(pending, _)| pending == number);
+                if let Some((_, sum)) = ended {
+                    *self = *sum;
+                }
+            }
+            Record::Chosen { .. }
+            | Record::Learned { .. }
+            | Record::Heard { .. }
+            | Record::SnapshotPart { .. } => {}
+        }
+    }
 }
 
 impl Disk {
@@ -119,19 +161,7 @@ impl Disk {
     }
 
     fn keep(&mut self, record: &Record) {
-        let durable = &mut self.durable;
-        match record {
-            Record::Proposed { ballot } => {
-                durable.proposed.insert(*ballot);
-            }
-            Record::Promised { ballot } => durable.promised = durable.promised.max(*ballot),
-            Record::Accepted { ballot, slot, .. } => {
-                durable.promised = durable.promised.max(*ballot);
-                durable.accepted.insert((*ballot, *slot));
-            }
-            Record::MemoryLost | Record::DiskLost => durable.memory_lost = true,
-            Record::Chosen { .. } | Record::Learned { .. } => {}
-        }
+        self.durable.keep(record);
         self.records.push(record.clone());
     }
 }

@@ -1,0 +1,163 @@
+//! Checkpoints: how a log is cut, and how a memory that was lost is replaced, in pieces that are written one after the other.
+//!
+//! A checkpoint holds what all earlier records of the log come to: the acceptor's promise, vector and entries, the ballots that were
+//! used, the chosen values since the snapshot, and the snapshot itself. It begins at one moment; whatever is written after that stands
+//! in the log behind its first record. Once its last piece is durable, everything before it may go, and not sooner: a crash in between
+//! leaves the old records, which are all still there, and a checkpoint without an end, which counts for nothing (known bugs 10 and 17).
+//! State and position are one record's matter, and become durable together (known bug 14); the promise goes along (known bug 6).
+
+use std::collections::VecDeque;
+
+use crate::acceptor::Acceptor;
+use crate::chosen_log::ChosenLog;
+use crate::io::{Checkpoint, Record};
+use crate::message::Accepted;
+use crate::snapshot::{Cursor, Snapshot};
+use crate::types::{Ballot, ReplicaSet, Slot};
+
+/// A checkpoint that is being written.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Saving {
+    number: u64,
+    /// What is written before the snapshot.
+    first: VecDeque<Record>,
+    snapshot: Option<Snapshot>,
+    /// Where the next part of the snapshot begins.
+    cursor: Option<Cursor>,
+    /// Pieces handed out; the last one is durable when the checkpoint is complete.
+    pieces: u64,
+    complete: bool,
+    /// Ticks since a piece was handed out.
+    age: u32,
+}
+
+/// What goes into a checkpoint.
+pub(crate) struct Content<'a> {
+    pub(crate) acceptor: &'a Acceptor,
+    pub(crate) snapshot: Option<Snapshot>,
+    /// Must hold all that was chosen from the snapshot's slot to the acceptor's cut.
+    pub(crate) chosen: &'a ChosenLog,
+    pub(crate) proposed: Ballot,
+    pub(crate) members: ReplicaSet,
+}
+
+/// What follows from a piece that has become durable.
+pub(crate) enum Saved {
+    /// Nothing: it is of another checkpoint, or not the last that was handed out.
+    Nothing,
+    /// The next piece can be written.
+    Next,
+    /// All of it is durable.
+    Complete,
+}
+
+impl Saving {
+    /// Begins a checkpoint of this content.
+    pub(crate) fn new(number: u64, content: Content) -> Saving {
+        let Content {
+            acceptor,
+            snapshot,
+            chosen,
+            proposed,
+            members,
+        } = content;
+        let slot = snapshot.as_ref().map_or(Slot::ZERO, Snapshot::slot);
+        let cut = acceptor.cut().max(slot);
+        assert!(
+            chosen.next() >= cut && chosen.base() <= slot,
+            "a checkpoint holds all that was chosen from {slot:?} to its cut {cut:?}"
+        );
+        let head = Checkpoint {
+            number,
+            slot,
+            digest: snapshot.as_ref().map_or(0, Snapshot::digest),
+            cut,
+            promised: acceptor.promised(),
+            vector: acceptor.vector().clone(),
+            proposed,
+            members,
+        };
+        let mut first = VecDeque::from([Record::Checkpoint(Box::new(head))]);
+        first.extend(acceptor.accepted().range(cut..).map(|(slot, (ballot, value))| {
+            Record::Carried(Accepted {
+                slot: *slot,
+                ballot: *ballot,
+                value: value.clone(),
+            })
+        }));
+        first.extend(chosen.iter_from(slot).map(|(slot, value)| Record::Learned {
+            slot,
+            value: value.clone(),
+        }));
+        Saving {
+            number,
+            first,
+            cursor: snapshot.as_ref().map(|_| Cursor::START),
+            snapshot,
+            pieces: 0,
+            complete: false,
+            age: 0,
+        }
+    }
+
+    /// The next piece, of about so many bytes; its number goes with it, to be told once it is durable.
+    pub(crate) fn next_piece(&mut self, bytes: usize) -> (Vec<Record>, u64) {
+        let mut records = Vec::new();
+        let mut taken = 0;
+        while taken < bytes
+            && let Some(record) = self.first.pop_front()
+        {
+            taken += match &record {
+                Record::Carried(Accepted { value, .. }) | Record::Learned { value, .. } => value.size(),
+                _ => 64,
+            };
+            records.push(record);
+        }
+        if records.is_empty() {
+            records.push(self.next_part(bytes));
+        }
+        self.pieces += 1;
+        self.age = 0;
+        (records, self.pieces)
+    }
+
+    fn next_part(&mut self, bytes: usize) -> Record {
+        match (&self.snapshot, self.cursor) {
+            (Some(snapshot), Some(at)) => {
+                let (bytes, next) = snapshot.part(at, bytes);
+                self.cursor = next;
+                Record::SnapshotPart { at, next, bytes }
+            }
+            _ => {
+                self.complete = true;
+                Record::CheckpointEnd { number: self.number }
+            }
+        }
+    }
+
+    /// A piece is durable, and with it all before it.
+    pub(crate) fn on_saved(&mut self, number: u64, pieces: u64) -> Saved {
+        if number != self.number || pieces != self.pieces {
+            Saved::Nothing
+        } else if self.complete {
+            Saved::Complete
+        } else {
+            Saved::Next
+        }
+    }
+
+    /// A tick has passed. Returns the number of the last piece if nothing was heard of it for too long.
+    pub(crate) fn on_tick(&mut self, patience: u32) -> Option<(u64, u64)> {
+        self.age = self.age.saturating_add(1);
+        if self.age < patience {
+            return None;
+        }
+        self.age = 0;
+        Some((self.number, self.pieces))
+    }
+
+    /// The snapshot that it holds.
+    pub(crate) fn into_snapshot(self) -> Option<Snapshot> {
+        self.snapshot
+    }
+}

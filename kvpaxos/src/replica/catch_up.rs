@@ -1,0 +1,124 @@
+//! A learner that lags, and those that help it: with values, or with a snapshot if the log is cut above what it knows.
+
+use crate::command::Value;
+use crate::io::{Effect, Observation, Reason};
+use crate::learner::Received;
+use crate::message::{Message, SnapshotPart};
+use crate::replica::{Replica, observe, send};
+use crate::snapshot::Cursor;
+use crate::types::{ReplicaId, Slot};
+
+impl Replica {
+    /// Asks somebody who knows more for what the learner lacks, unless it waits for an answer already.
+    pub(super) fn catch_up(&mut self, not: Option<ReplicaId>, out: &mut Vec<Effect>) {
+        let Some(learner) = self.learner.as_ref().filter(|learner| learner.lacks()) else {
+            return;
+        };
+        if let Some(whom) = self.peers.ahead_of(learner.next(), not, &self.config.timing) {
+            self.ask_to_learn(whom, out);
+        }
+    }
+
+    fn ask_to_learn(&mut self, whom: ReplicaId, out: &mut Vec<Effect>) {
+        let Some(learner) = &mut self.learner else { return };
+        learner.ask(whom);
+        let from = learner.next();
+        let question = match learner.wanted_part() {
+            Some((slot, at)) => Message::Fetch { slot, at },
+            None => Message::Learn { from },
+        };
+        send(whom, question, out);
+    }
+
+    pub(super) fn on_learn(&self, asker: ReplicaId, from: Slot, out: &mut Vec<Effect>) {
+        let Some(learner) = &self.learner else { return };
+        if from < learner.log().base() {
+            self.send_part(asker, Cursor::START, out);
+            return;
+        }
+        let values = learner.values_from(from, self.config.limits.chunk_bytes);
+        send(asker, Message::Learned { from, values }, out);
+    }
+
+    /// Another wants to go on with a snapshot. If this replica has a newer one, that one begins.
+    pub(super) fn on_fetch(&self, asker: ReplicaId, slot: Slot, at: Cursor, out: &mut Vec<Effect>) {
+        let snapshot = self.learner.as_ref().and_then(|learner| learner.snapshot());
+        let Some(own) = snapshot.map(|snapshot| snapshot.slot()) else {
+            return;
+        };
+        if own == slot {
+            self.send_part(asker, at, out);
+        } else if own > slot {
+            self.send_part(asker, Cursor::START, out);
+        }
+    }
+
+    fn send_part(&self, to: ReplicaId, at: Cursor, out: &mut Vec<Effect>) {
+        let Some(snapshot) = self.learner.as_ref().and_then(|learner| learner.snapshot()) else {
+            return;
+        };
+        let (bytes, next) = snapshot.part(at, self.config.limits.chunk_bytes);
+        let part = SnapshotPart {
+            slot: snapshot.slot(),
+            digest: snapshot.digest(),
+            at,
+            next,
+            bytes,
+        };
+        send(to, Message::SnapshotPart(Box::new(part)), out);
+    }
+
+    pub(super) fn on_part(&mut self, from: ReplicaId, part: SnapshotPart, out: &mut Vec<Effect>) {
+        let Some(learner) = &mut self.learner else { return };
+        let SnapshotPart {
+            slot,
+            digest,
+            at,
+            next,
+            bytes,
+        } = part;
+        match learner.on_part((slot, digest), at, &bytes, next, &mut self.discarded) {
+            Received::Nothing => {}
+            // One part is under way at a time: the sender is never ahead of what is taken in here.
+            Received::More => self.ask_to_learn(from, out),
+            Received::Broken => self.catch_up(Some(from), out),
+            Received::Installed => {
+                observe(Observation::Installed { slot, digest }, out);
+                self.on_installed(out);
+            }
+        }
+        if let Some(candidacy) = self
+            .proposer
+            .as_mut()
+            .and_then(|proposer| proposer.preparing_mut())
+        {
+            candidacy.on_learning();
+        }
+    }
+
+    pub(super) fn on_learned(
+        &mut self,
+        from: Slot,
+        values: &[Value],
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Reason> {
+        let Some(learner) = &mut self.learner else {
+            return Ok(());
+        };
+        let before = learner.next();
+        learner.on_learned(from, values)?;
+        let slots = learner.next().0 - before.0;
+        if slots > 0 {
+            observe(Observation::CaughtUp { from: before, slots }, out);
+            self.remember(before, None, out);
+            if let Some(candidacy) = self
+                .proposer
+                .as_mut()
+                .and_then(|proposer| proposer.preparing_mut())
+            {
+                candidacy.on_learning();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! An acceptor that lost its memory comes back, and helps others to: see [`crate::recovery`].
+
+use crate::archive::Archive;
+use crate::io::{Effect, Observation};
+use crate::message::{Message, Remembered};
+use crate::proposer::Proposer;
+use crate::recovery::{Progress, Recovery, answers_needed};
+use crate::replica::{AcceptorRole, Bearer, Replica, answer, observe, send};
+use crate::types::{Incarnation, Life, ReplicaId, ReplicaSet, Slot};
+
+impl Replica {
+    /// What becomes of an acceptor that lost its memory.
+    pub(super) fn without_memory(&mut self) -> AcceptorRole {
+        let members = self.config.members;
+        let Some(needed) = answers_needed(self.config.quorums, members.len()) else {
+            return AcceptorRole::Out;
+        };
+        let nonce = self.random.next_u64();
+        let recovery = Recovery::new(self.config.id, members, needed, self.incarnation, nonce);
+        AcceptorRole::Recovering(Box::new(recovery))
+    }
+
+    /// Whose acceptors are without memory, as far as is known here.
+    pub(super) fn lost(&self) -> ReplicaSet {
+        let mut lost = self.peers.lost();
+        if self.memory_lost {
+            lost.insert(self.config.id);
+        }
+        lost
+    }
+
+    /// Who has lost too much for the cluster to go on, if it is so: fewer acceptors have their memory than recovery needs, or than
+    /// a quorum if there is no recovery. What was chosen may be known to nobody.
+    pub(super) fn lost_for_good(&self) -> Option<ReplicaSet> {
+        let (lost, replicas, quorums) = (self.lost(), self.config.members.len(), self.config.quorums);
+        let needed = answers_needed(quorums, replicas).unwrap_or(quorums.phase1.max(quorums.phase2));
+        (replicas - lost.len() < needed).then_some(lost)
+    }
+
+    pub(super) fn on_recall(&mut self, from: ReplicaId, nonce: u64, out: &mut Vec<Effect>) {
+        let message = match &self.acceptor {
+            AcceptorRole::Voting(bearer) => bearer.acceptor.on_recall(from, nonce),
+            // One that does not know what it forgot vouches for nobody.
+            AcceptorRole::Recovering(_) | AcceptorRole::Returning(_) | AcceptorRole::Out => {
+                Message::Recalled { nonce, heard: None }
+            }
+            AcceptorRole::Failed => return,
+        };
+        send(from, message, out);
+    }
+
+    pub(super) fn on_announce(
+        &mut self,
+        from: ReplicaId,
+        nonce: u64,
+        incarnation: Incarnation,
+        slot: Slot,
+        out: &mut Vec<Effect>,
+    ) {
+        let chunk_bytes = self.config.limits.chunk_bytes;
+        if let Some(acceptor) = self.voting() {
+            let told = acceptor.on_announce(from, nonce, incarnation, slot, chunk_bytes);
+            answer(from, told, out);
+        }
+    }
+
+    pub(super) fn on_recalled(
+        &mut self,
+        from: ReplicaId,
+        nonce: u64,
+        heard: Option<Incarnation>,
+        out: &mut Vec<Effect>,
+    ) {
+        if let AcceptorRole::Recovering(recovery) = &mut self.acceptor {
+            let progress = recovery.on_recalled(from, nonce, heard);
+            self.on_recovery(progress, out);
+        }
+    }
+
+    pub(super) fn on_remembered(&mut self, from: ReplicaId, told: Remembered, out: &mut Vec<Effect>) {
+        if let AcceptorRole::Recovering(recovery) = &mut self.acceptor {
+            self.peers.note(told.promised);
+            let progress = recovery.on_remembered(from, told);
+            self.on_recovery(progress, out);
+        }
+    }
+
+    fn on_recovery(&mut self, progress: Progress, out: &mut Vec<Effect>) {
+        match progress {
+            Progress::Nothing => {}
+            Progress::Ask(questions) => {
+                if let AcceptorRole::Recovering(recovery) = &self.acceptor
+                    && let Some(incarnation) = recovery.incarnation()
+                    && incarnation > self.incarnation
+                {
+                    self.incarnation = incarnation;
+                    observe(Observation::Recovering { incarnation }, out);
+                }
+                for (to, message) in questions {
+                    send(to, message, out);
+                }
+            }
+            Progress::Again => {
+                let nonce = self.random.next_u64();
+                if let AcceptorRole::Recovering(recovery) = &mut self.acceptor {
+                    self.incarnation = self.incarnation.max(recovery.above());
+                    recovery.again(nonce);
+                    for (to, message) in recovery.questions() {
+                        send(to, message, out);
+                    }
+                }
+            }
+            Progress::Recovered(acceptor) => {
+                if let Some(learner) = &mut self.learner {
+                    // Somebody has cut the log there: what lies below is to be had from those that know it.
+                    learner.on_learned_elsewhere(acceptor.cut());
+                }
+                self.acceptor = AcceptorRole::Returning(Box::new(Bearer {
+                    acceptor,
+                    archive: Archive::default(),
+                    saving: None,
+                }));
+            }
+        }
+    }
+
+    /// (c) is durable: the acceptor votes again, and the mark of lost memory is void.
+    pub(super) fn become_voting(&mut self, out: &mut Vec<Effect>) {
+        let AcceptorRole::Returning(bearer) = std::mem::replace(&mut self.acceptor, AcceptorRole::Failed)
+        else {
+            unreachable!("only an acceptor that returns begins to vote");
+        };
+        let incarnation = bearer.acceptor.vector().get(self.config.id);
+        assert!(
+            incarnation > Incarnation::default(),
+            "A4: an acceptor returns in an incarnation of its own"
+        );
+        self.peers.note(bearer.acceptor.promised());
+        self.incarnation = self.incarnation.max(incarnation);
+        self.memory_lost = false;
+        self.acceptor = AcceptorRole::Voting(bearer);
+        observe(Observation::Recovered { incarnation }, out);
+        self.remember_missed(out);
+        if self.life.is_none() {
+            // The incarnation is new, so that no ballot of it was ever used (P3).
+            let life = Life {
+                incarnation,
+                restarts: 0,
+            };
+            self.life = Some(life);
+            let wait = self.draw_wait(0);
+            self.proposer = Some(Proposer::new(self.config.id, life, wait));
+        }
+    }
+
+    pub(super) fn on_tick_of_recovery(&mut self, out: &mut Vec<Effect>) {
+        let patience = self.config.timing.resend;
+        if let AcceptorRole::Recovering(recovery) = &mut self.acceptor {
+            for (to, message) in recovery.on_tick(patience) {
+                send(to, message, out);
+            }
+        }
+    }
+}
