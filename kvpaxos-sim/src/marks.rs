@@ -54,6 +54,22 @@ marks! {
     FailedMidWrite = "role failed with a write under way",
     /// An acceptor lost its memory.
     AcceptorLost = "acceptor lost its memory",
+    /// An acceptor that lost its memory votes again.
+    AcceptorRecovered = "acceptor recovered without memory",
+    /// Several acceptors recovered at once.
+    SeveralRecover = "several acceptors recovered at once",
+    /// An acceptor that had not recovered lost its memory again.
+    LostWhileRecovering = "memory lost again while recovering",
+    /// A learner took a snapshot and cut its log.
+    SnapshotTaken = "snapshot taken",
+    /// A checkpoint with a snapshot became durable.
+    Checkpointed = "log cut by a checkpoint",
+    /// A learner went on from another's snapshot.
+    SnapshotInstalled = "snapshot installed",
+    /// A snapshot was sent in several parts.
+    SnapshotInParts = "snapshot in parts",
+    /// No disk outlived its process.
+    MemoryOnly = "memory-only cluster",
     /// A learner lost its memory.
     LearnerLost = "learner lost its memory",
     /// A proposer lost its memory.

@@ -55,8 +55,8 @@ pub struct Nemesis {
     striking: bool,
     /// Faults under way do not end by themselves any more.
     frozen: bool,
-    /// How many acceptors have lost their memory.
-    lost: usize,
+    /// No disk outlives its process.
+    memory_only: bool,
     /// What struck.
     pub strikes: Strikes,
 }
@@ -87,7 +87,7 @@ impl Nemesis {
             next: 0,
             striking: false,
             frozen: false,
-            lost: 0,
+            memory_only: setup.memory_only,
             strikes: Strikes::default(),
         }
     }
@@ -213,14 +213,11 @@ impl Nemesis {
         }
     }
 
-    /// Whether one more acceptor may lose its memory, and it has not lost it yet. Counts it if so.
-    fn may_lose(&mut self, id: ReplicaId, audit: &Audit) -> bool {
-        if audit.is_out(id) || self.dooms(id) {
-            return audit.is_out(id);
-        }
-        let may = self.lost < self.faults.losses;
-        self.lost += usize::from(may);
-        may
+    /// Whether this acceptor may lose its memory: it has lost it already, or few enough others have not got theirs back.
+    fn may_lose(&self, id: ReplicaId, audit: &Audit) -> bool {
+        let lost = |id: &ReplicaId| audit.is_out(*id) || self.dooms(*id);
+        let all = ReplicaSet::first(self.replicas);
+        lost(&id) || all.iter().filter(lost).count() < self.faults.losses
     }
 
     /// Whether the replica's acceptor will find its memory lost when the fault that is under way ends.
@@ -237,6 +234,10 @@ impl Nemesis {
     }
 
     fn crash<M: Subject>(&mut self, id: ReplicaId, lost: bool, engine: &mut Engine<M>, audit: &mut Audit) {
+        if self.memory_only && !self.may_lose(id, audit) {
+            return;
+        }
+        let lost = lost || self.memory_only;
         if engine.machine(id).is_some() {
             engine.crash(id, audit);
             self.activate(Active::Down { id, lost }, engine);
@@ -255,7 +256,11 @@ impl Nemesis {
         {
             return;
         }
-        let lost = lose && (role != Role::Acceptor || self.may_lose(id, audit));
+        let may = role != Role::Acceptor || self.may_lose(id, audit);
+        if self.memory_only && !may {
+            return;
+        }
+        let lost = (lose || self.memory_only) && may;
         if engine.has_write_under_way(id, role) {
             audit.marks.hit(Mark::FailedMidWrite);
         }
@@ -395,10 +400,10 @@ impl Nemesis {
             }
         }
         for id in healed.iter() {
-            engine.start(id, audit.must_start_lost(id), audit);
+            engine.start(id, self.memory_only || audit.must_start_lost(id), audit);
             engine.resume(id, audit);
             for role in Role::ALL {
-                let lost = role == Role::Acceptor && audit.must_start_lost(id);
+                let lost = self.memory_only || (role == Role::Acceptor && audit.must_start_lost(id));
                 engine.restart_role(id, role, lost, audit);
             }
         }
@@ -413,9 +418,10 @@ impl Nemesis {
     ) {
         for id in broken.iter() {
             match engine.decider().below(Stream::Healing, What::Healed, 6) {
-                0 => engine.crash(id, audit),
-                1 => engine.pause(id),
-                2 => engine.fail_role(id, Role::Acceptor, audit),
+                0 if !self.memory_only => engine.crash(id, audit),
+                0 | 1 => engine.pause(id),
+                2 if !self.memory_only => engine.fail_role(id, Role::Acceptor, audit),
+                2 => engine.fail_role(id, Role::Learner, audit),
                 3 => {
                     for other in engine.ids().filter(|other| *other != id) {
                         engine.network.cut(id.into(), other.into());

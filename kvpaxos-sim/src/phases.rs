@@ -151,7 +151,13 @@ impl<M: Subject> World<M> {
         let Some(Some(first)) = states.next() else {
             return false;
         };
-        first.0 == self.audit.prefix() && states.all(|state| state == Some(first))
+        first.0 == self.audit.prefix() && states.all(|state| state == Some(first)) && self.remembers()
+    }
+
+    /// Whether every acceptor that lost its memory has got it back, where there is a way.
+    fn remembers(&self) -> bool {
+        let mut out = self.engine.ids().filter(|id| self.audit.is_out(*id));
+        !self.setup.cluster.recovers() || out.next().is_none()
     }
 
     fn applied(&self, id: ReplicaId) -> Option<(Slot, u128)> {
@@ -169,6 +175,7 @@ impl<M: Subject> World<M> {
             AcceptorStatus::Voting { promised } => format!("votes in {promised}"),
             AcceptorStatus::Out => "has no vote".to_owned(),
             AcceptorStatus::Failed => "acceptor failed".to_owned(),
+            AcceptorStatus::Recovering { unanswered, .. } => format!("recovers, lacks {{{unanswered}}}"),
         };
         let learner = match status.learner {
             LearnerStatus::Learning { applied, digest, .. } => {

@@ -164,12 +164,13 @@ impl fmt::Display for Report {
             .collect();
         writeln!(
             f,
-            "  faults      one within {} ms, each up to {} ms, {} in a hundred at the leader, {} acceptors may lose \
-             their memory",
+            "  faults      one within {} ms, each up to {} ms, {} in a hundred at the leader, {} acceptors may be \
+             without memory at a time{}",
             faults.pause.0 / 1000,
             faults.length.0 / 1000,
             faults.at_leader,
-            faults.losses
+            faults.losses,
+            if self.setup.memory_only { ", no disks" } else { "" }
         )?;
         writeln!(f, "              {}", weights.join(", "))?;
         self.fmt_happened(f)

@@ -31,6 +31,7 @@ impl Setup {
                 &[tables::FLASH, tables::FLASH, tables::FLASH, tables::BUSY],
             ),
             format: draw.pick("format", &[Format::Plain, Format::Plain, Format::Bytes]),
+            memory_only: cluster.recovers() && draw.percent("memory only", 10),
             clients,
             faults,
             length: Length {
@@ -112,6 +113,13 @@ impl Draw<'_> {
         if self.percent("small session window", 15) {
             limits.session_window = self.pick("session window", &[1, 2, 3]);
         }
+        if self.percent("short log", 65) {
+            limits.log_slots = self.pick("log slots", &[3, 10, 30, 100, 300]);
+            // A small state is to be cut into several parts all the same.
+            limits.chunk_bytes = limits.chunk_bytes.min(self.pick("parts", &[100, 300, 1_000_000]));
+        } else if self.percent("small log", 50) {
+            limits.log_bytes = self.pick("log bytes", &[500, 3_000, 20_000]);
+        }
         if self.percent("few pending", 10) {
             limits.pending = self.pick("pending", &[2, 4, 8]);
         }
@@ -182,7 +190,8 @@ impl Draw<'_> {
                 ));
             }
         }
-        let losses = self.between("losses", 0, cluster.losable() as u64);
+        let losses = self.between("losses", 0, cluster.losable() as u64 + 1);
+        let losses = losses.min(cluster.losable() as u64);
         // Where every replica is needed for every update, anything at all stops the work.
         let rarer = if cluster.update == Update::TwoPhase { 4 } else { 1 };
         let length = Micros(self.between("fault length", 200, 1_500) * 1_000);

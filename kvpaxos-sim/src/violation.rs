@@ -30,6 +30,8 @@ pub enum Property {
     L2,
     /// The state after a slot has the same digest on every replica.
     L3,
+    /// A snapshot holds exactly what it replaces.
+    L4,
     /// A request takes effect at most once.
     S1,
     /// Every history is linearizable.
@@ -63,6 +65,7 @@ impl Property {
             Property::L1 => "once chosen, for ever the same value",
             Property::L2 => "applied in slot order, no gap, each once",
             Property::L3 => "the same state after the same slot",
+            Property::L4 => "a snapshot holds exactly what it replaces",
             Property::S1 => "a request takes effect at most once",
             Property::S2 => "the history is linearizable",
             Property::S3 => "an acknowledged write survives",

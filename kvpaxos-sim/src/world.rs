@@ -8,6 +8,7 @@ use crate::checks::{Audit, Finding};
 use crate::clients::{Crowd, Stage};
 use crate::decider::{Decider, Seeded};
 use crate::engine::{Alarm, Engine, Turn};
+use crate::marks::Mark;
 use crate::nemesis::{self, Aside, Nemesis};
 use crate::network::Node;
 use crate::partition::{self, Cut};
@@ -91,6 +92,9 @@ impl<M: Subject> World<M> {
         let configs = ids.iter().map(|id| setup.cluster.config(id)).collect();
         let mut engine = Engine::new(configs, setup.weather, setup.sync, setup.format, decider);
         let mut audit = Audit::new(setup.cluster.replicas, setup.cluster.quorums);
+        if setup.memory_only {
+            audit.marks.hit(Mark::MemoryOnly);
+        }
         for id in ids.iter() {
             engine.start(id, false, &mut audit);
         }
@@ -271,7 +275,7 @@ impl<M: Subject> World<M> {
 
     /// A process that is down starts with what its disk holds.
     pub fn start(&mut self, id: ReplicaId) {
-        let lost = self.audit.must_start_lost(id);
+        let lost = self.setup.memory_only || self.audit.must_start_lost(id);
         self.engine.start(id, lost, &mut self.audit);
     }
 

@@ -74,6 +74,7 @@ fn setups() -> impl Strategy<Value = Setup> {
             } else {
                 Format::Bytes
             },
+            memory_only: seed % 5 == 0,
             clients: clients.clone(),
             faults,
             length: Length {

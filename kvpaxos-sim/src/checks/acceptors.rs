@@ -1,5 +1,6 @@
 //! What every acceptor wrote down, and what of it is durable (A1 to A4, and what a Promise must tell).
 
+use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::Accepted;
 use kvpaxos::{Ballot, Record, Slot};
 
@@ -16,12 +17,26 @@ pub(super) struct Acceptor {
     pub(super) proposed: Ballot,
     /// Per slot, the ballot of the value it durably accepted last.
     accepted: Vec<Option<Ballot>>,
-    /// It lost its memory.
+    /// Which lives of acceptors it durably knows to have begun.
+    pub(super) vector: CrashVector,
+    /// It lost its memory, and has not got back what counts.
     pub(super) out: bool,
     /// Its own mark of that is durable.
     pub(super) marked: bool,
     /// How many records of the replica are durable.
     pub(super) records: usize,
+    /// The checkpoint that has begun and not ended, as far as it is durable.
+    pending: Option<Pending>,
+}
+
+/// What a checkpoint and the records after its beginning come to.
+struct Pending {
+    number: u64,
+    promised: Ballot,
+    vector: CrashVector,
+    accepted: Vec<Option<Ballot>>,
+    /// The acceptor lost its memory since it began.
+    lost: bool,
 }
 
 impl Acceptor {
@@ -30,6 +45,11 @@ impl Acceptor {
         let (ballot, promise) = match record {
             Record::Promised { ballot } => (*ballot, true),
             Record::Accepted { ballot, .. } => (*ballot, false),
+            // Its promise before it lost its memory is no longer its own (A1 holds within an incarnation).
+            Record::Checkpoint(checkpoint) if self.out => {
+                self.written = checkpoint.promised;
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         if ballot < self.written {
@@ -44,29 +64,90 @@ impl Acceptor {
         Ok(())
     }
 
-    /// A record became durable.
-    pub(super) fn durable(&mut self, record: &Record) {
+    /// A record became durable. Tells whether the acceptor has got back its memory by it.
+    pub(super) fn durable(&mut self, record: &Record) -> bool {
         self.records += 1;
         match record {
-            Record::Promised { ballot } => self.durable = self.durable.max(*ballot),
+            Record::Promised { ballot } => {
+                self.durable = self.durable.max(*ballot);
+                if let Some(pending) = &mut self.pending {
+                    pending.promised = pending.promised.max(*ballot);
+                }
+            }
             Record::Accepted { ballot, slot, .. } => {
                 self.durable = self.durable.max(*ballot);
-                let index = usize::try_from(slot.0).unwrap_or(0);
-                if self.accepted.len() <= index {
-                    self.accepted.resize(index + 1, None);
+                note(&mut self.accepted, *slot, *ballot);
+                if let Some(pending) = &mut self.pending {
+                    pending.promised = pending.promised.max(*ballot);
+                    note(&mut pending.accepted, *slot, *ballot);
                 }
-                let last = &mut self.accepted[index];
-                *last = (*last).max(Some(*ballot));
             }
-            Record::MemoryLost => self.marked = true,
+            Record::Heard {
+                acceptor,
+                incarnation,
+            } => {
+                self.vector.raise(*acceptor, *incarnation);
+                if let Some(pending) = &mut self.pending {
+                    pending.vector.raise(*acceptor, *incarnation);
+                }
+            }
+            Record::MemoryLost | Record::DiskLost => {
+                self.marked = true;
+                if let Some(pending) = &mut self.pending {
+                    pending.lost = true;
+                }
+            }
             Record::Proposed { ballot } => self.proposed = self.proposed.max(*ballot),
-            _ => {}
+            Record::Checkpoint(checkpoint) => {
+                self.pending = Some(Pending {
+                    number: checkpoint.number,
+                    promised: checkpoint.promised,
+                    vector: checkpoint.vector.clone(),
+                    accepted: Vec::new(),
+                    lost: false,
+                });
+            }
+            Record::Carried(entry) => {
+                if let Some(pending) = &mut self.pending {
+                    note(&mut pending.accepted, entry.slot, entry.ballot);
+                }
+            }
+            Record::CheckpointEnd { number } => {
+                let ended = self.pending.take_if(|pending| pending.number == *number);
+                return ended.is_some_and(|pending| self.returns(pending));
+            }
+            Record::Chosen { .. } | Record::Learned { .. } | Record::SnapshotPart { .. } => {}
         }
+        false
+    }
+
+    /// An acceptor that lost its memory has a complete checkpoint: what stands in it is its memory from now on.
+    fn returns(&mut self, pending: Pending) -> bool {
+        if !self.out || pending.lost {
+            return false;
+        }
+        *self = Acceptor {
+            written: pending.promised,
+            durable: pending.promised,
+            proposed: self.proposed,
+            accepted: pending.accepted,
+            vector: pending.vector,
+            records: self.records,
+            ..Acceptor::default()
+        };
+        true
     }
 
     /// The process is gone, and of the records that were not durable these survived.
     pub(super) fn crashed(&mut self) {
+        self.pending = None;
         self.written = self.durable;
+    }
+
+    /// It begins to write a checkpoint, or anything else, in a new life.
+    pub(super) fn lost(&mut self) {
+        self.out = true;
+        self.marked = false;
     }
 
     /// The disk is empty now.
@@ -115,4 +196,14 @@ impl Acceptor {
         }
         None
     }
+}
+
+/// The acceptor accepted something for the slot in this ballot.
+fn note(accepted: &mut Vec<Option<Ballot>>, slot: Slot, ballot: Ballot) {
+    let index = usize::try_from(slot.0).unwrap_or(0);
+    if accepted.len() <= index {
+        accepted.resize(index + 1, None);
+    }
+    let last = &mut accepted[index];
+    *last = (*last).max(Some(ballot));
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Deposition;
 use kvpaxos::{Ballot, ReplicaId};
 
+use super::together::Together;
 use crate::marks::Mark;
 
 /// One ballot that was used.
@@ -12,8 +14,8 @@ struct Use {
     replica: ReplicaId,
     /// Which life of the replica's proposer, as the world counts them.
     life: u64,
-    /// A bit for each acceptor that sent a whole promise.
-    promises: u16,
+    /// The acceptors that sent a whole promise, and what each knew then.
+    promises: Together,
 }
 
 /// See the module.
@@ -55,7 +57,7 @@ impl Ballots {
         } = *self.uses.entry(ballot).or_insert(Use {
             replica: by,
             life,
-            promises: 0,
+            promises: Together::default(),
         });
         if ballot.replica != by {
             return Err(format!("{by} uses ballot {ballot}, which is not its own"));
@@ -69,9 +71,9 @@ impl Ballots {
     }
 
     /// An acceptor sent its whole promise.
-    pub(super) fn promised(&mut self, by: ReplicaId, ballot: Ballot) {
+    pub(super) fn promised(&mut self, by: ReplicaId, ballot: Ballot, vector: &CrashVector) {
         if let Some(used) = self.uses.get_mut(&ballot) {
-            used.promises |= 1 << by.0;
+            used.promises.add(by, vector);
         }
     }
 
@@ -82,14 +84,12 @@ impl Ballots {
         self.standing.len() > 1
     }
 
-    /// Phase 1 is complete. Returns how many acceptors have promised.
+    /// Phase 1 is complete. Returns how many promises count together.
     pub(super) fn elected(&mut self, ballot: Ballot) -> usize {
         self.standing.retain(|other| *other != ballot);
         self.leading.retain(|other| other.replica != ballot.replica);
         self.leading.push(ballot);
-        self.uses
-            .get(&ballot)
-            .map_or(0, |used| used.promises.count_ones() as usize)
+        self.uses.get(&ballot).map_or(0, |used| used.promises.largest())
     }
 
     /// A ballot is given up. Returns what is remarkable about it.

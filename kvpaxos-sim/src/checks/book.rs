@@ -1,6 +1,9 @@
 //! What is known of every slot, from outside: who was asked to accept what, whose votes are durable, what is chosen.
 
+use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::{Ballot, ReplicaId, Slot, Value};
+
+use super::together::Together;
 
 /// The highest slot that a run of this simulator can reach honestly.
 const ABSURD: u64 = 1 << 20;
@@ -9,9 +12,9 @@ const ABSURD: u64 = 1 << 20;
 struct Proposal {
     ballot: Ballot,
     value: Value,
-    /// A bit for each acceptor whose vote is durable. A vote once durable counts for ever: whether its acceptor
-    /// forgets it later changes nothing about what was chosen.
-    votes: u16,
+    /// Those whose votes are durable, and what each knew when it voted. A vote once durable stays: whether its acceptor
+    /// forgets it later changes nothing about what it was counted with before.
+    votes: Together,
 }
 
 #[derive(Default)]
@@ -95,7 +98,7 @@ impl Book {
                 entry.proposals.push(Proposal {
                     ballot,
                     value: value.clone(),
-                    votes: 0,
+                    votes: Together::default(),
                 });
                 Ok(())
             }
@@ -110,23 +113,29 @@ impl Book {
         })
     }
 
-    /// How many durable votes the ballot has for the slot.
+    /// How many durable votes the ballot has for the slot that count together.
     pub(super) fn votes(&self, ballot: Ballot, slot: Slot) -> usize {
         let entry = self.entry(slot);
         let proposal = entry.and_then(|e| e.proposals.iter().rev().find(|p| p.ballot == ballot));
-        proposal.map_or(0, |proposal| proposal.votes.count_ones() as usize)
+        proposal.map_or(0, |proposal| proposal.votes.largest())
     }
 
     /// An acceptor's vote is durable. Tells of a second value chosen for the slot.
-    pub(super) fn vote(&mut self, by: ReplicaId, ballot: Ballot, slot: Slot) -> Result<Vote, String> {
+    pub(super) fn vote(
+        &mut self,
+        by: ReplicaId,
+        ballot: Ballot,
+        slot: Slot,
+        vector: &CrashVector,
+    ) -> Result<Vote, String> {
         let phase2 = self.phase2;
         let entry = self.entry_mut(slot)?;
         let found = entry.proposals.iter_mut().rev().find(|p| p.ballot == ballot);
         let Some(proposal) = found else {
             return Ok(Vote::Counted);
         };
-        proposal.votes |= 1 << by.0;
-        if (proposal.votes.count_ones() as usize) < phase2 {
+        proposal.votes.add(by, vector);
+        if proposal.votes.largest() < phase2 {
             return Ok(Vote::Counted);
         }
         match &entry.chosen {

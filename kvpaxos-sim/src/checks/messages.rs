@@ -1,7 +1,8 @@
 //! What messages say when they leave, held against what is durable and what is chosen (A1 to A4, P1 to P4, L1).
 
-use kvpaxos::message::Heartbeat;
-use kvpaxos::{Ballot, Message, ReplicaId, Slot, Value, Watermark};
+use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::message::{Heartbeat, Remembered, SnapshotPart};
+use kvpaxos::{Ballot, Incarnation, Message, ReplicaId, Slot, Value, Watermark};
 
 use crate::marks::Mark;
 use crate::violation::Property;
@@ -9,7 +10,7 @@ use crate::violation::Property;
 use super::Audit;
 
 impl Audit {
-    pub(super) fn check_message(&mut self, from: ReplicaId, message: &Message) {
+    pub(super) fn check_message(&mut self, from: ReplicaId, to: ReplicaId, message: &Message) {
         match message {
             Message::Prepare { ballot, .. } => self.check_prepare(from, *ballot),
             Message::Promise { .. } => self.check_promise(from, message),
@@ -20,12 +21,15 @@ impl Audit {
                 value,
                 chosen,
             } => self.check_accept(from, *ballot, *slot, value, *chosen),
-            Message::Accepted { ballot, slot } => self.check_accepted(from, *ballot, *slot),
+            Message::Accepted { ballot, slot, vector } => self.check_accepted(from, *ballot, *slot, vector),
             Message::Chosen { chosen, .. } => self.check_watermark(from, *chosen),
             Message::Heartbeat(heartbeat) => self.check_heartbeat(from, heartbeat),
             Message::ReadIndexed { up_to, .. } => self.check_prefix(from, *up_to, "a read index"),
             Message::Confirmed { ballot, .. } => self.check_confirmed(from, *ballot),
             Message::Learned { from: first, values } => self.check_learned(from, *first, values),
+            Message::Recalled { heard, .. } => self.check_recalled(from, *heard),
+            Message::Remembered(told) => self.check_remembered(from, to, told),
+            Message::SnapshotPart(part) => self.check_part(from, part),
             _ => {}
         }
     }
@@ -54,6 +58,8 @@ impl Audit {
         let Message::Promise {
             ballot,
             from: first,
+            vector,
+            cut,
             entries,
             more,
         } = message
@@ -70,7 +76,11 @@ impl Audit {
             let what = format!("{from} promises {ballot}, but only {durable} is on its disk");
             return self.wrong(Property::A3, what);
         }
-        if let Some(slot) = acceptor.left_out(*ballot, *first, *more, entries) {
+        if !knows(&acceptor.vector, vector) {
+            let what = format!("{from} promises {ballot} with the vector {vector}, which is not on its disk");
+            return self.wrong(Property::A3, what);
+        }
+        if let Some(slot) = acceptor.left_out(*ballot, *first.max(cut), *more, entries) {
             let what = format!("{from} promises {ballot} and does not tell what it accepted at slot {slot}");
             return self.wrong(Property::P2, what);
         }
@@ -87,8 +97,9 @@ impl Audit {
         if more.is_some() {
             self.marks.hit(Mark::Chunked);
         } else {
-            self.ballots.promised(from, *ballot);
+            self.ballots.promised(from, *ballot, vector);
         }
+        self.check_prefix(from, *cut, "a promise");
     }
 
     pub(super) fn check_accept(
@@ -118,7 +129,7 @@ impl Audit {
         self.check_watermark(from, chosen);
     }
 
-    fn check_accepted(&mut self, from: ReplicaId, ballot: Ballot, slot: Slot) {
+    fn check_accepted(&mut self, from: ReplicaId, ballot: Ballot, slot: Slot, vector: &CrashVector) {
         let acceptor = self.acceptor(from);
         if acceptor.out {
             let what = format!("{from} votes for slot {slot} in {ballot}, though it lost its memory");
@@ -126,6 +137,61 @@ impl Audit {
         } else if !acceptor.has_accepted(ballot, slot) {
             let what = format!("{from} votes for slot {slot} in {ballot}, which is not on its disk");
             self.wrong(Property::A3, what);
+        } else if !knows(&acceptor.vector, vector) {
+            let what =
+                format!("{from} votes for slot {slot} with the vector {vector}, which is not on its disk");
+            self.wrong(Property::A3, what);
+        } else {
+            self.count_vote(from, ballot, slot, vector);
+        }
+    }
+
+    /// One that lost its memory tells nobody what it knows.
+    fn check_recalled(&mut self, from: ReplicaId, heard: Option<Incarnation>) {
+        if heard.is_some() && self.acceptor(from).out {
+            let what = format!("{from} tells what it heard of another, though it lost its memory");
+            self.wrong(Property::A4, what);
+        }
+    }
+
+    fn check_remembered(&mut self, from: ReplicaId, to: ReplicaId, told: &Remembered) {
+        let acceptor = self.acceptor(from);
+        let (out, vector, durable) = (acceptor.out, acceptor.vector.clone(), acceptor.durable);
+        if out {
+            let what = format!("{from} tells {to} what it remembers, though it lost its memory");
+            self.wrong(Property::A4, what);
+        } else if vector.get(to) < told.incarnation || !knows(&vector, &told.vector) {
+            let incarnation = told.incarnation.0;
+            let what =
+                format!("{from} answers life {incarnation} of {to} before that is on its disk ({vector})");
+            self.wrong(Property::A3, what);
+        } else if durable < told.promised {
+            let promised = told.promised;
+            let what =
+                format!("{from} tells {to} of its promise {promised}, but only {durable} is on its disk");
+            self.wrong(Property::A3, what);
+        }
+        self.check_prefix(from, told.cut, "a memory");
+    }
+
+    fn check_part(&mut self, from: ReplicaId, part: &SnapshotPart) {
+        self.check_prefix(from, part.slot, "a snapshot");
+        self.check_snapshot(from, part.slot, part.digest);
+        if part.next.is_some() {
+            self.marks.hit(Mark::SnapshotInParts);
+        }
+    }
+
+    /// L4: it is the state after the slot before.
+    pub(super) fn check_snapshot(&mut self, by: ReplicaId, slot: Slot, digest: u128) {
+        let Some(last) = slot.0.checked_sub(1).map(Slot) else {
+            return;
+        };
+        if let Err(other) = self.book.digest(last, digest) {
+            let what = format!(
+                "{by} has a snapshot with digest {digest:032x} of what lies below slot {slot}, where others have {other:032x}"
+            );
+            self.wrong(Property::L4, what);
         }
     }
 
@@ -188,4 +254,10 @@ impl Audit {
             }
         }
     }
+}
+
+/// Whether all of `told` is known.
+fn knows(known: &CrashVector, told: &CrashVector) -> bool {
+    told.iter()
+        .all(|(acceptor, incarnation)| known.get(acceptor) >= incarnation)
 }

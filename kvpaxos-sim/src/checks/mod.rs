@@ -10,10 +10,12 @@ mod ballots;
 mod book;
 mod learners;
 mod messages;
+mod together;
 mod watching;
 
 pub use answers::Floor;
 
+use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Ballot, Observation, Quorums, Record, ReplicaId, Slot, Status, Time, Value, Watermark};
 
@@ -165,16 +167,27 @@ impl Audit {
 
     fn on_durable(&mut self, by: ReplicaId, record: &Record) {
         self.deeds.records += 1;
-        self.acceptor(by).durable(record);
-        if let Record::Accepted { ballot, slot, .. } = record {
-            match self.book.vote(by, *ballot, *slot) {
-                Ok(Vote::Counted) => {}
-                Ok(Vote::Chosen) => {
-                    self.deeds.chosen += 1;
-                    self.on_chosen(*slot);
-                }
-                Err(why) => self.wrong(Property::L1, why),
+        if self.acceptor(by).durable(record) {
+            self.marks.hit(Mark::AcceptorRecovered);
+        }
+        // A vote of one that lost its memory is on the disk in vain: nobody will hear of it.
+        if let Record::Accepted { ballot, slot, .. } = record
+            && !self.acceptor(by).out
+        {
+            let vector = self.acceptor(by).vector.clone();
+            self.count_vote(by, *ballot, *slot, &vector);
+        }
+    }
+
+    /// A vote is durable, or given again.
+    fn count_vote(&mut self, by: ReplicaId, ballot: Ballot, slot: Slot, vector: &CrashVector) {
+        match self.book.vote(by, ballot, slot, vector) {
+            Ok(Vote::Counted) => {}
+            Ok(Vote::Chosen) => {
+                self.deeds.chosen += 1;
+                self.on_chosen(slot);
             }
+            Err(why) => self.wrong(Property::L1, why),
         }
     }
 
@@ -256,6 +269,33 @@ impl Audit {
             Observation::SessionsDropped { .. } => self.marks.hit(Mark::SessionDropped),
             // `Applied` needs the machine: see the hook.
             Observation::Applied { .. } | Observation::StaysOut => {}
+            Observation::Recovering { .. } => {
+                let out = self.acceptors.iter().filter(|acceptor| acceptor.out).count();
+                if out > 1 {
+                    self.marks.hit(Mark::SeveralRecover);
+                }
+            }
+            Observation::Recovered { .. } => {
+                if self.acceptor(by).out {
+                    let what = format!("{by} takes its memory for recovered before that is on its disk");
+                    self.wrong(Property::A4, what);
+                }
+            }
+            Observation::Installed { slot, digest } => {
+                self.marks.hit(Mark::SnapshotInstalled);
+                self.check_prefix(by, *slot, "an installed snapshot");
+                self.check_snapshot(by, *slot, *digest);
+                self.learners[usize::from(by.0)].install(*slot);
+            }
+            Observation::SnapshotTaken { slot, digest } => {
+                self.marks.hit(Mark::SnapshotTaken);
+                self.check_snapshot(by, *slot, *digest);
+            }
+            Observation::Checkpointed { slot } => {
+                if *slot > Slot::ZERO {
+                    self.marks.hit(Mark::Checkpointed);
+                }
+            }
         }
     }
 

@@ -29,6 +29,9 @@ impl<M: Subject> Watch<M> for Audit {
         self.trace.line(now, || format!("{host} starts, {}", said(kept)));
         self.ballots.new_life(host);
         if kept.is_none() {
+            if self.acceptor(host).out {
+                self.marks.hit(Mark::LostWhileRecovering);
+            }
             self.acceptor(host).wiped();
             self.marks.hit(Mark::AcceptorLost);
         }
@@ -57,9 +60,9 @@ impl<M: Subject> Watch<M> for Audit {
         }
     }
 
-    fn leaves(&mut self, now: Time, from: ReplicaId, _to: ReplicaId, message: &Message) {
+    fn leaves(&mut self, now: Time, from: ReplicaId, to: ReplicaId, message: &Message) {
         self.now = now;
-        self.check_message(from, message);
+        self.check_message(from, to, message);
     }
 
     fn durable(&mut self, now: Time, host: ReplicaId, record: &Record) {
@@ -87,7 +90,10 @@ impl<M: Subject> Watch<M> for Audit {
         self.now = now;
         match role {
             Role::Acceptor if lost => {
-                self.acceptor(host).out = true;
+                if self.acceptor(host).out {
+                    self.marks.hit(Mark::LostWhileRecovering);
+                }
+                self.acceptor(host).lost();
                 self.marks.hit(Mark::AcceptorLost);
             }
             Role::Learner if lost => self.marks.hit(Mark::LearnerLost),
