@@ -21,8 +21,24 @@ pub(crate) fn log(id: ReplicaId, observation: &Observation) {
         }
         Observation::StaysOut => tracing::warn!(
             replica = %id,
-            "the acceptor lost its memory and stays out of every vote: it may have made promises that it no longer knows"
+            "the acceptor lost its memory and stays out of every vote for good: with these quorum sizes the others cannot make up for it"
         ),
+        Observation::Recovering { incarnation } => tracing::warn!(
+            replica = %id, life = incarnation.0,
+            "the acceptor lost its memory, and asks the others for what counts before it votes again"
+        ),
+        Observation::Recovered { incarnation } => {
+            tracing::info!(replica = %id, life = incarnation.0, "the acceptor has got back what counts, and votes again");
+        }
+        Observation::Installed { slot, .. } => {
+            tracing::info!(replica = %id, slot = slot.0, "went on from another replica's snapshot");
+        }
+        Observation::SnapshotTaken { slot, .. } => {
+            tracing::debug!(replica = %id, slot = slot.0, "took a snapshot");
+        }
+        Observation::Checkpointed { slot } => {
+            tracing::debug!(replica = %id, slot = slot.0, "a checkpoint is durable: the log before it can go");
+        }
         Observation::SessionsDropped { count } => {
             tracing::debug!(replica = %id, count, "sessions were dropped to make room");
         }

@@ -129,7 +129,13 @@ pub(crate) fn describe(status: &Status) -> String {
     let acceptor = match status.acceptor {
         AcceptorStatus::Failed => "acceptor failed".to_owned(),
         AcceptorStatus::Voting { promised } => format!("promised {promised}"),
-        AcceptorStatus::Out => "acceptor out of votes (lost its memory)".to_owned(),
+        AcceptorStatus::Out => "acceptor out of votes for good (lost its memory)".to_owned(),
+        AcceptorStatus::Recovering { unanswered, .. } if unanswered.is_empty() => {
+            "acceptor lost its memory, and has almost recovered".to_owned()
+        }
+        AcceptorStatus::Recovering { unanswered, .. } => {
+            format!("acceptor lost its memory, and waits for answers of {unanswered}")
+        }
     };
     let learner = match status.learner {
         LearnerStatus::Failed => "learner failed".to_owned(),
