@@ -311,6 +311,9 @@ impl Crowd {
                 if matches!(refusal, Refusal::Unavailable { .. } | Refusal::Busy { .. }) {
                     stage.audit.marks.hit(Mark::Refused);
                 }
+                if matches!(refusal, Refusal::MemoryLost { .. }) {
+                    stage.audit.marks.hit(Mark::MemoryLost);
+                }
             }
             Fate::Unknown { silent } => {
                 if self.two_phase && (!silent.is_empty() || names_who_is_waited_for(stage.engine)) {

@@ -68,6 +68,8 @@ marks! {
     SnapshotInstalled = "snapshot installed",
     /// A snapshot was sent in several parts.
     SnapshotInParts = "snapshot in parts",
+    /// A client was told that too many acceptors have lost their memory.
+    MemoryLost = "service refused: too much memory lost",
     /// No disk outlived its process.
     MemoryOnly = "memory-only cluster",
     /// A learner lost its memory.

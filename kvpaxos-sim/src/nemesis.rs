@@ -142,7 +142,7 @@ impl Nemesis {
                 }
             }
             FaultKind::LoseDisk => {
-                let lost = self.may_lose(id, audit);
+                let lost = self.may_lose(id, engine, audit);
                 self.crash(id, lost, engine, audit);
             }
             FaultKind::Pause => {
@@ -214,14 +214,19 @@ impl Nemesis {
     }
 
     /// Whether this acceptor may lose its memory: it has lost it already, or few enough others have not got theirs back.
-    fn may_lose(&self, id: ReplicaId, audit: &Audit) -> bool {
-        let lost = |id: &ReplicaId| audit.is_out(*id) || self.dooms(*id);
-        let all = ReplicaSet::first(self.replicas);
-        lost(&id) || all.iter().filter(lost).count() < self.faults.losses
+    fn may_lose<M: Subject>(&self, id: ReplicaId, engine: &Engine<M>, audit: &Audit) -> bool {
+        let lost = |id: &ReplicaId| self.has_lost(*id, engine, audit);
+        lost(&id) || engine.ids().filter(lost).count() < self.faults.losses
+    }
+
+    /// Whether the replica's acceptor is without memory, or will find it lost when it starts.
+    pub(crate) fn has_lost<M: Subject>(&self, id: ReplicaId, engine: &Engine<M>, audit: &Audit) -> bool {
+        let is_down = engine.machine(id).is_none() || engine.role(id, Role::Acceptor) != RoleState::Running;
+        audit.is_out(id) || self.dooms(id) || (self.memory_only && is_down)
     }
 
     /// Whether the replica's acceptor will find its memory lost when the fault that is under way ends.
-    pub(crate) fn dooms(&self, id: ReplicaId) -> bool {
+    fn dooms(&self, id: ReplicaId) -> bool {
         self.active.values().any(|active| match active {
             Active::Down { id: other, lost } => *lost && *other == id,
             Active::Role {
@@ -234,7 +239,7 @@ impl Nemesis {
     }
 
     fn crash<M: Subject>(&mut self, id: ReplicaId, lost: bool, engine: &mut Engine<M>, audit: &mut Audit) {
-        if self.memory_only && !self.may_lose(id, audit) {
+        if self.memory_only && !self.may_lose(id, engine, audit) {
             return;
         }
         let lost = lost || self.memory_only;
@@ -256,7 +261,7 @@ impl Nemesis {
         {
             return;
         }
-        let may = role != Role::Acceptor || self.may_lose(id, audit);
+        let may = role != Role::Acceptor || self.may_lose(id, engine, audit);
         if self.memory_only && !may {
             return;
         }

@@ -15,6 +15,9 @@ use crate::world::World;
 /// Operations that every client must get done after the faults have stopped.
 const OWED: u64 = 3;
 
+/// How long a cluster that has lost too much is watched.
+const REFUSING: Micros = Micros(10_000_000);
+
 /// How many times its length the phase with faults takes at most.
 const LONGEST: u32 = 16;
 
@@ -39,6 +42,11 @@ impl<M: Subject> World<M> {
         self.start_clients();
         self.start_faults();
         phases.faults = self.run_faults()?;
+        if self.has_lost_too_much() {
+            phases.agreeing = self.run_refusing()?;
+            self.verdict()?;
+            return Ok(phases);
+        }
         phases.serving = self.run_healed_quorum()?;
         phases.agreeing = self.run_healed()?;
         self.verdict()?;
@@ -101,13 +109,31 @@ impl<M: Subject> World<M> {
         Ok(took)
     }
 
+    /// Whether more acceptors have lost their memory, or are about to find it lost, than the others can make up for.
+    fn has_lost_too_much(&self) -> bool {
+        let lost = |id: &ReplicaId| self.nemesis.has_lost(*id, &self.engine, &self.audit);
+        self.engine.ids().filter(lost).count() > self.setup.cluster.losable()
+    }
+
+    /// Beyond the bound all heal, and nothing is owed but that whatever is answered is right: the cluster refuses to serve, for good,
+    /// and says why.
+    fn run_refusing(&mut self) -> Result<Micros, Violation> {
+        let began = self.now();
+        self.nemesis.stop(&mut self.engine);
+        let all = ReplicaSet::first(self.setup.cluster.replicas);
+        self.nemesis.heal(all, &mut self.engine, &mut self.audit);
+        self.run_for(REFUSING);
+        self.unharmed()?;
+        Ok(since(began, self.now()))
+    }
+
     /// As many replicas as both kinds of quorum need, whose acceptors have their memory.
     fn draw_quorum(&mut self) -> ReplicaSet {
         let quorums = self.setup.cluster.quorums;
         let all = ReplicaSet::first(self.setup.cluster.replicas);
         let mut able: Vec<ReplicaId> = all
             .iter()
-            .filter(|id| !self.audit.is_out(*id) && !self.nemesis.dooms(*id))
+            .filter(|id| !self.nemesis.has_lost(*id, &self.engine, &self.audit))
             .collect();
         let mut quorum = ReplicaSet::EMPTY;
         while quorum.len() < quorums.phase1.max(quorums.phase2) && !able.is_empty() {

@@ -192,6 +192,9 @@ impl Draw<'_> {
         }
         let losses = self.between("losses", 0, cluster.losable() as u64 + 1);
         let losses = losses.min(cluster.losable() as u64);
+        // Beyond what can be made up for: then the cluster refuses, and what it does answer is right.
+        let beyond = self.percent("beyond", 6) && cluster.recovers();
+        let losses = if beyond { cluster.replicas as u64 } else { losses };
         // Where every replica is needed for every update, anything at all stops the work.
         let rarer = if cluster.update == Update::TwoPhase { 4 } else { 1 };
         let length = Micros(self.between("fault length", 200, 1_500) * 1_000);

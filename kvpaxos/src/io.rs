@@ -13,8 +13,12 @@
 //!    in `then` is void. A restart with [`Memory::Kept`] gives back all records of the log, read only after every write
 //!    of the earlier life has settled, on disk or not at all; those that were synced must be there, a suffix of those that
 //!    were not may be missing.
-//! 5. A role whose log cannot be read back in full is restarted with [`Memory::Lost`].
-//! 6. After [`Effect::Halt`] the replica is not stepped again.
+//! 5. A role whose log cannot be read back in full is restarted with [`Memory::Lost`], and so is a replica that starts after the first
+//!    time and has no log at all, because it was lost or because its cluster keeps nothing on disks: only a replica that is new may
+//!    start with no records.
+//! 6. Once a [`Record::CheckpointEnd`] is durable, the records before the [`Record::Checkpoint`] of the same number are no longer
+//!    needed. They may be dropped, oldest first; what is left then begins with that `Checkpoint`, and is given back as all there is.
+//! 7. After [`Effect::Halt`] the replica is not stepped again.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -68,6 +68,9 @@
 //! - [`message`]: the protocol's manual, message by message;
 //! - [`command`]: what clients ask, what the log holds, how requests end;
 //! - [`config`]: quorum sizes, paces, limits, and the two-phase setting;
+//! - [`recovery`]: how an acceptor that lost its memory comes back, and why that is safe;
+//! - [`acceptor`] and [`candidacy`]: role machines, for whoever wants to study or check them alone;
+//! - [`snapshot`]: the state in parts;
 //! - [`client`]: the client as a state machine: sessions, retries, failover;
 //! - [`machine`]: the replicated state: sessions and store;
 //! - [`codec`] and [`wal`]: bytes on the wire and on the disk.
@@ -82,9 +85,13 @@
 //! | acceptor | the role that promises and votes; its memory is what must not be lost |
 //! | ballot | a proposal number; belongs to one life of one proposer ([`Ballot`]) |
 //! | batch | commands chosen together in one slot ([`Batch`]) |
+//! | checkpoint | what all earlier records of a log come to; once its end is durable, they can go ([`io::Checkpoint`]) |
 //! | chosen | accepted by a phase-2 quorum of acceptors in one ballot: final |
 //! | command | one entry of a batch ([`Command`]) |
+//! | crash vector | for each acceptor, which life of it is known to have begun ([`crash_vector::CrashVector`]) |
+//! | cut | every slot below is chosen, and the acceptor does not hold what it accepted there ([`acceptor::Acceptor::cut`]) |
 //! | front desk | the part of a replica that owes its own clients their answers |
+//! | incarnation | a life of an acceptor: a new one begins when it lost its memory ([`Incarnation`]) |
 //! | leader | a proposer whose phase 1 is complete |
 //! | learner | the role that finds out what is chosen and applies it in slot order |
 //! | life | what lies between two restarts of a proposer ([`Life`]) |
@@ -97,6 +104,7 @@
 //! | revision | the position of a command: slot and place in its batch ([`Revision`]) |
 //! | session | what makes a client's writes take effect exactly once ([`SessionId`]) |
 //! | settled | two-phase setting: applied by every replica |
+//! | snapshot | the state after every slot below a certain one ([`snapshot::Snapshot`]) |
 //! | slot | a position in the log: one instance of Paxos ([`Slot`]) |
 //! | watermark | every slot below it is chosen ([`Watermark`]) |
 //!
@@ -106,17 +114,18 @@
 //!
 //! | name | what always holds | kept in |
 //! | --- | --- | --- |
-//! | A1 | an acceptor's promise never goes down | `acceptor` |
-//! | A2 | it accepts only at its promise or above | `acceptor` |
+//! | A1 | an acceptor's promise never goes down within an incarnation | [`acceptor`] |
+//! | A2 | it accepts only at its promise or above | [`acceptor`] |
 //! | A3 | nothing that reveals unsynced state leaves | the shape of [`Effect::Persist`] |
-//! | A4 | no acceptor that lost its memory votes | `replica` (there is no acceptor to ask) |
+//! | A4 | no acceptor that lost its memory votes, or answers for another, before it has durably got back what counts | [`recovery`], `replica` (there is no acceptor to ask) |
 //! | P1 | one value per ballot and slot | `leadership` |
-//! | P2 | in an open slot, the value of the highest ballot among the promises, or a no-op | `candidacy`, `leadership` |
+//! | P2 | in an open slot, the value of the highest ballot among the promises, or a no-op | [`candidacy`], `leadership` |
 //! | P3 | no ballot is used twice | `proposer`, `restore` |
-//! | P4 | a vote counts once per acceptor, and for its ballot only | `candidacy`, `leadership` |
+//! | P4 | a vote counts once per acceptor, for its ballot only, and only with those that it is crash-consistent with | [`crash_vector::ConsistentSet`] |
 //! | L1 | once chosen, for ever the same value, at every replica | `learner` |
 //! | L2 | applied in slot order, no gap, each once | `learner` |
 //! | L3 | the state after a slot has the same digest at every replica | [`machine`] |
+//! | L4 | a snapshot holds exactly what it replaces | [`snapshot`] |
 //! | S1 | a request takes effect at most once | `session` |
 //! | S2 | every history is linearizable, reads included | `read` |
 //! | S3 | an acknowledged write survives whatever the fault model allows | all of the above |

@@ -32,16 +32,15 @@
 //! # Why it is safe
 //!
 //! *Votes counted together know of each other's lives.* A set of votes counts only if it is crash-consistent: for votes x and y in it,
-//! y's vector knows no later incarnation of x's sender than x was cast in ([`ConsistentSet`](crate::crash_vector::ConsistentSet)).
+//! y's vector knows no later incarnation of x's sender than x was cast in ([`ConsistentSet`]).
 //!
 //! Suppose `a` cast a vote v in incarnation k, lost its memory, and returned with incarnation k' > k. Let Q be a set of votes with v in it
-//! that is counted at any time, before or after, and let R be the r acceptors whose answers `a` took in (c). Q has at least min(q1, q2)
-//! members, and r + min(q1, q2) > n, so some b in R voted in Q (if b = a's own place in Q were meant, R does not hold `a`: then
-//! r + (min(q1, q2) - 1) > n - 1 says the same of the others). b answered `a` only after k' was in its vector. If b cast its vote
-//! after that, the vote's vector says k' > k for `a`, and Q with v in it is not consistent: a contradiction. So b cast it before, and what
-//! b remembered when it answered includes that vote: the promise, or the accepted value, is in what `a` takes over. `a` therefore
-//! remembers everything that its lost vote can ever be counted together with: as an acceptor, it is as good as one that did not forget,
-//! for every conclusion that is ever drawn.
+//! that is counted at any time, before or after, and let R be the r acceptors whose answers `a` took in (c). Besides `a` there are n - 1
+//! acceptors; at least min(q1, q2) - 1 of them voted in Q, and r of them are in R. As r + min(q1, q2) - 1 > n - 1, some b is both. b answered
+//! `a` only after k' was in its vector. If b cast its vote in Q after that, the vote's vector says k' > k for `a`, and Q with v in it is
+//! not consistent: a contradiction. So b cast it before, and what b remembered when it answered includes it: the promise, or the accepted
+//! value, is in what `a` takes over. `a` therefore remembers everything that its lost vote can ever be counted together with: for every
+//! conclusion that is ever drawn, it is as good as an acceptor that did not forget.
 //!
 //! *But b may itself have lost that vote*, and have answered `a` in a later life of its own. If b returned before it answered, b's
 //! recovery restored what its own lost votes may be counted with, by the same argument; unless b recovered from what *others* answered
