@@ -311,6 +311,8 @@ pub enum Deposition {
     Failed,
     /// It led, and its learner lacks what was chosen, for longer than it takes anybody to help.
     Behind,
+    /// It learned from others that what was chosen for a slot is not what it proposed: a higher ballot was elected unheard.
+    Overtaken,
 }
 
 /// Why a replica halts.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::chosen_log::ChosenLog;
 use crate::command::{Batch, Command, Value};
 use crate::config::Limits;
 use crate::crash_vector::{ConsistentSet, CrashVector};
@@ -161,8 +162,23 @@ impl Leadership {
         chosen
     }
 
-    /// This replica has learned from others that every slot below is chosen: their votes are needed no more. Acceptors that have
-    /// cut their log would not give them.
+    /// Whether what it proposed is what was chosen, wherever this replica has learned it from others.
+    ///
+    /// Where it is not, or that cannot be told any more because a snapshot took the place of the value, a higher ballot was elected,
+    /// of which nothing was heard yet. To go on would be a lie: "every slot below is chosen", said in this ballot, means what was
+    /// proposed in it. The counterexample:
+    ///
+    /// 1. r0 leads with b1 and proposes x for a slot; r3 accepts it, and nobody else but r0.
+    /// 2. r1 is elected with b2 by r2 and r4, and y is chosen for the slot.
+    /// 3. r0 learns y from r2, and tells r3 in b1 that the slot is chosen: r3 takes it for x.
+    pub(crate) fn agrees_with(&self, log: &ChosenLog) -> bool {
+        let learned = self.open.range(..log.next());
+        let mut unsure = learned.filter(|(_, proposal)| !proposal.chosen);
+        unsure.all(|(slot, proposal)| log.get(*slot) == Some(&proposal.value))
+    }
+
+    /// This replica has learned from others that every slot below is chosen, and that its proposals agree with it: their votes are
+    /// needed no more. Acceptors that have cut their log would not give them.
     pub(crate) fn on_learned(&mut self, below: Slot) {
         if below > self.chosen {
             self.open = self.open.split_off(&below);

@@ -59,6 +59,7 @@ scripts! {
     long_promise_takes_its_time => "25_long_promise_takes_its_time",
     long_phase_1_is_not_outbid => "26_long_phase_1_is_not_outbid",
     new_leader_is_given_time => "27_new_leader_is_given_time",
+    overtaken_leader_learns => "28_overtaken_leader_learns",
 }
 
 fn directory() -> PathBuf {

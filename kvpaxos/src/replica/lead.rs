@@ -174,6 +174,10 @@ impl Replica {
         let (two_phase, others, limits) = (self.two_phase(), self.others(), self.config.limits);
         while let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
             if let Some(learner) = &self.learner {
+                if !leadership.agrees_with(learner.log()) {
+                    self.resign(Deposition::Overtaken, out);
+                    break;
+                }
                 leadership.on_learned(learner.next());
             }
             let Some((slot, value)) = leadership.propose_next(&limits) else {

@@ -582,5 +582,6 @@ fn deposition(why: Deposition) -> String {
         Deposition::TimedOut => "no quorum in time".to_owned(),
         Deposition::Failed => "the proposer failed".to_owned(),
         Deposition::Behind => "it cannot learn what it led to be chosen".to_owned(),
+        Deposition::Overtaken => "what it proposed is not what was chosen".to_owned(),
     }
 }
