@@ -19,26 +19,24 @@ pub struct Damaged {
     pub salvaged: Vec<Record>,
 }
 
-impl Damaged {
-    /// What a log that replaces this one begins with, before [`Record::DiskLost`]: the counters that should not repeat. All else the
-    /// replica learns from its peers.
-    #[must_use]
-    pub fn counters(&self) -> Vec<Record> {
-        let mut highest = Ballot::ZERO;
-        let mut counters = Vec::new();
-        for record in &self.salvaged {
-            match record {
-                Record::Proposed { ballot } => highest = highest.max(*ballot),
-                Record::Checkpoint(checkpoint) => highest = highest.max(checkpoint.proposed),
-                Record::Heard { .. } => counters.push(record.clone()),
-                _ => {}
-            }
+/// What a log that replaces another begins with, before [`Record::DiskLost`]: the counters among the records of the old one that should not
+/// repeat. All else the replica learns from its peers.
+#[must_use]
+pub fn counters(records: &[Record]) -> Vec<Record> {
+    let mut highest = Ballot::ZERO;
+    let mut counters = Vec::new();
+    for record in records {
+        match record {
+            Record::Proposed { ballot } => highest = highest.max(*ballot),
+            Record::Checkpoint(checkpoint) => highest = highest.max(checkpoint.proposed),
+            Record::Heard { .. } => counters.push(record.clone()),
+            _ => {}
         }
-        if highest > Ballot::ZERO {
-            counters.push(Record::Proposed { ballot: highest });
-        }
-        counters
     }
+    if highest > Ballot::ZERO {
+        counters.push(Record::Proposed { ballot: highest });
+    }
+    counters
 }
 
 /// How a flaw is known not to be a torn tail.

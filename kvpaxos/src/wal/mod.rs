@@ -81,7 +81,7 @@
 //! | whole directory replaced by an older copy, `known_synced` with it | **not seen**: every mark in it is as old; outside the model |
 //! | another replica's, another cluster's, or a newer format's log | refused ([`ReadError`]): an operator's mistake, not a disk's |
 //!
-//! What is not seen is narrowed to what was written after the last mark: shells keep `known_synced` in a file of its own and renew it
+//! What is not seen is narrowed to what was written after the last mark: shells keep `known_synced` in a [`Superblock`] and renew it
 //! when a segment begins, when a checkpoint is complete and before a clean shutdown, and append a [`mark`](Writer::mark) before that.
 //!
 //! # What a shell owes
@@ -94,7 +94,7 @@
 //! 3. Append in order, and call [`on_synced`](Writer::on_synced) with the position that the sync covered, after it succeeded. A sync that
 //!    failed is fatal.
 //! 4. Delete segments below [`keep_from`](Writer::keep_from), oldest first, and sync the directory.
-//! 5. Never append to a log that is damaged: set it aside and found a new one, which begins with [`Damaged::counters`] and
+//! 5. Never append to a log that is damaged: set it aside and found a new one, which begins with the [`counters`] of the old one and
 //!    [`Record::DiskLost`].
 
 mod cut;
@@ -102,12 +102,14 @@ mod damage;
 mod header;
 mod read;
 mod scan;
+mod superblock;
 mod write;
 
-pub use damage::{Damage, Damaged, ReadError};
+pub use damage::{Damage, Damaged, ReadError, counters};
 pub use header::Header;
 pub use read::{Log, Owner, Torn, read};
 pub use scan::{Scan, Scanned, scan};
+pub use superblock::{State, Superblock, SuperblockError};
 pub use write::{Batch, Piece, SEGMENT, Writer};
 
 #[cfg(doc)]
