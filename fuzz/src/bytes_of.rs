@@ -1,7 +1,7 @@
 //! Bytes as a supply of decisions.
 
 /// Decisions are taken from the front; where there are no bytes left, every number is 0.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {

@@ -1,7 +1,10 @@
 //! Checks of the write-ahead log: whatever happens to its bytes, nothing is read that was not written, and what only a crash did loses
 //! nothing that was synced.
 
-use kvpaxos::wal::{Header, Log, Owner, SECTOR, Writer, read};
+use std::collections::BTreeMap;
+
+use kvpaxos::io::Checkpoint;
+use kvpaxos::wal::{Batch as Pieces, HEADER, Header, Log, Mark, Owner, SECTOR, Superblock, Writer, read, scan};
 use kvpaxos::{Ballot, Batch, Command, Record, ReplicaId, Slot, Tag, Value};
 
 use crate::Bytes;
@@ -10,26 +13,28 @@ const OWNER: Owner = Owner {
     cluster: 7,
     replica: ReplicaId(1),
 };
+const SEED: u64 = 0x5eed;
 
 /// A log, written and then damaged as the bytes say; or, if the first byte is 0, the bytes themselves after a good header.
 pub fn check_log(bytes: &[u8]) {
     let mut bytes = Bytes::new(bytes);
     if bytes.byte() == 0 {
-        let mut file = Vec::new();
-        let _ = Writer::create(&header(), &mut file);
-        file.extend_from_slice(bytes.rest());
-        let _ = read(&file, OWNER, 0);
+        let mut written = Written::founded(1000);
+        let _ = Superblock::parse(bytes.clone().rest());
+        if let Some(file) = written.files.get_mut(&0) {
+            file.extend_from_slice(bytes.rest());
+            let _ = scan(file);
+        }
+        let _ = read(&written.files, OWNER, None);
         return;
     }
     let mut log = Written::new(&mut bytes);
     if log.crash(&mut bytes) {
-        match read(&log.file, OWNER, log.synced as u64) {
+        let position = log.writer.synced();
+        match read(&log.files, OWNER, Some(Mark { log: SEED, position })) {
             Ok(Log::Kept { records, .. }) => {
-                assert!(
-                    records.len() >= log.synced_records,
-                    "a crash lost what was synced"
-                );
-                assert!(log.records.starts_with(&records), "records made up");
+                let end = log.end_of(&records);
+                assert!(end >= log.synced_records, "a crash lost what was synced");
             }
             other => panic!("a crash is taken for damage: {other:?}"),
         }
@@ -37,8 +42,9 @@ pub fn check_log(bytes: &[u8]) {
     while !bytes.is_empty() {
         log.damage(&mut bytes);
     }
-    match read(&log.file, OWNER, 0) {
-        Ok(Log::Kept { records, .. }) => assert!(log.records.starts_with(&records), "records made up"),
+    log.files.values().for_each(|file| drop(scan(file)));
+    match read(&log.files, OWNER, None) {
+        Ok(Log::Kept { records, .. }) => drop(log.end_of(&records)),
         Ok(Log::Damaged(damaged)) => {
             let mut written = log.records.iter();
             let in_order = damaged
@@ -51,44 +57,72 @@ pub fn check_log(bytes: &[u8]) {
     }
 }
 
-fn header() -> Header {
-    Header::founding(OWNER.cluster, OWNER.replica, 0x5eed)
-}
-
 struct Written {
-    file: Vec<u8>,
+    files: BTreeMap<u64, Vec<u8>>,
+    writer: Writer,
     records: Vec<Record>,
-    /// How much of the file, and how many of the records, were synced.
-    synced: usize,
+    /// How many of the records were synced.
     synced_records: usize,
 }
 
 impl Written {
-    fn new(bytes: &mut Bytes) -> Written {
-        let mut file = Vec::new();
-        let mut writer = Writer::create(&header(), &mut file);
+    fn founded(limit: u64) -> Written {
+        let mut pieces = Pieces::default();
+        let header = Header::founding(OWNER.cluster, OWNER.replica, SEED);
+        let writer = Writer::found(&header, &mut pieces).with_limit(limit);
         let mut log = Written {
-            synced: file.len(),
-            file,
+            files: BTreeMap::new(),
+            writer,
             records: Vec::new(),
             synced_records: 0,
         };
+        log.write(&pieces);
+        log
+    }
+
+    fn new(bytes: &mut Bytes) -> Written {
+        let mut log = Written::founded(200 + 16 * bytes.below(256) as u64);
         for _ in 0..bytes.below(12) {
             let group: Vec<_> = (0..bytes.below(4))
-                .map(|_| record(log.records.len() as u64, bytes))
+                .map(|more| record((log.records.len() + more) as u64, bytes))
                 .collect();
-            writer.append(&group, &mut log.file);
+            let mut pieces = Pieces::default();
+            log.writer.append(&group, &mut pieces);
             log.records.extend(group);
+            log.write(&pieces);
             if bytes.below(2) == 0 {
-                log.synced = log.file.len();
                 log.synced_records = log.records.len();
-                writer.on_synced(writer.position());
+                log.writer.on_synced(log.writer.position());
             }
             if bytes.below(8) == 0 {
-                writer.mark(&mut log.file);
+                let mut pieces = Pieces::default();
+                log.writer.mark(&mut pieces);
+                log.write(&pieces);
             }
         }
         log
+    }
+
+    /// As a shell does: a segment is begun when all before it is synced.
+    fn write(&mut self, pieces: &Pieces) {
+        for piece in pieces.pieces() {
+            if piece.begins {
+                self.writer.on_synced(piece.position + HEADER as u64);
+            }
+            self.files.entry(piece.segment).or_default().extend(&piece.bytes);
+        }
+    }
+
+    /// How many of the records that were written are there, if these were read: all from the last complete checkpoint on.
+    fn end_of(&self, read: &[Record]) -> usize {
+        let Some(first) = read.first() else { return 0 };
+        let start = self.records.iter().position(|record| record == first);
+        let start = start.expect("records made up");
+        let is_checkpoint = matches!(first, Record::Checkpoint(_));
+        assert!(start == 0 || is_checkpoint, "records are missing at the beginning");
+        let end = start + read.len();
+        assert!(self.records.get(start..end) == Some(read), "records made up");
+        end
     }
 
     /// What a crash may do to what was not synced. Returns whether there was a crash.
@@ -96,14 +130,16 @@ impl Written {
         if bytes.below(2) == 0 {
             return false;
         }
-        let unsynced = self.file.len() - self.synced;
-        let length = self.synced + bytes.below(unsynced + 1);
-        self.file.truncate(length);
-        let first = self.synced / SECTOR;
-        for sector in first..length.div_ceil(SECTOR) {
+        let synced = usize::try_from(self.writer.synced() - self.writer.base()).unwrap_or(0);
+        let Some(file) = self.files.get_mut(&self.writer.segment()) else {
+            return false;
+        };
+        let length = synced + bytes.below(file.len() - synced + 1);
+        file.truncate(length);
+        for sector in synced / SECTOR..length.div_ceil(SECTOR) {
             if bytes.below(3) == 0 {
                 let end = ((sector + 1) * SECTOR).min(length);
-                self.file[(sector * SECTOR).max(self.synced)..end].fill(0);
+                file[(sector * SECTOR).max(synced)..end].fill(0);
             }
         }
         true
@@ -111,8 +147,15 @@ impl Written {
 
     /// What no crash does.
     fn damage(&mut self, bytes: &mut Bytes) {
-        let kind = bytes.below(5);
-        let length = self.file.len();
+        let kind = bytes.below(7);
+        let numbers: Vec<u64> = self.files.keys().copied().collect();
+        if numbers.is_empty() {
+            let _ = bytes.byte();
+            return;
+        }
+        let number = numbers[bytes.below(numbers.len())];
+        let file = self.files.entry(number).or_default();
+        let length = file.len();
         if length == 0 {
             let _ = bytes.byte();
             return;
@@ -120,13 +163,16 @@ impl Written {
         let (at, other) = (bytes.below(length), bytes.below(length));
         let count = (bytes.below(4 * SECTOR) + 1).min(length - at.max(other));
         match kind {
-            0 => self.file[at] ^= 1 << (other % 8),
-            1 => self.file[at..at + count].fill(0),
-            2 => self.file.copy_within(at..at + count, other),
-            3 => self.file.truncate(at),
-            _ => {
-                (0..count.min(at.abs_diff(other))).for_each(|place| self.file.swap(at + place, other + place))
+            0 => file[at] ^= 1 << (other % 8),
+            1 => file[at..at + count].fill(0),
+            2 => file.copy_within(at..at + count, other),
+            3 => file.truncate(at),
+            4 => drop(self.files.remove(&number)),
+            5 => {
+                let copy = file.clone();
+                self.files.insert(numbers[other % numbers.len()], copy);
             }
+            _ => (0..count.min(at.abs_diff(other))).for_each(|place| file.swap(at + place, other + place)),
         }
     }
 }
@@ -140,7 +186,12 @@ fn record(number: u64, bytes: &mut Bytes) -> Record {
         },
         Slot(number),
     );
-    match bytes.below(8) {
+    match bytes.below(10) {
+        8 => checkpoint(number),
+        // Mostly of the record before.
+        9 => Record::CheckpointEnd {
+            number: number.saturating_sub(bytes.below(4) as u64),
+        },
         0 => Record::Proposed { ballot },
         1 => Record::Promised { ballot },
         2 => Record::Chosen { ballot, up_to: slot },
@@ -159,4 +210,12 @@ fn record(number: u64, bytes: &mut Bytes) -> Record {
             Record::Accepted { ballot, slot, value }
         }
     }
+}
+
+/// A checkpoint of this number begins.
+fn checkpoint(number: u64) -> Record {
+    Record::Checkpoint(Box::new(Checkpoint {
+        number,
+        proposed: Ballot::ZERO,
+    }))
 }

@@ -1,27 +1,37 @@
 //! A replica's data directory: whose it is, that nobody else uses it, and the log in it.
 //!
 //! ```text
-//! DIR/lock                 held by the process that uses the directory
-//! DIR/identity             which replica of which cluster it belongs to, as text
-//! DIR/log                  the write-ahead log
-//! DIR/log.damaged.1, ...   logs that were found damaged and set aside
+//! DIR/lock                held by the process that uses the directory
+//! DIR/superblock          which replica of which cluster it belongs to, and how far its log was synced; a short text
+//! DIR/log.00000000, ...   the write-ahead log, in segments
+//! DIR/damaged.1/, ...     logs that were set aside: found damaged, or discarded by an operator
+//! DIR/*.new               what a crash left of a file that was being made; means nothing
 //! ```
+//!
+//! A directory is *formatted* once, for a replica that is new. It is never formatted by itself: an empty disk is not a new replica, but
+//! one that has lost what it promised. Such a one is *recovered*: its log begins with [`Record::DiskLost`], and the replica gets back
+//! from its peers what counts. A log that is found damaged is set aside and replaced in the same way, without being asked.
+//!
+//! Every change from one log to another goes by the superblock: `founding`, then whatever there is moves aside, then the new log, then
+//! `ready`. Whoever finds `founding` finishes that first.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use kvpaxos::wal::Owner;
-use kvpaxos::{Entropy, Memory, Record, ReplicaId};
+use kvpaxos::wal::{self, Owner, State, Superblock, SuperblockError};
+use kvpaxos::{Entropy, Memory, Record};
 
 use crate::clock::entropy;
-use crate::log::{Found, Log, LogError, sync_directory};
+use crate::log::{self, Found, Log, LogError, SUPERBLOCK, write_superblock};
+use crate::segments::{self, sync_directory};
 
 const LOCK: &str = "lock";
+const ASIDE: &str = "damaged.";
+/// What directories held before there were superblocks.
 const IDENTITY: &str = "identity";
-const LOG: &str = "log";
 
-/// Why a data directory cannot be used.
+/// Why a data directory cannot be used. Nothing was changed, but where it says so.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// The system refused.
@@ -45,7 +55,7 @@ pub enum DirectoryError {
     },
     /// It belongs to another replica, or to another cluster.
     #[error(
-        "the data directory {} belongs to {}, but this is {}; give each replica the directory it was started with, \
+        "the data directory {} belongs to {}, but this is {}; give each replica the directory it was formatted with, \
          or a new one. If the cluster is the right one, its name, members, quorums or limits have changed",
         path.display(), described(*found), described(*expected)
     )]
@@ -57,13 +67,56 @@ pub enum DirectoryError {
         /// Who wants it.
         expected: Owner,
     },
-    /// The identity is no identity.
+    /// It is no replica's.
     #[error(
-        "{} does not say which replica the data belongs to; restore the file, or give the replica another directory",
+        "the data directory {} {what}. A replica that is new must have its directory formatted first; one whose disk \
+         is gone must be recovered: started as if it were new, it would break what it promised",
         path.display()
     )]
-    Identity {
+    NotFormatted {
+        /// The directory.
+        path: PathBuf,
+        /// What there is instead.
+        what: &'static str,
+    },
+    /// Formatting it was begun and not finished.
+    #[error("formatting the data directory {} was not finished; format it again", path.display())]
+    Unfinished {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The superblock is none.
+    #[error(
+        "{}: {error}; if the replica's data is what this directory holds, restore the file, or let the replica recover \
+         and discard the data",
+        path.display()
+    )]
+    Superblock {
         /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: SuperblockError,
+    },
+    /// It is to be formatted, and holds something already.
+    #[error(
+        "the data directory {} holds {what} already, and is not formatted over it; if the replica is the one to be \
+         started, serve it as it is, else choose another directory or delete this one",
+        path.display()
+    )]
+    Taken {
+        /// The directory.
+        path: PathBuf,
+        /// What it holds.
+        what: String,
+    },
+    /// It is to be recovered, and its log is whole.
+    #[error(
+        "the log in {} is whole: the replica has not lost its memory, serve it as it is. If it must forget all the same, \
+         say that its log is to be discarded",
+        path.display()
+    )]
+    Healthy {
+        /// The directory.
         path: PathBuf,
     },
     /// The log cannot be used.
@@ -78,6 +131,8 @@ fn described(owner: Owner) -> String {
 /// A data directory in use: nobody else can open it until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Directory {
+    path: PathBuf,
+    owner: Owner,
     _lock: File,
 }
 
@@ -89,55 +144,158 @@ pub(crate) struct Opened {
 }
 
 impl Directory {
-    /// Opens the directory, or makes it if there is none.
-    pub(crate) fn open(path: &Path, replica: ReplicaId, cluster: u64) -> Result<Opened, DirectoryError> {
-        let owner = Owner { cluster, replica };
-        std::fs::create_dir_all(path).map_err(failed("create the data directory", path))?;
-        let directory = Directory {
-            _lock: Directory::lock(path)?,
-        };
-        let identified = Directory::check_identity(path, owner)?;
-        let file = path.join(LOG);
-        let exists = file
-            .try_exists()
-            .map_err(failed("look for the write-ahead log", &file))?;
-        let (memory, log) = match (exists, identified) {
-            (true, _) => match Log::open(&file, owner)? {
-                Found::Kept { records, log } => (Memory::Kept(records), log),
-                Found::Damaged(damaged) => {
-                    let aside = Directory::set_aside(path)?;
-                    tracing::warn!(
-                        log = %file.display(), at = damaged.at, why = %damaged.why, kept_as = %aside.display(),
-                        "the log is damaged where it had been synced and is set aside; the replica has lost its memory"
-                    );
-                    (Memory::Lost, found(path, owner, damaged.salvaged)?)
-                }
-            },
-            // A replica that had a log and has none now is not new: it may have made promises.
-            (false, true) => {
-                tracing::warn!(
-                    log = %file.display(),
-                    "the log of this replica is gone; the replica has lost its memory"
-                );
-                (Memory::Lost, found(path, owner, Vec::new())?)
-            }
-            (false, false) => {
-                tracing::info!(replica = %replica, directory = %path.display(), "a new replica: its log is created");
-                let log = Log::found(path, LOG, owner, seed(path)?, &[])?;
-                (Memory::Kept(Vec::new()), log)
-            }
-        };
-        if !identified {
-            Directory::write_identity(path, owner)?;
+    /// Opens a directory that was formatted or recovered.
+    pub(crate) fn open(path: &Path, owner: Owner) -> Result<Opened, DirectoryError> {
+        // Before the lock, which would be the first file of a directory that is none.
+        if read_superblock(path)?.is_none() {
+            return Err(DirectoryError::NotFormatted {
+                path: path.to_owned(),
+                what: describe_other(path)?,
+            });
         }
+        let directory = Directory::lock(path, owner)?;
+        let found = match directory.state()? {
+            Some(State::Ready(mark)) => Log::open(path, owner, mark)?,
+            Some(State::Founding { lost: false }) | None => {
+                let path = path.to_owned();
+                return Err(DirectoryError::Unfinished { path });
+            }
+            Some(State::Founding { lost: true }) => {
+                tracing::warn!(directory = %path.display(), "the replacement of a lost log was not finished; it is done again");
+                let (_, log) = directory.replace(&[])?;
+                return directory.opened(vec![Record::DiskLost], log);
+            }
+        };
+        match found {
+            Found::Kept { records, log } => directory.opened(records, log),
+            Found::Damaged(damaged) => {
+                let records = beginning(&damaged.salvaged);
+                let (aside, log) = directory.replace(&damaged.salvaged)?;
+                tracing::warn!(
+                    directory = %path.display(), segment = damaged.segment, at = damaged.at, why = %damaged.why,
+                    set_aside = aside.as_deref().map(|aside| tracing::field::display(aside.display())),
+                    "the log is damaged where it had been synced: it is set aside, and the replica recovers through its peers"
+                );
+                directory.opened(records, log)
+            }
+        }
+    }
+
+    fn opened(self, records: Vec<Record>, log: Log) -> Result<Opened, DirectoryError> {
         Ok(Opened {
-            directory,
-            memory,
+            directory: self,
+            memory: Memory::Kept(records),
             log,
         })
     }
 
-    fn lock(path: &Path) -> Result<File, DirectoryError> {
+    /// Founds the directory of a replica that is new.
+    pub(crate) fn format(path: &Path, owner: Owner) -> Result<(), DirectoryError> {
+        let directory = Directory::create(path, owner)?;
+        match read_superblock(path)? {
+            Some(Ok(Superblock {
+                state: State::Founding { lost: false },
+                owner: found,
+            })) if found == owner => {}
+            Some(Ok(Superblock { owner, .. })) => return Err(directory.taken(described(owner))),
+            Some(Err(_)) => return Err(directory.taken(format!("a file {SUPERBLOCK}"))),
+            None => {
+                if let Some(name) = directory.leftover()? {
+                    return Err(directory.taken(format!("a file {name}")));
+                }
+            }
+        }
+        directory.found(false, &[]).map(drop)
+    }
+
+    /// Founds the directory of a replica that has lost its disk, or its log. Returns where a log went that was there.
+    pub(crate) fn recover(
+        path: &Path,
+        owner: Owner,
+        discard: bool,
+    ) -> Result<Option<PathBuf>, DirectoryError> {
+        let directory = Directory::create(path, owner)?;
+        let known_synced = match read_superblock(path)? {
+            Some(Ok(superblock)) => {
+                directory.check(superblock.owner)?;
+                match superblock.state {
+                    State::Ready(mark) => Some(mark),
+                    State::Founding { .. } => None,
+                }
+            }
+            Some(Err(error @ SuperblockError::Version { .. })) => return Err(directory.unreadable(error)),
+            Some(Err(SuperblockError::Damaged)) | None => None,
+        };
+        let segments = segments::read_all(path).map_err(failed("read the log in", path))?;
+        let salvaged = match log::judge(path, &segments, owner, known_synced)? {
+            wal::Log::Kept { .. } if !discard => {
+                let path = path.to_owned();
+                return Err(DirectoryError::Healthy { path });
+            }
+            wal::Log::Kept { records, .. } => records,
+            wal::Log::Damaged(damaged) => damaged.salvaged,
+        };
+        let (aside, _) = directory.replace(&salvaged)?;
+        Ok(aside)
+    }
+
+    /// Puts a log in the place of what is there, which goes aside.
+    fn replace(&self, salvaged: &[Record]) -> Result<(Option<PathBuf>, Log), DirectoryError> {
+        self.write_state(State::Founding { lost: true })?;
+        let aside = self.set_aside()?;
+        let log = self.found(true, &beginning(salvaged))?;
+        Ok((aside, log))
+    }
+
+    fn found(&self, lost: bool, records: &[Record]) -> Result<Log, DirectoryError> {
+        self.write_state(State::Founding { lost })?;
+        let log = Log::found(&self.path, self.owner, seed(&self.path)?, records)?;
+        log.keep_mark()?;
+        Ok(log)
+    }
+
+    fn write_state(&self, state: State) -> Result<(), DirectoryError> {
+        let owner = self.owner;
+        Ok(write_superblock(&self.path, &Superblock { owner, state })?)
+    }
+
+    /// Moves all segments into a directory of their own, for whoever wants to look at them.
+    fn set_aside(&self) -> Result<Option<PathBuf>, DirectoryError> {
+        let path = &self.path;
+        let numbers = segments::list(path).map_err(failed("list", path))?;
+        if numbers.is_empty() {
+            return Ok(None);
+        }
+        let mut number = 1;
+        let aside = loop {
+            let aside = path.join(format!("{ASIDE}{number}"));
+            match std::fs::create_dir(&aside) {
+                Ok(()) => break aside,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(failed("create", &aside)(error)),
+            }
+        };
+        let carry = || {
+            for number in numbers {
+                std::fs::rename(segments::path(path, number), segments::path(&aside, number))?;
+            }
+            sync_directory(&aside)?;
+            sync_directory(path)
+        };
+        carry().map_err(failed("move the log to", &aside))?;
+        Ok(Some(aside))
+    }
+
+    fn create(path: &Path, owner: Owner) -> Result<Directory, DirectoryError> {
+        let create = || {
+            std::fs::create_dir_all(path)?;
+            sync_directory(path.parent().unwrap_or(path))
+        };
+        create().map_err(failed("create the data directory", path))?;
+        Directory::lock(path, owner)
+    }
+
+    fn lock(path: &Path, owner: Owner) -> Result<Directory, DirectoryError> {
         let name = path.join(LOCK);
         let file = File::options()
             .create(true)
@@ -146,7 +304,11 @@ impl Directory {
             .open(&name)
             .map_err(failed("open the lock file", &name))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(Directory {
+                path: path.to_owned(),
+                owner,
+                _lock: file,
+            }),
             Err(TryLockError::WouldBlock) => Err(DirectoryError::InUse {
                 path: path.to_owned(),
             }),
@@ -154,61 +316,94 @@ impl Directory {
         }
     }
 
-    /// Whether the directory says whose it is.
-    fn check_identity(path: &Path, expected: Owner) -> Result<bool, DirectoryError> {
-        let name = path.join(IDENTITY);
-        let text = match std::fs::read_to_string(&name) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(failed("read", &name)(error)),
-        };
-        let found = parse_identity(&text).ok_or(DirectoryError::Identity { path: name })?;
-        if found != expected {
-            return Err(DirectoryError::Foreign {
-                path: path.to_owned(),
-                found,
-                expected,
-            });
-        }
-        Ok(true)
-    }
-
-    /// Comes after the log: a directory with an identity and no log is one whose log was lost.
-    fn write_identity(path: &Path, owner: Owner) -> Result<(), DirectoryError> {
-        let name = path.join(IDENTITY);
-        let draft = path.join(format!("{IDENTITY}.new"));
-        let write = || {
-            let mut file = File::create(&draft)?;
-            file.write_all(identity(owner).as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&draft, &name)?;
-            sync_directory(path)
-        };
-        write().map_err(failed("write", &name))
-    }
-
-    /// Keeps the damaged log for whoever wants to look at it.
-    fn set_aside(path: &Path) -> Result<PathBuf, DirectoryError> {
-        let mut number = 1;
-        let aside = loop {
-            let name = path.join(format!("{LOG}.damaged.{number}"));
-            match name.try_exists() {
-                Ok(false) => break name,
-                Ok(true) => number += 1,
-                Err(error) => return Err(failed("look for", &name)(error)),
+    /// What the superblock says, if it is of this replica.
+    fn state(&self) -> Result<Option<State>, DirectoryError> {
+        match read_superblock(&self.path)? {
+            None => Ok(None),
+            Some(Err(error)) => Err(self.unreadable(error)),
+            Some(Ok(superblock)) => {
+                self.check(superblock.owner)?;
+                Ok(Some(superblock.state))
             }
-        };
-        let log = path.join(LOG);
-        // A copy, not a new name: until the next log is there, this one tells that the replica is not new.
-        std::fs::copy(&log, &aside).map_err(failed("copy the damaged log to", &aside))?;
-        Ok(aside)
+        }
+    }
+
+    fn check(&self, found: Owner) -> Result<(), DirectoryError> {
+        if found == self.owner {
+            return Ok(());
+        }
+        Err(DirectoryError::Foreign {
+            path: self.path.clone(),
+            found,
+            expected: self.owner,
+        })
+    }
+
+    fn unreadable(&self, error: SuperblockError) -> DirectoryError {
+        DirectoryError::Superblock {
+            path: self.path.join(SUPERBLOCK),
+            error,
+        }
+    }
+
+    fn taken(&self, what: String) -> DirectoryError {
+        DirectoryError::Taken {
+            path: self.path.clone(),
+            what,
+        }
+    }
+
+    /// A file that some replica left here, but for a lock and drafts.
+    fn leftover(&self) -> Result<Option<String>, DirectoryError> {
+        leftover(&self.path).map_err(failed("list", &self.path))
     }
 }
 
-/// A log of a replica that lost its memory: what could be saved of the old one, and the mark that it is not all.
-fn found(path: &Path, owner: Owner, mut salvaged: Vec<Record>) -> Result<Log, DirectoryError> {
-    salvaged.push(Record::DiskLost);
-    Ok(Log::found(path, LOG, owner, seed(path)?, &salvaged)?)
+/// Whether a replica was founded in this directory, or is to be.
+pub(crate) fn is_formatted(path: &Path) -> Result<bool, DirectoryError> {
+    let superblock = read_superblock(path)?;
+    Ok(superblock.is_some_and(|superblock| {
+        superblock.is_err() || superblock.is_ok_and(|it| it.state != State::Founding { lost: false })
+    }))
+}
+
+fn read_superblock(path: &Path) -> Result<Option<Result<Superblock, SuperblockError>>, DirectoryError> {
+    let name = path.join(SUPERBLOCK);
+    match std::fs::read(&name) {
+        Ok(text) => Ok(Some(Superblock::parse(&text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", &name)(error)),
+    }
+}
+
+fn leftover(path: &Path) -> io::Result<Option<String>> {
+    for entry in std::fs::read_dir(path)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let is_ours =
+            name == IDENTITY || name == "log" || name.starts_with("log.") || name.starts_with(ASIDE);
+        if is_ours && !name.ends_with(segments::DRAFT) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// What there is in the place of a replica's directory.
+fn describe_other(path: &Path) -> Result<&'static str, DirectoryError> {
+    match leftover(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("is not there"),
+        Err(error) => Err(failed("list", path)(error)),
+        Ok(Some(_)) => Ok("holds a log, but no superblock that says whose it is"),
+        Ok(None) => Ok("holds no replica"),
+    }
+}
+
+/// What the log of a replica that lost its memory begins with: what could be saved of the old one that must not repeat, and the mark
+/// that it is not all.
+fn beginning(salvaged: &[Record]) -> Vec<Record> {
+    let mut records = wal::counters(salvaged);
+    records.push(Record::DiskLost);
+    records
 }
 
 fn seed(path: &Path) -> Result<u64, DirectoryError> {
@@ -218,118 +413,10 @@ fn seed(path: &Path) -> Result<u64, DirectoryError> {
     Ok(u64::from_le_bytes(seed))
 }
 
-fn identity(owner: Owner) -> String {
-    format!(
-        "kvpaxos 1\ncluster {:016x}\nreplica {}\n",
-        owner.cluster, owner.replica.0
-    )
-}
-
-fn parse_identity(text: &str) -> Option<Owner> {
-    let rest = text.strip_prefix("kvpaxos 1\ncluster ")?;
-    let (cluster, rest) = rest.split_once('\n')?;
-    let replica = rest.strip_prefix("replica ")?.strip_suffix('\n')?;
-    Some(Owner {
-        cluster: u64::from_str_radix(cluster, 16).ok()?,
-        replica: ReplicaId(replica.parse().ok()?),
-    })
-}
-
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DirectoryError {
     let path = path.to_owned();
     move |error| DirectoryError::Io { what, path, error }
 }
 
 #[cfg(test)]
-mod tests {
-    use kvpaxos::{Ballot, Life};
-
-    use super::*;
-
-    const R1: ReplicaId = ReplicaId(1);
-
-    fn promised(round: u64) -> Record {
-        Record::Promised {
-            ballot: Ballot {
-                round,
-                replica: ReplicaId(0),
-                life: Life::default(),
-            },
-        }
-    }
-
-    fn open(path: &Path) -> Opened {
-        Directory::open(path, R1, 7).unwrap()
-    }
-
-    fn append(opened: &mut Opened, records: &[Record]) {
-        opened.log.append(records);
-        opened.log.write().unwrap();
-        opened.log.sync().unwrap();
-    }
-
-    #[test]
-    fn what_was_synced_is_there_again_and_only_for_its_owner() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut opened = open(dir.path());
-        assert_eq!(opened.memory, Memory::Kept(vec![]));
-        append(&mut opened, &[promised(1), promised(2)]);
-        let kept = Memory::Kept(vec![promised(1), promised(2)]);
-        assert_eq!(opened.log.reader().memory().unwrap(), kept);
-        assert!(matches!(
-            Directory::open(dir.path(), R1, 7),
-            Err(DirectoryError::InUse { .. })
-        ));
-        drop(opened);
-        assert_eq!(open(dir.path()).memory, kept);
-        let other = Directory::open(dir.path(), ReplicaId(2), 7).err().unwrap();
-        assert!(matches!(other, DirectoryError::Foreign { .. }), "{other}");
-        let other = Directory::open(dir.path(), R1, 8).err().unwrap();
-        assert!(matches!(other, DirectoryError::Foreign { .. }), "{other}");
-    }
-
-    #[test]
-    fn a_torn_tail_is_cut_and_the_log_goes_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut opened = open(dir.path());
-        append(&mut opened, &[promised(1)]);
-        append(&mut opened, &[promised(2)]);
-        drop(opened);
-        let log = dir.path().join(LOG);
-        let bytes = std::fs::read(&log).unwrap();
-        std::fs::write(&log, &bytes[..bytes.len() - 3]).unwrap();
-        let mut opened = open(dir.path());
-        assert_eq!(opened.memory, Memory::Kept(vec![promised(1)]));
-        append(&mut opened, &[promised(3)]);
-        drop(opened);
-        assert_eq!(
-            open(dir.path()).memory,
-            Memory::Kept(vec![promised(1), promised(3)])
-        );
-    }
-
-    #[test]
-    fn damage_and_a_missing_log_are_lost_memory_for_good() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = dir.path().join(LOG);
-        let mut opened = open(dir.path());
-        append(&mut opened, &[promised(1)]);
-        append(&mut opened, &[promised(2)]);
-        append(&mut opened, &[promised(3)]);
-        drop(opened);
-        let mut bytes = std::fs::read(&log).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        std::fs::write(&log, &bytes).unwrap();
-        assert_eq!(open(dir.path()).memory, Memory::Lost);
-        assert_eq!(std::fs::read(dir.path().join("log.damaged.1")).unwrap(), bytes);
-        let Memory::Kept(records) = open(dir.path()).memory else {
-            panic!("the new log is whole");
-        };
-        assert!(records.contains(&Record::DiskLost));
-        std::fs::remove_file(&log).unwrap();
-        assert_eq!(open(dir.path()).memory, Memory::Lost);
-        let kept = Memory::Kept(vec![Record::DiskLost]);
-        assert_eq!(open(dir.path()).memory, kept);
-    }
-}
+mod tests;

@@ -217,13 +217,10 @@ impl Worker {
                 self.read_back(role)?;
             }
         }
-        self.log.sync()?;
-        self.log.mark();
-        self.log.write()?;
-        self.log.sync()
+        self.log.close()
     }
 
-    /// Reads in a thread of its own: the log is only ever appended to, and the other roles' writes must not wait for it.
+    /// Reads in a thread of its own: what is durable does not change, and the other roles' writes must not wait for it.
     fn read_back(&self, role: Role) -> Result<(), LogError> {
         let reader = self.log.reader();
         let events = self.events.clone();

@@ -31,11 +31,13 @@ mod event_loop;
 pub mod failures;
 mod frames;
 mod inbound;
+pub mod inspect;
 mod link;
 mod log;
 mod node;
 mod observe;
 mod outbox;
+mod segments;
 mod tcp;
 mod udp;
 

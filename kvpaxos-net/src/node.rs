@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvpaxos::codec::Hello;
+use kvpaxos::wal::Owner;
 use kvpaxos::{ConfigError, Reason, Replica, ReplicaId, Role, Status};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -15,7 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::{Clock, entropy};
 use crate::cluster::Cluster;
-use crate::directory::{Directory, DirectoryError};
+use crate::directory::{self, Directory, DirectoryError};
 use crate::disk::Disk;
 use crate::event_loop::{Control, Doors, EventLoop, Remembers, Sink};
 use crate::link::Link;
@@ -90,13 +91,49 @@ pub struct NodeOptions {
     pub id: ReplicaId,
     /// The cluster.
     pub cluster: Cluster,
-    /// Where it keeps its memory.
+    /// Where it keeps its memory: see [`format`](NodeOptions::format).
     pub data: PathBuf,
     /// Bounds on clients.
     pub bounds: Bounds,
 }
 
-/// Why a replica did not start. Nothing was changed but, perhaps, that its data directory was created.
+impl NodeOptions {
+    /// Founds the data directory of a replica that is new. Without it the replica does not start: an empty disk is never taken for a new
+    /// replica.
+    ///
+    /// # Errors
+    /// If the directory holds something of a replica already, or the configuration does not fit together.
+    pub fn format(&self) -> Result<(), StartError> {
+        Ok(Directory::format(&self.data, self.owner()?)?)
+    }
+
+    /// Founds the data directory of a replica that is not new, and has lost its disk: it gets back from its peers what counts. A log that
+    /// is there and damaged is set aside; the path says where to. One that is whole is set aside only to `discard` it.
+    ///
+    /// # Errors
+    /// If the directory belongs to another replica or holds a log that is whole, or the configuration does not fit together.
+    pub fn recover(&self, discard: bool) -> Result<Option<PathBuf>, StartError> {
+        Ok(Directory::recover(&self.data, self.owner()?, discard)?)
+    }
+
+    /// Whether the data directory was formatted, for whichever replica.
+    ///
+    /// # Errors
+    /// If that cannot be seen.
+    pub fn is_formatted(&self) -> Result<bool, StartError> {
+        Ok(directory::is_formatted(&self.data)?)
+    }
+
+    fn owner(&self) -> Result<Owner, StartError> {
+        self.cluster.config(self.id)?;
+        Ok(Owner {
+            cluster: self.cluster.fingerprint(),
+            replica: self.id,
+        })
+    }
+}
+
+/// Why a replica did not start. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration does not fit together.
@@ -204,6 +241,7 @@ impl Node {
     /// # Errors
     /// See [`StartError`].
     pub fn start(options: NodeOptions, sockets: Sockets) -> Result<Node, StartError> {
+        let owner = options.owner()?;
         let NodeOptions {
             id,
             cluster,
@@ -213,7 +251,7 @@ impl Node {
         let config = cluster.config(id)?;
         let system = |what| move |error| StartError::System { what, error };
         let bits = entropy().map_err(system("random bits"))?;
-        let opened = Directory::open(&data, id, cluster.fingerprint())?;
+        let opened = Directory::open(&data, owner)?;
         let clock = Clock::start();
         let replica = Replica::new(config, opened.memory, bits, clock.now())?;
 

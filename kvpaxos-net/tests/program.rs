@@ -240,6 +240,77 @@ fn a_data_directory_has_one_owner() {
     assert_eq!(ask(&servers, &["put", "k", "v"], "").0, 0);
 }
 
+fn inspect(dir: &std::path::Path, flags: &[&str]) -> (i32, String, String) {
+    let mut arguments = vec!["log", "inspect", dir.to_str().unwrap()];
+    arguments.extend(flags);
+    let output = run(&arguments, "");
+    (code(&output), text(&output.stdout), text(&output.stderr))
+}
+
+/// An empty disk is never taken for a new replica: somebody must say which of the two it is.
+#[test]
+fn only_a_formatted_directory_is_served() {
+    let mut cluster = Cluster::start(3, &[]);
+    runtime().block_on(cluster.leader());
+    let (done, _, why) = ask(&cluster.servers(), &["put", "k", "v"], "");
+    assert_eq!(done, 0, "{why}");
+    cluster.kill(1);
+    let attempt = |arguments: &[String]| {
+        let output = run(arguments, "");
+        (code(&output), text(&output.stdout), text(&output.stderr))
+    };
+    // Formatted once is formatted, recovered is what has lost something.
+    let (refused, _, why) = attempt(&cluster.member("format", 1));
+    assert_eq!(refused, 1);
+    assert!(
+        why.contains("holds replica 1 of cluster") && why.contains("already"),
+        "{why}"
+    );
+    let (refused, _, why) = attempt(&cluster.member("recover", 1));
+    assert_eq!(refused, 1);
+    assert!(
+        why.contains("is whole") && why.contains("recover --discard --id 1"),
+        "{why}"
+    );
+    let (whole, printed, _) = inspect(&cluster.data(1), &["--records"]);
+    assert_eq!(whole, 0);
+    for word in [
+        "segment     0",
+        "promised    b",
+        "accepted    up to slot",
+        "verdict     whole",
+        "Accepted {",
+    ] {
+        assert!(printed.contains(word), "{word:?} is not in\n{printed}");
+    }
+
+    std::fs::remove_dir_all(cluster.data(1)).unwrap();
+    let (refused, _, why) = attempt(&cluster.serve(1));
+    assert_eq!(refused, 1);
+    for command in [
+        "kvpaxos format --id 1 --peers 0=",
+        "kvpaxos recover --id 1 --peers 0=",
+    ] {
+        assert!(why.contains(command), "{command:?} is not in {why}");
+    }
+    assert!(!cluster.data(1).exists(), "nothing was changed");
+    std::fs::create_dir(cluster.data(1)).unwrap();
+    let (refused, _, why) = attempt(&cluster.serve(1));
+    assert_eq!(refused, 1, "{why}");
+    let (nothing, _, why) = inspect(&cluster.data(1), &[]);
+    assert_eq!(nothing, 1);
+    assert!(why.contains("holds no log"), "{why}");
+    // What was printed is what is run.
+    let (done, printed, why) = attempt(&cluster.member("recover", 1));
+    assert_eq!(done, 0, "{why}");
+    assert!(printed.contains("ready for replica 1 to recover"), "{printed}");
+    cluster.restart(1);
+    assert_eq!(ask(&cluster.address(1), &["get", "k"], "").1, "v\n");
+    let (whole, printed, _) = inspect(&cluster.data(1), &[]);
+    assert_eq!(whole, 0, "also while it runs");
+    assert!(printed.contains("mark        disk lost"), "{printed}");
+}
+
 #[test]
 fn a_damaged_log_is_set_aside_and_the_others_go_on() {
     let mut cluster = Cluster::start(3, &[]);
@@ -254,10 +325,10 @@ fn a_damaged_log_is_set_aside_and_the_others_go_on() {
         }
     });
     cluster.kill(2);
-    let log = cluster.data(2).join("log");
+    let log = cluster.data(2).join("log.00000000");
     let mut bytes = std::fs::read(&log).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x10;
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end / 2] ^= 0x10;
     std::fs::write(&log, &bytes).unwrap();
     cluster.restart(2);
     let servers = cluster.servers();
@@ -269,7 +340,15 @@ fn a_damaged_log_is_set_aside_and_the_others_go_on() {
             .map(str::to_owned)
     });
     println!("{line}");
-    assert!(cluster.data(2).join("log.damaged.1").exists());
+    assert!(cluster.data(2).join("damaged.1").join("log.00000000").exists());
+    let (code, printed, why) = inspect(&cluster.data(2).join("damaged.1"), &[]);
+    assert_eq!(code, 8, "{printed}{why}");
+    assert!(printed.contains("damaged in segment 0 at offset"), "{printed}");
+    let (code, printed, _) = inspect(&cluster.data(2), &["--json"]);
+    assert_eq!(code, 0);
+    let found: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(found["verdict"]["log"], "whole", "the new one");
+    assert_eq!(found["losses"][0]["mark"], "disk lost");
     let third = cluster.address(2);
     assert_eq!(
         ask(&third, &["get", "k"], "").1,

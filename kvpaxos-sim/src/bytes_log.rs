@@ -1,112 +1,204 @@
-//! A replica's log on a simulated disk: as a list, or in the very bytes that a real disk would hold, so that torn tails
-//! are cut by the real reader.
+//! A replica's log on a simulated disk: as a list, or in the very files that a real disk would hold, so that what a crash leaves and what a
+//! disk damages is for the real reader to judge.
 
-use kvpaxos::wal::{self, Header, Owner, Writer};
+use std::collections::VecDeque;
+
+use kvpaxos::wal::{self, Batch, Header, Owner, Writer, scan};
 use kvpaxos::{Record, ReplicaId};
 
-use crate::disk::{Format, List, Log};
+use crate::decider::Fate;
+use crate::disk::{Damage, Format, Harm, List, Log, Recovered};
+use crate::files::Files;
+use crate::harm;
 
 /// The fingerprint of every simulated cluster.
 const CLUSTER: u64 = 0x51_4d;
+/// How many of the last syncs are remembered: blocks may go stale back to one of them.
+const SYNCS: usize = 32;
 
 /// See the module.
 pub enum ReplicaLog {
     /// A list of records.
     Plain(List<Record>),
     /// The write-ahead log's format.
-    Bytes(BytesLog),
+    Bytes(Box<BytesLog>),
 }
 
-/// A log in the write-ahead log's format. Its units are bytes: a crash may leave a record in part.
+/// A log in the write-ahead log's format, in segments. Its units are positions in the log: a crash may leave a record in part.
 pub struct BytesLog {
     replica: ReplicaId,
-    bytes: Vec<u8>,
+    seed: u64,
+    files: Files,
     writer: Writer,
+    batch: Batch,
+    /// Where the last syncs ended.
+    syncs: VecDeque<u64>,
 }
 
 impl BytesLog {
     fn found(replica: ReplicaId, seed: u64) -> BytesLog {
-        let mut bytes = Vec::new();
-        let mut writer = Writer::create(&Header::founding(CLUSTER, replica, seed), &mut bytes);
-        writer.on_synced(bytes.len() as u64);
-        BytesLog {
+        let mut batch = Batch::default();
+        let header = Header::founding(CLUSTER, replica, seed);
+        let writer = Writer::found(&header, &mut batch).with_limit(limit(seed));
+        let mut log = BytesLog {
             replica,
-            bytes,
+            seed,
+            files: Files::default(),
             writer,
+            batch,
+            syncs: VecDeque::new(),
+        };
+        log.write();
+        log.on_synced(log.writer.position());
+        log
+    }
+
+    fn write(&mut self) {
+        for piece in self.batch.pieces() {
+            self.files.write(piece, self.seed);
+        }
+        self.batch.clear();
+    }
+
+    fn append(&mut self, records: &[Record]) {
+        self.writer.append(records, &mut self.batch);
+        self.write();
+    }
+
+    fn on_synced(&mut self, position: u64) {
+        self.files.settle(position);
+        let kept = self.writer.keep_from();
+        self.writer.on_synced(position);
+        if self.writer.keep_from() > kept {
+            self.files.keep_mark(self.writer.synced_mark());
+        }
+        self.files.delete_below(self.writer.keep_from());
+        self.syncs.push_back(position);
+        if self.syncs.len() > SYNCS {
+            self.syncs.pop_front();
         }
     }
 
-    fn scan(&self, units: usize) -> Option<(Vec<Record>, Writer, usize)> {
-        let units = units.min(self.bytes.len());
-        let owner = Owner {
+    fn owner(&self) -> Owner {
+        Owner {
             cluster: CLUSTER,
             replica: self.replica,
-        };
-        match wal::read(&self.bytes[..units], owner, 0) {
-            Ok(wal::Log::Kept {
-                records,
-                writer,
-                torn,
-            }) => {
-                let whole = torn.map_or(units, |torn| usize::try_from(torn.at).unwrap_or(units));
-                Some((records, writer, whole))
-            }
+        }
+    }
+
+    fn read(&self, position: u64) -> Option<Vec<Record>> {
+        match wal::read(&self.files.up_to(position), self.owner(), self.files.known_synced) {
+            Ok(wal::Log::Kept { records, .. }) => Some(records),
             Ok(wal::Log::Damaged(_)) | Err(_) => None,
         }
     }
+
+    fn recover(&mut self, synced: u64) -> Option<Recovered<Record>> {
+        let read = wal::read(&self.files.segments, self.owner(), self.files.known_synced);
+        let Ok(wal::Log::Kept {
+            records,
+            writer,
+            torn,
+            ..
+        }) = read
+        else {
+            return None;
+        };
+        if let Some(torn) = torn
+            && let Some(bytes) = self.files.segments.get_mut(&torn.segment)
+        {
+            bytes.truncate(usize::try_from(torn.at).unwrap_or(usize::MAX));
+        }
+        self.writer = writer.with_limit(limit(self.seed));
+        let end = self.writer.position();
+        self.syncs.retain(|sync| *sync <= end);
+        self.on_synced(end);
+        let fresh = self
+            .files
+            .segments
+            .values()
+            .filter_map(|bytes| scan(bytes))
+            .flat_map(|scan| scan.groups)
+            .filter(|group| group.position >= synced)
+            .map(|group| group.records.len())
+            .sum();
+        Some(Recovered { records, fresh })
+    }
+
+    fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
+        let end = self.writer.position();
+        let Some(before) = self.read(end) else {
+            return Harm::Lost;
+        };
+        self.files.settle(end);
+        let syncs: Vec<u64> = self.syncs.iter().copied().collect();
+        harm::damage(&mut self.files, how, end, &syncs, fate);
+        match self.recover(end) {
+            None => Harm::Lost,
+            Some(recovered) if recovered.records == before => Harm::None,
+            Some(_) => Harm::Unseen,
+        }
+    }
+}
+
+/// Segments of 256 bytes to 64 KiB, by the log's seed.
+fn limit(seed: u64) -> u64 {
+    256 << (seed % 9)
 }
 
 impl Log<Record> for ReplicaLog {
     fn found(replica: ReplicaId, seed: u64, format: Format) -> ReplicaLog {
         match format {
             Format::Plain => ReplicaLog::Plain(List::found(replica, seed, format)),
-            Format::Bytes => ReplicaLog::Bytes(BytesLog::found(replica, seed)),
+            Format::Bytes => ReplicaLog::Bytes(Box::new(BytesLog::found(replica, seed))),
         }
     }
 
     fn append(&mut self, records: &[Record]) {
         match self {
             ReplicaLog::Plain(list) => list.append(records),
-            ReplicaLog::Bytes(log) => log.writer.append(records, &mut log.bytes),
+            ReplicaLog::Bytes(log) => log.append(records),
         }
     }
 
     fn synced(&mut self, units: usize) {
         if let ReplicaLog::Bytes(log) = self {
-            log.writer.on_synced(units as u64);
+            log.on_synced(units as u64);
         }
     }
 
     fn len(&self) -> usize {
         match self {
             ReplicaLog::Plain(list) => list.len(),
-            ReplicaLog::Bytes(log) => log.bytes.len(),
-        }
-    }
-
-    fn truncate(&mut self, units: usize) {
-        match self {
-            ReplicaLog::Plain(list) => list.truncate(units),
-            ReplicaLog::Bytes(log) => log.bytes.truncate(units),
+            ReplicaLog::Bytes(log) => usize::try_from(log.writer.position()).unwrap_or(usize::MAX),
         }
     }
 
     fn read(&self, units: usize) -> Option<Vec<Record>> {
         match self {
             ReplicaLog::Plain(list) => list.read(units),
-            ReplicaLog::Bytes(log) => log.scan(units).map(|(records, _, _)| records),
+            ReplicaLog::Bytes(log) => log.read(units as u64),
         }
     }
 
-    fn recover(&mut self) -> Option<Vec<Record>> {
+    fn crash(&mut self, synced: usize, surviving: usize, fate: &mut Fate<'_>) {
         match self {
-            ReplicaLog::Plain(list) => list.recover(),
-            ReplicaLog::Bytes(log) => {
-                let (records, writer, whole) = log.scan(log.bytes.len())?;
-                log.bytes.truncate(whole);
-                log.writer = writer;
-                Some(records)
-            }
+            ReplicaLog::Plain(list) => list.crash(synced, surviving, fate),
+            ReplicaLog::Bytes(log) => log.files.crash((synced + surviving) as u64, fate),
+        }
+    }
+
+    fn recover(&mut self, synced: usize) -> Option<Recovered<Record>> {
+        match self {
+            ReplicaLog::Plain(list) => list.recover(synced),
+            ReplicaLog::Bytes(log) => log.recover(synced as u64),
+        }
+    }
+
+    fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
+        match self {
+            ReplicaLog::Plain(list) => list.damage(how, fate),
+            ReplicaLog::Bytes(log) => log.damage(how, fate),
         }
     }
 }
@@ -114,33 +206,131 @@ impl Log<Record> for ReplicaLog {
 #[cfg(test)]
 mod tests {
     use kvpaxos::Ballot;
+    use kvpaxos::io::Checkpoint;
 
     use super::*;
+    use crate::decider::Seeded;
 
-    /// Wherever a crash cuts the file, the reader finds the whole records before, and goes on from there.
+    fn promised(round: u64) -> Record {
+        Record::Promised {
+            ballot: Ballot {
+                round,
+                ..Ballot::ZERO
+            },
+        }
+    }
+
+    fn begin(number: u64) -> Record {
+        Record::Checkpoint(Box::new(Checkpoint {
+            number,
+            proposed: Ballot::ZERO,
+        }))
+    }
+
+    /// A log, and the fate of its files.
+    fn log(seed: u64) -> (ReplicaLog, Seeded) {
+        (
+            ReplicaLog::found(ReplicaId(2), seed, Format::Bytes),
+            Seeded::new(seed),
+        )
+    }
+
+    /// Wherever a process that reads the log gets to, the reader finds the whole records before.
     #[test]
-    fn torn_tails_are_cut_by_the_real_reader() {
-        let ballot = |round| Ballot {
-            round,
-            ..Ballot::ZERO
-        };
-        let record = |round| Record::Promised {
-            ballot: ballot(round),
-        };
-        let mut log = ReplicaLog::found(ReplicaId(2), 9, Format::Bytes);
+    fn what_is_read_are_whole_records() {
+        let (mut log, _) = log(5);
         let mut ends = vec![log.len()];
-        for round in 1..=3 {
-            log.append(&[record(round)]);
+        for round in 1..=9 {
+            log.append(&[promised(round)]);
             ends.push(log.len());
         }
-        let all = log.len();
-        for units in ends[0]..=all {
+        for units in ends[0]..=log.len() {
             let whole = ends.iter().filter(|end| **end <= units).count() - 1;
-            assert_eq!(log.read(units).unwrap().len(), whole, "{units} of {all} bytes");
+            assert_eq!(log.read(units).unwrap().len(), whole, "{units} units");
         }
-        log.truncate(ends[2] + 3);
-        assert_eq!(log.recover(), Some(vec![record(1), record(2)]));
-        log.append(&[record(4)]);
-        assert_eq!(log.recover(), Some(vec![record(1), record(2), record(4)]));
+    }
+
+    /// What `number` writes look like, with checkpoints among them.
+    fn write(log: &mut ReplicaLog, number: u64) -> Vec<Record> {
+        let mut records = vec![promised(number)];
+        match number % 5 {
+            1 => records.insert(0, begin(number)),
+            3 => records.push(Record::CheckpointEnd { number: number - 2 }),
+            _ => {}
+        }
+        log.append(&records);
+        records
+    }
+
+    /// Crashes at every point, again and again: nothing that was synced is lost, and the log goes on.
+    #[test]
+    fn crashes_between_any_two_operations_lose_nothing_that_was_synced() {
+        for seed in 0..300 {
+            let (mut log, mut seeded) = log(seed);
+            let mut fate = Fate {
+                decider: &mut seeded,
+                replica: ReplicaId(2),
+            };
+            let mut written: Vec<Record> = Vec::new();
+            let (mut synced, mut units, mut number) = (0, log.len(), 0);
+            for _ in 0..12 {
+                for _ in 0..fate.below(crate::decider::What::Think, 6) {
+                    written.extend(write(&mut log, number));
+                    number += 1;
+                    if fate.below(crate::decider::What::Think, 2) == 0 {
+                        (synced, units) = (written.len(), log.len());
+                        log.synced(units);
+                    }
+                }
+                let unsynced = log.len() - units;
+                let surviving = fate.below(crate::decider::What::Think, unsynced + 1);
+                log.crash(units, surviving, &mut fate);
+                let Recovered { records, fresh } = log.recover(units).expect("a crash is no damage");
+                let left = synced + fresh;
+                assert!(left <= written.len(), "seed {seed}: made up");
+                written.truncate(left);
+                assert!(written.ends_with(&records), "seed {seed}: not what was written");
+                if records.len() < written.len() {
+                    assert!(matches!(records[0], Record::Checkpoint(_)), "seed {seed}");
+                }
+                (synced, units) = (left, log.len());
+                log.synced(units);
+                assert_eq!(log.read(units), Some(records), "seed {seed}");
+            }
+        }
+    }
+
+    /// Damage of each kind is seen at most places, and where it is not it does no harm.
+    #[test]
+    fn damage_is_seen_or_harmless() {
+        for how in [
+            Damage::FlipBit,
+            Damage::LoseBlock,
+            Damage::MisdirectWrite,
+            Damage::StaleBlock,
+        ] {
+            let mut harms = [0; 3];
+            for seed in 0..300 {
+                let (mut log, mut seeded) = log(seed);
+                let mut fate = Fate {
+                    decider: &mut seeded,
+                    replica: ReplicaId(2),
+                };
+                for number in 0..fate.below(crate::decider::What::Think, 60) as u64 {
+                    write(&mut log, number);
+                    if fate.below(crate::decider::What::Think, 3) > 0 {
+                        log.synced(log.len());
+                    }
+                }
+                log.synced(log.len());
+                harms[log.damage(how, &mut fate) as usize] += 1;
+            }
+            println!("{how:?}: harmless, seen, unseen: {harms:?}");
+            assert_eq!(harms[Harm::Unseen as usize], 0, "{how:?} is not seen");
+            assert!(
+                harms[Harm::Lost as usize] > 30,
+                "{how:?} is hardly ever done: {harms:?}"
+            );
+        }
     }
 }

@@ -21,6 +21,8 @@ pub enum Stream {
     Disk(ReplicaId),
     /// The entropy and the clock that a replica's lives begin with.
     Life(ReplicaId),
+    /// What becomes of a replica's files when it crashes, and what damages them.
+    Files(ReplicaId),
     /// One direction of a link.
     Link(Node, Node),
     /// A client's workload.
@@ -42,6 +44,14 @@ pub enum What {
     SyncLatency,
     /// How much of what was not synced survives a crash.
     SurvivingWrites,
+    /// Before which operation on its files a process is gone.
+    CrashPoint,
+    /// Whether a name that was not synced is there after a crash.
+    UnsyncedName,
+    /// Whether sectors of what was not synced are missing after a crash, and which.
+    TornSector,
+    /// Which kind of damage, and where.
+    Damage,
     /// How much of what is not synced a restarting role reads.
     VisibleWrites,
     /// 64 random bits for a life.
@@ -164,6 +174,24 @@ impl dyn Decider + Send + '_ {
     }
 }
 
+/// Decides what becomes of one replica's files.
+pub struct Fate<'a> {
+    /// Who decides.
+    pub decider: &'a mut (dyn Decider + Send),
+    /// Whose files.
+    pub replica: ReplicaId,
+}
+
+impl Fate<'_> {
+    /// A number below `bound`.
+    pub fn below(&mut self, what: What, bound: usize) -> usize {
+        let drawn = self
+            .decider
+            .below(Stream::Files(self.replica), what, bound as u64);
+        usize::try_from(drawn).unwrap_or(0)
+    }
+}
+
 fn index_below(decider: &mut (dyn Decider + Send + '_), stream: Stream, what: What, length: usize) -> usize {
     let index = decider.below(stream, what, length as u64);
     usize::try_from(index).unwrap_or(0).min(length.saturating_sub(1))
@@ -208,6 +236,7 @@ fn place(stream: Stream) -> usize {
         Stream::Healing => 2,
         Stream::Disk(id) => 16 + usize::from(id.0),
         Stream::Life(id) => 32 + usize::from(id.0),
+        Stream::Files(id) => 48 + usize::from(id.0),
         Stream::Client(client) => 64 + client as usize,
         Stream::Link(from, to) => 128 + from.index() * Node::LIMIT + to.index(),
     }

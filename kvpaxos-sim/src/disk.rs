@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 
 use kvpaxos::{ReplicaId, Role};
 
+use crate::decider::Fate;
+
 /// How records lie on a disk: a list of them here, bytes where a machine has a format of its own.
 ///
 /// Units are whatever a crash may cut between: records, or bytes (a torn record is for the reader to cut).
@@ -23,12 +25,53 @@ pub trait Log<R> {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Cuts the log to this many units. What was synced is never cut by an honest disk.
-    fn truncate(&mut self, units: usize);
-    /// All records in the first `units` units, as the format's own reader finds them; `None` if it calls the log damaged.
+    /// All records in the first `units` units that are still needed, as the format's own reader finds them; `None` if it calls the
+    /// log damaged.
     fn read(&self, units: usize) -> Option<Vec<R>>;
-    /// What a starting process does: reads all, and cuts a torn record off the end before anything is appended to it.
-    fn recover(&mut self) -> Option<Vec<R>>;
+    /// The process is gone. All below `synced` units is durable. Beyond, about so many units were written, and a format that lies in
+    /// files decides what is left of them.
+    fn crash(&mut self, synced: usize, surviving: usize, fate: &mut Fate<'_>);
+    /// What a starting process does: reads all, cuts a torn record off the end before anything is appended to it, and syncs. Of the
+    /// records found, counts those beyond `synced` units. `None` if the log is damaged.
+    fn recover(&mut self, synced: usize) -> Option<Recovered<R>>;
+    /// Damages what was synced.
+    fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
+        let _ = (how, fate);
+        Harm::Lost
+    }
+}
+
+/// What a starting process finds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recovered<R> {
+    /// The records that are needed, in order.
+    pub records: Vec<R>,
+    /// How many of the last of them were not known to be durable.
+    pub fresh: usize,
+}
+
+/// What a disk may do to what it promised to keep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Damage {
+    /// A bit is another one.
+    FlipBit,
+    /// A block, a whole write or a whole file is gone.
+    LoseBlock,
+    /// A block was written to the place of another.
+    MisdirectWrite,
+    /// A block, or a file, is as it was before.
+    StaleBlock,
+}
+
+/// What damage did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Harm {
+    /// Nothing is missing of what is needed.
+    None,
+    /// The reader sees it: the memory is lost.
+    Lost,
+    /// The reader finds other records than were synced and does not notice.
+    Unseen,
 }
 
 /// How a log lies on a disk, where its machine knows several ways.
@@ -59,16 +102,19 @@ impl<R: Clone> Log<R> for List<R> {
         self.0.len()
     }
 
-    fn truncate(&mut self, units: usize) {
-        self.0.truncate(units);
-    }
-
     fn read(&self, units: usize) -> Option<Vec<R>> {
         Some(self.0[..units.min(self.0.len())].to_vec())
     }
 
-    fn recover(&mut self) -> Option<Vec<R>> {
-        Some(self.0.clone())
+    fn crash(&mut self, synced: usize, surviving: usize, _: &mut Fate<'_>) {
+        self.0.truncate(synced + surviving);
+    }
+
+    fn recover(&mut self, synced: usize) -> Option<Recovered<R>> {
+        Some(Recovered {
+            records: self.0.clone(),
+            fresh: self.0.len() - synced.min(self.0.len()),
+        })
     }
 }
 
@@ -195,20 +241,29 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
         self.log.read(self.synced + visible)
     }
 
-    /// The process is gone: of what was not durable the first `surviving` units are left. Everything has settled.
-    /// Returns the records that are left, and how many writes were lost at least in part.
-    pub fn crash(&mut self, surviving: usize) -> (Option<Vec<R>>, usize) {
-        let units = (self.synced + surviving).min(self.log.len());
-        self.log.truncate(units);
+    /// The process is gone: of what was not durable about `surviving` units are left. Everything has settled.
+    /// Returns the records that are left and were not known to be durable (`None` if the log cannot be read), and how many writes were
+    /// lost at least in part.
+    pub fn crash(&mut self, surviving: usize, fate: &mut Fate<'_>) -> (Option<Vec<R>>, usize) {
+        self.log.crash(self.synced, surviving, fate);
+        let left = self.log.recover(self.synced).map(|recovered| {
+            let mut records = recovered.records;
+            records.split_off(records.len() - recovered.fresh)
+        });
+        let units = self.log.len();
         let lost = self.waiting.iter().filter(|write| write.end > units).count();
-        let left = self.log.recover();
-        self.synced = self.log.len();
-        self.log.synced(self.synced);
+        self.synced = units;
+        self.log.synced(units);
         self.waiting.clear();
         self.syncing = 0;
         self.written = 0;
         self.settled = 0;
         (left, lost)
+    }
+
+    /// Something that was synced is damaged while no process runs.
+    pub fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
+        self.log.damage(how, fate)
     }
 }
 
@@ -266,8 +321,14 @@ mod tests {
             disk.sync_done(|_| (), &mut Vec::new());
             disk.write(Role::Acceptor, vec![2], vec![]);
             disk.write(Role::Acceptor, vec![3], vec![]);
-            let (records, lost) = disk.crash(surviving);
-            assert_eq!((records, lost), (Some(left.clone()), 2 - surviving));
+            let mut seeded = crate::decider::Seeded::new(1);
+            let mut fate = Fate {
+                decider: &mut seeded,
+                replica: OTHER,
+            };
+            let (fresh, lost) = disk.crash(surviving, &mut fate);
+            assert_eq!((fresh, lost), (Some(left[1..].to_vec()), 2 - surviving));
+            assert_eq!(disk.read(0), Some(left.clone()));
             assert!(disk.is_idle());
             assert_eq!(disk.unsynced(), 0);
             disk.write(Role::Acceptor, vec![9], vec![]);

@@ -98,7 +98,7 @@ pub struct Counts {
 pub struct Engine<M: Machine> {
     pub(crate) now: Time,
     queue: Queue<Pending<M>>,
-    hosts: Vec<Host<M>>,
+    pub(crate) hosts: Vec<Host<M>>,
     /// The network.
     pub network: Network,
     format: Format,
@@ -416,6 +416,11 @@ impl<M: Machine> Engine<M> {
     }
 
     fn on_synced(&mut self, id: ReplicaId, watch: &mut impl Watch<M>) {
+        if self.host(id).full {
+            // A write has failed: the process stops, and nothing that waited for it was ever told.
+            self.crash(id, watch);
+            return;
+        }
         let now = self.now;
         let mut released = std::mem::take(&mut self.released);
         let disk = &mut self.host_mut(id).disk;

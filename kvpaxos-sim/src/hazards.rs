@@ -3,10 +3,10 @@
 use kvpaxos::{ClientId, Micros, ReplicaId, Role, Time};
 
 use crate::clock::Clock;
-use crate::decider::{Stream, What};
-use crate::disk::Disk;
+use crate::decider::{Fate, Stream, What};
+use crate::disk::{Damage, Disk, Harm};
 use crate::engine::Engine;
-use crate::host::{Arrival, RoleState};
+use crate::host::{Arrival, Host, RoleState};
 use crate::machine::{Event, Machine, Memory};
 use crate::tables::Table;
 use crate::watch::{Misbehaviour, Watch};
@@ -55,15 +55,45 @@ impl<M: Machine> Engine<M> {
             .decider
             .below(Stream::Disk(id), What::SurvivingWrites, unsynced + 1);
         let now = self.now;
-        let host = self.host_mut(id);
+        let (host, mut fate) = self.host_and_fate(id);
         host.machine = None;
         host.life += 1;
         host.paused = false;
         host.backlog.clear();
         host.armed = None;
-        let (left, lost) = host.disk.crash(usize::try_from(surviving).unwrap_or(0));
+        let (left, lost) = host
+            .disk
+            .crash(usize::try_from(surviving).unwrap_or(0), &mut fate);
         watch.crashed(now, id, left.as_deref(), lost);
         self.fold(8, [now.0, id.0.into(), surviving]);
+    }
+
+    /// A disk damages what was synced, while the process is down; tells whether the memory is lost by that.
+    pub fn damage(&mut self, id: ReplicaId, how: Damage, watch: &mut impl Watch<M>) -> bool {
+        if self.host(id).machine.is_some() {
+            return false;
+        }
+        let (host, mut fate) = self.host_and_fate(id);
+        let harm = host.disk.damage(how, &mut fate);
+        if harm == Harm::Unseen {
+            watch.misbehaved(self.now, id, Misbehaviour::DamageUnseen);
+        }
+        self.fold(15, [self.now.0, id.0.into(), how as u64 + 8 * (harm as u64)]);
+        harm == Harm::Lost
+    }
+
+    /// The disk of a replica takes no more bytes, or does again. A process whose write fails stops.
+    pub fn set_full(&mut self, id: ReplicaId, full: bool) {
+        self.host_mut(id).full = full;
+        self.fold(16, [self.now.0, id.0.into(), full.into()]);
+    }
+
+    fn host_and_fate(&mut self, id: ReplicaId) -> (&mut Host<M>, Fate<'_>) {
+        let fate = Fate {
+            decider: &mut *self.decider,
+            replica: id,
+        };
+        (&mut self.hosts[usize::from(id.0)], fate)
     }
 
     /// The process stands still until it is resumed; what arrives meanwhile waits.

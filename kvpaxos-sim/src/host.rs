@@ -35,6 +35,8 @@ pub(crate) struct Host<M: Machine> {
     /// Counts the lives of the process: what was addressed to an earlier one is void.
     pub(crate) life: u32,
     pub(crate) disk: Disk<M::Record, M::Message, M::Log>,
+    /// The disk takes no more bytes.
+    pub(crate) full: bool,
     /// How long a sync takes.
     pub(crate) latency: Table,
     pub(crate) clock: Clock,
@@ -61,6 +63,7 @@ impl<M: Machine> Host<M> {
             machine: None,
             life: 0,
             disk: Disk::new(log),
+            full: false,
             latency,
             clock: Clock::new(Time(0), Time(0)),
             stepped: Time(0),

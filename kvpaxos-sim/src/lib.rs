@@ -53,6 +53,8 @@ pub mod digest;
 pub mod disk;
 pub mod engine;
 pub mod excerpt;
+mod files;
+mod harm;
 mod hazards;
 pub mod history;
 mod host;

@@ -114,6 +114,16 @@ marks! {
     Batched = "several commands in one slot",
     /// A Promise came in chunks.
     Chunked = "promise in chunks",
+    /// A bit of a log was flipped, and the reader saw it.
+    BitFlipped = "flipped bit seen as lost memory",
+    /// A block of a log was lost, and the reader saw it.
+    BlockLost = "lost block seen as lost memory",
+    /// A block was written to another's place, and the reader saw it.
+    WriteMisdirected = "misdirected write seen as lost memory",
+    /// A block was as it had been before, and the reader saw it.
+    BlockStale = "stale block seen as lost memory",
+    /// A process stopped because its disk was full.
+    DiskFull = "full disk stopped a process",
     /// Quorums that are no majorities.
     FlexibleQuorums = "quorums other than majorities",
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::checks::Audit;
 use crate::clock;
 use crate::decider::{Stream, What};
+use crate::disk::Damage;
 use crate::engine::{Alarm, Engine};
 use crate::host::RoleState;
 use crate::marks::Mark;
@@ -21,8 +22,12 @@ use crate::tables;
 /// A fault that is under way, and thereby how it ends.
 #[derive(Clone, Debug)]
 enum Active {
-    /// A process is down; it starts again, with an empty disk if that was lost.
-    Down { id: ReplicaId, lost: bool },
+    /// A process is down; it starts again, with an empty disk if that was lost, or with a log that is damaged.
+    Down {
+        id: ReplicaId,
+        lost: bool,
+        damage: Option<Damage>,
+    },
     /// A process stands still.
     Paused(ReplicaId),
     /// A role has failed; it restarts with or without its memory.
@@ -35,6 +40,8 @@ enum Active {
     Drift(ReplicaId),
     /// A disk is slow.
     Slow(ReplicaId),
+    /// A disk is full.
+    Full(ReplicaId),
     /// Links of a replica lose most of what passes.
     Storm(ReplicaId),
 }
@@ -135,15 +142,15 @@ impl Nemesis {
     fn strike<M: Subject>(&mut self, kind: FaultKind, engine: &mut Engine<M>, audit: &mut Audit) -> Aside {
         let id = self.target(engine);
         match kind {
-            FaultKind::Crash => self.crash(id, false, engine, audit),
+            FaultKind::Crash => self.crash(id, false, None, engine, audit),
             FaultKind::CrashAll => {
                 for id in engine.ids() {
-                    self.crash(id, false, engine, audit);
+                    self.crash(id, false, None, engine, audit);
                 }
             }
             FaultKind::LoseDisk => {
                 let lost = self.may_lose(id, engine, audit);
-                self.crash(id, lost, engine, audit);
+                self.crash(id, lost, None, engine, audit);
             }
             FaultKind::Pause => {
                 engine.pause(id);
@@ -183,6 +190,15 @@ impl Nemesis {
             FaultKind::SlowDisk => {
                 engine.set_latency(id, tables::BUSY);
                 self.activate(Active::Slow(id), engine);
+            }
+            FaultKind::FullDisk if self.memory_only => {}
+            FaultKind::FullDisk => {
+                engine.set_full(id, true);
+                self.activate(Active::Full(id), engine);
+            }
+            FaultKind::FlipBit | FaultKind::LoseBlock | FaultKind::MisdirectWrite | FaultKind::StaleBlock => {
+                let lost = self.may_lose(id, engine, audit);
+                self.crash(id, lost, kind.damage(), engine, audit);
             }
             FaultKind::Storm => {
                 let storm = Weather {
@@ -228,7 +244,7 @@ impl Nemesis {
     /// Whether the replica's acceptor will find its memory lost when the fault that is under way ends.
     fn dooms(&self, id: ReplicaId) -> bool {
         self.active.values().any(|active| match active {
-            Active::Down { id: other, lost } => *lost && *other == id,
+            Active::Down { id: other, lost, .. } => *lost && *other == id,
             Active::Role {
                 id: other,
                 role,
@@ -238,14 +254,23 @@ impl Nemesis {
         })
     }
 
-    fn crash<M: Subject>(&mut self, id: ReplicaId, lost: bool, engine: &mut Engine<M>, audit: &mut Audit) {
+    fn crash<M: Subject>(
+        &mut self,
+        id: ReplicaId,
+        lost: bool,
+        damage: Option<Damage>,
+        engine: &mut Engine<M>,
+        audit: &mut Audit,
+    ) {
         if self.memory_only && !self.may_lose(id, engine, audit) {
             return;
         }
         let lost = lost || self.memory_only;
         if engine.machine(id).is_some() {
             engine.crash(id, audit);
-            self.activate(Active::Down { id, lost }, engine);
+            // A replica that must keep its memory gets no damage either, and one without a disk has lost it anyway.
+            let damage = damage.filter(|_| lost && !self.memory_only);
+            self.activate(Active::Down { id, lost, damage }, engine);
         }
     }
 
@@ -298,6 +323,12 @@ impl Nemesis {
         }
     }
 
+    /// Whether a fault that is under way will start the process when it ends.
+    fn is_down(&self, id: ReplicaId) -> bool {
+        let mut active = self.active.values();
+        active.any(|active| matches!(active, Active::Down { id: other, .. } if *other == id))
+    }
+
     /// Sets the alarm that ends a fault.
     fn activate<M: Subject>(&mut self, active: Active, engine: &mut Engine<M>) {
         let number = self.next;
@@ -338,7 +369,14 @@ impl Nemesis {
 
     fn undo<M: Subject>(&self, active: &Active, engine: &mut Engine<M>, audit: &mut Audit) {
         match active {
-            Active::Down { id, lost } => engine.start(*id, *lost || audit.must_start_lost(*id), audit),
+            Active::Down { id, lost, damage } => {
+                // Damage may do no harm: then the memory is kept.
+                let lost = match damage {
+                    Some(damage) => damaged(*id, *damage, engine, audit),
+                    None => *lost,
+                };
+                engine.start(*id, lost || audit.must_start_lost(*id), audit);
+            }
             Active::Paused(id) => engine.resume(*id, audit),
             Active::Role { id, role, lost } => {
                 let lost = *lost || (*role == Role::Acceptor && audit.must_start_lost(*id));
@@ -352,6 +390,13 @@ impl Nemesis {
             }
             Active::Drift(id) => engine.set_speed(*id, clock::RIGHT),
             Active::Slow(id) => engine.set_latency(*id, self.sync),
+            Active::Full(id) => {
+                engine.set_full(*id, false);
+                if engine.machine(*id).is_none() && !self.is_down(*id) {
+                    audit.marks.hit(Mark::DiskFull);
+                    engine.start(*id, audit.must_start_lost(*id), audit);
+                }
+            }
             Active::Storm(id) => engine.network.set_storm((*id).into(), None),
         }
     }
@@ -384,6 +429,7 @@ impl Nemesis {
                     | Active::Role { id, .. }
                     | Active::Drift(id)
                     | Active::Slow(id)
+                    | Active::Full(id)
                     | Active::Storm(id),
                 ) => *id,
                 // Cuts are mended link by link below; nothing flaps from now on.
@@ -449,6 +495,20 @@ impl Nemesis {
             }
         }
     }
+}
+
+/// Damages the log of a process that is down; tells whether the memory is lost by that.
+fn damaged<M: Subject>(id: ReplicaId, how: Damage, engine: &mut Engine<M>, audit: &mut Audit) -> bool {
+    let lost = engine.damage(id, how, audit);
+    if lost {
+        audit.marks.hit(match how {
+            Damage::FlipBit => Mark::BitFlipped,
+            Damage::LoseBlock => Mark::BlockLost,
+            Damage::MisdirectWrite => Mark::WriteMisdirected,
+            Damage::StaleBlock => Mark::BlockStale,
+        });
+    }
+    lost
 }
 
 /// Who leads, as far as replicas say; of several the one with the highest ballot.

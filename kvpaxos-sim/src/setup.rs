@@ -5,7 +5,7 @@ use kvpaxos::types::MAX_REPLICAS;
 use kvpaxos::{Config, ConfigError, Limits, Micros, Quorums, ReplicaId, Timing, Update};
 use serde::Serialize;
 
-use crate::disk::Format;
+use crate::disk::{Damage, Format};
 use crate::network::{Node, Weather};
 use crate::tables::{self, Table};
 
@@ -176,11 +176,21 @@ pub enum FaultKind {
     SlowDisk,
     /// The links of one replica lose and delay most of what passes.
     Storm,
+    /// A process crashes, and a bit of its log is another one when it starts again.
+    FlipBit,
+    /// A process crashes, and a block, a write or a file of its log is gone when it starts again.
+    LoseBlock,
+    /// A process crashes, and a block of its log stands in the place of another when it starts again.
+    MisdirectWrite,
+    /// A process crashes, and a part of its log is as it was before when it starts again.
+    StaleBlock,
+    /// A disk takes no more bytes: the process stops at its next write, and starts again when there is room.
+    FullDisk,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [FaultKind; 18] = [
+    pub const ALL: [FaultKind; 23] = [
         FaultKind::Crash,
         FaultKind::CrashAll,
         FaultKind::Pause,
@@ -199,7 +209,30 @@ impl FaultKind {
         FaultKind::DriftClock,
         FaultKind::SlowDisk,
         FaultKind::Storm,
+        FaultKind::FlipBit,
+        FaultKind::LoseBlock,
+        FaultKind::MisdirectWrite,
+        FaultKind::StaleBlock,
+        FaultKind::FullDisk,
     ];
+
+    /// What the kind does to what a disk promised to keep.
+    #[must_use]
+    pub fn damage(self) -> Option<Damage> {
+        match self {
+            FaultKind::FlipBit => Some(Damage::FlipBit),
+            FaultKind::LoseBlock => Some(Damage::LoseBlock),
+            FaultKind::MisdirectWrite => Some(Damage::MisdirectWrite),
+            FaultKind::StaleBlock => Some(Damage::StaleBlock),
+            _ => None,
+        }
+    }
+
+    /// Whether it strikes files.
+    #[must_use]
+    pub fn is_of_files(self) -> bool {
+        self.damage().is_some() || self == FaultKind::FullDisk
+    }
 }
 
 /// What the nemesis does by itself.

@@ -23,7 +23,7 @@ impl Setup {
             let spare = draw.pick("sessions", &[1, 2, 4]);
             cluster.limits.sessions = clients.count as usize + spare;
         }
-        Setup {
+        let mut setup = Setup {
             seed,
             weather,
             sync: draw.pick(
@@ -41,7 +41,9 @@ impl Setup {
                 bound: Micros(60_000_000),
             },
             cluster,
-        }
+        };
+        draw.faults_of_files(&mut setup.faults);
+        setup
     }
 }
 
@@ -174,7 +176,7 @@ impl Draw<'_> {
 
     fn faults(&mut self, cluster: &Cluster) -> Faults {
         let mut weights = Vec::new();
-        for kind in FaultKind::ALL {
+        for kind in FaultKind::ALL.into_iter().filter(|kind| !kind.is_of_files()) {
             // Roles fail in every run; of the other kinds each run leaves out about half.
             let always = matches!(kind, FaultKind::FailRole | FaultKind::Crash);
             let drawn = self.percent("fault on", 55);
@@ -207,6 +209,17 @@ impl Draw<'_> {
             length,
             losses: usize::try_from(losses).unwrap_or(0),
             at_leader: self.small("at leader", 10, 70),
+        }
+    }
+
+    /// Drawn last: what else a seed means does not depend on them.
+    fn faults_of_files(&mut self, faults: &mut Faults) {
+        for kind in FaultKind::ALL.into_iter().filter(|kind| kind.is_of_files()) {
+            let drawn = self.percent("fault on", 40);
+            let weight = self.small("fault weight", 1, 4);
+            if drawn {
+                faults.weights.push((kind, weight));
+            }
         }
     }
 }

@@ -46,8 +46,8 @@ pub trait Watch<M: Machine> {
         let _ = (now, host, role, machine);
     }
 
-    /// A process is gone. `survived` is what its disk holds now (`None`: nothing readable), `lost` how many writes that
-    /// were on their way are not whole.
+    /// A process is gone. `survived` is what became durable by that and was not known to be (`None`: nothing is readable), `lost`
+    /// how many writes that were on their way are not whole.
     fn crashed(&mut self, now: Time, host: ReplicaId, survived: Option<&[M::Record]>, lost: usize) {
         let _ = (now, host, survived, lost);
     }
@@ -73,6 +73,8 @@ pub enum Misbehaviour {
     },
     /// It calls a log damaged whose disk lost nothing that was synced.
     Damaged,
+    /// It takes a damaged log for a good one, and finds other records in it than were synced.
+    DamageUnseen,
     /// It halted, though no peer and no disk lied.
     Halted {
         /// Why.

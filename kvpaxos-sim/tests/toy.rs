@@ -84,8 +84,9 @@ impl Watch<Highest> for NothingUnsaved {
     }
 
     fn crashed(&mut self, _: Time, host: ReplicaId, survived: Option<&[u64]>, _: usize) {
-        let last = survived.and_then(<[u64]>::last);
-        self.0[usize::from(host.0)] = last.copied().unwrap_or(0);
+        if let Some(last) = survived.and_then(<[u64]>::last) {
+            self.0[usize::from(host.0)] = *last;
+        }
     }
 
     fn leaves(&mut self, _: Time, from: ReplicaId, _: ReplicaId, message: &u64) {

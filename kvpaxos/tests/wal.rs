@@ -4,11 +4,13 @@
 
 mod samples;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use expect_test::expect_file;
 use kvpaxos::wal::{
-    Damage, Damaged, GROUP_HEADER, HEADER, Header, Log, Owner, ReadError, SECTOR, Torn, Writer, read,
+    Batch as Pieces, Damage, Damaged, GROUP_HEADER, HEADER, Header, Log, Mark, Owner, ReadError, SECTOR,
+    Torn, Writer,
 };
 use kvpaxos::{Ballot, Batch, Command, Record, ReplicaId, Slot, Tag, Value};
 use proptest::prelude::*;
@@ -21,6 +23,41 @@ const SEED: u64 = 0xfeed_beef;
 
 fn header() -> Header {
     Header::founding(OWNER.cluster, OWNER.replica, SEED)
+}
+
+/// Founds a log in these bytes.
+fn found(bytes: &mut Vec<u8>) -> Writer {
+    let mut pieces = Pieces::default();
+    let writer = Writer::found(&header(), &mut pieces);
+    take(&pieces, bytes);
+    writer
+}
+
+fn append<'a>(writer: &mut Writer, records: impl IntoIterator<Item = &'a Record>, bytes: &mut Vec<u8>) {
+    let mut pieces = Pieces::default();
+    writer.append(records, &mut pieces);
+    take(&pieces, bytes);
+}
+
+fn mark(writer: &mut Writer, bytes: &mut Vec<u8>) {
+    let mut pieces = Pieces::default();
+    writer.mark(&mut pieces);
+    take(&pieces, bytes);
+}
+
+/// One segment after the other; for most tests here the first is enough.
+fn take(pieces: &Pieces, bytes: &mut Vec<u8>) {
+    for piece in pieces.pieces() {
+        bytes.extend_from_slice(&piece.bytes);
+    }
+}
+
+fn read(bytes: &[u8], owner: Owner, known_synced: u64) -> Result<Log, ReadError> {
+    let known_synced = (known_synced > 0).then_some(Mark {
+        log: SEED,
+        position: known_synced,
+    });
+    kvpaxos::wal::read(&BTreeMap::from([(0, bytes)]), owner, known_synced)
 }
 
 /// A record that takes several sectors, none of them all zeros.
@@ -55,11 +92,11 @@ impl Sample {
 
     fn from_records(records: impl Iterator<Item = Record>) -> Sample {
         let mut bytes = Vec::new();
-        let mut writer = Writer::create(&header(), &mut bytes);
+        let mut writer = found(&mut bytes);
         let mut groups = vec![bytes.len()];
         for record in records {
             writer.on_synced(writer.position());
-            writer.append([&record], &mut bytes);
+            append(&mut writer, [&record], &mut bytes);
             groups.push(bytes.len());
         }
         Sample { bytes, groups }
@@ -101,7 +138,7 @@ impl Sample {
 #[test]
 fn the_bytes_of_every_record_are_golden() {
     let mut bytes = Vec::new();
-    let mut writer = Writer::create(&header(), &mut bytes);
+    let mut writer = found(&mut bytes);
     let mut text = String::new();
     let mut write = |what: &dyn std::fmt::Debug, bytes: &mut Vec<u8>| {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -110,11 +147,11 @@ fn the_bytes_of_every_record_are_golden() {
     };
     write(&header(), &mut bytes);
     for record in samples::records() {
-        writer.append([&record], &mut bytes);
+        append(&mut writer, [&record], &mut bytes);
         write(&record, &mut bytes);
     }
     writer.on_synced(writer.position());
-    writer.mark(&mut bytes);
+    mark(&mut writer, &mut bytes);
     write(&"a mark", &mut bytes);
     expect_file!["golden/log.txt"].assert_eq(&text);
 }
@@ -124,14 +161,23 @@ proptest! {
     fn any_records_come_back(
         groups in proptest::collection::vec(proptest::collection::vec(samples::any_record(), 0..4), 0..5),
     ) {
-        let mut bytes = Vec::new();
-        let mut writer = Writer::create(&header(), &mut bytes);
+        let (mut pieces, mut segments) = (Pieces::default(), BTreeMap::<u64, Vec<u8>>::new());
+        let mut writer = Writer::found(&header(), &mut pieces);
         for group in &groups {
-            writer.append(group, &mut bytes);
-            prop_assert_eq!(writer.position(), bytes.len() as u64);
+            writer.append(group, &mut pieces);
         }
-        let expected = Log::Kept { records: groups.concat(), writer, torn: None };
-        prop_assert!(read(&bytes, OWNER, 0) == Ok(expected));
+        for piece in pieces.pieces() {
+            segments.entry(piece.segment).or_default().extend(&piece.bytes);
+        }
+        prop_assert_eq!(writer.position(), segments.values().map(|bytes| bytes.len() as u64).sum::<u64>());
+        match kvpaxos::wal::read(&segments, OWNER, None) {
+            Ok(Log::Kept { records, writer: found, torn: None, .. }) => {
+                // A complete checkpoint among them replaces what stands before it.
+                prop_assert!(groups.concat().ends_with(&records));
+                prop_assert_eq!(found, writer);
+            }
+            other => prop_assert!(false, "{:?}", other),
+        }
     }
 
     /// Whatever happens to the bytes, what is read was written, in that order.
@@ -176,7 +222,7 @@ fn a_log_goes_on_where_it_was_read_to() {
         panic!("nothing was damaged");
     };
     writer.on_synced(writer.position());
-    writer.append([&record(3), &record(4)], &mut bytes);
+    append(&mut writer, [&record(3), &record(4)], &mut bytes);
     let whole = Sample {
         bytes,
         groups: Vec::new(),
@@ -214,12 +260,12 @@ fn a_torn_tail_is_cut() {
 #[test]
 fn a_tail_of_many_writes_is_cut_at_the_first_that_is_torn() {
     let mut bytes = Vec::new();
-    let mut writer = Writer::create(&header(), &mut bytes);
-    writer.append([&record(0)], &mut bytes);
+    let mut writer = found(&mut bytes);
+    append(&mut writer, [&record(0)], &mut bytes);
     writer.on_synced(writer.position());
     let synced = bytes.len();
     for number in 1..4 {
-        writer.append([&record(number)], &mut bytes);
+        append(&mut writer, [&record(number)], &mut bytes);
     }
     let whole = Sample {
         bytes,
@@ -243,7 +289,7 @@ fn a_cut_log_is_appended_to() {
     bytes.truncate(groups[2] - 1);
     let Log::Kept {
         mut writer,
-        torn: Some(Torn { at, dropped }),
+        torn: Some(Torn { at, dropped, .. }),
         ..
     } = read(&bytes, OWNER, 0).unwrap()
     else {
@@ -252,7 +298,7 @@ fn a_cut_log_is_appended_to() {
     assert_eq!(at + dropped, bytes.len() as u64);
     bytes.truncate(usize::try_from(at).unwrap());
     writer.on_synced(at);
-    writer.append([&record(1)], &mut bytes);
+    append(&mut writer, [&record(1)], &mut bytes);
     assert_eq!(
         Sample {
             bytes,
@@ -356,7 +402,7 @@ fn a_missing_block_is_lost_memory_where_a_mark_covers_it() {
             panic!("the log is whole");
         };
         writer.on_synced(known_synced);
-        writer.mark(&mut sample.bytes);
+        mark(&mut writer, &mut sample.bytes);
         assert_eq!(sample.damage().why, Damage::Synced { mark: known_synced });
     }
 }
@@ -468,8 +514,8 @@ fn a_large_write_is_cut_into_groups() {
     };
     let records: Vec<_> = (0..20).map(large).collect();
     let mut bytes = Vec::new();
-    let mut writer = Writer::create(&header(), &mut bytes);
-    writer.append(&records, &mut bytes);
+    let mut writer = found(&mut bytes);
+    append(&mut writer, &records, &mut bytes);
     let groups = bytes.windows(4).filter(|window| window == b"KPGR").count();
     assert_eq!(groups, 2);
     assert_eq!(
@@ -477,7 +523,8 @@ fn a_large_write_is_cut_into_groups() {
         Ok(Log::Kept {
             records,
             writer,
-            torn: None
+            torn: None,
+            obsolete: vec![]
         })
     );
     assert_eq!(bytes[HEADER + GROUP_HEADER], 4, "a Learned comes first");

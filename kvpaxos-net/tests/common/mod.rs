@@ -25,7 +25,7 @@ pub(crate) fn program() -> Command {
 }
 
 /// Runs the program to its end, with something on its standard input.
-pub(crate) fn run(arguments: &[&str], input: &str) -> Output {
+pub(crate) fn run(arguments: &[impl AsRef<std::ffi::OsStr>], input: &str) -> Output {
     let mut child = program()
         .args(arguments)
         .stdin(Stdio::piped())
@@ -100,9 +100,28 @@ impl Cluster {
             processes: (0..replicas).map(|_| None).collect(),
         };
         for replica in 0..replicas {
+            cluster.format(replica);
             cluster.restart(replica);
         }
         cluster
+    }
+
+    fn format(&self, replica: usize) {
+        let output = run(&self.member("format", replica), "");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+
+    /// A command about a replica's directory, with the flags that say whose it is.
+    pub(crate) fn member(&self, command: &str, replica: usize) -> Vec<String> {
+        let serve = self.serve(replica);
+        let mut arguments = vec![command.to_owned()];
+        for pair in serve.windows(2) {
+            if ["--id", "--peers", "--data"].contains(&pair[0].as_str()) {
+                arguments.extend_from_slice(pair);
+            }
+        }
+        arguments.extend(serve.into_iter().filter(|flag| flag == "--two-phase"));
+        arguments
     }
 
     /// The arguments that replica is started with.

@@ -23,8 +23,6 @@ pub(super) struct Acceptor {
     pub(super) out: bool,
     /// Its own mark of that is durable.
     pub(super) marked: bool,
-    /// How many records of the replica are durable.
-    pub(super) records: usize,
     /// The checkpoint that has begun and not ended, as far as it is durable.
     pending: Option<Pending>,
 }
@@ -66,7 +64,6 @@ impl Acceptor {
 
     /// A record became durable. Tells whether the acceptor has got back its memory by it.
     pub(super) fn durable(&mut self, record: &Record) -> bool {
-        self.records += 1;
         match record {
             Record::Promised { ballot } => {
                 self.durable = self.durable.max(*ballot);
@@ -132,7 +129,6 @@ impl Acceptor {
             proposed: self.proposed,
             accepted: pending.accepted,
             vector: pending.vector,
-            records: self.records,
             ..Acceptor::default()
         };
         true

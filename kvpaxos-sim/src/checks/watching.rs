@@ -117,15 +117,14 @@ impl<M: Subject> Watch<M> for Audit {
         self.now = now;
         self.trace.line(now, || {
             let left = survived.map_or(0, <[Record]>::len);
-            format!("{host} crashes: {left} records left, {lost} writes lost")
+            format!("{host} crashes: {left} records more are durable, {lost} writes lost")
         });
         self.marks.hit(Mark::Crashed);
         if lost > 0 {
             self.marks.hit(Mark::LostWrites);
         }
-        let durable = self.acceptor(host).records;
         // What survived beyond what was known to be durable is durable now: it counts like any other vote.
-        for record in survived.unwrap_or_default().iter().skip(durable) {
+        for record in survived.unwrap_or_default() {
             self.on_durable(host, record);
         }
         self.acceptor(host).crashed();
@@ -140,6 +139,7 @@ impl<M: Subject> Watch<M> for Audit {
                 )
             }
             Misbehaviour::Damaged => format!("{host} calls its log damaged, but nothing synced was lost"),
+            Misbehaviour::DamageUnseen => format!("{host} takes a damaged log for a good one"),
             Misbehaviour::Halted { reason } => format!("{host} halted: {reason}"),
         };
         self.report(now, Property::Contract, what);

@@ -1,7 +1,9 @@
 //! The write-ahead log's format, as pure code over bytes: shells and the simulator's disks run it.
 //!
 //! ```text
-//! log file    header | group | group | group ...                      only ever appended to
+//! log         segment 0, segment 1, segment 2 ...                     a file each; only the last is appended to
+//!
+//! segment     header | group | group | group ... | zeros              zeros: room that was made beforehand, if any
 //!
 //! header      magic "KPAXLOG\n" | version u16 | replica u8 | 0 | previous u32 | cluster u64 | segment u64
 //!   52 bytes  | base u64 | seed u64 | crc u32
@@ -19,7 +21,35 @@
 //!   flaw, the reader goes on looking for groups further back, and if one of them says that the flawed bytes had been
 //!   synced, then the disk has lost what it had promised to keep.
 //!
-//! The log is one segment for now; `segment` and `base` (the position at which the segment begins) are there for more.
+//! A segment knows its number, the position at which it begins (`base`: where the one before ended), the last checksum of the one before,
+//! and the `seed` that all segments of a log share.
+//!
+//! # Segments
+//!
+//! The writer begins a segment with every [`Record::Checkpoint`], and when the last one is full ([`SEGMENT`]). It is begun only when all
+//! before it is synced, so its header is a mark, too: there is one torn tail at most, at the end of the last segment. Once the
+//! [`Record::CheckpointEnd`] of a checkpoint is durable, the segments before that checkpoint are *obsolete*
+//! ([`Writer::keep_from`]); the reader does not look at them any more, whatever state they are in.
+//!
+//! What a crash leaves, by where it strikes while segment n + 1 follows n, and a checkpoint makes n and those before obsolete:
+//!
+//! | the shell was about to | what it left | what the reader does |
+//! | --- | --- | --- |
+//! | append the last groups to n | n, perhaps torn | cuts n; the writer goes on in n |
+//! | sync n | n, perhaps torn | the same; nothing that was appended since was promised |
+//! | create the draft of n + 1 | n, whole | goes on in n; n + 1 is begun again when the next record asks for it |
+//! | write the draft's header, sync it | n, whole; a draft, perhaps torn | the same: drafts do not bear a segment's name, and shells remove them |
+//! | rename the draft | n, whole; a draft, whole | the same |
+//! | sync the directory | n, whole; n + 1 with its header, or not there | goes on in n + 1 if it is there, else in n |
+//! | append to n + 1 | n + 1 with its header only | goes on in n + 1 |
+//! | sync n + 1 | n + 1, perhaps torn after its header | cuts n + 1; if the checkpoint's beginning is gone, the log begins where it did |
+//! | sync the end of the checkpoint | n + 1 and those after it, the last perhaps torn | if the end is there, reads from n + 1 on; if not, from where the log began |
+//! | delete 0 to n | all of them | reads from n + 1 on, and names the others as obsolete |
+//! | sync the directory | n + 1 and any of the others | the same: what is obsolete may have holes |
+//!
+//! The checkpoint's end that was read may not be durable yet. It is after the sync that a shell owes before its first step, and only
+//! then anything is deleted. So at any time a log begins with segment 0, or with a checkpoint whose end is durable; a log that begins
+//! otherwise has lost memory.
 //!
 //! # What becomes of which damage
 //!
@@ -32,44 +62,62 @@
 //! | --- | --- |
 //! | torn tail: the last writes, never synced, are there in part | cut at the first group that is not whole; kept before it |
 //! | lost tail of what was not synced: the file ends after a whole group | kept: nothing is missing that was promised |
-//! | lost tail of what was synced: likewise | **not seen**, unless `known_synced` (a mark kept elsewhere) says more; then lost memory |
+//! | lost tail of what was synced: likewise | lost memory if a later segment or `known_synced` (a mark kept elsewhere) says more; else **not seen** |
 //! | bit flip in the last batch, nothing written since | lost memory: the group is there in full and wrong (unless it also has a whole sector of zeros, or its end is zeroed: cut as torn) |
 //! | bit flip in the middle | lost memory: a later mark covers it, or the group is there in full |
-//! | bit flip in the file's header, or an empty file | lost memory: a log is founded before it is used, and never empty |
-//! | block missing (zeros), a later group has a mark over it | lost memory |
+//! | bit flip in a segment's header, or an empty file | lost memory: a segment bears its name only when its header is durable |
+//! | block missing (zeros), a later group, segment or `known_synced` has a mark over it | lost memory |
 //! | block missing (zeros) in the last batch | cut as torn, unless `known_synced` covers it; then lost memory |
-//! | blocks swapped, or written to the wrong place | lost memory: position and checksums do not fit |
+//! | blocks swapped, or written to the wrong place | lost memory: position and checksums do not fit (in the last batch as torn, if its end is zeroed by that) |
 //! | block of an older version in the middle: zeros after an older end | as a missing block |
 //! | whole group of another history (a cut that was not made durable) | lost memory: `previous` does not fit |
-//! | last blocks of an older version: the end as it was at an earlier sync | **not seen**, as a lost tail |
-//! | whole directory replaced by an older copy | **not seen** here: every mark in it is as old; outside the model but for `known_synced` |
+//! | last blocks of an older version: the end as it was at an earlier sync | as a lost tail |
+//! | a segment missing in the middle, or those at the beginning without a complete checkpoint after them | lost memory |
+//! | the last segments missing | lost memory, if `known_synced` says more; else **not seen** |
+//! | an older version of a segment that is not the last, zeros or other bytes after its end | lost memory: the next begins where it ended, and knows its checksum |
+//! | a segment copied under another number, or of another log of the same replica | lost memory: it says its number, and its log's seed |
+//! | anything at all in an obsolete segment, but a header of another log | kept: nothing of it is needed |
+//! | all segments replaced by those of an older log that was set aside | lost memory, if `known_synced` names the log |
+//! | whole directory replaced by an older copy, `known_synced` with it | **not seen**: every mark in it is as old; outside the model |
 //! | another replica's, another cluster's, or a newer format's log | refused ([`ReadError`]): an operator's mistake, not a disk's |
 //!
-//! To narrow the rows that are not seen: [`mark`](Writer::mark) appends a group that holds nothing but the mark, for quiet
-//! moments and before a shutdown; `known_synced` is for shells that keep the mark on another device.
+//! What is not seen is narrowed to what was written after the last mark: shells keep `known_synced` in a [`Superblock`] and renew it
+//! when a segment begins, when a checkpoint is complete and before a clean shutdown, and append a [`mark`](Writer::mark) before that.
 //!
 //! # What a shell owes
 //!
-//! 1. *Found* a log by writing [`Writer::create`]'s bytes to a file of another name, syncing it, renaming it, and syncing the directory.
-//! 2. After reading, cut the file at [`Torn::at`] if there is a torn tail, and **sync before the first step**, torn or not: what was read may
-//!    stand in the system's cache only, and the replica will act on it.
+//! 1. *Begin* a segment by syncing the one before it, writing the [`HEADER`] bytes to a file of another name, syncing that, renaming it,
+//!    and syncing the directory; then call [`on_synced`](Writer::on_synced) with the position after the header, and only then append to it.
+//!    The same for the first segment of a new log, with whatever it is to begin with.
+//! 2. After reading, cut the last segment at [`Torn::at`] if there is a torn tail, and **sync before the first step**, torn or not: what was
+//!    read may stand in the system's cache only, and the replica will act on it.
 //! 3. Append in order, and call [`on_synced`](Writer::on_synced) with the position that the sync covered, after it succeeded. A sync that
 //!    failed is fatal.
-//! 4. Never append to a log that is damaged: set it aside and found a new one, which begins with what was salvaged and
+//! 4. Delete segments below [`keep_from`](Writer::keep_from), oldest first, and sync the directory.
+//! 5. Never append to a log that is damaged: set it aside and found a new one, which begins with the [`counters`] of the old one and
 //!    [`Record::DiskLost`].
 
+mod cut;
+mod damage;
+mod header;
 mod read;
+mod scan;
+mod superblock;
 mod write;
 
-pub use read::{Damage, Damaged, Log, Owner, ReadError, Torn, read};
-pub use write::{Header, Writer};
+pub use damage::{Damage, Damaged, ReadError, counters};
+pub use header::Header;
+pub use read::{Log, Owner, Torn, read};
+pub use scan::{Scan, Scanned, scan};
+pub use superblock::{State, Superblock, SuperblockError};
+pub use write::{Batch, Piece, SEGMENT, Writer};
 
 #[cfg(doc)]
 use crate::io::Record;
 
 /// The version of the format.
 pub const VERSION: u16 = 1;
-/// The length of the file's header.
+/// The length of a segment's header.
 pub const HEADER: usize = 52;
 /// The length of a group's header.
 pub const GROUP_HEADER: usize = 36;
@@ -83,47 +131,13 @@ const GROUP_MAGIC: [u8; 4] = *b"KPGR";
 /// Ends in a byte that is not zero, so that an end that was not written is not taken for one that was.
 const GROUP_END: [u8; 4] = *b"end\n";
 
-/// The header of a group.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct GroupHeader {
-    /// Bytes of the payload.
-    length: u32,
-    /// Where in the log the group begins.
-    position: u64,
-    /// Where the log was known to be synced up to.
-    synced: u64,
-    /// The checksum of the group before.
-    previous: u32,
-    /// Records in the payload.
-    count: u32,
-}
-
-impl GroupHeader {
-    fn encode(self, seed: u64) -> [u8; GROUP_HEADER] {
-        let mut bytes = [0; GROUP_HEADER];
-        bytes[..4].copy_from_slice(&GROUP_MAGIC);
-        bytes[4..8].copy_from_slice(&self.length.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.position.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.synced.to_le_bytes());
-        bytes[24..28].copy_from_slice(&self.previous.to_le_bytes());
-        bytes[28..32].copy_from_slice(&self.count.to_le_bytes());
-        let checksum = checksum(&[&seed.to_le_bytes(), &bytes[..32]]);
-        bytes[32..].copy_from_slice(&checksum.to_le_bytes());
-        bytes
-    }
-
-    /// The header that `bytes` begins with, if it is whole.
-    fn decode(bytes: &[u8], seed: u64) -> Option<GroupHeader> {
-        let bytes = bytes.first_chunk::<GROUP_HEADER>()?;
-        let header = GroupHeader {
-            length: u32_at(bytes, 4),
-            position: u64_at(bytes, 8),
-            synced: u64_at(bytes, 16),
-            previous: u32_at(bytes, 24),
-            count: u32_at(bytes, 28),
-        };
-        (header.encode(seed) == *bytes).then_some(header)
-    }
+/// Up to where a log was synced: what is worth keeping elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Mark {
+    /// The log's [`seed`](Header::seed).
+    pub log: u64,
+    /// The position.
+    pub position: u64,
 }
 
 fn checksum(parts: &[&[u8]]) -> u32 {

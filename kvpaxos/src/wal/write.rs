@@ -1,114 +1,145 @@
 //! Founding a log and appending to it.
 
-use super::{GROUP_END, GROUP_HEADER, GroupHeader, HEADER, MAGIC, VERSION, checksum, u32_at, u64_at};
+use std::iter::Peekable;
+
+use super::cut::{Cuts, begins_segment};
+use super::header::GroupHeader;
+use super::{GROUP_END, GROUP_HEADER, HEADER, Header, Mark, checksum};
 use crate::codec::append_payload;
 use crate::io::Record;
-use crate::types::{MAX_REPLICAS, ReplicaId};
 
 /// A group whose payload has reached this many bytes is closed, and another begun: what is wrong with a group costs all of it.
 const FULL_GROUP: usize = 16 * 1024 * 1024;
 
-/// What a log file says of itself.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Header {
-    /// The cluster's fingerprint.
-    pub cluster: u64,
-    /// Whose log it is.
-    pub replica: ReplicaId,
-    /// The file's number among the segments of the log, from 0.
-    pub segment: u64,
-    /// The position in the log at which the file begins.
-    pub base: u64,
-    /// Drawn when the log was founded: groups of one log are never taken for another's.
-    pub seed: u64,
-    /// The checksum of the last group of the segment before; 0 if there is none.
-    pub previous: u32,
+/// The bytes of a segment, without those of its last group, above which another one is begun: 64 MiB.
+pub const SEGMENT: u64 = 64 * 1024 * 1024;
+
+/// Bytes to be written, in this order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Batch {
+    pieces: Vec<Piece>,
+    spare: Vec<u8>,
 }
 
-impl Header {
-    /// Of the only segment of a new log. The seed must be random.
+/// Bytes to be written at the end of one segment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Piece {
+    /// Which.
+    pub segment: u64,
+    /// Where in the log.
+    pub position: u64,
+    /// The segment begins with this piece, whose first [`HEADER`] bytes are its header: see [what a shell owes](super).
+    pub begins: bool,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Batch {
+    /// What is to be written.
     #[must_use]
-    pub fn founding(cluster: u64, replica: ReplicaId, seed: u64) -> Header {
-        Header {
-            cluster,
-            replica,
-            segment: 0,
-            base: 0,
-            seed,
-            previous: 0,
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// Whether there is nothing to be written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// All is written: begins anew, and keeps the memory.
+    pub fn clear(&mut self) {
+        if let Some(piece) = self.pieces.pop() {
+            self.spare = piece.bytes;
+            self.spare.clear();
         }
+        self.pieces.clear();
     }
 
-    pub(super) fn encode(&self) -> [u8; HEADER] {
-        let mut bytes = [0; HEADER];
-        bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
-        bytes[10] = self.replica.0;
-        bytes[12..16].copy_from_slice(&self.previous.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.cluster.to_le_bytes());
-        bytes[24..32].copy_from_slice(&self.segment.to_le_bytes());
-        bytes[32..40].copy_from_slice(&self.base.to_le_bytes());
-        bytes[40..48].copy_from_slice(&self.seed.to_le_bytes());
-        let checksum = checksum(&[&bytes[..48]]);
-        bytes[48..].copy_from_slice(&checksum.to_le_bytes());
-        bytes
+    fn begin(&mut self, header: &Header) {
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.extend_from_slice(&header.encode());
+        self.pieces.push(Piece {
+            segment: header.segment,
+            position: header.base,
+            begins: true,
+            bytes,
+        });
     }
 
-    /// The format's version and the header that `bytes` begins with, if it is whole. Its layout is the same in every version.
-    pub(super) fn decode(bytes: &[u8]) -> Option<(u16, Header)> {
-        let bytes = bytes.first_chunk::<HEADER>()?;
-        let whole = bytes[..8] == MAGIC && u32_at(bytes, 48) == checksum(&[&bytes[..48]]);
-        let header = Header {
-            cluster: u64_at(bytes, 16),
-            replica: ReplicaId(bytes[10]),
-            segment: u64_at(bytes, 24),
-            base: u64_at(bytes, 32),
-            seed: u64_at(bytes, 40),
-            previous: u32_at(bytes, 12),
-        };
-        let version = u16::from_le_bytes([bytes[8], bytes[9]]);
-        (whole && usize::from(header.replica.0) < MAX_REPLICAS).then_some((version, header))
+    fn of(&mut self, segment: u64, position: u64) -> &mut Vec<u8> {
+        if self.pieces.last().is_none_or(|piece| piece.segment != segment) {
+            self.pieces.push(Piece {
+                segment,
+                position,
+                begins: false,
+                bytes: std::mem::take(&mut self.spare),
+            });
+        }
+        let last = self.pieces.len() - 1;
+        &mut self.pieces[last].bytes
     }
 }
 
 /// Where a log is appended to: what the next group has to say of those before it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Writer {
-    pub(super) seed: u64,
+    /// Of the segment that is being appended to.
+    pub(super) header: Header,
     /// Where the next group begins.
     pub(super) position: u64,
     /// Up to where the log is known to be synced.
     pub(super) synced: u64,
     /// The checksum of the last group.
     pub(super) previous: u32,
+    pub(super) cuts: Cuts,
+    limit: u64,
 }
 
 impl Writer {
-    /// Appends a new file's header to `out` and begins to write after it. The header must be durable before the log is used.
+    /// Founds a log: its first segment begins with this header, and nothing is durable yet.
     #[must_use]
-    pub fn create(header: &Header, out: &mut Vec<u8>) -> Writer {
-        out.extend_from_slice(&header.encode());
+    pub fn found(header: &Header, out: &mut Batch) -> Writer {
+        out.begin(header);
+        Writer::after(header)
+    }
+
+    /// The place after a segment's header.
+    pub(super) fn after(header: &Header) -> Writer {
         Writer {
-            seed: header.seed,
+            header: *header,
             position: header.base + HEADER as u64,
             synced: header.base,
             previous: header.previous,
+            cuts: Cuts::default(),
+            limit: SEGMENT,
         }
     }
 
-    /// Appends the records to `out`, which is to be written at the end of the file: one group, or more if they are large, or
-    /// nothing if there are none.
-    pub fn append<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>, out: &mut Vec<u8>) {
+    /// Ends segments that have reached this size, rather than [`SEGMENT`].
+    #[must_use]
+    pub fn with_limit(mut self, bytes: u64) -> Writer {
+        self.limit = bytes;
+        self
+    }
+
+    /// Appends the records to `out`: one group, or more if they are large, or nothing if there are none. A checkpoint begins a
+    /// segment, and so does whatever follows a segment that is full.
+    pub fn append<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>, out: &mut Batch) {
         let mut records = records.into_iter().peekable();
-        while records.peek().is_some() {
+        while let Some(first) = records.peek() {
+            let is_empty = self.position == self.header.base + HEADER as u64;
+            if !is_empty && (begins_segment(first) || self.position - self.header.base >= self.limit) {
+                self.begin_segment(out);
+            }
             self.append_group(&mut records, out);
         }
     }
 
     /// Appends a group without records: it tells how far the log is synced. For quiet moments: what is damaged below it later is
     /// then known to be damaged, and not torn.
-    pub fn mark(&mut self, out: &mut Vec<u8>) {
-        self.append_group(&mut std::iter::empty(), out);
+    pub fn mark(&mut self, out: &mut Batch) {
+        self.append_group(&mut std::iter::empty().peekable(), out);
     }
 
     /// Where the log ends, with all that was appended.
@@ -123,6 +154,33 @@ impl Writer {
         self.synced
     }
 
+    /// The same, to be kept elsewhere and given to [`read`](super::read) later.
+    #[must_use]
+    pub fn synced_mark(&self) -> Mark {
+        Mark {
+            log: self.header.seed,
+            position: self.synced,
+        }
+    }
+
+    /// The segment that is being appended to.
+    #[must_use]
+    pub fn segment(&self) -> u64 {
+        self.header.segment
+    }
+
+    /// The position at which that segment begins.
+    #[must_use]
+    pub fn base(&self) -> u64 {
+        self.header.base
+    }
+
+    /// The first segment that is still needed. Those before it are obsolete: a checkpoint that replaces them is durable.
+    #[must_use]
+    pub fn keep_from(&self) -> u64 {
+        self.cuts.keep_from()
+    }
+
     /// Everything below `position` is durable: a sync that began after it was written has succeeded.
     ///
     /// # Panics
@@ -134,32 +192,49 @@ impl Writer {
             self.position
         );
         self.synced = self.synced.max(position);
+        self.cuts.on_synced(self.synced);
     }
 
-    fn append_group<'a>(&mut self, records: &mut impl Iterator<Item = &'a Record>, out: &mut Vec<u8>) {
+    fn begin_segment(&mut self, out: &mut Batch) {
+        self.header.segment += 1;
+        self.header.base = self.position;
+        self.header.previous = self.previous;
+        self.position += HEADER as u64;
+        out.begin(&self.header);
+    }
+
+    fn append_group<'a>(
+        &mut self,
+        records: &mut Peekable<impl Iterator<Item = &'a Record>>,
+        out: &mut Batch,
+    ) {
+        let segment = self.header.segment;
+        let out = out.of(segment, self.position);
         let start = out.len();
         out.extend_from_slice(&[0; GROUP_HEADER]);
         let mut count = 0;
-        for record in records {
+        while out.len() - start < FULL_GROUP
+            && let Some(record) = records.next_if(|record| count == 0 || !begins_segment(record))
+        {
             append_payload(record, out);
+            self.cuts.on_record(record, segment);
             count += 1;
-            if out.len() - start >= FULL_GROUP {
-                break;
-            }
         }
         let length = out.len() - start - GROUP_HEADER;
         let header = GroupHeader {
             length: u32::try_from(length).expect("a group ends with the record that fills it"),
             position: self.position,
-            synced: self.synced,
+            // The segment was begun when all before it was synced.
+            synced: self.synced.max(self.header.base),
             previous: self.previous,
             count,
         };
-        out[start..start + GROUP_HEADER].copy_from_slice(&header.encode(self.seed));
+        out[start..start + GROUP_HEADER].copy_from_slice(&header.encode(self.header.seed));
         let checksum = checksum(&[&out[start..]]);
         out.extend_from_slice(&checksum.to_le_bytes());
         out.extend_from_slice(&GROUP_END);
         self.position += (out.len() - start) as u64;
         self.previous = checksum;
+        self.cuts.on_group(self.position);
     }
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kvpaxos::Role;
-use kvpaxos_net::Peers;
+use kvpaxos::{ReplicaId, Role};
+use kvpaxos_net::{Bounds, Cluster, NodeOptions, Peers};
 
 use crate::exit;
 
@@ -23,8 +23,21 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Start five replicas in this process, show what they do while acceptors fail, and give a prompt.
     Demo(DemoArguments),
-    /// Run one replica of a cluster.
+    /// Prepare a data directory for a replica that is new. Once for each replica of a new cluster.
+    Format(MemberArguments),
+    /// Run one replica of a cluster, on a data directory that was formatted.
     Serve(ServeArguments),
+    /// Prepare a data directory for a replica that is not new, and whose disk is gone: it gets back from the others what counts.
+    Recover {
+        #[command(flatten)]
+        member: MemberArguments,
+        /// Even if there is a log that is whole: it is set aside, and the replica forgets what is in it.
+        #[arg(long)]
+        discard: bool,
+    },
+    /// Look at write-ahead logs.
+    #[command(subcommand)]
+    Log(LogCommand),
     /// A prompt against a running cluster.
     Client(ServerArguments),
     /// Print the value of a key.
@@ -106,14 +119,97 @@ pub(crate) struct DemoArguments {
     pub(crate) two_phase: bool,
 }
 
+/// Which replica of which cluster, and where it keeps its memory.
 #[derive(Args, Debug)]
-pub(crate) struct ServeArguments {
+pub(crate) struct MemberArguments {
     /// Which replica of the list this is.
     #[arg(long, value_name = "N")]
     pub(crate) id: u8,
     /// All replicas and where they listen to each other: 0=127.0.0.1:7000,1=127.0.0.1:7001,...
     #[arg(long, value_name = "LIST")]
     pub(crate) peers: Peers,
+    /// Where the replica keeps its memory. A directory belongs to one replica for good.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Keeps clusters apart that are otherwise alike.
+    #[arg(long, value_name = "NAME", default_value = CLUSTER)]
+    pub(crate) cluster: String,
+    /// Two-phase update instead of majorities: every replica must acknowledge twice, and one silent replica stops all.
+    #[arg(long)]
+    pub(crate) two_phase: bool,
+}
+
+/// The name of a cluster that was given none.
+pub(crate) const CLUSTER: &str = "kvpaxos";
+
+impl MemberArguments {
+    /// What the replica is started with.
+    pub(crate) fn options(&self) -> NodeOptions {
+        let mut cluster = Cluster::new(&self.cluster, self.peers.clone());
+        if self.two_phase {
+            cluster = cluster.two_phase();
+        }
+        NodeOptions {
+            id: ReplicaId(self.id),
+            cluster,
+            data: self.data.clone(),
+            bounds: Bounds::default(),
+        }
+    }
+
+    /// The flags that give these arguments, for a shell.
+    pub(crate) fn flags(&self) -> String {
+        let peers: Vec<String> = self
+            .peers
+            .iter()
+            .map(|(id, address)| format!("{}={address}", id.0))
+            .collect();
+        let data = self.data.display().to_string();
+        let mut flags = format!(
+            "--id {} --peers {} --data {}",
+            self.id,
+            quoted(&peers.join(",")),
+            quoted(&data)
+        );
+        if self.cluster != CLUSTER {
+            flags += &format!(" --cluster {}", quoted(&self.cluster));
+        }
+        if self.two_phase {
+            flags += " --two-phase";
+        }
+        flags
+    }
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,@%+[]".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum LogCommand {
+    /// Print what the log in a data directory holds, and where and how it is damaged. Changes nothing; the replica may run.
+    Inspect {
+        /// The data directory, or one that was set aside in it.
+        dir: PathBuf,
+        /// Print every record, with its segment and its group's position in the log.
+        #[arg(long)]
+        records: bool,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    pub(crate) member: MemberArguments,
     /// Listen to the other replicas here, if it is not what the list says (such as 0.0.0.0:7000 behind a name).
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
@@ -123,15 +219,6 @@ pub(crate) struct ServeArguments {
     /// Serve datagrams here, too.
     #[arg(long, value_name = "ADDR")]
     pub(crate) udp: Option<String>,
-    /// Where the replica keeps its memory; created if it is not there. A directory belongs to one replica for good.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
-    /// Keeps clusters apart that are otherwise alike.
-    #[arg(long, value_name = "NAME", default_value = "kvpaxos")]
-    pub(crate) cluster: String,
-    /// Two-phase update instead of majorities: every replica must acknowledge twice, and one silent replica stops all.
-    #[arg(long)]
-    pub(crate) two_phase: bool,
     #[command(flatten)]
     pub(crate) failures: FailureArguments,
 }

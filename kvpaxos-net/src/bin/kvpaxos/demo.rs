@@ -87,7 +87,14 @@ impl Demo {
                 data: dir.join(id.to_string()),
                 bounds: Bounds::default(),
             };
-            nodes.push(Node::start(options, sockets).map_err(|error| error.to_string())?);
+            let start = || {
+                // A directory of an earlier demo is gone on with.
+                if !options.is_formatted()? {
+                    options.format()?;
+                }
+                Node::start(options, sockets)
+            };
+            nodes.push(start().map_err(|error| error.to_string())?);
         }
         println!(
             "Five replicas run in this process and talk over loopback TCP; their logs are in {}.",

@@ -13,7 +13,8 @@ pub(crate) const TABLE: &str = "Exit codes:
   4  unavailable: no replica could be reached that reaches a leader; nothing was changed
   5  outcome unknown: it may have been done, or may still be
   6  serve: the replica met what only a lying peer or disk can cause, and halted
-  7  serve: the disk failed, and nothing more could be promised";
+  7  serve: the disk failed, and nothing more could be promised
+  8  log inspect: something that was synced is damaged or gone";
 
 /// How the program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +28,7 @@ pub(crate) enum Exit {
     Unknown = 5,
     Halted = 6,
     Disk = 7,
+    Damaged = 8,
 }
 
 impl From<Exit> for ExitCode {

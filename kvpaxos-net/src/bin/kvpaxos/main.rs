@@ -2,8 +2,10 @@
 
 mod args;
 mod bench;
+mod data;
 mod demo;
 mod exit;
+mod inspect;
 mod logging;
 mod oneshot;
 mod prompt;
@@ -16,7 +18,7 @@ use clap::Parser;
 use kvpaxos_net::{ClientOptions, Transport};
 use tokio::runtime::Runtime;
 
-use args::{Arguments, Command, ServerArguments};
+use args::{Arguments, Command, LogCommand, ServerArguments};
 use exit::Exit;
 
 fn main() -> ExitCode {
@@ -39,6 +41,9 @@ fn run(command: Command) -> Result<Exit, String> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments, &threads()?),
         Command::Serve(arguments) => serve::run(arguments, &single()?),
+        Command::Format(member) => data::format(&member),
+        Command::Recover { member, discard } => data::recover(&member, discard),
+        Command::Log(LogCommand::Inspect { dir, records, json }) => inspect::run(&dir, records, json),
         Command::Client(servers) => prompt::run(&servers, &threads()?),
         Command::Bench(arguments) => bench::run(arguments, &threads()?),
         Command::Status(servers) => single()?.block_on(oneshot::status(&servers)),

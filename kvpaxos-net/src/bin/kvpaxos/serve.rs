@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
-use kvpaxos::{Entropy, ReplicaId};
+use kvpaxos::Entropy;
 use kvpaxos_net::failures::{self, Failures};
-use kvpaxos_net::{Bounds, Cluster, Node, NodeOptions, Remembers, Sockets, StartError};
+use kvpaxos_net::{Node, Remembers, Sockets, StartError};
 use tokio::runtime::Runtime;
 
 use crate::args::{FailureArguments, ServeArguments};
 use crate::complain;
+use crate::data::advised;
 use crate::exit::Exit;
 
 pub(crate) fn run(arguments: ServeArguments, runtime: &Runtime) -> Result<Exit, String> {
@@ -24,7 +25,7 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
             complain(&error.to_string());
             return Ok(Exit::Usage);
         }
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(advised(&error, &arguments.member)),
     };
     announce(&node).map_err(|error| format!("cannot write to standard output: {error}"))?;
     let failing = fail_on_purpose(&arguments.failures, &node)?;
@@ -49,21 +50,11 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
 }
 
 async fn start(arguments: &ServeArguments) -> Result<Node, StartError> {
-    let mut cluster = Cluster::new(&arguments.cluster, arguments.peers.clone());
-    if arguments.two_phase {
-        cluster = cluster.two_phase();
-    }
-    let id = ReplicaId(arguments.id);
-    cluster.config(id)?;
-    let own = cluster.peers.address(id).unwrap_or_default();
+    let options = arguments.member.options();
+    options.cluster.config(options.id)?;
+    let own = options.cluster.peers.address(options.id).unwrap_or_default();
     let listen = arguments.listen.as_deref().unwrap_or(own);
     let sockets = Sockets::bind(listen, &arguments.client, arguments.udp.as_deref()).await?;
-    let options = NodeOptions {
-        id,
-        cluster,
-        data: arguments.data.clone(),
-        bounds: Bounds::default(),
-    };
     Node::start(options, sockets)
 }
 

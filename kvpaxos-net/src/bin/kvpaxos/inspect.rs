@@ -1,0 +1,200 @@
+//! What a log holds, for people and for programs.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use kvpaxos::wal::{State, Superblock, SuperblockError};
+use kvpaxos_net::inspect::{Inspection, Segment, Verdict, inspect};
+use serde_json::{Value, json};
+
+use crate::exit::Exit;
+
+pub(crate) fn run(directory: &Path, records: bool, as_json: bool) -> Result<Exit, String> {
+    let inspection =
+        inspect(directory).map_err(|error| format!("cannot read {}: {error}", directory.display()))?;
+    if inspection.segments.is_empty() && inspection.superblock.is_none() {
+        return Err(format!(
+            "{} holds no log: it is no replica's data directory",
+            directory.display()
+        ));
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = if as_json {
+        writeln!(out, "{}", as_value(&inspection, records))
+    } else {
+        print(&inspection, records, &mut out)
+    };
+    match written.and_then(|()| out.flush()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(format!("cannot write to standard output: {error}"));
+        }
+        _ => {}
+    }
+    Ok(match inspection.verdict {
+        Verdict::Whole { .. } => Exit::Done,
+        Verdict::Damaged { .. } => Exit::Damaged,
+        Verdict::Unreadable(_) => Exit::Not,
+    })
+}
+
+fn print(inspection: &Inspection, records: bool, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "superblock  {}", said(inspection.superblock))?;
+    for segment in &inspection.segments {
+        print_segment(segment, out)?;
+    }
+    let sum = inspection.sum();
+    let kinds: Vec<String> = sum
+        .kinds
+        .iter()
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    writeln!(out, "records     {}", kinds.join(", "))?;
+    writeln!(out, "promised    {}", sum.promised)?;
+    writeln!(out, "proposed    {}", sum.proposed)?;
+    let accepted = sum
+        .accepted
+        .map_or("nothing".to_owned(), |slot| format!("up to slot {slot}"));
+    writeln!(out, "accepted    {accepted}")?;
+    writeln!(out, "chosen      told below slot {}", sum.chosen)?;
+    for (number, segment, position, complete) in &sum.checkpoints {
+        let end = if *complete { "complete" } else { "without its end" };
+        writeln!(
+            out,
+            "checkpoint  {number} in segment {segment} at {position}, {end}"
+        )?;
+    }
+    for (mark, segment, position) in &sum.losses {
+        writeln!(out, "mark        {mark}, in segment {segment} at {position}")?;
+    }
+    if records {
+        for (segment, group) in inspection.groups() {
+            for record in &group.records {
+                writeln!(out, "{segment:>4} {:>12}  {record:?}", group.position)?;
+            }
+        }
+    }
+    writeln!(out, "verdict     {}", inspection.verdict)
+}
+
+fn print_segment(segment: &Segment, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "segment     {}: {} bytes", segment.number, segment.bytes)?;
+    let Some(scan) = &segment.scan else {
+        return writeln!(out, ", its header is damaged");
+    };
+    let records: usize = scan.groups.iter().map(|group| group.records.len()).sum();
+    write!(
+        out,
+        " from position {}, {} groups, {records} records",
+        scan.header.base,
+        scan.groups.len()
+    )?;
+    if scan.blank > 0 {
+        write!(out, ", {} bytes not used yet", scan.blank)?;
+    }
+    for range in &scan.unreadable {
+        write!(out, ", unreadable from offset {} to {}", range.start, range.end)?;
+    }
+    writeln!(out)
+}
+
+fn said(superblock: Option<Result<Superblock, SuperblockError>>) -> String {
+    match superblock {
+        None => "none".to_owned(),
+        Some(Err(error)) => error.to_string(),
+        Some(Ok(Superblock { owner, state })) => {
+            let state = match state {
+                State::Founding { lost: false } => "being founded".to_owned(),
+                State::Founding { lost: true } => "being founded in the place of a lost log".to_owned(),
+                State::Ready(mark) => {
+                    format!("log {:016x} synced up to {} at least", mark.log, mark.position)
+                }
+            };
+            format!(
+                "replica {} of cluster {:016x}, {state}",
+                owner.replica.0, owner.cluster
+            )
+        }
+    }
+}
+
+fn as_value(inspection: &Inspection, records: bool) -> Value {
+    let superblock = inspection.superblock.map(|superblock| match superblock {
+        Err(error) => json!({ "error": error.to_string() }),
+        Ok(Superblock { owner, state }) => {
+            let (state, log, synced) = match state {
+                State::Founding { .. } => ("founding", None, None),
+                State::Ready(mark) => ("ready", Some(format!("{:016x}", mark.log)), Some(mark.position)),
+            };
+            json!({
+                "replica": owner.replica.0, "cluster": format!("{:016x}", owner.cluster),
+                "state": state, "log": log, "synced": synced,
+            })
+        }
+    });
+    let segments: Vec<Value> = inspection.segments.iter().map(segment_value).collect();
+    let sum = inspection.sum();
+    let checkpoint = |(number, segment, position, complete): &(u64, u64, u64, bool)| json!({ "number": number, "segment": segment, "position": position, "complete": complete });
+    let loss = |(mark, segment, position): &(&str, u64, u64)| json!({ "mark": mark, "segment": segment, "position": position });
+    let mut value = json!({
+        "superblock": superblock,
+        "segments": segments,
+        "records": sum.kinds,
+        "promised": sum.promised.to_string(),
+        "proposed": sum.proposed.to_string(),
+        "highest_accepted": sum.accepted.map(|slot| slot.0),
+        "chosen_below": sum.chosen.0,
+        "checkpoints": sum.checkpoints.iter().map(checkpoint).collect::<Vec<_>>(),
+        "losses": sum.losses.iter().map(loss).collect::<Vec<_>>(),
+        "verdict": verdict_value(&inspection.verdict),
+    });
+    if records {
+        let listed = inspection.groups().flat_map(|(segment, group)| {
+            let records = group.records.iter();
+            records.map(move |record| {
+                json!({ "segment": segment, "position": group.position, "record": format!("{record:?}") })
+            })
+        });
+        value["listed"] = listed.collect();
+    }
+    value
+}
+
+fn segment_value(segment: &Segment) -> Value {
+    let scan = segment.scan.as_ref();
+    let ranges = |scan: &kvpaxos::wal::Scan| {
+        let ranges = scan.unreadable.iter();
+        ranges
+            .map(|range| json!([range.start, range.end]))
+            .collect::<Vec<_>>()
+    };
+    json!({
+        "number": segment.number,
+        "file": segment.file.display().to_string(),
+        "bytes": segment.bytes,
+        "header": scan.is_some(),
+        "base": scan.map(|scan| scan.header.base),
+        "groups": scan.map(|scan| scan.groups.len()),
+        "records": scan.map(|scan| scan.groups.iter().map(|group| group.records.len()).sum::<usize>()),
+        "unused": scan.map(|scan| scan.blank),
+        "unreadable": scan.map(ranges),
+    })
+}
+
+fn verdict_value(verdict: &Verdict) -> Value {
+    match verdict {
+        Verdict::Whole {
+            records,
+            end,
+            obsolete,
+            torn,
+        } => json!({
+            "log": "whole", "records": records, "end": end, "obsolete": obsolete,
+            "torn": torn.map(|(segment, at, dropped)| json!({ "segment": segment, "at": at, "dropped": dropped })),
+        }),
+        Verdict::Damaged { segment, at, why } => json!({
+            "log": "damaged", "segment": segment, "at": at, "why": why.to_string(),
+        }),
+        Verdict::Unreadable(error) => json!({ "log": "unreadable", "why": error.to_string() }),
+    }
+}

@@ -1,0 +1,198 @@
+//! The files of a write-ahead log on a simulated disk: what is durable of them, what was asked for since, operation by operation, and
+//! what a crash between any two operations leaves.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use kvpaxos::wal::{HEADER, Mark, Piece, SECTOR};
+
+use crate::decider::{Fate, What};
+
+/// One operation of a shell on its files, in the order that [`kvpaxos::wal`] asks for.
+#[derive(Clone, Debug)]
+enum Operation {
+    Append {
+        segment: u64,
+        bytes: Vec<u8>,
+    },
+    Sync,
+    CreateDraft,
+    WriteDraft,
+    SyncDraft,
+    Rename {
+        segment: u64,
+        header: Vec<u8>,
+    },
+    SyncDirectory,
+    /// A new superblock, written as segments are: all or nothing.
+    KeepMark(Mark),
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Files {
+    /// The segments, as they are durable.
+    pub(crate) segments: BTreeMap<u64, Vec<u8>>,
+    /// The mark that is kept elsewhere.
+    pub(crate) known_synced: Option<Mark>,
+    /// What was asked for since, and where in the log that stands.
+    pending: VecDeque<(u64, Operation)>,
+    /// Segments that are deleted, in a directory that is not synced yet.
+    deleting: BTreeSet<u64>,
+}
+
+impl Files {
+    /// Asks for what a piece of the log needs.
+    pub(crate) fn write(&mut self, piece: &Piece, log: u64) {
+        let segment = piece.segment;
+        let (header, bytes) = piece.bytes.split_at(if piece.begins { HEADER } else { 0 });
+        let position = piece.position;
+        if piece.begins {
+            let mark = Mark {
+                log,
+                position: position + HEADER as u64,
+            };
+            let header = header.to_vec();
+            let before = (segment > 0).then_some(Operation::Sync);
+            let begin = [
+                Operation::CreateDraft,
+                Operation::WriteDraft,
+                Operation::SyncDraft,
+                Operation::Rename { segment, header },
+                Operation::SyncDirectory,
+                Operation::KeepMark(mark),
+            ];
+            self.pending.extend(
+                before
+                    .into_iter()
+                    .chain(begin)
+                    .map(|operation| (position, operation)),
+            );
+        }
+        let position = position + header.len() as u64;
+        let bytes = bytes.to_vec();
+        if !bytes.is_empty() {
+            self.pending
+                .push_back((position, Operation::Append { segment, bytes }));
+        }
+    }
+
+    pub(crate) fn keep_mark(&mut self, mark: Mark) {
+        self.pending.push_back((mark.position, Operation::KeepMark(mark)));
+    }
+
+    /// What was deleted before is gone, and these are deleted now.
+    pub(crate) fn delete_below(&mut self, keep_from: u64) {
+        for segment in std::mem::take(&mut self.deleting) {
+            self.segments.remove(&segment);
+        }
+        self.deleting = self
+            .segments
+            .range(..keep_from)
+            .map(|(segment, _)| *segment)
+            .collect();
+    }
+
+    /// All that stands below a position is done and durable.
+    pub(crate) fn settle(&mut self, position: u64) {
+        let is_below = |(at, operation): &&(u64, Operation)| match operation {
+            Operation::Append { bytes, .. } => *at + bytes.len() as u64 <= position,
+            _ => *at <= position,
+        };
+        while self.pending.front().filter(is_below).is_some() {
+            if let Some((_, operation)) = self.pending.pop_front() {
+                self.carry_out(operation);
+            }
+        }
+    }
+
+    /// The segments as a process reads them that sees all below a position.
+    pub(crate) fn up_to(&self, position: u64) -> BTreeMap<u64, Vec<u8>> {
+        let mut files = Files {
+            segments: self.segments.clone(),
+            ..Files::default()
+        };
+        for (at, operation) in &self.pending {
+            let mut operation = operation.clone();
+            if let Operation::Append { bytes, .. } = &mut operation {
+                let seen = position.saturating_sub(*at);
+                bytes.truncate(usize::try_from(seen).unwrap_or(usize::MAX));
+            }
+            if *at >= position {
+                break;
+            }
+            files.carry_out(operation);
+        }
+        files.segments
+    }
+
+    fn carry_out(&mut self, operation: Operation) {
+        match operation {
+            Operation::Append { segment, bytes } => self.segments.entry(segment).or_default().extend(bytes),
+            Operation::Rename { segment, header } => drop(self.segments.insert(segment, header)),
+            Operation::KeepMark(mark) => self.known_synced = Some(mark),
+            Operation::Sync
+            | Operation::CreateDraft
+            | Operation::WriteDraft
+            | Operation::SyncDraft
+            | Operation::SyncDirectory => {}
+        }
+    }
+
+    /// The process is gone before some operation: half the time between any two, else at about this position.
+    pub(crate) fn crash(&mut self, position: u64, fate: &mut Fate<'_>) {
+        let mut pending = std::mem::take(&mut self.pending);
+        if !pending.is_empty() && fate.below(What::CrashPoint, 2) == 0 {
+            pending.truncate(fate.below(What::CrashPoint, pending.len() + 1));
+        } else {
+            pending.retain(|(at, _)| *at < position);
+            if let Some((at, Operation::Append { bytes, .. })) = pending.back_mut() {
+                let written = position.saturating_sub(*at);
+                bytes.truncate(usize::try_from(written).unwrap_or(usize::MAX));
+            }
+        }
+        // What no sync came after may be there or not.
+        let (mut unsynced, mut unnamed) = (None, None);
+        for (_, operation) in pending {
+            match &operation {
+                Operation::Append { segment, .. } => {
+                    let length = self.segments.get(segment).map_or(0, Vec::len);
+                    unsynced.get_or_insert((*segment, length));
+                }
+                Operation::Sync => unsynced = None,
+                Operation::Rename { segment, .. } => unnamed = Some(*segment),
+                Operation::SyncDirectory => unnamed = None,
+                _ => {}
+            }
+            self.carry_out(operation);
+        }
+        if let Some(segment) = unnamed
+            && fate.below(What::UnsyncedName, 2) == 0
+        {
+            self.segments.remove(&segment);
+        }
+        for segment in std::mem::take(&mut self.deleting) {
+            if fate.below(What::UnsyncedName, 2) == 0 {
+                self.segments.remove(&segment);
+            }
+        }
+        if let Some((segment, from)) = unsynced
+            && let Some(bytes) = self.segments.get_mut(&segment)
+        {
+            tear(bytes, from, fate);
+        }
+    }
+}
+
+/// Of what was not synced any sectors may be missing.
+fn tear(bytes: &mut [u8], from: usize, fate: &mut Fate<'_>) {
+    if fate.below(What::TornSector, 2) == 0 {
+        return;
+    }
+    for sector in from / SECTOR..bytes.len().div_ceil(SECTOR) {
+        if fate.below(What::TornSector, 3) == 0 {
+            let (begin, end) = (sector * SECTOR, (sector + 1) * SECTOR);
+            let end = end.min(bytes.len());
+            bytes[begin.max(from)..end].fill(0);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What a disk does to a log that it promised to keep.
+//!
+//! Only what the format claims to see is done: bits anywhere, and all else below the highest mark, as the tables of
+//! [`kvpaxos::wal`] say.
+
+use std::ops::Range;
+
+use kvpaxos::wal::{HEADER, SECTOR, scan};
+
+use crate::decider::{Fate, What};
+use crate::disk::Damage;
+use crate::files::Files;
+
+/// Damages files of which all is durable, up to the position `end`. `ends` are the positions of earlier syncs.
+pub(crate) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], fate: &mut Fate<'_>) {
+    let marked = marked(files);
+    match how {
+        Damage::FlipBit => flip_bit(files, marked, end, fate),
+        Damage::LoseBlock => match fate.below(What::Damage, 3) {
+            0 => lose_segment(files, fate),
+            1 => lose_write(files, marked, fate),
+            _ => lose_sector(files, marked, fate),
+        },
+        Damage::MisdirectWrite => misdirect(files, marked, fate),
+        Damage::StaleBlock => match fate.below(What::Damage, 3) {
+            0 => stale_segment(files, fate),
+            _ => stale_sector(files, marked, ends, fate),
+        },
+    }
+}
+
+/// The highest mark: what is damaged below is never taken for torn.
+fn marked(files: &Files) -> u64 {
+    let scans = files.segments.values().filter_map(|bytes| scan(bytes));
+    let in_segments = scans.map(|scan| {
+        let groups = scan.groups.iter().map(|group| group.synced);
+        groups.max().unwrap_or(0).max(scan.header.base)
+    });
+    let known = files.known_synced.map(|mark| mark.position);
+    in_segments.chain(known).max().unwrap_or(0)
+}
+
+/// How many bytes of each segment lie below a position.
+fn below(files: &Files, position: u64) -> Vec<(u64, usize)> {
+    let within = |(number, bytes): (&u64, &Vec<u8>)| {
+        let base = scan(bytes)?.header.base;
+        let length = usize::try_from(position.checked_sub(base)?).unwrap_or(usize::MAX);
+        Some((*number, length.min(bytes.len())))
+    };
+    files.segments.iter().filter_map(within).collect()
+}
+
+/// Any byte below a position, all alike.
+fn byte_below(files: &Files, position: u64, fate: &mut Fate<'_>) -> Option<(u64, usize)> {
+    let below = below(files, position);
+    let mut place = fate.below(What::Damage, below.iter().map(|(_, length)| length).sum());
+    for (number, length) in below {
+        match place.checked_sub(length) {
+            Some(rest) => place = rest,
+            None => return Some((number, place)),
+        }
+    }
+    None
+}
+
+/// All sectors, or what a file has of one at its end, that lie below a position as a whole.
+fn sectors_below(files: &Files, position: u64) -> Vec<(u64, Range<usize>)> {
+    let mut sectors = Vec::new();
+    for (number, length) in below(files, position) {
+        let end = files.segments.get(&number).map_or(0, Vec::len);
+        let within = (0..length).step_by(SECTOR).map(|at| at..(at + SECTOR).min(end));
+        sectors.extend(
+            within
+                .filter(|sector| sector.end <= length)
+                .map(|sector| (number, sector)),
+        );
+    }
+    sectors
+}
+
+fn any_of<T: Clone>(of: &[T], fate: &mut Fate<'_>) -> Option<T> {
+    of.get(fate.below(What::Damage, of.len())).cloned()
+}
+
+fn flip_bit(files: &mut Files, marked: u64, end: u64, fate: &mut Fate<'_>) {
+    let bit = fate.below(What::Damage, 8);
+    let Some((number, at)) = byte_below(files, end, fate) else {
+        return;
+    };
+    let Some(bytes) = files.segments.get_mut(&number) else {
+        return;
+    };
+    let base = scan(bytes).map_or(0, |scan| scan.header.base);
+    // In the last writes a flaw beside a sector of zeros looks torn.
+    let blank = |bytes: &[u8]| {
+        bytes
+            .chunks(SECTOR)
+            .any(|sector| sector.iter().all(|byte| *byte == 0))
+    };
+    let first = usize::try_from(marked.saturating_sub(base)).unwrap_or(usize::MAX) / SECTOR * SECTOR;
+    if base + (at as u64) < marked || !bytes.get(first..).is_some_and(blank) {
+        bytes[at] ^= 1 << bit;
+    }
+}
+
+fn lose_sector(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
+    if let Some((number, sector)) = any_of(&sectors_below(files, marked), fate)
+        && let Some(bytes) = files.segments.get_mut(&number)
+    {
+        bytes[sector].fill(0);
+    }
+}
+
+/// A write that was said to be synced never came.
+fn lose_write(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
+    let groups = |(number, bytes): (&u64, &Vec<u8>)| {
+        let number = *number;
+        let groups = scan(bytes).map(|scan| scan.groups).unwrap_or_default();
+        groups.into_iter().map(move |group| (number, group))
+    };
+    let written: Vec<_> = files
+        .segments
+        .iter()
+        .flat_map(groups)
+        .filter(|(_, group)| group.position + group.length <= marked)
+        .collect();
+    if let Some((number, group)) = any_of(&written, fate)
+        && let Some(bytes) = files.segments.get_mut(&number)
+    {
+        let (from, length) = (index(group.offset), index(group.length));
+        bytes[from..from + length].fill(0);
+    }
+}
+
+fn lose_segment(files: &mut Files, fate: &mut Fate<'_>) {
+    let drawn = fate.below(What::Damage, files.segments.len());
+    if let Some(number) = files.segments.keys().nth(drawn).copied() {
+        files.segments.remove(&number);
+    }
+}
+
+fn misdirect(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
+    let sectors = sectors_below(files, marked);
+    let from = any_of(&sectors, fate);
+    let others: Vec<_> = sectors
+        .into_iter()
+        .filter(|sector| Some(sector) != from.as_ref())
+        .collect();
+    if let (Some((from, source)), Some((to, target))) = (from, any_of(&others, fate))
+        && let Some(block) = files.segments.get(&from).map(|bytes| bytes[source].to_vec())
+        && let Some(bytes) = files.segments.get_mut(&to)
+    {
+        let length = block.len().min(target.len());
+        bytes[target][..length].copy_from_slice(&block[..length]);
+    }
+}
+
+/// A sector is as it was at an earlier sync, which ended within it.
+fn stale_sector(files: &mut Files, marked: u64, ends: &[u64], fate: &mut Fate<'_>) {
+    let below = below(files, marked);
+    let Some(end) = any_of(ends, fate) else { return };
+    for (number, length) in below {
+        let Some(bytes) = files.segments.get_mut(&number) else {
+            continue;
+        };
+        let base = scan(bytes).map_or(0, |scan| scan.header.base);
+        let Some(at) = end.checked_sub(base).map(index).filter(|at| *at < length) else {
+            continue;
+        };
+        let sector_ends = ((at / SECTOR + 1) * SECTOR).min(bytes.len());
+        if sector_ends <= length {
+            bytes[at..sector_ends].fill(0);
+        }
+    }
+}
+
+/// A segment that is not the last is as it was when it was begun.
+fn stale_segment(files: &mut Files, fate: &mut Fate<'_>) {
+    let drawn = fate.below(What::Damage, files.segments.len().saturating_sub(1));
+    let last = files.segments.len().saturating_sub(1);
+    if let Some((_, bytes)) = files.segments.iter_mut().take(last).nth(drawn) {
+        bytes.truncate(HEADER);
+    }
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

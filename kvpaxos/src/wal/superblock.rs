@@ -1,0 +1,170 @@
+//! What stands beside a log: whose it is, and up to where it was synced.
+//!
+//! A short text, so that people can read it. It is replaced as a whole: written under another name, synced, renamed, and the
+//! directory synced.
+
+use std::fmt;
+
+use super::{Mark, Owner, checksum};
+use crate::types::{MAX_REPLICAS, ReplicaId};
+
+const TITLE: &str = "kvpaxos superblock ";
+const NOTICE: &str = "Whose data this is, and how far its log was synced. Written by kvpaxos: do not change it, do not copy it elsewhere.";
+/// The version of the superblock, and of the directory that it stands in.
+const VERSION: u16 = 1;
+
+/// See the module.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Superblock {
+    /// Whose log it is.
+    pub owner: Owner,
+    /// What is there of it.
+    pub state: State,
+}
+
+/// What is there of a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// It is being founded, and nobody has used it yet. Whatever else there is, is not to be used.
+    Founding {
+        /// It replaces one that was lost.
+        lost: bool,
+    },
+    /// It was synced up to here, at least.
+    Ready(Mark),
+}
+
+/// Why a superblock is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SuperblockError {
+    /// It is of a format that this program does not know.
+    #[error(
+        "the superblock is of format version {found}, this program reads {VERSION}: start the release that wrote it"
+    )]
+    Version {
+        /// Its version.
+        found: u16,
+    },
+    /// It is not what was written.
+    #[error("the superblock is damaged")]
+    Damaged,
+}
+
+impl Superblock {
+    /// Reads a superblock.
+    ///
+    /// # Errors
+    /// If it is damaged, or of another format.
+    pub fn parse(text: &[u8]) -> Result<Superblock, SuperblockError> {
+        let text = str::from_utf8(text).map_err(|_| SuperblockError::Damaged)?;
+        let version = text.strip_prefix(TITLE).and_then(|rest| rest.split_once('\n'));
+        let (version, _) = version.ok_or(SuperblockError::Damaged)?;
+        let found = version.parse().map_err(|_| SuperblockError::Damaged)?;
+        let superblock = Superblock::fields(text).filter(|superblock| superblock.to_string() == text);
+        match superblock {
+            _ if found != VERSION && is_sealed(text) => Err(SuperblockError::Version { found }),
+            Some(superblock) => Ok(superblock),
+            None => Err(SuperblockError::Damaged),
+        }
+    }
+
+    fn fields(text: &str) -> Option<Superblock> {
+        let field = |name: &str| {
+            let mut lines = text.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+        };
+        let owner = Owner {
+            cluster: u64::from_str_radix(field("cluster")?, 16).ok()?,
+            replica: ReplicaId(field("replica")?.parse().ok()?),
+        };
+        let state = match field("state")? {
+            "founding" => State::Founding { lost: false },
+            "founding again" => State::Founding { lost: true },
+            "ready" => State::Ready(Mark {
+                log: u64::from_str_radix(field("log")?, 16).ok()?,
+                position: field("synced")?.parse().ok()?,
+            }),
+            _ => return None,
+        };
+        (usize::from(owner.replica.0) < MAX_REPLICAS).then_some(Superblock { owner, state })
+    }
+}
+
+/// As it is written.
+impl fmt::Display for Superblock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Owner { cluster, replica } = self.owner;
+        let mut text = format!(
+            "{TITLE}{VERSION}\n{NOTICE}\ncluster {cluster:016x}\nreplica {}\n",
+            replica.0
+        );
+        text += &match self.state {
+            State::Founding { lost: false } => "state founding\n".to_owned(),
+            State::Founding { lost: true } => "state founding again\n".to_owned(),
+            State::Ready(Mark { log, position }) => {
+                format!("state ready\nlog {log:016x}\nsynced {position}\n")
+            }
+        };
+        let crc = checksum(&[text.as_bytes()]);
+        write!(f, "{text}crc {crc:08x}\n")
+    }
+}
+
+/// Whether the last line is the checksum of all before it, in whatever version.
+fn is_sealed(text: &str) -> bool {
+    let sealed = text.rsplit_once("crc ").map(|(before, crc)| {
+        let crc = crc.strip_suffix('\n').unwrap_or_default();
+        u32::from_str_radix(crc, 16) == Ok(checksum(&[before.as_bytes()]))
+    });
+    sealed == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: Owner = Owner {
+        cluster: 0xabc,
+        replica: ReplicaId(3),
+    };
+
+    #[test]
+    fn what_is_written_is_read_and_nothing_else() {
+        let states = [
+            State::Founding { lost: false },
+            State::Founding { lost: true },
+            State::Ready(Mark {
+                log: 0xfeed,
+                position: 12_345,
+            }),
+        ];
+        for state in states {
+            let superblock = Superblock { owner: OWNER, state };
+            let text = superblock.to_string();
+            assert_eq!(Superblock::parse(text.as_bytes()), Ok(superblock), "{text}");
+            for at in 0..text.len() {
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] ^= 1;
+                assert_eq!(
+                    Superblock::parse(&bytes),
+                    Err(SuperblockError::Damaged),
+                    "byte {at}"
+                );
+                assert_eq!(
+                    Superblock::parse(&text.as_bytes()[..at]),
+                    Err(SuperblockError::Damaged)
+                );
+            }
+        }
+        assert_eq!(Superblock::parse(b""), Err(SuperblockError::Damaged));
+    }
+
+    #[test]
+    fn a_newer_one_is_named() {
+        let text = "kvpaxos superblock 7\nwhatever it says\n";
+        let crc = checksum(&[text.as_bytes()]);
+        let text = format!("{text}crc {crc:08x}\n");
+        let found = Superblock::parse(text.as_bytes());
+        assert_eq!(found, Err(SuperblockError::Version { found: 7 }));
+    }
+}

@@ -1,0 +1,547 @@
+//! The log over many segments: a test for each window of a rotation and each kind of damage in the tables of `kvpaxos::wal`, and random
+//! schedules of all of it.
+
+#![allow(clippy::unwrap_used, reason = "an assertion like any other")]
+
+mod support_wal;
+
+use kvpaxos::wal::{Damage, HEADER, Log, ReadError, SECTOR, counters};
+use kvpaxos::{Record, ReplicaId};
+use proptest::prelude::*;
+use support_wal::{Files, OTHER, OWNER, SEED, begin, checkpoint_number, end, record};
+
+/// Three segments: 0 holds records 0 and 1, 1 begins a checkpoint that is complete in 2, all is synced and nothing deleted.
+fn three() -> Files {
+    let mut files = Files::new(SEED, 1 << 20);
+    files.write(&[record(0)]);
+    files.sync();
+    files.write(&[record(1)]);
+    files.sync();
+    files.write(&[begin(7), record(2)]);
+    files.sync();
+    files.write(&[begin(8), record(3)]);
+    files.sync();
+    files.write(&[end(8), record(4)]);
+    files.sync();
+    files.write(&[record(5)]);
+    files.sync();
+    files
+}
+
+#[test]
+fn a_checkpoint_begins_a_segment_and_its_end_makes_those_before_obsolete() {
+    let mut files = Files::new(SEED, 1 << 20);
+    files.write(&[record(0), begin(7), record(1)]);
+    assert_eq!(files.numbers(), [0, 1]);
+    files.write(&[end(7)]);
+    assert_eq!(files.writer.keep_from(), 0, "not durable yet");
+    files.sync();
+    assert_eq!(files.writer.keep_from(), 1);
+    let (records, obsolete) = files.kept();
+    assert_eq!(records, [begin(7), record(1), end(7)]);
+    assert_eq!(obsolete, [0]);
+    files.delete_obsolete();
+    assert_eq!(files.numbers(), [1]);
+    assert_eq!(files.kept(), (records, vec![]));
+    // The next one begins while the last still counts.
+    files.write(&[record(2), begin(8)]);
+    files.sync();
+    assert_eq!(files.writer.keep_from(), 1);
+    assert_eq!(files.kept().0, [begin(7), record(1), end(7), record(2), begin(8)]);
+    // The end of a checkpoint that was given up for another counts for nothing.
+    files.write(&[begin(9), end(8)]);
+    files.sync();
+    assert_eq!(files.writer.keep_from(), 1);
+    files.write(&[end(9)]);
+    files.sync();
+    assert_eq!(files.writer.keep_from(), 3);
+}
+
+#[test]
+fn a_full_segment_ends() {
+    let mut files = Files::new(SEED, 1000);
+    for number in 0..20 {
+        files.write(&[record(number)]);
+    }
+    files.sync();
+    assert!(files.numbers().len() > 3, "{:?}", files.numbers());
+    assert_eq!(files.kept().0, (0..20).map(record).collect::<Vec<_>>());
+    let sizes = files.segments.values().map(Vec::len);
+    assert!(
+        sizes.max() < Some(1000 + 1000),
+        "one group more than the limit at most"
+    );
+    assert_eq!(files.writer.keep_from(), 0, "no checkpoint, nothing to drop");
+}
+
+/// The writer that a reader hands out goes on as the one that wrote would have.
+#[test]
+fn a_reader_hands_out_the_same_writer() {
+    let mut files = three();
+    let Ok(Log::Kept { mut writer, .. }) = files.read() else {
+        panic!("nothing is damaged")
+    };
+    assert_eq!(
+        writer.keep_from(),
+        0,
+        "the end that was read may not be durable yet"
+    );
+    writer.on_synced(writer.position());
+    assert_eq!(writer.keep_from(), 2);
+    files.delete_obsolete();
+    let Ok(Log::Kept { mut writer, .. }) = files.read() else {
+        panic!("nothing is damaged")
+    };
+    writer.on_synced(writer.position());
+    assert_eq!(writer.with_limit(1 << 20), files.writer);
+}
+
+// --- The windows of a rotation -------------------------------------------------------------------------------------------------------
+
+/// Rows: nothing of the next segment is there, or only its header.
+#[test]
+fn a_segment_that_was_just_begun_is_gone_on_with() {
+    let mut files = Files::new(SEED, 1 << 20);
+    files.write(&[record(0)]);
+    files.sync();
+    let before = files.clone();
+    files.write(&[begin(7)]);
+    let mut just_begun = files.clone();
+    just_begun.segments.get_mut(&1).unwrap().truncate(HEADER);
+    for (mut files, number) in [(before, 0), (just_begun, 1)] {
+        files.reopen();
+        assert_eq!(files.writer.segment(), number);
+        files.write(&[record(1), begin(7), record(2)]);
+        files.sync();
+        assert_eq!(files.kept().0, [record(0), record(1), begin(7), record(2)]);
+    }
+}
+
+/// Row: the new segment is torn right after its header, or anywhere else.
+#[test]
+fn a_torn_segment_is_cut_after_its_header() {
+    let mut files = Files::new(SEED, 1 << 20);
+    files.write(&[record(0)]);
+    files.sync();
+    files.write(&[begin(7), record(1)]);
+    let length = files.segments[&1].len();
+    for cut in HEADER..length {
+        let mut torn = files.clone();
+        torn.segments.get_mut(&1).unwrap().truncate(cut);
+        torn.reopen();
+        assert_eq!(torn.segments[&1].len(), HEADER, "cut to {cut}");
+        assert_eq!(torn.kept().0, [record(0)]);
+        torn.write(&[begin(7)]);
+        assert_eq!(
+            torn.numbers(),
+            [0, 1],
+            "an empty segment need not be followed by another"
+        );
+    }
+}
+
+/// Row: the end of the checkpoint is torn off: all that it was to replace is still there, and still needed.
+#[test]
+fn a_checkpoint_without_its_end_counts_for_nothing() {
+    let mut files = Files::new(SEED, 1 << 20);
+    files.write(&[record(0), begin(7), record(1)]);
+    files.sync();
+    let synced = files.segments[&1].len();
+    files.write(&[end(7)]);
+    let length = files.segments[&1].len();
+    for cut in synced..length {
+        let mut torn = files.clone();
+        torn.segments.get_mut(&1).unwrap().truncate(cut);
+        torn.reopen();
+        assert_eq!(torn.kept(), (vec![record(0), begin(7), record(1)], vec![]));
+        assert_eq!(torn.writer.keep_from(), 0);
+    }
+}
+
+/// Row: deletions that were not synced are there or not, in any combination; and what is obsolete may be in any state.
+#[test]
+fn obsolete_segments_may_have_holes_and_flaws() {
+    let whole = three();
+    let expected = [begin(8), record(3), end(8), record(4), record(5)];
+    for deleted in [vec![], vec![0], vec![1], vec![0, 1]] {
+        let mut files = whole.clone();
+        deleted
+            .iter()
+            .for_each(|number| drop(files.segments.remove(number)));
+        assert_eq!(files.kept().0, expected);
+    }
+    for number in [0, 1] {
+        for at in 0..whole.segments[&number].len() {
+            let mut files = whole.clone();
+            files.segments.get_mut(&number).unwrap()[at] ^= 1;
+            assert_eq!(files.kept().0, expected, "byte {at} of {number}");
+        }
+    }
+}
+
+// --- Damage ----------------------------------------------------------------------------------------------------------------------------
+
+/// Rows: missing segments.
+#[test]
+fn missing_segments_are_lost_memory() {
+    let mut files = Files::new(SEED, 600);
+    for number in 0..8 {
+        files.write(&[record(number)]);
+        files.sync();
+    }
+    let last = files.writer.segment();
+    assert!(last >= 3);
+    for number in 0..=last {
+        let mut damaged = files.clone();
+        damaged.segments.remove(&number);
+        let (segment, why) = damaged.damage();
+        if number == 0 {
+            assert_eq!((segment, why), (1, Damage::Beginning));
+        } else if number == last {
+            // The mark that was kept elsewhere when the last segment began.
+            assert!(matches!(why, Damage::LostTail { .. }), "{why}");
+            damaged.known_synced = None;
+            damaged.kept();
+        } else {
+            assert_eq!((segment, why), (number, Damage::Missing));
+        }
+    }
+    files.segments.clear();
+    assert_eq!(files.damage().1, Damage::Gone);
+    // Of a log that begins with a complete checkpoint, its beginning.
+    let mut files = three();
+    files.delete_obsolete();
+    files.write(&[begin(9), record(9)]);
+    files.sync();
+    files.segments.remove(&2);
+    assert_eq!(files.damage(), (3, Damage::Beginning));
+}
+
+/// Rows: bit flips and missing blocks anywhere in what a later segment follows, and in headers.
+#[test]
+fn any_flaw_in_an_earlier_segment_is_lost_memory() {
+    let mut files = Files::new(SEED, 700);
+    for number in 0..6 {
+        files.write(&[record(number)]);
+    }
+    files.sync();
+    let last = files.writer.segment();
+    for number in 0..last {
+        let length = files.segments[&number].len();
+        for at in 0..length {
+            let mut damaged = files.clone();
+            damaged.segments.get_mut(&number).unwrap()[at] ^= 0x40;
+            let (segment, why) = damaged.damage();
+            let expected = if at < HEADER {
+                Damage::Header
+            } else {
+                Damage::Followed
+            };
+            assert_eq!((segment, why), (number, expected), "byte {at}");
+            let mut damaged = files.clone();
+            damaged.segments.get_mut(&number).unwrap()[at..].fill(0);
+            assert_eq!(damaged.damage().0, number, "zeros from {at}");
+            damaged.segments.get_mut(&number).unwrap().truncate(at);
+            assert_eq!(damaged.damage().0, number, "cut to {at}");
+        }
+        let mut longer = files.clone();
+        longer.segments.get_mut(&number).unwrap().extend([0; 5]);
+        longer.kept();
+        longer.segments.get_mut(&number).unwrap().push(1);
+        assert_eq!(longer.damage(), (number, Damage::Followed));
+    }
+}
+
+/// Rows: segments of another log, copied under another number, or left over.
+#[test]
+fn segments_that_do_not_belong_are_told_apart() {
+    let files = three();
+    let mut copied = files.clone();
+    copied.segments.insert(3, files.segments[&2].clone());
+    assert_eq!(copied.damage(), (3, Damage::Number { found: 2 }));
+    let mut swapped = files.clone();
+    swapped.segments.insert(1, files.segments[&2].clone());
+    swapped.segments.insert(2, files.segments[&1].clone());
+    assert_eq!(swapped.damage(), (1, Damage::Number { found: 2 }));
+
+    let mut other = Files::new(OTHER, 1 << 20);
+    for number in 0..4 {
+        other.write(&[begin(number), record(number), end(number)]);
+    }
+    other.sync();
+    let mut mixed = files.clone();
+    mixed.segments.insert(3, other.segments[&3].clone());
+    assert_eq!(mixed.damage(), (3, Damage::History));
+    // All of it of the other log: only a mark that names the log can tell.
+    let mut replaced = files.clone();
+    replaced.segments = other.segments.clone();
+    assert_eq!(replaced.damage(), (0, Damage::History));
+
+    // The same log, gone on with in another way after its last segment was lost.
+    let mut branch = files.clone();
+    branch.write(&[record(90)]);
+    branch.write(&[begin(9), record(91)]);
+    let mut trunk = files.clone();
+    trunk.write(&[record(80)]);
+    trunk.write(&[begin(9), record(81)]);
+    trunk.segments.insert(3, branch.segments[&3].clone());
+    assert_eq!(trunk.damage(), (3, Damage::Chain));
+
+    let mut stranger = files.clone();
+    stranger.owner.replica = ReplicaId(4);
+    assert!(matches!(stranger.read(), Err(ReadError::Owner { found, .. }) if found == OWNER));
+}
+
+/// Row: an older version of the last segment, back to where the segment began, is seen up to the mark that was kept elsewhere.
+#[test]
+fn an_older_copy_is_seen_up_to_the_mark_kept_elsewhere() {
+    let mut files = three();
+    let older = files.clone();
+    files.shut_down();
+    assert!(files.known_synced != older.known_synced);
+    let mut damaged = files.clone();
+    damaged.segments = older.segments.clone();
+    assert!(matches!(damaged.damage().1, Damage::LostTail { .. }));
+    damaged.known_synced = older.known_synced;
+    assert_eq!(damaged.kept().0, older.kept().0);
+}
+
+/// What replaces a damaged log begins with what must not repeat, and nothing else.
+#[test]
+fn counters_are_salvaged() {
+    let mut files = three();
+    files.write(&[
+        Record::Proposed {
+            ballot: support_wal::ballot(5),
+        },
+        record(6),
+    ]);
+    files.sync();
+    files.write(&[record(7)]);
+    files.sync();
+    files.segments.get_mut(&2).unwrap()[HEADER + 40] ^= 1;
+    let Ok(Log::Damaged(damaged)) = files.read() else {
+        panic!("it is damaged")
+    };
+    let ballot = support_wal::ballot(5);
+    assert_eq!(counters(&damaged.salvaged), [Record::Proposed { ballot }]);
+}
+
+// --- Everything at random --------------------------------------------------------------------------------------------------------------
+
+#[derive(Clone, Debug)]
+enum Action {
+    Write(u8),
+    Begin,
+    End,
+    Sync,
+    Mark,
+    Delete(u8),
+    /// What is left: how many steps of the rotations under way, how much of the last write, and which sectors of it are missing.
+    Crash {
+        length: u16,
+        missing: u64,
+    },
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        6 => (0..4_u8).prop_map(Action::Write),
+        2 => Just(Action::Begin),
+        2 => Just(Action::End),
+        4 => Just(Action::Sync),
+        1 => Just(Action::Mark),
+        1 => any::<u8>().prop_map(Action::Delete),
+        2 => (any::<u16>(), any::<u64>()).prop_map(|(length, missing)| Action::Crash { length, missing }),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Harm {
+    Flip,
+    LoseSector,
+    Misdirect(usize),
+    LoseSegment,
+    CopySegment(usize),
+    OlderEnd(usize),
+}
+
+fn harm() -> impl Strategy<Value = Harm> {
+    prop_oneof![
+        Just(Harm::Flip),
+        Just(Harm::LoseSector),
+        any::<usize>().prop_map(Harm::Misdirect),
+        Just(Harm::LoseSegment),
+        any::<usize>().prop_map(Harm::CopySegment),
+        any::<usize>().prop_map(Harm::OlderEnd),
+    ]
+}
+
+/// What was written, in order; and how much of it was synced.
+struct Model {
+    files: Files,
+    written: Vec<Record>,
+    synced: usize,
+    checkpoint: u64,
+    numbers: u64,
+}
+
+impl Model {
+    fn new(limit: u64) -> Model {
+        Model {
+            files: Files::new(SEED, limit),
+            written: Vec::new(),
+            synced: 0,
+            checkpoint: 0,
+            numbers: 0,
+        }
+    }
+
+    fn write(&mut self, records: &[Record]) {
+        self.files.write(records);
+        self.written.extend_from_slice(records);
+    }
+
+    fn act(&mut self, action: &Action) {
+        match action {
+            Action::Write(count) => {
+                let records: Vec<_> = (0..u64::from(*count))
+                    .map(|more| record(self.numbers + more))
+                    .collect();
+                self.numbers += u64::from(*count);
+                self.write(&records);
+            }
+            Action::Begin => {
+                self.checkpoint += 1;
+                self.write(&[begin(self.checkpoint)]);
+            }
+            Action::End => self.write(&[end(self.checkpoint)]),
+            Action::Sync => {
+                self.files.sync();
+                self.synced = self.written.len();
+            }
+            Action::Mark => self.files.mark(),
+            Action::Delete(which) => self.files.delete_some_obsolete(*which),
+            Action::Crash { length, missing } => {
+                self.files.crash(*length, *missing);
+                let left = self.check();
+                self.written.truncate(left);
+                self.files.reopen();
+                self.synced = left;
+            }
+        }
+    }
+
+    /// All that was synced is there, from the last complete checkpoint on, and nothing that was not written. Returns how many of the
+    /// records that were written are there.
+    fn check(&self) -> usize {
+        let (records, _) = self.files.kept();
+        let Some(first) = records.first() else {
+            assert_eq!(self.synced, 0, "what was synced is gone");
+            return 0;
+        };
+        // Records are all different, but for the ends of checkpoints, which never come first.
+        let start = self
+            .written
+            .iter()
+            .position(|record| record == first)
+            .expect("made up");
+        let end = start + records.len();
+        assert_eq!(
+            self.written.get(start..end),
+            Some(&records[..]),
+            "not what was written"
+        );
+        assert!(end >= self.synced, "what was synced is gone");
+        if start > 0 {
+            let number = checkpoint_number(first).expect("it begins with a checkpoint");
+            assert!(records.contains(&support_wal::end(number)), "which is complete");
+        }
+        end
+    }
+
+    /// Damages what was synced, where a mark covers it. `None` if there is nothing of the kind.
+    fn damage(&mut self, harm: &Harm, at: usize) -> Option<()> {
+        let marked = self.files.marked();
+        let places: Vec<_> = self.files.places_below(marked).collect();
+        let (number, offset) = *places.get(at.checked_rem(places.len())?)?;
+        let sector = offset / SECTOR * SECTOR;
+        let base = self.files.base(number);
+        let room = usize::try_from(marked - base)
+            .unwrap()
+            .min(self.files.segments[&number].len());
+        let numbers = self.files.numbers();
+        let segments = &mut self.files.segments;
+        let bytes = segments.get_mut(&number).unwrap();
+        match harm {
+            Harm::Flip => bytes[offset] ^= 1 << (at % 8),
+            Harm::LoseSector => bytes[sector..room.min(sector + SECTOR)].fill(0),
+            Harm::Misdirect(from) => {
+                let from = from % room / SECTOR * SECTOR;
+                let length = SECTOR.min(room - from).min(room - sector);
+                bytes.copy_within(from..from + length, sector);
+            }
+            Harm::LoseSegment => drop(segments.remove(&number)),
+            Harm::CopySegment(from) => {
+                let from = numbers[from % numbers.len()];
+                let copy = segments[&from].clone();
+                segments.insert(number, copy);
+            }
+            Harm::OlderEnd(length) => {
+                // Of the last segment only a mark kept elsewhere tells.
+                let known = self.files.known_synced.map_or(0, |mark| mark.position);
+                let is_last = number == *numbers.last()?;
+                let least = if is_last {
+                    usize::try_from(known.checked_sub(base)?).unwrap()
+                } else {
+                    room
+                };
+                bytes.truncate(length % least.max(1));
+            }
+        }
+        Some(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    /// Whatever is written, synced, begun, deleted and torn in whatever order: nothing that was synced is lost, and nothing is made up.
+    #[test]
+    fn crashes_lose_nothing_that_was_synced(
+        limit in 200..3000_u64,
+        actions in proptest::collection::vec(action(), 0..60),
+    ) {
+        let mut model = Model::new(limit);
+        for action in &actions {
+            model.act(action);
+        }
+        model.check();
+    }
+
+    /// And then something that was synced is damaged: that is seen, or it harms nothing.
+    #[test]
+    fn damage_is_seen_or_harmless(
+        limit in 200..3000_u64,
+        actions in proptest::collection::vec(action(), 1..40),
+        harm in harm(),
+        at in any::<usize>(),
+    ) {
+        let mut model = Model::new(limit);
+        for action in &actions {
+            model.act(action);
+        }
+        model.act(&Action::Sync);
+        let before = model.files.kept().0;
+        if model.damage(&harm, at).is_some() {
+            match model.files.read() {
+                Ok(Log::Kept { records, .. }) => prop_assert_eq!(records, before),
+                Ok(Log::Damaged(damaged)) => {
+                    let mut written = model.written.iter();
+                    prop_assert!(damaged.salvaged.iter().all(|record| written.any(|other| other == record)));
+                }
+                Err(error) => prop_assert!(false, "{}", error),
+            }
+        }
+    }
+}
