@@ -31,6 +31,8 @@ pub struct Failures {
     pub down: Duration,
     /// What it finds when it comes back. An acceptor finds its memory in any case if too many others are without theirs.
     pub remembers: Remembers,
+    /// Other replicas of the cluster fail on purpose in processes of their own, so that each waits for its turn to lose memory.
+    pub turns: bool,
     /// Draws the roles, the replicas and the times.
     pub seed: u64,
 }
@@ -70,7 +72,7 @@ pub async fn run(
         let down = around(&mut random, failures.down);
         if !node.keeps_records() && role == Role::Acceptor {
             // Its memory is gone with the role, so that it must be known beforehand that the others can help, and it asks them at once.
-            if may_lose(node).await {
+            if may_lose(node, failures.turns).await {
                 node.fail(role).await;
                 told(Happened::Failed(node.id(), role));
                 restart(node, role, Remembers::Lost, &mut told).await;
@@ -83,7 +85,8 @@ pub async fn run(
             () = &mut stop => true,
             () = tokio::time::sleep(down) => stopping,
         };
-        let lose = failures.remembers == Remembers::Lost && (role != Role::Acceptor || may_lose(node).await);
+        let lose = failures.remembers == Remembers::Lost
+            && (role != Role::Acceptor || may_lose(node, failures.turns).await);
         let remembers = if lose { Remembers::Lost } else { Remembers::Kept };
         restart(node, role, remembers, &mut told).await;
     }
@@ -104,13 +107,14 @@ async fn restart(node: &NodeHandle, role: Role, remembers: Remembers, told: &mut
     }
 }
 
-/// Waits for its turn, and then looks whether enough others have their memory.
-async fn may_lose(node: &NodeHandle) -> bool {
+/// Waits for its turn, if there are any, and then looks whether enough others have their memory.
+async fn may_lose(node: &NodeHandle, turns: bool) -> bool {
     let Some(status) = node.status().await else {
         return false;
     };
-    if !has_room(&status, node.spare_memories()) {
-        return false;
+    let room = has_room(&status, node.spare_memories());
+    if !room || !turns {
+        return room;
     }
     tokio::time::sleep(until_turn(node.id(), status.members.len())).await;
     // What is known now counts.
