@@ -295,11 +295,16 @@ impl Learner {
         );
         discarded.push(std::mem::replace(&mut self.machine, snapshot.machine().clone()));
         self.applied = slot;
-        self.log = ChosenLog::new(slot);
+        self.log.jump_to(slot);
         self.proposed = self.proposed.split_off(&slot);
         self.since = (0, 0);
         let last = self.snapshot.replace(snapshot);
         last.into_iter().for_each(|snapshot| discarded.push(snapshot));
+    }
+
+    /// Frees a little of the log that is cut.
+    pub(crate) fn free_some(&mut self) {
+        self.log.free_some();
     }
 
     /// It has failed: what it held is freed bit by bit.

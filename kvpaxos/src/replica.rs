@@ -251,8 +251,20 @@ impl Replica {
         self.confirm_reads(out);
         self.serve_reads(out);
         self.catch_up(None, out);
-        self.discarded.free_some();
+        self.free_some();
         Ok(())
+    }
+
+    /// Frees a little of what nothing needs any more: much at once would hold up what waits.
+    fn free_some(&mut self) {
+        self.discarded.free_some();
+        if let Some(learner) = &mut self.learner {
+            learner.free_some();
+        }
+        if let Some(bearer) = self.bearer() {
+            bearer.acceptor.free_some();
+            bearer.archive.chosen.free_some();
+        }
     }
 
     /// The leader's ballot, if this replica leads or has heard from the leader a short while ago.
