@@ -307,6 +307,14 @@ impl Learner {
         self.log.free_some();
     }
 
+    /// Goes on with a transfer of an earlier life.
+    pub(crate) fn resume(&mut self, incoming: Option<Builder>) {
+        if let Some(incoming) = &incoming {
+            self.known = self.known.max(incoming.slot());
+        }
+        self.incoming = incoming;
+    }
+
     /// It has failed: what it held is freed bit by bit.
     pub(crate) fn discard(self, discarded: &mut Discarded) {
         discarded.push(self.machine);
