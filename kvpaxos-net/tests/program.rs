@@ -241,7 +241,7 @@ fn a_data_directory_has_one_owner() {
 }
 
 fn inspect(dir: &std::path::Path, flags: &[&str]) -> (i32, String, String) {
-    let mut arguments = vec!["log", "inspect", dir.to_str().unwrap()];
+    let mut arguments = vec!["log", "inspect", dir.to_str().expect("a path in UTF-8")];
     arguments.extend(flags);
     let output = run(&arguments, "");
     (code(&output), text(&output.stdout), text(&output.stderr))
