@@ -8,6 +8,7 @@ use kvpaxos::{ReplicaId, Role};
 use kvpaxos_net::{Bounds, Cluster, NodeOptions, Peers};
 
 use crate::exit;
+use crate::soak::SoakArguments;
 
 /// A linearizable key-value store, replicated by Multi-Paxos.
 #[derive(Parser, Debug)]
@@ -90,6 +91,9 @@ pub(crate) enum Command {
     Status(ServerArguments),
     /// Put load on a running cluster and print what it bears.
     Bench(BenchArguments),
+    /// Run a cluster of processes under load, kill them and damage their disks, round after round: nothing that was acknowledged
+    /// may be lost.
+    Soak(SoakArguments),
 }
 
 #[derive(Args, Debug)]
@@ -219,6 +223,10 @@ pub(crate) struct ServeArguments {
     /// Serve datagrams here, too.
     #[arg(long, value_name = "ADDR")]
     pub(crate) udp: Option<String>,
+    /// Cut the log after so many bytes of values, if the state takes no more than they do. The same at all replicas
+    /// [default: 64 MiB].
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) log_bytes: Option<usize>,
     #[command(flatten)]
     pub(crate) failures: FailureArguments,
 }
@@ -301,7 +309,7 @@ pub(crate) struct BenchArguments {
 const LONGEST: u64 = 24 * 60 * 60 * 1000;
 
 /// `250ms`, `2s`, `1m`; a number without a unit is of seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a length of time; write it as 250ms, 2s or 1m, of a day at most");
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

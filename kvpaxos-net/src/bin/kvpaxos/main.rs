@@ -10,6 +10,7 @@ mod logging;
 mod oneshot;
 mod prompt;
 mod serve;
+mod soak;
 
 use std::io;
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ fn run(command: Command) -> Result<Exit, String> {
         Command::Log(LogCommand::Inspect { dir, records, json }) => inspect::run(&dir, records, json),
         Command::Client(servers) => prompt::run(&servers, &threads()?),
         Command::Bench(arguments) => bench::run(arguments, &threads()?),
+        Command::Soak(arguments) => soak::run(&arguments, &threads()?),
         Command::Status(servers) => single()?.block_on(oneshot::status(&servers)),
         Command::Get { key, raw, servers } => single()?.block_on(oneshot::get(&servers, key, raw)),
         Command::Put { key, value, servers } => single()?.block_on(oneshot::put(&servers, key, &value)),

@@ -50,7 +50,10 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
 }
 
 async fn start(arguments: &ServeArguments) -> Result<Node, StartError> {
-    let options = arguments.member.options();
+    let mut options = arguments.member.options();
+    if let Some(bytes) = arguments.log_bytes {
+        options.cluster.limits.log_bytes = bytes;
+    }
     options.cluster.config(options.id)?;
     let own = options.cluster.peers.address(options.id).unwrap_or_default();
     let listen = arguments.listen.as_deref().unwrap_or(own);
@@ -113,14 +116,14 @@ fn fail_on_purpose(
 
 /// What asks a process to stop.
 #[cfg(unix)]
-struct Signal {
+pub(crate) struct Signal {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signal {
-    fn listen() -> io::Result<Signal> {
+    pub(crate) fn listen() -> io::Result<Signal> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Signal {
             terminate: signal(SignalKind::terminate())?,
@@ -128,7 +131,7 @@ impl Signal {
         })
     }
 
-    async fn wait(mut self) -> &'static str {
+    pub(crate) async fn wait(mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
@@ -138,15 +141,15 @@ impl Signal {
 
 /// What asks a process to stop.
 #[cfg(not(unix))]
-struct Signal;
+pub(crate) struct Signal;
 
 #[cfg(not(unix))]
 impl Signal {
-    fn listen() -> io::Result<Signal> {
+    pub(crate) fn listen() -> io::Result<Signal> {
         Ok(Signal)
     }
 
-    async fn wait(self) -> &'static str {
+    pub(crate) async fn wait(self) -> &'static str {
         if tokio::signal::ctrl_c().await.is_err() {
             // Nobody can be heard: run until killed.
             std::future::pending::<()>().await;

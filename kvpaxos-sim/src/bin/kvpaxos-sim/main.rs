@@ -1,7 +1,9 @@
-//! The program `kvpaxos-sim`: plays seeds, one or many.
+//! The program `kvpaxos-sim`: plays seeds, one or many, and judges histories.
 //!
-//! Exit codes: 0 all held, 1 a property was violated or a mark never fired, 2 the command line makes no sense.
+//! Exit codes: 0 all held, 1 a property was violated or a mark never fired, 2 the command line makes no sense. Those of `check` stand
+//! with it.
 
+mod check;
 mod run;
 mod sweep;
 
@@ -51,6 +53,18 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say of histories that clients wrote down (kv-history/1, a JSON object a line) whether they are linearizable.
+    ///
+    /// Exit codes: 0 all are linearizable; 1 one is not, for the keys that are named; 2 one could not be decided within the budget;
+    /// 3 one cannot be read, or a line of it is malformed. With several files the worst counts: 1, then 3, then 2.
+    Check {
+        /// The histories; `-` reads one from standard input.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// How many configurations may be looked at for a key before it is given up as undecided.
+        #[arg(long, value_name = "N", default_value_t = kvpaxos_sim::check::Budget::default().steps)]
+        steps: u64,
+    },
 }
 
 /// Reads a range of seeds like `0..2000`.
@@ -86,6 +100,7 @@ fn main() -> ExitCode {
             };
             sweep::sweep(&what, digests.as_deref(), json)
         }
+        Command::Check { files, steps } => check::run(&files, steps),
     }
 }
 

@@ -1,0 +1,305 @@
+//! Replicas as processes of this very program, on loopback ports.
+
+use std::fs::File;
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kvpaxos::Status;
+use kvpaxos::status::AcceptorStatus;
+use kvpaxos_net::{Client, ClientOptions};
+
+/// How long one replica is waited for when it is asked how it is.
+const ASK: Duration = Duration::from_millis(500);
+/// Between two questions.
+const AGAIN: Duration = Duration::from_millis(20);
+/// How many lines of a log are shown of a replica that failed.
+const LINES: usize = 15;
+
+/// Replicas as processes. They are killed when this is dropped.
+pub(crate) struct Cluster {
+    program: PathBuf,
+    dir: PathBuf,
+    peers: Vec<u16>,
+    clients: Vec<u16>,
+    extra: Vec<String>,
+    memory_only: bool,
+    processes: Vec<Option<Child>>,
+    /// One for each replica, that asks it alone.
+    askers: Vec<Client>,
+}
+
+impl Cluster {
+    /// So many replicas that are to be founded in this directory; none runs yet.
+    pub(crate) fn new(
+        replicas: usize,
+        dir: &Path,
+        memory_only: bool,
+        extra: Vec<String>,
+    ) -> Result<Cluster, String> {
+        let program = std::env::current_exe()
+            .map_err(|error| format!("the system does not say where this program is: {error}"))?;
+        let ports = free_ports(2 * replicas)?;
+        let (peers, clients) = ports.split_at(replicas);
+        let ask = |port: &u16| {
+            let options = ClientOptions {
+                deadline: ASK,
+                ..ClientOptions::new([format!("127.0.0.1:{port}")])
+            };
+            Client::new(options).map_err(|error| error.to_string())
+        };
+        Ok(Cluster {
+            program,
+            dir: dir.to_owned(),
+            askers: clients.iter().map(ask).collect::<Result<_, _>>()?,
+            peers: peers.to_vec(),
+            clients: clients.to_vec(),
+            extra,
+            memory_only,
+            processes: (0..replicas).map(|_| None).collect(),
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// Where clients reach each replica, by TCP and by UDP.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.clients
+            .iter()
+            .map(|port| format!("127.0.0.1:{port}"))
+            .collect()
+    }
+
+    pub(crate) fn data(&self, replica: usize) -> PathBuf {
+        self.dir.join(format!("r{replica}"))
+    }
+
+    /// Formats the directories of all, and starts them.
+    pub(crate) fn found(&mut self) -> Result<(), String> {
+        for replica in 0..self.len() {
+            if self.memory_only {
+                self.spawn(replica, &["--new-cluster"])?;
+            } else {
+                self.errand("format", replica)?;
+                self.start(replica)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `kvpaxos format` or `kvpaxos recover`.
+    pub(crate) fn errand(&self, command: &str, replica: usize) -> Result<(), String> {
+        let output = Command::new(&self.program)
+            .arg(command)
+            .args(self.member(replica))
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("kvpaxos {command} does not start: {error}"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(format!("kvpaxos {command} of r{replica} failed: {}", said.trim()))
+    }
+
+    fn member(&self, replica: usize) -> Vec<String> {
+        let peers: Vec<String> = (0..)
+            .zip(&self.peers)
+            .map(|(id, port): (usize, &u16)| format!("{id}=127.0.0.1:{port}"))
+            .collect();
+        let mut arguments = vec![
+            "--id".to_owned(),
+            replica.to_string(),
+            "--peers".to_owned(),
+            peers.join(","),
+        ];
+        if !self.memory_only {
+            arguments.extend(["--data".to_owned(), self.data(replica).display().to_string()]);
+        }
+        arguments
+    }
+
+    /// Starts a replica that does not run, with what is in its directory.
+    pub(crate) fn start(&mut self, replica: usize) -> Result<(), String> {
+        self.spawn(replica, &[])
+    }
+
+    fn spawn(&mut self, replica: usize, more: &[&str]) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("r{replica} does not start: {error}");
+        let errors = File::options()
+            .create(true)
+            .append(true)
+            .open(self.errors(replica))
+            .map_err(failed)?;
+        let address = format!("127.0.0.1:{}", self.clients[replica]);
+        let mut command = Command::new(&self.program);
+        command
+            .arg("serve")
+            .args(self.member(replica))
+            .args(["--client", &address, "--udp", &address, "--log-file"])
+            .arg(self.log(replica))
+            .args(&self.extra)
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors);
+        if self.memory_only {
+            command.arg("--memory-only");
+        }
+        self.processes[replica] = Some(command.spawn().map_err(failed)?);
+        Ok(())
+    }
+
+    /// `kill -9`: the process gets no chance to do anything.
+    pub(crate) fn kill(&mut self, replica: usize) -> Result<(), String> {
+        self.check()?;
+        if let Some(mut child) = self.processes[replica].take() {
+            let killed = child.kill().and_then(|()| child.wait().map(drop));
+            killed.map_err(|error| format!("r{replica} cannot be killed: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// Whether no process has stopped by itself.
+    ///
+    /// # Errors
+    /// Which did, how, and what it said last.
+    pub(crate) fn check(&mut self) -> Result<(), String> {
+        for replica in 0..self.len() {
+            let Some(child) = &mut self.processes[replica] else {
+                continue;
+            };
+            let ended = child
+                .try_wait()
+                .map_err(|error| format!("r{replica} cannot be asked whether it runs: {error}"))?;
+            if let Some(status) = ended {
+                self.processes[replica] = None;
+                return Err(format!(
+                    "r{replica} stopped by itself ({status})\n{}",
+                    self.last_words(replica)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn status(&self, replica: usize) -> Option<Status> {
+        self.askers[replica].status().await.ok()
+    }
+
+    /// Waits until all run and have their memory. Answers with how long each of them took.
+    pub(crate) async fn whole(&mut self, patience: Duration) -> Result<Vec<Duration>, String> {
+        let began = Instant::now();
+        let mut took: Vec<Option<Duration>> = vec![None; self.len()];
+        loop {
+            self.check()?;
+            let mut states = Vec::new();
+            for (replica, took) in took.iter_mut().enumerate() {
+                if took.is_some() {
+                    continue;
+                }
+                let status = self.status(replica).await;
+                match status.map(|status| status.acceptor) {
+                    Some(AcceptorStatus::Voting { .. }) => *took = Some(began.elapsed()),
+                    other => states.push(format!("r{replica}: {other:?}")),
+                }
+            }
+            if states.is_empty() {
+                return Ok(took.into_iter().flatten().collect());
+            }
+            if began.elapsed() > patience {
+                return Err(format!(
+                    "the cluster is not whole after {} s; {}",
+                    patience.as_secs(),
+                    states.join(", ")
+                ));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Asks all to stop, and waits until they have. Their last words must not be of a panic.
+    pub(crate) fn stop(&mut self) -> Result<(), String> {
+        self.check()?;
+        for replica in 0..self.len() {
+            let Some(mut child) = self.processes[replica].take() else {
+                continue;
+            };
+            let failed = |error: std::io::Error| format!("r{replica} cannot be stopped: {error}");
+            // The standard library knows no gentle signal.
+            Command::new("kill")
+                .args(["-TERM", &child.id().to_string()])
+                .status()
+                .map_err(failed)?;
+            let status = child.wait().map_err(failed)?;
+            if !status.success() {
+                return Err(format!(
+                    "r{replica} was asked to stop and ended with {status}\n{}",
+                    self.last_words(replica)
+                ));
+            }
+        }
+        for replica in 0..self.len() {
+            let said = std::fs::read_to_string(self.errors(replica)).unwrap_or_default();
+            if said.contains("panicked at") {
+                return Err(format!("a thread of r{replica} panicked:\n{said}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn log(&self, replica: usize) -> PathBuf {
+        self.dir.join(format!("r{replica}.log"))
+    }
+
+    fn errors(&self, replica: usize) -> PathBuf {
+        self.dir.join(format!("r{replica}.err"))
+    }
+
+    /// The end of what a replica logged, for whoever looks for what went wrong.
+    fn last_words(&self, replica: usize) -> String {
+        let mut words = String::new();
+        for path in [self.log(replica), self.errors(replica)] {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LINES)..];
+            words += &format!("--- {}\n{}\n", path.display(), last.join("\n"));
+        }
+        words
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for mut child in self.processes.iter_mut().filter_map(Option::take) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Free ports below those that the system gives to outgoing connections, so that a replica that was killed finds its port
+/// free when it comes back.
+fn free_ports(count: usize) -> Result<Vec<u16>, String> {
+    const FIRST: u16 = 10_000;
+    const PORTS: u16 = 20_000;
+    let start = u16::try_from(std::process::id() % 1009).unwrap_or(0) * 19;
+    let free = (0..PORTS)
+        .map(|step| FIRST + (start + step) % PORTS)
+        .filter(|port| {
+            let address = ("127.0.0.1", *port);
+            TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
+        });
+    let ports: Vec<u16> = free.take(count).collect();
+    if ports.len() == count {
+        Ok(ports)
+    } else {
+        Err(format!(
+            "there are no {count} free ports from {FIRST} to {}",
+            FIRST + PORTS
+        ))
+    }
+}

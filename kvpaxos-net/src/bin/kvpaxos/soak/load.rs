@@ -1,0 +1,178 @@
+//! Clients that put, get, delete and swap at random, and write down what they did and saw.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kvpaxos::Random;
+use kvpaxos_net::{Client, ClientError, ClientOptions};
+use tokio::task::JoinHandle;
+
+use super::history::{Action, Ended, Operation, Recorder};
+
+/// A client that goes on when an operation was refused does so after this: nobody can serve it for a moment.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the load is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mix {
+    pub(crate) clients: u64,
+    pub(crate) keys: u64,
+    /// The mean time a client waits between two operations, so that the processors are left to the replicas.
+    pub(crate) pace: Duration,
+    pub(crate) seed: u64,
+}
+
+/// Clients that go on until they are told to stop.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    /// A task for each client. Every fourth talks in datagrams.
+    pub(crate) fn start(
+        mix: Mix,
+        tcp: &[String],
+        udp: &[String],
+        recorder: &Recorder,
+    ) -> Result<Load, String> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut tasks = Vec::new();
+        for process in 0..mix.clients {
+            let options = if process % 4 == 3 {
+                ClientOptions {
+                    transport: kvpaxos_net::Transport::Udp,
+                    ..ClientOptions::new(udp.iter().cloned())
+                }
+            } else {
+                ClientOptions::new(tcp.iter().cloned())
+            };
+            let client = Client::new(options).map_err(|error| error.to_string())?;
+            let (stop, recorder) = (Arc::clone(&stop), recorder.clone());
+            tasks.push(tokio::spawn(async move {
+                let mut draw = Draw::new(process, mix);
+                while !stop.load(Ordering::Relaxed) {
+                    let operation = draw.operation();
+                    let ended = perform(&client, process, &operation, &recorder).await;
+                    draw.saw(&ended);
+                    if ended == Ended::Refused {
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    tokio::time::sleep(draw.pause()).await;
+                }
+                client.close().await;
+            }));
+        }
+        Ok(Load { stop, tasks })
+    }
+
+    /// Lets every client end its operation.
+    pub(crate) async fn stop(self) -> Result<(), String> {
+        self.stop.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            task.await
+                .map_err(|error| format!("a client ended by itself: {error}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The names of the keys.
+pub(crate) fn key(number: u64) -> String {
+    format!("key{number}")
+}
+
+/// Does what the operation says, and records it.
+pub(crate) async fn perform(
+    client: &Client,
+    process: u64,
+    operation: &Operation,
+    recorder: &Recorder,
+) -> Ended {
+    recorder.invoke(process, operation);
+    let ended = ask(client, operation).await;
+    recorder.end(process, operation, &ended);
+    ended
+}
+
+async fn ask(client: &Client, operation: &Operation) -> Ended {
+    let key = operation.key.clone();
+    let result = match &operation.action {
+        Action::Get => client.get(key).await.map(|read| {
+            let text = |value: bytes::Bytes| String::from_utf8_lossy(&value).into_owned();
+            Ended::Value(read.value.map(text))
+        }),
+        Action::Put(value) => client.put(key, value.clone()).await.map(|_| Ended::Done),
+        Action::Delete => client.delete(key).await.map(|_| Ended::Done),
+        Action::Cas { expect, value } => {
+            let expect = expect.clone().map(Into::into);
+            let swapped = client.cas(key, expect, Some(value.clone().into())).await;
+            swapped.map(|swapped| Ended::Swapped(swapped.applied))
+        }
+    };
+    match result {
+        Ok(ended) => ended,
+        Err(ClientError::Refused(_) | ClientError::Unavailable { .. }) => Ended::Refused,
+        Err(ClientError::Unknown { .. } | ClientError::Gone) => Ended::Unknown,
+    }
+}
+
+/// Draws operations: unique values, so that reads tell which write they saw.
+struct Draw {
+    process: u64,
+    mix: Mix,
+    random: Random,
+    count: u64,
+    /// The key whose value was seen last, and that value: a compare-and-swap of it may well succeed.
+    last: (u64, Option<String>),
+    /// The key of the operation that is under way.
+    current: u64,
+}
+
+impl Draw {
+    fn new(process: u64, mix: Mix) -> Draw {
+        Draw {
+            process,
+            random: Random::from_seed(mix.seed.wrapping_mul(1_000_003).wrapping_add(process)),
+            mix,
+            count: 0,
+            last: (0, None),
+            current: 0,
+        }
+    }
+
+    fn operation(&mut self) -> Operation {
+        self.count += 1;
+        let value = format!("{}-{}", self.process, self.count);
+        let kind = self.random.below(10);
+        self.current = self.random.below(self.mix.keys);
+        let action = match kind {
+            0..4 => Action::Get,
+            4..7 => Action::Put(value),
+            7..9 => {
+                self.current = self.last.0;
+                Action::Cas {
+                    expect: self.last.1.clone(),
+                    value,
+                }
+            }
+            _ => Action::Delete,
+        };
+        Operation {
+            key: key(self.current),
+            action,
+        }
+    }
+
+    fn saw(&mut self, ended: &Ended) {
+        if let Ended::Value(value) = ended {
+            self.last = (self.current, value.clone());
+        }
+    }
+
+    fn pause(&mut self) -> Duration {
+        let mean = u64::try_from(self.mix.pace.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(self.random.below(mean.saturating_mul(2).max(1)))
+    }
+}
