@@ -18,10 +18,11 @@ use tokio::time::Sleep;
 
 use crate::broadcast::Peers;
 use crate::clock::{Clock, entropy};
-use crate::disk::{Disk, DiskEvent, Ticket};
+use crate::disk::{DiskEvent, Ticket};
 use crate::node::NodeError;
 use crate::observe;
 use crate::outbox::{Outbox, Pushed};
+use crate::storage::Storage;
 
 /// How long arrivals are stepped before the disk and the sockets hear of the effects. Much less than a tick: heartbeats must
 /// not wait for a flood of requests.
@@ -94,7 +95,7 @@ pub(crate) struct EventLoop {
     replica: Replica,
     clock: Clock,
     doors: Doors,
-    disk: Disk,
+    disk: Storage,
     waiting: VecDeque<Waiting>,
     /// Messages of the replica to itself, in order.
     own: VecDeque<Message>,
@@ -111,7 +112,7 @@ impl EventLoop {
     pub(crate) fn new(
         replica: Replica,
         clock: Clock,
-        disk: Disk,
+        disk: Storage,
         doors: Doors,
         outboxes: &BTreeMap<ReplicaId, Arc<Outbox>>,
     ) -> EventLoop {

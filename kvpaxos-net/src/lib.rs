@@ -38,6 +38,7 @@ mod node;
 mod observe;
 mod outbox;
 mod segments;
+mod storage;
 mod tcp;
 mod udp;
 
@@ -47,4 +48,4 @@ pub use cluster::{Cluster, Peers, PeersError};
 pub use directory::DirectoryError;
 pub use event_loop::Remembers;
 pub use log::LogError;
-pub use node::{Bounds, Node, NodeError, NodeHandle, NodeOptions, Sockets, StartError};
+pub use node::{Bounds, KeptIn, Node, NodeError, NodeHandle, NodeOptions, Sockets, StartError};

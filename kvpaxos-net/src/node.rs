@@ -3,25 +3,27 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use kvpaxos::codec::Hello;
+use kvpaxos::recovery::answers_needed;
 use kvpaxos::wal::Owner;
-use kvpaxos::{ConfigError, Reason, Replica, ReplicaId, Role, Status};
+use kvpaxos::{Config, ConfigError, Memory, Reason, Replica, ReplicaId, Role, Status};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::{Clock, entropy};
 use crate::cluster::Cluster;
-use crate::directory::{self, Directory, DirectoryError};
+use crate::directory::{self, Directory, DirectoryError, Opened};
 use crate::disk::Disk;
 use crate::event_loop::{Control, Doors, EventLoop, Remembers, Sink};
 use crate::link::Link;
 use crate::log::LogError;
 use crate::outbox::Outbox;
+use crate::storage::Storage;
 use crate::{inbound, tcp, udp};
 
 /// Batches of arrivals that may wait for the event loop; sockets are not read meanwhile.
@@ -91,10 +93,23 @@ pub struct NodeOptions {
     pub id: ReplicaId,
     /// The cluster.
     pub cluster: Cluster,
-    /// Where it keeps its memory: see [`format`](NodeOptions::format).
-    pub data: PathBuf,
+    /// Where it keeps its memory.
+    pub memory: KeptIn,
     /// Bounds on clients.
     pub bounds: Bounds,
+}
+
+/// Where a replica keeps what it promised and accepted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeptIn {
+    /// In a data directory that was founded for it: see [`NodeOptions::format`].
+    Directory(PathBuf),
+    /// In its process only: when that ends, or a role of it fails, that memory is lost, and is got back from the others.
+    Process {
+        /// The cluster is new, and this replica has never run. **Only then**: a replica that has, and says that it has not, breaks
+        /// what it promised, and acknowledged writes may be lost.
+        new_cluster: bool,
+    },
 }
 
 impl NodeOptions {
@@ -104,7 +119,7 @@ impl NodeOptions {
     /// # Errors
     /// If the directory holds something of a replica already, or the configuration does not fit together.
     pub fn format(&self) -> Result<(), StartError> {
-        Ok(Directory::format(&self.data, self.owner()?)?)
+        Ok(Directory::format(self.directory()?, self.owner()?)?)
     }
 
     /// Founds the data directory of a replica that is not new, and has lost its disk: it gets back from its peers what counts. A log that
@@ -113,7 +128,7 @@ impl NodeOptions {
     /// # Errors
     /// If the directory belongs to another replica or holds a log that is whole, or the configuration does not fit together.
     pub fn recover(&self, discard: bool) -> Result<Option<PathBuf>, StartError> {
-        Ok(Directory::recover(&self.data, self.owner()?, discard)?)
+        Ok(Directory::recover(self.directory()?, self.owner()?, discard)?)
     }
 
     /// Whether the data directory was formatted, for whichever replica.
@@ -121,7 +136,14 @@ impl NodeOptions {
     /// # Errors
     /// If that cannot be seen.
     pub fn is_formatted(&self) -> Result<bool, StartError> {
-        Ok(directory::is_formatted(&self.data)?)
+        Ok(directory::is_formatted(self.directory()?)?)
+    }
+
+    fn directory(&self) -> Result<&Path, StartError> {
+        match &self.memory {
+            KeptIn::Directory(path) => Ok(path),
+            KeptIn::Process { .. } => Err(StartError::NoDirectory { id: self.id }),
+        }
     }
 
     fn owner(&self) -> Result<Owner, StartError> {
@@ -142,6 +164,14 @@ pub enum StartError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// A directory is to be prepared for a replica that uses none.
+    #[error(
+        "replica {id} keeps its memory in its process, so that it has no directory to prepare; start it as it is"
+    )]
+    NoDirectory {
+        /// Which.
+        id: ReplicaId,
+    },
     /// A port cannot be had.
     #[error("cannot listen for {what} on {address}: {error}; choose a free address of this machine")]
     Bind {
@@ -202,6 +232,8 @@ pub struct Node {
 #[derive(Clone, Debug)]
 pub struct NodeHandle {
     id: ReplicaId,
+    spare: usize,
+    keeps_records: bool,
     controls: mpsc::Sender<Control>,
 }
 
@@ -210,6 +242,18 @@ impl NodeHandle {
     #[must_use]
     pub fn id(&self) -> ReplicaId {
         self.id
+    }
+
+    /// How many acceptors of the cluster may be without memory at once, so that each gets it back from the others.
+    #[must_use]
+    pub fn spare_memories(&self) -> usize {
+        self.spare
+    }
+
+    /// Whether what it promised and accepted outlives its roles and its process.
+    #[must_use]
+    pub fn keeps_records(&self) -> bool {
+        self.keeps_records
     }
 
     /// Lets a role fail on purpose: its memory is gone, and it hears nothing until it restarts.
@@ -245,18 +289,37 @@ impl Node {
         let NodeOptions {
             id,
             cluster,
-            data,
+            memory,
             bounds,
         } = options;
         let config = cluster.config(id)?;
         let system = |what| move |error| StartError::System { what, error };
         let bits = entropy().map_err(system("random bits"))?;
-        let opened = Directory::open(&data, owner)?;
+        let spare = spare_memories(&config);
+        let (found, opened) = match memory {
+            KeptIn::Directory(path) => {
+                let Opened {
+                    directory,
+                    memory,
+                    log,
+                } = Directory::open(&path, owner)?;
+                (memory, Some((directory, log)))
+            }
+            KeptIn::Process { new_cluster: true } => (Memory::Kept(Vec::new()), None),
+            KeptIn::Process { new_cluster: false } => (Memory::Lost, None),
+        };
         let clock = Clock::start();
-        let replica = Replica::new(config, opened.memory, bits, clock.now())?;
+        let replica = Replica::new(config, found, bits, clock.now())?;
 
         let (disk_sender, disk_events) = mpsc::unbounded_channel();
-        let disk = Disk::start(opened.log, disk_sender).map_err(system("threads"))?;
+        let keeps_records = opened.is_some();
+        let (directory, disk) = match opened {
+            Some((directory, log)) => {
+                let disk = Disk::start(log, disk_sender).map_err(system("threads"))?;
+                (Some(directory), Storage::Disk(disk))
+            }
+            None => (None, Storage::Process(disk_sender)),
+        };
         let (from_peers, peers) = mpsc::channel(ARRIVALS);
         let (from_clients, clients) = mpsc::channel(ARRIVALS);
         let (controls, controls_receiver) = mpsc::channel(16);
@@ -312,7 +375,6 @@ impl Node {
                 bounds,
             },
         ));
-        let directory = opened.directory;
         let event_loop = tokio::spawn(async move {
             let result = event_loop.run().await;
             // The lock goes last: until here the disk thread may still have written.
@@ -320,7 +382,12 @@ impl Node {
             result
         });
         Ok(Node {
-            handle: NodeHandle { id, controls },
+            handle: NodeHandle {
+                id,
+                spare,
+                keeps_records,
+                controls,
+            },
             event_loop,
             tasks,
             peer_address,
@@ -383,6 +450,12 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.event_loop.abort();
     }
+}
+
+/// n - r: see [`kvpaxos::recovery`].
+fn spare_memories(config: &Config) -> usize {
+    let replicas = config.members.len();
+    answers_needed(config.quorums, replicas).map_or(0, |needed| replicas - needed)
 }
 
 fn panic_text(error: tokio::task::JoinError) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kvpaxos::{ReplicaId, Role};
-use kvpaxos_net::{Bounds, Cluster, NodeOptions, Peers};
+use kvpaxos_net::{Bounds, Cluster, KeptIn, NodeOptions, Peers};
 
 use crate::exit;
 use crate::soak::SoakArguments;
@@ -121,20 +121,23 @@ pub(crate) struct DemoArguments {
     /// Two-phase update instead of majorities: every replica must acknowledge twice. Watch it stall.
     #[arg(long)]
     pub(crate) two_phase: bool,
+    /// Let acceptors that fail come back with the memory they had, rather than without.
+    #[arg(long)]
+    pub(crate) keep_memory: bool,
+    /// Keep nothing on disk: what an acceptor forgets it gets back from the others.
+    #[arg(long, conflicts_with_all = ["dir", "keep_memory", "two_phase"])]
+    pub(crate) memory_only: bool,
 }
 
-/// Which replica of which cluster, and where it keeps its memory.
-#[derive(Args, Debug)]
-pub(crate) struct MemberArguments {
+/// Which replica of which cluster.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct IdentityArguments {
     /// Which replica of the list this is.
     #[arg(long, value_name = "N")]
     pub(crate) id: u8,
     /// All replicas and where they listen to each other: 0=127.0.0.1:7000,1=127.0.0.1:7001,...
     #[arg(long, value_name = "LIST")]
     pub(crate) peers: Peers,
-    /// Where the replica keeps its memory. A directory belongs to one replica for good.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
     /// Keeps clusters apart that are otherwise alike.
     #[arg(long, value_name = "NAME", default_value = CLUSTER)]
     pub(crate) cluster: String,
@@ -143,12 +146,22 @@ pub(crate) struct MemberArguments {
     pub(crate) two_phase: bool,
 }
 
+/// Which replica of which cluster, and where it keeps its memory.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MemberArguments {
+    #[command(flatten)]
+    pub(crate) identity: IdentityArguments,
+    /// Where the replica keeps its memory. A directory belongs to one replica for good.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+}
+
 /// The name of a cluster that was given none.
 pub(crate) const CLUSTER: &str = "kvpaxos";
 
-impl MemberArguments {
+impl IdentityArguments {
     /// What the replica is started with.
-    pub(crate) fn options(&self) -> NodeOptions {
+    pub(crate) fn options(&self, memory: KeptIn) -> NodeOptions {
         let mut cluster = Cluster::new(&self.cluster, self.peers.clone());
         if self.two_phase {
             cluster = cluster.two_phase();
@@ -156,14 +169,22 @@ impl MemberArguments {
         NodeOptions {
             id: ReplicaId(self.id),
             cluster,
-            data: self.data.clone(),
+            memory,
             bounds: Bounds::default(),
         }
+    }
+}
+
+impl MemberArguments {
+    /// What the replica is started with.
+    pub(crate) fn options(&self) -> NodeOptions {
+        self.identity.options(KeptIn::Directory(self.data.clone()))
     }
 
     /// The flags that give these arguments, for a shell.
     pub(crate) fn flags(&self) -> String {
-        let peers: Vec<String> = self
+        let identity = &self.identity;
+        let peers: Vec<String> = identity
             .peers
             .iter()
             .map(|(id, address)| format!("{}={address}", id.0))
@@ -171,14 +192,14 @@ impl MemberArguments {
         let data = self.data.display().to_string();
         let mut flags = format!(
             "--id {} --peers {} --data {}",
-            self.id,
+            identity.id,
             quoted(&peers.join(",")),
             quoted(&data)
         );
-        if self.cluster != CLUSTER {
-            flags += &format!(" --cluster {}", quoted(&self.cluster));
+        if identity.cluster != CLUSTER {
+            flags += &format!(" --cluster {}", quoted(&identity.cluster));
         }
-        if self.two_phase {
+        if identity.two_phase {
             flags += " --two-phase";
         }
         flags
@@ -213,7 +234,17 @@ pub(crate) enum LogCommand {
 #[derive(Args, Debug)]
 pub(crate) struct ServeArguments {
     #[command(flatten)]
-    pub(crate) member: MemberArguments,
+    pub(crate) identity: IdentityArguments,
+    /// Where the replica keeps its memory. A directory belongs to one replica for good, and must have been formatted for it.
+    #[arg(long, value_name = "DIR", required_unless_present = "memory_only")]
+    pub(crate) data: Option<PathBuf>,
+    /// Keep nothing on disk. Whenever it starts, the replica has lost its memory and gets it back from the others: of five, three must
+    /// have theirs at any time, or all is lost.
+    #[arg(long, conflicts_with = "data")]
+    pub(crate) memory_only: bool,
+    /// With --memory-only: the cluster is new, and this replica has never run. Only for the very first start.
+    #[arg(long, requires = "memory_only")]
+    pub(crate) new_cluster: bool,
     /// Listen to the other replicas here, if it is not what the list says (such as 0.0.0.0:7000 behind a name).
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
@@ -234,7 +265,8 @@ pub(crate) struct ServeArguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Failures on purpose")]
 pub(crate) struct FailureArguments {
-    /// Let these roles fail at random times and come back with their memory: acceptor, proposer, learner.
+    /// Let these roles fail at random times and come back without their memory: acceptor, proposer, learner. An acceptor does so only
+    /// while enough others have theirs, as far as its replica knows; the replicas' clocks must agree to a tenth of a second.
     #[arg(long, value_name = "ROLES", value_delimiter = ',')]
     pub(crate) fail: Vec<RoleName>,
     /// The mean time between two failures.
@@ -243,6 +275,9 @@ pub(crate) struct FailureArguments {
     /// The mean time a role is down.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub(crate) fail_for: Duration,
+    /// Let roles that fail come back with the memory they had.
+    #[arg(long)]
+    pub(crate) keep_memory: bool,
     /// Draws the times and the roles; otherwise drawn from the system and logged.
     #[arg(long, value_name = "SEED")]
     pub(crate) fail_seed: Option<u64>,

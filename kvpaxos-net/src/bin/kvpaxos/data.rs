@@ -9,7 +9,11 @@ use crate::exit::Exit;
 pub(crate) fn format(member: &MemberArguments) -> Result<Exit, String> {
     match member.options().format() {
         Ok(()) => {
-            println!("{} is formatted for replica {}", member.data.display(), member.id);
+            println!(
+                "{} is formatted for replica {}",
+                member.data.display(),
+                member.identity.id
+            );
             Ok(Exit::Done)
         }
         Err(error) => failed(&error, member),
@@ -25,7 +29,7 @@ pub(crate) fn recover(member: &MemberArguments, discard: bool) -> Result<Exit, S
             println!(
                 "{} is ready for replica {} to recover: serve it, and it gets back from the others what counts",
                 member.data.display(),
-                member.id
+                member.identity.id
             );
             Ok(Exit::Done)
         }

@@ -8,7 +8,7 @@ use kvpaxos::status::ProposerStatus;
 use kvpaxos::{ReplicaId, Role};
 use kvpaxos_net::failures::{self, Failures, Happened};
 use kvpaxos_net::{
-    Bounds, Client, ClientError, ClientOptions, Cluster, Node, NodeOptions, Peers, Remembers, Sockets,
+    Bounds, Client, ClientError, ClientOptions, Cluster, KeptIn, Node, NodeOptions, Peers, Remembers, Sockets,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -58,6 +58,8 @@ struct Demo {
     /// One client for each replica, that asks it first.
     clients: Vec<Client>,
     began: Instant,
+    /// What acceptors that fail come back with.
+    remembers: Remembers,
 }
 
 impl Demo {
@@ -84,12 +86,16 @@ impl Demo {
             let options = NodeOptions {
                 id,
                 cluster: cluster.clone(),
-                data: dir.join(id.to_string()),
+                memory: if arguments.memory_only {
+                    KeptIn::Process { new_cluster: true }
+                } else {
+                    KeptIn::Directory(dir.join(id.to_string()))
+                },
                 bounds: Bounds::default(),
             };
             let start = || {
                 // A directory of an earlier demo is gone on with.
-                if !options.is_formatted()? {
+                if !arguments.memory_only && !options.is_formatted()? {
                     options.format()?;
                 }
                 Node::start(options, sockets)
@@ -97,8 +103,12 @@ impl Demo {
             nodes.push(start().map_err(|error| error.to_string())?);
         }
         println!(
-            "Five replicas run in this process and talk over loopback TCP; their logs are in {}.",
-            dir.display()
+            "Five replicas run in this process and talk over loopback TCP; {}.",
+            if arguments.memory_only {
+                "they keep nothing on disk".to_owned()
+            } else {
+                format!("their logs are in {}", dir.display())
+            }
         );
         for (node, address) in nodes.iter().zip(&addresses) {
             println!("  {} serves clients at {address}", node.handle().id());
@@ -116,6 +126,12 @@ impl Demo {
             addresses,
             clients,
             began,
+            // In the two-phase setting there is no way to get memory back.
+            remembers: if arguments.keep_memory || arguments.two_phase {
+                Remembers::Kept
+            } else {
+                Remembers::Lost
+            },
         })
     }
 
@@ -127,7 +143,11 @@ impl Demo {
             self.put(turn, &format!("fruit/{key}"), value).await;
         }
         println!(
-            "Now acceptors fail at random and come back, two of five down at most. Five PUTs, GETs and DELETEs:"
+            "Now acceptors fail at random and come back{}, two of five down at most. Five PUTs, GETs and DELETEs:",
+            match self.remembers {
+                Remembers::Kept => "",
+                Remembers::Lost => " without their memory",
+            }
         );
         let (stop, stopped) = watch::channel(false);
         // Replicas take turns in two groups, so that a majority of acceptors is always there.
@@ -182,7 +202,7 @@ impl Demo {
             roles: vec![Role::Acceptor],
             every: 3 * PACE,
             down: 4 * PACE,
-            remembers: Remembers::Kept,
+            remembers: self.remembers,
             seed: seed.wrapping_mul(2).wrapping_add(group as u64),
         };
         let began = self.began;
@@ -196,10 +216,24 @@ impl Demo {
             stop,
             move |happened| match happened {
                 Happened::Failed(id, _) => tell(began, &format!("    the acceptor of {id} fails")),
-                Happened::Restarted(id, _) => {
+                Happened::Restarted(id, _, Remembers::Kept) => {
                     tell(
                         began,
                         &format!("    the acceptor of {id} comes back with its log"),
+                    );
+                }
+                Happened::Restarted(id, _, Remembers::Lost) => {
+                    tell(
+                        began,
+                        &format!(
+                            "    the acceptor of {id} comes back without its memory, and asks the others"
+                        ),
+                    );
+                }
+                Happened::Recovered(id) => {
+                    tell(
+                        began,
+                        &format!("    the acceptor of {id} has what counts, and votes"),
                     );
                 }
             },

@@ -1,13 +1,15 @@
 //! One replica as a process.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use kvpaxos::Entropy;
+use kvpaxos::status::AcceptorStatus;
 use kvpaxos_net::failures::{self, Failures};
-use kvpaxos_net::{Node, Remembers, Sockets, StartError};
+use kvpaxos_net::{KeptIn, Node, NodeHandle, Remembers, Sockets, StartError};
 use tokio::runtime::Runtime;
 
-use crate::args::{FailureArguments, ServeArguments};
+use crate::args::{FailureArguments, MemberArguments, ServeArguments};
 use crate::complain;
 use crate::data::advised;
 use crate::exit::Exit;
@@ -25,10 +27,19 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
             complain(&error.to_string());
             return Ok(Exit::Usage);
         }
-        Err(error) => return Err(advised(&error, &arguments.member)),
+        Err(error) => {
+            return Err(match &arguments.data {
+                Some(data) => {
+                    let (identity, data) = (arguments.identity.clone(), data.clone());
+                    advised(&error, &MemberArguments { identity, data })
+                }
+                None => error.to_string(),
+            });
+        }
     };
     announce(&node).map_err(|error| format!("cannot write to standard output: {error}"))?;
     let failing = fail_on_purpose(&arguments.failures, &node)?;
+    let watching = tokio::spawn(watch_recovery(node.handle(), arguments.memory_only));
     let result = tokio::select! {
         result = node.wait() => result,
         name = signal.wait() => {
@@ -36,6 +47,7 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
             node.stop().await
         }
     };
+    watching.abort();
     if let Some(failing) = failing {
         failing.abort();
     }
@@ -50,7 +62,13 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
 }
 
 async fn start(arguments: &ServeArguments) -> Result<Node, StartError> {
-    let mut options = arguments.member.options();
+    let memory = match &arguments.data {
+        Some(data) => KeptIn::Directory(data.clone()),
+        None => KeptIn::Process {
+            new_cluster: arguments.new_cluster,
+        },
+    };
+    let mut options = arguments.identity.options(memory);
     if let Some(bytes) = arguments.log_bytes {
         options.cluster.limits.log_bytes = bytes;
     }
@@ -81,6 +99,43 @@ fn announce(node: &Node) -> io::Result<()> {
     out.flush()
 }
 
+/// After so long without its memory, a replica says what it waits for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// And then again and again.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// Whoever starts a replica wants to know why it does not get back its memory, and what to do.
+async fn watch_recovery(node: NodeHandle, memory_only: bool) {
+    tokio::time::sleep(PATIENCE).await;
+    while let Some(status) = node.status().await {
+        if let AcceptorStatus::Recovering { unanswered, .. } = status.acceptor {
+            let needed = status.members.len() - node.spare_memories();
+            let mut text = format!(
+                "{} is without its memory and waits: {needed} others must have theirs and answer",
+                status.id
+            );
+            for (whom, what) in [
+                (unanswered, "no answer came from"),
+                (status.silent, "silent are"),
+                (status.lost, "without memory are"),
+            ] {
+                if !whom.is_empty() {
+                    text += &format!("; {what} {whom}");
+                }
+            }
+            text += ". Start those that do not run";
+            if memory_only {
+                text += ". If the cluster is new and nothing was ever stored in it, stop all its replicas and start each with --new-cluster; \
+                         if as many as here have lost their memory, what was stored is lost, and that is the only way, too";
+            }
+            complain(&text);
+            tracing::warn!(replica = %status.id, "{text}");
+            tokio::time::sleep(REMINDER).await;
+        }
+        tokio::time::sleep(PATIENCE).await;
+    }
+}
+
 fn fail_on_purpose(
     arguments: &FailureArguments,
     node: &Node,
@@ -100,7 +155,11 @@ fn fail_on_purpose(
         roles: arguments.fail.iter().map(|role| (*role).into()).collect(),
         every: arguments.fail_every,
         down: arguments.fail_for,
-        remembers: Remembers::Kept,
+        remembers: if arguments.keep_memory {
+            Remembers::Kept
+        } else {
+            Remembers::Lost
+        },
         seed,
     };
     tracing::warn!(roles = ?failures.roles, seed, "roles of this replica will fail on purpose (--fail-seed repeats it)");
