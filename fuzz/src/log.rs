@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::{Batch as Pieces, HEADER, Header, Log, Mark, Owner, SECTOR, Superblock, Writer, read, scan};
-use kvpaxos::{Ballot, Batch, Command, Record, ReplicaId, Slot, Tag, Value};
+use kvpaxos::{Ballot, Batch, Command, Record, ReplicaId, ReplicaSet, Slot, Tag, Value};
 
 use crate::Bytes;
 
@@ -216,6 +217,12 @@ fn record(number: u64, bytes: &mut Bytes) -> Record {
 fn checkpoint(number: u64) -> Record {
     Record::Checkpoint(Box::new(Checkpoint {
         number,
+        slot: Slot::ZERO,
+        digest: 0,
+        cut: Slot::ZERO,
+        promised: Ballot::ZERO,
+        vector: CrashVector::default(),
         proposed: Ballot::ZERO,
+        members: ReplicaSet::first(5),
     }))
 }

@@ -167,7 +167,7 @@ impl Directory {
             }
         };
         match found {
-            Found::Kept { records, log } => directory.opened(records, log),
+            Found::Kept { records, log } => directory.opened(records, *log),
             Found::Damaged(damaged) => {
                 let records = beginning(&damaged.salvaged);
                 let (aside, log) = directory.replace(&damaged.salvaged)?;

@@ -170,6 +170,9 @@ impl Drop for Disk {
 fn size(record: &Record) -> usize {
     32 + match record {
         Record::Accepted { value, .. } | Record::Learned { value, .. } => value.size(),
+        Record::Carried(entry) => entry.value.size(),
+        Record::SnapshotPart { bytes, .. } => bytes.len(),
+        Record::Received(part) => part.bytes.len(),
         _ => 0,
     }
 }

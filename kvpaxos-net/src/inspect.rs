@@ -197,7 +197,7 @@ impl Sum {
                 }
             }
             Record::Carried(entry) => self.accepted = self.accepted.max(Some(entry.slot)),
-            Record::Heard { .. } | Record::SnapshotPart { .. } => {}
+            Record::Heard { .. } | Record::SnapshotPart { .. } | Record::Received(_) => {}
         }
     }
 }
@@ -217,6 +217,7 @@ fn kind(record: &Record) -> &'static str {
         Record::Carried(_) => "carried",
         Record::SnapshotPart { .. } => "snapshot part",
         Record::CheckpointEnd { .. } => "checkpoint end",
+        Record::Received(_) => "received part",
     }
 }
 

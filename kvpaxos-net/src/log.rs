@@ -76,7 +76,7 @@ pub(crate) struct Log {
 /// What was found where a log should be.
 pub(crate) enum Found {
     /// All that was ever synced.
-    Kept { records: Vec<Record>, log: Log },
+    Kept { records: Vec<Record>, log: Box<Log> },
     /// Something that was synced is gone.
     Damaged(wal::Damaged),
 }
@@ -150,6 +150,7 @@ impl Log {
         log.writer.on_synced(log.writer.position());
         log.keep_mark()?;
         log.delete_obsolete()?;
+        let log = Box::new(log);
         Ok(Found::Kept { records, log })
     }
 

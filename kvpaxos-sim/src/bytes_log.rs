@@ -205,8 +205,9 @@ impl Log<Record> for ReplicaLog {
 
 #[cfg(test)]
 mod tests {
-    use kvpaxos::Ballot;
+    use kvpaxos::crash_vector::CrashVector;
     use kvpaxos::io::Checkpoint;
+    use kvpaxos::{Ballot, ReplicaSet, Slot};
 
     use super::*;
     use crate::decider::Seeded;
@@ -223,7 +224,13 @@ mod tests {
     fn begin(number: u64) -> Record {
         Record::Checkpoint(Box::new(Checkpoint {
             number,
+            slot: Slot::ZERO,
+            digest: 0,
+            cut: Slot::ZERO,
+            promised: Ballot::ZERO,
+            vector: CrashVector::default(),
             proposed: Ballot::ZERO,
+            members: ReplicaSet::first(5),
         }))
     }
 

@@ -27,7 +27,7 @@ pub struct Acceptor {
     vector: CrashVector,
     /// Every slot below is chosen, and this replica holds a snapshot or the chosen values. What it accepted there is not kept.
     cut: Slot,
-    /// What it accepted last for each slot from the cut on. Learning what was chosen never changes this: a value that is reported
+    /// What it accepted last for each slot from the cut on, and for some below, which are on their way out. Learning what was chosen never changes this: a value that is reported
     /// in a promise must be one that was accepted in the ballot that is reported with it.
     accepted: Entries,
 }
@@ -94,17 +94,24 @@ impl Acceptor {
         self.cut
     }
 
-    /// What was accepted from the cut on: a learner without memory may take it for proposed.
+    /// What was accepted: a learner without memory may take it for proposed, from the cut on.
     #[must_use]
     pub fn accepted(&self) -> &Entries {
         &self.accepted
     }
 
-    /// Forgets what it accepted below: a snapshot of all that was chosen there is durable, or the values are.
+    /// Tells no more of what it accepted below: a snapshot of all that was chosen there is durable, or the values are.
     pub fn cut_below(&mut self, slot: Slot) {
-        if slot > self.cut {
-            self.cut = slot;
-            self.accepted = self.accepted.split_off(&slot);
+        self.cut = self.cut.max(slot);
+    }
+
+    /// Frees a few of the entries below the cut. All at once would hold up the replica.
+    pub(crate) fn free_some(&mut self) {
+        for _ in 0..16 {
+            match self.accepted.first_entry() {
+                Some(entry) if *entry.key() < self.cut => _ = entry.remove(),
+                _ => break,
+            }
         }
     }
 
@@ -142,7 +149,7 @@ impl Acceptor {
     fn entries_from(&self, from: Slot, chunk_bytes: usize) -> (Vec<Accepted>, Option<Slot>) {
         let mut entries = Vec::new();
         let mut bytes = 0;
-        for (slot, (ballot, value)) in self.accepted.range(from..) {
+        for (slot, (ballot, value)) in self.accepted.range(from.max(self.cut)..) {
             if !entries.is_empty() && bytes + value.size() > chunk_bytes {
                 return (entries, Some(*slot));
             }

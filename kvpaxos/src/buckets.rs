@@ -9,52 +9,51 @@
 //! entries, and a bucket is sorted. Maps of equal content are thus equal in every part, on every machine, and are gone
 //! through in the same order.
 //!
-//! What makes a write slow is what it touches that is in no cache. So each bucket keeps the hashes apart from the entries:
-//! they are small enough to stay at hand, and tell which one entry to touch.
+//! How entries lie in a bucket is the business of the [`Bucket`]: in those of a [`Map`], each by itself; those of the store are
+//! packed.
 
-use std::borrow::Borrow;
-use std::cmp::Ordering;
 use std::sync::Arc;
 
+mod assembly;
+mod map;
 mod remains;
 mod walk;
 
+pub(crate) use assembly::Assembly;
+pub(crate) use map::{Entries, Map};
 pub(crate) use remains::Remains;
 pub(crate) use walk::{Spot, Walk};
 
 /// Buckets a segment.
 const SEGMENT: usize = 64;
-/// By how many entries a full bucket grows.
-const GROWTH: usize = 8;
 
 /// See the module. `LOAD` is the average number of entries a bucket: what a first write after a clone copies. Keys come with
 /// a hash, which the caller computes the same way on every machine.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Buckets<K, V, const LOAD: usize> {
-    segments: Vec<Arc<Segment<K, V>>>,
+pub(crate) struct Buckets<B, const LOAD: usize> {
+    segments: Vec<Arc<Segment<B>>>,
     /// How many buckets are in use; those behind them in the last segment are empty.
     buckets: usize,
     len: usize,
 }
 
-type Segment<K, V> = [Arc<Bucket<K, V>>; SEGMENT];
+type Segment<B> = [Arc<B>; SEGMENT];
 
-/// Sorted by hash, then key.
-#[derive(Clone, PartialEq, Eq)]
-struct Bucket<K, V> {
-    hashes: Vec<u32>,
-    entries: Vec<Entry<K, V>>,
+/// Some entries, sorted by hash, then key.
+pub(crate) trait Bucket: Clone + Default {
+    fn len(&self) -> usize;
+
+    /// Takes it apart: the entries that stay, and those whose hash goes.
+    fn split(self, goes: impl Fn(u32) -> bool) -> (Self, Self);
+
+    /// Takes in the entries of another, none of which it has.
+    fn merge(&mut self, other: Self);
+
+    /// How much work it is to free it: 1 for each piece of memory, or page of one.
+    fn cost(&self) -> usize;
 }
 
-/// Aligned to the lines of the cache, so that a small one lies in a single line.
-#[derive(Clone, PartialEq, Eq)]
-#[repr(align(64))]
-struct Entry<K, V> {
-    key: K,
-    value: V,
-}
-
-impl<K: Clone + Ord, V: Clone, const LOAD: usize> Buckets<K, V, LOAD> {
+impl<B: Bucket, const LOAD: usize> Buckets<B, LOAD> {
     pub(crate) fn new() -> Self {
         Buckets {
             segments: vec![empty_segment()],
@@ -67,93 +66,52 @@ impl<K: Clone + Ord, V: Clone, const LOAD: usize> Buckets<K, V, LOAD> {
         self.len
     }
 
-    pub(crate) fn get<Q: Ord + ?Sized>(&self, hash: u32, key: &Q) -> Option<&V>
-    where
-        K: Borrow<Q>,
-    {
-        let bucket = self.bucket(hash);
-        let at = bucket.find(hash, key).ok()?;
-        Some(&bucket.entries[at].value)
+    /// The bucket of a hash.
+    pub(crate) fn bucket(&self, hash: u32) -> &B {
+        let place = place(hash, self.buckets);
+        &self.segments[place / SEGMENT][place % SEGMENT]
     }
 
-    pub(crate) fn get_mut<Q: Ord + ?Sized>(&mut self, hash: u32, key: &Q) -> Option<&mut V>
-    where
-        K: Borrow<Q>,
-    {
-        let bucket = self.bucket_mut(place(hash, self.buckets));
-        let at = bucket.find(hash, key).ok()?;
-        Some(&mut bucket.entries[at].value)
+    /// The bucket of a hash, to change it. When an entry was added or removed, say so.
+    pub(crate) fn bucket_mut(&mut self, hash: u32) -> &mut B {
+        self.bucket_at(place(hash, self.buckets))
     }
 
-    /// Adds a key that has no value yet.
-    pub(crate) fn add(&mut self, hash: u32, key: K, value: V) {
-        let bucket = self.bucket_mut(place(hash, self.buckets));
-        match bucket.find(hash, &key) {
-            Ok(at) => bucket.entries[at].value = value,
-            Err(at) => {
-                bucket.insert(at, hash, Entry { key, value });
-                self.len += 1;
-                if self.len > self.buckets * LOAD {
-                    self.split();
-                }
-            }
+    /// One of the buckets holds an entry more.
+    pub(crate) fn on_added(&mut self) {
+        self.len += 1;
+        if self.len > self.buckets * LOAD {
+            self.split();
         }
     }
 
-    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, hash: u32, key: &Q) -> Option<V>
-    where
-        K: Borrow<Q>,
-    {
-        let bucket = self.bucket_mut(place(hash, self.buckets));
-        let at = bucket.find(hash, key).ok()?;
-        bucket.hashes.remove(at);
-        let entry = bucket.entries.remove(at);
+    /// One of the buckets holds an entry less.
+    pub(crate) fn on_removed(&mut self) {
         self.len -= 1;
         if self.len <= (self.buckets - 1) * LOAD && self.buckets > 1 {
             self.merge();
         }
-        Some(entry.value)
     }
 
-    /// Looks at where the hash belongs, without following any pointer from there.
-    pub(crate) fn touch(&self, hash: u32) -> u64 {
-        let bucket = self.bucket(hash);
-        let near = bucket.hashes.get(bucket.guess(hash));
-        near.copied().unwrap_or(0).into()
-    }
-
-    /// The value of the first key of this hash: most likely the only one.
-    pub(crate) fn first_of(&self, hash: u32) -> Option<&V> {
-        let bucket = self.bucket(hash);
-        let at = bucket.find_hash(hash);
-        let found = bucket.hashes.get(at) == Some(&hash);
-        found.then(|| &bucket.entries[at].value)
-    }
-
-    /// The entries at `from` and after it, each with where it lies, in the order of [`iter`](Buckets::iter). Any spot will do:
-    /// past the end of a bucket the next one follows, and after the last bucket nothing.
-    pub(crate) fn iter_from(&self, from: Spot) -> impl Iterator<Item = (Spot, &K, &V)> {
+    /// Where entries lie, at `from` and after it, and in which bucket, in an order that follows from the content. Any spot
+    /// will do: past the end of a bucket the next one follows, and after the last bucket nothing.
+    pub(crate) fn spots_from(&self, from: Spot) -> impl Iterator<Item = (Spot, &B)> {
         let buckets = (from.bucket..=u32::MAX).map_while(|bucket| Some((bucket, self.get_bucket(bucket)?)));
-        buckets.flat_map(move |(at, bucket)| {
-            let first = if at == from.bucket { from.entry } else { 0 };
-            let entries = bucket.entries.iter().skip(first as usize);
-            entries.zip(first..).map(move |(found, entry)| {
-                let spot = Spot { bucket: at, entry };
-                (spot, &found.key, &found.value)
-            })
+        buckets.flat_map(move |(number, bucket)| {
+            let first = if number == from.bucket { from.entry } else { 0 };
+            let len = u32::try_from(bucket.len()).expect("a bucket is small");
+            let spot = move |entry| Spot {
+                bucket: number,
+                entry,
+            };
+            (first..len).map(move |entry| (spot(entry), bucket))
         })
     }
 
-    /// Expects the entries of a map that holds `len` of them, in the order of [`iter`](Buckets::iter); keys are kept as `T`.
+    /// Expects the entries of a map that holds `len` of them, in the order of [`spots_from`](Buckets::spots_from); keys are kept as
+    /// `T`.
     pub(crate) fn walk<T>(len: u64) -> Walk<T> {
         Walk::new(len, len.div_ceil(LOAD as u64))
-    }
-
-    /// All entries, in an order that follows from the content.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        let buckets = self.segments.iter().flat_map(|segment| segment.iter());
-        let entries = buckets.flat_map(|bucket| bucket.entries.iter());
-        entries.map(|entry| (&entry.key, &entry.value))
     }
 
     /// One bucket more: takes its entries from the one bucket that they were in.
@@ -164,117 +122,50 @@ impl<K: Clone + Ord, V: Clone, const LOAD: usize> Buckets<K, V, LOAD> {
         }
         self.buckets += 1;
         let old = new - previous_power_of_two(new);
-        let (mut stay, mut go) = (Bucket::new(), Bucket::new());
-        for (hash, entry) in std::mem::take(self.bucket_mut(old)).into_iter() {
-            let bucket = if place(hash, new + 1) == old {
-                &mut stay
-            } else {
-                &mut go
-            };
-            bucket.insert(bucket.hashes.len(), hash, entry);
-        }
-        *self.bucket_mut(old) = stay;
-        *self.bucket_mut(new) = go;
+        let whole = std::mem::take(self.bucket_at(old));
+        let (stay, go) = whole.split(|hash| place(hash, new + 1) != old);
+        *self.bucket_at(old) = stay;
+        *self.bucket_at(new) = go;
     }
 
     /// One bucket less: gives its entries back.
     fn merge(&mut self) {
         let last = self.buckets - 1;
         self.buckets = last;
-        let back = std::mem::take(self.bucket_mut(last));
-        let bucket = self.bucket_mut(last - previous_power_of_two(last));
-        for (hash, entry) in back.into_iter() {
-            let (Ok(at) | Err(at)) = bucket.find(hash, &entry.key);
-            bucket.insert(at, hash, entry);
-        }
+        let back = std::mem::take(self.bucket_at(last));
+        self.bucket_at(last - previous_power_of_two(last)).merge(back);
         if last.is_multiple_of(SEGMENT) {
             self.segments.pop();
         }
     }
 
-    fn bucket(&self, hash: u32) -> &Bucket<K, V> {
-        let place = place(hash, self.buckets);
-        &self.segments[place / SEGMENT][place % SEGMENT]
-    }
-
     /// The bucket of this number, if there is one.
-    fn get_bucket(&self, number: u32) -> Option<&Bucket<K, V>> {
+    fn get_bucket(&self, number: u32) -> Option<&B> {
         let place = number as usize;
         let segment = self.segments.get(place / SEGMENT)?;
         (place < self.buckets).then(|| &*segment[place % SEGMENT])
     }
 
-    fn bucket_mut(&mut self, place: usize) -> &mut Bucket<K, V> {
-        let segment = Arc::make_mut(&mut self.segments[place / SEGMENT]);
-        Arc::make_mut(&mut segment[place % SEGMENT])
+    fn bucket_at(&mut self, place: usize) -> &mut B {
+        let segment = &mut self.segments[place / SEGMENT];
+        if Arc::strong_count(segment) > 1 {
+            // To count a reference waits for the memory, and for nothing else meanwhile. To look at all of them first, to no
+            // other effect than that they come into the cache, waits once.
+            let looks = segment.iter().map(Arc::strong_count);
+            std::hint::black_box(looks.fold(0, |seen, look| seen ^ look));
+        }
+        Arc::make_mut(&mut Arc::make_mut(segment)[place % SEGMENT])
     }
 }
 
-impl<K: Ord, V> Bucket<K, V> {
-    fn new() -> Self {
-        Bucket {
-            hashes: Vec::new(),
-            entries: Vec::new(),
-        }
-    }
-
-    /// Where the key is, or belongs.
-    fn find<Q: Ord + ?Sized>(&self, hash: u32, key: &Q) -> Result<usize, usize>
-    where
-        K: Borrow<Q>,
-    {
-        let mut at = self.find_hash(hash);
-        while self.hashes.get(at) == Some(&hash) {
-            match self.entries[at].key.borrow().cmp(key) {
-                Ordering::Less => at += 1,
-                Ordering::Equal => return Ok(at),
-                Ordering::Greater => break,
-            }
-        }
-        Err(at)
-    }
-
-    /// Where the first of this hash is, or belongs.
-    fn find_hash(&self, hash: u32) -> usize {
-        let mut at = self.guess(hash);
-        while at > 0 && self.hashes[at - 1] >= hash {
-            at -= 1;
-        }
-        while self.hashes.get(at).is_some_and(|other| *other < hash) {
-            at += 1;
-        }
-        at
-    }
-
-    /// Hashes spread evenly: the place is near where this one falls between the lowest and the highest there could be. Where
-    /// halving would have the processor guess at every step, it is thus known within a few places.
-    fn guess(&self, hash: u32) -> usize {
-        ((u64::from(hash) * self.hashes.len() as u64) >> 32) as usize
-    }
-
-    fn insert(&mut self, at: usize, hash: u32, entry: Entry<K, V>) {
-        if self.entries.len() == self.entries.capacity() {
-            // Doubling would leave a quarter of the memory unused.
-            self.entries.reserve_exact(GROWTH);
-            self.hashes.reserve_exact(GROWTH);
-        }
-        self.hashes.insert(at, hash);
-        self.entries.insert(at, entry);
-    }
-
-    fn into_iter(self) -> impl Iterator<Item = (u32, Entry<K, V>)> {
-        self.hashes.into_iter().zip(self.entries)
-    }
+/// Hashes spread evenly: the place of one among `len` that are sorted is near where it falls between the lowest and the highest
+/// there could be. Where halving would have the processor guess at every step, it is thus known within a few places.
+pub(crate) fn guess(hash: u32, len: usize) -> usize {
+    ((u64::from(hash) * len as u64) >> 32) as usize
 }
 
-impl<K: Ord, V> Default for Bucket<K, V> {
-    fn default() -> Self {
-        Bucket::new()
-    }
-}
-
-fn empty_segment<K: Ord, V>() -> Arc<Segment<K, V>> {
-    let empty = Arc::new(Bucket::new());
+fn empty_segment<B: Bucket>() -> Arc<Segment<B>> {
+    let empty = Arc::new(B::default());
     Arc::new(std::array::from_fn(|_| Arc::clone(&empty)))
 }
 
@@ -290,67 +181,4 @@ fn previous_power_of_two(number: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Few different hashes, so that keys share buckets and even hashes.
-    fn hash(key: u16) -> u32 {
-        u32::from(key % 400).wrapping_mul(0x9E37_79B9)
-    }
-
-    fn check(map: &Buckets<u16, u32, 3>, model: &BTreeMap<u16, u32>) {
-        assert_eq!(map.len(), model.len());
-        assert_eq!(map.buckets, model.len().div_ceil(3).max(1));
-        assert_eq!(map.segments.len(), map.buckets.div_ceil(SEGMENT));
-        let mut fresh = Buckets::new();
-        for (key, value) in model.iter().rev() {
-            assert_eq!(map.get(hash(*key), key), Some(value));
-            fresh.add(hash(*key), *key, *value);
-        }
-        assert!(*map == fresh, "the layout depends on the content alone");
-        let found: BTreeMap<u16, u32> = map.iter().map(|(key, value)| (*key, *value)).collect();
-        assert_eq!(found, *model);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn behaves_like_a_map_and_clones_keep_their_content(
-            writes in prop::collection::vec((0_u16..900, prop::option::weighted(0.7, any::<u32>())), 0..3000),
-            clone_at in 0_usize..3000,
-        ) {
-            let mut map = Buckets::new();
-            let mut model = BTreeMap::new();
-            let mut kept = None;
-            for (count, (key, value)) in writes.into_iter().enumerate() {
-                if count == clone_at {
-                    kept = Some((map.clone(), model.clone()));
-                }
-                match value {
-                    Some(value) => {
-                        map.add(hash(key), key, value);
-                        model.insert(key, value);
-                    }
-                    None => prop_assert_eq!(map.remove(hash(key), &key), model.remove(&key)),
-                }
-                if let Some(value) = map.get_mut(hash(key), &key) {
-                    *value ^= 1;
-                    *model.get_mut(&key).unwrap() ^= 1;
-                }
-            }
-            check(&map, &model);
-            if let Some((map, model)) = kept {
-                check(&map, &model);
-            }
-            for key in model.keys() {
-                map.remove(hash(*key), key);
-            }
-            check(&map, &BTreeMap::new());
-        }
-    }
-}
+mod tests;

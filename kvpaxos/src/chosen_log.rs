@@ -1,4 +1,7 @@
 //! The chosen values of consecutive slots: the tail of the log that has not been cut.
+//!
+//! A stretch of log that is cut may hold hundreds of thousands of commands, and to free them at once would hold up the replica: they go
+//! a few at a time.
 
 use std::collections::VecDeque;
 
@@ -11,14 +14,21 @@ pub(crate) struct ChosenLog {
     /// The slot of the first value: what was chosen below is not kept.
     base: Slot,
     values: VecDeque<Value>,
+    /// What was chosen below is not wanted any more, and goes by and by.
+    wanted_from: Slot,
+    /// Values before a jump, which go likewise.
+    left_behind: VecDeque<Value>,
 }
+
+/// How many values are freed at a time.
+const AT_A_TIME: usize = 16;
 
 impl ChosenLog {
     /// Nothing, from this slot on.
     pub(crate) fn new(base: Slot) -> ChosenLog {
         ChosenLog {
             base,
-            values: VecDeque::new(),
+            ..ChosenLog::default()
         }
     }
 
@@ -49,15 +59,29 @@ impl ChosenLog {
         (slot.0..).map(Slot).zip(self.values.range(start..))
     }
 
-    /// Forgets what was chosen below; what lies beyond the end is no longer expected.
+    /// What was chosen below is not wanted any more.
     pub(crate) fn cut(&mut self, below: Slot) {
-        if below >= self.next() {
-            *self = ChosenLog::new(below.max(self.base));
-            return;
+        self.wanted_from = self.wanted_from.max(below);
+        if below > self.next() {
+            self.jump_to(below);
         }
-        while self.base < below {
-            self.values.pop_front();
-            self.base = self.base.next();
+    }
+
+    /// Goes on from a slot ahead of all that is known.
+    pub(crate) fn jump_to(&mut self, slot: Slot) {
+        self.base = slot;
+        self.left_behind.append(&mut self.values);
+    }
+
+    /// Frees a few values that are not wanted any more.
+    pub(crate) fn free_some(&mut self) {
+        for _ in 0..AT_A_TIME {
+            if self.left_behind.pop_front().is_none() {
+                if self.base >= self.wanted_from || self.values.pop_front().is_none() {
+                    break;
+                }
+                self.base = self.base.next();
+            }
         }
     }
 }

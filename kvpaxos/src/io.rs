@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Reply, Request, Value};
 use crate::crash_vector::CrashVector;
-use crate::message::{Accepted, Message};
+use crate::message::{Accepted, Message, SnapshotPart};
 use crate::snapshot::Cursor;
 use crate::types::{Ballot, ClientId, Entropy, Incarnation, ReplicaId, ReplicaSet, Role, Slot, Time};
 
@@ -153,6 +153,9 @@ pub enum Record {
         /// Its number.
         number: u64,
     },
+    /// The learner took in a part of another replica's snapshot: after a restart the transfer goes on behind it. A hint like
+    /// [`Record::Chosen`].
+    Received(Box<SnapshotPart>),
 }
 
 /// What a log's records up to some moment come to, but for what follows in records of their own.

@@ -295,11 +295,24 @@ impl Learner {
         );
         discarded.push(std::mem::replace(&mut self.machine, snapshot.machine().clone()));
         self.applied = slot;
-        self.log = ChosenLog::new(slot);
+        self.log.jump_to(slot);
         self.proposed = self.proposed.split_off(&slot);
         self.since = (0, 0);
         let last = self.snapshot.replace(snapshot);
         last.into_iter().for_each(|snapshot| discarded.push(snapshot));
+    }
+
+    /// Frees a little of the log that is cut.
+    pub(crate) fn free_some(&mut self) {
+        self.log.free_some();
+    }
+
+    /// Goes on with a transfer of an earlier life.
+    pub(crate) fn resume(&mut self, incoming: Option<Builder>) {
+        if let Some(incoming) = &incoming {
+            self.known = self.known.max(incoming.slot());
+        }
+        self.incoming = incoming;
     }
 
     /// It has failed: what it held is freed bit by bit.

@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::command::{Command, Op, Outcome, Refusal};
 use crate::config::Limits;
-use crate::kv::{Store, StoreRemains};
-use crate::session::{Sessions, SessionsRemains};
+use crate::kv::Store;
+use crate::session::Sessions;
 use crate::types::{Revision, Slot};
 
 /// What each key and each session adds to [`StateMachine::bytes`], whatever it holds: about what it takes in memory. Decides
@@ -52,6 +52,11 @@ impl StateMachine {
             sessions,
             store,
         }
+    }
+
+    /// Takes the state apart, to free it.
+    pub(crate) fn into_content(self) -> (Sessions, Store) {
+        (self.sessions, self.store)
     }
 
     /// All that the state consists of, but for the limits.
@@ -110,14 +115,14 @@ impl StateMachine {
         commands.map(apply).collect()
     }
 
-    /// The value of a key.
+    /// The value of a key. A short one is copied, a long one shared.
     #[must_use]
-    pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
+    pub fn get(&self, key: &[u8]) -> Option<Bytes> {
         self.store.get(key)
     }
 
     /// All keys and their values, in an order that is the same for equal stores.
-    pub fn entries(&self) -> impl Iterator<Item = (&[u8], &Bytes)> {
+    pub fn entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.store.iter()
     }
 
@@ -130,7 +135,7 @@ impl StateMachine {
     /// The digest of the whole state, kept as it changes (L3).
     #[must_use]
     pub fn digest(&self) -> u128 {
-        digest_of(self.last, &self.sessions, &self.store)
+        digest_of(self.last, &self.sessions, self.store.digest())
     }
 
     /// About how many bytes the state takes: those of all keys and values, 64 more for each key, and 256 for each session.
@@ -160,41 +165,14 @@ impl StateMachine {
     }
 }
 
-/// What is left of a state that is being freed.
-pub(crate) struct Remains {
-    store: StoreRemains,
-    sessions: SessionsRemains,
-}
-
-impl Remains {
-    /// Frees until `work` is used up or nothing is left.
-    pub(crate) fn free_some(&mut self, work: &mut usize) {
-        self.store.free_some(work);
-        self.sessions.free_some(work);
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.store.is_empty() && self.sessions.is_empty()
-    }
-}
-
-impl From<StateMachine> for Remains {
-    fn from(machine: StateMachine) -> Remains {
-        Remains {
-            store: machine.store.into(),
-            sessions: machine.sessions.into(),
-        }
-    }
-}
-
 /// See [`StateMachine::digest`].
-pub(crate) fn digest_of(last: Option<Revision>, sessions: &Sessions, store: &Store) -> u128 {
+pub(crate) fn digest_of(last: Option<Revision>, sessions: &Sessions, store: u64) -> u128 {
     let revision = last.unwrap_or_default();
     let words = [
         u64::from(last.is_some()),
         revision.slot.0,
         u64::from(revision.index),
-        store.digest(),
+        store,
         sessions.digest(),
         sessions.dropped(),
     ];

@@ -116,7 +116,7 @@ impl Replica {
         config.check()?;
         let mut random = Random::new(entropy);
         let nonce = random.next_u64();
-        let (restored, unsaved) = match &memory {
+        let (mut restored, unsaved) = match &memory {
             Memory::Kept(records) => (Restored::new(records, &config.limits), Vec::new()),
             // Durable before anything else, so that a later start with this disk does not take it for all there was.
             Memory::Lost => (
@@ -125,6 +125,14 @@ impl Replica {
             ),
         };
         let life = restored.next_life(config.id);
+        let incoming = restored.take_incoming();
+        let mut learner = Learner::new(
+            config.limits,
+            restored.snapshot.clone(),
+            &restored.chosen,
+            &restored.accepted,
+        );
+        learner.resume(incoming);
         let mut replica = Replica {
             now: at,
             next_tick: at.after(config.timing.tick),
@@ -138,12 +146,7 @@ impl Replica {
             checkpoints: restored.checkpoints,
             proposer: None,
             acceptor: AcceptorRole::Failed,
-            learner: Some(Learner::new(
-                config.limits,
-                restored.snapshot.clone(),
-                &restored.chosen,
-                &restored.accepted,
-            )),
+            learner: Some(learner),
             peers: Peers::new(nonce),
             desk: Desk::default(),
             reads: Reads::new(random.next_u64()),
@@ -251,8 +254,20 @@ impl Replica {
         self.confirm_reads(out);
         self.serve_reads(out);
         self.catch_up(None, out);
-        self.discarded.free_some();
+        self.free_some();
         Ok(())
+    }
+
+    /// Frees a little of what nothing needs any more: much at once would hold up what waits.
+    fn free_some(&mut self) {
+        self.discarded.free_some();
+        if let Some(learner) = &mut self.learner {
+            learner.free_some();
+        }
+        if let Some(bearer) = self.bearer() {
+            bearer.acceptor.free_some();
+            bearer.archive.chosen.free_some();
+        }
     }
 
     /// The leader's ballot, if this replica leads or has heard from the leader a short while ago.

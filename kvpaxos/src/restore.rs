@@ -8,7 +8,8 @@ use crate::command::Value;
 use crate::config::Limits;
 use crate::crash_vector::CrashVector;
 use crate::io::{Checkpoint, Record};
-use crate::snapshot::{Builder, Snapshot};
+use crate::message::SnapshotPart;
+use crate::snapshot::{Builder, Cursor, Snapshot};
 use crate::types::{Ballot, Incarnation, Life, ReplicaId, Slot};
 
 /// The sum of a log's records.
@@ -36,6 +37,8 @@ pub(crate) struct Restored {
     pub(crate) ballots_lost: bool,
     /// The highest number of a checkpoint.
     pub(crate) checkpoints: u64,
+    /// What has come of another replica's snapshot.
+    pub(crate) incoming: Option<Builder>,
 }
 
 /// A checkpoint of which the end has not come.
@@ -53,7 +56,7 @@ impl Restored {
         let mut restored = Restored::default();
         let mut pending: Option<Pending> = None;
         for record in records {
-            restored.add(record);
+            restored.add(record, limits);
             match record {
                 Record::Checkpoint(checkpoint) => {
                     restored.checkpoints = restored.checkpoints.max(checkpoint.number);
@@ -69,7 +72,7 @@ impl Restored {
                 }
                 other => {
                     if let Some(pending) = &mut pending {
-                        pending.add(other);
+                        pending.add(other, limits);
                     }
                 }
             }
@@ -77,7 +80,7 @@ impl Restored {
         restored
     }
 
-    fn add(&mut self, record: &Record) {
+    fn add(&mut self, record: &Record, limits: &Limits) {
         match record {
             Record::Proposed { ballot } => self.proposed = self.proposed.max(*ballot),
             Record::Promised { ballot } => self.promised = self.promised.max(*ballot),
@@ -96,6 +99,7 @@ impl Restored {
                 acceptor,
                 incarnation,
             } => _ = self.vector.raise(*acceptor, *incarnation),
+            Record::Received(part) => self.add_received(part, limits),
             Record::Checkpoint(_)
             | Record::Carried(_)
             | Record::SnapshotPart { .. }
@@ -135,6 +139,31 @@ impl Restored {
                 self.chosen.push(value);
             }
         }
+    }
+
+    /// A part of a snapshot that was taken in: one of a newer snapshot took the place of the last.
+    fn add_received(&mut self, part: &SnapshotPart, limits: &Limits) {
+        let SnapshotPart {
+            slot,
+            digest,
+            at,
+            next,
+            bytes,
+        } = part;
+        if *at == Cursor::START {
+            self.incoming = Some(Builder::new(*limits, *slot, *digest));
+        }
+        let incoming = self.incoming.as_mut().filter(|incoming| incoming.slot() == *slot);
+        if incoming.is_some_and(|incoming| incoming.add(*at, bytes, *next).is_err()) {
+            self.incoming = None;
+        }
+    }
+
+    /// What has come of a snapshot that is ahead of all that is known, and has not come in full.
+    pub(crate) fn take_incoming(&mut self) -> Option<Builder> {
+        let next = self.chosen.next();
+        let incoming = self.incoming.take();
+        incoming.filter(|incoming| incoming.slot() > next && !incoming.is_complete())
     }
 
     /// The life that follows all lives whose ballots stand in the log. A life that used no ballot left no trace and may
@@ -202,7 +231,7 @@ impl Pending {
         }
     }
 
-    fn add(&mut self, record: &Record) {
+    fn add(&mut self, record: &Record, limits: &Limits) {
         match record {
             // What was accepted since is newer.
             Record::Carried(entry) => {
@@ -219,7 +248,7 @@ impl Pending {
                     .map(|builder| builder.add(*at, bytes, *next));
                 self.broken |= !matches!(added, Some(Ok(_)));
             }
-            other => self.sum.add(other),
+            other => self.sum.add(other, limits),
         }
     }
 
@@ -234,8 +263,11 @@ impl Pending {
         }
         if broken || sum.chosen.next() < sum.cut {
             // It stands in for what may be dropped already.
-            sum = Restored::default();
-            sum.add(&Record::DiskLost);
+            sum = Restored {
+                memory_lost: true,
+                ballots_lost: true,
+                ..Restored::default()
+            };
         }
         sum
     }

@@ -13,7 +13,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use crate::buckets::{Buckets, Remains};
+use crate::buckets::{Entries, Map, Remains};
 use crate::command::{Refusal, Tag};
 use crate::config::Limits;
 use crate::types::{Revision, Sequence, SessionId};
@@ -35,14 +35,17 @@ pub(crate) struct Sessions {
     most: usize,
     most_in_use: usize,
     window: u64,
-    table: Buckets<SessionId, Session, 8>,
-    by_tag: Buckets<Tag, SessionId, 32>,
+    table: Table,
+    by_tag: ByTag,
     on_trial: Queue,
     in_use: Queue,
     dropped: u64,
     /// The sum over all sessions, kept as they change.
     digest: u64,
 }
+
+type Table = Map<SessionId, Session, 4>;
+type ByTag = Map<Tag, SessionId, 32>;
 
 /// What is known of one session.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,8 +80,8 @@ impl Sessions {
             most,
             most_in_use: most - most.div_ceil(4),
             window: limits.session_window,
-            table: Buckets::new(),
-            by_tag: Buckets::new(),
+            table: Table::new(),
+            by_tag: ByTag::new(),
             on_trial: Queue::default(),
             in_use: Queue::default(),
             dropped: 0,
@@ -230,9 +233,10 @@ impl Sessions {
 }
 
 /// What is left of a table that is being freed.
+#[derive(Default)]
 pub(crate) struct SessionsRemains {
-    table: Remains<SessionId, Session>,
-    by_tag: Remains<Tag, SessionId>,
+    table: Remains<Entries<SessionId, Session>>,
+    by_tag: Remains<Entries<Tag, SessionId>>,
     on_trial: Queue,
     in_use: Queue,
 }
@@ -240,8 +244,8 @@ pub(crate) struct SessionsRemains {
 impl SessionsRemains {
     /// See [`Remains::free_some`].
     pub(crate) fn free_some(&mut self, work: &mut usize) {
-        self.table.free_some(work, |_| 1);
-        self.by_tag.free_some(work, |_| 1);
+        self.table.free_some(work);
+        self.by_tag.free_some(work);
         self.on_trial.free_some(work);
         self.in_use.free_some(work);
     }

@@ -52,11 +52,14 @@ pub use crate::session::SessionError;
 pub use builder::{Builder, Rejected};
 pub use cursor::Cursor;
 use cursor::Section;
-pub use discarded::Discarded;
+pub use discarded::{Discarded, Remains};
 pub use error::SnapshotError;
 
-/// What an item counts for in a part if it is shorter: reading it costs that much. It bounds the items of a part.
+/// What an item counts for in a part at least, and what a session does: the time that it takes, in bytes of entries. It bounds the
+/// items of a part.
 const LEAST_CHARGE: usize = 64;
+const SESSION_CHARGE: usize = 1024;
+const KEPT_CHARGE: usize = 64;
 /// No part holds more items.
 const MAX_ITEMS: usize = MAX_CHUNK / LEAST_CHARGE;
 
@@ -112,8 +115,9 @@ impl Snapshot {
 
     /// The part that begins at `at`, and the cursor of the one after it; `None` if this was the last.
     ///
-    /// It is as much as fits in `bytes` bytes (and in [`MAX_CHUNK`]), but at least one item, whatever its length. An item shorter than
-    /// 64 bytes counts as these. What is returned depends on the snapshot's content and the arguments alone.
+    /// It is as much as fits in `bytes` bytes (and in [`MAX_CHUNK`]), but at least one item, whatever its length. What takes long
+    /// for its length counts for more: an entry shorter than 64 bytes for these, a session for 1,024, and 64 for each outcome that
+    /// it keeps. What is returned depends on the snapshot's content and the arguments alone.
     ///
     /// A cursor may come from a peer: any will do. One that points between items stands for the next one, and one past the end
     /// for an empty part, which is the last.
@@ -174,12 +178,13 @@ impl Part {
                 sessions: sessions.len() as u64,
                 keys: store.len() as u64,
             };
-            self.add(Cursor::AFTER_HEAD, 0, |out| append_payload(&head, out));
+            self.add(Cursor::AFTER_HEAD, LEAST_CHARGE, |out| append_payload(&head, out));
         }
         if from.section <= Section::Sessions {
             let from = from.spot_in(Section::Sessions);
             for (spot, id, session) in sessions.iter_from(from) {
-                if !self.add(Cursor::after(Section::Sessions, spot), 0, |out| {
+                let charge = SESSION_CHARGE + KEPT_CHARGE * session.kept();
+                if !self.add(Cursor::after(Section::Sessions, spot), charge, |out| {
                     session.append(id, out);
                 }) {
                     return Filled::Full;
@@ -187,8 +192,8 @@ impl Part {
             }
         }
         for (spot, key, value) in store.iter_from(from.spot_in(Section::Entries)) {
-            let length = key.len() + value.len();
-            if !self.add(Cursor::after(Section::Entries, spot), length, |out| {
+            let charge = LEAST_CHARGE.max(key.len() + value.len());
+            if !self.add(Cursor::after(Section::Entries, spot), charge, |out| {
                 append_bytes(key, out);
                 append_bytes(value, out);
             }) {
@@ -198,20 +203,21 @@ impl Part {
         Filled::ToTheEnd
     }
 
-    /// Adds an item of at least `length` bytes, unless it does not fit; tells whether it did. `after` is the cursor behind it.
-    fn add(&mut self, after: Cursor, length: usize, append: impl FnOnce(&mut Vec<u8>)) -> bool {
+    /// Adds an item that counts for its length, and for `charge` at least, unless it does not fit; tells whether it did. `after` is
+    /// the cursor behind it.
+    fn add(&mut self, after: Cursor, charge: usize, append: impl FnOnce(&mut Vec<u8>)) -> bool {
         let start = self.bytes.len();
-        let fits = |length: usize| start == 0 || self.charged + length.max(LEAST_CHARGE) <= self.limit;
-        if !fits(length) {
+        let fits = |charge: usize| start == 0 || self.charged + charge <= self.limit;
+        if !fits(charge) {
             return false;
         }
         append(&mut self.bytes);
-        let length = self.bytes.len() - start;
-        if !fits(length) {
+        let charge = charge.max(self.bytes.len() - start);
+        if !fits(charge) {
             self.bytes.truncate(start);
             return false;
         }
-        self.charged += length.max(LEAST_CHARGE);
+        self.charged += charge;
         self.next = after;
         true
     }

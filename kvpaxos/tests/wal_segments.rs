@@ -6,7 +6,7 @@
 mod support_wal;
 
 use kvpaxos::wal::{Damage, HEADER, Log, ReadError, SECTOR, counters};
-use kvpaxos::{Record, ReplicaId};
+use kvpaxos::{Incarnation, Record, ReplicaId};
 use proptest::prelude::*;
 use support_wal::{Files, OTHER, OWNER, SEED, begin, checkpoint_number, end, record};
 
@@ -319,12 +319,33 @@ fn counters_are_salvaged() {
     files.sync();
     files.write(&[record(7)]);
     files.sync();
+    let (acceptor, incarnation) = (ReplicaId(3), Incarnation(2));
+    files.write(&[
+        Record::Heard {
+            acceptor,
+            incarnation: Incarnation(1),
+        },
+        Record::Heard {
+            acceptor,
+            incarnation,
+        },
+    ]);
+    files.sync();
     files.segments.get_mut(&2).unwrap()[HEADER + 40] ^= 1;
     let Ok(Log::Damaged(damaged)) = files.read() else {
         panic!("it is damaged")
     };
     let ballot = support_wal::ballot(5);
-    assert_eq!(counters(&damaged.salvaged), [Record::Proposed { ballot }]);
+    assert_eq!(
+        counters(&damaged.salvaged),
+        [
+            Record::Heard {
+                acceptor,
+                incarnation
+            },
+            Record::Proposed { ballot }
+        ]
+    );
 }
 
 // --- Everything at random --------------------------------------------------------------------------------------------------------------

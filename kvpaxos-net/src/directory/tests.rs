@@ -1,6 +1,7 @@
+use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::HEADER;
-use kvpaxos::{Ballot, Life, ReplicaId};
+use kvpaxos::{Ballot, Life, ReplicaId, ReplicaSet, Slot};
 use tempfile::TempDir;
 
 use super::*;
@@ -26,7 +27,13 @@ fn promised(round: u64) -> Record {
 fn begin(number: u64) -> Record {
     Record::Checkpoint(Box::new(Checkpoint {
         number,
-        proposed: ballot(0),
+        slot: Slot::ZERO,
+        digest: 0,
+        cut: Slot::ZERO,
+        promised: Ballot::ZERO,
+        vector: CrashVector::default(),
+        proposed: Ballot::ZERO,
+        members: ReplicaSet::first(5),
     }))
 }
 

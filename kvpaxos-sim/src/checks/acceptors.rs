@@ -113,7 +113,10 @@ impl Acceptor {
                 let ended = self.pending.take_if(|pending| pending.number == *number);
                 return ended.is_some_and(|pending| self.returns(pending));
             }
-            Record::Chosen { .. } | Record::Learned { .. } | Record::SnapshotPart { .. } => {}
+            Record::Chosen { .. }
+            | Record::Learned { .. }
+            | Record::Received(_)
+            | Record::SnapshotPart { .. } => {}
         }
         false
     }

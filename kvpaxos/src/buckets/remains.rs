@@ -5,21 +5,19 @@ use std::sync::Arc;
 use super::{Bucket, Buckets, Segment};
 
 /// What is left of a map that is being freed.
-pub(crate) struct Remains<K, V> {
-    segments: Vec<Arc<Segment<K, V>>>,
-    /// Of the segment that was taken apart last.
-    buckets: Vec<Arc<Bucket<K, V>>>,
+pub(crate) struct Remains<B> {
+    pub(super) segments: Vec<Arc<Segment<B>>>,
+    /// Of the segment that was taken apart last, or of none.
+    pub(super) buckets: Vec<Arc<B>>,
 }
 
-impl<K, V> Remains<K, V> {
+impl<B: Bucket> Remains<B> {
     /// Frees buckets until what they cost has used up `work`, or nothing is left. What others share costs little: it is for them to
     /// free it.
-    pub(crate) fn free_some(&mut self, work: &mut usize, cost: impl Fn(&V) -> usize) {
+    pub(crate) fn free_some(&mut self, work: &mut usize) {
         while *work > 0 {
             let spent = if let Some(bucket) = self.buckets.pop() {
-                let bucket = Arc::into_inner(bucket);
-                let entries = bucket.iter().flat_map(|bucket| &bucket.entries);
-                1 + entries.map(|entry| cost(&entry.value)).sum::<usize>()
+                1 + Arc::into_inner(bucket).map_or(0, |bucket| bucket.cost())
             } else if let Some(segment) = self.segments.pop() {
                 self.buckets
                     .extend(Arc::into_inner(segment).into_iter().flatten());
@@ -36,10 +34,19 @@ impl<K, V> Remains<K, V> {
     }
 }
 
-impl<K, V, const LOAD: usize> From<Buckets<K, V, LOAD>> for Remains<K, V> {
-    fn from(map: Buckets<K, V, LOAD>) -> Remains<K, V> {
+impl<B, const LOAD: usize> From<Buckets<B, LOAD>> for Remains<B> {
+    fn from(map: Buckets<B, LOAD>) -> Remains<B> {
         Remains {
             segments: map.segments,
+            buckets: Vec::new(),
+        }
+    }
+}
+
+impl<B> Default for Remains<B> {
+    fn default() -> Remains<B> {
+        Remains {
+            segments: Vec::new(),
             buckets: Vec::new(),
         }
     }

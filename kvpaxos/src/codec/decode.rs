@@ -117,13 +117,7 @@ impl Decode for Message {
                 slot: slot(r)?,
                 at: Cursor::decode(r)?,
             },
-            20 => Message::SnapshotPart(Box::new(SnapshotPart {
-                slot: slot(r)?,
-                digest: r.u128("digest")?,
-                at: Cursor::decode(r)?,
-                next: r.option("next part", Cursor::decode)?,
-                bytes: r.bytes("part of a snapshot", MAX_PART)?,
-            })),
+            20 => Message::SnapshotPart(Box::new(snapshot_part(r)?)),
             21 => Message::Saved {
                 number: counter(r, "checkpoint's number")?,
                 pieces: counter(r, "number of pieces")?,
@@ -237,6 +231,7 @@ impl Decode for Record {
             11 => Record::CheckpointEnd {
                 number: counter(r, "checkpoint's number")?,
             },
+            12 => Record::Received(Box::new(snapshot_part(r)?)),
             found => {
                 return Err(DecodeError::Variant {
                     what: "record",
@@ -363,6 +358,16 @@ fn crash_vector(r: &mut Reader) -> Result<CrashVector, DecodeError> {
 #[inline]
 fn incarnation(r: &mut Reader) -> Result<Incarnation, DecodeError> {
     small_counter(r, "incarnation").map(Incarnation)
+}
+
+fn snapshot_part(r: &mut Reader) -> Result<SnapshotPart, DecodeError> {
+    Ok(SnapshotPart {
+        slot: slot(r)?,
+        digest: r.u128("digest")?,
+        at: Cursor::decode(r)?,
+        next: r.option("next part", Cursor::decode)?,
+        bytes: r.bytes("part of a snapshot", MAX_PART)?,
+    })
 }
 
 fn checkpoint(r: &mut Reader) -> Result<Checkpoint, DecodeError> {

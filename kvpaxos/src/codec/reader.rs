@@ -161,18 +161,26 @@ impl<'a> Reader<'a> {
     /// A byte string of at most `limit` bytes.
     #[inline]
     pub(crate) fn bytes(&mut self, what: &'static str, limit: usize) -> Result<Bytes, DecodeError> {
+        let whole = self.whole;
+        let slice = self.slice(what, limit)?;
+        if slice.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let end = whole.len() - self.rest.len();
+        let shared = self.shared.get_or_insert_with(|| Bytes::copy_from_slice(whole));
+        Ok(shared.slice(end - slice.len()..end))
+    }
+
+    /// A byte string of at most `limit` bytes, where it lies.
+    #[inline]
+    pub(crate) fn slice(&mut self, what: &'static str, limit: usize) -> Result<&'a [u8], DecodeError> {
         let length = self.length(what)?;
         if length > limit {
             return Err(DecodeError::Oversize { what, length, limit });
         }
-        if length == 0 {
-            return Ok(Bytes::new());
-        }
-        let whole = self.whole;
-        let start = whole.len() - self.rest.len();
-        self.rest = &self.rest[length..];
-        let shared = self.shared.get_or_insert_with(|| Bytes::copy_from_slice(whole));
-        Ok(shared.slice(start..start + length))
+        let (slice, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        Ok(slice)
     }
 
     /// As many elements as the number before them says. Each is put in its place by `read`: they are large, and moving them

@@ -177,10 +177,11 @@ proptest! {
             prop_assert_eq!(outcome, model.apply(revision(slot), command), "slot {} {:?}", slot, command);
         }
         check(&machine);
-        let entries: BTreeMap<Bytes, Bytes> = machine.entries().map(|(k, v)| (Bytes::copy_from_slice(k), v.clone())).collect();
+        let copy = Bytes::copy_from_slice;
+        let entries: BTreeMap<Bytes, Bytes> = machine.entries().map(|(k, v)| (copy(k), copy(v))).collect();
         prop_assert_eq!(&entries, &model.store);
         for (key, value) in &entries {
-            prop_assert_eq!(machine.get(key), Some(value));
+            prop_assert_eq!(machine.get(key), Some(value.clone()));
         }
     }
 

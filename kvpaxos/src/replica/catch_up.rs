@@ -1,12 +1,12 @@
 //! A learner that lags, and those that help it: with values, or with a snapshot if the log is cut above what it knows.
 
 use crate::command::Value;
-use crate::io::{Effect, Observation, Reason};
+use crate::io::{Effect, Observation, Reason, Record};
 use crate::learner::Received;
 use crate::message::{Message, SnapshotPart};
 use crate::replica::{Replica, observe, send};
 use crate::snapshot::Cursor;
-use crate::types::{ReplicaId, Slot};
+use crate::types::{ReplicaId, Role, Slot};
 
 impl Replica {
     /// Asks somebody who knows more for what the learner lacks, unless it waits for an answer already.
@@ -76,11 +76,20 @@ impl Replica {
             at,
             next,
             bytes,
-        } = part;
-        match learner.on_part((slot, digest), at, &bytes, next, &mut self.discarded) {
+        } = &part;
+        let (slot, digest) = (*slot, *digest);
+        match learner.on_part((slot, digest), *at, bytes, *next, &mut self.discarded) {
             Received::Nothing => {}
-            // One part is under way at a time: the sender is never ahead of what is taken in here.
-            Received::More => self.ask_to_learn(from, out),
+            Received::More => {
+                // So that a restart need not begin anew. Nobody waits for it.
+                out.push(Effect::Persist {
+                    role: Role::Learner,
+                    records: vec![Record::Received(Box::new(part))],
+                    then: Vec::new(),
+                });
+                // One part is under way at a time: the sender is never ahead of what is taken in here.
+                self.ask_to_learn(from, out);
+            }
             Received::Broken => self.catch_up(Some(from), out),
             Received::Installed => {
                 observe(Observation::Installed { slot, digest }, out);

@@ -293,7 +293,7 @@ impl Replica {
             let machine = learner.machine();
             let outcome = Outcome::Value {
                 revision: machine.revision(),
-                value: machine.get(&read.key).cloned(),
+                value: machine.get(&read.key),
             };
             reply(read.client, read.id, outcome, out);
         }

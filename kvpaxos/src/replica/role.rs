@@ -104,14 +104,17 @@ impl Replica {
     fn restart_learner(&mut self, restored: Option<Restored>, out: &mut Vec<Effect>) {
         let limits = self.config.limits;
         let learner = match (restored, &self.acceptor) {
-            (Some(restored), _) => {
+            (Some(mut restored), _) => {
+                let incoming = restored.take_incoming();
                 let Restored {
                     snapshot,
                     chosen,
                     accepted,
                     ..
                 } = restored;
-                Learner::new(limits, snapshot, &chosen, &accepted)
+                let mut learner = Learner::new(limits, snapshot, &chosen, &accepted);
+                learner.resume(incoming);
+                learner
             }
             (None, AcceptorRole::Voting(bearer)) => {
                 let Archive { snapshot, chosen, .. } = &bearer.archive;

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Serialize, Serializer};
 
-use super::{Kept, Outcomes, Queue, Session, Sessions, Standing, hash_id, hash_tag};
-use crate::buckets::{Buckets, Spot, Walk};
+use super::{Kept, Outcomes, Queue, Session, Sessions, Standing, Table, hash_id, hash_tag};
+use crate::buckets::{Spot, Walk};
 use crate::codec::{DecodeError, Reader, decode};
 use crate::command::{Outcome, Tag};
 use crate::config::Limits;
@@ -111,6 +111,11 @@ impl From<Kept> for EncodedKept {
 }
 
 impl Session {
+    /// How many outcomes it keeps, gaps included.
+    pub(crate) fn kept(&self) -> usize {
+        self.outcomes.kept().len()
+    }
+
     /// Appends the session's encoding.
     pub(crate) fn append(&self, id: SessionId, out: &mut Vec<u8>) {
         let encoded = Encoded {
@@ -262,7 +267,7 @@ impl Sessions {
 
     /// Expects the sessions of a table that holds `len` of them, in the order of [`iter_from`](Sessions::iter_from).
     pub(crate) fn walk(len: u64) -> Walk<SessionId> {
-        Buckets::<SessionId, Session, 8>::walk(len)
+        Table::walk(len)
     }
 
     /// Adds sessions that came from elsewhere.

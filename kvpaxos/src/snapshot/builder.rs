@@ -10,7 +10,7 @@ use super::{Cursor, Head, MAX_ITEMS, Section, Snapshot, SnapshotError};
 use crate::buckets::Walk;
 use crate::codec::{Reader, decode};
 use crate::config::Limits;
-use crate::kv::Store;
+use crate::kv::{Arrived, StoreAssembly};
 use crate::machine::{StateMachine, digest_of};
 use crate::session::{Newcomers, Sessions};
 use crate::types::{Revision, SessionId, Slot};
@@ -28,7 +28,7 @@ pub struct Builder {
     /// What is still to come; unknown before the head has come.
     rest: Option<Rest>,
     sessions: Sessions,
-    store: Store,
+    store: StoreAssembly,
 }
 
 /// What follows the head, as far as it has not come.
@@ -41,11 +41,11 @@ struct Rest {
 }
 
 /// What a part was found to hold.
-struct Arrival {
+struct Arrival<'a> {
     rest: Rest,
     next: Cursor,
     sessions: Newcomers,
-    entries: Vec<(Bytes, Bytes)>,
+    entries: Vec<Arrived<'a>>,
 }
 
 /// A snapshot that could not be finished. Its content may be large: see [`Discarded`](super::Discarded).
@@ -70,7 +70,7 @@ impl Builder {
             next: Cursor::START,
             rest: None,
             sessions: Sessions::new(&limits),
-            store: Store::new(),
+            store: StoreAssembly::new(),
         }
     }
 
@@ -138,25 +138,25 @@ impl Builder {
         }
         let (slot, expected) = (self.slot, self.digest);
         let last = self.rest.as_ref().and_then(|rest| rest.last);
-        let found = digest_of(last, &self.sessions, &self.store);
+        let found = digest_of(last, &self.sessions, self.store.digest());
         if found != expected {
             let error = SnapshotError::Digest { expected, found };
             let builder = Box::new(self);
             return Err(Rejected { error, builder });
         }
-        let machine = Arc::new(self.into_machine());
+        let machine = StateMachine::restored(self.limits, last, self.sessions, self.store.finish());
+        let machine = Arc::new(machine);
         Ok(Snapshot { slot, machine })
     }
 
-    /// The state that has come so far.
-    pub(super) fn into_machine(self) -> StateMachine {
-        let last = self.rest.and_then(|rest| rest.last);
-        StateMachine::restored(self.limits, last, self.sessions, self.store)
+    /// What has come so far.
+    pub(super) fn into_content(self) -> (Sessions, StoreAssembly) {
+        (self.sessions, self.store)
     }
 
     /// Reads a part and checks it against what has come, without taking anything.
-    fn read(&self, part: &Bytes) -> Result<Arrival, SnapshotError> {
-        let mut reader = Reader::of_shared(part);
+    fn read<'a>(&self, part: &'a Bytes) -> Result<Arrival<'a>, SnapshotError> {
+        let mut reader = Reader::new(part);
         let r = &mut reader;
         let (rest, next) = match &self.rest {
             None => (Rest::read(r, self.slot, &self.limits)?, Cursor::AFTER_HEAD),
@@ -177,7 +177,7 @@ impl Builder {
             if arrival.rest.sessions.left() > 0 {
                 self.read_session(r, &mut arrival)?;
             } else {
-                self.read_entry(r, &mut arrival)?;
+                self.read_entry(part, r, &mut arrival)?;
             }
         }
         r.finish()?;
@@ -192,24 +192,27 @@ impl Builder {
         Ok(())
     }
 
-    fn read_entry(&self, r: &mut Reader, arrival: &mut Arrival) -> Result<(), SnapshotError> {
-        let key = r.bytes("key", self.limits.key)?;
-        let value = r.bytes("value", self.limits.value)?;
-        let Some(spot) = arrival.rest.keys.step(Store::hash(&key), &key[..]) else {
+    fn read_entry<'a>(
+        &self,
+        part: &Bytes,
+        r: &mut Reader<'a>,
+        arrival: &mut Arrival<'a>,
+    ) -> Result<(), SnapshotError> {
+        let key = r.slice("key", self.limits.key)?;
+        let value = r.slice("value", self.limits.value)?;
+        let Some((spot, entry)) = Arrived::next(&mut arrival.rest.keys, part, key, value) else {
             let (length, after) = (key.len(), arrival.next);
             return Err(SnapshotError::KeyOrder { length, after });
         };
         arrival.next = Cursor::after(Section::Entries, spot);
-        arrival.entries.push((key, value));
+        arrival.entries.push(entry);
         Ok(())
     }
 
     fn take(&mut self, arrival: Arrival) {
         self.sessions.add(arrival.sessions);
         self.sessions.set_dropped(arrival.rest.dropped);
-        for (key, value) in &arrival.entries {
-            self.store.add(key, value);
-        }
+        self.store.add(&arrival.entries);
         self.next = arrival.next;
         self.rest = Some(arrival.rest);
     }
@@ -239,7 +242,7 @@ impl Rest {
             last: head.last,
             dropped: head.dropped,
             sessions: Sessions::walk(head.sessions),
-            keys: Store::walk(head.keys),
+            keys: StoreAssembly::walk(head.keys),
         })
     }
 
@@ -253,7 +256,7 @@ impl Hash for Builder {
         (self.limits, self.slot, self.digest, self.next).hash(state);
         self.rest.hash(state);
         self.sessions.hash(state);
-        self.store.hash(state);
+        (self.store.digest(), self.store.len()).hash(state);
     }
 }
 

@@ -6,9 +6,11 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::{Builder, Snapshot};
-use crate::machine::{Remains, StateMachine};
+use crate::kv::StoreRemains;
+use crate::machine::StateMachine;
+use crate::session::SessionsRemains;
 
-/// How much [`Discarded::free_some`] does: about as many entries are freed, or pages of their values.
+/// How much [`Discarded::free_some`] does: about as many pieces of memory are freed, or pages of them.
 const WORK: usize = 4096;
 
 /// States that nobody needs any more, freed bit by bit: to drop a large one at once takes as long as to go through it.
@@ -21,9 +23,10 @@ pub struct Discarded {
 
 impl Discarded {
     /// Takes a [`StateMachine`], a [`Snapshot`] or a [`Builder`] to be freed. Of what others share, it only lets go.
-    pub fn push(&mut self, state: impl Into<Arc<StateMachine>>) {
-        if let Some(machine) = Arc::into_inner(state.into()) {
-            self.waiting.push_back(machine.into());
+    pub fn push(&mut self, state: impl Into<Remains>) {
+        let remains = state.into();
+        if !remains.is_empty() {
+            self.waiting.push_back(remains);
         }
     }
 
@@ -47,15 +50,54 @@ impl Discarded {
     }
 }
 
-impl From<Snapshot> for Arc<StateMachine> {
-    fn from(snapshot: Snapshot) -> Arc<StateMachine> {
-        snapshot.machine
+/// What is left of a state that is being freed: made of a [`StateMachine`], a [`Snapshot`] or a [`Builder`].
+#[derive(Default)]
+pub struct Remains {
+    store: StoreRemains,
+    sessions: SessionsRemains,
+}
+
+impl Remains {
+    fn free_some(&mut self, work: &mut usize) {
+        self.store.free_some(work);
+        self.sessions.free_some(work);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.store.is_empty() && self.sessions.is_empty()
     }
 }
 
-impl From<Builder> for Arc<StateMachine> {
-    fn from(builder: Builder) -> Arc<StateMachine> {
-        Arc::new(builder.into_machine())
+impl From<StateMachine> for Remains {
+    fn from(machine: StateMachine) -> Remains {
+        let (sessions, store) = machine.into_content();
+        Remains {
+            store: store.into(),
+            sessions: sessions.into(),
+        }
+    }
+}
+
+/// Nothing is left of it that another clone of the snapshot holds.
+impl From<Snapshot> for Remains {
+    fn from(snapshot: Snapshot) -> Remains {
+        Arc::into_inner(snapshot.machine).map_or_else(Remains::default, Remains::from)
+    }
+}
+
+impl From<Builder> for Remains {
+    fn from(builder: Builder) -> Remains {
+        let (sessions, store) = builder.into_content();
+        Remains {
+            store: store.into(),
+            sessions: sessions.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Remains {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Remains")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Owner, VERSION};
 use crate::codec::DecodeError;
+use crate::crash_vector::CrashVector;
 use crate::io::Record;
 use crate::types::Ballot;
 
@@ -24,19 +25,27 @@ pub struct Damaged {
 #[must_use]
 pub fn counters(records: &[Record]) -> Vec<Record> {
     let mut highest = Ballot::ZERO;
-    let mut counters = Vec::new();
+    let mut vector = CrashVector::default();
     for record in records {
         match record {
             Record::Proposed { ballot } => highest = highest.max(*ballot),
-            Record::Checkpoint(checkpoint) => highest = highest.max(checkpoint.proposed),
-            Record::Heard { .. } => counters.push(record.clone()),
+            Record::Heard {
+                acceptor,
+                incarnation,
+            } => _ = vector.raise(*acceptor, *incarnation),
+            Record::Checkpoint(checkpoint) => {
+                highest = highest.max(checkpoint.proposed);
+                vector.merge(&checkpoint.vector);
+            }
             _ => {}
         }
     }
-    if highest > Ballot::ZERO {
-        counters.push(Record::Proposed { ballot: highest });
-    }
-    counters
+    let heard = vector.iter().map(|(acceptor, incarnation)| Record::Heard {
+        acceptor,
+        incarnation,
+    });
+    let proposed = (highest > Ballot::ZERO).then_some(Record::Proposed { ballot: highest });
+    heard.chain(proposed).collect()
 }
 
 /// How a flaw is known not to be a torn tail.

@@ -106,7 +106,7 @@ impl fmt::Display for Superblock {
             }
         };
         let crc = checksum(&[text.as_bytes()]);
-        write!(f, "{text}crc {crc:08x}\n")
+        writeln!(f, "{text}crc {crc:08x}")
     }
 }
 

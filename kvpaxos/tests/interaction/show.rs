@@ -465,6 +465,7 @@ pub(crate) fn record(record: &Record) -> String {
             format!("SnapshotPart at {at}{next}")
         }
         Record::CheckpointEnd { number } => format!("CheckpointEnd {number}"),
+        Record::Received(part) => format!("Received snapshot {:?} at {}", part.slot, part.at),
     }
 }
 

@@ -46,6 +46,16 @@ fn vector() -> CrashVector {
     CrashVector::from_iter([(ReplicaId(1), Incarnation(300)), (ReplicaId(3), Incarnation(1))])
 }
 
+fn part() -> SnapshotPart {
+    SnapshotPart {
+        slot: Slot(40),
+        digest: u128::MAX,
+        at: Cursor::START,
+        next: None,
+        bytes: bytes("part"),
+    }
+}
+
 fn revision() -> Revision {
     Revision {
         slot: Slot(1000),
@@ -175,13 +185,7 @@ samples! { messages: Message =
         more: Some(Slot(43)),
     })),
     Message::Fetch { .. } => Message::Fetch { slot: Slot(40), at: Cursor::START },
-    Message::SnapshotPart(_) => Message::SnapshotPart(Box::new(SnapshotPart {
-        slot: Slot(40),
-        digest: u128::MAX,
-        at: Cursor::START,
-        next: None,
-        bytes: bytes("part"),
-    })),
+    Message::SnapshotPart(_) => Message::SnapshotPart(Box::new(part())),
     Message::Saved { .. } => Message::Saved { number: 7, pieces: 2 },
 }
 
@@ -334,6 +338,7 @@ samples! { records: Record =
     Record::Carried(_) => Record::Carried(Accepted { slot: Slot(42), ballot: ballot(1, 3), value: Value::Noop }),
     Record::SnapshotPart { .. } => Record::SnapshotPart { at: Cursor::START, next: None, bytes: bytes("part") },
     Record::CheckpointEnd { .. } => Record::CheckpointEnd { number: 7 },
+    Record::Received(_) => Record::Received(Box::new(part())),
 }
 
 /// Mostly small, now and then the largest that is taken.

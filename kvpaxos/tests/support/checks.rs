@@ -369,9 +369,9 @@ impl Model {
             self.machine.apply(revision, command);
             return;
         };
-        let before = self.machine.get(op.key()).cloned();
+        let before = self.machine.get(op.key());
         let outcome = self.machine.apply(revision, command);
-        let now = self.machine.get(op.key()).cloned();
+        let now = self.machine.get(op.key());
         let refused = matches!(outcome, Outcome::Refused(_));
         if let Some(first) = self.done.get(&(*session, *sequence)) {
             assert!(

@@ -72,6 +72,7 @@ impl Durable {
             Record::Chosen { .. }
             | Record::Learned { .. }
             | Record::Heard { .. }
+            | Record::Received(_)
             | Record::SnapshotPart { .. } => {}
         }
     }

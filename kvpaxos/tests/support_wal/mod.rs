@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::{Batch, Damage, HEADER, Header, Log, Mark, Owner, ReadError, SECTOR, Writer, read, scan};
-use kvpaxos::{Ballot, Command, Record, ReplicaId, Slot, Tag, Value};
+use kvpaxos::{Ballot, Command, Record, ReplicaId, ReplicaSet, Slot, Tag, Value};
 
 pub(crate) const OWNER: Owner = Owner {
     cluster: 0x0123_4567_89ab_cdef,
@@ -42,7 +43,13 @@ pub(crate) fn record(number: u64) -> Record {
 pub(crate) fn begin(number: u64) -> Record {
     Record::Checkpoint(Box::new(Checkpoint {
         number,
+        slot: Slot::ZERO,
+        digest: 0,
+        cut: Slot::ZERO,
+        promised: Ballot::ZERO,
+        vector: CrashVector::default(),
         proposed: Ballot::ZERO,
+        members: ReplicaSet::first(5),
     }))
 }
 

@@ -184,7 +184,7 @@ fn no_more_sessions_are_in_use_than_may_be() {
             .map(|number| Command::Open { tag: tag(number) })
             .collect::<Vec<_>>(),
     ));
-    let (part, _) = sent.part(Cursor::START, 1000);
+    let (part, _) = sent.part(Cursor::START, 10_000);
     // After a head of 6 bytes, the standing follows the 9 bytes of id, tag, last use and time of queueing.
     let mut part = part.to_vec();
     for session in part[6..].chunks_mut(12) {
@@ -332,7 +332,7 @@ fn cursors() -> impl Strategy<Value = Cursor> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_cursor_is_answered(log in logs(), at in cursors(), bytes in 0_usize..2000) {

@@ -1,0 +1,109 @@
+//! A store whose entries come from elsewhere, in order.
+
+use bytes::Bytes;
+
+use super::packed::{LONG, Packed, Pair, Value};
+use super::{LOAD, Store, StoreRemains, digest_entry, hash_key, low};
+use crate::buckets::{Assembly, Buckets, Spot, Walk};
+
+/// A store that is put together from the entries of another one, in the order of [`Store::iter_from`].
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct StoreAssembly {
+    buckets: Assembly<Packed>,
+    digest: u64,
+    bytes: u64,
+}
+
+/// An entry that came in a part and was not added yet.
+pub(crate) struct Arrived<'a> {
+    bucket: u32,
+    hash: u32,
+    key: &'a [u8],
+    value: &'a [u8],
+    /// The value as a slice of the part, if it is long.
+    long: Option<Bytes>,
+    digest: u64,
+}
+
+impl<'a> Arrived<'a> {
+    /// The next entry in a part, and where it lies; `None` if it is none of those that can follow.
+    pub(crate) fn next(
+        walk: &mut Walk<Vec<u8>>,
+        part: &Bytes,
+        key: &'a [u8],
+        value: &'a [u8],
+    ) -> Option<(Spot, Arrived<'a>)> {
+        let hash = hash_key(key);
+        let spot = walk.step(low(hash), key)?;
+        let arrived = Arrived {
+            bucket: spot.bucket,
+            hash: low(hash),
+            key,
+            value,
+            long: (value.len() > LONG).then(|| part.slice_ref(value)),
+            digest: digest_entry(hash, value),
+        };
+        Some((spot, arrived))
+    }
+
+    fn pair(&self) -> Pair<'_> {
+        Pair {
+            hash: self.hash,
+            key: self.key,
+            value: self.long.as_ref().map_or(Value::Short(self.value), Value::Long),
+            digest: self.digest,
+        }
+    }
+}
+
+impl StoreAssembly {
+    pub(crate) fn new() -> StoreAssembly {
+        StoreAssembly {
+            buckets: Assembly::new(),
+            digest: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Expects the keys of a store that holds `len` of them.
+    pub(crate) fn walk(len: u64) -> Walk<Vec<u8>> {
+        Buckets::<Packed, LOAD>::walk(len)
+    }
+
+    /// How many keys have come.
+    pub(crate) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// The digest of what has come.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// Adds the entries of a part.
+    pub(crate) fn add(&mut self, entries: &[Arrived]) {
+        for entry in entries {
+            self.digest = self.digest.wrapping_add(entry.digest);
+            self.bytes += (entry.key.len() + entry.value.len()) as u64;
+        }
+        for group in entries.chunk_by(|one, next| one.bucket == next.bucket) {
+            let add = |bucket: &mut Packed| bucket.extend(group.iter().map(Arrived::pair));
+            self.buckets.add(group[0].bucket, group.len(), add);
+        }
+    }
+
+    /// The store, once all has come.
+    pub(crate) fn finish(self) -> Store {
+        Store {
+            entries: self.buckets.finish(),
+            digest: self.digest,
+            bytes: self.bytes,
+        }
+    }
+}
+
+impl From<StoreAssembly> for StoreRemains {
+    fn from(assembly: StoreAssembly) -> StoreRemains {
+        StoreRemains(assembly.buckets.into())
+    }
+}

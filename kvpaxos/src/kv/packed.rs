@@ -1,0 +1,378 @@
+//! A bucket of the store: keys and values packed into one piece of memory.
+//!
+//! A piece of memory for each value would be a reference to count, or a piece to allocate, for each entry that the first write
+//! after a snapshot copies, that a received part brings, and that a discarded state gives back. Packed, all of these are copies of
+//! a few kilobytes, and most of what is touched together lies together.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::buckets::{Bucket, guess};
+
+/// Values longer than this lie in memory of their own: to copy many of them would take longer than to count references.
+pub(super) const LONG: usize = 256;
+
+/// A decoded value is a slice of its whole frame, and to keep it is to keep the frame. A value at least this long is
+/// shared nevertheless; what is shorter is copied, so that the store takes no more than a few times its content.
+pub(super) const SHARE_FROM: usize = 64 * 1024;
+
+/// Values of their own memory are given back to the system page by page.
+const PAGE: usize = 4096;
+
+/// By how many entries a full bucket grows, and by what part of its data; doubling would leave a quarter of the memory unused.
+const GROWTH: usize = 4;
+const DATA_GROWTH: usize = 4;
+
+/// Data that has four times the memory it needs, and this, gives some of it back.
+const SLACK: usize = 256;
+
+/// Entries sorted by hash, then key. Where all of it lies follows from the content.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(super) struct Packed {
+    entries: Vec<Entry>,
+    /// Key and value of each entry, in order, but for long values.
+    data: Vec<u8>,
+    /// The long values, in order.
+    long: Vec<Bytes>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    hash: u32,
+    /// Where the entry ends in the data. It begins where the one before it ends.
+    end: u32,
+    key: u32,
+    is_long: bool,
+    /// Of key and value, so that taking them out needs no look at the value.
+    digest: u64,
+}
+
+/// A key and its value, on their way into a bucket.
+#[derive(Clone, Copy)]
+pub(super) struct Pair<'a> {
+    pub(super) hash: u32,
+    pub(super) key: &'a [u8],
+    pub(super) value: Value<'a>,
+    pub(super) digest: u64,
+}
+
+/// A value where it lies.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    Short(&'a [u8]),
+    Long(&'a Bytes),
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn new(value: &'a Bytes) -> Value<'a> {
+        if value.len() > LONG {
+            Value::Long(value)
+        } else {
+            Value::Short(value)
+        }
+    }
+
+    pub(super) fn bytes(self) -> &'a [u8] {
+        match self {
+            Value::Short(bytes) => bytes,
+            Value::Long(bytes) => bytes,
+        }
+    }
+
+    pub(super) fn to_bytes(self) -> Bytes {
+        match self {
+            Value::Short(bytes) => Bytes::copy_from_slice(bytes),
+            Value::Long(bytes) => bytes.clone(),
+        }
+    }
+
+    /// What of it lies in the data.
+    fn packed(self) -> &'a [u8] {
+        match self {
+            Value::Short(bytes) => bytes,
+            Value::Long(_) => &[],
+        }
+    }
+}
+
+impl Packed {
+    /// Where the key is, or belongs.
+    pub(super) fn find(&self, hash: u32, key: &[u8]) -> Result<usize, usize> {
+        let mut at = self.find_hash(hash);
+        while self.entries.get(at).is_some_and(|entry| entry.hash == hash) {
+            match self.key(at).cmp(key) {
+                Ordering::Less => at += 1,
+                Ordering::Equal => return Ok(at),
+                Ordering::Greater => break,
+            }
+        }
+        Err(at)
+    }
+
+    pub(super) fn key(&self, at: usize) -> &[u8] {
+        let start = self.start(at);
+        &self.data[start..start + self.entries[at].key as usize]
+    }
+
+    pub(super) fn value(&self, at: usize) -> Value<'_> {
+        if self.entries[at].is_long {
+            Value::Long(&self.long[self.long_before(at)])
+        } else {
+            Value::Short(&self.data[self.value_range(at)])
+        }
+    }
+
+    /// Adds a pair where it belongs.
+    pub(super) fn insert(&mut self, at: usize, pair: Pair) {
+        let (key, packed) = (pair.key, pair.value.packed());
+        let (start, length) = (self.start(at), key.len() + packed.len());
+        if self.entries.len() == self.entries.capacity() {
+            self.entries.reserve_exact(GROWTH);
+        }
+        let entry = Entry {
+            hash: pair.hash,
+            end: offset(start),
+            key: offset(key.len()),
+            is_long: matches!(pair.value, Value::Long(_)),
+            digest: pair.digest,
+        };
+        self.entries.insert(at, entry);
+        if let Value::Long(value) = pair.value {
+            let place = self.long_before(at);
+            let mut own = Bytes::new();
+            replace(&mut own, value);
+            self.long.insert(place, own);
+        }
+        let room = self.resize(at, start..start, length);
+        room[..key.len()].copy_from_slice(key);
+        room[key.len()..].copy_from_slice(packed);
+    }
+
+    /// Gives a key another value; returns the digest and the length before.
+    pub(super) fn set(&mut self, at: usize, value: &Bytes, digest: u64) -> (u64, usize) {
+        let length = self.value(at).bytes().len();
+        let value = Value::new(value);
+        let (range, place) = (self.value_range(at), self.long_before(at));
+        let entry = &mut self.entries[at];
+        let before = std::mem::replace(&mut entry.digest, digest);
+        let was_long = std::mem::replace(&mut entry.is_long, matches!(value, Value::Long(_)));
+        match value {
+            Value::Long(value) => {
+                if !was_long {
+                    self.long.insert(place, Bytes::new());
+                }
+                replace(&mut self.long[place], value);
+            }
+            Value::Short(_) if was_long => drop(self.long.remove(place)),
+            Value::Short(_) => {}
+        }
+        let packed = value.packed();
+        if packed.len() == range.len() {
+            self.data[range].copy_from_slice(packed);
+        } else {
+            self.resize(at, range, packed.len()).copy_from_slice(packed);
+            self.give_back();
+        }
+        (before, length)
+    }
+
+    /// Takes an entry out; returns its digest and the length of its value.
+    pub(super) fn remove(&mut self, at: usize) -> (u64, usize) {
+        let length = self.value(at).bytes().len();
+        if self.entries[at].is_long {
+            self.long.remove(self.long_before(at));
+        }
+        let all = self.start(at)..self.entries[at].end as usize;
+        self.resize(at, all, 0);
+        let entry = self.entries.remove(at);
+        self.give_back();
+        (entry.digest, length)
+    }
+
+    /// Looks at where the hash belongs, without following any pointer from there.
+    pub(super) fn touch(&self, hash: u32) -> u64 {
+        let near = self.entries.get(guess(hash, self.entries.len()));
+        near.map_or(0, |entry| entry.digest)
+    }
+
+    /// Looks at the first entry of this hash: most likely the only one.
+    pub(super) fn touch_data(&self, hash: u32) -> u8 {
+        let at = self.find_hash(hash);
+        let Some(entry) = self.entries.get(at) else {
+            return 0;
+        };
+        let (start, end) = (self.start(at), entry.end as usize);
+        let looks = (start..end).step_by(64).chain(end.checked_sub(1));
+        looks.fold(0, |seen, at| seen ^ self.data[at])
+    }
+
+    /// Where the first of this hash is, or belongs.
+    fn find_hash(&self, hash: u32) -> usize {
+        let mut at = guess(hash, self.entries.len());
+        while at > 0 && self.entries[at - 1].hash >= hash {
+            at -= 1;
+        }
+        while self.entries.get(at).is_some_and(|other| other.hash < hash) {
+            at += 1;
+        }
+        at
+    }
+
+    fn start(&self, at: usize) -> usize {
+        at.checked_sub(1)
+            .map_or(0, |before| self.entries[before].end as usize)
+    }
+
+    fn value_range(&self, at: usize) -> Range<usize> {
+        let entry = &self.entries[at];
+        self.start(at) + entry.key as usize..entry.end as usize
+    }
+
+    /// How many long values come before this one.
+    fn long_before(&self, at: usize) -> usize {
+        if self.long.is_empty() {
+            return 0;
+        }
+        self.entries[..at].iter().filter(|entry| entry.is_long).count()
+    }
+
+    /// Makes a range within an entry's data another length, and returns it.
+    fn resize(&mut self, at: usize, range: Range<usize>, length: usize) -> &mut [u8] {
+        let (before, start) = (self.data.len(), range.start);
+        if length > range.len() {
+            let more = length - range.len();
+            if before + more > self.data.capacity() {
+                self.data.reserve_exact(more + before / DATA_GROWTH);
+            }
+            self.data.resize(before + more, 0);
+        }
+        self.data.copy_within(range.end..before, start + length);
+        self.data.truncate(before - range.len() + length);
+        for entry in &mut self.entries[at..] {
+            entry.end = offset(entry.end as usize - range.len() + length);
+        }
+        &mut self.data[start..start + length]
+    }
+
+    /// What was long once must not hold its memory for ever.
+    fn give_back(&mut self) {
+        let used = self.data.len();
+        if self.data.capacity() > SLACK + 4 * used {
+            self.data.shrink_to(2 * used);
+        }
+        if self.long.is_empty() {
+            self.long = Vec::new();
+        }
+    }
+
+    /// Adds pairs that belong behind all others.
+    pub(super) fn extend<'a>(&mut self, pairs: impl Iterator<Item = Pair<'a>> + Clone) {
+        let length = |pair: Pair| pair.key.len() + pair.value.packed().len();
+        self.entries.reserve_exact(pairs.clone().count());
+        self.data.reserve_exact(pairs.clone().map(length).sum());
+        for pair in pairs {
+            let long = match pair.value {
+                Value::Short(_) => None,
+                Value::Long(value) => {
+                    let mut own = Bytes::new();
+                    replace(&mut own, value);
+                    Some(own)
+                }
+            };
+            let entry = Entry {
+                hash: pair.hash,
+                end: 0,
+                key: offset(pair.key.len()),
+                is_long: long.is_some(),
+                digest: pair.digest,
+            };
+            self.push(entry, [pair.key, pair.value.packed()], long);
+        }
+    }
+
+    /// Appends an entry that belongs behind all others.
+    fn push<const N: usize>(&mut self, entry: Entry, bytes: [&[u8]; N], long: Option<Bytes>) {
+        for bytes in bytes {
+            self.data.extend_from_slice(bytes);
+        }
+        let end = offset(self.data.len());
+        self.entries.push(Entry { end, ..entry });
+        self.long.extend(long);
+    }
+}
+
+impl Bucket for Packed {
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn split(self, goes: impl Fn(u32) -> bool) -> (Packed, Packed) {
+        let (mut stay, mut go) = (Packed::default(), Packed::default());
+        let gone = self.entries.iter().filter(|entry| goes(entry.hash)).count();
+        stay.entries.reserve_exact(self.entries.len() - gone);
+        go.entries.reserve_exact(gone);
+        // About as much data for each entry.
+        let data = self.data.len() / self.entries.len().max(1);
+        stay.data.reserve_exact(data * (self.entries.len() - gone));
+        go.data.reserve_exact(data * gone);
+        let mut long = self.long.into_iter();
+        let mut start = 0;
+        for entry in self.entries {
+            let to = if goes(entry.hash) { &mut go } else { &mut stay };
+            let end = entry.end as usize;
+            let long = if entry.is_long { long.next() } else { None };
+            to.push(entry, [&self.data[start..end]], long);
+            start = end;
+        }
+        (stay, go)
+    }
+
+    fn merge(&mut self, other: Packed) {
+        for (at, entry) in other.entries.iter().enumerate() {
+            let pair = Pair {
+                hash: entry.hash,
+                key: other.key(at),
+                value: other.value(at),
+                digest: entry.digest,
+            };
+            let (Ok(place) | Err(place)) = self.find(pair.hash, pair.key);
+            self.insert(place, pair);
+        }
+    }
+
+    fn cost(&self) -> usize {
+        let long = self.long.iter().map(|value| 1 + value.len() / PAGE);
+        3 + long.sum::<usize>()
+    }
+}
+
+/// A position in the data of a bucket.
+fn offset(position: usize) -> u32 {
+    u32::try_from(position).expect("the keys and short values of one bucket do not fill 4 GiB")
+}
+
+/// Puts `value` in the place of `old`, whose memory is used again if it fits and nobody else reads it: a snapshot, say, or an
+/// answer on its way.
+fn replace(old: &mut Bytes, value: &Bytes) {
+    if value.len() >= SHARE_FROM {
+        *old = value.clone();
+        return;
+    }
+    let fits = old.len() == value.len() && !old.is_empty();
+    match std::mem::take(old).try_into_mut() {
+        Ok(mut memory) if fits => {
+            memory.copy_from_slice(value);
+            *old = memory.freeze();
+        }
+        _ => *old = Bytes::copy_from_slice(value),
+    }
+}
+
+#[cfg(test)]
+impl Packed {
+    pub(super) fn memory(&self) -> usize {
+        self.data.capacity()
+    }
+}

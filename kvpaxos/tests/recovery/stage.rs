@@ -1,0 +1,275 @@
+//! A stage for acceptors: they are moved by hand, and what they answer is in the test's hands until it hands it on.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use kvpaxos::acceptor::{Acceptor, Answer};
+use kvpaxos::candidacy::{Candidacy, Promise};
+use kvpaxos::crash_vector::{ConsistentSet, CrashVector};
+use kvpaxos::message::Accepted;
+use kvpaxos::recovery::{Progress, Recovery, answers_needed};
+use kvpaxos::{
+    Ballot, Batch, Command, Incarnation, Life, Message, Quorums, Record, ReplicaId, ReplicaSet, Slot, Tag,
+    Value,
+};
+
+pub(crate) const A: ReplicaId = ReplicaId(0);
+pub(crate) const B: ReplicaId = ReplicaId(1);
+pub(crate) const C: ReplicaId = ReplicaId(2);
+pub(crate) const D: ReplicaId = ReplicaId(3);
+pub(crate) const E: ReplicaId = ReplicaId(4);
+
+/// Most happens in one instance of Paxos.
+pub(crate) const SLOT: Slot = Slot(0);
+/// The lower of two ballots, in which x is proposed, and the higher one, in which y is.
+pub(crate) const B1: Ballot = ballot(1);
+pub(crate) const B2: Ballot = ballot(2);
+
+const CHUNK: usize = 1 << 20;
+
+const fn ballot(round: u64) -> Ballot {
+    Ballot {
+        round,
+        replica: A,
+        life: Life {
+            incarnation: Incarnation(0),
+            restarts: 0,
+        },
+    }
+}
+
+pub(crate) fn value(name: &'static str) -> Value {
+    let tag = Tag {
+        replica: A,
+        nonce: 0,
+        number: 0,
+    };
+    let payload = Bytes::from_static(name.as_bytes());
+    Value::Batch(Batch::new(vec![Command::Opaque { tag, payload }]))
+}
+
+/// Acceptors with their memory. One that lost it is taken off the stage until it has recovered.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    quorums: Quorums,
+    members: ReplicaSet,
+    acceptors: BTreeMap<ReplicaId, Acceptor>,
+    nonces: u64,
+    /// What each wrote down since its memory was last lost.
+    records: BTreeMap<ReplicaId, Vec<Record>>,
+}
+
+/// A vote on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Vote {
+    pub(crate) by: ReplicaId,
+    pub(crate) vector: CrashVector,
+}
+
+impl Stage {
+    /// Acceptors that have promised and accepted nothing, with majorities for quorums.
+    pub(crate) fn new(replicas: usize) -> Stage {
+        Stage::with(replicas, Quorums::majority(replicas))
+    }
+
+    pub(crate) fn with(replicas: usize, quorums: Quorums) -> Stage {
+        let members = ReplicaSet::first(replicas);
+        Stage {
+            quorums,
+            members,
+            acceptors: members.iter().map(|id| (id, Acceptor::new(id))).collect(),
+            nonces: 0,
+            records: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn acceptor(&mut self, id: ReplicaId) -> &mut Acceptor {
+        self.acceptors.get_mut(&id).expect("it has its memory")
+    }
+
+    /// What an acceptor has written down.
+    pub(crate) fn records(&self, id: ReplicaId) -> &[Record] {
+        self.records.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    fn said(&mut self, id: ReplicaId, Answer { records, message }: Answer) -> Message {
+        self.records.entry(id).or_default().extend(records);
+        message
+    }
+
+    /// Phase 1: what an acceptor promises a candidate that knows nothing yet; `None` if it refuses.
+    pub(crate) fn prepare(&mut self, id: ReplicaId, ballot: Ballot) -> Option<Promise> {
+        self.prepare_from(id, ballot, SLOT, CHUNK)
+    }
+
+    pub(crate) fn prepare_from(
+        &mut self,
+        id: ReplicaId,
+        ballot: Ballot,
+        from: Slot,
+        chunk: usize,
+    ) -> Option<Promise> {
+        let answer = self.acceptor(id).on_prepare(ballot, from, chunk);
+        match self.said(id, answer) {
+            Message::Promise {
+                ballot,
+                from,
+                vector,
+                cut,
+                entries,
+                more,
+            } => Some(Promise {
+                ballot,
+                from,
+                vector,
+                cut,
+                entries,
+                more,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Phase 2: the vote that an acceptor casts; `None` if it refuses.
+    pub(crate) fn accept(&mut self, id: ReplicaId, ballot: Ballot, value: &Value) -> Option<Vote> {
+        self.accept_in(id, ballot, SLOT, value)
+    }
+
+    pub(crate) fn accept_in(
+        &mut self,
+        id: ReplicaId,
+        ballot: Ballot,
+        slot: Slot,
+        value: &Value,
+    ) -> Option<Vote> {
+        let answer = self
+            .acceptor(id)
+            .on_accept(ballot, slot, value)
+            .expect("nobody lies");
+        match self.said(id, answer?) {
+            Message::Accepted { vector, .. } => Some(Vote { by: id, vector }),
+            _ => None,
+        }
+    }
+
+    /// A candidate is elected by these, who have all they tell in one chunk. Returns what it must propose.
+    pub(crate) fn elect(&mut self, by: &[ReplicaId], ballot: Ballot) -> BTreeMap<Slot, Value> {
+        let mut candidacy = Candidacy::new(ballot, SLOT);
+        for id in by {
+            let promise = self.prepare(*id, ballot).expect("it promises");
+            candidacy.on_promise(*id, promise);
+        }
+        assert!(
+            candidacy.promises().len() >= self.quorums.phase1,
+            "{by:?} elect {ballot}"
+        );
+        candidacy.into_highest().1
+    }
+
+    /// These accept the value, and it is chosen.
+    pub(crate) fn choose(&mut self, by: &[ReplicaId], ballot: Ballot, value: &Value) {
+        let votes: Vec<Vote> = by
+            .iter()
+            .map(|id| self.accept(*id, ballot, value).expect("it accepts"))
+            .collect();
+        assert!(
+            together(&votes) >= self.quorums.phase2,
+            "{by:?} choose in {ballot}"
+        );
+    }
+
+    /// An acceptor loses its memory, and begins its way back. Nothing that its replica knew is left.
+    pub(crate) fn lose(&mut self, id: ReplicaId) -> Recovery {
+        self.acceptors.remove(&id);
+        self.records.remove(&id);
+        self.nonces += 1;
+        let needed = answers_needed(self.quorums, self.members.len()).expect("there is a way back");
+        Recovery::new(id, self.members, needed, Incarnation::default(), self.nonces)
+    }
+
+    /// What `of` answers to what `asker` asks it now.
+    pub(crate) fn answer(&mut self, asker: ReplicaId, recovery: &Recovery, of: ReplicaId) -> Message {
+        let mut questions = recovery.questions().into_iter();
+        let (_, question) = questions.find(|(to, _)| *to == of).expect("it is asked");
+        match question {
+            Message::Recall { nonce } => self.acceptor(of).on_recall(asker, nonce),
+            Message::Announce {
+                nonce,
+                incarnation,
+                from,
+            } => {
+                let told = self
+                    .acceptor(of)
+                    .on_announce(asker, nonce, incarnation, from, CHUNK);
+                self.said(of, told)
+            }
+            other => panic!("recovery asks {other:?}"),
+        }
+    }
+
+    /// `asker` asks these, and hears them at once. Returns what the last answer led to.
+    pub(crate) fn ask(&mut self, asker: ReplicaId, recovery: &mut Recovery, these: &[ReplicaId]) -> Progress {
+        let mut last = Progress::Nothing;
+        for of in these {
+            let answer = self.answer(asker, recovery, *of);
+            last = hear(recovery, *of, answer);
+        }
+        last
+    }
+
+    /// (a) and (b) with the answers of these.
+    pub(crate) fn announce(&mut self, id: ReplicaId, recovery: &mut Recovery, with: &[ReplicaId]) {
+        let progress = self.ask(id, recovery, with);
+        assert!(
+            matches!(progress, Progress::Ask(_)),
+            "{with:?} are enough: {progress:?}"
+        );
+    }
+
+    /// The whole way back, with the answers of these.
+    pub(crate) fn recover(&mut self, id: ReplicaId, recovery: &mut Recovery, with: &[ReplicaId]) {
+        self.announce(id, recovery, with);
+        let progress = self.ask(id, recovery, with);
+        self.returns(id, progress);
+    }
+
+    /// Its memory is whole again.
+    pub(crate) fn returns(&mut self, id: ReplicaId, progress: Progress) {
+        let Progress::Recovered(acceptor) = progress else {
+            panic!("{id} has all it needs, and yet: {progress:?}");
+        };
+        self.acceptors.insert(id, acceptor);
+    }
+}
+
+/// An answer arrives.
+pub(crate) fn hear(recovery: &mut Recovery, from: ReplicaId, answer: Message) -> Progress {
+    match answer {
+        Message::Recalled { nonce, heard } => recovery.on_recalled(from, nonce, heard),
+        Message::Remembered(told) => recovery.on_remembered(from, *told),
+        other => panic!("no answer to one that recovers: {other:?}"),
+    }
+}
+
+/// How many of these votes count together, whatever the order in which they come.
+pub(crate) fn together(votes: &[Vote]) -> usize {
+    let count = |votes: &mut dyn Iterator<Item = &Vote>| {
+        let mut set = ConsistentSet::default();
+        let mut most = 0;
+        for vote in votes {
+            set.add(vote.by, &vote.vector);
+            most = most.max(set.len());
+        }
+        most
+    };
+    count(&mut votes.iter()).max(count(&mut votes.iter().rev()))
+}
+
+/// An entry of an acceptor's memory.
+pub(crate) fn entry(slot: Slot, ballot: Ballot, value: &Value) -> Accepted {
+    Accepted {
+        slot,
+        ballot,
+        value: value.clone(),
+    }
+}

@@ -1,0 +1,415 @@
+//! The rules that a whole replica keeps: what it does not answer, what it writes down first, what it finds after a restart.
+
+use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::message::Remembered;
+use kvpaxos::status::{AcceptorStatus, ProposerStatus};
+use kvpaxos::{
+    Ballot, Config, Effect, Entropy, Envelope, Event, Incarnation, Input, Memory, Message, Observation,
+    Record, Replica, ReplicaId, Role, Slot, Time, Watermark,
+};
+
+use crate::stage::{A, B, B1, B2, C, SLOT, value};
+
+/// A replica whose peers are played by the test, and its disk.
+#[derive(Debug)]
+struct Whole {
+    replica: Replica,
+    disk: Vec<Record>,
+    /// What waits for the disk; `None` where it syncs at once.
+    waiting: Option<Vec<Envelope>>,
+}
+
+/// What came of a step.
+#[derive(Debug, Default)]
+struct Said {
+    sent: Vec<Envelope>,
+    notes: Vec<Observation>,
+}
+
+impl Whole {
+    fn starts(id: ReplicaId, memory: Memory, entropy: u8) -> Whole {
+        let disk = match &memory {
+            Memory::Kept(records) => records.clone(),
+            Memory::Lost => Vec::new(),
+        };
+        let replica = Replica::new(Config::new(id, 3), memory, Entropy([entropy; 32]), Time(0));
+        Whole {
+            replica: replica.expect("the configuration is sound"),
+            disk,
+            waiting: None,
+        }
+    }
+
+    fn kept(id: ReplicaId, records: &[Record]) -> Whole {
+        Whole::starts(id, Memory::Kept(records.to_vec()), 1)
+    }
+
+    fn lost(id: ReplicaId) -> Whole {
+        Whole::starts(id, Memory::Lost, 1)
+    }
+
+    fn restarts(&mut self) {
+        *self = Whole::kept(self.replica.config().id, &self.disk);
+    }
+
+    fn step(&mut self, event: Event) -> Said {
+        let own = self.replica.config().id;
+        let mut said = Said::default();
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let mut leaving = Vec::new();
+            for effect in self.replica.step(Input { at: Time(0), event }) {
+                match effect {
+                    Effect::Send(envelope) => leaving.push(envelope),
+                    Effect::Persist { records, then, .. } => match &mut self.waiting {
+                        Some(waiting) => waiting.extend(then),
+                        None => {
+                            self.disk.extend(records);
+                            leaving.extend(then);
+                        }
+                    },
+                    Effect::Observe(note) => said.notes.push(note),
+                    Effect::Reply { .. } => {}
+                    Effect::Halt(reason) => panic!("halted: {reason}"),
+                }
+            }
+            let (loops, sent): (Vec<_>, Vec<_>) =
+                leaving.into_iter().partition(|envelope| envelope.to == own);
+            let from = own;
+            events.extend(
+                loops
+                    .into_iter()
+                    .map(|Envelope { message, .. }| Event::Peer { from, message }),
+            );
+            said.sent.extend(sent);
+        }
+        said
+    }
+
+    fn hears(&mut self, from: ReplicaId, message: Message) -> Said {
+        self.step(Event::Peer { from, message })
+    }
+
+    /// Time passes until it asks something of recovery; returns the question.
+    fn asks(&mut self, whom: ReplicaId) -> Message {
+        for _ in 0..100 {
+            let at = self.replica.deadline().expect("it runs");
+            for effect in self.replica.step(Input {
+                at,
+                event: Event::Clock,
+            }) {
+                match effect {
+                    Effect::Persist { records, .. } => self.disk.extend(records),
+                    Effect::Send(Envelope { to, message }) if to == whom => {
+                        if matches!(message, Message::Recall { .. } | Message::Announce { .. }) {
+                            return message;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        panic!("it asks nothing: {:?}", self.replica.status());
+    }
+
+    /// (a): B and C have heard of no life but the first.
+    fn is_recalled(&mut self) -> (u64, Incarnation) {
+        let Message::Recall { nonce } = self.asks(B) else {
+            panic!("it has asked already")
+        };
+        let heard = Some(Incarnation::default());
+        self.hears(B, Message::Recalled { nonce, heard });
+        self.hears(C, Message::Recalled { nonce, heard });
+        match self.asks(B) {
+            Message::Announce {
+                nonce, incarnation, ..
+            } => (nonce, incarnation),
+            other => panic!("two are enough: {other:?}"),
+        }
+    }
+
+    /// (a) and (b): B and C have promised this, cut that, and accepted nothing.
+    fn is_told(&mut self, promised: Ballot, cut: Slot) -> Said {
+        let (nonce, incarnation) = self.is_recalled();
+        let told = Remembered {
+            nonce,
+            incarnation,
+            vector: CrashVector::from_iter([(A, incarnation)]),
+            promised,
+            cut,
+            from: SLOT,
+            entries: Vec::new(),
+            more: None,
+        };
+        let both = Message::Remembered(Box::new(told));
+        self.hears(B, both.clone());
+        self.hears(C, both)
+    }
+
+    fn votes(&self) -> bool {
+        matches!(self.replica.status().acceptor, AcceptorStatus::Voting { .. })
+    }
+}
+
+impl Said {
+    fn answers(&self) -> Vec<&Message> {
+        let messages = self.sent.iter().map(|envelope| &envelope.message);
+        messages
+            .filter(|message| !matches!(message, Message::Heartbeat(_)))
+            .collect()
+    }
+}
+
+fn prepare(ballot: Ballot) -> Message {
+    Message::Prepare { ballot, from: SLOT }
+}
+
+fn accept(ballot: Ballot) -> Message {
+    Message::Accept {
+        ballot,
+        slot: SLOT,
+        value: value("x"),
+        chosen: Watermark::default(),
+    }
+}
+
+/// The ballots of the tests belong to the first replica.
+const LEADER: ReplicaId = B1.replica;
+
+/// Shortcut: one that is recovering answers others that recover.
+///
+/// See `one_that_is_recovering_does_not_count`: two that know nothing would vouch for each other. It says only that it is
+/// recovering, and it does not promise, accept or confirm (A4), up to the moment when its memory is durable.
+#[test]
+fn a_recovering_acceptor_vouches_for_nobody() {
+    let questions = || {
+        [
+            (B, Message::Recall { nonce: 7 }),
+            (
+                B,
+                Message::Announce {
+                    nonce: 7,
+                    incarnation: Incarnation(1),
+                    from: SLOT,
+                },
+            ),
+            (LEADER, prepare(B1)),
+            (LEADER, accept(B1)),
+            (LEADER, Message::Confirm { ballot: B1, round: 1 }),
+        ]
+    };
+    let answers = |whole: &mut Whole| -> Vec<Message> {
+        let said = questions().map(|(from, question)| whole.hears(from, question));
+        said.iter().flat_map(Said::answers).cloned().collect()
+    };
+    // The replica of C: the ballots of the tests are A's.
+    let mut whole = Whole::lost(C);
+    let nothing = [Message::Recalled {
+        nonce: 7,
+        heard: None,
+    }];
+    assert_eq!(answers(&mut whole), nothing, "while it asks");
+
+    let mut whole = Whole::lost(A);
+    whole.asks(B);
+    whole.waiting = Some(Vec::new());
+    // It has all it needs, but that is on its way to the disk.
+    let _ = whole.is_told(B2, SLOT);
+    assert!(!whole.votes());
+    let said = whole.hears(B, Message::Recall { nonce: 7 });
+    assert_eq!(said.answers(), [&nothing[0]]);
+    let [_, (from, announce), ..] = questions();
+    whole.hears(from, announce);
+    let revealed = |envelope: &Envelope| envelope.to != A;
+    assert!(
+        !whole.waiting.iter().flatten().any(revealed),
+        "nothing waits to tell others"
+    );
+}
+
+/// What makes up for the lost memory counts only once all of it is durable: an unfinished recovery is lost memory.
+#[test]
+fn a_crash_before_the_recovered_memory_is_durable_is_lost_memory() {
+    let mut whole = Whole::lost(A);
+    let said = whole.is_told(B2, SLOT);
+    let incarnation = Incarnation(1);
+    assert!(said.notes.contains(&Observation::Recovered { incarnation }));
+    assert!(whole.votes());
+    for written in 1..whole.disk.len() {
+        let again = Whole::kept(A, &whole.disk[..written]);
+        assert!(!again.votes(), "{:?} were on the disk", &whole.disk[..written]);
+    }
+    whole.restarts();
+    assert_eq!(
+        whole.replica.status().acceptor,
+        AcceptorStatus::Voting { promised: B2 }
+    );
+}
+
+/// Shortcut: the ballots of the first life are used again.
+///
+/// 1. A's replica leads with b1, and proposes x. B accepts it.
+/// 2. The replica loses its disk, and with it the record that it used b1.
+/// 3. *It stands with b1 again.* C promises, and so does B, which accepted x in b1 itself, not below.
+/// 4. *It proposes y in b1, and C accepts: one ballot has two values, and what is chosen in it depends on whom one asks (P3).*
+///
+/// It has no proposer until its acceptor has returned: the incarnation is new for certain, and is part of its ballots from then on.
+#[test]
+fn ballots_of_the_first_life_are_not_used_again() {
+    let mut whole = Whole::lost(A);
+    assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
+    // Neither does the proposer come back on its own, or with what the new disk holds.
+    whole.asks(B);
+    for memory in [Memory::Lost, Memory::Kept(whole.disk.clone())] {
+        let entropy = Entropy([9; 32]);
+        let role = Role::Proposer;
+        whole.step(Event::Restart {
+            role,
+            memory,
+            entropy,
+        });
+        assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
+    }
+    whole.restarts();
+    assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
+    whole.is_told(B1, SLOT);
+    assert_eq!(whole.replica.status().proposer, ProposerStatus::Following);
+
+    // Whatever it stands with from now on is of its new life.
+    let mut world =
+        crate::support::World::new((0..3).map(|id| Config::new(ReplicaId(id), 3)).collect(), 1, true);
+    let stood = |world: &mut crate::support::World| {
+        let mut ballots = Vec::new();
+        for _ in 0..400 {
+            for id in [A, B, C] {
+                world.tick(id);
+            }
+            for (from, to) in world.busy_links() {
+                while world.in_flight(from, to).next().is_some() {
+                    world.deliver(from, to, 0);
+                }
+            }
+            for seen in world.take_seen() {
+                if let crate::support::Seen::Note(Observation::Standing { ballot }) = seen {
+                    ballots.push(ballot);
+                }
+            }
+        }
+        ballots
+    };
+    let first = stood(&mut world);
+    assert!(!first.is_empty());
+    for id in [A, B, C] {
+        world.crash(id, 0);
+        world.start(id, crate::support::Found::Lost);
+        let later = stood(&mut world);
+        let own = later.iter().filter(|ballot| ballot.replica == id);
+        assert!(
+            own.clone().all(|ballot| ballot.life.incarnation > Incarnation(0)),
+            "{later:?}"
+        );
+    }
+}
+
+/// Shortcut: the vector is not read back at a restart with memory kept.
+///
+/// 1. b1 is elected by A and B. A accepts x; its vote is on its way.
+/// 2. A loses its memory, B and C write down that its first life is over, and A returns with nothing.
+/// 3. b2 is elected by A and C, who tell of nothing: y is chosen.
+/// 4. B restarts, with its memory kept, *but for its vector.*
+/// 5. B accepts x. *Its vote says nothing of A's new life, and counts with A's of step 1: x is chosen as well.*
+#[test]
+fn a_vector_outlives_a_restart_with_memory_kept() {
+    let mut whole = Whole::kept(B, &[]);
+    whole.hears(LEADER, prepare(B1));
+    whole.hears(
+        A,
+        Message::Announce {
+            nonce: 1,
+            incarnation: Incarnation(1),
+            from: SLOT,
+        },
+    );
+    whole.restarts();
+    let vector = CrashVector::from_iter([(A, Incarnation(1))]);
+    let said = whole.hears(LEADER, accept(B1));
+    assert_eq!(
+        said.answers(),
+        [&Message::Accepted {
+            ballot: B1,
+            slot: SLOT,
+            vector,
+        }]
+    );
+}
+
+/// The same for the vector of one that returned, which stands in its checkpoint: its next votes are of its new life.
+#[test]
+fn an_incarnation_outlives_a_restart_with_memory_kept() {
+    let mut whole = Whole::lost(A);
+    whole.is_told(B1, SLOT);
+    whole.restarts();
+    let said = whole.hears(
+        C,
+        Message::Prepare {
+            ballot: Ballot { replica: C, ..B2 },
+            from: SLOT,
+        },
+    );
+    let [Message::Promise { vector, .. }] = said.answers()[..] else {
+        panic!("{said:?}")
+    };
+    assert_eq!(vector.get(A), Incarnation(1));
+}
+
+/// Shortcut: what others have cut is not learned before the acceptor votes again.
+///
+/// See `what_others_have_cut_is_remembered_as_chosen`. Nobody may be left who knows what was chosen there if one that does not know it
+/// votes, and others that do lose their memory in turn.
+#[test]
+fn what_others_have_cut_is_learned_before_it_votes() {
+    let mut whole = Whole::lost(A);
+    whole.is_told(B2, Slot(2));
+    assert!(!whole.votes());
+    let values = |count| vec![value("x"); count];
+    let learned = |count| Message::Learned {
+        from: SLOT,
+        values: values(count),
+    };
+    whole.hears(B, learned(1));
+    assert!(!whole.votes(), "slot 1 is missing");
+    whole.hears(B, learned(2));
+    assert!(whole.votes());
+    whole.restarts();
+    assert!(whole.votes());
+    assert_eq!(whole.replica.chosen(Slot(1)), Some(&value("x")));
+}
+
+/// Shortcut: the nonce is not fresh. See `answers_to_an_earlier_life_do_not_count`: each life asks under one of its own, be it of the
+/// process or of the role.
+#[test]
+fn every_life_asks_under_a_nonce_of_its_own() {
+    let mut nonces = Vec::new();
+    for entropy in 1..4 {
+        let mut whole = Whole::starts(A, Memory::Lost, entropy);
+        for again in 1..4 {
+            let Message::Recall { nonce } = whole.asks(B) else {
+                panic!("nobody has answered")
+            };
+            nonces.push(nonce);
+            let role = Role::Acceptor;
+            whole.step(Event::Fail(role));
+            let entropy = Entropy([16 * entropy + again; 32]);
+            let memory = Memory::Kept(whole.disk.clone());
+            whole.step(Event::Restart {
+                role,
+                memory,
+                entropy,
+            });
+        }
+    }
+    let asked = nonces.len();
+    nonces.sort_unstable();
+    nonces.dedup();
+    assert_eq!(nonces.len(), asked, "no two lives share a nonce");
+}
