@@ -14,6 +14,7 @@ use kvpaxos_net::{Client, ClientOptions};
 use tokio::runtime::Runtime;
 
 use crate::exit::Exit;
+use crate::serve::Signal;
 use crate::soak::Cluster;
 
 const REPLICAS: usize = 5;
@@ -45,8 +46,14 @@ pub(crate) struct GrowthArguments {
 
 pub(crate) fn run(arguments: &GrowthArguments, runtime: &Runtime) -> Result<Exit, String> {
     let dir = tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?;
-    runtime.block_on(grow(arguments, dir.path()))?;
-    Ok(Exit::Done)
+    runtime.block_on(async {
+        let signal = Signal::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+        // Its end, too, must not leave replicas behind.
+        tokio::select! {
+            result = grow(arguments, dir.path()) => result.map(|()| Exit::Done),
+            name = signal.wait() => Err(format!("{name}: the replicas are killed")),
+        }
+    })
 }
 
 async fn grow(arguments: &GrowthArguments, dir: &Path) -> Result<(), String> {
