@@ -31,6 +31,8 @@ pub struct Failures {
     pub down: Duration,
     /// What it finds when it comes back. An acceptor finds its memory in any case if too many others are without theirs.
     pub remembers: Remembers,
+    /// Other replicas of the cluster fail on purpose in processes of their own, so that each waits for its turn to lose memory.
+    pub turns: bool,
     /// Draws the roles, the replicas and the times.
     pub seed: u64,
 }
@@ -68,22 +70,26 @@ pub async fn run(
         let node = pick(&mut random, &nodes);
         let role = *pick(&mut random, &failures.roles);
         let down = around(&mut random, failures.down);
-        if !node.keeps_records() && role == Role::Acceptor {
-            // Its memory is gone with the role, so that it must be known beforehand that the others can help, and it asks them at once.
-            if may_lose(node).await {
-                node.fail(role).await;
-                told(Happened::Failed(node.id(), role));
-                restart(node, role, Remembers::Lost, &mut told).await;
-            }
+        // Without records, memory is gone as soon as the role fails, so that it asks the others at once.
+        let forgets_at_once = role == Role::Acceptor && !node.keeps_records();
+        let down = if forgets_at_once { Duration::ZERO } else { down };
+        if role == Role::Acceptor && failures.remembers == Remembers::Lost && failures.turns {
+            stopping = tokio::select! {
+                () = &mut stop => return,
+                () = wait_for_turn(node, down) => false,
+            };
+        }
+        if forgets_at_once && !may_lose(node).await {
             continue;
         }
         node.fail(role).await;
         told(Happened::Failed(node.id(), role));
         stopping = tokio::select! {
-            () = &mut stop => true,
+            () = &mut stop, if !forgets_at_once => true,
             () = tokio::time::sleep(down) => stopping,
         };
-        let lose = failures.remembers == Remembers::Lost && (role != Role::Acceptor || may_lose(node).await);
+        let lose = forgets_at_once
+            || (failures.remembers == Remembers::Lost && (role != Role::Acceptor || may_lose(node).await));
         let remembers = if lose { Remembers::Lost } else { Remembers::Kept };
         restart(node, role, remembers, &mut told).await;
     }
@@ -104,16 +110,15 @@ async fn restart(node: &NodeHandle, role: Role, remembers: Remembers, told: &mut
     }
 }
 
-/// Waits for its turn, and then looks whether enough others have their memory.
-async fn may_lose(node: &NodeHandle) -> bool {
-    let Some(status) = node.status().await else {
-        return false;
-    };
-    if !has_room(&status, node.spare_memories()) {
-        return false;
+/// Waits until a role that fails now, and is down for so long, comes back within its turn.
+async fn wait_for_turn(node: &NodeHandle, down: Duration) {
+    if let Some(status) = node.status().await {
+        tokio::time::sleep(until_turn(node.id(), status.members.len(), down)).await;
     }
-    tokio::time::sleep(until_turn(node.id(), status.members.len())).await;
-    // What is known now counts.
+}
+
+/// Whether enough others have their memory, as far as is known here and now.
+async fn may_lose(node: &NodeHandle) -> bool {
     let status = node.status().await;
     status.is_some_and(|status| has_room(&status, node.spare_memories()))
 }
@@ -127,14 +132,14 @@ fn has_room(status: &Status, spare: usize) -> bool {
     without.len() <= spare
 }
 
-fn until_turn(id: ReplicaId, replicas: usize) -> Duration {
+fn until_turn(id: ReplicaId, replicas: usize, ahead: Duration) -> Duration {
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     let turn = TURN.as_micros();
     let round = turn * replicas.max(1) as u128;
     let mine = turn * u128::from(id.0);
-    let into = (now.as_micros() + round - mine) % round;
+    let into = (now.as_micros() + ahead.as_micros() + round - mine) % round;
     let wait = if into < PART.as_micros() { 0 } else { round - into };
     Duration::from_micros(u64::try_from(wait).unwrap_or(0))
 }

@@ -8,6 +8,8 @@ use kvpaxos::{ReplicaId, Role};
 use kvpaxos_net::{Bounds, Cluster, KeptIn, NodeOptions, Peers};
 
 use crate::exit;
+#[cfg(unix)]
+use crate::growth::GrowthArguments;
 use crate::soak::SoakArguments;
 
 /// A linearizable key-value store, replicated by Multi-Paxos.
@@ -94,6 +96,9 @@ pub(crate) enum Command {
     /// Run a cluster of processes under load, kill them and damage their disks, round after round: nothing that was acknowledged
     /// may be lost.
     Soak(SoakArguments),
+    /// Write millions of times over the same keys, and print what the replicas take of memory and disk on the way.
+    #[cfg(unix)]
+    Growth(GrowthArguments),
 }
 
 #[derive(Args, Debug)]

@@ -203,6 +203,8 @@ impl Demo {
             every: 3 * PACE,
             down: 4 * PACE,
             remembers: self.remembers,
+            // The two groups bound it by themselves.
+            turns: false,
             seed: seed.wrapping_mul(2).wrapping_add(group as u64),
         };
         let began = self.began;

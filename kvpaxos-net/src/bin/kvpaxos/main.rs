@@ -5,6 +5,8 @@ mod bench;
 mod data;
 mod demo;
 mod exit;
+#[cfg(unix)]
+mod growth;
 mod inspect;
 mod logging;
 mod oneshot;
@@ -48,6 +50,8 @@ fn run(command: Command) -> Result<Exit, String> {
         Command::Client(servers) => prompt::run(&servers, &threads()?),
         Command::Bench(arguments) => bench::run(arguments, &threads()?),
         Command::Soak(arguments) => soak::run(&arguments, &threads()?),
+        #[cfg(unix)]
+        Command::Growth(arguments) => growth::run(&arguments, &threads()?),
         Command::Status(servers) => single()?.block_on(oneshot::status(&servers)),
         Command::Get { key, raw, servers } => single()?.block_on(oneshot::get(&servers, key, raw)),
         Command::Put { key, value, servers } => single()?.block_on(oneshot::put(&servers, key, &value)),

@@ -160,6 +160,7 @@ fn fail_on_purpose(
         } else {
             Remembers::Lost
         },
+        turns: true,
         seed,
     };
     tracing::warn!(roles = ?failures.roles, seed, "roles of this replica will fail on purpose (--fail-seed repeats it)");

@@ -77,6 +77,12 @@ impl Cluster {
         self.dir.join(format!("r{replica}"))
     }
 
+    /// The process of a replica that runs.
+    #[cfg(unix)]
+    pub(crate) fn process(&self, replica: usize) -> Option<u32> {
+        self.processes[replica].as_ref().map(Child::id)
+    }
+
     /// Formats the directories of all, and starts them.
     pub(crate) fn found(&mut self) -> Result<(), String> {
         for replica in 0..self.len() {

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kvpaxos::Random;
-use kvpaxos_net::{Client, ClientError, ClientOptions};
+use kvpaxos_net::{Client, ClientError, ClientOptions, Transport};
 use tokio::task::JoinHandle;
 
 use super::history::{Action, Ended, Operation, Recorder};
 
+/// Some clients are impatient: while nobody serves them they are told that the fate of what they asked is unknown.
+const IMPATIENT: Duration = Duration::from_millis(100);
 /// A client that goes on when an operation was refused does so after this: nobody can serve it for a moment.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -30,7 +32,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// A task for each client. Every fourth talks in datagrams.
+    /// A task for each client. Every fourth talks in datagrams, and every fourth is impatient.
     pub(crate) fn start(
         mix: Mix,
         tcp: &[String],
@@ -40,13 +42,16 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = Vec::new();
         for process in 0..mix.clients {
-            let options = if process % 4 == 3 {
-                ClientOptions {
-                    transport: kvpaxos_net::Transport::Udp,
+            let options = match process % 4 {
+                1 => ClientOptions {
+                    deadline: IMPATIENT,
+                    ..ClientOptions::new(tcp.iter().cloned())
+                },
+                3 => ClientOptions {
+                    transport: Transport::Udp,
                     ..ClientOptions::new(udp.iter().cloned())
-                }
-            } else {
-                ClientOptions::new(tcp.iter().cloned())
+                },
+                _ => ClientOptions::new(tcp.iter().cloned()),
             };
             let client = Client::new(options).map_err(|error| error.to_string())?;
             let (stop, recorder) = (Arc::clone(&stop), recorder.clone());

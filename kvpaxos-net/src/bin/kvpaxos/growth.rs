@@ -1,0 +1,177 @@
+//! `kvpaxos growth`: whether memory and disk grow with uptime. A durable cluster of processes takes millions of writes over the same keys,
+//! and what its replicas take is printed on the way.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clap::Args;
+use kvpaxos::Random;
+use kvpaxos_net::{Client, ClientOptions};
+use tokio::runtime::Runtime;
+
+use crate::exit::Exit;
+use crate::soak::Cluster;
+
+const REPLICAS: usize = 5;
+/// Where it is measured, in tenths of all operations.
+const TENTHS: [u64; 4] = [1, 2, 5, 10];
+const MIB: f64 = 1024.0 * 1024.0;
+
+#[derive(Args, Debug)]
+pub(crate) struct GrowthArguments {
+    /// How many writes in all.
+    #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(10..))]
+    operations: u64,
+    /// Over how many keys.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    keys: u64,
+    /// Bytes of a value.
+    #[arg(long, value_name = "BYTES", default_value_t = 100)]
+    value_size: usize,
+    /// Clients, each with a session and a connection of its own.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    clients: usize,
+    /// Requests that each client keeps in flight.
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pipeline: usize,
+    /// Replicas cut their logs after so many bytes of values [default: what serve does].
+    #[arg(long, value_name = "BYTES")]
+    log_bytes: Option<usize>,
+}
+
+pub(crate) fn run(arguments: &GrowthArguments, runtime: &Runtime) -> Result<Exit, String> {
+    let dir = tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?;
+    runtime.block_on(grow(arguments, dir.path()))?;
+    Ok(Exit::Done)
+}
+
+async fn grow(arguments: &GrowthArguments, dir: &Path) -> Result<(), String> {
+    let extra = arguments
+        .log_bytes
+        .map(|bytes| vec!["--log-bytes".to_owned(), bytes.to_string()])
+        .unwrap_or_default();
+    let mut cluster = Cluster::new(REPLICAS, dir, false, extra)?;
+    cluster.found()?;
+    cluster.whole(Duration::from_secs(60)).await?;
+    println!(
+        "{} writes over {} keys with values of {} bytes, {} in flight; {REPLICAS} durable replicas",
+        arguments.operations,
+        arguments.keys,
+        arguments.value_size,
+        arguments.clients * arguments.pipeline
+    );
+    println!("     writes    time   writes/s   memory of each replica, MiB            on disk, MiB");
+    let begun = Arc::new(AtomicU64::new(0));
+    let done = Arc::new(AtomicU64::new(0));
+    let addresses = cluster.addresses();
+    let mut workers = Vec::new();
+    for index in 0..arguments.clients {
+        let options = ClientOptions {
+            first: Some(index % REPLICAS),
+            deadline: Duration::from_secs(60),
+            ..ClientOptions::new(addresses.iter().cloned())
+        };
+        let client = Client::new(options).map_err(|error| error.to_string())?;
+        for lane in 0..arguments.pipeline {
+            let worker = Worker {
+                client: client.clone(),
+                random: Random::from_seed((index * arguments.pipeline + lane) as u64),
+                value: Bytes::from(vec![b'v'; arguments.value_size]),
+                keys: arguments.keys,
+                most: arguments.operations,
+                begun: Arc::clone(&begun),
+                done: Arc::clone(&done),
+            };
+            workers.push(tokio::spawn(worker.run()));
+        }
+    }
+    let began = Instant::now();
+    let mut last = (0, began);
+    for tenths in TENTHS {
+        let goal = arguments.operations * tenths / 10;
+        while done.load(Ordering::Relaxed) < goal {
+            cluster.check()?;
+            if workers.iter().all(tokio::task::JoinHandle::is_finished) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let (count, now) = (done.load(Ordering::Relaxed), Instant::now());
+        let rate = (count - last.0) as f64 / (now - last.1).as_secs_f64();
+        last = (count, now);
+        print!("{count:11} {:5.0} s {rate:10.0}  ", (now - began).as_secs_f64());
+        let memory = (0..REPLICAS).map(|replica| resident(&cluster, replica));
+        for bytes in memory.collect::<Result<Vec<u64>, String>>()? {
+            print!(" {:6.1}", bytes as f64 / MIB);
+        }
+        print!("   ");
+        for replica in 0..REPLICAS {
+            print!(" {:6.1}", allocated(&cluster.data(replica))? as f64 / MIB);
+        }
+        println!();
+    }
+    for worker in workers {
+        worker
+            .await
+            .map_err(|error| format!("a worker ended: {error}"))??;
+    }
+    cluster.stop()
+}
+
+/// One request after the other.
+struct Worker {
+    client: Client,
+    random: Random,
+    value: Bytes,
+    keys: u64,
+    most: u64,
+    begun: Arc<AtomicU64>,
+    done: Arc<AtomicU64>,
+}
+
+impl Worker {
+    async fn run(mut self) -> Result<(), String> {
+        while self.begun.fetch_add(1, Ordering::Relaxed) < self.most {
+            let key = format!("key{:013}", self.random.below(self.keys));
+            let written = self.client.put(key, self.value.clone()).await;
+            written.map_err(|error| format!("a write failed: {error}"))?;
+            self.done.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of memory that a replica's process holds.
+fn resident(cluster: &Cluster, replica: usize) -> Result<u64, String> {
+    let id = cluster
+        .process(replica)
+        .ok_or_else(|| format!("r{replica} does not run"))?;
+    let path = format!("/proc/{id}/status");
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let kib = text.lines().find_map(|line| {
+        line.strip_prefix("VmRSS:")?
+            .trim()
+            .strip_suffix(" kB")?
+            .parse::<u64>()
+            .ok()
+    });
+    kib.map(|kib| kib * 1024)
+        .ok_or_else(|| format!("{path} does not say how much memory the process holds"))
+}
+
+/// Bytes that the files of a directory take on disk: the room that is made for a log beforehand takes none.
+fn allocated(directory: &Path) -> Result<u64, String> {
+    let failed = |error: std::io::Error| format!("cannot look into {}: {error}", directory.display());
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        // What is deleted meanwhile takes nothing.
+        if let Ok(metadata) = entry.map_err(failed)?.metadata() {
+            bytes += metadata.blocks() * 512;
+        }
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,79 @@
+//! `kvpaxos soak`, a few rounds of it: all come back, and the history that it writes is linearizable.
+
+mod common;
+
+use std::io::BufReader;
+
+use common::{run, text};
+use kvpaxos_sim::check::{Budget, check};
+use kvpaxos_sim::history::History;
+
+fn soak(more: &[&str]) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("history.jsonl");
+    let name = file.display().to_string();
+    let output = run(
+        &[
+            &["soak", "--rounds", "4", "--seed", "7", "--history", &name],
+            more,
+        ]
+        .concat(),
+        "",
+    );
+    let (printed, why) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{printed}{why}");
+    assert!(printed.contains("4 rounds"), "{printed}");
+    let history = std::fs::File::open(&file).expect("it was written");
+    let history = History::read(BufReader::new(history)).expect("it is a history");
+    let report = check(&history, Budget::default());
+    assert!(report.is_good(), "{report}");
+    assert!(report.operations > 200, "{report}");
+}
+
+#[test]
+fn with_disks_that_are_damaged() {
+    soak(&[]);
+}
+
+#[test]
+fn without_disks() {
+    soak(&["--memory-only"]);
+}
+
+#[test]
+fn a_replica_without_disk_and_without_peers_says_what_to_do() {
+    let ports = common::free_ports(4);
+    let peers = format!(
+        "0=127.0.0.1:{},1=127.0.0.1:{},2=127.0.0.1:{}",
+        ports[0], ports[1], ports[2]
+    );
+    let client = format!("127.0.0.1:{}", ports[3]);
+    let flags = [
+        "serve",
+        "--memory-only",
+        "--id",
+        "0",
+        "--peers",
+        &peers,
+        "--client",
+        &client,
+    ];
+    let mut child = common::program()
+        .args(flags)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().expect("a pipe")));
+    let told = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("kvpaxos: ")));
+    let _ = child.kill();
+    let _ = child.wait();
+    let told = told.expect("it says something").expect("text");
+    for word in [
+        "r0 is without its memory",
+        "2 others must have theirs",
+        "--new-cluster",
+    ] {
+        assert!(told.contains(word), "{told}");
+    }
+}
