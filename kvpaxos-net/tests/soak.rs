@@ -64,7 +64,7 @@ fn a_replica_without_disk_and_without_peers_says_what_to_do() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("it starts");
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().expect("a pipe")));
+    let mut lines = std::io::BufRead::lines(BufReader::new(child.stderr.take().expect("a pipe")));
     let told = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("kvpaxos: ")));
     let _ = child.kill();
     let _ = child.wait();
