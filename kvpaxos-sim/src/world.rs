@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, Fate};
-use kvpaxos::{Micros, Op, Replica, ReplicaId, ReplicaSet, Role, Status, Time};
+use kvpaxos::{Micros, Op, Record, Replica, ReplicaId, ReplicaSet, Role, Slot, Status, Time};
 
 use crate::checks::{Audit, Finding};
 use crate::clients::{Crowd, Stage};
 use crate::decider::{Decider, Seeded};
 use crate::engine::{Alarm, Engine, Turn};
-use crate::marks::Mark;
+use crate::marks::{Mark, Marks};
 use crate::nemesis::{self, Aside, Nemesis};
 use crate::network::Node;
 use crate::partition::{self, Cut};
@@ -195,6 +195,17 @@ impl<M: Subject> World<M> {
         crowd.begin(&mut stage);
     }
 
+    /// They begin nothing new from now on.
+    pub fn stop_clients(&mut self) {
+        self.crowd.issuing = false;
+    }
+
+    /// How many operations of clients are under way.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.crowd.open()
+    }
+
     /// Wakes the nemesis of the setup.
     pub fn start_faults(&mut self) {
         self.nemesis.begin(&mut self.engine);
@@ -257,6 +268,24 @@ impl<M: Subject> World<M> {
     #[must_use]
     pub fn status(&self, id: ReplicaId) -> Option<Status> {
         self.engine.machine(id).map(Subject::status)
+    }
+
+    /// What has happened so far, as marks.
+    #[must_use]
+    pub fn marks(&self) -> &Marks {
+        &self.audit.marks
+    }
+
+    /// The first slot that is not chosen.
+    #[must_use]
+    pub fn prefix(&self) -> Slot {
+        self.audit.prefix()
+    }
+
+    /// What lies durably on a replica's disk; `None` if that is damaged.
+    #[must_use]
+    pub fn records(&self, id: ReplicaId) -> Option<Vec<Record>> {
+        self.engine.host(id).disk.read(0)
     }
 
     /// A replica's machine; `None` if its process is down.

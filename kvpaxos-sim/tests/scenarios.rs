@@ -148,22 +148,3 @@ fn everything_crashes_and_comes_back() {
     assert_eq!(world.get("k").value(), Some("first".into()));
     world.verdict().unwrap();
 }
-
-/// Acceptors of a minority that lost their memory stay out of every vote, and the others go on without them.
-#[test]
-fn lost_memory_stays_out() {
-    let (mut world, leader) = cluster(5);
-    let lost = other(&[leader]);
-    world.crash(lost);
-    world.start_empty(lost);
-    let second = other(&[leader, lost]);
-    world.fail(second, Role::Acceptor);
-    world.restart_empty(second, Role::Acceptor);
-    assert!(world.put("k", "second").is_done());
-    for id in [lost, second] {
-        let status = world.status(id).unwrap();
-        assert_eq!(status.acceptor, kvpaxos::status::AcceptorStatus::Out);
-    }
-    assert!(world.run_until(SOON, World::agreed), "they learn all the same");
-    world.verdict().unwrap();
-}

@@ -1,0 +1,102 @@
+//! What scripted scenarios have in common.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
+use kvpaxos::client::Fate;
+use kvpaxos::status::AcceptorStatus;
+use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Status};
+use kvpaxos_sim::setup::Clients;
+use kvpaxos_sim::world::Answer;
+use kvpaxos_sim::{Setup, World};
+
+/// Whatever has happened, the cluster must be whole again within this.
+pub(crate) const SOON: Micros = Micros(10_000_000);
+pub(crate) const SECOND: Micros = Micros(1_000_000);
+
+pub(crate) fn everybody(world: &World) -> impl Iterator<Item = ReplicaId> + use<> {
+    ReplicaSet::first(world.setup().cluster.replicas).iter()
+}
+
+/// Somebody who is none of these.
+pub(crate) fn other(than: &[ReplicaId]) -> ReplicaId {
+    ReplicaSet::first(5).iter().find(|id| !than.contains(id)).unwrap()
+}
+
+/// A world in which somebody leads and something was written.
+pub(crate) fn settled(setup: Setup) -> (World, ReplicaId) {
+    let mut world = World::new(setup).unwrap();
+    assert!(world.put("k", "first").is_done());
+    assert!(world.run_until(SOON, World::agreed));
+    let leader = world.leader().unwrap();
+    (world, leader)
+}
+
+/// The same with logs that are cut every few slots, and snapshots of several parts.
+pub(crate) fn short_logs(seed: u64, slots: u64) -> Setup {
+    let mut setup = Setup::quiet(seed);
+    setup.cluster.limits.log_slots = slots;
+    setup.cluster.limits.chunk_bytes = 400;
+    setup
+}
+
+/// Clients that write without pause.
+pub(crate) fn busy_clients(count: u32) -> Clients {
+    Clients {
+        lanes: 4,
+        keys: 60,
+        mix: [8, 1, 1, 0],
+        think: Micros(100),
+        ..Clients::some(count)
+    }
+}
+
+pub(crate) fn status(world: &World, id: ReplicaId) -> Status {
+    world.status(id).unwrap()
+}
+
+pub(crate) fn votes(world: &World, id: ReplicaId) -> bool {
+    matches!(status(world, id).acceptor, AcceptorStatus::Voting { .. })
+}
+
+pub(crate) fn recovers(world: &World, id: ReplicaId) -> bool {
+    matches!(status(world, id).acceptor, AcceptorStatus::Recovering { .. })
+}
+
+/// The process is gone, and starts again with an empty disk.
+pub(crate) fn lose_disk(world: &mut World, id: ReplicaId) {
+    world.crash(id);
+    world.start_empty(id);
+}
+
+/// So many writes, each of which must be done.
+pub(crate) fn write(world: &mut World, count: usize) {
+    for number in 0..count {
+        let answer = world.put(format!("key {}", number % 7), format!("value {number}"));
+        assert!(answer.is_done(), "{answer:?}");
+    }
+}
+
+/// Runs until so many slots are chosen.
+pub(crate) fn fill(world: &mut World, slots: u64) {
+    let end = Slot(world.prefix().0 + slots);
+    let full = world.run_until(Micros(600_000_000), |world| world.prefix() >= end);
+    assert!(
+        full,
+        "no {slots} slots are chosen in ten minutes: {:?}",
+        world.finding()
+    );
+}
+
+pub(crate) fn done(answer: &Answer) -> bool {
+    matches!(answer.0, Fate::Done(_))
+}
+
+/// All hold the same, all acceptors have their memory, and nothing was found wrong.
+pub(crate) fn is_whole(world: &mut World) {
+    world.mend();
+    let agreed = world.run_until(SOON, World::agreed);
+    world.verdict().unwrap();
+    let states: Vec<Option<Status>> = everybody(world).map(|id| world.status(id)).collect();
+    assert!(agreed, "they do not hold the same: {states:#?}");
+}

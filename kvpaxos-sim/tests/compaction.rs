@@ -1,0 +1,363 @@
+//! Logs that are cut, snapshots that travel, checkpoints that are interrupted: scripted, on a simulated cluster (design 4.7).
+
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
+mod common;
+
+use common::{
+    SECOND, SOON, busy_clients, everybody, fill, is_whole, lose_disk, other, settled, short_logs, status,
+    votes, write,
+};
+use kvpaxos::client::{Call, Fate};
+use kvpaxos::status::LearnerStatus;
+use kvpaxos::{Micros, Op, Record, ReplicaId, Role, Slot};
+use kvpaxos_sim::marks::Mark;
+use kvpaxos_sim::network::Weather;
+use kvpaxos_sim::{World, tables};
+
+fn applied(world: &World, id: ReplicaId) -> Slot {
+    match status(world, id).learner {
+        LearnerStatus::Learning { applied, .. } => applied,
+        LearnerStatus::Failed => panic!("the learner of {id} runs"),
+    }
+}
+
+fn installed(world: &World) -> u64 {
+    world.marks().count(Mark::SnapshotInstalled)
+}
+
+/// A cluster under load that is cut every hundred slots, and a replica that was away for thousands.
+fn behind(seed: u64) -> (World, ReplicaId, ReplicaId) {
+    let mut setup = short_logs(seed, 100);
+    setup.clients = busy_clients(8);
+    let (mut world, leader) = settled(setup);
+    let away = other(&[leader]);
+    world.crash(away);
+    world.start_clients();
+    fill(&mut world, 3_000);
+    world.start(away);
+    (world, away, leader)
+}
+
+/// It has come within a stretch of the log of the others, while these went on serving.
+fn has_caught_up(world: &mut World, away: ReplicaId) {
+    let near =
+        |world: &World| world.status(away).is_some() && applied(world, away).0 + 100 >= world.prefix().0;
+    assert!(
+        world.run_until(SOON, near),
+        "{away} is at {:?}",
+        applied(world, away)
+    );
+    world.stop_clients();
+    assert!(
+        world.run_until(SOON, |world| world.open() == 0),
+        "everybody is answered"
+    );
+    is_whole(world);
+}
+
+/// Runs until so many more parts of snapshots were sent.
+fn parts(world: &mut World, count: u64) {
+    let sent = |world: &World| world.marks().count(Mark::SnapshotInParts);
+    let end = sent(world) + count;
+    assert!(
+        world.run_until(SOON, |world| sent(world) >= end),
+        "a transfer is under way"
+    );
+}
+
+/// It gets a snapshot, and does not disturb the others.
+#[test]
+fn thousands_of_slots_behind() {
+    let (mut world, away, _) = behind(1);
+    let before = installed(&world);
+    has_caught_up(&mut world, away);
+    assert!(installed(&world) > before);
+}
+
+/// Parts are lost, repeated and late, while others go on writing.
+#[test]
+fn thousands_of_slots_behind_on_a_bad_link() {
+    let (mut world, away, _) = behind(2);
+    world.stop_clients();
+    let weather = Weather {
+        drop: 300_000,
+        duplicate: 100_000,
+        delay: tables::LAN,
+        reorder: true,
+    };
+    world.storm(away, Some(weather));
+    parts(&mut world, 5);
+    let end = world.now().after(Micros(60_000_000));
+    let before = installed(&world);
+    while installed(&world) == before && world.now() < end {
+        assert!(world.put("k", "others go on").is_done());
+        world.run_for(Micros(100_000));
+    }
+    assert!(installed(&world) > before, "it gets there in spite of it");
+    world.storm(away, None);
+    has_caught_up(&mut world, away);
+}
+
+/// Whoever sends the snapshot falls silent in the middle of it, and another goes on: the transfer does not begin anew.
+#[test]
+fn another_goes_on_with_the_transfer() {
+    let (mut world, away, leader) = behind(3);
+    world.stop_clients();
+    parts(&mut world, 4);
+    // Who lags asks the leader first.
+    let sender = world.leader().unwrap_or(leader);
+    let before = world.marks().count(Mark::SnapshotInParts);
+    world.crash(sender);
+    let whole = installed(&world);
+    assert!(
+        world.run_until(SOON, |world| installed(world) > whole),
+        "{away} gets it without {sender}"
+    );
+    let sent = world.marks().count(Mark::SnapshotInParts) - before;
+    world.start(sender);
+    has_caught_up(&mut world, away);
+    // What is sent once more of a snapshot: nothing but the part that was under way.
+    let mut undisturbed = behind(3).0;
+    undisturbed.stop_clients();
+    parts(&mut undisturbed, 4);
+    let before = undisturbed.marks().count(Mark::SnapshotInParts);
+    let whole = installed(&undisturbed);
+    assert!(undisturbed.run_until(SOON, |world| installed(world) > whole));
+    let needed = undisturbed.marks().count(Mark::SnapshotInParts) - before;
+    assert!(
+        sent <= needed + 4,
+        "{sent} parts were sent where {needed} are enough"
+    );
+}
+
+/// It is restarted in the middle of the transfer; and its learner alone.
+#[test]
+fn its_own_restart_in_the_middle_of_the_transfer() {
+    let (mut world, away, _) = behind(4);
+    parts(&mut world, 4);
+    world.crash(away);
+    world.start(away);
+    parts(&mut world, 4);
+    world.fail(away, Role::Learner);
+    world.restart(away, Role::Learner);
+    parts(&mut world, 4);
+    world.fail(away, Role::Learner);
+    world.restart_empty(away, Role::Learner);
+    has_caught_up(&mut world, away);
+}
+
+/// A replica hands a client's write to the leader, is cut off, and later goes on from a snapshot in which the write is done and its
+/// session dropped since. It does not know what became of the write, and says so: never that the session has expired, which would
+/// mean "not done".
+#[test]
+fn a_write_that_a_snapshot_jumped_over_is_of_unknown_outcome() {
+    for seed in 0..10 {
+        let mut setup = short_logs(seed, 10);
+        setup.cluster.limits.sessions = 6;
+        setup.clients = busy_clients(5);
+        setup.clients.deadline = Micros(40_000_000);
+        setup.clients.attempt = Micros(3_000_000);
+        let (mut world, leader) = settled(setup);
+        let away = other(&[leader]);
+        world.talk_only_to([away]);
+        assert!(world.put("k", "second").is_done());
+        let number = world.begin(Call::Write(Op::Put {
+            key: "k".into(),
+            value: "third".into(),
+        }));
+        // It has left, but whatever comes of it does not arrive.
+        world.run_until(SECOND, |world| world.status(away).unwrap().pending > 0);
+        for id in everybody(&world).filter(|id| *id != away) {
+            world.cut(&[(id.into(), away.into())]);
+        }
+        world.start_clients();
+        fill(&mut world, 200);
+        world.stop_clients();
+        let before = installed(&world);
+        world.mend();
+        assert!(world.run_until(SOON, |world| installed(world) > before));
+        assert!(world.run_until(Micros(60_000_000), |world| world.open() == 0));
+        match world.end(number).unwrap().0 {
+            Fate::Unknown { .. } | Fate::Done(_) => {}
+            other => panic!("seed {seed}: {other:?}"),
+        }
+        is_whole(&mut world);
+    }
+}
+
+/// Every learner loses its memory at once, where logs are cut: acceptors hold the snapshot and the rest.
+#[test]
+fn every_learner_lost() {
+    for seed in 0..10 {
+        let (mut world, _) = settled(short_logs(seed, 8));
+        write(&mut world, 50);
+        for id in everybody(&world) {
+            world.fail(id, Role::Learner);
+        }
+        world.run_for(SECOND);
+        for id in everybody(&world) {
+            world.restart_empty(id, Role::Learner);
+        }
+        assert_eq!(world.get("key 0").value(), Some("value 49".into()));
+        write(&mut world, 5);
+        is_whole(&mut world);
+    }
+}
+
+/// Every process restarts, where logs are cut.
+#[test]
+fn every_process_restarts() {
+    for seed in 0..10 {
+        let (mut world, _) = settled(short_logs(seed, 8));
+        write(&mut world, 50);
+        for id in everybody(&world) {
+            world.crash(id);
+        }
+        for id in everybody(&world) {
+            world.start(id);
+        }
+        assert_eq!(world.get("key 0").value(), Some("value 49".into()));
+        write(&mut world, 5);
+        is_whole(&mut world);
+    }
+}
+
+/// How many records of a checkpoint that has not ended lie on the disk; `None` if the last one has ended.
+fn unfinished(world: &World, id: ReplicaId) -> Option<usize> {
+    let records = world.records(id).unwrap();
+    let last = records
+        .iter()
+        .rposition(|record| matches!(record, Record::Checkpoint(_)))?;
+    let pieces = &records[last..];
+    let ended = pieces
+        .iter()
+        .any(|record| matches!(record, Record::CheckpointEnd { .. }));
+    let own = |record: &&Record| {
+        matches!(
+            record,
+            Record::Checkpoint(_) | Record::Carried(_) | Record::Learned { .. } | Record::SnapshotPart { .. }
+        )
+    };
+    (!ended).then(|| pieces.iter().filter(own).count())
+}
+
+/// A crash at every point of a checkpoint: what lay on the disk before it still counts, and nothing of the unfinished one does.
+#[test]
+fn a_crash_at_every_point_of_a_checkpoint() {
+    let mut points = 0;
+    for point in 1.. {
+        let mut setup = short_logs(point, 12);
+        setup.cluster.limits.chunk_bytes = 100;
+        // Slow enough that every piece is a sync of its own.
+        setup.sync = tables::BUSY;
+        let (mut world, leader) = settled(setup);
+        let victim = other(&[leader]);
+        write(&mut world, 24);
+        let number = world.begin(Call::Get { key: "k".into() });
+        let wanted = usize::try_from(point).unwrap();
+        let mut writes = 0;
+        // Somebody has to write, or no checkpoint begins.
+        while writes < 30 && unfinished(&world, victim) < Some(wanted) {
+            let put = world.begin(Call::Write(Op::Put {
+                key: format!("key {}", writes % 7).into(),
+                value: format!("more {writes}").into(),
+            }));
+            world.run_until(SECOND, |world| {
+                world.open() == 0 || unfinished(world, victim) >= Some(wanted)
+            });
+            world.run_until(SECOND, |world| world.open() == 0);
+            world.end(put);
+            writes += 1;
+        }
+        world.end(number);
+        if unfinished(&world, victim) < Some(wanted) {
+            break;
+        }
+        points += 1;
+        world.crash(victim);
+        write(&mut world, 3);
+        world.start(victim);
+        assert!(votes(&world, victim), "its memory was kept");
+        is_whole(&mut world);
+        // It is needed: two others are gone.
+        let gone = [leader, other(&[leader, victim])];
+        gone.into_iter().for_each(|id| world.crash(id));
+        assert_eq!(world.get("key 0").value(), Some("value 0".into()));
+        gone.into_iter().for_each(|id| world.start(id));
+        is_whole(&mut world);
+    }
+    assert!(points >= 5, "a checkpoint has more points than {points}");
+}
+
+/// The same with all processes at once, so that nobody else remembers for it.
+#[test]
+fn everybody_crashes_in_the_middle_of_a_checkpoint() {
+    let mut caught = 0;
+    for seed in 0..20 {
+        let mut setup = short_logs(seed, 12);
+        setup.cluster.limits.chunk_bytes = 100;
+        setup.sync = tables::BUSY;
+        let (mut world, leader) = settled(setup);
+        write(&mut world, 22);
+        for number in 0..20 {
+            world.begin(Call::Write(Op::Put {
+                key: format!("key {}", number % 7).into(),
+                value: format!("more {number}").into(),
+            }));
+        }
+        world.run_until(SECOND, |world| {
+            unfinished(world, leader).is_some_and(|pieces| pieces > 1)
+        });
+        caught += usize::from(unfinished(&world, leader).is_some());
+        for id in everybody(&world) {
+            world.crash(id);
+        }
+        for id in everybody(&world) {
+            world.start(id);
+        }
+        write(&mut world, 5);
+        is_whole(&mut world);
+    }
+    assert!(caught > 10, "only {caught} crashes fell into a checkpoint");
+}
+
+/// A replica without disk jumps over everything by a snapshot, and its acceptor returns: then it is asked to help another.
+#[test]
+fn whoever_came_by_a_snapshot_helps_others() {
+    for seed in 0..5 {
+        let (mut world, leader) = settled(short_logs(seed, 8));
+        write(&mut world, 60);
+        let first = other(&[leader]);
+        lose_disk(&mut world, first);
+        assert!(world.run_until(SOON, |world| votes(world, first)));
+        let second = other(&[leader, first]);
+        world.crash(second);
+        world.start_empty(second);
+        // It hears those two only, and one of the others, so that enough can answer it.
+        let third = other(&[leader, first, second]);
+        for id in everybody(&world).filter(|id| ![first, second, third, leader].contains(id)) {
+            world.crash(id);
+        }
+        assert!(world.run_until(SOON, |world| votes(world, second)));
+        for id in everybody(&world) {
+            world.start(id);
+        }
+        is_whole(&mut world);
+    }
+}
+
+/// Nothing that was ever written is needed for a cluster to begin: the first checkpoint finds an empty log behind it.
+#[test]
+fn the_first_checkpoint() {
+    for slots in 1..6 {
+        let (mut world, _) = settled(short_logs(slots, slots));
+        write(&mut world, 12);
+        for id in everybody(&world) {
+            world.crash(id);
+            world.start(id);
+        }
+        assert_eq!(world.get("key 0").value(), Some("value 7".into()));
+        is_whole(&mut world);
+    }
+}
