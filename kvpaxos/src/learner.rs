@@ -326,9 +326,13 @@ impl Learner {
             .for_each(|builder| discarded.push(builder));
     }
 
-    /// What it is to be asked for next: a part of the snapshot that is on its way, if one is.
+    /// What it is to be asked for next: a part of the snapshot that is on its way, if one is and has not come too late: what lies in it may
+    /// have been learned by other ways meanwhile.
     pub(crate) fn wanted_part(&self) -> Option<(Slot, Cursor)> {
-        let incoming = self.incoming.as_ref()?;
+        let incoming = self
+            .incoming
+            .as_ref()
+            .filter(|incoming| incoming.slot() > self.next())?;
         Some((incoming.slot(), incoming.next()))
     }
 

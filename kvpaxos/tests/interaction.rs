@@ -60,6 +60,7 @@ scripts! {
     long_phase_1_is_not_outbid => "26_long_phase_1_is_not_outbid",
     new_leader_is_given_time => "27_new_leader_is_given_time",
     overtaken_leader_learns => "28_overtaken_leader_learns",
+    snapshot_that_came_too_late => "29_snapshot_that_came_too_late",
 }
 
 fn directory() -> PathBuf {

@@ -59,6 +59,7 @@ pub(crate) fn option(mut config: Config, word: &str) -> Config {
         "session_window" => limits.session_window = number(value) as u64,
         "key" => limits.key = number(value),
         "value" => limits.value = number(value),
+        "log_slots" => limits.log_slots = number(value) as u64,
         _ => panic!("no such setting: {word}"),
     }
     config
