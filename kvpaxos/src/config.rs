@@ -100,7 +100,8 @@ pub struct Limits {
     /// Bytes of values in one Promise or Learned, but for a single value that is larger alone.
     pub chunk_bytes: usize,
     /// Bytes of chosen values after which the log is cut, if the state itself takes no more than they do. Decides where snapshots
-    /// are taken: the same on all replicas. Up to about twice as much is kept in memory.
+    /// are taken: where replicas differ in it, a transfer that one began cannot go on from another. Up to about twice as much is kept in
+    /// memory.
     pub log_bytes: usize,
     /// Slots after which the log is cut, however little they hold.
     pub log_slots: u64,
