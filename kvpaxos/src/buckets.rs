@@ -29,7 +29,7 @@ const SEGMENT: usize = 64;
 
 /// See the module. `LOAD` is the average number of entries a bucket: what a first write after a clone copies. Keys come with
 /// a hash, which the caller computes the same way on every machine.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(crate) struct Buckets<B, const LOAD: usize> {
     segments: Vec<Arc<Segment<B>>>,
     /// How many buckets are in use; those behind them in the last segment are empty.
@@ -149,13 +149,27 @@ impl<B: Bucket, const LOAD: usize> Buckets<B, LOAD> {
     fn bucket_at(&mut self, place: usize) -> &mut B {
         let segment = &mut self.segments[place / SEGMENT];
         if Arc::strong_count(segment) > 1 {
-            // To count a reference waits for the memory, and for nothing else meanwhile. To look at all of them first, to no
-            // other effect than that they come into the cache, waits once.
-            let looks = segment.iter().map(Arc::strong_count);
-            std::hint::black_box(looks.fold(0, |seen, look| seen ^ look));
+            look_at_counts(&segment[..]);
         }
         Arc::make_mut(&mut Arc::make_mut(segment)[place % SEGMENT])
     }
+}
+
+impl<B, const LOAD: usize> Clone for Buckets<B, LOAD> {
+    fn clone(&self) -> Self {
+        look_at_counts(&self.segments);
+        Buckets {
+            segments: self.segments.clone(),
+            ..*self
+        }
+    }
+}
+
+/// Looks at how often each is shared, to no effect but that it comes into the cache. To count one more reference waits for the
+/// memory, and everything else with it; to look at all of them first waits once.
+fn look_at_counts<T>(shared: &[Arc<T>]) {
+    let looks = shared.iter().map(Arc::strong_count);
+    std::hint::black_box(looks.fold(0, |seen, look| seen ^ look));
 }
 
 /// Hashes spread evenly: the place of one among `len` that are sorted is near where it falls between the lowest and the highest

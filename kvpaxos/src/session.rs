@@ -44,7 +44,7 @@ pub(crate) struct Sessions {
     digest: u64,
 }
 
-type Table = Map<SessionId, Session, 4>;
+type Table = Map<SessionId, Session, 2>;
 type ByTag = Map<Tag, SessionId, 32>;
 
 /// What is known of one session.
