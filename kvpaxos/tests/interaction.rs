@@ -61,6 +61,10 @@ scripts! {
     new_leader_is_given_time => "27_new_leader_is_given_time",
     overtaken_leader_learns => "28_overtaken_leader_learns",
     snapshot_that_came_too_late => "29_snapshot_that_came_too_late",
+    acceptor_recovers => "30_acceptor_recovers",
+    memory_lost_for_good => "31_memory_lost_for_good",
+    snapshot_transfer => "32_snapshot_transfer",
+    checkpoint => "33_checkpoint",
 }
 
 fn directory() -> PathBuf {

@@ -84,6 +84,8 @@ impl Replica {
         observe(Observation::Checkpointed { slot }, out);
         if matches!(self.acceptor, AcceptorRole::Returning(_)) {
             self.become_voting(out);
+        } else {
+            self.remember_missed(out);
         }
     }
 
@@ -100,7 +102,8 @@ impl Replica {
         }
     }
 
-    /// What the learner learned while the acceptor was down or had no memory.
+    /// What the learner learned while the acceptor was down or had no memory, or while the snapshot that it had gone on from was not
+    /// durable.
     pub(super) fn remember_missed(&mut self, out: &mut Vec<Effect>) {
         if let AcceptorRole::Voting(bearer) = &self.acceptor {
             let Bearer { archive, .. } = &**bearer;

@@ -152,7 +152,7 @@ impl Disk {
 
     /// It replaces a lost disk, and does not say so yet: it must not be taken for that of a new replica.
     pub(crate) fn is_unmarked(&self) -> bool {
-        self.replaced && !self.durable.memory_lost
+        self.replaced
     }
 
     /// A new, empty disk.
@@ -163,6 +163,8 @@ impl Disk {
 
     fn keep(&mut self, record: &Record) {
         self.durable.keep(record);
+        // Once it says so itself, or holds what was got back since, it speaks for itself.
+        self.replaced &= !self.durable.memory_lost;
         self.records.push(record.clone());
     }
 }
