@@ -60,6 +60,7 @@ pub mod history;
 mod host;
 pub mod machine;
 pub mod marks;
+pub mod model;
 pub mod nemesis;
 pub mod network;
 pub mod partition;

@@ -1,4 +1,6 @@
 //! Phase 2: a leader proposes values for slots and counts votes, several slots at once within a window.
+//!
+//! What proposes and what counts votes is public for the model checker's sake; the rest is the replica's own.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,7 +14,7 @@ use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
 
 /// A proposer in phase 2.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Leadership {
+pub struct Leadership {
     /// The ballot it leads with.
     pub(crate) ballot: Ballot,
     /// Values that phase 1 found, not yet proposed anew.
@@ -58,7 +60,8 @@ pub(crate) struct Resend {
 
 impl Leadership {
     /// A leader whose phase 1 found `carried`; all slots below `start` are chosen.
-    pub(crate) fn new(ballot: Ballot, start: Slot, mut carried: BTreeMap<Slot, Value>) -> Leadership {
+    #[must_use]
+    pub fn new(ballot: Ballot, start: Slot, mut carried: BTreeMap<Slot, Value>) -> Leadership {
         carried = carried.split_off(&start);
         let carried_up_to = carried.last_key_value().map_or(start, |(slot, _)| slot.next());
         Leadership {
@@ -83,7 +86,7 @@ impl Leadership {
     }
 
     /// Takes a command in; drops it if the queue is full, for its replica will send it again.
-    pub(crate) fn enqueue(&mut self, command: Command, bound: usize, bound_bytes: usize) {
+    pub fn enqueue(&mut self, command: Command, bound: usize, bound_bytes: usize) {
         let size = command.size();
         if self.queue.len() < bound && self.queue_bytes + size <= bound_bytes {
             self.queue_bytes += size;
@@ -93,7 +96,7 @@ impl Leadership {
 
     /// Opens the next slot, if the window allows and there is a value for it: first what phase 1 found, with no-ops in
     /// the gaps (P2), then new commands, as many as fit in a batch.
-    pub(crate) fn propose_next(&mut self, limits: &Limits) -> Option<(Slot, Value)> {
+    pub fn propose_next(&mut self, limits: &Limits) -> Option<(Slot, Value)> {
         if self.next.0 >= self.chosen.0 + limits.window as u64 {
             return None;
         }
@@ -138,7 +141,7 @@ impl Leadership {
 
     /// A vote. Returns whether the slot is chosen by it, which it is once `quorum` acceptors, whose votes are crash-consistent,
     /// accepted its value in this ballot.
-    pub(crate) fn on_accepted(
+    pub fn on_accepted(
         &mut self,
         acceptor: ReplicaId,
         slot: Slot,

@@ -145,7 +145,7 @@ pub mod crash_vector;
 mod desk;
 pub mod io;
 mod kv;
-mod leadership;
+pub mod leadership;
 mod learner;
 pub mod machine;
 pub mod message;

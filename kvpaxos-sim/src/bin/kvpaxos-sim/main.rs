@@ -1,9 +1,10 @@
 //! The program `kvpaxos-sim`: plays seeds, one or many, and judges histories.
 //!
-//! Exit codes: 0 all held, 1 a property was violated or a mark never fired, 2 the command line makes no sense. Those of `check` stand
-//! with it.
+//! Exit codes: 0 all held, 1 a property was violated or a mark never fired, 2 the command line makes no sense, or the model checker's
+//! limit was reached. Those of `check` stand with it.
 
 mod check;
+mod model;
 mod run;
 mod sweep;
 
@@ -65,6 +66,8 @@ enum Command {
         #[arg(long, value_name = "N", default_value_t = kvpaxos_sim::check::Budget::default().steps)]
         steps: u64,
     },
+    /// Explore every order of delivery, loss, duplication and crash of a few acceptors and proposers, and say whether every law holds.
+    Model(model::Model),
 }
 
 /// Reads a range of seeds like `0..2000`.
@@ -85,6 +88,7 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run { seed, json, trace } => run::run(seed, json, trace),
+        Command::Model(what) => model::model(&what),
         Command::Sweep {
             seeds,
             jobs,

@@ -1,0 +1,183 @@
+//! The model checker.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use kvpaxos::Quorums;
+use kvpaxos_sim::model::{Bounds, Limits, Roles, Tally, Verdict, search};
+
+/// What to explore.
+#[derive(Args)]
+pub(crate) struct Model {
+    /// How many acceptors, up to 5.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    acceptors: usize,
+    /// How many ballots, up to 4, each of a proposer of its own with a value of its own.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    ballots: usize,
+    /// How often memory is lost.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    losses: usize,
+    /// The sizes of quorums of phase 1 and phase 2; majorities if not given.
+    #[arg(long, value_name = "Q1,Q2", value_parser = quorums)]
+    quorums: Option<Quorums>,
+    /// How many slots: 1 or 2.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    slots: usize,
+    /// Acceptors cut their logs where all is chosen.
+    #[arg(long)]
+    cuts: bool,
+    /// How many steps of an acceptor may not be durable yet when it crashes with its memory kept.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    unsynced: usize,
+    /// Do without the reductions that rest on an argument about the protocol.
+    #[arg(long)]
+    thorough: bool,
+    /// Look for nothing but two values chosen for one slot.
+    #[arg(long)]
+    agreement_only: bool,
+    /// Stop after so many states.
+    #[arg(long, value_name = "STATES", default_value_t = 100_000_000)]
+    limit: usize,
+    /// How many threads; as many as there are cores if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Write the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reads sizes like `3,3`.
+fn quorums(text: &str) -> Result<Quorums, String> {
+    let sizes = text
+        .split_once(',')
+        .and_then(|(phase1, phase2)| Some((phase1.parse().ok()?, phase2.parse().ok()?)));
+    let (phase1, phase2) = sizes.ok_or("write them as Q1,Q2, for example 4,2")?;
+    Ok(Quorums { phase1, phase2 })
+}
+
+/// Explores and tells.
+pub(crate) fn model(what: &Model) -> ExitCode {
+    let bounds = Bounds {
+        quorums: what.quorums.unwrap_or(Quorums::majority(what.acceptors)),
+        ballots: what.ballots,
+        slots: what.slots,
+        unsynced: what.unsynced,
+        cuts: what.cuts,
+        thorough: what.thorough,
+        agreement_only: what.agreement_only,
+        ..Bounds::new(what.acceptors, what.losses)
+    };
+    if let Err(why) = bounds.check() {
+        eprintln!("{why}");
+        return ExitCode::from(2);
+    }
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let limits = Limits {
+        states: what.limit,
+        depth: usize::MAX,
+        threads: what.jobs.map_or_else(cores, usize::from),
+    };
+    if !what.json {
+        println!("{bounds}");
+    }
+    let roles = Roles::new(bounds);
+    let mut told = Instant::now();
+    let (verdict, tally) = search(&roles, limits, |tally| {
+        if told.elapsed() > Duration::from_secs(10) && !what.json {
+            told = Instant::now();
+            let line = format!("  {}", so_far(tally));
+            if std::io::stderr().is_terminal() {
+                eprint!("\r{line}");
+            } else {
+                eprintln!("{line}");
+            }
+        }
+    });
+    if what.json {
+        println!("{}", json(&roles, &bounds, &verdict, &tally));
+    } else {
+        println!("  {}", so_far(&tally));
+        print!("{}", conclusion(&roles, &verdict));
+    }
+    ExitCode::from(match verdict {
+        Verdict::Holds => 0,
+        Verdict::Violated { .. } => 1,
+        Verdict::LimitReached => 2,
+    })
+}
+
+fn so_far(tally: &Tally) -> String {
+    let Tally {
+        states,
+        steps,
+        depth,
+        open,
+        bytes,
+        elapsed,
+    } = tally;
+    format!(
+        "{states} states by {steps} steps, {depth} deep, {open} open, {} MiB, {}.{:01} s",
+        bytes >> 20,
+        elapsed.as_secs(),
+        elapsed.subsec_millis() / 100
+    )
+}
+
+fn conclusion(roles: &Roles, verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Holds => "verdict: every law holds in every state\n".to_owned(),
+        Verdict::LimitReached => {
+            "verdict: the limit was reached; every law holds in the states that were seen\n".to_owned()
+        }
+        Verdict::Violated { fault, way } => {
+            let story = roles.story(way, fault);
+            let mut text = format!(
+                "verdict: {fault}\na shortest way there, {} steps ({} messages and losses):\n",
+                story.lines.len(),
+                story.events
+            );
+            for (number, line) in (1..).zip(&story.lines) {
+                text.push_str(&format!("{number:>4}  {line}\n"));
+            }
+            text
+        }
+    }
+}
+
+fn json(roles: &Roles, bounds: &Bounds, verdict: &Verdict, tally: &Tally) -> serde_json::Value {
+    let mut value = serde_json::json!({
+        "bounds": bounds.to_string(),
+        "states": tally.states,
+        "steps": tally.steps,
+        "depth": tally.depth,
+        "open": tally.open,
+        "micros": u64::try_from(tally.elapsed.as_micros()).unwrap_or(u64::MAX),
+        "verdict": match verdict {
+            Verdict::Holds => "holds",
+            Verdict::Violated { .. } => "violated",
+            Verdict::LimitReached => "limit reached",
+        },
+    });
+    if let Verdict::Violated { fault, way } = verdict {
+        let story = roles.story(way, fault);
+        value["fault"] = serde_json::json!(fault);
+        value["events"] = story.events.into();
+        value["story"] = story.lines.into();
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_quorums() {
+        assert_eq!(quorums("4,2"), Ok(Quorums { phase1: 4, phase2: 2 }));
+        assert!(quorums("4").is_err());
+        assert!(quorums("4,x").is_err());
+    }
+}

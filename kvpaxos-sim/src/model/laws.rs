@@ -1,0 +1,106 @@
+//! What must hold in every state. What must hold of a single acceptor is checked where it is asked: see [`crate::model::seat`].
+
+use kvpaxos::{Slot, Value};
+
+use crate::model::bounds::{Fault, Law};
+use crate::model::proposer;
+use crate::model::roles::{Draft, Roles, State, bit};
+use crate::model::tables::{Miss, Tables};
+
+impl Roles {
+    /// Notes what is chosen now, and whether that may be.
+    pub(super) fn count_votes(&self, tables: &Tables, draft: &mut Draft) -> Result<Option<Box<Fault>>, Miss> {
+        for place in 0..self.bounds.ballots {
+            let Some(leader) = draft.leaders[place].checked_sub(1) else {
+                continue;
+            };
+            if draft.voted & (1 << place) == 0 {
+                continue;
+            }
+            let ballot = self.bounds.ballot(place);
+            for (slot, value) in &tables.leaders[leader as usize].elected.proposals {
+                if draft.chosen & bit(place, *slot) != 0 {
+                    continue;
+                }
+                let mut key = vec![leader, u32::try_from(slot.0).unwrap_or(u32::MAX)];
+                let is_vote = |id: &&u32| {
+                    let packet = &tables.packet(**id).packet;
+                    proposer::vote(packet).is_some_and(|vote| vote.1 == ballot && vote.2 == *slot)
+                };
+                key.extend(draft.packets.iter().filter(is_vote));
+                tables.sort(&mut key[2..]);
+                let count = tables.count(&key)?;
+                if count.by_leader != count.by_definition && !self.bounds.agreement_only {
+                    let what = format!("slot {slot} in {ballot}: {count:?}");
+                    return Ok(Some(Box::new(Fault::new(Law::P4, what))));
+                }
+                if count.by_leader || count.by_definition {
+                    draft.chosen |= bit(place, *slot);
+                    self.forget_useless(tables, draft);
+                    if let Some(fault) = self.disagreement(tables, draft, place, *slot, value) {
+                        return Ok(Some(fault));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn disagreement(
+        &self,
+        tables: &Tables,
+        draft: &Draft,
+        place: usize,
+        slot: Slot,
+        value: &Value,
+    ) -> Option<Box<Fault>> {
+        for other in 0..self.bounds.ballots {
+            let Some(leader) = draft.leaders[other].checked_sub(1) else {
+                continue;
+            };
+            let proposals = &tables.leaders[leader as usize].elected.proposals;
+            let proposed = proposals.iter().find(|(of, _)| *of == slot);
+            if let Some((_, same)) = proposed
+                && draft.chosen & bit(other, slot) != 0
+                && same != value
+            {
+                let (low, high) = (place.min(other), place.max(other));
+                let what = format!(
+                    "slot {slot} has a value chosen in {} and another in {}",
+                    self.bounds.ballot(low),
+                    self.bounds.ballot(high)
+                );
+                return Some(Box::new(Fault::new(Law::Agreement, what)));
+            }
+        }
+        None
+    }
+
+    /// Nothing happens any more, unless something crashes: everything must have come to its end.
+    pub(super) fn stuck(&self, tables: &Tables, state: &State) -> Option<Box<Fault>> {
+        let stuck = |what: String| Some(Box::new(Fault::new(Law::Progress, what)));
+        for seat in &state.seats[..self.bounds.acceptors] {
+            let seat = tables.seat(*seat);
+            if seat.recovery().is_some() {
+                return stuck(format!("{} has heard all and does not return", seat.id));
+            }
+        }
+        let highest = self.bounds.ballots - 1;
+        let ballot = self.bounds.ballot(highest);
+        let Some(leader) = state.leaders[highest].checked_sub(1) else {
+            return stuck(format!(
+                "{ballot} is the highest, everything was heard, and it was not elected"
+            ));
+        };
+        for (slot, _) in &tables.leaders[leader as usize].elected.proposals {
+            let is_cut = |seat: &u32| tables.seat(*seat).live().is_some_and(|own| own.cut() > *slot);
+            let is_known = state.seats[..self.bounds.acceptors].iter().any(is_cut);
+            if state.chosen & bit(highest, *slot) == 0 && !is_known {
+                return stuck(format!(
+                    "{ballot} is the highest, everything was heard, and slot {slot} is not chosen in it"
+                ));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,76 @@
+//! The model checker: every order of delivery, loss, duplication and crash of a few role machines, explored to the end.
+//!
+//! A simulation tries millions of schedules; what needs 28 steps in one particular order it misses. This module tries them all, within
+//! bounds: n acceptors, some of which lose their memory and recover, and one proposer for each ballot. What is explored is the code that
+//! ships: [`Acceptor`](kvpaxos::acceptor::Acceptor), [`Recovery`](kvpaxos::recovery::Recovery),
+//! [`Candidacy`](kvpaxos::candidacy::Candidacy), [`Leadership`](kvpaxos::leadership::Leadership), and no copy or model of it.
+//!
+//! ```
+//! use kvpaxos_sim::model::{Bounds, Limits, Roles, Verdict, search};
+//!
+//! let roles = Roles::new(Bounds::new(3, 1)); // three acceptors, two ballots, one loss of memory
+//! let limits = Limits { states: 1_000_000, depth: usize::MAX, threads: 1 };
+//! let (verdict, tally) = search(&roles, limits, |_| {});
+//! assert_eq!(verdict, Verdict::Holds);
+//! assert_eq!(tally.open, 0, "nothing is left to be explored");
+//! ```
+//!
+//! # What can happen
+//!
+//! - Every packet that was sent may arrive at any later time, any number of times, or never: loss, repetition and reordering in one.
+//! - An acceptor may lose its memory (as often as the bounds say, all together, and only so many at a time as section 4.9 of the design
+//!   allows), also while it recovers. Its replica may still know which life that was, or not. It then recovers as the core says, with
+//!   fresh nonces. Its packets of earlier lives are still on their way.
+//! - An acceptor may crash and keep its memory. What it did is durable before anybody hears of it, so that such a crash changes nothing,
+//!   unless something reveals what is not durable: [`Bounds::unsynced`] lets an acceptor run ahead of its disk, and crash.
+//! - A proposer may conclude from any packets that reached it in any order, or stay silent for ever.
+//! - With [`Bounds::cuts`], an acceptor may cut its log wherever all is chosen.
+//!
+//! # What must hold
+//!
+//! See [`Law`]. *Chosen* is what a leader's count of votes says, and also what the definition says (a crash-consistent quorum voted in one
+//! ballot), which is computed here without the core's help; both must be the same in every state. And nobody may be stuck: where nothing is
+//! left to happen but crashes, everybody has recovered and the highest ballot has got every slot chosen.
+//!
+//! # How it goes so far
+//!
+//! ```text
+//!   search     breadth first, 128-bit fingerprints, a shortest way back     knows any Space
+//!     |
+//!   roles      states of numbers; moves, laws, symmetry, reduction          knows what can happen
+//!     |
+//!   tables     acceptors, packets, leaders by number; every question        asks the core, once
+//!     |        that the core was asked, with its answer
+//!   seat, proposer                                                          the core's machines
+//! ```
+//!
+//! A state is a handful of numbers, and a step a look into a table: the core is asked only once what an acceptor does with a packet, and what
+//! a candidate concludes from a set of them. Asking again would give the same answer, as the core is deterministic. Acceptors are
+//! interchangeable ([`symmetry`](self), 3! or 5! states in one), and much need not be explored at all: `reduction.rs` says what, and why.
+//!
+//! # Figures
+//!
+//! Measured with `kvpaxos-sim model` on two cores of a shared machine.
+//!
+//! FIGURES
+pub mod bounds;
+mod hashing;
+mod laws;
+mod moves;
+mod packet;
+mod proposer;
+mod reduction;
+mod roles;
+pub mod search;
+mod seat;
+mod story;
+mod symmetry;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod visited;
+
+pub use bounds::{Bounds, BoundsError, Fault, Law};
+pub use roles::{Roles, State};
+pub use search::{Limits, Next, Space, Tally, Verdict, search};
+pub use story::Story;

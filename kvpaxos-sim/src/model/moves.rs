@@ -1,0 +1,179 @@
+//! What can happen in a state.
+
+use kvpaxos::Slot;
+
+use crate::model::packet::Kind;
+use crate::model::roles::{Roles, State, Step};
+use crate::model::tables::{Input, Miss, Tables};
+
+impl Roles {
+    /// What can happen, always in the same order.
+    pub(super) fn find_steps(&self, tables: &Tables, state: &State) -> Result<Vec<Step>, Miss> {
+        let mut steps = Vec::new();
+        if self.is_settled(tables, state) {
+            return Ok(steps);
+        }
+        for place in 0..self.bounds.acceptors {
+            if tables.seat(state.seats[place]).recovery().is_some() {
+                self.find_recoveries(tables, state, place, &mut steps)?;
+            } else {
+                self.find_hearings(tables, state, place, &mut steps)?;
+            }
+        }
+        for place in 0..self.bounds.ballots {
+            if state.leaders[place] == 0 {
+                self.find_elections(tables, state, place, &mut steps)?;
+            }
+        }
+        if steps.is_empty()
+            && let Some(fault) = self.stuck(tables, state)
+        {
+            steps.push(Step::Broken(fault));
+        }
+        self.find_crashes(tables, state, &mut steps)?;
+        Ok(steps)
+    }
+
+    fn find_hearings(
+        &self,
+        tables: &Tables,
+        state: &State,
+        place: usize,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Miss> {
+        for packet in &state.packets {
+            let kind = tables.packet(*packet).kind;
+            if !kind.is_request() || self.can_wait(tables, state, kind) {
+                continue;
+            }
+            let input = Input::Hear(*packet);
+            match tables.step(state.seats[place], input)? {
+                Ok(Some(outcome)) if !outcome.is_mere_answer => steps.push(Step::Acceptor {
+                    place,
+                    input: Some(input),
+                    outcome: outcome.clone(),
+                }),
+                Ok(_) => {}
+                Err(fault) => steps.push(Step::Broken(fault.clone())),
+            }
+        }
+        if self.bounds.unsynced > 0 {
+            add_step(tables, state, place, Input::Sync, steps)?;
+        }
+        if self.bounds.cuts {
+            for slot in 0..self.bounds.slots {
+                let chosen = 0b0101_0101 << slot;
+                if state.chosen & chosen == 0 {
+                    break;
+                }
+                add_step(tables, state, place, Input::Cut(Slot(slot as u64 + 1)), steps)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn find_recoveries(
+        &self,
+        tables: &Tables,
+        state: &State,
+        place: usize,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Miss> {
+        let key = self.recovery_key(tables, state, place);
+        match tables.recovery(&key)? {
+            Ok(outcomes) => steps.extend(outcomes.iter().map(|outcome| Step::Acceptor {
+                place,
+                input: None,
+                outcome: outcome.clone(),
+            })),
+            Err(fault) => steps.push(Step::Broken(fault.clone())),
+        }
+        Ok(())
+    }
+
+    /// What there is to hear for an acceptor that recovers.
+    pub(super) fn recovery_key(&self, tables: &Tables, state: &State, place: usize) -> Vec<u32> {
+        self.key_for(
+            tables,
+            state,
+            state.seats[place],
+            |kind| matches!(kind, Kind::Recalled { to, .. } | Kind::Remembered { to, .. } if to == place),
+        )
+    }
+
+    fn find_elections(
+        &self,
+        tables: &Tables,
+        state: &State,
+        place: usize,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Miss> {
+        let key = self.election_key(tables, state, place);
+        match tables.election(&key)? {
+            Ok(leaders) => {
+                let leaders = leaders.iter().copied();
+                steps.extend(leaders.map(|leader| Step::Lead { place, leader }));
+            }
+            Err(fault) => steps.push(Step::Broken(fault.clone())),
+        }
+        Ok(())
+    }
+
+    /// What there is to hear for a candidate.
+    pub(super) fn election_key(&self, tables: &Tables, state: &State, place: usize) -> Vec<u32> {
+        let to = self.bounds.acceptors + place;
+        let first = u32::try_from(place).unwrap_or(u32::MAX);
+        self.key_for(tables, state, first, |kind| kind == Kind::Promise { to })
+    }
+
+    fn key_for(
+        &self,
+        tables: &Tables,
+        state: &State,
+        first: u32,
+        is_for_it: impl Fn(Kind) -> bool,
+    ) -> Vec<u32> {
+        let mut key = vec![first];
+        let for_it = |packet: &&u32| is_for_it(tables.packet(**packet).kind);
+        key.extend(state.packets.iter().filter(for_it));
+        tables.sort(&mut key[1..]);
+        key
+    }
+
+    /// Faults that come from outside.
+    fn find_crashes(&self, tables: &Tables, state: &State, steps: &mut Vec<Step>) -> Result<(), Miss> {
+        let is_recovering = |place: &usize| tables.seat(state.seats[*place]).recovery().is_some();
+        let recovering = (0..self.bounds.acceptors).filter(is_recovering).count();
+        for place in 0..self.bounds.acceptors {
+            let already = usize::from(is_recovering(&place));
+            if state.losses > 0 && recovering + 1 - already <= self.bounds.most_without_memory() {
+                add_step(tables, state, place, Input::Lose { knows_life: false }, steps)?;
+                add_step(tables, state, place, Input::Lose { knows_life: true }, steps)?;
+            }
+            if self.bounds.unsynced > 0 {
+                add_step(tables, state, place, Input::Restart, steps)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds what comes of an input, if anything does.
+fn add_step(
+    tables: &Tables,
+    state: &State,
+    place: usize,
+    input: Input,
+    steps: &mut Vec<Step>,
+) -> Result<(), Miss> {
+    match tables.step(state.seats[place], input)? {
+        Ok(Some(outcome)) => steps.push(Step::Acceptor {
+            place,
+            input: Some(input),
+            outcome: outcome.clone(),
+        }),
+        Ok(None) => {}
+        Err(fault) => steps.push(Step::Broken(fault.clone())),
+    }
+    Ok(())
+}

@@ -1,0 +1,316 @@
+//! The role machines as a space to search: what states are, and what can happen in them.
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use kvpaxos::Slot;
+
+use crate::model::bounds::{Bounds, Fault, MAX_ACCEPTORS, MAX_BALLOTS};
+use crate::model::hashing::spread;
+use crate::model::packet::Kind;
+use crate::model::proposer;
+use crate::model::search::{Next, Space};
+use crate::model::seat::Seat;
+use crate::model::symmetry::Symmetry;
+use crate::model::tables::{Input, Miss, OnRequest, Outcome, Tables};
+
+/// Acceptors, proposers, and all that was sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct State {
+    pub(super) seats: [u32; MAX_ACCEPTORS],
+    /// One more than the leader's number, or 0 while it is none.
+    pub(super) leaders: [u32; MAX_BALLOTS],
+    /// A bit for each ballot and slot that is chosen.
+    pub(super) chosen: u8,
+    /// How often memory may still be lost.
+    pub(super) losses: u8,
+    /// What was sent and may still do something.
+    pub(super) packets: Box<[u32]>,
+}
+
+/// What can happen.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// To an acceptor; without an input it hears whatever it needs to get further in its recovery.
+    Acceptor {
+        place: usize,
+        input: Option<Input>,
+        outcome: Outcome,
+    },
+    /// A proposer hears whatever it needs to lead.
+    Lead { place: usize, leader: u32 },
+    /// A law is broken.
+    Broken(Box<Fault>),
+}
+
+/// The role machines within bounds.
+pub struct Roles {
+    pub(super) bounds: Bounds,
+    pub(super) tables: RwLock<Tables>,
+    symmetry: Symmetry,
+}
+
+/// A state in the making.
+pub(super) struct Draft {
+    pub(super) seats: [u32; MAX_ACCEPTORS],
+    pub(super) leaders: [u32; MAX_BALLOTS],
+    pub(super) chosen: u8,
+    pub(super) losses: u8,
+    pub(super) packets: Vec<u32>,
+    /// Ballots that got a vote.
+    pub(super) voted: u8,
+}
+
+impl Roles {
+    /// The shipping acceptors, recoveries and proposers.
+    ///
+    /// # Panics
+    /// If the bounds do not pass [`Bounds::check`].
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Roles {
+        Roles::with(bounds, Seat::on_request, true)
+    }
+
+    /// Wrong acceptors, and names that matter, for tests of the checker.
+    pub(super) fn with(bounds: Bounds, on_request: OnRequest, is_symmetric: bool) -> Roles {
+        bounds.check().expect("bounds are checked before they are used");
+        let tables = Tables::new(bounds, on_request);
+        Roles {
+            bounds,
+            symmetry: Symmetry::new(bounds.acceptors, &tables.names, is_symmetric),
+            tables: RwLock::new(tables),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the tables, and the core where they do not know.
+    fn ask<'a, T>(
+        &'a self,
+        tables: &mut Option<RwLockReadGuard<'a, Tables>>,
+        mut question: impl FnMut(&Tables) -> Result<T, Miss>,
+    ) -> T {
+        loop {
+            match question(tables.get_or_insert_with(|| self.read())) {
+                Ok(answer) => return answer,
+                Err(miss) => {
+                    *tables = None;
+                    self.learn(|tables| tables.learn(miss));
+                }
+            }
+        }
+    }
+
+    pub(super) fn learn<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> T {
+        change(&mut self.tables.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Nobody has heard anything.
+    pub(super) fn untouched(&self) -> State {
+        self.learn(|tables| {
+            let mut draft = Draft::empty();
+            for id in self.bounds.members().iter() {
+                let seat = tables.seat_id(Seat::new(id), None);
+                tables.show_seat(seat);
+                draft.seats[usize::from(id.0)] = seat;
+            }
+            draft.losses = u8::try_from(self.bounds.losses).expect("the bounds were checked");
+            for place in 0..self.bounds.ballots {
+                let packet = tables.packet_id(proposer::prepare(&self.bounds, place));
+                tables.show_packet(packet);
+                draft.packets.push(packet);
+            }
+            draft.finish()
+        })
+    }
+
+    /// What can happen in a state, always in the same order.
+    pub(super) fn steps(&self, state: &State) -> Vec<Step> {
+        self.ask(&mut None, |tables| self.find_steps(tables, state))
+    }
+
+    /// The state that a step leads to, and what is wrong with it.
+    pub(super) fn take(&self, state: &State, step: &Step) -> (State, Option<Box<Fault>>) {
+        let mut draft = Draft::empty();
+        let wrong = self.ask(&mut None, |tables| self.apply(tables, state, step, &mut draft));
+        (draft.finish(), wrong)
+    }
+
+    /// Takes a step. Tells what is wrong with the state that it leads to, if something is.
+    fn apply(
+        &self,
+        tables: &Tables,
+        state: &State,
+        step: &Step,
+        draft: &mut Draft,
+    ) -> Result<Option<Box<Fault>>, Miss> {
+        draft.begin(state);
+        let (touched, sent) = match step {
+            Step::Broken(fault) => return Ok(Some(fault.clone())),
+            Step::Acceptor {
+                place,
+                input,
+                outcome,
+            } => {
+                draft.seats[*place] = outcome.seat;
+                draft.losses -= u8::from(matches!(input, Some(Input::Lose { .. })));
+                (Some(*place), &outcome.sent)
+            }
+            Step::Lead { place, leader } => {
+                draft.leaders[*place] = leader + 1;
+                (None, &tables.leaders[*leader as usize].accepts)
+            }
+        };
+        self.forget_useless(tables, draft);
+        let news = draft.packets.len();
+        for packet in sent {
+            self.send(tables, draft, *packet);
+        }
+        self.settle(tables, draft, touched, news)?;
+        self.count_votes(tables, draft)
+    }
+
+    pub(super) fn forget_useless(&self, tables: &Tables, draft: &mut Draft) {
+        let mut packets = std::mem::take(&mut draft.packets);
+        packets.retain(|packet| self.is_useful(tables, draft, *packet));
+        draft.packets = packets;
+    }
+
+    fn send(&self, tables: &Tables, draft: &mut Draft, packet: u32) {
+        if self.is_sent(tables, draft, packet) || !self.is_useful(tables, draft, packet) {
+            return;
+        }
+        draft.packets.push(packet);
+        if let Kind::Vote { to } = tables.packet(packet).kind {
+            draft.voted |= 1 << (to - self.bounds.acceptors);
+        }
+    }
+
+    /// Acceptors answer all that they can answer without changing. More answers on their way are more that can happen, and nothing
+    /// less, as each may be lost: so these answers are no steps of their own.
+    fn settle(
+        &self,
+        tables: &Tables,
+        draft: &mut Draft,
+        touched: Option<usize>,
+        news: usize,
+    ) -> Result<(), Miss> {
+        let requests = draft.packets.len();
+        for place in 0..self.bounds.acceptors {
+            if tables.seat(draft.seats[place]).recovery().is_some() {
+                continue;
+            }
+            let from = if touched == Some(place) { 0 } else { news };
+            for index in from..requests {
+                let packet = draft.packets[index];
+                if !tables.packet(packet).kind.is_request() {
+                    continue;
+                }
+                if let Ok(Some(outcome)) = tables.step(draft.seats[place], Input::Hear(packet))?
+                    && outcome.is_mere_answer
+                {
+                    draft.seats[place] = outcome.seat;
+                    for sent in &outcome.sent {
+                        self.send(tables, draft, *sent);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn print(&self, tables: &Tables, draft: &Draft) -> u128 {
+        let seats = &draft.seats[..self.bounds.acceptors];
+        let looks = || {
+            let seats = seats.iter().map(|seat| tables.looks_of_seat(*seat));
+            seats.chain(draft.packets.iter().map(|packet| tables.looks_of_packet(*packet)))
+        };
+        let mut marks = [0u64; MAX_ACCEPTORS];
+        for look in looks() {
+            for (sum, mark) in marks.iter_mut().zip(&look.marks) {
+                *sum = sum.wrapping_add(*mark);
+            }
+        }
+        let candidates = self.symmetry.candidates(&marks).iter();
+        let sums = candidates.map(|place| {
+            let keys = looks().map(|look| look.keys[usize::from(*place)]);
+            keys.fold(0u128, u128::wrapping_add)
+        });
+        let mut print = sums.min().expect("there is always a renaming");
+        for leader in draft.leaders.iter().filter_map(|leader| leader.checked_sub(1)) {
+            print = print.wrapping_add(tables.leaders[leader as usize].key);
+        }
+        print.wrapping_add(spread(u64::from(draft.losses) << 8 | u64::from(draft.chosen)))
+    }
+}
+
+/// Of a ballot and a slot.
+pub(super) fn bit(place: usize, slot: Slot) -> u8 {
+    1 << (place as u64 * 2 + slot.0)
+}
+
+impl Draft {
+    fn empty() -> Draft {
+        Draft {
+            seats: [0; MAX_ACCEPTORS],
+            leaders: [0; MAX_BALLOTS],
+            chosen: 0,
+            losses: 0,
+            packets: Vec::new(),
+            voted: 0,
+        }
+    }
+
+    fn begin(&mut self, state: &State) {
+        self.seats = state.seats;
+        self.leaders = state.leaders;
+        self.chosen = state.chosen;
+        self.losses = state.losses;
+        self.packets.clear();
+        self.packets.extend_from_slice(&state.packets);
+        self.voted = 0;
+    }
+
+    fn finish(&self) -> State {
+        State {
+            seats: self.seats,
+            leaders: self.leaders,
+            chosen: self.chosen,
+            losses: self.losses,
+            packets: self.packets.as_slice().into(),
+        }
+    }
+}
+
+impl Space for Roles {
+    type State = State;
+
+    fn initial(&self) -> State {
+        let last = self.prefix().pop();
+        last.map_or_else(|| self.untouched(), |(_, state)| state)
+    }
+
+    fn expand(&self, state: &State, is_known: &dyn Fn(u128) -> bool, visit: &mut dyn FnMut(Next<State>)) {
+        let mut tables = None;
+        let steps = self.ask(&mut tables, |tables| self.find_steps(tables, state));
+        let mut draft = Draft::empty();
+        for step in &steps {
+            let wrong = self.ask(&mut tables, |tables| self.apply(tables, state, step, &mut draft));
+            if let Some(fault) = wrong {
+                visit(Next::Fault(fault));
+                continue;
+            }
+            let print = self.ask(&mut tables, |tables| Ok(self.print(tables, &draft)));
+            if !is_known(print) {
+                visit(Next::State(print, draft.finish()));
+            }
+        }
+    }
+
+    fn fingerprint(&self, state: &State) -> u128 {
+        let mut draft = Draft::empty();
+        draft.begin(state);
+        self.print(&self.read(), &draft)
+    }
+}

@@ -1,0 +1,361 @@
+//! The place of one acceptor: the shipping [`Acceptor`], or the shipping [`Recovery`] while it has lost its memory.
+//!
+//! What is here and not in the core is what a replica and a disk do for their acceptor: they route messages to the one or the other,
+//! bring fresh nonces, hold answers back until they are durable, and crash.
+
+use kvpaxos::acceptor::{Acceptor, Answer};
+use kvpaxos::recovery::{Progress, Recovery};
+use kvpaxos::{Incarnation, Message, ReplicaId, Slot};
+
+use crate::model::bounds::{Bounds, Fault, Law};
+use crate::model::packet::Packet;
+
+/// Answers are not cut into chunks.
+const CHUNK_BYTES: usize = usize::MAX / 2;
+
+/// An acceptor, whatever state it is in.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Seat {
+    pub(super) id: ReplicaId,
+    /// How many nonces it has used.
+    pub(super) nonces: u64,
+    pub(super) holder: Holder,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Holder {
+    /// It has its memory.
+    Voting {
+        /// What it would remember after a crash.
+        durable: Acceptor,
+        /// What has happened since, not yet durable, and what leaves once it is.
+        unsynced: Vec<Unsynced>,
+    },
+    /// It lost its memory.
+    Recovering {
+        recovery: Recovery,
+        /// The last life in which it voted.
+        last: Incarnation,
+    },
+}
+
+/// A step that is not durable.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Unsynced {
+    /// What it came to.
+    acceptor: Acceptor,
+    /// What leaves once this is durable.
+    then: Vec<Packet>,
+}
+
+/// What came of something.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Change {
+    pub(super) seat: Seat,
+    pub(super) sent: Vec<Packet>,
+    /// Nothing changed that anybody's memory holds: an answer was given, or waits for the disk.
+    pub(super) is_mere_answer: bool,
+}
+
+impl Seat {
+    /// One that never heard anything.
+    pub(super) fn new(id: ReplicaId) -> Seat {
+        Seat::voting(id, 0, Acceptor::new(id))
+    }
+
+    fn voting(id: ReplicaId, nonces: u64, durable: Acceptor) -> Seat {
+        Seat {
+            id,
+            nonces,
+            holder: Holder::Voting {
+                durable,
+                unsynced: Vec::new(),
+            },
+        }
+    }
+
+    /// The acceptor as it is in memory, if it has its memory.
+    pub(super) fn live(&self) -> Option<&Acceptor> {
+        match &self.holder {
+            Holder::Voting { durable, unsynced } => {
+                Some(unsynced.last().map_or(durable, |last| &last.acceptor))
+            }
+            Holder::Recovering { .. } => None,
+        }
+    }
+
+    /// The recovery, if it has lost its memory.
+    pub(super) fn recovery(&self) -> Option<&Recovery> {
+        match &self.holder {
+            Holder::Voting { .. } => None,
+            Holder::Recovering { recovery, .. } => Some(recovery),
+        }
+    }
+
+    /// An acceptor hears a proposer, or one that lost its memory. One that is recovering itself answers that it cannot tell, which is of
+    /// no use to anybody, and so is left out; it answers nothing else.
+    pub(super) fn on_request(&self, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Fault> {
+        let Holder::Voting { durable, unsynced } = &self.holder else {
+            return Ok(None);
+        };
+        let before = unsynced.last().map_or(durable, |last| &last.acceptor);
+        if packet.from == self.id {
+            return Ok(None);
+        }
+        let mut acceptor = before.clone();
+        let sent = match hear(&mut acceptor, packet)? {
+            None => return Ok(None),
+            Some(Said::AtOnce(message)) => {
+                return Ok(Some(Change {
+                    seat: self.clone(),
+                    sent: vec![self.reply(packet, message)],
+                    is_mere_answer: true,
+                }));
+            }
+            Some(Said::BehindTheDisk(message)) => vec![self.reply(packet, message)],
+        };
+        check(before, &acceptor, packet)?;
+        let is_mere_answer = acceptor == *before;
+        if unsynced.is_empty() && (is_mere_answer || bounds.unsynced == 0) {
+            return Ok(Some(Change {
+                seat: Seat::voting(self.id, self.nonces, acceptor),
+                sent,
+                is_mere_answer,
+            }));
+        }
+        let mut waiting = unsynced.clone();
+        let is_full = waiting.len() == bounds.unsynced;
+        match waiting.last_mut() {
+            Some(last) if is_mere_answer => {
+                let news = sent.into_iter().filter(|packet| !last.then.contains(packet));
+                let news: Vec<Packet> = news.collect();
+                last.then.extend(news);
+            }
+            _ if is_full => return Ok(None),
+            _ => waiting.push(Unsynced { acceptor, then: sent }),
+        }
+        let mut seat = self.clone();
+        seat.holder = Holder::Voting {
+            durable: durable.clone(),
+            unsynced: waiting,
+        };
+        Ok(Some(Change {
+            seat,
+            sent: Vec::new(),
+            is_mere_answer,
+        }))
+    }
+
+    fn reply(&self, to: &Packet, message: Message) -> Packet {
+        Packet {
+            from: self.id,
+            to: Some(to.from),
+            message,
+        }
+    }
+
+    /// One that lost its memory hears what another knows, or remembers.
+    pub(super) fn on_answer(&self, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Fault> {
+        let Holder::Recovering { recovery, last } = &self.holder else {
+            return Ok(None);
+        };
+        let mut recovery = recovery.clone();
+        let mut nonces = self.nonces;
+        let progress = match packet.message.clone() {
+            Message::Recalled { nonce, heard } => recovery.on_recalled(packet.from, nonce, heard),
+            Message::Remembered(told) => recovery.on_remembered(packet.from, *told),
+            _ => return Ok(None),
+        };
+        let questions = match progress {
+            Progress::Nothing => Vec::new(),
+            Progress::Ask(questions) => questions,
+            Progress::Again => {
+                nonces += 1;
+                recovery.again(nonces);
+                recovery.questions()
+            }
+            Progress::Recovered(acceptor) => return self.return_as(acceptor, *last, bounds).map(Some),
+        };
+        let seat = Seat {
+            id: self.id,
+            nonces,
+            holder: Holder::Recovering {
+                recovery,
+                last: *last,
+            },
+        };
+        let sent = self.to_all(questions);
+        let is_mere_answer = seat == *self && sent.is_empty();
+        Ok(Some(Change {
+            seat,
+            sent,
+            is_mere_answer,
+        }))
+    }
+
+    /// (c): it has its memory again, durably.
+    fn return_as(&self, acceptor: Acceptor, last: Incarnation, bounds: &Bounds) -> Result<Change, Fault> {
+        let incarnation = acceptor.vector().get(self.id);
+        if incarnation <= last && !bounds.agreement_only {
+            return Err(Fault::new(
+                Law::P3,
+                format!(
+                    "{} returns in incarnation {}, after it voted in incarnation {}",
+                    self.id, incarnation.0, last.0
+                ),
+            ));
+        }
+        Ok(Change {
+            seat: Seat::voting(self.id, self.nonces, acceptor),
+            sent: Vec::new(),
+            is_mere_answer: false,
+        })
+    }
+
+    /// The memory is lost. One that was recovering begins again. `knows_life`: the replica lives on, and knows the life that its acceptor
+    /// was in; it has lost its disk otherwise. `None` if that makes no difference.
+    pub(super) fn lose_memory(&self, bounds: &Bounds, knows_life: bool) -> Option<Change> {
+        let needed = bounds.answers_needed()?;
+        let (last, known) = match &self.holder {
+            Holder::Voting { durable, .. } => {
+                let life = durable.vector().get(self.id);
+                (life, life)
+            }
+            Holder::Recovering { recovery, last } => {
+                (*last, recovery.incarnation().unwrap_or(recovery.above()))
+            }
+        };
+        let nothing = Incarnation::default();
+        if knows_life && known == nothing {
+            return None;
+        }
+        let above = if knows_life { known } else { nothing };
+        let nonces = self.nonces + 1;
+        let recovery = Recovery::new(self.id, bounds.members(), needed, above, nonces);
+        let sent = self.to_all(recovery.questions());
+        Some(Change {
+            seat: Seat {
+                id: self.id,
+                nonces,
+                holder: Holder::Recovering { recovery, last },
+            },
+            sent,
+            is_mere_answer: false,
+        })
+    }
+
+    /// The disk has written the first of what waits for it.
+    pub(super) fn sync(&self) -> Option<Change> {
+        let Holder::Voting { unsynced, .. } = &self.holder else {
+            return None;
+        };
+        let (first, rest) = unsynced.split_first()?;
+        let mut seat = self.clone();
+        seat.holder = Holder::Voting {
+            durable: first.acceptor.clone(),
+            unsynced: rest.to_vec(),
+        };
+        Some(Change {
+            seat,
+            sent: first.then.clone(),
+            is_mere_answer: false,
+        })
+    }
+
+    /// A crash with the memory kept: what was not durable is gone. (What became durable without the answers' having left is the same as
+    /// answers that are never delivered.)
+    pub(super) fn restart(&self) -> Option<Change> {
+        let Holder::Voting { durable, unsynced } = &self.holder else {
+            return None;
+        };
+        (!unsynced.is_empty()).then(|| Change {
+            seat: Seat::voting(self.id, self.nonces, durable.clone()),
+            sent: Vec::new(),
+            is_mere_answer: false,
+        })
+    }
+
+    /// It cuts its log: its replica has all that was chosen below `slot`, durably.
+    pub(super) fn cut(&self, slot: Slot) -> Option<Change> {
+        let Holder::Voting { durable, unsynced } = &self.holder else {
+            return None;
+        };
+        if !unsynced.is_empty() || durable.cut() >= slot {
+            return None;
+        }
+        let mut acceptor = durable.clone();
+        acceptor.cut_below(slot);
+        Some(Change {
+            seat: Seat::voting(self.id, self.nonces, acceptor),
+            sent: Vec::new(),
+            is_mere_answer: false,
+        })
+    }
+
+    /// Questions to each are one packet for all, if they say the same.
+    fn to_all(&self, questions: Vec<(ReplicaId, Message)>) -> Vec<Packet> {
+        let mut sent: Vec<Packet> = Vec::new();
+        for (_, message) in questions {
+            if !sent.iter().any(|packet| packet.message == message) {
+                sent.push(Packet {
+                    from: self.id,
+                    to: None,
+                    message,
+                });
+            }
+        }
+        sent
+    }
+}
+
+/// What an acceptor says.
+enum Said {
+    /// Nothing that must be durable first.
+    AtOnce(Message),
+    /// It reveals what was written before.
+    BehindTheDisk(Message),
+}
+
+/// The one place where the acceptor of the core is asked.
+fn hear(acceptor: &mut Acceptor, packet: &Packet) -> Result<Option<Said>, Fault> {
+    let answer: Option<Answer> = match &packet.message {
+        Message::Prepare { ballot, from } => Some(acceptor.on_prepare(*ballot, *from, CHUNK_BYTES)),
+        Message::Accept {
+            ballot, slot, value, ..
+        } => acceptor
+            .on_accept(*ballot, *slot, value)
+            .map_err(|why| Fault::new(Law::P1, why.to_string()))?,
+        Message::Recall { nonce } => {
+            return Ok(Some(Said::AtOnce(acceptor.on_recall(packet.from, *nonce))));
+        }
+        Message::Announce {
+            nonce,
+            incarnation,
+            from,
+        } => Some(acceptor.on_announce(packet.from, *nonce, *incarnation, *from, CHUNK_BYTES)),
+        _ => None,
+    };
+    Ok(answer.map(|answer| Said::BehindTheDisk(answer.message)))
+}
+
+/// A1 and A2, from outside.
+fn check(before: &Acceptor, after: &Acceptor, packet: &Packet) -> Result<(), Fault> {
+    let mut merged = after.vector().clone();
+    merged.merge(before.vector());
+    if after.promised() < before.promised() || after.cut() < before.cut() || merged != *after.vector() {
+        return Err(Fault::new(
+            Law::A1,
+            format!("{before:?} became {after:?} by {packet:?}"),
+        ));
+    }
+    for (slot, entry) in after.accepted() {
+        let is_new = before.accepted().get(slot) != Some(entry);
+        if entry.0 > after.promised() || (is_new && entry.0 < before.promised()) {
+            return Err(Fault::new(
+                Law::A2,
+                format!("{before:?} became {after:?} by {packet:?}"),
+            ));
+        }
+    }
+    Ok(())
+}

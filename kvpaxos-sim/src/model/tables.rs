@@ -1,0 +1,514 @@
+//! The core, asked once for each question.
+//!
+//! Acceptors, packets and leaders get numbers, and what the core does with them is remembered by number: the search itself then handles
+//! small integers, and is as fast as that of an abstract model, but every transition in it was made by the code that ships.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use kvpaxos::{Message, ReplicaId, Slot};
+
+use crate::model::bounds::{Bounds, Fault, Law, MAX_ACCEPTORS};
+use crate::model::hashing::{BuildQuick, key_of};
+use crate::model::packet::{Kind, Packet, Renaming};
+use crate::model::proposer::{self, Elected};
+use crate::model::seat::{Change, Seat};
+
+/// Wrong acceptors for tests of the checker: the shipping ones are `seat.on_request(packet, bounds)`.
+pub(super) type OnRequest = fn(&Seat, &Packet, &Bounds) -> Result<Option<Change>, Fault>;
+
+/// What happens to an acceptor: a packet's number, or one of these.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Input {
+    Hear(u32),
+    /// Whether the life that it was in is still known.
+    Lose {
+        knows_life: bool,
+    },
+    Sync,
+    Restart,
+    Cut(Slot),
+}
+
+impl Input {
+    /// For the tables.
+    fn code(self) -> u64 {
+        match self {
+            Input::Hear(packet) => u64::from(packet),
+            Input::Lose { knows_life: false } => 1 << 32,
+            Input::Lose { knows_life: true } => 4 << 32,
+            Input::Sync => 2 << 32,
+            Input::Restart => 3 << 32,
+            Input::Cut(slot) => (5 + slot.0) << 32,
+        }
+    }
+}
+
+/// What came of an input.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Outcome {
+    pub(super) seat: u32,
+    pub(super) sent: Box<[u32]>,
+    pub(super) is_mere_answer: bool,
+}
+
+/// What the core was seen to do: nothing, something, or what it must not.
+type Learned = Result<Option<Outcome>, Box<Fault>>;
+/// All that can come of packets that arrive one after the other.
+type Outcomes = Result<Box<[Outcome]>, Box<Fault>>;
+/// All leaders that a candidate can become.
+type Leaders = Result<Box<[u32]>, Box<Fault>>;
+
+/// Something that the core was not asked yet.
+#[derive(Debug)]
+pub(super) enum Miss {
+    Step(u32, Input),
+    Recovery(Box<[u32]>),
+    Election(Box<[u32]>),
+    Count(Box<[u32]>),
+}
+
+/// Whether votes add up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Count {
+    /// As the leader counts.
+    pub(super) by_leader: bool,
+    /// As the definition says.
+    pub(super) by_definition: bool,
+}
+
+pub(super) struct SeatRow {
+    pub(super) seat: Seat,
+    /// How it came about; exchanging names there gives the same seat with exchanged names.
+    origin: Option<(u32, Input)>,
+}
+
+pub(super) struct PacketRow {
+    pub(super) packet: Packet,
+    pub(super) kind: Kind,
+    /// The same for packets of which the first stands for all.
+    pub(super) essence: u64,
+}
+
+pub(super) struct LeaderRow {
+    pub(super) elected: Elected,
+    /// The packets that it sends.
+    pub(super) accepts: Box<[u32]>,
+    pub(super) key: u128,
+}
+
+/// How something looks under all renamings of the acceptors.
+pub(super) struct Looks {
+    /// Its key under each renaming, in the order of [`Tables::names`].
+    pub(super) keys: Box<[u128]>,
+    /// For each acceptor what does not change if others exchange their names.
+    pub(super) marks: [u64; MAX_ACCEPTORS],
+}
+
+pub(super) struct Tables {
+    pub(super) bounds: Bounds,
+    on_request: OnRequest,
+    pub(super) names: Vec<Renaming>,
+    pub(super) seats: Vec<SeatRow>,
+    pub(super) packets: Vec<PacketRow>,
+    pub(super) leaders: Vec<LeaderRow>,
+    seat_looks: Vec<Option<Box<Looks>>>,
+    packet_looks: Vec<Option<Box<Looks>>>,
+    seat_ids: HashMap<u128, u32, BuildQuick>,
+    packet_ids: HashMap<u128, u32, BuildQuick>,
+    packet_keys: Vec<u128>,
+    leader_ids: HashMap<u128, u32, BuildQuick>,
+    renamed: HashMap<(u32, usize), u32, BuildQuick>,
+    /// Whether what it leads to may be part of states, and what that is.
+    steps: HashMap<(u32, u64), (bool, Learned), BuildQuick>,
+    recoveries: HashMap<Box<[u32]>, Outcomes, BuildQuick>,
+    elections: HashMap<Box<[u32]>, Leaders, BuildQuick>,
+    counts: HashMap<Box<[u32]>, Count, BuildQuick>,
+}
+
+impl Tables {
+    pub(super) fn new(bounds: Bounds, on_request: OnRequest) -> Tables {
+        Tables {
+            bounds,
+            on_request,
+            names: Renaming::all(bounds.acceptors),
+            seats: Vec::new(),
+            packets: Vec::new(),
+            leaders: Vec::new(),
+            seat_looks: Vec::new(),
+            packet_looks: Vec::new(),
+            seat_ids: HashMap::default(),
+            packet_ids: HashMap::default(),
+            packet_keys: Vec::new(),
+            leader_ids: HashMap::default(),
+            renamed: HashMap::default(),
+            steps: HashMap::default(),
+            recoveries: HashMap::default(),
+            elections: HashMap::default(),
+            counts: HashMap::default(),
+        }
+    }
+
+    // What is known.
+
+    pub(super) fn step(&self, seat: u32, input: Input) -> Result<&Learned, Miss> {
+        match self.steps.get(&(seat, input.code())) {
+            Some((true, known)) => Ok(known),
+            _ => Err(Miss::Step(seat, input)),
+        }
+    }
+
+    /// What can come of a recovery when any of these packets reach it. `key` is the seat, then the packets in the order of
+    /// [`Tables::sort`].
+    pub(super) fn recovery(&self, key: &[u32]) -> Result<&Outcomes, Miss> {
+        let known = self.recoveries.get(key);
+        known.ok_or_else(|| Miss::Recovery(key.into()))
+    }
+
+    /// What can come of a candidacy. `key` is the proposer's place, then the packets.
+    pub(super) fn election(&self, key: &[u32]) -> Result<&Leaders, Miss> {
+        let known = self.elections.get(key);
+        known.ok_or_else(|| Miss::Election(key.into()))
+    }
+
+    /// Whether votes add up. `key` is the leader, the slot, then the packets.
+    pub(super) fn count(&self, key: &[u32]) -> Result<Count, Miss> {
+        let known = self.counts.get(key);
+        known.copied().ok_or_else(|| Miss::Count(key.into()))
+    }
+
+    pub(super) fn seat(&self, id: u32) -> &Seat {
+        &self.seats[id as usize].seat
+    }
+
+    pub(super) fn packet(&self, id: u32) -> &PacketRow {
+        &self.packets[id as usize]
+    }
+
+    pub(super) fn looks_of_seat(&self, id: u32) -> &Looks {
+        let looks = self.seat_looks[id as usize].as_deref();
+        looks.expect("the looks of a seat are made when it first comes up in a state")
+    }
+
+    pub(super) fn looks_of_packet(&self, id: u32) -> &Looks {
+        let looks = self.packet_looks[id as usize].as_deref();
+        looks.expect("the looks of a packet are made when it is first sent")
+    }
+
+    /// In the order of their content, which is the same in every run, whatever numbers they got.
+    pub(super) fn sort(&self, packets: &mut [u32]) {
+        packets.sort_unstable_by_key(|id| self.packet_keys[*id as usize]);
+    }
+
+    // What is learned.
+
+    pub(super) fn learn(&mut self, miss: Miss) {
+        match miss {
+            Miss::Step(seat, input) => {
+                let learned = self.take_step(seat, input);
+                if let Ok(Some(outcome)) = &learned {
+                    self.show(outcome);
+                }
+                self.steps.insert((seat, input.code()), (true, learned));
+            }
+            Miss::Recovery(key) => {
+                let learned = self.recover(key[0], &key[1..]);
+                let outcomes = learned.map(|found| found.into_iter().map(|(outcome, _)| outcome).collect());
+                if let Ok(outcomes) = &outcomes {
+                    for outcome in <Box<[Outcome]> as AsRef<[Outcome]>>::as_ref(outcomes) {
+                        self.show(outcome);
+                    }
+                }
+                self.recoveries.insert(key, outcomes);
+            }
+            Miss::Election(key) => {
+                let learned = self.elect(key[0] as usize, &key[1..]);
+                let leaders = learned.map(|found| found.into_iter().map(|(leader, _)| leader).collect());
+                self.elections.insert(key, leaders);
+            }
+            Miss::Count(key) => {
+                let (leader, slot) = (&self.leaders[key[0] as usize], Slot(u64::from(key[1])));
+                let votes: Vec<&Packet> = key[2..].iter().map(|id| &self.packet(*id).packet).collect();
+                let leadership = &leader.elected.leadership;
+                let count = Count {
+                    by_leader: proposer::count(&self.bounds, leadership, slot, &votes).is_some(),
+                    by_definition: proposer::has_consistent_quorum(&self.bounds, &votes),
+                };
+                self.counts.insert(key, count);
+            }
+        }
+    }
+
+    /// Asks the core.
+    fn take_step(&mut self, seat: u32, input: Input) -> Learned {
+        if let Some((_, known)) = self.steps.get(&(seat, input.code())) {
+            return known.clone();
+        }
+        let before = self.seat(seat);
+        let bounds = &self.bounds;
+        let ask = || match input {
+            Input::Hear(packet) => match (&self.packet(packet).packet, self.packet(packet).kind) {
+                (packet, kind) if kind.is_request() => (self.on_request)(before, packet, bounds),
+                (packet, _) => before.on_answer(packet, bounds),
+            },
+            Input::Lose { knows_life } => Ok(before.lose_memory(bounds, knows_life)),
+            Input::Sync => Ok(before.sync()),
+            Input::Restart => Ok(before.restart()),
+            Input::Cut(slot) => Ok(before.cut(slot)),
+        };
+        let change = guarded(ask)?;
+        let outcome = change.map(|change| self.take_in(seat, input, change));
+        self.steps
+            .insert((seat, input.code()), (false, Ok(outcome.clone())));
+        Ok(outcome)
+    }
+
+    fn take_in(&mut self, seat: u32, input: Input, change: Change) -> Outcome {
+        let Change {
+            seat: after,
+            sent,
+            is_mere_answer,
+        } = change;
+        Outcome {
+            seat: self.seat_id(after, Some((seat, input))),
+            sent: sent.into_iter().map(|packet| self.packet_id(packet)).collect(),
+            is_mere_answer,
+        }
+    }
+
+    /// What an outcome holds will be part of states.
+    fn show(&mut self, outcome: &Outcome) {
+        self.show_seat(outcome.seat);
+        for packet in &outcome.sent {
+            self.show_packet(*packet);
+        }
+    }
+
+    /// All that can come of a recovery when these packets reach it, any number of them in any order, up to the point where it sends
+    /// something new or returns; and what leads there. A recovery does nothing but listen meanwhile, so that it can as well listen
+    /// to all of it at the end.
+    pub(super) fn recover(
+        &mut self,
+        seat: u32,
+        packets: &[u32],
+    ) -> Result<Vec<(Outcome, Vec<u32>)>, Box<Fault>> {
+        let asked: Vec<Packet> = self
+            .seat(seat)
+            .recovery()
+            .map(|recovery| recovery.questions())
+            .into_iter()
+            .flatten()
+            .map(|(_, message)| Packet {
+                from: self.seat(seat).id,
+                to: None,
+                message,
+            })
+            .collect();
+        let asked: Vec<u32> = asked.into_iter().map(|packet| self.packet_id(packet)).collect();
+        let mut found: Vec<(Outcome, Vec<u32>)> = Vec::new();
+        let mut open = vec![(seat, Vec::new())];
+        let mut next = 0;
+        while next < open.len() {
+            let (seat, heard) = open[next].clone();
+            next += 1;
+            for packet in packets {
+                let Some(outcome) = self.take_step(seat, Input::Hear(*packet))? else {
+                    continue;
+                };
+                if outcome.is_mere_answer {
+                    continue;
+                }
+                let mut path: Vec<u32> = heard.clone();
+                path.push(*packet);
+                let goes_on = self.seat(outcome.seat).recovery().is_some()
+                    && outcome.sent.iter().all(|packet| asked.contains(packet));
+                self.check_fresh(seat, *packet)?;
+                if !goes_on {
+                    if !found.iter().any(|(known, _)| *known == outcome) {
+                        found.push((outcome, path));
+                    }
+                } else if !open.iter().any(|(known, _)| *known == outcome.seat) {
+                    open.push((outcome.seat, path));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The very same answer to an earlier question must change nothing.
+    fn check_fresh(&self, seat: u32, packet: u32) -> Result<(), Box<Fault>> {
+        let mut stale = self.packet(packet).packet.clone();
+        match &mut stale.message {
+            Message::Recalled { nonce, .. } => *nonce -= 1,
+            Message::Remembered(told) => told.nonce -= 1,
+            _ => return Ok(()),
+        }
+        let change = guarded(|| self.seat(seat).on_answer(&stale, &self.bounds))?;
+        if change.is_some_and(|change| !change.is_mere_answer) && !self.bounds.agreement_only {
+            let what = format!("{} takes {stale:?} for fresh", self.seat(seat).id);
+            return Err(Box::new(Fault::new(Law::Fresh, what)));
+        }
+        Ok(())
+    }
+
+    /// All that the candidate at `place` can become, and what leads there.
+    pub(super) fn elect(
+        &mut self,
+        place: usize,
+        packets: &[u32],
+    ) -> Result<Vec<(u32, Vec<u32>)>, Box<Fault>> {
+        let promises: Vec<&Packet> = packets.iter().map(|id| &self.packet(*id).packet).collect();
+        let elections = guarded(|| proposer::elections(&self.bounds, place, &promises))?;
+        let mut leaders = Vec::new();
+        for (elected, path) in elections {
+            let heard = path.into_iter().map(|index| packets[index]).collect();
+            leaders.push((self.leader_id(place, elected), heard));
+        }
+        Ok(leaders)
+    }
+
+    fn leader_id(&mut self, place: usize, elected: Elected) -> u32 {
+        let key = key_of(&elected);
+        if let Some(id) = self.leader_ids.get(&key) {
+            return *id;
+        }
+        let accept = |(slot, value): &(Slot, _)| proposer::accept(&self.bounds, place, *slot, value);
+        let accepts: Vec<Packet> = elected.proposals.iter().map(accept).collect();
+        let accepts: Box<[u32]> = accepts.into_iter().map(|packet| self.packet_id(packet)).collect();
+        for packet in &accepts {
+            self.show_packet(*packet);
+        }
+        let id = number(self.leaders.len());
+        self.leaders.push(LeaderRow {
+            elected,
+            accepts,
+            key,
+        });
+        self.leader_ids.insert(key, id);
+        id
+    }
+
+    /// The number of a packet.
+    pub(super) fn packet_id(&mut self, packet: Packet) -> u32 {
+        let key = key_of(&packet);
+        if let Some(id) = self.packet_ids.get(&key) {
+            assert_eq!(self.packet(*id).packet, packet, "two packets share a key");
+            return *id;
+        }
+        let id = number(self.packets.len());
+        let kind = packet.kind();
+        #[expect(clippy::cast_possible_truncation, reason = "half of it tells thousands apart")]
+        let essence = key_of(&packet.essence()) as u64;
+        self.packets.push(PacketRow {
+            packet,
+            kind,
+            essence,
+        });
+        self.packet_keys.push(key);
+        self.packet_looks.push(None);
+        self.packet_ids.insert(key, id);
+        id
+    }
+
+    /// The number of a seat.
+    pub(super) fn seat_id(&mut self, seat: Seat, origin: Option<(u32, Input)>) -> u32 {
+        let key = key_of(&seat);
+        if let Some(id) = self.seat_ids.get(&key) {
+            assert_eq!(*self.seat(*id), seat, "two seats share a key");
+            return *id;
+        }
+        let id = number(self.seats.len());
+        self.seats.push(SeatRow { seat, origin });
+        self.seat_looks.push(None);
+        self.seat_ids.insert(key, id);
+        id
+    }
+
+    // How things look under other names.
+
+    pub(super) fn show_packet(&mut self, id: u32) {
+        if self.packet_looks[id as usize].is_some() {
+            return;
+        }
+        let packet = &self.packet(id).packet;
+        let keys = self.names.iter().map(|names| key_of(&packet.renamed(names)));
+        let looks = self.looks(keys.collect());
+        self.packet_looks[id as usize] = Some(Box::new(looks));
+    }
+
+    pub(super) fn show_seat(&mut self, id: u32) {
+        if self.seat_looks[id as usize].is_some() {
+            return;
+        }
+        let renamed: Vec<u32> = (0..self.names.len())
+            .map(|place| self.renamed_seat(id, place))
+            .collect();
+        let keys = renamed.into_iter().map(|id| key_of(self.seat(id)));
+        let looks = self.looks(keys.collect());
+        self.seat_looks[id as usize] = Some(Box::new(looks));
+    }
+
+    /// The same acceptor with other names: it lives through the same with other names.
+    fn renamed_seat(&mut self, id: u32, place: usize) -> u32 {
+        if let Some(known) = self.renamed.get(&(id, place)) {
+            return *known;
+        }
+        let names = self.names[place];
+        let renamed = match self.seats[id as usize].origin {
+            None => {
+                let seat = Seat::new(names.id(self.seat(id).id));
+                self.seat_id(seat, None)
+            }
+            Some((parent, input)) => {
+                let parent = self.renamed_seat(parent, place);
+                let input = match input {
+                    Input::Hear(packet) => {
+                        let packet = self.packet(packet).packet.renamed(&names);
+                        Input::Hear(self.packet_id(packet))
+                    }
+                    other => other,
+                };
+                let outcome = self.take_step(parent, input);
+                let outcome = outcome.ok().flatten();
+                outcome.expect("acceptors do not care for names").seat
+            }
+        };
+        self.renamed.insert((id, place), renamed);
+        renamed
+    }
+
+    /// An acceptor's mark is the least key of all under which it is called 0: whoever else exchanges names, it stays the same.
+    fn looks(&self, keys: Box<[u128]>) -> Looks {
+        let mut marks = [u128::MAX; MAX_ACCEPTORS];
+        for (key, names) in keys.iter().zip(&self.names) {
+            for (id, mark) in (0..).zip(&mut marks[..self.bounds.acceptors]) {
+                if names.id(ReplicaId(id)) == ReplicaId(0) {
+                    *mark = (*mark).min(*key);
+                }
+            }
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "64 bits of it are enough to sort by"
+        )]
+        let marks = marks.map(|mark| mark as u64);
+        Looks { keys, marks }
+    }
+}
+
+/// An assertion that fails in the core is a finding.
+fn guarded<T>(ask: impl FnOnce() -> Result<T, Fault>) -> Result<T, Box<Fault>> {
+    match catch_unwind(AssertUnwindSafe(ask)) {
+        Ok(answer) => answer.map_err(Box::new),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let text = text.unwrap_or_else(|| "a panic without words".to_owned());
+            Err(Box::new(Fault::new(Law::Assertion, text)))
+        }
+    }
+}
+
+fn number(place: usize) -> u32 {
+    u32::try_from(place).expect("fewer than 2^32 of anything fit into memory")
+}

@@ -1,0 +1,115 @@
+//! The states that were seen: 128 bits and the way back for each.
+
+/// A set of fingerprints in the order in which they came, with the state that each was reached from.
+///
+/// An open-addressed table of places in a flat list: about 28 bytes a state.
+pub(super) struct Visited {
+    prints: Vec<u128>,
+    parents: Vec<u32>,
+    /// Place + 1, or 0 for an empty cell; never more than three quarters full.
+    table: Vec<u32>,
+}
+
+impl Visited {
+    pub(super) fn new() -> Visited {
+        Visited {
+            prints: Vec::new(),
+            parents: Vec::new(),
+            table: vec![0; 1 << 12],
+        }
+    }
+
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.prints.len()
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.prints.capacity() * 16 + self.parents.capacity() * 4 + self.table.len() * 4
+    }
+
+    pub(super) fn contains(&self, print: u128) -> bool {
+        self.table[self.find(print)] != 0
+    }
+
+    /// Adds a state; tells whether it is new.
+    pub(super) fn insert(&mut self, print: u128, parent: usize) -> bool {
+        let cell = self.find(print);
+        if self.table[cell] != 0 {
+            return false;
+        }
+        self.prints.push(print);
+        self.parents.push(narrow(parent));
+        self.table[cell] = narrow(self.prints.len());
+        if self.prints.len() * 4 > self.table.len() * 3 {
+            self.grow();
+        }
+        true
+    }
+
+    /// The fingerprints on the way to the state at `place`, the initial one first.
+    pub(super) fn way_to(&self, mut place: usize) -> Vec<u128> {
+        let mut way = vec![self.prints[place]];
+        while place != 0 {
+            place = self.parents[place] as usize;
+            way.push(self.prints[place]);
+        }
+        way.reverse();
+        way
+    }
+
+    /// The cell that holds the fingerprint, or the empty one where it belongs.
+    fn find(&self, print: u128) -> usize {
+        let mask = self.table.len() - 1;
+        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+        let mut cell = (print >> 64) as usize & mask;
+        loop {
+            match self.table[cell] {
+                0 => return cell,
+                place if self.prints[place as usize - 1] == print => return cell,
+                _ => cell = (cell + 1) & mask,
+            }
+        }
+    }
+
+    fn grow(&mut self) {
+        // The old one is given back before the new one is asked for.
+        let cells = self.table.len() * 2;
+        self.table = Vec::new();
+        self.table = vec![0; cells];
+        let mask = cells - 1;
+        for (place, print) in self.prints.iter().enumerate() {
+            #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+            let mut cell = (print >> 64) as usize & mask;
+            while self.table[cell] != 0 {
+                cell = (cell + 1) & mask;
+            }
+            self.table[cell] = narrow(place + 1);
+        }
+    }
+}
+
+fn narrow(place: usize) -> u32 {
+    u32::try_from(place).expect("fewer than 2^32 states fit into memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::hashing::spread;
+
+    #[test]
+    fn what_was_inserted_is_there_and_nothing_else() {
+        let mut visited = Visited::new();
+        for number in 0..20_000u64 {
+            let parent = usize::try_from(number / 2).unwrap();
+            assert!(visited.insert(spread(number), parent));
+            assert!(!visited.insert(spread(number), 0), "{number} is known");
+        }
+        assert_eq!(visited.len(), 20_000);
+        assert!((0..20_000).all(|number| visited.contains(spread(number))));
+        assert!(!(20_000..30_000).any(|number| visited.contains(spread(number))));
+        assert_eq!(visited.way_to(5), [0, 1, 2, 5].map(spread));
+    }
+}
