@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Checkpoint;
-use kvpaxos::wal::{Batch as Pieces, HEADER, Header, Log, Mark, Owner, SECTOR, Superblock, Writer, read, scan};
+use kvpaxos::wal::{
+    Batch as Pieces, HEADER, Header, Log, Mark, Owner, SECTOR, Superblock, Writer, read, scan,
+};
 use kvpaxos::{Ballot, Batch, Command, Record, ReplicaId, ReplicaSet, Slot, Tag, Value};
 
 use crate::Bytes;
@@ -120,7 +122,10 @@ impl Written {
         let start = self.records.iter().position(|record| record == first);
         let start = start.expect("records made up");
         let is_checkpoint = matches!(first, Record::Checkpoint(_));
-        assert!(start == 0 || is_checkpoint, "records are missing at the beginning");
+        assert!(
+            start == 0 || is_checkpoint,
+            "records are missing at the beginning"
+        );
         let end = start + read.len();
         assert!(self.records.get(start..end) == Some(read), "records made up");
         end

@@ -3,7 +3,7 @@
 //! An acceptor that comes back without its memory gets it from the others, of whom enough must have theirs. So before it loses its memory
 //! for good it looks, in its own replica's status, at who is without memory or silent now; with too many it comes back with
 //! its memory this time. Replicas that fail on purpose in processes of their own look at nearly the same moment, maybe, and know nothing
-//! of each other's choice yet: so each has its own turn on the clock ([`TURN`]) in which it may lose memory. Clocks that differ by more
+//! of each other's choice yet: so each has its own turn on the clock (`TURN`) in which it may lose memory. Clocks that differ by more
 //! make that bound no worse than luck; with them, and in earnest, use `--keep-memory`.
 
 use std::time::{Duration, SystemTime};
