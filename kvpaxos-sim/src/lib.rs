@@ -77,6 +77,7 @@ pub mod trace;
 pub mod violation;
 pub mod watch;
 pub mod world;
+pub mod wrong;
 
 pub use engine::Engine;
 pub use host::RoleState;

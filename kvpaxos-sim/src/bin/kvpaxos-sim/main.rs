@@ -3,6 +3,7 @@
 //! Exit codes: 0 all held, 1 a property was violated or a mark never fired, 2 the command line makes no sense, or the model checker's
 //! limit was reached. Those of `check` stand with it.
 
+mod bugs;
 mod check;
 mod model;
 mod run;
@@ -54,6 +55,20 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Play replicas that are wrong in the ways that real systems were, and say which check noticed, and when.
+    ///
+    /// Exit codes: 0 all were noticed, 1 one was not, 2 there is no such bug.
+    Bugs {
+        /// How many seeds each may take.
+        #[arg(long, value_name = "N", default_value_t = 2000)]
+        seeds: u64,
+        /// How many at a time; as many as there are cores if not given.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        jobs: Option<u16>,
+        /// Which; all if none is named.
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
     /// Say of histories that clients wrote down (kv-history/1, a JSON object a line) whether they are linearizable.
     ///
     /// Exit codes: 0 all are linearizable; 1 one is not, for the keys that are named; 2 one could not be decided within the budget;
@@ -85,6 +100,11 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
     Ok(from..to)
 }
 
+fn cores(jobs: Option<u16>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    jobs.map_or_else(cores, usize::from)
+}
+
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run { seed, json, trace } => run::run(seed, json, trace),
@@ -96,14 +116,14 @@ fn main() -> ExitCode {
             digests,
             json,
         } => {
-            let cores = || std::thread::available_parallelism().map_or(1, usize::from);
             let what = kvpaxos_sim::sweep::Sweep {
                 seeds,
-                jobs: jobs.map_or_else(cores, usize::from),
+                jobs: cores(jobs),
                 keep_going,
             };
             sweep::sweep(&what, digests.as_deref(), json)
         }
+        Command::Bugs { seeds, jobs, names } => bugs::hunt(0..seeds, cores(jobs), &names),
         Command::Check { files, steps } => check::run(&files, steps),
     }
 }
