@@ -198,9 +198,6 @@ impl Roles {
     ) -> Result<(), Miss> {
         let requests = draft.packets.len();
         for place in 0..self.bounds.acceptors {
-            if tables.seat(draft.seats[place]).recovery().is_some() {
-                continue;
-            }
             let from = if touched == Some(place) { 0 } else { news };
             for index in from..requests {
                 let packet = draft.packets[index];
@@ -218,6 +215,23 @@ impl Roles {
             }
         }
         Ok(())
+    }
+
+    /// How many states differ from this one in names alone, itself included.
+    #[cfg(test)]
+    pub(super) fn likenesses(&self, state: &State) -> usize {
+        let tables = self.read();
+        let key = |place: usize| {
+            let seats = state.seats[..self.bounds.acceptors].iter();
+            let seats = seats.map(|seat| tables.looks_of_seat(*seat).keys[place]);
+            let packets = state.packets.iter();
+            let packets = packets.map(|packet| tables.looks_of_packet(*packet).keys[place]);
+            seats.chain(packets).fold(0, u128::wrapping_add)
+        };
+        let mut keys: Vec<u128> = (0..tables.names.len()).map(key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.len()
     }
 
     fn print(&self, tables: &Tables, draft: &Draft) -> u128 {

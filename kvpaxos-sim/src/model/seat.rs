@@ -92,11 +92,10 @@ impl Seat {
         }
     }
 
-    /// An acceptor hears a proposer, or one that lost its memory. One that is recovering itself answers that it cannot tell, which is of
-    /// no use to anybody, and so is left out; it answers nothing else.
+    /// An acceptor hears a proposer, or one that lost its memory.
     pub(super) fn on_request(&self, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Fault> {
         let Holder::Voting { durable, unsynced } = &self.holder else {
-            return Ok(None);
+            return Ok(self.cannot_tell(packet));
         };
         let before = unsynced.last().map_or(durable, |last| &last.acceptor);
         if packet.from == self.id {
@@ -144,6 +143,19 @@ impl Seat {
             sent: Vec::new(),
             is_mere_answer,
         }))
+    }
+
+    /// One that is recovering vouches for nobody: it answers as its replica does for it, and nothing but this.
+    fn cannot_tell(&self, packet: &Packet) -> Option<Change> {
+        let Message::Recall { nonce } = packet.message else {
+            return None;
+        };
+        let message = Message::Recalled { nonce, heard: None };
+        (packet.from != self.id).then(|| Change {
+            seat: self.clone(),
+            sent: vec![self.reply(packet, message)],
+            is_mere_answer: true,
+        })
     }
 
     fn reply(&self, to: &Packet, message: Message) -> Packet {

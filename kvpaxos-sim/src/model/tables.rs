@@ -257,6 +257,9 @@ impl Tables {
             Input::Cut(slot) => Ok(before.cut(slot)),
         };
         let change = guarded(ask)?;
+        if let Some(change) = &change {
+            check_recovering(before, change)?;
+        }
         let outcome = change.map(|change| self.take_in(seat, input, change));
         self.steps
             .insert((seat, input.code()), (false, Ok(outcome.clone())));
@@ -496,8 +499,19 @@ impl Tables {
     }
 }
 
+/// A4: who recovers neither promises nor votes.
+fn check_recovering(before: &Seat, change: &Change) -> Result<(), Box<Fault>> {
+    let mut kinds = change.sent.iter().map(Packet::kind);
+    let speaks = kinds.any(|kind| matches!(kind, Kind::Promise { .. } | Kind::Vote { .. }));
+    if before.recovery().is_some() && speaks {
+        let what = format!("{} sends {:?} while it recovers", before.id, change.sent);
+        return Err(Box::new(Fault::new(Law::A4, what)));
+    }
+    Ok(())
+}
+
 /// An assertion that fails in the core is a finding.
-fn guarded<T>(ask: impl FnOnce() -> Result<T, Fault>) -> Result<T, Box<Fault>> {
+pub(super) fn guarded<T>(ask: impl FnOnce() -> Result<T, Fault>) -> Result<T, Box<Fault>> {
     match catch_unwind(AssertUnwindSafe(ask)) {
         Ok(answer) => answer.map_err(Box::new),
         Err(panic) => {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use kvpaxos::Quorums;
-use kvpaxos_sim::model::{Bounds, Limits, Roles, Tally, Verdict, search};
+use kvpaxos_sim::model::{
+    Bounds, Fault, Limits, Roles, Space, Story, Tally, Verdict, Whole, WholeBounds, search,
+};
 
 /// What to explore.
 #[derive(Args)]
@@ -38,6 +40,19 @@ pub(crate) struct Model {
     /// Look for nothing but two values chosen for one slot.
     #[arg(long)]
     agreement_only: bool,
+    /// Explore so many whole replicas instead of single roles, from a world in which one leads, as deep as the limits go.
+    #[arg(long, value_name = "N", conflicts_with_all = ["acceptors", "ballots", "quorums", "slots", "cuts", "unsynced", "thorough"],
+          value_parser = clap::value_parser!(u8).range(1..=7))]
+    replicas: Option<u8>,
+    /// Whole replicas: how many ticks of each clock.
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "replicas")]
+    ticks: u8,
+    /// Whole replicas: how many commands of clients.
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "replicas")]
+    commands: u8,
+    /// Go no deeper than so many steps.
+    #[arg(long, value_name = "STEPS", default_value_t = usize::MAX, hide_default_value = true)]
+    depth: usize,
     /// Stop after so many states.
     #[arg(long, value_name = "STATES", default_value_t = 100_000_000)]
     limit: usize,
@@ -77,15 +92,42 @@ pub(crate) fn model(what: &Model) -> ExitCode {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let limits = Limits {
         states: what.limit,
-        depth: usize::MAX,
+        depth: what.depth,
         threads: what.jobs.map_or_else(cores, usize::from),
     };
+    if let Some(replicas) = what.replicas {
+        let bounds = WholeBounds {
+            replicas,
+            ticks: what.ticks,
+            commands: what.commands,
+            losses: u8::try_from(what.losses).unwrap_or(u8::MAX),
+        };
+        let whole = Whole::new(bounds);
+        let story = |way: &[u128], fault: &Fault| whole.story(way, fault);
+        return explore(what, &bounds.to_string(), &whole, limits, story);
+    }
+    let roles = Roles::new(bounds);
+    let story = |way: &[u128], fault: &Fault| {
+        let Story { mut lines, events } = roles.story(way, fault);
+        lines.push(format!("({events} messages were heard and memories lost)"));
+        lines
+    };
+    explore(what, &bounds.to_string(), &roles, limits, story)
+}
+
+/// Searches and tells.
+fn explore<S: Space>(
+    what: &Model,
+    bounds: &str,
+    space: &S,
+    limits: Limits,
+    story: impl Fn(&[u128], &Fault) -> Vec<String>,
+) -> ExitCode {
     if !what.json {
         println!("{bounds}");
     }
-    let roles = Roles::new(bounds);
     let mut told = Instant::now();
-    let (verdict, tally) = search(&roles, limits, |tally| {
+    let (verdict, tally) = search(space, limits, |tally| {
         if told.elapsed() > Duration::from_secs(10) && !what.json {
             told = Instant::now();
             let line = format!("  {}", so_far(tally));
@@ -97,10 +139,10 @@ pub(crate) fn model(what: &Model) -> ExitCode {
         }
     });
     if what.json {
-        println!("{}", json(&roles, &bounds, &verdict, &tally));
+        println!("{}", json(bounds, &verdict, &tally, story));
     } else {
         println!("  {}", so_far(&tally));
-        print!("{}", conclusion(&roles, &verdict));
+        print!("{}", conclusion(&verdict, story));
     }
     ExitCode::from(match verdict {
         Verdict::Holds => 0,
@@ -126,30 +168,36 @@ fn so_far(tally: &Tally) -> String {
     )
 }
 
-fn conclusion(roles: &Roles, verdict: &Verdict) -> String {
+fn conclusion(verdict: &Verdict, story: impl Fn(&[u128], &Fault) -> Vec<String>) -> String {
     match verdict {
         Verdict::Holds => "verdict: every law holds in every state\n".to_owned(),
         Verdict::LimitReached => {
             "verdict: the limit was reached; every law holds in the states that were seen\n".to_owned()
         }
         Verdict::Violated { fault, way } => {
-            let story = roles.story(way, fault);
-            let mut text = format!(
-                "verdict: {fault}\na shortest way there, {} steps ({} messages and losses):\n",
-                story.lines.len(),
-                story.events
-            );
-            for (number, line) in (1..).zip(&story.lines) {
-                text.push_str(&format!("{number:>4}  {line}\n"));
+            let lines = story(way, fault);
+            let steps = lines.iter().filter(|line| !line.starts_with('(')).count();
+            let mut text = format!("verdict: {fault}\na shortest way there, {steps} steps:\n");
+            for (number, line) in (1..).zip(&lines) {
+                if line.starts_with('(') {
+                    text.push_str(&format!("      {line}\n"));
+                } else {
+                    text.push_str(&format!("{number:>4}  {line}\n"));
+                }
             }
             text
         }
     }
 }
 
-fn json(roles: &Roles, bounds: &Bounds, verdict: &Verdict, tally: &Tally) -> serde_json::Value {
+fn json(
+    bounds: &str,
+    verdict: &Verdict,
+    tally: &Tally,
+    story: impl Fn(&[u128], &Fault) -> Vec<String>,
+) -> serde_json::Value {
     let mut value = serde_json::json!({
-        "bounds": bounds.to_string(),
+        "bounds": bounds,
         "states": tally.states,
         "steps": tally.steps,
         "depth": tally.depth,
@@ -162,10 +210,8 @@ fn json(roles: &Roles, bounds: &Bounds, verdict: &Verdict, tally: &Tally) -> ser
         },
     });
     if let Verdict::Violated { fault, way } = verdict {
-        let story = roles.story(way, fault);
         value["fault"] = serde_json::json!(fault);
-        value["events"] = story.events.into();
-        value["story"] = story.lines.into();
+        value["story"] = story(way, fault).into();
     }
     value
 }
