@@ -90,13 +90,13 @@ fn two_phase_update_stalls_and_names_the_silent_replica() {
         let (done, _, why) = ask(&servers, &["put", "k", "before"], "");
         assert_eq!(done, 0, "{why}");
         let mut options = ClientOptions::new([servers.as_str()]);
-        options.deadline = Duration::from_secs(4);
+        options.deadline = Duration::from_secs(8);
         let client = Client::new(options).unwrap();
         client.put("k", "before, too").await.unwrap();
         cluster.kill(silent);
         let named = format!("r{silent}");
         // A new session cannot be opened, so that nothing was changed; in one that is open, who knows.
-        let (stalled, _, why) = ask(&servers, &["put", "k", "after", "--timeout", "4s"], "");
+        let (stalled, _, why) = ask(&servers, &["put", "k", "after", "--timeout", "8s"], "");
         assert_eq!(stalled, 4, "{why}");
         assert!(why.contains(&named), "{why}");
         let error = client.put("k", "after").await.expect_err("one replica is silent");
