@@ -62,9 +62,9 @@ pub struct Replica {
     proposed: Ballot,
     /// The highest incarnation of its acceptor that it knows of.
     incarnation: Incarnation,
-    /// Whether its acceptor lost its memory and has not got back what counts: what says so on the disk may not be durable yet
-    /// when the role fails, so the replica knows it too.
-    memory_lost: bool,
+    /// Where its acceptor lost its memory and has not got back what counts, in which incarnation it lost it: what says so on the
+    /// disk may not be durable yet when the role fails, so the replica knows it too.
+    lost_in: Option<Incarnation>,
     /// The number of the last checkpoint that was begun.
     checkpoints: u64,
     proposer: Option<Proposer>,
@@ -142,7 +142,7 @@ impl Replica {
             life,
             proposed: restored.proposed,
             incarnation: restored.incarnation(config.id),
-            memory_lost: restored.memory_lost,
+            lost_in: restored.memory_lost.then(|| restored.incarnation(config.id)),
             checkpoints: restored.checkpoints,
             proposer: None,
             acceptor: AcceptorRole::Failed,

@@ -23,7 +23,7 @@ impl Replica {
     /// Whose acceptors are without memory, as far as is known here.
     pub(super) fn lost(&self) -> ReplicaSet {
         let mut lost = self.peers.lost();
-        if self.memory_lost {
+        if self.lost_in.is_some() {
             lost.insert(self.config.id);
         }
         lost
@@ -136,13 +136,17 @@ impl Replica {
             "A4: an acceptor returns in an incarnation of its own"
         );
         self.peers.note(bearer.acceptor.promised());
-        self.incarnation = self.incarnation.max(incarnation);
-        self.memory_lost = false;
         self.acceptor = AcceptorRole::Voting(bearer);
-        observe(Observation::Recovered { incarnation }, out);
+        self.on_memory_back(incarnation, out);
         self.remember_missed(out);
+    }
+
+    /// The acceptor has its memory again, in this incarnation. It is new, so that no ballot of it was ever used (P3).
+    pub(super) fn on_memory_back(&mut self, incarnation: Incarnation, out: &mut Vec<Effect>) {
+        self.incarnation = self.incarnation.max(incarnation);
+        self.lost_in = None;
+        observe(Observation::Recovered { incarnation }, out);
         if self.life.is_none() {
-            // The incarnation is new, so that no ballot of it was ever used (P3).
             let life = Life {
                 incarnation,
                 restarts: 0,

@@ -70,17 +70,30 @@ impl Replica {
         self.proposer = Some(Proposer::new(self.config.id, life, wait));
     }
 
+    /// Whether the acceptor can go on from this log. If it lost its memory, what says so may not be on the disk: the mark may have been
+    /// lost with the role. Then the log must have got back what counts since, in an incarnation that it has begun after the loss.
+    fn has_memory(&self, restored: &Restored) -> bool {
+        let since = restored.incarnation(self.config.id);
+        !restored.memory_lost && self.lost_in.is_none_or(|lost_in| since > lost_in)
+    }
+
     fn restart_acceptor(&mut self, restored: Option<Restored>, out: &mut Vec<Effect>) {
-        self.memory_lost |= restored.as_ref().is_none_or(|restored| restored.memory_lost);
         if let Some(restored) = &restored {
-            self.incarnation = self.incarnation.max(restored.incarnation(self.config.id));
+            let incarnation = restored.incarnation(self.config.id);
+            self.incarnation = self.incarnation.max(incarnation);
         }
-        match restored.filter(|_| !self.memory_lost) {
+        match restored.filter(|restored| self.has_memory(restored)) {
             Some(restored) => {
+                let incarnation = restored.incarnation(self.config.id);
+                self.peers.note(restored.promised);
                 self.acceptor = AcceptorRole::Voting(Box::new(Bearer::new(self.config.id, restored)));
+                if self.lost_in.is_some() {
+                    self.on_memory_back(incarnation, out);
+                }
                 self.remember_missed(out);
             }
             None => {
+                self.lost_in = Some(self.incarnation);
                 // Durable before anything that follows from it. Written again each time, as the last write of it may have been lost
                 // with the role.
                 let mark = if self.life.is_some() {

@@ -66,7 +66,7 @@ impl Replica {
         match self.acceptor {
             AcceptorRole::Voting(_) => AcceptorSign::Votes,
             // Whether it comes back with its memory is known when it does.
-            AcceptorRole::Failed if !self.memory_lost => AcceptorSign::Failed,
+            AcceptorRole::Failed if self.lost_in.is_none() => AcceptorSign::Failed,
             _ => AcceptorSign::Lost,
         }
     }

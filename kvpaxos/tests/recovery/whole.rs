@@ -246,6 +246,57 @@ fn a_crash_before_the_recovered_memory_is_durable_is_lost_memory() {
     );
 }
 
+/// The acceptor fails when what makes up for its lost memory is durable and it has not heard of that yet. It finds its memory in the log
+/// when it restarts. If it loses its memory again, what stands in the log does not make up for that.
+#[test]
+fn a_recovery_that_ended_while_the_acceptor_was_down_counts() {
+    let log = {
+        let mut whole = Whole::lost(A);
+        whole.is_told(B2, SLOT);
+        whole.disk
+    };
+    let role = Role::Acceptor;
+    let restarts = |whole: &mut Whole, memory: Memory| {
+        let entropy = Entropy([9; 32]);
+        whole.step(Event::Fail(role));
+        whole.step(Event::Restart {
+            role,
+            memory,
+            entropy,
+        });
+    };
+    let returning = || {
+        let mut whole = Whole::lost(A);
+        whole.asks(B);
+        whole.waiting = Some(Vec::new());
+        whole.is_told(B2, SLOT);
+        assert!(!whole.votes());
+        whole
+    };
+    for written in 0..log.len() {
+        let mut whole = returning();
+        restarts(&mut whole, Memory::Kept(log[..written].to_vec()));
+        assert!(!whole.votes(), "{:?} were on the disk", &log[..written]);
+    }
+    let mut whole = returning();
+    restarts(&mut whole, Memory::Kept(log.clone()));
+    let promised = AcceptorStatus::Voting { promised: B2 };
+    assert_eq!(whole.replica.status().acceptor, promised);
+    assert!(!whole.replica.status().lost.contains(A));
+    assert_ne!(
+        whole.replica.status().proposer,
+        ProposerStatus::Failed,
+        "its ballots are new"
+    );
+
+    restarts(&mut whole, Memory::Lost);
+    restarts(&mut whole, Memory::Kept(log));
+    assert!(
+        !whole.votes(),
+        "the mark of the second loss went down with the role"
+    );
+}
+
 /// Shortcut: the ballots of the first life are used again.
 ///
 /// 1. A's replica leads with b1, and proposes x. B accepts it.
