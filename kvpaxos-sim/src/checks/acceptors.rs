@@ -19,6 +19,8 @@ pub(super) struct Acceptor {
     accepted: Vec<Option<Ballot>>,
     /// Which lives of acceptors it durably knows to have begun.
     pub(super) vector: CrashVector,
+    /// The same of what is on its way to the disk too: what it says from now on must show it.
+    pub(super) heard: CrashVector,
     /// It lost its memory, and has not got back what counts.
     pub(super) out: bool,
     /// Its own mark of that is durable.
@@ -46,6 +48,14 @@ impl Acceptor {
             // Its promise before it lost its memory is no longer its own (A1 holds within an incarnation).
             Record::Checkpoint(checkpoint) if self.out => {
                 self.written = checkpoint.promised;
+                self.heard = checkpoint.vector.clone();
+                return Ok(());
+            }
+            Record::Heard {
+                acceptor,
+                incarnation,
+            } => {
+                self.heard.raise(*acceptor, *incarnation);
                 return Ok(());
             }
             _ => return Ok(()),
@@ -132,6 +142,7 @@ impl Acceptor {
             proposed: self.proposed,
             accepted: pending.accepted,
             vector: pending.vector,
+            heard: std::mem::take(&mut self.heard),
             ..Acceptor::default()
         };
         true
@@ -141,6 +152,7 @@ impl Acceptor {
     pub(super) fn crashed(&mut self) {
         self.pending = None;
         self.written = self.durable;
+        self.heard = self.vector.clone();
     }
 
     /// It begins to write a checkpoint, or anything else, in a new life.

@@ -34,6 +34,21 @@ impl Audit {
         }
     }
 
+    /// P4: a promise or a vote shows all that its acceptor has heard when it gives it. One that does not would be counted together with
+    /// others of lives that are over.
+    pub(super) fn check_cast(&mut self, by: ReplicaId, message: &Message) {
+        let (Message::Promise { ballot, vector, .. } | Message::Accepted { ballot, vector, .. }) = message
+        else {
+            return;
+        };
+        let heard = &self.acceptors[usize::from(by.0)].heard;
+        if !knows(vector, heard) {
+            let what =
+                format!("{by} promises or votes in {ballot} with the vector {vector}, and has heard {heard}");
+            self.wrong(Property::P4, what);
+        }
+    }
+
     fn check_refused(&mut self, from: ReplicaId, ballot: Ballot, promised: Ballot) {
         let durable = self.acceptor(from).durable;
         if durable < promised {

@@ -46,9 +46,12 @@ impl<M: Subject> Watch<M> for Audit {
             self.trace.line(now, || format!("    {host} {}", shown(effect)));
             match effect {
                 // What is proposed is known before what it leads to is written down.
-                Effect::Persist { records, .. } => {
+                Effect::Persist { records, then, .. } => {
                     for record in records {
                         self.check_record(host, record);
+                    }
+                    for (_, message) in then {
+                        self.check_cast(host, message);
                     }
                 }
                 Effect::Note(Observation::Applied { slot, digest }) => {
