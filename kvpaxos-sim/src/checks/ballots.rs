@@ -1,10 +1,11 @@
 //! Who uses which ballot (P3), and who promised it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Deposition;
-use kvpaxos::{Ballot, ReplicaId};
+use kvpaxos::{Ballot, ReplicaId, Slot};
 
 use super::together::Together;
 use crate::marks::Mark;
@@ -16,6 +17,8 @@ struct Use {
     life: u64,
     /// The acceptors that sent a whole promise, and what each knew then.
     promises: Together,
+    /// The slots that it proposed for and has not called chosen.
+    untold: Option<Range<Slot>>,
 }
 
 /// See the module.
@@ -58,6 +61,7 @@ impl Ballots {
             replica: by,
             life,
             promises: Together::default(),
+            untold: None,
         });
         if ballot.replica != by {
             return Err(format!("{by} uses ballot {ballot}, which is not its own"));
@@ -75,6 +79,26 @@ impl Ballots {
         if let Some(used) = self.uses.get_mut(&ballot) {
             used.promises.add(by, vector);
         }
+    }
+
+    /// A ballot proposes something for a slot.
+    pub(super) fn proposes(&mut self, ballot: Ballot, slot: Slot) {
+        if let Some(used) = self.uses.get_mut(&ballot) {
+            let untold = used.untold.get_or_insert(slot..slot);
+            untold.start = untold.start.min(slot);
+            untold.end = untold.end.max(slot.next());
+        }
+    }
+
+    /// A ballot calls all below a slot chosen. Returns those slots, among the ones it proposed for, that it had not called so before.
+    pub(super) fn tells(&mut self, ballot: Ballot, chosen: Slot) -> Range<Slot> {
+        let untold = self.uses.get_mut(&ballot).and_then(|used| used.untold.as_mut());
+        let Some(untold) = untold.filter(|untold| untold.start < chosen) else {
+            return Slot::ZERO..Slot::ZERO;
+        };
+        let told = untold.start..untold.end.min(chosen);
+        untold.start = told.end;
+        told
     }
 
     /// Phase 1 begins. Tells whether somebody else's is under way.

@@ -113,6 +113,13 @@ impl Book {
         })
     }
 
+    /// What a ballot proposed for the slot.
+    pub(super) fn proposed(&self, ballot: Ballot, slot: Slot) -> Option<&Value> {
+        let mut proposals = self.entry(slot)?.proposals.iter().rev();
+        let proposal = proposals.find(|proposal| proposal.ballot == ballot)?;
+        Some(&proposal.value)
+    }
+
     /// How many durable votes the ballot has for the slot that count together.
     pub(super) fn votes(&self, ballot: Ballot, slot: Slot) -> usize {
         let entry = self.entry(slot);

@@ -22,7 +22,7 @@ impl Audit {
                 chosen,
             } => self.check_accept(from, *ballot, *slot, value, *chosen),
             Message::Accepted { ballot, slot, vector } => self.check_accepted(from, *ballot, *slot, vector),
-            Message::Chosen { chosen, .. } => self.check_watermark(from, *chosen),
+            Message::Chosen { ballot, chosen } => self.check_watermark(from, Some(*ballot), *chosen),
             Message::Heartbeat(heartbeat) => self.check_heartbeat(from, heartbeat),
             Message::ReadIndexed { up_to, .. } => self.check_prefix(from, *up_to, "a read index"),
             Message::Confirmed { ballot, .. } => self.check_confirmed(from, *ballot),
@@ -131,6 +131,7 @@ impl Audit {
         if let Err(why) = self.book.propose(ballot, slot, value) {
             self.wrong(Property::P1, why);
         }
+        self.ballots.proposes(ballot, slot);
         // *Paxos Made Simple*, P2b: once a value is chosen, every higher ballot proposes that value. A lower ballot may
         // still be proposing another, in vain.
         if let Some((in_ballot, known)) = self.book.chosen_in(slot)
@@ -141,7 +142,7 @@ impl Audit {
                 format!("{ballot} proposes {value:?} for slot {slot}, where {in_ballot} chose {known:?}");
             self.wrong(Property::P2, what);
         }
-        self.check_watermark(from, chosen);
+        self.check_watermark(from, Some(ballot), chosen);
     }
 
     fn check_accepted(&mut self, from: ReplicaId, ballot: Ballot, slot: Slot, vector: &CrashVector) {
@@ -231,12 +232,28 @@ impl Audit {
     fn check_heartbeat(&mut self, from: ReplicaId, heartbeat: &Heartbeat) {
         self.check_prefix(from, heartbeat.learned, "a heartbeat");
         if let Some(chosen) = heartbeat.chosen {
-            self.check_watermark(from, chosen);
+            self.check_watermark(from, heartbeat.leader, chosen);
         }
     }
 
-    fn check_watermark(&mut self, from: ReplicaId, chosen: Watermark) {
+    fn check_watermark(&mut self, from: ReplicaId, ballot: Option<Ballot>, chosen: Watermark) {
         self.check_prefix(from, chosen.chosen.max(chosen.settled), "a leader");
+        // Whoever holds what the ballot proposed takes it for chosen by this.
+        let told = ballot.map_or(Slot::ZERO..Slot::ZERO, |ballot| {
+            self.ballots.tells(ballot, chosen.chosen)
+        });
+        for slot in told.start.0..told.end.0 {
+            let slot = Slot(slot);
+            let proposed = ballot.and_then(|ballot| self.book.proposed(ballot, slot));
+            if let (Some(proposed), Some(known)) = (proposed, self.book.chosen(slot))
+                && proposed != known
+            {
+                let what = format!(
+                    "{from} says in {ballot:?} that slot {slot} is chosen, for which it proposed {proposed:?}, but {known:?} was"
+                );
+                return self.wrong(Property::L1, what);
+            }
+        }
     }
 
     pub(super) fn check_prefix(&mut self, from: ReplicaId, up_to: Slot, who: &str) {
