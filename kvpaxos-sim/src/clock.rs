@@ -57,6 +57,12 @@ impl Clock {
         self.shown = self.shown.after(length);
     }
 
+    /// Shows this at `now`, and goes on at the same speed: its process has started again.
+    pub fn restart(&mut self, now: Time, shown: Time) {
+        self.since = now;
+        self.shown = shown;
+    }
+
     /// Whether it runs at the right speed.
     #[must_use]
     pub fn is_right(&self) -> bool {

@@ -2,7 +2,6 @@
 
 use kvpaxos::{ClientId, Micros, ReplicaId, Role, Time};
 
-use crate::clock::Clock;
 use crate::decider::{Fate, Stream, What};
 use crate::disk::{Damage, Disk, Harm};
 use crate::engine::Engine;
@@ -34,7 +33,7 @@ impl<M: Machine> Engine<M> {
         let host = self.host_mut(id);
         let records = kept.as_ref().map(Vec::len);
         let memory = kept.map_or(Memory::Lost, Memory::Kept);
-        host.clock = Clock::new(now, shown);
+        host.clock.restart(now, shown);
         host.stepped = shown;
         host.armed = None;
         host.roles = [RoleState::Running; 3];

@@ -80,6 +80,9 @@ pub(crate) enum Aside {
 
 const STREAM: Stream = Stream::Nemesis;
 
+/// How clocks run that are wrong: local microseconds per million of the world's.
+const SPEEDS: [u64; 6] = [250_000, 600_000, 900_000, 1_100_000, 1_600_000, 3_000_000];
+
 impl Nemesis {
     /// The nemesis of this setup; it sleeps.
     #[must_use]
@@ -103,6 +106,12 @@ impl Nemesis {
     pub(crate) fn begin<M: Subject>(&mut self, engine: &mut Engine<M>) {
         self.striking = !self.faults.weights.is_empty();
         self.schedule(engine);
+        if self.faults.uneven_clocks {
+            for id in engine.ids() {
+                let speed = engine.decider().pick(STREAM, What::FaultDetail, &SPEEDS);
+                engine.set_speed(id, speed);
+            }
+        }
     }
 
     fn schedule<M: Subject>(&mut self, engine: &mut Engine<M>) {
@@ -181,8 +190,7 @@ impl Nemesis {
                 audit.marks.hit(Mark::ClockJumped);
             }
             FaultKind::DriftClock => {
-                let speeds = [250_000, 600_000, 900_000, 1_100_000, 1_600_000, 3_000_000];
-                let speed = engine.decider().pick(STREAM, What::FaultDetail, &speeds);
+                let speed = engine.decider().pick(STREAM, What::FaultDetail, &SPEEDS);
                 engine.set_speed(id, speed);
                 audit.marks.hit(Mark::ClockDrifted);
                 self.activate(Active::Drift(id), engine);
@@ -408,6 +416,11 @@ impl Nemesis {
     pub(crate) fn stop<M: Subject>(&mut self, engine: &mut Engine<M>) {
         self.striking = false;
         self.frozen = true;
+        if self.faults.uneven_clocks {
+            for id in engine.ids() {
+                engine.set_speed(id, clock::RIGHT);
+            }
+        }
         // Delays beyond what replicas have patience for are faults too.
         let wild = self.weather.delay == tables::WILD;
         engine.network.weather = Weather {

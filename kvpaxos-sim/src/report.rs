@@ -165,12 +165,17 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "  faults      one within {} ms, each up to {} ms, {} in a hundred at the leader, {} acceptors may be \
-             without memory at a time{}",
+             without memory at a time{}{}",
             faults.pause.0 / 1000,
             faults.length.0 / 1000,
             faults.at_leader,
             faults.losses,
-            if self.setup.memory_only { ", no disks" } else { "" }
+            if self.setup.memory_only { ", no disks" } else { "" },
+            if faults.uneven_clocks {
+                ", uneven clocks"
+            } else {
+                ""
+            }
         )?;
         writeln!(f, "              {}", weights.join(", "))?;
         self.fmt_happened(f)

@@ -249,6 +249,8 @@ pub struct Faults {
     pub losses: usize,
     /// In a hundred: how often the leader is the target rather than anybody.
     pub at_leader: u32,
+    /// Every clock runs at a speed of its own, for as long as there are faults.
+    pub uneven_clocks: bool,
 }
 
 impl Faults {
@@ -261,6 +263,7 @@ impl Faults {
             length: Micros(1_000_000),
             losses: 0,
             at_leader: 0,
+            uneven_clocks: false,
         }
     }
 }

@@ -43,6 +43,7 @@ impl Setup {
             cluster,
         };
         draw.faults_of_files(&mut setup.faults);
+        setup.faults.uneven_clocks = draw.percent("uneven clocks", 25);
         setup
     }
 }
@@ -209,6 +210,7 @@ impl Draw<'_> {
             length,
             losses: usize::try_from(losses).unwrap_or(0),
             at_leader: self.small("at leader", 10, 70),
+            uneven_clocks: false,
         }
     }
 
