@@ -66,6 +66,7 @@ fn seeds(root: &Path) -> std::io::Result<Seeds> {
         }
     }
     seeds.extend(logs());
+    seeds.extend(snapshots());
     seeds.extend(scripts());
     Ok(seeds)
 }
@@ -109,6 +110,27 @@ fn logs() -> Seeds {
     tails
         .into_iter()
         .map(|(name, tail)| (format!("log_records/{name}").into(), log(tail)))
+        .collect()
+}
+
+/// States of two sessions and three keys that come in parts, with a lie of each kind before the second.
+fn snapshots() -> Seeds {
+    let state = [
+        6, 0, 0, 0, 0, 0, 0, 5, 0, 1, b'v', 30, 0, 0, 0, 5, 0, 2, b'w', 100, 1, 1, 0, 5, 1, 3, b'x', 10, 0,
+        0, 0, 4, 1, 1, 2, 0,
+    ];
+    let lies: [(&str, &[u8]); 7] = [
+        ("whole", &[7]),
+        ("flip", &[0, 5, 255]),
+        ("short", &[1, 3]),
+        ("other", &[2, 4, 0, 1, 2, 3, 4]),
+        ("long", &[3, 1, 0, 9]),
+        ("last", &[4]),
+        ("skipped", &[5]),
+    ];
+    let snapshot = |lie: &[u8]| [&state[..], &[0, 0, 7, 60, 0], lie, &[60, 0, 7, 60, 0, 7]].concat();
+    lies.into_iter()
+        .map(|(name, lie)| (format!("snapshot_parts/{name}").into(), snapshot(lie)))
         .collect()
 }
 

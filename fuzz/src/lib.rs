@@ -5,8 +5,10 @@ mod bytes_of;
 mod codec;
 mod log;
 mod replicas;
+mod snapshot;
 
 pub use bytes_of::Bytes;
 pub use codec::{check_client_payload, check_peer_payload, check_stream};
 pub use log::check_log;
 pub use replicas::check_replicas;
+pub use snapshot::check_snapshot;
