@@ -6,6 +6,14 @@ use std::process::ExitCode;
 
 use kvpaxos_sim::wrong::{self, BUGS, Bug};
 
+/// Prints the names of all.
+pub(crate) fn list() -> ExitCode {
+    for bug in BUGS {
+        println!("{}", bug.name);
+    }
+    ExitCode::SUCCESS
+}
+
 /// Hunts the bugs of these names, or all, and prints a row of the table for each.
 pub(crate) fn hunt(seeds: Range<u64>, jobs: usize, names: &[String]) -> ExitCode {
     let mut bugs = Vec::new();
@@ -33,7 +41,7 @@ pub(crate) fn hunt(seeds: Range<u64>, jobs: usize, names: &[String]) -> ExitCode
         };
         all &= hunted.caught.is_some();
         println!(
-            "{number:>2}  {:<28}  boundary  {caught:<34}  {}",
+            "{number:>2}  {:<38}  boundary  {caught:<50}  {}",
             bug.name, bug.says
         );
     }

@@ -65,6 +65,9 @@ enum Command {
         /// How many at a time; as many as there are cores if not given.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         jobs: Option<u16>,
+        /// Print the names of all, and play nothing.
+        #[arg(long)]
+        list: bool,
         /// Which; all if none is named.
         #[arg(value_name = "NAME")]
         names: Vec<String>,
@@ -123,7 +126,10 @@ fn main() -> ExitCode {
             };
             sweep::sweep(&what, digests.as_deref(), json)
         }
-        Command::Bugs { seeds, jobs, names } => bugs::hunt(0..seeds, cores(jobs), &names),
+        Command::Bugs { list: true, .. } => bugs::list(),
+        Command::Bugs {
+            seeds, jobs, names, ..
+        } => bugs::hunt(0..seeds, cores(jobs), &names),
         Command::Check { files, steps } => check::run(&files, steps),
     }
 }
