@@ -21,14 +21,18 @@ fn faults(losable: usize) -> impl Strategy<Value = Faults> {
         50_000u64..1_000_000,
         0..=losable,
         0u32..100,
+        any::<bool>(),
     )
-        .prop_map(|((kinds, weights), pause, length, losses, at_leader)| Faults {
-            weights: kinds.into_iter().zip(weights).collect(),
-            pause: Micros(pause),
-            length: Micros(length),
-            losses,
-            at_leader,
-        })
+        .prop_map(
+            |((kinds, weights), pause, length, losses, at_leader, uneven_clocks)| Faults {
+                weights: kinds.into_iter().zip(weights).collect(),
+                pause: Micros(pause),
+                length: Micros(length),
+                losses,
+                at_leader,
+                uneven_clocks,
+            },
+        )
 }
 
 fn clients() -> impl Strategy<Value = Clients> {
