@@ -24,7 +24,7 @@ mod json;
 #[cfg(test)]
 mod tests;
 
-pub use json::{ReadError, Reason};
+pub use json::{ReadError, Reason, Writer};
 
 /// Operations of clients in real-time order: the order of events is what counts, times are for people.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -235,6 +235,21 @@ impl History {
     /// If it has none open.
     pub fn info(&mut self, process: u64) -> Result<(), Malformed> {
         self.complete(process, EventKind::Info)
+    }
+
+    /// An event that was made elsewhere, at its own time.
+    ///
+    /// # Errors
+    /// If it does not fit what came before.
+    pub fn add(&mut self, event: Event) -> Result<(), Malformed> {
+        let Event { process, time, kind } = event;
+        self.at(time)?;
+        match kind {
+            EventKind::Invoke(operation) => self.invoke(process, operation),
+            EventKind::Ok(answer) => self.ok(process, answer),
+            EventKind::Fail => self.fail(process),
+            EventKind::Info => self.info(process),
+        }
     }
 
     /// Every key's first value.

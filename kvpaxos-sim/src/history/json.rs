@@ -6,7 +6,7 @@
 //! {"type":"ok","process":3,"op":"cas","key":"r","applied":false,"time":9}
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io::{self, BufRead, Write};
 
 use serde::{Serialize, Serializer};
@@ -97,24 +97,60 @@ impl History {
     ///
     /// # Errors
     /// If the sink fails.
-    pub fn write(&self, mut sink: impl Write) -> io::Result<()> {
+    pub fn write(&self, sink: impl Write) -> io::Result<()> {
+        let mut writer = Writer::new(sink, self.initial())?;
+        self.events().iter().try_for_each(|event| writer.write(event))
+    }
+}
+
+/// Writes a history event by event, for those that are too long to be held. It remembers only what is open.
+pub struct Writer<W> {
+    sink: W,
+    /// What each process has invoked and not completed: completions name it.
+    open: HashMap<u64, Operation>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Begins a history in which every key has this value at first. Lines are written in small pieces: the sink had
+    /// better have a buffer.
+    ///
+    /// # Errors
+    /// If the sink fails.
+    pub fn new(mut sink: W, initial: &Datum) -> io::Result<Writer<W>> {
         let header = Header {
             r#type: "header",
             format: FORMAT,
             version: VERSION,
-            initial: self.initial(),
+            initial,
         };
         write_line(&mut sink, &header)?;
-        let mut open = BTreeMap::new();
-        for event in self.events() {
-            if let EventKind::Invoke(operation) = &event.kind {
-                open.insert(event.process, operation);
-            }
-            if let Some(operation) = open.get(&event.process) {
-                write_line(&mut sink, &Line::new(event, operation))?;
-            }
+        let open = HashMap::new();
+        Ok(Writer { sink, open })
+    }
+
+    /// Writes the next event.
+    ///
+    /// # Errors
+    /// If the sink fails, or if the event completes an operation that was not invoked.
+    pub fn write(&mut self, event: &Event) -> io::Result<()> {
+        let process = event.process;
+        if let EventKind::Invoke(operation) = &event.kind {
+            write_line(&mut self.sink, &Line::new(event, operation))?;
+            self.open.insert(process, operation.clone());
+            return Ok(());
         }
-        Ok(())
+        let open = self.open.remove(&process);
+        let open =
+            open.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, Malformed::NotOpen { process }))?;
+        write_line(&mut self.sink, &Line::new(event, &open))
+    }
+
+    /// Hands out what is still in the buffer, and tells whether that went well: a buffer that is only dropped does not.
+    ///
+    /// # Errors
+    /// If the sink fails.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
     }
 }
 
