@@ -41,7 +41,7 @@
 //!   variants wrap it and are a [`Subject`] like it.
 //! - [`decider::Decider`] is the seam to what is undecided. The seeded one gives each component a stream of its own.
 //! - [`checks::Audit`] watches from outside, after every event, and believes only what is durable.
-//! - [`check`](mod@check) judges the history that clients saw, knowing nothing of replicas.
+//! - [`check`](mod@check) judges the history that clients saw, knowing nothing of replicas. [`generate`] makes histories for it.
 
 pub mod bytes_log;
 pub mod check;
@@ -54,6 +54,7 @@ pub mod disk;
 pub mod engine;
 pub mod excerpt;
 mod files;
+pub mod generate;
 mod harm;
 mod hazards;
 pub mod history;

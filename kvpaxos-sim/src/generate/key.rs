@@ -1,0 +1,125 @@
+//! A key of the map that the generator plays on: its value, what it was before, and what is written to it next.
+
+use std::collections::VecDeque;
+
+use kvpaxos::Random;
+
+use super::Values;
+use crate::history::{Action, Answer, Datum};
+
+/// Values longer than this are not appended to any more, so that strings do not grow without end.
+const LONGEST: usize = 24;
+/// How many of the last values a compare-and-swap may expect.
+const RECENT: usize = 8;
+/// How many values that were written once wait for their second time, if each is written about twice.
+const WAITING: usize = 16;
+
+/// See the head of this file.
+pub(super) struct Key {
+    value: Datum,
+    /// The last values that it had before, oldest first.
+    past: VecDeque<Datum>,
+    /// How many to remember.
+    remembered: usize,
+    /// The next number that was never written to it.
+    fresh: u64,
+    /// Numbers that were written once and are to be written again.
+    once: Vec<u64>,
+}
+
+impl Key {
+    /// A key that remembers at least so many of the values that it had.
+    pub(super) fn new(initial: Datum, remembered: usize) -> Key {
+        Key {
+            value: initial,
+            past: VecDeque::new(),
+            remembered: remembered.max(RECENT),
+            fresh: 0,
+            once: Vec::new(),
+        }
+    }
+
+    pub(super) fn value(&self) -> &Datum {
+        &self.value
+    }
+
+    pub(super) fn is_long(&self) -> bool {
+        matches!(&self.value, Datum::Text(text) if text.len() > LONGEST)
+    }
+
+    /// Lets an operation take effect, and answers it.
+    pub(super) fn apply(&mut self, action: &Action) -> Answer {
+        match action {
+            Action::Get => return Answer::Value(self.value.clone()),
+            Action::Put(value) => self.set(value.clone()),
+            Action::Append(tail) => self.set(self.value.appended(tail)),
+            Action::Delete => self.set(Datum::Null),
+            Action::Cas { expect, value } => {
+                let applied = self.value == *expect;
+                if applied {
+                    self.set(value.clone());
+                }
+                return Answer::Swapped { applied };
+            }
+        }
+        Answer::Done
+    }
+
+    fn set(&mut self, value: Datum) {
+        if self.past.len() == self.remembered {
+            self.past.pop_front();
+        }
+        self.past.push_back(std::mem::replace(&mut self.value, value));
+    }
+
+    /// A value that it had lately; the present one if it never had another. How much is remembered makes no difference.
+    pub(super) fn past(&self, random: &mut Random) -> &Datum {
+        let back = index(random, self.past.len().min(RECENT));
+        self.past.iter().rev().nth(back).unwrap_or(&self.value)
+    }
+
+    /// One that it remembers and that is another than this.
+    pub(super) fn past_other_than(&self, than: &Datum, random: &mut Random) -> Option<&Datum> {
+        let others: Vec<&Datum> = self.past.iter().filter(|value| *value != than).collect();
+        others.get(index(random, others.len())).copied()
+    }
+
+    /// The number of the value that is written next; `unique` counts those of all keys.
+    pub(super) fn next(&mut self, values: Values, unique: &mut u64, random: &mut Random) -> u64 {
+        match values {
+            Values::Unique => {
+                *unique += 1;
+                *unique - 1
+            }
+            Values::Few(values) => random.below(values),
+            Values::Twice => {
+                if !self.once.is_empty() && random.below(2) == 0 || self.once.len() == WAITING {
+                    return self.once.swap_remove(index(random, self.once.len()));
+                }
+                self.once.push(self.fresh);
+                self.fresh += 1;
+                self.fresh - 1
+            }
+        }
+    }
+}
+
+fn index(random: &mut Random, length: usize) -> usize {
+    usize::try_from(random.below(length as u64)).expect("below a length")
+}
+
+/// What is put.
+pub(super) fn whole(number: u64) -> Datum {
+    Datum::Integer(number.into())
+}
+
+/// What is appended: letters, of which the last alone is a capital, so that it can be told where each tail of a value ends.
+pub(super) fn tail(mut number: u64) -> Datum {
+    let letter = |first: char, number: u64| char::from_u32(u32::from(first) + (number % 26) as u32);
+    let mut letters: Vec<char> = letter('A', number).into_iter().collect();
+    while number >= 26 {
+        number = number / 26 - 1;
+        letters.extend(letter('a', number));
+    }
+    Datum::Text(letters.into_iter().rev().collect())
+}
