@@ -78,7 +78,8 @@ fn the_first_events_of_a_seed() {
         {"type":"invoke","process":1,"op":"cas","key":"k0","expect":null,"value":1,"time":6911}
         {"type":"ok","process":1,"op":"cas","key":"k0","applied":false,"time":8376}
         {"type":"ok","process":0,"op":"cas","key":"k0","applied":false,"time":11965}
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
 }
 
 #[test]
@@ -311,7 +312,8 @@ fn what_makes_no_history_is_refused() {
         all weights of the mix are 0; give one to get, put, append, delete or cas
         values is 0; it must be 1 or more
         60% of unknown outcome and 41% that failed are more than all operations
-        a history without operations cannot be made bad; let it have one at least, or no flaw"#]].assert_eq(&said.join("\n"));
+        a history without operations cannot be made bad; let it have one at least, or no flaw"#]]
+    .assert_eq(&said.join("\n"));
 }
 
 #[test]

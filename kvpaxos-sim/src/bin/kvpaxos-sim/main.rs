@@ -1,10 +1,11 @@
-//! The program `kvpaxos-sim`: plays seeds, one or many, and judges histories.
+//! The program `kvpaxos-sim`: plays seeds, one or many, judges histories, and makes some to be judged.
 //!
 //! Exit codes: 0 all held, 1 a property was violated or a mark never fired, 2 the command line makes no sense, or the model checker's
 //! limit was reached. Those of `check` stand with it.
 
 mod bugs;
 mod check;
+mod generate;
 mod model;
 mod run;
 mod sweep;
@@ -84,6 +85,10 @@ enum Command {
         #[arg(long, value_name = "N", default_value_t = kvpaxos_sim::check::Budget::default().steps)]
         steps: u64,
     },
+    /// Write a history that is made from a seed (kv-history/1, a JSON object a line), linearizable or with one wrong answer.
+    ///
+    /// Exit codes: 0 it is written, 2 the flags make no sense or it could not be written.
+    Generate(generate::Generate),
     /// Explore every order of delivery, loss, duplication and crash of a few acceptors and proposers, and say whether every law holds.
     Model(model::Model),
 }
@@ -131,6 +136,7 @@ fn main() -> ExitCode {
             seeds, jobs, names, ..
         } => bugs::hunt(0..seeds, cores(jobs), &names),
         Command::Check { files, steps } => check::run(&files, steps),
+        Command::Generate(what) => generate::run(&what),
     }
 }
 
