@@ -1,10 +1,13 @@
 //! Writes `seeds/<target>/`, or checks with `--check` that what stands there is what would be written.
 //!
-//! The frames come from the codec's golden files, so that a seed exists for every variant.
+//! The frames come from the codec's golden files, so that a seed exists for every variant; histories come from the simulator's generator
+//! and, malformed in every way that the format names, from a list.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use kvpaxos_sim::generate::{Flaw, Settings, Share, Values};
 
 type Seeds = BTreeMap<PathBuf, Vec<u8>>;
 
@@ -68,6 +71,8 @@ fn seeds(root: &Path) -> std::io::Result<Seeds> {
     seeds.extend(logs());
     seeds.extend(snapshots());
     seeds.extend(scripts());
+    seeds.extend(histories()?);
+    seeds.extend(malformed_histories());
     Ok(seeds)
 }
 
@@ -180,4 +185,153 @@ fn scripts() -> Seeds {
         .into_iter()
         .map(|(name, script)| (format!("replica_step/{name}").into(), script.to_vec()))
         .collect()
+}
+
+const HEADER: &str = r#"{"type":"header","format":"kv-history","version":1,"initial":null}"#;
+
+/// Good and bad ones, each short, and one with the synonyms and without times.
+fn histories() -> std::io::Result<Seeds> {
+    let mut seeds = Seeds::new();
+    for (name, values, flaw) in [
+        ("unique", Values::Unique, Flaw::None),
+        ("unique-impossible", Values::Unique, Flaw::Impossible),
+        ("twice", Values::Twice, Flaw::None),
+        ("twice-stale", Values::Twice, Flaw::Stale),
+        ("few", Values::Few(3), Flaw::None),
+        ("few-stale", Values::Few(3), Flaw::Stale),
+    ] {
+        let settings = Settings {
+            seed: 1,
+            operations: 30,
+            keys: 2,
+            clients: 4,
+            values,
+            flaw,
+            unknown: Share::percent(15),
+            failed: Share::percent(5),
+            pause: 0,
+            ..Settings::default()
+        };
+        let mut bytes = Vec::new();
+        let history = settings.history().map_err(std::io::Error::other)?;
+        history.write(&mut bytes)?;
+        seeds.insert(format!("history/{name}").into(), bytes);
+    }
+    let by_hand = r#"{"type":"invoke","process":0,"op":"write","key":"k","value":18446744073709551615}
+{"type":"invoke","process":7,"op":"read","key":"k"}
+{"type":"ok","process":7,"op":"read","key":"k","value":18446744073709551615}
+{"type":"ok","process":0,"op":"put","key":"k"}
+{"type":"invoke","process":0,"op":"append","key":"k","value":-1}"#;
+    seeds.insert("history/by-hand".into(), format!("{HEADER}\n{by_hand}\n").into());
+    seeds.insert("history/empty".into(), format!("{HEADER}\n").into());
+    Ok(seeds)
+}
+
+/// Histories of which one line is malformed, by what is wrong with it.
+fn malformed_histories() -> Seeds {
+    let begun = r#"{"type":"invoke","process":1,"op":"cas","key":"k","expect":null,"value":"v","time":5}"#;
+    let lines = [
+        (
+            "busy",
+            r#"{"type":"invoke","process":1,"op":"get","key":"k","time":6}"#,
+        ),
+        (
+            "not-open",
+            r#"{"type":"fail","process":2,"op":"get","key":"k","time":6}"#,
+        ),
+        (
+            "other-key",
+            r#"{"type":"ok","process":1,"op":"cas","key":"l","applied":true,"time":6}"#,
+        ),
+        (
+            "other-op",
+            r#"{"type":"ok","process":1,"op":"get","key":"k","value":null,"time":6}"#,
+        ),
+        (
+            "missing-applied",
+            r#"{"type":"ok","process":1,"op":"cas","key":"k","time":6}"#,
+        ),
+        (
+            "missing-process",
+            r#"{"type":"info","op":"cas","key":"k","time":6}"#,
+        ),
+        (
+            "missing-key",
+            r#"{"type":"invoke","process":2,"op":"get","time":6}"#,
+        ),
+        ("missing-type", r#"{"process":2,"op":"get","key":"k","time":6}"#),
+        (
+            "missing-op",
+            r#"{"type":"invoke","process":2,"key":"k","time":6}"#,
+        ),
+        (
+            "missing-value",
+            r#"{"type":"invoke","process":2,"op":"put","key":"k","time":6}"#,
+        ),
+        (
+            "missing-expect",
+            r#"{"type":"invoke","process":2,"op":"cas","key":"k","value":1,"time":6}"#,
+        ),
+        (
+            "unknown-type",
+            r#"{"type":"done","process":1,"op":"cas","key":"k","time":6}"#,
+        ),
+        (
+            "unknown-op",
+            r#"{"type":"invoke","process":2,"op":"scan","key":"k","time":6}"#,
+        ),
+        (
+            "negative-process",
+            r#"{"type":"invoke","process":-2,"op":"get","key":"k","time":6}"#,
+        ),
+        (
+            "key-of-number",
+            r#"{"type":"invoke","process":2,"op":"get","key":3,"time":6}"#,
+        ),
+        (
+            "time-of-text",
+            r#"{"type":"invoke","process":2,"op":"get","key":"k","time":"6"}"#,
+        ),
+        (
+            "time-back",
+            r#"{"type":"invoke","process":2,"op":"get","key":"k","time":4}"#,
+        ),
+        (
+            "value-of-fraction",
+            r#"{"type":"invoke","process":2,"op":"put","key":"k","value":1.5,"time":6}"#,
+        ),
+        (
+            "value-of-list",
+            r#"{"type":"invoke","process":2,"op":"put","key":"k","value":[1],"time":6}"#,
+        ),
+        (
+            "applied-of-text",
+            r#"{"type":"ok","process":1,"op":"cas","key":"k","applied":"yes","time":6}"#,
+        ),
+        ("no-object", "[1,2,3]"),
+        ("no-json", r#"{"type":"invoke","process":2"#),
+        ("blank-line", ""),
+        ("second-header", HEADER),
+    ];
+    let mut seeds: Seeds = lines
+        .into_iter()
+        .map(|(name, line)| (name, format!("{HEADER}\n{begun}\n{line}\n")))
+        .chain([
+            ("no-header", format!("{begun}\n")),
+            ("other-version", format!("{}\n", HEADER.replace(":1,", ":2,"))),
+            (
+                "other-format",
+                format!("{}\n", HEADER.replace("kv-history", "history")),
+            ),
+            (
+                "no-initial",
+                format!("{}\n", HEADER.replace(",\"initial\":null", "")),
+            ),
+            ("nothing", String::new()),
+        ])
+        .map(|(name, text)| (format!("history/malformed-{name}").into(), text.into_bytes()))
+        .collect();
+    let no_text = [HEADER.as_bytes(), b"\n\xff\xfe\n"].concat();
+    seeds.insert("history/malformed-no-text".into(), no_text);
+    seeds
 }

@@ -3,12 +3,14 @@
 
 mod bytes_of;
 mod codec;
+mod history;
 mod log;
 mod replicas;
 mod snapshot;
 
 pub use bytes_of::Bytes;
 pub use codec::{check_client_payload, check_peer_payload, check_stream};
+pub use history::check_history;
 pub use log::check_log;
 pub use replicas::check_replicas;
 pub use snapshot::check_snapshot;
