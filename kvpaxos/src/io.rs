@@ -312,7 +312,7 @@ pub enum Deposition {
     TimedOut,
     /// Its role failed.
     Failed,
-    /// It led, and its learner lacks what was chosen, for longer than it takes anybody to help.
+    /// It led, and its learner has failed or lacks what was chosen, for longer than it takes anybody to help.
     Behind,
     /// It learned from others that what was chosen for a slot is not what it proposed: a higher ballot was elected unheard.
     Overtaken,

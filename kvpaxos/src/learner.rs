@@ -16,6 +16,10 @@ use crate::types::{Ballot, ReplicaId, Slot};
 /// Accepts this far beyond the last chosen slot are remembered; what lies further is asked for when its time comes.
 const LOOKAHEAD: u64 = 4096;
 
+/// A snapshot that is on its way is given up if it was asked for so often in turn and nobody answered: it may be that nobody has it any
+/// more, or nobody that can be reached.
+const INSISTENCE: u32 = 3;
+
 /// A learner.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Learner {
@@ -42,6 +46,8 @@ pub(crate) struct Learner {
     before: Reached,
     /// Whom it asked for what it lacks, and how many ticks ago.
     asked: Option<(ReplicaId, u32)>,
+    /// How often in turn nobody answered when it asked for the rest of the snapshot that is on its way.
+    unanswered: u32,
 }
 
 /// How far a learner has come: in the log, and in a snapshot that it receives.
@@ -100,6 +106,7 @@ impl Learner {
             behind: 0,
             before: (next, None),
             asked: None,
+            unanswered: 0,
         }
     }
 
@@ -176,7 +183,12 @@ impl Learner {
     ///
     /// # Errors
     /// If one of them is not what was learned here for the same slot (L1).
-    pub(crate) fn on_learned(&mut self, from: Slot, values: &[Value]) -> Result<(), Reason> {
+    pub(crate) fn on_learned(
+        &mut self,
+        from: Slot,
+        values: &[Value],
+        discarded: &mut Discarded,
+    ) -> Result<(), Reason> {
         let before = self.next();
         for (slot, value) in (from.0..).map(Slot).zip(values) {
             match self.chosen(slot) {
@@ -193,6 +205,9 @@ impl Learner {
         if self.next() > before {
             // An answer that brought nothing is no answer: asking again at once would go round and round.
             self.asked = None;
+            if !self.insists() {
+                self.give_up_incoming(discarded);
+            }
         }
         self.known = self.known.max(self.next());
         Ok(())
@@ -236,7 +251,7 @@ impl Learner {
     }
 
     /// A part of another replica's snapshot. The newest one that anybody offers is taken; one that is on its way is given up for a
-    /// newer one only.
+    /// newer one only, or if nobody goes on with it.
     pub(crate) fn on_part(
         &mut self,
         (slot, digest): (Slot, u128),
@@ -253,9 +268,9 @@ impl Learner {
             .incoming
             .as_ref()
             .is_none_or(|incoming| incoming.slot() < slot);
-        if newer && at == Cursor::START {
-            let given_up = self.incoming.replace(Builder::new(self.limits, slot, digest));
-            given_up.into_iter().for_each(|builder| discarded.push(builder));
+        if at == Cursor::START && (newer || !self.insists()) {
+            self.give_up_incoming(discarded);
+            self.incoming = Some(Builder::new(self.limits, slot, digest));
         }
         let expected = |incoming: &&mut Builder| {
             (incoming.slot(), incoming.digest()) == (slot, digest) && incoming.next() == at
@@ -264,6 +279,7 @@ impl Learner {
             return Received::Nothing;
         };
         self.asked = None;
+        self.unanswered = 0;
         match incoming.add(at, bytes, next) {
             Err(_) => {
                 let broken = self.incoming.take();
@@ -326,7 +342,18 @@ impl Learner {
             .for_each(|builder| discarded.push(builder));
     }
 
-    /// What it is to be asked for next: a part of the snapshot that is on its way, if one is and has not come too late: what lies in it may
+    fn give_up_incoming(&mut self, discarded: &mut Discarded) {
+        self.unanswered = 0;
+        let given_up = self.incoming.take();
+        given_up.into_iter().for_each(|builder| discarded.push(builder));
+    }
+
+    /// Whether it asks for the rest of the snapshot that is on its way; else for whatever others have.
+    pub(crate) fn insists(&self) -> bool {
+        self.unanswered < INSISTENCE
+    }
+
+    /// What it lacks first: a part of the snapshot that is on its way, if one is and has not come too late: what lies in it may
     /// have been learned by other ways meanwhile.
     pub(crate) fn wanted_part(&self) -> Option<(Slot, Cursor)> {
         let incoming = self
@@ -383,6 +410,9 @@ impl Learner {
         }
         let whom = *whom;
         self.asked = None;
+        if self.wanted_part().is_some() {
+            self.unanswered = self.unanswered.saturating_add(1);
+        }
         Some(whom)
     }
 }

@@ -70,6 +70,8 @@ pub struct Replica {
     proposer: Option<Proposer>,
     acceptor: AcceptorRole,
     learner: Option<Learner>,
+    /// For how many ticks it has been without a learner.
+    without_learner: u32,
     peers: Peers,
     desk: Desk,
     reads: Reads,
@@ -147,6 +149,7 @@ impl Replica {
             proposer: None,
             acceptor: AcceptorRole::Failed,
             learner: Some(learner),
+            without_learner: 0,
             peers: Peers::new(nonce),
             desk: Desk::default(),
             reads: Reads::new(random.next_u64()),

@@ -65,6 +65,8 @@ scripts! {
     memory_lost_for_good => "31_memory_lost_for_good",
     snapshot_transfer => "32_snapshot_transfer",
     checkpoint => "33_checkpoint",
+    leader_without_a_learner => "34_leader_without_a_learner",
+    snapshot_that_nobody_has => "35_snapshot_that_nobody_has",
 }
 
 fn directory() -> PathBuf {

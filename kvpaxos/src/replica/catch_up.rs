@@ -23,7 +23,7 @@ impl Replica {
         let Some(learner) = &mut self.learner else { return };
         learner.ask(whom);
         let from = learner.next();
-        let question = match learner.wanted_part() {
+        let question = match learner.wanted_part().filter(|_| learner.insists()) {
             Some((slot, at)) => Message::Fetch { slot, at },
             None => Message::Learn { from },
         };
@@ -115,7 +115,7 @@ impl Replica {
             return Ok(());
         };
         let before = learner.next();
-        learner.on_learned(from, values)?;
+        learner.on_learned(from, values, &mut self.discarded)?;
         let slots = learner.next().0 - before.0;
         if slots > 0 {
             observe(Observation::CaughtUp { from: before, slots }, out);

@@ -152,12 +152,19 @@ impl Replica {
         {
             self.catch_up(Some(silent), out);
         }
-        // What this leader counted the votes for may be known to acceptors only, if learners failed meanwhile. A new phase 1
-        // brings it to light.
-        let blind = self
-            .learner
-            .as_ref()
-            .is_some_and(|learner| learner.behind() >= 2 * self.config.timing.patience);
+        // What this leader counted the votes for may be known to acceptors only, if learners failed meanwhile, its own among them. A new
+        // phase 1 brings it to light.
+        let behind = match &self.learner {
+            Some(learner) => {
+                self.without_learner = 0;
+                learner.behind()
+            }
+            None => {
+                self.without_learner = self.without_learner.saturating_add(1);
+                self.without_learner
+            }
+        };
+        let blind = behind >= 2 * self.config.timing.patience;
         let leads = self
             .proposer
             .as_ref()
