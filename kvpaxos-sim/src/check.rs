@@ -10,6 +10,7 @@ use std::fmt;
 use crate::history::{Action, Answer, Datum, EventKind, History, Operation};
 
 mod search;
+mod steps;
 #[cfg(test)]
 mod tests;
 

@@ -9,10 +9,11 @@
 //!   few of them as can be, what none finds is left out.
 //! - A configuration that was left without success is not entered again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 
+use super::steps::{Step, Values, step};
 use super::{Budget, Recorded};
-use crate::history::{Action, Answer, Datum};
+use crate::history::Datum;
 
 /// The result of a search.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,74 +33,6 @@ pub(super) fn search(
     let mut search = Search::new(initial, operations, end, budget);
     let found = search.run();
     (found, search.steps)
-}
-
-/// The values met, by number.
-#[derive(Default)]
-struct Values {
-    numbers: BTreeMap<Datum, u32>,
-    values: Vec<Datum>,
-    /// What a value and an appended one make.
-    appended: HashMap<(u32, u32), u32>,
-}
-
-impl Values {
-    fn number(&mut self, value: &Datum) -> u32 {
-        if let Some(number) = self.numbers.get(value) {
-            return *number;
-        }
-        let number = u32::try_from(self.values.len()).expect("fewer than 2^32 values are met");
-        self.numbers.insert(value.clone(), number);
-        self.values.push(value.clone());
-        number
-    }
-
-    fn append(&mut self, value: u32, tail: u32) -> u32 {
-        if let Some(number) = self.appended.get(&(value, tail)) {
-            return *number;
-        }
-        let longer = self.values[value as usize].appended(&self.values[tail as usize]);
-        let number = self.number(&longer);
-        self.appended.insert((value, tail), number);
-        number
-    }
-}
-
-/// What an operation does if it takes effect.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Step {
-    Get { seen: u32 },
-    Put { value: u32 },
-    Append { tail: u32 },
-    Swap { expect: u32, value: u32 },
-    Differ { from: u32 },
-}
-
-impl Step {
-    /// Whether it changes no value, whatever the value is.
-    fn is_pure(self) -> bool {
-        match self {
-            Step::Get { .. } | Step::Differ { .. } => true,
-            Step::Swap { expect, value } => expect == value,
-            Step::Put { .. } | Step::Append { .. } => false,
-        }
-    }
-
-    /// Whether it goes together with this value before it, and not with every other.
-    fn finds(self, value: u32) -> bool {
-        match self {
-            Step::Get { seen } => seen == value,
-            Step::Swap { expect, .. } => expect == value,
-            Step::Differ { from } => from != value,
-            Step::Append { .. } => true,
-            Step::Put { .. } => false,
-        }
-    }
-
-    /// Whether the value before it makes no difference.
-    fn is_blind(self) -> bool {
-        matches!(self, Step::Put { .. })
-    }
 }
 
 /// One that was answered.
@@ -422,35 +355,4 @@ fn merge_unnamed(initial: &mut u32, mut steps: Vec<&mut Step>) {
             merge(value);
         }
     }
-}
-
-/// Nothing for a read of unknown outcome.
-fn step(values: &mut Values, action: &Action, answer: Option<&Answer>) -> Option<Step> {
-    Some(match (action, answer) {
-        (Action::Get, Some(Answer::Value(seen))) => {
-            let seen = values.number(seen);
-            Step::Get { seen }
-        }
-        (Action::Get, _) => return None,
-        (Action::Put(value), _) => {
-            let value = values.number(value);
-            Step::Put { value }
-        }
-        (Action::Delete, _) => {
-            let value = values.number(&Datum::Null);
-            Step::Put { value }
-        }
-        (Action::Append(tail), _) => {
-            let tail = values.number(tail);
-            Step::Append { tail }
-        }
-        (Action::Cas { expect, .. }, Some(Answer::Swapped { applied: false })) => {
-            let from = values.number(expect);
-            Step::Differ { from }
-        }
-        (Action::Cas { expect, value }, _) => {
-            let (expect, value) = (values.number(expect), values.number(value));
-            Step::Swap { expect, value }
-        }
-    })
 }
