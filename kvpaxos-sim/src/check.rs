@@ -3,16 +3,29 @@
 //!
 //! Keys are judged one by one: linearizability is local. An operation of unknown fate may take effect at any time after
 //! its invocation, or never; one that certainly had no effect says nothing.
+//!
+//! A key's history is searched for an order, first with all configurations side by side, which is the shortest way where they stay few;
+//! then depth first, which finds an order where one is easily found; then as if operations of unknown fate could take effect any
+//! number of times, which shows soon that there is no order where there is none by far. Each stage is exact in what it says. The rules that
+//! keep all of them small stand, with why they are right, in the module `window`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::history::{Action, Answer, Datum, EventKind, History, Operation};
 
-mod search;
+use timeline::Timeline;
+use window::Mode;
+
+mod config;
+mod deep;
+mod layers;
+mod lookahead;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod timeline;
+mod window;
 
 /// How much may be spent on one key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -114,12 +127,12 @@ pub fn check(history: &History, budget: Budget) -> Report {
     let (mut bad, mut undecided, mut steps) = (Vec::new(), Vec::new(), 0);
     for (key, operations) in &keys {
         let all = history.events().len();
-        let (found, spent) = search::search(history.initial(), operations, all, budget);
+        let (found, spent) = order(history.initial(), operations, all, budget);
         steps += spent;
         match found {
-            search::Found::Order => {}
-            search::Found::OutOfBudget => undecided.push((*key).to_owned()),
-            search::Found::NoOrder => bad.push(evidence(history, key, operations, budget)),
+            Found::Order => {}
+            Found::OutOfBudget => undecided.push((*key).to_owned()),
+            Found::NoOrder => bad.push(evidence(history, key, operations, budget)),
         }
     }
     let verdict = if !bad.is_empty() {
@@ -139,6 +152,47 @@ pub fn check(history: &History, budget: Budget) -> Report {
             .count(),
         steps,
     }
+}
+
+/// The result of a search.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Found {
+    Order,
+    NoOrder,
+    OutOfBudget,
+}
+
+/// One way to search.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    SideBySide(Mode),
+    DepthFirst,
+}
+
+/// Looks for an order of what was known before the event at `end`; tells how many configurations that took.
+fn order(initial: &Datum, operations: &[Recorded<'_>], end: usize, budget: Budget) -> (Found, u64) {
+    const EASY: u64 = 100_000;
+    let stages = [
+        (Stage::SideBySide(Mode::Exact), EASY),
+        (Stage::DepthFirst, budget.steps / 4),
+        (Stage::SideBySide(Mode::Relaxed), budget.steps / 4),
+        (Stage::DepthFirst, budget.steps),
+    ];
+    let mut spent = 0;
+    for (stage, share) in stages {
+        let steps = share.min(budget.steps.saturating_sub(spent));
+        let budget = Budget { steps, ..budget };
+        let timeline = Timeline::new(initial, operations, end);
+        let (found, more) = match stage {
+            Stage::SideBySide(mode) => layers::layers(timeline, mode, budget),
+            Stage::DepthFirst => deep::deep(timeline, budget),
+        };
+        spent += more;
+        if found != Found::OutOfBudget {
+            return (found, spent);
+        }
+    }
+    (Found::OutOfBudget, spent)
 }
 
 /// An operation that was not refused. Places are those of events in the history.
@@ -197,8 +251,8 @@ fn evidence(history: &History, key: &str, operations: &[Recorded<'_>], budget: B
         .collect();
     ends.sort_unstable();
     let is_bad = |end: &usize| {
-        let (found, _) = search::search(history.initial(), operations, *end, budget);
-        found == search::Found::NoOrder
+        let (found, _) = order(history.initial(), operations, *end, budget);
+        found == Found::NoOrder
     };
     // Out of its budget counts as not bad; the last one is known to be bad.
     let shortest = ends.partition_point(|end| !is_bad(end)).min(ends.len() - 1);

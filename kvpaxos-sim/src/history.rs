@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -318,12 +319,16 @@ impl Datum {
     /// This value with another behind it.
     #[must_use]
     pub fn appended(&self, tail: &Datum) -> Datum {
-        let text = |datum: &Datum| match datum {
-            Datum::Null => String::new(),
-            Datum::Integer(integer) => integer.to_string(),
-            Datum::Text(text) => text.clone(),
-        };
-        Datum::Text(text(self) + &text(tail))
+        Datum::Text(self.as_text().into_owned() + &tail.as_text())
+    }
+
+    /// What is appended to, or is appended.
+    pub(crate) fn as_text(&self) -> Cow<'_, str> {
+        match self {
+            Datum::Null => Cow::Borrowed(""),
+            Datum::Integer(integer) => Cow::Owned(integer.to_string()),
+            Datum::Text(text) => Cow::Borrowed(text),
+        }
     }
 }
 

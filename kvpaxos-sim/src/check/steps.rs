@@ -24,6 +24,16 @@ impl Values {
         number
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The value of a number that was given.
+    pub(super) fn get(&self, number: u32) -> &Datum {
+        &self.values[number as usize]
+    }
+
     pub(super) fn append(&mut self, value: u32, tail: u32) -> u32 {
         if let Some(number) = self.appended.get(&(value, tail)) {
             return *number;
@@ -52,17 +62,6 @@ impl Step {
             Step::Get { .. } | Step::Differ { .. } => true,
             Step::Swap { expect, value } => expect == value,
             Step::Put { .. } | Step::Append { .. } => false,
-        }
-    }
-
-    /// Whether it goes together with this value before it, and not with every other.
-    pub(super) fn finds(self, value: u32) -> bool {
-        match self {
-            Step::Get { seen } => seen == value,
-            Step::Swap { expect, .. } => expect == value,
-            Step::Differ { from } => from != value,
-            Step::Append { .. } => true,
-            Step::Put { .. } => false,
         }
     }
 

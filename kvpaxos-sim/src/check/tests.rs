@@ -204,7 +204,7 @@ fn out_of_budget_is_no_verdict() {
     let end: String = (0..12).map(|n| format!("{n} ok \n")).collect();
     let history = history(&format!("{begin}{end} 1 get k \n 1 ok nothing"));
     let budget = Budget {
-        steps: 100,
+        steps: 10,
         ..Budget::default()
     };
     let undecided = Verdict::Undecided {
@@ -212,7 +212,7 @@ fn out_of_budget_is_no_verdict() {
     };
     assert_eq!(check(&history, budget).verdict, undecided);
     let budget = Budget {
-        memory: 1000,
+        memory: 50,
         ..Budget::default()
     };
     assert_eq!(check(&history, budget).verdict, undecided);
@@ -340,13 +340,28 @@ fn lie(random: &mut Random, answer: Answer) -> Answer {
 fn agrees_with_brute_force_on_small_histories() {
     let mut random = Random::from_seed(1);
     let (mut good, mut bad, mut with_unknown) = (0, 0, 0);
-    for number in 0..24_000 {
+    for number in 0..100_000 {
         let history = random_history(&mut random, number % 2 == 0);
         let report = check(&history, Budget::default());
         let mut operations = by_key(&history).remove("k").unwrap_or_default();
         let expected = brute_force(&mut operations, history.initial());
         assert_eq!(report.is_good(), expected, "history {number}: {history:#?}");
         assert_eq!(report.is_bad(), !expected);
+        let operations = by_key(&history).remove("k").unwrap_or_default();
+        let timeline = || Timeline::new(history.initial(), &operations, usize::MAX);
+        let budget = Budget::default();
+        for (stage, found) in [
+            ("exact", layers::layers(timeline(), Mode::Exact, budget).0),
+            ("relaxed", layers::layers(timeline(), Mode::Relaxed, budget).0),
+            ("deep", deep::deep(timeline(), budget).0),
+        ] {
+            let agrees = match found {
+                Found::Order => expected,
+                Found::NoOrder => !expected,
+                Found::OutOfBudget => stage == "relaxed",
+            };
+            assert!(agrees, "{stage} says {found:?} of {number}: {history:#?}");
+        }
         *if expected { &mut good } else { &mut bad } += 1;
         with_unknown += u32::from(report.unknown > 0);
         if let Verdict::NotLinearizable(evidence) = &report.verdict {
@@ -354,7 +369,7 @@ fn agrees_with_brute_force_on_small_histories() {
         }
     }
     assert!(
-        good > 10_000 && bad > 4_000 && with_unknown > 10_000,
+        good > 40_000 && bad > 16_000 && with_unknown > 40_000,
         "{good} {bad} {with_unknown}"
     );
 }
@@ -396,7 +411,7 @@ fn a_long_history_takes_little() {
         report.is_good() && report.operations > 1900 && report.unknown > 70,
         "{report}"
     );
-    assert!(report.steps < 5_000, "{report} took {} steps", report.steps);
+    assert!(report.steps < 10_000, "{report} took {} steps", report.steps);
     history.invoke(11, Operation::get("0")).unwrap();
     history.ok(11, Answer::Value(3.into())).unwrap();
     let report = check(&history, Budget::default());

@@ -1,0 +1,57 @@
+//! The search with all configurations side by side: what is left after each completion.
+//!
+//! It ends as soon as none is left, and takes as long for histories that have an order as for those that have none.
+
+use super::config::Config;
+use super::timeline::{Moment, Timeline};
+use super::window::{Mode, OutOfBudget, Window};
+use super::{Budget, Found};
+
+/// Looks for an order; tells how many configurations that took.
+pub(super) fn layers(timeline: Timeline, mode: Mode, budget: Budget) -> (Found, u64) {
+    let Timeline {
+        moments,
+        first,
+        values,
+        lookahead,
+    } = timeline;
+    let mut window = Window::new(values, Some(lookahead), mode, budget);
+    let mut configs = vec![Config::first(first)];
+    for (now, moment) in moments {
+        match moment {
+            Moment::Opens(slot, open) => {
+                window.open(slot, open);
+                configs.iter_mut().for_each(|config| window.on_open(config, slot));
+            }
+            Moment::Leaves(slot, _) => {
+                window.close(slot);
+                configs
+                    .iter_mut()
+                    .for_each(|config| Window::on_close(config, slot));
+            }
+            Moment::Completes(slot, _) => {
+                let mut found = Vec::new();
+                for config in configs {
+                    if window.successors(config, slot, now, &mut found) == Err(OutOfBudget) {
+                        return (Found::OutOfBudget, window.steps());
+                    }
+                }
+                window.close(slot);
+                configs = window.best_of(found);
+                let bytes: usize = configs.iter().map(Config::bytes).sum();
+                if configs.is_empty() {
+                    return (Found::NoOrder, window.steps());
+                } else if bytes > budget.memory {
+                    return (Found::OutOfBudget, window.steps());
+                }
+            }
+        }
+    }
+    // An order in which operations of unknown outcome are used again and again is none.
+    let found = if mode == Mode::Relaxed {
+        Found::OutOfBudget
+    } else {
+        Found::Order
+    };
+    (found, window.steps())
+}

@@ -1,0 +1,88 @@
+//! Until when anybody finds a value.
+
+use super::steps::{Step, Values};
+use crate::history::Datum;
+
+/// For each value, when the last operation completes that may find it, or find what appends make of it.
+pub(super) struct Lookahead {
+    /// By the number of the value.
+    last: Vec<usize>,
+    /// The strings that are found, in order, if anything is appended.
+    texts: Vec<String>,
+    /// For each power of two, the maximum for as many strings from each on.
+    maxima: Vec<Vec<usize>>,
+}
+
+impl Lookahead {
+    /// Of these operations, and when each completes.
+    pub(super) fn new(values: &Values, operations: impl Iterator<Item = (Step, usize)>) -> Lookahead {
+        let mut exact = vec![0; values.len()];
+        let mut appends = false;
+        for (step, until) in operations {
+            appends |= matches!(step, Step::Append { .. });
+            let (Step::Get { seen: found } | Step::Swap { expect: found, .. } | Step::Differ { from: found }) =
+                step
+            else {
+                continue;
+            };
+            let last = &mut exact[found as usize];
+            *last = until.max(*last);
+        }
+        let mut texts: Vec<(String, usize)> = Vec::new();
+        if appends {
+            let found = (0..).zip(&exact).filter(|(_, last)| **last > 0);
+            texts.extend(found.filter_map(|(value, last)| match values.get(value) {
+                Datum::Text(text) => Some((text.clone(), *last)),
+                Datum::Null | Datum::Integer(_) => None,
+            }));
+            texts.sort_unstable();
+        }
+        let (texts, first): (Vec<String>, Vec<usize>) = texts.into_iter().unzip();
+        let mut maxima = vec![first];
+        for power in 0.. {
+            let half = 1 << power;
+            let shorter: &Vec<usize> = &maxima[power];
+            if half * 2 > texts.len() {
+                break;
+            }
+            let longer = (0..=texts.len() - half * 2).map(|place| shorter[place].max(shorter[place + half]));
+            let longer = longer.collect();
+            maxima.push(longer);
+        }
+        let mut lookahead = Lookahead {
+            last: Vec::new(),
+            texts,
+            maxima,
+        };
+        lookahead.extend(values);
+        for (last, exact) in lookahead.last.iter_mut().zip(exact) {
+            *last = exact.max(*last);
+        }
+        lookahead
+    }
+
+    /// Takes in the values that are new: appends made them, and nothing finds them as they are.
+    pub(super) fn extend(&mut self, values: &Values) {
+        for number in self.last.len()..values.len() {
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            self.last.push(self.longer(values.get(number)));
+        }
+    }
+
+    /// When the last of those completes that may find the value; 0 if there is none.
+    pub(super) fn last(&self, value: u32) -> usize {
+        self.last.get(value as usize).copied().unwrap_or(0)
+    }
+
+    /// The last that finds a string that begins with this value.
+    fn longer(&self, value: &Datum) -> usize {
+        let text = value.as_text();
+        let begin = self.texts.partition_point(|other| other.as_str() < &*text);
+        let end = begin + self.texts[begin..].partition_point(|other| other.starts_with(&*text));
+        let Some(power) = (end - begin).checked_ilog2() else {
+            return 0;
+        };
+        let maxima = &self.maxima[power as usize];
+        maxima[begin].max(maxima[end - (1 << power)])
+    }
+}

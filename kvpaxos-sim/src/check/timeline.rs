@@ -1,0 +1,97 @@
+//! The events of one key's history, as a search for an order goes through them.
+
+use super::Recorded;
+use super::lookahead::Lookahead;
+use super::steps::{Step, Values, step};
+use super::window::{Open, Slot};
+use crate::history::Datum;
+
+/// What happens at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Moment {
+    /// An operation begins.
+    Opens(Slot, Open),
+    /// It has taken effect, at the latest now.
+    Completes(Slot, Open),
+    /// It is of unknown outcome, and of no use any more.
+    Leaves(Slot, Open),
+}
+
+/// All that happens, in order, each with its place in time.
+pub(super) struct Timeline {
+    pub(super) moments: Vec<(usize, Moment)>,
+    pub(super) first: u32,
+    pub(super) values: Values,
+    pub(super) lookahead: Lookahead,
+}
+
+impl Timeline {
+    /// What was known before the event at `end`.
+    pub(super) fn new(initial: &Datum, operations: &[Recorded<'_>], end: usize) -> Timeline {
+        let mut values = Values::default();
+        let first = values.number(initial);
+        let mut opens: Vec<Open> = Vec::new();
+        for operation in operations.iter().filter(|operation| operation.invoked < end) {
+            let answered = operation.answered.filter(|(place, _)| *place < end);
+            let answer = answered.map(|(_, answer)| answer);
+            let Some(step) = step(&mut values, &operation.operation.action, answer) else {
+                continue;
+            };
+            // Places are counted from 1, so that nothing happens at the very beginning.
+            let until = answered.map_or(usize::MAX, |(place, _)| place + 1);
+            let invoked = operation.invoked + 1;
+            let open = Open { step, invoked, until };
+            if !open.is_optional() || !step.is_pure() {
+                opens.push(open);
+            }
+        }
+        let lookahead = Lookahead::new(&values, opens.iter().map(|open| (open.step, open.until)));
+        Timeline {
+            moments: moments(&opens, &lookahead),
+            first,
+            values,
+            lookahead,
+        }
+    }
+}
+
+fn moments(opens: &[Open], lookahead: &Lookahead) -> Vec<(usize, Moment)> {
+    let differs = opens
+        .iter()
+        .filter(|open| matches!(open.step, Step::Differ { .. }));
+    let differ = differs.map(|open| open.until).max().unwrap_or(0);
+    let mut ends: Vec<(usize, bool, usize)> = Vec::new();
+    for (place, open) in opens.iter().enumerate() {
+        let end = match open.step {
+            Step::Put { value } if open.is_optional() => lookahead.last(value).max(differ).saturating_add(1),
+            _ => open.until,
+        };
+        if end > open.invoked {
+            ends.push((open.invoked, false, place));
+            ends.push((end, true, place));
+        }
+    }
+    ends.sort_unstable();
+    let mut slots = vec![0; opens.len()];
+    let (mut free, mut used) = (Vec::new(), 0);
+    let mut moments = Vec::new();
+    for (now, ends, place) in ends.into_iter().filter(|(now, ..)| *now < usize::MAX) {
+        let open = opens[place];
+        let moment = if !ends {
+            slots[place] = free.pop().unwrap_or_else(|| {
+                used += 1;
+                used - 1
+            });
+            Moment::Opens(slots[place], open)
+        } else {
+            free.push(slots[place]);
+            if open.is_optional() {
+                Moment::Leaves(slots[place], open)
+            } else {
+                Moment::Completes(slots[place], open)
+            }
+        };
+        moments.push((now, moment));
+    }
+    moments
+}
