@@ -132,7 +132,9 @@ pub fn check(history: &History, budget: Budget) -> Report {
         match found {
             Found::Order => {}
             Found::OutOfBudget => undecided.push((*key).to_owned()),
-            Found::NoOrder => bad.push(evidence(history, key, operations, budget)),
+            Found::NoOrder { from, likely } => {
+                bad.push(evidence(history, key, operations, (from, likely), budget));
+            }
         }
     }
     let verdict = if !bad.is_empty() {
@@ -158,7 +160,12 @@ pub fn check(history: &History, budget: Budget) -> Report {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Found {
     Order,
-    NoOrder,
+    NoOrder {
+        /// Every prefix that ends before this event has an order.
+        from: usize,
+        /// This prefix likely has none.
+        likely: usize,
+    },
     OutOfBudget,
 }
 
@@ -172,10 +179,12 @@ enum Stage {
 /// Looks for an order of what was known before the event at `end`; tells how many configurations that took.
 fn order(initial: &Datum, operations: &[Recorded<'_>], end: usize, budget: Budget) -> (Found, u64) {
     const EASY: u64 = 100_000;
+    let tenth = budget.steps / 10;
     let stages = [
         (Stage::SideBySide(Mode::Exact), EASY),
-        (Stage::DepthFirst, budget.steps / 4),
-        (Stage::SideBySide(Mode::Relaxed), budget.steps / 4),
+        (Stage::DepthFirst, tenth),
+        (Stage::SideBySide(Mode::Exact), 4 * tenth),
+        (Stage::SideBySide(Mode::Relaxed), 2 * tenth),
         (Stage::DepthFirst, budget.steps),
     ];
     let mut spent = 0;
@@ -243,20 +252,46 @@ fn by_key(history: &History) -> BTreeMap<&str, Vec<Recorded<'_>>> {
     keys
 }
 
-/// Finds the shortest bad prefix. What is bad stays bad with more behind it, so halving finds it.
-fn evidence(history: &History, key: &str, operations: &[Recorded<'_>], budget: Budget) -> Evidence {
-    let mut ends: Vec<usize> = operations
-        .iter()
-        .filter_map(|operation| Some(operation.answered?.0 + 1))
-        .collect();
+/// Where the shortest bad prefix ends. What is bad stays bad with more behind it, so halving finds it.
+fn shortest(
+    history: &History,
+    operations: &[Recorded<'_>],
+    (from, likely): (usize, usize),
+    budget: Budget,
+) -> usize {
+    let completed = operations.iter().filter_map(|operation| operation.answered);
+    let mut ends: Vec<usize> = completed.map(|(place, _)| place + 1).collect();
     ends.sort_unstable();
-    let is_bad = |end: &usize| {
-        let (found, _) = order(history.initial(), operations, *end, budget);
-        found == Found::NoOrder
-    };
     // Out of its budget counts as not bad; the last one is known to be bad.
-    let shortest = ends.partition_point(|end| !is_bad(end)).min(ends.len() - 1);
-    let end = ends[shortest];
+    let is_bad = |end: usize| {
+        let (found, _) = order(history.initial(), operations, end, budget);
+        matches!(found, Found::NoOrder { .. })
+    };
+    let mut first = ends.partition_point(|end| *end < from).min(ends.len() - 1);
+    let mut last = ends.len() - 1;
+    let likely = ends.partition_point(|end| *end < likely).clamp(first, last);
+    let guesses = [likely, likely.saturating_sub(1)];
+    let mut guesses = guesses.into_iter();
+    while first < last {
+        let guess = guesses.next().filter(|guess| (first..last).contains(guess));
+        let end = guess.unwrap_or(first + (last - first) / 2);
+        if is_bad(ends[end]) {
+            last = end;
+        } else {
+            first = end + 1;
+        }
+    }
+    ends[first]
+}
+
+fn evidence(
+    history: &History,
+    key: &str,
+    operations: &[Recorded<'_>],
+    known: (usize, usize),
+    budget: Budget,
+) -> Evidence {
+    let end = shortest(history, operations, known, budget);
     let ends_here = |operation: &Recorded<'_>| operation.answered.is_some_and(|(place, _)| place + 1 == end);
     let culprit = operations
         .iter()

@@ -31,6 +31,8 @@ pub(super) fn deep(timeline: Timeline, budget: Budget) -> (Found, u64) {
     let mut stack: Vec<Frame> = Vec::new();
     let mut config = Config::first(first);
     let mut moment = 0;
+    // The last completion that was come to, and that none got past.
+    let mut furthest = 0;
     loop {
         let Some((now, what)) = moments.get(moment) else {
             return (Found::Order, window.steps());
@@ -48,6 +50,7 @@ pub(super) fn deep(timeline: Timeline, budget: Budget) -> (Found, u64) {
                 continue;
             }
             Moment::Completes(slot, _) => {
+                furthest = furthest.max(*now);
                 let mut found = Vec::new();
                 let begun = config.clone();
                 if window.successors(begun, *slot, *now, &mut found).is_err() || remembered > budget.memory {
@@ -67,7 +70,11 @@ pub(super) fn deep(timeline: Timeline, budget: Budget) -> (Found, u64) {
         // On with the best that is left of the last completion that leaves any.
         loop {
             let Some(frame) = stack.last_mut() else {
-                return (Found::NoOrder, window.steps());
+                let found = Found::NoOrder {
+                    from: furthest,
+                    likely: furthest,
+                };
+                return (found, window.steps());
             };
             back(&mut window, &moments[frame.moment..moment]);
             moment = frame.moment;

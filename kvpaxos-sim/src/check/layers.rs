@@ -40,7 +40,10 @@ pub(super) fn layers(timeline: Timeline, mode: Mode, budget: Budget) -> (Found, 
                 configs = window.best_of(found);
                 let bytes: usize = configs.iter().map(Config::bytes).sum();
                 if configs.is_empty() {
-                    return (Found::NoOrder, window.steps());
+                    // Those that are no real configurations tell nothing of prefixes.
+                    let from = if mode == Mode::Exact { now } else { 0 };
+                    let found = Found::NoOrder { from, likely: now };
+                    return (found, window.steps());
                 } else if bytes > budget.memory {
                     return (Found::OutOfBudget, window.steps());
                 }

@@ -24,6 +24,12 @@ impl Values {
         number
     }
 
+    /// Whether a value is a string that begins with another, to which something may have been appended.
+    pub(super) fn begins(&self, longer: u32, shorter: u32) -> bool {
+        let (longer, shorter) = (self.get(longer), self.get(shorter));
+        matches!(longer, Datum::Text(text) if text.starts_with(&*shorter.as_text()))
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.values.len()

@@ -322,6 +322,9 @@ impl Window {
         now: usize,
         found: &mut Vec<Config>,
     ) -> Result<(), OutOfBudget> {
+        if self.is_hopeless(&from, chain) {
+            return Ok(());
+        }
         let mut seen = HashSet::from([(from.value, from.done.clone())]);
         let mut queue = VecDeque::from([from]);
         while let Some(config) = queue.pop_front() {
@@ -336,7 +339,8 @@ impl Window {
                     // Nothing more comes of a value that nobody finds.
                     let is_end =
                         next.value == NOWHERE && chain.goal != Some(slot) && !self.gained(&config, &next);
-                    if !is_end && seen.insert((next.value, next.done.clone())) {
+                    let is_vain = is_end || self.is_hopeless(&next, chain);
+                    if !is_vain && seen.insert((next.value, next.done.clone())) {
                         queue.push_back(next);
                     }
                 }
@@ -346,6 +350,35 @@ impl Window {
             }
         }
         Ok(())
+    }
+
+    /// Whether what a chain is to reach finds a value that no chain leads to from here.
+    fn is_hopeless(&self, config: &Config, chain: Chain) -> bool {
+        let Some(goal) = chain.goal.filter(|goal| !config.done.has(*goal)) else {
+            return false;
+        };
+        let (Step::Get { seen: sought } | Step::Swap { expect: sought, .. }) = self.at(goal).step else {
+            return false;
+        };
+        if config.value == sought {
+            return false;
+        }
+        let left = self
+            .movers
+            .iter()
+            .filter(|slot| **slot != goal && !config.done.has(**slot));
+        let (mut swaps, mut appends) = (Vec::new(), false);
+        for slot in left {
+            match self.at(*slot).step {
+                Step::Swap { expect, value } => swaps.push((expect, value)),
+                _ => appends = true,
+            }
+        }
+        match (appends, swaps.is_empty()) {
+            (true, false) => false,
+            (true, true) => config.value == NOWHERE || !self.values.begins(sought, config.value),
+            (false, _) => !leads(&swaps, config.value, sought),
+        }
     }
 
     /// What can come next in a block.
@@ -538,4 +571,22 @@ fn fits(step: Step, value: u32) -> bool {
         Step::Swap { expect, .. } => expect == value,
         Step::Put { .. } | Step::Append { .. } => false,
     }
+}
+
+/// Whether swaps, each as often as one likes, lead from one value to another.
+fn leads(swaps: &[(u32, u32)], from: u32, to: u32) -> bool {
+    let mut reached = vec![to];
+    let mut next = 0;
+    while let Some(value) = reached.get(next).copied() {
+        next += 1;
+        for (expect, _) in swaps.iter().filter(|(_, after)| *after == value) {
+            if *expect == from {
+                return true;
+            }
+            if !reached.contains(expect) {
+                reached.push(*expect);
+            }
+        }
+    }
+    false
 }
