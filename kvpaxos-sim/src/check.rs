@@ -59,6 +59,34 @@ pub struct Report {
     pub unknown: usize,
     /// Configurations looked at.
     pub steps: u64,
+    /// What was found for each key, in the order of their names.
+    pub per_key: Vec<KeyReport>,
+}
+
+/// What the checker found for one key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyReport {
+    /// The key.
+    pub key: String,
+    /// The verdict on it.
+    pub verdict: KeyVerdict,
+    /// How many of its operations asserted something or may have taken effect.
+    pub operations: usize,
+    /// How many of those are of unknown fate.
+    pub unknown: usize,
+    /// Configurations looked at.
+    pub steps: u64,
+}
+
+/// See [`KeyReport`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyVerdict {
+    /// There is an order.
+    Linearizable,
+    /// There is none; [`Verdict::NotLinearizable`] has the evidence.
+    NotLinearizable,
+    /// The budget did not suffice.
+    Undecided,
 }
 
 impl Report {
@@ -103,6 +131,10 @@ pub struct Evidence {
     pub others: Vec<Shown>,
     /// How many earlier operations on the key are not shown.
     pub left_out: usize,
+    /// The longest order found for the prefix: it explains all answers in it but those of `unplaced`.
+    pub order: Vec<Shown>,
+    /// What completed within the prefix and has no place in that order.
+    pub unplaced: Vec<Shown>,
 }
 
 /// An operation as evidence.
@@ -124,18 +156,28 @@ pub struct Shown {
 #[must_use]
 pub fn check(history: &History, budget: Budget) -> Report {
     let keys = by_key(history);
-    let (mut bad, mut undecided, mut steps) = (Vec::new(), Vec::new(), 0);
+    let (mut bad, mut undecided, mut per_key) = (Vec::new(), Vec::new(), Vec::new());
     for (key, operations) in &keys {
         let all = history.events().len();
-        let (found, spent) = order(history.initial(), operations, all, budget);
-        steps += spent;
-        match found {
-            Found::Order => {}
-            Found::OutOfBudget => undecided.push((*key).to_owned()),
+        let (found, steps) = order(history.initial(), operations, all, budget);
+        let verdict = match found {
+            Found::Order => KeyVerdict::Linearizable,
+            Found::OutOfBudget => {
+                undecided.push((*key).to_owned());
+                KeyVerdict::Undecided
+            }
             Found::NoOrder { from, likely } => {
                 bad.push(evidence(history, key, operations, (from, likely), budget));
+                KeyVerdict::NotLinearizable
             }
-        }
+        };
+        per_key.push(KeyReport {
+            key: (*key).to_owned(),
+            verdict,
+            operations: operations.len(),
+            unknown: operations.iter().filter(|one| one.answered.is_none()).count(),
+            steps,
+        });
     }
     let verdict = if !bad.is_empty() {
         Verdict::NotLinearizable(bad)
@@ -144,15 +186,13 @@ pub fn check(history: &History, budget: Budget) -> Report {
     } else {
         Verdict::Linearizable
     };
-    let operations = || keys.values().flatten();
     Report {
         verdict,
-        keys: keys.len(),
-        operations: operations().count(),
-        unknown: operations()
-            .filter(|operation| operation.answered.is_none())
-            .count(),
-        steps,
+        keys: per_key.len(),
+        operations: per_key.iter().map(|key| key.operations).sum(),
+        unknown: per_key.iter().map(|key| key.unknown).sum(),
+        steps: per_key.iter().map(|key| key.steps).sum(),
+        per_key,
     }
 }
 
@@ -311,6 +351,8 @@ fn evidence(
         culprit: show(&operations[culprit]),
         others: useful.iter().map(|place| show(&prefix[*place])).collect(),
         left_out: prefix.len() - 1 - useful.len(),
+        order: Vec::new(),
+        unplaced: vec![show(&operations[culprit])],
     }
 }
 
