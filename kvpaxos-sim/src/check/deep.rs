@@ -4,10 +4,11 @@
 
 use std::collections::HashSet;
 
+use super::Budget;
 use super::config::Config;
+use super::search::Found;
 use super::timeline::{Moment, Timeline};
 use super::window::{Mode, Window};
-use super::{Budget, Found};
 
 /// What is left to try after a completion.
 struct Frame {

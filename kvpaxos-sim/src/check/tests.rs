@@ -1,7 +1,12 @@
 use expect_test::{Expect, expect};
 use kvpaxos::Random;
 
+use super::evidence::{cut, shortest};
+use super::search::Recorded;
+use super::timeline::Timeline;
+use super::window::Mode;
 use super::*;
+use crate::history::{Action, Answer, Datum, Operation};
 
 /// A script of events, a line each: `1 put k a`, `1 ok`, `2 get k`, `2 ok a`, `3 info`.
 fn history(script: &str) -> History {

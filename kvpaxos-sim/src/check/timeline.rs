@@ -1,7 +1,7 @@
 //! The events of one key's history, as a search for an order goes through them.
 
-use super::Recorded;
 use super::lookahead::Lookahead;
+use super::search::Recorded;
 use super::steps::{Step, Values, step};
 use super::window::{Open, Slot};
 use crate::history::Datum;

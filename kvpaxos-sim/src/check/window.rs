@@ -42,10 +42,11 @@
 //! Among configurations of the same value, one that is worse is dropped: one that began its block no later, has done what
 //! the other may still do or leave, and has not done what is pure.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::BTreeSet;
 
 use super::Budget;
-use super::config::{Bits, Config};
+use super::chains::Chain;
+use super::config::Config;
 use super::lookahead::Lookahead;
 use super::steps::{Step, Values};
 
@@ -71,16 +72,6 @@ impl Open {
     }
 }
 
-/// What a chain of operations is looked for.
-#[derive(Clone, Copy)]
-struct Chain {
-    /// Only what was invoked before this may take part.
-    before: usize,
-    /// What it must reach; it ends there unless it goes `on`.
-    goal: Option<Slot>,
-    on: bool,
-}
-
 /// How operations of unknown outcome are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mode {
@@ -92,16 +83,16 @@ pub(super) enum Mode {
 
 /// The operations under way at some moment; see the module.
 pub(super) struct Window {
-    values: Values,
-    mode: Mode,
-    lookahead: Option<Lookahead>,
-    slots: Vec<Option<Open>>,
+    pub(super) values: Values,
+    pub(super) mode: Mode,
+    pub(super) lookahead: Option<Lookahead>,
+    pub(super) slots: Vec<Option<Open>>,
     /// The slots in use, by what their operations are.
-    pure: BTreeSet<Slot>,
-    puts: BTreeSet<Slot>,
-    movers: BTreeSet<Slot>,
-    steps: u64,
-    budget: Budget,
+    pub(super) pure: BTreeSet<Slot>,
+    pub(super) puts: BTreeSet<Slot>,
+    pub(super) movers: BTreeSet<Slot>,
+    pub(super) steps: u64,
+    pub(super) budget: Budget,
 }
 
 /// The budget is spent.
@@ -152,7 +143,7 @@ impl Window {
         }
     }
 
-    fn at(&self, slot: Slot) -> Open {
+    pub(super) fn at(&self, slot: Slot) -> Open {
         self.slots[slot].expect("only slots in use are looked at")
     }
 
@@ -270,178 +261,8 @@ impl Window {
         Ok(())
     }
 
-    /// The puts that a block can begin with: of several that do the same, the first to complete.
-    fn first_puts(&self, config: &Config, before: usize, only: Option<Slot>, now: usize) -> Vec<Slot> {
-        if let Some(slot) = only {
-            return vec![slot];
-        }
-        let mut first: HashMap<u32, Slot> = HashMap::new();
-        for slot in &self.puts {
-            let open = self.at(*slot);
-            let Step::Put { value } = open.step else { continue };
-            if open.invoked < before && !config.done.has(*slot) {
-                let value = self.settled(value, now);
-                let known = first.entry(value).or_insert(*slot);
-                if (open.until, *slot) < (self.at(*known).until, *known) {
-                    *known = *slot;
-                }
-            }
-        }
-        let mut puts: Vec<Slot> = first.into_values().collect();
-        puts.sort_unstable();
-        puts
-    }
-
-    /// A put takes effect.
-    fn begin(&self, config: &Config, put: Slot, since: usize, now: usize, before: usize) -> Config {
-        let Step::Put { value } = self.at(put).step else {
-            unreachable!("a block begins with a put")
-        };
-        let mut begun = Config {
-            value: self.settled(value, now),
-            since,
-            done: config.done.clone(),
-        };
-        self.take(&mut begun, put);
-        self.commit(&mut begun, before);
-        begun
-    }
-
-    /// Whether anything but appends has taken effect.
-    fn gained(&self, before: &Config, after: &Config) -> bool {
-        let is_new = |slot: &Slot| after.done.has(*slot) && !before.done.has(*slot);
-        let is_append = |slot: &Slot| matches!(self.at(*slot).step, Step::Append { .. });
-        self.pure.iter().any(is_new) || self.movers.iter().any(|slot| is_new(slot) && !is_append(slot))
-    }
-
-    /// All that can come of a block that goes on.
-    fn chains(
-        &mut self,
-        from: Config,
-        chain: Chain,
-        now: usize,
-        found: &mut Vec<Config>,
-    ) -> Result<(), OutOfBudget> {
-        if self.is_hopeless(&from, chain) {
-            return Ok(());
-        }
-        let mut seen = HashSet::from([(from.value, from.done.clone())]);
-        let mut queue = VecDeque::from([from]);
-        while let Some(config) = queue.pop_front() {
-            self.steps += 1;
-            if self.steps > self.budget.steps || found.len() > self.budget.memory / 200 {
-                return Err(OutOfBudget);
-            }
-            let reached = chain.goal.is_none_or(|goal| config.done.has(goal));
-            if !reached || chain.on {
-                for slot in self.next_movers(&config, chain) {
-                    let next = self.moved(&config, slot, chain.before, now);
-                    // Nothing more comes of a value that nobody finds.
-                    let is_end =
-                        next.value == NOWHERE && chain.goal != Some(slot) && !self.gained(&config, &next);
-                    let is_vain = is_end || self.is_hopeless(&next, chain);
-                    if !is_vain && seen.insert((next.value, next.done.clone())) {
-                        queue.push_back(next);
-                    }
-                }
-            }
-            if reached {
-                found.push(config);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether what a chain is to reach finds a value that no chain leads to from here.
-    fn is_hopeless(&self, config: &Config, chain: Chain) -> bool {
-        let Some(goal) = chain.goal.filter(|goal| !config.done.has(*goal)) else {
-            return false;
-        };
-        let (Step::Get { seen: sought } | Step::Swap { expect: sought, .. }) = self.at(goal).step else {
-            return false;
-        };
-        if config.value == sought {
-            return false;
-        }
-        let left = self
-            .movers
-            .iter()
-            .filter(|slot| **slot != goal && !config.done.has(**slot));
-        let (mut swaps, mut appends) = (Vec::new(), false);
-        for slot in left {
-            match self.at(*slot).step {
-                Step::Swap { expect, value } => swaps.push((expect, value)),
-                _ => appends = true,
-            }
-        }
-        match (appends, swaps.is_empty()) {
-            (true, false) => false,
-            (true, true) => config.value == NOWHERE || !self.values.begins(sought, config.value),
-            (false, _) => !leads(&swaps, config.value, sought),
-        }
-    }
-
-    /// What can come next in a block.
-    fn next_movers(&self, config: &Config, chain: Chain) -> Vec<Slot> {
-        let hides = |open: &Open| open.invoked < config.since;
-        let mut movers: Vec<Slot> = Vec::new();
-        for slot in &self.movers {
-            let open = self.at(*slot);
-            if open.invoked >= chain.before
-                || config.done.has(*slot)
-                || !may_move(open.step, config, Some(*slot) == chain.goal)
-            {
-                continue;
-            }
-            let same = movers.iter().position(|other| self.at(*other).step == open.step);
-            // The first to complete, unless another could not be hidden in its stead.
-            let Some(place) = same else {
-                movers.push(*slot);
-                continue;
-            };
-            let other = self.at(movers[place]);
-            match (hides(&open), hides(&other)) {
-                (true, false) | (false, true) => movers.push(*slot),
-                _ if (open.until, *slot) < (other.until, movers[place]) => movers[place] = *slot,
-                _ => {}
-            }
-        }
-        movers
-    }
-
-    /// A swap or an append takes effect.
-    fn moved(&mut self, config: &Config, slot: Slot, before: usize, now: usize) -> Config {
-        let value = match self.at(slot).step {
-            Step::Swap { value, .. } => value,
-            Step::Append { .. } if config.value == NOWHERE => NOWHERE,
-            Step::Append { tail } => {
-                let longer = self.values.append(config.value, tail);
-                if let Some(lookahead) = &mut self.lookahead {
-                    lookahead.extend(&self.values);
-                }
-                longer
-            }
-            Step::Put { .. } | Step::Get { .. } | Step::Differ { .. } => unreachable!("these move nothing"),
-        };
-        let mut moved = Config {
-            value: self.settled(value, now),
-            since: config.since,
-            done: config.done.clone(),
-        };
-        self.take(&mut moved, slot);
-        self.commit(&mut moved, before);
-        moved
-    }
-
-    /// It has taken effect.
-    fn take(&self, config: &mut Config, slot: Slot) {
-        if self.mode != Mode::Relaxed || !self.at(slot).is_optional() {
-            config.done.insert(slot);
-        }
-    }
-
     /// The value, or nowhere.
-    fn settled(&self, value: u32, now: usize) -> u32 {
+    pub(super) fn settled(&self, value: u32, now: usize) -> u32 {
         match &self.lookahead {
             Some(lookahead) if value != NOWHERE && lookahead.last(value) < now => NOWHERE,
             _ => value,
@@ -449,117 +270,13 @@ impl Window {
     }
 
     /// Lets every pure operation that fits take effect.
-    fn commit(&self, config: &mut Config, before: usize) {
+    pub(super) fn commit(&self, config: &mut Config, before: usize) {
         for slot in &self.pure {
             let open = self.at(*slot);
             if open.invoked < before && fits(open.step, config.value) {
                 config.done.insert(*slot);
             }
         }
-    }
-
-    /// Those configurations that are not worse than another.
-    pub(super) fn best_of(&mut self, mut found: Vec<Config>) -> Vec<Config> {
-        let mut masks = Masks::default();
-        for (slot, open) in self.slots.iter().enumerate() {
-            let Some(open) = open else { continue };
-            if open.step.is_pure() {
-                masks.pure.insert(slot);
-            } else if open.is_optional() {
-                masks.optional.insert(slot);
-            }
-        }
-        for config in &mut found {
-            let hideable = self.slots.iter().flatten().map(|open| open.invoked + 1);
-            let hideable = hideable.filter(|end| *end <= config.since);
-            config.since = hideable.max().unwrap_or(0);
-        }
-        found.sort_unstable_by(|one, other| {
-            (one.value, std::cmp::Reverse(one.since)).cmp(&(other.value, std::cmp::Reverse(other.since)))
-        });
-        found.dedup();
-        let mut kept: Vec<Config> = Vec::new();
-        let mut first = 0;
-        for config in found {
-            if kept.last().is_some_and(|last| last.value != config.value) {
-                first = kept.len();
-            }
-            self.steps += 1 + (kept.len() - first) as u64 / 16;
-            if kept[first..]
-                .iter()
-                .any(|other| self.is_worse(&config, other, &masks))
-            {
-                continue;
-            }
-            let mut place = first;
-            while place < kept.len() {
-                if self.is_worse(&kept[place], &config, &masks) {
-                    kept.swap_remove(place);
-                } else {
-                    place += 1;
-                }
-            }
-            kept.push(config);
-        }
-        kept
-    }
-
-    /// How many operations have taken effect that need not have, and of those that may still be of use: what is low is tried first.
-    pub(super) fn cost(&self, config: &Config) -> (usize, usize) {
-        let taken = self
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(slot, _)| config.done.has(*slot));
-        let taken = taken
-            .filter_map(|(_, open)| *open)
-            .filter(|open| !open.step.is_pure());
-        let optional = taken.clone().filter(Open::is_optional).count();
-        (optional, taken.count())
-    }
-
-    /// Whether whatever can follow on the first can follow on the second.
-    fn is_worse(&self, worse: &Config, better: &Config, masks: &Masks) -> bool {
-        if better.since < worse.since {
-            return false;
-        }
-        let words = worse.done.words().max(better.done.words());
-        (0..words).all(|place| {
-            let (left, right) = (worse.done.word(place), better.done.word(place));
-            let only_better = right & !left & !masks.pure.word(place);
-            let only_worse = left & !right & !masks.optional.word(place);
-            only_better == 0 && self.all_hideable(only_worse, place, better.since)
-        })
-    }
-
-    /// Whether all these are puts and appends that may be hidden before the block that began then.
-    fn all_hideable(&self, mut word: u64, place: usize, since: usize) -> bool {
-        while word != 0 {
-            let slot = place * 64 + word.trailing_zeros() as usize;
-            let open = self.at(slot);
-            let may_hide = matches!(open.step, Step::Put { .. } | Step::Append { .. });
-            if !may_hide || open.invoked >= since {
-                return false;
-            }
-            word &= word - 1;
-        }
-        true
-    }
-}
-
-#[derive(Default)]
-struct Masks {
-    pure: Bits,
-    optional: Bits,
-}
-
-/// Whether a swap or an append can come next in a block.
-fn may_move(step: Step, config: &Config, is_goal: bool) -> bool {
-    match step {
-        Step::Swap { expect, .. } => config.value == expect,
-        // Where nobody looks, an append may be hidden later as well.
-        Step::Append { .. } => is_goal || config.value != NOWHERE,
-        Step::Put { .. } | Step::Get { .. } | Step::Differ { .. } => false,
     }
 }
 
@@ -571,22 +288,4 @@ fn fits(step: Step, value: u32) -> bool {
         Step::Swap { expect, .. } => expect == value,
         Step::Put { .. } | Step::Append { .. } => false,
     }
-}
-
-/// Whether swaps, each as often as one likes, lead from one value to another.
-fn leads(swaps: &[(u32, u32)], from: u32, to: u32) -> bool {
-    let mut reached = vec![to];
-    let mut next = 0;
-    while let Some(value) = reached.get(next).copied() {
-        next += 1;
-        for (expect, _) in swaps.iter().filter(|(_, after)| *after == value) {
-            if *expect == from {
-                return true;
-            }
-            if !reached.contains(expect) {
-                reached.push(*expect);
-            }
-        }
-    }
-    false
 }

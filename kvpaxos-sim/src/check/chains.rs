@@ -1,0 +1,230 @@
+//! What can come of a block as it goes on.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::config::Config;
+use super::steps::Step;
+use super::window::{Mode, NOWHERE, Open, OutOfBudget, Slot, Window};
+
+/// What a chain of operations is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Chain {
+    /// Only what was invoked before this may take part.
+    pub(super) before: usize,
+    /// What it must reach; it ends there unless it goes `on`.
+    pub(super) goal: Option<Slot>,
+    pub(super) on: bool,
+}
+
+impl Window {
+    /// The puts that a block can begin with: of several that do the same, the first to complete.
+    pub(super) fn first_puts(
+        &self,
+        config: &Config,
+        before: usize,
+        only: Option<Slot>,
+        now: usize,
+    ) -> Vec<Slot> {
+        if let Some(slot) = only {
+            return vec![slot];
+        }
+        let mut first: HashMap<u32, Slot> = HashMap::new();
+        for slot in &self.puts {
+            let open = self.at(*slot);
+            let Step::Put { value } = open.step else { continue };
+            if open.invoked < before && !config.done.has(*slot) {
+                let value = self.settled(value, now);
+                let known = first.entry(value).or_insert(*slot);
+                if (open.until, *slot) < (self.at(*known).until, *known) {
+                    *known = *slot;
+                }
+            }
+        }
+        let mut puts: Vec<Slot> = first.into_values().collect();
+        puts.sort_unstable();
+        puts
+    }
+
+    /// A put takes effect.
+    pub(super) fn begin(
+        &self,
+        config: &Config,
+        put: Slot,
+        since: usize,
+        now: usize,
+        before: usize,
+    ) -> Config {
+        let Step::Put { value } = self.at(put).step else {
+            unreachable!("a block begins with a put")
+        };
+        let mut begun = Config {
+            value: self.settled(value, now),
+            since,
+            done: config.done.clone(),
+        };
+        self.take(&mut begun, put);
+        self.commit(&mut begun, before);
+        begun
+    }
+
+    /// Whether anything but appends has taken effect.
+    pub(super) fn gained(&self, before: &Config, after: &Config) -> bool {
+        let is_new = |slot: &Slot| after.done.has(*slot) && !before.done.has(*slot);
+        let is_append = |slot: &Slot| matches!(self.at(*slot).step, Step::Append { .. });
+        self.pure.iter().any(is_new) || self.movers.iter().any(|slot| is_new(slot) && !is_append(slot))
+    }
+
+    /// All that can come of a block that goes on.
+    pub(super) fn chains(
+        &mut self,
+        from: Config,
+        chain: Chain,
+        now: usize,
+        found: &mut Vec<Config>,
+    ) -> Result<(), OutOfBudget> {
+        if self.is_hopeless(&from, chain) {
+            return Ok(());
+        }
+        let mut seen = HashSet::from([(from.value, from.done.clone())]);
+        let mut queue = VecDeque::from([from]);
+        while let Some(config) = queue.pop_front() {
+            self.steps += 1;
+            if self.steps > self.budget.steps || found.len() > self.budget.memory / 200 {
+                return Err(OutOfBudget);
+            }
+            let reached = chain.goal.is_none_or(|goal| config.done.has(goal));
+            if !reached || chain.on {
+                for slot in self.next_movers(&config, chain) {
+                    let next = self.moved(&config, slot, chain.before, now);
+                    // Nothing more comes of a value that nobody finds.
+                    let is_end =
+                        next.value == NOWHERE && chain.goal != Some(slot) && !self.gained(&config, &next);
+                    let is_vain = is_end || self.is_hopeless(&next, chain);
+                    if !is_vain && seen.insert((next.value, next.done.clone())) {
+                        queue.push_back(next);
+                    }
+                }
+            }
+            if reached {
+                found.push(config);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what a chain is to reach finds a value that no chain leads to from here.
+    fn is_hopeless(&self, config: &Config, chain: Chain) -> bool {
+        let Some(goal) = chain.goal.filter(|goal| !config.done.has(*goal)) else {
+            return false;
+        };
+        let (Step::Get { seen: sought } | Step::Swap { expect: sought, .. }) = self.at(goal).step else {
+            return false;
+        };
+        if config.value == sought {
+            return false;
+        }
+        let left = self
+            .movers
+            .iter()
+            .filter(|slot| **slot != goal && !config.done.has(**slot));
+        let (mut swaps, mut appends) = (Vec::new(), false);
+        for slot in left {
+            match self.at(*slot).step {
+                Step::Swap { expect, value } => swaps.push((expect, value)),
+                _ => appends = true,
+            }
+        }
+        match (appends, swaps.is_empty()) {
+            (true, false) => false,
+            (true, true) => config.value == NOWHERE || !self.values.begins(sought, config.value),
+            (false, _) => !leads(&swaps, config.value, sought),
+        }
+    }
+
+    /// What can come next in a block.
+    fn next_movers(&self, config: &Config, chain: Chain) -> Vec<Slot> {
+        let hides = |open: &Open| open.invoked < config.since;
+        let mut movers: Vec<Slot> = Vec::new();
+        for slot in &self.movers {
+            let open = self.at(*slot);
+            if open.invoked >= chain.before
+                || config.done.has(*slot)
+                || !may_move(open.step, config, Some(*slot) == chain.goal)
+            {
+                continue;
+            }
+            let same = movers.iter().position(|other| self.at(*other).step == open.step);
+            // The first to complete, unless another could not be hidden in its stead.
+            let Some(place) = same else {
+                movers.push(*slot);
+                continue;
+            };
+            let other = self.at(movers[place]);
+            match (hides(&open), hides(&other)) {
+                (true, false) | (false, true) => movers.push(*slot),
+                _ if (open.until, *slot) < (other.until, movers[place]) => movers[place] = *slot,
+                _ => {}
+            }
+        }
+        movers
+    }
+
+    /// A swap or an append takes effect.
+    fn moved(&mut self, config: &Config, slot: Slot, before: usize, now: usize) -> Config {
+        let value = match self.at(slot).step {
+            Step::Swap { value, .. } => value,
+            Step::Append { .. } if config.value == NOWHERE => NOWHERE,
+            Step::Append { tail } => {
+                let longer = self.values.append(config.value, tail);
+                if let Some(lookahead) = &mut self.lookahead {
+                    lookahead.extend(&self.values);
+                }
+                longer
+            }
+            Step::Put { .. } | Step::Get { .. } | Step::Differ { .. } => unreachable!("these move nothing"),
+        };
+        let mut moved = Config {
+            value: self.settled(value, now),
+            since: config.since,
+            done: config.done.clone(),
+        };
+        self.take(&mut moved, slot);
+        self.commit(&mut moved, before);
+        moved
+    }
+
+    /// It has taken effect.
+    pub(super) fn take(&self, config: &mut Config, slot: Slot) {
+        if self.mode != Mode::Relaxed || !self.at(slot).is_optional() {
+            config.done.insert(slot);
+        }
+    }
+}
+
+/// Whether a swap or an append can come next in a block.
+fn may_move(step: Step, config: &Config, is_goal: bool) -> bool {
+    match step {
+        Step::Swap { expect, .. } => config.value == expect,
+        // Where nobody looks, an append may be hidden later as well.
+        Step::Append { .. } => is_goal || config.value != NOWHERE,
+        Step::Put { .. } | Step::Get { .. } | Step::Differ { .. } => false,
+    }
+}
+
+/// Whether swaps, each as often as one likes, lead from one value to another.
+fn leads(swaps: &[(u32, u32)], from: u32, to: u32) -> bool {
+    let mut reached = vec![to];
+    let mut next = 0;
+    while let Some(value) = reached.get(next).copied() {
+        next += 1;
+        for (expect, _) in swaps.iter().filter(|(_, after)| *after == value) {
+            if *expect == from {
+                return true;
+            }
+            if !reached.contains(expect) {
+                reached.push(*expect);
+            }
+        }
+    }
+    false
+}

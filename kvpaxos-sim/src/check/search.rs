@@ -1,0 +1,110 @@
+//! The stages in which one key's history is searched for an order.
+
+use std::collections::BTreeMap;
+
+use super::Budget;
+use super::timeline::Timeline;
+use super::window::Mode;
+use super::{deep, layers};
+use crate::history::{Action, Answer, Datum, EventKind, History, Operation};
+
+/// The result of a search.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Found {
+    Order,
+    NoOrder {
+        /// Every prefix that ends before this event has an order.
+        from: usize,
+        /// This prefix likely has none.
+        likely: usize,
+    },
+    OutOfBudget,
+}
+
+/// One way to search.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    SideBySide(Mode),
+    DepthFirst,
+}
+
+/// Looks for an order of what was known before the event at `end`; tells how many configurations that took.
+pub(super) fn order(
+    initial: &Datum,
+    operations: &[Recorded<'_>],
+    end: usize,
+    budget: Budget,
+) -> (Found, u64) {
+    const EASY: u64 = 100_000;
+    let tenth = budget.steps / 10;
+    let stages = [
+        (Stage::SideBySide(Mode::Exact), EASY),
+        (Stage::DepthFirst, tenth),
+        (Stage::SideBySide(Mode::Exact), 4 * tenth),
+        (Stage::SideBySide(Mode::Relaxed), 2 * tenth),
+        (Stage::DepthFirst, budget.steps),
+    ];
+    let mut spent = 0;
+    for (stage, share) in stages {
+        let steps = share.min(budget.steps.saturating_sub(spent));
+        let budget = Budget { steps, ..budget };
+        let timeline = Timeline::new(initial, operations, end);
+        let (found, more) = match stage {
+            Stage::SideBySide(mode) => layers::layers(timeline, mode, budget),
+            Stage::DepthFirst => deep::deep(timeline, budget),
+        };
+        spent += more;
+        if found != Found::OutOfBudget {
+            return (found, spent);
+        }
+    }
+    (Found::OutOfBudget, spent)
+}
+
+/// An operation that was not refused. Places are those of events in the history.
+#[derive(Clone, Copy)]
+pub(super) struct Recorded<'a> {
+    pub(super) process: u64,
+    pub(super) operation: &'a Operation,
+    pub(super) invoked: usize,
+    pub(super) answered: Option<(usize, &'a Answer)>,
+}
+
+/// In the order of invocations.
+pub(super) fn by_key(history: &History) -> BTreeMap<&str, Vec<Recorded<'_>>> {
+    let mut keys: BTreeMap<&str, Vec<Recorded<'_>>> = BTreeMap::new();
+    let mut open: BTreeMap<u64, (&Operation, usize)> = BTreeMap::new();
+    let mut close = |process, operation, invoked, answered| {
+        let recorded = Recorded {
+            process,
+            operation,
+            invoked,
+            answered,
+        };
+        keys.entry(&recorded.operation.key).or_default().push(recorded);
+    };
+    for (place, event) in history.events().iter().enumerate() {
+        let process = event.process;
+        if let EventKind::Invoke(operation) = &event.kind {
+            open.insert(process, (operation, place));
+            continue;
+        }
+        let Some((operation, invoked)) = open.remove(&process) else {
+            continue;
+        };
+        match &event.kind {
+            EventKind::Ok(answer) => close(process, operation, invoked, Some((place, answer))),
+            EventKind::Info => close(process, operation, invoked, None),
+            EventKind::Fail | EventKind::Invoke(_) => {}
+        }
+    }
+    for (process, (operation, invoked)) in open {
+        close(process, operation, invoked, None);
+    }
+    for operations in keys.values_mut() {
+        // A read whose answer nobody saw asserts nothing.
+        operations.retain(|one| one.answered.is_some() || one.operation.action != Action::Get);
+        operations.sort_by_key(|operation| operation.invoked);
+    }
+    keys
+}
