@@ -15,7 +15,7 @@ use crate::history::History;
 
 use evidence::evidence;
 pub use evidence::{Evidence, Shown};
-use search::{Found, by_key, order};
+use search::{Found, Question, by_key, order};
 
 mod best;
 mod chains;
@@ -26,10 +26,12 @@ mod layers;
 mod lookahead;
 mod search;
 mod steps;
+mod story;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod window;
+mod zones;
 
 /// How much may be spent on one key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,16 +129,21 @@ pub fn check(history: &History, budget: Budget) -> Report {
     let keys = by_key(history);
     let (mut bad, mut undecided, mut per_key) = (Vec::new(), Vec::new(), Vec::new());
     for (key, operations) in &keys {
-        let all = history.events().len();
-        let (found, steps) = order(history.initial(), operations, all, budget);
+        let question = Question {
+            initial: history.initial(),
+            operations,
+            end: history.events().len(),
+            told: false,
+        };
+        let (found, steps) = order(question, budget);
         let verdict = match found {
-            Found::Order => KeyVerdict::Linearizable,
+            Found::Order(_) => KeyVerdict::Linearizable,
             Found::OutOfBudget => {
                 undecided.push((*key).to_owned());
                 KeyVerdict::Undecided
             }
             Found::NoOrder { from, likely } => {
-                bad.push(evidence(history, key, operations, (from, likely), budget));
+                bad.push(evidence(history, key, question, (from, likely), budget));
                 KeyVerdict::NotLinearizable
             }
         };

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::config::Config;
 use super::steps::Step;
+use super::story::BEGINNING;
 use super::window::{Mode, NOWHERE, Open, OutOfBudget, Slot, Window};
 
 /// What a chain of operations is looked for.
@@ -47,7 +48,7 @@ impl Window {
 
     /// A put takes effect.
     pub(super) fn begin(
-        &self,
+        &mut self,
         config: &Config,
         put: Slot,
         since: usize,
@@ -61,6 +62,8 @@ impl Window {
             value: self.settled(value, now),
             since,
             done: config.done.clone(),
+            past: self.story.join(config.past, config.block),
+            block: BEGINNING,
         };
         self.take(&mut begun, put);
         self.commit(&mut begun, before);
@@ -187,6 +190,8 @@ impl Window {
             value: self.settled(value, now),
             since: config.since,
             done: config.done.clone(),
+            past: config.past,
+            block: config.block,
         };
         self.take(&mut moved, slot);
         self.commit(&mut moved, before);
@@ -194,8 +199,10 @@ impl Window {
     }
 
     /// It has taken effect.
-    pub(super) fn take(&self, config: &mut Config, slot: Slot) {
-        if self.mode != Mode::Relaxed || !self.at(slot).is_optional() {
+    pub(super) fn take(&mut self, config: &mut Config, slot: Slot) {
+        let open = self.at(slot);
+        config.block = self.story.add(config.block, open.number);
+        if self.mode != Mode::Relaxed || !open.is_optional() {
             config.done.insert(slot);
         }
     }

@@ -1,9 +1,12 @@
 //! One of the things that can have happened so far.
 
+use std::hash::{Hash, Hasher};
+
+use super::story::{BEGINNING, Link};
 use super::window::Slot;
 
-/// What may have happened.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+/// What may have happened. How it came about makes no difference between two.
+#[derive(Clone, Debug)]
 pub(super) struct Config {
     /// Its number; `window::NOWHERE` if nobody finds it any more.
     pub(super) value: u32,
@@ -11,6 +14,24 @@ pub(super) struct Config {
     pub(super) since: usize,
     /// Which of the operations under way have taken effect.
     pub(super) done: Bits,
+    /// What took effect before the block under way.
+    pub(super) past: Link,
+    /// What did in it.
+    pub(super) block: Link,
+}
+
+impl PartialEq for Config {
+    fn eq(&self, other: &Config) -> bool {
+        (self.value, self.since, &self.done) == (other.value, other.since, &other.done)
+    }
+}
+
+impl Eq for Config {}
+
+impl Hash for Config {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.value, self.since, &self.done).hash(state);
+    }
 }
 
 impl Config {
@@ -20,6 +41,8 @@ impl Config {
             value,
             since: 0,
             done: Bits::default(),
+            past: BEGINNING,
+            block: BEGINNING,
         }
     }
 

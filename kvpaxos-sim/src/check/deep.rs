@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use super::Budget;
 use super::config::Config;
 use super::search::Found;
+use super::story::Story;
 use super::timeline::{Moment, Timeline};
 use super::window::{Mode, Window};
 
@@ -19,14 +20,14 @@ struct Frame {
 }
 
 /// Looks for an order; tells how many configurations that took.
-pub(super) fn deep(timeline: Timeline, budget: Budget) -> (Found, u64) {
+pub(super) fn deep(timeline: Timeline, story: Story, budget: Budget) -> (Found, u64) {
     let Timeline {
         moments,
         first,
         values,
         lookahead,
     } = timeline;
-    let mut window = Window::new(values, Some(lookahead), Mode::Exact, budget);
+    let mut window = Window::new(values, Some(lookahead), Mode::Exact, story, budget);
     let mut visited: HashSet<(usize, Config)> = HashSet::new();
     let mut remembered = 0;
     let mut stack: Vec<Frame> = Vec::new();
@@ -36,7 +37,7 @@ pub(super) fn deep(timeline: Timeline, budget: Budget) -> (Found, u64) {
     let mut furthest = 0;
     loop {
         let Some((now, what)) = moments.get(moment) else {
-            return (Found::Order, window.steps());
+            return (Found::Order(window.order(&config)), window.steps());
         };
         moment += 1;
         match what {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::Budget;
-use super::search::{Found, Recorded, order};
+use super::search::{Found, Question, Recorded, order};
 use crate::history::{Action, Answer, Datum, History, Operation};
 
 /// Why a key's history is not linearizable: where the shortest prefix of it ends that no order explains.
@@ -23,7 +23,7 @@ pub struct Evidence {
     pub left_out: usize,
     /// The longest order found for the prefix: it explains all answers in it but those of `unplaced`.
     pub order: Vec<Shown>,
-    /// What completed within the prefix and has no place in that order.
+    /// What completed within the prefix and has no place in that order. It may still stand there as one whose answer nobody knows.
     pub unplaced: Vec<Shown>,
 }
 
@@ -43,18 +43,16 @@ pub struct Shown {
 }
 
 /// Where the shortest bad prefix ends. What is bad stays bad with more behind it, so halving finds it.
-pub(super) fn shortest(
-    history: &History,
-    operations: &[Recorded<'_>],
-    (from, likely): (usize, usize),
-    budget: Budget,
-) -> usize {
-    let completed = operations.iter().filter_map(|operation| operation.answered);
+pub(super) fn shortest(question: Question<'_>, (from, likely): (usize, usize), budget: Budget) -> usize {
+    let completed = question
+        .operations
+        .iter()
+        .filter_map(|operation| operation.answered);
     let mut ends: Vec<usize> = completed.map(|(place, _)| place + 1).collect();
     ends.sort_unstable();
     // Out of its budget counts as not bad; the last one is known to be bad.
     let is_bad = |end: usize| {
-        let (found, _) = order(history.initial(), operations, end, budget);
+        let (found, _) = order(Question { end, ..question }, budget);
         matches!(found, Found::NoOrder { .. })
     };
     let mut first = ends.partition_point(|end| *end < from).min(ends.len() - 1);
@@ -77,11 +75,12 @@ pub(super) fn shortest(
 pub(super) fn evidence(
     history: &History,
     key: &str,
-    operations: &[Recorded<'_>],
+    question: Question<'_>,
     known: (usize, usize),
     budget: Budget,
 ) -> Evidence {
-    let end = shortest(history, operations, known, budget);
+    let operations = question.operations;
+    let end = shortest(question, known, budget);
     let ends_here = |operation: &Recorded<'_>| operation.answered.is_some_and(|(place, _)| place + 1 == end);
     let culprit = operations
         .iter()
@@ -95,14 +94,30 @@ pub(super) fn evidence(
     let beside = |place: usize| operations[place].answered.is_some_and(|(place, _)| place >= end);
     let useful = useful(&prefix, culprit, beside);
     let show = |operation: &Recorded<'_>| show(history, operation);
+    // Without the answer that nothing explains, the rest has an order.
+    let rest = Question {
+        end: end - 1,
+        told: true,
+        ..question
+    };
+    let order = match order(rest, budget).0 {
+        Found::Order(order) => order,
+        Found::NoOrder { .. } | Found::OutOfBudget => Vec::new(),
+    };
+    let in_order = order
+        .iter()
+        .map(|place| cut(operations[*place as usize], rest.end));
+    let placed: BTreeSet<usize> = order.iter().map(|place| *place as usize).collect();
+    let is_unplaced = |place: &usize| prefix[*place].answered.is_some() && !placed.contains(place);
+    let unplaced = (0..prefix.len()).filter(|place| *place == culprit || is_unplaced(place));
     Evidence {
         key: key.to_owned(),
         initial: history.initial().clone(),
         culprit: show(&operations[culprit]),
         others: useful.iter().map(|place| show(&prefix[*place])).collect(),
         left_out: prefix.len() - 1 - useful.len(),
-        order: Vec::new(),
-        unplaced: vec![show(&operations[culprit])],
+        order: in_order.map(|operation| show(&operation)).collect(),
+        unplaced: unplaced.map(|place| show(&prefix[place])).collect(),
     }
 }
 

@@ -5,18 +5,19 @@
 use super::Budget;
 use super::config::Config;
 use super::search::Found;
+use super::story::Story;
 use super::timeline::{Moment, Timeline};
 use super::window::{Mode, OutOfBudget, Window};
 
 /// Looks for an order; tells how many configurations that took.
-pub(super) fn layers(timeline: Timeline, mode: Mode, budget: Budget) -> (Found, u64) {
+pub(super) fn layers(timeline: Timeline, mode: Mode, story: Story, budget: Budget) -> (Found, u64) {
     let Timeline {
         moments,
         first,
         values,
         lookahead,
     } = timeline;
-    let mut window = Window::new(values, Some(lookahead), mode, budget);
+    let mut window = Window::new(values, Some(lookahead), mode, story, budget);
     let mut configs = vec![Config::first(first)];
     for (now, moment) in moments {
         match moment {
@@ -55,7 +56,11 @@ pub(super) fn layers(timeline: Timeline, mode: Mode, budget: Budget) -> (Found, 
     let found = if mode == Mode::Relaxed {
         Found::OutOfBudget
     } else {
-        Found::Order
+        Found::Order(
+            configs
+                .first()
+                .map_or_else(Vec::new, |config| window.order(config)),
+        )
     };
     (found, window.steps())
 }

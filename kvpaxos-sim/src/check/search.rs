@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::Budget;
+use super::story::Story;
 use super::timeline::Timeline;
 use super::window::Mode;
-use super::{deep, layers};
+use super::{deep, layers, zones};
 use crate::history::{Action, Answer, Datum, EventKind, History, Operation};
 
 /// The result of a search.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Found {
-    Order,
+    /// Of operations by their places, if it was to be told.
+    Order(Vec<u32>),
     NoOrder {
         /// Every prefix that ends before this event has an order.
         from: usize,
@@ -28,13 +30,30 @@ enum Stage {
     DepthFirst,
 }
 
-/// Looks for an order of what was known before the event at `end`; tells how many configurations that took.
-pub(super) fn order(
-    initial: &Datum,
-    operations: &[Recorded<'_>],
-    end: usize,
-    budget: Budget,
-) -> (Found, u64) {
+/// What is to be judged: one key's operations.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) initial: &'a Datum,
+    /// In the order of invocations.
+    pub(super) operations: &'a [Recorded<'a>],
+    /// Only what was known before the event at this place counts.
+    pub(super) end: usize,
+    /// Whether the order is to be told.
+    pub(super) told: bool,
+}
+
+impl Question<'_> {
+    pub(super) fn story(&self) -> Story {
+        if self.told {
+            Story::told()
+        } else {
+            Story::default()
+        }
+    }
+}
+
+/// Looks for an order; tells how many configurations that took.
+pub(super) fn order(question: Question<'_>, budget: Budget) -> (Found, u64) {
     const EASY: u64 = 100_000;
     let tenth = budget.steps / 10;
     let stages = [
@@ -44,14 +63,17 @@ pub(super) fn order(
         (Stage::SideBySide(Mode::Relaxed), 2 * tenth),
         (Stage::DepthFirst, budget.steps),
     ];
+    if let Some(found) = zones::zones(question) {
+        return (found, 0);
+    }
     let mut spent = 0;
     for (stage, share) in stages {
         let steps = share.min(budget.steps.saturating_sub(spent));
         let budget = Budget { steps, ..budget };
-        let timeline = Timeline::new(initial, operations, end);
+        let (timeline, story) = (Timeline::new(question), question.story());
         let (found, more) = match stage {
-            Stage::SideBySide(mode) => layers::layers(timeline, mode, budget),
-            Stage::DepthFirst => deep::deep(timeline, budget),
+            Stage::SideBySide(mode) => layers::layers(timeline, mode, story, budget),
+            Stage::DepthFirst => deep::deep(timeline, story, budget),
         };
         spent += more;
         if found != Found::OutOfBudget {

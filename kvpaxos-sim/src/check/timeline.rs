@@ -1,10 +1,9 @@
 //! The events of one key's history, as a search for an order goes through them.
 
 use super::lookahead::Lookahead;
-use super::search::Recorded;
+use super::search::Question;
 use super::steps::{Step, Values, step};
 use super::window::{Open, Slot};
-use crate::history::Datum;
 
 /// What happens at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +26,20 @@ pub(super) struct Timeline {
 
 impl Timeline {
     /// What was known before the event at `end`.
-    pub(super) fn new(initial: &Datum, operations: &[Recorded<'_>], end: usize) -> Timeline {
+    pub(super) fn new(question: Question<'_>) -> Timeline {
+        let Question {
+            initial,
+            operations,
+            end,
+            ..
+        } = question;
         let mut values = Values::default();
         let first = values.number(initial);
         let mut opens: Vec<Open> = Vec::new();
-        for operation in operations.iter().filter(|operation| operation.invoked < end) {
+        for (number, operation) in (0..).zip(operations) {
+            if operation.invoked >= end {
+                continue;
+            }
             let answered = operation.answered.filter(|(place, _)| *place < end);
             let answer = answered.map(|(_, answer)| answer);
             let Some(step) = step(&mut values, &operation.operation.action, answer) else {
@@ -40,7 +48,12 @@ impl Timeline {
             // Places are counted from 1, so that nothing happens at the very beginning.
             let until = answered.map_or(usize::MAX, |(place, _)| place + 1);
             let invoked = operation.invoked + 1;
-            let open = Open { step, invoked, until };
+            let open = Open {
+                step,
+                invoked,
+                until,
+                number,
+            };
             if !open.is_optional() || !step.is_pure() {
                 opens.push(open);
             }

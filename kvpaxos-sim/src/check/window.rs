@@ -49,6 +49,7 @@ use super::chains::Chain;
 use super::config::Config;
 use super::lookahead::Lookahead;
 use super::steps::{Step, Values};
+use super::story::{BEGINNING, Story};
 
 /// A value that nobody finds any more.
 pub(super) const NOWHERE: u32 = u32::MAX;
@@ -64,6 +65,8 @@ pub(super) struct Open {
     pub(super) invoked: usize,
     /// When it completes: `usize::MAX` if that is unknown, and with it whether it takes effect at all.
     pub(super) until: usize,
+    /// Which it is.
+    pub(super) number: u32,
 }
 
 impl Open {
@@ -92,6 +95,7 @@ pub(super) struct Window {
     pub(super) puts: BTreeSet<Slot>,
     pub(super) movers: BTreeSet<Slot>,
     pub(super) steps: u64,
+    pub(super) story: Story,
     pub(super) budget: Budget,
 }
 
@@ -100,7 +104,13 @@ pub(super) struct Window {
 pub(super) struct OutOfBudget;
 
 impl Window {
-    pub(super) fn new(values: Values, lookahead: Option<Lookahead>, mode: Mode, budget: Budget) -> Window {
+    pub(super) fn new(
+        values: Values,
+        lookahead: Option<Lookahead>,
+        mode: Mode,
+        story: Story,
+        budget: Budget,
+    ) -> Window {
         Window {
             values,
             mode,
@@ -110,6 +120,7 @@ impl Window {
             puts: BTreeSet::new(),
             movers: BTreeSet::new(),
             steps: 0,
+            story,
             budget,
         }
     }
@@ -148,10 +159,11 @@ impl Window {
     }
 
     /// What a configuration becomes when the operation in the slot begins: a pure one takes effect at once if it fits.
-    pub(super) fn on_open(&self, config: &mut Config, slot: Slot) {
-        let step = self.at(slot).step;
+    pub(super) fn on_open(&mut self, config: &mut Config, slot: Slot) {
+        let Open { step, number, .. } = self.at(slot);
         if step.is_pure() && fits(step, config.value) {
             config.done.insert(slot);
+            config.block = self.story.add(config.block, number);
         }
     }
 
@@ -235,7 +247,7 @@ impl Window {
         now: usize,
         found: &mut Vec<Config>,
     ) -> Result<(), OutOfBudget> {
-        let Open { step, .. } = self.at(slot);
+        let Open { step, number, .. } = self.at(slot);
         let before = config.since;
         let chain = Chain {
             before,
@@ -246,6 +258,7 @@ impl Window {
         if matches!(step, Step::Append { .. }) {
             let mut alone = config.clone();
             alone.done.insert(slot);
+            alone.block = self.story.add(BEGINNING, number);
             hidden.push(alone);
         }
         let only = step.is_blind().then_some(slot);
@@ -253,12 +266,22 @@ impl Window {
             let begun = self.begin(config, put, before, now, before);
             self.chains(begun, chain, now, &mut hidden)?;
         }
-        found.extend(hidden.into_iter().map(|end| Config {
-            value: config.value,
-            since: config.since,
-            done: end.done,
-        }));
+        for end in hidden {
+            found.push(Config {
+                value: config.value,
+                since: config.since,
+                done: end.done,
+                past: self.story.join(config.past, end.block),
+                block: config.block,
+            });
+        }
         Ok(())
+    }
+
+    /// How it came about, if that is told.
+    pub(super) fn order(&mut self, config: &Config) -> Vec<u32> {
+        let all = self.story.join(config.past, config.block);
+        self.story.order(all)
     }
 
     /// The value, or nowhere.
@@ -270,11 +293,12 @@ impl Window {
     }
 
     /// Lets every pure operation that fits take effect.
-    pub(super) fn commit(&self, config: &mut Config, before: usize) {
+    pub(super) fn commit(&mut self, config: &mut Config, before: usize) {
         for slot in &self.pure {
-            let open = self.at(*slot);
-            if open.invoked < before && fits(open.step, config.value) {
+            let open = self.slots[*slot].expect("only slots in use are known as pure");
+            if open.invoked < before && fits(open.step, config.value) && !config.done.has(*slot) {
                 config.done.insert(*slot);
+                config.block = self.story.add(config.block, open.number);
             }
         }
     }

@@ -1,0 +1,156 @@
+//! Gets and puts of values that are all different (Gibbons and Korach, *Testing shared memories*, 1997).
+//!
+//! Where no value is written twice, nor is the first one, a get says which put it found. All that concerns one value is a *cluster*. Let
+//! *f* be the first completion in it and *s* the last invocation; they bound its *zone*, which is called *forward* if f comes before s, and
+//! *backward* otherwise. There is an order if and only if
+//!
+//! 1. each value found was written, and no get of it completed before that put was invoked;
+//! 2. no two forward zones overlap;
+//! 3. no backward zone lies within a forward one.
+//!
+//! *Only if*: throughout a forward zone its value is the current one, for what completed at f found (or wrote) it before, what was invoked at
+//! s did so after, and it was not written again in between. So no other value is current within the zone. A cluster whose backward zone
+//! lies within has an operation that takes effect before the end of its own zone, and one that does so after the beginning; be they
+//! inside or on either side of the forward zone, its value would be current somewhere in it.
+//!
+//! *If*: in a forward zone the put takes effect at f (it was invoked before, by 1), and each get at f or at its invocation, whichever comes
+//! later. All operations of a backward cluster run throughout its zone; they take effect together, at a point of it outside of all forward zones,
+//! which is there by 2 and 3.
+//!
+//! A put of unknown outcome has no completion, and is left out where nobody found its value. A delete writes null; one is enough to make
+//! null a value like any other, and with two, or one where null is the first value, this test has no say and the search decides.
+
+use std::collections::HashMap;
+
+use super::search::{Found, Question};
+use crate::history::{Action, Answer, Datum};
+
+/// All operations on one value.
+#[derive(Default)]
+struct Cluster {
+    put: Option<Member>,
+    gets: Vec<Member>,
+    /// The first completion.
+    first: usize,
+    /// The last invocation.
+    last: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Member {
+    number: u32,
+    invoked: usize,
+    completed: usize,
+}
+
+impl Cluster {
+    fn new() -> Cluster {
+        let first = usize::MAX;
+        Cluster {
+            first,
+            ..Cluster::default()
+        }
+    }
+
+    fn add(&mut self, member: Member) {
+        self.first = self.first.min(member.completed);
+        self.last = self.last.max(member.invoked);
+    }
+
+    fn is_forward(&self) -> bool {
+        self.first < self.last
+    }
+}
+
+/// Judges the operations if they are such; nothing if they are not.
+pub(super) fn zones(question: Question<'_>) -> Option<Found> {
+    let none = Found::NoOrder {
+        from: 0,
+        likely: question.end,
+    };
+    let mut clusters = clusters(question)?;
+    // Values that were never found say nothing.
+    clusters.retain(|cluster| !cluster.gets.is_empty() || cluster.first < usize::MAX);
+    if !clusters.iter().all(is_possible) {
+        return Some(none);
+    }
+    let (mut forward, backward): (Vec<Cluster>, Vec<Cluster>) =
+        clusters.into_iter().partition(Cluster::is_forward);
+    forward.sort_unstable_by_key(|cluster| cluster.first);
+    if forward.windows(2).any(|two| two[1].first < two[0].last) {
+        return Some(none);
+    }
+    // The forward zone in which a moment lies.
+    let around = |moment: usize| {
+        let begun = forward.partition_point(|cluster| cluster.first < moment);
+        let zone = &forward[begun.checked_sub(1)?];
+        (moment < zone.last).then_some(zone)
+    };
+    let mut order: Vec<((usize, bool, usize), Member)> = Vec::new();
+    for cluster in &backward {
+        let at = match around(cluster.last) {
+            Some(zone) if cluster.first < zone.last => return Some(none),
+            Some(zone) => (zone.last, true, cluster.last),
+            None => (cluster.last, true, cluster.last),
+        };
+        let members = cluster.put.iter().chain(&cluster.gets);
+        order.extend(members.map(|member| (at, *member)));
+    }
+    for cluster in &forward {
+        order.extend(cluster.put.map(|put| ((cluster.first, false, 0), put)));
+        let gets = cluster.gets.iter();
+        order.extend(gets.map(|get| ((get.invoked.max(cluster.first), false, 1), *get)));
+    }
+    // Puts stand before the gets of their values, and stay there.
+    order.sort_by_key(|(at, _)| *at);
+    Some(Found::Order(
+        order.into_iter().map(|(_, member)| member.number).collect(),
+    ))
+}
+
+/// Rule 1.
+fn is_possible(cluster: &Cluster) -> bool {
+    match cluster.put {
+        Some(put) => cluster.gets.iter().all(|get| put.invoked < get.completed),
+        // The first value was there before anything else.
+        None => cluster.first == 0,
+    }
+}
+
+/// The clusters of all values, if none is written twice. Moments are counted from 1, so that the first value is written at 0.
+fn clusters(question: Question<'_>) -> Option<Vec<Cluster>> {
+    let mut numbers: HashMap<&Datum, usize> = HashMap::from([(question.initial, 0)]);
+    let mut initial = Cluster::new();
+    initial.first = 0;
+    let mut clusters = vec![initial];
+    for (number, operation) in (0..).zip(question.operations) {
+        if operation.invoked >= question.end {
+            continue;
+        }
+        let answered = operation.answered.filter(|(place, _)| *place < question.end);
+        let value = match (&operation.operation.action, answered) {
+            (Action::Get, None) => continue,
+            (Action::Get, Some((_, Answer::Value(seen)))) => seen,
+            (Action::Put(value), _) => value,
+            (Action::Delete, _) => &Datum::Null,
+            _ => return None,
+        };
+        let place = *numbers.entry(value).or_insert_with(|| {
+            clusters.push(Cluster::new());
+            clusters.len() - 1
+        });
+        let member = Member {
+            number,
+            invoked: operation.invoked + 1,
+            completed: answered.map_or(usize::MAX, |(place, _)| place + 1),
+        };
+        let cluster = &mut clusters[place];
+        if operation.operation.action == Action::Get {
+            cluster.gets.push(member);
+        } else if place == 0 || cluster.put.replace(member).is_some() {
+            return None;
+        }
+        cluster.add(member);
+    }
+    Some(clusters)
+}
