@@ -11,11 +11,12 @@
 
 use std::fmt;
 
-use crate::history::History;
+use crate::history::{Datum, Event, History};
 
-use evidence::evidence;
 pub use evidence::{Evidence, Shown};
-use search::{Found, Question, by_key, order};
+use rest::{Settled, excerpt, settle};
+pub use stream::Stream;
+use stream::Streamed;
 
 mod best;
 mod chains;
@@ -24,16 +25,19 @@ mod deep;
 mod evidence;
 mod layers;
 mod lookahead;
+mod possible;
+mod rest;
 mod search;
 mod steps;
 mod story;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod window;
 mod zones;
 
-/// How much may be spent on one key.
+/// How much may be spent on a history. Keys that are easily judged take next to nothing; the others share it evenly.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budget {
     /// Configurations looked at.
@@ -85,13 +89,14 @@ pub struct KeyReport {
 }
 
 /// See [`KeyReport`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum KeyVerdict {
     /// There is an order.
     Linearizable,
     /// There is none; [`Verdict::NotLinearizable`] has the evidence.
     NotLinearizable,
     /// The budget did not suffice.
+    #[default]
     Undecided,
 }
 
@@ -114,7 +119,7 @@ impl Report {
 pub enum Verdict {
     /// An order was found for every key.
     Linearizable,
-    /// There is none, for these keys.
+    /// There is none. The evidence for each bad key, unless the budget did not suffice for it.
     NotLinearizable(Vec<Evidence>),
     /// The budget did not suffice for these keys; the others are linearizable.
     Undecided {
@@ -126,36 +131,76 @@ pub enum Verdict {
 /// Judges a history.
 #[must_use]
 pub fn check(history: &History, budget: Budget) -> Report {
-    let keys = by_key(history);
-    let (mut bad, mut undecided, mut per_key) = (Vec::new(), Vec::new(), Vec::new());
-    for (key, operations) in &keys {
-        let question = Question {
-            initial: history.initial(),
-            operations,
-            end: history.events().len(),
-            told: false,
-        };
-        let (found, steps) = order(question, budget);
-        let verdict = match found {
-            Found::Order(_) => KeyVerdict::Linearizable,
-            Found::OutOfBudget => {
-                undecided.push((*key).to_owned());
-                KeyVerdict::Undecided
-            }
-            Found::NoOrder { from, likely } => {
-                bad.push(evidence(history, key, question, (from, likely), budget));
-                KeyVerdict::NotLinearizable
-            }
-        };
-        per_key.push(KeyReport {
-            key: (*key).to_owned(),
-            verdict,
-            operations: operations.len(),
-            unknown: operations.iter().filter(|one| one.answered.is_none()).count(),
-            steps,
-        });
+    let mut stream = Stream::new(history.initial().clone(), budget);
+    history.events().iter().for_each(|event| stream.add(event));
+    let first = stream.end();
+    let unsettled = unsettled(&first);
+    let settled = settle(history, &unsettled, &vec![false; unsettled.len()], budget);
+    report(first, settled)
+}
+
+/// Judges a history without holding it in memory: events are read once, and then once more for those keys that the first
+/// reading has not found good. What these need goes by the budget as well; a key that it does not hold is left undecided.
+///
+/// # Errors
+/// Those of reading.
+pub fn check_twice<I, E>(mut open: impl FnMut() -> Result<(Datum, I), E>, budget: Budget) -> Result<Report, E>
+where
+    I: Iterator<Item = Result<Event, E>>,
+{
+    let (initial, events) = open()?;
+    let mut stream = Stream::new(initial, budget);
+    for event in events {
+        stream.add(&event?);
     }
-    let verdict = if !bad.is_empty() {
+    let first = stream.end();
+    let unsettled = unsettled(&first);
+    if unsettled.is_empty() {
+        return Ok(report(first, Vec::new()));
+    }
+    let (initial, events) = open()?;
+    let (history, lost) = excerpt(initial, events, &unsettled, budget.memory)?;
+    let settled = settle(&history, &unsettled, &lost, budget);
+    Ok(report(first, settled))
+}
+
+/// The keys that were not found good.
+fn unsettled(first: &[(Box<str>, Streamed)]) -> Vec<&str> {
+    let open = first
+        .iter()
+        .filter(|(_, key)| key.verdict != KeyVerdict::Linearizable);
+    open.map(|(name, _)| &**name).collect()
+}
+
+/// All together.
+fn report(first: Vec<(Box<str>, Streamed)>, settled: Vec<Settled>) -> Report {
+    let (mut bad, mut undecided, mut per_key) = (Vec::new(), Vec::new(), Vec::new());
+    let mut settled = settled.into_iter();
+    for (key, found) in first {
+        let key = String::from(key);
+        let mut report = KeyReport {
+            key: key.clone(),
+            verdict: found.verdict,
+            operations: found.operations,
+            unknown: found.unknown,
+            steps: found.steps,
+        };
+        if found.verdict != KeyVerdict::Linearizable {
+            let settled = settled.next().unwrap_or_default();
+            // What is bad stays bad, even if the evidence was out of reach.
+            if found.verdict == KeyVerdict::Undecided {
+                report.verdict = settled.verdict;
+            }
+            report.steps += settled.steps;
+            bad.extend(settled.evidence);
+        }
+        if report.verdict == KeyVerdict::Undecided {
+            undecided.push(key);
+        }
+        per_key.push(report);
+    }
+    let is_bad = |key: &KeyReport| key.verdict == KeyVerdict::NotLinearizable;
+    let verdict = if per_key.iter().any(is_bad) {
         Verdict::NotLinearizable(bad)
     } else if !undecided.is_empty() {
         Verdict::Undecided { keys: undecided }
@@ -182,7 +227,11 @@ impl fmt::Display for Report {
         } = self;
         match &self.verdict {
             Verdict::Linearizable => f.write_str("linearizable")?,
-            Verdict::NotLinearizable(bad) => write!(f, "NOT linearizable ({} keys)", bad.len())?,
+            Verdict::NotLinearizable(_) => {
+                let is_bad = |key: &&KeyReport| key.verdict == KeyVerdict::NotLinearizable;
+                let bad = self.per_key.iter().filter(is_bad).count();
+                write!(f, "NOT linearizable ({bad} keys)")?;
+            }
             Verdict::Undecided { keys } => write!(f, "undecided: out of budget for {} keys", keys.len())?,
         }
         write!(

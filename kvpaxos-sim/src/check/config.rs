@@ -79,6 +79,11 @@ impl Bits {
         }
     }
 
+    /// All that are in it.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Slot> {
+        (0..self.0.len() * 64).filter(|slot| self.has(*slot))
+    }
+
     /// How many words there are; those further on are 0.
     pub(super) fn words(&self) -> usize {
         self.0.len()

@@ -93,7 +93,10 @@ pub(super) struct Recorded<'a> {
 }
 
 /// In the order of invocations.
-pub(super) fn by_key(history: &History) -> BTreeMap<&str, Vec<Recorded<'_>>> {
+pub(super) fn by_key(
+    history: &History,
+    is_wanted: impl Fn(&str) -> bool,
+) -> BTreeMap<&str, Vec<Recorded<'_>>> {
     let mut keys: BTreeMap<&str, Vec<Recorded<'_>>> = BTreeMap::new();
     let mut open: BTreeMap<u64, (&Operation, usize)> = BTreeMap::new();
     let mut close = |process, operation, invoked, answered| {
@@ -108,7 +111,9 @@ pub(super) fn by_key(history: &History) -> BTreeMap<&str, Vec<Recorded<'_>>> {
     for (place, event) in history.events().iter().enumerate() {
         let process = event.process;
         if let EventKind::Invoke(operation) = &event.kind {
-            open.insert(process, (operation, place));
+            if is_wanted(&operation.key) {
+                open.insert(process, (operation, place));
+            }
             continue;
         }
         let Some((operation, invoked)) = open.remove(&process) else {

@@ -62,6 +62,15 @@ pub(super) enum Step {
 }
 
 impl Step {
+    /// The numbers in it.
+    pub(super) fn values_mut(&mut self) -> [Option<&mut u32>; 2] {
+        match self {
+            Step::Get { seen: value } | Step::Differ { from: value } => [Some(value), None],
+            Step::Put { value } | Step::Append { tail: value } => [Some(value), None],
+            Step::Swap { expect, value } => [Some(expect), Some(value)],
+        }
+    }
+
     /// Whether it changes no value, whatever the value is.
     pub(super) fn is_pure(self) -> bool {
         match self {

@@ -2,7 +2,7 @@ use expect_test::{Expect, expect};
 use kvpaxos::Random;
 
 use super::evidence::{cut, shortest};
-use super::search::{Question, Recorded};
+use super::search::{Found, Question, Recorded, by_key};
 use super::timeline::Timeline;
 use super::window::Mode;
 use super::*;
@@ -422,11 +422,11 @@ fn agrees_with_brute_force_on_small_histories() {
     for number in 0..100_000 {
         let history = random_history(&mut random, [Kind::All, Kind::Sparing, Kind::Unique][number % 3]);
         let report = check(&history, Budget::default());
-        let mut operations = by_key(&history).remove("k").unwrap_or_default();
+        let mut operations = by_key(&history, |_| true).remove("k").unwrap_or_default();
         let expected = brute_force(&mut operations, history.initial());
         assert_eq!(report.is_good(), expected, "history {number}: {history:#?}");
         assert_eq!(report.is_bad(), !expected);
-        let operations = by_key(&history).remove("k").unwrap_or_default();
+        let operations = by_key(&history, |_| true).remove("k").unwrap_or_default();
         let question = Question {
             initial: history.initial(),
             operations: &operations,
@@ -447,6 +447,15 @@ fn agrees_with_brute_force_on_small_histories() {
             };
             assert!(agrees, "{stage} says {found:?} of {number}: {history:#?}");
         }
+        let mut stream = Stream::new(history.initial().clone(), Budget::default());
+        history.events().iter().for_each(|event| stream.add(event));
+        let verdicts: Vec<KeyVerdict> = stream.end().iter().map(|(_, key)| key.verdict).collect();
+        let verdict = if expected {
+            KeyVerdict::Linearizable
+        } else {
+            KeyVerdict::NotLinearizable
+        };
+        assert_eq!(verdicts, [verdict], "stream, of {number}: {history:#?}");
         *if expected { &mut good } else { &mut bad } += 1;
         with_unknown += u32::from(report.unknown > 0);
         if let Verdict::NotLinearizable(evidence) = &report.verdict {

@@ -1,0 +1,107 @@
+//! How many operations a second the checker judges where they are easy. Run with `cargo bench -p kvpaxos-sim --bench stream`.
+//!
+//! 64 clients work on 10,000 keys; with none and with 1 % of unknown outcomes; from memory, in which a part of the history is
+//! made at a time, and from a file. `--operations N` says how many (10,000,000 if not given), `--dir DIR` where the file goes.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use kvpaxos_sim::check::{Budget, Report, Stream, check_twice};
+use kvpaxos_sim::generate::{Generator, Settings, Share};
+use kvpaxos_sim::history::{Event, ReadError, Reader, Writer};
+
+/// How many events of a history are in memory at a time.
+const PART: usize = 1_000_000;
+
+fn main() {
+    let (operations, dir) = arguments();
+    println!(
+        "{:<12}{:>12}{:>12}{:>12}{:>16}{:>16}{:>10}",
+        "unknown", "operations", "from", "ms", "operations/s", "peak MiB", "verdict"
+    );
+    for unknown in ["0%", "1%"] {
+        let settings = Settings {
+            operations,
+            keys: 10_000,
+            clients: 64,
+            unknown: unknown.parse::<Share>().expect("these are shares"),
+            ..Settings::default()
+        };
+        for (from, (report, took)) in [
+            ("memory", from_memory(&settings)),
+            ("a file", from_file(&settings, &dir)),
+        ] {
+            assert!(!report.is_bad(), "{report}");
+            let rate = report.operations as u128 * 1_000_000 / took.as_micros().max(1);
+            println!(
+                "{unknown:<12}{:>12}{from:>12}{:>12}{rate:>16}{:>16}{:>10}",
+                report.operations,
+                took.as_millis(),
+                peak(),
+                if report.is_good() { "good" } else { "undecided" },
+            );
+        }
+    }
+}
+
+fn arguments() -> (u64, PathBuf) {
+    let mut given = std::env::args().skip(1);
+    let (mut operations, mut dir) = (10_000_000, std::env::temp_dir());
+    while let Some(argument) = given.next() {
+        match argument.as_str() {
+            "--operations" => operations = given.next().and_then(|n| n.parse().ok()).unwrap_or(operations),
+            "--dir" => dir = given.next().map_or(dir, PathBuf::from),
+            _ => {}
+        }
+    }
+    (operations, dir)
+}
+
+/// Only the time of judging counts.
+fn from_memory(settings: &Settings) -> (Report, Duration) {
+    let mut generator = Generator::new(settings.clone()).expect("there are such histories");
+    let mut stream = Stream::new(settings.initial.clone(), Budget::default());
+    let mut took = Duration::ZERO;
+    loop {
+        let part: Vec<Event> = generator.by_ref().take(PART).collect();
+        if part.is_empty() {
+            break;
+        }
+        let began = Instant::now();
+        part.iter().for_each(|event| stream.add(event));
+        took += began.elapsed();
+    }
+    let began = Instant::now();
+    let report = stream.finish();
+    (report, took + began.elapsed())
+}
+
+/// Reading and judging.
+fn from_file(settings: &Settings, dir: &Path) -> (Report, Duration) {
+    let path = dir.join(format!("kvpaxos-stream-{}.jsonl", std::process::id()));
+    let file = BufWriter::new(File::create(&path).expect("the file can be made"));
+    let mut writer = Writer::new(file, &settings.initial).expect("it can be written");
+    for event in Generator::new(settings.clone()).expect("there are such histories") {
+        writer.write(&event).expect("it can be written");
+    }
+    writer.flush().expect("it can be written");
+    let began = Instant::now();
+    let open = || -> Result<_, ReadError> {
+        let reader = Reader::new(BufReader::with_capacity(1 << 16, File::open(&path)?))?;
+        Ok((reader.initial().clone(), reader))
+    };
+    let report = check_twice(open, Budget::default()).expect("it can be read");
+    let took = began.elapsed();
+    std::fs::remove_file(&path).expect("it is there");
+    (report, took)
+}
+
+/// The most memory this process has had so far, in MiB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    kib.unwrap_or_default() >> 10
+}
