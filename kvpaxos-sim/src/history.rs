@@ -21,6 +21,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use kvpaxos::Revision;
+
 mod json;
 #[cfg(test)]
 mod tests;
@@ -46,6 +48,9 @@ pub struct Event {
     pub time: i64,
     /// What.
     pub kind: EventKind,
+    /// Of an operation that was done: its position in one order of everything, if it is known. A write took effect there,
+    /// also one that did not find what it expected; a get saw the effects up to there and no others.
+    pub rev: Option<Revision>,
 }
 
 /// See [`Event`].
@@ -196,7 +201,7 @@ impl History {
             return Err(Malformed::Busy { process, open });
         }
         self.open.insert(process, operation.clone());
-        self.push(process, EventKind::Invoke(operation));
+        self.push(process, EventKind::Invoke(operation), None);
         Ok(())
     }
 
@@ -205,6 +210,14 @@ impl History {
     /// # Errors
     /// If it has none open, or one that is not answered so.
     pub fn ok(&mut self, process: u64, answer: Answer) -> Result<(), Malformed> {
+        self.ok_at(process, answer, None)
+    }
+
+    /// The same, at this position in the order of everything: see [`Event::rev`].
+    ///
+    /// # Errors
+    /// If it has none open, or one that is not answered so.
+    pub fn ok_at(&mut self, process: u64, answer: Answer, rev: Option<Revision>) -> Result<(), Malformed> {
         let open = self.open_of(process)?;
         let fits = match &open.action {
             Action::Get => matches!(answer, Answer::Value(_)),
@@ -219,7 +232,7 @@ impl History {
                 answer,
             });
         }
-        self.complete(process, EventKind::Ok(answer))
+        self.complete(process, EventKind::Ok(answer), rev)
     }
 
     /// The process's open operation certainly had no effect and will have none.
@@ -227,7 +240,7 @@ impl History {
     /// # Errors
     /// If it has none open.
     pub fn fail(&mut self, process: u64) -> Result<(), Malformed> {
-        self.complete(process, EventKind::Fail)
+        self.complete(process, EventKind::Fail, None)
     }
 
     /// The fate of the process's open operation is unknown; the process may go on.
@@ -235,7 +248,7 @@ impl History {
     /// # Errors
     /// If it has none open.
     pub fn info(&mut self, process: u64) -> Result<(), Malformed> {
-        self.complete(process, EventKind::Info)
+        self.complete(process, EventKind::Info, None)
     }
 
     /// An event that was made elsewhere, at its own time.
@@ -243,11 +256,11 @@ impl History {
     /// # Errors
     /// If it does not fit what came before.
     pub fn add(&mut self, event: Event) -> Result<(), Malformed> {
-        let Event { process, time, kind } = event;
-        self.at(time)?;
-        match kind {
+        let process = event.process;
+        self.at(event.time)?;
+        match event.kind {
             EventKind::Invoke(operation) => self.invoke(process, operation),
-            EventKind::Ok(answer) => self.ok(process, answer),
+            EventKind::Ok(answer) => self.ok_at(process, answer, event.rev),
             EventKind::Fail => self.fail(process),
             EventKind::Info => self.info(process),
         }
@@ -269,16 +282,21 @@ impl History {
         self.open.get(&process).ok_or(Malformed::NotOpen { process })
     }
 
-    fn complete(&mut self, process: u64, kind: EventKind) -> Result<(), Malformed> {
+    fn complete(&mut self, process: u64, kind: EventKind, rev: Option<Revision>) -> Result<(), Malformed> {
         self.open_of(process)?;
         self.open.remove(&process);
-        self.push(process, kind);
+        self.push(process, kind, rev);
         Ok(())
     }
 
-    fn push(&mut self, process: u64, kind: EventKind) {
+    fn push(&mut self, process: u64, kind: EventKind, rev: Option<Revision>) {
         let time = self.time;
-        self.events.push(Event { process, time, kind });
+        self.events.push(Event {
+            process,
+            time,
+            kind,
+            rev,
+        });
     }
 }
 
@@ -343,6 +361,18 @@ impl From<&kvpaxos::Op> for Operation {
                 Operation::cas(key, expect.as_deref(), value.as_deref())
             }
         }
+    }
+}
+
+/// Where an outcome stands in the log; nothing for one that stands nowhere in it.
+#[must_use]
+pub fn rev_of(outcome: &kvpaxos::Outcome) -> Option<Revision> {
+    match outcome {
+        kvpaxos::Outcome::Done { revision }
+        | kvpaxos::Outcome::Deleted { revision, .. }
+        | kvpaxos::Outcome::Swapped { revision, .. }
+        | kvpaxos::Outcome::Value { revision, .. } => Some(*revision),
+        _ => None,
     }
 }
 

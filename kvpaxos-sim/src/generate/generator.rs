@@ -289,7 +289,12 @@ impl Generator {
 
     fn event(&self, process: u64, kind: EventKind) -> Event {
         let time = self.now;
-        Event { process, time, kind }
+        Event {
+            process,
+            time,
+            kind,
+            rev: None,
+        }
     }
 }
 

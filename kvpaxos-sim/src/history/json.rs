@@ -3,12 +3,26 @@
 //! ```text
 //! {"type":"header","format":"kv-history","version":1,"initial":null}
 //! {"type":"invoke","process":3,"op":"cas","key":"r","expect":1,"value":4,"time":7}
-//! {"type":"ok","process":3,"op":"cas","key":"r","applied":false,"time":9}
+//! {"type":"ok","process":3,"op":"cas","key":"r","applied":false,"time":9,"rev":[12,0]}
 //! ```
+//!
+//! `rev` is optional, and stands on lines of type `ok` alone (on others it is ignored, as every field that the format does not
+//! name). It is the operation's position in one total order of everything that happened to any key: `[slot,place]`, or an
+//! integer `n`, which is `[n,0]`; both are integers from 0 on, of 64 and of 32 bits. Positions are compared slot first, then
+//! place. Those of a log with batches are such pairs, a counter of all writes is such an integer.
+//!
+//! - A put, an append, a delete or a cas, applied or not, took effect at its `rev`.
+//! - A get saw the effects of everything up to and including its `rev`, and of nothing after it.
+//! - Operations on different keys with the same `rev` took effect together. Two writes of one key cannot have the same.
+//! - `null` is the same as no `rev`: the position is not known.
+//! - Where a write is asked again and answered from memory, its `rev` is that of the one time it took effect.
+//!
+//! Of a field that a line has twice, the last counts.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Write};
 
+use kvpaxos::{Revision, Slot};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -192,7 +206,7 @@ fn add(history: &mut History, fields: &Fields) -> Result<(), Reason> {
             };
             let history = history.at(time)?;
             match answer {
-                Some(answer) => history.ok(process, answer)?,
+                Some(answer) => history.ok_at(process, answer, fields.rev()?)?,
                 None if kind == "fail" => history.fail(process)?,
                 None => history.info(process)?,
             }
@@ -288,6 +302,21 @@ impl Fields {
         Ok(Some(time))
     }
 
+    fn rev(&self) -> Result<Option<Revision>, Reason> {
+        let rev = match self.0.get("rev") {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Array(pair)) if pair.len() == 2 => pair[0].as_u64().zip(pair[1].as_u64()),
+            Some(slot) => slot.as_u64().map(|slot| (slot, 0)),
+        };
+        let rev = rev.and_then(|(slot, place)| {
+            let index = u32::try_from(place).ok()?;
+            let slot = Slot(slot);
+            Some(Revision { slot, index })
+        });
+        let rev = rev.ok_or_else(|| self.wrong("rev", "an integer from 0 on or a pair of them"))?;
+        Ok(Some(rev))
+    }
+
     fn datum(&self, name: &'static str) -> Result<Datum, Reason> {
         let integer = |number: &serde_json::Number| {
             let signed = number.as_i64().map(i128::from);
@@ -343,6 +372,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     applied: Option<bool>,
     time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rev: Option<(u64, u32)>,
 }
 
 impl<'a> Line<'a> {
@@ -368,6 +399,7 @@ impl<'a> Line<'a> {
             value,
             applied,
             time: event.time,
+            rev: event.rev.map(|rev| (rev.slot.0, rev.index)),
         }
     }
 }

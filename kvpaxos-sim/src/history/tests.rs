@@ -26,10 +26,15 @@ fn some_history() -> History {
     history.ok(0, Answer::Value(Datum::Null)).unwrap();
     history.ok(1, Answer::Done).unwrap();
     history.fail(2).unwrap();
-    history.ok(3, Answer::Done).unwrap();
+    history.ok_at(3, Answer::Done, Some(rev(12, 3))).unwrap();
     history.ok(4, Answer::Swapped { applied: false }).unwrap();
     history.info(6).unwrap();
     history
+}
+
+fn rev(slot: u64, index: u32) -> Revision {
+    let slot = kvpaxos::Slot(slot);
+    Revision { slot, index }
 }
 
 fn read(lines: &[&str]) -> Result<History, ReadError> {
@@ -52,7 +57,7 @@ fn a_history_as_lines() {
         {"type":"ok","process":0,"op":"get","key":"k","value":null,"time":50}
         {"type":"ok","process":1,"op":"put","key":"k \"quoted\"","time":50}
         {"type":"fail","process":2,"op":"append","key":"k","time":50}
-        {"type":"ok","process":3,"op":"delete","key":"k","time":50}
+        {"type":"ok","process":3,"op":"delete","key":"k","time":50,"rev":[12,3]}
         {"type":"ok","process":4,"op":"cas","key":"k","applied":false,"time":50}
         {"type":"info","process":6,"op":"put","key":"l","time":50}
     "#]].assert_eq(&String::from_utf8(written.clone()).unwrap());
@@ -75,6 +80,38 @@ fn synonyms_and_lines_without_time_are_read() {
     expected.ok(0, Answer::Done).unwrap();
     expected.ok(1, Answer::Value((-1).into())).unwrap();
     assert_eq!(history.unwrap().events(), expected.events());
+}
+
+#[test]
+fn positions_are_pairs_or_integers() {
+    let read_rev = |text: &str| {
+        let get = r#"{"type":"invoke","process":0,"op":"get","key":"k","rev":"not of an answer"}"#;
+        let ok = format!(r#"{{"type":"ok","process":0,"op":"get","key":"k","value":1{text}}}"#);
+        read(&[HEADER, get, &ok]).map(|history| history.events()[1].rev)
+    };
+    assert_eq!(read_rev("").unwrap(), None);
+    assert_eq!(read_rev(r#","rev":null"#).unwrap(), None);
+    assert_eq!(read_rev(r#","rev":7"#).unwrap(), Some(rev(7, 0)));
+    assert_eq!(read_rev(r#","rev":[0,0]"#).unwrap(), Some(rev(0, 0)));
+    let most = r#","rev":[18446744073709551615,4294967295]"#;
+    assert_eq!(read_rev(most).unwrap(), Some(rev(u64::MAX, u32::MAX)));
+    for wrong in [
+        "-1",
+        "1.0",
+        "\"7\"",
+        "[]",
+        "[1]",
+        "[1,2,3]",
+        "[1,-2]",
+        "[[1],2]",
+        "[0,4294967296]",
+        "{}",
+        "true",
+    ] {
+        let error = read_rev(&format!(r#","rev":{wrong}"#)).unwrap_err().to_string();
+        let expected = format!("the field \"rev\" is {wrong}, not an integer from 0 on or a pair of them");
+        assert_eq!(error, format!("line 3 is malformed: {expected}"));
+    }
 }
 
 fn malformed(lines: &[&str], expect: &Expect) {
