@@ -18,24 +18,27 @@
 //! ```
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use kvpaxos::Revision;
 
 mod json;
+mod line;
+mod open;
+mod reader;
 #[cfg(test)]
 mod tests;
 
 pub use json::{ReadError, Reason, Writer};
+use open::Open;
+pub use reader::{LONGEST_LINE, Reader};
 
 /// Operations of clients in real-time order: the order of events is what counts, times are for people.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct History {
     initial: Datum,
     events: Vec<Event>,
-    /// What each process has invoked and not completed.
-    open: BTreeMap<u64, Operation>,
+    open: Open,
     time: i64,
 }
 
@@ -179,14 +182,7 @@ impl History {
     /// # Errors
     /// If it lies before that of the last event.
     pub fn at(&mut self, time: i64) -> Result<&mut History, Malformed> {
-        if let Some(before) = self
-            .events
-            .last()
-            .map(|event| event.time)
-            .filter(|last| *last > time)
-        {
-            return Err(Malformed::TimeGoesBack { before, time });
-        }
+        self.open.check_time(time)?;
         self.time = time;
         Ok(self)
     }
@@ -196,13 +192,7 @@ impl History {
     /// # Errors
     /// If it has one open.
     pub fn invoke(&mut self, process: u64, operation: Operation) -> Result<(), Malformed> {
-        if let Some(open) = self.open.get(&process) {
-            let open = open.to_string();
-            return Err(Malformed::Busy { process, open });
-        }
-        self.open.insert(process, operation.clone());
-        self.push(process, EventKind::Invoke(operation), None);
-        Ok(())
+        self.push(process, EventKind::Invoke(operation), None)
     }
 
     /// The process's open operation was done.
@@ -218,21 +208,7 @@ impl History {
     /// # Errors
     /// If it has none open, or one that is not answered so.
     pub fn ok_at(&mut self, process: u64, answer: Answer, rev: Option<Revision>) -> Result<(), Malformed> {
-        let open = self.open_of(process)?;
-        let fits = match &open.action {
-            Action::Get => matches!(answer, Answer::Value(_)),
-            Action::Put(_) | Action::Append(_) | Action::Delete => answer == Answer::Done,
-            Action::Cas { .. } => matches!(answer, Answer::Swapped { .. }),
-        };
-        if !fits {
-            let (open, answer) = (open.to_string(), answer.to_string());
-            return Err(Malformed::Mismatch {
-                process,
-                open,
-                answer,
-            });
-        }
-        self.complete(process, EventKind::Ok(answer), rev)
+        self.push(process, EventKind::Ok(answer), rev)
     }
 
     /// The process's open operation certainly had no effect and will have none.
@@ -240,7 +216,7 @@ impl History {
     /// # Errors
     /// If it has none open.
     pub fn fail(&mut self, process: u64) -> Result<(), Malformed> {
-        self.complete(process, EventKind::Fail, None)
+        self.push(process, EventKind::Fail, None)
     }
 
     /// The fate of the process's open operation is unknown; the process may go on.
@@ -248,7 +224,7 @@ impl History {
     /// # Errors
     /// If it has none open.
     pub fn info(&mut self, process: u64) -> Result<(), Malformed> {
-        self.complete(process, EventKind::Info, None)
+        self.push(process, EventKind::Info, None)
     }
 
     /// An event that was made elsewhere, at its own time.
@@ -256,14 +232,8 @@ impl History {
     /// # Errors
     /// If it does not fit what came before.
     pub fn add(&mut self, event: Event) -> Result<(), Malformed> {
-        let process = event.process;
         self.at(event.time)?;
-        match event.kind {
-            EventKind::Invoke(operation) => self.invoke(process, operation),
-            EventKind::Ok(answer) => self.ok_at(process, answer, event.rev),
-            EventKind::Fail => self.fail(process),
-            EventKind::Info => self.info(process),
-        }
+        self.push(event.process, event.kind, event.rev)
     }
 
     /// Every key's first value.
@@ -278,25 +248,16 @@ impl History {
         &self.events
     }
 
-    fn open_of(&self, process: u64) -> Result<&Operation, Malformed> {
-        self.open.get(&process).ok_or(Malformed::NotOpen { process })
-    }
-
-    fn complete(&mut self, process: u64, kind: EventKind, rev: Option<Revision>) -> Result<(), Malformed> {
-        self.open_of(process)?;
-        self.open.remove(&process);
-        self.push(process, kind, rev);
-        Ok(())
-    }
-
-    fn push(&mut self, process: u64, kind: EventKind, rev: Option<Revision>) {
-        let time = self.time;
-        self.events.push(Event {
+    fn push(&mut self, process: u64, kind: EventKind, rev: Option<Revision>) -> Result<(), Malformed> {
+        let event = Event {
             process,
-            time,
+            time: self.time,
             kind,
             rev,
-        });
+        };
+        self.open.note(&event)?;
+        self.events.push(event);
+        Ok(())
     }
 }
 

@@ -17,19 +17,20 @@
 //! - `null` is the same as no `rev`: the position is not known.
 //! - Where a write is asked again and answered from memory, its `rev` is that of the one time it took effect.
 //!
-//! Of a field that a line has twice, the last counts.
+//! Of a field that a line has twice, the last counts. A line is at most [`LONGEST_LINE`] bytes long.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 
-use kvpaxos::{Revision, Slot};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Action, Answer, Datum, Event, EventKind, History, Malformed, Operation};
+use super::{Action, Answer, Datum, Event, EventKind, History, LONGEST_LINE, Malformed, Operation};
 
 const FORMAT: &str = "kv-history";
 const VERSION: u64 = 1;
+/// What a value may be.
+pub(super) const DATUM: &str = "null, an integer of 64 bits or a string";
 
 /// Why a history could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -79,34 +80,22 @@ pub enum Reason {
         /// What is open.
         open: String,
     },
+    /// It would fill the memory.
+    #[error("it is longer than {LONGEST_LINE} bytes")]
+    TooLong,
     /// The event does not fit what came before.
     #[error("{0}")]
     Event(#[from] Malformed),
 }
 
-impl History {
-    /// Reads a history that was written as JSON lines.
-    ///
-    /// # Errors
-    /// At the first line that is malformed: its number, and why.
-    pub fn read(source: impl BufRead) -> Result<History, ReadError> {
-        let mut history = None;
-        let mut last = 0;
-        for (line, text) in (1..).zip(source.split(b'\n')) {
-            last = line;
-            let malformed = |reason| ReadError::Malformed { line, reason };
-            let fields = Fields::parse(&text?).map_err(malformed)?;
-            match &mut history {
-                None => history = Some(header(&fields).map_err(malformed)?),
-                Some(history) => add(history, &fields).map_err(malformed)?,
-            }
-        }
-        history.ok_or(ReadError::Malformed {
-            line: last + 1,
-            reason: Reason::Header,
-        })
+impl Reason {
+    pub(super) fn not_json(error: &serde_json::Error) -> Reason {
+        let error = error.to_string().replace(" at line 1 column ", " at column ");
+        Reason::NotAnObject(error)
     }
+}
 
+impl History {
     /// Writes the history as JSON lines.
     ///
     /// # Errors
@@ -173,74 +162,17 @@ fn write_line(sink: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
     sink.write_all(b"\n")
 }
 
-fn header(fields: &Fields) -> Result<History, Reason> {
+/// Every key's first value, if this is the first line of a history.
+pub(super) fn header(fields: &Fields) -> Result<Datum, Reason> {
     let is = |name, expected: Value| fields.0.get(name) == Some(&expected);
     if is("type", "header".into()) && is("format", FORMAT.into()) && is("version", VERSION.into()) {
-        Ok(History::starting_with(fields.datum("initial")?))
+        fields.datum("initial")
     } else {
         Err(Reason::Header)
     }
 }
 
-fn add(history: &mut History, fields: &Fields) -> Result<(), Reason> {
-    let kind = fields.text("type")?;
-    let process = fields.process()?;
-    let operation = fields.text("op")?;
-    let key = fields.text("key")?;
-    let time = fields.time()?.unwrap_or(history.time);
-    match kind {
-        "invoke" => {
-            let operation = Operation::new(key, action(operation, fields)?);
-            history.at(time)?.invoke(process, operation)?;
-        }
-        "ok" | "fail" | "info" => {
-            let open = history.open_of(process)?;
-            if key != open.key || canonical(operation) != name(&open.action) {
-                let (found, open) = (format!("{operation} {key}"), open.to_string());
-                return Err(Reason::OtherOperation { process, found, open });
-            }
-            let answer = if kind == "ok" {
-                Some(answer(&open.action, fields)?)
-            } else {
-                None
-            };
-            let history = history.at(time)?;
-            match answer {
-                Some(answer) => history.ok_at(process, answer, fields.rev()?)?,
-                None if kind == "fail" => history.fail(process)?,
-                None => history.info(process)?,
-            }
-        }
-        _ => return Err(fields.wrong("type", "invoke, ok, fail or info")),
-    }
-    Ok(())
-}
-
-fn action(operation: &str, fields: &Fields) -> Result<Action, Reason> {
-    Ok(match canonical(operation) {
-        "get" => Action::Get,
-        "put" => Action::Put(fields.datum("value")?),
-        "append" => Action::Append(fields.datum("value")?),
-        "delete" => Action::Delete,
-        "cas" => {
-            let (expect, value) = (fields.datum("expect")?, fields.datum("value")?);
-            Action::Cas { expect, value }
-        }
-        _ => return Err(fields.wrong("op", "get, put, append, delete or cas")),
-    })
-}
-
-fn answer(action: &Action, fields: &Fields) -> Result<Answer, Reason> {
-    Ok(match action {
-        Action::Get => Answer::Value(fields.datum("value")?),
-        Action::Cas { .. } => Answer::Swapped {
-            applied: fields.bool("applied")?,
-        },
-        Action::Put(_) | Action::Append(_) | Action::Delete => Answer::Done,
-    })
-}
-
-fn canonical(operation: &str) -> &str {
+pub(super) fn canonical(operation: &str) -> &str {
     match operation {
         "read" => "get",
         "write" => "put",
@@ -248,7 +180,7 @@ fn canonical(operation: &str) -> &str {
     }
 }
 
-fn name(action: &Action) -> &'static str {
+pub(super) fn name(action: &Action) -> &'static str {
     match action {
         Action::Get => "get",
         Action::Put(_) => "put",
@@ -258,63 +190,16 @@ fn name(action: &Action) -> &'static str {
     }
 }
 
-/// A line that was read.
-struct Fields(Map<String, Value>);
+/// A line that is read for its own sake: the header, or one that is malformed.
+pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
-    fn parse(line: &[u8]) -> Result<Fields, Reason> {
+    pub(super) fn parse(line: &[u8]) -> Result<Fields, Reason> {
         match serde_json::from_slice(line) {
             Ok(Value::Object(fields)) => Ok(Fields(fields)),
             Ok(other) => Err(Reason::NotAnObject(shown(&other))),
-            Err(error) => {
-                let error = error.to_string().replace(" at line 1 column ", " at column ");
-                Err(Reason::NotAnObject(error))
-            }
+            Err(error) => Err(Reason::not_json(&error)),
         }
-    }
-
-    fn field(&self, name: &'static str) -> Result<&Value, Reason> {
-        self.0.get(name).ok_or(Reason::Missing(name))
-    }
-
-    fn text(&self, name: &'static str) -> Result<&str, Reason> {
-        let text = self.field(name)?.as_str();
-        text.ok_or_else(|| self.wrong(name, "a string"))
-    }
-
-    fn bool(&self, name: &'static str) -> Result<bool, Reason> {
-        let bool = self.field(name)?.as_bool();
-        bool.ok_or_else(|| self.wrong(name, "true or false"))
-    }
-
-    fn process(&self) -> Result<u64, Reason> {
-        let process = self.field("process")?.as_u64();
-        process.ok_or_else(|| self.wrong("process", "an integer from 0 on"))
-    }
-
-    /// Times are for people and pictures; a line without one has that of the line before.
-    fn time(&self) -> Result<Option<i64>, Reason> {
-        let Some(time) = self.0.get("time") else {
-            return Ok(None);
-        };
-        let time = time.as_i64();
-        let time = time.ok_or_else(|| self.wrong("time", "an integer"))?;
-        Ok(Some(time))
-    }
-
-    fn rev(&self) -> Result<Option<Revision>, Reason> {
-        let rev = match self.0.get("rev") {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Array(pair)) if pair.len() == 2 => pair[0].as_u64().zip(pair[1].as_u64()),
-            Some(slot) => slot.as_u64().map(|slot| (slot, 0)),
-        };
-        let rev = rev.and_then(|(slot, place)| {
-            let index = u32::try_from(place).ok()?;
-            let slot = Slot(slot);
-            Some(Revision { slot, index })
-        });
-        let rev = rev.ok_or_else(|| self.wrong("rev", "an integer from 0 on or a pair of them"))?;
-        Ok(Some(rev))
     }
 
     fn datum(&self, name: &'static str) -> Result<Datum, Reason> {
@@ -322,21 +207,24 @@ impl Fields {
             let signed = number.as_i64().map(i128::from);
             signed.or_else(|| number.as_u64().map(i128::from))
         };
-        let datum = match self.field(name)? {
-            Value::Null => Some(Datum::Null),
-            Value::Number(number) => integer(number).map(Datum::Integer),
-            Value::String(text) => Some(Datum::Text(text.clone())),
-            Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        let datum = match self.0.get(name) {
+            Some(Value::Null) => Some(Datum::Null),
+            Some(Value::Number(number)) => integer(number).map(Datum::Integer),
+            Some(Value::String(text)) => Some(Datum::Text(text.clone())),
+            _ => None,
         };
-        datum.ok_or_else(|| self.wrong(name, "null, an integer of 64 bits or a string"))
+        datum.ok_or_else(|| self.wrong(name, DATUM))
     }
 
-    fn wrong(&self, field: &'static str, expected: &'static str) -> Reason {
-        let found = self.0.get(field).map_or_else(String::new, shown);
-        Reason::Field {
-            field,
-            found,
-            expected,
+    /// That the field is missing, or is not what was expected.
+    pub(super) fn wrong(&self, field: &'static str, expected: &'static str) -> Reason {
+        match self.0.get(field).map(shown) {
+            None => Reason::Missing(field),
+            Some(found) => Reason::Field {
+                field,
+                found,
+                expected,
+            },
         }
     }
 }

@@ -226,6 +226,191 @@ fn a_line_that_is_malformed_is_named() {
 }
 
 #[test]
+fn each_field_that_is_wrong_is_named() {
+    const GET: &str = r#"{"type":"invoke","process":0,"op":"get","key":"k"}"#;
+    const CAS: &str = r#"{"type":"invoke","process":0,"op":"cas","key":"k","expect":1,"value":2}"#;
+    let datum = "not null, an integer of 64 bits or a string";
+    let cases = [
+        (
+            GET,
+            r#""type":null,"process":0,"op":"get","key":"k""#,
+            r#""type" is null, not a string"#.to_owned(),
+        ),
+        (
+            GET,
+            r#""process":0,"op":"get","key":"k""#,
+            r#""type" is missing"#.to_owned(),
+        ),
+        (
+            GET,
+            r#""type":"ok","process":0.5,"op":"get","key":"k""#,
+            r#""process" is 0.5, not an integer from 0 on"#.to_owned(),
+        ),
+        (
+            GET,
+            r#""type":"ok","process":"0","op":"get","key":"k""#,
+            r#""process" is "0", not an integer from 0 on"#.to_owned(),
+        ),
+        (
+            GET,
+            r#""type":"ok","process":0,"key":"k""#,
+            r#""op" is missing"#.to_owned(),
+        ),
+        (
+            GET,
+            r#""type":"ok","process":0,"op":"get""#,
+            r#""key" is missing"#.to_owned(),
+        ),
+        (
+            GET,
+            r#""type":"ok","process":0,"op":"get","key":["k"]"#,
+            r#""key" is ["k"], not a string"#.to_owned(),
+        ),
+        (
+            GET,
+            r#""type":"ok","process":0,"op":"get","key":"k","value":true"#,
+            format!(r#""value" is true, {datum}"#),
+        ),
+        (
+            GET,
+            r#""type":"ok","process":0,"op":"get","key":"k","value":[1,2]"#,
+            format!(r#""value" is [1,2], {datum}"#),
+        ),
+        (
+            GET,
+            r#""type":"ok","process":0,"op":"get","key":"k","value":18446744073709551616"#,
+            format!(r#""value" is 1.8446744073709552e+19, {datum}"#),
+        ),
+        (
+            GET,
+            r#""type":"fail","process":0,"op":"get","key":"k","time":"late""#,
+            r#""time" is "late", not an integer"#.to_owned(),
+        ),
+        (
+            GET,
+            r#""type":"fail","process":0,"op":"get","key":"k","time":9223372036854775808"#,
+            r#""time" is 9223372036854775808, not an integer"#.to_owned(),
+        ),
+        (
+            CAS,
+            r#""type":"ok","process":0,"op":"cas","key":"k""#,
+            r#""applied" is missing"#.to_owned(),
+        ),
+        (
+            CAS,
+            r#""type":"ok","process":0,"op":"cas","key":"k","applied":1"#,
+            r#""applied" is 1, not true or false"#.to_owned(),
+        ),
+        (
+            GET,
+            r#""type":"invoke","process":1,"op":"cas","key":"k","value":1"#,
+            r#""expect" is missing"#.to_owned(),
+        ),
+        (
+            GET,
+            r#""type":"invoke","process":1,"op":"cas","key":"k","expect":1"#,
+            r#""value" is missing"#.to_owned(),
+        ),
+        (
+            GET,
+            r#""type":"invoke","process":1,"op":"append","key":"k""#,
+            r#""value" is missing"#.to_owned(),
+        ),
+        (
+            GET,
+            r#""type":"invoke","process":1,"op":null,"key":"k""#,
+            r#""op" is null, not a string"#.to_owned(),
+        ),
+    ];
+    for (first, fields, why) in cases {
+        let error = read(&[HEADER, first, &format!("{{{fields}}}")]).unwrap_err();
+        assert_eq!(error.to_string(), format!("line 3 is malformed: the field {why}"));
+    }
+    malformed(
+        &[r#"{"type":"header","format":"kv-history","version":1}"#],
+        &expect![[r#"line 1 is malformed: the field "initial" is missing"#]],
+    );
+    malformed(
+        &[HEADER, r#"{"type":"info","process":7,"op":"get","key":"k"}"#],
+        &expect!["line 2 is malformed: process 7 completes an operation but has none open"],
+    );
+}
+
+#[test]
+fn bytes_that_are_no_json_are_malformed() {
+    let reason = |line: &[u8]| {
+        let source = [HEADER.as_bytes(), b"\n", line].concat();
+        History::read(&source[..]).unwrap_err().to_string()
+    };
+    let all: [&[u8]; 5] = [
+        b"\xff",
+        b"{\"type\":\"ok\xff\"}",
+        b"null",
+        b"{} {}",
+        b"{\"key\":\"\\ud800\"}",
+    ];
+    expect![[r#"
+        line 2 is malformed: it is no JSON object (expected value at column 1)
+        line 2 is malformed: it is no JSON object (invalid unicode code point at column 12)
+        line 2 is malformed: it is no JSON object (null)
+        line 2 is malformed: it is no JSON object (trailing characters at column 4)
+        line 2 is malformed: it is no JSON object (unexpected end of hex escape at column 15)"#]]
+    .assert_eq(&all.map(reason).join("\n"));
+    let deep = [br#"{"value":"#.to_vec(), vec![b'['; 100_000]].concat();
+    expect!["line 2 is malformed: it is no JSON object (recursion limit exceeded at column 136)"]
+        .assert_eq(&reason(&deep));
+}
+
+#[test]
+fn of_a_field_that_is_there_twice_the_last_counts() {
+    let get = r#"{"type":"invoke","process":0,"op":"put","op":"get","key":1,"key":"k","x":{"key":2}}"#;
+    let mut expected = History::new();
+    expected.invoke(0, Operation::get("k")).unwrap();
+    assert_eq!(read(&[HEADER, get]).unwrap(), expected);
+}
+
+/// Gives a byte again and again, and counts what was taken.
+struct Endless(usize);
+
+impl std::io::Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        buffer.fill(b' ');
+        self.0 += buffer.len();
+        Ok(buffer.len())
+    }
+}
+
+#[test]
+fn a_line_without_end_is_malformed_before_it_fills_the_memory() {
+    let mut endless = Endless(0);
+    let rest = std::io::BufReader::new(&mut endless);
+    let first = format!("{HEADER}\n");
+    let error = History::read(std::io::Read::chain(first.as_bytes(), rest)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 2 is malformed: it is longer than 16777216 bytes"
+    );
+    assert!(endless.0 < LONGEST_LINE + (1 << 16));
+    let longest = [HEADER.as_bytes(), b"\n{}", &vec![b' '; LONGEST_LINE - 2], b"\n"].concat();
+    let error = History::read(&longest[..]).unwrap_err().to_string();
+    assert_eq!(error, r#"line 2 is malformed: the field "type" is missing"#);
+}
+
+#[test]
+fn a_reader_gives_what_comes_before_the_first_malformed_line_and_ends_there() {
+    let get = r#"{"type":"invoke","process":0,"op":"get","key":"k"}"#;
+    let source = [HEADER, get, "{", get].join("\n");
+    let mut reader = Reader::new(source.as_bytes()).unwrap();
+    assert_eq!(reader.initial(), &Datum::Null);
+    assert!(matches!(reader.next(), Some(Ok(Event { process: 0, .. }))));
+    assert!(matches!(
+        reader.next(),
+        Some(Err(ReadError::Malformed { line: 3, .. }))
+    ));
+    assert!(reader.next().is_none());
+}
+
+#[test]
 fn what_does_not_fit_is_not_added() {
     let mut history = History::new();
     history.invoke(1, Operation::delete("k")).unwrap();

@@ -1,0 +1,312 @@
+//! One line of a history, read without a copy of it: what is wrong with it is explained by a second, slower reading.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use kvpaxos::{Revision, Slot};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::json::{DATUM, Fields, Reason, canonical, name};
+use super::open::Open;
+use super::{Action, Answer, Datum, Event, EventKind, Malformed, Operation};
+
+/// The fields that the format names.
+#[derive(Default)]
+pub(super) struct Line<'a> {
+    kind: Field<'a>,
+    process: Field<'a>,
+    op: Field<'a>,
+    key: Field<'a>,
+    expect: Field<'a>,
+    value: Field<'a>,
+    applied: Field<'a>,
+    time: Field<'a>,
+    rev: Field<'a>,
+}
+
+/// What a field holds.
+#[derive(Default)]
+enum Field<'a> {
+    #[default]
+    Missing,
+    Null,
+    Bool(bool),
+    Integer(i128),
+    Text(Cow<'a, str>),
+    Pair(i128, i128),
+    Other,
+}
+
+/// Why a line is no event.
+pub(super) enum Problem {
+    /// This field is missing, or is not what is expected.
+    Field(&'static str, &'static str),
+    /// Anything else.
+    Reason(Reason),
+}
+
+impl From<Malformed> for Problem {
+    fn from(malformed: Malformed) -> Problem {
+        Problem::Reason(malformed.into())
+    }
+}
+
+impl Problem {
+    /// What there is to say about it, given the line.
+    pub(super) fn explain(self, line: &[u8]) -> Reason {
+        match self {
+            Problem::Reason(reason) => reason,
+            Problem::Field(field, expected) => match Fields::parse(line) {
+                Ok(fields) => fields.wrong(field, expected),
+                Err(reason) => reason,
+            },
+        }
+    }
+}
+
+impl<'a> Line<'a> {
+    /// Reads a line.
+    pub(super) fn parse(line: &'a [u8]) -> Result<Line<'a>, Problem> {
+        serde_json::from_slice(line).map_err(|error| {
+            let reason = Fields::parse(line).err();
+            Problem::Reason(reason.unwrap_or_else(|| Reason::not_json(&error)))
+        })
+    }
+
+    /// The event that it tells of, given what is open before it.
+    pub(super) fn event(self, open: &Open) -> Result<Event, Problem> {
+        let kind = self.kind.text("type")?;
+        let Field::Integer(process) = self.process else {
+            return Err(Problem::Field("process", PROCESS));
+        };
+        let process = u64::try_from(process).map_err(|_| Problem::Field("process", PROCESS))?;
+        let (op, key) = (self.op.text("op")?, self.key.text("key")?);
+        let time = match self.time {
+            // Times are for people and pictures; a line without one has that of the line before.
+            Field::Missing => open.last().unwrap_or_default(),
+            time => time.time().ok_or(Problem::Field("time", "an integer"))?,
+        };
+        let mut rev = None;
+        let kind = match &*kind {
+            "invoke" => {
+                let action = action(&op, self.expect, self.value)?;
+                EventKind::Invoke(Operation::new(key, action))
+            }
+            "ok" | "fail" | "info" => {
+                let open = open.of(process)?;
+                is_open(process, &op, &key, open)?;
+                match &*kind {
+                    "ok" => {
+                        let answer = answer(&open.action, self.value, &self.applied)?;
+                        rev = self.rev.rev()?;
+                        EventKind::Ok(answer)
+                    }
+                    "fail" => EventKind::Fail,
+                    _ => EventKind::Info,
+                }
+            }
+            _ => return Err(Problem::Field("type", "invoke, ok, fail or info")),
+        };
+        Ok(Event {
+            process,
+            time,
+            kind,
+            rev,
+        })
+    }
+}
+
+const PROCESS: &str = "an integer from 0 on";
+
+fn is_open(process: u64, op: &str, key: &str, open: &Operation) -> Result<(), Problem> {
+    if key == open.key && canonical(op) == name(&open.action) {
+        return Ok(());
+    }
+    let (found, open) = (format!("{op} {key}"), open.to_string());
+    Err(Problem::Reason(Reason::OtherOperation { process, found, open }))
+}
+
+fn action(op: &str, expect: Field<'_>, value: Field<'_>) -> Result<Action, Problem> {
+    Ok(match canonical(op) {
+        "get" => Action::Get,
+        "put" => Action::Put(value.datum("value")?),
+        "append" => Action::Append(value.datum("value")?),
+        "delete" => Action::Delete,
+        "cas" => {
+            let (expect, value) = (expect.datum("expect")?, value.datum("value")?);
+            Action::Cas { expect, value }
+        }
+        _ => return Err(Problem::Field("op", "get, put, append, delete or cas")),
+    })
+}
+
+fn answer(action: &Action, value: Field<'_>, applied: &Field<'_>) -> Result<Answer, Problem> {
+    Ok(match action {
+        Action::Get => Answer::Value(value.datum("value")?),
+        Action::Cas { .. } => match *applied {
+            Field::Bool(applied) => Answer::Swapped { applied },
+            _ => return Err(Problem::Field("applied", "true or false")),
+        },
+        Action::Put(_) | Action::Append(_) | Action::Delete => Answer::Done,
+    })
+}
+
+impl<'a> Field<'a> {
+    fn text(self, name: &'static str) -> Result<Cow<'a, str>, Problem> {
+        match self {
+            Field::Text(text) => Ok(text),
+            _ => Err(Problem::Field(name, "a string")),
+        }
+    }
+
+    fn time(self) -> Option<i64> {
+        match self {
+            Field::Integer(time) => i64::try_from(time).ok(),
+            _ => None,
+        }
+    }
+
+    fn datum(self, name: &'static str) -> Result<Datum, Problem> {
+        match self {
+            Field::Null => Ok(Datum::Null),
+            Field::Integer(integer) => Ok(Datum::Integer(integer)),
+            Field::Text(text) => Ok(Datum::Text(text.into_owned())),
+            Field::Missing | Field::Bool(_) | Field::Pair(..) | Field::Other => {
+                Err(Problem::Field(name, DATUM))
+            }
+        }
+    }
+
+    fn rev(self) -> Result<Option<Revision>, Problem> {
+        let (slot, place) = match self {
+            Field::Missing | Field::Null => return Ok(None),
+            Field::Integer(slot) => (slot, 0),
+            Field::Pair(slot, place) => (slot, place),
+            Field::Bool(_) | Field::Text(_) | Field::Other => (-1, 0),
+        };
+        let rev = u64::try_from(slot).ok().zip(u32::try_from(place).ok());
+        let wrong = Problem::Field("rev", "an integer from 0 on or a pair of them");
+        let (slot, index) = rev.ok_or(wrong)?;
+        let slot = Slot(slot);
+        Ok(Some(Revision { slot, index }))
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Name {
+    Type,
+    Process,
+    Op,
+    Key,
+    Expect,
+    Value,
+    Applied,
+    Time,
+    Rev,
+    #[serde(other)]
+    Unknown,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Line<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Line<'a>, D::Error> {
+        deserializer.deserialize_map(LineVisitor)
+    }
+}
+
+struct LineVisitor;
+
+impl<'de> Visitor<'de> for LineVisitor {
+    type Value = Line<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a line of a history")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Line<'de>, A::Error> {
+        let mut line = Line::default();
+        while let Some(name) = fields.next_key()? {
+            let field = match name {
+                Name::Type => &mut line.kind,
+                Name::Process => &mut line.process,
+                Name::Op => &mut line.op,
+                Name::Key => &mut line.key,
+                Name::Expect => &mut line.expect,
+                Name::Value => &mut line.value,
+                Name::Applied => &mut line.applied,
+                Name::Time => &mut line.time,
+                Name::Rev => &mut line.rev,
+                Name::Unknown => {
+                    fields.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *field = fields.next_value()?;
+        }
+        Ok(line)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Field<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Field<'a>, D::Error> {
+        deserializer.deserialize_any(FieldVisitor)
+    }
+}
+
+struct FieldVisitor;
+
+impl<'de> Visitor<'de> for FieldVisitor {
+    type Value = Field<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Field<'de>, E> {
+        Ok(Field::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Field<'de>, E> {
+        Ok(Field::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Field<'de>, E> {
+        Ok(Field::Integer(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Field<'de>, E> {
+        Ok(Field::Integer(value.into()))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Field<'de>, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Field<'de>, E> {
+        Ok(Field::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Field<'de>, E> {
+        Ok(Field::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Field<'de>, A::Error> {
+        let first = values.next_element::<Field<'de>>()?;
+        let second = values.next_element::<Field<'de>>()?;
+        let mut is_longer = false;
+        while values.next_element::<IgnoredAny>()?.is_some() {
+            is_longer = true;
+        }
+        Ok(match (first, second) {
+            (Some(Field::Integer(first)), Some(Field::Integer(second))) if !is_longer => {
+                Field::Pair(first, second)
+            }
+            _ => Field::Other,
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Field<'de>, A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Field::Other)
+    }
+}
