@@ -16,7 +16,7 @@ use super::possible::{Begun, Fate, Possible, Stop, apply, fits};
 use super::{Budget, KeyVerdict, Report, report};
 use crate::history::{Action, Answer, Datum, Event, EventKind};
 
-/// So many events of a key are held back at most before those are looked at that can be.
+/// See [`Stream::many`].
 const MANY: usize = 512;
 /// What may be spent at a time on what was held back.
 const EASY: u64 = 50_000;
@@ -53,6 +53,8 @@ pub struct Stream {
     keys: Vec<Key>,
     /// Events held back, of all keys.
     held: usize,
+    /// So many of a key are held back at most before those are looked at that can be.
+    many: usize,
     /// Configurations looked at, for all keys.
     spent: u64,
     bad: bool,
@@ -107,9 +109,16 @@ impl Stream {
             numbers: HashMap::new(),
             keys: Vec::new(),
             held: 0,
+            many: MANY,
             spent: 0,
             bad: false,
         }
+    }
+
+    /// The same, but holding back more or fewer events.
+    #[cfg(test)]
+    pub(super) fn holding(self, many: usize) -> Stream {
+        Stream { many, ..self }
     }
 
     /// Takes in the next event. What completes nothing is passed over.
@@ -207,7 +216,7 @@ impl Stream {
             steps: EASY.min(self.budget.steps.saturating_sub(self.spent)),
             ..self.budget
         };
-        let stop = key.ends(place.event, end, now, budget);
+        let stop = key.ends(place.event, end, now, (self.many, budget));
         self.spent += key.steps() - before;
         self.held = self.held + key.held.len() - held;
         let is_too_much = self.held > self.budget.memory / HELD_BYTES;
@@ -254,7 +263,13 @@ impl Key {
     }
 
     /// An operation ends that is held back as this event.
-    fn ends(&mut self, event: u64, end: End<'_>, now: usize, budget: Budget) -> Result<(), Stop> {
+    fn ends(
+        &mut self,
+        event: u64,
+        end: End<'_>,
+        now: usize,
+        (many, budget): (usize, Budget),
+    ) -> Result<(), Stop> {
         self.running -= 1;
         if self.held.len() == 1 && self.alone(end)? {
             self.held.pop_front();
@@ -269,7 +284,7 @@ impl Key {
             let begun = event;
             self.held.push_back(Held::Ends { begun, at: now });
         }
-        if self.running == 0 || self.held.len() >= MANY {
+        if self.running == 0 || self.held.len() >= many {
             self.drain(budget)?;
         }
         Ok(())
