@@ -77,14 +77,7 @@ enum Command {
     ///
     /// Exit codes: 0 all are linearizable; 1 one is not, for the keys that are named; 2 one could not be decided within the budget;
     /// 3 one cannot be read, or a line of it is malformed. With several files the worst counts: 1, then 3, then 2.
-    Check {
-        /// The histories; `-` reads one from standard input.
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// How many configurations may be looked at for a key before it is given up as undecided.
-        #[arg(long, value_name = "N", default_value_t = kvpaxos_sim::check::Budget::default().steps)]
-        steps: u64,
-    },
+    Check(check::Check),
     /// Write a history that is made from a seed (kv-history/1, a JSON object a line), linearizable or with one wrong answer.
     ///
     /// Exit codes: 0 it is written, 2 the flags make no sense or it could not be written.
@@ -135,7 +128,7 @@ fn main() -> ExitCode {
         Command::Bugs {
             seeds, jobs, names, ..
         } => bugs::hunt(0..seeds, cores(jobs), &names),
-        Command::Check { files, steps } => check::run(&files, steps),
+        Command::Check(what) => check::run(&what),
         Command::Generate(what) => generate::run(&what),
     }
 }
