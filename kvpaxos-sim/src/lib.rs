@@ -59,6 +59,7 @@ mod harm;
 mod hazards;
 pub mod history;
 mod host;
+pub mod judged;
 pub mod machine;
 pub mod marks;
 pub mod model;

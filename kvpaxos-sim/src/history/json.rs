@@ -180,13 +180,17 @@ pub(super) fn canonical(operation: &str) -> &str {
     }
 }
 
-pub(super) fn name(action: &Action) -> &'static str {
-    match action {
-        Action::Get => "get",
-        Action::Put(_) => "put",
-        Action::Append(_) => "append",
-        Action::Delete => "delete",
-        Action::Cas { .. } => "cas",
+impl Action {
+    /// What kv-history/1 calls it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Action::Get => "get",
+            Action::Put(_) => "put",
+            Action::Append(_) => "append",
+            Action::Delete => "delete",
+            Action::Cas { .. } => "cas",
+        }
     }
 }
 
@@ -281,7 +285,7 @@ impl<'a> Line<'a> {
         Line {
             r#type,
             process: event.process,
-            op: name(&operation.action),
+            op: operation.action.name(),
             key: &operation.key,
             expect,
             value,

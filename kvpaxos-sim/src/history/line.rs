@@ -6,7 +6,7 @@ use std::fmt;
 use kvpaxos::{Revision, Slot};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json::{DATUM, Fields, Reason, canonical, name};
+use super::json::{DATUM, Fields, Reason, canonical};
 use super::open::Open;
 use super::{Action, Answer, Datum, Event, EventKind, Malformed, Operation};
 
@@ -119,7 +119,7 @@ impl<'a> Line<'a> {
 const PROCESS: &str = "an integer from 0 on";
 
 fn is_open(process: u64, op: &str, key: &str, open: &Operation) -> Result<(), Problem> {
-    if key == open.key && canonical(op) == name(&open.action) {
+    if key == open.key && canonical(op) == open.action.name() {
         return Ok(());
     }
     let (found, open) = (format!("{op} {key}"), open.to_string());
