@@ -67,6 +67,7 @@ pub mod nemesis;
 pub mod network;
 pub mod partition;
 pub mod phases;
+pub mod picture;
 pub mod queue;
 pub mod record;
 pub mod report;

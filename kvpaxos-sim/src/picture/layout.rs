@@ -1,0 +1,236 @@
+//! Where the operations of an evidence are drawn: in which row, from which event to which, and when the order has them take effect.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::check::{Evidence, Shown};
+use crate::history::{Action, Answer, Datum};
+
+/// A drawing's contents. Events are numbered as they happened and drawn at even distances: times may be equal, or far apart.
+pub(super) struct Layout<'a> {
+    /// In the order of invocations.
+    pub(super) bars: Vec<Bar<'a>>,
+    /// The processes, and how many rows each of them takes.
+    pub(super) lanes: Vec<(u64, usize)>,
+    /// The time of each event.
+    pub(super) times: Vec<i64>,
+    /// Which bars the order connects.
+    pub(super) line: Vec<usize>,
+    /// The value after the whole order.
+    pub(super) last: Datum,
+}
+
+/// An operation.
+pub(super) struct Bar<'a> {
+    pub(super) shown: &'a Shown,
+    pub(super) is_culprit: bool,
+    /// It completed, and the order has no place for it.
+    pub(super) is_unplaced: bool,
+    /// The event of its invocation.
+    pub(super) from: usize,
+    /// That of its completion; one after the last if there is none.
+    pub(super) to: usize,
+    /// From the top.
+    pub(super) row: usize,
+    pub(super) placed: Option<Placed>,
+}
+
+impl Bar<'_> {
+    /// Whether it is drawn as something that is wrong.
+    pub(super) fn is_bad(&self) -> bool {
+        self.is_culprit || self.is_unplaced
+    }
+}
+
+/// What the order says of an operation.
+pub(super) struct Placed {
+    /// Its place, from 1.
+    pub(super) number: usize,
+    /// When it takes effect, in events.
+    pub(super) at: f64,
+    /// The value after it.
+    pub(super) value: Datum,
+}
+
+impl Layout<'_> {
+    pub(super) fn of(evidence: &Evidence) -> Layout<'_> {
+        let mut bars = bars(evidence);
+        let times = events(&mut bars);
+        let lanes = rows(&mut bars);
+        let (line, last) = places(evidence, &mut bars);
+        moments(&mut bars, &line);
+        Layout {
+            bars,
+            lanes,
+            times,
+            line,
+            last,
+        }
+    }
+
+    /// Whether the order of some events is not known from their times.
+    pub(super) fn has_ties(&self) -> bool {
+        self.times.windows(2).any(|pair| pair[0] == pair[1])
+    }
+}
+
+/// All that are drawn, in the order of invocations; of those at one time the culprit is the last.
+fn bars(evidence: &Evidence) -> Vec<Bar<'_>> {
+    let culprit = &evidence.culprit;
+    let mut unplaced: Vec<&Shown> = evidence.unplaced.iter().collect();
+    let mut bar = |shown| {
+        let found = unplaced.iter().position(|other| *other == shown);
+        let is_unplaced = found.map(|place| unplaced.swap_remove(place)).is_some();
+        Bar {
+            shown,
+            is_culprit: false,
+            is_unplaced,
+            from: 0,
+            to: 0,
+            row: 0,
+            placed: None,
+        }
+    };
+    let mut last = bar(culprit);
+    last.is_culprit = true;
+    let mut bars: Vec<Bar<'_>> = evidence.others.iter().map(&mut bar).collect();
+    let rest: Vec<&Shown> = evidence.unplaced.iter().filter(|one| *one != culprit).collect();
+    for shown in rest {
+        if !bars.iter().any(|bar| bar.shown == shown) {
+            bars.push(bar(shown));
+        }
+    }
+    bars.push(last);
+    bars.sort_by_key(|bar| bar.shown.invoked);
+    bars
+}
+
+/// Numbers the events. Of those at one time invocations come first, as far as a process does one thing at a time.
+fn events(bars: &mut [Bar<'_>]) -> Vec<i64> {
+    let mut times = Vec::new();
+    let mut open: BTreeSet<(i64, usize)> = BTreeSet::new();
+    for next in 0..bars.len() {
+        let (process, now) = (bars[next].shown.process, bars[next].shown.invoked);
+        let done =
+            |(time, bar): &(i64, usize)| *time < now || *time == now && bars[*bar].shown.process == process;
+        let done: Vec<(i64, usize)> = open.iter().copied().filter(done).collect();
+        for ended in done {
+            open.remove(&ended);
+            bars[ended.1].to = times.len();
+            times.push(ended.0);
+        }
+        bars[next].from = times.len();
+        times.push(now);
+        if let Some(completed) = bars[next].shown.completed {
+            open.insert((completed, next));
+        }
+    }
+    // The culprit is the last to complete.
+    let mut open: Vec<(i64, usize)> = open.into_iter().collect();
+    open.sort_by_key(|(time, bar)| (bars[*bar].is_culprit, *time));
+    for (time, bar) in open {
+        bars[bar].to = times.len();
+        times.push(time);
+    }
+    for bar in bars.iter_mut().filter(|bar| bar.shown.completed.is_none()) {
+        bar.to = times.len();
+    }
+    times
+}
+
+/// A process that went on after an operation of unknown fate takes one row more.
+fn rows(bars: &mut [Bar<'_>]) -> Vec<(u64, usize)> {
+    let mut ends: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for bar in bars.iter_mut() {
+        let rows = ends.entry(bar.shown.process).or_default();
+        bar.row = rows.iter().position(|end| *end <= bar.from).unwrap_or(rows.len());
+        rows.resize(rows.len().max(bar.row + 1), 0);
+        rows[bar.row] = bar.to;
+    }
+    let lanes: Vec<(u64, usize)> = ends
+        .iter()
+        .map(|(process, rows)| (*process, rows.len()))
+        .collect();
+    let mut above = 0;
+    let above: BTreeMap<u64, usize> = lanes
+        .iter()
+        .map(|(process, rows)| {
+            above += rows;
+            (*process, above - rows)
+        })
+        .collect();
+    for bar in bars.iter_mut() {
+        bar.row += above[&bar.shown.process];
+    }
+    lanes
+}
+
+/// Looks up which bars stand in the order, and what the value is after each of them, and at its end.
+fn places(evidence: &Evidence, bars: &mut [Bar<'_>]) -> (Vec<usize>, Datum) {
+    let mut begun: BTreeMap<(u64, i64), Vec<usize>> = BTreeMap::new();
+    for (place, bar) in bars.iter().enumerate().filter(|(_, bar)| !bar.is_unplaced) {
+        let name = (bar.shown.process, bar.shown.invoked);
+        begun.entry(name).or_default().push(place);
+    }
+    let mut line = Vec::new();
+    let mut value = evidence.initial.clone();
+    for (number, shown) in (1..).zip(&evidence.order) {
+        apply(&mut value, shown);
+        let same = |place: &usize| {
+            let bar = &bars[*place];
+            bar.placed.is_none() && bar.shown.operation == shown.operation
+        };
+        let named = begun.get(&(shown.process, shown.invoked));
+        let Some(place) = named.and_then(|places| places.iter().copied().find(same)) else {
+            continue;
+        };
+        let (at, value) = (0.0, value.clone());
+        bars[place].placed = Some(Placed { number, at, value });
+        line.push(place);
+    }
+    (line, value)
+}
+
+/// What an operation of the order makes of the value.
+fn apply(value: &mut Datum, shown: &Shown) {
+    match &shown.operation.action {
+        Action::Get => {}
+        Action::Put(new) => value.clone_from(new),
+        Action::Append(tail) => match value {
+            Datum::Text(text) => text.push_str(&tail.as_text()),
+            Datum::Null | Datum::Integer(_) => *value = value.appended(tail),
+        },
+        Action::Delete => *value = Datum::Null,
+        Action::Cas { expect, value: new } => {
+            let applied = match shown.answer {
+                Some(Answer::Swapped { applied }) => applied,
+                _ => value == expect,
+            };
+            if applied {
+                value.clone_from(new);
+            }
+        }
+    }
+}
+
+/// Each takes effect as soon as it may: it has begun, and those before it in the order have taken effect. That is before it completes,
+/// as nothing in the order begins after something behind it has completed. Those between the same two events share the space there.
+#[expect(clippy::cast_precision_loss, reason = "for people to look at")]
+fn moments(bars: &mut [Bar<'_>], line: &[usize]) {
+    let mut gap = 0;
+    let gaps: Vec<usize> = line
+        .iter()
+        .map(|place| {
+            gap = gap.max(bars[*place].from);
+            gap.min(bars[*place].to.saturating_sub(1))
+        })
+        .collect();
+    let mut line = line.iter();
+    for same in gaps.chunk_by(|one, next| one == next) {
+        for (nth, place) in (1..).zip(line.by_ref().take(same.len())) {
+            let share = f64::from(nth) / (same.len() + 1) as f64;
+            if let Some(placed) = &mut bars[*place].placed {
+                placed.at = same[0] as f64 + share;
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Text from a history, fit for a page: it may hold anything.
+
+use std::borrow::Cow;
+
+use crate::check::Shown;
+use crate::history::{Action, Answer};
+
+/// Text that means itself in HTML, in elements and attributes. Of control characters nothing but line breaks is left.
+pub(super) fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            '\n' => safe.push('\n'),
+            c if is_unseen(c) => safe.extend(c.escape_unicode()),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Control characters, and those that turn the direction of what stands beside them.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The first characters of a text, and that there are more.
+pub(super) fn clip(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some(_) if most == 0 => Cow::Borrowed(""),
+        Some(_) => Cow::Owned(text.chars().take(most - 1).chain(['…']).collect()),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// As [`clip`], for texts that people may want to read in full: says how long one is that is too long for that.
+pub(super) fn long(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 4000;
+    let all = text.chars().count();
+    if all <= MOST {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{} ({all} characters in all)", clip(text, MOST)))
+}
+
+/// What is done, without the key.
+pub(super) fn action(shown: &Shown) -> String {
+    let action = &shown.operation.action;
+    let name = action.name();
+    match action {
+        Action::Get | Action::Delete => name.to_owned(),
+        Action::Put(value) | Action::Append(value) => format!("{name} {value}"),
+        Action::Cas { expect, value } => format!("{name} {expect} → {value}"),
+    }
+}
+
+/// What came back.
+pub(super) fn answer(shown: &Shown) -> String {
+    shown
+        .answer
+        .as_ref()
+        .map_or_else(|| "?".to_owned(), Answer::to_string)
+}
+
+/// What stands on a bar.
+pub(super) fn label(shown: &Shown) -> String {
+    match shown.answer {
+        Some(Answer::Done) => action(shown),
+        _ => format!("{} = {}", action(shown), answer(shown)),
+    }
+}
