@@ -8,8 +8,13 @@ const PUT: &str = r#"{"type":"invoke","process":1,"op":"put","key":"k","value":"
 {"type":"ok","process":1,"op":"put","key":"k","time":2}"#;
 
 fn check(lines: &[&str]) -> (Option<i32>, String) {
+    check_with(&[], lines)
+}
+
+fn check_with(flags: &[&str], lines: &[&str]) -> (Option<i32>, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_kvpaxos-sim"))
         .args(["check", "-"])
+        .args(flags)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -50,4 +55,53 @@ fn a_malformed_history_is_3_with_its_line_and_is_never_called_not_linearizable()
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains("line 4 is malformed: process 9"), "{text}");
     assert!(!text.contains("linearizable"), "{text}");
+}
+
+#[test]
+fn json_is_one_object_on_one_line_with_the_same_exit_codes() {
+    let (code, text) = check_with(&["--json"], &[HEADER, PUT, &read("null")]);
+    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(object["verdict"], "not_linearizable");
+    assert_eq!(object["per_key"][0]["evidence"]["culprit"]["process"], 2);
+    let (code, text) = check_with(&["--json"], &[HEADER, "x"]);
+    assert_eq!(code, Some(3), "{text}");
+    let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(
+        (&object["verdict"], &object["line"]),
+        (&"malformed".into(), &2.into())
+    );
+}
+
+#[test]
+fn a_page_is_written_and_the_verdict_printed_all_the_same() {
+    let file = format!("kvpaxos-page-{}.html", std::process::id());
+    let file = std::env::temp_dir().join(file);
+    let name = file.to_str().expect("text");
+    let (code, text) = check_with(&["--html", name], &[HEADER, PUT, &read("null")]);
+    let page = std::fs::read_to_string(&file);
+    // It may not be there.
+    let _ = std::fs::remove_file(&file);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("NOT linearizable"), "{text}");
+    assert!(page.expect("the page").contains("culprit"));
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_4_after_the_verdict() {
+    let flags = ["--html", "/nowhere/at/all/page.html"];
+    let (code, text) = check_with(&flags, &[HEADER, PUT, &read("null")]);
+    assert_eq!(code, Some(4), "{text}");
+    assert!(text.contains("NOT linearizable"), "{text}");
+}
+
+#[test]
+fn a_budget_that_is_too_small_leaves_a_history_undecided() {
+    let (code, text) = check_with(&["--budget", "1,1"], &[HEADER, PUT, &read("\"a\"")]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(
+        text.contains("not decided within 1 steps or 1 MiB for each key: k; --budget"),
+        "{text}"
+    );
 }

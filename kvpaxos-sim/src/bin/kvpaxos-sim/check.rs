@@ -1,6 +1,6 @@
 //! Judges histories that were written down: by clients of a real cluster, or by anything else that writes kv-history/1.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,6 +9,8 @@ use std::time::Instant;
 use clap::Args;
 use kvpaxos_sim::check::{Budget, Report, Verdict, check};
 use kvpaxos_sim::history::{History, ReadError};
+use kvpaxos_sim::judged::Judged;
+use kvpaxos_sim::picture::page;
 
 #[derive(Args)]
 pub(crate) struct Check {
@@ -18,6 +20,13 @@ pub(crate) struct Check {
     /// What may be spent on a key before it is given up as undecided: configurations looked at, and MiB of them remembered.
     #[arg(long, value_name = "STEPS[,MIB]", default_value = DEFAULT, value_parser = budget)]
     budget: Budget,
+    /// Write one JSON object for each file, on a line of its own, and nothing else: the verdict, the figures, and for each key that
+    /// is not linearizable the operations that show it.
+    #[arg(long)]
+    json: bool,
+    /// Write a page to this file that draws what was found; any browser shows it, without a network.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// [`Budget::default`] as it is written on the command line.
@@ -25,70 +34,100 @@ const DEFAULT: &str = "20000000,1024";
 
 /// What one file comes to, as an exit code.
 #[derive(Clone, Copy, Debug)]
-enum Judged {
+enum Code {
     Linearizable = 0,
     Undecided = 2,
     Malformed = 3,
     NotLinearizable = 1,
 }
 
-impl Judged {
+impl Code {
+    fn of(file: &Judged) -> Code {
+        match file.found.as_ref().map(|report| &report.verdict) {
+            Ok(Verdict::Linearizable) => Code::Linearizable,
+            Ok(Verdict::NotLinearizable(_)) => Code::NotLinearizable,
+            Ok(Verdict::Undecided { .. }) => Code::Undecided,
+            Err(_) => Code::Malformed,
+        }
+    }
+
     /// A history that is bad is worse news than one that could not be judged.
     fn gravity(self) -> u8 {
         match self {
-            Judged::Linearizable => 0,
-            Judged::Undecided => 1,
-            Judged::Malformed => 2,
-            Judged::NotLinearizable => 3,
+            Code::Linearizable => 0,
+            Code::Undecided => 1,
+            Code::Malformed => 2,
+            Code::NotLinearizable => 3,
         }
     }
 }
 
+/// The exit code if the verdict stands, but no page of it.
+const NO_PAGE: u8 = 4;
+
 pub(crate) fn run(what: &Check) -> ExitCode {
-    let judged = what.files.iter().map(|file| judge(file, what.budget));
-    let worst = judged.max_by_key(|judged| judged.gravity());
-    ExitCode::from(worst.unwrap_or(Judged::Linearizable) as u8)
+    let mut worst = Code::Linearizable;
+    let mut files = Vec::new();
+    for file in &what.files {
+        let file = judge(file, what);
+        worst = [worst, Code::of(&file)]
+            .into_iter()
+            .max_by_key(|code| code.gravity())
+            .unwrap_or(worst);
+        if what.html.is_some() {
+            files.push(file);
+        }
+    }
+    if let Some(path) = &what.html
+        && let Err(error) = fs::write(path, page(&files, what.budget))
+    {
+        eprintln!("the page {} cannot be written: {error}", path.display());
+        return ExitCode::from(NO_PAGE);
+    }
+    ExitCode::from(worst as u8)
 }
 
-fn judge(file: &Path, budget: Budget) -> Judged {
+fn judge(file: &Path, what: &Check) -> Judged {
     let began = Instant::now();
-    let name = if is_stdin(file) {
+    let found = read(file).map(|history| check(&history, what.budget));
+    let file = if is_stdin(file) {
         "standard input".to_owned()
     } else {
         file.display().to_string()
     };
-    match read(file) {
-        Ok(history) => {
-            let report = check(&history, budget);
-            println!("{name}: {report} ({} ms)", began.elapsed().as_millis());
-            tell(&report, budget)
+    let judged = Judged { file, found };
+    if what.json {
+        match judged.json() {
+            Ok(line) => println!("{line}"),
+            Err(error) => eprintln!("{}: there is no JSON for it: {error}", judged.file),
         }
-        Err(error) => {
-            println!("{name}: {error}");
-            Judged::Malformed
-        }
+        return judged;
     }
+    match &judged.found {
+        Ok(report) => {
+            println!("{}: {report} ({} ms)", judged.file, began.elapsed().as_millis());
+            tell(report, what.budget);
+        }
+        Err(error) => println!("{}: {error}", judged.file),
+    }
+    judged
 }
 
 /// The evidence for each key that is bad, and the names of those that were too hard.
-fn tell(report: &Report, budget: Budget) -> Judged {
+fn tell(report: &Report, budget: Budget) {
     match &report.verdict {
-        Verdict::Linearizable => Judged::Linearizable,
+        Verdict::Linearizable => {}
         Verdict::NotLinearizable(bad) => {
             for evidence in bad {
                 println!("{evidence}");
             }
-            Judged::NotLinearizable
         }
-        Verdict::Undecided { keys } => {
-            println!(
-                "not decided within {} steps or {} MiB for each key: {}; --budget STEPS,MIB allows more",
-                budget.steps,
-                budget.memory >> 20,
-                keys.join(", ")
-            );
-            Judged::Undecided
-        }
+        Verdict::Undecided { keys } => println!(
+            "not decided within {} steps or {} MiB for each key: {}; --budget STEPS,MIB allows more",
+            budget.steps,
+            budget.memory >> 20,
+            keys.join(", ")
+        ),
     }
 }
 
