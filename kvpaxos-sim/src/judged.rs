@@ -21,7 +21,7 @@
 //! ```
 //!
 //! An answer is `{"value":...}` to a get, `{"applied":...}` to a cas, `{"done":true}` to all else. It is null, as `completed` is, if it
-//! was unknown when the culprit completed.
+//! was unknown when the culprit completed. Times are those of the history; the command `check` numbers the events of one that has none.
 
 use serde::{Serialize, Serializer};
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 use kvpaxos_sim::check::{Budget, Report, Verdict, check};
-use kvpaxos_sim::history::{History, ReadError};
+use kvpaxos_sim::history::{Event, History, ReadError};
 use kvpaxos_sim::judged::Judged;
 use kvpaxos_sim::picture::page;
 
@@ -89,7 +89,7 @@ pub(crate) fn run(what: &Check) -> ExitCode {
 
 fn judge(file: &Path, what: &Check) -> Judged {
     let began = Instant::now();
-    let found = read(file).map(|history| check(&history, what.budget));
+    let found = read(file).map(|history| check(&timed(history), what.budget));
     let file = if is_stdin(file) {
         "standard input".to_owned()
     } else {
@@ -129,6 +129,24 @@ fn tell(report: &Report, budget: Budget) {
             keys.join(", ")
         ),
     }
+}
+
+/// A history in which no time passes, as where its lines have none, gets the numbers of its events for times: evidence without any would
+/// not tell what came before what.
+fn timed(history: History) -> History {
+    let events = history.events();
+    match (events.first(), events.last()) {
+        (Some(first), Some(last)) if first.time == last.time => {}
+        _ => return history,
+    }
+    let mut timed = History::starting_with(history.initial().clone());
+    for (time, event) in (1..).zip(events) {
+        let event = event.clone();
+        if timed.add(Event { time, ..event }).is_err() {
+            return history;
+        }
+    }
+    timed
 }
 
 fn read(file: &Path) -> Result<History, ReadError> {
@@ -176,6 +194,17 @@ fn budget(text: &str) -> Result<Budget, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_without_times_are_numbered() {
+        let lines = br#"{"type":"header","format":"kv-history","version":1,"initial":null}
+{"type":"invoke","process":1,"op":"put","key":"k","value":1}
+{"type":"ok","process":1,"op":"put","key":"k"}"#;
+        let history = timed(History::read(&lines[..]).expect("well formed"));
+        let times: Vec<i64> = history.events().iter().map(|event| event.time).collect();
+        assert_eq!(times, [1, 2]);
+        assert_eq!(timed(history.clone()), history);
+    }
 
     #[test]
     fn budgets() {
