@@ -151,9 +151,10 @@ fn told(evidence: &Evidence, layout: &Layout<'_>) -> String {
             escape(&long(&layout.last.to_string()))
         );
     }
-    if evidence.left_out > 0 {
-        let more = evidence.left_out;
-        text += &format!("<p class=\"dim\">{more} earlier operations on the key are not drawn.</p>\n");
+    let all = evidence.others.len() + 1 + evidence.left_out;
+    let more = all.saturating_sub(layout.bars.len());
+    if more > 0 {
+        text += &format!("<p class=\"dim\">{more} operations more on the key are not drawn.</p>\n");
     }
     if layout.has_ties() {
         text += "<p class=\"dim\">Some events have the same time. Operations are drawn to overlap there, and may have followed each other.</p>\n";

@@ -73,6 +73,11 @@ impl Layout<'_> {
     }
 }
 
+/// A drawing of more others than these would not be looked through.
+const MOST: usize = 400;
+/// As many without a place in the order are drawn in addition.
+const MOST_UNPLACED: usize = 40;
+
 /// All that are drawn, in the order of invocations; of those at one time the culprit is the last.
 fn bars(evidence: &Evidence) -> Vec<Bar<'_>> {
     let culprit = &evidence.culprit;
@@ -92,13 +97,11 @@ fn bars(evidence: &Evidence) -> Vec<Bar<'_>> {
     };
     let mut last = bar(culprit);
     last.is_culprit = true;
-    let mut bars: Vec<Bar<'_>> = evidence.others.iter().map(&mut bar).collect();
-    let rest: Vec<&Shown> = evidence.unplaced.iter().filter(|one| *one != culprit).collect();
-    for shown in rest {
-        if !bars.iter().any(|bar| bar.shown == shown) {
-            bars.push(bar(shown));
-        }
-    }
+    let near = evidence.others.len().saturating_sub(MOST);
+    let mut bars: Vec<Bar<'_>> = evidence.others[near..].iter().map(&mut bar).collect();
+    let rest = evidence.unplaced.iter().filter(|one| *one != culprit);
+    let rest = rest.filter(|one| !evidence.others.contains(one));
+    bars.extend(rest.take(MOST_UNPLACED).map(bar));
     bars.push(last);
     bars.sort_by_key(|bar| bar.shown.invoked);
     bars

@@ -125,6 +125,18 @@ fn a_process_that_goes_on_after_an_unknown_fate_takes_another_row() {
 }
 
 #[test]
+fn of_very_many_without_a_place_some_are_drawn() {
+    let mut evidence = stale();
+    evidence.left_out = 5000;
+    let lost = (0..5000).map(|time| put(5, "lost", 10 * time, 10 * time + 1));
+    evidence.unplaced.extend(lost);
+    let page = page_of(vec![evidence]);
+    assert_eq!(page.matches("<g class=\"bar\">").count(), 44);
+    assert!(page.contains("no place for 5001 that completed"));
+    assert!(page.contains("4960 operations more on the key are not drawn"));
+}
+
+#[test]
 fn what_a_history_holds_is_never_markup() {
     let evil = "</title><script>alert('1')</script>\"><img src=x onerror=\"x\">&amp;\u{0}\u{1b}\u{202e}";
     let mut evidence = stale();
