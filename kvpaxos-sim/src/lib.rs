@@ -41,7 +41,8 @@
 //!   variants wrap it and are a [`Subject`] like it.
 //! - [`decider::Decider`] is the seam to what is undecided. The seeded one gives each component a stream of its own.
 //! - [`checks::Audit`] watches from outside, after every event, and believes only what is durable.
-//! - [`check`](mod@check) judges the history that clients saw, knowing nothing of replicas. [`generate`] makes histories for it.
+//! - [`check`](mod@check) judges the history that clients saw, knowing nothing of replicas. [`generate`] makes histories for it,
+//!   [`judged`] tells in JSON what it found, and [`picture`] draws it.
 
 pub mod bytes_log;
 pub mod check;
