@@ -98,10 +98,15 @@ fn a_page_that_cannot_be_written_is_4_after_the_verdict() {
 
 #[test]
 fn a_budget_that_is_too_small_leaves_a_history_undecided() {
-    let (code, text) = check_with(&["--budget", "1,1"], &[HEADER, PUT, &read("\"a\"")]);
+    // The same is put twice, side by side, so that there is something to be searched.
+    let begins =
+        |process| format!(r#"{{"type":"invoke","process":{process},"op":"put","key":"k","value":"a"}}"#);
+    let ends = |process| format!(r#"{{"type":"ok","process":{process},"op":"put","key":"k"}}"#);
+    let puts = [begins(1), begins(2), ends(1), ends(2)].join("\n");
+    let (code, text) = check_with(&["--budget", "1,1"], &[HEADER, &puts]);
     assert_eq!(code, Some(2), "{text}");
     assert!(
-        text.contains("not decided within 1 steps or 1 MiB for each key: k; --budget"),
+        text.contains("not decided within 1 steps and 1 MiB for these keys together: k; --budget"),
         "{text}"
     );
 }

@@ -28,6 +28,9 @@ struct Task<'a> {
 }
 
 /// What a history says of these keys, as far as there is memory for it; and of which it says nothing, as they take too much.
+///
+/// A history in which no time passes, as where its lines have none, gets the numbers of its events for times: evidence without
+/// any would not tell what came before what.
 pub(super) fn excerpt<E>(
     initial: Datum,
     events: impl Iterator<Item = Result<Event, E>>,
@@ -35,11 +38,14 @@ pub(super) fn excerpt<E>(
     memory: usize,
 ) -> Result<(History, Vec<bool>), E> {
     // What is kept, with the place of its key, and how many bytes that is for each key.
-    let mut kept: Vec<(usize, Event)> = Vec::new();
+    let mut kept: Vec<(usize, i64, Event)> = Vec::new();
     let mut bytes = vec![Some(0); keys.len()];
     let (mut open, mut all) = (HashMap::new(), 0);
-    for event in events {
+    let (mut first, mut last) = (None, None);
+    for (number, event) in (1..).zip(events) {
         let event = event?;
+        last = Some(event.time);
+        first = first.or(last);
         let place = match &event.kind {
             EventKind::Invoke(operation) => keys.binary_search(&&*operation.key).ok(),
             _ => open.remove(&event.process),
@@ -52,18 +58,19 @@ pub(super) fn excerpt<E>(
         let more = size(&event);
         *taken += more;
         all += more;
-        kept.push((place, event));
+        kept.push((place, number, event));
         if all > memory {
             let most = (0..keys.len()).max_by_key(|place| bytes[*place]);
             let most = most.unwrap_or_default();
             all -= bytes[most].take().unwrap_or_default();
-            kept.retain(|(place, _)| *place != most);
+            kept.retain(|(place, ..)| *place != most);
         }
     }
     let mut history = History::starting_with(initial);
-    for (_, event) in kept {
+    for (_, number, event) in kept {
+        let time = if first == last { number } else { event.time };
         // What does not fit here did not fit where it came from, and says nothing.
-        let _ = history.add(event);
+        let _ = history.add(Event { time, ..event });
     }
     let lost = bytes.iter().map(Option::is_none).collect();
     Ok((history, lost))

@@ -191,8 +191,13 @@ fn very_many_keys_are_counted_and_not_listed() {
 #[test]
 fn an_undecided_history_says_within_what() {
     let mut history = History::new();
-    history.invoke(1, Operation::put("k", 1)).expect("fits");
-    history.ok(1, Answer::Done).expect("fits");
+    for process in [1, 2] {
+        let put = Operation::put("k", 1);
+        history.invoke(process, put).expect("fits");
+    }
+    for process in [1, 2] {
+        history.ok(process, Answer::Done).expect("fits");
+    }
     let budget = Budget {
         steps: 0,
         memory: 3 << 20,

@@ -1,14 +1,14 @@
 //! Judges histories that were written down: by clients of a real cluster, or by anything else that writes kv-history/1.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, IsTerminal};
+use std::io::{self, BufReader, IsTerminal, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use kvpaxos_sim::check::{Budget, Report, Verdict, check};
-use kvpaxos_sim::history::{Event, History, ReadError};
+use kvpaxos_sim::check::{Budget, Report, Verdict, check_twice};
+use kvpaxos_sim::history::{ReadError, Reader};
 use kvpaxos_sim::judged::Judged;
 use kvpaxos_sim::picture::page;
 
@@ -17,7 +17,8 @@ pub(crate) struct Check {
     /// The histories; `-` reads one from standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What may be spent on a key before it is given up as undecided: configurations looked at, and MiB of them remembered.
+    /// What may be spent before keys are given up as undecided: configurations looked at, and MiB of them remembered. The keys
+    /// that are not easily judged share it evenly.
     #[arg(long, value_name = "STEPS[,MIB]", default_value = DEFAULT, value_parser = budget)]
     budget: Budget,
     /// Write one JSON object for each file, on a line of its own, and nothing else: the verdict, the figures, and for each key that
@@ -31,6 +32,8 @@ pub(crate) struct Check {
 
 /// [`Budget::default`] as it is written on the command line.
 const DEFAULT: &str = "20000000,1024";
+/// Bytes of a history that are read at a time.
+const BUFFER: usize = 1 << 17;
 
 /// What one file comes to, as an exit code.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +92,7 @@ pub(crate) fn run(what: &Check) -> ExitCode {
 
 fn judge(file: &Path, what: &Check) -> Judged {
     let began = Instant::now();
-    let found = read(file).map(|history| check(&timed(history), what.budget));
+    let found = found(file, what.budget);
     let file = if is_stdin(file) {
         "standard input".to_owned()
     } else {
@@ -123,7 +126,7 @@ fn tell(report: &Report, budget: Budget) {
             }
         }
         Verdict::Undecided { keys } => println!(
-            "not decided within {} steps or {} MiB for each key: {}; --budget STEPS,MIB allows more",
+            "not decided within {} steps and {} MiB for these keys together: {}; --budget STEPS,MIB allows more",
             budget.steps,
             budget.memory >> 20,
             keys.join(", ")
@@ -131,32 +134,36 @@ fn tell(report: &Report, budget: Budget) {
     }
 }
 
-/// A history in which no time passes, as where its lines have none, gets the numbers of its events for times: evidence without any would
-/// not tell what came before what.
-fn timed(history: History) -> History {
-    let events = history.events();
-    match (events.first(), events.last()) {
-        (Some(first), Some(last)) if first.time == last.time => {}
-        _ => return history,
-    }
-    let mut timed = History::starting_with(history.initial().clone());
-    for (time, event) in (1..).zip(events) {
-        let event = event.clone();
-        if timed.add(Event { time, ..event }).is_err() {
-            return history;
-        }
-    }
-    timed
+/// Reads it as often as it takes, and remembers little of it.
+fn found(file: &Path, budget: Budget) -> Result<Report, ReadError> {
+    let mut source = source(file)?;
+    let open = || {
+        source.rewind()?;
+        let reader = Reader::new(BufReader::with_capacity(BUFFER, source.try_clone()?))?;
+        Ok((reader.initial().clone(), reader))
+    };
+    check_twice(open, budget)
 }
 
-fn read(file: &Path) -> Result<History, ReadError> {
+/// A file that can be read more than once. What comes from a pipe is copied into one that goes when it is closed.
+fn source(file: &Path) -> io::Result<File> {
     if is_stdin(file) {
         if io::stdin().is_terminal() {
             eprintln!("reading a history from standard input, a JSON object a line; Ctrl-D ends it");
         }
-        return History::read(io::stdin().lock());
+        return copied(io::stdin().lock());
     }
-    History::read(BufReader::new(File::open(file)?))
+    let opened = File::open(file)?;
+    if opened.metadata()?.is_file() {
+        return Ok(opened);
+    }
+    copied(opened)
+}
+
+fn copied(mut source: impl Read) -> io::Result<File> {
+    let mut copy = tempfile::tempfile()?;
+    io::copy(&mut source, &mut copy)?;
+    Ok(copy)
 }
 
 fn is_stdin(file: &Path) -> bool {
@@ -194,17 +201,6 @@ fn budget(text: &str) -> Result<Budget, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn events_without_times_are_numbered() {
-        let lines = br#"{"type":"header","format":"kv-history","version":1,"initial":null}
-{"type":"invoke","process":1,"op":"put","key":"k","value":1}
-{"type":"ok","process":1,"op":"put","key":"k"}"#;
-        let history = timed(History::read(&lines[..]).expect("well formed"));
-        let times: Vec<i64> = history.events().iter().map(|event| event.time).collect();
-        assert_eq!(times, [1, 2]);
-        assert_eq!(timed(history.clone()), history);
-    }
 
     #[test]
     fn budgets() {
