@@ -61,6 +61,9 @@ pub struct Settings {
     pub pause: u64,
     /// Every key's first value.
     pub initial: Datum,
+    /// Whether answers say their position in the order of moments at which operations took effect, as the number of writes
+    /// up to there. What is wrong with an answer leaves its position as it is.
+    pub rev: bool,
     /// What is wrong with the history.
     pub flaw: Flaw,
 }
@@ -87,6 +90,7 @@ impl Default for Settings {
             long: Share::NONE,
             pause: 1000,
             initial: Datum::Null,
+            rev: false,
             flaw: Flaw::None,
         }
     }

@@ -80,6 +80,7 @@ pub mod tables;
 pub mod trace;
 pub mod violation;
 pub mod watch;
+pub mod witness;
 pub mod world;
 pub mod wrong;
 

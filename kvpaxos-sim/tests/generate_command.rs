@@ -39,7 +39,7 @@ fn its_defaults_are_those_of_the_library() {
 #[test]
 fn flags_say_what_is_made() {
     let flags = "--seed 3 --operations 300 --keys 4 --hot 50% --clients 6 --mix get=2,append=1 --values 5 --unknown 2.5% \
-                 --failed 1% --length 100 --long 3% --pause 10 --initial -5 --flaw impossible";
+                 --failed 1% --length 100 --long 3% --pause 10 --initial -5 --rev --flaw impossible";
     let made = history(&generate(&flags.split_whitespace().collect::<Vec<_>>()));
     let share = |text: &str| text.parse::<Share>().expect("a share");
     let settings = Settings {
@@ -56,6 +56,7 @@ fn flags_say_what_is_made() {
         long: share("3%"),
         pause: 10,
         initial: (-5).into(),
+        rev: true,
         flaw: Flaw::Impossible,
     };
     assert_eq!(made, settings.history().expect("there is one"));

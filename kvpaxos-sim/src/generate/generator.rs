@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use kvpaxos::Random;
+use kvpaxos::{Random, Revision, Slot};
 
 use super::key::{self, Key};
 use super::{Flaw, Kind, LONG, Nonsense, Settings, Share};
@@ -29,6 +29,8 @@ pub struct Generator {
     keys: HashMap<u64, Key>,
     unique: u64,
     invoked: u64,
+    /// How many writes took effect, whether anybody heard of it or not.
+    written: u64,
     /// By number: what was invoked and has something due.
     pending: HashMap<u64, Pending>,
 }
@@ -64,6 +66,8 @@ struct Pending {
     action: Action,
     fate: Fate,
     answer: Option<Answer>,
+    /// How many writes had taken effect when it did, with it.
+    rev: u64,
     /// How many effects and completions are still due.
     due: u8,
 }
@@ -96,6 +100,7 @@ impl Generator {
             keys: HashMap::new(),
             unique: 0,
             invoked: 0,
+            written: 0,
             pending: HashMap::new(),
             settings,
         };
@@ -163,6 +168,7 @@ impl Generator {
             action: action.clone(),
             fate,
             answer: None,
+            rev: 0,
             due: 1 + u8::from(effect.is_some()),
         };
         self.pending.insert(number, pending);
@@ -174,12 +180,19 @@ impl Generator {
         let pending = self.pending.get_mut(&number).expect("it has its effect due");
         let key = key_of(&mut self.keys, &self.settings, pending.key);
         pending.answer = Some(key.apply(&pending.action));
+        self.written += u64::from(pending.action != Action::Get);
+        pending.rev = self.written;
         self.was_due(number);
     }
 
     fn complete(&mut self, number: u64) -> Event {
         let pending = self.pending.get_mut(&number).expect("it has its completion due");
         let (process, key) = (pending.process, pending.key);
+        let is_placed = self.settings.rev && pending.fate == Fate::Answered;
+        let rev = is_placed.then_some(Revision {
+            slot: Slot(pending.rev),
+            index: 0,
+        });
         let kind = match pending.fate {
             Fate::Failed => EventKind::Fail,
             Fate::Unknown => EventKind::Info,
@@ -192,7 +205,8 @@ impl Generator {
         self.was_due(number);
         let pause = self.random.below(self.settings.pause * 2 + 1);
         self.queue_in(pause, What::Invoke { process });
-        self.event(process, kind)
+        let event = self.event(process, kind);
+        Event { rev, ..event }
     }
 
     fn was_due(&mut self, number: u64) {

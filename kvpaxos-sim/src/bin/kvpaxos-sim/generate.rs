@@ -58,6 +58,9 @@ pub(crate) struct Generate {
     /// The first value of every key: null, an integer, or else a string.
     #[arg(long, value_name = "VALUE", default_value = "null", value_parser = datum, allow_hyphen_values = true)]
     initial: Datum,
+    /// Let answers say their position in one order of everything (the field rev).
+    #[arg(long)]
+    rev: bool,
     /// What is wrong with the history.
     #[arg(long, value_name = "FLAW", value_enum, default_value = "none")]
     flaw: Wrong,
@@ -129,6 +132,7 @@ fn settings(what: &Generate) -> Settings {
         long: what.long,
         pause: what.pause,
         initial: what.initial.clone(),
+        rev: what.rev,
         flaw: match what.flaw {
             Wrong::None => Flaw::None,
             Wrong::Stale => Flaw::Stale,

@@ -1,0 +1,384 @@
+//! The replay of one key. Its operations fall into stretches: each begins where the value is certain and ends with the
+//! next operation that shows or sets it. Within are only appends and swaps that were not applied.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::{Range, RangeInclusive};
+
+use super::stock::{Does, Stock};
+use super::{Contradiction, Known, Log, Placed, Unknown, Why};
+use crate::history::{Action, Answer, Datum};
+
+/// In longer stretches than this, no place is looked for for an operation of unknown outcome.
+const LONGEST: usize = 64;
+/// How many operations a contradiction shows at most.
+const SHOWN: usize = 12;
+const DELETED: &Datum = &Datum::Null;
+
+/// Why a key is not consistent.
+pub(super) enum Trouble {
+    /// It cannot be.
+    Contradicted(Box<Contradiction>),
+    /// It may or may not.
+    Undecided(Why),
+}
+
+/// Judges a key whose answers all have positions.
+pub(super) fn replay(initial: &Datum, mut log: Log) -> Result<(), Trouble> {
+    log.known.sort_by_key(|known| (known.rev, known.is_get()));
+    log.unknown
+        .sort_by_key(|unknown| (unknown.floor, unknown.invoked));
+    one_write_each(&log)?;
+    let mut replay = Replay {
+        log: &log,
+        stock: Stock::new(&log.unknown),
+        changes: HashMap::new(),
+        later: Vec::new(),
+        undecided: None,
+    };
+    replay.stretches(initial)?;
+    for stretch in std::mem::take(&mut replay.later) {
+        replay.explain(&stretch)?;
+    }
+    replay
+        .undecided
+        .map_or(Ok(()), |why| Err(Trouble::Undecided(why)))
+}
+
+fn one_write_each(log: &Log) -> Result<(), Trouble> {
+    let mut pairs = log.known.iter().zip(log.known.iter().skip(1));
+    match pairs.find(|(one, other)| one.rev == other.rev && !other.is_get()) {
+        None => Ok(()),
+        Some((one, other)) => Err(contradicted(
+            log,
+            format!("two writes of key {:?} stand at {}", log.name, one.rev),
+            vec![one.placed(&log.name), other.placed(&log.name)],
+        )),
+    }
+}
+
+fn contradicted(log: &Log, explanation: String, operations: Vec<Placed>) -> Trouble {
+    Trouble::Contradicted(Box::new(Contradiction {
+        key: log.name.clone(),
+        explanation,
+        operations,
+    }))
+}
+
+struct Replay<'a> {
+    log: &'a Log,
+    stock: Stock<'a>,
+    /// How often an operation of unknown outcome must have set the key to this value.
+    changes: HashMap<&'a Datum, usize>,
+    /// Stretches that end without an answer and need an operation of unknown outcome.
+    later: Vec<Stretch<'a>>,
+    undecided: Option<Why>,
+}
+
+/// The known operations of a stretch, but for the one that it begins with.
+struct Stretch<'a> {
+    /// The value that it begins with.
+    from: &'a Datum,
+    /// The places of those within it.
+    first: usize,
+    end: usize,
+    /// What the one at `end` found; nothing if that one shows nothing.
+    found: Option<&'a Datum>,
+}
+
+/// What known operations alone make of a stretch.
+struct Outcome<'a> {
+    value: Cow<'a, Datum>,
+    /// The first swap that was not applied although it found what it expected.
+    odd: Option<usize>,
+}
+
+impl<'a> Replay<'a> {
+    fn stretches(&mut self, initial: &'a Datum) -> Result<(), Trouble> {
+        let known = &self.log.known;
+        let (mut from, mut first) = (initial, 0);
+        let mut now = Outcome::begin(from);
+        for (end, operation) in known.iter().enumerate() {
+            if operation.stays_within() {
+                now.step(end, operation);
+                continue;
+            }
+            let found = operation.found();
+            let stretch = Stretch {
+                from,
+                first,
+                end,
+                found,
+            };
+            self.end(stretch, &now)?;
+            (from, first) = (operation.leaves(), end + 1);
+            now = Outcome::begin(from);
+        }
+        let (end, found) = (known.len(), None);
+        self.end(
+            Stretch {
+                from,
+                first,
+                end,
+                found,
+            },
+            &now,
+        )
+    }
+
+    fn end(&mut self, stretch: Stretch<'a>, now: &Outcome<'_>) -> Result<(), Trouble> {
+        let is_found = stretch.found.is_none_or(|found| *found == *now.value);
+        match (is_found, now.odd, stretch.found) {
+            (true, None, _) => Ok(()),
+            (true, Some(_), None) => {
+                self.later.push(stretch);
+                Ok(())
+            }
+            _ => self.explain(&stretch),
+        }
+    }
+
+    /// Known operations alone do not explain the stretch.
+    fn explain(&mut self, stretch: &Stretch<'a>) -> Result<(), Trouble> {
+        let must_change = self.must_change(stretch);
+        if let Some(found) = must_change {
+            *self.changes.entry(found).or_default() += 1;
+        }
+        if stretch.end - stretch.first < LONGEST
+            && let Some(used) = self.one_that_explains(stretch)
+        {
+            self.stock.use_up(used);
+            return Ok(());
+        }
+        let now = self.outcome(stretch, stretch.end);
+        let is_wrong = stretch.found.is_some_and(|found| *found != *now.value);
+        let at_end = is_wrong.then_some(stretch.end);
+        for culprit in now.odd.into_iter().chain(at_end) {
+            if !self.can_change(stretch.first..=culprit) {
+                return Err(self.contradiction(stretch, culprit));
+            }
+        }
+        if must_change.is_some_and(|found| !self.can_become(stretch, found)) {
+            return Err(self.contradiction(stretch, stretch.end));
+        }
+        let culprit = now.odd.unwrap_or(stretch.end);
+        let placed = self.log.known[culprit].placed(&self.log.name);
+        self.undecided.get_or_insert(Why::Unknown(Box::new(placed)));
+        Ok(())
+    }
+
+    /// Whether any operation of unknown outcome could stand right before one of these.
+    fn can_change(&self, places: RangeInclusive<usize>) -> bool {
+        let rev = self.log.known[*places.end()].rev;
+        self.stock.has_any_before(rev) && places.into_iter().any(|place| self.has_gap(place))
+    }
+
+    /// Whether there are enough of those that leave the value that the stretch must have been changed to.
+    fn can_become(&self, stretch: &Stretch<'a>, found: &Datum) -> bool {
+        let after = self
+            .last_append(stretch)
+            .map_or(stretch.first, |append| append + 1);
+        let changes = self.changes.get(found).copied().unwrap_or_default();
+        let rev = self.log.known[stretch.end].rev;
+        self.can_change(after..=stretch.end) && self.stock.leaving(found, rev) >= changes
+    }
+
+    /// What the stretch's operations before this place make of its value.
+    fn outcome(&self, stretch: &Stretch<'a>, before: usize) -> Outcome<'a> {
+        let mut now = Outcome::begin(stretch.from);
+        (stretch.first..before).for_each(|place| now.step(place, &self.log.known[place]));
+        now
+    }
+
+    fn last_append(&self, stretch: &Stretch<'a>) -> Option<usize> {
+        (stretch.first..stretch.end).rfind(|place| self.tail(*place).is_some())
+    }
+
+    fn tail(&self, place: usize) -> Option<&'a Datum> {
+        match &self.log.known[place].action {
+            Action::Append(tail) => Some(tail),
+            _ => None,
+        }
+    }
+
+    /// Whether another operation can stand right before this one, above the one before.
+    fn has_gap(&self, place: usize) -> bool {
+        let known = &self.log.known;
+        place == 0 || known[place - 1].rev < known[place].rev
+    }
+
+    /// The value that is found, if what was known to change the key last, an append or what the stretch begins with, left
+    /// another one for certain: an operation of unknown outcome must have come after.
+    fn must_change(&self, stretch: &Stretch<'a>) -> Option<&'a Datum> {
+        let found = stretch.found?;
+        let is_other = match self.last_append(stretch).and_then(|place| self.tail(place)) {
+            None => found != stretch.from,
+            Some(tail) => !matches!(found, Datum::Text(text) if text.ends_with(&*tail.as_text())),
+        };
+        is_other.then_some(found)
+    }
+
+    /// An operation of unknown outcome that, put into the stretch, explains all of it.
+    fn one_that_explains(&mut self, stretch: &Stretch<'a>) -> Option<usize> {
+        let mut states = Vec::new();
+        let mut now = Outcome::begin(stretch.from);
+        for place in stretch.first..stretch.end {
+            states.push(now.value.as_ref().clone());
+            now.step(place, &self.log.known[place]);
+        }
+        states.push(now.value.into_owned());
+        let last = now.odd.unwrap_or(stretch.end);
+        let gaps = (stretch.first..=last)
+            .rev()
+            .filter(|place| *place < self.log.known.len() && self.has_gap(*place));
+        for gap in gaps.collect::<Vec<usize>>() {
+            let from = &states[gap - stretch.first];
+            let found = match stretch.found {
+                Some(found) => self.one_that_leaves(stretch, (gap, from), found),
+                None => self.one_that_changes(stretch, (gap, from)),
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// One that, put into this gap, leads to what is found at the end.
+    fn one_that_leaves(
+        &mut self,
+        stretch: &Stretch<'a>,
+        (gap, from): (usize, &Datum),
+        found: &Datum,
+    ) -> Option<usize> {
+        let rev = self.log.known[gap].rev;
+        for to in self.before_appends(gap..stretch.end, found) {
+            if !self.fits(stretch, gap, &to) {
+                continue;
+            }
+            let stock = &mut self.stock;
+            let one = Does::between(from, &to)
+                .iter()
+                .find_map(|does| stock.find(does, rev));
+            if one.is_some() {
+                return one;
+            }
+        }
+        None
+    }
+
+    /// Any that, put into this gap, makes the swaps fail.
+    fn one_that_changes(&mut self, stretch: &Stretch<'a>, (gap, from): (usize, &Datum)) -> Option<usize> {
+        let some = self.stock.some(self.log.known[gap].rev);
+        let mut fitting = some
+            .into_iter()
+            .filter(|(_, does)| self.fits(stretch, gap, &does.to(from)));
+        fitting.next().map(|(index, _)| index)
+    }
+
+    /// The values that become this one by the appends among these operations.
+    fn before_appends(&self, places: Range<usize>, value: &Datum) -> Vec<Datum> {
+        let tails: Vec<&Datum> = places.filter_map(|place| self.tail(place)).collect();
+        if tails.is_empty() {
+            return vec![value.clone()];
+        }
+        let tails: String = tails.into_iter().map(Datum::as_text).collect();
+        let Datum::Text(text) = value else {
+            return Vec::new();
+        };
+        let Some(text) = text.strip_suffix(&tails) else {
+            return Vec::new();
+        };
+        let integer = text.parse().ok().map(Datum::Integer);
+        let others = [integer, Some(Datum::Null)].into_iter().flatten();
+        let mut all = vec![Datum::Text(text.to_owned())];
+        all.extend(others.filter(|other| other.as_text() == text));
+        all
+    }
+
+    /// Whether the stretch is right from here on if the value is this here.
+    fn fits(&self, stretch: &Stretch<'a>, gap: usize, value: &Datum) -> bool {
+        let mut now = Outcome::begin(value);
+        (gap..stretch.end).for_each(|place| now.step(place, &self.log.known[place]));
+        now.odd.is_none() && stretch.found.is_none_or(|found| *found == *now.value)
+    }
+    fn contradiction(&self, stretch: &Stretch<'a>, culprit: usize) -> Trouble {
+        let (known, name) = (&self.log.known, &self.log.name);
+        let placed = known[culprit].placed(name);
+        let now = self.outcome(stretch, culprit);
+        let answer = placed.answer.as_ref().map_or_else(String::new, Answer::to_string);
+        let explanation = format!(
+            "process {}'s \"{}\" at {} answers {answer}, but what stands before it leaves {}, and operations of unknown outcome \
+             cannot make up for that",
+            placed.process, placed.operation, known[culprit].rev, now.value
+        );
+        let before = stretch.first.saturating_sub(1).max(culprit.saturating_sub(SHOWN))..culprit;
+        let mut operations = vec![placed];
+        operations.extend(known[before].iter().map(|known| known.placed(name)));
+        let could = self.log.unknown.iter().filter(|unknown| {
+            unknown.floor < Some(known[culprit].rev) && stretch.found.is_some_and(|found| unknown.sets(found))
+        });
+        operations.extend(could.take(SHOWN).map(|unknown| unknown.placed(name)));
+        contradicted(self.log, explanation, operations)
+    }
+}
+
+impl<'a> Outcome<'a> {
+    fn begin(from: &'a Datum) -> Outcome<'a> {
+        let value = Cow::Borrowed(from);
+        Outcome { value, odd: None }
+    }
+
+    fn step(&mut self, place: usize, known: &Known) {
+        match &known.action {
+            Action::Append(tail) => append(self.value.to_mut(), tail),
+            Action::Cas { expect, .. } if *self.value == *expect => {
+                self.odd.get_or_insert(place);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// In place, as values may be long and appends many.
+fn append(value: &mut Datum, tail: &Datum) {
+    match value {
+        Datum::Text(text) => text.push_str(&tail.as_text()),
+        Datum::Null | Datum::Integer(_) => *value = value.appended(tail),
+    }
+}
+
+impl Known {
+    /// Whether the value after it depends on that before, and it does not show it.
+    fn stays_within(&self) -> bool {
+        matches!(self.action, Action::Append(_)) || self.answer == Answer::Swapped { applied: false }
+    }
+
+    /// The value that it found, if it shows that.
+    fn found(&self) -> Option<&Datum> {
+        match (&self.action, &self.answer) {
+            (Action::Get, Answer::Value(value)) => Some(value),
+            (Action::Cas { expect, .. }, _) => Some(expect),
+            _ => None,
+        }
+    }
+
+    /// The value after it, of one that shows or sets it.
+    fn leaves(&self) -> &Datum {
+        match (&self.action, &self.answer) {
+            (Action::Get, Answer::Value(value)) => value,
+            (Action::Put(value) | Action::Cas { value, .. }, _) => value,
+            _ => DELETED,
+        }
+    }
+}
+
+impl Unknown {
+    fn sets(&self, value: &Datum) -> bool {
+        match &self.action {
+            Action::Put(sets) | Action::Cas { value: sets, .. } => sets == value,
+            Action::Delete => *value == Datum::Null,
+            Action::Get | Action::Append(_) => false,
+        }
+    }
+}
