@@ -1,10 +1,12 @@
-//! The history of what clients asked and were told, and its verdict (S2).
+//! The history of what clients asked and were told, and its verdict (S2): that of a search for an order, and that of the
+//! revisions, which the replicas claim to be one.
 
 use kvpaxos::Time;
 use kvpaxos::client::{Call, Fate};
 
 use crate::check::{Budget, Verdict, check};
-use crate::history::{Answer, History, Operation};
+use crate::history::{Answer, History, Operation, rev_of};
+use crate::witness::{self, Found};
 
 /// What may be spent on judging one key of a run. A run's keys take a thousandth of it as a rule.
 const BUDGET: Budget = Budget {
@@ -17,6 +19,7 @@ const BUDGET: Budget = Budget {
 pub struct Recorder {
     history: History,
     undecided: u64,
+    unwitnessed: u64,
 }
 
 /// Why a history is not linearizable.
@@ -52,7 +55,7 @@ impl Recorder {
         let history = self.at(now);
         let noted = match fate {
             Fate::Done(outcome) => match Answer::of(outcome) {
-                Some(answer) => history.ok(process, answer),
+                Some(answer) => history.ok_at(process, answer, rev_of(outcome)),
                 None => history.info(process),
             },
             Fate::Refused(_) => history.fail(process),
@@ -75,8 +78,13 @@ impl Recorder {
     /// Judges the history.
     ///
     /// # Errors
-    /// If it is not linearizable.
+    /// If it is not linearizable, or not in the order of its revisions.
     pub fn judge(&mut self) -> Result<(), Unlinearizable> {
+        self.search()?;
+        self.replay()
+    }
+
+    fn search(&mut self) -> Result<(), Unlinearizable> {
         match check(&self.history, BUDGET).verdict {
             Verdict::Linearizable => Ok(()),
             Verdict::Undecided { keys } => {
@@ -98,10 +106,30 @@ impl Recorder {
         }
     }
 
+    fn replay(&mut self) -> Result<(), Unlinearizable> {
+        match witness::judge(&self.history) {
+            Found::Consistent => Ok(()),
+            Found::NotDecided { keys } => {
+                self.unwitnessed = keys.len() as u64;
+                Ok(())
+            }
+            Found::Contradicted(why) => Err(Unlinearizable {
+                explanation: why.explanation,
+                lines: why.operations.iter().map(ToString::to_string).collect(),
+            }),
+        }
+    }
+
     /// Keys that could not be judged within the budget.
     #[must_use]
     pub fn undecided(&self) -> u64 {
         self.undecided
+    }
+
+    /// Keys that the revisions alone could not decide.
+    #[must_use]
+    pub fn unwitnessed(&self) -> u64 {
+        self.unwitnessed
     }
 }
 

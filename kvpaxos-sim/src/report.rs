@@ -47,6 +47,8 @@ pub struct Report {
     pub slowest: Micros,
     /// Keys whose history could not be judged within the budget.
     pub undecided: u64,
+    /// Keys whose history the revisions alone could not decide, for its operations of unknown outcome.
+    pub unwitnessed: u64,
     /// What does not hold, if anything.
     pub violation: Option<Violation>,
 }
@@ -99,6 +101,7 @@ impl<M: Subject> World<M> {
             simulated: Micros(self.now().0),
             slowest: self.crowd.slowest,
             undecided: self.recorder.undecided(),
+            unwitnessed: self.recorder.unwitnessed(),
             violation: played.err(),
         }
     }

@@ -63,6 +63,8 @@ pub struct Summary {
     pub slowest_serving: (u64, u64),
     /// Keys too hard to judge.
     pub undecided: u64,
+    /// Keys that the revisions alone could not decide.
+    pub unwitnessed: u64,
     /// How often each mark fired.
     pub marks: Marks,
     /// Marks that never fired.
@@ -109,6 +111,7 @@ impl Summary {
         self.chosen += report.deeds.chosen;
         self.elected += report.deeds.elected;
         self.undecided += report.undecided;
+        self.unwitnessed += report.unwitnessed;
         self.with_leader_change += u64::from(report.marks.count(Mark::LeaderChange) > 0);
         let roles = [Mark::ProposerFailed, Mark::AcceptorFailed, Mark::LearnerFailed];
         self.with_role_failures += u64::from(roles.iter().any(|mark| report.marks.count(*mark) > 0));

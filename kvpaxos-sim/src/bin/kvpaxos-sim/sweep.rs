@@ -139,6 +139,13 @@ fn tell(text: &mut String, summary: &Summary) -> std::fmt::Result {
             summary.undecided
         )?;
     }
+    if summary.unwitnessed > 0 {
+        writeln!(
+            text,
+            "  revisions   explain all answers, but for {} keys that they leave open",
+            summary.unwitnessed
+        )?;
+    }
     writeln!(text, "  marks")?;
     for (mark, count) in summary.marks.iter() {
         writeln!(text, "    {count:>9}  {mark}")?;
