@@ -31,9 +31,11 @@ enum Field<'a> {
     Missing,
     Null,
     Bool(bool),
-    Integer(i128),
+    Natural(u64),
+    Negative(i64),
     Text(Cow<'a, str>),
-    Pair(i128, i128),
+    /// An array of two.
+    Pair(u64, u64),
     Other,
 }
 
@@ -52,6 +54,11 @@ impl From<Malformed> for Problem {
 }
 
 impl Problem {
+    fn not_json(line: &[u8], error: impl fmt::Display) -> Problem {
+        let reason = Fields::parse(line).err();
+        Problem::Reason(reason.unwrap_or_else(|| Reason::NotAnObject(error.to_string())))
+    }
+
     /// What there is to say about it, given the line.
     pub(super) fn explain(self, line: &[u8]) -> Reason {
         match self {
@@ -67,19 +74,17 @@ impl Problem {
 impl<'a> Line<'a> {
     /// Reads a line.
     pub(super) fn parse(line: &'a [u8]) -> Result<Line<'a>, Problem> {
-        serde_json::from_slice(line).map_err(|error| {
-            let reason = Fields::parse(line).err();
-            Problem::Reason(reason.unwrap_or_else(|| Reason::not_json(&error)))
-        })
+        // Strings need not be looked at one by one then.
+        let text = str::from_utf8(line).map_err(|error| Problem::not_json(line, error))?;
+        serde_json::from_str(text).map_err(|error| Problem::not_json(line, error))
     }
 
     /// The event that it tells of, given what is open before it.
     pub(super) fn event(self, open: &Open) -> Result<Event, Problem> {
         let kind = self.kind.text("type")?;
-        let Field::Integer(process) = self.process else {
-            return Err(Problem::Field("process", PROCESS));
+        let Field::Natural(process) = self.process else {
+            return Err(Problem::Field("process", "an integer from 0 on"));
         };
-        let process = u64::try_from(process).map_err(|_| Problem::Field("process", PROCESS))?;
         let (op, key) = (self.op.text("op")?, self.key.text("key")?);
         let time = match self.time {
             // Times are for people and pictures; a line without one has that of the line before.
@@ -115,8 +120,6 @@ impl<'a> Line<'a> {
         })
     }
 }
-
-const PROCESS: &str = "an integer from 0 on";
 
 fn is_open(process: u64, op: &str, key: &str, open: &Operation) -> Result<(), Problem> {
     if key == open.key && canonical(op) == open.action.name() {
@@ -161,7 +164,8 @@ impl<'a> Field<'a> {
 
     fn time(self) -> Option<i64> {
         match self {
-            Field::Integer(time) => i64::try_from(time).ok(),
+            Field::Natural(time) => i64::try_from(time).ok(),
+            Field::Negative(time) => Some(time),
             _ => None,
         }
     }
@@ -169,7 +173,8 @@ impl<'a> Field<'a> {
     fn datum(self, name: &'static str) -> Result<Datum, Problem> {
         match self {
             Field::Null => Ok(Datum::Null),
-            Field::Integer(integer) => Ok(Datum::Integer(integer)),
+            Field::Natural(integer) => Ok(Datum::Integer(integer.into())),
+            Field::Negative(integer) => Ok(Datum::Integer(integer.into())),
             Field::Text(text) => Ok(Datum::Text(text.into_owned())),
             Field::Missing | Field::Bool(_) | Field::Pair(..) | Field::Other => {
                 Err(Problem::Field(name, DATUM))
@@ -178,13 +183,12 @@ impl<'a> Field<'a> {
     }
 
     fn rev(self) -> Result<Option<Revision>, Problem> {
-        let (slot, place) = match self {
+        let rev = match self {
             Field::Missing | Field::Null => return Ok(None),
-            Field::Integer(slot) => (slot, 0),
-            Field::Pair(slot, place) => (slot, place),
-            Field::Bool(_) | Field::Text(_) | Field::Other => (-1, 0),
+            Field::Natural(slot) => Some((slot, 0)),
+            Field::Pair(slot, place) => u32::try_from(place).ok().map(|place| (slot, place)),
+            Field::Bool(_) | Field::Negative(_) | Field::Text(_) | Field::Other => None,
         };
-        let rev = u64::try_from(slot).ok().zip(u32::try_from(place).ok());
         let wrong = Problem::Field("rev", "an integer from 0 on or a pair of them");
         let (slot, index) = rev.ok_or(wrong)?;
         let slot = Slot(slot);
@@ -271,11 +275,11 @@ impl<'de> Visitor<'de> for FieldVisitor {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Field<'de>, E> {
-        Ok(Field::Integer(value.into()))
+        Ok(Field::Negative(value))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Field<'de>, E> {
-        Ok(Field::Integer(value.into()))
+        Ok(Field::Natural(value))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Field<'de>, E> {
@@ -298,7 +302,7 @@ impl<'de> Visitor<'de> for FieldVisitor {
             is_longer = true;
         }
         Ok(match (first, second) {
-            (Some(Field::Integer(first)), Some(Field::Integer(second))) if !is_longer => {
+            (Some(Field::Natural(first)), Some(Field::Natural(second))) if !is_longer => {
                 Field::Pair(first, second)
             }
             _ => Field::Other,
