@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use kvpaxos::Revision;
 use serde_json::{Value, json};
 
 /// An operation on one key. `None` is the value of a key that has none.
@@ -25,15 +26,15 @@ pub(crate) enum Action {
     Cas { expect: Option<String>, value: String },
 }
 
-/// How an operation ended.
+/// How an operation ended, and where in the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Ended {
     /// A put or a delete is done.
-    Done,
+    Done(Revision),
     /// What a get saw.
-    Value(Option<String>),
+    Value(Option<String>, Revision),
     /// Whether a compare-and-swap found what it expected.
-    Swapped(bool),
+    Swapped(bool, Revision),
     /// Certainly not done.
     Refused,
     /// Done or not, or it may still be.
@@ -104,15 +105,18 @@ impl Recorder {
     /// The operation of the process has ended.
     pub(crate) fn end(&self, process: u64, operation: &Operation, ended: &Ended) {
         let (kind, counter) = match ended {
-            Ended::Done | Ended::Value(_) | Ended::Swapped(_) => ("ok", &self.0.done),
+            Ended::Done(_) | Ended::Value(..) | Ended::Swapped(..) => ("ok", &self.0.done),
             Ended::Refused => ("fail", &self.0.refused),
             Ended::Unknown => ("info", &self.0.unknown),
         };
         let mut line = line(kind, process, operation);
         match ended {
-            Ended::Value(value) => line["value"] = value.as_deref().into(),
-            Ended::Swapped(applied) => line["applied"] = (*applied).into(),
-            Ended::Done | Ended::Refused | Ended::Unknown => {}
+            Ended::Value(value, _) => line["value"] = value.as_deref().into(),
+            Ended::Swapped(applied, _) => line["applied"] = (*applied).into(),
+            Ended::Done(_) | Ended::Refused | Ended::Unknown => {}
+        }
+        if let Ended::Done(rev) | Ended::Value(_, rev) | Ended::Swapped(_, rev) = ended {
+            line["rev"] = json!([rev.slot.0, rev.index]);
         }
         self.write(line);
         counter.fetch_add(1, Ordering::Relaxed);

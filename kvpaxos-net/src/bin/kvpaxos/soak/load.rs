@@ -106,14 +106,17 @@ async fn ask(client: &Client, operation: &Operation) -> Ended {
     let result = match &operation.action {
         Action::Get => client.get(key).await.map(|read| {
             let text = |value: bytes::Bytes| String::from_utf8_lossy(&value).into_owned();
-            Ended::Value(read.value.map(text))
+            Ended::Value(read.value.map(text), read.revision)
         }),
-        Action::Put(value) => client.put(key, value.clone()).await.map(|_| Ended::Done),
-        Action::Delete => client.delete(key).await.map(|_| Ended::Done),
+        Action::Put(value) => client.put(key, value.clone()).await.map(Ended::Done),
+        Action::Delete => {
+            let deleted = client.delete(key).await;
+            deleted.map(|deleted| Ended::Done(deleted.revision))
+        }
         Action::Cas { expect, value } => {
             let expect = expect.clone().map(Into::into);
             let swapped = client.cas(key, expect, Some(value.clone().into())).await;
-            swapped.map(|swapped| Ended::Swapped(swapped.applied))
+            swapped.map(|swapped| Ended::Swapped(swapped.applied, swapped.revision))
         }
     };
     match result {
@@ -171,7 +174,7 @@ impl Draw {
     }
 
     fn saw(&mut self, ended: &Ended) {
-        if let Ended::Value(value) = ended {
+        if let Ended::Value(value, _) = ended {
             self.last = (self.current, value.clone());
         }
     }

@@ -218,7 +218,7 @@ impl Soak<'_> {
                         action: history::Action::Get,
                     };
                     match load::perform(&client, process, &read, &recorder).await {
-                        history::Ended::Value(_) => {}
+                        history::Ended::Value(..) => {}
                         other => return Err(format!("{} cannot be read: {other:?}", read.key)),
                     }
                 }
