@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use common::{run, text};
 use kvpaxos_sim::check::{Budget, check};
 use kvpaxos_sim::history::History;
+use kvpaxos_sim::witness::{self, Found};
 
 fn soak(more: &[&str]) {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -28,6 +29,8 @@ fn soak(more: &[&str]) {
     let report = check(&history, Budget::default());
     assert!(report.is_good(), "{report}");
     assert!(report.operations > 200, "{report}");
+    let found = witness::judge(&history);
+    assert!(!matches!(found, Found::Contradicted(_)), "{found:?}");
 }
 
 #[test]

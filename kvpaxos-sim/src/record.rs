@@ -148,3 +148,33 @@ fn operation(call: &Call) -> Option<Operation> {
 fn process(client: u32, lane: u32) -> u64 {
     u64::from(client) * 1_000_000 + u64::from(lane)
 }
+
+#[cfg(test)]
+mod tests {
+    use kvpaxos::{Op, Outcome, Revision, Slot};
+
+    use super::*;
+
+    fn put(recorder: &mut Recorder, at: u64, slot: u64) {
+        let (key, value) = ("k".into(), "v".into());
+        let call = Call::Write(Op::Put { key, value });
+        let revision = Revision {
+            slot: Slot(slot),
+            index: 0,
+        };
+        recorder.invoke(0, 0, &call, Time(at));
+        recorder.complete(0, 0, &call, &Fate::Done(Outcome::Done { revision }), Time(at));
+    }
+
+    /// The answers alone could be right.
+    #[test]
+    fn a_revision_that_goes_back_is_found() {
+        let mut recorder = Recorder::default();
+        put(&mut recorder, 1, 7);
+        put(&mut recorder, 2, 8);
+        assert!(recorder.judge().is_ok());
+        put(&mut recorder, 3, 5);
+        let why = recorder.judge().unwrap_err().explanation;
+        assert!(why.contains("stands at 5.0 but was invoked after"), "{why}");
+    }
+}

@@ -91,23 +91,21 @@ impl<'a> Line<'a> {
             Field::Missing => open.last().unwrap_or_default(),
             time => time.time().ok_or(Problem::Field("time", "an integer"))?,
         };
-        let mut rev = None;
-        let kind = match &*kind {
+        let (kind, rev) = match &*kind {
             "invoke" => {
                 let action = action(&op, self.expect, self.value)?;
-                EventKind::Invoke(Operation::new(key, action))
+                (EventKind::Invoke(Operation::new(key, action)), None)
             }
             "ok" | "fail" | "info" => {
                 let open = open.of(process)?;
                 is_open(process, &op, &key, open)?;
                 match &*kind {
-                    "ok" => {
+                    "fail" => (EventKind::Fail, None),
+                    "info" => (EventKind::Info, None),
+                    _ => {
                         let answer = answer(&open.action, self.value, &self.applied)?;
-                        rev = self.rev.rev()?;
-                        EventKind::Ok(answer)
+                        (EventKind::Ok(answer), self.rev.rev()?)
                     }
-                    "fail" => EventKind::Fail,
-                    _ => EventKind::Info,
                 }
             }
             _ => return Err(Problem::Field("type", "invoke, ok, fail or info")),
