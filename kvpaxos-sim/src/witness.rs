@@ -40,6 +40,7 @@ use std::fmt;
 use kvpaxos::Revision;
 
 use crate::history::{Action, Answer, Datum, Event, EventKind, History, Operation};
+use crate::model::hashing::BuildQuick;
 
 mod replay;
 mod stock;
@@ -122,7 +123,7 @@ pub struct Witness {
     initial: Datum,
     names: HashMap<String, usize>,
     keys: Vec<Log>,
-    open: HashMap<u64, Invoked>,
+    open: HashMap<u64, Invoked, BuildQuick>,
     /// The highest position of what has completed.
     highest: Option<Floor>,
     /// The first that is at odds with real time.
@@ -178,7 +179,7 @@ impl Witness {
             initial,
             names: HashMap::new(),
             keys: Vec::new(),
-            open: HashMap::new(),
+            open: HashMap::default(),
             highest: None,
             late: None,
         }

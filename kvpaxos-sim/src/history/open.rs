@@ -1,13 +1,15 @@
 //! What fits a history so far: the one place where events are checked against those before them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::{Action, Answer, Event, EventKind, Malformed, Operation};
+use crate::model::hashing::BuildQuick;
 
 /// What each process has invoked and not completed, and the time of the last event.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Open {
-    operations: HashMap<u64, Operation>,
+    operations: HashMap<u64, Operation, BuildQuick>,
     last: Option<i64>,
 }
 
@@ -35,25 +37,26 @@ impl Open {
     pub(super) fn note(&mut self, event: &Event) -> Result<(), Malformed> {
         let process = event.process;
         self.check_time(event.time)?;
-        if let EventKind::Invoke(operation) = &event.kind {
-            if let Some(open) = self.operations.get(&process) {
-                let open = open.to_string();
+        match (self.operations.entry(process), &event.kind) {
+            (Entry::Vacant(place), EventKind::Invoke(operation)) => {
+                place.insert(operation.clone());
+            }
+            (Entry::Occupied(open), EventKind::Invoke(_)) => {
+                let open = open.get().to_string();
                 return Err(Malformed::Busy { process, open });
             }
-            self.operations.insert(process, operation.clone());
-        } else {
-            let open = self.of(process)?;
-            if let EventKind::Ok(answer) = &event.kind
-                && !answers(answer, &open.action)
-            {
-                let (open, answer) = (open.to_string(), answer.to_string());
+            (Entry::Vacant(_), _) => return Err(Malformed::NotOpen { process }),
+            (Entry::Occupied(open), EventKind::Ok(answer)) if !answers(answer, &open.get().action) => {
+                let (open, answer) = (open.get().to_string(), answer.to_string());
                 return Err(Malformed::Mismatch {
                     process,
                     open,
                     answer,
                 });
             }
-            self.operations.remove(&process);
+            (Entry::Occupied(open), _) => {
+                open.remove();
+            }
         }
         self.last = Some(event.time);
         Ok(())

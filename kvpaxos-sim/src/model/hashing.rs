@@ -33,9 +33,9 @@ impl Hasher for Bytes {
 
 /// For tables in memory: fast, and without std's random seeds.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Quick(u64);
+pub(crate) struct Quick(u64);
 
-pub(super) type BuildQuick = BuildHasherDefault<Quick>;
+pub(crate) type BuildQuick = BuildHasherDefault<Quick>;
 
 impl Hasher for Quick {
     fn write(&mut self, bytes: &[u8]) {
