@@ -19,6 +19,7 @@ pub use stream::Stream;
 use stream::Streamed;
 
 mod best;
+mod bits;
 mod chains;
 mod config;
 mod deep;

@@ -1,25 +1,24 @@
 //! Which of the configurations need not be followed, and which are followed first.
 
-use super::config::{Bits, Config};
+use super::config::Config;
 use super::steps::Step;
 use super::window::{Open, Window};
 
 impl Window {
     /// Those configurations that are not worse than another.
     pub(super) fn best_of(&mut self, mut found: Vec<Config>) -> Vec<Config> {
-        let mut masks = Masks::default();
-        for (slot, open) in self.slots.iter().enumerate() {
-            let Some(open) = open else { continue };
-            if open.step.is_pure() {
-                masks.pure.insert(slot);
-            } else if open.is_optional() {
-                masks.optional.insert(slot);
-            }
-        }
+        // When a block began matters only to what may be hidden before it.
+        let open = || self.slots.iter().flatten();
+        let needed = open().filter(|open| !open.is_optional());
+        let first = needed.map(|open| open.invoked).min().unwrap_or(usize::MAX);
+        let mut ends: Vec<usize> = open().map(|open| open.invoked + 1).collect();
+        ends.sort_unstable();
         for config in &mut found {
-            let hideable = self.slots.iter().flatten().map(|open| open.invoked + 1);
-            let hideable = hideable.filter(|end| *end <= config.since);
-            config.since = hideable.max().unwrap_or(0);
+            let hideable = ends.partition_point(|end| *end <= config.since);
+            config.since = match hideable.checked_sub(1) {
+                Some(last) if first < config.since => ends[last],
+                _ => 0,
+            };
         }
         found.sort_unstable_by(|one, other| {
             (one.value, std::cmp::Reverse(one.since)).cmp(&(other.value, std::cmp::Reverse(other.since)))
@@ -32,15 +31,12 @@ impl Window {
                 first = kept.len();
             }
             self.steps += 1 + (kept.len() - first) as u64 / 16;
-            if kept[first..]
-                .iter()
-                .any(|other| self.is_worse(&config, other, &masks))
-            {
+            if kept[first..].iter().any(|other| self.is_worse(&config, other)) {
                 continue;
             }
             let mut place = first;
             while place < kept.len() {
-                if self.is_worse(&kept[place], &config, &masks) {
+                if self.is_worse(&kept[place], &config) {
                     kept.swap_remove(place);
                 } else {
                     place += 1;
@@ -66,15 +62,15 @@ impl Window {
     }
 
     /// Whether whatever can follow on the first can follow on the second.
-    fn is_worse(&self, worse: &Config, better: &Config, masks: &Masks) -> bool {
+    fn is_worse(&self, worse: &Config, better: &Config) -> bool {
         if better.since < worse.since {
             return false;
         }
         let words = worse.done.words().max(better.done.words());
         (0..words).all(|place| {
             let (left, right) = (worse.done.word(place), better.done.word(place));
-            let only_better = right & !left & !masks.pure.word(place);
-            let only_worse = left & !right & !masks.optional.word(place);
+            let only_better = right & !left & !self.pure.word(place);
+            let only_worse = left & !right & !self.optional.word(place);
             only_better == 0 && self.all_hideable(only_worse, place, better.since)
         })
     }
@@ -92,10 +88,4 @@ impl Window {
         }
         true
     }
-}
-
-#[derive(Default)]
-struct Masks {
-    pure: Bits,
-    optional: Bits,
 }

@@ -1,10 +1,14 @@
 //! What can come of a block as it goes on.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
+
+use smallvec::SmallVec;
 
 use super::config::Config;
 use super::steps::Step;
 use super::story::BEGINNING;
+use crate::model::hashing::BuildQuick;
+
 use super::window::{Mode, NOWHERE, Open, OutOfBudget, Slot, Window};
 
 /// What a chain of operations is looked for.
@@ -25,25 +29,25 @@ impl Window {
         before: usize,
         only: Option<Slot>,
         now: usize,
-    ) -> Vec<Slot> {
+    ) -> SmallVec<[Slot; 16]> {
         if let Some(slot) = only {
-            return vec![slot];
+            return SmallVec::from_slice(&[slot]);
         }
-        let mut first: HashMap<u32, Slot> = HashMap::new();
-        for slot in &self.puts {
-            let open = self.at(*slot);
+        let mut first: SmallVec<[(u32, Slot); 16]> = SmallVec::new();
+        for slot in self.puts.without(&config.done) {
+            let open = self.at(slot);
             let Step::Put { value } = open.step else { continue };
-            if open.invoked < before && !config.done.has(*slot) {
-                let value = self.settled(value, now);
-                let known = first.entry(value).or_insert(*slot);
-                if (open.until, *slot) < (self.at(*known).until, *known) {
-                    *known = *slot;
-                }
+            if open.invoked >= before {
+                continue;
+            }
+            let value = self.settled(value, now);
+            match first.iter_mut().find(|(other, _)| *other == value) {
+                Some((_, known)) if (open.until, slot) < (self.at(*known).until, *known) => *known = slot,
+                Some(_) => {}
+                None => first.push((value, slot)),
             }
         }
-        let mut puts: Vec<Slot> = first.into_values().collect();
-        puts.sort_unstable();
-        puts
+        first.into_iter().map(|(_, slot)| slot).collect()
     }
 
     /// A put takes effect.
@@ -70,11 +74,13 @@ impl Window {
         begun
     }
 
-    /// Whether anything but appends has taken effect.
+    /// Whether anything has taken effect that could not as well be hidden or left.
     pub(super) fn gained(&self, before: &Config, after: &Config) -> bool {
-        let is_new = |slot: &Slot| after.done.has(*slot) && !before.done.has(*slot);
-        let is_append = |slot: &Slot| matches!(self.at(*slot).step, Step::Append { .. });
-        self.pure.iter().any(is_new) || self.movers.iter().any(|slot| is_new(slot) && !is_append(slot))
+        (0..after.done.words()).any(|place| {
+            let new = after.done.word(place) & !before.done.word(place);
+            let free = self.appends.word(place) | self.optional.word(place);
+            new & !free != 0
+        })
     }
 
     /// All that can come of a block that goes on.
@@ -88,7 +94,8 @@ impl Window {
         if self.is_hopeless(&from, chain) {
             return Ok(());
         }
-        let mut seen = HashSet::from([(from.value, from.done.clone())]);
+        let mut seen = HashSet::with_hasher(BuildQuick::default());
+        seen.insert((from.value, from.done.clone()));
         let mut queue = VecDeque::from([from]);
         while let Some(config) = queue.pop_front() {
             self.steps += 1;
@@ -126,13 +133,10 @@ impl Window {
         if config.value == sought {
             return false;
         }
-        let left = self
-            .movers
-            .iter()
-            .filter(|slot| **slot != goal && !config.done.has(**slot));
-        let (mut swaps, mut appends) = (Vec::new(), false);
+        let left = self.movers.without(&config.done).filter(|slot| *slot != goal);
+        let (mut swaps, mut appends) = (SmallVec::<[(u32, u32); 16]>::new(), false);
         for slot in left {
-            match self.at(*slot).step {
+            match self.at(slot).step {
                 Step::Swap { expect, value } => swaps.push((expect, value)),
                 _ => appends = true,
             }
@@ -145,27 +149,26 @@ impl Window {
     }
 
     /// What can come next in a block.
-    fn next_movers(&self, config: &Config, chain: Chain) -> Vec<Slot> {
+    fn next_movers(&self, config: &Config, chain: Chain) -> SmallVec<[Slot; 16]> {
         let hides = |open: &Open| open.invoked < config.since;
-        let mut movers: Vec<Slot> = Vec::new();
-        for slot in &self.movers {
-            let open = self.at(*slot);
-            if open.invoked >= chain.before
-                || config.done.has(*slot)
-                || !may_move(open.step, config, Some(*slot) == chain.goal)
-            {
+        let mut movers = SmallVec::new();
+        for slot in self.movers.without(&config.done) {
+            let open = self.at(slot);
+            if open.invoked >= chain.before || !may_move(open.step, config, Some(slot) == chain.goal) {
                 continue;
             }
-            let same = movers.iter().position(|other| self.at(*other).step == open.step);
+            let same = movers
+                .iter()
+                .position(|other: &Slot| self.at(*other).step == open.step);
             // The first to complete, unless another could not be hidden in its stead.
             let Some(place) = same else {
-                movers.push(*slot);
+                movers.push(slot);
                 continue;
             };
             let other = self.at(movers[place]);
             match (hides(&open), hides(&other)) {
-                (true, false) | (false, true) => movers.push(*slot),
-                _ if (open.until, *slot) < (other.until, movers[place]) => movers[place] = *slot,
+                (true, false) | (false, true) => movers.push(slot),
+                _ if (open.until, slot) < (other.until, movers[place]) => movers[place] = slot,
                 _ => {}
             }
         }

@@ -1,5 +1,7 @@
 //! Until when anybody finds a value.
 
+use std::cell::Cell;
+
 use super::steps::{Step, Values};
 use crate::history::Datum;
 
@@ -11,7 +13,14 @@ pub(super) struct Lookahead {
     texts: Vec<String>,
     /// For each power of two, the maximum for as many strings from each on.
     maxima: Vec<Vec<usize>>,
+    /// How long all the strings are together.
+    length: usize,
+    /// How many bytes of them have been looked through.
+    looked: Cell<usize>,
 }
+
+/// So many bytes of strings are looked through at most, about.
+const MOST: usize = 1 << 31;
 
 impl Lookahead {
     /// Of these operations, and when each completes.
@@ -51,6 +60,8 @@ impl Lookahead {
         }
         let mut lookahead = Lookahead {
             last: Vec::new(),
+            length: texts.iter().map(String::len).sum(),
+            looked: Cell::new(0),
             texts,
             maxima,
         };
@@ -72,6 +83,18 @@ impl Lookahead {
     /// When the last of those completes that may find the value; 0 if there is none.
     pub(super) fn last(&self, value: u32) -> usize {
         self.last.get(value as usize).copied().unwrap_or(0)
+    }
+
+    /// When the last of those completes that may find a string with this tail in it.
+    pub(super) fn last_with(&self, tail: &Datum) -> usize {
+        let tail = tail.as_text();
+        if self.length.saturating_mul(tail.len()) == 0 || self.looked.get() > MOST {
+            return usize::MAX;
+        }
+        self.looked.set(self.looked.get() + self.length);
+        let texts = self.texts.iter().zip(&self.maxima[0]);
+        let found = texts.filter(|(text, _)| text.contains(&*tail));
+        found.map(|(_, last)| *last).max().unwrap_or(0)
     }
 
     /// The last that finds a string that begins with this value.

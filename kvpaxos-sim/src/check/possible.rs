@@ -119,6 +119,11 @@ impl Possible {
                 .flatten()
                 .for_each(&mut renumber);
         }
+        let reads = std::mem::take(&mut self.window.reads);
+        for (mut seen, slots) in reads {
+            renumber(&mut seen);
+            self.window.reads.insert(seen, slots);
+        }
     }
 
     /// An operation begins whose fate is known.

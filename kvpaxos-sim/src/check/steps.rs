@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::history::{Action, Answer, Datum};
+use crate::model::hashing::BuildQuick;
 
 /// The values met, by number.
 #[derive(Default)]
@@ -10,7 +11,7 @@ pub(super) struct Values {
     numbers: BTreeMap<Datum, u32>,
     values: Vec<Datum>,
     /// What a value and an appended one make.
-    appended: HashMap<(u32, u32), u32>,
+    appended: HashMap<(u32, u32), u32, BuildQuick>,
 }
 
 impl Values {

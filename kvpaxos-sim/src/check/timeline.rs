@@ -60,7 +60,7 @@ impl Timeline {
         }
         let lookahead = Lookahead::new(&values, opens.iter().map(|open| (open.step, open.until)));
         Timeline {
-            moments: moments(&opens, &lookahead),
+            moments: moments(&opens, &values, &lookahead),
             first,
             values,
             lookahead,
@@ -68,7 +68,7 @@ impl Timeline {
     }
 }
 
-fn moments(opens: &[Open], lookahead: &Lookahead) -> Vec<(usize, Moment)> {
+fn moments(opens: &[Open], values: &Values, lookahead: &Lookahead) -> Vec<(usize, Moment)> {
     let differs = opens
         .iter()
         .filter(|open| matches!(open.step, Step::Differ { .. }));
@@ -76,7 +76,13 @@ fn moments(opens: &[Open], lookahead: &Lookahead) -> Vec<(usize, Moment)> {
     let mut ends: Vec<(usize, bool, usize)> = Vec::new();
     for (place, open) in opens.iter().enumerate() {
         let end = match open.step {
-            Step::Put { value } if open.is_optional() => lookahead.last(value).max(differ).saturating_add(1),
+            Step::Put { value } | Step::Swap { value, .. } if open.is_optional() => {
+                lookahead.last(value).max(differ).saturating_add(1)
+            }
+            Step::Append { tail } if open.is_optional() => {
+                let last = lookahead.last_with(values.get(tail));
+                last.max(differ).saturating_add(1)
+            }
             _ => open.until,
         };
         if end > open.invoked {

@@ -32,7 +32,8 @@
 //!
 //! Where the whole history is known, a value that nothing finds from now on (and that appends do not lead to one that is found) is as good as
 //! any other such value: all are [`NOWHERE`]. An operation of unknown outcome that leaves one is of no use, unless somebody asserts that the
-//! value *differed*.
+//! value *differed*: without it nobody sees another value than with it. The same goes for an append of what is in no string that is found from
+//! now on.
 //!
 //! # Which of two
 //!
@@ -42,14 +43,19 @@
 //! Among configurations of the same value, one that is worse is dropped: one that began its block no later, has done what
 //! the other may still do or leave, and has not done what is pure.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use smallvec::SmallVec;
 
 use super::Budget;
+use super::bits::Bits;
 use super::chains::Chain;
 use super::config::Config;
 use super::lookahead::Lookahead;
 use super::steps::{Step, Values};
 use super::story::{BEGINNING, Story};
+use crate::model::hashing::BuildQuick;
 
 /// A value that nobody finds any more.
 pub(super) const NOWHERE: u32 = u32::MAX;
@@ -91,9 +97,17 @@ pub(super) struct Window {
     pub(super) lookahead: Option<Lookahead>,
     pub(super) slots: Vec<Option<Open>>,
     /// The slots in use, by what their operations are.
-    pub(super) pure: BTreeSet<Slot>,
-    pub(super) puts: BTreeSet<Slot>,
-    pub(super) movers: BTreeSet<Slot>,
+    pub(super) pure: Bits,
+    /// Of these, the reads, by what they find; and the others.
+    pub(super) reads: HashMap<u32, Bits, BuildQuick>,
+    pub(super) checks: Bits,
+    pub(super) puts: Bits,
+    /// Swaps and appends.
+    pub(super) movers: Bits,
+    /// Of these, the appends.
+    pub(super) appends: Bits,
+    /// Of all, those of unknown outcome.
+    pub(super) optional: Bits,
     pub(super) steps: u64,
     pub(super) story: Story,
     pub(super) budget: Budget,
@@ -116,9 +130,13 @@ impl Window {
             mode,
             lookahead,
             slots: Vec::new(),
-            pure: BTreeSet::new(),
-            puts: BTreeSet::new(),
-            movers: BTreeSet::new(),
+            pure: Bits::default(),
+            reads: HashMap::default(),
+            checks: Bits::default(),
+            puts: Bits::default(),
+            movers: Bits::default(),
+            appends: Bits::default(),
+            optional: Bits::default(),
             steps: 0,
             story,
             budget,
@@ -137,16 +155,38 @@ impl Window {
         }
         self.slots[slot] = Some(open);
         self.kind(open.step).insert(slot);
+        if matches!(open.step, Step::Append { .. }) {
+            self.appends.insert(slot);
+        }
+        if open.is_optional() {
+            self.optional.insert(slot);
+        }
+        match open.step {
+            Step::Get { seen } => self.reads.entry(seen).or_default().insert(slot),
+            step if step.is_pure() => self.checks.insert(slot),
+            _ => {}
+        }
     }
 
     /// It is no more.
     pub(super) fn close(&mut self, slot: Slot) {
         if let Some(open) = self.slots[slot].take() {
-            self.kind(open.step).remove(&slot);
+            self.kind(open.step).remove(slot);
+            self.appends.remove(slot);
+            self.optional.remove(slot);
+            self.checks.remove(slot);
+            if let Step::Get { seen } = open.step
+                && let Entry::Occupied(mut reads) = self.reads.entry(seen)
+            {
+                reads.get_mut().remove(slot);
+                if reads.get().words() == 0 {
+                    reads.remove();
+                }
+            }
         }
     }
 
-    fn kind(&mut self, step: Step) -> &mut BTreeSet<Slot> {
+    fn kind(&mut self, step: Step) -> &mut Bits {
         match step {
             _ if step.is_pure() => &mut self.pure,
             Step::Put { .. } => &mut self.puts,
@@ -294,10 +334,13 @@ impl Window {
 
     /// Lets every pure operation that fits take effect.
     pub(super) fn commit(&mut self, config: &mut Config, before: usize) {
-        for slot in &self.pure {
-            let open = self.slots[*slot].expect("only slots in use are known as pure");
-            if open.invoked < before && fits(open.step, config.value) && !config.done.has(*slot) {
-                config.done.insert(*slot);
+        let reads = self.reads.get(&config.value).into_iter();
+        let reads = reads.flat_map(|reads| reads.without(&config.done));
+        let left: SmallVec<[Slot; 16]> = reads.chain(self.checks.without(&config.done)).collect();
+        for slot in left {
+            let open = self.at(slot);
+            if open.invoked < before && fits(open.step, config.value) {
+                config.done.insert(slot);
                 config.block = self.story.add(config.block, open.number);
             }
         }
