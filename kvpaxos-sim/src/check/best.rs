@@ -1,8 +1,14 @@
 //! Which of the configurations need not be followed, and which are followed first.
 
+use smallvec::SmallVec;
+
+use super::bits::{Bits, slots};
 use super::config::Config;
 use super::steps::Step;
-use super::window::{Open, Window};
+use super::window::{Open, Slot, Window};
+
+/// So many operations at most are exchanged for others that do the same.
+const EXCHANGED: usize = 4;
 
 impl Window {
     /// Those configurations that are not worse than another.
@@ -67,12 +73,62 @@ impl Window {
             return false;
         }
         let words = worse.done.words().max(better.done.words());
+        let mut ahead: SmallVec<[Slot; EXCHANGED]> = SmallVec::new();
+        for place in 0..words {
+            let only_better = better.done.word(place) & !worse.done.word(place) & !self.pure.word(place);
+            if ahead.len() + only_better.count_ones() as usize > EXCHANGED {
+                return false;
+            }
+            ahead.extend(slots(only_better, place));
+        }
+        let Some(exchanged) = self.exchanged(&ahead, worse, better) else {
+            return false;
+        };
         (0..words).all(|place| {
             let (left, right) = (worse.done.word(place), better.done.word(place));
-            let only_better = right & !left & !self.pure.word(place);
-            let only_worse = left & !right & !self.optional.word(place);
-            only_better == 0 && self.all_hideable(only_worse, place, better.since)
+            let only_worse = left & !right & !self.optional.word(place) & !exchanged.word(place);
+            self.all_hideable(only_worse, place, better.since)
         })
+    }
+
+    /// What the worse one has done, and the better one has left, in exchange for each of these.
+    fn exchanged(&self, ahead: &[Slot], worse: &Config, better: &Config) -> Option<Bits> {
+        let mut exchanged = Bits::default();
+        for slot in ahead {
+            let taken = self.at(*slot);
+            let is_fair = |other: &Slot| {
+                let left = self.at(*other);
+                let is_in_time = left.invoked <= taken.invoked || left.invoked < better.since;
+                !exchanged.has(*other)
+                    && left.until >= taken.until
+                    && is_in_time
+                    && self.is_alike(left, taken)
+            };
+            let other = worse.done.without(&better.done).find(is_fair)?;
+            exchanged.insert(other);
+        }
+        Some(exchanged)
+    }
+
+    /// Whether it appends what nobody finds any more.
+    fn is_vain(&self, open: Open) -> bool {
+        matches!(open.step, Step::Append { .. }) && open.useful < self.now
+    }
+
+    /// Whether both do the same, as far as anybody will see.
+    pub(super) fn is_alike(&self, one: Open, other: Open) -> bool {
+        let settled = |value| self.settled(value, self.now);
+        match (one.step, other.step) {
+            (Step::Put { value }, Step::Put { value: other }) => settled(value) == settled(other),
+            (
+                Step::Swap { expect, value },
+                Step::Swap {
+                    expect: same,
+                    value: other,
+                },
+            ) => expect == same && settled(value) == settled(other),
+            (one_step, other_step) => one_step == other_step || self.is_vain(one) && self.is_vain(other),
+        }
     }
 
     /// Whether all these are puts and appends that may be hidden before the block that began then.

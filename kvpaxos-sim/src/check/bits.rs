@@ -62,7 +62,7 @@ impl Bits {
 }
 
 /// The slots of one word.
-fn slots(mut word: u64, place: usize) -> impl Iterator<Item = Slot> {
+pub(super) fn slots(mut word: u64, place: usize) -> impl Iterator<Item = Slot> {
     std::iter::from_fn(move || {
         let slot = place * 64 + word.trailing_zeros() as usize;
         (word != 0).then(|| {

@@ -159,7 +159,7 @@ impl Window {
             }
             let same = movers
                 .iter()
-                .position(|other: &Slot| self.at(*other).step == open.step);
+                .position(|other: &Slot| self.is_alike(self.at(*other), open));
             // The first to complete, unless another could not be hidden in its stead.
             let Some(place) = same else {
                 movers.push(slot);

@@ -148,6 +148,7 @@ impl Possible {
             step,
             invoked: begun.invoked + 1,
             until,
+            useful: usize::MAX,
             number: 0,
         };
         self.window.open(slot, open);

@@ -52,6 +52,7 @@ impl Timeline {
                 step,
                 invoked,
                 until,
+                useful: usize::MAX,
                 number,
             };
             if !open.is_optional() || !step.is_pure() {
@@ -59,8 +60,15 @@ impl Timeline {
             }
         }
         let lookahead = Lookahead::new(&values, opens.iter().map(|open| (open.step, open.until)));
+        for open in opens.iter_mut().filter(|open| open.is_optional()) {
+            open.useful = match open.step {
+                Step::Put { value } | Step::Swap { value, .. } => lookahead.last(value),
+                Step::Append { tail } => lookahead.last_with(values.get(tail)),
+                Step::Get { .. } | Step::Differ { .. } => usize::MAX,
+            };
+        }
         Timeline {
-            moments: moments(&opens, &values, &lookahead),
+            moments: moments(&opens),
             first,
             values,
             lookahead,
@@ -68,22 +76,17 @@ impl Timeline {
     }
 }
 
-fn moments(opens: &[Open], values: &Values, lookahead: &Lookahead) -> Vec<(usize, Moment)> {
+fn moments(opens: &[Open]) -> Vec<(usize, Moment)> {
     let differs = opens
         .iter()
         .filter(|open| matches!(open.step, Step::Differ { .. }));
     let differ = differs.map(|open| open.until).max().unwrap_or(0);
     let mut ends: Vec<(usize, bool, usize)> = Vec::new();
     for (place, open) in opens.iter().enumerate() {
-        let end = match open.step {
-            Step::Put { value } | Step::Swap { value, .. } if open.is_optional() => {
-                lookahead.last(value).max(differ).saturating_add(1)
-            }
-            Step::Append { tail } if open.is_optional() => {
-                let last = lookahead.last_with(values.get(tail));
-                last.max(differ).saturating_add(1)
-            }
-            _ => open.until,
+        let end = if open.is_optional() {
+            open.useful.max(differ).saturating_add(1)
+        } else {
+            open.until
         };
         if end > open.invoked {
             ends.push((open.invoked, false, place));

@@ -41,7 +41,9 @@
 //! other way round, they can be exchanged.
 //!
 //! Among configurations of the same value, one that is worse is dropped: one that began its block no later, has done what
-//! the other may still do or leave, and has not done what is pure.
+//! the other may still do or leave, and has not done what is pure. If it has not done something else either, then for each such operation
+//! the better one must have another left that does the same, completes no sooner, and was invoked no later (or can be hidden now): whenever the
+//! worse one does the one, the better one does the other.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -71,6 +73,8 @@ pub(super) struct Open {
     pub(super) invoked: usize,
     /// When it completes: `usize::MAX` if that is unknown, and with it whether it takes effect at all.
     pub(super) until: usize,
+    /// Until when it is of use, if its outcome is unknown and that is known.
+    pub(super) useful: usize,
     /// Which it is.
     pub(super) number: u32,
 }
@@ -109,6 +113,8 @@ pub(super) struct Window {
     /// Of all, those of unknown outcome.
     pub(super) optional: Bits,
     pub(super) steps: u64,
+    /// The last completion.
+    pub(super) now: usize,
     pub(super) story: Story,
     pub(super) budget: Budget,
 }
@@ -138,6 +144,7 @@ impl Window {
             appends: Bits::default(),
             optional: Bits::default(),
             steps: 0,
+            now: 0,
             story,
             budget,
         }
@@ -221,6 +228,7 @@ impl Window {
         found: &mut Vec<Config>,
     ) -> Result<(), OutOfBudget> {
         let first = found.len();
+        self.now = now;
         config.value = self.settled(config.value, now);
         if config.done.has(slot) {
             found.push(config);
