@@ -1,7 +1,7 @@
 //! How many operations a second the checker judges where they are easy. Run with `cargo bench -p kvpaxos-sim --bench stream`.
 //!
-//! 64 clients work on 10,000 keys; with none and with 1 % of unknown outcomes; from memory, in which a part of the history is
-//! made at a time, and from a file. `--operations N` says how many (10,000,000 if not given), `--dir DIR` where the file goes.
+//! 64 clients work on 10,000 keys; with none and with 1 % of unknown outcomes; from a file, and from memory, in which a part
+//! of the history is made at a time. `--operations N` says how many (10,000,000 if not given), `--dir DIR` where the file goes.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
@@ -30,8 +30,8 @@ fn main() {
             ..Settings::default()
         };
         for (from, (report, took)) in [
-            ("memory", from_memory(&settings)),
             ("a file", from_file(&settings, &dir)),
+            ("memory", from_memory(&settings)),
         ] {
             assert!(!report.is_bad(), "{report}");
             let rate = report.operations as u128 * 1_000_000 / took.as_micros().max(1);

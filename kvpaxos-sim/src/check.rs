@@ -4,10 +4,16 @@
 //! Keys are judged one by one: linearizability is local. An operation of unknown fate may take effect at any time after
 //! its invocation, or never; one that certainly had no effect says nothing.
 //!
-//! A key's history is searched for an order, first with all configurations side by side, which is the shortest way where they stay few;
-//! then depth first, which finds an order where one is easily found; then as if operations of unknown fate could take effect any
-//! number of times, which shows soon that there is no order where there is none by far. Each stage is exact in what it says. The rules that
-//! keep all of them small stand, with why they are right, in the module `window`.
+//! A history is first judged event by event ([`Stream`]), in memory that is proportional to what is open. What that leaves open is searched with
+//! the key's whole history at hand, keys side by side, and with the [`Budget`] shared evenly among them:
+//!
+//! - where all written values differ, their zones decide in n log n (module `zones`);
+//! - else all configurations are followed side by side, which is the shortest way where they stay few; then depth first, which finds an
+//!   order where one is easily found; then as if operations of unknown fate could take effect any number of times, which shows
+//!   soon that there is no order where there is none by far.
+//!
+//! Each stage is exact in what it says. The rules that keep all of them small stand, with why they are right, in the module `window`. For
+//! histories whose answers say their positions there is a judge that needs no search, [`witness`](crate::witness).
 
 use std::fmt;
 

@@ -16,6 +16,7 @@ use crate::record::Recorder;
 use crate::setup::{Clients, Setup};
 use crate::subject::Subject;
 use crate::trace::seconds;
+use crate::violation::Property;
 
 /// What became of operations.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
@@ -288,7 +289,10 @@ impl Crowd {
         let Some(open) = caller.open.remove(&id) else {
             return;
         };
-        stage.recorder.complete(number, open.lane, &open.call, &fate, now);
+        let wrong = stage.recorder.complete(number, open.lane, &open.call, &fate, now);
+        if let Some(why) = wrong {
+            stage.audit.report(now, Property::S2, why.explanation.clone());
+        }
         match &fate {
             Fate::Done(outcome) => {
                 self.fates.done += 1;

@@ -230,9 +230,7 @@ impl<M: Subject> World<M> {
         if let Err(why) = self.recorder.judge() {
             self.audit
                 .report(self.engine.now(), Property::S2, why.explanation);
-            let mut violation = self.violation();
-            violation.history = why.lines;
-            return Err(violation);
+            return Err(self.violation());
         }
         Ok(())
     }
@@ -250,12 +248,16 @@ impl<M: Subject> World<M> {
             at: self.now(),
             explanation: "nothing is wrong".to_owned(),
         });
+        let history = match self.recorder.wrong() {
+            Some(why) if finding.property == Property::S2 => why.lines.clone(),
+            _ => self.traced(),
+        };
         Violation {
             property: finding.property,
             seed: self.setup.seed,
             at: finding.at,
             explanation: finding.explanation,
-            history: self.traced(),
+            history,
         }
     }
 }

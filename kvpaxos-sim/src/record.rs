@@ -4,8 +4,8 @@
 use kvpaxos::Time;
 use kvpaxos::client::{Call, Fate};
 
-use crate::check::{Budget, Verdict, check};
-use crate::history::{Answer, History, Operation, rev_of};
+use crate::check::{Budget, Stream, Verdict, check};
+use crate::history::{Answer, Datum, History, Operation, rev_of};
 use crate::witness::{self, Found};
 
 /// What may be spent on judging one key of a run. A run's keys take a thousandth of it as a rule.
@@ -15,9 +15,11 @@ const BUDGET: Budget = Budget {
 };
 
 /// Collects the history.
-#[derive(Default)]
 pub struct Recorder {
     history: History,
+    /// Judges as it goes, so that a run ends where it has gone wrong.
+    stream: Stream,
+    wrong: Option<Unlinearizable>,
     undecided: u64,
     unwitnessed: u64,
 }
@@ -31,6 +33,18 @@ pub struct Unlinearizable {
     pub lines: Vec<String>,
 }
 
+impl Default for Recorder {
+    fn default() -> Recorder {
+        Recorder {
+            history: History::new(),
+            stream: Stream::new(Datum::Null, BUDGET),
+            wrong: None,
+            undecided: 0,
+            unwitnessed: 0,
+        }
+    }
+}
+
 impl Recorder {
     /// An operation begins. What is not about a key is not recorded.
     ///
@@ -41,16 +55,22 @@ impl Recorder {
         self.at(now)
             .invoke(process(client, lane), operation)
             .expect("a lane begins one operation at a time");
+        self.watch();
     }
 
-    /// An operation ends.
+    /// An operation ends. Tells why, if from here on the history is not linearizable.
     ///
     /// # Panics
     /// If the lane has none under way.
-    pub fn complete(&mut self, client: u32, lane: u32, call: &Call, fate: &Fate, now: Time) {
-        if operation(call).is_none() {
-            return;
-        }
+    pub fn complete(
+        &mut self,
+        client: u32,
+        lane: u32,
+        call: &Call,
+        fate: &Fate,
+        now: Time,
+    ) -> Option<&Unlinearizable> {
+        operation(call)?;
         let process = process(client, lane);
         let history = self.at(now);
         let noted = match fate {
@@ -62,6 +82,26 @@ impl Recorder {
             Fate::Unknown { .. } => history.info(process),
         };
         noted.expect("what ends was begun, and is answered by what answers it");
+        self.watch();
+        if self.wrong.is_some() || !self.stream.is_bad() {
+            return None;
+        }
+        let _ = self.judge();
+        self.wrong.as_ref()
+    }
+
+    fn watch(&mut self) {
+        self.history
+            .events()
+            .last()
+            .into_iter()
+            .for_each(|event| self.stream.add(event));
+    }
+
+    /// What was found wrong, if anything was.
+    #[must_use]
+    pub fn wrong(&self) -> Option<&Unlinearizable> {
+        self.wrong.as_ref()
     }
 
     fn at(&mut self, now: Time) -> &mut History {
@@ -80,8 +120,9 @@ impl Recorder {
     /// # Errors
     /// If it is not linearizable, or not in the order of its revisions.
     pub fn judge(&mut self) -> Result<(), Unlinearizable> {
-        self.search()?;
-        self.replay()
+        let judged = self.search().and_then(|()| self.replay());
+        self.wrong = judged.as_ref().err().cloned();
+        judged
     }
 
     fn search(&mut self) -> Result<(), Unlinearizable> {

@@ -374,3 +374,10 @@ impl fmt::Display for Why {
         }
     }
 }
+
+/// `"k": why`.
+impl fmt::Display for Undecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key {:?}: {}", self.key, self.why)
+    }
+}

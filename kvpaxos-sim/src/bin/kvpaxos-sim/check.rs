@@ -12,6 +12,8 @@ use kvpaxos_sim::history::{ReadError, Reader};
 use kvpaxos_sim::judged::Judged;
 use kvpaxos_sim::picture::page;
 
+use crate::witness;
+
 #[derive(Args)]
 pub(crate) struct Check {
     /// The histories; `-` reads one from standard input.
@@ -25,6 +27,10 @@ pub(crate) struct Check {
     /// is not linearizable the operations that show it.
     #[arg(long)]
     json: bool,
+    /// Judge by the positions that the answers claim (`rev`) and not by a search: whether the operations of all keys, in that one
+    /// order, explain all answers. Takes n log n, however hard the history is.
+    #[arg(long, conflicts_with_all = ["json", "html", "budget"])]
+    witness: bool,
     /// Write a page to this file that draws what was found; any browser shows it, without a network.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -37,7 +43,7 @@ const BUFFER: usize = 1 << 17;
 
 /// What one file comes to, as an exit code.
 #[derive(Clone, Copy, Debug)]
-enum Code {
+pub(crate) enum Code {
     Linearizable = 0,
     Undecided = 2,
     Malformed = 3,
@@ -55,7 +61,7 @@ impl Code {
     }
 
     /// A history that is bad is worse news than one that could not be judged.
-    fn gravity(self) -> u8 {
+    pub(crate) fn gravity(self) -> u8 {
         match self {
             Code::Linearizable => 0,
             Code::Undecided => 1,
@@ -69,6 +75,9 @@ impl Code {
 const NO_PAGE: u8 = 4;
 
 pub(crate) fn run(what: &Check) -> ExitCode {
+    if what.witness {
+        return witness::run(&what.files);
+    }
     let mut worst = Code::Linearizable;
     let mut files = Vec::new();
     for file in &what.files {
@@ -93,11 +102,7 @@ pub(crate) fn run(what: &Check) -> ExitCode {
 fn judge(file: &Path, what: &Check) -> Judged {
     let began = Instant::now();
     let found = found(file, what.budget);
-    let file = if is_stdin(file) {
-        "standard input".to_owned()
-    } else {
-        file.display().to_string()
-    };
+    let file = name(file);
     let judged = Judged { file, found };
     if what.json {
         match judged.json() {
@@ -138,15 +143,25 @@ fn tell(report: &Report, budget: Budget) {
 fn found(file: &Path, budget: Budget) -> Result<Report, ReadError> {
     let mut source = source(file)?;
     let open = || {
-        source.rewind()?;
-        let reader = Reader::new(BufReader::with_capacity(BUFFER, source.try_clone()?))?;
+        let reader = source.reader()?;
         Ok((reader.initial().clone(), reader))
     };
     check_twice(open, budget)
 }
 
-/// A file that can be read more than once. What comes from a pipe is copied into one that goes when it is closed.
-fn source(file: &Path) -> io::Result<File> {
+/// A history that can be read more than once.
+pub(crate) struct Source(File);
+
+impl Source {
+    /// From its beginning.
+    pub(crate) fn reader(&mut self) -> Result<Reader<BufReader<File>>, ReadError> {
+        self.0.rewind()?;
+        Reader::new(BufReader::with_capacity(BUFFER, self.0.try_clone()?))
+    }
+}
+
+/// What comes from a pipe is copied into a file that goes when it is closed.
+pub(crate) fn source(file: &Path) -> io::Result<Source> {
     if is_stdin(file) {
         if io::stdin().is_terminal() {
             eprintln!("reading a history from standard input, a JSON object a line; Ctrl-D ends it");
@@ -155,15 +170,24 @@ fn source(file: &Path) -> io::Result<File> {
     }
     let opened = File::open(file)?;
     if opened.metadata()?.is_file() {
-        return Ok(opened);
+        return Ok(Source(opened));
     }
     copied(opened)
 }
 
-fn copied(mut source: impl Read) -> io::Result<File> {
+fn copied(mut source: impl Read) -> io::Result<Source> {
     let mut copy = tempfile::tempfile()?;
     io::copy(&mut source, &mut copy)?;
-    Ok(copy)
+    Ok(Source(copy))
+}
+
+/// What messages call it.
+pub(crate) fn name(file: &Path) -> String {
+    if is_stdin(file) {
+        "standard input".to_owned()
+    } else {
+        file.display().to_string()
+    }
 }
 
 fn is_stdin(file: &Path) -> bool {

@@ -9,6 +9,7 @@ mod generate;
 mod model;
 mod run;
 mod sweep;
+mod witness;
 
 use std::ops::Range;
 use std::path::PathBuf;

@@ -1,0 +1,57 @@
+//! Judges histories by the positions that their answers claim.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use kvpaxos_sim::history::ReadError;
+use kvpaxos_sim::witness::{Found, Witness};
+
+use crate::check::{Code, name, source};
+
+pub(crate) fn run(files: &[PathBuf]) -> ExitCode {
+    let judged = files.iter().map(|file| judge(file));
+    let worst = judged.max_by_key(|code| code.gravity());
+    ExitCode::from(worst.unwrap_or(Code::Linearizable) as u8)
+}
+
+fn judge(file: &Path) -> Code {
+    let began = Instant::now();
+    let name = name(file);
+    let (found, events) = match found(file) {
+        Ok(found) => found,
+        Err(error) => {
+            println!("{name}: {error}");
+            return Code::Malformed;
+        }
+    };
+    let took = format!("({events} events, {} ms)", began.elapsed().as_millis());
+    match found {
+        Found::Consistent => {
+            println!("{name}: linearizable in the order of its positions {took}");
+            Code::Linearizable
+        }
+        Found::Contradicted(why) => {
+            println!("{name}: NOT linearizable in the order of its positions {took}");
+            println!("{}", why.explanation);
+            why.operations.iter().for_each(|one| println!("  {one}"));
+            Code::NotLinearizable
+        }
+        Found::NotDecided { keys } => {
+            println!("{name}: not decided by its positions alone {took}");
+            keys.iter().for_each(|key| println!("  {key}"));
+            Code::Undecided
+        }
+    }
+}
+
+fn found(file: &Path) -> Result<(Found, u64), ReadError> {
+    let reader = source(file)?.reader()?;
+    let mut witness = Witness::new(reader.initial().clone());
+    let mut events = 0;
+    for event in reader {
+        witness.add(event?);
+        events += 1;
+    }
+    Ok((witness.judge(), events))
+}
