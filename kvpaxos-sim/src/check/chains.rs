@@ -104,7 +104,7 @@ impl Window {
             }
             let reached = chain.goal.is_none_or(|goal| config.done.has(goal));
             if !reached || chain.on {
-                for slot in self.next_movers(&config, chain) {
+                for slot in self.next_movers(&config, chain, now) {
                     let next = self.moved(&config, slot, chain.before, now);
                     // Nothing more comes of a value that nobody finds.
                     let is_end =
@@ -149,12 +149,24 @@ impl Window {
     }
 
     /// What can come next in a block.
-    fn next_movers(&self, config: &Config, chain: Chain) -> SmallVec<[Slot; 16]> {
+    fn next_movers(&mut self, config: &Config, chain: Chain, now: usize) -> SmallVec<[Slot; 16]> {
         let hides = |open: &Open| open.invoked < config.since;
-        let mut movers = SmallVec::new();
-        for slot in self.movers.without(&config.done) {
+        let is_checked = |slot: Slot| {
             let open = self.at(slot);
-            if open.invoked >= chain.before || !may_move(open.step, config, Some(slot) == chain.goal) {
+            open.invoked < chain.before && matches!(open.step, Step::Differ { .. })
+        };
+        // Where nothing waits for another value, nothing is gained by one that nobody finds.
+        let is_awaited = self.checks.without(&config.done).any(is_checked);
+        let mut movers = SmallVec::new();
+        let left: SmallVec<[Slot; 64]> = self.movers.without(&config.done).collect();
+        for slot in left {
+            let open = self.at(slot);
+            let is_goal = Some(slot) == chain.goal;
+            if open.invoked >= chain.before || !may_move(open.step, config, is_goal) {
+                continue;
+            }
+            let is_free = open.is_optional() || matches!(open.step, Step::Append { .. });
+            if is_free && !is_goal && !is_awaited && self.after(config.value, open.step, now) == NOWHERE {
                 continue;
             }
             let same = movers
@@ -177,20 +189,9 @@ impl Window {
 
     /// A swap or an append takes effect.
     fn moved(&mut self, config: &Config, slot: Slot, before: usize, now: usize) -> Config {
-        let value = match self.at(slot).step {
-            Step::Swap { value, .. } => value,
-            Step::Append { .. } if config.value == NOWHERE => NOWHERE,
-            Step::Append { tail } => {
-                let longer = self.values.append(config.value, tail);
-                if let Some(lookahead) = &mut self.lookahead {
-                    lookahead.extend(&self.values);
-                }
-                longer
-            }
-            Step::Put { .. } | Step::Get { .. } | Step::Differ { .. } => unreachable!("these move nothing"),
-        };
+        let step = self.at(slot).step;
         let mut moved = Config {
-            value: self.settled(value, now),
+            value: self.after(config.value, step, now),
             since: config.since,
             done: config.done.clone(),
             past: config.past,
@@ -199,6 +200,27 @@ impl Window {
         self.take(&mut moved, slot);
         self.commit(&mut moved, before);
         moved
+    }
+
+    /// What a swap or an append makes of a value.
+    fn after(&mut self, value: u32, step: Step, now: usize) -> u32 {
+        match step {
+            Step::Swap { value, .. } => self.settled(value, now),
+            Step::Append { .. } if value == NOWHERE => NOWHERE,
+            Step::Append { tail } => {
+                if let Some(lookahead) = &mut self.lookahead
+                    && lookahead.last_of_both(&self.values, value, tail) < now
+                {
+                    return NOWHERE;
+                }
+                let longer = self.values.append(value, tail);
+                if let Some(lookahead) = &mut self.lookahead {
+                    lookahead.extend(&self.values);
+                }
+                self.settled(longer, now)
+            }
+            Step::Put { .. } | Step::Get { .. } | Step::Differ { .. } => unreachable!("these move nothing"),
+        }
     }
 
     /// It has taken effect.

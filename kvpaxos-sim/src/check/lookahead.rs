@@ -1,9 +1,11 @@
 //! Until when anybody finds a value.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 
 use super::steps::{Step, Values};
 use crate::history::Datum;
+use crate::model::hashing::BuildQuick;
 
 /// For each value, when the last operation completes that may find it, or find what appends make of it.
 pub(super) struct Lookahead {
@@ -13,6 +15,8 @@ pub(super) struct Lookahead {
     texts: Vec<String>,
     /// For each power of two, the maximum for as many strings from each on.
     maxima: Vec<Vec<usize>>,
+    /// What was found of values with others appended.
+    both: HashMap<(u32, u32), usize, BuildQuick>,
     /// How long all the strings are together.
     length: usize,
     /// How many bytes of them have been looked through.
@@ -61,6 +65,7 @@ impl Lookahead {
         let mut lookahead = Lookahead {
             last: Vec::new(),
             length: texts.iter().map(String::len).sum(),
+            both: HashMap::default(),
             looked: Cell::new(0),
             texts,
             maxima,
@@ -85,6 +90,19 @@ impl Lookahead {
         self.last.get(value as usize).copied().unwrap_or(0)
     }
 
+    /// The same for a value with another appended to it.
+    pub(super) fn last_of_both(&mut self, values: &Values, value: u32, tail: u32) -> usize {
+        if let Some(last) = self.both.get(&(value, tail)) {
+            return *last;
+        }
+        let (text, after) = (values.get(value).as_text(), values.get(tail).as_text());
+        let (begin, end) = self.beginning_with(0, self.texts.len(), 0, &text);
+        let (begin, end) = self.beginning_with(begin, end, text.len(), &after);
+        let last = self.maximum(begin, end);
+        self.both.insert((value, tail), last);
+        last
+    }
+
     /// When the last of those completes that may find a string with this tail in it.
     pub(super) fn last_with(&self, tail: &Datum) -> usize {
         let tail = tail.as_text();
@@ -99,9 +117,21 @@ impl Lookahead {
 
     /// The last that finds a string that begins with this value.
     fn longer(&self, value: &Datum) -> usize {
-        let text = value.as_text();
-        let begin = self.texts.partition_point(|other| other.as_str() < &*text);
-        let end = begin + self.texts[begin..].partition_point(|other| other.starts_with(&*text));
+        let (begin, end) = self.beginning_with(0, self.texts.len(), 0, &value.as_text());
+        self.maximum(begin, end)
+    }
+
+    /// Of some strings that have as many bytes in common, the places of those that go on like this.
+    fn beginning_with(&self, begin: usize, end: usize, common: usize, text: &str) -> (usize, usize) {
+        let text = text.as_bytes();
+        let texts = &self.texts[begin..end];
+        let first = texts.partition_point(|other| &other.as_bytes()[common..] < text);
+        let more = texts[first..].partition_point(|other| other.as_bytes()[common..].starts_with(text));
+        (begin + first, begin + first + more)
+    }
+
+    /// The last that finds one of these strings.
+    fn maximum(&self, begin: usize, end: usize) -> usize {
         let Some(power) = (end - begin).checked_ilog2() else {
             return 0;
         };
