@@ -75,6 +75,7 @@ pub(super) fn deep(timeline: Timeline, story: Story, budget: Budget) -> (Found, 
                 let found = Found::NoOrder {
                     from: furthest,
                     likely: furthest,
+                    rest: Vec::new(),
                 };
                 return (found, window.steps());
             };

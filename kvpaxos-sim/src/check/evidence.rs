@@ -42,8 +42,13 @@ pub struct Shown {
     pub completed: Option<i64>,
 }
 
-/// Where the shortest bad prefix ends. What is bad stays bad with more behind it, so halving finds it.
-pub(super) fn shortest(question: Question<'_>, (from, likely): (usize, usize), budget: Budget) -> usize {
+/// Where the shortest bad prefix ends, and an order of the rest of it if one was found on the way. What is bad stays bad with
+/// more behind it, so halving finds it.
+pub(super) fn shortest(
+    question: Question<'_>,
+    (from, likely): (usize, usize),
+    budget: Budget,
+) -> (usize, Vec<u32>) {
     let completed = question
         .operations
         .iter()
@@ -51,10 +56,19 @@ pub(super) fn shortest(question: Question<'_>, (from, likely): (usize, usize), b
     let mut ends: Vec<usize> = completed.map(|(place, _)| place + 1).collect();
     ends.sort_unstable();
     // Out of its budget counts as not bad; the last one is known to be bad.
-    let is_bad = |end: usize| {
-        let (found, _) = order(Question { end, ..question }, budget);
-        matches!(found, Found::NoOrder { .. })
+    let look = |end: usize| {
+        let told = true;
+        order(
+            Question {
+                end,
+                told,
+                ..question
+            },
+            budget,
+        )
+        .0
     };
+    let mut known = (usize::MAX, Vec::new());
     let mut first = ends.partition_point(|end| *end < from).min(ends.len() - 1);
     let mut last = ends.len() - 1;
     let likely = ends.partition_point(|end| *end < likely).clamp(first, last);
@@ -63,13 +77,16 @@ pub(super) fn shortest(question: Question<'_>, (from, likely): (usize, usize), b
     while first < last {
         let guess = guesses.next().filter(|guess| (first..last).contains(guess));
         let end = guess.unwrap_or(first + (last - first) / 2);
-        if is_bad(ends[end]) {
+        if let Found::NoOrder { likely, rest, .. } = look(ends[end]) {
             last = end;
+            known = (likely, rest);
         } else {
             first = end + 1;
         }
     }
-    ends[first]
+    let (place, rest) = known;
+    let end = ends[first];
+    (end, if place == end { rest } else { Vec::new() })
 }
 
 pub(super) fn evidence(
@@ -80,7 +97,7 @@ pub(super) fn evidence(
     budget: Budget,
 ) -> Evidence {
     let operations = question.operations;
-    let end = shortest(question, known, budget);
+    let (end, known) = shortest(question, known, budget);
     let ends_here = |operation: &Recorded<'_>| operation.answered.is_some_and(|(place, _)| place + 1 == end);
     let culprit = operations
         .iter()
@@ -100,9 +117,10 @@ pub(super) fn evidence(
         told: true,
         ..question
     };
-    let order = match order(rest, budget).0 {
-        Found::Order(order) => order,
-        Found::NoOrder { .. } | Found::OutOfBudget => Vec::new(),
+    let order = match known.is_empty().then(|| order(rest, budget).0) {
+        None => known,
+        Some(Found::Order(order)) => order,
+        Some(Found::NoOrder { .. } | Found::OutOfBudget) => Vec::new(),
     };
     let in_order = order
         .iter()

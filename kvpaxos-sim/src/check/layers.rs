@@ -32,7 +32,7 @@ pub(super) fn layers(timeline: Timeline, mode: Mode, story: Story, budget: Budge
                     .for_each(|config| Window::on_close(config, slot));
             }
             Moment::Completes(slot, _) => {
-                let mut found = Vec::new();
+                let (mut found, before) = (Vec::new(), configs.first().cloned());
                 for config in configs {
                     if window.successors(config, slot, now, &mut found) == Err(OutOfBudget) {
                         return (Found::OutOfBudget, window.steps());
@@ -43,8 +43,13 @@ pub(super) fn layers(timeline: Timeline, mode: Mode, story: Story, budget: Budge
                 let bytes: usize = configs.iter().map(Config::bytes).sum();
                 if configs.is_empty() {
                     // Those that are no real configurations tell nothing of prefixes.
-                    let from = if mode == Mode::Exact { now } else { 0 };
-                    let found = Found::NoOrder { from, likely: now };
+                    let is_real = mode == Mode::Exact;
+                    let rest = before.filter(|_| is_real).map(|config| window.order(&config));
+                    let found = Found::NoOrder {
+                        from: if is_real { now } else { 0 },
+                        likely: now,
+                        rest: rest.unwrap_or_default(),
+                    };
                     return (found, window.steps());
                 } else if bytes > budget.memory {
                     return (Found::OutOfBudget, window.steps());

@@ -146,7 +146,7 @@ impl Task<'_> {
         match found {
             Found::Order(_) => self.settled.verdict = KeyVerdict::Linearizable,
             Found::OutOfBudget => {}
-            Found::NoOrder { from, likely } => {
+            Found::NoOrder { from, likely, .. } => {
                 self.settled.verdict = KeyVerdict::NotLinearizable;
                 self.settled.evidence = Some(evidence(history, self.key, question, (from, likely), budget));
             }

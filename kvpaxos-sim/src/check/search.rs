@@ -19,6 +19,8 @@ pub(super) enum Found {
         from: usize,
         /// This prefix likely has none.
         likely: usize,
+        /// An order of what completed before that, if it was to be told and is known.
+        rest: Vec<u32>,
     },
     OutOfBudget,
 }
@@ -59,8 +61,8 @@ pub(super) fn order(question: Question<'_>, budget: Budget) -> (Found, u64) {
     let stages = [
         (Stage::SideBySide(Mode::Exact), EASY),
         (Stage::DepthFirst, tenth),
-        (Stage::SideBySide(Mode::Exact), 4 * tenth),
-        (Stage::SideBySide(Mode::Relaxed), 2 * tenth),
+        (Stage::SideBySide(Mode::Exact), 6 * tenth),
+        (Stage::SideBySide(Mode::Relaxed), tenth),
         (Stage::DepthFirst, budget.steps),
     ];
     if let Some(found) = zones::zones(question) {

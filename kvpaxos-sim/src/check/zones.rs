@@ -67,6 +67,7 @@ pub(super) fn zones(question: Question<'_>) -> Option<Found> {
     let none = Found::NoOrder {
         from: 0,
         likely: question.end,
+        rest: Vec::new(),
     };
     let mut clusters = clusters(question)?;
     // Values that were never found say nothing.
