@@ -5,10 +5,28 @@ use smallvec::SmallVec;
 use super::bits::{Bits, slots};
 use super::config::Config;
 use super::steps::Step;
-use super::window::{Open, Slot, Window};
+use super::window::{NOWHERE, Open, Slot, Window};
 
 /// So many operations at most are exchanged for others that do the same.
 const EXCHANGED: usize = 4;
+
+/// See [`Window::doing`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Doing {
+    Put(u32),
+    Swap(u32, u32),
+    Append(u32),
+    Find(u32),
+    Miss(u32),
+}
+
+/// Which operations do the same.
+struct Likes {
+    /// The same number for each slot's likes.
+    classes: Vec<usize>,
+    /// Those that are not alone.
+    shared: Bits,
+}
 
 impl Window {
     /// Those configurations that are not worse than another.
@@ -30,6 +48,11 @@ impl Window {
             (one.value, std::cmp::Reverse(one.since)).cmp(&(other.value, std::cmp::Reverse(other.since)))
         });
         found.dedup();
+        if found.len() < 2 {
+            self.steps += found.len() as u64;
+            return found;
+        }
+        let likes = self.likes();
         let mut kept: Vec<Config> = Vec::new();
         let mut first = 0;
         for config in found {
@@ -37,12 +60,15 @@ impl Window {
                 first = kept.len();
             }
             self.steps += 1 + (kept.len() - first) as u64 / 16;
-            if kept[first..].iter().any(|other| self.is_worse(&config, other)) {
+            if kept[first..]
+                .iter()
+                .any(|other| self.is_worse(&config, other, &likes))
+            {
                 continue;
             }
             let mut place = first;
             while place < kept.len() {
-                if self.is_worse(&kept[place], &config) {
+                if self.is_worse(&kept[place], &config, &likes) {
                     kept.swap_remove(place);
                 } else {
                     place += 1;
@@ -68,7 +94,7 @@ impl Window {
     }
 
     /// Whether whatever can follow on the first can follow on the second.
-    fn is_worse(&self, worse: &Config, better: &Config) -> bool {
+    fn is_worse(&self, worse: &Config, better: &Config, likes: &Likes) -> bool {
         if better.since < worse.since {
             return false;
         }
@@ -76,12 +102,13 @@ impl Window {
         let mut ahead: SmallVec<[Slot; EXCHANGED]> = SmallVec::new();
         for place in 0..words {
             let only_better = better.done.word(place) & !worse.done.word(place) & !self.pure.word(place);
-            if ahead.len() + only_better.count_ones() as usize > EXCHANGED {
+            let is_alone = only_better & !likes.shared.word(place) != 0;
+            if is_alone || ahead.len() + only_better.count_ones() as usize > EXCHANGED {
                 return false;
             }
             ahead.extend(slots(only_better, place));
         }
-        let Some(exchanged) = self.exchanged(&ahead, worse, better) else {
+        let Some(exchanged) = self.exchanged(&ahead, worse, better, likes) else {
             return false;
         };
         (0..words).all(|place| {
@@ -92,17 +119,17 @@ impl Window {
     }
 
     /// What the worse one has done, and the better one has left, in exchange for each of these.
-    fn exchanged(&self, ahead: &[Slot], worse: &Config, better: &Config) -> Option<Bits> {
+    fn exchanged(&self, ahead: &[Slot], worse: &Config, better: &Config, likes: &Likes) -> Option<Bits> {
         let mut exchanged = Bits::default();
         for slot in ahead {
             let taken = self.at(*slot);
             let is_fair = |other: &Slot| {
+                if likes.classes[*other] != likes.classes[*slot] || exchanged.has(*other) {
+                    return false;
+                }
                 let left = self.at(*other);
                 let is_in_time = left.invoked <= taken.invoked || left.invoked < better.since;
-                !exchanged.has(*other)
-                    && left.until >= taken.until
-                    && is_in_time
-                    && self.is_alike(left, taken)
+                left.until >= taken.until && is_in_time
             };
             let other = worse.done.without(&better.done).find(is_fair)?;
             exchanged.insert(other);
@@ -110,25 +137,46 @@ impl Window {
         Some(exchanged)
     }
 
-    /// Whether it appends what nobody finds any more.
-    fn is_vain(&self, open: Open) -> bool {
-        matches!(open.step, Step::Append { .. }) && open.useful < self.now
+    /// What it does, as far as anybody will see.
+    fn doing(&self, open: Open) -> Doing {
+        match open.step {
+            Step::Put { value } => Doing::Put(self.settled(value, self.now)),
+            Step::Swap { expect, value } => Doing::Swap(expect, self.settled(value, self.now)),
+            Step::Append { .. } if open.useful < self.now => Doing::Append(NOWHERE),
+            Step::Append { tail } => Doing::Append(tail),
+            Step::Get { seen } => Doing::Find(seen),
+            Step::Differ { from } => Doing::Miss(from),
+        }
     }
 
     /// Whether both do the same, as far as anybody will see.
     pub(super) fn is_alike(&self, one: Open, other: Open) -> bool {
-        let settled = |value| self.settled(value, self.now);
-        match (one.step, other.step) {
-            (Step::Put { value }, Step::Put { value: other }) => settled(value) == settled(other),
-            (
-                Step::Swap { expect, value },
-                Step::Swap {
-                    expect: same,
-                    value: other,
-                },
-            ) => expect == same && settled(value) == settled(other),
-            (one_step, other_step) => one_step == other_step || self.is_vain(one) && self.is_vain(other),
+        self.doing(one) == self.doing(other)
+    }
+
+    /// Which of the operations under way do the same.
+    fn likes(&self) -> Likes {
+        let under_way = self.slots.iter().enumerate();
+        let mut doing: Vec<(Doing, Slot)> = under_way
+            .filter_map(|(slot, open)| Some((self.doing((*open)?), slot)))
+            .collect();
+        doing.sort_unstable();
+        let mut likes = Likes {
+            classes: vec![0; self.slots.len()],
+            shared: Bits::default(),
+        };
+        let mut class = 0;
+        for (before, (what, slot)) in std::iter::once(None).chain(doing.iter().map(Some)).zip(&doing) {
+            match before {
+                Some((other, like)) if other == what => {
+                    likes.shared.insert(*like);
+                    likes.shared.insert(*slot);
+                }
+                _ => class += 1,
+            }
+            likes.classes[*slot] = class;
         }
+        likes
     }
 
     /// Whether all these are puts and appends that may be hidden before the block that began then.
