@@ -6,15 +6,20 @@
 //!
 //! An operation that ran alone on its key while there was but one such possibility needs no search. Where it fits, it takes effect and
 //! changes the value, or leaves it: whatever else can have happened before needs operations of unknown outcome, and none of these takes
-//! effect before it must (see the module `window`). An append is the exception, where there are any, for what was there before it can
-//! still be seen with it. Nothing that is invoked later takes effect before such an operation, so when the block under way began no
-//! longer matters.
+//! effect before it must (see the module `window`). Nothing that is invoked later takes effect before such an operation, so when the block
+//! under way began no longer matters.
+//!
+//! An append is the exception where there are operations of unknown outcome, for what one of these left before it can still be seen with it.
+//! So it stays held back, with what the value is if none took effect ([`Ahead`]). Where the next operation that tells or sets the value
+//! (a read, a swap that was applied, a put, a delete) runs alone as well and fits, there is again but one such possibility: whatever else can
+//! have happened has the same value after it, and fewer operations left to use. Otherwise all that is held back is searched.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::possible::{Begun, Fate, Possible, Stop, apply, fits};
 use super::{Budget, KeyVerdict, Report, report};
 use crate::history::{Action, Answer, Datum, Event, EventKind};
+use crate::model::hashing::BuildQuick;
 
 /// See [`Stream::many`].
 const MANY: usize = 512;
@@ -48,8 +53,8 @@ pub struct Stream {
     budget: Budget,
     /// Events so far.
     now: usize,
-    open: HashMap<u64, Place>,
-    numbers: HashMap<Box<str>, usize>,
+    open: HashMap<u64, Place, BuildQuick>,
+    numbers: HashMap<Box<str>, usize, BuildQuick>,
     keys: Vec<Key>,
     /// Events held back, of all keys.
     held: usize,
@@ -80,15 +85,37 @@ pub(super) struct Streamed {
 
 struct Key {
     found: Streamed,
-    /// The value, where `rest` has not more than one.
+    /// The value, where `rest` has not more than one, before what is held back.
     value: Datum,
+    /// What there is of `held` that ran alone and fitted.
+    ahead: Option<Ahead>,
     /// What else there is to know.
     rest: Option<Box<Possible>>,
+    /// Whether `rest` has but one possibility. It is told here because `rest` is seldom in a cache.
+    is_certain: bool,
     held: VecDeque<Held>,
     /// How many were held before the first of these.
     gone: u64,
     /// How many operations are under way.
     running: usize,
+}
+
+/// Appends that ran alone, the first of what is held back; see the module.
+struct Ahead {
+    /// What they make of the value, if no operation of unknown outcome takes effect before them.
+    value: Datum,
+    /// How many events they are.
+    events: usize,
+}
+
+/// Whether an operation that ran alone needs a search; see the module.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alone {
+    /// Not, nor does anything before it.
+    Settled,
+    /// That is not known yet.
+    Ahead,
+    Searched,
 }
 
 /// An event that is held back.
@@ -105,8 +132,8 @@ impl Stream {
             initial,
             budget,
             now: 0,
-            open: HashMap::new(),
-            numbers: HashMap::new(),
+            open: HashMap::default(),
+            numbers: HashMap::default(),
             keys: Vec::new(),
             held: 0,
             many: MANY,
@@ -242,7 +269,9 @@ impl Key {
                 steps: 0,
             },
             value,
+            ahead: None,
             rest: None,
+            is_certain: true,
             held: VecDeque::new(),
             gone: 0,
             running: 0,
@@ -259,6 +288,7 @@ impl Key {
         self.found.steps = self.steps();
         self.found.verdict = verdict;
         self.rest = None;
+        self.ahead = None;
         self.held = VecDeque::new();
     }
 
@@ -271,9 +301,16 @@ impl Key {
         (many, budget): (usize, Budget),
     ) -> Result<(), Stop> {
         self.running -= 1;
-        if self.held.len() == 1 && self.alone(end)? {
-            self.held.pop_front();
-            self.gone += 1;
+        let before = self.ahead.as_ref().map_or(0, |ahead| ahead.events);
+        let alone = if self.held.len() == before + 1 {
+            self.alone(end)?
+        } else {
+            Alone::Searched
+        };
+        if alone == Alone::Settled {
+            self.gone += self.held.len() as u64;
+            self.held.clear();
+            self.ahead = None;
             return Ok(());
         }
         let place = usize::try_from(event - self.gone).unwrap_or(usize::MAX);
@@ -284,39 +321,62 @@ impl Key {
             let begun = event;
             self.held.push_back(Held::Ends { begun, at: now });
         }
-        if self.running == 0 || self.held.len() >= many {
+        let is_all = self.running == 0 && alone == Alone::Searched;
+        if is_all || self.held.len() >= many {
             self.drain(budget)?;
         }
         Ok(())
     }
 
-    /// Whether the only operation that is held back ends so that nothing needs to be searched; see the module.
-    fn alone(&mut self, end: End<'_>) -> Result<bool, Stop> {
-        let Some(Held::Begins(begun)) = self.held.front_mut() else {
-            return Ok(false);
+    /// The last event that is held back is the beginning of an operation that ends now, and ran alone, as all did that are held back.
+    fn alone(&mut self, end: End<'_>) -> Result<Alone, Stop> {
+        let Some(Held::Begins(begun)) = self.held.back_mut() else {
+            return Ok(Alone::Searched);
         };
         let End::Answered(answer) = end else {
-            return Ok(end == End::Refused || begun.action == Action::Get);
+            let is_nothing = self.ahead.is_none() && (end == End::Refused || begun.action == Action::Get);
+            return Ok(if is_nothing {
+                Alone::Settled
+            } else {
+                Alone::Searched
+            });
+        };
+        let value = self.ahead.as_ref().map_or(&self.value, |ahead| &ahead.value);
+        let is_possible = fits(&begun.action, answer, value);
+        let tells = match begun.action {
+            Action::Get | Action::Put(_) | Action::Delete => true,
+            Action::Cas { .. } => *answer == Answer::Swapped { applied: true } || self.ahead.is_none(),
+            Action::Append(_) => false,
         };
         let is_blind = matches!(begun.action, Action::Put(_) | Action::Delete);
-        let is_append = matches!(begun.action, Action::Append(_));
         match &self.rest {
-            None if !fits(&begun.action, answer, &self.value) => return Err(Stop::Impossible),
+            None if !is_possible => return Err(Stop::Impossible),
             None => {}
-            Some(rest) if rest.is_certain() && !is_append && fits(&begun.action, answer, &self.value) => {}
+            Some(_) if self.is_certain && is_possible && !tells => {
+                let mut value = value.clone();
+                apply(begun.action.clone(), answer, &mut value);
+                let events = self.held.len() + 1;
+                self.ahead = Some(Ahead { value, events });
+                return Ok(Alone::Ahead);
+            }
+            Some(_) if self.is_certain && is_possible => {}
             Some(rest) if is_blind && !rest.has_optional() => {
                 self.found.steps += rest.steps();
                 self.rest = None;
             }
-            Some(_) => return Ok(false),
+            Some(_) => return Ok(Alone::Searched),
         }
         let action = std::mem::replace(&mut begun.action, Action::Get);
+        if let Some(ahead) = self.ahead.take() {
+            self.value = ahead.value;
+        }
         apply(action, answer, &mut self.value);
-        Ok(true)
+        Ok(Alone::Settled)
     }
 
     /// Looks at all that is held back and can be looked at.
     fn drain(&mut self, budget: Budget) -> Result<(), Stop> {
+        self.ahead = None;
         let new = || Box::new(Possible::only(&self.value, budget));
         let rest = self.rest.get_or_insert_with(new);
         if rest.is_certain() && rest.is_quiet() {
@@ -334,6 +394,7 @@ impl Key {
             }
             self.gone += 1;
         }
+        self.is_certain = rest.is_certain();
         if let Some(value) = rest.value().filter(|_| rest.is_quiet()) {
             self.value = value.clone();
             if !rest.has_optional() {

@@ -114,6 +114,35 @@ fn an_unknown_write_takes_effect_late_or_never_but_once() {
     );
 }
 
+/// One by one, too: what was there before an append is not told until somebody looks.
+#[test]
+fn an_append_leaves_open_what_it_was_appended_to() {
+    let scenes = [
+        ("2 get k \n 2 ok b-c", true),
+        ("2 get k \n 2 ok a-c", true),
+        ("2 cas k x y \n 2 ok differs \n 2 get k \n 2 ok a-c", true),
+        ("2 append k -d \n 2 ok \n 2 cas k a-c-d y \n 2 ok applied", true),
+        ("2 put k b \n 2 ok \n 2 get k \n 2 ok a", true),
+        (
+            "2 get k \n 2 ok b-c \n 2 append k -d \n 2 ok \n 2 get k \n 2 ok a-d",
+            true,
+        ),
+        ("2 get k \n 2 ok b-c \n 2 get k \n 2 ok a-c", false),
+        (
+            "2 get k \n 2 ok a-c \n 2 append k -d \n 2 ok \n 2 get k \n 2 ok b-c-d",
+            false,
+        ),
+    ];
+    for (then, is_good) in scenes {
+        let script = format!("2 put k b \n 2 ok \n 1 put k a \n 1 info \n 2 append k -c \n 2 ok \n {then}");
+        let history = history(&script);
+        let mut stream = Stream::new(Datum::Null, Budget::default());
+        history.events().iter().for_each(|event| stream.add(event));
+        assert_eq!(stream.finish().is_good(), is_good, "{then}");
+        assert_eq!(check(&history, Budget::default()).is_good(), is_good, "{then}");
+    }
+}
+
 #[test]
 fn a_failed_write_has_no_effect() {
     bad(
