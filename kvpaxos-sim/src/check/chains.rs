@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 use smallvec::SmallVec;
 
+use super::bits::Bits;
 use super::config::Config;
 use super::steps::Step;
 use super::story::BEGINNING;
@@ -133,19 +134,36 @@ impl Window {
         if config.value == sought {
             return false;
         }
-        let left = self.movers.without(&config.done).filter(|slot| *slot != goal);
-        let (mut swaps, mut appends) = (SmallVec::<[(u32, u32); 16]>::new(), false);
-        for slot in left {
-            match self.at(slot).step {
-                Step::Swap { expect, value } => swaps.push((expect, value)),
-                _ => appends = true,
+        let appends = self.appends.has_more(&config.done, goal);
+        let swaps = self.swaps.has_more(&config.done, goal);
+        match (appends, swaps) {
+            (true, true) => false,
+            (true, false) => config.value == NOWHERE || !self.values.begins(sought, config.value),
+            (false, true) => !self.leads(config, sought, goal),
+            (false, false) => true,
+        }
+    }
+
+    /// Whether swaps that are left, each as often as one likes, lead from the value to another.
+    fn leads(&self, config: &Config, to: u32, goal: Slot) -> bool {
+        let mut reached: SmallVec<[u32; 16]> = SmallVec::from_slice(&[to]);
+        let mut next = 0;
+        while let Some(value) = reached.get(next).copied() {
+            next += 1;
+            for slot in self.leaving.of(value).without(&config.done) {
+                let Step::Swap { expect, .. } = self.at(slot).step else {
+                    continue;
+                };
+                if slot == goal || reached.contains(&expect) {
+                    continue;
+                }
+                if expect == config.value {
+                    return true;
+                }
+                reached.push(expect);
             }
         }
-        match (appends, swaps.is_empty()) {
-            (true, false) => false,
-            (true, true) => config.value == NOWHERE || !self.values.begins(sought, config.value),
-            (false, _) => !leads(&swaps, config.value, sought),
-        }
+        false
     }
 
     /// What can come next in a block.
@@ -158,15 +176,14 @@ impl Window {
         // Where nothing waits for another value, nothing is gained by one that nobody finds.
         let is_awaited = self.checks.without(&config.done).any(is_checked);
         let mut movers = SmallVec::new();
-        let left: SmallVec<[Slot; 64]> = self.movers.without(&config.done).collect();
-        for slot in left {
+        for slot in self.could_move(config, chain.goal, is_awaited, now) {
             let open = self.at(slot);
             let is_goal = Some(slot) == chain.goal;
-            if open.invoked >= chain.before || !may_move(open.step, config, is_goal) {
+            if open.invoked >= chain.before {
                 continue;
             }
-            let is_free = open.is_optional() || matches!(open.step, Step::Append { .. });
-            if is_free && !is_goal && !is_awaited && self.after(config.value, open.step, now) == NOWHERE {
+            let is_free = open.is_optional() && !is_goal && !is_awaited;
+            if is_free && self.after(config.value, open.step, now) == NOWHERE {
                 continue;
             }
             let same = movers
@@ -185,6 +202,45 @@ impl Window {
             }
         }
         movers
+    }
+
+    /// The swaps that find the value, and the appends that lead to one that is found, in the order of their slots.
+    fn could_move(
+        &mut self,
+        config: &Config,
+        goal: Option<Slot>,
+        is_awaited: bool,
+        now: usize,
+    ) -> SmallVec<[Slot; 16]> {
+        let mut slots: SmallVec<[Slot; 16]> = self.swapping.of(config.value).without(&config.done).collect();
+        let goal = goal.filter(|goal| self.appends.has(*goal) && !config.done.has(*goal));
+        if config.value == NOWHERE {
+            // Where nobody looks, an append may be hidden later as well.
+            slots.extend(goal);
+        } else if is_awaited || self.lookahead.is_none() {
+            slots.extend(self.appends.without(&config.done));
+        } else {
+            let leading = self.leading(config.value, now);
+            slots.extend(leading.without(&config.done));
+            slots.extend(goal.filter(|goal| !leading.has(*goal)));
+        }
+        slots.sort_unstable();
+        slots
+    }
+
+    /// The appends that lead to a value that is found.
+    fn leading(&mut self, value: u32, now: usize) -> &Bits {
+        if !self.leading.contains_key(&value) {
+            let appends = self.appends.clone();
+            let mut leading = Bits::default();
+            for slot in appends.iter() {
+                if self.after(value, self.at(slot).step, now) != NOWHERE {
+                    leading.insert(slot);
+                }
+            }
+            self.leading.insert(value, leading);
+        }
+        &self.leading[&value]
     }
 
     /// A swap or an append takes effect.
@@ -231,32 +287,4 @@ impl Window {
             config.done.insert(slot);
         }
     }
-}
-
-/// Whether a swap or an append can come next in a block.
-fn may_move(step: Step, config: &Config, is_goal: bool) -> bool {
-    match step {
-        Step::Swap { expect, .. } => config.value == expect,
-        // Where nobody looks, an append may be hidden later as well.
-        Step::Append { .. } => is_goal || config.value != NOWHERE,
-        Step::Put { .. } | Step::Get { .. } | Step::Differ { .. } => false,
-    }
-}
-
-/// Whether swaps, each as often as one likes, lead from one value to another.
-fn leads(swaps: &[(u32, u32)], from: u32, to: u32) -> bool {
-    let mut reached = vec![to];
-    let mut next = 0;
-    while let Some(value) = reached.get(next).copied() {
-        next += 1;
-        for (expect, _) in swaps.iter().filter(|(_, after)| *after == value) {
-            if *expect == from {
-                return true;
-            }
-            if !reached.contains(expect) {
-                reached.push(*expect);
-            }
-        }
-    }
-    false
 }

@@ -119,11 +119,10 @@ impl Possible {
                 .flatten()
                 .for_each(&mut renumber);
         }
-        let reads = std::mem::take(&mut self.window.reads);
-        for (mut seen, slots) in reads {
-            renumber(&mut seen);
-            self.window.reads.insert(seen, slots);
-        }
+        self.window.reads.renumber(&mut renumber);
+        self.window.swapping.renumber(&mut renumber);
+        self.window.leaving.renumber(&mut renumber);
+        self.window.leading.clear();
     }
 
     /// An operation begins whose fate is known.

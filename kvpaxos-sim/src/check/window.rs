@@ -46,12 +46,11 @@
 //! worse one does the one, the better one does the other.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use smallvec::SmallVec;
 
 use super::Budget;
-use super::bits::Bits;
+use super::bits::{Bits, ByValue};
 use super::chains::Chain;
 use super::config::Config;
 use super::lookahead::Lookahead;
@@ -103,13 +102,17 @@ pub(super) struct Window {
     /// The slots in use, by what their operations are.
     pub(super) pure: Bits,
     /// Of these, the reads, by what they find; and the others.
-    pub(super) reads: HashMap<u32, Bits, BuildQuick>,
+    pub(super) reads: ByValue,
     pub(super) checks: Bits,
     pub(super) puts: Bits,
-    /// Swaps and appends.
-    pub(super) movers: Bits,
-    /// Of these, the appends.
+    /// Swaps that change the value.
+    pub(super) swaps: Bits,
+    /// The same, by what they find, and by what they leave.
+    pub(super) swapping: ByValue,
+    pub(super) leaving: ByValue,
     pub(super) appends: Bits,
+    /// The appends that lead from a value to one that is found, as far as that was looked up since the last event.
+    pub(super) leading: HashMap<u32, Bits, BuildQuick>,
     /// Of all, those of unknown outcome.
     pub(super) optional: Bits,
     pub(super) steps: u64,
@@ -137,11 +140,14 @@ impl Window {
             lookahead,
             slots: Vec::new(),
             pure: Bits::default(),
-            reads: HashMap::default(),
+            reads: ByValue::default(),
             checks: Bits::default(),
             puts: Bits::default(),
-            movers: Bits::default(),
+            swaps: Bits::default(),
+            swapping: ByValue::default(),
+            leaving: ByValue::default(),
             appends: Bits::default(),
+            leading: HashMap::default(),
             optional: Bits::default(),
             steps: 0,
             now: 0,
@@ -162,34 +168,36 @@ impl Window {
         }
         self.slots[slot] = Some(open);
         self.kind(open.step).insert(slot);
-        if matches!(open.step, Step::Append { .. }) {
-            self.appends.insert(slot);
-        }
         if open.is_optional() {
             self.optional.insert(slot);
         }
         match open.step {
-            Step::Get { seen } => self.reads.entry(seen).or_default().insert(slot),
+            Step::Get { seen } => self.reads.insert(seen, slot),
             step if step.is_pure() => self.checks.insert(slot),
+            Step::Swap { expect, value } => {
+                self.swapping.insert(expect, slot);
+                self.leaving.insert(value, slot);
+            }
             _ => {}
         }
+        self.leading.clear();
     }
 
     /// It is no more.
     pub(super) fn close(&mut self, slot: Slot) {
         if let Some(open) = self.slots[slot].take() {
             self.kind(open.step).remove(slot);
-            self.appends.remove(slot);
             self.optional.remove(slot);
-            self.checks.remove(slot);
-            if let Step::Get { seen } = open.step
-                && let Entry::Occupied(mut reads) = self.reads.entry(seen)
-            {
-                reads.get_mut().remove(slot);
-                if reads.get().words() == 0 {
-                    reads.remove();
+            match open.step {
+                Step::Get { seen } => self.reads.remove(seen, slot),
+                step if step.is_pure() => self.checks.remove(slot),
+                Step::Swap { expect, value } => {
+                    self.swapping.remove(expect, slot);
+                    self.leaving.remove(value, slot);
                 }
+                _ => {}
             }
+            self.leading.clear();
         }
     }
 
@@ -197,7 +205,8 @@ impl Window {
         match step {
             _ if step.is_pure() => &mut self.pure,
             Step::Put { .. } => &mut self.puts,
-            _ => &mut self.movers,
+            Step::Append { .. } => &mut self.appends,
+            _ => &mut self.swaps,
         }
     }
 
@@ -228,7 +237,10 @@ impl Window {
         found: &mut Vec<Config>,
     ) -> Result<(), OutOfBudget> {
         let first = found.len();
-        self.now = now;
+        if self.now != now {
+            self.now = now;
+            self.leading.clear();
+        }
         config.value = self.settled(config.value, now);
         if config.done.has(slot) {
             found.push(config);
@@ -342,8 +354,7 @@ impl Window {
 
     /// Lets every pure operation that fits take effect.
     pub(super) fn commit(&mut self, config: &mut Config, before: usize) {
-        let reads = self.reads.get(&config.value).into_iter();
-        let reads = reads.flat_map(|reads| reads.without(&config.done));
+        let reads = self.reads.of(config.value).without(&config.done);
         let left: SmallVec<[Slot; 16]> = reads.chain(self.checks.without(&config.done)).collect();
         for slot in left {
             let open = self.at(slot);
