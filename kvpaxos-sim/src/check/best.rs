@@ -1,11 +1,15 @@
 //! Which of the configurations need not be followed, and which are followed first.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
 use smallvec::SmallVec;
 
 use super::bits::{Bits, slots};
 use super::config::Config;
 use super::steps::Step;
 use super::window::{NOWHERE, Open, Slot, Window};
+use crate::model::hashing::BuildQuick;
 
 /// So many operations at most are exchanged for others that do the same.
 const EXCHANGED: usize = 4;
@@ -35,13 +39,16 @@ impl Window {
         let open = || self.slots.iter().flatten();
         let needed = open().filter(|open| !open.is_optional());
         let first = needed.map(|open| open.invoked).min().unwrap_or(usize::MAX);
-        let mut ends: Vec<usize> = open().map(|open| open.invoked + 1).collect();
-        ends.sort_unstable();
+        let mut known: HashMap<usize, usize, BuildQuick> = HashMap::default();
         for config in &mut found {
-            let hideable = ends.partition_point(|end| *end <= config.since);
-            config.since = match hideable.checked_sub(1) {
-                Some(last) if first < config.since => ends[last],
-                _ => 0,
+            let since = config.since;
+            let hideable = || open().map(|open| open.invoked + 1).filter(|end| *end <= since);
+            config.since = if first < since {
+                *known
+                    .entry(since)
+                    .or_insert_with(|| hideable().max().unwrap_or(0))
+            } else {
+                0
             };
         }
         found.sort_unstable_by(|one, other| {
@@ -52,7 +59,8 @@ impl Window {
             self.steps += found.len() as u64;
             return found;
         }
-        let likes = self.likes();
+        // Most often nobody asks.
+        let likes = OnceCell::new();
         let mut kept: Vec<Config> = Vec::new();
         let mut first = 0;
         for config in found {
@@ -81,20 +89,15 @@ impl Window {
 
     /// How many operations have taken effect that need not have, and of those that may still be of use: what is low is tried first.
     pub(super) fn cost(&self, config: &Config) -> (usize, usize) {
-        let taken = self
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(slot, _)| config.done.has(*slot));
-        let taken = taken
-            .filter_map(|(_, open)| *open)
-            .filter(|open| !open.step.is_pure());
-        let optional = taken.clone().filter(Open::is_optional).count();
-        (optional, taken.count())
+        let taken = config.done.iter().map(|slot| self.at(slot));
+        let taken = taken.filter(|open| !open.step.is_pure());
+        let taken: SmallVec<[Open; 16]> = taken.collect();
+        let optional = taken.iter().filter(|open| open.is_optional()).count();
+        (optional, taken.len())
     }
 
     /// Whether whatever can follow on the first can follow on the second.
-    fn is_worse(&self, worse: &Config, better: &Config, likes: &Likes) -> bool {
+    fn is_worse(&self, worse: &Config, better: &Config, likes: &OnceCell<Likes>) -> bool {
         if better.since < worse.since {
             return false;
         }
@@ -102,14 +105,22 @@ impl Window {
         let mut ahead: SmallVec<[Slot; EXCHANGED]> = SmallVec::new();
         for place in 0..words {
             let only_better = better.done.word(place) & !worse.done.word(place) & !self.pure.word(place);
-            let is_alone = only_better & !likes.shared.word(place) != 0;
-            if is_alone || ahead.len() + only_better.count_ones() as usize > EXCHANGED {
+            let is_alone = |likes: &Likes| only_better & !likes.shared.word(place) != 0;
+            if likes.get().is_some_and(is_alone)
+                || ahead.len() + only_better.count_ones() as usize > EXCHANGED
+            {
                 return false;
             }
             ahead.extend(slots(only_better, place));
         }
-        let Some(exchanged) = self.exchanged(&ahead, worse, better, likes) else {
-            return false;
+        let exchanged = if ahead.is_empty() {
+            Bits::default()
+        } else {
+            let likes = likes.get_or_init(|| self.likes());
+            match self.exchanged(&ahead, worse, better, likes) {
+                Some(exchanged) => exchanged,
+                None => return false,
+            }
         };
         (0..words).all(|place| {
             let (left, right) = (worse.done.word(place), better.done.word(place));
@@ -120,6 +131,9 @@ impl Window {
 
     /// What the worse one has done, and the better one has left, in exchange for each of these.
     fn exchanged(&self, ahead: &[Slot], worse: &Config, better: &Config, likes: &Likes) -> Option<Bits> {
+        if ahead.iter().any(|slot| !likes.shared.has(*slot)) {
+            return None;
+        }
         let mut exchanged = Bits::default();
         for slot in ahead {
             let taken = self.at(*slot);
