@@ -57,16 +57,13 @@ pub(super) fn shortest(
     ends.sort_unstable();
     // Out of its budget counts as not bad; the last one is known to be bad.
     let look = |end: usize| {
-        let told = true;
-        order(
-            Question {
-                end,
-                told,
-                ..question
-            },
-            budget,
-        )
-        .0
+        let question = Question {
+            end,
+            told: true,
+            doubted: true,
+            ..question
+        };
+        order(question, budget).0
     };
     let mut known = (usize::MAX, Vec::new());
     let mut first = ends.partition_point(|end| *end < from).min(ends.len() - 1);

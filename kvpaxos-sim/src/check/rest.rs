@@ -140,6 +140,7 @@ impl Task<'_> {
             operations: &self.operations,
             end: history.events().len(),
             told: false,
+            doubted: false,
         };
         let (found, steps) = order(question, budget);
         self.settled.steps += steps;

@@ -42,6 +42,8 @@ pub(super) struct Question<'a> {
     pub(super) end: usize,
     /// Whether the order is to be told.
     pub(super) told: bool,
+    /// Whether there is none, as far as one can guess.
+    pub(super) doubted: bool,
 }
 
 impl Question<'_> {
@@ -69,12 +71,18 @@ pub(super) fn order(question: Question<'_>, budget: Budget) -> (Found, u64) {
         return (found, 0);
     }
     let mut spent = 0;
+    // What finds an order soon, if there is one, is left out at first where there likely is none.
+    let stages = if question.doubted {
+        &stages[2..]
+    } else {
+        &stages[..]
+    };
     for (stage, share) in stages {
-        let steps = share.min(budget.steps.saturating_sub(spent));
+        let steps = (*share).min(budget.steps.saturating_sub(spent));
         let budget = Budget { steps, ..budget };
         let (timeline, story) = (Timeline::new(question), question.story());
         let (found, more) = match stage {
-            Stage::SideBySide(mode) => layers::layers(timeline, mode, story, budget),
+            Stage::SideBySide(mode) => layers::layers(timeline, *mode, story, budget),
             Stage::DepthFirst => deep::deep(timeline, story, budget),
         };
         spent += more;

@@ -463,6 +463,7 @@ fn agrees_with_brute_force_on_small_histories() {
             operations: &operations,
             end: usize::MAX,
             told: true,
+            doubted: false,
         };
         let zones = zones::zones(question).map(|found| ("zones", found));
         judged_by_zones += u32::from(zones.is_some());
@@ -520,6 +521,7 @@ fn events_one_by_one_come_to_the_same() {
             operations: &operations,
             end: usize::MAX,
             told: false,
+            doubted: false,
         };
         let expected = match search::order(question, Budget::default()).0 {
             Found::Order(_) => KeyVerdict::Linearizable,
