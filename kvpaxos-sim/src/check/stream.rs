@@ -23,7 +23,7 @@ use crate::model::hashing::BuildQuick;
 
 /// See [`Stream::many`].
 const MANY: usize = 512;
-/// What may be spent at a time on what was held back.
+/// What may be spent at a time on what was held back, and as much again for each operation of it that ran alone.
 const EASY: u64 = 50_000;
 /// About how many bytes an event takes that is held back.
 const HELD_BYTES: usize = 160;
@@ -239,8 +239,10 @@ impl Stream {
             return;
         }
         let (held, before) = (key.held.len(), key.steps());
+        let alone = key.ahead.as_ref().map_or(0, |ahead| ahead.events / 2);
+        let easy = EASY.saturating_mul(1 + alone as u64);
         let budget = Budget {
-            steps: EASY.min(self.budget.steps.saturating_sub(self.spent)),
+            steps: easy.min(self.budget.steps.saturating_sub(self.spent)),
             ..self.budget
         };
         let stop = key.ends(place.event, end, now, (self.many, budget));
