@@ -149,9 +149,7 @@ fn appends_that_nobody_reads_for_long_stay_within_the_budget() {
     let unknown: String = (1..=10)
         .map(|n| format!("{n} put k u{n} \n {n} info \n"))
         .collect();
-    let appends: String = (0..80)
-        .map(|n| format!("11 append k -{n} \n 11 ok \n"))
-        .collect();
+    let appends: String = (0..80).map(|n| format!("11 append k -{n} \n 11 ok \n")).collect();
     let tail: String = (30..80).map(|n| format!("-{n}")).collect();
     for (seen, is_good) in [(format!("u7{tail}"), true), (format!("u7-0{tail}"), false)] {
         let history = history(&format!("{unknown} {appends} 12 get k \n 12 ok {seen}"));
