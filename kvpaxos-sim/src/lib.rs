@@ -43,8 +43,7 @@
 //! - [`checks::Audit`] watches from outside, after every event, and believes only what is durable.
 //! - [`check`](mod@check) judges the history that clients saw, knowing nothing of replicas. [`generate`] makes histories for it,
 //!   [`judged`] tells in JSON what it found, and [`picture`] draws it.
-//! - [`check`](mod@check) judges the history that clients saw, knowing nothing of replicas. [`generate`] makes histories for it.
-//! - [`witness`] judges it by the order that the replicas say it has.
+//! - [`witness`] judges the same history by the order that the replicas say it has.
 
 pub mod bytes_log;
 pub mod check;
