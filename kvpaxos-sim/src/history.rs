@@ -27,6 +27,8 @@ mod line;
 mod open;
 mod reader;
 #[cfg(test)]
+pub(crate) mod script;
+#[cfg(test)]
 mod tests;
 
 pub use json::{ReadError, Reason, Writer};

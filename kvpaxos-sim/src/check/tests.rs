@@ -8,42 +8,8 @@ use super::window::Mode;
 use super::*;
 use std::collections::BTreeSet;
 
+use crate::history::script::history;
 use crate::history::{Action, Answer, Datum, Operation};
-
-/// A script of events, a line each: `1 put k a`, `1 ok`, `2 get k`, `2 ok a`, `3 info`.
-fn history(script: &str) -> History {
-    let mut history = History::new();
-    for (time, line) in (0..).zip(script.lines().map(str::trim).filter(|line| !line.is_empty())) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let process = words[0].parse().unwrap();
-        history.at(time).unwrap();
-        match words[1..] {
-            ["get", key] => history.invoke(process, Operation::get(key)),
-            ["put", key, value] => history.invoke(process, Operation::put(key, datum(value))),
-            ["append", key, value] => history.invoke(process, Operation::append(key, datum(value))),
-            ["delete", key] => history.invoke(process, Operation::delete(key)),
-            ["cas", key, expect, value] => {
-                history.invoke(process, Operation::cas(key, datum(expect), datum(value)))
-            }
-            ["ok"] => history.ok(process, Answer::Done),
-            ["ok", "applied"] => history.ok(process, Answer::Swapped { applied: true }),
-            ["ok", "differs"] => history.ok(process, Answer::Swapped { applied: false }),
-            ["ok", value] => history.ok(process, Answer::Value(datum(value))),
-            ["fail"] => history.fail(process),
-            ["info"] => history.info(process),
-            _ => panic!("{line}"),
-        }
-        .unwrap();
-    }
-    history
-}
-
-fn datum(word: &str) -> Datum {
-    match word {
-        "null" => Datum::Null,
-        word => word.parse::<i64>().map_or_else(|_| word.into(), Datum::from),
-    }
-}
 
 fn good(script: &str) {
     let report = check(&history(script), Budget::default());
