@@ -1,0 +1,360 @@
+//! Random histories: the judges against the definition of linearizability, and against each other.
+
+use std::collections::BTreeSet;
+
+use kvpaxos::Random;
+
+use crate::check::evidence::{cut, shortest};
+use crate::check::search::{Found, Question, Recorded, by_key};
+use crate::check::timeline::Timeline;
+use crate::check::window::Mode;
+use crate::check::*;
+use crate::history::{Action, Answer, Datum, Operation};
+
+/// The definition itself: tries every order of every choice of operations.
+fn brute_force(left: &mut Vec<Recorded<'_>>, value: &Datum) -> bool {
+    let first_end = left.iter().filter_map(|one| Some(one.answered?.0)).min();
+    let Some(first_end) = first_end else {
+        return true;
+    };
+    (0..left.len()).any(|place| {
+        if left[place].invoked > first_end {
+            return false;
+        }
+        let one = left.remove(place);
+        let after = effect(
+            &one.operation.action,
+            one.answered.map(|(_, answer)| answer),
+            value,
+        );
+        let found = after.is_some_and(|after| brute_force(left, &after));
+        left.insert(place, one);
+        found
+    })
+}
+
+/// Where the shortest bad prefix ends.
+fn shortest_of_all(history: &History, operations: &[Recorded<'_>]) -> usize {
+    let is_bad = |end: &usize| {
+        let known = operations.iter().filter(|one| one.invoked < *end);
+        let mut known: Vec<Recorded<'_>> = known.map(|one| cut(*one, *end)).collect();
+        known.retain(|one| one.answered.is_some() || one.operation.action != Action::Get);
+        !brute_force(&mut known, history.initial())
+    };
+    (1..=history.events().len())
+        .find(is_bad)
+        .expect("the whole is bad")
+}
+
+fn effect(action: &Action, answer: Option<&Answer>, value: &Datum) -> Option<Datum> {
+    match (action, answer) {
+        (Action::Get, Some(Answer::Value(seen))) if seen != value => None,
+        (Action::Get, _) => Some(value.clone()),
+        (Action::Put(new), _) => Some(new.clone()),
+        (Action::Append(tail), _) => Some(value.appended(tail)),
+        (Action::Delete, _) => Some(Datum::Null),
+        (Action::Cas { expect, value: new }, answer) => {
+            let applied = expect == value;
+            let claimed = match answer {
+                Some(Answer::Swapped { applied }) => *applied,
+                _ => applied,
+            };
+            let after = if applied { new } else { value };
+            (applied == claimed).then(|| after.clone())
+        }
+    }
+}
+
+/// Which operations a random history has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// All of them.
+    All,
+    /// All but appends.
+    Sparing,
+    /// Gets, and puts of values that are all different, and now and then a delete.
+    Unique,
+}
+
+/// A random small history on one key: each operation takes effect at a random moment, or none if its fate is unknown or it
+/// fails; some answers are then made up.
+fn random_history(random: &mut Random, kind: Kind, length: u64, lies: u64) -> History {
+    let mut history = History::starting_with(small(random));
+    let mut value = history.initial().clone();
+    // Of each process: its operation, and what it will be answered once it has taken effect.
+    let mut open: [Option<(Operation, Option<Answer>)>; 4] = std::array::from_fn(|_| None);
+    let mut left = length;
+    while left > 0 || (random.below(10) > 0 && open.iter().any(Option::is_some)) {
+        let process = random.below(4);
+        let place = usize::try_from(process).unwrap();
+        match open[place].take() {
+            None if left == 0 => {}
+            None => {
+                let operation = random_operation(random, kind, fresh(&history));
+                history.invoke(process, operation.clone()).unwrap();
+                open[place] = Some((operation, None));
+                left -= 1;
+            }
+            Some((operation, None)) if random.below(8) > 0 => {
+                let answer = answer_of(&operation.action, &value);
+                value = effect(&operation.action, Some(&answer), &value).unwrap();
+                open[place] = Some((operation, Some(answer)));
+            }
+            Some((_, None)) if random.below(2) == 0 => history.fail(process).unwrap(),
+            Some((_, None)) => history.info(process).unwrap(),
+            Some((_, Some(_))) if random.below(6) == 0 => history.info(process).unwrap(),
+            Some((_, Some(answer))) => {
+                let answer = if random.below(1000) < lies {
+                    lie(random, answer, kind, fresh(&history))
+                } else {
+                    answer
+                };
+                history.ok(process, answer).unwrap();
+            }
+        }
+    }
+    history
+}
+
+/// A number that no operation of the history has.
+fn fresh(history: &History) -> u64 {
+    10 + history.events().len() as u64
+}
+
+fn random_operation(random: &mut Random, kind: Kind, fresh: u64) -> Operation {
+    let kinds = match kind {
+        Kind::All => 7,
+        Kind::Sparing => 6,
+        Kind::Unique if random.below(10) == 0 => return Operation::delete("k"),
+        Kind::Unique if random.below(2) == 0 => return Operation::get("k"),
+        Kind::Unique => return Operation::put("k", Datum::Integer(fresh.into())),
+    };
+    match random.below(kinds) {
+        0 | 1 => Operation::get("k"),
+        2 | 3 => Operation::put("k", small(random)),
+        4 => Operation::cas("k", small(random), small(random)),
+        5 => Operation::delete("k"),
+        _ => Operation::append("k", small(random)),
+    }
+}
+
+fn small(random: &mut Random) -> Datum {
+    match random.below(4) {
+        0 => Datum::Null,
+        number => Datum::Integer(number.into()),
+    }
+}
+
+fn answer_of(action: &Action, value: &Datum) -> Answer {
+    match action {
+        Action::Get => Answer::Value(value.clone()),
+        Action::Cas { expect, .. } => Answer::Swapped {
+            applied: expect == value,
+        },
+        Action::Put(_) | Action::Append(_) | Action::Delete => Answer::Done,
+    }
+}
+
+fn lie(random: &mut Random, answer: Answer, kind: Kind, fresh: u64) -> Answer {
+    match answer {
+        Answer::Value(_) if kind == Kind::Unique => Answer::Value(Datum::Integer(random.below(fresh).into())),
+        Answer::Value(_) => Answer::Value(small(random)),
+        Answer::Swapped { applied } => Answer::Swapped { applied: !applied },
+        Answer::Done => Answer::Done,
+    }
+}
+
+fn each_stage(question: Question<'_>) -> [(&'static str, Found); 3] {
+    let timeline = || Timeline::new(question);
+    let (story, budget) = (|| question.story(), Budget::default());
+    let layers = |mode| layers::layers(timeline(), mode, story(), budget).0;
+    [
+        ("exact", layers(Mode::Exact)),
+        ("relaxed", layers(Mode::Relaxed)),
+        ("deep", deep::deep(timeline(), story(), budget).0),
+    ]
+}
+
+/// Whether the order has all that was answered, once, says nothing against real time, and makes all answers right.
+fn explains(order: &[u32], question: Question<'_>) -> bool {
+    let operations: Vec<Recorded<'_>> = order
+        .iter()
+        .map(|place| question.operations[*place as usize])
+        .collect();
+    let mut value = question.initial.clone();
+    let mut latest = 0;
+    let mut seen = BTreeSet::new();
+    for (one, number) in operations.iter().zip(order) {
+        let answer = one.answered.map(|(_, answer)| answer);
+        let after = effect(&one.operation.action, answer, &value);
+        latest = latest.max(one.invoked);
+        let is_late = one.answered.is_some_and(|(place, _)| place < latest);
+        let Some(after) = after.filter(|_| !is_late && seen.insert(*number)) else {
+            return false;
+        };
+        value = after;
+    }
+    let is_due = |one: &Recorded<'_>| one.answered.is_some_and(|(place, _)| place < question.end);
+    (0..)
+        .zip(question.operations)
+        .all(|(number, one)| !is_due(one) || seen.contains(&number))
+}
+
+#[test]
+fn agrees_with_brute_force_on_small_histories() {
+    let mut random = Random::from_seed(1);
+    let (mut good, mut bad, mut with_unknown, mut judged_by_zones) = (0, 0, 0, 0);
+    for number in 0..100_000 {
+        let (length, lies) = (3 + random.below(6), 250 * random.below(4));
+        let kind = [Kind::All, Kind::Sparing, Kind::Unique][number % 3];
+        let history = random_history(&mut random, kind, length, lies);
+        let report = check(&history, Budget::default());
+        let mut operations = by_key(&history, |_| true).remove("k").unwrap_or_default();
+        let expected = brute_force(&mut operations, history.initial());
+        assert_eq!(report.is_good(), expected, "history {number}: {history:#?}");
+        assert_eq!(report.is_bad(), !expected);
+        let operations = by_key(&history, |_| true).remove("k").unwrap_or_default();
+        let question = Question {
+            initial: history.initial(),
+            operations: &operations,
+            end: usize::MAX,
+            told: true,
+            doubted: false,
+        };
+        let zones = zones::zones(question).map(|found| ("zones", found));
+        judged_by_zones += u32::from(zones.is_some());
+        for (stage, found) in each_stage(question).into_iter().chain(zones) {
+            let agrees = match &found {
+                Found::Order(order) => expected && explains(order, question),
+                Found::NoOrder { from, likely, rest } => {
+                    let end = likely.saturating_sub(1);
+                    let is_right = rest.is_empty() || explains(rest, Question { end, ..question });
+                    let (end, _) = shortest(question, (*from, *likely), Budget::default());
+                    !expected && is_right && end == shortest_of_all(&history, &operations)
+                }
+                Found::OutOfBudget => stage == "relaxed",
+            };
+            assert!(agrees, "{stage} says {found:?} of {number}: {history:#?}");
+        }
+        let mut stream = Stream::new(history.initial().clone(), Budget::default());
+        history.events().iter().for_each(|event| stream.add(event));
+        let verdicts: Vec<KeyVerdict> = stream.end().iter().map(|(_, key)| key.verdict).collect();
+        let verdict = if expected {
+            KeyVerdict::Linearizable
+        } else {
+            KeyVerdict::NotLinearizable
+        };
+        assert_eq!(verdicts, [verdict], "stream, of {number}: {history:#?}");
+        *if expected { &mut good } else { &mut bad } += 1;
+        with_unknown += u32::from(report.unknown > 0);
+        if let Verdict::NotLinearizable(evidence) = &report.verdict {
+            assert_eq!(evidence.len(), 1);
+            assert_eq!(evidence[0].unplaced, [evidence[0].culprit.clone()]);
+            let others = evidence[0].others.iter().filter(|one| one.answer.is_some());
+            let placed = evidence[0].order.iter().filter(|one| one.answer.is_some());
+            let is_all_shown = evidence[0].left_out == 0;
+            assert!(!is_all_shown || others.count() == placed.count());
+        }
+    }
+    assert!(
+        good > 40_000 && bad > 16_000 && with_unknown > 40_000 && judged_by_zones > 25_000,
+        "{good} {bad} {with_unknown} {judged_by_zones}"
+    );
+}
+
+/// On long ones, of which most is judged and forgotten before the end, the judge of events agrees with the search.
+#[test]
+fn events_one_by_one_come_to_the_same() {
+    let mut random = Random::from_seed(3);
+    let (mut good, mut bad, mut decided) = (0, 0, 0);
+    for number in 0..3_000 {
+        let kind = [Kind::All, Kind::Sparing, Kind::Unique][number % 3];
+        let lies = 40 * random.below(2);
+        let history = random_history(&mut random, kind, 120, lies);
+        let operations = by_key(&history, |_| true).remove("k").unwrap_or_default();
+        let question = Question {
+            initial: history.initial(),
+            operations: &operations,
+            end: usize::MAX,
+            told: false,
+            doubted: false,
+        };
+        let expected = match search::order(question, Budget::default()).0 {
+            Found::Order(_) => KeyVerdict::Linearizable,
+            Found::NoOrder { .. } => KeyVerdict::NotLinearizable,
+            Found::OutOfBudget => KeyVerdict::Undecided,
+        };
+        for many in [1, 6, 512] {
+            let stream = Stream::new(history.initial().clone(), Budget::default());
+            let mut stream = stream.holding(many);
+            history.events().iter().for_each(|event| stream.add(event));
+            let found = stream.end();
+            // A quarter of the outcomes are unknown, which may be too much for it.
+            let is_decided = found[0].1.verdict != KeyVerdict::Undecided;
+            decided += u32::from(is_decided);
+            assert!(
+                !is_decided || found[0].1.verdict == expected,
+                "{number}, holding {many}"
+            );
+            let unknown = operations.iter().filter(|one| one.answered.is_none()).count();
+            assert_eq!(
+                (found[0].1.operations, found[0].1.unknown),
+                (operations.len(), unknown)
+            );
+        }
+        match expected {
+            KeyVerdict::Linearizable => good += 1,
+            KeyVerdict::NotLinearizable => bad += 1,
+            KeyVerdict::Undecided => {}
+        }
+    }
+    assert!(
+        good > 1_500 && bad > 500 && decided > 8_000,
+        "{good} {bad} {decided}"
+    );
+}
+
+/// What a simulation brings, and then a stale read at the end of it.
+#[test]
+fn a_long_history_takes_little() {
+    let mut random = Random::from_seed(2);
+    let mut history = History::new();
+    let mut values: Vec<Datum> = vec![Datum::Null; 5];
+    let mut open: [Option<(usize, Operation, Option<Answer>)>; 10] = std::array::from_fn(|_| None);
+    for number in 0..6_000_i64 {
+        let process = random.below(10);
+        let place = usize::try_from(process).unwrap();
+        match open[place].take() {
+            None => {
+                let key = usize::try_from(random.below(5)).unwrap();
+                let operation = match random.below(10) {
+                    0..4 => Operation::get(key.to_string()),
+                    4..8 => Operation::put(key.to_string(), number),
+                    8 => Operation::delete(key.to_string()),
+                    _ => Operation::cas(key.to_string(), values[key].clone(), number),
+                };
+                history.invoke(process, operation.clone()).unwrap();
+                open[place] = Some((key, operation, None));
+            }
+            Some((_, _, None)) if random.below(30) == 0 => history.info(process).unwrap(),
+            Some((key, operation, None)) => {
+                let answer = answer_of(&operation.action, &values[key]);
+                values[key] = effect(&operation.action, None, &values[key]).unwrap();
+                open[place] = Some((key, operation, Some(answer)));
+            }
+            Some((_, _, Some(_))) if random.below(30) == 0 => history.info(process).unwrap(),
+            Some((_, _, Some(answer))) => history.ok(process, answer).unwrap(),
+        }
+    }
+    let report = check(&history, Budget::default());
+    assert!(
+        report.is_good() && report.operations > 1900 && report.unknown > 70,
+        "{report}"
+    );
+    assert!(report.steps < 10_000, "{report} took {} steps", report.steps);
+    history.invoke(11, Operation::get("0")).unwrap();
+    history.ok(11, Answer::Value(3.into())).unwrap();
+    let report = check(&history, Budget::default());
+    assert!(report.is_bad());
+    assert!(report.steps < 100_000, "{report} took {} steps", report.steps);
+}
