@@ -58,6 +58,7 @@ pub mod excerpt;
 mod files;
 pub mod generate;
 mod harm;
+mod hashing;
 mod hazards;
 pub mod history;
 mod host;

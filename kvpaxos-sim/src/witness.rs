@@ -39,8 +39,8 @@ use std::fmt;
 
 use kvpaxos::Revision;
 
+use crate::hashing::BuildQuick;
 use crate::history::{Action, Answer, Datum, Event, EventKind, History, Operation};
-use crate::model::hashing::BuildQuick;
 
 mod replay;
 mod stock;

@@ -9,7 +9,7 @@ use super::bits::{Bits, slots};
 use super::config::Config;
 use super::steps::Step;
 use super::window::{NOWHERE, Open, Slot, Window};
-use crate::model::hashing::BuildQuick;
+use crate::hashing::BuildQuick;
 
 /// So many operations at most are exchanged for others that do the same.
 const EXCHANGED: usize = 4;

@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use smallvec::SmallVec;
 
 use super::window::Slot;
-use crate::model::hashing::BuildQuick;
+use crate::hashing::BuildQuick;
 
 /// A set of slots, as words without zeros at the end.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -8,7 +8,7 @@ use super::bits::Bits;
 use super::config::Config;
 use super::steps::Step;
 use super::story::BEGINNING;
-use crate::model::hashing::BuildQuick;
+use crate::hashing::BuildQuick;
 
 use super::window::{Mode, NOWHERE, Open, OutOfBudget, Slot, Window};
 

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::steps::{Step, Values};
+use crate::hashing::BuildQuick;
 use crate::history::Datum;
-use crate::model::hashing::BuildQuick;
 
 /// For each value, when the last operation completes that may find it, or find what appends make of it.
 pub(super) struct Lookahead {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::hashing::BuildQuick;
 use crate::history::{Action, Answer, Datum};
-use crate::model::hashing::BuildQuick;
 
 /// The values met, by number.
 #[derive(Default)]

@@ -18,8 +18,8 @@ use std::collections::{HashMap, VecDeque};
 
 use super::possible::{Begun, Fate, Possible, Stop, apply, fits};
 use super::{Budget, KeyVerdict, Report, report};
+use crate::hashing::BuildQuick;
 use crate::history::{Action, Answer, Datum, Event, EventKind};
-use crate::model::hashing::BuildQuick;
 
 /// See [`Stream::many`].
 const MANY: usize = 512;

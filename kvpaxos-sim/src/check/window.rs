@@ -56,7 +56,7 @@ use super::config::Config;
 use super::lookahead::Lookahead;
 use super::steps::{Step, Values};
 use super::story::{BEGINNING, Story};
-use crate::model::hashing::BuildQuick;
+use crate::hashing::BuildQuick;
 
 /// A value that nobody finds any more.
 pub(super) const NOWHERE: u32 = u32::MAX;

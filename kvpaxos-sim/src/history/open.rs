@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::{Action, Answer, Event, EventKind, Malformed, Operation};
-use crate::model::hashing::BuildQuick;
+use crate::hashing::BuildQuick;
 
 /// What each process has invoked and not completed, and the time of the last event.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -66,7 +66,7 @@
 //! With answers that need not be crash-consistent with each other (`mutants/recovery/answers-not-consistent.patch`), five acceptors and
 //! two losses, two values are chosen after 26 steps; the search finds that after 3,920,365 states, in about a minute.
 pub mod bounds;
-pub(crate) mod hashing;
+mod hashing;
 mod laws;
 mod moves;
 mod packet;

@@ -13,8 +13,8 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::leadership::Leadership;
 use kvpaxos::{Ballot, Command, Limits, Message, ReplicaId, Slot, Value, Watermark};
 
+use crate::hashing::BuildQuick;
 use crate::model::bounds::{Bounds, Fault, Law};
-use crate::model::hashing::BuildQuick;
 use crate::model::packet::Packet;
 
 /// A candidate that became leader.

@@ -8,8 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kvpaxos::{Message, ReplicaId, Slot};
 
+use crate::hashing::BuildQuick;
 use crate::model::bounds::{Bounds, Fault, Law, MAX_ACCEPTORS};
-use crate::model::hashing::{BuildQuick, key_of};
+use crate::model::hashing::key_of;
 use crate::model::packet::{Kind, Packet, Renaming};
 use crate::model::proposer::{self, Elected};
 use crate::model::seat::{Change, Seat};

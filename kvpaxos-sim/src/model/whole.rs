@@ -15,8 +15,9 @@ use kvpaxos::{
     RequestBody, Role, Slot, Time, Timing,
 };
 
+use crate::hashing::BuildQuick;
 use crate::model::bounds::{Fault, Law};
-use crate::model::hashing::{BuildQuick, key_of, spread};
+use crate::model::hashing::{key_of, spread};
 use crate::model::search::{Next, Space};
 use crate::model::tables::guarded;
 
