@@ -5,15 +5,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 
-use super::stock::{Does, Stock};
-use super::{Contradiction, Known, Log, Placed, Unknown, Why};
+use super::stock::{DELETED, Does, Stock, set_by};
+use super::{Contradiction, Known, Log, Placed, Why};
 use crate::history::{Action, Answer, Datum};
 
 /// In longer stretches than this, no place is looked for for an operation of unknown outcome.
 const LONGEST: usize = 64;
 /// How many operations a contradiction shows at most.
 const SHOWN: usize = 12;
-const DELETED: &Datum = &Datum::Null;
 
 /// Why a key is not consistent.
 pub(super) enum Trouble {
@@ -302,6 +301,7 @@ impl<'a> Replay<'a> {
         (gap..stretch.end).for_each(|place| now.step(place, &self.log.known[place]));
         now.odd.is_none() && stretch.found.is_none_or(|found| *found == *now.value)
     }
+
     fn contradiction(&self, stretch: &Stretch<'a>, culprit: usize) -> Trouble {
         let (known, name) = (&self.log.known, &self.log.name);
         let placed = known[culprit].placed(name);
@@ -316,7 +316,9 @@ impl<'a> Replay<'a> {
         let mut operations = vec![placed];
         operations.extend(known[before].iter().map(|known| known.placed(name)));
         let could = self.log.unknown.iter().filter(|unknown| {
-            unknown.floor < Some(known[culprit].rev) && stretch.found.is_some_and(|found| unknown.sets(found))
+            unknown.floor < Some(known[culprit].rev)
+                && stretch.found.is_some()
+                && set_by(&unknown.action) == stretch.found
         });
         operations.extend(could.take(SHOWN).map(|unknown| unknown.placed(name)));
         contradicted(self.log, explanation, operations)
@@ -369,16 +371,6 @@ impl Known {
             (Action::Get, Answer::Value(value)) => value,
             (Action::Put(value) | Action::Cas { value, .. }, _) => value,
             _ => DELETED,
-        }
-    }
-}
-
-impl Unknown {
-    fn sets(&self, value: &Datum) -> bool {
-        match &self.action {
-            Action::Put(sets) | Action::Cas { value: sets, .. } => sets == value,
-            Action::Delete => *value == Datum::Null,
-            Action::Get | Action::Append(_) => false,
         }
     }
 }

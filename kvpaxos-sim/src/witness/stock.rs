@@ -8,7 +8,7 @@ use super::Unknown;
 use crate::history::{Action, Datum};
 
 /// The value of a key that was deleted.
-const DELETED: &Datum = &Datum::Null;
+pub(super) const DELETED: &Datum = &Datum::Null;
 /// How many are tried where any might do.
 const TRIED: usize = 64;
 
@@ -126,7 +126,8 @@ impl<'a> Stock<'a> {
     }
 }
 
-fn set_by(action: &Action) -> Option<&Datum> {
+/// The value that an operation leaves, whatever it finds, if it sets the key at all.
+pub(super) fn set_by(action: &Action) -> Option<&Datum> {
     match action {
         Action::Put(value) | Action::Cas { value, .. } => Some(value),
         Action::Delete => Some(DELETED),
@@ -139,7 +140,7 @@ impl Does {
         match action {
             Action::Get => None,
             Action::Put(value) => Some(Does::Set(value.clone())),
-            Action::Delete => Some(Does::Set(Datum::Null)),
+            Action::Delete => Some(Does::Set(DELETED.clone())),
             Action::Append(tail) => Some(Does::Append(tail.as_text().into_owned())),
             Action::Cas { expect, value } => Some(Does::Swap(expect.clone(), value.clone())),
         }
