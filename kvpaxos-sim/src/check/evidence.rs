@@ -65,7 +65,8 @@ pub(super) fn shortest(
         };
         order(question, budget).0
     };
-    let mut known = (usize::MAX, Vec::new());
+    // The last prefix that was found bad, and the order of its rest.
+    let mut bad = (usize::MAX, Vec::new());
     let mut first = ends.partition_point(|end| *end < from).min(ends.len() - 1);
     let mut last = ends.len() - 1;
     let likely = ends.partition_point(|end| *end < likely).clamp(first, last);
@@ -76,12 +77,12 @@ pub(super) fn shortest(
         let end = guess.unwrap_or(first + (last - first) / 2);
         if let Found::NoOrder { likely, rest, .. } = look(ends[end]) {
             last = end;
-            known = (likely, rest);
+            bad = (likely, rest);
         } else {
             first = end + 1;
         }
     }
-    let (place, rest) = known;
+    let (place, rest) = bad;
     let end = ends[first];
     (end, if place == end { rest } else { Vec::new() })
 }
@@ -90,11 +91,11 @@ pub(super) fn evidence(
     history: &History,
     key: &str,
     question: Question<'_>,
-    known: (usize, usize),
+    bounds: (usize, usize),
     budget: Budget,
 ) -> Evidence {
     let operations = question.operations;
-    let (end, known) = shortest(question, known, budget);
+    let (end, told) = shortest(question, bounds, budget);
     let ends_here = |operation: &Recorded<'_>| operation.answered.is_some_and(|(place, _)| place + 1 == end);
     let culprit = operations
         .iter()
@@ -114,10 +115,13 @@ pub(super) fn evidence(
         told: true,
         ..question
     };
-    let order = match known.is_empty().then(|| order(rest, budget).0) {
-        None => known,
-        Some(Found::Order(order)) => order,
-        Some(Found::NoOrder { .. } | Found::OutOfBudget) => Vec::new(),
+    let order = if told.is_empty() {
+        match order(rest, budget).0 {
+            Found::Order(order) => order,
+            Found::NoOrder { .. } | Found::OutOfBudget => Vec::new(),
+        }
+    } else {
+        told
     };
     let in_order = order
         .iter()
