@@ -1,6 +1,5 @@
 //! Until when anybody finds a value.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::steps::{Step, Values};
@@ -20,7 +19,7 @@ pub(super) struct Lookahead {
     /// How long all the strings are together.
     length: usize,
     /// How many bytes of them have been looked through.
-    looked: Cell<usize>,
+    looked: usize,
 }
 
 /// So many bytes of strings are looked through at most, about.
@@ -66,7 +65,7 @@ impl Lookahead {
             last: Vec::new(),
             length: texts.iter().map(String::len).sum(),
             both: HashMap::default(),
-            looked: Cell::new(0),
+            looked: 0,
             texts,
             maxima,
         };
@@ -104,12 +103,12 @@ impl Lookahead {
     }
 
     /// When the last of those completes that may find a string with this tail in it.
-    pub(super) fn last_with(&self, tail: &Datum) -> usize {
+    pub(super) fn last_with(&mut self, tail: &Datum) -> usize {
         let tail = tail.as_text();
-        if self.length.saturating_mul(tail.len()) == 0 || self.looked.get() > MOST {
+        if self.length.saturating_mul(tail.len()) == 0 || self.looked > MOST {
             return usize::MAX;
         }
-        self.looked.set(self.looked.get() + self.length);
+        self.looked += self.length;
         let texts = self.texts.iter().zip(&self.maxima[0]);
         let found = texts.filter(|(text, _)| text.contains(&*tail));
         found.map(|(_, last)| *last).max().unwrap_or(0)

@@ -59,7 +59,7 @@ impl Timeline {
                 opens.push(open);
             }
         }
-        let lookahead = Lookahead::new(&values, opens.iter().map(|open| (open.step, open.until)));
+        let mut lookahead = Lookahead::new(&values, opens.iter().map(|open| (open.step, open.until)));
         for open in opens.iter_mut().filter(|open| open.is_optional()) {
             open.useful = match open.step {
                 Step::Put { value } | Step::Swap { value, .. } => lookahead.last(value),
