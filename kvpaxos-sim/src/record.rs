@@ -5,7 +5,7 @@ use kvpaxos::Time;
 use kvpaxos::client::{Call, Fate};
 
 use crate::check::{Budget, Stream, Verdict, check};
-use crate::history::{Answer, Datum, History, Operation, rev_of};
+use crate::history::{Answer, History, Operation, rev_of};
 use crate::witness::{self, Found};
 
 /// What may be spent on judging one key of a run. A run's keys take a thousandth of it as a rule.
@@ -35,9 +35,10 @@ pub struct Unlinearizable {
 
 impl Default for Recorder {
     fn default() -> Recorder {
+        let history = History::new();
         Recorder {
-            history: History::new(),
-            stream: Stream::new(Datum::Null, BUDGET),
+            stream: Stream::new(history.initial().clone(), BUDGET),
+            history,
             wrong: None,
             undecided: 0,
             unwitnessed: 0,
@@ -90,12 +91,11 @@ impl Recorder {
         self.wrong.as_ref()
     }
 
+    /// Shows the event that was noted last to the judge that goes along.
     fn watch(&mut self) {
-        self.history
-            .events()
-            .last()
-            .into_iter()
-            .for_each(|event| self.stream.add(event));
+        if let Some(event) = self.history.events().last() {
+            self.stream.add(event);
+        }
     }
 
     /// What was found wrong, if anything was.
