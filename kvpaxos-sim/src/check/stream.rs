@@ -91,8 +91,6 @@ struct Key {
     ahead: Option<Ahead>,
     /// What else there is to know.
     rest: Option<Box<Possible>>,
-    /// Whether `rest` has but one possibility. It is told here because `rest` is seldom in a cache.
-    is_certain: bool,
     held: VecDeque<Held>,
     /// How many were held before the first of these.
     gone: u64,
@@ -273,7 +271,6 @@ impl Key {
             value,
             ahead: None,
             rest: None,
-            is_certain: true,
             held: VecDeque::new(),
             gone: 0,
             running: 0,
@@ -354,14 +351,14 @@ impl Key {
         match &self.rest {
             None if !is_possible => return Err(Stop::Impossible),
             None => {}
-            Some(_) if self.is_certain && is_possible && !tells => {
+            Some(rest) if rest.is_certain() && is_possible && !tells => {
                 let mut value = value.clone();
                 apply(begun.action.clone(), answer, &mut value);
                 let events = self.held.len() + 1;
                 self.ahead = Some(Ahead { value, events });
                 return Ok(Alone::Ahead);
             }
-            Some(_) if self.is_certain && is_possible => {}
+            Some(rest) if rest.is_certain() && is_possible => {}
             Some(rest) if is_blind && !rest.has_optional() => {
                 self.found.steps += rest.steps();
                 self.rest = None;
@@ -396,7 +393,6 @@ impl Key {
             }
             self.gone += 1;
         }
-        self.is_certain = rest.is_certain();
         if let Some(value) = rest.value().filter(|_| rest.is_quiet()) {
             self.value = value.clone();
             if !rest.has_optional() {
