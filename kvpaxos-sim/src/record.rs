@@ -196,15 +196,39 @@ mod tests {
 
     use super::*;
 
+    fn revision(slot: u64) -> Revision {
+        let slot = Slot(slot);
+        Revision { slot, index: 0 }
+    }
+
     fn put(recorder: &mut Recorder, at: u64, slot: u64) {
         let (key, value) = ("k".into(), "v".into());
         let call = Call::Write(Op::Put { key, value });
-        let revision = Revision {
-            slot: Slot(slot),
-            index: 0,
-        };
+        let revision = revision(slot);
         recorder.invoke(0, 0, &call, Time(at));
         recorder.complete(0, 0, &call, &Fate::Done(Outcome::Done { revision }), Time(at));
+    }
+
+    /// Finds nothing; tells what is said to be wrong then.
+    fn get(recorder: &mut Recorder, at: u64, slot: u64) -> Option<&Unlinearizable> {
+        let call = Call::Get { key: "k".into() };
+        let outcome = Outcome::Value {
+            revision: revision(slot),
+            value: None,
+        };
+        recorder.invoke(0, 0, &call, Time(at));
+        recorder.complete(0, 0, &call, &Fate::Done(outcome), Time(at))
+    }
+
+    #[test]
+    fn an_answer_that_nothing_explains_is_told_when_it_comes_and_once() {
+        let mut recorder = Recorder::default();
+        assert!(get(&mut recorder, 1, 1).is_none());
+        put(&mut recorder, 2, 2);
+        let why = get(&mut recorder, 3, 3).expect("the put is not seen");
+        assert!(why.explanation.contains("on key \"k\" explains"), "{why:?}");
+        assert!(get(&mut recorder, 4, 4).is_none());
+        assert!(recorder.wrong().is_some());
     }
 
     /// The answers alone could be right.
