@@ -207,3 +207,45 @@ impl Window {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Budget;
+    use crate::check::steps::Values;
+    use crate::check::story::Story;
+    use crate::check::window::Mode;
+
+    /// Of two that do the same, having the later one left serves for having the sooner one left, and not the other way round.
+    #[test]
+    fn what_completes_sooner_is_no_exchange_for_what_completes_later() {
+        let (mut values, first) = (Values::default(), Config::first(0));
+        let value = values.number(&"a".into());
+        let mut window = Window::new(values, None, Mode::Exact, Story::default(), Budget::default());
+        for (slot, until) in [(0, 9), (1, 5)] {
+            let open = Open {
+                step: Step::Put { value },
+                invoked: 1,
+                until,
+                useful: usize::MAX,
+                number: 0,
+            };
+            window.open(slot, open);
+        }
+        let having_done = |slot| {
+            let mut config = Config {
+                value,
+                ..first.clone()
+            };
+            config.done.insert(slot);
+            config
+        };
+        let (sooner_left, later_left) = (having_done(0), having_done(1));
+        for found in [
+            vec![sooner_left.clone(), later_left.clone()],
+            vec![later_left.clone(), sooner_left.clone()],
+        ] {
+            assert_eq!(window.best_of(found), [later_left.clone()]);
+        }
+    }
+}
