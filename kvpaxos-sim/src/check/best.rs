@@ -245,7 +245,7 @@ mod tests {
             vec![sooner_left.clone(), later_left.clone()],
             vec![later_left.clone(), sooner_left.clone()],
         ] {
-            assert_eq!(window.best_of(found), [later_left.clone()]);
+            assert_eq!(window.best_of(found), std::slice::from_ref(&later_left));
         }
     }
 }
