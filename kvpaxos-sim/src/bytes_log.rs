@@ -113,6 +113,8 @@ impl BytesLog {
         let end = self.writer.position();
         self.syncs.retain(|sync| *sync <= end);
         self.on_synced(end);
+        // As a shell does before its first step: a crash may have come between the beginning of a segment and the mark that says so.
+        self.files.note_synced(self.writer.synced_mark());
         let fresh = self
             .files
             .segments

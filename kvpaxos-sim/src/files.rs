@@ -129,12 +129,20 @@ impl Files {
         match operation {
             Operation::Append { segment, bytes } => self.segments.entry(segment).or_default().extend(bytes),
             Operation::Rename { segment, header } => drop(self.segments.insert(segment, header)),
-            Operation::KeepMark(mark) => self.known_synced = Some(mark),
+            Operation::KeepMark(mark) => self.note_synced(mark),
             Operation::Sync
             | Operation::CreateDraft
             | Operation::WriteDraft
             | Operation::SyncDraft
             | Operation::SyncDirectory => {}
+        }
+    }
+
+    /// A superblock that says so is durable. What it said before never goes back.
+    pub(crate) fn note_synced(&mut self, mark: Mark) {
+        let known = self.known_synced.filter(|known| known.log == mark.log);
+        if known.is_none_or(|known| known.position < mark.position) {
+            self.known_synced = Some(mark);
         }
     }
 
