@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::config::Limits;
 use crate::types::{ReplicaId, ReplicaSet, Revision, Sequence, SessionId};
 
 /// A write of the key-value store.
@@ -100,6 +101,25 @@ pub enum Command {
     },
 }
 
+/// What a command is, however often it is sent: two commands with one key are repeats of each other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct CommandKey {
+    pub(crate) stream: Stream,
+    /// Its number in the stream.
+    pub(crate) number: u64,
+}
+
+/// What numbers a command.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum Stream {
+    /// A replica in one life, by tags.
+    Tags { replica: ReplicaId, nonce: u64 },
+    /// A session, by sequences.
+    Session(SessionId),
+    /// The end of a session, of which there is one.
+    Close(SessionId),
+}
+
 /// Commands that are chosen together in one slot; shared, never copied.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Batch(Arc<Vec<Command>>);
@@ -145,12 +165,32 @@ impl Value {
 }
 
 impl Command {
+    pub(crate) fn key(&self) -> CommandKey {
+        let (stream, number) = match self {
+            Command::Open { tag } | Command::Opaque { tag, .. } => {
+                let Tag {
+                    replica,
+                    nonce,
+                    number,
+                } = *tag;
+                (Stream::Tags { replica, nonce }, number)
+            }
+            Command::Apply {
+                session, sequence, ..
+            } => (Stream::Session(*session), sequence.0),
+            Command::Close { session } => (Stream::Close(*session), 0),
+        };
+        CommandKey { stream, number }
+    }
+
     /// About how many bytes it takes, encoded or in memory; used for bounds on batches and queues.
     #[must_use]
     pub fn size(&self) -> usize {
         match self {
             Command::Open { .. } | Command::Close { .. } => 32,
-            Command::Apply { op, .. } => 48 + op.key().len() + op.values().map(Bytes::len).sum::<usize>(),
+            Command::Apply { op, .. } => {
+                Limits::OVERHEAD + op.key().len() + op.values().map(Bytes::len).sum::<usize>()
+            }
             Command::Opaque { payload, .. } => 32 + payload.len(),
         }
     }

@@ -111,6 +111,11 @@ pub struct Limits {
     pub session_window: u64,
 }
 
+impl Limits {
+    /// What a command takes beside its key and values.
+    pub(crate) const OVERHEAD: usize = 48;
+}
+
 impl Config {
     /// A cluster of `replicas` with majorities and default paces and limits, as replica `id` sees it.
     ///
@@ -216,6 +221,17 @@ impl Config {
         if let Some((name, _)) = zeros.iter().find(|(_, number)| *number == 0) {
             return Err(ConfigError::Zero { name });
         }
+        let command = value
+            .saturating_mul(2)
+            .saturating_add(key)
+            .saturating_add(Limits::OVERHEAD);
+        if replicas.saturating_mul(pending_bytes) < command {
+            return Err(ConfigError::PendingBytes {
+                pending_bytes,
+                replicas,
+                command,
+            });
+        }
         let largest = [("limits.key", key, MAX_KEY), ("limits.value", value, MAX_VALUE)]
             .into_iter()
             .chain([
@@ -314,6 +330,19 @@ pub enum ConfigError {
     Zero {
         /// Which.
         name: &'static str,
+    },
+    /// The largest command would be taken in and never be proposed: the leader's queue, which holds what all replicas may, is too small.
+    #[error(
+        "limits.pending_bytes is {pending_bytes}: {replicas} times that does not hold the largest command that limits.key and \
+         limits.value allow, {command} bytes; raise it, or lower these"
+    )]
+    PendingBytes {
+        /// The limit.
+        pending_bytes: usize,
+        /// How many replicas there are.
+        replicas: usize,
+        /// The bytes of a compare-and-swap with the longest key and two of the longest values.
+        command: usize,
     },
     /// A limit is above what the formats can hold.
     #[error("{name} is {number}, over the greatest that can be configured, {limit}")]

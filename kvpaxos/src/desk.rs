@@ -1,35 +1,25 @@
 //! The front desk: commands that this replica took in for its clients, until they are applied or their time is up.
 //!
-//! A command is handed to whoever leads, and again when the leader changes or nothing is heard; the session table (or, for
-//! an Open, the tag) makes the repeats harmless.
+//! A command is handed to whoever leads, and again when the leader changes or nothing is heard. Repeats do no harm: the leader drops
+//! those of what it has under way or has applied, and of those that are chosen all the same the session table (or, for an Open, the
+//! tag) lets one take effect.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::command::{Command, Outcome, Reply};
-use crate::types::{Ballot, ClientId, SessionId, Slot};
+use crate::command::{Command, CommandKey, Outcome, Reply, Stream};
+use crate::types::{Ballot, ClientId, Slot};
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Desk {
     /// The commands of each stream, by ascending number: they mostly come and go at the ends.
     streams: BTreeMap<Stream, VecDeque<Pending>>,
-    /// How many commands wait.
-    count: usize,
-    /// Their bytes.
+    /// How many requests wait for them: several may ask for the same command.
+    requests: usize,
+    /// The commands' bytes.
     bytes: usize,
     /// Two-phase setting: answers that wait until their slot is settled.
     held: BTreeMap<Slot, Vec<Held>>,
-}
-
-/// What numbers a command.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-enum Stream {
-    /// This replica in this life, by tags.
-    Tags { nonce: u64 },
-    /// A session, by sequences.
-    Session(SessionId),
-    /// The end of a session, of which there is one.
-    Close(SessionId),
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -73,19 +63,6 @@ pub(crate) struct Expired {
     pub(crate) handed: bool,
 }
 
-/// The stream a command belongs to, and its number in it.
-fn place(command: &Command) -> (Stream, u64) {
-    match command {
-        Command::Open { tag } | Command::Opaque { tag, .. } => {
-            (Stream::Tags { nonce: tag.nonce }, tag.number)
-        }
-        Command::Apply {
-            session, sequence, ..
-        } => (Stream::Session(*session), sequence.0),
-        Command::Close { session } => (Stream::Close(*session), 0),
-    }
-}
-
 /// Where the number stands, or belongs, in a stream.
 fn find(stream: &VecDeque<Pending>, number: u64) -> Result<usize, usize> {
     match (stream.front(), stream.back()) {
@@ -96,9 +73,9 @@ fn find(stream: &VecDeque<Pending>, number: u64) -> Result<usize, usize> {
 }
 
 impl Desk {
-    /// How many commands and answers wait.
+    /// How many requests wait, for their command or for their slot to be settled.
     pub(crate) fn len(&self) -> usize {
-        self.count + self.held.values().map(Vec::len).sum::<usize>()
+        self.requests + self.held.values().map(Vec::len).sum::<usize>()
     }
 
     /// The commands' bytes.
@@ -107,7 +84,7 @@ impl Desk {
     }
 
     /// Takes a command in, which is being handed to the leader of `ballot`, if there is one. Returns whether it is new: it
-    /// need not be handed on if it was, for somebody who asked before.
+    /// need not be handed on if it was, for somebody who asked before. A request that came twice is answered once.
     pub(crate) fn add(
         &mut self,
         client: ClientId,
@@ -116,21 +93,21 @@ impl Desk {
         ballot: Option<Ballot>,
         patience: u32,
     ) -> bool {
-        let waiting = Waiting {
-            client,
-            id,
-            age: 0,
-            gone: false,
-        };
-        let (stream, number) = place(command);
+        let waiting = Waiting::new(client, id);
+        let CommandKey { stream, number } = command.key();
         let stream = self.streams.entry(stream).or_default();
         match find(stream, number) {
             Ok(place) => {
-                stream[place].more.push(waiting);
+                let pending = &mut stream[place];
+                let is_same = |other: &mut Waiting| other.client == client && other.id == id && !other.gone;
+                if !pending.waiting().any(is_same) {
+                    pending.more.push(waiting);
+                    self.requests += 1;
+                }
                 false
             }
             Err(place) => {
-                self.count += 1;
+                self.requests += 1;
                 self.bytes += command.size();
                 let command = command.clone();
                 let pending = Pending {
@@ -152,12 +129,18 @@ impl Desk {
         }
     }
 
+    /// All commands that wait.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.streams.values().flatten().map(|pending| &pending.command)
+    }
+
     /// Hands every command that the leader of `ballot` was not handed yet.
-    pub(crate) fn hand_all(&mut self, ballot: Ballot) -> Vec<Command> {
+    pub(crate) fn hand_all(&mut self, ballot: Ballot, patience: u32) -> Vec<Command> {
         let pending = self.streams.values_mut().flatten();
         let hand = |pending: &mut Pending| {
             pending.handed = Some(ballot);
             pending.age = 0;
+            pending.patience = patience;
             pending.command.clone()
         };
         pending
@@ -175,10 +158,10 @@ impl Desk {
     }
 
     fn take(&mut self, command: &Command) -> Option<(Waiting, Vec<Waiting>)> {
-        if self.count == 0 {
+        if self.requests == 0 {
             return None;
         }
-        let (key, number) = place(command);
+        let CommandKey { stream: key, number } = command.key();
         let stream = self.streams.get_mut(&key)?;
         let place = find(stream, number).ok()?;
         // Most come first in their stream: those need no search and move nobody.
@@ -193,7 +176,7 @@ impl Desk {
         if stream.is_empty() {
             self.streams.remove(&key);
         }
-        self.count -= 1;
+        self.requests -= 1 + more.len();
         self.bytes -= command.size();
         Some((first, more))
     }
@@ -222,13 +205,8 @@ impl Desk {
     }
 
     /// A tick has passed. Takes out who has waited `deadline` ticks, and returns the commands to be handed to the leader of
-    /// `ballot` again.
-    pub(crate) fn on_tick(
-        &mut self,
-        ballot: Option<Ballot>,
-        own: bool,
-        deadline: u32,
-    ) -> (Vec<Expired>, Vec<Command>) {
+    /// `ballot` again; to one's own proposer too, whose queue may have been full.
+    pub(crate) fn on_tick(&mut self, ballot: Option<Ballot>, deadline: u32) -> (Vec<Expired>, Vec<Command>) {
         let mut expired = Vec::new();
         let mut again = Vec::new();
         let mut pass = |waiting: &mut Waiting, handed| {
@@ -249,10 +227,8 @@ impl Desk {
             let handed = pending.handed.is_some();
             pending.waiting().for_each(|waiting| pass(waiting, handed));
             pending.age += 1;
-            // Nothing is lost on the way to one's own proposer.
-            let kept = own && pending.handed == ballot;
             let wanted = pending.waiting().any(|waiting| !waiting.gone);
-            if wanted && ballot.is_some() && !kept && pending.age >= pending.patience {
+            if wanted && ballot.is_some() && pending.age >= pending.patience {
                 pending.age = 0;
                 pending.patience = pending.patience.saturating_mul(2);
                 pending.handed = ballot;
@@ -294,9 +270,11 @@ impl Desk {
         self.held.retain(|_, held| !held.is_empty());
         for stream in self.streams.values_mut() {
             stream.retain_mut(|pending| {
-                let wanted = pending.waiting().any(|waiting| !waiting.gone);
+                let before = 1 + pending.more.len();
+                let wanted = pending.drop_gone();
+                let after = if wanted { 1 + pending.more.len() } else { 0 };
+                self.requests -= before - after;
                 if !wanted {
-                    self.count -= 1;
                     self.bytes -= pending.command.size();
                 }
                 wanted
@@ -306,7 +284,27 @@ impl Desk {
     }
 }
 
+impl Waiting {
+    pub(crate) fn new(client: ClientId, id: u64) -> Waiting {
+        Waiting {
+            client,
+            id,
+            age: 0,
+            gone: false,
+        }
+    }
+}
+
 impl Pending {
+    /// Drops who does not wait any more; tells whether anybody is left.
+    fn drop_gone(&mut self) -> bool {
+        self.more.retain(|waiting| !waiting.gone);
+        if self.first.gone && !self.more.is_empty() {
+            self.first = self.more.remove(0);
+        }
+        !self.first.gone
+    }
+
     fn waiting(&mut self) -> impl Iterator<Item = &mut Waiting> {
         std::iter::once(&mut self.first).chain(&mut self.more)
     }

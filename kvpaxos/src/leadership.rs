@@ -2,10 +2,10 @@
 //!
 //! What proposes and what counts votes is public for the model checker's sake; the rest is the replica's own.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::chosen_log::ChosenLog;
-use crate::command::{Batch, Command, Value};
+use crate::command::{Batch, Command, CommandKey, Value};
 use crate::config::Limits;
 use crate::crash_vector::{ConsistentSet, CrashVector};
 use crate::message::Watermark;
@@ -33,6 +33,9 @@ pub struct Leadership {
     queue: VecDeque<Command>,
     /// Their bytes.
     queue_bytes: usize,
+    /// What is carried, queued or open. A repeat of it is not proposed again: commands are handed in again and again while a leader is
+    /// slow, and repeats that took slots would make it slower still.
+    under_way: BTreeSet<CommandKey>,
     /// What was told to everybody last.
     told: Watermark,
     /// Reads that wait for the ballot to be confirmed.
@@ -66,6 +69,7 @@ impl Leadership {
         let carried_up_to = carried.last_key_value().map_or(start, |(slot, _)| slot.next());
         Leadership {
             ballot,
+            under_way: carried.values().flat_map(keys).collect(),
             carried,
             carried_up_to,
             next: start,
@@ -85,18 +89,24 @@ impl Leadership {
         (found, self.carried_up_to.0 - self.next.0 - found)
     }
 
-    /// Takes a command in; drops it if the queue is full, for its replica will send it again.
+    /// Takes a command in. Drops it if it is a repeat of what is under way, or if the queue is full: then its replica will send it
+    /// again.
     pub fn enqueue(&mut self, command: Command, bound: usize, bound_bytes: usize) {
         let size = command.size();
-        if self.queue.len() < bound && self.queue_bytes + size <= bound_bytes {
+        let has_room = self.queue.len() < bound && self.queue_bytes + size <= bound_bytes;
+        if has_room && self.under_way.insert(command.key()) {
             self.queue_bytes += size;
             self.queue.push_back(command);
         }
     }
 
     /// Opens the next slot, if the window allows and there is a value for it: first what phase 1 found, with no-ops in
-    /// the gaps (P2), then new commands, as many as fit in a batch.
-    pub fn propose_next(&mut self, limits: &Limits) -> Option<(Slot, Value)> {
+    /// the gaps (P2), then new commands, as many as fit in a batch. Those that `is_applied` tells of are dropped: they were repeats.
+    pub fn propose_next(
+        &mut self,
+        limits: &Limits,
+        is_applied: impl Fn(&Command) -> bool,
+    ) -> Option<(Slot, Value)> {
         if self.next.0 >= self.chosen.0 + limits.window as u64 {
             return None;
         }
@@ -104,7 +114,7 @@ impl Leadership {
         let value = if slot < self.carried_up_to {
             self.carried.remove(&slot).unwrap_or(Value::Noop)
         } else {
-            self.next_batch(limits)?
+            self.next_batch(limits, is_applied)?
         };
         let proposal = Proposal {
             value: value.clone(),
@@ -122,21 +132,48 @@ impl Leadership {
         Some((slot, value))
     }
 
-    fn next_batch(&mut self, limits: &Limits) -> Option<Value> {
-        let mut count = 0;
+    fn next_batch(&mut self, limits: &Limits, is_applied: impl Fn(&Command) -> bool) -> Option<Value> {
+        let mut commands = Vec::with_capacity(self.queue.len().min(limits.batch_commands));
         let mut bytes = 0;
-        for command in self.queue.iter().take(limits.batch_commands) {
-            if count > 0 && bytes + command.size() > limits.batch_bytes {
+        while commands.len() < limits.batch_commands
+            && let Some(command) = self.queue.front()
+        {
+            let size = command.size();
+            let applied = is_applied(command);
+            if !applied && !commands.is_empty() && bytes + size > limits.batch_bytes {
                 break;
             }
-            count += 1;
-            bytes += command.size();
+            let Some(command) = self.queue.pop_front() else {
+                break;
+            };
+            self.queue_bytes -= size;
+            if applied {
+                self.under_way.remove(&command.key());
+            } else {
+                bytes += size;
+                commands.push(command);
+            }
         }
-        if count == 0 {
-            return None;
+        (!commands.is_empty()).then(|| Value::Batch(Batch::new(commands)))
+    }
+
+    /// What was proposed for a slot needs no votes any more, or what was carried for it will not be proposed.
+    fn forget(&mut self, value: &Value) {
+        for key in keys(value) {
+            self.under_way.remove(&key);
         }
-        self.queue_bytes -= bytes;
-        Some(Value::Batch(Batch::new(self.queue.drain(..count).collect())))
+    }
+
+    /// Goes past the slots that are chosen, up to the first that is not.
+    fn advance(&mut self) {
+        while let Some(entry) = self.open.first_entry()
+            && *entry.key() == self.chosen
+            && entry.get().chosen
+        {
+            let proposal = entry.remove();
+            self.forget(&proposal.value);
+            self.chosen = self.chosen.next();
+        }
     }
 
     /// A vote. Returns whether the slot is chosen by it, which it is once `quorum` acceptors, whose votes are crash-consistent,
@@ -154,14 +191,7 @@ impl Leadership {
         proposal.votes.add(acceptor, vector);
         proposal.chosen = proposal.votes.len() >= quorum;
         let chosen = proposal.chosen;
-        while self
-            .open
-            .first_key_value()
-            .is_some_and(|(slot, open)| *slot == self.chosen && open.chosen)
-        {
-            self.open.pop_first();
-            self.chosen = self.chosen.next();
-        }
+        self.advance();
         chosen
     }
 
@@ -184,18 +214,17 @@ impl Leadership {
     /// needed no more. Acceptors that have cut their log would not give them.
     pub(crate) fn on_learned(&mut self, below: Slot) {
         if below > self.chosen {
-            self.open = self.open.split_off(&below);
-            self.carried = self.carried.split_off(&below);
+            let open = self.open.split_off(&below);
+            for proposal in std::mem::replace(&mut self.open, open).into_values() {
+                self.forget(&proposal.value);
+            }
+            let carried = self.carried.split_off(&below);
+            for value in std::mem::replace(&mut self.carried, carried).into_values() {
+                self.forget(&value);
+            }
             self.chosen = below;
             self.next = self.next.max(below);
-            while self
-                .open
-                .first_key_value()
-                .is_some_and(|(slot, open)| *slot == self.chosen && open.chosen)
-            {
-                self.open.pop_first();
-                self.chosen = self.chosen.next();
-            }
+            self.advance();
         }
     }
 
@@ -269,4 +298,8 @@ impl Leadership {
             ReplicaSet::EMPTY
         }
     }
+}
+
+fn keys(value: &Value) -> impl Iterator<Item = CommandKey> {
+    value.commands().iter().map(Command::key)
 }

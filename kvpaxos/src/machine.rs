@@ -107,6 +107,24 @@ impl StateMachine {
         }
     }
 
+    /// How a command went that was applied already, if it is one of those that are kept; `None` if it was not applied, or if nothing is
+    /// known of it any more. What it says is final, also where later slots are not applied here yet.
+    pub(crate) fn fate_of(&self, command: &Command) -> Option<Outcome> {
+        match command {
+            Command::Open { tag } => {
+                let session = self.sessions.opened(*tag)?;
+                Some(Outcome::Opened { session })
+            }
+            Command::Apply {
+                session, sequence, ..
+            } => {
+                let known = self.sessions.known(*session, *sequence)?;
+                Some(known.map_or_else(Outcome::Refused, Outcome::from))
+            }
+            Command::Close { .. } | Command::Opaque { .. } => None,
+        }
+    }
+
     /// Applies the commands of one slot, in order. See [`apply`](StateMachine::apply).
     pub fn apply_all(&mut self, slot: Slot, commands: &[Command]) -> Vec<Outcome> {
         self.store.touch(commands.iter().filter_map(key_of));

@@ -166,6 +166,16 @@ impl Sessions {
         Ok(kept)
     }
 
+    /// The session that a command with this tag has opened, while it lives.
+    pub(crate) fn opened(&self, tag: Tag) -> Option<SessionId> {
+        self.by_tag.get(hash_tag(tag), &tag).copied()
+    }
+
+    /// What [`once`](Sessions::once) would answer without executing anything: the kept outcome, or that the sequence was answered.
+    pub(crate) fn known(&self, id: SessionId, sequence: Sequence) -> Option<Result<Kept, Refusal>> {
+        self.table.get(hash_id(id), &id)?.outcomes.known(id, sequence)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }

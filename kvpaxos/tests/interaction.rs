@@ -67,6 +67,10 @@ scripts! {
     checkpoint => "33_checkpoint",
     leader_without_a_learner => "34_leader_without_a_learner",
     snapshot_that_nobody_has => "35_snapshot_that_nobody_has",
+    loss_undone_by_a_crash => "36_loss_undone_by_a_crash",
+    repeats_are_bounded => "37_repeats_are_bounded",
+    own_command_that_did_not_fit => "38_own_command_that_did_not_fit",
+    repeats_are_proposed_once => "39_repeats_are_proposed_once",
 }
 
 fn directory() -> PathBuf {

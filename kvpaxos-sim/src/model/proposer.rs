@@ -111,7 +111,7 @@ fn elect(bounds: &Bounds, place: usize, candidacy: Candidacy) -> Result<Elected,
     let mut proposals = Vec::new();
     for _ in start.0..bounds.slots as u64 {
         leadership.enqueue(own_command(bounds, place), usize::MAX, usize::MAX);
-        proposals.extend(leadership.propose_next(&limits));
+        proposals.extend(leadership.propose_next(&limits, |_| false));
     }
     let known: Vec<Command> = (0..=place).map(|place| own_command(bounds, place)).collect();
     for (slot, value) in &proposals {

@@ -4,11 +4,13 @@ use bytes::Bytes;
 
 use crate::command::{Command, Outcome, Refusal, Reply, Request, RequestBody, Tag};
 use crate::config::Update;
+use crate::desk::Waiting;
 use crate::io::{Effect, Observation};
+use crate::learner::Learner;
 use crate::message::Message;
 use crate::read::{Question, Read};
 use crate::replica::{Replica, observe, send};
-use crate::types::{Ballot, ClientId};
+use crate::types::{Ballot, ClientId, Slot};
 
 impl Replica {
     pub(super) fn on_client(
@@ -53,6 +55,12 @@ impl Replica {
                 op,
             },
         };
+        // A repeat of what is applied here is answered from the session table: the log need not hold it again.
+        let machine = self.learner.as_ref().map(Learner::machine);
+        if let Some(outcome) = machine.and_then(|machine| machine.fate_of(&command)) {
+            self.answer_applied(Waiting::new(client, id), outcome, out);
+            return;
+        }
         let leader = self.leader();
         let new = self
             .desk
@@ -126,6 +134,35 @@ impl Replica {
         }
     }
 
+    /// What a client waits for is applied here. In the two-phase setting the answer waits until all that is applied is settled.
+    fn answer_applied(&mut self, waiting: Waiting, outcome: Outcome, out: &mut Vec<Effect>) {
+        let applied = self.learner.as_ref().map_or(Slot::ZERO, Learner::applied);
+        match applied.0.checked_sub(1) {
+            Some(last) if self.config.update == Update::TwoPhase => {
+                self.desk.hold(Slot(last), waiting, outcome);
+            }
+            _ => reply(waiting.client, waiting.id, outcome, out),
+        }
+    }
+
+    /// Answers who waits for commands that are applied here though this replica did not apply them slot by slot: they were part of a
+    /// snapshot. Returns the commands that are not known to be applied.
+    pub(super) fn answer_known(&mut self, commands: Vec<Command>, out: &mut Vec<Effect>) -> Vec<Command> {
+        let mut unknown = Vec::new();
+        for command in commands {
+            let machine = self.learner.as_ref().map(Learner::machine);
+            match machine.and_then(|machine| machine.fate_of(&command)) {
+                Some(outcome) => {
+                    for waiting in self.desk.on_applied(&command) {
+                        self.answer_applied(waiting, outcome.clone(), out);
+                    }
+                }
+                None => unknown.push(command),
+            }
+        }
+        unknown
+    }
+
     fn hand_one(&mut self, ballot: Ballot, command: Command, out: &mut Vec<Effect>) {
         if ballot.replica == self.config.id {
             self.enqueue(std::iter::once(command));
@@ -169,7 +206,7 @@ impl Replica {
 
     /// A new leader: hands it all that waits here, and asks it what the reads wait for.
     pub(super) fn hand_all(&mut self, ballot: Ballot, out: &mut Vec<Effect>) {
-        let commands = self.desk.hand_all(ballot);
+        let commands = self.desk.hand_all(ballot, self.config.timing.resend);
         self.hand(ballot, commands, out);
         if let Some(number) = self.reads.question() {
             self.ask_leader(number, out);
@@ -180,8 +217,8 @@ impl Replica {
     pub(super) fn enqueue(&mut self, commands: impl IntoIterator<Item = Command>) {
         let replicas = self.config.members.len();
         let (bound, bound_bytes) = (
-            replicas * self.config.limits.pending,
-            replicas * self.config.limits.pending_bytes,
+            replicas.saturating_mul(self.config.limits.pending),
+            replicas.saturating_mul(self.config.limits.pending_bytes),
         );
         if let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
             for command in commands {
@@ -236,10 +273,13 @@ impl Replica {
         }
     }
 
-    /// The learner has gone on from another replica's snapshot: commands that wait here may have been applied within, and their
-    /// sessions been dropped since, so that asking again could bring `SessionExpired` for what was done. Whoever waits for such a
-    /// one is told that its fate is unknown, and may ask again under the same sequence.
+    /// The learner has gone on from another replica's snapshot: commands that wait here may have been applied within. Where the session
+    /// table tells how they went, they are answered. Of the others the sessions may have been dropped since, so that asking again could
+    /// bring `SessionExpired` for what was done: whoever waits for such a one is told that its fate is unknown, and may ask again under
+    /// the same sequence.
     pub(super) fn on_installed(&mut self, out: &mut Vec<Effect>) {
+        let commands = self.desk.commands().cloned().collect();
+        self.answer_known(commands, out);
         for waiting in self.desk.take_handed() {
             self.give_up(waiting.client, waiting.id, true, out);
         }

@@ -1,7 +1,9 @@
 //! Standing for election, leading, resigning.
 
+use crate::command::Command;
 use crate::io::{Deposition, Effect, Envelope, Observation, Reason, Record};
 use crate::leadership::Leadership;
+use crate::learner::Learner;
 use crate::message::Message;
 use crate::proposer::{Phase, Proposer};
 use crate::replica::{Replica, answer, observe};
@@ -180,7 +182,10 @@ impl Replica {
                 }
                 leadership.on_learned(learner.next());
             }
-            let Some((slot, value)) = leadership.propose_next(&limits) else {
+            let machine = self.learner.as_ref().map(Learner::machine);
+            let is_applied =
+                |command: &Command| machine.is_some_and(|machine| machine.fate_of(command).is_some());
+            let Some((slot, value)) = leadership.propose_next(&limits, is_applied) else {
                 break;
             };
             let ballot = leadership.ballot;

@@ -125,12 +125,12 @@ impl Replica {
     fn on_tick_of_clients(&mut self, out: &mut Vec<Effect>) {
         let timing = self.config.timing;
         let leader = self.leader();
-        let own = leader.is_some_and(|ballot| ballot.replica == self.config.id);
-        let (expired, again) = self.desk.on_tick(leader, own, timing.deadline);
+        let (expired, again) = self.desk.on_tick(leader, timing.deadline);
         for late in expired {
             self.give_up(late.client, late.id, late.handed, out);
         }
         if let Some(ballot) = leader {
+            let again = self.answer_known(again, out);
             self.hand(ballot, again, out);
         }
         let (expired, again) = self.reads.on_tick(timing.resend, timing.deadline);

@@ -111,11 +111,7 @@ impl Outcomes {
         window: u64,
     ) -> Result<Sequence, Refusal> {
         if sequence < self.floor {
-            return Err(Refusal::AlreadyAnswered {
-                session: id,
-                sequence,
-                lowest: self.floor,
-            });
+            return Err(self.answered(id, sequence));
         }
         let floor = self.floor.max(lowest);
         match sequence.0.checked_sub(floor.0) {
@@ -126,6 +122,24 @@ impl Outcomes {
                 window,
             }),
         }
+    }
+
+    fn answered(&self, id: SessionId, sequence: Sequence) -> Refusal {
+        Refusal::AlreadyAnswered {
+            session: id,
+            sequence,
+            lowest: self.floor,
+        }
+    }
+
+    /// What is known of a sequence, if it was executed or lies below the floor.
+    pub(super) fn known(&self, id: SessionId, sequence: Sequence) -> Option<Result<Kept, Refusal>> {
+        if sequence < self.floor {
+            return Some(Err(self.answered(id, sequence)));
+        }
+        let place = usize::try_from(sequence.0 - self.floor.0).ok()?;
+        let kept = self.kept.get(place).copied()?;
+        (kept != Kept::NOTHING).then_some(Ok(kept))
     }
 
     /// Forgets what is below; returns the change of the digest.
