@@ -23,6 +23,11 @@ pub(crate) fn log(id: ReplicaId, observation: &Observation) {
             replica = %id,
             "the acceptor lost its memory and stays out of every vote for good: with these quorum sizes the others cannot make up for it"
         ),
+        Observation::Outlived { incarnation } => tracing::warn!(
+            replica = %id, life = incarnation.0,
+            "others know a later life of this acceptor than its disk does: the disk lacks what it promised to keep, and what it holds is \
+             not used any more"
+        ),
         Observation::Recovering { incarnation } => tracing::warn!(
             replica = %id, life = incarnation.0,
             "the acceptor lost its memory, and asks the others for what counts before it votes again"

@@ -140,6 +140,9 @@ pub struct Disk<R, T, L> {
     /// Writes handed in, and settled, so far in this life of the process.
     written: u64,
     settled: u64,
+    /// It replaces a disk that was lost, as its superblock says, and no record of its own is durable yet: whoever starts with it has lost
+    /// its memory.
+    replaces_lost: bool,
 }
 
 /// What to do after a write was handed in.
@@ -152,9 +155,19 @@ pub enum Next {
 }
 
 impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
-    /// A disk with a new log.
+    /// A disk with a new log, of a replica that is new.
     #[must_use]
     pub fn new(log: L) -> Self {
+        Disk::founded(log, false)
+    }
+
+    /// A disk with a new log, in the place of one that was lost.
+    #[must_use]
+    pub fn replacing(log: L) -> Self {
+        Disk::founded(log, true)
+    }
+
+    fn founded(log: L, replaces_lost: bool) -> Self {
         Disk {
             synced: log.len(),
             log,
@@ -162,7 +175,14 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
             syncing: 0,
             written: 0,
             settled: 0,
+            replaces_lost,
         }
+    }
+
+    /// Whether a process that starts has lost its memory, as far as the disk's superblock knows: nothing was ever durable here.
+    #[must_use]
+    pub fn replaces_lost(&self) -> bool {
+        self.replaces_lost
     }
 
     /// Appends the records of one `Persist`; an empty one is a barrier.
@@ -199,6 +219,7 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
             self.synced = self.synced.max(write.end);
             self.settled += 1;
             write.records.iter().for_each(&mut durable);
+            self.replaces_lost &= write.records.is_empty();
             if !write.void {
                 released.extend(write.then);
             }
@@ -250,6 +271,7 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
             let mut records = recovered.records;
             records.split_off(records.len() - recovered.fresh)
         });
+        self.replaces_lost &= left.as_ref().is_none_or(Vec::is_empty);
         let units = self.log.len();
         let lost = self.waiting.iter().filter(|write| write.end > units).count();
         self.synced = units;
@@ -263,7 +285,10 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
 
     /// Something that was synced is damaged while no process runs.
     pub fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
-        self.log.damage(how, fate)
+        let harm = self.log.damage(how, fate);
+        // What a process will find there may end earlier, where nothing was lost that counts.
+        self.synced = self.log.len();
+        harm
     }
 }
 

@@ -12,13 +12,14 @@ use crate::watch::{Misbehaviour, Watch};
 
 /// What a nemesis, or a test, can do to hosts.
 impl<M: Machine> Engine<M> {
-    /// Starts a process that is down, with what its disk holds, or (`lost`) with an empty disk that is known to be lost
-    /// memory. Nothing happens if it runs.
+    /// Starts a process that is down, with what its disk holds, or (`lost`) with an empty disk that is known to replace one that was lost.
+    /// So it is at the next start, too, until a record is durable there. Nothing happens if it runs.
     pub fn start(&mut self, id: ReplicaId, lost: bool, watch: &mut impl Watch<M>) {
         if self.host(id).machine.is_some() {
             return;
         }
         let now = self.now;
+        let lost = lost || self.host(id).disk.replaces_lost();
         let stream = Stream::Life(id);
         let entropy = self.decider.entropy(stream);
         let shown = Time(self.decider.below(stream, What::ClockStart, 1 << 40));
@@ -26,7 +27,7 @@ impl<M: Machine> Engine<M> {
         let host = self.host_mut(id);
         let kept = if lost { None } else { host.disk.read(0) };
         if let Some(log) = fresh {
-            host.disk = Disk::new(log);
+            host.disk = Disk::replacing(log);
         } else if kept.is_none() {
             watch.misbehaved(now, id, Misbehaviour::Damaged);
         }

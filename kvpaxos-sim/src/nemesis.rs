@@ -383,13 +383,10 @@ impl Nemesis {
                     Some(damage) => damaged(*id, *damage, engine, audit),
                     None => *lost,
                 };
-                engine.start(*id, lost || audit.must_start_lost(*id), audit);
+                engine.start(*id, lost, audit);
             }
             Active::Paused(id) => engine.resume(*id, audit),
-            Active::Role { id, role, lost } => {
-                let lost = *lost || (*role == Role::Acceptor && audit.must_start_lost(*id));
-                engine.restart_role(*id, *role, lost, audit);
-            }
+            Active::Role { id, role, lost } => engine.restart_role(*id, *role, *lost, audit),
             Active::Cut(cuts) => partition::mend(cuts, &mut engine.network),
             Active::Flapping { cuts, cut, .. } => {
                 if *cut {
@@ -402,7 +399,7 @@ impl Nemesis {
                 engine.set_full(*id, false);
                 if engine.machine(*id).is_none() && !self.is_down(*id) {
                     audit.marks.hit(Mark::DiskFull);
-                    engine.start(*id, audit.must_start_lost(*id), audit);
+                    engine.start(*id, false, audit);
                 }
             }
             Active::Storm(id) => engine.network.set_storm((*id).into(), None),
@@ -464,11 +461,10 @@ impl Nemesis {
             }
         }
         for id in healed.iter() {
-            engine.start(id, self.memory_only || audit.must_start_lost(id), audit);
+            engine.start(id, self.memory_only, audit);
             engine.resume(id, audit);
             for role in Role::ALL {
-                let lost = self.memory_only || (role == Role::Acceptor && audit.must_start_lost(id));
-                engine.restart_role(id, role, lost, audit);
+                engine.restart_role(id, role, self.memory_only, audit);
             }
         }
     }

@@ -304,8 +304,7 @@ impl<M: Subject> World<M> {
 
     /// A process that is down starts with what its disk holds.
     pub fn start(&mut self, id: ReplicaId) {
-        let lost = self.setup.memory_only || self.audit.must_start_lost(id);
-        self.engine.start(id, lost, &mut self.audit);
+        self.engine.start(id, self.setup.memory_only, &mut self.audit);
     }
 
     /// A process that is down starts with an empty disk: its memory is lost.

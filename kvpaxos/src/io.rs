@@ -262,6 +262,12 @@ pub enum Observation {
     },
     /// The acceptor stays out of every vote for good: its memory is lost, and these quorum sizes leave no way to get it back.
     StaysOut,
+    /// The acceptor was told of a later life of itself than it knew of: what it holds is not all that it promised. It has lost its
+    /// memory, as if its disk were lost (see [`crate::recovery`]).
+    Outlived {
+        /// The number of that life.
+        incarnation: Incarnation,
+    },
     /// The acceptor lost its memory, and begins a new life (see [`crate::recovery`]).
     Recovering {
         /// Its number.

@@ -150,8 +150,8 @@ pub enum Message {
         /// The values.
         values: Vec<Value>,
     },
-    /// Recovery, (a). An acceptor that lost its memory asks all others which life of it they know of. Resent until enough have
-    /// answered with [`Message::Recalled`].
+    /// Recovery, (a). An acceptor that lost its memory asks all others which life of it they know of. Leaves once the mark of the loss
+    /// is durable; resent until enough have answered with [`Message::Recalled`].
     Recall {
         /// Fresh for each attempt, so that no answer to an earlier life counts for this one.
         nonce: u64,
@@ -272,6 +272,9 @@ pub struct Heartbeat {
     pub learned: Slot,
     /// How far the log is chosen, if the sender leads (of its ballot in `leader`).
     pub chosen: Option<Watermark>,
+    /// Which lives of acceptors the sender has heard of, from whomever. An acceptor that hears of a later life of its own than it knows of
+    /// has lost its memory.
+    pub vector: CrashVector,
 }
 
 /// What an acceptor does, as the others are told.

@@ -16,6 +16,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::Timing;
+use crate::crash_vector::CrashVector;
 use crate::message::{AcceptorSign, Heartbeat};
 use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
 
@@ -31,6 +32,9 @@ pub(crate) struct Peers {
     leader: Option<Heard>,
     /// The highest ballot met.
     highest: Ballot,
+    /// Which lives of acceptors have begun, as anybody has told. A rumour, which is not kept on any disk: it reaches an acceptor whose
+    /// life is over by way of others where those that know of it do not reach it themselves.
+    heard: CrashVector,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -57,6 +61,7 @@ impl Peers {
             table: BTreeMap::new(),
             leader: None,
             highest: Ballot::ZERO,
+            heard: CrashVector::default(),
         }
     }
 
@@ -68,6 +73,16 @@ impl Peers {
     /// The highest ballot met.
     pub(crate) fn highest(&self) -> Ballot {
         self.highest
+    }
+
+    /// Notes which lives of acceptors have begun.
+    pub(crate) fn hear(&mut self, vector: &CrashVector) {
+        self.heard.merge(vector);
+    }
+
+    /// Which lives of acceptors have begun, as anybody has told.
+    pub(crate) fn heard(&self) -> &CrashVector {
+        &self.heard
     }
 
     /// The ballot of the leader that was heard a short while ago.

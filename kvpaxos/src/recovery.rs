@@ -56,6 +56,19 @@
 //! *Enough are left.* At most n - r may be without memory at a time: then r others have theirs. Where more have lost it, nobody can tell
 //! what was chosen; the recovering acceptors wait, and the replicas refuse to serve and say so, until an operator decides.
 //!
+//! *A loss is never undone.* The first question leaves when the mark of the loss is durable in the acceptor's own log. Before that nobody
+//! has heard of the loss: if the mark itself is lost in a crash, the log that is read back holds all that was ever revealed, and the
+//! acceptor goes on in the life that it had. The counterexample to asking at once, with three acceptors:
+//!
+//! 1. c's role loses its memory; the mark is on its way to a slow disk. c asks and announces life 1, and a and b write it down.
+//! 2. Power fails at c before the mark is durable: c starts with its old log, whole, and votes as life 0.
+//! 3. a fails for good. b and c are a quorum, and b's votes outdate c's: nothing is chosen any more.
+//!
+//! *A life that is over ends.* An acceptor may meet a later life of itself than it knows of: its disk went back to an older state, or an
+//! attempt to return was announced to some, was forgotten in a crash, and a later attempt returned without having heard of it. Its votes
+//! would never count together with those of whoever knows. So heartbeats carry which lives have been heard of, and the acceptor that
+//! hears of a later one of itself has lost its memory.
+//!
 //! # What breaks it
 //!
 //! Each of these shortcuts lets two values be chosen for one slot. The scenes of `tests/recovery.rs` play them step by step, and the
@@ -67,6 +80,7 @@
 //! | the vector is written after the answer | a voter votes in between, with a vector that does not know of the new life |
 //! | answers not consistent with each other | two that recover in turn each take over from a life of the other that is gone |
 //! | no fresh nonce | an answer to an earlier life is taken for news: two lives share an incarnation, and the first one's votes count for the second |
+//! | questions leave before the mark is durable | a crash brings the old life back, and nobody counts its votes |
 //! | answers from recovering acceptors | two that know nothing vouch for each other |
 //! | ballots of the first life used again | one ballot proposes two values (P3) |
 
@@ -263,6 +277,15 @@ impl Recovery {
         Progress::Ask(self.questions())
     }
 
+    /// Somebody has told, outside of an answer, of this life of it.
+    pub fn on_heard(&mut self, incarnation: Incarnation) -> Progress {
+        self.above = self.above.max(incarnation);
+        match self.incarnation() {
+            Some(announced) if announced < incarnation => Progress::Again,
+            _ => Progress::Nothing,
+        }
+    }
+
     /// (b), (c) Another tells what it remembers, or a chunk of it.
     pub fn on_remembered(&mut self, from: ReplicaId, answer: Remembered) -> Progress {
         let (true, Phase::Announcing(announcing)) = (
@@ -330,9 +353,9 @@ impl Announcing {
                         more.insert(outdated);
                     }
                 }
+                // Its sender does not know that its life is over, and would say the same again at once.
                 Added::Outdated => {
                     self.told.remove(&from);
-                    more.insert(from);
                 }
             },
         }

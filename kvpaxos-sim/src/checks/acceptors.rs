@@ -2,7 +2,7 @@
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::Accepted;
-use kvpaxos::{Ballot, Record, Slot};
+use kvpaxos::{Ballot, Incarnation, Record, Slot};
 
 /// What is known of one acceptor from the records of its replica.
 #[derive(Default)]
@@ -23,8 +23,12 @@ pub(super) struct Acceptor {
     pub(super) heard: CrashVector,
     /// It lost its memory, and has not got back what counts.
     pub(super) out: bool,
-    /// Its own mark of that is durable.
+    /// Its disk says so: a process that starts finds its memory lost.
     pub(super) marked: bool,
+    /// The checkpoint that it wrote with the memory that it got back. Another one began before the loss, and gives nothing back.
+    returning: Option<u64>,
+    /// The highest incarnation that it has announced.
+    pub(super) announced: Incarnation,
     /// The checkpoint that has begun and not ended, as far as it is durable.
     pending: Option<Pending>,
 }
@@ -35,7 +39,7 @@ struct Pending {
     promised: Ballot,
     vector: CrashVector,
     accepted: Vec<Option<Ballot>>,
-    /// The acceptor lost its memory since it began.
+    /// A mark of lost memory stands behind its beginning.
     lost: bool,
 }
 
@@ -47,6 +51,7 @@ impl Acceptor {
             Record::Accepted { ballot, .. } => (*ballot, false),
             // Its promise before it lost its memory is no longer its own (A1 holds within an incarnation).
             Record::Checkpoint(checkpoint) if self.out => {
+                self.returning = Some(checkpoint.number);
                 self.written = checkpoint.promised;
                 self.heard = checkpoint.vector.clone();
                 return Ok(());
@@ -120,8 +125,10 @@ impl Acceptor {
                 }
             }
             Record::CheckpointEnd { number } => {
-                let ended = self.pending.take_if(|pending| pending.number == *number);
-                return ended.is_some_and(|pending| self.returns(pending));
+                if let Some(ended) = self.pending.take_if(|pending| pending.number == *number) {
+                    self.marked = ended.lost;
+                    return self.returns(ended);
+                }
             }
             Record::Chosen { .. }
             | Record::Learned { .. }
@@ -131,9 +138,9 @@ impl Acceptor {
         false
     }
 
-    /// An acceptor that lost its memory has a complete checkpoint: what stands in it is its memory from now on.
+    /// A checkpoint is complete. If the acceptor wrote it with the memory that it got back, what stands in it is its memory from now on.
     fn returns(&mut self, pending: Pending) -> bool {
-        if !self.out || pending.lost {
+        if !self.out || self.returning != Some(pending.number) {
             return false;
         }
         *self = Acceptor {
@@ -143,28 +150,34 @@ impl Acceptor {
             accepted: pending.accepted,
             vector: pending.vector,
             heard: std::mem::take(&mut self.heard),
+            announced: self.announced,
             ..Acceptor::default()
         };
         true
     }
 
-    /// The process is gone, and of the records that were not durable these survived.
+    /// The process is gone, and what survived has been noted as durable. What counts from now on is what the disk says: a loss of which
+    /// the mark did not become durable did not happen, for nobody has heard of it and the log holds all that was revealed.
     pub(super) fn crashed(&mut self) {
         self.pending = None;
+        self.returning = None;
+        self.out = self.marked;
         self.written = self.durable;
         self.heard = self.vector.clone();
     }
 
-    /// It begins to write a checkpoint, or anything else, in a new life.
+    /// It lost its memory. Its mark of that is on its way to the disk.
     pub(super) fn lost(&mut self) {
         self.out = true;
-        self.marked = false;
+        self.returning = None;
     }
 
-    /// The disk is empty now.
+    /// The disk is empty now, and is known to replace one that was lost.
     pub(super) fn wiped(&mut self) {
         *self = Acceptor {
             out: true,
+            marked: true,
+            announced: self.announced,
             ..Acceptor::default()
         };
     }

@@ -27,6 +27,11 @@ impl Audit {
             Message::ReadIndexed { up_to, .. } => self.check_prefix(from, *up_to, "a read index"),
             Message::Confirmed { ballot, .. } => self.check_confirmed(from, *ballot),
             Message::Learned { from: first, values } => self.check_learned(from, *first, values),
+            Message::Recall { .. } => self.check_recall(from),
+            Message::Announce { incarnation, .. } => {
+                let acceptor = self.acceptor(from);
+                acceptor.announced = acceptor.announced.max(*incarnation);
+            }
             Message::Recalled { heard, .. } => self.check_recalled(from, *heard),
             Message::Remembered(told) => self.check_remembered(from, to, told),
             Message::SnapshotPart(part) => self.check_part(from, part),
@@ -46,6 +51,16 @@ impl Audit {
             let what =
                 format!("{by} promises or votes in {ballot} with the vector {vector}, and has heard {heard}");
             self.wrong(Property::P4, what);
+        }
+    }
+
+    /// A3: a loss of memory is known to nobody before its mark is durable. Else a crash could undo it, and leave an acceptor that goes on in
+    /// a life that others know to be over.
+    fn check_recall(&mut self, from: ReplicaId) {
+        let acceptor = self.acceptor(from);
+        if acceptor.out && !acceptor.marked {
+            let what = format!("{from} asks for its memory, but the mark of the loss is not on its disk");
+            self.wrong(Property::A3, what);
         }
     }
 

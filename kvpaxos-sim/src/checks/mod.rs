@@ -132,13 +132,6 @@ impl Audit {
         self.acceptors[usize::from(id.0)].out
     }
 
-    /// Whether the replica's acceptor has lost its memory and its own log does not say so yet: it must be told again.
-    #[must_use]
-    pub fn must_start_lost(&self, id: ReplicaId) -> bool {
-        let acceptor = &self.acceptors[usize::from(id.0)];
-        acceptor.out && !acceptor.marked
-    }
-
     fn acceptor(&mut self, id: ReplicaId) -> &mut Acceptor {
         &mut self.acceptors[usize::from(id.0)]
     }
@@ -269,6 +262,21 @@ impl Audit {
             Observation::SessionsDropped { .. } => self.marks.hit(Mark::SessionDropped),
             // `Applied` needs the machine: see the hook.
             Observation::Applied { .. } | Observation::StaysOut => {}
+            Observation::Outlived { incarnation } => {
+                self.marks.hit(Mark::Outlived);
+                self.marks.hit(Mark::AcceptorLost);
+                let announced = self.acceptor(by).announced;
+                if announced < *incarnation {
+                    let (told, announced) = (incarnation.0, announced.0);
+                    let what = format!(
+                        "{by} takes its memory for lost in life {told}, but announced none above {announced}"
+                    );
+                    self.wrong(Property::A4, what);
+                }
+                self.acceptor(by).lost();
+                // As if its disk were lost, its proposer begins anew too.
+                self.ballots.new_life(by);
+            }
             Observation::Recovering { .. } => {
                 let out = self.acceptors.iter().filter(|acceptor| acceptor.out).count();
                 if out > 1 {

@@ -403,6 +403,7 @@ fn heartbeat(r: &mut Reader) -> Result<Heartbeat, DecodeError> {
         leader: r.option("leader", ballot)?,
         learned: slot(r)?,
         chosen: r.option("chosen", watermark)?,
+        vector: crash_vector(r)?,
     })
 }
 

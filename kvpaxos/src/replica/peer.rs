@@ -202,6 +202,7 @@ impl Replica {
         if !self.peers.on_heartbeat(from, heartbeat) {
             return;
         }
+        self.on_lives_heard(&heartbeat.vector, out);
         if let Some(learner) = &mut self.learner {
             learner.on_learned_elsewhere(heartbeat.learned);
         }

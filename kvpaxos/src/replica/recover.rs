@@ -1,14 +1,52 @@
 //! An acceptor that lost its memory comes back, and helps others to: see [`crate::recovery`].
 
 use crate::archive::Archive;
-use crate::io::{Effect, Observation};
+use crate::crash_vector::CrashVector;
+use crate::io::{Deposition, Effect, Envelope, Observation, Record};
 use crate::message::{Message, Remembered};
 use crate::proposer::Proposer;
 use crate::recovery::{Progress, Recovery, answers_needed};
-use crate::replica::{AcceptorRole, Bearer, Replica, answer, observe, send};
+use crate::replica::{AcceptorRole, Bearer, Replica, answer, observe, persist, send};
 use crate::types::{Incarnation, Life, ReplicaId, ReplicaSet, Slot};
 
 impl Replica {
+    /// The acceptor has lost its memory. The mark of the loss is written again each time, as the last write of it may have been lost with
+    /// the role.
+    pub(super) fn become_lost(&mut self, mark: Record, out: &mut Vec<Effect>) {
+        self.lost_in = Some(self.incarnation);
+        self.acceptor = self.without_memory();
+        persist(vec![mark], Vec::new(), out);
+        if self.acceptor == AcceptorRole::Out {
+            observe(Observation::StaysOut, out);
+        }
+    }
+
+    /// Somebody has told which lives of acceptors have begun. If a later one of this replica's acceptor is among them, this one is over:
+    /// its votes count with nobody's that knows of the other, and its log lacks what made that one begin. That has lost its memory, and
+    /// the ballots that its proposer used may be lost with it.
+    pub(super) fn on_lives_heard(&mut self, vector: &CrashVector, out: &mut Vec<Effect>) {
+        self.peers.hear(vector);
+        let heard = vector.get(self.config.id);
+        self.incarnation = self.incarnation.max(heard);
+        match &mut self.acceptor {
+            AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer) => {
+                if heard > bearer.acceptor.vector().get(self.config.id) {
+                    observe(Observation::Outlived { incarnation: heard }, out);
+                    self.drop_acceptor();
+                    self.resign(Deposition::Failed, out);
+                    self.proposer = None;
+                    self.life = None;
+                    self.become_lost(Record::DiskLost, out);
+                }
+            }
+            AcceptorRole::Recovering(recovery) => {
+                let progress = recovery.on_heard(heard);
+                self.on_recovery(progress, out);
+            }
+            AcceptorRole::Failed | AcceptorRole::Out => {}
+        }
+    }
+
     /// What becomes of an acceptor that lost its memory.
     pub(super) fn without_memory(&mut self) -> AcceptorRole {
         let members = self.config.members;
@@ -160,8 +198,11 @@ impl Replica {
     pub(super) fn on_tick_of_recovery(&mut self, out: &mut Vec<Effect>) {
         let patience = self.config.timing.resend;
         if let AcceptorRole::Recovering(recovery) = &mut self.acceptor {
-            for (to, message) in recovery.on_tick(patience) {
-                send(to, message, out);
+            let questions = recovery.on_tick(patience).into_iter();
+            let then: Vec<Envelope> = questions.map(|(to, message)| Envelope { to, message }).collect();
+            if !then.is_empty() {
+                // Behind the disk: the mark of the loss may not be durable yet (see `crate::recovery`).
+                persist(Vec::new(), then, out);
             }
         }
     }

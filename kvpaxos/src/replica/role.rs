@@ -4,10 +4,10 @@ use crate::acceptor::Entries;
 use crate::archive::Archive;
 use crate::checkpoint::Saving;
 use crate::chosen_log::ChosenLog;
-use crate::io::{Deposition, Effect, Memory, Observation, Record};
+use crate::io::{Deposition, Effect, Memory, Record};
 use crate::learner::Learner;
 use crate::proposer::Proposer;
-use crate::replica::{AcceptorRole, Bearer, Replica, observe, persist};
+use crate::replica::{AcceptorRole, Bearer, Replica};
 use crate::restore::Restored;
 use crate::types::{Entropy, Role};
 
@@ -18,20 +18,23 @@ impl Replica {
                 self.resign(Deposition::Failed, out);
                 self.proposer = None;
             }
-            Role::Acceptor => {
-                let failed = std::mem::replace(&mut self.acceptor, AcceptorRole::Failed);
-                if let AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer) = failed {
-                    let Bearer { archive, saving, .. } = *bearer;
-                    let saved = saving.and_then(Saving::into_snapshot);
-                    let snapshots = archive.snapshot.into_iter().chain(saved);
-                    snapshots.for_each(|snapshot| self.discarded.push(snapshot));
-                }
-            }
+            Role::Acceptor => self.drop_acceptor(),
             Role::Learner => {
                 if let Some(learner) = self.learner.take() {
                     learner.discard(&mut self.discarded);
                 }
             }
+        }
+    }
+
+    /// What the acceptor held in memory is gone.
+    pub(super) fn drop_acceptor(&mut self) {
+        let failed = std::mem::replace(&mut self.acceptor, AcceptorRole::Failed);
+        if let AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer) = failed {
+            let Bearer { archive, saving, .. } = *bearer;
+            let saved = saving.and_then(Saving::into_snapshot);
+            let snapshots = archive.snapshot.into_iter().chain(saved);
+            snapshots.for_each(|snapshot| self.discarded.push(snapshot));
         }
     }
 
@@ -71,10 +74,12 @@ impl Replica {
     }
 
     /// Whether the acceptor can go on from this log. If it lost its memory, what says so may not be on the disk: the mark may have been
-    /// lost with the role. Then the log must have got back what counts since, in an incarnation that it has begun after the loss.
+    /// lost with the role. Then the log must have got back what counts since, in an incarnation that it has begun after the loss; and
+    /// nobody may have told of a later one.
     fn has_memory(&self, restored: &Restored) -> bool {
         let since = restored.incarnation(self.config.id);
-        !restored.memory_lost && self.lost_in.is_none_or(|lost_in| since > lost_in)
+        let is_last = since >= self.incarnation;
+        !restored.memory_lost && is_last && self.lost_in.is_none_or(|lost_in| since > lost_in)
     }
 
     fn restart_acceptor(&mut self, restored: Option<Restored>, out: &mut Vec<Effect>) {
@@ -93,19 +98,12 @@ impl Replica {
                 self.remember_missed(out);
             }
             None => {
-                self.lost_in = Some(self.incarnation);
-                // Durable before anything that follows from it. Written again each time, as the last write of it may have been lost
-                // with the role.
                 let mark = if self.life.is_some() {
                     Record::MemoryLost
                 } else {
                     Record::DiskLost
                 };
-                persist(vec![mark], Vec::new(), out);
-                self.acceptor = self.without_memory();
-                if self.acceptor == AcceptorRole::Out {
-                    observe(Observation::StaysOut, out);
-                }
+                self.become_lost(mark, out);
             }
         }
     }

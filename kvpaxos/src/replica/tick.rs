@@ -32,6 +32,9 @@ impl Replica {
         self.until_heartbeat = self.config.timing.heartbeat;
         let (nonce, beat) = self.peers.next_beat();
         let two_phase = self.two_phase();
+        if let AcceptorRole::Voting(bearer) = &self.acceptor {
+            self.peers.hear(bearer.acceptor.vector());
+        }
         let leadership = self.proposer.as_ref().and_then(Proposer::leading);
         let heartbeat = Heartbeat {
             beat,
@@ -45,6 +48,7 @@ impl Replica {
                 .as_ref()
                 .map_or_else(Default::default, |learner| learner.next()),
             chosen: leadership.map(|leadership| leadership.watermark(two_phase)),
+            vector: self.peers.heard().clone(),
         };
         for to in self.others().iter() {
             let echo = self.peers.echo_for(to);

@@ -417,8 +417,11 @@ fn heartbeat(said: &Heartbeat) -> String {
         AcceptorSign::Lost => ", memory lost",
     };
     format!(
-        "Heartbeat {} echo {echo}, {leader}, highest {}, learned below {:?}{chosen}{votes}",
-        said.beat, said.highest, said.learned
+        "Heartbeat {} echo {echo}, {leader}, highest {}, learned below {:?}{chosen}{votes}{}",
+        said.beat,
+        said.highest,
+        said.learned,
+        vector_of(&said.vector)
     )
 }
 
@@ -564,6 +567,7 @@ fn note(observation: &Observation) -> String {
         Observation::Chosen { ballot, slot } => format!("chosen in {ballot}: {slot:?}"),
         Observation::Applied { slot, .. } => format!("applied {slot:?}"),
         Observation::CaughtUp { from, slots } => format!("caught up {slots} slots from {from:?}"),
+        Observation::Outlived { incarnation } => format!("is outlived: others know life {}", incarnation.0),
         Observation::Recovering { incarnation } => format!("recovers for life {}", incarnation.0),
         Observation::Recovered { incarnation } => {
             format!("recovered: votes again, in life {}", incarnation.0)

@@ -140,6 +140,7 @@ impl Lone {
                 leader: None,
                 learned: Slot::ZERO,
                 chosen: None,
+                vector: CrashVector::default(),
             };
             self.hears(from, Message::Heartbeat(Box::new(heartbeat)));
         }

@@ -390,3 +390,34 @@ fn chunks_of_two_lives_make_no_whole() {
     assert_eq!(candidacy.on_promise(A, second), PromiseProgress::Nothing);
     assert!(candidacy.promises().is_empty());
 }
+
+/// Shortcut: an answer that is outdated is asked for again at once.
+///
+/// 1. E has begun life 1; A and B have heard of it, and E itself has not: its disk went back to its first life.
+/// 2. C loses its memory. A and B answer (c), and E does, in its first life: its answer does not count.
+/// 3. *C asks E again at once*, which says the same again, and so on without a pause, for as long as E does not know better.
+///
+/// C asks again when a tick has passed. When E has heard that its life is over, it does not answer, or answers as another.
+#[test]
+fn an_outdated_answer_is_not_asked_for_again_at_once() {
+    let mut stage = Stage::new(5);
+    let mut e = stage.lose(E);
+    stage.announce(E, &mut e, &[A, B, D]);
+    for heard in [A, B] {
+        stage.answer(E, &e, heard);
+    }
+    stage.forget(E);
+
+    let mut c = stage.lose(C);
+    stage.announce(C, &mut c, &[A, B, D]);
+    assert_eq!(stage.ask(C, &mut c, &[A, B]), Progress::Ask(Vec::new()));
+    assert_eq!(
+        stage.ask(C, &mut c, &[E]),
+        Progress::Ask(Vec::new()),
+        "not at once"
+    );
+    assert!(c.unanswered().contains(E));
+    let later = c.on_tick(1);
+    assert!(later.iter().any(|(to, _)| *to == E), "but later: {later:?}");
+    assert!(matches!(stage.ask(C, &mut c, &[D]), Progress::Recovered(_)));
+}

@@ -187,6 +187,11 @@ impl Stage {
         Recovery::new(id, self.members, needed, Incarnation::default(), self.nonces)
     }
 
+    /// The disk of an acceptor goes back to its first life: it has promised and accepted nothing, and does not know that it lost anything.
+    pub(crate) fn forget(&mut self, id: ReplicaId) {
+        self.acceptors.insert(id, Acceptor::new(id));
+    }
+
     /// What `of` answers to what `asker` asks it now.
     pub(crate) fn answer(&mut self, asker: ReplicaId, recovery: &Recovery, of: ReplicaId) -> Message {
         let mut questions = recovery.questions().into_iter();

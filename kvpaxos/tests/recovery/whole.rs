@@ -1,7 +1,7 @@
 //! The rules that a whole replica keeps: what it does not answer, what it writes down first, what it finds after a restart.
 
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::message::Remembered;
+use kvpaxos::message::{AcceptorSign, Heartbeat, Remembered};
 use kvpaxos::status::{AcceptorStatus, ProposerStatus};
 use kvpaxos::{
     Ballot, Config, Effect, Entropy, Envelope, Event, Incarnation, Input, Memory, Message, Observation,
@@ -53,12 +53,16 @@ impl Whole {
     }
 
     fn step(&mut self, event: Event) -> Said {
+        self.step_at(Time(0), event)
+    }
+
+    fn step_at(&mut self, at: Time, event: Event) -> Said {
         let own = self.replica.config().id;
         let mut said = Said::default();
         let mut events = vec![event];
         while let Some(event) = events.pop() {
             let mut leaving = Vec::new();
-            for effect in self.replica.step(Input { at: Time(0), event }) {
+            for effect in self.replica.step(Input { at, event }) {
                 match effect {
                     Effect::Send(envelope) => leaving.push(envelope),
                     Effect::Persist { records, then, .. } => match &mut self.waiting {
@@ -90,6 +94,12 @@ impl Whole {
         self.step(Event::Peer { from, message })
     }
 
+    /// The time has come that it named.
+    fn ticks(&mut self) -> Said {
+        let at = self.replica.deadline().expect("it runs");
+        self.step_at(at, Event::Clock)
+    }
+
     /// Time passes until it asks something of recovery; returns the question.
     fn asks(&mut self, whom: ReplicaId) -> Message {
         for _ in 0..100 {
@@ -98,14 +108,19 @@ impl Whole {
                 at,
                 event: Event::Clock,
             }) {
-                match effect {
-                    Effect::Persist { records, .. } => self.disk.extend(records),
-                    Effect::Send(Envelope { to, message }) if to == whom => {
-                        if matches!(message, Message::Recall { .. } | Message::Announce { .. }) {
-                            return message;
-                        }
+                let leaving = match effect {
+                    Effect::Persist { records, then, .. } => {
+                        self.disk.extend(records);
+                        then
                     }
-                    _ => {}
+                    Effect::Send(envelope) => vec![envelope],
+                    _ => continue,
+                };
+                let is_question =
+                    |message: &Message| matches!(message, Message::Recall { .. } | Message::Announce { .. });
+                let mut asked = leaving.into_iter().filter(|envelope| envelope.to == whom);
+                if let Some(question) = asked.find(|envelope| is_question(&envelope.message)) {
+                    return question.message;
                 }
             }
         }
@@ -295,6 +310,79 @@ fn a_recovery_that_ended_while_the_acceptor_was_down_counts() {
         !whole.votes(),
         "the mark of the second loss went down with the role"
     );
+}
+
+/// Shortcut: the first question does not wait for the mark of the loss.
+///
+/// 1. A's acceptor loses its memory, and the mark of that is on its way to the disk. *It asks, and announces life 1*; B and C write it down.
+/// 2. Power fails, and the mark is lost: A starts with its old log, which is whole, and votes as before.
+/// 3. C fails for good. A and B are a quorum, but B's votes know of life 1, and A's are of life 0: nothing is chosen any more.
+#[test]
+fn nobody_is_asked_before_the_mark_of_the_loss_is_durable() {
+    let mut whole = Whole::kept(A, &[]);
+    whole.waiting = Some(Vec::new());
+    let (role, entropy, memory) = (Role::Acceptor, Entropy([9; 32]), Memory::Lost);
+    whole.step(Event::Fail(role));
+    whole.step(Event::Restart {
+        role,
+        memory,
+        entropy,
+    });
+    let mut asked = Vec::new();
+    for _ in 0..20 {
+        asked.extend(whole.ticks().sent);
+    }
+    let is_question = |envelope: &Envelope| matches!(envelope.message, Message::Recall { .. });
+    assert!(
+        !asked.iter().any(is_question),
+        "before the disk has answered: {asked:?}"
+    );
+    let waiting = whole.waiting.take().expect("the disk is slow");
+    assert!(waiting.iter().any(is_question), "it waits: {waiting:?}");
+}
+
+/// An acceptor that hears of a later life of its own has lost its memory, whatever it holds: its votes would count with nobody's that know
+/// of that life. It may have lost ballots too. So has one that fails and finds a log of the earlier life.
+#[test]
+fn an_acceptor_that_hears_of_a_later_life_of_itself_has_lost_its_memory() {
+    let heartbeat = |incarnation: u32, beat: u64| {
+        Message::Heartbeat(Box::new(Heartbeat {
+            beat,
+            nonce: 5,
+            echo: None,
+            acceptor: AcceptorSign::Votes,
+            highest: B1,
+            leader: None,
+            learned: SLOT,
+            chosen: None,
+            vector: CrashVector::from_iter([(A, Incarnation(incarnation))]),
+        }))
+    };
+    let mut whole = Whole::kept(A, &[]);
+    whole.hears(B, heartbeat(0, 1));
+    assert!(whole.votes());
+    let old = whole.disk.clone();
+
+    let said = whole.hears(B, heartbeat(1, 2));
+    let incarnation = Incarnation(1);
+    assert_eq!(said.notes, [Observation::Outlived { incarnation }]);
+    assert_eq!(whole.disk.last(), Some(&Record::DiskLost));
+    assert!(!whole.votes());
+    assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
+    let (_, incarnation) = whole.is_recalled();
+    assert_eq!(incarnation, Incarnation(2), "above the one that it heard of");
+
+    // It is down when it hears of it.
+    let mut whole = Whole::kept(A, &old);
+    let (role, entropy, memory) = (Role::Acceptor, Entropy([9; 32]), Memory::Kept(old));
+    whole.step(Event::Fail(role));
+    whole.hears(B, heartbeat(1, 3));
+    whole.step(Event::Restart {
+        role,
+        memory,
+        entropy,
+    });
+    assert!(!whole.votes());
 }
 
 /// Shortcut: the ballots of the first life are used again.

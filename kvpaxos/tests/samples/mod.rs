@@ -159,6 +159,7 @@ samples! { messages: Message =
         leader: Some(ballot(2, 1)),
         learned: Slot(41),
         chosen: Some(watermark()),
+        vector: vector(),
     })),
     Message::Forward { .. } => Message::Forward { commands: commands() },
     Message::ReadIndex { .. } => Message::ReadIndex { number: 77 },
@@ -540,9 +541,10 @@ fn any_heartbeat() -> impl Strategy<Value = Message> {
         option::of(any_ballot()),
         any_slot(),
         option::of(any_watermark()),
+        any_vector(),
     );
     (own, seen).prop_map(
-        |((beat, nonce, echo, acceptor), (highest, leader, learned, chosen))| {
+        |((beat, nonce, echo, acceptor), (highest, leader, learned, chosen, vector))| {
             Message::Heartbeat(Box::new(Heartbeat {
                 beat,
                 nonce,
@@ -552,6 +554,7 @@ fn any_heartbeat() -> impl Strategy<Value = Message> {
                 leader,
                 learned,
                 chosen,
+                vector,
             }))
         },
     )
