@@ -207,11 +207,7 @@ fn record(number: u64, bytes: &mut Bytes) -> Record {
         },
         kind => {
             let payload = vec![bytes.byte(); (kind - 4) * 300 + 1].into();
-            let tag = Tag {
-                replica: ReplicaId(0),
-                nonce: 1,
-                number,
-            };
+            let tag = Tag { nonce: 1, number };
             let value = Value::Batch(Batch::new(vec![Command::Opaque { tag, payload }]));
             Record::Accepted { ballot, slot, value }
         }

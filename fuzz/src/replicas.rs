@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use kvpaxos::codec::{PeerFrame, decode_datagram, encode_into, wrap};
 use kvpaxos::{
     ClientId, Config, Effect, Entropy, Envelope, Event, Input, Memory, Message, Micros, Op, Record, Replica,
-    ReplicaId, Request, RequestBody, Revision, Role, Sequence, SessionId, Slot, Time,
+    ReplicaId, Request, RequestBody, Revision, Role, Sequence, SessionId, Slot, Tag, Time,
 };
 
 use crate::Bytes;
@@ -203,7 +203,12 @@ impl World {
             3 => RequestBody::Close {
                 session: SessionId(Revision::default()),
             },
-            4 => RequestBody::Open,
+            4 => RequestBody::Open {
+                tag: Tag {
+                    nonce: bytes.below(3) as u64,
+                    number: bytes.below(3) as u64,
+                },
+            },
             _ => {
                 let node = self.pick(bytes);
                 return self.step(

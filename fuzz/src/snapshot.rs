@@ -2,7 +2,7 @@
 
 use bytes::Bytes as Part;
 use kvpaxos::snapshot::{Builder, Cursor, Snapshot};
-use kvpaxos::{Command, Limits, Op, ReplicaId, Revision, Sequence, SessionId, Slot, StateMachine, Tag};
+use kvpaxos::{Command, Limits, Op, Revision, Sequence, SessionId, Slot, StateMachine, Tag};
 
 use crate::Bytes;
 
@@ -94,7 +94,6 @@ fn command(slot: Slot, bytes: &mut Bytes) -> Command {
     let op = match kind {
         0 | 1 => {
             let tag = Tag {
-                replica: ReplicaId(0),
                 nonce: 1,
                 number: slot.0,
             };

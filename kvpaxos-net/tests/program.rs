@@ -424,11 +424,7 @@ fn a_lying_peer_is_answered_by_a_halt() {
         members: peers.members(),
     };
     let open = Command::Open {
-        tag: Tag {
-            replica: ReplicaId(2),
-            nonce: 1,
-            number: 1,
-        },
+        tag: Tag { nonce: 1, number: 1 },
     };
     let mut bytes = Vec::new();
     for frame in [

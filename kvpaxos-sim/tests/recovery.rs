@@ -12,7 +12,7 @@ use kvpaxos::client::Fate;
 use kvpaxos::status::{AcceptorStatus, ProposerStatus};
 use kvpaxos::{
     ClientId, Effect, Event, Input, Outcome, Quorums, Refusal, ReplicaId, ReplicaSet, Request, RequestBody,
-    Role, Time,
+    Role, Tag, Time,
 };
 use kvpaxos_sim::marks::Mark;
 use kvpaxos_sim::{Setup, World, partition};
@@ -255,7 +255,8 @@ fn two_phase_update_has_no_way_back() {
 fn assert_refused(world: &mut World, whose: &[ReplicaId]) {
     let lost: ReplicaSet = whose.iter().copied().collect();
     for id in everybody(world) {
-        for body in [RequestBody::Open, RequestBody::Get { key: "k".into() }] {
+        let tag = Tag { nonce: 9, number: 0 };
+        for body in [RequestBody::Open { tag }, RequestBody::Get { key: "k".into() }] {
             let mut asked = world.machine(id).unwrap().clone();
             let event = Event::Client {
                 from: ClientId(9),

@@ -322,7 +322,11 @@ impl Clients {
     fn open_sessions(&mut self, cluster: &mut Cluster) {
         let begun = Instant::now();
         for client in 0..SESSIONS {
-            self.send(cluster, client, client, RequestBody::Open);
+            let tag = Tag {
+                nonce: client,
+                number: 0,
+            };
+            self.send(cluster, client, client, RequestBody::Open { tag });
             while cluster.replies.is_empty() {
                 cluster.step(begun);
             }
@@ -382,11 +386,7 @@ fn apply_alone(in_flight: u64) -> (u64, u64) {
     const CHUNK: u64 = 4096;
     let mut random = Random::from_seed(1);
     let mut machine = StateMachine::new(Limits::default());
-    let tag = Tag {
-        replica: ReplicaId(0),
-        nonce: 0,
-        number: 0,
-    };
+    let tag = Tag { nonce: 0, number: 0 };
     machine.apply(revision(0), &Command::Open { tag });
     let put = |random: &mut Random, number: u64| Command::Apply {
         session: SessionId(revision(0)),

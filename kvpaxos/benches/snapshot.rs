@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kvpaxos::snapshot::{Builder, Cursor, Discarded, Snapshot};
-use kvpaxos::{
-    Command, Limits, Op, Outcome, Random, ReplicaId, Sequence, SessionId, Slot, StateMachine, Tag,
-};
+use kvpaxos::{Command, Limits, Op, Outcome, Random, Sequence, SessionId, Slot, StateMachine, Tag};
 
 const VALUE_BYTES: usize = 100;
 const PART_BYTES: usize = 1024 * 1024;
@@ -134,11 +132,7 @@ impl Load {
             machine: StateMachine::new(Limits::default()),
         };
         let open = |number| Command::Open {
-            tag: Tag {
-                replica: ReplicaId(0),
-                nonce: 0,
-                number,
-            },
+            tag: Tag { nonce: 0, number },
         };
         let commands: Vec<Command> = (0..sessions).map(open).collect();
         for outcome in load.machine.apply_all(Slot(0), &commands) {

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use crate::command::{Op, Outcome, Refusal, Reply, Request, RequestBody};
+use crate::command::{Op, Outcome, Refusal, Reply, Request, RequestBody, Tag};
 use crate::random::Random;
 use crate::types::{Entropy, Micros, ReplicaId, ReplicaSet, Sequence, SessionId, Time};
 
@@ -149,6 +149,8 @@ pub struct Client {
     /// The next request's id. Never used again, so that an answer to an attempt that was given up is known as such.
     next_request: u64,
     session: Session,
+    /// Names the session that is to be opened next.
+    tag: Tag,
     tasks: BTreeMap<Task, Pending>,
     /// The attempts that an answer is awaited for, by request id.
     requests: BTreeMap<u64, Task>,
@@ -242,9 +244,11 @@ impl Client {
             .filter(|first| config.servers.contains(*first))
             .or_else(|| config.servers.iter().nth(usize::try_from(drawn).unwrap_or(0)))
             .unwrap_or_default();
+        let nonce = random.next_u64();
         Client {
             config,
             random,
+            tag: Tag { nonce, number: 0 },
             server,
             silent: ReplicaSet::EMPTY,
             next_request: 1,
@@ -347,6 +351,7 @@ impl Client {
                 self.forget(task);
                 let next = Sequence(0);
                 self.session = Session::Open { id: session, next };
+                self.tag.number += 1;
             }
             (what, outcome) if answers(what, &outcome) => {
                 self.silent = ReplicaSet::EMPTY;
@@ -503,7 +508,7 @@ impl Client {
             }
         }
         if self.session == Session::Opening {
-            // Nobody wants it any more. If it was opened, it is never used and makes room in its time.
+            // Nobody wants it any more. Whoever does next asks for the same one.
             self.session = Session::None;
             self.forget(Task::Open);
         }
@@ -544,8 +549,9 @@ impl Client {
             },
         );
         self.requests.insert(id, task);
+        let tag = self.tag;
         let body = match &self.pending_mut(task).what {
-            What::Open => RequestBody::Open,
+            What::Open => RequestBody::Open { tag },
             What::Get { key } => RequestBody::Get { key: key.clone() },
             What::Status => RequestBody::Status,
             What::Close { session } => RequestBody::Close { session: *session },

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::Limits;
-use crate::types::{ReplicaId, ReplicaSet, Revision, Sequence, SessionId};
+use crate::types::{ReplicaSet, Revision, Sequence, SessionId};
 
 /// A write of the key-value store.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -55,15 +55,13 @@ impl Op {
     }
 }
 
-/// Tells one command that has no session from every other: who took it in, and a number that this replica never
-/// used before (drawn from its entropy, then counted).
+/// Tells one command that has no session from every other. Whoever gives it draws the nonce from its entropy and counts from there: a
+/// client for the sessions that it opens, so that it may ask any replica again; a replica for opaque bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Tag {
-    /// The replica that took the command in and that owes its client the answer.
-    pub replica: ReplicaId,
-    /// A random 64-bit number of that replica's life ...
+    /// A random 64-bit number.
     pub nonce: u64,
-    /// ... and a count within it.
+    /// A count.
     pub number: u64,
 }
 
@@ -112,8 +110,8 @@ pub(crate) struct CommandKey {
 /// What numbers a command.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Stream {
-    /// A replica in one life, by tags.
-    Tags { replica: ReplicaId, nonce: u64 },
+    /// A client, or a replica in one life, by tags.
+    Tags { nonce: u64 },
     /// A session, by sequences.
     Session(SessionId),
     /// The end of a session, of which there is one.
@@ -168,12 +166,8 @@ impl Command {
     pub(crate) fn key(&self) -> CommandKey {
         let (stream, number) = match self {
             Command::Open { tag } | Command::Opaque { tag, .. } => {
-                let Tag {
-                    replica,
-                    nonce,
-                    number,
-                } = *tag;
-                (Stream::Tags { replica, nonce }, number)
+                let Tag { nonce, number } = *tag;
+                (Stream::Tags { nonce }, number)
             }
             Command::Apply {
                 session, sequence, ..
@@ -208,8 +202,12 @@ pub struct Request {
 /// What a client can ask of a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum RequestBody {
-    /// Open a session. Answered by [`Outcome::Opened`].
-    Open,
+    /// Open a session. Answered by [`Outcome::Opened`]. May be asked again, of any replica, under the same tag until it is answered: one
+    /// session is opened.
+    Open {
+        /// Which of the client's sessions.
+        tag: Tag,
+    },
     /// End a session. Answered by [`Outcome::Closed`].
     Close {
         /// Which.

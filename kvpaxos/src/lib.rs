@@ -19,7 +19,7 @@
 //!
 //! use kvpaxos::{
 //!     ClientId, Config, Effect, Entropy, Envelope, Event, Input, Memory, Outcome, Replica, ReplicaId, Request, RequestBody,
-//!     Time,
+//!     Tag, Time,
 //! };
 //!
 //! let start = Time(0);
@@ -32,7 +32,8 @@
 //! let mut outcome = None;
 //!
 //! // A client of replica 2 opens a session; whoever leads, replica 2 answers.
-//! let request = Request { id: 1, body: RequestBody::Open };
+//! let tag = Tag { nonce: 7, number: 0 };
+//! let request = Request { id: 1, body: RequestBody::Open { tag } };
 //! inbox.push_back((ReplicaId(2), Input { at: start, event: Event::Client { from: ClientId(7), request } }));
 //!
 //! while outcome.is_none() {

@@ -302,7 +302,7 @@ impl Session {
             self.last_use.slot.0,
             self.outcomes.floor().0,
             self.queued.slot.0,
-            u64::from(self.queued.index) | standing << 32 | u64::from(self.tag.replica.0) << 40,
+            u64::from(self.queued.index) | standing << 32,
             self.tag.nonce,
             self.tag.number,
         ])
@@ -314,7 +314,7 @@ fn hash_id(id: SessionId) -> u32 {
 }
 
 fn hash_tag(tag: Tag) -> u32 {
-    low(digest_words([tag.nonce, tag.number, tag.replica.0.into()]))
+    low(digest_words([tag.nonce, tag.number]))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]

@@ -452,11 +452,7 @@ fn a_promise_must_ascend_and_stay_below_itself() {
 #[test]
 fn shared_frames_are_not_copied() {
     let payload = Bytes::from(vec![9; 100]);
-    let tag = kvpaxos::Tag {
-        replica: ReplicaId(0),
-        nonce: 1,
-        number: 1,
-    };
+    let tag = kvpaxos::Tag { nonce: 1, number: 1 };
     let command = Command::Opaque { tag, payload };
     let frame = Bytes::from(encode(&PeerFrame::Message(Message::Learned {
         from: Slot(0),
@@ -516,7 +512,6 @@ fn speed_of_batches() {
     const BATCH: u64 = 128;
     let commands = (0..BATCH).map(|number| Command::Opaque {
         tag: kvpaxos::Tag {
-            replica: ReplicaId(0),
             nonce: 0x8123_4567_89ab_cdef,
             number,
         },

@@ -71,6 +71,7 @@ scripts! {
     repeats_are_bounded => "37_repeats_are_bounded",
     own_command_that_did_not_fit => "38_own_command_that_did_not_fit",
     repeats_are_proposed_once => "39_repeats_are_proposed_once",
+    open_asked_again => "40_open_asked_again",
 }
 
 fn directory() -> PathBuf {

@@ -62,11 +62,7 @@ fn read(bytes: &[u8], owner: Owner, known_synced: u64) -> Result<Log, ReadError>
 
 /// A record that takes several sectors, none of them all zeros.
 fn record(number: u64) -> Record {
-    let tag = Tag {
-        replica: ReplicaId(1),
-        nonce: 1,
-        number,
-    };
+    let tag = Tag { nonce: 1, number };
     let payload = vec![u8::try_from(number % 255).unwrap() + 1; 3 * SECTOR];
     Record::Accepted {
         ballot: Ballot::ZERO,
@@ -506,11 +502,7 @@ fn a_large_write_is_cut_into_groups() {
     let large = |number| Record::Learned {
         slot: Slot(number),
         value: Value::Batch(Batch::new(vec![Command::Opaque {
-            tag: Tag {
-                replica: ReplicaId(1),
-                nonce: 1,
-                number,
-            },
+            tag: Tag { nonce: 1, number },
             payload: payload.clone().into(),
         }])),
     };

@@ -29,9 +29,8 @@ pub(super) struct Elected {
 pub(super) fn own_command(bounds: &Bounds, place: usize) -> Command {
     Command::Opaque {
         tag: Tag {
-            replica: bounds.proposer(place),
             nonce: 0,
-            number: 0,
+            number: bounds.proposer(place).0.into(),
         },
         payload: Bytes::new(),
     }

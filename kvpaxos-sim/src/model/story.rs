@@ -260,7 +260,7 @@ impl Roles {
     fn value(&self, value: &Value) -> String {
         match value.commands().first() {
             Some(Command::Opaque { tag, .. }) => {
-                format!("v{}", usize::from(tag.replica.0) + 1 - self.bounds.acceptors)
+                format!("v{}", tag.number + 1 - self.bounds.acceptors as u64)
             }
             _ => "no-op".to_owned(),
         }

@@ -179,7 +179,7 @@ fn a_write_opens_the_session_and_a_read_needs_none() {
             0.000 r0 answers #1 Value { revision: 3.0, value: Some(b"old") }
                 call 1 ends: Done(Value { revision: 3.0, value: Some(b"old") })
             0.000 call 2 put b"k" b"new"
-                r0 <- #2 Open
+                r0 <- #2 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             0.000 r0 answers #2 Opened { session: SessionId(5.0) }
                 r0 <- #3 session 5.0 sequence 0 lowest 0 b"k"
             0.000 r0 answers #3 Done { revision: 6.0 }
@@ -212,7 +212,7 @@ fn writes_in_flight_stay_within_the_window() {
         .reply(0, 5, done(5))
         .check(&expect![[r#"
             0.000 call 1 put b"a" b""
-                r0 <- #1 Open
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             0.000 call 2 put b"b" b""
             0.000 call 3 put b"c" b""
             0.000 call 4 put b"d" b""
@@ -248,7 +248,7 @@ fn a_silent_replica_is_left_under_the_same_sequence() {
         .put(3, "m", "v")
         .check(&expect![[r#"
             0.000 call 1 put b"k" b"v"
-                r0 <- #1 Open
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             1.000 r0 answers #1 Opened { session: SessionId(5.0) }
                 r0 <- #2 session 5.0 sequence 0 lowest 0 b"k"
             1.000 call 2 put b"l" b"v"
@@ -287,7 +287,7 @@ fn disconnections_everywhere_do_not_make_it_spin() {
             0.000 r1 disconnects
                 r2 <- #3 Get { key: b"k" }
             0.000 r2 disconnects
-            11.449 clock
+            8.067 clock
                 r0 <- #4 Get { key: b"k" }
             20.000 r0 disconnects
         "#]]);
@@ -308,7 +308,7 @@ fn an_expired_session_is_replaced_if_nothing_was_in_doubt() {
         .reply(0, 7, done(11))
         .check(&expect![[r#"
             0.000 call 1 put b"k" b"v"
-                r0 <- #1 Open
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             0.000 r0 answers #1 Opened { session: SessionId(5.0) }
                 r0 <- #2 session 5.0 sequence 0 lowest 0 b"k"
             0.000 r0 answers #2 Done { revision: 6.0 }
@@ -318,7 +318,7 @@ fn an_expired_session_is_replaced_if_nothing_was_in_doubt() {
             0.000 call 3 put b"m" b"v"
                 r0 <- #4 session 5.0 sequence 2 lowest 1 b"m"
             0.000 r0 answers #3 Refused(SessionExpired { session: SessionId(5.0) })
-                r0 <- #5 Open
+                r0 <- #5 Open { tag: Tag { nonce: 15345232379140719590, number: 1 } }
             0.000 r0 answers #4 Refused(SessionExpired { session: SessionId(5.0) })
             0.000 r0 answers #5 Opened { session: SessionId(9.0) }
                 r0 <- #6 session 9.0 sequence 0 lowest 0 b"l"
@@ -339,7 +339,7 @@ fn an_expired_session_leaves_an_earlier_attempt_in_doubt() {
         .reply(1, 3, expired(5))
         .check(&expect![[r#"
             0.000 call 1 put b"k" b"v"
-                r0 <- #1 Open
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             0.000 r0 answers #1 Opened { session: SessionId(5.0) }
                 r0 <- #2 session 5.0 sequence 0 lowest 0 b"k"
             100.000 clock
@@ -362,33 +362,35 @@ fn a_refusal_says_nothing_of_an_earlier_attempt() {
         .clock_until(1000)
         .check(&expect![[r#"
             0.000 call 1 put b"k" b"v"
-                r0 <- #1 Open
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             0.000 r0 answers #1 Opened { session: SessionId(5.0) }
                 r0 <- #2 session 5.0 sequence 0 lowest 0 b"k"
             100.000 clock
                 r1 <- #3 session 5.0 sequence 0 lowest 0 b"k"
             100.000 r1 answers #3 Refused(Busy { pending: 9 })
-            105.000 r2 answers #4 Refused(Unavailable { silent: {r2} })
-            105.724 clock
+            104.033 clock
                 r2 <- #4 session 5.0 sequence 0 lowest 0 b"k"
-            205.724 clock
+            105.000 r2 answers #4 Refused(Unavailable { silent: {r2} })
+            113.461 clock
                 r0 <- #5 session 5.0 sequence 0 lowest 0 b"k"
-            305.724 clock
+            213.461 clock
                 r1 <- #6 session 5.0 sequence 0 lowest 0 b"k"
-            405.724 clock
+            313.461 clock
                 r2 <- #7 session 5.0 sequence 0 lowest 0 b"k"
-            505.724 clock
+            413.461 clock
                 r0 <- #8 session 5.0 sequence 0 lowest 0 b"k"
-            605.724 clock
+            513.461 clock
                 r1 <- #9 session 5.0 sequence 0 lowest 0 b"k"
-            705.724 clock
+            613.461 clock
                 r2 <- #10 session 5.0 sequence 0 lowest 0 b"k"
-            805.724 clock
+            713.461 clock
                 r0 <- #11 session 5.0 sequence 0 lowest 0 b"k"
-            905.724 clock
+            813.461 clock
                 r1 <- #12 session 5.0 sequence 0 lowest 0 b"k"
+            913.461 clock
+                r2 <- #13 session 5.0 sequence 0 lowest 0 b"k"
             1000.000 clock
-                call 1 ends: Unknown { silent: {} }
+                call 1 ends: Unknown { silent: {r2} }
         "#]]);
 }
 
@@ -405,14 +407,14 @@ fn refused_by_all_until_the_deadline_is_refused() {
         .clock_until(12)
         .check(&expect![[r#"
             0.000 call 1 put b"k" b"v"
-                r0 <- #1 Open
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             0.000 r0 answers #1 Opened { session: SessionId(5.0) }
                 r0 <- #2 session 5.0 sequence 0 lowest 0 b"k"
             0.000 r0 answers #2 Refused(Busy { pending: 9 })
-            2.861 clock
+            2.016 clock
                 r1 <- #3 session 5.0 sequence 0 lowest 0 b"k"
             5.000 r1 answers #3 Refused(Unavailable { silent: {r2} })
-            9.033 clock
+            9.230 clock
                 r2 <- #4 session 5.0 sequence 0 lowest 0 b"k"
             10.000 r2 answers #4 Refused(Busy { pending: 9 })
             12.000 clock
@@ -432,7 +434,7 @@ fn on_a_network_that_repeats_a_refusal_is_not_certain() {
         .clock_until(10)
         .check(&expect![[r#"
             0.000 call 1 put b"k" b"v"
-                r0 <- #1 Open
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             0.000 r0 answers #1 Opened { session: SessionId(5.0) }
                 r0 <- #2 session 5.0 sequence 0 lowest 0 b"k"
             0.000 call 2 put b"l" b"v"
@@ -440,7 +442,7 @@ fn on_a_network_that_repeats_a_refusal_is_not_certain() {
             0.000 r0 answers #2 Refused(Busy { pending: 9 })
             0.000 r0 answers #3 Refused(SessionExpired { session: SessionId(5.0) })
                 call 2 ends: Unknown { silent: {} }
-            2.861 clock
+            2.016 clock
                 r1 <- #4 session 5.0 sequence 0 lowest 0 b"k"
             10.000 clock
                 call 1 ends: Unknown { silent: {} }
@@ -457,7 +459,7 @@ fn a_limit_is_refused_at_once_whatever_happened_before() {
         .reply(1, 3, Outcome::Refused(refusal))
         .check(&expect![[r#"
             0.000 call 1 put b"k" b"123456789"
-                r0 <- #1 Open
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             0.000 r0 answers #1 Opened { session: SessionId(5.0) }
                 r0 <- #2 session 5.0 sequence 0 lowest 0 b"k"
             100.000 clock
@@ -481,11 +483,11 @@ fn the_fate_of_a_write_is_unknown_and_the_session_goes_on() {
         .reply(2, 4, done(8))
         .check(&expect![[r#"
             0.000 call 1 put b"k" b"v"
-                r0 <- #1 Open
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             0.000 r0 answers #1 Opened { session: SessionId(5.0) }
                 r0 <- #2 session 5.0 sequence 0 lowest 0 b"k"
             50.000 r0 answers #2 Unknown { silent: {r1, r2} }
-            52.861 clock
+            52.016 clock
                 r1 <- #3 session 5.0 sequence 0 lowest 0 b"k"
             150.000 clock
                 call 1 ends: Unknown { silent: {r1, r2} }
@@ -508,16 +510,16 @@ fn no_session_can_be_opened() {
         .reply(1, 2, opened(3))
         .check(&expect![[r#"
             0.000 call 1 put b"k" b"v"
-                r0 <- #1 Open
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             100.000 clock
-                r1 <- #2 Open
+                r1 <- #2 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             120.000 r1 answers #2 Refused(Unavailable { silent: {r2} })
-            125.724 clock
-                r2 <- #3 Open
+            124.033 clock
+                r2 <- #3 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             150.000 clock
                 call 1 ends: Refused(Unavailable { silent: {r2} })
             200.000 call 2 put b"k" b"v"
-                r2 <- #4 Open
+                r2 <- #4 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
             200.000 r1 answers #2 Opened { session: SessionId(3.0) }
         "#]]);
 }
@@ -537,20 +539,66 @@ fn a_read_is_asked_again_and_is_never_unknown() {
             0.000 call 1 Get { key: b"k" }
                 r0 <- #1 Get { key: b"k" }
             0.000 r0 answers #1 Unknown { silent: {r1} }
-            2.861 clock
+            2.016 clock
                 r1 <- #2 Get { key: b"k" }
             20.000 r1 answers #2 Refused(Busy { pending: 3 })
             20.000 call 2 Get { key: b"l" }
                 r2 <- #3 Get { key: b"l" }
             20.000 r2 answers #3 Value { revision: 4.0, value: Some(b"x") }
                 call 2 ends: Done(Value { revision: 4.0, value: Some(b"x") })
-            24.033 clock
+            24.230 clock
                 r2 <- #4 Get { key: b"k" }
-            124.033 clock
+            124.230 clock
                 r0 <- #5 Get { key: b"k" }
-            224.033 clock
+            224.230 clock
                 r1 <- #6 Get { key: b"k" }
             250.000 clock
                 call 1 ends: Refused(Busy { pending: 3 })
         "#]]);
+}
+
+/// Whichever replica is asked, and also when nobody wanted the session for a while; the next session has a tag of its own.
+#[test]
+fn a_session_is_asked_for_under_one_tag_until_it_is_open() {
+    let mut client = Script::new().client;
+    let mut tags = Vec::new();
+    let mut last = 0;
+    let mut step = |client: &mut Client, millis: u64, event| {
+        for effect in client.step(Time(millis * 1000), event) {
+            if let ClientEffect::Send { request, .. } = effect
+                && let RequestBody::Open { tag } = request.body
+            {
+                last = request.id;
+                tags.push(tag);
+            }
+        }
+        (tags.clone(), last)
+    };
+    let put = |number| {
+        let op = Op::Delete {
+            key: Bytes::from_static(b"k"),
+        };
+        let call = Call::Write(op);
+        ClientEvent::Call { number, call }
+    };
+    step(&mut client, 0, put(1));
+    for millis in (100..=1000).step_by(100) {
+        step(&mut client, millis, ClientEvent::Clock);
+    }
+    assert_eq!(client.pending(), 0, "its deadline has passed");
+    let (tags, id) = step(&mut client, 2000, put(2));
+    assert!(
+        tags.len() > 2 && tags.iter().all(|tag| *tag == tags[0]),
+        "{tags:?}"
+    );
+
+    let from = client.server;
+    let outcome = opened(3);
+    let reply = Reply { id, outcome };
+    step(&mut client, 2010, ClientEvent::Reply { from, reply });
+    assert!(client.session().is_some());
+    let call = Call::Close;
+    step(&mut client, 2020, ClientEvent::Call { number: 3, call });
+    let (tags, _) = step(&mut client, 2030, put(4));
+    assert_ne!(tags.last(), tags.first());
 }

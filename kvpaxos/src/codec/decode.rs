@@ -136,7 +136,7 @@ impl Decode for Request {
     fn decode(r: &mut Reader) -> Result<Request, DecodeError> {
         let id = r.u64("request's id")?;
         let body = match r.u32("request")? {
-            0 => RequestBody::Open,
+            0 => RequestBody::Open { tag: tag(r)? },
             1 => RequestBody::Close { session: session(r)? },
             2 => RequestBody::Apply {
                 session: session(r)?,
@@ -475,7 +475,6 @@ fn op(r: &mut Reader, lengths: Lengths) -> Result<Op, DecodeError> {
 #[inline]
 pub(crate) fn tag(r: &mut Reader) -> Result<Tag, DecodeError> {
     Ok(Tag {
-        replica: replica(r)?,
         nonce: r.u64("tag's nonce")?,
         number: counter(r, "tag's number")?,
     })

@@ -16,7 +16,7 @@ const KEPT: usize = 256 * 1024;
 /// use kvpaxos::codec::{Decoder, encode_into};
 /// use kvpaxos::{Request, RequestBody};
 ///
-/// let request = Request { id: 7, body: RequestBody::Open };
+/// let request = Request { id: 7, body: RequestBody::Status };
 /// let mut bytes = Vec::new();
 /// encode_into(&request, &mut bytes)?;
 ///

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::command::Tag;
-use crate::types::{ReplicaId, Sequence, SessionId, Slot};
+use crate::types::{Sequence, SessionId, Slot};
 
 const WINDOW: u64 = 4;
 
@@ -122,11 +122,7 @@ fn ops() -> impl Strategy<Value = Op> {
 }
 
 pub(crate) fn tag(number: u64) -> Tag {
-    Tag {
-        replica: ReplicaId(0),
-        nonce: 1,
-        number,
-    }
+    Tag { nonce: 1, number }
 }
 
 /// Sessions are those that the first slots may have opened.

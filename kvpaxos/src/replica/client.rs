@@ -37,7 +37,7 @@ impl Replica {
                 });
                 return;
             }
-            RequestBody::Open => Command::Open { tag: self.next_tag() },
+            RequestBody::Open { tag } => Command::Open { tag },
             RequestBody::Submit { payload } => Command::Opaque {
                 tag: self.next_tag(),
                 payload,
@@ -91,7 +91,7 @@ impl Replica {
         }
         match body {
             RequestBody::Status => {}
-            RequestBody::Open | RequestBody::Close { .. } => {}
+            RequestBody::Open { .. } | RequestBody::Close { .. } => {}
             RequestBody::Get { key } => check_key(key)?,
             RequestBody::Submit { payload } => check_value(payload)?,
             RequestBody::Apply {
@@ -128,7 +128,6 @@ impl Replica {
     fn next_tag(&mut self) -> Tag {
         self.tags += 1;
         Tag {
-            replica: self.config.id,
             nonce: self.nonce,
             number: self.tags,
         }

@@ -310,13 +310,13 @@ fn the_parts_are_pinned() {
         .collect();
     expect_test::expect![[r#"
         head 0.0 to Some(sessions 0.0): 010600000202
-        sessions 0.0 to Some(sessions 0.1): 060000010706000600000000
-        sessions 0.1 to Some(sessions 0.2): 010000010005000300020203030400010002050000
+        sessions 0.0 to Some(sessions 0.1): 0600010706000600000000
+        sessions 0.1 to Some(sessions 0.2): 0100010005000300020203030400010002050000
         sessions 0.2 to Some(entries 0.1): 01610133
         entries 0.1 to None: 0162023232"#]]
     .assert_eq(&text.join("\n"));
     expect_test::expect![
-        "010600000202060000010706000600000000010000010005000300020203030400010002050000016101330162023232"
+        "01060000020206000107060006000000000100010005000300020203030400010002050000016101330162023232"
     ]
     .assert_eq(&format!("{:x}", sent.part(Cursor::START, 10_000).0));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kvpaxos::{Op, Outcome, Reply, RequestBody, Sequence, SessionId};
+use kvpaxos::{ClientId, Op, Outcome, Reply, RequestBody, Sequence, SessionId, Tag};
 
 use crate::word;
 
@@ -12,15 +12,22 @@ pub(crate) struct Client {
     session: Option<SessionId>,
     next: u64,
     last: Option<RequestBody>,
+    /// Sessions that it has had.
+    opened: u64,
     /// Writes that were not answered, by the ids of their requests.
     open: BTreeMap<u64, Sequence>,
 }
 
 impl Client {
     /// What it asks for by these words of a script; `None` if they mean nothing.
-    pub(crate) fn ask(&mut self, verb: &str, arguments: &[&str]) -> Option<RequestBody> {
+    pub(crate) fn ask(&mut self, own: ClientId, verb: &str, arguments: &[&str]) -> Option<RequestBody> {
         let body = match (verb, arguments) {
-            ("open", []) => RequestBody::Open,
+            ("open", []) => RequestBody::Open {
+                tag: Tag {
+                    nonce: own.0,
+                    number: self.opened,
+                },
+            },
             ("again", []) => self.last.clone().expect("the client wrote before"),
             ("get", [key]) => RequestBody::Get {
                 key: word::bytes(key),
@@ -57,6 +64,7 @@ impl Client {
         self.open.remove(&reply.id);
         if let Outcome::Opened { session } = reply.outcome {
             (self.session, self.next) = (Some(session), 0);
+            self.opened += 1;
         }
     }
 

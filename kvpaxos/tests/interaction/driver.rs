@@ -164,7 +164,12 @@ impl Driver {
             self.act(|world| world.client_gone(at, client));
             return;
         }
-        let Some(body) = self.clients.entry(client).or_default().ask(verb, arguments) else {
+        let Some(body) = self
+            .clients
+            .entry(client)
+            .or_default()
+            .ask(client, verb, arguments)
+        else {
             return self.complain(words);
         };
         let sequence = match &body {

@@ -322,13 +322,14 @@ fn op(op: &Op) -> String {
     }
 }
 
-fn tag(Tag { replica, number, .. }: &Tag) -> String {
-    format!("{replica}#{number}")
+/// Clients of scripts draw their own names for nonces.
+fn session_of(Tag { nonce, number }: Tag) -> String {
+    format!("c{nonce}#{number}")
 }
 
 fn command(command: &Command) -> String {
     match command {
-        Command::Open { tag: of } => format!("open {}", tag(of)),
+        Command::Open { tag } => format!("open {}", session_of(*tag)),
         Command::Close { session } => format!("close {session}"),
         Command::Apply {
             session,
@@ -336,7 +337,7 @@ fn command(command: &Command) -> String {
             op: done,
             ..
         } => format!("{session}#{} {}", sequence.0, op(done)),
-        Command::Opaque { tag: of, payload } => format!("submit {} {}", tag(of), text(payload)),
+        Command::Opaque { tag, payload } => format!("submit #{} {}", tag.number, text(payload)),
     }
 }
 
@@ -354,7 +355,7 @@ pub(crate) fn value(value: &Value) -> String {
 
 fn body(body: &RequestBody) -> String {
     match body {
-        RequestBody::Open => "open".to_owned(),
+        RequestBody::Open { .. } => "open".to_owned(),
         RequestBody::Close { session } => format!("close {session}"),
         RequestBody::Apply {
             session,

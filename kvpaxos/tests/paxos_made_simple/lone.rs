@@ -230,11 +230,7 @@ pub(crate) fn ballot(round: u64, replica: ReplicaId) -> Ballot {
 }
 
 pub(crate) fn value(payload: &'static str) -> Value {
-    let tag = Tag {
-        replica: R2,
-        nonce: 0,
-        number: 0,
-    };
+    let tag = Tag { nonce: 0, number: 0 };
     let payload = Bytes::from_static(payload.as_bytes());
     Value::Batch(Batch::new(vec![Command::Opaque { tag, payload }]))
 }

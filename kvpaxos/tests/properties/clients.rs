@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use kvpaxos::{ClientId, Op, Outcome, Refusal, ReplicaId, Reply, RequestBody, Sequence, SessionId};
+use kvpaxos::{ClientId, Op, Outcome, Refusal, ReplicaId, Reply, RequestBody, Sequence, SessionId, Tag};
 
 use crate::support::World;
 
@@ -11,6 +11,8 @@ use crate::support::World;
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     known: BTreeMap<ClientId, Client>,
+    /// Sessions that were opened, by anybody.
+    opens: u64,
     /// Whose each request is, and its sequence if it is a write.
     asked: BTreeMap<u64, (ClientId, Option<Sequence>)>,
 }
@@ -45,7 +47,12 @@ impl Clients {
         let body = match (wish, client.session) {
             (Wish::Get, _) => RequestBody::Get { key },
             (Wish::Submit, _) => RequestBody::Submit { payload: key },
-            (_, None) => RequestBody::Open,
+            (_, None) => RequestBody::Open {
+                tag: Tag {
+                    nonce: who.0,
+                    number: self.opens,
+                },
+            },
             (Wish::Close, Some(session)) => {
                 *client = Client::default();
                 RequestBody::Close { session }
@@ -87,6 +94,7 @@ impl Clients {
         let client = self.known.entry(who).or_default();
         match &reply.outcome {
             Outcome::Opened { session } if client.session.is_none() => {
+                self.opens += 1;
                 *client = Client {
                     session: Some(*session),
                     ..Client::default()

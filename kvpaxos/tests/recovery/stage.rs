@@ -39,11 +39,7 @@ const fn ballot(round: u64) -> Ballot {
 }
 
 pub(crate) fn value(name: &'static str) -> Value {
-    let tag = Tag {
-        replica: A,
-        nonce: 0,
-        number: 0,
-    };
+    let tag = Tag { nonce: 0, number: 0 };
     let payload = Bytes::from_static(name.as_bytes());
     Value::Batch(Batch::new(vec![Command::Opaque { tag, payload }]))
 }

@@ -73,7 +73,6 @@ fn bytes(text: &'static str) -> Bytes {
 
 fn tag() -> Tag {
     Tag {
-        replica: ReplicaId(2),
         nonce: u64::MAX,
         number: 5,
     }
@@ -201,7 +200,7 @@ samples! { peer_frames: PeerFrame =
 }
 
 samples! { request_bodies: RequestBody =
-    RequestBody::Open => RequestBody::Open,
+    RequestBody::Open { .. } => RequestBody::Open { tag: tag() },
     RequestBody::Close { .. } => RequestBody::Close { session: session() },
     RequestBody::Apply { .. } => RequestBody::Apply {
         session: session(),
@@ -395,11 +394,7 @@ fn any_bytes() -> impl Strategy<Value = Bytes> {
 }
 
 fn any_tag() -> impl Strategy<Value = Tag> {
-    (any_replica(), any::<u64>(), any_counter()).prop_map(|(replica, nonce, number)| Tag {
-        replica,
-        nonce,
-        number,
-    })
+    (any::<u64>(), any_counter()).prop_map(|(nonce, number)| Tag { nonce, number })
 }
 
 fn any_op() -> impl Strategy<Value = Op> {
@@ -610,7 +605,7 @@ pub fn any_message() -> impl Strategy<Value = Message> {
 
 pub fn any_request() -> impl Strategy<Value = Request> {
     let body = prop_oneof![
-        Just(RequestBody::Open),
+        any_tag().prop_map(|tag| RequestBody::Open { tag }),
         any_session().prop_map(|session| RequestBody::Close { session }),
         (any_session(), any_sequence(), any_sequence(), any_op()).prop_map(
             |(session, sequence, lowest_unanswered, op)| RequestBody::Apply {

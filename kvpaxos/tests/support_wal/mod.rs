@@ -23,11 +23,7 @@ pub(crate) fn ballot(round: u64) -> Ballot {
 
 /// A record of some hundred bytes, none of them zero for long.
 pub(crate) fn record(number: u64) -> Record {
-    let tag = Tag {
-        replica: ReplicaId(1),
-        nonce: 1,
-        number,
-    };
+    let tag = Tag { nonce: 1, number };
     let payload =
         vec![u8::try_from(number % 255).unwrap() + 1; 100 + usize::try_from(number * 37 % 600).unwrap()];
     Record::Accepted {

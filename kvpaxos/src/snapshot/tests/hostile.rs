@@ -185,10 +185,10 @@ fn no_more_sessions_are_in_use_than_may_be() {
             .collect::<Vec<_>>(),
     ));
     let (part, _) = sent.part(Cursor::START, 10_000);
-    // After a head of 6 bytes, the standing follows the 9 bytes of id, tag, last use and time of queueing.
+    // After a head of 6 bytes, the standing follows the 8 bytes of id, tag, last use and time of queueing.
     let mut part = part.to_vec();
-    for session in part[6..].chunks_mut(12) {
-        assert_eq!(std::mem::replace(&mut session[9], 2), 0);
+    for session in part[6..].chunks_mut(11) {
+        assert_eq!(std::mem::replace(&mut session[8], 2), 0);
     }
     let mut builder = builder(&sent, limits(4));
     let result = builder.add(Cursor::START, &Bytes::from(part), None);
