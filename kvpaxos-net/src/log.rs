@@ -272,6 +272,12 @@ impl Log {
         }
     }
 
+    /// The last segment.
+    #[cfg(test)]
+    pub(crate) fn segment(&self) -> u64 {
+        self.writer.segment()
+    }
+
     /// Writes go to another file from now on.
     #[cfg(test)]
     pub(crate) fn redirect(&mut self, file: File) {

@@ -309,6 +309,68 @@ mod tests {
         }
     }
 
+    fn bytes(log: &mut ReplicaLog) -> &mut BytesLog {
+        match log {
+            ReplicaLog::Bytes(log) => log,
+            ReplicaLog::Plain(_) => panic!("the log lies in bytes"),
+        }
+    }
+
+    /// Of seed 7009313. The beginning of a segment leaves a mark behind its header. The end of a checkpoint before it, which is known to be
+    /// durable only afterwards, leaves one too, which must not take the place of the first: else the segment could vanish unseen.
+    #[test]
+    fn a_mark_never_goes_back() {
+        let (mut log, _) = log(0);
+        log.append(&[promised(1)]);
+        log.append(&[begin(1)]);
+        log.append(&[Record::CheckpointEnd { number: 1 }]);
+        let end = log.len();
+        log.append(&[begin(2)]);
+        log.synced(end);
+        log.synced(log.len());
+        let log = bytes(&mut log);
+        assert_eq!(log.files.segments.pop_last().map(|(number, _)| number), Some(2));
+        assert_eq!(log.recover(end as u64), None, "the last segment is gone");
+    }
+
+    /// Of seed 7000238. A crash comes between the beginning of a segment and the mark that says so. The next process goes on in the segment,
+    /// and renews the mark before it does anything: else the segment could vanish unseen, with what was appended to it.
+    #[test]
+    fn a_start_renews_the_mark() {
+        let mut met = 0;
+        for seed in 0..400 {
+            let (mut log, mut seeded) = log(seed);
+            let mut fate = Fate {
+                decider: &mut seeded,
+                replica: ReplicaId(2),
+            };
+            log.append(&[promised(1)]);
+            let synced = log.len();
+            log.synced(synced);
+            log.append(&[begin(1)]);
+            log.crash(synced, log.len() - synced, &mut fate);
+            let files = &bytes(&mut log).files;
+            let is_marked = files
+                .known_synced
+                .is_some_and(|mark| mark.position > synced as u64);
+            let is_begun = files.segments.len() == 2;
+            log.recover(synced).expect("a crash is no damage");
+            if is_begun && !is_marked {
+                met += 1;
+                log.append(&[promised(2)]);
+                log.synced(log.len());
+                let log = bytes(&mut log);
+                log.files.segments.pop_last();
+                assert_eq!(
+                    log.recover(synced as u64),
+                    None,
+                    "seed {seed}: the last segment is gone"
+                );
+            }
+        }
+        assert!(met > 10, "a crash strikes there in {met} of 400 seeds");
+    }
+
     /// Damage of each kind is seen at most places, and where it is not it does no harm.
     #[test]
     fn damage_is_seen_or_harmless() {

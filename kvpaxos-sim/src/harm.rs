@@ -16,14 +16,18 @@ pub(crate) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], fat
     let marked = marked(files);
     match how {
         Damage::FlipBit => flip_bit(files, marked, end, fate),
-        Damage::LoseBlock => match fate.below(What::Damage, 3) {
+        Damage::LoseBlock => match fate.below(What::Damage, 8) {
             0 => lose_segment(files, fate),
-            1 => lose_write(files, marked, fate),
+            1 => lose_last_segments(files, fate),
+            // Whose data this is cannot be told any more: an operator lets the replica recover, and discards it.
+            2 => files.segments.clear(),
+            3 | 4 => lose_write(files, marked, fate),
             _ => lose_sector(files, marked, fate),
         },
         Damage::MisdirectWrite => misdirect(files, marked, fate),
-        Damage::StaleBlock => match fate.below(What::Damage, 3) {
+        Damage::StaleBlock => match fate.below(What::Damage, 4) {
             0 => stale_segment(files, fate),
+            1 => stale_superblock(files, ends, fate),
             _ => stale_sector(files, marked, ends, fate),
         },
     }
@@ -78,6 +82,20 @@ fn sectors_below(files: &Files, position: u64) -> Vec<(u64, Range<usize>)> {
     sectors
 }
 
+/// One of the things that stand in files, by the number of their file: any, or, every third time, the first or last of some file, where
+/// readers go wrong sooner than in the middle.
+fn any_in_files<T: Clone>(of: &[(u64, T)], fate: &mut Fate<'_>) -> Option<(u64, T)> {
+    if fate.below(What::Damage, 3) > 0 {
+        return any_of(of, fate);
+    }
+    let files = of.chunk_by(|one, next| one.0 == next.0);
+    let ends: Vec<_> = files
+        .flat_map(|file| file.first().into_iter().chain(file.last()))
+        .cloned()
+        .collect();
+    any_of(&ends, fate)
+}
+
 fn any_of<T: Clone>(of: &[T], fate: &mut Fate<'_>) -> Option<T> {
     of.get(fate.below(What::Damage, of.len())).cloned()
 }
@@ -104,7 +122,7 @@ fn flip_bit(files: &mut Files, marked: u64, end: u64, fate: &mut Fate<'_>) {
 }
 
 fn lose_sector(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
-    if let Some((number, sector)) = any_of(&sectors_below(files, marked), fate)
+    if let Some((number, sector)) = any_in_files(&sectors_below(files, marked), fate)
         && let Some(bytes) = files.segments.get_mut(&number)
     {
         bytes[sector].fill(0);
@@ -124,7 +142,7 @@ fn lose_write(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
         .flat_map(groups)
         .filter(|(_, group)| group.position + group.length <= marked)
         .collect();
-    if let Some((number, group)) = any_of(&written, fate)
+    if let Some((number, group)) = any_in_files(&written, fate)
         && let Some(bytes) = files.segments.get_mut(&number)
     {
         let (from, length) = (index(group.offset), index(group.length));
@@ -139,14 +157,29 @@ fn lose_segment(files: &mut Files, fate: &mut Fate<'_>) {
     }
 }
 
+/// The last files are gone: a directory whose newest entries were lost.
+fn lose_last_segments(files: &mut Files, fate: &mut Fate<'_>) {
+    let lost = 1 + fate.below(What::Damage, files.segments.len());
+    for _ in 0..lost {
+        files.segments.pop_last();
+    }
+}
+
+/// The superblock is as it was at an earlier sync. By itself that does no harm: it only knows less.
+fn stale_superblock(files: &mut Files, ends: &[u64], fate: &mut Fate<'_>) {
+    if let (Some(end), Some(mark)) = (any_of(ends, fate), &mut files.known_synced) {
+        mark.position = mark.position.min(end);
+    }
+}
+
 fn misdirect(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
     let sectors = sectors_below(files, marked);
-    let from = any_of(&sectors, fate);
+    let from = any_in_files(&sectors, fate);
     let others: Vec<_> = sectors
         .into_iter()
         .filter(|sector| Some(sector) != from.as_ref())
         .collect();
-    if let (Some((from, source)), Some((to, target))) = (from, any_of(&others, fate))
+    if let (Some((from, source)), Some((to, target))) = (from, any_in_files(&others, fate))
         && let Some(block) = files.segments.get(&from).map(|bytes| bytes[source].to_vec())
         && let Some(bytes) = files.segments.get_mut(&to)
     {

@@ -60,8 +60,6 @@ marks! {
     SeveralRecover = "several acceptors recovered at once",
     /// An acceptor that had not recovered lost its memory again.
     LostWhileRecovering = "memory lost again while recovering",
-    /// An acceptor was told of a later life of itself than it knew of.
-    Outlived = "acceptor met a later life of itself",
     /// A learner took a snapshot and cut its log.
     SnapshotTaken = "snapshot taken",
     /// A checkpoint with a snapshot became durable.

@@ -251,6 +251,40 @@ fn an_older_log_is_lost_memory() {
     assert_eq!(kept(dir.path()), [Record::DiskLost]);
 }
 
+/// Whatever the log's last file is, and whenever it goes: what stood in it had been promised.
+#[test]
+fn the_loss_of_the_last_segment_is_seen_wherever_the_log_stands() {
+    let writes: [&[Record]; 6] = [
+        &[promised(1)],
+        &[begin(1), promised(2)],
+        &[end(1)],
+        &[begin(2)],
+        &[end(2), promised(3)],
+        &[begin(3), end(3), begin(4)],
+    ];
+    for count in 0..=writes.len() {
+        for reopened in [false, true] {
+            let dir = formatted();
+            let mut opened = open(dir.path());
+            for write in &writes[..count] {
+                append(&mut opened, write);
+                if reopened {
+                    drop(opened);
+                    opened = open(dir.path());
+                }
+            }
+            let last = opened.log.segment();
+            drop(opened);
+            std::fs::remove_file(segments::path(dir.path(), last)).unwrap();
+            assert_eq!(
+                kept(dir.path()).last(),
+                Some(&Record::DiskLost),
+                "after {count} writes, segment {last} is lost"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_damaged_superblock_is_refused() {
     let dir = formatted();

@@ -231,3 +231,63 @@ fn note(accepted: &mut Vec<Option<Ballot>>, slot: Slot, ballot: Ballot) {
     let last = &mut accepted[index];
     *last = (*last).max(Some(ballot));
 }
+
+#[cfg(test)]
+mod tests {
+    use kvpaxos::io::Checkpoint;
+    use kvpaxos::{ReplicaId, ReplicaSet};
+
+    use super::*;
+
+    const OWN: ReplicaId = ReplicaId(1);
+
+    fn checkpoint(number: u64, incarnation: u32) -> Record {
+        Record::Checkpoint(Box::new(Checkpoint {
+            number,
+            slot: Slot::ZERO,
+            digest: 0,
+            cut: Slot::ZERO,
+            promised: Ballot::ZERO,
+            vector: CrashVector::from_iter([(OWN, Incarnation(incarnation))]),
+            proposed: Ballot::ZERO,
+            members: ReplicaSet::first(3),
+        }))
+    }
+
+    fn write(acceptor: &mut Acceptor, record: &Record) -> bool {
+        acceptor.write(record).unwrap();
+        acceptor.durable(record)
+    }
+
+    /// Of seeds 7001736, 7006209 and 7008221. A checkpoint is on its way to a slow disk when its acceptor loses its memory. Its end becomes
+    /// durable before the mark of the loss: that gives nothing back. The checkpoint that the acceptor writes afterwards does.
+    #[test]
+    fn a_checkpoint_from_before_the_loss_gives_nothing_back() {
+        let mut acceptor = Acceptor::default();
+        write(&mut acceptor, &checkpoint(1, 0));
+        acceptor.lost();
+        assert!(!write(&mut acceptor, &Record::CheckpointEnd { number: 1 }));
+        write(&mut acceptor, &Record::MemoryLost);
+        assert!(acceptor.out && acceptor.marked);
+        write(&mut acceptor, &checkpoint(2, 1));
+        assert!(write(&mut acceptor, &Record::CheckpointEnd { number: 2 }));
+        assert!(!acceptor.out && !acceptor.marked);
+        assert_eq!(acceptor.vector.get(OWN), Incarnation(1));
+    }
+
+    /// The mark of a loss did not become durable: the log that is read back is whole, and nobody has heard of the loss. Where an earlier mark
+    /// stands, the memory is as lost as it was.
+    #[test]
+    fn a_loss_without_a_mark_is_undone_by_a_crash() {
+        let mut acceptor = Acceptor::default();
+        acceptor.lost();
+        acceptor.crashed();
+        assert!(!acceptor.out);
+
+        acceptor.lost();
+        write(&mut acceptor, &Record::MemoryLost);
+        acceptor.lost();
+        acceptor.crashed();
+        assert!(acceptor.out);
+    }
+}

@@ -263,7 +263,6 @@ impl Audit {
             // `Applied` needs the machine: see the hook.
             Observation::Applied { .. } | Observation::StaysOut => {}
             Observation::Outlived { incarnation } => {
-                self.marks.hit(Mark::Outlived);
                 self.marks.hit(Mark::AcceptorLost);
                 let announced = self.acceptor(by).announced;
                 if announced < *incarnation {
