@@ -489,10 +489,10 @@ fn somebody_elses_log_is_refused() {
         })
     );
     let mut newer = Sample::new(1).bytes;
-    newer[8] = 2;
+    newer[8] = 9;
     let checksum = crc32fast::hash(&newer[..48]);
     newer[48..52].copy_from_slice(&checksum.to_le_bytes());
-    assert_eq!(read(&newer, OWNER, 0), Err(ReadError::Version { found: 2 }));
+    assert_eq!(read(&newer, OWNER, 0), Err(ReadError::Version { found: 9 }));
 }
 
 /// A large write is several groups, so that the one that is torn costs little.

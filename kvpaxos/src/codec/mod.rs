@@ -47,7 +47,7 @@ use crate::config::{MAX_CHUNK, MAX_KEY, MAX_VALUE};
 use crate::message::Message;
 
 /// The version of the format. A replica speaks one; frames of another are refused.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// What every frame begins with.
 pub const MAGIC: [u8; 2] = *b"KP";
 /// The length of the header before the payload.
