@@ -41,6 +41,8 @@ pub enum Property {
     /// After faults stop and a quorum is connected, every pending request is answered within a bounded time; and when
     /// all have healed, all replicas hold the same.
     S4,
+    /// In the two-phase setting a write is reported as done only once every replica has acknowledged that it has applied it.
+    S5,
     /// A machine keeps the contract of `step`: deadlines in the future, no halt without a lie.
     Contract,
     /// No assertion of the machine fails.
@@ -70,6 +72,7 @@ impl Property {
             Property::S2 => "the history is linearizable",
             Property::S3 => "an acknowledged write survives",
             Property::S4 => "with a quorum connected, everything is answered in bounded time",
+            Property::S5 => "two-phase: a write is answered once every replica has acknowledged applying it",
             Property::Contract => "the machine keeps the contract of step",
             Property::Assertion => "no assertion fails",
             Property::Determinism => "the same seed gives the same run",

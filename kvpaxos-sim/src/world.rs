@@ -91,7 +91,8 @@ impl<M: Subject> World<M> {
         let ids = ReplicaSet::first(setup.cluster.replicas);
         let configs = ids.iter().map(|id| setup.cluster.config(id)).collect();
         let mut engine = Engine::new(configs, setup.weather, setup.sync, setup.format, decider);
-        let mut audit = Audit::new(setup.cluster.replicas, setup.cluster.quorums);
+        let cluster = &setup.cluster;
+        let mut audit = Audit::new(cluster.replicas, cluster.quorums, cluster.update);
         if setup.memory_only {
             audit.marks.hit(Mark::MemoryOnly);
         }

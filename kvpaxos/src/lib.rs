@@ -131,6 +131,7 @@
 //! | S2 | every history is linearizable, reads included | `read` |
 //! | S3 | an acknowledged write survives whatever the fault model allows | all of the above |
 //! | S4 | when faults stop and a quorum is connected, every request is answered in bounded time | `peers`, `desk` |
+//! | S5 | in the two-phase setting a write is answered only once every replica has acknowledged that it has applied it | `leadership`, `desk` |
 
 pub mod acceptor;
 mod archive;

@@ -11,6 +11,9 @@ use super::Audit;
 
 impl Audit {
     pub(super) fn check_message(&mut self, from: ReplicaId, to: ReplicaId, message: &Message) {
+        if let Some(Err(why)) = self.settled.as_mut().map(|settled| settled.leaves(from, message)) {
+            self.wrong(Property::S5, why);
+        }
         match message {
             Message::Prepare { ballot, .. } => self.check_prepare(from, *ballot),
             Message::Promise { .. } => self.check_promise(from, message),

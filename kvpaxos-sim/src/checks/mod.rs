@@ -10,6 +10,7 @@ mod ballots;
 mod book;
 mod learners;
 mod messages;
+mod settled;
 mod together;
 mod watching;
 
@@ -17,7 +18,9 @@ pub use answers::Floor;
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::status::AcceptorStatus;
-use kvpaxos::{Ballot, Observation, Quorums, Record, ReplicaId, Slot, Status, Time, Value, Watermark};
+use kvpaxos::{
+    Ballot, Observation, Outcome, Quorums, Record, ReplicaId, Slot, Status, Time, Update, Value, Watermark,
+};
 
 use crate::marks::{Mark, Marks};
 use crate::trace::Trace;
@@ -27,6 +30,7 @@ use acceptors::Acceptor;
 use ballots::Ballots;
 use book::{Book, Vote};
 use learners::Learner;
+use settled::{Settled, written_at};
 
 /// The first thing found wrong.
 #[derive(Clone, Debug)]
@@ -62,6 +66,8 @@ pub struct Audit {
     ballots: Ballots,
     book: Book,
     answers: answers::Answers,
+    /// In the two-phase setting.
+    settled: Option<Settled>,
     now: Time,
     finding: Option<Finding>,
     /// A line for each event, if anybody wants them.
@@ -75,7 +81,7 @@ pub struct Audit {
 impl Audit {
     /// Nothing has happened yet.
     #[must_use]
-    pub fn new(replicas: usize, quorums: Quorums) -> Audit {
+    pub fn new(replicas: usize, quorums: Quorums, update: Update) -> Audit {
         let mut marks = Marks::default();
         if quorums != Quorums::majority(replicas) {
             marks.hit(Mark::FlexibleQuorums);
@@ -87,6 +93,7 @@ impl Audit {
             ballots: Ballots::new(replicas),
             book: Book::new(quorums.phase2),
             answers: answers::Answers::default(),
+            settled: (update == Update::TwoPhase).then(|| Settled::new(replicas)),
             now: Time(0),
             finding: None,
             trace: Trace::Off,
@@ -219,6 +226,9 @@ impl Audit {
         if let Err(why) = self.learners[usize::from(by.0)].apply(slot) {
             self.wrong(Property::L2, format!("{by} {why}"));
         }
+        if let Some(settled) = &mut self.settled {
+            settled.applied(by, slot.next());
+        }
         match value {
             Some(value) => self.check_chosen(by, slot, value),
             None => self.check_prefix(by, slot.next(), "the learner"),
@@ -226,6 +236,16 @@ impl Audit {
         if let Err(other) = self.book.digest(slot, digest) {
             let what = format!("{by} has digest {digest:032x} after slot {slot}, another has {other:032x}");
             self.wrong(Property::L3, what);
+        }
+    }
+
+    /// S5: the answer to a write leaves.
+    fn check_reply(&mut self, by: ReplicaId, outcome: &Outcome) {
+        if let (Some(settled), Some(slot)) = (&self.settled, written_at(outcome))
+            && let Err(why) = settled.answered(slot)
+        {
+            let what = format!("{by} answers {outcome:?}, but of slot {slot} {why}");
+            self.wrong(Property::S5, what);
         }
     }
 
@@ -293,6 +313,9 @@ impl Audit {
                 self.check_prefix(by, *slot, "an installed snapshot");
                 self.check_snapshot(by, *slot, *digest);
                 self.learners[usize::from(by.0)].install(*slot);
+                if let Some(settled) = &mut self.settled {
+                    settled.applied(by, *slot);
+                }
             }
             Observation::SnapshotTaken { slot, digest } => {
                 self.marks.hit(Mark::SnapshotTaken);
@@ -308,6 +331,9 @@ impl Audit {
 
     fn on_elected(&mut self, by: ReplicaId, ballot: Ballot, carried_over: u64, gaps: u64) {
         self.deeds.elected += 1;
+        if let Some(settled) = &mut self.settled {
+            settled.leads(by);
+        }
         if let Err(why) = self.ballots.used(by, ballot) {
             self.wrong(Property::P3, why);
         }

@@ -38,6 +38,9 @@ impl<M: Subject> Watch<M> for Audit {
         let status = machine.status();
         self.check_status(host, &status);
         self.learners[usize::from(host.0)].begin(&status);
+        if let Some(settled) = &mut self.settled {
+            settled.begin(host, &status);
+        }
     }
 
     fn stepped(&mut self, now: Time, host: ReplicaId, machine: &M, effects: &[Effect<M>]) {
@@ -58,6 +61,7 @@ impl<M: Subject> Watch<M> for Audit {
                     self.check_applied(host, *slot, *digest, machine.chosen(*slot));
                 }
                 Effect::Note(observation) => self.on_observation(host, observation),
+                Effect::Reply { reply, .. } => self.check_reply(host, &reply.outcome),
                 _ => {}
             }
         }
