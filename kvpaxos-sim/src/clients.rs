@@ -147,7 +147,7 @@ impl Caller {
             config.deadline = Micros(setup.clients.deadline.0.saturating_mul(40));
         }
         config.window = setup.cluster.limits.session_window.min(config.window);
-        config.repeats = true;
+        config.repeats = !setup.clients.is_connected(number);
         let lanes = if number < setup.clients.count {
             setup.clients.lanes
         } else {
@@ -219,6 +219,10 @@ impl Crowd {
 
     /// A client's connection to a replica broke.
     pub(crate) fn on_hang_up<M: Subject>(&mut self, number: u32, from: ReplicaId, stage: &mut Stage<'_, M>) {
+        let caller = &self.callers[number as usize];
+        if self.setup.is_connected(number) && caller.machine.pending() > 0 {
+            stage.audit.marks.hit(Mark::ConnectionBroke);
+        }
         self.step(number, ClientEvent::Disconnected { from }, stage);
         self.arm(number, stage);
     }

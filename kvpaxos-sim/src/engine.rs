@@ -2,6 +2,8 @@
 //!
 //! Clients and the nemesis stand outside: what concerns them comes back from [`Engine::advance`] as a [`Turn`].
 
+use std::collections::BTreeSet;
+
 use kvpaxos::{ClientId, Micros, ReplicaId, Role, Time};
 use serde::Serialize;
 
@@ -37,6 +39,17 @@ enum Pending<M: Machine> {
         from: ReplicaId,
         to: u32,
         reply: M::Reply,
+    },
+    /// A process hears that its connection with a client is broken.
+    Gone {
+        host: ReplicaId,
+        life: u32,
+        client: u32,
+    },
+    /// A client hears the same.
+    HungUp {
+        from: ReplicaId,
+        to: u32,
     },
     Tick {
         host: ReplicaId,
@@ -75,6 +88,13 @@ pub enum Turn<M: Machine> {
         /// The answer.
         reply: M::Reply,
     },
+    /// The connection of a client is broken.
+    HungUp {
+        /// With whom.
+        from: ReplicaId,
+        /// The client.
+        to: u32,
+    },
     /// The time of an alarm has come.
     Alarm(Alarm),
 }
@@ -101,6 +121,8 @@ pub struct Engine<M: Machine> {
     pub(crate) hosts: Vec<Host<M>>,
     /// The network.
     pub network: Network,
+    /// Connections that are broken, of which the client has not heard yet.
+    broken: BTreeSet<(u32, ReplicaId)>,
     format: Format,
     pub(crate) decider: Box<dyn Decider + Send>,
     digest: Digest,
@@ -137,6 +159,7 @@ impl<M: Machine> Engine<M> {
             queue: Queue::default(),
             hosts,
             network: Network::new(weather),
+            broken: BTreeSet::new(),
             format,
             decider,
             digest: Digest::default(),
@@ -224,6 +247,9 @@ impl<M: Machine> Engine<M> {
 
     /// A client sends a request.
     pub fn request(&mut self, from: u32, to: ReplicaId, request: &M::Request) {
+        if self.broken.contains(&(from, to)) {
+            return;
+        }
         let copies = self
             .network
             .send(self.now, Node::client(from), to.into(), &mut *self.decider);
@@ -231,6 +257,31 @@ impl<M: Machine> Engine<M> {
             let request = request.clone();
             self.queue.push(at, Pending::Request { from, to, request });
         }
+        if copies == [None, None] {
+            self.break_connection(from, to);
+        }
+    }
+
+    /// What a connection loses, it loses because it breaks: both ends hear of that, and until the client does, whatever is sent is lost
+    /// too. What was on its way may still arrive. Nothing happens if the client speaks by datagrams.
+    pub(crate) fn break_connection(&mut self, client: u32, id: ReplicaId) {
+        let node = Node::client(client);
+        if !self.network.is_connected(node) || !self.broken.insert((client, id)) {
+            return;
+        }
+        let life = self.host(id).life;
+        let gone = Pending::Gone {
+            host: id,
+            life,
+            client,
+        };
+        self.queue.push(self.now, gone);
+        let delay = self.network.weather.delay;
+        let delay = self
+            .decider
+            .spread(Stream::Link(id.into(), node), What::Delay, &delay);
+        let told = self.now.after(Micros(delay.max(1)));
+        self.queue.push(told, Pending::HungUp { from: id, to: client });
     }
 
     /// Takes the next event and carries it out; `None` if nothing waits.
@@ -263,12 +314,14 @@ impl<M: Machine> Engine<M> {
                 self.digest.add(&request);
                 self.digest.end();
                 self.counts.client_messages += 1;
-                if self.network.arrives(Node::client(from), to.into()) {
+                if self.network.arrives(Node::client(from), to.into()) && self.machine(to).is_some() {
                     let event = Event::Client {
                         from: ClientId(from.into()),
                         request,
                     };
                     self.arrive(to, Arrival::Input(event), watch);
+                } else {
+                    self.break_connection(from, to);
                 }
             }
             Pending::Reply { from, to, reply } => {
@@ -279,6 +332,19 @@ impl<M: Machine> Engine<M> {
                 if self.network.arrives(from.into(), Node::client(to)) {
                     return Some(Turn::Reply { from, to, reply });
                 }
+                self.break_connection(to, from);
+            }
+            Pending::Gone { host, life, client } => {
+                self.fold(17, [at.0, host.0.into(), client.into()]);
+                if self.host(host).life == life {
+                    let client = ClientId(client.into());
+                    self.arrive(host, Arrival::Input(Event::ClientGone { client }), watch);
+                }
+            }
+            Pending::HungUp { from, to } => {
+                self.fold(18, [at.0, from.0.into(), to.into()]);
+                self.broken.remove(&(to, from));
+                return Some(Turn::HungUp { from, to });
             }
             Pending::Tick { host, life } => self.on_tick(host, life, watch),
             Pending::Synced { host, life } => {
@@ -360,12 +426,18 @@ impl<M: Machine> Engine<M> {
             }
             Effect::Reply { to, reply } => {
                 let to = u32::try_from(to.0).unwrap_or(0);
+                if self.broken.contains(&(to, id)) {
+                    return;
+                }
                 let copies = self
                     .network
                     .send(self.now, id.into(), Node::client(to), &mut *self.decider);
                 for at in copies.into_iter().flatten() {
                     let reply = reply.clone();
                     self.queue.push(at, Pending::Reply { from: id, to, reply });
+                }
+                if copies == [None, None] {
+                    self.break_connection(to, id);
                 }
             }
             Effect::Note(_) => {}

@@ -7,6 +7,7 @@ use crate::disk::{Damage, Disk, Harm};
 use crate::engine::Engine;
 use crate::host::{Arrival, Host, RoleState};
 use crate::machine::{Event, Machine, Memory};
+use crate::network::Node;
 use crate::tables::Table;
 use crate::watch::{Misbehaviour, Watch};
 
@@ -66,6 +67,9 @@ impl<M: Machine> Engine<M> {
             .crash(usize::try_from(surviving).unwrap_or(0), &mut fate);
         watch.crashed(now, id, left.as_deref(), lost);
         self.fold(8, [now.0, id.0.into(), surviving]);
+        for client in 0..Node::CLIENTS {
+            self.break_connection(client, id);
+        }
     }
 
     /// A disk damages what was synced, while the process is down; tells whether the memory is lost by that.

@@ -106,6 +106,8 @@ marks! {
     Refused = "request refused",
     /// A session was dropped to make room.
     SessionDropped = "session dropped",
+    /// A connection broke while its client waited for answers.
+    ConnectionBroke = "connection broke with requests under way",
     /// A compare-and-swap took place.
     Swapped = "compare-and-swap applied",
     /// A compare-and-swap found something else.

@@ -104,6 +104,8 @@ pub struct Network {
     cuts: Vec<u8>,
     /// When the last message of a link arrives, for links that keep order.
     last: Vec<u64>,
+    /// Whether a node is a client that speaks over connections: a bit for each.
+    connected: u64,
     /// What happened.
     pub traffic: Traffic,
 }
@@ -117,8 +119,21 @@ impl Network {
             storms: vec![None; Node::LIMIT],
             cuts: vec![0; Node::LIMIT * Node::LIMIT],
             last: vec![0; Node::LIMIT * Node::LIMIT],
+            connected: 0,
             traffic: Traffic::default(),
         }
+    }
+
+    /// The client speaks over connections from now on, as over TCP, and not by datagrams: its links repeat nothing and keep order.
+    /// What they lose is lost with the connection, of which whoever asks [`send`](Network::send) must tell both ends.
+    pub fn connect(&mut self, client: Node) {
+        self.connected |= 1 << client.index();
+    }
+
+    /// Whether this is a client that speaks over connections.
+    #[must_use]
+    pub fn is_connected(&self, client: Node) -> bool {
+        self.connected & (1 << client.index()) != 0
     }
 
     /// When copies of a message that is sent now arrive: none if it is lost, two if it is repeated.
@@ -141,6 +156,13 @@ impl Network {
         if decider.chance(link, What::Drop, weather.drop) {
             self.traffic.dropped += 1;
             return [None, None];
+        }
+        if self.is_connected(from) || self.is_connected(to) {
+            let in_order = Weather {
+                reorder: false,
+                ..weather
+            };
+            return [Some(self.arrival(now, from, to, &in_order, decider)), None];
         }
         let first = self.arrival(now, from, to, &weather, decider);
         let second = decider

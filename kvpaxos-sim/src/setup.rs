@@ -95,6 +95,8 @@ impl Cluster {
 pub struct Clients {
     /// How many, each with a session of its own.
     pub count: u32,
+    /// How many of them, the last ones, speak over connections, as over TCP, and not by datagrams.
+    pub connected: u32,
     /// How many operations each may have in flight at once.
     pub lanes: u32,
     /// Over how many keys.
@@ -112,6 +114,14 @@ pub struct Clients {
 }
 
 impl Clients {
+    /// Whether the client of this number speaks over connections.
+    #[must_use]
+    pub fn is_connected(&self, number: u32) -> bool {
+        number < self.count && number >= self.count.saturating_sub(self.connected)
+    }
+}
+
+impl Clients {
     /// Nobody asks but the test.
     #[must_use]
     pub fn none() -> Clients {
@@ -126,6 +136,7 @@ impl Clients {
     pub fn some(count: u32) -> Clients {
         Clients {
             count,
+            connected: 0,
             lanes: 1,
             keys: 4,
             unique: true,

@@ -44,6 +44,7 @@ impl Setup {
         };
         draw.faults_of_files(&mut setup.faults);
         setup.faults.uneven_clocks = draw.percent("uneven clocks", 25);
+        draw.connections(&mut setup.clients);
         setup
     }
 }
@@ -164,6 +165,7 @@ impl Draw<'_> {
         let more = self.between("patience", 20, 140);
         Clients {
             count,
+            connected: 0,
             lanes,
             keys: self.between("keys", 1, 8),
             unique: self.percent("unique", 70),
@@ -212,6 +214,12 @@ impl Draw<'_> {
             at_leader: self.small("at leader", 10, 70),
             uneven_clocks: false,
         }
+    }
+
+    /// Some clients, or all, speak over connections. Drawn behind what was there before: what else a seed means does not depend on it.
+    fn connections(&mut self, clients: &mut Clients) {
+        let count = clients.count;
+        clients.connected = self.pick("connected", &[0, 0, 0, 0, 0, 0, count / 2, count]);
     }
 
     /// Drawn last: what else a seed means does not depend on them.

@@ -96,6 +96,10 @@ impl<M: Subject> World<M> {
         if setup.memory_only {
             audit.marks.hit(Mark::MemoryOnly);
         }
+        let clients = 0..setup.clients.count;
+        for client in clients.filter(|client| setup.clients.is_connected(*client)) {
+            engine.network.connect(Node::client(client));
+        }
         for id in ids.iter() {
             engine.start(id, false, &mut audit);
         }
@@ -151,6 +155,10 @@ impl<M: Subject> World<M> {
             Turn::Reply { from, to, reply } => {
                 let (crowd, mut stage) = self.stage();
                 crowd.on_reply(to, from, reply, &mut stage);
+            }
+            Turn::HungUp { from, to } => {
+                let (crowd, mut stage) = self.stage();
+                crowd.on_hang_up(to, from, &mut stage);
             }
             Turn::Alarm(Alarm::Client(number)) => {
                 let (crowd, mut stage) = self.stage();

@@ -9,7 +9,7 @@ use kvpaxos_sim::decider::Seeded;
 use kvpaxos_sim::disk::{Format, List};
 use kvpaxos_sim::engine::Turn;
 use kvpaxos_sim::machine::{Effect, Event, Machine, Memory};
-use kvpaxos_sim::network::Weather;
+use kvpaxos_sim::network::{Node, Weather};
 use kvpaxos_sim::{tables, watch::Watch};
 
 const HOSTS: u8 = 3;
@@ -151,4 +151,62 @@ fn a_toy_converges_and_repeats() {
         assert_eq!(run(seed).1, digest, "the same seed, the same digest");
     }
     assert_ne!(run(1).1, run(2).1);
+}
+
+/// What a client hears that asks two hosts in turn, one of which crashes now and then: how often it is answered, and how often its
+/// connection breaks.
+fn ask(connected: bool, weather: Weather) -> (usize, usize) {
+    let configs = vec![(); usize::from(HOSTS)];
+    let decider = Box::new(Seeded::new(1));
+    let mut engine: Engine<Highest> = Engine::new(configs, weather, tables::FLASH, Format::Plain, decider);
+    let mut watch = NothingUnsaved::default();
+    engine.ids().for_each(|id| engine.start(id, false, &mut watch));
+    if connected {
+        engine.network.connect(Node::client(0));
+    }
+    let (mut answered, mut broken) = (0, 0);
+    for round in 1..=200 {
+        let target = ReplicaId((round % 2) as u8);
+        if round % 50 == 0 {
+            engine.crash(target, &mut watch);
+        }
+        engine.request(0, target, &round);
+        let end = engine.now().after(Micros(100_000));
+        while engine.next_at().is_some_and(|at| at < end) {
+            match engine.advance(&mut watch) {
+                Some(Turn::Reply { .. }) => answered += 1,
+                Some(Turn::HungUp { from, to }) => {
+                    assert_eq!((from, to), (target, 0), "it hears of the one that it asked");
+                    broken += 1;
+                }
+                _ => {}
+            }
+        }
+        engine.start(target, false, &mut watch);
+    }
+    (answered, broken)
+}
+
+#[test]
+fn a_connection_loses_nothing_unless_it_breaks_and_then_says_so() {
+    let lossy = Weather {
+        drop: 100_000,
+        duplicate: 100_000,
+        ..Weather::fair()
+    };
+    let (answered, broken) = ask(true, Weather::fair());
+    assert_eq!(
+        (answered, broken),
+        (196, 4),
+        "only the four that crash do not answer"
+    );
+    let (answered, broken) = ask(true, lossy);
+    assert!(broken > 20, "{broken}");
+    assert_eq!(
+        answered + broken,
+        200,
+        "each request ends in one way or the other"
+    );
+    let (_, broken) = ask(false, lossy);
+    assert_eq!(broken, 0, "datagrams know of no connections");
 }
