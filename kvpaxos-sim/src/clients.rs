@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, Client, ClientConfig, ClientEffect, ClientEvent, Fate};
-use kvpaxos::{Micros, Op, Outcome, Refusal, ReplicaId, ReplicaSet, Reply, Time, Update};
+use kvpaxos::{
+    Micros, Op, Outcome, Refusal, ReplicaId, ReplicaSet, Reply, Request, RequestBody, Sequence, SessionId,
+    Time, Update,
+};
 use serde::Serialize;
 
 use crate::checks::{Audit, Floor};
@@ -57,6 +60,8 @@ struct Caller {
     seen: BTreeMap<Bytes, Option<Bytes>>,
     /// Operations done since the faults ended.
     done_since: u64,
+    /// The last request for each place in a session, and how many there were.
+    asked: BTreeMap<(SessionId, Sequence), (u64, u32)>,
 }
 
 /// All clients of a world.
@@ -167,7 +172,31 @@ impl Caller {
             numbers: 0,
             seen: BTreeMap::new(),
             done_since: 0,
+            asked: BTreeMap::new(),
         }
+    }
+}
+
+impl Caller {
+    /// Notes a request for a place in a session.
+    fn note(&mut self, request: &Request) {
+        let RequestBody::Apply {
+            session,
+            sequence,
+            lowest_unanswered,
+            ..
+        } = request.body
+        else {
+            return;
+        };
+        // What lies below has been answered, in this session and in those before it but for a few.
+        while let Some(entry) = self.asked.first_entry()
+            && *entry.key() < (session, lowest_unanswered)
+        {
+            entry.remove();
+        }
+        let (last, times) = self.asked.entry((session, sequence)).or_default();
+        (*last, *times) = (request.id, *times + 1);
     }
 }
 
@@ -213,7 +242,24 @@ impl Crowd {
         reply: Reply,
         stage: &mut Stage<'_, M>,
     ) {
-        self.step(number, ClientEvent::Reply { from, reply }, stage);
+        let event = ClientEvent::Reply { from, reply };
+        let expired = says_expired(&event);
+        let caller = &self.callers[number as usize];
+        let (open, had) = (caller.open.len(), caller.machine.session());
+        self.step(number, event, stage);
+        if let Some((session, id)) = expired {
+            let caller = &self.callers[number as usize];
+            let moved = had == Some(session) && caller.machine.session() != had;
+            let again = caller
+                .asked
+                .values()
+                .any(|(last, times)| *last == id && *times > 1);
+            if caller.open.len() < open && again {
+                stage.audit.marks.hit(Mark::DoubtExpired);
+            } else if caller.open.len() == open && moved {
+                stage.audit.marks.hit(Mark::SessionLeft);
+            }
+        }
         self.arm(number, stage);
     }
 
@@ -281,7 +327,10 @@ impl Crowd {
                 .trace
                 .line(now, || format!("client {number} {effect:?}"));
             match effect {
-                ClientEffect::Send { to, request } => stage.engine.request(number, to, &request),
+                ClientEffect::Send { to, request } => {
+                    self.callers[number as usize].note(&request);
+                    stage.engine.request(number, to, &request);
+                }
                 ClientEffect::Done { number: id, fate } => self.on_done(number, id, fate, stage),
             }
         }
@@ -389,6 +438,17 @@ impl Crowd {
             caller.armed = Some(at);
             stage.engine.alarm(at, Alarm::Client(number));
         }
+    }
+}
+
+/// The session, if a replica says that it has expired, and the request that this answers.
+fn says_expired(event: &ClientEvent) -> Option<(SessionId, u64)> {
+    match event {
+        ClientEvent::Reply { reply, .. } => match reply.outcome {
+            Outcome::Refused(Refusal::SessionExpired { session }) => Some((session, reply.id)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -106,6 +106,10 @@ marks! {
     Refused = "request refused",
     /// A session was dropped to make room.
     SessionDropped = "session dropped",
+    /// A write that had been asked for before was told that its session had expired: nobody can tell what became of it.
+    DoubtExpired = "write in doubt met an expired session",
+    /// A write that was certain not to have taken effect left an expired session.
+    SessionLeft = "write moved from an expired session to a new one",
     /// A connection broke while its client waited for answers.
     ConnectionBroke = "connection broke with requests under way",
     /// A compare-and-swap took place.

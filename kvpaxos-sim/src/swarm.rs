@@ -45,6 +45,7 @@ impl Setup {
         draw.faults_of_files(&mut setup.faults);
         setup.faults.uneven_clocks = draw.percent("uneven clocks", 25);
         draw.connections(&mut setup.clients);
+        draw.crowd(&mut setup);
         setup
     }
 }
@@ -220,6 +221,28 @@ impl Draw<'_> {
     fn connections(&mut self, clients: &mut Clients) {
         let count = clients.count;
         clients.connected = self.pick("connected", &[0, 0, 0, 0, 0, 0, count / 2, count]);
+    }
+
+    /// More clients than there is room for: every session that is opened pushes another out, and answers are lost, so that writes which
+    /// took effect come back to a session that is gone.
+    ///
+    /// What is owed there (S4): a write that finds its session gone is told so at once, and so ends, or goes into a new session, which
+    /// it finds there if no more others are opened between the two than there are places on trial. A client opens no second one before
+    /// it has written into the first, and thinks in between; so this happens to every client again and again, and soon.
+    fn crowd(&mut self, setup: &mut Setup) {
+        let is_crowded = self.percent("crowd", 8);
+        let (clients, limits) = (&mut setup.clients, &mut setup.cluster.limits);
+        if !is_crowded || setup.cluster.update == Update::TwoPhase {
+            return;
+        }
+        clients.count += self.small("more clients", 1, 4);
+        let count = clients.count as usize;
+        clients.connected = self.pick("connected", &[0, clients.count / 2, clients.count]);
+        limits.sessions = self.pick("sessions", &[count / 3, count / 2, count - 2, count - 1]);
+        clients.mix = [5, 6, 1, 1];
+        clients.unique = true;
+        clients.think.0 = clients.think.0.max(60_000);
+        setup.weather.drop = setup.weather.drop.max(20_000);
     }
 
     /// Drawn last: what else a seed means does not depend on them.
