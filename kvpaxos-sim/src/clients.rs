@@ -52,6 +52,8 @@ enum Lane {
 /// One client.
 struct Caller {
     machine: Client,
+    /// How long its calls may take.
+    deadline: Micros,
     armed: Option<Time>,
     lanes: Vec<Lane>,
     open: BTreeMap<u64, Open>,
@@ -164,7 +166,9 @@ impl Caller {
                 until: Time(decider.below(stream, What::Think, think + 1)),
             })
             .collect();
+        let deadline = config.deadline;
         Caller {
+            deadline,
             machine: Client::new(config, decider.entropy(stream)),
             armed: None,
             lanes,
@@ -321,6 +325,7 @@ impl Crowd {
 
     fn step<M: Subject>(&mut self, number: u32, event: ClientEvent, stage: &mut Stage<'_, M>) {
         let now = stage.engine.now();
+        let expired = says_expired(&event);
         for effect in self.callers[number as usize].machine.step(now, event) {
             stage
                 .audit
@@ -331,8 +336,41 @@ impl Crowd {
                     self.callers[number as usize].note(&request);
                     stage.engine.request(number, to, &request);
                 }
-                ClientEffect::Done { number: id, fate } => self.on_done(number, id, fate, stage),
+                ClientEffect::Done { number: id, fate } => {
+                    self.check_fate(number, id, &fate, expired.is_some(), stage);
+                    self.on_done(number, id, fate, stage);
+                }
             }
+        }
+    }
+
+    /// A client keeps the contract of [`Fate`]: whoever waits for an answer that is still to be had is not told that it is unknown. It
+    /// cannot be had when the session has expired. But for every write that has not ended the session keeps the answer, as long as the
+    /// client names no lowest unanswered sequence above it.
+    fn check_fate<M: Subject>(
+        &mut self,
+        number: u32,
+        id: u64,
+        fate: &Fate,
+        expired: bool,
+        stage: &mut Stage<'_, M>,
+    ) {
+        let now = stage.engine.now();
+        let caller = &self.callers[number as usize];
+        let Some(open) = caller.open.get(&id) else { return };
+        let early = now < open.since.after(caller.deadline);
+        let forgotten = match fate {
+            Fate::Unknown { .. } => early && !expired,
+            Fate::Refused(refusal) => matches!(refusal, Refusal::AlreadyAnswered { .. }),
+            Fate::Done(_) => false,
+        };
+        if forgotten {
+            let since = seconds(open.since);
+            let what = format!(
+                "client {number} waits for the answer to {:?} since {since}, and is told {fate:?}",
+                open.call
+            );
+            stage.audit.report(now, Property::Contract, what);
         }
     }
 
