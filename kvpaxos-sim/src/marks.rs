@@ -98,6 +98,9 @@ marks! {
     TwoPhaseUpdate = "two-phase update answered",
     /// A read was answered after a leader change.
     ReadAfterChange = "read index confirmed after a leader change",
+    /// A leader was told that its ballot stands, in answer to an earlier question than its last, by an acceptor that has promised a
+    /// higher one meanwhile.
+    LateConfirmation = "late confirmation of an acceptor that promised another",
     /// The same write was chosen twice, and must have been applied once.
     Deduplicated = "session retry chosen twice",
     /// A client was told that the outcome is unknown.

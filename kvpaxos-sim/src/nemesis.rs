@@ -175,6 +175,12 @@ impl Nemesis {
             | FaultKind::Hub
             | FaultKind::Flap
             | FaultKind::CutClient => self.cut(kind, id, engine, audit),
+            FaultKind::Overtake => {
+                self.cut(kind, id, engine, audit);
+                engine.set_speed(id, SPEEDS[0]);
+                audit.marks.hit(Mark::ClockDrifted);
+                self.activate(Active::Drift(id), engine);
+            }
             FaultKind::HangUp if self.clients > 0 => {
                 let client = engine
                     .decider()
@@ -310,7 +316,7 @@ impl Nemesis {
         let cuts = partition::draw(kind, id, self.replicas, self.clients, engine.decider());
         audit.marks.hit(match kind {
             FaultKind::Split | FaultKind::Isolate => Mark::PartitionSymmetric,
-            FaultKind::OneWay => Mark::PartitionAsymmetric,
+            FaultKind::OneWay | FaultKind::Overtake => Mark::PartitionAsymmetric,
             FaultKind::Flap => Mark::PartitionFlapping,
             FaultKind::CutClient => Mark::ClientCut,
             _ => Mark::PartitionPartial,
@@ -419,7 +425,7 @@ impl Nemesis {
             }
         }
         // Delays beyond what replicas have patience for are faults too.
-        let wild = self.weather.delay == tables::WILD;
+        let wild = [tables::WILD, tables::STRAGGLING].contains(&self.weather.delay);
         engine.network.weather = Weather {
             drop: 0,
             duplicate: 0,

@@ -111,6 +111,15 @@ pub fn draw(
             let other = other_than(id, replicas, decider);
             vec![(id.into(), other.into()), (other.into(), id.into())]
         }
+        FaultKind::Overtake => {
+            let heard = other_than(id, replicas, decider);
+            let others = || all.without(alone).iter();
+            let leave = others().map(|other| (id.into(), other.into()));
+            let arrive = others().filter(|other| *other != heard);
+            leave
+                .chain(arrive.map(|other| (other.into(), id.into())))
+                .collect()
+        }
         FaultKind::CutClient => {
             let client = decider.below(Stream::Nemesis, What::FaultTarget, clients.into());
             let client = Node::client(u32::try_from(client).unwrap_or(0));

@@ -197,11 +197,14 @@ pub enum FaultKind {
     StaleBlock,
     /// A disk takes no more bytes: the process stops at its next write, and starts again when there is room.
     FullDisk,
+    /// A replica speaks to nobody and hears one other only, and its clock is slow: if it leads, another is elected, and it does not find
+    /// out for a while.
+    Overtake,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [FaultKind; 23] = [
+    pub const ALL: [FaultKind; 24] = [
         FaultKind::Crash,
         FaultKind::CrashAll,
         FaultKind::Pause,
@@ -225,6 +228,7 @@ impl FaultKind {
         FaultKind::MisdirectWrite,
         FaultKind::StaleBlock,
         FaultKind::FullDisk,
+        FaultKind::Overtake,
     ];
 
     /// What the kind does to what a disk promised to keep.
@@ -237,6 +241,12 @@ impl FaultKind {
             FaultKind::StaleBlock => Some(Damage::StaleBlock),
             _ => None,
         }
+    }
+
+    /// Whether it is one of those of which every run draws some. The others are of worlds that are made for them.
+    #[must_use]
+    pub fn is_common(self) -> bool {
+        self != FaultKind::Overtake
     }
 
     /// Whether it strikes files.

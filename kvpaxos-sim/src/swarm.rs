@@ -46,6 +46,7 @@ impl Setup {
         setup.faults.uneven_clocks = draw.percent("uneven clocks", 25);
         draw.connections(&mut setup.clients);
         draw.crowd(&mut setup);
+        draw.stragglers(&mut setup);
         setup
     }
 }
@@ -180,7 +181,8 @@ impl Draw<'_> {
 
     fn faults(&mut self, cluster: &Cluster) -> Faults {
         let mut weights = Vec::new();
-        for kind in FaultKind::ALL.into_iter().filter(|kind| !kind.is_of_files()) {
+        let common = |kind: &FaultKind| kind.is_common() && !kind.is_of_files();
+        for kind in FaultKind::ALL.into_iter().filter(common) {
             // Roles fail in every run; of the other kinds each run leaves out about half.
             let always = matches!(kind, FaultKind::FailRole | FaultKind::Crash);
             let drawn = self.percent("fault on", 55);
@@ -243,6 +245,48 @@ impl Draw<'_> {
         clients.unique = true;
         clients.think.0 = clients.think.0.max(60_000);
         setup.weather.drop = setup.weather.drop.max(20_000);
+    }
+
+    /// Some messages take longer than an election, and a leader that is cut off, and whose clock may be slow, does not find out at once
+    /// that it is one no longer: what acceptors once told it arrives when they have told somebody else the contrary.
+    fn stragglers(&mut self, setup: &mut Setup) {
+        let straggle = self.percent("stragglers", 8);
+        if !straggle || setup.cluster.update == Update::TwoPhase {
+            return;
+        }
+        // Of few replicas few need to be late.
+        if self.percent("three", 85) {
+            setup.cluster.replicas = 3;
+            setup.cluster.quorums = Quorums::majority(3);
+        }
+        setup.weather = Weather {
+            drop: setup.weather.drop.min(10_000),
+            duplicate: 60_000,
+            delay: tables::STRAGGLING,
+            reorder: true,
+        };
+        let faults = &mut setup.faults;
+        faults.weights = vec![
+            (FaultKind::FailRole, 1),
+            (FaultKind::Crash, 1),
+            (FaultKind::Pause, 3),
+            (FaultKind::Isolate, 3),
+            (FaultKind::OneWay, 2),
+            (FaultKind::Partial, 2),
+            (FaultKind::Overtake, 20),
+        ];
+        faults.uneven_clocks = true;
+        faults.at_leader = 80;
+        faults.losses = faults.losses.min(setup.cluster.losable());
+        setup.memory_only = false;
+        // Many short reads, so that there is one whenever something has changed.
+        let clients = &mut setup.clients;
+        clients.mix = [3, 8, 0, 0];
+        clients.keys = 2;
+        clients.think = Micros(20_000);
+        // Impatient ones, so that they come round to a leader that nobody else hears.
+        clients.attempt = Micros(setup.cluster.timing.tick.0 * 5);
+        clients.count += 3;
     }
 
     /// Drawn last: what else a seed means does not depend on them.

@@ -76,6 +76,18 @@ pub const WILD: Table = Table {
     ],
 };
 
+/// A quick network in which every tenth message is late, by up to two seconds: longer than an election takes.
+pub const STRAGGLING: Table = Table {
+    name: "straggling",
+    body: [
+        100, 120, 135, 150, 160, 170, 180, 190, 200, 215, 230, 250, 275, 305, 1_000, 20_000,
+    ],
+    tail: [
+        80_000, 110_000, 140_000, 170_000, 200_000, 240_000, 280_000, 330_000, 390_000, 460_000, 550_000,
+        650_000, 780_000, 940_000, 1_200_000, 1_500_000, 2_000_000,
+    ],
+};
+
 /// A good disk: a fifth of a millisecond a sync.
 pub const FLASH: Table = Table {
     name: "flash",
@@ -107,7 +119,7 @@ mod tests {
 
     #[test]
     fn tables_never_go_down_and_meet_at_the_tail() {
-        for table in [LAN, REGION, WILD, FLASH, BUSY] {
+        for table in [LAN, REGION, WILD, STRAGGLING, FLASH, BUSY] {
             let mut last = 0;
             for point in (0..Table::POINTS).step_by(64) {
                 let length = table.at(point);

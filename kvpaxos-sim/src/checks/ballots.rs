@@ -19,6 +19,8 @@ struct Use {
     promises: Together,
     /// The slots that it proposed for and has not called chosen.
     untold: Option<Range<Slot>>,
+    /// The last round of confirmations that was asked for.
+    round: u64,
 }
 
 /// See the module.
@@ -62,6 +64,7 @@ impl Ballots {
             life,
             promises: Together::default(),
             untold: None,
+            round: 0,
         });
         if ballot.replica != by {
             return Err(format!("{by} uses ballot {ballot}, which is not its own"));
@@ -99,6 +102,19 @@ impl Ballots {
         let told = untold.start..untold.end.min(chosen);
         untold.start = told.end;
         told
+    }
+
+    /// A leader asks whether its ballot still stands.
+    pub(super) fn asks(&mut self, ballot: Ballot, round: u64) {
+        if let Some(used) = self.uses.get_mut(&ballot) {
+            used.round = used.round.max(round);
+        }
+    }
+
+    /// Whether the ballot leads and has asked again since this round.
+    pub(super) fn has_asked_since(&self, ballot: Ballot, round: u64) -> bool {
+        let asked = self.uses.get(&ballot).map_or(0, |used| used.round);
+        round < asked && self.leading.contains(&ballot)
     }
 
     /// Phase 1 begins. Tells whether somebody else's is under way.

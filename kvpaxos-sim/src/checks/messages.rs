@@ -28,6 +28,7 @@ impl Audit {
             Message::Chosen { ballot, chosen } => self.check_watermark(from, Some(*ballot), *chosen),
             Message::Heartbeat(heartbeat) => self.check_heartbeat(from, heartbeat),
             Message::ReadIndexed { up_to, .. } => self.check_prefix(from, *up_to, "a read index"),
+            Message::Confirm { ballot, round } => self.ballots.asks(*ballot, *round),
             Message::Confirmed { ballot, .. } => self.check_confirmed(from, *ballot),
             Message::Learned { from: first, values } => self.check_learned(from, *first, values),
             Message::Recall { .. } => self.check_recall(from),

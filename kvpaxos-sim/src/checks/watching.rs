@@ -12,6 +12,13 @@ use super::Audit;
 
 impl<M: Subject> Watch<M> for Audit {
     fn enters(&mut self, now: Time, host: ReplicaId, event: &Event<M>) {
+        if let Event::Peer { from, message } = event
+            && let Message::Confirmed { ballot, round } = message
+            && self.acceptor(*from).told > *ballot
+            && self.ballots.has_asked_since(*ballot, *round)
+        {
+            self.marks.hit(Mark::LateConfirmation);
+        }
         self.trace.line(now, || match event {
             Event::Clock => format!("{host} clock"),
             Event::Peer { from, message } => format!("{host} <- {from} {message:?}"),
