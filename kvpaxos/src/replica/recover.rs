@@ -31,12 +31,7 @@ impl Replica {
         match &mut self.acceptor {
             AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer) => {
                 if heard > bearer.acceptor.vector().get(self.config.id) {
-                    observe(Observation::Outlived { incarnation: heard }, out);
-                    self.drop_acceptor();
-                    self.resign(Deposition::Failed, out);
-                    self.proposer = None;
-                    self.life = None;
-                    self.become_lost(Record::DiskLost, out);
+                    self.become_outlived(out);
                 }
             }
             AcceptorRole::Recovering(recovery) => {
@@ -45,6 +40,17 @@ impl Replica {
             }
             AcceptorRole::Failed | AcceptorRole::Out => {}
         }
+    }
+
+    /// Its log is of an earlier life than the last: what it lacks besides is not known.
+    pub(super) fn become_outlived(&mut self, out: &mut Vec<Effect>) {
+        let incarnation = self.incarnation;
+        observe(Observation::Outlived { incarnation }, out);
+        self.drop_acceptor();
+        self.resign(Deposition::Failed, out);
+        self.proposer = None;
+        self.life = None;
+        self.become_lost(Record::DiskLost, out);
     }
 
     /// What becomes of an acceptor that lost its memory.

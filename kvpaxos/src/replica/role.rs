@@ -74,12 +74,10 @@ impl Replica {
     }
 
     /// Whether the acceptor can go on from this log. If it lost its memory, what says so may not be on the disk: the mark may have been
-    /// lost with the role. Then the log must have got back what counts since, in an incarnation that it has begun after the loss; and
-    /// nobody may have told of a later one.
+    /// lost with the role. Then the log must have got back what counts since, in an incarnation that it has begun after the loss.
     fn has_memory(&self, restored: &Restored) -> bool {
         let since = restored.incarnation(self.config.id);
-        let is_last = since >= self.incarnation;
-        !restored.memory_lost && is_last && self.lost_in.is_none_or(|lost_in| since > lost_in)
+        !restored.memory_lost && self.lost_in.is_none_or(|lost_in| since > lost_in)
     }
 
     fn restart_acceptor(&mut self, restored: Option<Restored>, out: &mut Vec<Effect>) {
@@ -88,6 +86,10 @@ impl Replica {
             self.incarnation = self.incarnation.max(incarnation);
         }
         match restored.filter(|restored| self.has_memory(restored)) {
+            // Others have told of a later life while it was down.
+            Some(restored) if restored.incarnation(self.config.id) < self.incarnation => {
+                self.become_outlived(out);
+            }
             Some(restored) => {
                 let incarnation = restored.incarnation(self.config.id);
                 self.peers.note(restored.promised);

@@ -383,6 +383,8 @@ fn an_acceptor_that_hears_of_a_later_life_of_itself_has_lost_its_memory() {
         entropy,
     });
     assert!(!whole.votes());
+    assert_eq!(whole.disk.last(), Some(&Record::DiskLost));
+    assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
 }
 
 /// Shortcut: the ballots of the first life are used again.
