@@ -393,6 +393,10 @@ impl Client {
                 self.end(task, Fate::Refused(refusal), effects);
             }
             Refusal::SessionExpired { .. } | Refusal::AlreadyAnswered { .. } if place.is_some() => {
+                // What is certain all the same is that nothing will be done in that session any more.
+                if let (Refusal::SessionExpired { .. }, Some((session, _))) = (refusal, place) {
+                    self.abandon(session);
+                }
                 let silent = self.silent;
                 self.end(task, Fate::Unknown { silent }, effects);
             }
@@ -416,11 +420,16 @@ impl Client {
             && let Some((session, sequence)) = place.take()
         {
             self.unanswered.remove(&(session, sequence));
-            if self.session() == Some(session) {
-                self.session = Session::None;
-            }
+            self.abandon(session);
         }
         self.waiting.push_back(number);
+    }
+
+    /// No more writes go into this session.
+    fn abandon(&mut self, session: SessionId) {
+        if self.session() == Some(session) {
+            self.session = Session::None;
+        }
     }
 
     /// Whatever was sent there goes to the next at once, unless all have been tried in vain: then after a rest.

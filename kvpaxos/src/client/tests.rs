@@ -449,6 +449,38 @@ fn on_a_network_that_repeats_a_refusal_is_not_certain() {
         "#]]);
 }
 
+/// Found by the comparison of clients: one went on in a session that was gone, and none of its writes was ever done.
+#[test]
+fn on_a_network_that_repeats_an_expired_session_is_left() {
+    Script::with(|config| config.repeats = true)
+        .put(1, "k", "v")
+        .reply(0, 1, opened(5))
+        .put(2, "l", "v")
+        .reply(0, 3, expired(5))
+        .put(3, "m", "v")
+        .reply(0, 4, opened(9))
+        .reply(0, 2, expired(5))
+        .reply(0, 5, done(10))
+        .check(&expect![[r#"
+            0.000 call 1 put b"k" b"v"
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
+            0.000 r0 answers #1 Opened { session: SessionId(5.0) }
+                r0 <- #2 session 5.0 sequence 0 lowest 0 b"k"
+            0.000 call 2 put b"l" b"v"
+                r0 <- #3 session 5.0 sequence 1 lowest 0 b"l"
+            0.000 r0 answers #3 Refused(SessionExpired { session: SessionId(5.0) })
+                call 2 ends: Unknown { silent: {} }
+            0.000 call 3 put b"m" b"v"
+                r0 <- #4 Open { tag: Tag { nonce: 15345232379140719590, number: 1 } }
+            0.000 r0 answers #4 Opened { session: SessionId(9.0) }
+                r0 <- #5 session 9.0 sequence 0 lowest 0 b"m"
+            0.000 r0 answers #2 Refused(SessionExpired { session: SessionId(5.0) })
+                call 1 ends: Unknown { silent: {} }
+            0.000 r0 answers #5 Done { revision: 10.0 }
+                call 3 ends: Done(Done { revision: 10.0 })
+        "#]]);
+}
+
 #[test]
 fn a_limit_is_refused_at_once_whatever_happened_before() {
     let refusal = Refusal::ValueTooLong { length: 9, limit: 8 };
