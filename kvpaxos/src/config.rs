@@ -170,6 +170,13 @@ impl Config {
         if self.update == Update::TwoPhase && phase2 != replicas {
             return Err(ConfigError::TwoPhase { phase2, replicas });
         }
+        self.timing.check()?;
+        self.limits.check(replicas)
+    }
+}
+
+impl Timing {
+    fn check(&self) -> Result<(), ConfigError> {
         let Timing {
             tick,
             heartbeat,
@@ -177,54 +184,47 @@ impl Config {
             jitter,
             resend,
             deadline,
-        } = self.timing;
+        } = *self;
         if patience <= heartbeat {
             return Err(ConfigError::Patience { patience, heartbeat });
         }
-        let Limits {
-            key,
-            value,
-            batch_commands,
-            batch_bytes,
-            window,
-            pending,
-            pending_bytes,
-            chunk_bytes,
-            ..
-        } = self.limits;
-        let Limits {
-            log_bytes,
-            log_slots,
-            sessions,
-            session_window,
-            ..
-        } = self.limits;
-        let zeros = [
+        none_is_zero(&[
             ("timing.tick", tick.0),
             ("timing.heartbeat", u64::from(heartbeat)),
             ("timing.jitter", u64::from(jitter)),
             ("timing.resend", u64::from(resend)),
             ("timing.deadline", u64::from(deadline)),
-            ("limits.key", key as u64),
-            ("limits.value", value as u64),
-            ("limits.batch_commands", batch_commands as u64),
-            ("limits.batch_bytes", batch_bytes as u64),
-            ("limits.window", window as u64),
-            ("limits.pending", pending as u64),
-            ("limits.pending_bytes", pending_bytes as u64),
-            ("limits.chunk_bytes", chunk_bytes as u64),
-            ("limits.log_bytes", log_bytes as u64),
-            ("limits.log_slots", log_slots),
-            ("limits.sessions", sessions as u64),
-            ("limits.session_window", session_window),
+        ])
+    }
+}
+
+impl Limits {
+    fn check(&self, replicas: usize) -> Result<(), ConfigError> {
+        none_is_zero(&[
+            ("limits.key", self.key as u64),
+            ("limits.value", self.value as u64),
+            ("limits.batch_commands", self.batch_commands as u64),
+            ("limits.batch_bytes", self.batch_bytes as u64),
+            ("limits.window", self.window as u64),
+            ("limits.pending", self.pending as u64),
+            ("limits.pending_bytes", self.pending_bytes as u64),
+            ("limits.chunk_bytes", self.chunk_bytes as u64),
+            ("limits.log_bytes", self.log_bytes as u64),
+            ("limits.log_slots", self.log_slots),
+            ("limits.sessions", self.sessions as u64),
+            ("limits.session_window", self.session_window),
+        ])?;
+        let bounded = [
+            ("limits.key", self.key, MAX_KEY),
+            ("limits.value", self.value, MAX_VALUE),
+            ("limits.batch_bytes", self.batch_bytes, MAX_CHUNK),
+            ("limits.chunk_bytes", self.chunk_bytes, MAX_CHUNK),
         ];
-        if let Some((name, _)) = zeros.iter().find(|(_, number)| *number == 0) {
-            return Err(ConfigError::Zero { name });
+        if let Some((name, number, limit)) = bounded.into_iter().find(|(_, number, limit)| number > limit) {
+            return Err(ConfigError::TooLarge { name, number, limit });
         }
-        let command = value
-            .saturating_mul(2)
-            .saturating_add(key)
-            .saturating_add(Limits::OVERHEAD);
+        let command = Limits::OVERHEAD + self.key + 2 * self.value;
+        let pending_bytes = self.pending_bytes;
         if replicas.saturating_mul(pending_bytes) < command {
             return Err(ConfigError::PendingBytes {
                 pending_bytes,
@@ -232,17 +232,14 @@ impl Config {
                 command,
             });
         }
-        let largest = [("limits.key", key, MAX_KEY), ("limits.value", value, MAX_VALUE)]
-            .into_iter()
-            .chain([
-                ("limits.batch_bytes", batch_bytes, MAX_CHUNK),
-                ("limits.chunk_bytes", chunk_bytes, MAX_CHUNK),
-            ])
-            .find(|(_, number, limit)| number > limit);
-        if let Some((name, number, limit)) = largest {
-            return Err(ConfigError::TooLarge { name, number, limit });
-        }
         Ok(())
+    }
+}
+
+fn none_is_zero(numbers: &[(&'static str, u64)]) -> Result<(), ConfigError> {
+    match numbers.iter().find(|(_, number)| *number == 0) {
+        Some((name, _)) => Err(ConfigError::Zero { name }),
+        None => Ok(()),
     }
 }
 
@@ -360,3 +357,29 @@ const _: () = assert!(
     MAX_REPLICAS <= u16::BITS as usize,
     "a ReplicaSet has a bit for each replica"
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a replica takes in, a leader's queue must have room for: else it is never proposed, and its client hears nothing else than
+    /// that the outcome is unknown.
+    #[test]
+    fn the_largest_command_fits_in_a_leaders_queue() {
+        let mut config = Config::new(ReplicaId(0), 3);
+        (config.limits.key, config.limits.value) = (10, 100);
+        let command = Limits::OVERHEAD + 210;
+        config.limits.pending_bytes = command.div_ceil(3);
+        assert_eq!(config.check(), Ok(()));
+        config.limits.pending_bytes -= 1;
+        let refused = ConfigError::PendingBytes {
+            pending_bytes: config.limits.pending_bytes,
+            replicas: 3,
+            command,
+        };
+        assert_eq!(config.check(), Err(refused));
+        // What is wrong first is named first.
+        config.limits.value = usize::MAX;
+        assert!(matches!(config.check(), Err(ConfigError::TooLarge { .. })));
+    }
+}
