@@ -11,8 +11,8 @@ use common::{
 use kvpaxos::client::Fate;
 use kvpaxos::status::{AcceptorStatus, ProposerStatus};
 use kvpaxos::{
-    ClientId, Effect, Event, Input, Outcome, Quorums, Refusal, ReplicaId, ReplicaSet, Request, RequestBody,
-    Role, Tag, Time,
+    ClientId, Effect, Event, Incarnation, Input, Outcome, Quorums, Refusal, ReplicaId, ReplicaSet, Request,
+    RequestBody, Role, Tag, Time,
 };
 use kvpaxos_sim::marks::Mark;
 use kvpaxos_sim::{Setup, World, partition};
@@ -305,5 +305,47 @@ fn a_majority_without_memory_is_refused_for_good() {
         assert_refused(&mut world, &lost);
         lost.into_iter().for_each(|id| assert!(recovers(&world, id)));
         world.verdict().unwrap();
+    }
+}
+
+/// One returns in a life that is lower than the one that another has heard of: it announced that and was lost again before anybody else
+/// heard. Its votes count with everybody's but that one's: where both are needed nothing would be chosen, though a quorum is connected (S4).
+///
+/// 1. A loses its disk and announces life 1, of which only E hears; and again, after E, C and D have answered, life 2.
+/// 2. It loses its disk once more. B, C and D answer, who have heard of nothing: it returns in life 1.
+/// 3. *B and C crash. A, D and E are a quorum, and E's votes say that A's life 1 is over, which A does not find out.* It does: heartbeats
+///    tell, and it begins again, in a life above all that were announced.
+#[test]
+fn returned_in_a_lower_life_than_another_has_heard_of() {
+    let (mut world, e) = settled(Setup::quiet(1));
+    let a = other(&[e]);
+    let b = other(&[e, a]);
+    let c = other(&[e, a, b]);
+    let d = other(&[e, a, b, c]);
+    for life in 1..3 {
+        world.crash(a);
+        world.cut(&[(a.into(), b.into()), (b.into(), a.into())]);
+        world.start_empty(a);
+        let announced = |world: &World| match status(world, a).acceptor {
+            AcceptorStatus::Recovering { incarnation, .. } => incarnation == Some(Incarnation(life)),
+            _ => false,
+        };
+        assert!(world.run_until(SOON, announced));
+        // What it has just said is on its way.
+        world.cut(&[(a.into(), c.into()), (a.into(), d.into())]);
+        world.run_for(SECOND);
+        assert!(announced(&world));
+        world.crash(a);
+        world.mend();
+    }
+    world.cut(&[(a.into(), e.into()), (e.into(), a.into())]);
+    world.start_empty(a);
+    assert!(world.run_until(SOON, |world| votes(world, a)));
+    world.mend();
+    assert!(world.put("k", "all five").is_done());
+    [b, c].into_iter().for_each(|id| world.crash(id));
+    let began = world.now();
+    while !world.put("k", "three are a quorum").is_done() {
+        assert!(world.now() <= began.after(SOON), "{a}, {d} and {e} are connected");
     }
 }

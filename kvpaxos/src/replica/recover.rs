@@ -21,9 +21,8 @@ impl Replica {
         }
     }
 
-    /// Somebody has told which lives of acceptors have begun. If a later one of this replica's acceptor is among them, this one is over:
-    /// its votes count with nobody's that knows of the other, and its log lacks what made that one begin. That has lost its memory, and
-    /// the ballots that its proposer used may be lost with it.
+    /// Somebody has told which lives of acceptors have begun. If a later life of this replica's acceptor is among them, the present one is
+    /// over: its votes do not count together with those of anybody who knows of the later one, and its log lacks what made that one begin.
     pub(super) fn on_lives_heard(&mut self, vector: &CrashVector, out: &mut Vec<Effect>) {
         self.peers.hear(vector);
         let heard = vector.get(self.config.id);
@@ -42,7 +41,8 @@ impl Replica {
         }
     }
 
-    /// Its log is of an earlier life than the last: what it lacks besides is not known.
+    /// The acceptor has lost its memory: its log is of an earlier life than others know of. Nobody can tell what else the log lacks, and so
+    /// the proposer stops too, as after the loss of the disk: ballots that it used may be missing (P3).
     pub(super) fn become_outlived(&mut self, out: &mut Vec<Effect>) {
         let incarnation = self.incarnation;
         observe(Observation::Outlived { incarnation }, out);
