@@ -72,6 +72,7 @@ scripts! {
     own_command_that_did_not_fit => "38_own_command_that_did_not_fit",
     repeats_are_proposed_once => "39_repeats_are_proposed_once",
     open_asked_again => "40_open_asked_again",
+    snapshot_that_was_changed => "41_snapshot_that_was_changed",
 }
 
 fn directory() -> PathBuf {

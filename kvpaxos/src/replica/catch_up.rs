@@ -90,7 +90,13 @@ impl Replica {
                 // One part is under way at a time: the sender is never ahead of what is taken in here.
                 self.ask_to_learn(from, out);
             }
-            Received::Broken => self.catch_up(Some(from), out),
+            Received::Broken => {
+                self.catch_up(Some(from), out);
+                // Nobody else can help: asking the same one again at once would go round and round.
+                if let Some(learner) = self.learner.as_mut().filter(|learner| learner.lacks()) {
+                    learner.ask(from);
+                }
+            }
             Received::Installed => {
                 observe(Observation::Installed { slot, digest }, out);
                 self.on_installed(out);

@@ -7,6 +7,7 @@
 //! put r1 c1 k v, delete r1 c1 k, cas r1 c1 k old new, get r1 c1 k, submit r1 c1 bytes, close r1 c1, gone r1 c1
 //! again r2 c1                 c1 asks r2 for its last write once more
 //! deliver r0->r1 [Kind] [n]   what is in flight on the link (of one kind, the first n); also lose, copy; `*` is everybody
+//! garble r0->r1               changes a bit of each snapshot part in flight on the link, and leaves it there
 //! settle                      delivers until nothing is in flight
 //! tick r0 [n]                 n ticks of r0's clock; `*` is everybody
 //! pass n                      n ticks of everybody, after each of which heartbeats, and only they, are delivered
@@ -101,6 +102,7 @@ impl Driver {
             ["lose", link, which @ ..] => self.each_in_flight(link, which, |world, from, to, place| {
                 world.lose(from, to, place);
             }),
+            ["garble", link, which @ ..] => self.each_in_flight(link, which, World::garble),
             ["settle"] => self.settle(),
             ["tick", who] => self.tick(who, 1),
             ["tick", who, count] => self.tick(who, word::number(count)),

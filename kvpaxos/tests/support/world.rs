@@ -268,6 +268,18 @@ impl World {
         self.links.get_mut(&(from, to))?.remove(place)
     }
 
+    /// Changes one bit of the snapshot part at a place on a link; other messages stay as they are.
+    pub(crate) fn garble(&mut self, from: ReplicaId, to: ReplicaId, place: usize) {
+        let message = self.links.get_mut(&(from, to)).and_then(|link| link.get_mut(place));
+        if let Some(Message::SnapshotPart(part)) = message {
+            let mut bytes = part.bytes.to_vec();
+            if let Some(last) = bytes.last_mut() {
+                *last ^= 1;
+            }
+            part.bytes = bytes.into();
+        }
+    }
+
     /// Delivers the message at a place on a link; one for a replica that is down is lost.
     pub(crate) fn deliver(&mut self, from: ReplicaId, to: ReplicaId, place: usize) {
         if let Some(message) = self.lose(from, to, place) {
