@@ -448,8 +448,11 @@ impl<M: Machine> Engine<M> {
         }
     }
 
-    fn send(&mut self, from: ReplicaId, to: ReplicaId, message: M::Message, watch: &mut impl Watch<M>) {
+    fn send(&mut self, from: ReplicaId, to: ReplicaId, mut message: M::Message, watch: &mut impl Watch<M>) {
         watch.leaves(self.now, from, to, &message);
+        if self.host(from).garbles && from != to {
+            self.garble(from, to, &mut message, watch);
+        }
         if usize::from(to.0) >= self.hosts.len() {
             return;
         }
@@ -480,6 +483,24 @@ impl<M: Machine> Engine<M> {
         }
     }
 
+    fn garble(
+        &mut self,
+        from: ReplicaId,
+        to: ReplicaId,
+        message: &mut M::Message,
+        watch: &mut impl Watch<M>,
+    ) {
+        let original = message.clone();
+        let before = self.host_mut(from).last_sent.take();
+        let draw = self.decider.below(Stream::Nemesis, What::FaultDetail, u64::MAX);
+        if M::garble(message, before.as_ref(), draw) {
+            watch.garbled(self.now, from, to);
+            self.host_mut(from).last_sent = Some(original);
+        } else {
+            self.host_mut(from).last_sent = before;
+        }
+    }
+
     fn begin_sync(&mut self, id: ReplicaId) {
         let Host { latency, life, .. } = *self.host(id);
         let length = self.decider.spread(Stream::Disk(id), What::SyncLatency, &latency);
@@ -504,6 +525,10 @@ impl<M: Machine> Engine<M> {
             self.send(id, to, message, watch);
         }
         self.released = released;
+        if next == Next::Sync && std::mem::take(&mut self.host_mut(id).doomed) {
+            self.crash(id, watch);
+            return;
+        }
         for role in Role::ALL {
             if matches!(self.role(id, role), RoleState::Restarting { .. }) {
                 self.restart_role(id, role, false, watch);

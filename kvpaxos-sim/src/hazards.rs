@@ -92,6 +92,20 @@ impl<M: Machine> Engine<M> {
         self.fold(16, [self.now.0, id.0.into(), full.into()]);
     }
 
+    /// The process crashes at the end of the next sync during which more was written, or does not any more.
+    pub fn set_doomed(&mut self, id: ReplicaId, doomed: bool) {
+        self.host_mut(id).doomed = doomed;
+        self.fold(19, [self.now.0, id.0.into(), doomed.into()]);
+    }
+
+    /// What a host sends is changed from now on where the protocol has a checksum of its own for it, or is not any more.
+    pub fn set_garbling(&mut self, id: ReplicaId, garbles: bool) {
+        let host = self.host_mut(id);
+        host.garbles = garbles;
+        host.last_sent = None;
+        self.fold(21, [self.now.0, id.0.into(), garbles.into()]);
+    }
+
     fn host_and_fate(&mut self, id: ReplicaId) -> (&mut Host<M>, Fate<'_>) {
         let fate = Fate {
             decider: &mut *self.decider,

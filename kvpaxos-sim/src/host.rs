@@ -37,6 +37,12 @@ pub(crate) struct Host<M: Machine> {
     pub(crate) disk: Disk<M::Record, M::Message, M::Log>,
     /// The disk takes no more bytes.
     pub(crate) full: bool,
+    /// The process crashes at the end of the next sync during which more was written.
+    pub(crate) doomed: bool,
+    /// What it sends may be changed: see [`Machine::garble`].
+    pub(crate) garbles: bool,
+    /// The last message of those that may be changed, as it was.
+    pub(crate) last_sent: Option<M::Message>,
     /// How long a sync takes.
     pub(crate) latency: Table,
     pub(crate) clock: Clock,
@@ -64,6 +70,9 @@ impl<M: Machine> Host<M> {
             life: 0,
             disk: Disk::new(log),
             full: false,
+            doomed: false,
+            garbles: false,
+            last_sent: None,
             latency,
             clock: Clock::new(Time(0), Time(0)),
             stepped: Time(0),

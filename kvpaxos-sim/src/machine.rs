@@ -35,6 +35,13 @@ pub trait Machine: Sized {
 
     /// When it next wants to hear the clock; after a step later than that step's time.
     fn deadline(&self) -> Option<Time>;
+
+    /// What a sender does whose memory is damaged: changes what a message carries, where a checksum of the protocol's own covers it.
+    /// `before` is the last such message that the sender sent, as it was; `draw` is random. Tells whether the message is one of those.
+    fn garble(message: &mut Self::Message, before: Option<&Self::Message>, draw: u64) -> bool {
+        let _ = (message, before, draw);
+        false
+    }
 }
 
 /// What a machine, or one role of it, finds when it starts.

@@ -133,6 +133,10 @@ marks! {
     BlockStale = "stale block seen as lost memory",
     /// A process stopped because its disk was full.
     DiskFull = "full disk stopped a process",
+    /// A process crashed at the end of a sync, when more was on its way to the disk.
+    CrashedAtSync = "crash at the end of a sync, with more on its way",
+    /// A part of a snapshot was changed by its sender.
+    PartChanged = "part of a snapshot changed by its sender",
     /// Quorums that are no majorities.
     FlexibleQuorums = "quorums other than majorities",
 }

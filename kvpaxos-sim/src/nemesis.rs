@@ -42,6 +42,10 @@ enum Active {
     Slow(ReplicaId),
     /// A disk is full.
     Full(ReplicaId),
+    /// A process crashes at the end of a sync.
+    Doomed(ReplicaId),
+    /// A sender changes what it sends.
+    Garbling(ReplicaId),
     /// Links of a replica lose most of what passes.
     Storm(ReplicaId),
 }
@@ -209,6 +213,16 @@ impl Nemesis {
             FaultKind::FullDisk => {
                 engine.set_full(id, true);
                 self.activate(Active::Full(id), engine);
+            }
+            // It would be without memory, and nobody knows when.
+            FaultKind::CrashAtSync if self.memory_only => {}
+            FaultKind::CrashAtSync => {
+                engine.set_doomed(id, true);
+                self.activate(Active::Doomed(id), engine);
+            }
+            FaultKind::GarbleParts => {
+                engine.set_garbling(id, true);
+                self.activate(Active::Garbling(id), engine);
             }
             FaultKind::FlipBit | FaultKind::LoseBlock | FaultKind::MisdirectWrite | FaultKind::StaleBlock => {
                 let lost = self.may_lose(id, engine, audit);
@@ -403,12 +417,22 @@ impl Nemesis {
             Active::Slow(id) => engine.set_latency(*id, self.sync),
             Active::Full(id) => {
                 engine.set_full(*id, false);
-                if engine.machine(*id).is_none() && !self.is_down(*id) {
-                    audit.marks.hit(Mark::DiskFull);
-                    engine.start(*id, false, audit);
-                }
+                self.start_again(*id, Mark::DiskFull, engine, audit);
             }
+            Active::Doomed(id) => {
+                engine.set_doomed(*id, false);
+                self.start_again(*id, Mark::CrashedAtSync, engine, audit);
+            }
+            Active::Garbling(id) => engine.set_garbling(*id, false),
             Active::Storm(id) => engine.network.set_storm((*id).into(), None),
+        }
+    }
+
+    /// Starts a process that stopped by itself, if it did, and nothing else will start it.
+    fn start_again<M: Subject>(&self, id: ReplicaId, why: Mark, engine: &mut Engine<M>, audit: &mut Audit) {
+        if engine.machine(id).is_none() && !self.is_down(id) {
+            audit.marks.hit(why);
+            engine.start(id, false, audit);
         }
     }
 }
@@ -446,6 +470,8 @@ impl Nemesis {
                     | Active::Drift(id)
                     | Active::Slow(id)
                     | Active::Full(id)
+                    | Active::Doomed(id)
+                    | Active::Garbling(id)
                     | Active::Storm(id),
                 ) => *id,
                 // Cuts are mended link by link below; nothing flaps from now on.

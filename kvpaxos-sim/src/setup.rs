@@ -200,11 +200,28 @@ pub enum FaultKind {
     /// A replica speaks to nobody and hears one other only, and its clock is slow: if it leads, another is elected, and it does not find
     /// out for a while.
     Overtake,
+    /// A replica changes the content of the snapshot parts that it sends, or mixes those of two states.
+    GarbleParts,
+    /// A process crashes at the end of a sync, when more is on its way to the disk.
+    CrashAtSync,
+}
+
+/// How a kind of fault comes into a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Group {
+    /// Every run draws about half of these.
+    Common,
+    /// Some runs draw some of these, which strike files.
+    OfFiles,
+    /// Some runs draw some of these. They came later, and are drawn last: what else a seed means does not depend on them.
+    Added,
+    /// Of worlds that are made for it.
+    Special,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [FaultKind; 24] = [
+    pub const ALL: [FaultKind; 26] = [
         FaultKind::Crash,
         FaultKind::CrashAll,
         FaultKind::Pause,
@@ -229,6 +246,8 @@ impl FaultKind {
         FaultKind::StaleBlock,
         FaultKind::FullDisk,
         FaultKind::Overtake,
+        FaultKind::GarbleParts,
+        FaultKind::CrashAtSync,
     ];
 
     /// What the kind does to what a disk promised to keep.
@@ -243,16 +262,14 @@ impl FaultKind {
         }
     }
 
-    /// Whether it is one of those of which every run draws some. The others are of worlds that are made for them.
-    #[must_use]
-    pub fn is_common(self) -> bool {
-        self != FaultKind::Overtake
-    }
-
-    /// Whether it strikes files.
-    #[must_use]
-    pub fn is_of_files(self) -> bool {
-        self.damage().is_some() || self == FaultKind::FullDisk
+    pub(crate) fn group(self) -> Group {
+        match self {
+            FaultKind::Overtake => Group::Special,
+            FaultKind::GarbleParts | FaultKind::CrashAtSync => Group::Added,
+            FaultKind::FullDisk => Group::OfFiles,
+            _ if self.damage().is_some() => Group::OfFiles,
+            _ => Group::Common,
+        }
     }
 }
 

@@ -77,6 +77,32 @@ impl Machine for Replica {
     fn deadline(&self) -> Option<Time> {
         Replica::deadline(self)
     }
+
+    fn garble(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {
+        garble(message, before, draw)
+    }
+}
+
+/// Changes the content of a snapshot's part, which the digest covers: to that of an older snapshot, if the sender sent the part of the same
+/// place of one, so that parts of two states come together; else by one bit.
+pub(crate) fn garble(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {
+    let Message::SnapshotPart(part) = message else {
+        return false;
+    };
+    match before {
+        Some(Message::SnapshotPart(old)) if old.at == part.at && old.bytes != part.bytes => {
+            part.bytes = old.bytes.clone();
+            part.next = old.next;
+        }
+        _ if !part.bytes.is_empty() => {
+            let mut bytes = part.bytes.to_vec();
+            let bit = usize::try_from(draw % (bytes.len() as u64 * 8)).unwrap_or(0);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            part.bytes = bytes.into();
+        }
+        _ => {}
+    }
+    true
 }
 
 /// The core's effect in the words of the seam, for any machine that speaks the core's messages.

@@ -5,7 +5,7 @@ use kvpaxos::{Micros, Quorums, Update};
 use crate::decider::{Decider, Seeded, Stream, What};
 use crate::disk::Format;
 use crate::network::Weather;
-use crate::setup::{Clients, Cluster, FaultKind, Faults, Length, Setup};
+use crate::setup::{Clients, Cluster, FaultKind, Faults, Group, Length, Setup};
 use crate::tables;
 
 impl Setup {
@@ -47,6 +47,9 @@ impl Setup {
         draw.connections(&mut setup.clients);
         draw.crowd(&mut setup);
         draw.stragglers(&mut setup);
+        draw.added_faults(&mut setup);
+        draw.cramped(&mut setup);
+        draw.slow_disks(&mut setup);
         setup
     }
 }
@@ -181,7 +184,7 @@ impl Draw<'_> {
 
     fn faults(&mut self, cluster: &Cluster) -> Faults {
         let mut weights = Vec::new();
-        let common = |kind: &FaultKind| kind.is_common() && !kind.is_of_files();
+        let common = |kind: &FaultKind| kind.group() == Group::Common;
         for kind in FaultKind::ALL.into_iter().filter(common) {
             // Roles fail in every run; of the other kinds each run leaves out about half.
             let always = matches!(kind, FaultKind::FailRole | FaultKind::Crash);
@@ -289,9 +292,81 @@ impl Draw<'_> {
         clients.count += 3;
     }
 
+    /// The faults that came later.
+    fn added_faults(&mut self, setup: &mut Setup) {
+        // A world that was made for something has the faults that it was made for.
+        let is_made = setup
+            .faults
+            .weights
+            .iter()
+            .any(|(kind, _)| kind.group() == Group::Special);
+        for kind in FaultKind::ALL
+            .into_iter()
+            .filter(|kind| kind.group() == Group::Added)
+        {
+            let drawn = self.percent("fault on", 30);
+            let weight = self.small("fault weight", 1, 4);
+            if drawn && !is_made {
+                setup.faults.weights.push((kind, weight));
+            }
+        }
+    }
+
+    /// The smallest windows, batches, parts and logs that a cluster may have, and many who ask at once.
+    fn cramped(&mut self, setup: &mut Setup) {
+        let is_cramped = self.percent("cramped", 5);
+        if !is_cramped {
+            return;
+        }
+        let limits = &mut setup.cluster.limits;
+        limits.window = 1;
+        limits.batch_commands = 1;
+        limits.chunk_bytes = 1;
+        limits.log_slots = self.pick("log slots", &[1, 2, 3]);
+        limits.pending = self.pick("pending", &[1, 2, 4]);
+        limits.session_window = self.pick("session window", &[1, 2]);
+        let clients = &mut setup.clients;
+        clients.count = clients.count.max(9) + self.small("more clients", 0, 3);
+        clients.lanes = self.pick("lanes", &[1, 2, 4]);
+        let count = clients.count as usize;
+        limits.sessions = limits.sessions.max(count + 1);
+    }
+
+    /// Disks are slow, checkpoints are many, and memory is lost while they are under way.
+    fn slow_disks(&mut self, setup: &mut Setup) {
+        let are_slow = self.percent("slow disks", 6);
+        if !are_slow || setup.memory_only || setup.cluster.update == Update::TwoPhase {
+            return;
+        }
+        setup.sync = tables::BUSY;
+        setup.format = Format::Bytes;
+        let limits = &mut setup.cluster.limits;
+        limits.log_slots = self.pick("log slots", &[2, 3, 5, 10]);
+        limits.chunk_bytes = self.pick("chunk", &[1, 100, 300]);
+        let faults = &mut setup.faults;
+        faults.weights = vec![
+            (FaultKind::FailRole, 4),
+            (FaultKind::LoseMemory, 8),
+            (FaultKind::Crash, 3),
+            (FaultKind::CrashAtSync, 6),
+            (FaultKind::LoseDisk, 1),
+            (FaultKind::LoseBlock, 2),
+            (FaultKind::FlipBit, 2),
+            (FaultKind::Pause, 1),
+            (FaultKind::Isolate, 1),
+        ];
+        faults.losses = faults.losses.max(setup.cluster.losable());
+        // Faults come while the last one's damage is being made good.
+        faults.pause = Micros(faults.pause.0.min(400_000));
+        faults.length = Micros(faults.length.0.min(400_000));
+    }
+
     /// Drawn last: what else a seed means does not depend on them.
     fn faults_of_files(&mut self, faults: &mut Faults) {
-        for kind in FaultKind::ALL.into_iter().filter(|kind| kind.is_of_files()) {
+        for kind in FaultKind::ALL
+            .into_iter()
+            .filter(|kind| kind.group() == Group::OfFiles)
+        {
             let drawn = self.percent("fault on", 40);
             let weight = self.small("fault weight", 1, 4);
             if drawn {

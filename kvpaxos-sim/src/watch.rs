@@ -26,6 +26,11 @@ pub trait Watch<M: Machine> {
         let _ = (now, from, to, message);
     }
 
+    /// A message that has just left a host was changed: see [`Machine::garble`].
+    fn garbled(&mut self, now: Time, from: ReplicaId, to: ReplicaId) {
+        let _ = (now, from, to);
+    }
+
     /// A record became durable.
     fn durable(&mut self, now: Time, host: ReplicaId, record: &M::Record) {
         let _ = (now, host, record);

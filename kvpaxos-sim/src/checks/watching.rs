@@ -79,6 +79,12 @@ impl<M: Subject> Watch<M> for Audit {
         self.check_message(from, to, message);
     }
 
+    fn garbled(&mut self, now: Time, from: ReplicaId, to: ReplicaId) {
+        self.marks.hit(Mark::PartChanged);
+        self.trace
+            .line(now, || format!("    {from} -> {to} the part is changed"));
+    }
+
     fn durable(&mut self, now: Time, host: ReplicaId, record: &Record) {
         self.now = now;
         self.trace.line(now, || format!("    {host} durable {record:?}"));

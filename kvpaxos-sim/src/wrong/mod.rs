@@ -29,7 +29,7 @@ use crate::bytes_log::ReplicaLog;
 use crate::machine::{Effect, Event, Machine, Memory};
 use crate::report::run;
 use crate::setup::Setup;
-use crate::subject::{Subject, translate, translate_effect};
+use crate::subject::{Subject, garble, translate, translate_effect};
 use crate::trace::Trace;
 use crate::violation::Violation;
 
@@ -131,6 +131,10 @@ impl<W: Wrong> Machine for Variant<W> {
             events.extend(said.forged.drain(..));
         }
         effects.extend(said.effects.into_iter().map(translate_effect));
+    }
+
+    fn garble(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {
+        garble(message, before, draw)
     }
 
     fn deadline(&self) -> Option<Time> {
