@@ -71,8 +71,8 @@ pub struct Crowd {
     setup: Clients,
     two_phase: bool,
     callers: Vec<Caller>,
-    /// Whether they begin new operations.
-    pub issuing: bool,
+    /// How many of them begin new operations: those of lower numbers.
+    pub asking: u32,
     /// What became of their operations.
     pub fates: Fates,
     /// How the calls of the test's client ended.
@@ -91,7 +91,7 @@ impl Crowd {
             setup: setup.clients.clone(),
             two_phase: setup.cluster.update == Update::TwoPhase,
             callers,
-            issuing: false,
+            asking: 0,
             fates: Fates::default(),
             told: BTreeMap::new(),
             slowest: Micros(0),
@@ -126,19 +126,32 @@ impl Crowd {
         }
     }
 
-    /// Those of the clients that draw operations who have not had so many done since the count began.
+    /// Those of the clients that begin operations, and how many each has had done since the count began.
+    fn served(&self) -> impl Iterator<Item = (u32, u64)> {
+        let asking = (0u32..).zip(&self.callers).take(self.asking as usize);
+        asking.map(|(number, caller)| (number, caller.done_since))
+    }
+
+    /// Those of the clients that begin operations who have not had so many done since the count began.
     #[must_use]
     pub fn unserved(&self, operations: u64) -> Vec<u32> {
-        let drawing = (0u32..).zip(self.callers.iter().take(self.setup.count as usize));
-        let unserved = drawing.filter(|(_, caller)| caller.done_since < operations);
+        let unserved = self.served().filter(|(_, done)| *done < operations);
         unserved.map(|(number, _)| number).collect()
     }
 
-    /// Whether every client that draws operations has had so many done since the count began.
+    /// Whether every client that begins operations has had so many done since the count began.
     #[must_use]
     pub fn all_done(&self, operations: u64) -> bool {
-        let drawing = self.callers.iter().take(self.setup.count as usize);
-        drawing.into_iter().all(|caller| caller.done_since >= operations)
+        self.served().all(|(_, done)| done >= operations)
+    }
+
+    /// Of how many operations that clients have had done on average since the count began the slowest client has had one. 1 is fair.
+    #[must_use]
+    pub fn unfairness(&self) -> u64 {
+        let fewest = self.served().map(|(_, done)| done).min().unwrap_or(0);
+        let all: u64 = self.served().map(|(_, done)| done).sum();
+        let even = fewest.max(1) * u64::from(self.asking.max(1));
+        all.div_ceil(even).max(1)
     }
 }
 
@@ -214,7 +227,7 @@ pub(crate) struct Stage<'a, M: Subject> {
 impl Crowd {
     /// Everybody looks at the clock once, so that alarms are set.
     pub(crate) fn begin<M: Subject>(&mut self, stage: &mut Stage<'_, M>) {
-        self.issuing = true;
+        self.asking = self.setup.count;
         for number in (0u32..).take(self.callers.len()) {
             self.arm(number, stage);
         }
@@ -232,7 +245,7 @@ impl Crowd {
         if caller.machine.deadline().is_some_and(|due| due <= now) {
             self.step(number, ClientEvent::Clock, stage);
         }
-        if self.issuing {
+        if number < self.asking {
             self.issue_due(number, stage);
         }
         self.arm(number, stage);
@@ -465,7 +478,7 @@ impl Crowd {
         let now = stage.engine.now();
         let caller = &mut self.callers[number as usize];
         let thinking = caller.lanes.iter().filter_map(|lane| match lane {
-            Lane::Thinking { until } if self.issuing => Some(*until),
+            Lane::Thinking { until } if number < self.asking => Some(*until),
             _ => None,
         });
         let Some(due) = thinking.chain(caller.machine.deadline()).min() else {

@@ -68,6 +68,7 @@ pub mod marks;
 pub mod model;
 pub mod nemesis;
 pub mod network;
+mod owed;
 pub mod partition;
 pub mod phases;
 pub mod picture;

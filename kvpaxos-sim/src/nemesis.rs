@@ -448,14 +448,7 @@ impl Nemesis {
                 engine.set_speed(id, clock::RIGHT);
             }
         }
-        // Delays beyond what replicas have patience for are faults too.
-        let wild = [tables::WILD, tables::STRAGGLING].contains(&self.weather.delay);
-        engine.network.weather = Weather {
-            drop: 0,
-            duplicate: 0,
-            delay: if wild { tables::REGION } else { self.weather.delay },
-            reorder: self.weather.reorder,
-        };
+        engine.network.weather = self.weather.calm();
     }
 
     /// Whatever is wrong with these replicas, and between them, heals; what is wrong with the others stays.

@@ -69,6 +69,18 @@ pub struct Weather {
 }
 
 impl Weather {
+    /// The same network when it is well. Delays beyond what replicas have patience for are faults too.
+    #[must_use]
+    pub fn calm(self) -> Weather {
+        let wild = [tables::WILD, tables::STRAGGLING].contains(&self.delay);
+        Weather {
+            drop: 0,
+            duplicate: 0,
+            delay: if wild { tables::REGION } else { self.delay },
+            reorder: self.reorder,
+        }
+    }
+
     /// Nothing is lost, repeated or reordered.
     #[must_use]
     pub fn fair() -> Weather {

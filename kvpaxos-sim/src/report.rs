@@ -237,9 +237,11 @@ impl Report {
         if let Some(phases) = self.phases {
             writeln!(
                 f,
-                "  phases      {} with faults, all served {} after a quorum healed, all agreed {} after all healed",
+                "  phases      {} with faults, all served {} ({}.{:02} rounds) after a quorum healed, all agreed {} after all healed",
                 human(phases.faults),
                 human(phases.serving),
+                phases.serving_rounds / 100,
+                phases.serving_rounds % 100,
                 human(phases.agreeing)
             )?;
         }

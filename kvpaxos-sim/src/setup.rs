@@ -315,8 +315,6 @@ pub struct Length {
     pub operations: u64,
     /// ... and so many events have happened, but at most sixteen times as long.
     pub events: u64,
-    /// How long may pass after the faults until everybody is answered, and again until all replicas agree (S4).
-    pub bound: Micros,
 }
 
 /// One place is the test's own client's.
@@ -356,7 +354,6 @@ impl Setup {
                 faults: Micros(10_000_000),
                 operations: 0,
                 events: 0,
-                bound: Micros(30_000_000),
             },
         }
     }

@@ -38,7 +38,6 @@ impl Setup {
                 faults: Micros(1_000_000 * draw.between("seconds", 12, 24)),
                 operations: 700,
                 events: 24_000,
-                bound: Micros(60_000_000),
             },
             cluster,
         };

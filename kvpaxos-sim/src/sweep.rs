@@ -61,6 +61,10 @@ pub struct Summary {
     pub with_role_failures: u64,
     /// The longest that clients waited after a quorum had healed, in microseconds, and in which seed.
     pub slowest_serving: (u64, u64),
+    /// The most rounds that it took, as the seed's setup has them, in hundredths, and in which seed.
+    pub most_rounds: (u64, u64),
+    /// Of how many operations that clients had done on average the slowest client had one at worst, and in which seed.
+    pub least_fair: (u64, u64),
     /// Keys too hard to judge.
     pub undecided: u64,
     /// Keys that the revisions alone could not decide.
@@ -124,7 +128,9 @@ impl Summary {
             };
             self.fewest_events = fewest(self.fewest_events, report.counts.events);
             self.fewest_operations = fewest(self.fewest_operations, report.fates.begun);
-            self.slowest_serving = self.slowest_serving.max((phases.serving.0, report.setup.seed));
+            self.slowest_serving = self.slowest_serving.max((phases.serving.0, seed));
+            self.most_rounds = self.most_rounds.max((phases.serving_rounds, seed));
+            self.least_fair = self.least_fair.max((phases.unfairness, seed));
         }
         self.digests.insert(report.setup.seed, report.digest);
         self.violations.extend(report.violation);

@@ -206,7 +206,7 @@ impl<M: Subject> World<M> {
 
     /// They begin nothing new from now on.
     pub fn stop_clients(&mut self) {
-        self.crowd.issuing = false;
+        self.crowd.asking = 0;
     }
 
     /// How many operations of clients are under way.

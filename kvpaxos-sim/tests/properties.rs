@@ -85,7 +85,6 @@ fn setups() -> impl Strategy<Value = Setup> {
                 faults: Micros(3_000_000),
                 operations: 0,
                 events: 0,
-                bound: Micros(60_000_000),
             },
         })
     })

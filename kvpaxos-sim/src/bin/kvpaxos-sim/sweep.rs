@@ -123,9 +123,17 @@ fn tell(text: &mut String, summary: &Summary) -> std::fmt::Result {
     )?;
     writeln!(
         text,
-        "  healing     clients were served within {} ms of a quorum's healing (seed {} took longest)",
+        "  healing     clients were served within {} ms (seed {}) and {}.{:02} rounds (seed {}) of a quorum's healing",
         summary.slowest_serving.0 / 1000,
-        summary.slowest_serving.1
+        summary.slowest_serving.1,
+        summary.most_rounds.0 / 100,
+        summary.most_rounds.0 % 100,
+        summary.most_rounds.1
+    )?;
+    writeln!(
+        text,
+        "  fairness    the slowest client had at least one operation done for {} that clients had on average (seed {})",
+        summary.least_fair.0, summary.least_fair.1
     )?;
     writeln!(
         text,
