@@ -270,7 +270,10 @@ impl World {
 
     /// Changes one bit of the snapshot part at a place on a link; other messages stay as they are.
     pub(crate) fn garble(&mut self, from: ReplicaId, to: ReplicaId, place: usize) {
-        let message = self.links.get_mut(&(from, to)).and_then(|link| link.get_mut(place));
+        let message = self
+            .links
+            .get_mut(&(from, to))
+            .and_then(|link| link.get_mut(place));
         if let Some(Message::SnapshotPart(part)) = message {
             let mut bytes = part.bytes.to_vec();
             if let Some(last) = bytes.last_mut() {
