@@ -37,6 +37,8 @@ pub struct Fates {
 /// An operation under way.
 struct Open {
     lane: u32,
+    /// A test began it, and will ask how it ended.
+    scripted: bool,
     call: Call,
     floor: Floor,
     since: Time,
@@ -75,8 +77,8 @@ pub struct Crowd {
     pub asking: u32,
     /// What became of their operations.
     pub fates: Fates,
-    /// How the calls of the test's client ended.
-    pub(crate) told: BTreeMap<u64, Fate>,
+    /// How the calls of tests ended, by client and number.
+    pub(crate) told: BTreeMap<(u32, u64), Fate>,
     /// The longest that an operation which was done took.
     pub slowest: Micros,
 }
@@ -290,11 +292,11 @@ impl Crowd {
         self.arm(number, stage);
     }
 
-    /// The client that a test speaks through begins a call. Returns its number.
-    pub(crate) fn call<M: Subject>(&mut self, call: Call, stage: &mut Stage<'_, M>) -> u64 {
-        let number = self.scripted();
-        let lane = u32::try_from(self.callers[number as usize].numbers).unwrap_or(0);
-        let call = self.invoke(number, lane, call, stage);
+    /// A client begins a call for a test. Returns the call's number.
+    pub(crate) fn call<M: Subject>(&mut self, number: u32, call: Call, stage: &mut Stage<'_, M>) -> u64 {
+        let caller = &self.callers[number as usize];
+        let lane = u32::try_from(caller.lanes.len() as u64 + caller.numbers).unwrap_or(0);
+        let call = self.invoke(number, lane, true, call, stage);
         self.arm(number, stage);
         call
     }
@@ -309,12 +311,19 @@ impl Crowd {
             if due {
                 let call = self.draw(number, stage.engine.decider());
                 self.callers[number as usize].lanes[lane as usize] = Lane::Waiting;
-                self.invoke(number, lane, call, stage);
+                self.invoke(number, lane, false, call, stage);
             }
         }
     }
 
-    fn invoke<M: Subject>(&mut self, number: u32, lane: u32, call: Call, stage: &mut Stage<'_, M>) -> u64 {
+    fn invoke<M: Subject>(
+        &mut self,
+        number: u32,
+        lane: u32,
+        scripted: bool,
+        call: Call,
+        stage: &mut Stage<'_, M>,
+    ) -> u64 {
         let caller = &mut self.callers[number as usize];
         let id = caller.numbers;
         caller.numbers += 1;
@@ -326,6 +335,7 @@ impl Crowd {
             .line(now, || format!("client {number} calls {call:?}"));
         let open = Open {
             lane,
+            scripted,
             call: call.clone(),
             floor: stage.audit.floor(),
             since: now,
@@ -431,8 +441,8 @@ impl Crowd {
                 stage.audit.marks.hit(Mark::UnknownOutcome);
             }
         }
-        if number == self.setup.count {
-            self.told.insert(id, fate);
+        if open.scripted {
+            self.told.insert((number, id), fate);
             return;
         }
         let think = self.setup.think.0;

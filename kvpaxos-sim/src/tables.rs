@@ -18,6 +18,16 @@ impl Table {
     /// How many points [`at`](Table::at) tells apart.
     pub const POINTS: u64 = 256 * 256;
 
+    /// Always the same length, of so many microseconds.
+    #[must_use]
+    pub const fn always(name: &'static str, micros: u32) -> Table {
+        Table {
+            name,
+            body: [micros; 16],
+            tail: [micros; 17],
+        }
+    }
+
     /// The length at a point below [`POINTS`](Table::POINTS).
     #[must_use]
     pub fn at(&self, point: u64) -> u64 {

@@ -15,6 +15,7 @@ use crate::partition::{self, Cut};
 use crate::record::Recorder;
 use crate::setup::{Setup, SetupError};
 use crate::subject::Subject;
+use crate::tables::Table;
 use crate::trace::Trace;
 
 /// A world of replicas, or of whatever else speaks their messages.
@@ -230,19 +231,36 @@ impl<M: Subject> World<M> {
     pub fn call(&mut self, call: Call) -> Answer {
         let number = self.begin(call);
         let patience = Micros(self.setup.clients.deadline.0.saturating_mul(50));
-        self.run_until(patience, |world| world.crowd.told.contains_key(&number));
+        let client = self.crowd.scripted();
+        self.run_until(patience, |world| world.crowd.told.contains_key(&(client, number)));
         self.end(number).expect("every call ends by its deadline")
     }
 
     /// Begins a call and does not wait. Returns the number to ask [`end`](World::end) with.
     pub fn begin(&mut self, call: Call) -> u64 {
-        let (crowd, mut stage) = self.stage();
-        crowd.call(call, &mut stage)
+        self.begin_as(self.crowd.scripted(), call)
     }
 
     /// How a call ended, if it has.
     pub fn end(&mut self, number: u64) -> Option<Answer> {
-        self.crowd.told.remove(&number).map(Answer)
+        let client = self.crowd.scripted();
+        self.crowd.told.remove(&(client, number)).map(Answer)
+    }
+
+    /// One of the setup's clients begins a call, whatever else it does. Returns the number that [`take_ends`](World::take_ends) names the
+    /// call by.
+    ///
+    /// # Panics
+    /// If there is no such client.
+    pub fn begin_as(&mut self, client: u32, call: Call) -> u64 {
+        let (crowd, mut stage) = self.stage();
+        crowd.call(client, call, &mut stage)
+    }
+
+    /// How calls ended that a test began, by client and number: those that ended since this was last asked.
+    pub fn take_ends(&mut self) -> impl Iterator<Item = ((u32, u64), Answer)> + use<M> {
+        let told = std::mem::take(&mut self.crowd.told);
+        told.into_iter().map(|(call, fate)| (call, Answer(fate)))
     }
 
     /// Sets a key.
@@ -329,6 +347,11 @@ impl<M: Subject> World<M> {
     /// A process goes on.
     pub fn resume(&mut self, id: ReplicaId) {
         self.engine.resume(id, &mut self.audit);
+    }
+
+    /// Syncs of a replica that begin from now on take so long.
+    pub fn slow_disk(&mut self, id: ReplicaId, latency: Table) {
+        self.engine.set_latency(id, latency);
     }
 
     /// A role fails.
