@@ -223,3 +223,52 @@ impl Load {
         }
     }
 }
+
+/// Clients in an open loop: they begin operations at a fixed rate, whatever is answered.
+pub(crate) struct OpenLoad {
+    stop: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<u64>,
+}
+
+impl OpenLoad {
+    /// One operation every `pace`, by each client in its turn.
+    pub(crate) fn start(clients: Vec<Client>, pace: Duration, keys: u64, recorder: &Recorder) -> OpenLoad {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, recorder) = (Arc::clone(&stop), recorder.clone());
+        let task = tokio::spawn(async move {
+            let mut draws: Vec<Draw> = (0..)
+                .take(clients.len())
+                .map(|number| Draw::new(number, keys))
+                .collect();
+            // What was missed is made up for: the rate is what counts.
+            let mut clock = tokio::time::interval(pace);
+            let mut operations = tokio::task::JoinSet::new();
+            let mut begun = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                clock.tick().await;
+                let turn = begun % clients.len();
+                let operation = draws[turn].operation();
+                let (client, recorder) = (clients[turn].clone(), recorder.clone());
+                // Many are under way at once: each is a process of its own to the history.
+                let process = begun as u64;
+                recorder.invoke(process, operation.clone());
+                operations.spawn(async move {
+                    let ended = perform(&client, &operation).await;
+                    recorder.end(process, ended);
+                });
+                begun += 1;
+            }
+            while let Some(ended) = operations.join_next().await {
+                ended.expect("an operation does not panic");
+            }
+            begun as u64
+        });
+        OpenLoad { stop, task }
+    }
+
+    /// Begins nothing more, and lets every operation end. Returns how many were begun.
+    pub(crate) async fn stop(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.expect("the load does not panic")
+    }
+}

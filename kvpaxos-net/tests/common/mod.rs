@@ -217,12 +217,18 @@ impl Cluster {
 
     /// Asks the process to stop, and returns its exit code.
     pub(crate) fn terminate(&mut self, replica: usize) -> Option<i32> {
+        self.signal(replica, "TERM");
         let mut child = self.processes[replica].take().expect("it runs");
+        child.wait().expect("it ends").code()
+    }
+
+    /// `kill -NAME`: `STOP` lets the process stand still, `CONT` lets it go on.
+    pub(crate) fn signal(&self, replica: usize, name: &str) {
+        let child = self.processes[replica].as_ref().expect("it runs");
         let told = Command::new("kill")
-            .args(["-TERM", &child.id().to_string()])
+            .args([&format!("-{name}"), &child.id().to_string()])
             .status();
         assert!(told.expect("kill runs").success());
-        child.wait().expect("it ends").code()
     }
 
     /// Waits until the process ends by itself, and returns its exit code.
@@ -250,6 +256,15 @@ impl Cluster {
     pub(crate) fn client_of(&self, replicas: &[usize]) -> Client {
         let servers = replicas.iter().map(|replica| self.address(*replica));
         Client::new(ClientOptions::new(servers)).expect("a client")
+    }
+
+    /// A client that waits as long as a test does.
+    pub(crate) fn patient_client(&self) -> Client {
+        let options = ClientOptions {
+            deadline: 4 * PATIENCE,
+            ..ClientOptions::new(self.addresses())
+        };
+        Client::new(options).expect("a client")
     }
 
     pub(crate) async fn status(&self, replica: usize) -> Option<Status> {
