@@ -13,6 +13,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::event_loop::Arrival;
 use crate::frames::{Frames, ReadError};
+use crate::listener::Listener;
 
 /// A caller that has not said hello by then is closed.
 const HELLO: Duration = Duration::from_secs(5);
@@ -30,19 +31,14 @@ pub(crate) struct Door {
 }
 
 /// Accepts connections of peers until the task is dropped.
-pub(crate) async fn serve(listener: TcpListener, door: Door) {
+pub(crate) async fn serve(socket: TcpListener, door: Door) {
+    let mut listener = Listener::new(socket, door.id, "peer");
     let door = Arc::new(door);
     let places = Arc::new(Semaphore::new(door.members.len() * PER_PEER));
     let mut connections = tokio::task::JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let (stream, address) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                crate::node::accept_failed(door.id, "peer", &error).await;
-                continue;
-            }
-        };
+        let (stream, address) = listener.accept().await;
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             tracing::warn!(replica = %door.id, %address, "too many connections of peers; this one is closed");
             continue;

@@ -33,6 +33,7 @@ mod frames;
 mod inbound;
 pub mod inspect;
 mod link;
+mod listener;
 mod log;
 mod node;
 mod observe;

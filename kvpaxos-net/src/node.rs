@@ -5,7 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use kvpaxos::codec::Hello;
 use kvpaxos::recovery::answers_needed;
@@ -505,11 +504,4 @@ impl Links {
         }
         links
     }
-}
-
-/// `accept` fails when the process is out of file descriptors, or the caller has gone already. Waiting a moment keeps a
-/// lasting failure from spinning.
-pub(crate) async fn accept_failed(id: ReplicaId, whom: &str, error: &io::Error) {
-    tracing::warn!(replica = %id, whom, %error, "a connection could not be accepted");
-    tokio::time::sleep(Duration::from_millis(20)).await;
 }

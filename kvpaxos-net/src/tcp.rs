@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::event_loop::{Arrival, Sink};
 use crate::frames::{Frames, ReadError};
 use crate::link::write_all;
+use crate::listener::Listener;
 use crate::node::Bounds;
 use crate::outbox::Outbox;
 
@@ -38,19 +39,14 @@ impl Names {
 }
 
 /// Accepts connections of clients until the task is dropped.
-pub(crate) async fn serve(listener: TcpListener, door: Door) {
+pub(crate) async fn serve(socket: TcpListener, door: Door) {
+    let mut listener = Listener::new(socket, door.id, "client");
     let door = Arc::new(door);
     let places = Arc::new(Semaphore::new(door.bounds.connections));
     let mut connections = tokio::task::JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let (stream, address) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                crate::node::accept_failed(door.id, "client", &error).await;
-                continue;
-            }
-        };
+        let (stream, address) = listener.accept().await;
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             let limit = door.bounds.connections;
             tracing::warn!(replica = %door.id, %address, limit, "too many clients are connected; this one is closed");
