@@ -25,6 +25,7 @@ use kvpaxos::{Entropy, Memory, Record};
 use crate::clock::entropy;
 use crate::log::{self, Found, Log, LogError, SUPERBLOCK, write_superblock};
 use crate::segments::{self, sync_directory};
+use crate::shortage::Patience;
 
 const LOCK: &str = "lock";
 const ASIDE: &str = "damaged.";
@@ -256,7 +257,11 @@ impl Directory {
 
     fn write_state(&self, state: State) -> Result<(), DirectoryError> {
         let owner = self.owner;
-        Ok(write_superblock(&self.path, &Superblock { owner, state })?)
+        Ok(write_superblock(
+            &self.path,
+            &Superblock { owner, state },
+            &Patience::NONE,
+        )?)
     }
 
     /// Moves all segments into a directory of their own, for whoever wants to look at them.
@@ -279,8 +284,8 @@ impl Directory {
             for number in numbers {
                 std::fs::rename(segments::path(path, number), segments::path(&aside, number))?;
             }
-            sync_directory(&aside)?;
-            sync_directory(path)
+            sync_directory(&aside, &Patience::NONE)?;
+            sync_directory(path, &Patience::NONE)
         };
         carry().map_err(failed("move the log to", &aside))?;
         Ok(Some(aside))
@@ -289,7 +294,7 @@ impl Directory {
     fn create(path: &Path, owner: Owner) -> Result<Directory, DirectoryError> {
         let create = || {
             std::fs::create_dir_all(path)?;
-            sync_directory(path.parent().unwrap_or(path))
+            sync_directory(path.parent().unwrap_or(path), &Patience::NONE)
         };
         create().map_err(failed("create the data directory", path))?;
         Directory::lock(path, owner)

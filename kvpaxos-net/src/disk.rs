@@ -1,5 +1,6 @@
 //! The one thread that owns the disk: it appends the records of everyone, syncs once for all who wait (group commit), and
-//! tells the event loop, which goes on stepping meanwhile.
+//! tells the event loop, which goes on stepping meanwhile. Where descriptors or memory are missing it waits ([`crate::shortage`]); what a
+//! disk refuses is fatal.
 
 use std::io;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use kvpaxos::{Memory, Record, Role};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::log::{Log, LogError};
+use crate::shortage::Patience;
 
 /// Numbers the batches of records that went to the disk thread.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -52,6 +54,8 @@ pub(crate) struct Disk {
     settled: Ticket,
     /// Bytes of records that are not written yet; the thread takes off what it wrote.
     backlog: Arc<AtomicUsize>,
+    /// How long the thread waits for what the system has none of.
+    patience: Patience,
 }
 
 impl Disk {
@@ -59,20 +63,26 @@ impl Disk {
     ///
     /// # Errors
     /// If the system refuses a thread.
-    pub(crate) fn start(log: Log, events: UnboundedSender<DiskEvent>) -> io::Result<Disk> {
+    pub(crate) fn start(mut log: Log, events: UnboundedSender<DiskEvent>) -> io::Result<Disk> {
         let (jobs, inbox) = mpsc::channel();
         let backlog = Arc::new(AtomicUsize::new(0));
         let written = Arc::clone(&backlog);
+        let patience = Patience::unbounded();
+        log.wait_with(patience.clone());
+        let teller = Teller {
+            events,
+            patience: patience.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("kvpaxos-disk".to_owned())
             .spawn(move || {
                 let mut worker = Worker {
                     log,
-                    events,
+                    teller,
                     backlog: written,
                 };
                 if let Err(error) = worker.run(&inbox) {
-                    worker.tell(DiskEvent::Failed(error));
+                    worker.teller.fail(error);
                 }
             })?;
         Ok(Disk {
@@ -85,6 +95,7 @@ impl Disk {
             last_written: Ticket(0),
             settled: Ticket(0),
             backlog,
+            patience,
         })
     }
 
@@ -141,8 +152,10 @@ impl Disk {
         self.backlog.load(Ordering::Relaxed)
     }
 
-    /// Writes and syncs what is left, and waits for the thread to end.
+    /// Writes and syncs what is left, and waits for the thread to end. It does not wait for descriptors or memory any more: what is not
+    /// written then was acknowledged to nobody.
     pub(crate) fn finish(&mut self) {
+        self.patience.end();
         self.flush();
         self.jobs = None;
         if let Some(thread) = self.thread.take()
@@ -180,8 +193,34 @@ fn size(record: &Record) -> usize {
 /// The thread's side.
 struct Worker {
     log: Log,
-    events: UnboundedSender<DiskEvent>,
+    teller: Teller,
     backlog: Arc<AtomicUsize>,
+}
+
+/// Tells the event loop.
+#[derive(Clone)]
+struct Teller {
+    events: UnboundedSender<DiskEvent>,
+    patience: Patience,
+}
+
+impl Teller {
+    fn tell(&self, event: DiskEvent) {
+        // A loop that has stopped needs no answer.
+        let _ = self.events.send(event);
+    }
+
+    fn fail(&self, error: LogError) {
+        if self.patience.gave_up() {
+            tracing::warn!(
+                %error,
+                "the replica stops while its log waits for what the system has not enough of: what was not written was acknowledged to \
+                 nobody, and the next start goes on from what was"
+            );
+        } else {
+            self.tell(DiskEvent::Failed(error));
+        }
+    }
 }
 
 impl Worker {
@@ -214,7 +253,7 @@ impl Worker {
                 self.log.sync()?;
             }
             if let Some(ticket) = awaited {
-                self.tell(DiskEvent::Settled(ticket));
+                self.teller.tell(DiskEvent::Settled(ticket));
             }
             for role in restarts {
                 self.read_back(role)?;
@@ -225,23 +264,21 @@ impl Worker {
 
     /// Reads in a thread of its own: what is durable does not change, and the other roles' writes must not wait for it.
     fn read_back(&self, role: Role) -> Result<(), LogError> {
-        let reader = self.log.reader();
-        let events = self.events.clone();
-        std::thread::Builder::new()
-            .name("kvpaxos-read".to_owned())
-            .spawn(move || {
-                let event = match reader.memory() {
-                    Ok(memory) => DiskEvent::ReadBack { role, memory },
-                    Err(error) => DiskEvent::Failed(error),
-                };
-                // A loop that has stopped needs no answer.
-                let _ = events.send(event);
+        let begin = || {
+            let reader = self.log.reader();
+            let teller = self.teller.clone();
+            let thread = std::thread::Builder::new().name("kvpaxos-read".to_owned());
+            thread.spawn(move || match reader.memory() {
+                Ok(memory) => teller.tell(DiskEvent::ReadBack { role, memory }),
+                Err(error) => teller.fail(error),
             })
+        };
+        let begun = self.teller.patience.attempt(self.log.directory(), begin);
+        begun
             .map(drop)
             .map_err(|error| self.log.error("read back", error))
     }
-
-    fn tell(&self, event: DiskEvent) {
-        let _ = self.events.send(event);
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,7 @@ mod node;
 mod observe;
 mod outbox;
 mod segments;
+mod shortage;
 mod storage;
 mod tcp;
 mod udp;

@@ -10,6 +10,7 @@ use kvpaxos::wal::{self, Batch, HEADER, Header, Mark, Owner, Piece, State, Super
 use kvpaxos::{Memory, Record};
 
 use crate::segments::{self, sync_directory};
+use crate::shortage::{self, Patience};
 
 /// The name of the superblock.
 pub(crate) const SUPERBLOCK: &str = "superblock";
@@ -23,7 +24,7 @@ pub enum LogError {
     /// The system refused.
     #[error(
         "cannot {what} the log {}: {error}; the replica stops, for it could no longer keep what it promises. \
-         Look after the disk and start it again", path.display()
+         {}", path.display(), advice(error)
     )]
     Io {
         /// What was tried.
@@ -71,6 +72,8 @@ pub(crate) struct Log {
     oldest: u64,
     /// Held by everybody who reads: nothing is deleted meanwhile.
     readers: Arc<()>,
+    /// How long it waits where the system lacks descriptors or memory.
+    patience: Patience,
 }
 
 /// What was found where a log should be.
@@ -99,7 +102,7 @@ impl Log {
             .iter()
             .flat_map(|piece| piece.bytes.clone())
             .collect();
-        let file = segments::create(&path, &bytes).map_err(failed("create", &path))?;
+        let file = segments::create(&path, &bytes, &Patience::NONE).map_err(failed("create", &path))?;
         writer.on_synced(writer.position());
         Ok(Log::over(directory, owner, writer, file, 0))
     }
@@ -115,6 +118,7 @@ impl Log {
             room: Some(0),
             oldest,
             readers: Arc::new(()),
+            patience: Patience::NONE,
         }
     }
 
@@ -141,7 +145,7 @@ impl Log {
         let bytes = segments.get(&writer.segment()).map_or(&[][..], Vec::as_slice);
         let mut file = rewritten(&path, bytes, &writer).map_err(failed("sync", &path))?;
         segments::remove_drafts(directory).map_err(failed("remove drafts of", directory))?;
-        sync_directory(directory).map_err(failed("sync", directory))?;
+        sync_directory(directory, &Patience::NONE).map_err(failed("sync", directory))?;
         let mut log = {
             let end = writer.position() - writer.base();
             file.seek(SeekFrom::Start(end)).map_err(failed("open", &path))?;
@@ -152,6 +156,11 @@ impl Log {
         log.delete_obsolete()?;
         let log = Box::new(log);
         Ok(Found::Kept { records, log })
+    }
+
+    /// From now on it waits where the system lacks descriptors or memory.
+    pub(crate) fn wait_with(&mut self, patience: Patience) {
+        self.patience = patience;
     }
 
     /// Adds records to what is to be written.
@@ -186,7 +195,8 @@ impl Log {
         self.file.sync_all().map_err(|error| self.error("sync", error))?;
         self.writer.on_synced(piece.position);
         let path = segments::path(&self.directory, piece.segment);
-        let mut file = segments::create(&path, &piece.bytes[..HEADER]).map_err(failed("create", &path))?;
+        let created = segments::create(&path, &piece.bytes[..HEADER], &self.patience);
+        let mut file = created.map_err(failed("create", &path))?;
         file.seek(SeekFrom::Start(HEADER as u64))
             .map_err(failed("create", &path))?;
         self.writer.on_synced(piece.position + HEADER as u64);
@@ -229,7 +239,7 @@ impl Log {
         if self.oldest >= keep_from || Arc::strong_count(&self.readers) > 1 {
             return Ok(());
         }
-        segments::delete(&self.directory, self.oldest..keep_from)
+        segments::delete(&self.directory, self.oldest..keep_from, &self.patience)
             .map_err(failed("delete segments of", &self.directory))?;
         tracing::info!(
             log = %self.directory.display(), from = self.oldest, to = keep_from - 1,
@@ -245,7 +255,7 @@ impl Log {
             owner: self.owner,
             state: State::Ready(self.writer.synced_mark()),
         };
-        write_superblock(&self.directory, &superblock)
+        write_superblock(&self.directory, &superblock, &self.patience)
     }
 
     /// All is written and synced, and says so: later damage is never taken for a torn tail.
@@ -268,6 +278,7 @@ impl Log {
             last: self.writer.segment(),
             length: self.writer.synced().saturating_sub(self.writer.base()),
             mark: self.writer.synced_mark(),
+            patience: self.patience.clone(),
             _reads: Arc::clone(&self.readers),
         }
     }
@@ -285,6 +296,11 @@ impl Log {
         self.room = None;
     }
 
+    /// Where it lies.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     pub(crate) fn error(&self, what: &'static str, error: io::Error) -> LogError {
         failed(what, &segments::path(&self.directory, self.writer.segment()))(error)
     }
@@ -299,6 +315,7 @@ pub(crate) struct Reader {
     last: u64,
     length: u64,
     mark: Mark,
+    patience: Patience,
     /// While this lives, nothing is deleted.
     _reads: Arc<()>,
 }
@@ -312,7 +329,7 @@ impl Reader {
             } else {
                 u64::MAX
             };
-            let bytes = segments::read_part(&self.directory, number, length);
+            let bytes = segments::read_part(&self.directory, number, length, &self.patience);
             let path = segments::path(&self.directory, number);
             Ok((number, bytes.map_err(failed("read back", &path))?))
         };
@@ -357,12 +374,25 @@ fn rewritten(path: &Path, bytes: &[u8], writer: &Writer) -> io::Result<File> {
     Ok(file)
 }
 
-pub(crate) fn write_superblock(directory: &Path, superblock: &Superblock) -> Result<(), LogError> {
+pub(crate) fn write_superblock(
+    directory: &Path,
+    superblock: &Superblock,
+    patience: &Patience,
+) -> Result<(), LogError> {
     let path = directory.join(SUPERBLOCK);
-    let written = segments::create(&path, superblock.to_string().as_bytes());
+    let written = segments::create(&path, superblock.to_string().as_bytes(), patience);
     written
         .map(drop)
         .map_err(failed("write the superblock of", &path))
+}
+
+/// What to do before the replica is started again.
+fn advice(error: &io::Error) -> String {
+    if shortage::is_shortage(error) {
+        format!("{}, and start it again", shortage::ADVICE)
+    } else {
+        "Look after the disk and start it again".to_owned()
+    }
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {

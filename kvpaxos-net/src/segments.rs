@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::shortage::Patience;
+
 /// What the names of a log's files begin with.
 const PREFIX: &str = "log.";
 /// A file that is not whole yet bears a name that ends so. Whatever is left of it after a crash means nothing.
@@ -43,28 +45,30 @@ pub(crate) fn read_all(directory: &Path) -> io::Result<BTreeMap<u64, Vec<u8>>> {
 }
 
 /// The first `length` bytes of a segment, or as many as there are.
-pub(crate) fn read_part(directory: &Path, number: u64, length: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_part(
+    directory: &Path,
+    number: u64,
+    length: u64,
+    patience: &Patience,
+) -> io::Result<Vec<u8>> {
+    let path = path(directory, number);
+    let file = patience.attempt(&path, || File::open(&path))?;
     let mut bytes = Vec::new();
-    File::open(path(directory, number))?
-        .take(length)
-        .read_to_end(&mut bytes)?;
+    file.take(length).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Makes a file that holds these bytes, all or nothing: it bears another name until it is whole and durable.
-pub(crate) fn create(file: &Path, bytes: &[u8]) -> io::Result<File> {
+pub(crate) fn create(file: &Path, bytes: &[u8], patience: &Patience) -> io::Result<File> {
     let mut draft = file.as_os_str().to_owned();
     draft.push(DRAFT);
-    let mut created = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&draft)?;
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(true);
+    let mut created = patience.attempt(file, || options.open(&draft))?;
     created.write_all(bytes)?;
     created.sync_all()?;
-    std::fs::rename(&draft, file)?;
-    sync_directory(file.parent().unwrap_or(Path::new(".")))?;
+    patience.attempt(file, || std::fs::rename(&draft, file))?;
+    sync_directory(file.parent().unwrap_or(Path::new(".")), patience)?;
     Ok(created)
 }
 
@@ -82,25 +86,31 @@ pub(crate) fn remove_drafts(directory: &Path) -> io::Result<()> {
 }
 
 /// Deletes segments, oldest first.
-pub(crate) fn delete(directory: &Path, numbers: impl Iterator<Item = u64>) -> io::Result<()> {
+pub(crate) fn delete(
+    directory: &Path,
+    numbers: impl Iterator<Item = u64>,
+    patience: &Patience,
+) -> io::Result<()> {
     for number in numbers {
-        match std::fs::remove_file(path(directory, number)) {
+        let path = path(directory, number);
+        match patience.attempt(&path, || std::fs::remove_file(&path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    sync_directory(directory)
+    sync_directory(directory, patience)
 }
 
 /// Makes names durable: those of files that were created, renamed or deleted.
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(directory: &Path, patience: &Patience) -> io::Result<()> {
     // The parent of a name without one is the directory that the process is in.
     let directory = if directory.as_os_str().is_empty() {
         Path::new(".")
     } else {
         directory
     };
-    File::open(directory)?.sync_all()
+    let opened = patience.attempt(directory, || File::open(directory))?;
+    opened.sync_all()
 }
 
 #[cfg(test)]

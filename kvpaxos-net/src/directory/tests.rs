@@ -149,7 +149,7 @@ fn what_was_begun_and_not_finished_is_begun_again() {
     let dir = tempfile::tempdir().unwrap();
     let write = |lost| {
         let state = State::Founding { lost };
-        write_superblock(dir.path(), &Superblock { owner: R1, state }).unwrap();
+        write_superblock(dir.path(), &Superblock { owner: R1, state }, &Patience::NONE).unwrap();
     };
     write(false);
     assert!(!is_formatted(dir.path()).unwrap());

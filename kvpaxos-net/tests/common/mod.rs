@@ -260,9 +260,14 @@ impl Cluster {
 
     /// A client that waits as long as a test does.
     pub(crate) fn patient_client(&self) -> Client {
+        self.patient_client_of(&(0..self.clients.len()).collect::<Vec<_>>())
+    }
+
+    pub(crate) fn patient_client_of(&self, replicas: &[usize]) -> Client {
+        let servers = replicas.iter().map(|replica| self.address(*replica));
         let options = ClientOptions {
             deadline: 4 * PATIENCE,
-            ..ClientOptions::new(self.addresses())
+            ..ClientOptions::new(servers)
         };
         Client::new(options).expect("a client")
     }

@@ -1,0 +1,187 @@
+//! Descriptors are not disks: a replica that has none left to begin a segment of its log with waits for some, acknowledges nothing
+//! meanwhile, and goes on.
+#![cfg(unix)]
+
+mod common;
+
+use std::net::TcpStream;
+use std::process::Command as Program;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::{Cluster, runtime, wait_for};
+use kvpaxos::{Command, Op, Record};
+use kvpaxos_net::Client;
+use kvpaxos_net::inspect::inspect;
+
+/// Descriptors that the replica has: about twenty are in use before anybody calls.
+const DESCRIPTORS: &str = "40";
+/// Bytes of values after which segments follow each other.
+const LOG_BYTES: &str = "30000";
+const WAITS: &str = "the log waits";
+const GOES_ON: &str = "it goes on";
+const NOT_ACCEPTED: &str = "a connection could not be accepted";
+
+/// Three replicas with short logs, and one of them, which does not lead, with few descriptors.
+struct Stage {
+    cluster: Cluster,
+    leader: usize,
+    short: usize,
+}
+
+impl Stage {
+    async fn set() -> Stage {
+        let mut cluster = Cluster::start(3, &["--log-bytes", LOG_BYTES]);
+        let leader = cluster.leader().await;
+        let short = (leader + 1) % 3;
+        cluster.kill(short);
+        let mut limited = Program::new("sh");
+        let script = format!(r#"ulimit -n {DESCRIPTORS}; exec "$0" "$@""#);
+        limited.args(["-c", &script, env!("CARGO_BIN_EXE_kvpaxos")]);
+        cluster.restart_as(short, limited);
+        cluster.converge().await;
+        Stage {
+            cluster,
+            leader,
+            short,
+        }
+    }
+
+    /// How often the short one has said so in its log.
+    fn said(&self, what: &str) -> usize {
+        let log = std::fs::read_to_string(self.cluster.log(self.short)).expect("a log");
+        log.matches(what).count()
+    }
+
+    /// Calls until it has no descriptor left, and some more, who wait for those that it might get. They hang up when this is dropped.
+    fn crowd(&self) -> Vec<TcpStream> {
+        let call =
+            || TcpStream::connect(self.cluster.address(self.short)).expect("there is room in the queue");
+        let mut callers = Vec::new();
+        wait_for("a replica without descriptors", || {
+            callers.push(call());
+            (self.said(NOT_ACCEPTED) > 0).then_some(())
+        });
+        callers.extend((0..10).map(|_| call()));
+        callers
+    }
+
+    fn waits(&self) -> bool {
+        self.said(WAITS) > self.said(GOES_ON)
+    }
+
+    /// Up to which of the values its log says that it accepted them.
+    fn accepted(&self) -> usize {
+        let inspection = inspect(&self.cluster.data(self.short)).expect("a directory can be read");
+        let records = inspection.groups().flat_map(|(_, group)| &group.records);
+        let commands = records.flat_map(|record| match record {
+            Record::Accepted { value, .. } => value.commands(),
+            _ => &[],
+        });
+        let numbers = commands.filter_map(|command| match command {
+            Command::Apply {
+                op: Op::Put { value, .. },
+                ..
+            } => std::str::from_utf8(&value[..3]).ok()?.parse::<usize>().ok(),
+            _ => None,
+        });
+        numbers.max().map_or(0, |number| number + 1)
+    }
+}
+
+/// Writes one value after the other, several segments in all.
+struct Writer {
+    done: Arc<AtomicUsize>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Writer {
+    const WRITES: usize = 200;
+
+    fn start(client: Client) -> Writer {
+        let done = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&done);
+        let task = tokio::spawn(async move {
+            for number in 0..Writer::WRITES {
+                client
+                    .put("k", value(number))
+                    .await
+                    .expect("it is answered in the end");
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Writer { done, task }
+    }
+
+    fn done(&self) -> usize {
+        self.done.load(Ordering::Relaxed)
+    }
+}
+
+fn value(number: usize) -> String {
+    format!("{number:03}").repeat(1000)
+}
+
+#[test]
+fn a_log_without_descriptors_waits_and_goes_on() {
+    runtime().block_on(async {
+        let mut stage = Stage::set().await;
+        let (leader, short) = (stage.leader, stage.short);
+        // Nothing is chosen without the short one any more, and what it has not written down it has not promised.
+        let third = 3 - leader - short;
+        stage.cluster.kill(third);
+        let callers = stage.crowd();
+        let writer = Writer::start(stage.cluster.patient_client_of(&[leader]));
+        let (mut last, mut looks) = (0, 0);
+        while looks < 30 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(stage.cluster.runs(short), "nothing is wrong with its disk");
+            let done = writer.done();
+            assert!(
+                done < Writer::WRITES,
+                "it needed no descriptor, or promised what is not durable"
+            );
+            looks = if done == last && stage.waits() {
+                looks + 1
+            } else {
+                0
+            };
+            last = done;
+        }
+        let written = stage.accepted();
+        assert!(
+            written >= last,
+            "{last} writes were answered, {written} are in the log that waits"
+        );
+
+        drop(callers);
+        writer.task.await.expect("all is answered in the end");
+        assert!(stage.cluster.runs(short));
+        assert!(stage.said(GOES_ON) > 0);
+        stage.cluster.restart(third);
+        stage.cluster.converge().await;
+        // A failure to accept is told once, and not fifty times a second.
+        let told = stage.said(NOT_ACCEPTED);
+        println!("{last} writes were done before the log waited; {told} lines about connections");
+        assert!(told <= 20, "{told} lines about connections");
+    });
+}
+
+/// A log that waits does not keep its replica from stopping; and that is no failure of the disk.
+#[test]
+fn a_replica_that_waits_for_descriptors_can_be_stopped() {
+    runtime().block_on(async {
+        let mut stage = Stage::set().await;
+        let short = stage.short;
+        let callers = stage.crowd();
+        let writer = Writer::start(stage.cluster.patient_client_of(&[stage.leader]));
+        wait_for("a log that waits", || stage.waits().then_some(()));
+        stage.cluster.signal(short, "TERM");
+        assert_eq!(stage.cluster.ended(short), Some(0));
+        drop(callers);
+        stage.cluster.restart(short);
+        writer.task.await.expect("the others answer");
+        stage.cluster.converge().await;
+    });
+}
