@@ -22,6 +22,7 @@ use crate::event_loop::{Control, Doors, EventLoop, Remembers, Sink};
 use crate::link::Link;
 use crate::log::LogError;
 use crate::outbox::Outbox;
+use crate::shortage::is_disk_failure;
 use crate::storage::Storage;
 use crate::{inbound, tcp, udp};
 
@@ -154,7 +155,7 @@ impl NodeOptions {
     }
 }
 
-/// Why a replica did not start. Nothing was changed.
+/// Why a replica did not start. Nothing was changed, but where it [is the disk](StartError::is_of_disk).
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration does not fit together.
@@ -189,6 +190,20 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+}
+
+impl StartError {
+    /// Whether the disk failed or is full: what stops a replica that runs with [`NodeError::Disk`]. Then it may be that something was
+    /// changed, and is not finished; the next start does that.
+    #[must_use]
+    pub fn is_of_disk(&self) -> bool {
+        let error = match self {
+            StartError::Directory(DirectoryError::Io { error, .. }) => error,
+            StartError::Directory(DirectoryError::Log(LogError::Io { error, .. })) => error,
+            _ => return false,
+        };
+        is_disk_failure(error)
+    }
 }
 
 /// Why a replica that ran has stopped without being asked to.

@@ -23,6 +23,18 @@ pub(crate) fn is_shortage(error: &io::Error) -> bool {
         )
 }
 
+/// Whether a disk failed (EIO, or its file system allows no more writes) or has no room, in whatever sense.
+pub(crate) fn is_disk_failure(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    const EIO: i32 = 5;
+    let failed = cfg!(unix) && error.raw_os_error() == Some(EIO);
+    failed
+        || matches!(
+            error.kind(),
+            FileTooLarge | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+        )
+}
+
 /// How long a log waits for what the system has none of. Clones are one and the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Patience(Option<Arc<Bounds>>);
@@ -159,17 +171,17 @@ mod tests {
         let (enfile, emfile, enomem) = (23, 24, 12);
         for short in [enfile, emfile, enomem] {
             let error = code(short);
-            assert!(is_shortage(&error), "{error}");
+            assert!(is_shortage(&error) && !is_disk_failure(&error), "{error}");
         }
         let (eio, enospc, efbig, erofs) = (5, 28, 27, 30);
         for broken in [eio, enospc, efbig, erofs] {
             let error = code(broken);
-            assert!(!is_shortage(&error), "{error}");
+            assert!(!is_shortage(&error) && is_disk_failure(&error), "{error}");
         }
         let (enoent, eacces) = (2, 13);
         for neither in [enoent, eacces] {
             let error = code(neither);
-            assert!(!is_shortage(&error), "{error}");
+            assert!(!is_shortage(&error) && !is_disk_failure(&error), "{error}");
         }
     }
 

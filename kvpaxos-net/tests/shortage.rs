@@ -1,16 +1,17 @@
 //! Descriptors are not disks: a replica that has none left to begin a segment of its log with waits for some, acknowledges nothing
-//! meanwhile, and goes on.
+//! meanwhile, and goes on. A disk that is full stops it, with the same exit code whether that is met when it starts or while it runs.
 #![cfg(unix)]
 
 mod common;
 
 use std::net::TcpStream;
+use std::os::unix::fs::symlink;
 use std::process::Command as Program;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{Cluster, runtime, wait_for};
+use common::{Cluster, run, runtime, text, wait_for};
 use kvpaxos::{Command, Op, Record};
 use kvpaxos_net::Client;
 use kvpaxos_net::inspect::inspect;
@@ -183,5 +184,49 @@ fn a_replica_that_waits_for_descriptors_can_be_stopped() {
         stage.cluster.restart(short);
         writer.task.await.expect("the others answer");
         stage.cluster.converge().await;
+    });
+}
+
+/// Whoever writes to this device is told that no space is left.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_has_one_exit_code() {
+    runtime().block_on(async {
+        let mut cluster = Cluster::start(3, &["--log-bytes", LOG_BYTES]);
+        let leader = cluster.leader().await;
+        let other = (leader + 1) % 3;
+        let draft = cluster.data(other).join("superblock.new");
+        symlink("/dev/full", &draft).expect("a link");
+        // While it runs: at the next segment.
+        let client = cluster.client_of(&[leader]);
+        for number in 0..100 {
+            client.put("k", value(number)).await.expect("two of three answer");
+        }
+        assert_eq!(cluster.ended(other), Some(7));
+        let log = std::fs::read_to_string(cluster.log(other)).expect("a log");
+        assert!(log.contains("No space left on device"), "{log}");
+        // When it starts.
+        let output = run(&cluster.serve(other), "");
+        let why = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{why}");
+        assert!(
+            why.contains("No space left on device") && why.contains("Look after the disk"),
+            "{why}"
+        );
+        // With room again it comes back, with what it had promised.
+        std::fs::remove_file(&draft).expect("the link goes");
+        cluster.restart(other);
+        cluster.converge().await;
+        // And when a directory is made.
+        let new = cluster.data(7);
+        std::fs::create_dir(&new).expect("a directory");
+        symlink("/dev/full", new.join("superblock.new")).expect("a link");
+        let mut format = cluster.member("format", other);
+        let data = format
+            .iter_mut()
+            .find(|argument| **argument == cluster.data(other).display().to_string());
+        *data.expect("it is named") = new.display().to_string();
+        let output = run(&format, "");
+        assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
     });
 }

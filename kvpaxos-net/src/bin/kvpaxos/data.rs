@@ -6,7 +6,7 @@ use crate::args::MemberArguments;
 use crate::complain;
 use crate::exit::Exit;
 
-pub(crate) fn format(member: &MemberArguments) -> Result<Exit, String> {
+pub(crate) fn format(member: &MemberArguments) -> Exit {
     match member.options().format() {
         Ok(()) => {
             println!(
@@ -14,13 +14,13 @@ pub(crate) fn format(member: &MemberArguments) -> Result<Exit, String> {
                 member.data.display(),
                 member.identity.id
             );
-            Ok(Exit::Done)
+            Exit::Done
         }
         Err(error) => failed(&error, member),
     }
 }
 
-pub(crate) fn recover(member: &MemberArguments, discard: bool) -> Result<Exit, String> {
+pub(crate) fn recover(member: &MemberArguments, discard: bool) -> Exit {
     match member.options().recover(discard) {
         Ok(aside) => {
             if let Some(aside) = aside {
@@ -31,20 +31,15 @@ pub(crate) fn recover(member: &MemberArguments, discard: bool) -> Result<Exit, S
                 member.data.display(),
                 member.identity.id
             );
-            Ok(Exit::Done)
+            Exit::Done
         }
         Err(error) => failed(&error, member),
     }
 }
 
-fn failed(error: &StartError, member: &MemberArguments) -> Result<Exit, String> {
-    match error {
-        StartError::Config(_) => {
-            complain(&error.to_string());
-            Ok(Exit::Usage)
-        }
-        error => Err(advised(error, member)),
-    }
+fn failed(error: &StartError, member: &MemberArguments) -> Exit {
+    complain(&advised(error, member));
+    Exit::from(error)
 }
 
 /// The error, and the command that helps where there is one.

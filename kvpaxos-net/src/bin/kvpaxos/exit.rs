@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use kvpaxos_net::{ClientError, NodeError};
+use kvpaxos_net::{ClientError, NodeError, StartError};
 
 /// For `--help`.
 pub(crate) const TABLE: &str = "Exit codes:
@@ -13,7 +13,7 @@ pub(crate) const TABLE: &str = "Exit codes:
   4  unavailable: no replica could be reached that reaches a leader; nothing was changed
   5  outcome unknown: it may have been done, or may still be
   6  serve: the replica met what only a lying peer or disk can cause, and halted
-  7  serve: the disk failed, and nothing more could be promised
+  7  serve, format, recover: the disk failed or is full, and nothing more can be promised
   8  log inspect: something that was synced is damaged or gone";
 
 /// How the program ends.
@@ -47,6 +47,16 @@ impl From<&ClientError> for Exit {
     }
 }
 
+impl From<&StartError> for Exit {
+    fn from(error: &StartError) -> Exit {
+        match error {
+            StartError::Config(_) => Exit::Usage,
+            error if error.is_of_disk() => Exit::Disk,
+            _ => Exit::Not,
+        }
+    }
+}
+
 impl From<&NodeError> for Exit {
     fn from(error: &NodeError) -> Exit {
         match error {
@@ -54,5 +64,51 @@ impl From<&NodeError> for Exit {
             NodeError::Disk(_) => Exit::Disk,
             NodeError::Broken { .. } => Exit::Not,
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io;
+
+    use kvpaxos_net::{DirectoryError, LogError};
+
+    use super::*;
+
+    /// Whether it is met when the replica starts or while it runs: a disk that fails is told apart from descriptors that are missing.
+    #[test]
+    fn a_disk_that_fails_has_one_code() {
+        let (eio, emfile, enospc, eacces) = (5, 24, 28, 13);
+        let log = |code| LogError::Io {
+            what: "open",
+            path: "log".into(),
+            error: io::Error::from_raw_os_error(code),
+        };
+        let directory = |code| DirectoryError::Io {
+            what: "open",
+            path: "lock".into(),
+            error: io::Error::from_raw_os_error(code),
+        };
+        for code in [eio, enospc] {
+            assert_eq!(Exit::from(&NodeError::Disk(log(code))), Exit::Disk);
+            assert_eq!(
+                Exit::from(&StartError::from(DirectoryError::from(log(code)))),
+                Exit::Disk
+            );
+            assert_eq!(Exit::from(&StartError::from(directory(code))), Exit::Disk);
+        }
+        for code in [emfile, eacces] {
+            assert_eq!(
+                Exit::from(&StartError::from(DirectoryError::from(log(code)))),
+                Exit::Not
+            );
+            assert_eq!(Exit::from(&StartError::from(directory(code))), Exit::Not);
+        }
+        let advice = [log(emfile).to_string(), log(eio).to_string()];
+        assert!(
+            advice[0].contains("ulimit -n") && !advice[0].contains("Look after the disk"),
+            "{advice:?}"
+        );
+        assert!(advice[1].contains("Look after the disk"), "{advice:?}");
     }
 }

@@ -44,8 +44,8 @@ fn run(command: Command) -> Result<Exit, String> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments, &threads()?),
         Command::Serve(arguments) => serve::run(arguments, &single()?),
-        Command::Format(member) => data::format(&member),
-        Command::Recover { member, discard } => data::recover(&member, discard),
+        Command::Format(member) => Ok(data::format(&member)),
+        Command::Recover { member, discard } => Ok(data::recover(&member, discard)),
         Command::Log(LogCommand::Inspect { dir, records, json }) => inspect::run(&dir, records, json),
         Command::Client(servers) => prompt::run(&servers, &threads()?),
         Command::Bench(arguments) => bench::run(arguments, &threads()?),

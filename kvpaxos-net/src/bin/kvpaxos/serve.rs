@@ -23,18 +23,16 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
     let signal = Signal::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let mut node = match start(&arguments).await {
         Ok(node) => node,
-        Err(error @ StartError::Config(_)) => {
-            complain(&error.to_string());
-            return Ok(Exit::Usage);
-        }
         Err(error) => {
-            return Err(match &arguments.data {
+            let text = match &arguments.data {
                 Some(data) => {
                     let (identity, data) = (arguments.identity.clone(), data.clone());
                     advised(&error, &MemberArguments { identity, data })
                 }
                 None => error.to_string(),
-            });
+            };
+            complain(&text);
+            return Ok(Exit::from(&error));
         }
     };
     announce(&node).map_err(|error| format!("cannot write to standard output: {error}"))?;
