@@ -25,11 +25,11 @@ pub(super) struct Elected {
     pub(super) proposals: Vec<(Slot, Value)>,
 }
 
-/// The value that the proposer at `place` brings.
-pub(super) fn own_command(bounds: &Bounds, place: usize) -> Command {
+/// What the proposer at `place` brings, one command for each slot: a leader proposes the same one only once.
+pub(super) fn own_command(bounds: &Bounds, place: usize, nth: u64) -> Command {
     Command::Opaque {
         tag: Tag {
-            nonce: 0,
+            nonce: nth,
             number: bounds.proposer(place).0.into(),
         },
         payload: Bytes::new(),
@@ -108,11 +108,17 @@ fn elect(bounds: &Bounds, place: usize, candidacy: Candidacy) -> Result<Elected,
         ..Limits::default()
     };
     let mut proposals = Vec::new();
-    for _ in start.0..bounds.slots as u64 {
-        leadership.enqueue(own_command(bounds, place), usize::MAX, usize::MAX);
+    let slots = bounds.slots as u64;
+    for slot in start.0..slots {
+        leadership.enqueue(own_command(bounds, place, slot), usize::MAX, usize::MAX);
         proposals.extend(leadership.propose_next(&limits, |_| false));
     }
-    let known: Vec<Command> = (0..=place).map(|place| own_command(bounds, place)).collect();
+    assert!(
+        proposals.iter().map(|(slot, _)| slot.0).eq(start.0..slots),
+        "{ballot} has something to propose for every slot from {start} on: {proposals:?}"
+    );
+    let of_slot = |slot| (0..=place).map(move |place| own_command(bounds, place, slot));
+    let known: Vec<Command> = (0..slots).flat_map(of_slot).collect();
     for (slot, value) in &proposals {
         if !value.commands().iter().all(|command| known.contains(command)) {
             return Err(Fault::new(

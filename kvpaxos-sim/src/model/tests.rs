@@ -45,6 +45,12 @@ fn the_shipping_roles_hold() {
     assert_eq!(states(Bounds::new(3, 1)), 970);
     assert_eq!(states(thorough(Bounds::new(3, 0))), 141);
     assert_eq!(states(thorough(Bounds::new(3, 1))), 5_003);
+    // Each ballot has something to propose for every slot.
+    let two_slots = Bounds {
+        slots: 2,
+        ..Bounds::new(3, 0)
+    };
+    assert_eq!(states(two_slots), 981);
 }
 
 #[test]
