@@ -1,0 +1,176 @@
+//! A whole replica whose peers are played by the scene.
+
+use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::message::Remembered;
+use kvpaxos::status::AcceptorStatus;
+use kvpaxos::{
+    Ballot, Config, Effect, Entropy, Envelope, Event, Incarnation, Input, Memory, Message, Observation,
+    Record, Replica, ReplicaId, Slot, Time,
+};
+
+use crate::stage::{A, B, C, SLOT};
+
+/// A replica whose peers are played by the test, and its disk.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) replica: Replica,
+    pub(crate) disk: Vec<Record>,
+    /// What waits for the disk; `None` where it syncs at once.
+    pub(crate) waiting: Option<Vec<Envelope>>,
+}
+
+/// What came of a step.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) sent: Vec<Envelope>,
+    pub(crate) notes: Vec<Observation>,
+}
+
+impl Whole {
+    pub(crate) fn starts(id: ReplicaId, memory: Memory, entropy: u8) -> Whole {
+        let disk = match &memory {
+            Memory::Kept(records) => records.clone(),
+            Memory::Lost => Vec::new(),
+        };
+        let replica = Replica::new(Config::new(id, 3), memory, Entropy([entropy; 32]), Time(0));
+        Whole {
+            replica: replica.expect("the configuration is sound"),
+            disk,
+            waiting: None,
+        }
+    }
+
+    pub(crate) fn kept(id: ReplicaId, records: &[Record]) -> Whole {
+        Whole::starts(id, Memory::Kept(records.to_vec()), 1)
+    }
+
+    pub(crate) fn lost(id: ReplicaId) -> Whole {
+        Whole::starts(id, Memory::Lost, 1)
+    }
+
+    pub(crate) fn restarts(&mut self) {
+        *self = Whole::kept(self.replica.config().id, &self.disk);
+    }
+
+    pub(crate) fn step(&mut self, event: Event) -> Said {
+        self.step_at(Time(0), event)
+    }
+
+    pub(crate) fn step_at(&mut self, at: Time, event: Event) -> Said {
+        let own = self.replica.config().id;
+        let mut said = Said::default();
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let mut leaving = Vec::new();
+            for effect in self.replica.step(Input { at, event }) {
+                match effect {
+                    Effect::Send(envelope) => leaving.push(envelope),
+                    Effect::Persist { records, then, .. } => match &mut self.waiting {
+                        Some(waiting) => waiting.extend(then),
+                        None => {
+                            self.disk.extend(records);
+                            leaving.extend(then);
+                        }
+                    },
+                    Effect::Observe(note) => said.notes.push(note),
+                    Effect::Reply { .. } => {}
+                    Effect::Halt(reason) => panic!("halted: {reason}"),
+                }
+            }
+            let (loops, sent): (Vec<_>, Vec<_>) =
+                leaving.into_iter().partition(|envelope| envelope.to == own);
+            let from = own;
+            events.extend(
+                loops
+                    .into_iter()
+                    .map(|Envelope { message, .. }| Event::Peer { from, message }),
+            );
+            said.sent.extend(sent);
+        }
+        said
+    }
+
+    pub(crate) fn hears(&mut self, from: ReplicaId, message: Message) -> Said {
+        self.step(Event::Peer { from, message })
+    }
+
+    /// The time has come that it named.
+    pub(crate) fn ticks(&mut self) -> Said {
+        let at = self.replica.deadline().expect("it runs");
+        self.step_at(at, Event::Clock)
+    }
+
+    /// Time passes until it asks something of recovery; returns the question.
+    pub(crate) fn asks(&mut self, whom: ReplicaId) -> Message {
+        for _ in 0..100 {
+            let at = self.replica.deadline().expect("it runs");
+            for effect in self.replica.step(Input {
+                at,
+                event: Event::Clock,
+            }) {
+                let leaving = match effect {
+                    Effect::Persist { records, then, .. } => {
+                        self.disk.extend(records);
+                        then
+                    }
+                    Effect::Send(envelope) => vec![envelope],
+                    _ => continue,
+                };
+                let is_question =
+                    |message: &Message| matches!(message, Message::Recall { .. } | Message::Announce { .. });
+                let mut asked = leaving.into_iter().filter(|envelope| envelope.to == whom);
+                if let Some(question) = asked.find(|envelope| is_question(&envelope.message)) {
+                    return question.message;
+                }
+            }
+        }
+        panic!("it asks nothing: {:?}", self.replica.status());
+    }
+
+    /// (a): B and C have heard of no life but the first.
+    pub(crate) fn is_recalled(&mut self) -> (u64, Incarnation) {
+        let Message::Recall { nonce } = self.asks(B) else {
+            panic!("it has asked already")
+        };
+        let heard = Some(Incarnation::default());
+        self.hears(B, Message::Recalled { nonce, heard });
+        self.hears(C, Message::Recalled { nonce, heard });
+        match self.asks(B) {
+            Message::Announce {
+                nonce, incarnation, ..
+            } => (nonce, incarnation),
+            other => panic!("two are enough: {other:?}"),
+        }
+    }
+
+    /// (a) and (b): B and C have promised this, cut that, and accepted nothing.
+    pub(crate) fn is_told(&mut self, promised: Ballot, cut: Slot) -> Said {
+        let (nonce, incarnation) = self.is_recalled();
+        let told = Remembered {
+            nonce,
+            incarnation,
+            vector: CrashVector::from_iter([(A, incarnation)]),
+            promised,
+            cut,
+            from: SLOT,
+            entries: Vec::new(),
+            more: None,
+        };
+        let both = Message::Remembered(Box::new(told));
+        self.hears(B, both.clone());
+        self.hears(C, both)
+    }
+
+    pub(crate) fn votes(&self) -> bool {
+        matches!(self.replica.status().acceptor, AcceptorStatus::Voting { .. })
+    }
+}
+
+impl Said {
+    pub(crate) fn answers(&self) -> Vec<&Message> {
+        let messages = self.sent.iter().map(|envelope| &envelope.message);
+        messages
+            .filter(|message| !matches!(message, Message::Heartbeat(_)))
+            .collect()
+    }
+}
