@@ -29,6 +29,8 @@ pub struct Bounds {
     pub unsynced: usize,
     /// Whether acceptors cut their logs where all is chosen.
     pub cuts: bool,
+    /// Whether what an acceptor remembers is told slot by slot to one that recovers.
+    pub chunks: bool,
     /// Whether the search does without the reductions that rest on an argument about the core (see [`crate::model`]).
     pub thorough: bool,
     /// Whether only two values chosen for one slot count as wrong: to see how far a violation of a lesser law leads.
@@ -76,6 +78,7 @@ impl Bounds {
             losses,
             unsynced: 0,
             cuts: false,
+            chunks: false,
             thorough: false,
             agreement_only: false,
         }
@@ -168,6 +171,9 @@ impl fmt::Display for Bounds {
         if self.cuts {
             write!(f, ", logs are cut")?;
         }
+        if self.chunks {
+            write!(f, ", memories are told slot by slot")?;
+        }
         if self.thorough {
             write!(f, ", thorough")?;
         }
@@ -191,6 +197,8 @@ pub enum Law {
     A2,
     /// No promise and no vote of an acceptor that is recovering.
     A4,
+    /// What an acceptor has cut, or has heard that others have, is chosen.
+    Cut,
     /// One value for a ballot and slot.
     P1,
     /// Two lives of an acceptor that voted do not share an incarnation; ballots are named after it.
@@ -215,6 +223,7 @@ impl Law {
             Law::A1 => "promise, crash vector and cut never go down within a life",
             Law::A2 => "accepted only at the promise or above",
             Law::A4 => "no acceptor votes while it recovers",
+            Law::Cut => "only what is chosen is cut",
             Law::P1 => "one value per ballot and slot",
             Law::P3 => "no two lives share an incarnation, or a ballot",
             Law::Fresh => "only answers to the present question count",

@@ -4,7 +4,7 @@ use kvpaxos::{Slot, Value};
 
 use crate::model::bounds::{Fault, Law};
 use crate::model::proposer;
-use crate::model::roles::{Draft, Roles, State, bit};
+use crate::model::roles::{Draft, Roles, State, bit, in_any_ballot};
 use crate::model::tables::{Miss, Tables};
 
 impl Roles {
@@ -44,6 +44,16 @@ impl Roles {
             }
         }
         Ok(None)
+    }
+
+    /// Whether an acceptor takes a slot for chosen that is not.
+    pub(super) fn unfounded_cut(&self, tables: &Tables, draft: &Draft, place: usize) -> Option<Box<Fault>> {
+        let seat = tables.seat(draft.seats[place]);
+        let cut = seat.live()?.cut();
+        let is_chosen = |slot: &u64| draft.chosen & in_any_ballot(Slot(*slot)) != 0;
+        let slot = (0..cut.0).find(|slot| !is_chosen(slot))?;
+        let what = format!("{} has cut slot {slot}, for which nothing is chosen", seat.id);
+        (!self.bounds.agreement_only).then(|| Box::new(Fault::new(Law::Cut, what)))
     }
 
     fn disagreement(

@@ -25,6 +25,8 @@
 //!   unless something reveals what is not durable: [`Bounds::unsynced`] lets an acceptor run ahead of its disk, and crash.
 //! - A proposer may conclude from any packets that reached it in any order, or stay silent for ever.
 //! - With [`Bounds::cuts`], an acceptor may cut its log wherever all is chosen.
+//! - With [`Bounds::chunks`], what an acceptor remembers comes to one that recovers in chunks of one entry, each of which may be lost, repeated
+//!   or overtaken.
 //!
 //! # What must hold
 //!
@@ -62,6 +64,7 @@
 //! | 5 | 2 | 2 | 1 | no | 4,590,671 | 27 |
 //!
 //! Every law holds in every state of these spaces; the last takes about two minutes in one thread.
+//! Two slots whose memories are told slot by slot, with one loss, are 61,391 states instead of 43,792.
 //!
 //! With answers that need not be crash-consistent with each other (`mutants/recovery/answers-not-consistent.patch`), five acceptors and
 //! two losses, two values are chosen after 26 steps; the search finds that after 3,920,365 states, in about a minute.

@@ -3,7 +3,7 @@
 use kvpaxos::Slot;
 
 use crate::model::packet::Kind;
-use crate::model::roles::{Roles, State, Step};
+use crate::model::roles::{Roles, State, Step, in_any_ballot};
 use crate::model::tables::{Input, Miss, Tables};
 
 impl Roles {
@@ -62,11 +62,11 @@ impl Roles {
         }
         if self.bounds.cuts {
             for slot in 0..self.bounds.slots {
-                let chosen = 0b0101_0101 << slot;
-                if state.chosen & chosen == 0 {
+                let slot = Slot(slot as u64);
+                if state.chosen & in_any_ballot(slot) == 0 {
                     break;
                 }
-                add_step(tables, state, place, Input::Cut(Slot(slot as u64 + 1)), steps)?;
+                add_step(tables, state, place, Input::Cut(slot.next()), steps)?;
             }
         }
         Ok(())

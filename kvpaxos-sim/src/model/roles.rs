@@ -168,6 +168,9 @@ impl Roles {
             self.send(tables, draft, *packet);
         }
         self.settle(tables, draft, touched, news)?;
+        if let Some(fault) = touched.and_then(|place| self.unfounded_cut(tables, draft, place)) {
+            return Ok(Some(fault));
+        }
         self.count_votes(tables, draft)
     }
 
@@ -262,6 +265,11 @@ impl Roles {
 /// Of a ballot and a slot.
 pub(super) fn bit(place: usize, slot: Slot) -> u8 {
     1 << (place as u64 * 2 + slot.0)
+}
+
+/// Of a slot, in whatever ballot.
+pub(super) fn in_any_ballot(slot: Slot) -> u8 {
+    (0..MAX_BALLOTS).fold(0, |bits, place| bits | bit(place, slot))
 }
 
 impl Draft {

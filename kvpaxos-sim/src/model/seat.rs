@@ -10,8 +10,9 @@ use kvpaxos::{Incarnation, Message, ReplicaId, Slot};
 use crate::model::bounds::{Bounds, Fault, Law};
 use crate::model::packet::Packet;
 
-/// Answers are not cut into chunks.
-const CHUNK_BYTES: usize = usize::MAX / 2;
+/// Answers are not cut into chunks, unless the bounds say so, or into chunks of one entry each.
+const WHOLE: usize = usize::MAX / 2;
+const ONE_ENTRY: usize = 1;
 
 /// An acceptor, whatever state it is in.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -102,7 +103,7 @@ impl Seat {
             return Ok(None);
         }
         let mut acceptor = before.clone();
-        let sent = match hear(&mut acceptor, packet)? {
+        let sent = match hear(&mut acceptor, packet, bounds)? {
             None => return Ok(None),
             Some(Said::AtOnce(message)) => {
                 return Ok(Some(Change {
@@ -329,9 +330,10 @@ enum Said {
 }
 
 /// The one place where the acceptor of the core is asked.
-fn hear(acceptor: &mut Acceptor, packet: &Packet) -> Result<Option<Said>, Fault> {
+fn hear(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Option<Said>, Fault> {
+    let chunk_bytes = if bounds.chunks { ONE_ENTRY } else { WHOLE };
     let answer: Option<Answer> = match &packet.message {
-        Message::Prepare { ballot, from } => Some(acceptor.on_prepare(*ballot, *from, CHUNK_BYTES)),
+        Message::Prepare { ballot, from } => Some(acceptor.on_prepare(*ballot, *from, WHOLE)),
         Message::Accept {
             ballot, slot, value, ..
         } => acceptor
@@ -344,7 +346,7 @@ fn hear(acceptor: &mut Acceptor, packet: &Packet) -> Result<Option<Said>, Fault>
             nonce,
             incarnation,
             from,
-        } => Some(acceptor.on_announce(packet.from, *nonce, *incarnation, *from, CHUNK_BYTES)),
+        } => Some(acceptor.on_announce(packet.from, *nonce, *incarnation, *from, chunk_bytes)),
         _ => None,
     };
     Ok(answer.map(|answer| Said::BehindTheDisk(answer.message)))

@@ -81,6 +81,19 @@ fn they_hold_when_logs_are_cut() {
     assert!(states(bounds) > 970);
 }
 
+#[test]
+fn they_hold_when_memories_are_told_slot_by_slot() {
+    let whole = Bounds {
+        slots: 2,
+        ..Bounds::new(3, 1)
+    };
+    let chunks = Bounds {
+        chunks: true,
+        ..whole
+    };
+    assert!(states(chunks) > states(whole));
+}
+
 /// One state of those that differ in names alone stands for all of them, and for no other: if names are told apart, there are just as many
 /// states as those that were seen have likenesses.
 #[test]

@@ -31,6 +31,9 @@ pub(crate) struct Model {
     /// Acceptors cut their logs where all is chosen.
     #[arg(long)]
     cuts: bool,
+    /// What an acceptor remembers is told slot by slot to one that recovers.
+    #[arg(long)]
+    chunks: bool,
     /// How many steps of an acceptor may not be durable yet when it crashes with its memory kept.
     #[arg(long, value_name = "N", default_value_t = 0)]
     unsynced: usize,
@@ -41,7 +44,7 @@ pub(crate) struct Model {
     #[arg(long)]
     agreement_only: bool,
     /// Explore so many whole replicas instead of single roles, from a world in which one leads, as deep as the limits go.
-    #[arg(long, value_name = "N", conflicts_with_all = ["acceptors", "ballots", "quorums", "slots", "cuts", "unsynced", "thorough"],
+    #[arg(long, value_name = "N", conflicts_with_all = ["acceptors", "ballots", "quorums", "slots", "cuts", "chunks", "unsynced", "thorough"],
           value_parser = clap::value_parser!(u8).range(1..=7))]
     replicas: Option<u8>,
     /// Whole replicas: how many ticks of each clock.
@@ -81,6 +84,7 @@ pub(crate) fn model(what: &Model) -> ExitCode {
         slots: what.slots,
         unsynced: what.unsynced,
         cuts: what.cuts,
+        chunks: what.chunks,
         thorough: what.thorough,
         agreement_only: what.agreement_only,
         ..Bounds::new(what.acceptors, what.losses)
