@@ -5,6 +5,8 @@
 //! hands of the scene: a vote that is "on its way" may be counted at any later time. Most scenes are of three acceptors, where any
 //! two are a quorum, and the one that lost its memory needs the answers of both others.
 
+#[path = "recovery/answers.rs"]
+mod answers;
 #[path = "recovery/replica.rs"]
 mod replica;
 #[path = "recovery/rules.rs"]

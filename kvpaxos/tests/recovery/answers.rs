@@ -259,6 +259,30 @@ fn from_the_cut_on_everything_is_kept() {
     assert_eq!(known, [Slot(1)], "what is cut is not kept either");
 }
 
+/// Shortcut: of what was heard of it, the lowest counts, or the first.
+///
+/// 1. A loses its memory, and returns as life 1 with the answers of B, C and D. b1 is elected by A, B and C. A accepts x; its vote is on its way.
+/// 2. A loses its memory again. B, C and E answer; E has not heard of life 1. *A takes 1 for a new life,* and returns with nothing.
+/// 3. B and C accept x. *They know of A's life 1, in which A's vote was cast: with it x is chosen.*
+/// 4. b2 is elected by A, D and E, who tell of nothing: y is chosen as well.
+#[test]
+fn the_new_life_is_above_the_highest_that_was_heard_of() {
+    for order in [[B, C, E], [E, C, B]] {
+        let (mut stage, x) = (Stage::new(5), value("x"));
+        let mut recovery = stage.lose(A);
+        stage.recover(A, &mut recovery, &[B, C, D]);
+        stage.elect(&[A, B, C], B1);
+        let lost = stage.accept(A, B1, &x).expect("it accepts");
+        let mut recovery = stage.lose(A);
+        stage.announce(A, &mut recovery, &order);
+        assert_eq!(recovery.incarnation(), Some(Incarnation(2)));
+        let progress = stage.ask(A, &mut recovery, &order);
+        stage.returns(A, progress);
+        let [from_b, from_c] = [B, C].map(|id| stage.accept(id, B1, &x).expect("it accepts"));
+        assert_eq!(together(&[lost, from_b, from_c]), 2);
+    }
+}
+
 /// Shortcut: an answer that knows of a later life than the announced one is taken.
 ///
 /// 1. A loses its memory and announces life 2 to D, but to nobody else: an attempt before had announced life 1, and both were lost.

@@ -1,7 +1,7 @@
 //! A whole replica whose peers are played by the scene.
 
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::message::Remembered;
+use kvpaxos::message::{AcceptorSign, Heartbeat, Remembered};
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{
     Ballot, Config, Effect, Entropy, Envelope, Event, Incarnation, Input, Memory, Message, Observation,
@@ -159,6 +159,40 @@ impl Whole {
         let both = Message::Remembered(Box::new(told));
         self.hears(B, both.clone());
         self.hears(C, both)
+    }
+
+    /// Time passes, and B and C are connected and hear no leader, until it stands; returns the ballot.
+    pub(crate) fn stands(&mut self) -> Ballot {
+        for beat in 1..100 {
+            let Said { sent, mut notes } = self.ticks();
+            let echoed = sent.into_iter().find_map(|envelope| match envelope.message {
+                Message::Heartbeat(heartbeat) => Some((heartbeat.nonce, heartbeat.beat)),
+                _ => None,
+            });
+            for peer in [B, C] {
+                let heartbeat = Heartbeat {
+                    beat,
+                    nonce: 5,
+                    echo: echoed,
+                    acceptor: AcceptorSign::Votes,
+                    highest: Ballot::ZERO,
+                    leader: None,
+                    learned: SLOT,
+                    chosen: None,
+                    vector: CrashVector::default(),
+                };
+                let said = self.hears(peer, Message::Heartbeat(Box::new(heartbeat)));
+                notes.extend(said.notes);
+            }
+            let stood = notes.into_iter().find_map(|note| match note {
+                Observation::Standing { ballot } => Some(ballot),
+                _ => None,
+            });
+            if let Some(ballot) = stood {
+                return ballot;
+            }
+        }
+        panic!("it does not stand: {:?}", self.replica.status());
     }
 
     pub(crate) fn votes(&self) -> bool {

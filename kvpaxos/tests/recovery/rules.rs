@@ -79,6 +79,9 @@ fn a_new_life_is_written_down_before_it_is_answered() {
         [heard],
         "the answer leaves behind this record"
     );
+    let written = stage.records(B).len();
+    stage.answer(A, &recovery, B);
+    assert_eq!(stage.records(B).len(), written, "once is enough");
     let late = stage.accept(B, B1, &x).expect("it accepts");
     assert_eq!(together(&[lost, late]), 1);
 
@@ -318,6 +321,9 @@ fn as_many_answer_as_meet_every_quorum() {
     assert_eq!(answers_needed(few_promises, 5), Some(4));
     assert_eq!(answers_needed(Quorums::majority(5), 5), Some(3));
     assert_eq!(answers_needed(Quorums::majority(3), 3), Some(2));
+    // Two meet every quorum of four, but two pairs of the others need not meet: two lives would share an incarnation.
+    let large = Quorums { phase1: 4, phase2: 4 };
+    assert_eq!(answers_needed(large, 5), Some(3));
     // Nobody else may know of the only vote that chose a value.
     let one_vote = Quorums { phase1: 3, phase2: 1 };
     assert_eq!(answers_needed(one_vote, 3), None);

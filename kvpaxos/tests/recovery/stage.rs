@@ -190,6 +190,21 @@ impl Stage {
 
     /// What `of` answers to what `asker` asks it now.
     pub(crate) fn answer(&mut self, asker: ReplicaId, recovery: &Recovery, of: ReplicaId) -> Message {
+        self.answer_within(asker, recovery, of, CHUNK)
+    }
+
+    /// The same, but no more than one entry at a time.
+    pub(crate) fn chunk(&mut self, asker: ReplicaId, recovery: &Recovery, of: ReplicaId) -> Message {
+        self.answer_within(asker, recovery, of, 1)
+    }
+
+    fn answer_within(
+        &mut self,
+        asker: ReplicaId,
+        recovery: &Recovery,
+        of: ReplicaId,
+        chunk: usize,
+    ) -> Message {
         let mut questions = recovery.questions().into_iter();
         let (_, question) = questions.find(|(to, _)| *to == of).expect("it is asked");
         match question {
@@ -201,7 +216,7 @@ impl Stage {
             } => {
                 let told = self
                     .acceptor(of)
-                    .on_announce(asker, nonce, incarnation, from, CHUNK);
+                    .on_announce(asker, nonce, incarnation, from, chunk);
                 self.said(of, told)
             }
             other => panic!("recovery asks {other:?}"),

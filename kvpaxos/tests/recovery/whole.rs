@@ -4,8 +4,8 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::{AcceptorSign, Heartbeat};
 use kvpaxos::status::{AcceptorStatus, ProposerStatus};
 use kvpaxos::{
-    Ballot, Config, Entropy, Envelope, Event, Incarnation, Memory, Message, Observation, Record, ReplicaId,
-    Role, Slot, Watermark,
+    Ballot, ClientId, Config, Effect, Entropy, Envelope, Event, Incarnation, Input, Memory, Message,
+    Observation, Outcome, Record, Refusal, ReplicaId, Request, RequestBody, Role, Slot, Time, Watermark,
 };
 
 use crate::replica::{Said, Whole};
@@ -22,6 +22,21 @@ fn accept(ballot: Ballot) -> Message {
         value: value("x"),
         chosen: Watermark::default(),
     }
+}
+
+/// From one that has heard of this life of A.
+fn heartbeat(beat: u64, acceptor: AcceptorSign, of_a: Incarnation) -> Message {
+    Message::Heartbeat(Box::new(Heartbeat {
+        beat,
+        nonce: 5,
+        echo: None,
+        acceptor,
+        highest: B1,
+        leader: None,
+        learned: SLOT,
+        chosen: None,
+        vector: CrashVector::from_iter([(A, of_a)]),
+    }))
 }
 
 /// The ballots of the tests belong to the first replica.
@@ -181,19 +196,8 @@ fn nobody_is_asked_before_the_mark_of_the_loss_is_durable() {
 /// of that life. It may have lost ballots too. So has one that fails and finds a log of the earlier life.
 #[test]
 fn an_acceptor_that_hears_of_a_later_life_of_itself_has_lost_its_memory() {
-    let heartbeat = |incarnation: u32, beat: u64| {
-        Message::Heartbeat(Box::new(Heartbeat {
-            beat,
-            nonce: 5,
-            echo: None,
-            acceptor: AcceptorSign::Votes,
-            highest: B1,
-            leader: None,
-            learned: SLOT,
-            chosen: None,
-            vector: CrashVector::from_iter([(A, Incarnation(incarnation))]),
-        }))
-    };
+    let heartbeat =
+        |incarnation: u32, beat: u64| heartbeat(beat, AcceptorSign::Votes, Incarnation(incarnation));
     let mut whole = Whole::kept(A, &[]);
     whole.hears(B, heartbeat(0, 1));
     assert!(whole.votes());
@@ -286,6 +290,30 @@ fn ballots_of_the_first_life_are_not_used_again() {
             "{later:?}"
         );
     }
+}
+
+/// Shortcut: the mark that is written again says less than the one that was lost.
+///
+/// 1. A's replica loses its disk; the mark of that is on its way to the new one. The acceptor fails, and what waited for the disk with it.
+/// 2. The acceptor restarts and writes a mark: *its memory is lost.* That the ballots are too is not said any more.
+/// 3. Power fails. The replica finds that mark alone, *and stands with b1 again*: see `ballots_of_the_first_life_are_not_used_again`.
+#[test]
+fn a_lost_disk_is_marked_as_such_again() {
+    let mut whole = Whole::lost(A);
+    whole.waiting = Some(Vec::new());
+    let role = Role::Acceptor;
+    whole.step(Event::Fail(role));
+    assert!(whole.disk.is_empty(), "the disk is slow");
+    whole.waiting = None;
+    whole.step(Event::Restart {
+        role,
+        memory: Memory::Kept(Vec::new()),
+        entropy: Entropy([9; 32]),
+    });
+    assert!(!whole.votes());
+    whole.restarts();
+    assert!(!whole.votes());
+    assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
 }
 
 /// Shortcut: the vector is not read back at a restart with memory kept.
@@ -389,4 +417,50 @@ fn every_life_asks_under_a_nonce_of_its_own() {
     nonces.sort_unstable();
     nonces.dedup();
     assert_eq!(nonces.len(), asked, "no two lives share a nonce");
+}
+
+/// As long as two of three have their memory, all is served. Where more have lost it, what was chosen may be known to nobody: a replica
+/// refuses, and says whose memory is missing. Its own counts too.
+#[test]
+fn where_too_many_have_lost_their_memory_everybody_is_refused() {
+    let missing = |whole: &Whole| {
+        let body = RequestBody::Get { key: "k".into() };
+        let event = Event::Client {
+            from: ClientId(1),
+            request: Request { id: 1, body },
+        };
+        let effects = whole.replica.clone().step(Input { at: Time(0), event });
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Reply { reply, .. } => match reply.outcome {
+                Outcome::Refused(Refusal::MemoryLost { lost }) => Some(lost),
+                _ => None,
+            },
+            _ => None,
+        })
+    };
+    let lost = || heartbeat(1, AcceptorSign::Lost, Incarnation(0));
+    let mut whole = Whole::kept(A, &[]);
+    whole.hears(B, lost());
+    assert_eq!(missing(&whole), None);
+    whole.hears(C, lost());
+    assert_eq!(missing(&whole), Some([B, C].into_iter().collect()));
+
+    let mut whole = Whole::lost(A);
+    assert_eq!(missing(&whole), None);
+    whole.hears(B, lost());
+    assert_eq!(missing(&whole), Some([A, B].into_iter().collect()));
+}
+
+/// What it stands with when it has returned is of the life that it announced, and of none before: ballots of those were used.
+#[test]
+fn ballots_are_of_the_life_that_was_announced() {
+    let mut whole = Whole::lost(A);
+    whole.is_told(B1, SLOT);
+    whole.restarts();
+    let restarted = whole.stands();
+    let mut whole = Whole::lost(A);
+    whole.is_told(B1, SLOT);
+    for ballot in [restarted, whole.stands()] {
+        assert_eq!(ballot.life.incarnation, Incarnation(1), "{ballot}");
+    }
 }
