@@ -21,8 +21,6 @@ pub struct Candidacy {
     /// The accepted value of the highest ballot for each slot, among the promises. Those that do not count any more have their
     /// share in it: what was accepted in a higher ballot is always the better choice.
     highest: BTreeMap<Slot, (Ballot, Value)>,
-    /// Every slot below is chosen, as acceptors tell that have cut their log there.
-    cut: Slot,
     /// Ticks since it began, and since a promise last came: as long as they come, it goes on, however much they have to tell.
     ticks: u32,
     idle: u32,
@@ -37,6 +35,8 @@ struct Told {
     below: Slot,
     /// Nothing was accepted beyond.
     complete: bool,
+    /// Every slot below is chosen, and what was accepted there is not told.
+    cut: Slot,
 }
 
 /// A promise, or a chunk of one: see [`Message::Promise`](crate::Message::Promise).
@@ -77,7 +77,6 @@ impl Candidacy {
             progress: BTreeMap::new(),
             promises: ConsistentSet::default(),
             highest: BTreeMap::new(),
-            cut: Slot::ZERO,
             ticks: 0,
             idle: 0,
         }
@@ -130,12 +129,11 @@ impl Candidacy {
                 self.highest.insert(slot, (ballot, value));
             }
         }
-        // What is cut is chosen, and nothing that others tell of it counts.
-        self.cut = self.cut.max(cut);
         self.idle = 0;
         let told = Told {
             below: more.unwrap_or(end),
             complete: more.is_none(),
+            cut: told.cut.max(cut),
             ..told
         };
         self.progress.insert(acceptor, told);
@@ -159,6 +157,7 @@ impl Candidacy {
             incarnation,
             below: self.from,
             complete: false,
+            cut: Slot::ZERO,
         };
         let told = self.progress.get(&acceptor).copied();
         told.filter(|told| told.incarnation == incarnation)
@@ -171,10 +170,16 @@ impl Candidacy {
         &self.promises
     }
 
-    /// Every slot below is chosen, and must be known here before it leads: nobody in the quorum may hold what was accepted there.
+    /// Whether it can lead where all slots below `learned` are chosen and known: `quorum` promises are complete, count together, and have
+    /// told all that was accepted from there on.
+    ///
+    /// A promise that tells less, because its acceptor has cut its log further up, is not counted, and not waited for: whoever knows what was
+    /// chosen there may be down, for good, while the promises of others are a quorum. What these tell of a slot is enough (P2c), though it be
+    /// chosen.
     #[must_use]
-    pub fn cut(&self) -> Slot {
-        self.cut
+    pub fn is_ready(&self, quorum: usize, learned: Slot) -> bool {
+        let told_all = |id: &ReplicaId| self.progress.get(id).is_some_and(|told| told.cut <= learned);
+        self.promises.iter().filter(told_all).count() >= quorum
     }
 
     /// From which slot on an acceptor is to be asked. Those whose promises are complete are asked beyond what they told: the
@@ -196,12 +201,14 @@ impl Candidacy {
         (self.ticks, self.idle)
     }
 
-    /// What phase 1 found, for the leader to carry over.
+    /// What phase 1 found, for the leader to carry over, if it [is ready](Candidacy::is_ready) with all known below `learned`: the first
+    /// slot that is open, and what is to be proposed from there on.
     #[must_use]
-    pub fn into_highest(mut self) -> (Slot, BTreeMap<Slot, Value>) {
-        let open = self.highest.split_off(&self.cut);
+    pub fn into_highest(mut self, learned: Slot) -> (Slot, BTreeMap<Slot, Value>) {
+        let start = self.from.max(learned);
+        let open = self.highest.split_off(&start);
         (
-            self.from.max(self.cut),
+            start,
             open.into_iter().map(|(slot, (_, value))| (slot, value)).collect(),
         )
     }

@@ -73,6 +73,7 @@ scripts! {
     repeats_are_proposed_once => "39_repeats_are_proposed_once",
     open_asked_again => "40_open_asked_again",
     snapshot_that_was_changed => "41_snapshot_that_was_changed",
+    cut_further_than_anybody_knows => "42_cut_further_than_anybody_knows",
 }
 
 fn directory() -> PathBuf {

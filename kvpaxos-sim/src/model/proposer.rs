@@ -4,7 +4,7 @@
 //! that it listens to arrives right before the conclusion: proposers need no place in the state between their steps. What they can
 //! conclude from a set of packets is found by delivering these in every order, to a candidate or leader of their own.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use bytes::Bytes;
 use kvpaxos::candidacy::{Candidacy, Promise};
@@ -50,15 +50,19 @@ pub(super) fn elections(
     while next < open.len() {
         let (candidacy, heard) = open[next].clone();
         next += 1;
-        let is_complete = candidacy.promises().len() >= bounds.quorums.phase1;
-        if is_complete {
-            let outcome = elect(bounds, place, candidacy.clone())?;
-            if !elected.iter().any(|(known, _)| *known == outcome) {
-                elected.push((outcome, heard.clone()));
+        // What somebody has cut the candidate may have learned, or not.
+        let cuts = heard.iter().filter_map(|index| promise(promises[*index]));
+        let learned: BTreeSet<Slot> = cuts.map(|promise| promise.cut).chain([Slot::ZERO]).collect();
+        for learned in learned {
+            if candidacy.is_ready(bounds.quorums.phase1, learned) {
+                let outcome = elect(bounds, place, candidacy.clone(), learned)?;
+                if !elected.iter().any(|(known, _)| *known == outcome) {
+                    elected.push((outcome, heard.clone()));
+                }
             }
         }
         // It leads at once, unless it must first learn what others have cut.
-        if is_complete && candidacy.cut() == Slot::ZERO {
+        if candidacy.is_ready(bounds.quorums.phase1, Slot::ZERO) {
             continue;
         }
         for (index, packet) in promises.iter().enumerate() {
@@ -98,10 +102,11 @@ fn promise(packet: &Packet) -> Option<Promise> {
     })
 }
 
-/// Phase 1 is complete: what it found is proposed, and the proposer's own value where it found nothing.
-fn elect(bounds: &Bounds, place: usize, candidacy: Candidacy) -> Result<Elected, Fault> {
+/// Phase 1 is complete for a candidate that knows what was chosen below `learned`: what it found is proposed, and the proposer's own value
+/// where it found nothing.
+fn elect(bounds: &Bounds, place: usize, candidacy: Candidacy, learned: Slot) -> Result<Elected, Fault> {
     let ballot = candidacy.ballot();
-    let (start, carried) = candidacy.into_highest();
+    let (start, carried) = candidacy.into_highest(learned);
     let mut leadership = Leadership::new(ballot, start, carried);
     let limits = Limits {
         batch_commands: 1,

@@ -68,8 +68,8 @@ impl Replica {
         });
     }
 
-    /// A candidate leads once a quorum has promised, and everything is known here that one of the quorum has cut from its log: nobody
-    /// in it may hold what was accepted there (known bug 5).
+    /// A candidate leads once a quorum has promised that has told everything which is not known here: what one of the quorum has cut from its
+    /// log, nobody in it may hold (known bug 5).
     ///
     /// # Errors
     /// Those of [`become_leader`](Replica::become_leader).
@@ -78,9 +78,9 @@ impl Replica {
         let (Some(learner), Some(proposer)) = (&self.learner, &mut self.proposer) else {
             return Ok(());
         };
-        let ready = proposer.preparing_mut().is_some_and(|candidacy| {
-            candidacy.promises().len() >= quorum && learner.next() >= candidacy.cut()
-        });
+        let ready = proposer
+            .preparing_mut()
+            .is_some_and(|candidacy| candidacy.is_ready(quorum, learner.next()));
         if ready { self.become_leader(out) } else { Ok(()) }
     }
 
@@ -89,19 +89,15 @@ impl Replica {
     /// # Errors
     /// If a promise reported a slot that no honest cluster reaches.
     fn become_leader(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
-        let Some(proposer) = &mut self.proposer else {
+        let (Some(learner), Some(proposer)) = (&self.learner, &mut self.proposer) else {
             return Ok(());
         };
         let Phase::Preparing(candidacy) = std::mem::replace(&mut proposer.phase, Phase::Following) else {
             unreachable!("only a candidate becomes a leader");
         };
         let ballot = candidacy.ballot();
-        let (from, carried) = candidacy.into_highest();
         // What was learned since phase 1 began is chosen, and need not be proposed again.
-        let start = self
-            .learner
-            .as_ref()
-            .map_or(from, |learner| learner.next().max(from));
+        let (start, carried) = candidacy.into_highest(learner.next());
         let last = carried.last_key_value().map_or(Slot::ZERO, |(slot, _)| *slot);
         let leadership = Leadership::new(ballot, start, carried);
         let (carried_over, gaps) = leadership.carried();

@@ -51,7 +51,7 @@ fn a_promise_of_a_lost_life_does_not_count_with_one_that_knows_of_the_loss() {
     let again = stage.prepare(A, B2).expect("it promises");
     candidacy.on_promise(A, again);
     assert_eq!(candidacy.promises().len(), 2);
-    assert_eq!(candidacy.into_highest().1.get(&SLOT), Some(&x));
+    assert_eq!(candidacy.into_highest(SLOT).1.get(&SLOT), Some(&x));
 }
 
 /// Shortcut: the vector is written after the answer, or not before it leaves.
@@ -290,9 +290,10 @@ fn what_others_have_cut_is_remembered_as_chosen() {
         let promise = stage.prepare(id, B2).expect("it promises");
         candidacy.on_promise(id, promise);
     }
-    assert_eq!(candidacy.cut(), Slot(1), "slot 0 must be learned first");
+    assert!(!candidacy.is_ready(2, SLOT), "slot 0 must be learned first");
+    assert!(candidacy.is_ready(2, Slot(1)));
     assert_eq!(
-        candidacy.into_highest().0,
+        candidacy.into_highest(Slot(1)).0,
         Slot(1),
         "and nothing is proposed for it"
     );

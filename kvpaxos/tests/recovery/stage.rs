@@ -156,10 +156,10 @@ impl Stage {
             candidacy.on_promise(*id, promise);
         }
         assert!(
-            candidacy.promises().len() >= self.quorums.phase1,
+            candidacy.is_ready(self.quorums.phase1, SLOT),
             "{by:?} elect {ballot}"
         );
-        candidacy.into_highest().1
+        candidacy.into_highest(SLOT).1
     }
 
     /// These accept the value, and it is chosen.
