@@ -195,6 +195,8 @@ fn a_full_disk_has_one_exit_code() {
         let mut cluster = Cluster::start(3, &["--log-bytes", LOG_BYTES]);
         let leader = cluster.leader().await;
         let other = (leader + 1) % 3;
+        // It listens before it has opened its directory; once it answers it has.
+        cluster.converge().await;
         let draft = cluster.data(other).join("superblock.new");
         symlink("/dev/full", &draft).expect("a link");
         // While it runs: at the next segment.
