@@ -250,7 +250,7 @@ impl Directory {
 
     fn found(&self, lost: bool, records: &[Record]) -> Result<Log, DirectoryError> {
         self.write_state(State::Founding { lost })?;
-        let log = Log::found(&self.path, self.owner, seed(&self.path)?, records)?;
+        let mut log = Log::found(&self.path, self.owner, seed(&self.path)?, records)?;
         log.keep_mark()?;
         Ok(log)
     }

@@ -1,18 +1,29 @@
 //! The one thread that owns the disk: it appends the records of everyone, syncs once for all who wait (group commit), and
 //! tells the event loop, which goes on stepping meanwhile. Where descriptors or memory are missing it waits ([`crate::shortage`]); what a
 //! disk refuses is fatal.
+//!
+//! A log cannot tell by itself whether its last writes were never synced or the disk lost them after they were. The *mark* tells, which
+//! stands in another file ([`kvpaxos::wal`]). Nobody waits for it, so it lags: it is renewed at least every [`RENEWAL`] while syncs go
+//! on, and when there was nothing to write for [`IDLE`].
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use kvpaxos::{Memory, Record, Role};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::log::{Log, LogError};
 use crate::shortage::Patience;
+
+/// How far the mark may lag while syncs go on. To renew it takes as long as some syncs.
+const RENEWAL: Duration = Duration::from_millis(200);
+/// For how long there must be nothing to write until the mark is renewed: a client that asks again as soon as it is answered does not wait
+/// for it.
+const IDLE: Duration = Duration::from_millis(10);
 
 /// Numbers the batches of records that went to the disk thread.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -80,6 +91,7 @@ impl Disk {
                     log,
                     teller,
                     backlog: written,
+                    renewed: Instant::now(),
                 };
                 if let Err(error) = worker.run(&inbox) {
                     worker.teller.fail(error);
@@ -195,6 +207,8 @@ struct Worker {
     log: Log,
     teller: Teller,
     backlog: Arc<AtomicUsize>,
+    /// When the mark was last renewed.
+    renewed: Instant,
 }
 
 /// Tells the event loop.
@@ -225,7 +239,7 @@ impl Teller {
 
 impl Worker {
     fn run(&mut self, inbox: &Receiver<Job>) -> Result<(), LogError> {
-        while let Ok(first) = inbox.recv() {
+        while let Some(first) = self.wait(inbox)? {
             let mut awaited = None;
             let mut restarts = Vec::new();
             let mut written = 0;
@@ -258,8 +272,35 @@ impl Worker {
             for role in restarts {
                 self.read_back(role)?;
             }
+            if self.renewed.elapsed() >= RENEWAL {
+                self.renew()?;
+            }
         }
         self.log.close()
+    }
+
+    /// The next job; `None` when there will be no more. The mark catches up if there is none for a while.
+    fn wait(&mut self, inbox: &Receiver<Job>) -> Result<Option<Job>, LogError> {
+        loop {
+            if self.log.is_marked() {
+                return Ok(inbox.recv().ok());
+            }
+            match inbox.recv_timeout(IDLE) {
+                Ok(job) => return Ok(Some(job)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {
+                    // What nobody waits for, too: nothing else has a use for the disk now.
+                    self.log.sync()?;
+                    self.renew()?;
+                }
+            }
+        }
+    }
+
+    fn renew(&mut self) -> Result<(), LogError> {
+        self.log.keep_mark()?;
+        self.renewed = Instant::now();
+        Ok(())
     }
 
     /// Reads in a thread of its own: what is durable does not change, and the other roles' writes must not wait for it.

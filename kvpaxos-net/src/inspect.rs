@@ -40,15 +40,18 @@ pub struct Segment {
 /// Whether a log is whole.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All that was synced is there.
+    /// All that a mark covers is there.
     Whole {
         /// Records that count: from the last complete checkpoint on.
         records: usize,
         /// Where the log ends.
         end: u64,
+        /// The highest mark: all below was synced. What was written behind it may have been synced as well, and if the disk lost some of that
+        /// nobody can tell by this log. A running replica lets it lag by 200 ms at most (see the table of [`kvpaxos::wal`]).
+        marked: u64,
         /// Segments that a complete checkpoint replaces.
         obsolete: Vec<u64>,
-        /// The last segment, where its writes end, and how many bytes of a write that was never synced follow.
+        /// The last segment, where its writes end, and how many bytes follow of a write that is not whole, and that no mark covers.
         torn: Option<(u64, u64, u64)>,
     },
     /// Something that was synced is gone.
@@ -134,6 +137,7 @@ fn verdict(files: &BTreeMap<u64, Vec<u8>>, owner: Option<Owner>, known_synced: O
         }) => Verdict::Whole {
             records: records.len(),
             end: writer.position(),
+            marked: known_synced.map_or(0, |mark| mark.position).max(writer.synced()),
             obsolete,
             torn: torn
                 .filter(|torn| !torn.blank)
@@ -227,21 +231,30 @@ impl fmt::Display for Verdict {
             Verdict::Whole {
                 records,
                 end,
+                marked,
                 obsolete,
                 torn,
             } => {
                 write!(
                     f,
-                    "whole: {records} records count, the log ends at position {end}"
+                    "whole: {records} records count, the log ends at position {end}, "
                 )?;
+                if marked == end {
+                    write!(f, "and all of it was synced")?;
+                } else {
+                    write!(
+                        f,
+                        "and was synced up to {marked} at least: had the disk lost what it synced after that, this log would not tell"
+                    )?;
+                }
                 if !obsolete.is_empty() {
                     write!(f, "; a checkpoint stands in for segments {obsolete:?}")?;
                 }
                 if let Some((segment, at, dropped)) = torn {
                     write!(
                         f,
-                        "; segment {segment} ends at offset {at}, where {dropped} bytes follow of a write that a crash cut short: \
-                         it was never synced, and will be cut off"
+                        "; segment {segment} ends at offset {at}, where {dropped} bytes follow of a write that is not whole and that no mark \
+                         covers: a crash cut it short, as far as this log can tell, and it will be cut off"
                     )?;
                 }
                 Ok(())

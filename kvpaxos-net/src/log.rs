@@ -74,6 +74,8 @@ pub(crate) struct Log {
     readers: Arc<()>,
     /// How long it waits where the system lacks descriptors or memory.
     patience: Patience,
+    /// The position of the mark that was last kept.
+    marked: u64,
 }
 
 /// What was found where a log should be.
@@ -119,6 +121,7 @@ impl Log {
             oldest,
             readers: Arc::new(()),
             patience: Patience::NONE,
+            marked: 0,
         }
     }
 
@@ -139,7 +142,8 @@ impl Log {
         if let Some(torn) = torn.filter(|torn| !torn.blank) {
             tracing::warn!(
                 log = %path.display(), at = torn.at, dropped = torn.dropped,
-                "the log's last write was cut short by a crash before it was synced; nothing was promised on it, and it is cut off"
+                "the log's last write is not whole, and is cut off: no mark says that it was synced. So it was cut short by a crash, and nothing was \
+                 promised on it; unless the disk lost it within 200 ms of its sync, for which see the docs of kvpaxos::wal"
             );
         }
         let bytes = segments.get(&writer.segment()).map_or(&[][..], Vec::as_slice);
@@ -250,12 +254,20 @@ impl Log {
     }
 
     /// Keeps how far the log is synced in another file, so that the loss of its last part is seen.
-    pub(crate) fn keep_mark(&self) -> Result<(), LogError> {
+    pub(crate) fn keep_mark(&mut self) -> Result<(), LogError> {
+        let mark = self.writer.synced_mark();
         let superblock = Superblock {
             owner: self.owner,
-            state: State::Ready(self.writer.synced_mark()),
+            state: State::Ready(mark),
         };
-        write_superblock(&self.directory, &superblock, &self.patience)
+        write_superblock(&self.directory, &superblock, &self.patience)?;
+        self.marked = mark.position;
+        Ok(())
+    }
+
+    /// Whether the mark covers all that is written.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.marked >= self.writer.position()
     }
 
     /// All is written and synced, and says so: later damage is never taken for a torn tail.

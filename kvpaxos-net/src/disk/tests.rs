@@ -1,9 +1,10 @@
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Checkpoint;
-use kvpaxos::wal::Owner;
+use kvpaxos::wal::{Owner, State, Superblock};
 use kvpaxos::{Ballot, ReplicaId, ReplicaSet, Slot};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::unbounded_channel;
@@ -38,12 +39,16 @@ fn begins() -> Record {
     }))
 }
 
-/// A disk with a promise on it, which the system lacks memory to go on with from now on.
-fn short(path: &Path) -> (Directory, Disk, UnboundedReceiver<DiskEvent>) {
+fn founded(path: &Path) -> (Directory, Disk, UnboundedReceiver<DiskEvent>) {
     Directory::format(path, OWNER).unwrap();
     let Opened { directory, log, .. } = Directory::open(path, OWNER).unwrap();
-    let (sender, mut events) = unbounded_channel();
-    let mut disk = Disk::start(log, sender).unwrap();
+    let (sender, events) = unbounded_channel();
+    (directory, Disk::start(log, sender).unwrap(), events)
+}
+
+/// A disk with a promise on it, which the system lacks memory to go on with from now on.
+fn short(path: &Path) -> (Directory, Disk, UnboundedReceiver<DiskEvent>) {
+    let (directory, mut disk, mut events) = founded(path);
     let ticket = disk.append(vec![promised(1)], true).unwrap();
     disk.flush();
     assert_eq!(settled(&mut events), ticket);
@@ -132,4 +137,78 @@ fn a_log_that_waits_can_be_stopped() {
     );
     drop(directory);
     assert_eq!(kept(dir.path()), [promised(1)]);
+}
+
+/// Up to where the log is synced, as the superblock says.
+fn marked(path: &Path) -> u64 {
+    let text = std::fs::read(path.join(crate::log::SUPERBLOCK)).unwrap();
+    match Superblock::parse(&text).unwrap().state {
+        State::Ready(mark) => mark.position,
+        State::Founding { .. } => panic!("it is founded"),
+    }
+}
+
+fn wait_for_mark(path: &Path, what: &str, is_there: impl Fn(u64) -> bool) -> u64 {
+    let began = Instant::now();
+    loop {
+        let mark = marked(path);
+        if is_there(mark) {
+            return mark;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "{what}: the mark is {mark}"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn write(disk: &mut Disk, events: &mut UnboundedReceiver<DiskEvent>, round: u64) {
+    let ticket = disk.append(vec![promised(round)], true).unwrap();
+    disk.flush();
+    assert_eq!(settled(events), ticket);
+}
+
+/// What was synced last is covered once there was nothing to sync for a while, so that its loss is seen: the process is gone without a word,
+/// and the end of its log is missing.
+#[test]
+fn an_idle_log_is_marked_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (directory, mut disk, mut events) = founded(dir.path());
+    let before = marked(dir.path());
+    write(&mut disk, &mut events, 1);
+    let first = wait_for_mark(dir.path(), "after a write", |mark| mark > before);
+    write(&mut disk, &mut events, 2);
+    let mark = wait_for_mark(dir.path(), "after another", |mark| mark > first);
+    assert_eq!(
+        mark - first,
+        first - before,
+        "both writes are as long, and covered as a whole"
+    );
+    std::mem::forget(disk);
+    drop(directory);
+    let log = crate::segments::path(dir.path(), 0);
+    let file = std::fs::File::options().write(true).open(log).unwrap();
+    file.set_len(mark - 1).unwrap();
+    assert_eq!(kept(dir.path()), [Record::DiskLost]);
+}
+
+/// Under load, too, the mark comes along.
+#[test]
+fn a_busy_log_is_marked_again_and_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_directory, mut disk, mut events) = founded(dir.path());
+    let began = Instant::now();
+    let mut marks = BTreeSet::new();
+    for round in 1.. {
+        write(&mut disk, &mut events, round);
+        marks.insert(marked(dir.path()));
+        if marks.len() >= 4 {
+            break;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "{round} writes, and the marks {marks:?}"
+        );
+    }
 }

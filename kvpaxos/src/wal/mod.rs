@@ -81,8 +81,12 @@
 //! | whole directory replaced by an older copy, `known_synced` with it | **not seen**: every mark in it is as old; outside the model |
 //! | another replica's, another cluster's, or a newer format's log | refused ([`ReadError`]): an operator's mistake, not a disk's |
 //!
-//! What is not seen is narrowed to what was written after the last mark: shells keep `known_synced` in a [`Superblock`] and renew it
-//! when a segment begins, when a checkpoint is complete and before a clean shutdown, and append a [`mark`](Writer::mark) before that.
+//! What is not seen is narrowed to what was synced after the last mark: shells keep `known_synced` in a [`Superblock`] and renew it
+//! when a segment begins, when a checkpoint is complete, every 200 ms while syncs go on, and when nothing was written for 10 ms; and before
+//! a clean shutdown, when they append a [`mark`](Writer::mark), too. So a disk that loses, of all it holds, just what it synced in the last
+//! moments before its process stopped is taken for one that was interrupted. To keep a copy of each group's header elsewhere, under the
+//! same sync, would show that loss, and would show it, too, wherever power failed between the two writes: a failure of all replicas at once
+//! would leave them all without memory.
 //!
 //! # What a shell owes
 //!

@@ -186,10 +186,11 @@ fn verdict_value(verdict: &Verdict) -> Value {
         Verdict::Whole {
             records,
             end,
+            marked,
             obsolete,
             torn,
         } => json!({
-            "log": "whole", "records": records, "end": end, "obsolete": obsolete,
+            "log": "whole", "records": records, "end": end, "marked": marked, "obsolete": obsolete,
             "torn": torn.map(|(segment, at, dropped)| json!({ "segment": segment, "at": at, "dropped": dropped })),
         }),
         Verdict::Damaged { segment, at, why } => json!({

@@ -1,0 +1,114 @@
+//! A disk loses the end of what it had synced, and nothing else. The log alone cannot tell that from a write that a crash cut short; the mark
+//! in the superblock can. Either the acknowledged value is read in the end, or replicas refuse and say why: never the value before it.
+#![cfg(unix)]
+
+mod common;
+
+use std::path::Path;
+
+use common::{Cluster, runtime, text, wait_for};
+use kvpaxos::wal::{SECTOR, State};
+use kvpaxos_net::inspect::{Verdict, inspect};
+
+/// What the disk loses of the file that ends at `end`.
+type Loss = fn(bytes: &mut Vec<u8>, end: usize);
+
+/// The sector that the last byte lies in is zeros.
+fn last_sector(bytes: &mut Vec<u8>, end: usize) {
+    let begin = (end - 1) / SECTOR * SECTOR;
+    bytes[begin..end].fill(0);
+}
+
+/// So many bytes at the end are zeros, wherever sectors begin.
+fn last_bytes(bytes: &mut Vec<u8>, end: usize) {
+    bytes[end - 340..end].fill(0);
+}
+
+/// The file ends earlier: the last writes are gone as if they had never been.
+fn cut(bytes: &mut Vec<u8>, end: usize) {
+    bytes.truncate(end - 340);
+}
+
+fn get(cluster: &Cluster, replicas: &[usize]) -> (Option<i32>, String) {
+    let servers: Vec<String> = replicas.iter().map(|id| cluster.address(*id)).collect();
+    let servers = servers.join(",");
+    let output = common::run(&["get", "balance", "--servers", &servers, "--timeout", "3s"], "");
+    (output.status.code(), text(&output.stdout))
+}
+
+/// Waits until the superblock covers all of the log, as it does when nothing was written for some milliseconds. Returns the last segment.
+fn wait_for_mark(directory: &Path) -> std::path::PathBuf {
+    wait_for("the mark to cover the log", || {
+        let inspection = inspect(directory).ok()?;
+        let Ok(superblock) = inspection.superblock? else {
+            return None;
+        };
+        let (State::Ready(mark), Verdict::Whole { end, .. }) = (superblock.state, &inspection.verdict) else {
+            return None;
+        };
+        let last = inspection.segments.last()?;
+        (mark.position >= *end).then(|| last.file.clone())
+    })
+}
+
+/// r0, r1 and r2 know of the second write, r3 and r4 do not. Then r0's disk loses the end of its log, and r1 and r2 are down: with r0 as it
+/// then is, r3 and r4 would be a majority that knows of the first write only.
+fn a_lost_tail_does_no_harm(loss: Loss) {
+    let mut cluster = Cluster::start(5, &[]);
+    runtime().block_on(async {
+        cluster.leader().await;
+        cluster.patient_client().put("balance", "old").await.unwrap();
+        cluster.converge().await;
+    });
+    cluster.kill(3);
+    cluster.kill(4);
+    runtime().block_on(async {
+        cluster
+            .patient_client_of(&[0, 1, 2])
+            .put("balance", "NEW")
+            .await
+            .unwrap();
+    });
+    assert_eq!(get(&cluster, &[0, 1, 2]), (Some(0), "NEW\n".into()));
+    let log = wait_for_mark(&cluster.data(0));
+    (0..3).for_each(|id| cluster.kill(id));
+
+    let mut bytes = std::fs::read(&log).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    loss(&mut bytes, end);
+    std::fs::write(&log, &bytes).unwrap();
+    let found = inspect(&cluster.data(0)).unwrap().verdict;
+    assert!(matches!(found, Verdict::Damaged { .. }), "{found}");
+
+    [0, 3, 4].into_iter().for_each(|id| cluster.restart(id));
+    let (code, value) = get(&cluster, &[0, 3, 4]);
+    assert_ne!(code, Some(0), "read {value:?} of replicas that cannot know");
+    let status = common::run(&["status", "--servers", &cluster.servers()], "");
+    let status = text(&status.stdout);
+    let says_so = |line: &str| line.starts_with("r0") && line.contains("lost its memory");
+    assert!(status.lines().any(says_so), "{status}");
+
+    [1, 2].into_iter().for_each(|id| cluster.restart(id));
+    for id in 0..5 {
+        let read = wait_for("an answer", || {
+            Some(get(&cluster, &[id])).filter(|(code, _)| *code == Some(0))
+        });
+        assert_eq!(read, (Some(0), "NEW\n".into()), "r{id}");
+    }
+    runtime().block_on(cluster.converge());
+}
+
+#[test]
+fn of_a_sector() {
+    a_lost_tail_does_no_harm(last_sector);
+}
+
+#[test]
+fn of_some_bytes() {
+    a_lost_tail_does_no_harm(last_bytes);
+}
+
+#[test]
+fn of_whole_writes() {
+    a_lost_tail_does_no_harm(cut);
+}
