@@ -116,6 +116,7 @@ impl ConsistentSet {
     pub fn add(&mut self, acceptor: ReplicaId, vector: &CrashVector) -> Added {
         let is_other = |(other, _): &&(ReplicaId, CrashVector)| *other != acceptor;
         let own = self.answers.iter().find(|(other, _)| *other == acceptor);
+        // For progress: with its older answer the set would be consistent too, but fewer others would go together with it.
         let is_old = own.is_some_and(|(_, known)| known.outdates(acceptor, vector));
         let others = || self.answers.iter().filter(is_other);
         if is_old || others().any(|(_, known)| known.outdates(acceptor, vector)) {

@@ -83,6 +83,9 @@
 //! | questions leave before the mark is durable | a crash brings the old life back, and nobody counts its votes |
 //! | answers from recovering acceptors | two that know nothing vouch for each other |
 //! | ballots of the first life used again | one ballot proposes two values (P3) |
+//!
+//! Each condition was also broken by one, and on one side only (`kvpaxos-sim/mutants/rules`). Where nothing comes of that but lost time, it is
+//! said beside the condition.
 
 use std::collections::BTreeMap;
 
@@ -96,6 +99,9 @@ use crate::types::{Ballot, Incarnation, ReplicaId, ReplicaSet, Slot};
 /// How many acceptors that have their memory must answer one that lost it: r = max(⌊n/2⌋ + 1, n - min(q1, q2) + 1), counted over all n
 /// replicas, whether they are up or not. `None` if there are not so many others: then an acceptor that lost its memory must stay out for
 /// ever, as in the two-phase setting, where q1 = 1.
+///
+/// The majority is there so that two lives never share an incarnation. ⌈n/2⌉ may do for that, one fewer where n is even: of the n - 1 others any
+/// two sets of so many have one in common, and with four acceptors and two losses the model checker finds nothing. It is not relied upon.
 #[must_use]
 pub fn answers_needed(quorums: Quorums, replicas: usize) -> Option<usize> {
     let meets_every_quorum = replicas - quorums.phase1.min(quorums.phase2) + 1;
@@ -187,7 +193,8 @@ impl Recovery {
         }
     }
 
-    /// Begins again, with a fresh nonce.
+    /// Begins again, with a fresh nonce, which tells the attempts apart. Agreement does not need that: what was answered under the old one was
+    /// answered after the loss, too.
     pub fn again(&mut self, nonce: u64) {
         self.nonce = nonce;
         self.phase = Phase::Recalling(BTreeMap::new());
@@ -256,9 +263,11 @@ impl Recovery {
         };
         match heard {
             Some(incarnation) => answers.insert(from, incarnation),
-            // It has lost its memory since it answered.
+            // It has lost its memory since it answered. What it answered is as true as before: this is for tidiness.
             None => answers.remove(&from),
         };
+        // One fewer would do here, though not in (c): of n - 1 others, any r - 1 have one in common with the r that an earlier life was
+        // announced to, as 2r > n. With two fewer, and five acceptors, two lives share an incarnation.
         if answers.len() < self.needed {
             return Progress::Nothing;
         }
@@ -269,6 +278,7 @@ impl Recovery {
             told: BTreeMap::new(),
             complete: ConsistentSet::default(),
             promised: Ballot::ZERO,
+            // Every answer that is taken says the same of this acceptor.
             vector: CrashVector::from_iter([(self.id, incarnation)]),
             cut: Slot::ZERO,
             entries: BTreeMap::new(),
@@ -277,7 +287,8 @@ impl Recovery {
         Progress::Ask(self.questions())
     }
 
-    /// Somebody has told, outside of an answer, of this life of it.
+    /// Somebody has told, outside of an answer, of this life of it. To begin again is for progress alone: if it returned in a lower life, it
+    /// would hear of the later one then.
     pub fn on_heard(&mut self, incarnation: Incarnation) -> Progress {
         self.above = self.above.max(incarnation);
         match self.incarnation() {
@@ -287,6 +298,9 @@ impl Recovery {
     }
 
     /// (b), (c) Another tells what it remembers, or a chunk of it.
+    ///
+    /// The nonce, the incarnation and the sender's vector say the same: that this is an answer to the present announcement. One of them would
+    /// be enough. Without any, what was told to an earlier life would count.
     pub fn on_remembered(&mut self, from: ReplicaId, answer: Remembered) -> Progress {
         let (true, Phase::Announcing(announcing)) = (
             answer.nonce == self.nonce && self.others.contains(from),
@@ -299,6 +313,7 @@ impl Recovery {
             return Progress::Nothing;
         }
         if known > announcing.incarnation {
+            // Taken, it would make this the later life, of which nobody else has heard: the next one might be given the same number.
             self.above = self.above.max(known);
             return Progress::Again;
         }
@@ -326,6 +341,7 @@ impl Announcing {
             // It has lost its memory since its last chunk, and returned: all anew.
             *told = start;
         }
+        // A gap would be forgotten. A repeat would do no harm.
         let is_repeat = self.complete.contains(from) || answer.from != told.below;
         let onward = answer.more.is_none_or(|more| more > answer.from);
         if is_repeat || !onward {
@@ -335,6 +351,7 @@ impl Announcing {
         self.vector.merge(&answer.vector);
         self.cut = self.cut.max(answer.cut);
         for Accepted { slot, ballot, value } in answer.entries {
+            // Its sender has promised as much, and said so, unless it lies.
             self.promised = self.promised.max(ballot);
             if self.entries.get(&slot).is_none_or(|(known, _)| *known < ballot) {
                 self.entries.insert(slot, (ballot, value));
@@ -348,6 +365,7 @@ impl Announcing {
             }
             None => match self.complete.add(from, &answer.vector) {
                 Added::Counts { dropped } => {
+                    // All anew and at once, to lose no time: what it told as another would not be taken for a part of this.
                     for outdated in dropped {
                         self.told.remove(&outdated);
                         more.insert(outdated);
@@ -362,7 +380,8 @@ impl Announcing {
         Some(more)
     }
 
-    /// (c) Below the highest cut only what was chosen counts: somebody does not hold any more what it accepted there.
+    /// (c) Below the highest cut only what was chosen counts: somebody does not hold any more what it accepted there. Entries below it
+    /// would do no harm, as no acceptor tells of them; one from the cut on must not be missing.
     fn conclude(&self, id: ReplicaId) -> Acceptor {
         let mut entries = self.entries.clone();
         Acceptor::recovered(

@@ -23,6 +23,7 @@ impl Replica {
 
     /// Somebody has told which lives of acceptors have begun. If a later life of this replica's acceptor is among them, the present one is
     /// over: its votes do not count together with those of anybody who knows of the later one, and its log lacks what made that one begin.
+    /// One that is about to return might as well find that out when it has.
     pub(super) fn on_lives_heard(&mut self, vector: &CrashVector, out: &mut Vec<Effect>) {
         self.peers.hear(vector);
         let heard = vector.get(self.config.id);
@@ -137,6 +138,7 @@ impl Replica {
                     && let Some(incarnation) = recovery.incarnation()
                     && incarnation > self.incarnation
                 {
+                    // Lost again from here on, it is lost in this life: see `has_memory`.
                     self.incarnation = incarnation;
                     observe(Observation::Recovering { incarnation }, out);
                 }
@@ -147,6 +149,7 @@ impl Replica {
             Progress::Again => {
                 let nonce = self.random.next_u64();
                 if let AcceptorRole::Recovering(recovery) = &mut self.acceptor {
+                    // For progress: what it announces next is above it in any case.
                     self.incarnation = self.incarnation.max(recovery.above());
                     recovery.again(nonce);
                     for (to, message) in recovery.questions() {

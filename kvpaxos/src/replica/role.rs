@@ -74,7 +74,8 @@ impl Replica {
     }
 
     /// Whether the acceptor can go on from this log. If it lost its memory, what says so may not be on the disk: the mark may have been
-    /// lost with the role. Then the log must have got back what counts since, in an incarnation that it has begun after the loss.
+    /// lost with the role. Then the log must have got back what counts since, in an incarnation that it has begun after the loss. (Where the
+    /// mark is there, no such incarnation is: it says the same.)
     fn has_memory(&self, restored: &Restored) -> bool {
         let since = restored.incarnation(self.config.id);
         !restored.memory_lost && self.lost_in.is_none_or(|lost_in| since > lost_in)
