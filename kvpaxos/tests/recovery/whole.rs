@@ -156,10 +156,18 @@ fn a_recovery_that_ended_while_the_acceptor_was_down_counts() {
     );
 
     restarts(&mut whole, Memory::Lost);
-    restarts(&mut whole, Memory::Kept(log));
+    restarts(&mut whole, Memory::Kept(log.clone()));
     assert!(
         !whole.votes(),
         "the mark of the second loss went down with the role"
+    );
+
+    let mut whole = returning();
+    restarts(&mut whole, Memory::Lost);
+    restarts(&mut whole, Memory::Kept(log));
+    assert!(
+        !whole.votes(),
+        "it was lost a second time before it had heard that the first was over"
     );
 }
 
