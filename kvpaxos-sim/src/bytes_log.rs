@@ -113,8 +113,6 @@ impl BytesLog {
         let end = self.writer.position();
         self.syncs.retain(|sync| *sync <= end);
         self.on_synced(end);
-        // As a shell does before its first step: a crash may have come between the beginning of a segment and the mark that says so.
-        self.files.note_synced(self.writer.synced_mark());
         let fresh = self
             .files
             .segments
@@ -125,6 +123,15 @@ impl BytesLog {
             .map(|group| group.records.len())
             .sum();
         Some(Recovered { records, fresh })
+    }
+
+    fn mark(&mut self) {
+        self.files.note_synced(self.writer.synced_mark());
+    }
+
+    fn unmarked(&self) -> u64 {
+        let known = self.files.known_synced.map_or(0, |mark| mark.position);
+        self.writer.synced().saturating_sub(known)
     }
 
     fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
@@ -166,6 +173,19 @@ impl Log<Record> for ReplicaLog {
     fn synced(&mut self, units: usize) {
         if let ReplicaLog::Bytes(log) = self {
             log.on_synced(units as u64);
+        }
+    }
+
+    fn mark(&mut self) {
+        if let ReplicaLog::Bytes(log) = self {
+            log.mark();
+        }
+    }
+
+    fn unmarked(&self) -> usize {
+        match self {
+            ReplicaLog::Plain(_) => 0,
+            ReplicaLog::Bytes(log) => usize::try_from(log.unmarked()).unwrap_or(usize::MAX),
         }
     }
 
@@ -355,6 +375,7 @@ mod tests {
                 .is_some_and(|mark| mark.position > synced as u64);
             let is_begun = files.segments.len() == 2;
             log.recover(synced).expect("a crash is no damage");
+            log.mark();
             if is_begun && !is_marked {
                 met += 1;
                 log.append(&[promised(2)]);
@@ -379,6 +400,7 @@ mod tests {
             Damage::LoseBlock,
             Damage::MisdirectWrite,
             Damage::StaleBlock,
+            Damage::LoseTail,
         ] {
             let mut harms = [0; 3];
             for seed in 0..300 {
@@ -391,6 +413,9 @@ mod tests {
                     write(&mut log, number);
                     if fate.below(crate::decider::What::Think, 3) > 0 {
                         log.synced(log.len());
+                    }
+                    if fate.below(crate::decider::What::Think, 10) == 0 {
+                        log.mark();
                     }
                 }
                 log.synced(log.len());

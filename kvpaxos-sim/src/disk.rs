@@ -34,6 +34,12 @@ pub trait Log<R> {
     /// What a starting process does: reads all, cuts a torn record off the end before anything is appended to it, and syncs. Of the
     /// records found, counts those beyond `synced` units. `None` if the log is damaged.
     fn recover(&mut self, synced: usize) -> Option<Recovered<R>>;
+    /// The shell notes elsewhere up to where the log is synced, so that the loss of its end is seen.
+    fn mark(&mut self) {}
+    /// How many units are synced and not covered by that: what a disk loses of them cannot be told from what a crash interrupted.
+    fn unmarked(&self) -> usize {
+        0
+    }
     /// Damages what was synced.
     fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
         let _ = (how, fate);
@@ -61,6 +67,8 @@ pub enum Damage {
     MisdirectWrite,
     /// A block, or a file, is as it was before.
     StaleBlock,
+    /// The end of the log is gone, of any length, where it is marked as synced.
+    LoseTail,
 }
 
 /// What damage did.
@@ -248,6 +256,17 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
     #[must_use]
     pub fn has_waiting(&self, role: Role) -> bool {
         self.waiting.iter().any(|write| write.role == role)
+    }
+
+    /// See [`Log::mark`].
+    pub fn mark(&mut self) {
+        self.log.mark();
+    }
+
+    /// See [`Log::unmarked`].
+    #[must_use]
+    pub fn unmarked(&self) -> usize {
+        self.log.unmarked()
     }
 
     /// Units that are not durable.

@@ -17,6 +17,11 @@ use crate::queue::Queue;
 use crate::tables::Table;
 use crate::watch::{Misbehaviour, Watch};
 
+/// How a shell keeps the mark of what is synced: again and again while syncs go on, and when nothing was written for a while. As
+/// `kvpaxos-net` does.
+const RENEWAL: Micros = Micros(200_000);
+pub(crate) const REST: Micros = Micros(10_000);
+
 /// What waits in the queue.
 enum Pending<M: Machine> {
     Message {
@@ -516,8 +521,14 @@ impl<M: Machine> Engine<M> {
         }
         let now = self.now;
         let mut released = std::mem::take(&mut self.released);
-        let disk = &mut self.host_mut(id).disk;
+        let host = self.host_mut(id);
+        let disk = &mut host.disk;
         let next = disk.sync_done(|record| watch.durable(now, id, record), &mut released);
+        host.synced_at = now;
+        if now >= host.marked_at.after(RENEWAL) {
+            host.marked_at = now;
+            host.disk.mark();
+        }
         if next == Next::Sync {
             self.begin_sync(id);
         }

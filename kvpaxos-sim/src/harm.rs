@@ -25,6 +25,7 @@ pub(crate) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], fat
             _ => lose_sector(files, marked, fate),
         },
         Damage::MisdirectWrite => misdirect(files, marked, fate),
+        Damage::LoseTail => lose_tail(files, fate),
         Damage::StaleBlock => match fate.below(What::Damage, 4) {
             0 => stale_segment(files, fate),
             1 => stale_superblock(files, ends, fate),
@@ -162,6 +163,37 @@ fn lose_last_segments(files: &mut Files, fate: &mut Fate<'_>) {
     let lost = 1 + fate.below(What::Damage, files.segments.len());
     for _ in 0..lost {
         files.segments.pop_last();
+    }
+}
+
+/// The log ends earlier: files are gone, or shorter, or zeros from there on. Only another file can tell; so it ends before the mark that stands
+/// there.
+fn lose_tail(files: &mut Files, fate: &mut Fate<'_>) {
+    let marked = files.known_synced.map_or(0, |mark| mark.position);
+    let length: usize = below(files, marked).iter().map(|(_, length)| length).sum();
+    if length == 0 {
+        return;
+    }
+    // The last bytes, the last sectors, or any part.
+    let most = length.min([16, 4 * SECTOR, length][fate.below(What::Damage, 3)]);
+    let end = marked - 1 - fate.below(What::Damage, most) as u64;
+    let zeroed = fate.below(What::Damage, 2) == 0;
+    for number in files.segments.keys().copied().collect::<Vec<_>>() {
+        let Some(bytes) = files.segments.get_mut(&number) else {
+            continue;
+        };
+        let base = scan(bytes).map_or(0, |scan| scan.header.base);
+        let kept = index(end.saturating_sub(base));
+        if kept >= bytes.len() {
+            continue;
+        }
+        if kept <= HEADER && number > 0 {
+            files.segments.remove(&number);
+        } else if zeroed {
+            bytes[kept..].fill(0);
+        } else {
+            bytes.truncate(kept);
+        }
     }
 }
 

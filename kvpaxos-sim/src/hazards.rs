@@ -4,7 +4,7 @@ use kvpaxos::{ClientId, Micros, ReplicaId, Role, Time};
 
 use crate::decider::{Fate, Stream, What};
 use crate::disk::{Damage, Disk, Harm};
-use crate::engine::Engine;
+use crate::engine::{Engine, REST};
 use crate::host::{Arrival, Host, RoleState};
 use crate::machine::{Event, Machine, Memory};
 use crate::network::Node;
@@ -33,6 +33,9 @@ impl<M: Machine> Engine<M> {
             watch.misbehaved(now, id, Misbehaviour::Damaged);
         }
         let host = self.host_mut(id);
+        // Before the first step: a crash may have come between a sync and the mark that says so.
+        host.disk.mark();
+        host.marked_at = now;
         let records = kept.as_ref().map(Vec::len);
         let memory = kept.map_or(Memory::Lost, Memory::Kept);
         host.clock.restart(now, shown);
@@ -57,6 +60,10 @@ impl<M: Machine> Engine<M> {
             .below(Stream::Disk(id), What::SurvivingWrites, unsynced + 1);
         let now = self.now;
         let (host, mut fate) = self.host_and_fate(id);
+        if host.disk.is_idle() && now >= host.synced_at.after(REST) {
+            host.disk.mark();
+        }
+        watch.unmarked(now, id, host.disk.unmarked());
         host.machine = None;
         host.life += 1;
         host.paused = false;

@@ -43,6 +43,9 @@ pub(crate) struct Host<M: Machine> {
     pub(crate) garbles: bool,
     /// The last message of those that may be changed, as it was.
     pub(crate) last_sent: Option<M::Message>,
+    /// When a sync was last done, and when that was last noted elsewhere.
+    pub(crate) synced_at: Time,
+    pub(crate) marked_at: Time,
     /// How long a sync takes.
     pub(crate) latency: Table,
     pub(crate) clock: Clock,
@@ -73,6 +76,8 @@ impl<M: Machine> Host<M> {
             doomed: false,
             garbles: false,
             last_sent: None,
+            synced_at: Time(0),
+            marked_at: Time(0),
             latency,
             clock: Clock::new(Time(0), Time(0)),
             stepped: Time(0),

@@ -131,6 +131,10 @@ marks! {
     WriteMisdirected = "misdirected write seen as lost memory",
     /// A block was as it had been before, and the reader saw it.
     BlockStale = "stale block seen as lost memory",
+    /// The end of a log was lost, and the reader saw it.
+    TailLost = "lost end of a log seen as lost memory",
+    /// A process crashed when something that it had synced was not covered by a mark: the loss of that would not be seen.
+    TailUnmarked = "crash right after a sync, which no mark covers",
     /// A process stopped because its disk was full.
     DiskFull = "full disk stopped a process",
     /// A process crashed at the end of a sync, when more was on its way to the disk.

@@ -224,7 +224,11 @@ impl Nemesis {
                 engine.set_garbling(id, true);
                 self.activate(Active::Garbling(id), engine);
             }
-            FaultKind::FlipBit | FaultKind::LoseBlock | FaultKind::MisdirectWrite | FaultKind::StaleBlock => {
+            FaultKind::FlipBit
+            | FaultKind::LoseBlock
+            | FaultKind::MisdirectWrite
+            | FaultKind::StaleBlock
+            | FaultKind::LoseTail => {
                 let lost = self.may_lose(id, engine, audit);
                 self.crash(id, lost, kind.damage(), engine, audit);
             }
@@ -540,6 +544,7 @@ fn damaged<M: Subject>(id: ReplicaId, how: Damage, engine: &mut Engine<M>, audit
             Damage::LoseBlock => Mark::BlockLost,
             Damage::MisdirectWrite => Mark::WriteMisdirected,
             Damage::StaleBlock => Mark::BlockStale,
+            Damage::LoseTail => Mark::TailLost,
         });
     }
     lost

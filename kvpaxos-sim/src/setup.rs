@@ -204,6 +204,8 @@ pub enum FaultKind {
     GarbleParts,
     /// A process crashes at the end of a sync, when more is on its way to the disk.
     CrashAtSync,
+    /// A process crashes, and the end of its log is gone when it starts again.
+    LoseTail,
 }
 
 /// How a kind of fault comes into a run.
@@ -221,7 +223,7 @@ pub(crate) enum Group {
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [FaultKind; 26] = [
+    pub const ALL: [FaultKind; 27] = [
         FaultKind::Crash,
         FaultKind::CrashAll,
         FaultKind::Pause,
@@ -248,6 +250,7 @@ impl FaultKind {
         FaultKind::Overtake,
         FaultKind::GarbleParts,
         FaultKind::CrashAtSync,
+        FaultKind::LoseTail,
     ];
 
     /// What the kind does to what a disk promised to keep.
@@ -258,6 +261,7 @@ impl FaultKind {
             FaultKind::LoseBlock => Some(Damage::LoseBlock),
             FaultKind::MisdirectWrite => Some(Damage::MisdirectWrite),
             FaultKind::StaleBlock => Some(Damage::StaleBlock),
+            FaultKind::LoseTail => Some(Damage::LoseTail),
             _ => None,
         }
     }
@@ -265,7 +269,7 @@ impl FaultKind {
     pub(crate) fn group(self) -> Group {
         match self {
             FaultKind::Overtake => Group::Special,
-            FaultKind::GarbleParts | FaultKind::CrashAtSync => Group::Added,
+            FaultKind::GarbleParts | FaultKind::CrashAtSync | FaultKind::LoseTail => Group::Added,
             FaultKind::FullDisk => Group::OfFiles,
             _ if self.damage().is_some() => Group::OfFiles,
             _ => Group::Common,

@@ -351,6 +351,7 @@ impl Draw<'_> {
             (FaultKind::LoseDisk, 1),
             (FaultKind::LoseBlock, 2),
             (FaultKind::FlipBit, 2),
+            (FaultKind::LoseTail, 2),
             (FaultKind::Pause, 1),
             (FaultKind::Isolate, 1),
         ];

@@ -51,6 +51,12 @@ pub trait Watch<M: Machine> {
         let _ = (now, host, role, machine);
     }
 
+    /// A process is about to go, and so many units of what it synced are not covered by a mark: if the disk loses some of them, nobody can
+    /// tell.
+    fn unmarked(&mut self, now: Time, host: ReplicaId, units: usize) {
+        let _ = (now, host, units);
+    }
+
     /// A process is gone. `survived` is what became durable by that and was not known to be (`None`: nothing is readable), `lost`
     /// how many writes that were on their way are not whole.
     fn crashed(&mut self, now: Time, host: ReplicaId, survived: Option<&[M::Record]>, lost: usize) {

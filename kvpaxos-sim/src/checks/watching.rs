@@ -133,6 +133,15 @@ impl<M: Subject> Watch<M> for Audit {
         }
     }
 
+    fn unmarked(&mut self, now: Time, host: ReplicaId, units: usize) {
+        if units > 0 {
+            self.marks.hit(Mark::TailUnmarked);
+            self.trace.line(now, || {
+                format!("    {host} has synced {units} units that no mark covers")
+            });
+        }
+    }
+
     fn crashed(&mut self, now: Time, host: ReplicaId, survived: Option<&[Record]>, lost: usize) {
         self.now = now;
         self.trace.line(now, || {
