@@ -432,3 +432,6 @@ impl Alarm {
         self.set_to = deadline;
     }
 }
+
+#[cfg(test)]
+mod tests;
