@@ -15,7 +15,7 @@
 //! Every change from one log to another goes by the superblock: `founding`, then whatever there is moves aside, then the new log, then
 //! `ready`. Whoever finds `founding` finishes that first.
 
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,7 @@ use kvpaxos::wal::{self, Owner, State, Superblock, SuperblockError};
 use kvpaxos::{Entropy, Memory, Record};
 
 use crate::clock::entropy;
+use crate::files::{self, File};
 use crate::log::{self, Found, Log, LogError, SUPERBLOCK, write_superblock};
 use crate::segments::{self, sync_directory};
 use crate::shortage::Patience;
@@ -274,7 +275,7 @@ impl Directory {
         let mut number = 1;
         let aside = loop {
             let aside = path.join(format!("{ASIDE}{number}"));
-            match std::fs::create_dir(&aside) {
+            match files::create_dir(&aside) {
                 Ok(()) => break aside,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(failed("create", &aside)(error)),
@@ -282,7 +283,7 @@ impl Directory {
         };
         let carry = || {
             for number in numbers {
-                std::fs::rename(segments::path(path, number), segments::path(&aside, number))?;
+                files::rename(segments::path(path, number), segments::path(&aside, number))?;
             }
             sync_directory(&aside, &Patience::NONE)?;
             sync_directory(path, &Patience::NONE)
@@ -293,7 +294,7 @@ impl Directory {
 
     fn create(path: &Path, owner: Owner) -> Result<Directory, DirectoryError> {
         let create = || {
-            std::fs::create_dir_all(path)?;
+            files::create_dir_all(path)?;
             sync_directory(path.parent().unwrap_or(path), &Patience::NONE)
         };
         create().map_err(failed("create the data directory", path))?;

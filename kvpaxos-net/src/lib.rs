@@ -29,6 +29,7 @@ mod directory;
 mod disk;
 mod event_loop;
 pub mod failures;
+mod files;
 mod frames;
 mod inbound;
 pub mod inspect;
@@ -38,6 +39,8 @@ mod log;
 mod node;
 mod observe;
 mod outbox;
+#[cfg(test)]
+mod power;
 mod segments;
 mod shortage;
 mod storage;

@@ -1,10 +1,10 @@
 //! The files of a write-ahead log in their directory: names, and how one comes into being or goes, durably.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::files::{self, File};
 use crate::shortage::Patience;
 
 /// What the names of a log's files begin with.
@@ -59,6 +59,7 @@ pub(crate) fn read_part(
 }
 
 /// Makes a file that holds these bytes, all or nothing: it bears another name until it is whole and durable.
+#[cfg_attr(test, track_caller)]
 pub(crate) fn create(file: &Path, bytes: &[u8], patience: &Patience) -> io::Result<File> {
     let mut draft = file.as_os_str().to_owned();
     draft.push(DRAFT);
@@ -67,7 +68,7 @@ pub(crate) fn create(file: &Path, bytes: &[u8], patience: &Patience) -> io::Resu
     let mut created = patience.attempt(file, || options.open(&draft))?;
     created.write_all(bytes)?;
     created.sync_all()?;
-    patience.attempt(file, || std::fs::rename(&draft, file))?;
+    patience.attempt(file, || files::rename(&draft, file))?;
     sync_directory(file.parent().unwrap_or(Path::new(".")), patience)?;
     Ok(created)
 }
@@ -79,7 +80,7 @@ pub(crate) fn remove_drafts(directory: &Path) -> io::Result<()> {
         let name = entry.file_name();
         let segment = name.to_str().and_then(|name| number(name.strip_suffix(DRAFT)?));
         if segment.is_some() {
-            std::fs::remove_file(entry.path())?;
+            files::remove_file(entry.path())?;
         }
     }
     Ok(())
@@ -93,7 +94,7 @@ pub(crate) fn delete(
 ) -> io::Result<()> {
     for number in numbers {
         let path = path(directory, number);
-        match patience.attempt(&path, || std::fs::remove_file(&path)) {
+        match patience.attempt(&path, || files::remove_file(&path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -102,6 +103,7 @@ pub(crate) fn delete(
 }
 
 /// Makes names durable: those of files that were created, renamed or deleted.
+#[cfg_attr(test, track_caller)]
 pub(crate) fn sync_directory(directory: &Path, patience: &Patience) -> io::Result<()> {
     // The parent of a name without one is the directory that the process is in.
     let directory = if directory.as_os_str().is_empty() {

@@ -1,0 +1,277 @@
+//! What the shell did, taken down: lives of a replica's data directory.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::io::Checkpoint;
+use kvpaxos::snapshot::Cursor;
+use kvpaxos::{Ballot, Record, ReplicaSet, Slot};
+use tempfile::TempDir;
+
+use super::check::{DATA, OWNER, Recording, get, opened, scratch};
+use super::tape::{Note, Tape};
+use super::world::Tree;
+use crate::directory::{Directory, Opened};
+use crate::log::LogError;
+use crate::segments;
+
+/// A data directory that a tape takes down.
+struct Scene {
+    root: TempDir,
+    before: Tree,
+    tape: Tape,
+    path: PathBuf,
+}
+
+impl Scene {
+    /// A directory that is to be formatted.
+    fn new() -> Scene {
+        let root = scratch();
+        let tape = Tape::start(root.path());
+        let path = root.path().join(DATA);
+        Scene {
+            root,
+            before: Tree::new(),
+            tape,
+            path,
+        }
+    }
+
+    fn formatted() -> Scene {
+        let scene = Scene::new();
+        Directory::format(&scene.path, OWNER).unwrap();
+        scene.tape.note(Note::Founded);
+        scene
+    }
+
+    fn open(&self) -> Opened {
+        let (records, opened) = opened(&self.path).unwrap();
+        self.tape.note(Note::Opened(records));
+        opened
+    }
+
+    /// Writes and syncs as the disk thread does, and tells.
+    fn try_write(&self, opened: &mut Opened, records: &[Record]) -> Result<(), LogError> {
+        self.give(opened, records)?;
+        opened.log.sync()?;
+        self.tape.note(Note::Told);
+        Ok(())
+    }
+
+    fn write(&self, opened: &mut Opened, records: &[Record]) {
+        self.try_write(opened, records).unwrap();
+    }
+
+    /// Writes what nobody waits for.
+    fn give(&self, opened: &mut Opened, records: &[Record]) -> Result<(), LogError> {
+        self.tape.note(Note::Appending(records.to_vec()));
+        opened.log.append(records);
+        opened.log.write()
+    }
+
+    fn end(self) -> Recording {
+        let entries = self.tape.stop();
+        drop(self.root);
+        Recording {
+            before: self.before,
+            entries,
+        }
+    }
+
+    fn segments(&self) -> Vec<Vec<u8>> {
+        segments::read_all(&self.path).unwrap().into_values().collect()
+    }
+}
+
+pub(super) fn promised(round: u64) -> Record {
+    let ballot = Ballot {
+        round,
+        ..Ballot::ZERO
+    };
+    Record::Promised { ballot }
+}
+
+/// A record of some sectors. Few of its bytes are zeros.
+fn large(seed: u8, length: usize) -> Record {
+    let bytes = (1..=250).cycle().map(|byte: u8| byte ^ seed).take(length);
+    Record::SnapshotPart {
+        at: Cursor::START,
+        next: None,
+        bytes: Bytes::from_iter(bytes),
+    }
+}
+
+fn begin(number: u64) -> Record {
+    Record::Checkpoint(Box::new(Checkpoint {
+        number,
+        slot: Slot::ZERO,
+        digest: 0,
+        cut: Slot::ZERO,
+        promised: Ballot::ZERO,
+        vector: CrashVector::default(),
+        proposed: Ballot::ZERO,
+        members: ReplicaSet::first(5),
+    }))
+}
+
+fn end(number: u64) -> Record {
+    Record::CheckpointEnd { number }
+}
+
+/// All of them, by their names.
+pub(super) fn all() -> Vec<(&'static str, Recording)> {
+    vec![
+        ("load", load()),
+        ("checkpoints", checkpoints()),
+        ("killed and begun again", killed()),
+        ("a full disk", full()),
+        ("recovered from nothing", recovered()),
+        ("discarded while whole", discarded()),
+        ("damaged and replaced", damaged()),
+    ]
+}
+
+/// A directory is formatted, opened, written to in batches small and large, marked, and closed.
+fn load() -> Recording {
+    let scene = Scene::formatted();
+    let mut opened = scene.open();
+    scene.write(&mut opened, &[promised(1)]);
+    scene.write(&mut opened, &[promised(2), large(2, 1400)]);
+    scene.give(&mut opened, &[promised(3)]).unwrap();
+    scene.give(&mut opened, &[promised(4), large(4, 700)]).unwrap();
+    scene.write(&mut opened, &[promised(5)]);
+    opened.log.keep_mark().unwrap();
+    scene.write(&mut opened, &[large(6, 5000)]);
+    scene.write(&mut opened, &[promised(7)]);
+    opened.log.close().unwrap();
+    drop(opened);
+    let mut opened = scene.open();
+    scene.write(&mut opened, &[promised(8)]);
+    scene.end()
+}
+
+/// Segments begin, some with checkpoints that are completed and make those before obsolete.
+fn checkpoints() -> Recording {
+    let scene = Scene::formatted();
+    let mut opened = scene.open();
+    scene.write(&mut opened, &[promised(1), large(1, 600)]);
+    scene.give(&mut opened, &[promised(2)]).unwrap();
+    scene.write(&mut opened, &[begin(1), promised(3)]);
+    scene.write(&mut opened, &[large(4, 900)]);
+    scene.write(&mut opened, &[end(1), promised(5)]);
+    // One is given up, the next makes two segments obsolete. All of that comes in one write.
+    scene.give(&mut opened, &[begin(2), large(6, 300)]).unwrap();
+    let rest = [promised(7), begin(3), promised(8), end(3), promised(9)];
+    scene.write(&mut opened, &rest);
+    scene.write(&mut opened, &[promised(10)]);
+    scene.end()
+}
+
+/// The process is killed again and again; what the system holds stays there until power fails.
+fn killed() -> Recording {
+    let scene = Scene::formatted();
+    for life in 0..2 {
+        let first = 10 * life;
+        let mut opened = scene.open();
+        scene.write(&mut opened, &[promised(first + 1)]);
+        let unsynced = [promised(first + 2), large(2, 900)];
+        scene.give(&mut opened, &unsynced).unwrap();
+        drop(opened);
+        let mut opened = scene.open();
+        scene
+            .give(&mut opened, &[promised(first + 3), begin(life)])
+            .unwrap();
+        drop(opened);
+        let mut opened = scene.open();
+        scene
+            .give(&mut opened, &[promised(first + 4), end(life)])
+            .unwrap();
+        drop(opened);
+    }
+    let mut opened = scene.open();
+    scene.write(&mut opened, &[promised(50)]);
+    scene.end()
+}
+
+/// The disk is full after so many bytes, whatever the replica is about to write; it stops, and starts again when there is room.
+fn full() -> Recording {
+    let scene = Scene::formatted();
+    for (life, room) in [0, 30, 52, 200, 300, 420, 700, 1000].into_iter().enumerate() {
+        let first = 10 * life as u64;
+        let mut opened = scene.open();
+        scene.tape.set_room(Some(room));
+        let load = [
+            vec![promised(first + 1)],
+            vec![promised(first + 2), begin(life as u64), promised(first + 3)],
+            vec![large(4, 400), end(life as u64)],
+            vec![large(5, 600)],
+        ];
+        let failed = load
+            .iter()
+            .any(|records| scene.try_write(&mut opened, records).is_err());
+        assert!(failed, "there was room");
+        drop(opened);
+        scene.tape.set_room(None);
+    }
+    scene.write(&mut scene.open(), &[promised(90)]);
+    scene.end()
+}
+
+/// The disk is gone; the replica begins anew on another one.
+fn recovered() -> Recording {
+    let scene = Scene::new();
+    scene.tape.note(Note::Replacing(Vec::new()));
+    Directory::recover(&scene.path, OWNER, false).unwrap();
+    scene.tape.note(Note::Replaced(vec![Record::DiskLost]));
+    let mut opened = scene.open();
+    scene.write(&mut opened, &[promised(1)]);
+    scene.end()
+}
+
+/// An operator discards a log of some segments that is whole, and the replica goes on with another.
+fn discarded() -> Recording {
+    let scene = Scene::formatted();
+    let mut opened = scene.open();
+    scene.write(
+        &mut opened,
+        &[Record::Proposed { ballot: Ballot::ZERO }, begin(1)],
+    );
+    scene.write(&mut opened, &[promised(1), begin(2), promised(2)]);
+    drop(opened);
+    for _ in 0..2 {
+        scene.tape.note(Note::Replacing(scene.segments()));
+        Directory::recover(&scene.path, OWNER, true).unwrap();
+        scene.tape.note(Note::Replaced(vec![Record::DiskLost]));
+        let mut opened = scene.open();
+        scene.write(&mut opened, &[promised(3), begin(1), promised(4)]);
+    }
+    scene.end()
+}
+
+/// A log was damaged while nobody ran; it is set aside when the replica starts.
+fn damaged() -> Recording {
+    let mut scene = Scene::formatted();
+    let mut opened = scene.open();
+    scene.write(&mut opened, &[promised(1), large(1, 900)]);
+    scene.write(&mut opened, &[promised(2), begin(1), promised(3)]);
+    drop(opened);
+    flip(&segments::path(&scene.path, 0));
+    // What there is now is durable.
+    scene.before = get(scene.root.path());
+    scene.tape.clone().stop();
+    scene.tape = Tape::start(scene.root.path());
+    scene.tape.note(Note::Replacing(scene.segments()));
+    let mut opened = scene.open();
+    scene.write(&mut opened, &[promised(4)]);
+    scene.write(&mut opened, &[begin(2), promised(5), end(2)]);
+    drop(opened);
+    scene.write(&mut scene.open(), &[promised(6)]);
+    scene.end()
+}
+
+fn flip(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}

@@ -1,0 +1,349 @@
+//! The calls of [`std::fs`] that change files, and what was called is written down: a [`Tape`] takes down everything below a directory, by
+//! whichever thread. Where no tape runs, these are the calls of `std::fs` and nothing else.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::panic::Location;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kvpaxos::Record;
+
+/// What happened, in order. Paths are those below the tape's directory.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    /// A file or directory was opened, and made if it was not there.
+    Open { handle: usize, path: PathBuf },
+    /// Bytes were written.
+    Write {
+        handle: usize,
+        at: usize,
+        bytes: Vec<u8>,
+    },
+    /// A file was cut or made longer.
+    Length { handle: usize, length: usize },
+    /// A file or directory was synced; `whole`, or only what it takes to read the data back.
+    Sync {
+        handle: usize,
+        whole: bool,
+        /// Which of the shell's syncs it was: the function, and what kind of file.
+        point: String,
+    },
+    /// A directory was made.
+    Make { path: PathBuf },
+    /// Renamed.
+    Rename { from: PathBuf, to: PathBuf },
+    /// Removed.
+    Remove { path: PathBuf },
+    /// What the shell was told or told others.
+    Note(Note),
+}
+
+/// What a replica stands by.
+#[derive(Clone, Debug)]
+pub(crate) enum Note {
+    /// The directory was formatted, and its operator was told.
+    Founded,
+    /// It was opened, and these records are what the replica acts on from now on.
+    Opened(Vec<Record>),
+    /// The log was given these.
+    Appending(Vec<Record>),
+    /// All that was given is durable, and whoever waited for it was told.
+    Told,
+    /// Another log is to take this one's place. The bytes are those of its segments, to be set aside.
+    Replacing(Vec<Vec<u8>>),
+    /// It took its place: the replica has lost its memory, and its operator was told.
+    Replaced(Vec<Record>),
+}
+
+/// Takes down what happens below a directory until it is stopped.
+#[derive(Clone, Debug)]
+pub(crate) struct Tape(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    entries: Mutex<Vec<Entry>>,
+    handles: Mutex<usize>,
+    /// How many more bytes the disk takes; `None` for no end of them.
+    room: Mutex<Option<usize>>,
+}
+
+/// The tapes that run.
+static TAPES: Mutex<Vec<Tape>> = Mutex::new(Vec::new());
+
+fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Tape {
+    pub(super) fn start(root: &Path) -> Tape {
+        let tape = Tape(Arc::new(Inner {
+            root: root.to_owned(),
+            entries: Mutex::default(),
+            handles: Mutex::new(0),
+            room: Mutex::new(None),
+        }));
+        lock(&TAPES).push(tape.clone());
+        tape
+    }
+
+    pub(super) fn stop(self) -> Vec<Entry> {
+        lock(&TAPES).retain(|tape| !Arc::ptr_eq(&tape.0, &self.0));
+        std::mem::take(&mut lock(&self.0.entries))
+    }
+
+    pub(super) fn note(&self, note: Note) {
+        self.put(Entry::Note(note));
+    }
+
+    /// The disk takes so many more bytes and then is full.
+    pub(super) fn set_room(&self, bytes: Option<usize>) {
+        *lock(&self.0.room) = bytes;
+    }
+
+    fn put(&self, entry: Entry) {
+        lock(&self.0.entries).push(entry);
+    }
+
+    fn relative(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.0.root).unwrap_or(path).to_owned()
+    }
+
+    /// The tape that takes down what happens to this path.
+    fn of(path: &Path) -> Option<Tape> {
+        let tapes = lock(&TAPES);
+        tapes.iter().find(|tape| path.starts_with(&tape.0.root)).cloned()
+    }
+}
+
+/// Does it, and writes it down if it was done.
+fn taken<T>(path: &Path, done: io::Result<T>, entry: impl FnOnce(&Tape) -> Entry) -> io::Result<T> {
+    let result = done?;
+    if let Some(tape) = Tape::of(path) {
+        tape.put(entry(&tape));
+    }
+    Ok(result)
+}
+
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
+    taken(path, fs::create_dir(path), |tape| Entry::Make {
+        path: tape.relative(path),
+    })
+}
+
+pub(crate) fn create_dir_all(path: &Path) -> io::Result<()> {
+    if path.is_dir() || path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    path.parent().map_or(Ok(()), create_dir_all)?;
+    create_dir(path)
+}
+
+pub(crate) fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    taken(from, fs::rename(from, to), |tape| Entry::Rename {
+        from: tape.relative(from),
+        to: tape.relative(to),
+    })
+}
+
+pub(crate) fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    taken(path, fs::remove_file(path), |tape| Entry::Remove {
+        path: tape.relative(path),
+    })
+}
+
+/// See [`std::fs::File`].
+#[derive(Debug)]
+pub(crate) struct File {
+    inner: fs::File,
+    path: PathBuf,
+    tape: Option<(Tape, usize)>,
+}
+
+/// See [`std::fs::OpenOptions`].
+pub(crate) struct Options {
+    inner: fs::OpenOptions,
+    truncates: bool,
+}
+
+impl Options {
+    pub(crate) fn read(&mut self, reads: bool) -> &mut Options {
+        self.inner.read(reads);
+        self
+    }
+
+    pub(crate) fn write(&mut self, writes: bool) -> &mut Options {
+        self.inner.write(writes);
+        self
+    }
+
+    pub(crate) fn create(&mut self, creates: bool) -> &mut Options {
+        self.inner.create(creates);
+        self
+    }
+
+    pub(crate) fn truncate(&mut self, truncates: bool) -> &mut Options {
+        self.inner.truncate(truncates);
+        self.truncates = truncates;
+        self
+    }
+
+    pub(crate) fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        let path = path.as_ref().to_owned();
+        let inner = self.inner.open(&path)?;
+        let tape = Tape::of(&path).map(|tape| {
+            let mut handles = lock(&tape.0.handles);
+            *handles += 1;
+            let handle = *handles;
+            drop(handles);
+            let relative = tape.relative(&path);
+            tape.put(Entry::Open {
+                handle,
+                path: relative,
+            });
+            if self.truncates {
+                tape.put(Entry::Length { handle, length: 0 });
+            }
+            (tape, handle)
+        });
+        Ok(File { inner, path, tape })
+    }
+}
+
+impl File {
+    pub(crate) fn open(path: impl AsRef<Path>) -> io::Result<File> {
+        File::options().read(true).open(path)
+    }
+
+    pub(crate) fn options() -> Options {
+        Options {
+            inner: fs::File::options(),
+            truncates: false,
+        }
+    }
+
+    pub(crate) fn try_lock(&self) -> Result<(), fs::TryLockError> {
+        self.inner.try_lock()
+    }
+
+    pub(crate) fn set_len(&self, length: u64) -> io::Result<()> {
+        self.inner.set_len(length)?;
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        self.put(|handle| Entry::Length { handle, length });
+        Ok(())
+    }
+
+    #[track_caller]
+    pub(crate) fn sync_all(&self) -> io::Result<()> {
+        let point = self.point(Location::caller());
+        self.sync(true, point, self.inner.sync_all())
+    }
+
+    #[track_caller]
+    pub(crate) fn sync_data(&self) -> io::Result<()> {
+        let point = self.point(Location::caller());
+        self.sync(false, point, self.inner.sync_data())
+    }
+
+    fn sync(&self, whole: bool, point: String, done: io::Result<()>) -> io::Result<()> {
+        done?;
+        self.put(|handle| Entry::Sync { handle, whole, point });
+        Ok(())
+    }
+
+    fn put(&self, entry: impl FnOnce(usize) -> Entry) {
+        if let Some((tape, handle)) = &self.tape {
+            tape.put(entry(*handle));
+        }
+    }
+
+    /// Names a sync, so that a shell without it can be thought of.
+    fn point(&self, caller: &Location) -> String {
+        let Some((tape, _)) = &self.tape else {
+            return String::new();
+        };
+        let name = self.path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let what = if self.path == tape.0.root {
+            "the directory's parent"
+        } else if !self.path.is_dir() {
+            // A draft that was renamed is one no more.
+            match (
+                name.starts_with("log."),
+                name.ends_with(".new") && self.path.exists(),
+            ) {
+                (true, true) => "a segment's draft",
+                (true, false) => "a segment",
+                _ => "the superblock's draft",
+            }
+        } else if name.starts_with("damaged.") {
+            "what was set aside"
+        } else {
+            "names"
+        };
+        format!("{}: {what}", function(caller))
+    }
+}
+
+/// The function that a place in the source is in: the last one that begins before it.
+fn function(place: &Location) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let source = fs::read_to_string(root.unwrap_or(Path::new("")).join(place.file())).unwrap();
+    let before = source.lines().take(place.line() as usize);
+    let names = before.filter_map(|line| {
+        let (start, rest) = line.split_once("fn ")?;
+        let is_code = start
+            .chars()
+            .all(|char| char.is_ascii_lowercase() || " ()".contains(char));
+        is_code.then(|| rest.split(['(', '<']).next())?
+    });
+    let stem = Path::new(place.file()).file_stem().and_then(OsStr::to_str);
+    format!(
+        "{}::{}",
+        stem.unwrap_or_default(),
+        names.last().unwrap_or_default()
+    )
+}
+
+impl Read for File {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer)
+    }
+}
+
+impl Seek for File {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
+impl Write for File {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some((tape, handle)) = &self.tape else {
+            return self.inner.write(bytes);
+        };
+        let mut room = lock(&tape.0.room);
+        let fits = room.map_or(bytes.len(), |room| room.min(bytes.len()));
+        if fits == 0 && !bytes.is_empty() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let at = usize::try_from(self.inner.stream_position()?).map_err(io::Error::other)?;
+        let written = self.inner.write(&bytes[..fits])?;
+        *room = room.map(|room| room - written);
+        drop(room);
+        let bytes = bytes[..written].to_vec();
+        tape.put(Entry::Write {
+            handle: *handle,
+            at,
+            bytes,
+        });
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

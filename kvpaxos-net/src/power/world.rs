@@ -1,0 +1,262 @@
+//! A file system as the standard (POSIX, `fsync`) lets a power failure find it. Until it is synced, each thing is as any moment since
+//! the last sync left it, whatever becomes of the others: each sector of a file, a file's length, each name in a directory. So writes are torn and
+//! reordered, a name may be there before the content or the other way round, and a rename may have been half done. Real file systems
+//! leave less; which less, differs (Pillai et al., *All File Systems Are Not Created Equal*, OSDI 2014, table 1).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use kvpaxos::wal::SECTOR;
+
+use super::tape::Entry;
+
+/// What is there after a power failure: files with their content, and directories.
+pub(super) type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
+
+/// What a thing was since it was last synced, oldest first.
+#[derive(Clone, Debug)]
+struct Versions<T>(Vec<T>);
+
+impl<T: Clone + PartialEq> Versions<T> {
+    fn durable(is: T) -> Versions<T> {
+        Versions(vec![is])
+    }
+
+    fn now(&self) -> &T {
+        &self.0[self.0.len() - 1]
+    }
+
+    fn becomes(&mut self, now: T) {
+        if *self.now() != now {
+            self.0.push(now);
+        }
+    }
+
+    fn sync(&mut self) {
+        self.0.drain(..self.0.len() - 1);
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Node {
+    File {
+        sectors: Vec<Versions<[u8; SECTOR]>>,
+        length: Versions<usize>,
+    },
+    Directory(BTreeMap<String, Versions<Option<usize>>>),
+}
+
+/// A file system, and all that is not certain about it.
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    /// The first is the root.
+    nodes: Vec<Node>,
+    handles: BTreeMap<usize, usize>,
+}
+
+impl World {
+    /// All this is durable.
+    pub(super) fn new(tree: &Tree) -> World {
+        let mut world = World {
+            nodes: vec![Node::Directory(BTreeMap::new())],
+            handles: BTreeMap::new(),
+        };
+        for (path, content) in tree {
+            let node = world.add(match content {
+                None => Node::Directory(BTreeMap::new()),
+                Some(bytes) => file(bytes),
+            });
+            world.name(path).0.push(Some(node));
+            world.name(path).sync();
+        }
+        world
+    }
+
+    pub(super) fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Open { handle, path } => {
+                let node = self.find(path).unwrap_or_else(|| {
+                    let node = self.add(file(&[]));
+                    self.name(path).becomes(Some(node));
+                    node
+                });
+                self.handles.insert(*handle, node);
+            }
+            Entry::Write { handle, at, bytes } => {
+                let (sectors, length) = self.file(*handle);
+                let end = at + bytes.len();
+                for (place, byte) in (*at..).zip(bytes) {
+                    // A sector changes as a whole, so all that is written to it by one call is one version.
+                    let index = place / SECTOR;
+                    grow(sectors, index + 1);
+                    let versions = &mut sectors[index];
+                    if place == *at || place % SECTOR == 0 {
+                        let now = *versions.now();
+                        versions.0.push(now);
+                    }
+                    let last = versions.0.len() - 1;
+                    versions.0[last][place % SECTOR] = *byte;
+                }
+                let end = end.max(*length.now());
+                length.becomes(end);
+            }
+            Entry::Length { handle, length: new } => {
+                let (sectors, length) = self.file(*handle);
+                for (index, versions) in sectors.iter_mut().enumerate() {
+                    let kept = new.saturating_sub(index * SECTOR).min(SECTOR);
+                    let mut now = *versions.now();
+                    now[kept..].fill(0);
+                    versions.becomes(now);
+                }
+                length.becomes(*new);
+            }
+            Entry::Sync { handle, whole, .. } => self.sync(*handle, *whole),
+            Entry::Make { path } => {
+                let node = self.add(Node::Directory(BTreeMap::new()));
+                self.name(path).becomes(Some(node));
+            }
+            Entry::Rename { from, to } => {
+                let node = self.find(from);
+                self.name(to).becomes(node);
+                self.name(from).becomes(None);
+            }
+            Entry::Remove { path } => self.name(path).becomes(None),
+            Entry::Note(_) => {}
+        }
+    }
+
+    fn sync(&mut self, handle: usize, whole: bool) {
+        match &mut self.nodes[self.handles[&handle]] {
+            Node::File { sectors, length } => {
+                sectors.iter_mut().for_each(Versions::sync);
+                // What was cut off need not be gone: it does not take that to read the data.
+                let now = *length.now();
+                length
+                    .0
+                    .retain(|version| *version == now || (!whole && *version > now));
+            }
+            Node::Directory(names) => {
+                names.values_mut().for_each(Versions::sync);
+                names.retain(|_, versions| versions.now().is_some());
+            }
+        }
+    }
+
+    fn add(&mut self, node: Node) -> usize {
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    fn file(&mut self, handle: usize) -> (&mut Vec<Versions<[u8; SECTOR]>>, &mut Versions<usize>) {
+        match &mut self.nodes[self.handles[&handle]] {
+            Node::File { sectors, length } => (sectors, length),
+            Node::Directory(_) => panic!("a directory is not written to"),
+        }
+    }
+
+    /// What is at a path now.
+    fn find(&self, path: &Path) -> Option<usize> {
+        path.iter().try_fold(0, |node, name| match &self.nodes[node] {
+            Node::Directory(names) => *names.get(name.to_str()?)?.now(),
+            Node::File { .. } => None,
+        })
+    }
+
+    /// A name, which may be nobody's.
+    fn name(&mut self, path: &Path) -> &mut Versions<Option<usize>> {
+        let parent = path.parent().and_then(|parent| self.find(parent));
+        let name = path.file_name().and_then(|name| name.to_str());
+        let (Some(Node::Directory(names)), Some(name)) = (parent.map(|it| &mut self.nodes[it]), name) else {
+            panic!("{} is in no directory", path.display());
+        };
+        let nobody = || Versions::durable(None);
+        names.entry(name.to_owned()).or_insert_with(nobody)
+    }
+
+    /// Of how many versions each uncertain thing may be.
+    pub(super) fn uncertain(&self) -> Vec<usize> {
+        let mut counts = Vec::new();
+        self.choose(|versions| {
+            counts.push(versions);
+            0
+        });
+        counts
+    }
+
+    /// What a power failure leaves where the uncertain things are of these versions.
+    pub(super) fn left(&self, versions: &[usize]) -> Tree {
+        let mut versions = versions.iter().copied();
+        self.choose(|_| versions.next().unwrap_or(0))
+    }
+
+    /// What is there while the system runs.
+    pub(super) fn now(&self) -> Tree {
+        self.choose(|versions| versions - 1)
+    }
+
+    fn choose(&self, mut version: impl FnMut(usize) -> usize) -> Tree {
+        let mut pick = |versions: usize| if versions > 1 { version(versions) } else { 0 };
+        let mut chosen = BTreeMap::new();
+        for node in self.reachable() {
+            match &self.nodes[node] {
+                Node::File { sectors, length } => {
+                    let mut bytes = Vec::new();
+                    for sector in sectors {
+                        bytes.extend_from_slice(&sector.0[pick(sector.0.len())]);
+                    }
+                    bytes.resize(length.0[pick(length.0.len())], 0);
+                    chosen.insert(node, Ok(bytes));
+                }
+                Node::Directory(names) => {
+                    let names = names.iter();
+                    let named = names.filter_map(|(name, it)| Some((name, it.0[pick(it.0.len())]?)));
+                    chosen.insert(node, Err(named.collect::<Vec<_>>()));
+                }
+            }
+        }
+        let mut tree = Tree::new();
+        let mut open = vec![(PathBuf::new(), 0)];
+        while let Some((path, node)) = open.pop() {
+            match &chosen[&node] {
+                Ok(bytes) => _ = tree.insert(path, Some(bytes.clone())),
+                Err(names) => {
+                    open.extend(names.iter().map(|(name, node)| (path.join(name), *node)));
+                    tree.insert(path, None);
+                }
+            }
+        }
+        tree.remove(Path::new(""));
+        tree
+    }
+
+    /// All that a name may lead to.
+    fn reachable(&self) -> BTreeSet<usize> {
+        let mut reached = BTreeSet::new();
+        let mut open = vec![0];
+        while let Some(node) = open.pop() {
+            if reached.insert(node)
+                && let Node::Directory(names) = &self.nodes[node]
+            {
+                open.extend(names.values().flat_map(|versions| versions.0.iter().flatten()));
+            }
+        }
+        reached
+    }
+}
+
+fn file(bytes: &[u8]) -> Node {
+    let mut sectors = Vec::new();
+    for part in bytes.chunks(SECTOR) {
+        let mut sector = [0; SECTOR];
+        sector[..part.len()].copy_from_slice(part);
+        sectors.push(Versions::durable(sector));
+    }
+    let length = Versions::durable(bytes.len());
+    Node::File { sectors, length }
+}
+
+fn grow(sectors: &mut Vec<Versions<[u8; SECTOR]>>, count: usize) {
+    if sectors.len() < count {
+        sectors.resize(count, Versions::durable([0; SECTOR]));
+    }
+}
