@@ -293,11 +293,7 @@ impl Directory {
     }
 
     fn create(path: &Path, owner: Owner) -> Result<Directory, DirectoryError> {
-        let create = || {
-            files::create_dir_all(path)?;
-            sync_directory(path.parent().unwrap_or(path), &Patience::NONE)
-        };
-        create().map_err(failed("create the data directory", path))?;
+        create_durably(path).map_err(failed("create the data directory", path))?;
         Directory::lock(path, owner)
     }
 
@@ -362,6 +358,29 @@ impl Directory {
     /// A file that some replica left here, but for a lock and drafts.
     fn leftover(&self) -> Result<Option<String>, DirectoryError> {
         leftover(&self.path).map_err(failed("list", &self.path))
+    }
+}
+
+/// Makes a directory, and those above it that are missing. The name of each is in the one above, and is durable before the next is made. So of
+/// those that are there already only the last may be one that was just made, by a process that was killed.
+fn create_durably(path: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    let is_new = !path.as_os_str().is_empty() && !path.is_dir();
+    if is_new {
+        create_durably(parent)?;
+        files::create_dir_all(path)?;
+    }
+    match sync_directory(parent, &Patience::NONE) {
+        // Where this process cannot make a directory, it has not.
+        Err(error)
+            if !is_new && matches!(error.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem) =>
+        {
+            Ok(())
+        }
+        result => result,
     }
 }
 

@@ -19,8 +19,8 @@ pub(super) const OWNER: Owner = Owner {
     cluster: 7,
     replica: ReplicaId(1),
 };
-/// Where the data directory is, below the root.
-pub(super) const DATA: &str = "replica";
+/// Where the data directory is, below the root: in one that has to be made, too.
+pub(super) const DATA: &str = "replicas/1";
 /// How many states are tried for each operation, where there are more; and in a life that comes after a failure.
 const STATES: usize = 24;
 const STATES_AFTER: usize = 4;

@@ -268,7 +268,7 @@ impl File {
         };
         let name = self.path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         let what = if self.path == tape.0.root {
-            "the directory's parent"
+            "names at the top"
         } else if !self.path.is_dir() {
             // A draft that was renamed is one no more.
             match (
