@@ -25,6 +25,8 @@ use kvpaxos::{Entropy, Memory, Record};
 use crate::clock::entropy;
 use crate::files::{self, File};
 use crate::log::{self, Found, Log, LogError, SUPERBLOCK, write_superblock};
+#[cfg(test)]
+use crate::power::tape::{self, Note};
 use crate::segments::{self, sync_directory};
 use crate::shortage::Patience;
 
@@ -184,6 +186,8 @@ impl Directory {
     }
 
     fn opened(self, records: Vec<Record>, log: Log) -> Result<Opened, DirectoryError> {
+        #[cfg(test)]
+        tape::note(&self.path, || Note::Opened(records.clone()));
         Ok(Opened {
             directory: self,
             memory: Memory::Kept(records),

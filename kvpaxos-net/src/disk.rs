@@ -17,6 +17,8 @@ use kvpaxos::{Memory, Record, Role};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::log::{Log, LogError};
+#[cfg(test)]
+use crate::power::tape::{self, Note};
 use crate::shortage::Patience;
 
 /// How far the mark may lag while syncs go on. To renew it takes as long as some syncs.
@@ -267,6 +269,8 @@ impl Worker {
                 self.log.sync()?;
             }
             if let Some(ticket) = awaited {
+                #[cfg(test)]
+                tape::note(self.log.directory(), || Note::Told);
                 self.teller.tell(DiskEvent::Settled(ticket));
             }
             for role in restarts {

@@ -9,6 +9,8 @@ use kvpaxos::wal::{self, Batch, HEADER, Header, Mark, Owner, Piece, State, Super
 use kvpaxos::{Memory, Record};
 
 use crate::files::File;
+#[cfg(test)]
+use crate::power::tape::{self, Note};
 use crate::segments::{self, sync_directory};
 use crate::shortage::{self, Patience};
 
@@ -169,6 +171,8 @@ impl Log {
 
     /// Adds records to what is to be written.
     pub(crate) fn append(&mut self, records: &[Record]) {
+        #[cfg(test)]
+        tape::note(&self.directory, || Note::Appending(records.to_vec()));
         self.writer.append(records, &mut self.batch);
     }
 

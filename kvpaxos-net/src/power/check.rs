@@ -8,17 +8,14 @@ use std::hash::{Hash, Hasher};
 use std::path::Path;
 
 use kvpaxos::wal::Owner;
-use kvpaxos::{Ballot, Memory, Record, ReplicaId};
+use kvpaxos::{Ballot, Memory, Record};
 use tempfile::TempDir;
 
+use super::scenes;
 use super::tape::{Entry, Note, Tape};
 use super::world::{Tree, World};
 use crate::directory::{Directory, DirectoryError, Opened};
 
-pub(super) const OWNER: Owner = Owner {
-    cluster: 7,
-    replica: ReplicaId(1),
-};
 /// Where the data directory is, below the root: in one that has to be made, too.
 pub(super) const DATA: &str = "replicas/1";
 /// How many states are tried for each operation, where there are more; and in a life that comes after a failure.
@@ -147,14 +144,31 @@ fn next_life() -> Record {
 /// A file system before, and what was done to it.
 #[derive(Clone, Debug)]
 pub(super) struct Recording {
+    pub(super) owner: Owner,
     pub(super) before: Tree,
     pub(super) entries: Vec<Entry>,
+}
+
+impl Recording {
+    /// How many checkpoints were completed.
+    pub(super) fn checkpoints(&self) -> usize {
+        let records = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Note(Note::Appending(records)) => Some(records),
+            _ => None,
+        });
+        let ends = records
+            .flatten()
+            .filter(|record| matches!(record, Record::CheckpointEnd { .. }));
+        ends.count()
+    }
 }
 
 /// Goes through the states that power failures leave.
 pub(super) struct Check<'a> {
     /// How many states are tried where there are more, for each operation.
     states: usize,
+    /// Whose directory it is.
+    owner: Owner,
     /// The shell has no such sync.
     without: Option<&'a str>,
     /// Draws states.
@@ -180,6 +194,7 @@ impl<'a> Check<'a> {
     pub(super) fn new() -> Check<'a> {
         Check {
             states: STATES,
+            owner: scenes::OWNER,
             without: None,
             random: 1,
             met: 0,
@@ -196,6 +211,7 @@ impl<'a> Check<'a> {
     /// Lets power fail after each operation, and once more in the life after some of these failures; and lets the process be killed after each
     /// operation, and power fail in the life after. All that with a shell that lacks a sync, if one is named.
     pub(super) fn survives(&mut self, recording: &Recording, without: Option<&'a str>) -> Result<(), String> {
+        self.owner = recording.owner;
         self.without = without;
         self.live(Life {
             entries: &recording.entries,
@@ -320,10 +336,10 @@ impl<'a> Check<'a> {
         put(root, tree);
         let tape = is_taken.then(|| Tape::start(root));
         let path = root.join(DATA);
-        let begun = begin(&path, told, tape.as_ref());
+        let begun = begin(&path, self.owner, told, tape.as_ref());
         let entries = tape.map(Tape::stop);
-        let (found, _) =
-            begun.and_then(|()| opened(&path).map_err(|error| format!("the life after: {error}")))?;
+        let (found, _) = begun
+            .and_then(|()| opened(&path, self.owner).map_err(|error| format!("the life after: {error}")))?;
         if found.last() != Some(&next_life()) {
             return Err(format!("the life after found {}", kinds(&found)));
         }
@@ -332,23 +348,23 @@ impl<'a> Check<'a> {
 }
 
 /// A life that begins on what is there, and appends a record. A directory that nobody was told of may have to be founded again.
-fn begin(path: &Path, told: &Told, tape: Option<&Tape>) -> Result<(), String> {
+fn begin(path: &Path, owner: Owner, told: &Told, tape: Option<&Tape>) -> Result<(), String> {
     let note = |note: Note| {
         if let Some(tape) = tape {
             tape.note(note);
         }
     };
     let refused = |error: DirectoryError| error.to_string();
-    let (records, mut life) = match (opened(path), &told.stage) {
+    let (records, mut life) = match (opened(path, owner), &told.stage) {
         (Err(DirectoryError::NotFormatted { .. } | DirectoryError::Unfinished { .. }), Stage::Unfounded) => {
-            Directory::format(path, OWNER).map_err(refused)?;
+            Directory::format(path, owner).map_err(refused)?;
             note(Note::Founded);
-            opened(path).map_err(refused)?
+            opened(path, owner).map_err(refused)?
         }
         (Err(DirectoryError::NotFormatted { .. }), Stage::Replacing(None)) => {
-            Directory::recover(path, OWNER, false).map_err(refused)?;
+            Directory::recover(path, owner, false).map_err(refused)?;
             note(Note::Replaced(vec![Record::DiskLost]));
-            opened(path).map_err(refused)?
+            opened(path, owner).map_err(refused)?
         }
         (result, _) => result.map_err(refused)?,
     };
@@ -359,10 +375,7 @@ fn begin(path: &Path, told: &Told, tape: Option<&Tape>) -> Result<(), String> {
             told.stage.expected()
         ));
     }
-    note(Note::Opened(records));
-    let more = vec![next_life()];
-    note(Note::Appending(more.clone()));
-    life.log.append(&more);
+    life.log.append(&[next_life()]);
     let written = life.log.write().and_then(|()| life.log.sync());
     written.map_err(|error| error.to_string())?;
     note(Note::Told);
@@ -370,8 +383,8 @@ fn begin(path: &Path, told: &Told, tape: Option<&Tape>) -> Result<(), String> {
 }
 
 /// Opens a directory, and what it remembers.
-pub(super) fn opened(path: &Path) -> Result<(Vec<Record>, Opened), DirectoryError> {
-    let opened = Directory::open(path, OWNER)?;
+pub(super) fn opened(path: &Path, owner: Owner) -> Result<(Vec<Record>, Opened), DirectoryError> {
+    let opened = Directory::open(path, owner)?;
     match &opened.memory {
         Memory::Kept(records) => Ok((records.clone(), opened)),
         Memory::Lost => panic!("a directory always has a log"),

@@ -6,15 +6,21 @@ use bytes::Bytes;
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::snapshot::Cursor;
-use kvpaxos::{Ballot, Record, ReplicaSet, Slot};
+use kvpaxos::wal::Owner;
+use kvpaxos::{Ballot, Record, ReplicaId, ReplicaSet, Slot};
 use tempfile::TempDir;
 
-use super::check::{DATA, OWNER, Recording, get, opened, scratch};
+use super::check::{DATA, Recording, get, scratch};
 use super::tape::{Note, Tape};
 use super::world::Tree;
 use crate::directory::{Directory, Opened};
 use crate::log::LogError;
 use crate::segments;
+
+pub(super) const OWNER: Owner = Owner {
+    cluster: 7,
+    replica: ReplicaId(1),
+};
 
 /// A data directory that a tape takes down.
 struct Scene {
@@ -46,9 +52,7 @@ impl Scene {
     }
 
     fn open(&self) -> Opened {
-        let (records, opened) = opened(&self.path).unwrap();
-        self.tape.note(Note::Opened(records));
-        opened
+        Directory::open(&self.path, OWNER).unwrap()
     }
 
     /// Writes and syncs as the disk thread does, and tells.
@@ -65,7 +69,6 @@ impl Scene {
 
     /// Writes what nobody waits for.
     fn give(&self, opened: &mut Opened, records: &[Record]) -> Result<(), LogError> {
-        self.tape.note(Note::Appending(records.to_vec()));
         opened.log.append(records);
         opened.log.write()
     }
@@ -74,6 +77,7 @@ impl Scene {
         let entries = self.tape.stop();
         drop(self.root);
         Recording {
+            owner: OWNER,
             before: self.before,
             entries,
         }

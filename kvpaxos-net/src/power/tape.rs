@@ -118,6 +118,13 @@ impl Tape {
     }
 }
 
+/// Writes it down where a tape runs.
+pub(crate) fn note(path: &Path, note: impl FnOnce() -> Note) {
+    if let Some(tape) = Tape::of(path) {
+        tape.note(note());
+    }
+}
+
 /// Does it, and writes it down if it was done.
 fn taken<T>(path: &Path, done: io::Result<T>, entry: impl FnOnce(&Tape) -> Entry) -> io::Result<T> {
     let result = done?;

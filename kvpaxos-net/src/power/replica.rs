@@ -1,0 +1,88 @@
+//! A real replica under load, taken down: it serves clients over sockets, cuts its log, a role of it fails and comes back, it is stopped and
+//! started, its disk is full, and it starts again. What it wrote when differs from run to run.
+
+use kvpaxos::wal::Owner;
+use kvpaxos::{ReplicaId, Role};
+
+use super::check::{Check, DATA, Recording, scratch};
+use super::tape::{Note, Tape};
+use super::world::Tree;
+use crate::{
+    Bounds, Client, ClientOptions, Cluster, KeptIn, Node, NodeError, NodeOptions, Peers, Remembers, Sockets,
+};
+
+/// Slots after which the replica cuts its log.
+const SLOTS: u64 = 5;
+
+/// The only replica of a cluster starts, and a client of it.
+async fn started(options: NodeOptions) -> (Node, Client) {
+    let sockets = Sockets::bind("127.0.0.1:0", "127.0.0.1:0", None).await.unwrap();
+    let address = sockets.clients.local_addr().unwrap();
+    let client = Client::new(ClientOptions::new([address.to_string()])).unwrap();
+    (Node::start(options, sockets).unwrap(), client)
+}
+
+/// So many writes, two at a time.
+async fn load(client: &Client, writes: usize) {
+    for number in 0..writes {
+        let put = |key: &'static str| client.put(key, vec![b'v'; 50 + number % 3 * 500]);
+        let (one, other) = tokio::join!(put("one"), put("other"));
+        one.and(other).unwrap();
+    }
+}
+
+async fn recorded() -> Recording {
+    let root = scratch();
+    let tape = Tape::start(root.path());
+    let mut cluster = Cluster::new("power", Peers::in_order(["127.0.0.1:1"]).unwrap());
+    cluster.limits.log_slots = SLOTS;
+    let path = root.path().join(DATA);
+    let options = || NodeOptions {
+        id: ReplicaId(0),
+        cluster: cluster.clone(),
+        memory: KeptIn::Directory(path.clone()),
+        bounds: Bounds::default(),
+    };
+    options().format().unwrap();
+    tape.note(Note::Founded);
+
+    let (node, client) = started(options()).await;
+    load(&client, 8).await;
+    let handle = node.handle();
+    handle.fail(Role::Acceptor).await;
+    handle.restart(Role::Acceptor, Remembers::Kept).await;
+    load(&client, 4).await;
+    node.stop().await.unwrap();
+
+    let (mut node, client) = started(options()).await;
+    load(&client, 3).await;
+    tape.set_room(Some(3000));
+    tokio::select! {
+        () = load(&client, 100) => panic!("the disk took it all"),
+        ended = node.wait() => assert!(matches!(ended, Err(NodeError::Disk(_))), "{ended:?}"),
+    }
+    drop((node, client));
+    tape.set_room(None);
+
+    let (node, client) = started(options()).await;
+    load(&client, 3).await;
+    node.stop().await.unwrap();
+    Recording {
+        owner: Owner {
+            cluster: cluster.fingerprint(),
+            replica: ReplicaId(0),
+        },
+        before: Tree::new(),
+        entries: tape.stop(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_failure_takes_nothing_that_a_replica_under_load_has_answered() {
+    let recording = recorded().await;
+    let mut check = Check::new();
+    let survived = check.survives(&recording, None);
+    println!("{} operations, {} states", recording.entries.len(), check.good());
+    survived.unwrap_or_else(|what| panic!("{what}"));
+    assert!(recording.checkpoints() > 2, "the log was not cut");
+}
