@@ -14,7 +14,7 @@ use super::check::{DATA, Recording, get, scratch};
 use super::tape::{Note, Tape};
 use super::world::Tree;
 use crate::directory::{Directory, Opened};
-use crate::log::LogError;
+use crate::log::{LogError, SUPERBLOCK};
 use crate::segments;
 
 pub(super) const OWNER: Owner = Owner {
@@ -130,9 +130,11 @@ pub(super) fn all() -> Vec<(&'static str, Recording)> {
         ("checkpoints", checkpoints()),
         ("killed and begun again", killed()),
         ("a full disk", full()),
+        ("syncs that fail", failing()),
         ("recovered from nothing", recovered()),
         ("discarded while whole", discarded()),
         ("damaged and replaced", damaged()),
+        ("damaged behind its mark", damaged_behind_its_mark()),
     ]
 }
 
@@ -222,6 +224,29 @@ fn full() -> Recording {
     scene.end()
 }
 
+/// A sync fails, whichever; the replica stops, and starts again at once.
+fn failing() -> Recording {
+    let scene = Scene::formatted();
+    for syncs in 0..9 {
+        let first = 10 * syncs as u64;
+        scene.tape.set_syncs(Some(syncs));
+        if let Ok(mut opened) = Directory::open(&scene.path, OWNER) {
+            let load = [
+                vec![promised(first + 1), large(1, 600)],
+                vec![promised(first + 2), begin(first), promised(first + 3)],
+            ];
+            let failed = load
+                .iter()
+                .any(|records| scene.try_write(&mut opened, records).is_err());
+            assert!(failed, "all syncs were done");
+        }
+        scene.tape.set_syncs(None);
+        scene.open();
+    }
+    scene.write(&mut scene.open(), &[promised(90)]);
+    scene.end()
+}
+
 /// The disk is gone; the replica begins anew on another one.
 fn recovered() -> Recording {
     let scene = Scene::new();
@@ -255,12 +280,35 @@ fn discarded() -> Recording {
 
 /// A log was damaged while nobody ran; it is set aside when the replica starts.
 fn damaged() -> Recording {
-    let mut scene = Scene::formatted();
+    let scene = Scene::formatted();
     let mut opened = scene.open();
     scene.write(&mut opened, &[promised(1), large(1, 900)]);
     scene.write(&mut opened, &[promised(2), begin(1), promised(3)]);
     drop(opened);
     flip(&segments::path(&scene.path, 0));
+    replaced(scene)
+}
+
+/// So does one whose process was killed between the beginning of a segment and the mark that covers it, and then the segment before lost its end.
+/// If that is set aside in part only, what stays looks like a log that a crash has cut short.
+fn damaged_behind_its_mark() -> Recording {
+    let scene = Scene::formatted();
+    let mut opened = scene.open();
+    let mark = scene.path.join(SUPERBLOCK);
+    let before = std::fs::read(&mark).unwrap();
+    scene.write(&mut opened, &[promised(1), large(1, 900)]);
+    opened.log.append(&[begin(1)]);
+    opened.log.write().unwrap();
+    drop(opened);
+    std::fs::write(&mark, before).unwrap();
+    let first = segments::path(&scene.path, 0);
+    let bytes = std::fs::read(&first).unwrap();
+    std::fs::write(&first, &bytes[..600]).unwrap();
+    replaced(scene)
+}
+
+/// A replica starts on a log that is lost.
+fn replaced(mut scene: Scene) -> Recording {
     // What there is now is durable.
     scene.before = get(scene.root.path());
     scene.tape.clone().stop();

@@ -30,6 +30,9 @@ pub(crate) enum Entry {
         /// Which of the shell's syncs it was: the function, and what kind of file.
         point: String,
     },
+    /// A sync of a file failed. The system takes what was to be written for written all the same, and does not write it by itself (Rebello et al.,
+    /// *Can Applications Recover from fsync Failures?*, USENIX ATC 2020).
+    FailedSync { handle: usize },
     /// A directory was made.
     Make { path: PathBuf },
     /// Renamed.
@@ -68,6 +71,8 @@ struct Inner {
     handles: Mutex<usize>,
     /// How many more bytes the disk takes; `None` for no end of them.
     room: Mutex<Option<usize>>,
+    /// How many more syncs there are before one fails; `None` if none does.
+    syncs: Mutex<Option<usize>>,
 }
 
 /// The tapes that run.
@@ -84,6 +89,7 @@ impl Tape {
             entries: Mutex::default(),
             handles: Mutex::new(0),
             room: Mutex::new(None),
+            syncs: Mutex::new(None),
         }));
         lock(&TAPES).push(tape.clone());
         tape
@@ -101,6 +107,19 @@ impl Tape {
     /// The disk takes so many more bytes and then is full.
     pub(super) fn set_room(&self, bytes: Option<usize>) {
         *lock(&self.0.room) = bytes;
+    }
+
+    /// After so many syncs one fails.
+    pub(super) fn set_syncs(&self, syncs: Option<usize>) {
+        *lock(&self.0.syncs) = syncs;
+    }
+
+    /// Whether this sync is the one that fails.
+    fn fails_sync(&self) -> bool {
+        let mut syncs = lock(&self.0.syncs);
+        let fails = *syncs == Some(0);
+        *syncs = syncs.and_then(|left| left.checked_sub(1));
+        fails
     }
 
     fn put(&self, entry: Entry) {
@@ -257,7 +276,12 @@ impl File {
     }
 
     fn sync(&self, whole: bool, point: String, done: io::Result<()>) -> io::Result<()> {
+        const EIO: i32 = 5;
         done?;
+        if self.tape.as_ref().is_some_and(|(tape, _)| tape.fails_sync()) {
+            self.put(|handle| Entry::FailedSync { handle });
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
         self.put(|handle| Entry::Sync { handle, whole, point });
         Ok(())
     }

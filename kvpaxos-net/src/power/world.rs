@@ -17,6 +17,29 @@ pub(super) type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
 #[derive(Clone, Debug)]
 struct Versions<T>(Vec<T>);
 
+/// A part of a file.
+#[derive(Clone, Debug)]
+struct Sector {
+    versions: Versions<[u8; SECTOR]>,
+    /// A sync of it failed, and it was not written to since: no sync makes it durable.
+    is_skipped: bool,
+}
+
+impl Sector {
+    fn durable(is: [u8; SECTOR]) -> Sector {
+        Sector {
+            versions: Versions::durable(is),
+            is_skipped: false,
+        }
+    }
+
+    fn sync(&mut self) {
+        if !self.is_skipped {
+            self.versions.sync();
+        }
+    }
+}
+
 impl<T: Clone + PartialEq> Versions<T> {
     fn durable(is: T) -> Versions<T> {
         Versions(vec![is])
@@ -40,7 +63,7 @@ impl<T: Clone + PartialEq> Versions<T> {
 #[derive(Clone, Debug)]
 enum Node {
     File {
-        sectors: Vec<Versions<[u8; SECTOR]>>,
+        sectors: Vec<Sector>,
         length: Versions<usize>,
     },
     Directory(BTreeMap<String, Versions<Option<usize>>>),
@@ -89,7 +112,8 @@ impl World {
                     // A sector changes as a whole, so all that is written to it by one call is one version.
                     let index = place / SECTOR;
                     grow(sectors, index + 1);
-                    let versions = &mut sectors[index];
+                    sectors[index].is_skipped = false;
+                    let versions = &mut sectors[index].versions;
                     if place == *at || place % SECTOR == 0 {
                         let now = *versions.now();
                         versions.0.push(now);
@@ -102,15 +126,16 @@ impl World {
             }
             Entry::Length { handle, length: new } => {
                 let (sectors, length) = self.file(*handle);
-                for (index, versions) in sectors.iter_mut().enumerate() {
+                for (index, sector) in sectors.iter_mut().enumerate() {
                     let kept = new.saturating_sub(index * SECTOR).min(SECTOR);
-                    let mut now = *versions.now();
+                    let mut now = *sector.versions.now();
                     now[kept..].fill(0);
-                    versions.becomes(now);
+                    sector.versions.becomes(now);
                 }
                 length.becomes(*new);
             }
             Entry::Sync { handle, whole, .. } => self.sync(*handle, *whole),
+            Entry::FailedSync { handle } => self.skip(*handle),
             Entry::Make { path } => {
                 let node = self.add(Node::Directory(BTreeMap::new()));
                 self.name(path).becomes(Some(node));
@@ -128,7 +153,7 @@ impl World {
     fn sync(&mut self, handle: usize, whole: bool) {
         match &mut self.nodes[self.handles[&handle]] {
             Node::File { sectors, length } => {
-                sectors.iter_mut().for_each(Versions::sync);
+                sectors.iter_mut().for_each(Sector::sync);
                 // What was cut off need not be gone: it does not take that to read the data.
                 let now = *length.now();
                 length
@@ -142,12 +167,20 @@ impl World {
         }
     }
 
+    fn skip(&mut self, handle: usize) {
+        if let Node::File { sectors, .. } = &mut self.nodes[self.handles[&handle]] {
+            for sector in sectors {
+                sector.is_skipped |= sector.versions.0.len() > 1;
+            }
+        }
+    }
+
     fn add(&mut self, node: Node) -> usize {
         self.nodes.push(node);
         self.nodes.len() - 1
     }
 
-    fn file(&mut self, handle: usize) -> (&mut Vec<Versions<[u8; SECTOR]>>, &mut Versions<usize>) {
+    fn file(&mut self, handle: usize) -> (&mut Vec<Sector>, &mut Versions<usize>) {
         match &mut self.nodes[self.handles[&handle]] {
             Node::File { sectors, length } => (sectors, length),
             Node::Directory(_) => panic!("a directory is not written to"),
@@ -202,7 +235,8 @@ impl World {
                 Node::File { sectors, length } => {
                     let mut bytes = Vec::new();
                     for sector in sectors {
-                        bytes.extend_from_slice(&sector.0[pick(sector.0.len())]);
+                        let versions = &sector.versions.0;
+                        bytes.extend_from_slice(&versions[pick(versions.len())]);
                     }
                     bytes.resize(length.0[pick(length.0.len())], 0);
                     chosen.insert(node, Ok(bytes));
@@ -249,14 +283,14 @@ fn file(bytes: &[u8]) -> Node {
     for part in bytes.chunks(SECTOR) {
         let mut sector = [0; SECTOR];
         sector[..part.len()].copy_from_slice(part);
-        sectors.push(Versions::durable(sector));
+        sectors.push(Sector::durable(sector));
     }
     let length = Versions::durable(bytes.len());
     Node::File { sectors, length }
 }
 
-fn grow(sectors: &mut Vec<Versions<[u8; SECTOR]>>, count: usize) {
+fn grow(sectors: &mut Vec<Sector>, count: usize) {
     if sectors.len() < count {
-        sectors.resize(count, Versions::durable([0; SECTOR]));
+        sectors.resize(count, Sector::durable([0; SECTOR]));
     }
 }
