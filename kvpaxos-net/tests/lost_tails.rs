@@ -1,6 +1,7 @@
 //! A disk loses the end of what it had synced, and nothing else. The log alone cannot tell that from a write that a crash cut short; the mark
 //! in the superblock can. Either the acknowledged value is read in the end, or replicas refuse and say why: never the value before it.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
 mod common;
 
@@ -11,22 +12,25 @@ use kvpaxos::wal::{SECTOR, State};
 use kvpaxos_net::inspect::{Verdict, inspect};
 
 /// What the disk loses of the file that ends at `end`.
-type Loss = fn(bytes: &mut Vec<u8>, end: usize);
+type Loss = fn(bytes: Vec<u8>, end: usize) -> Vec<u8>;
 
 /// The sector that the last byte lies in is zeros.
-fn last_sector(bytes: &mut Vec<u8>, end: usize) {
+fn last_sector(mut bytes: Vec<u8>, end: usize) -> Vec<u8> {
     let begin = (end - 1) / SECTOR * SECTOR;
     bytes[begin..end].fill(0);
+    bytes
 }
 
 /// So many bytes at the end are zeros, wherever sectors begin.
-fn last_bytes(bytes: &mut Vec<u8>, end: usize) {
+fn last_bytes(mut bytes: Vec<u8>, end: usize) -> Vec<u8> {
     bytes[end - 340..end].fill(0);
+    bytes
 }
 
 /// The file ends earlier: the last writes are gone as if they had never been.
-fn cut(bytes: &mut Vec<u8>, end: usize) {
+fn cut(mut bytes: Vec<u8>, end: usize) -> Vec<u8> {
     bytes.truncate(end - 340);
+    bytes
 }
 
 fn get(cluster: &Cluster, replicas: &[usize]) -> (Option<i32>, String) {
@@ -73,10 +77,9 @@ fn a_lost_tail_does_no_harm(loss: Loss) {
     let log = wait_for_mark(&cluster.data(0));
     (0..3).for_each(|id| cluster.kill(id));
 
-    let mut bytes = std::fs::read(&log).unwrap();
+    let bytes = std::fs::read(&log).unwrap();
     let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-    loss(&mut bytes, end);
-    std::fs::write(&log, &bytes).unwrap();
+    std::fs::write(&log, loss(bytes, end)).unwrap();
     let found = inspect(&cluster.data(0)).unwrap().verdict;
     assert!(matches!(found, Verdict::Damaged { .. }), "{found}");
 
