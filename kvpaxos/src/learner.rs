@@ -302,7 +302,7 @@ impl Learner {
     }
 
     /// Goes on from a snapshot that is ahead of all that is known here.
-    fn install(&mut self, snapshot: Snapshot, discarded: &mut Discarded) {
+    pub(crate) fn install(&mut self, snapshot: Snapshot, discarded: &mut Discarded) {
         let slot = snapshot.slot();
         assert!(
             slot > self.next(),
@@ -316,6 +316,16 @@ impl Learner {
         self.since = (0, 0);
         let last = self.snapshot.replace(snapshot);
         last.into_iter().for_each(|snapshot| discarded.push(snapshot));
+    }
+
+    /// Learns what is chosen from the first slot on that is not known here, as its replica's own log has it.
+    pub(crate) fn go_on_with(&mut self, chosen: &ChosenLog) {
+        let next = self.next();
+        for (slot, value) in chosen.iter_from(next) {
+            self.proposed.remove(&slot);
+            self.log.push(value.clone());
+        }
+        self.known = self.known.max(self.next());
     }
 
     /// Frees a little of the log that is cut.

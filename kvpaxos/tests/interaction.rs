@@ -74,6 +74,7 @@ scripts! {
     open_asked_again => "40_open_asked_again",
     snapshot_that_was_changed => "41_snapshot_that_was_changed",
     cut_further_than_anybody_knows => "42_cut_further_than_anybody_knows",
+    checkpoint_of_a_learner_that_failed => "43_checkpoint_of_a_learner_that_failed",
 }
 
 fn directory() -> PathBuf {

@@ -4,12 +4,12 @@ use crate::acceptor::Entries;
 use crate::archive::Archive;
 use crate::checkpoint::Saving;
 use crate::chosen_log::ChosenLog;
-use crate::io::{Deposition, Effect, Memory, Record};
+use crate::io::{Deposition, Effect, Memory, Observation, Record};
 use crate::learner::Learner;
 use crate::proposer::Proposer;
-use crate::replica::{AcceptorRole, Bearer, Replica};
+use crate::replica::{AcceptorRole, Bearer, Replica, observe};
 use crate::restore::Restored;
-use crate::types::{Entropy, Role};
+use crate::types::{Entropy, Role, Slot};
 
 impl Replica {
     pub(super) fn on_fail(&mut self, role: Role, out: &mut Vec<Effect>) {
@@ -99,6 +99,7 @@ impl Replica {
                     self.on_memory_back(incarnation, out);
                 }
                 self.remember_missed(out);
+                self.learn_what_is_kept(out);
             }
             None => {
                 let mark = if self.life.is_some() {
@@ -136,14 +137,39 @@ impl Replica {
             }
             (None, _) => Learner::new(limits, None, &ChosenLog::default(), &Entries::new()),
         };
+        self.learner = Some(learner);
+        self.learn_what_is_kept(out);
+        let next = self.learner.as_ref().map_or(Slot::ZERO, Learner::next);
         if self
             .proposer
             .as_ref()
             .and_then(Proposer::first_open)
-            .is_some_and(|open| learner.next() < open)
+            .is_some_and(|open| next < open)
         {
             self.resign(Deposition::Failed, out);
         }
-        self.learner = Some(learner);
+    }
+
+    /// The learner goes on from what the acceptor's side keeps, where that is more: a checkpoint may become durable when the learner that took
+    /// the snapshot has failed, and whoever could tell the same may be down for good. So a learner that is up always knows what its
+    /// replica's acceptor has cut.
+    pub(super) fn learn_what_is_kept(&mut self, out: &mut Vec<Effect>) {
+        let (AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer)) = &self.acceptor else {
+            return;
+        };
+        let Some(learner) = &mut self.learner else { return };
+        let Archive { snapshot, chosen, .. } = &bearer.archive;
+        let newer = snapshot
+            .as_ref()
+            .filter(|snapshot| snapshot.slot() > learner.next());
+        let installed = newer.map(|snapshot| (snapshot.slot(), snapshot.digest()));
+        if let Some(snapshot) = newer {
+            learner.install(snapshot.clone(), &mut self.discarded);
+        }
+        learner.go_on_with(chosen);
+        if let Some((slot, digest)) = installed {
+            observe(Observation::Installed { slot, digest }, out);
+            self.on_installed(out);
+        }
     }
 }

@@ -80,6 +80,7 @@ impl Replica {
             replaced
                 .into_iter()
                 .for_each(|snapshot| self.discarded.push(snapshot));
+            self.learn_what_is_kept(out);
         }
         observe(Observation::Checkpointed { slot }, out);
         if matches!(self.acceptor, AcceptorRole::Returning(_)) {
