@@ -3,6 +3,7 @@
 //! Only what the format claims to see is done: bits anywhere, and all else below the highest mark, as the tables of
 //! [`kvpaxos::wal`] say.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use kvpaxos::wal::{HEADER, SECTOR, scan};
@@ -170,7 +171,8 @@ fn lose_last_segments(files: &mut Files, fate: &mut Fate<'_>) {
 /// there.
 fn lose_tail(files: &mut Files, fate: &mut Fate<'_>) {
     let marked = files.known_synced.map_or(0, |mark| mark.position);
-    let length: usize = below(files, marked).iter().map(|(_, length)| length).sum();
+    let below = below(files, marked);
+    let length: usize = below.iter().map(|(_, length)| length).sum();
     if length == 0 {
         return;
     }
@@ -178,22 +180,26 @@ fn lose_tail(files: &mut Files, fate: &mut Fate<'_>) {
     let most = length.min([16, 4 * SECTOR, length][fate.below(What::Damage, 3)]);
     let end = marked - 1 - fate.below(What::Damage, most) as u64;
     let zeroed = fate.below(What::Damage, 2) == 0;
-    for number in files.segments.keys().copied().collect::<Vec<_>>() {
-        let Some(bytes) = files.segments.get_mut(&number) else {
-            continue;
-        };
+    let mut left = files.segments.clone();
+    left.retain(|number, bytes| {
         let base = scan(bytes).map_or(0, |scan| scan.header.base);
         let kept = index(end.saturating_sub(base));
-        if kept >= bytes.len() {
-            continue;
+        if kept <= HEADER && *number > 0 {
+            return false;
         }
-        if kept <= HEADER && number > 0 {
-            files.segments.remove(&number);
-        } else if zeroed {
-            bytes[kept..].fill(0);
-        } else {
-            bytes.truncate(kept);
+        match bytes.get_mut(kept..) {
+            Some(lost) if zeroed => lost.fill(0),
+            _ => bytes.truncate(kept),
         }
+        true
+    });
+    let part = |segments: &BTreeMap<u64, Vec<u8>>, (number, length): (u64, usize)| {
+        segments.get(&number)?.get(..length).map(<[u8]>::to_vec)
+    };
+    let is_lost = |place: &(u64, usize)| part(&left, *place) != part(&files.segments, *place);
+    // Zeros in the place of zeros are no loss; and then all that is gone lies behind the mark, where nobody could tell.
+    if below.iter().any(is_lost) {
+        files.segments = left;
     }
 }
 

@@ -12,9 +12,9 @@ use kvpaxos::{Micros, Slot};
 use crate::setup::Setup;
 use crate::tables::Table;
 
-/// In so many rounds every client is served, every call that is under way is answered, and all replicas agree. In 3,000 seeds the slowest
-/// took 6.
-const ROUNDS: u64 = 20;
+/// In so many rounds every client is served, every call that is under way is answered, and all replicas agree. In 8,000 seeds the slowest
+/// took 15: where a replica has room for one request, it is chance which of many clients it takes.
+const ROUNDS: u64 = 40;
 
 /// The slowest client gets at least one in so many of what clients get on average, counted from when each has been served once.
 pub(crate) const LEAST_SHARE: u64 = 200;
