@@ -251,6 +251,7 @@ impl Replica {
         self.propose(out)?;
         self.learn_own(out);
         self.apply(out);
+        self.check_that_the_cut_is_known();
         self.begin_checkpoint(out);
         self.tell(out);
         self.ask_for_reads(out);

@@ -150,9 +150,21 @@ impl Replica {
         }
     }
 
+    /// What an acceptor that votes has cut, a learner of the same replica that is up knows. A candidate counts on it: of the quorum that is
+    /// connected to it, somebody can tell what another's promise does not (S4). An acceptor cuts where a snapshot is, all learners take theirs
+    /// at the same slots, and an acceptor that returns waits until its learner has come so far.
+    pub(super) fn check_that_the_cut_is_known(&self) {
+        if let (AcceptorRole::Voting(bearer), Some(learner)) = (&self.acceptor, &self.learner) {
+            let (next, cut) = (learner.next(), bearer.acceptor.cut());
+            assert!(
+                next >= cut,
+                "S4: the log is cut at {cut:?}, and {next:?} is not known"
+            );
+        }
+    }
+
     /// The learner goes on from what the acceptor's side keeps, where that is more: a checkpoint may become durable when the learner that took
-    /// the snapshot has failed, and whoever could tell the same may be down for good. So a learner that is up always knows what its
-    /// replica's acceptor has cut.
+    /// the snapshot has failed, and whoever could tell the same may be down for good.
     pub(super) fn learn_what_is_kept(&mut self, out: &mut Vec<Effect>) {
         let (AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer)) = &self.acceptor else {
             return;
