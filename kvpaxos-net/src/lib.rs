@@ -41,6 +41,8 @@ mod observe;
 mod outbox;
 #[cfg(test)]
 mod power;
+#[cfg(test)]
+mod samples;
 mod segments;
 mod shortage;
 mod storage;

@@ -1,54 +1,18 @@
-use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::io::Checkpoint;
+use kvpaxos::ReplicaId;
 use kvpaxos::wal::HEADER;
-use kvpaxos::{Ballot, Life, ReplicaId, ReplicaSet, Slot};
 use tempfile::TempDir;
 
 use super::*;
-
-const R1: Owner = Owner {
-    cluster: 7,
-    replica: ReplicaId(1),
-};
-
-fn ballot(round: u64) -> Ballot {
-    Ballot {
-        round,
-        replica: ReplicaId(0),
-        life: Life::default(),
-    }
-}
-
-fn promised(round: u64) -> Record {
-    let ballot = ballot(round);
-    Record::Promised { ballot }
-}
-
-fn begin(number: u64) -> Record {
-    Record::Checkpoint(Box::new(Checkpoint {
-        number,
-        slot: Slot::ZERO,
-        digest: 0,
-        cut: Slot::ZERO,
-        promised: Ballot::ZERO,
-        vector: CrashVector::default(),
-        proposed: Ballot::ZERO,
-        members: ReplicaSet::first(5),
-    }))
-}
-
-fn end(number: u64) -> Record {
-    Record::CheckpointEnd { number }
-}
+use crate::samples::{OWNER, ballot, begin, end, promised};
 
 fn formatted() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    Directory::format(dir.path(), R1).unwrap();
+    Directory::format(dir.path(), OWNER).unwrap();
     dir
 }
 
 fn open(path: &Path) -> Opened {
-    Directory::open(path, R1).unwrap()
+    Directory::open(path, OWNER).unwrap()
 }
 
 fn refused(path: &Path, owner: Owner) -> DirectoryError {
@@ -92,15 +56,15 @@ fn what_was_synced_is_there_again_and_only_for_its_owner() {
     append(&mut opened, &[promised(1), promised(2)]);
     let both = vec![promised(1), promised(2)];
     assert_eq!(opened.log.reader().memory().unwrap(), Memory::Kept(both.clone()));
-    assert!(matches!(refused(dir.path(), R1), DirectoryError::InUse { .. }));
+    assert!(matches!(refused(dir.path(), OWNER), DirectoryError::InUse { .. }));
     drop(opened);
     assert_eq!(kept(dir.path()), both);
     for owner in [
         Owner {
             replica: ReplicaId(2),
-            ..R1
+            ..OWNER
         },
-        Owner { cluster: 8, ..R1 },
+        Owner { cluster: 8, ..OWNER },
     ] {
         let error = refused(dir.path(), owner);
         assert!(matches!(error, DirectoryError::Foreign { .. }), "{error}");
@@ -116,7 +80,7 @@ fn only_a_formatted_directory_is_opened() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("missing");
     for path in [&missing, dir.path()] {
-        let error = refused(path, R1);
+        let error = refused(path, OWNER);
         assert!(matches!(error, DirectoryError::NotFormatted { .. }), "{error}");
     }
     assert!(!missing.exists());
@@ -124,22 +88,22 @@ fn only_a_formatted_directory_is_opened() {
         names(dir.path()).is_empty(),
         "nothing is left in a directory that is refused"
     );
-    Directory::format(&missing, R1).unwrap();
+    Directory::format(&missing, OWNER).unwrap();
     assert!(kept(&missing).is_empty());
-    let error = Directory::format(&missing, R1).unwrap_err();
+    let error = Directory::format(&missing, OWNER).unwrap_err();
     assert!(
         error.to_string().contains("holds replica 1 of cluster"),
         "{error}"
     );
     // A log without its superblock.
     std::fs::remove_file(missing.join(SUPERBLOCK)).unwrap();
-    let error = refused(&missing, R1).to_string();
+    let error = refused(&missing, OWNER).to_string();
     assert!(error.contains("holds a log, but no superblock"), "{error}");
-    let error = Directory::format(&missing, R1).unwrap_err().to_string();
+    let error = Directory::format(&missing, OWNER).unwrap_err().to_string();
     assert!(error.contains("log.00000000 already"), "{error}");
-    let error = Directory::recover(&missing, R1, false).unwrap_err();
+    let error = Directory::recover(&missing, OWNER, false).unwrap_err();
     assert!(matches!(error, DirectoryError::Healthy { .. }), "{error}");
-    let aside = Directory::recover(&missing, R1, true).unwrap();
+    let aside = Directory::recover(&missing, OWNER, true).unwrap();
     assert_eq!(aside, Some(missing.join("damaged.1")));
     assert_eq!(kept(&missing), [Record::DiskLost]);
 }
@@ -149,15 +113,15 @@ fn what_was_begun_and_not_finished_is_begun_again() {
     let dir = tempfile::tempdir().unwrap();
     let write = |lost| {
         let state = State::Founding { lost };
-        write_superblock(dir.path(), &Superblock { owner: R1, state }, &Patience::NONE).unwrap();
+        write_superblock(dir.path(), &Superblock { owner: OWNER, state }, &Patience::NONE).unwrap();
     };
     write(false);
     assert!(!is_formatted(dir.path()).unwrap());
     assert!(matches!(
-        refused(dir.path(), R1),
+        refused(dir.path(), OWNER),
         DirectoryError::Unfinished { .. }
     ));
-    Directory::format(dir.path(), R1).unwrap();
+    Directory::format(dir.path(), OWNER).unwrap();
     assert!(is_formatted(dir.path()).unwrap());
     append(&mut open(dir.path()), &[promised(1)]);
     write(true);
@@ -170,13 +134,13 @@ fn what_was_begun_and_not_finished_is_begun_again() {
 fn a_replica_recovers_on_a_new_disk() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("new");
-    assert_eq!(Directory::recover(&path, R1, false).unwrap(), None);
+    assert_eq!(Directory::recover(&path, OWNER, false).unwrap(), None);
     assert_eq!(kept(&path), [Record::DiskLost]);
     assert_eq!(kept(&path), [Record::DiskLost], "and again");
-    let error = Directory::recover(&path, R1, false).unwrap_err();
+    let error = Directory::recover(&path, OWNER, false).unwrap_err();
     assert!(matches!(error, DirectoryError::Healthy { .. }), "{error}");
     append(&mut open(&path), &[Record::Proposed { ballot: ballot(5) }]);
-    Directory::recover(&path, R1, true).unwrap();
+    Directory::recover(&path, OWNER, true).unwrap();
     let proposed = Record::Proposed { ballot: ballot(5) };
     assert_eq!(
         kept(&path),
@@ -290,11 +254,11 @@ fn a_damaged_superblock_is_refused() {
     let dir = formatted();
     append(&mut open(dir.path()), &[promised(1)]);
     change(&dir.path().join(SUPERBLOCK), |bytes| bytes[60] ^= 1);
-    let error = refused(dir.path(), R1);
+    let error = refused(dir.path(), OWNER);
     assert!(matches!(error, DirectoryError::Superblock { .. }), "{error}");
     assert!(is_formatted(dir.path()).unwrap(), "it is not for anybody new");
-    assert!(Directory::format(dir.path(), R1).is_err());
-    Directory::recover(dir.path(), R1, true).unwrap();
+    assert!(Directory::format(dir.path(), OWNER).is_err());
+    Directory::recover(dir.path(), OWNER, true).unwrap();
     assert_eq!(kept(dir.path()), [Record::DiskLost]);
 }
 

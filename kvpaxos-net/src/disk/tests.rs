@@ -2,42 +2,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::io::Checkpoint;
-use kvpaxos::wal::{Owner, State, Superblock};
-use kvpaxos::{Ballot, ReplicaId, ReplicaSet, Slot};
+use kvpaxos::wal::{State, Superblock};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
 use crate::directory::{Directory, Opened};
-
-const OWNER: Owner = Owner {
-    cluster: 7,
-    replica: ReplicaId(1),
-};
-
-fn promised(round: u64) -> Record {
-    let ballot = Ballot {
-        round,
-        ..Ballot::ZERO
-    };
-    Record::Promised { ballot }
-}
-
-/// A checkpoint begins, and with it another segment.
-fn begins() -> Record {
-    Record::Checkpoint(Box::new(Checkpoint {
-        number: 1,
-        slot: Slot::ZERO,
-        digest: 0,
-        cut: Slot::ZERO,
-        promised: Ballot::ZERO,
-        vector: CrashVector::default(),
-        proposed: Ballot::ZERO,
-        members: ReplicaSet::first(5),
-    }))
-}
+use crate::samples::{OWNER, begin, promised};
 
 fn founded(path: &Path) -> (Directory, Disk, UnboundedReceiver<DiskEvent>) {
     Directory::format(path, OWNER).unwrap();
@@ -85,7 +56,7 @@ fn a_log_that_waits_acknowledges_nothing_and_loses_nothing() {
     let (directory, mut disk, mut events) = short(dir.path());
     // The first needs another segment, the second comes while the log waits for that one.
     let begun = disk
-        .append(vec![promised(2), begins(), promised(3)], true)
+        .append(vec![promised(2), begin(1), promised(3)], true)
         .unwrap();
     disk.flush();
     wait_for_lack(&disk);
@@ -101,7 +72,7 @@ fn a_log_that_waits_acknowledges_nothing_and_loses_nothing() {
     drop(directory);
     assert_eq!(
         kept(dir.path()),
-        [promised(1), promised(2), begins(), promised(3), promised(4)]
+        [promised(1), promised(2), begin(1), promised(3), promised(4)]
     );
 }
 
@@ -127,7 +98,7 @@ fn a_role_that_restarts_waits_too() {
 fn a_log_that_waits_can_be_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let (directory, mut disk, mut events) = short(dir.path());
-    disk.append(vec![begins(), promised(2)], true);
+    disk.append(vec![begin(1), promised(2)], true);
     disk.flush();
     wait_for_lack(&disk);
     disk.finish();

@@ -11,10 +11,10 @@ use kvpaxos::wal::Owner;
 use kvpaxos::{Ballot, Memory, Record};
 use tempfile::TempDir;
 
-use super::scenes;
 use super::tape::{Entry, Note, Tape};
 use super::world::{Tree, World};
 use crate::directory::{Directory, DirectoryError, Opened};
+use crate::samples::OWNER;
 
 /// Where the data directory is, below the root: in one that has to be made, too.
 pub(super) const DATA: &str = "replicas/1";
@@ -194,7 +194,7 @@ impl<'a> Check<'a> {
     pub(super) fn new() -> Check<'a> {
         Check {
             states: STATES,
-            owner: scenes::OWNER,
+            owner: OWNER,
             without: None,
             random: 1,
             met: 0,

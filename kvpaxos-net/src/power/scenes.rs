@@ -3,11 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::io::Checkpoint;
 use kvpaxos::snapshot::Cursor;
-use kvpaxos::wal::Owner;
-use kvpaxos::{Ballot, Record, ReplicaId, ReplicaSet, Slot};
+use kvpaxos::{Ballot, Record};
 use tempfile::TempDir;
 
 use super::check::{DATA, Recording, get, scratch};
@@ -15,12 +12,8 @@ use super::tape::{Note, Tape};
 use super::world::Tree;
 use crate::directory::{Directory, Opened};
 use crate::log::{LogError, SUPERBLOCK};
+use crate::samples::{OWNER, begin, end, promised};
 use crate::segments;
-
-pub(super) const OWNER: Owner = Owner {
-    cluster: 7,
-    replica: ReplicaId(1),
-};
 
 /// A data directory that a tape takes down.
 struct Scene {
@@ -88,14 +81,6 @@ impl Scene {
     }
 }
 
-pub(super) fn promised(round: u64) -> Record {
-    let ballot = Ballot {
-        round,
-        ..Ballot::ZERO
-    };
-    Record::Promised { ballot }
-}
-
 /// A record of some sectors. Few of its bytes are zeros.
 fn large(seed: u8, length: usize) -> Record {
     let bytes = (1..=250).cycle().map(|byte: u8| byte ^ seed).take(length);
@@ -104,23 +89,6 @@ fn large(seed: u8, length: usize) -> Record {
         next: None,
         bytes: Bytes::from_iter(bytes),
     }
-}
-
-fn begin(number: u64) -> Record {
-    Record::Checkpoint(Box::new(Checkpoint {
-        number,
-        slot: Slot::ZERO,
-        digest: 0,
-        cut: Slot::ZERO,
-        promised: Ballot::ZERO,
-        vector: CrashVector::default(),
-        proposed: Ballot::ZERO,
-        members: ReplicaSet::first(5),
-    }))
-}
-
-fn end(number: u64) -> Record {
-    Record::CheckpointEnd { number }
 }
 
 /// All of them, by their names.

@@ -1,0 +1,41 @@
+//! Records, and whose they are, for the tests of what lies below.
+
+use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::io::Checkpoint;
+use kvpaxos::wal::Owner;
+use kvpaxos::{Ballot, Record, ReplicaId, ReplicaSet, Slot};
+
+pub(crate) const OWNER: Owner = Owner {
+    cluster: 7,
+    replica: ReplicaId(1),
+};
+
+pub(crate) fn ballot(round: u64) -> Ballot {
+    Ballot {
+        round,
+        ..Ballot::ZERO
+    }
+}
+
+pub(crate) fn promised(round: u64) -> Record {
+    let ballot = ballot(round);
+    Record::Promised { ballot }
+}
+
+/// A checkpoint begins, and with it another segment.
+pub(crate) fn begin(number: u64) -> Record {
+    Record::Checkpoint(Box::new(Checkpoint {
+        number,
+        slot: Slot::ZERO,
+        digest: 0,
+        cut: Slot::ZERO,
+        promised: Ballot::ZERO,
+        vector: CrashVector::default(),
+        proposed: Ballot::ZERO,
+        members: ReplicaSet::first(5),
+    }))
+}
+
+pub(crate) fn end(number: u64) -> Record {
+    Record::CheckpointEnd { number }
+}
