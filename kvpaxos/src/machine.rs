@@ -25,6 +25,8 @@ pub struct StateMachine {
     last: Option<Revision>,
     sessions: Sessions,
     store: Store,
+    /// What the digests after all earlier slots come to: see [`StateMachine::digest`].
+    history: u128,
 }
 
 impl StateMachine {
@@ -36,6 +38,7 @@ impl StateMachine {
             last: None,
             sessions: Sessions::new(&limits),
             store: Store::new(),
+            history: 0,
         }
     }
 
@@ -45,12 +48,14 @@ impl StateMachine {
         last: Option<Revision>,
         sessions: Sessions,
         store: Store,
+        history: u128,
     ) -> StateMachine {
         StateMachine {
             limits,
             last,
             sessions,
             store,
+            history,
         }
     }
 
@@ -62,6 +67,11 @@ impl StateMachine {
     /// All that the state consists of, but for the limits.
     pub(crate) fn content(&self) -> (Option<Revision>, &Sessions, &Store) {
         (self.last, &self.sessions, &self.store)
+    }
+
+    /// What the digests after all slots that were applied come to.
+    pub(crate) fn history(&self) -> u128 {
+        self.history
     }
 
     /// Applies one command, exactly once per session and sequence.
@@ -103,7 +113,12 @@ impl StateMachine {
                     .once(revision, *session, *sequence, *lowest_unanswered, execute);
                 kept.map_or_else(Outcome::Refused, Outcome::from)
             }
-            Command::Opaque { .. } => Outcome::Done { revision },
+            Command::Opaque { tag, payload } => {
+                // It leaves nothing in the state but this.
+                let [high, low] = halves(xxh3_128(payload));
+                self.history = hash(&[tag.nonce, tag.number, high, low], self.history);
+                Outcome::Done { revision }
+            }
         }
     }
 
@@ -130,7 +145,10 @@ impl StateMachine {
         self.store.touch(commands.iter().filter_map(key_of));
         let commands = (0..).zip(commands);
         let apply = |(index, command)| self.apply(Revision { slot, index }, command);
-        commands.map(apply).collect()
+        let outcomes = commands.map(apply).collect();
+        let [high, low] = halves(self.digest());
+        self.history = hash(&[slot.0, high, low], self.history);
+        outcomes
     }
 
     /// The value of a key. A short one is copied, a long one shared.
@@ -150,10 +168,13 @@ impl StateMachine {
         self.last.unwrap_or_default()
     }
 
-    /// The digest of the whole state, kept as it changes (L3).
+    /// The digest of the whole state, and of the way that led to it, kept as it changes (L3).
+    ///
+    /// Each slot adds the digest after it to a chain ([`apply_all`](StateMachine::apply_all)), no-ops and opaque payloads included. So two
+    /// histories that differ after one slot differ after every later one, even where the same keys come to hold the same values again.
     #[must_use]
     pub fn digest(&self) -> u128 {
-        digest_of(self.last, &self.sessions, self.store.digest())
+        digest_of(self.last, &self.sessions, self.store.digest(), self.history)
     }
 
     /// About how many bytes the state takes: those of all keys and values, 64 more for each key, and 256 for each session.
@@ -184,7 +205,7 @@ impl StateMachine {
 }
 
 /// See [`StateMachine::digest`].
-pub(crate) fn digest_of(last: Option<Revision>, sessions: &Sessions, store: u64) -> u128 {
+pub(crate) fn digest_of(last: Option<Revision>, sessions: &Sessions, store: u64, history: u128) -> u128 {
     let revision = last.unwrap_or_default();
     let words = [
         u64::from(last.is_some()),
@@ -194,11 +215,25 @@ pub(crate) fn digest_of(last: Option<Revision>, sessions: &Sessions, store: u64)
         sessions.digest(),
         sessions.dropped(),
     ];
-    let mut bytes = [0; 48];
-    for (word, bytes) in words.iter().zip(bytes.chunks_exact_mut(8)) {
+    hash(&words, history)
+}
+
+/// The hash of some words and of what came before them.
+fn hash<const WORDS: usize>(words: &[u64; WORDS], before: u128) -> u128 {
+    let mut bytes = [0; 64];
+    let (history, rest) = bytes.split_at_mut(16);
+    history.copy_from_slice(&before.to_le_bytes());
+    for (word, bytes) in words.iter().zip(rest.chunks_exact_mut(8)) {
         bytes.copy_from_slice(&word.to_le_bytes());
     }
-    xxh3_128(&bytes)
+    xxh3_128(&bytes[..16 + 8 * WORDS])
+}
+
+/// The higher half and the lower one.
+pub(crate) fn halves(digest: u128) -> [u64; 2] {
+    let bytes = digest.to_be_bytes();
+    let half = |from: usize| u64::from_be_bytes(std::array::from_fn(|place| bytes[from + place]));
+    [half(0), half(8)]
 }
 
 fn key_of(command: &Command) -> Option<&Bytes> {

@@ -24,7 +24,7 @@
 //!
 //! | items | fields |
 //! | --- | --- |
-//! | head, once | revision of the last command (option), sessions dropped so far, number of sessions, number of keys |
+//! | head, once | revision of the last command (option), sessions dropped so far, number of sessions, number of keys, history (two u64, the higher half first): what the digests after all slots come to |
 //! | sessions, in the order of their table | id, tag, last use, time of queueing, standing (0 new, 1 on trial, 2 in use), floor, kept outcomes |
 //! | entries, in the order of the store | key, value |
 //!
@@ -40,7 +40,7 @@ use serde::Serialize;
 use crate::buckets::Spot;
 use crate::codec::append_payload;
 use crate::config::MAX_CHUNK;
-use crate::machine::StateMachine;
+use crate::machine::{StateMachine, halves};
 use crate::types::{Revision, Slot};
 
 mod builder;
@@ -139,6 +139,7 @@ struct Head {
     dropped: u64,
     sessions: u64,
     keys: u64,
+    history: [u64; 2],
 }
 
 /// A part that is being cut.
@@ -177,6 +178,7 @@ impl Part {
                 dropped: sessions.dropped(),
                 sessions: sessions.len() as u64,
                 keys: store.len() as u64,
+                history: halves(snapshot.machine.history()),
             };
             self.add(Cursor::AFTER_HEAD, LEAST_CHARGE, |out| append_payload(&head, out));
         }

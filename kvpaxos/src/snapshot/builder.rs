@@ -36,6 +36,7 @@ pub struct Builder {
 struct Rest {
     last: Option<Revision>,
     dropped: u64,
+    history: u128,
     sessions: Walk<SessionId>,
     keys: Walk<Vec<u8>>,
 }
@@ -137,14 +138,17 @@ impl Builder {
             return Err(Rejected { error, builder });
         }
         let (slot, expected) = (self.slot, self.digest);
-        let last = self.rest.as_ref().and_then(|rest| rest.last);
-        let found = digest_of(last, &self.sessions, self.store.digest());
+        let (last, history) = self
+            .rest
+            .as_ref()
+            .map_or((None, 0), |rest| (rest.last, rest.history));
+        let found = digest_of(last, &self.sessions, self.store.digest(), history);
         if found != expected {
             let error = SnapshotError::Digest { expected, found };
             let builder = Box::new(self);
             return Err(Rejected { error, builder });
         }
-        let machine = StateMachine::restored(self.limits, last, self.sessions, self.store.finish());
+        let machine = StateMachine::restored(self.limits, last, self.sessions, self.store.finish(), history);
         let machine = Arc::new(machine);
         Ok(Snapshot { slot, machine })
     }
@@ -225,7 +229,9 @@ impl Rest {
             dropped: decode::counter(r, "number of dropped sessions")?,
             sessions: decode::counter(r, "number of sessions")?,
             keys: decode::counter(r, "number of keys")?,
+            history: [r.u64("history")?, r.u64("history")?],
         };
+        let [high, low] = head.history.map(u128::from);
         match head.last {
             Some(last) if last.slot >= slot => return Err(SnapshotError::TooLate { slot, last }),
             None if head.dropped > 0 || head.sessions > 0 || head.keys > 0 => {
@@ -241,6 +247,7 @@ impl Rest {
         Ok(Rest {
             last: head.last,
             dropped: head.dropped,
+            history: (high << 64) | low,
             sessions: Sessions::walk(head.sessions),
             keys: StoreAssembly::walk(head.keys),
         })

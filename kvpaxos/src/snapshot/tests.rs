@@ -309,7 +309,7 @@ fn the_parts_are_pinned() {
         .map(|(at, part, next)| format!("{at} to {next:?}: {part:x}"))
         .collect();
     expect_test::expect![[r#"
-        head 0.0 to Some(sessions 0.0): 010600000202
+        head 0.0 to Some(sessions 0.0): 0106000002020000
         sessions 0.0 to Some(sessions 0.1): 0600010706000600000000
         sessions 0.1 to Some(sessions 0.2): 0100010005000300020203030400010002050000
         sessions 0.2 to Some(entries 0.1): 01610133

@@ -26,6 +26,7 @@ fn head(last: Option<u64>, sessions: u64, keys: u64, out: &mut Vec<u8>) {
             dropped,
             sessions,
             keys,
+            history: [1, 2],
         },
         out,
     );
@@ -185,9 +186,9 @@ fn no_more_sessions_are_in_use_than_may_be() {
             .collect::<Vec<_>>(),
     ));
     let (part, _) = sent.part(Cursor::START, 10_000);
-    // After a head of 6 bytes, the standing follows the 8 bytes of id, tag, last use and time of queueing.
+    // After a head of 8 bytes, the standing follows the 8 bytes of id, tag, last use and time of queueing.
     let mut part = part.to_vec();
-    for session in part[6..].chunks_mut(11) {
+    for session in part[8..].chunks_mut(11) {
         assert_eq!(std::mem::replace(&mut session[8], 2), 0);
     }
     let mut builder = builder(&sent, limits(4));
