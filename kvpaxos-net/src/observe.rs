@@ -44,6 +44,28 @@ pub(crate) fn log(id: ReplicaId, observation: &Observation) {
         Observation::Checkpointed { slot } => {
             tracing::debug!(replica = %id, slot = slot.0, "a checkpoint is durable: the log before it can go");
         }
+        Observation::Differs { with, .. } if with.is_empty() => {
+            tracing::info!(replica = %id, "no other replica's state is known to differ any more");
+        }
+        Observation::Differs {
+            with,
+            slot,
+            serves: true,
+        } => tracing::warn!(
+            replica = %id, %with, slot = slot.0,
+            "the state of others differs from this replica's and from that of a quorum: they are not heard any more. A disk has lost what \
+             was written to it; acknowledged writes may be on their side only: compare the logs before one of them is recovered"
+        ),
+        Observation::Differs {
+            with,
+            slot,
+            serves: false,
+        } => tracing::error!(
+            replica = %id, %with, slot = slot.0,
+            "the state of others differs from this replica's, and no quorum is known to share it: this replica serves nobody. A disk has \
+             lost what was written to it; acknowledged writes may be on one side only: compare the logs, and decide which side is to be \
+             recovered from the other"
+        ),
         Observation::SessionsDropped { count } => {
             tracing::debug!(replica = %id, count, "sessions were dropped to make room");
         }

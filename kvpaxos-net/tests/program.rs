@@ -8,6 +8,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use common::{Cluster, free_ports, run, runtime, text, wait_for};
+use kvpaxos::agreement::StateDigest;
 use kvpaxos::codec::{self, PeerFrame};
 use kvpaxos::{
     Ballot, Batch, Command, Life, Message, ReplicaId, Request, RequestBody, Slot, Tag, Value, Watermark,
@@ -414,6 +415,7 @@ fn a_lying_peer_is_answered_by_a_halt() {
             slot: Slot(1_000),
             value,
             chosen: Watermark::default(),
+            state: StateDigest::NOTHING,
         })
     };
     let peers: Peers = cluster.serve(0)[4].parse().unwrap();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::agreement::Doubt;
 use crate::config::Limits;
 use crate::types::{ReplicaSet, Revision, Sequence, SessionId};
 
@@ -374,6 +375,14 @@ pub enum Refusal {
         /// Whose memory.
         lost: ReplicaSet,
     },
+    /// The replica's state is not the same as that of others, and no quorum is known to share it: it serves nobody until an operator
+    /// decides. See [`crate::agreement`].
+    #[error(
+        "this replica differs from {} in what was chosen before slot {}, and no quorum is known to share its state: it serves nothing, and \
+         nothing was changed. A disk has lost what was written to it, and acknowledged writes may be on one side only: compare the logs, \
+         and decide which side is to be recovered from the other", .0.with, .0.slot
+    )]
+    Differs(Doubt),
 }
 
 fn silence(silent: ReplicaSet) -> String {

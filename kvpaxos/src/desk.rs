@@ -18,7 +18,7 @@ pub(crate) struct Desk {
     requests: usize,
     /// The commands' bytes.
     bytes: usize,
-    /// Two-phase setting: answers that wait until their slot is settled.
+    /// Answers that wait until their slot is vouched for by a leader and, in the two-phase setting, settled.
     held: BTreeMap<Slot, Vec<Held>>,
 }
 
@@ -73,7 +73,7 @@ fn find(stream: &VecDeque<Pending>, number: u64) -> Result<usize, usize> {
 }
 
 impl Desk {
-    /// How many requests wait, for their command or for their slot to be settled.
+    /// How many requests wait, for their command, or until its outcome may be told.
     pub(crate) fn len(&self) -> usize {
         self.requests + self.held.values().map(Vec::len).sum::<usize>()
     }
@@ -181,15 +181,15 @@ impl Desk {
         Some((first, more))
     }
 
-    /// Keeps an answer back until its slot is settled, or its time is up.
+    /// Keeps an answer back until its slot may be told, or its time is up.
     pub(crate) fn hold(&mut self, slot: Slot, waiting: Waiting, outcome: Outcome) {
         self.held.entry(slot).or_default().push(Held { waiting, outcome });
     }
 
-    /// Takes the answers whose slots lie below `settled`.
-    pub(crate) fn take_settled(&mut self, settled: Slot) -> Vec<(ClientId, Reply)> {
+    /// Takes the answers whose slots lie below `answerable`.
+    pub(crate) fn take_held(&mut self, answerable: Slot) -> Vec<(ClientId, Reply)> {
         let mut replies = Vec::new();
-        while let Some(entry) = self.held.first_entry().filter(|entry| *entry.key() < settled) {
+        while let Some(entry) = self.held.first_entry().filter(|entry| *entry.key() < answerable) {
             let reply = |held: Held| {
                 (
                     held.waiting.client,

@@ -297,6 +297,15 @@ pub enum Observation {
         /// The slot of its snapshot; 0 if there is none.
         slot: Slot,
     },
+    /// Other replicas' states are found to differ from this one's, or fewer than before are, or none. See [`crate::agreement`].
+    Differs {
+        /// Whose; empty if nobody's is any more.
+        with: ReplicaSet,
+        /// The lowest slot at which they were compared and differed; 0 if nobody's does.
+        slot: Slot,
+        /// Whether this replica serves all the same, because a quorum shares its state.
+        serves: bool,
+    },
     /// Sessions were dropped to make room for new ones.
     SessionsDropped {
         /// How many.

@@ -5,6 +5,7 @@
 //! log alone, so that all replicas have the same snapshots, and one can go on with a transfer that another began.
 
 use crate::acceptor::Entries;
+use crate::agreement::Trail;
 use crate::chosen_log::ChosenLog;
 use crate::command::{Outcome, Value};
 use crate::config::Limits;
@@ -38,6 +39,8 @@ pub(crate) struct Learner {
     machine: StateMachine,
     /// The first slot not applied.
     applied: Slot,
+    /// The digests after the last slots that were applied.
+    trail: Trail,
     /// The highest slot below which all is said to be chosen.
     known: Slot,
     /// Ticks for which it has lacked something that is chosen, without learning anything.
@@ -93,6 +96,8 @@ impl Learner {
             Some(snapshot) => (snapshot.slot(), snapshot.machine().clone()),
             None => (Slot::ZERO, StateMachine::new(limits)),
         };
+        let mut trail = Trail::default();
+        trail.push(applied, machine.digest());
         Learner {
             limits,
             log: chosen.clone(),
@@ -102,6 +107,7 @@ impl Learner {
             proposed: within.map(|(slot, proposal)| (*slot, proposal.clone())).collect(),
             machine,
             applied,
+            trail,
             known: next,
             behind: 0,
             before: (next, None),
@@ -122,6 +128,11 @@ impl Learner {
 
     pub(crate) fn machine(&self) -> &StateMachine {
         &self.machine
+    }
+
+    /// The digests after the last slots that were applied.
+    pub(crate) fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     /// The chosen values that are not cut.
@@ -223,11 +234,13 @@ impl Learner {
         let sessions_dropped = self.machine.sessions_dropped() - dropped_before;
         let (slots, bytes) = self.since;
         self.since = (slots + 1, bytes + value.size() as u64);
+        let digest = self.machine.digest();
+        self.trail.push(self.applied, digest);
         Some(AppliedSlot {
             slot,
             value,
             outcomes,
-            digest: self.machine.digest(),
+            digest,
             sessions_dropped,
             snapshot: self.take_snapshot_when_due(discarded),
         })
@@ -311,6 +324,7 @@ impl Learner {
         );
         discarded.push(std::mem::replace(&mut self.machine, snapshot.machine().clone()));
         self.applied = slot;
+        self.trail.push(slot, snapshot.digest());
         self.log.jump_to(slot);
         self.proposed = self.proposed.split_off(&slot);
         self.since = (0, 0);

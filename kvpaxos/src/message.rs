@@ -20,6 +20,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::agreement::StateDigest;
 use crate::command::{Command, Value};
 use crate::crash_vector::CrashVector;
 use crate::snapshot::Cursor;
@@ -36,6 +37,8 @@ pub enum Message {
         ballot: Ballot,
         /// The first slot it wants to hear of: all below are chosen and known to it, or told by an earlier chunk.
         from: Slot,
+        /// The candidate's state: see [`crate::agreement`].
+        state: StateDigest,
     },
     /// Phase 1b. An acceptor promises to accept nothing below `ballot`. The promise is durable before this leaves.
     /// Answers a [`Message::Prepare`]; large answers come in chunks, and the candidate asks for the next one.
@@ -73,6 +76,8 @@ pub enum Message {
         value: Value,
         /// What is chosen so far.
         chosen: Watermark,
+        /// The leader's state: see [`crate::agreement`].
+        state: StateDigest,
     },
     /// Phase 2b. An acceptor has accepted the leader's value for the slot, durably. No answer.
     Accepted {
@@ -90,6 +95,8 @@ pub enum Message {
         ballot: Ballot,
         /// What is chosen so far.
         chosen: Watermark,
+        /// The leader's state: see [`crate::agreement`].
+        state: StateDigest,
     },
     /// Two-phase setting only. A replica tells the leader that it has applied every slot below `up_to`: the ACK of the
     /// *go*. No answer; sent again with every heartbeat.
@@ -121,6 +128,8 @@ pub enum Message {
         number: u64,
         /// Reads may be served once every slot below is applied.
         up_to: Slot,
+        /// The leader's state there, or as far as it has applied: see [`crate::agreement`].
+        state: StateDigest,
     },
     /// The leader asks the acceptors whether its ballot is still the highest they promised. Answered by
     /// [`Message::Confirmed`] or [`Message::Refused`].
@@ -129,6 +138,8 @@ pub enum Message {
         ballot: Ballot,
         /// Numbers the leader's rounds.
         round: u64,
+        /// The leader's state: see [`crate::agreement`].
+        state: StateDigest,
     },
     /// An acceptor whose promise is exactly `ballot` confirms it.
     Confirmed {
@@ -275,6 +286,10 @@ pub struct Heartbeat {
     /// Which lives of acceptors the sender has heard of, from whomever. An acceptor that hears of a later life of its own than it knows of
     /// has lost its memory.
     pub vector: CrashVector,
+    /// The sender's state: see [`crate::agreement`].
+    pub state: StateDigest,
+    /// The lowest slot at which the sender has found the receiver's state to be another than its own, if it has.
+    pub differs: Option<Slot>,
 }
 
 /// What an acceptor does, as the others are told.

@@ -220,10 +220,10 @@ impl Peers {
     }
 
     /// A connected peer that says it learned more than `next`, but for `not`: the leader if it is one, else who knows most.
-    pub(crate) fn ahead_of(&self, next: Slot, not: Option<ReplicaId>, timing: &Timing) -> Option<ReplicaId> {
+    pub(crate) fn ahead_of(&self, next: Slot, not: ReplicaSet, timing: &Timing) -> Option<ReplicaId> {
         let leader = self.leader().map(|ballot| ballot.replica);
         self.connected(timing)
-            .filter(|(id, said)| said.learned > next && Some(*id) != not)
+            .filter(|(id, said)| said.learned > next && !not.contains(*id))
             .max_by_key(|(id, said)| (Some(*id) == leader, said.learned, *id))
             .map(|(id, _)| id)
     }

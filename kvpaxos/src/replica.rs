@@ -7,8 +7,10 @@
 //! - `replica/role.rs`: roles that fail and restart;
 //! - `replica/recover.rs`: an acceptor that lost its memory comes back;
 //! - `replica/catch_up.rs`: a learner that lags, and those that help it;
-//! - `replica/save.rs`: checkpoints.
+//! - `replica/save.rs`: checkpoints;
+//! - `replica/agree.rs`: what others tell of their states, and what may be answered.
 
+mod agree;
 mod catch_up;
 mod client;
 mod lead;
@@ -19,6 +21,7 @@ mod save;
 mod tick;
 
 use crate::acceptor::{Acceptor, Answer};
+use crate::agreement::Agreement;
 use crate::archive::Archive;
 use crate::checkpoint::Saving;
 use crate::command::Value;
@@ -73,6 +76,9 @@ pub struct Replica {
     /// For how many ticks it has been without a learner.
     without_learner: u32,
     peers: Peers,
+    agreement: Agreement,
+    /// What was observed last of who differs: whose states, and whether this replica serves all the same.
+    noted: (ReplicaSet, bool),
     desk: Desk,
     reads: Reads,
     /// Two-phase setting: slots below may be answered to clients.
@@ -151,6 +157,8 @@ impl Replica {
             learner: Some(learner),
             without_learner: 0,
             peers: Peers::new(nonce),
+            agreement: Agreement::default(),
+            noted: (ReplicaSet::EMPTY, true),
             desk: Desk::default(),
             reads: Reads::new(random.next_u64()),
             settled: Slot::ZERO,
@@ -248,9 +256,10 @@ impl Replica {
     /// proposed, what became known is told, what is lacking is asked for.
     fn advance(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
         self.lead_when_ready(out)?;
-        self.propose(out)?;
+        // Before anything is proposed: what is told of the state then goes with what is told to be chosen.
         self.learn_own(out);
         self.apply(out);
+        self.propose(out)?;
         self.check_that_the_cut_is_known();
         self.begin_checkpoint(out);
         self.tell(out);
@@ -258,6 +267,7 @@ impl Replica {
         self.confirm_reads(out);
         self.serve_reads(out);
         self.catch_up(None, out);
+        self.note_who_differs(out);
         self.free_some();
         Ok(())
     }
@@ -393,6 +403,8 @@ impl Replica {
             }),
             pending: (self.desk.len() + self.reads.len()) as u64,
             lost: self.lost(),
+            differing: self.agreement.differing(),
+            doubt: self.doubt(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::agreement::Doubt;
 use crate::types::{Ballot, Incarnation, ReplicaId, ReplicaSet, Slot};
 
 /// A replica's view of itself and its peers, at one moment.
@@ -27,6 +28,10 @@ pub struct Status {
     pub pending: u64,
     /// Whose acceptors are without memory, as far as it knows.
     pub lost: ReplicaSet,
+    /// Whose states are known to differ from its own: see [`crate::agreement`].
+    pub differing: ReplicaSet,
+    /// Why it serves no client, if others differ from it and no quorum is known to share its state.
+    pub doubt: Option<Doubt>,
 }
 
 /// What the proposer does.

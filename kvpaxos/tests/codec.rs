@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use expect_test::expect_file;
+use kvpaxos::agreement::StateDigest;
 use kvpaxos::codec::{
     DecodeError, Decoder, EncodeError, Frame, HEADER, Hello, HelloError, Kind, MAX_COMMANDS, MAX_COUNTER,
     MAX_REQUEST_PAYLOAD, PeerFrame, decode_datagram, decode_frame, decode_shared, encode_into,
@@ -362,6 +363,7 @@ fn counters_that_no_cluster_reaches_are_refused() {
         refused_message(Message::Prepare {
             ballot,
             from: Slot(0),
+            state: StateDigest::NOTHING,
         })
     };
     assert_eq!(prepare(ballot), absurd("round", u64::MAX, MAX_COUNTER));
@@ -442,7 +444,8 @@ fn a_promise_must_ascend_and_stay_below_itself() {
     assert_eq!(
         refused_message(Message::Chosen {
             ballot: ballot(1),
-            chosen: Watermark { chosen, settled }
+            chosen: Watermark { chosen, settled },
+            state: StateDigest::NOTHING
         }),
         DecodeError::Watermark { settled, chosen }
     );
@@ -522,6 +525,7 @@ fn speed_of_batches() {
         slot: Slot(1_000_000),
         value: Value::Batch(Batch::new(commands.collect())),
         chosen: Watermark::default(),
+        state: StateDigest::NOTHING,
     };
     let mut frame = Vec::new();
     encode_message_into(&message, &mut frame).unwrap();

@@ -6,6 +6,7 @@
 #[path = "paxos_made_simple/lone.rs"]
 mod lone;
 
+use kvpaxos::agreement::StateDigest;
 use kvpaxos::io::Deposition;
 use kvpaxos::status::ProposerStatus;
 use kvpaxos::{
@@ -406,6 +407,7 @@ fn s23_a_learner_does_not_mistake_another_proposal_for_the_chosen_one() {
     let told = Message::Chosen {
         ballot: ballot(2, R2),
         chosen,
+        state: StateDigest::NOTHING,
     };
     learner.hears(R2, told);
     assert_eq!(learner.chosen(), None);

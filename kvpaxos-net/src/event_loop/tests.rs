@@ -1,3 +1,4 @@
+use kvpaxos::agreement::StateDigest;
 use kvpaxos::codec::PeerFrame;
 use kvpaxos::wal::Owner;
 use kvpaxos::{Ballot, Config, Slot};
@@ -61,7 +62,11 @@ impl Scene {
             ..Ballot::ZERO
         };
         let from = Slot::ZERO;
-        let message = Message::Prepare { ballot, from };
+        let message = Message::Prepare {
+            ballot,
+            from,
+            state: StateDigest::NOTHING,
+        };
         self.event_loop.step(Event::Peer { from: PEER, message });
         self.event_loop.hand_on();
         ballot

@@ -279,6 +279,11 @@ impl Audit {
                 }
             }
             Observation::CaughtUp { .. } => self.marks.hit(Mark::CaughtUp),
+            Observation::Differs { with, slot, .. } => {
+                let what =
+                    format!("{by} finds that the states of {with} differ from its own below slot {slot}");
+                self.wrong(Property::L3, what);
+            }
             Observation::SessionsDropped { .. } => self.marks.hit(Mark::SessionDropped),
             // `Applied` needs the machine: see the hook.
             Observation::Applied { .. } | Observation::StaysOut => {}

@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use bytes::Bytes;
+use kvpaxos::agreement::StateDigest;
 use kvpaxos::candidacy::{Candidacy, Promise};
 use kvpaxos::command::Tag;
 use kvpaxos::crash_vector::CrashVector;
@@ -148,6 +149,7 @@ pub(super) fn accept(bounds: &Bounds, place: usize, slot: Slot, value: &Value) -
             slot,
             value: value.clone(),
             chosen: Watermark::default(),
+            state: StateDigest::NOTHING,
         },
     }
 }
@@ -160,6 +162,7 @@ pub(super) fn prepare(bounds: &Bounds, place: usize) -> Packet {
         message: Message::Prepare {
             ballot: bounds.ballot(place),
             from: Slot::ZERO,
+            state: StateDigest::NOTHING,
         },
     }
 }

@@ -333,7 +333,7 @@ enum Said {
 fn hear(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Option<Said>, Fault> {
     let chunk_bytes = if bounds.chunks { ONE_ENTRY } else { WHOLE };
     let answer: Option<Answer> = match &packet.message {
-        Message::Prepare { ballot, from } => Some(acceptor.on_prepare(*ballot, *from, WHOLE)),
+        Message::Prepare { ballot, from, .. } => Some(acceptor.on_prepare(*ballot, *from, WHOLE)),
         Message::Accept {
             ballot, slot, value, ..
         } => acceptor

@@ -55,7 +55,7 @@ pub struct Unconfirmed;
 fn confirms(effect: &Effect<Replica>) -> Option<Event<Replica>> {
     let Effect::Send {
         to,
-        message: Message::Confirm { ballot, round },
+        message: Message::Confirm { ballot, round, .. },
     } = effect
     else {
         return None;

@@ -6,6 +6,7 @@ use super::reader::Elements;
 use super::{
     DecodeError, Hello, MAX_COUNTER, MAX_PART, MAX_REQUEST_PAYLOAD, MAX_SMALL_COUNTER, PeerFrame, Reader,
 };
+use crate::agreement::{Doubt, StateDigest};
 use crate::command::{Batch, Command, Op, Outcome, Refusal, Reply, Request, RequestBody, Tag, Value};
 use crate::config::{MAX_KEY, MAX_VALUE};
 use crate::crash_vector::CrashVector;
@@ -48,6 +49,7 @@ impl Decode for Message {
             0 => Message::Prepare {
                 ballot: ballot(r)?,
                 from: slot(r)?,
+                state: state_digest(r)?,
             },
             1 => promise(r)?,
             2 => Message::Refused {
@@ -59,6 +61,7 @@ impl Decode for Message {
                 slot: slot(r)?,
                 value: value(r)?,
                 chosen: watermark(r)?,
+                state: state_digest(r)?,
             },
             4 => Message::Accepted {
                 ballot: ballot(r)?,
@@ -68,6 +71,7 @@ impl Decode for Message {
             5 => Message::Chosen {
                 ballot: ballot(r)?,
                 chosen: watermark(r)?,
+                state: state_digest(r)?,
             },
             6 => Message::Applied {
                 ballot: ballot(r)?,
@@ -83,10 +87,12 @@ impl Decode for Message {
             10 => Message::ReadIndexed {
                 number: counter(r, "read's number")?,
                 up_to: slot(r)?,
+                state: state_digest(r)?,
             },
             11 => Message::Confirm {
                 ballot: ballot(r)?,
                 round: counter(r, "confirmation's round")?,
+                state: state_digest(r)?,
             },
             12 => Message::Confirmed {
                 ballot: ballot(r)?,
@@ -404,7 +410,19 @@ fn heartbeat(r: &mut Reader) -> Result<Heartbeat, DecodeError> {
         learned: slot(r)?,
         chosen: r.option("chosen", watermark)?,
         vector: crash_vector(r)?,
+        state: state_digest(r)?,
+        differs: r.option("differing slot", slot)?,
     })
+}
+
+fn doubt(r: &mut Reader) -> Result<Doubt, DecodeError> {
+    let (with, slot) = (replicas(r)?, slot(r)?);
+    Ok(Doubt { with, slot })
+}
+
+fn state_digest(r: &mut Reader) -> Result<StateDigest, DecodeError> {
+    let (slot, digest) = (slot(r)?, r.u64("state's digest")?);
+    Ok(StateDigest { slot, digest })
 }
 
 fn watermark(r: &mut Reader) -> Result<Watermark, DecodeError> {
@@ -531,6 +549,8 @@ fn status(r: &mut Reader) -> Result<Status, DecodeError> {
         waiting_for: replicas(r)?,
         pending: counter(r, "number of pending requests")?,
         lost: replicas(r)?,
+        differing: replicas(r)?,
+        doubt: r.option("doubt", doubt)?,
     })
 }
 
@@ -560,6 +580,7 @@ fn refusal(r: &mut Reader) -> Result<Refusal, DecodeError> {
         },
         6 => Refusal::Unavailable { silent: replicas(r)? },
         7 => Refusal::MemoryLost { lost: replicas(r)? },
+        8 => Refusal::Differs(doubt(r)?),
         found => {
             return Err(DecodeError::Variant {
                 what: "refusal",

@@ -14,7 +14,10 @@ impl Replica {
         let Some(learner) = self.learner.as_ref().filter(|learner| learner.lacks()) else {
             return;
         };
-        if let Some(whom) = self.peers.ahead_of(learner.next(), not, &self.config.timing) {
+        // Who differs would not answer, and is not to be learned from.
+        let mut without = self.agreement.differing();
+        not.into_iter().for_each(|id| _ = without.insert(id));
+        if let Some(whom) = self.peers.ahead_of(learner.next(), without, &self.config.timing) {
             self.ask_to_learn(whom, out);
         }
     }

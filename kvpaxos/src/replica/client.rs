@@ -89,6 +89,9 @@ impl Replica {
         if let Some(lost) = self.lost_for_good() {
             return Err(Refusal::MemoryLost { lost });
         }
+        if let Some(doubt) = self.doubt() {
+            return Err(Refusal::Differs(doubt));
+        }
         match body {
             RequestBody::Status => {}
             RequestBody::Open { .. } | RequestBody::Close { .. } => {}
@@ -133,13 +136,11 @@ impl Replica {
         }
     }
 
-    /// What a client waits for is applied here. In the two-phase setting the answer waits until all that is applied is settled.
+    /// What a client waits for is applied here. The answer waits until all that is applied may be told.
     fn answer_applied(&mut self, waiting: Waiting, outcome: Outcome, out: &mut Vec<Effect>) {
         let applied = self.learner.as_ref().map_or(Slot::ZERO, Learner::applied);
         match applied.0.checked_sub(1) {
-            Some(last) if self.config.update == Update::TwoPhase => {
-                self.desk.hold(Slot(last), waiting, outcome);
-            }
+            Some(last) if self.answerable() <= Slot(last) => self.desk.hold(Slot(last), waiting, outcome),
             _ => reply(waiting.client, waiting.id, outcome, out),
         }
     }
@@ -229,13 +230,16 @@ impl Replica {
     /// Applies what was learned, in slot order, and answers the clients that wait for it here.
     pub(super) fn apply(&mut self, out: &mut Vec<Effect>) {
         let two_phase = self.config.update == Update::TwoPhase;
-        let Some(learner) = &mut self.learner else { return };
         let mut advanced = false;
-        while let Some(applied) = learner.apply_next(&mut self.discarded) {
+        while let Some(learner) = &mut self.learner
+            && let Some(applied) = learner.apply_next(&mut self.discarded)
+        {
             advanced = true;
+            self.agreement.on_applied(learner.trail());
+            let answerable = self.answerable();
             for (command, outcome) in applied.value.commands().iter().zip(applied.outcomes) {
                 for waiting in self.desk.on_applied(command) {
-                    if two_phase {
+                    if answerable <= applied.slot {
                         self.desk.hold(applied.slot, waiting, outcome.clone());
                     } else {
                         reply(waiting.client, waiting.id, outcome.clone(), out);
@@ -300,9 +304,10 @@ impl Replica {
         }
     }
 
-    /// Two-phase setting: sends the answers whose slots are settled.
-    pub(super) fn release_settled(&mut self, out: &mut Vec<Effect>) {
-        for (to, reply) in self.desk.take_settled(self.settled) {
+    /// Sends the answers that were held back and may be told now.
+    pub(super) fn release_held(&mut self, out: &mut Vec<Effect>) {
+        let answerable = self.answerable();
+        for (to, reply) in self.desk.take_held(answerable) {
             out.push(Effect::Reply { to, reply });
         }
     }
@@ -328,7 +333,12 @@ impl Replica {
     /// Serves the reads whose slot is applied.
     pub(super) fn serve_reads(&mut self, out: &mut Vec<Effect>) {
         let Some(learner) = &self.learner else { return };
-        for read in self.reads.take_ready(learner.applied()) {
+        let vouched = if self.doubt().is_some() {
+            Slot::ZERO
+        } else {
+            self.vouched()
+        };
+        for read in self.reads.take_ready(learner.applied().min(vouched)) {
             let machine = learner.machine();
             let outcome = Outcome::Value {
                 revision: machine.revision(),

@@ -32,7 +32,8 @@ impl Replica {
     /// them hear no leader either.
     pub(super) fn may_stand(&self) -> bool {
         let timing = &self.config.timing;
-        let (mut voters, mut leaderless) = (self.peers.voters(timing), self.peers.leaderless(timing));
+        let differing = self.agreement.differing();
+        let (mut voters, mut leaderless) = (self.voters(), self.peers.leaderless(timing).without(differing));
         if self.is_voting() {
             voters.insert(self.config.id);
             leaderless.insert(self.config.id);
@@ -46,7 +47,7 @@ impl Replica {
 
     /// Phase 1a: a new ballot, durable before anybody hears of it (P3).
     pub(super) fn stand(&mut self, out: &mut Vec<Effect>) {
-        let highest = self.peers.highest();
+        let (highest, state) = (self.peers.highest(), self.state());
         let (Some(proposer), Some(learner)) = (&mut self.proposer, &self.learner) else {
             return;
         };
@@ -58,7 +59,7 @@ impl Replica {
         observe(Observation::Standing { ballot }, out);
         let prepare = |to| Envelope {
             to,
-            message: Message::Prepare { ballot, from },
+            message: Message::Prepare { ballot, from, state },
         };
         let then = self.config.members.iter().map(prepare).collect();
         out.push(Effect::Persist {
@@ -170,6 +171,7 @@ impl Replica {
     /// Never for what this leader itself proposed; the acceptor's check is the same for all.
     pub(super) fn propose(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
         let (two_phase, others, limits) = (self.two_phase(), self.others(), self.config.limits);
+        let state = self.state();
         while let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
             if let Some(learner) = &self.learner {
                 if !leadership.agrees_with(learner.log()) {
@@ -194,6 +196,7 @@ impl Replica {
                     slot,
                     value: value.clone(),
                     chosen,
+                    state,
                 },
                 out,
             );
@@ -228,20 +231,28 @@ impl Replica {
 
     /// Tells everybody how far the log is chosen, if that is news and no Accept has carried it.
     pub(super) fn tell(&mut self, out: &mut Vec<Effect>) {
-        let (two_phase, others) = (self.two_phase(), self.others());
+        let (two_phase, others, state) = (self.two_phase(), self.others(), self.state());
         if let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
             let (ballot, chosen) = (leadership.ballot, leadership.watermark(two_phase));
             if leadership.tell(chosen) {
-                self.broadcast(others, &Message::Chosen { ballot, chosen }, out);
+                self.broadcast(
+                    others,
+                    &Message::Chosen {
+                        ballot,
+                        chosen,
+                        state,
+                    },
+                    out,
+                );
             }
             self.settled = self.settled.max(chosen.settled);
         }
-        self.release_settled(out);
+        self.release_held(out);
     }
 
     /// Begins a round of confirmations, if reads wait for one and may be answered.
     pub(super) fn confirm_reads(&mut self, out: &mut Vec<Effect>) {
-        let others = self.others();
+        let (others, state) = (self.others(), self.state());
         let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) else {
             return;
         };
@@ -252,7 +263,7 @@ impl Replica {
         let Some(round) = leadership.confirmation.begin(up_to) else {
             return;
         };
-        self.broadcast(others, &Message::Confirm { ballot, round }, out);
+        self.broadcast(others, &Message::Confirm { ballot, round, state }, out);
         self.confirm_own(ballot, round, out);
     }
 
@@ -270,6 +281,7 @@ impl Replica {
     /// Sends the Accepts, Prepares or Confirms again that have waited too long for an answer.
     pub(super) fn resend(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
         let (two_phase, members, own) = (self.two_phase(), self.config.members, self.config.id);
+        let state = self.state();
         let patience = self.config.timing.resend;
         let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) else {
             return Ok(());
@@ -292,6 +304,7 @@ impl Replica {
                     slot,
                     value,
                     chosen,
+                    state,
                 },
                 out,
             );
@@ -299,7 +312,7 @@ impl Replica {
         if let Some((round, confirmed)) = round {
             let mut to = members.without(confirmed);
             let unconfirmed = to.remove(own);
-            self.broadcast(to, &Message::Confirm { ballot, round }, out);
+            self.broadcast(to, &Message::Confirm { ballot, round, state }, out);
             if unconfirmed {
                 self.confirm_own(ballot, round, out);
             }

@@ -20,8 +20,15 @@ impl Replica {
         if !self.config.members.contains(from) || !speaks_for_itself(from, self.config.id, &message) {
             return Ok(());
         }
+        self.on_state_told(from, &message);
+        let differs = self.agreement.differs(from).is_some();
+        if differs && !matches!(message, Message::Heartbeat(_)) {
+            return Ok(());
+        }
         match message {
-            Message::Prepare { ballot, from: slot } => self.on_prepare(from, ballot, slot, out),
+            Message::Prepare {
+                ballot, from: slot, ..
+            } => self.on_prepare(from, ballot, slot, out),
             Message::Promise {
                 ballot,
                 from: slot,
@@ -46,11 +53,12 @@ impl Replica {
                 slot,
                 value,
                 chosen,
+                ..
             } => {
                 return self.on_accept(ballot, slot, &value, chosen, out);
             }
             Message::Accepted { ballot, slot, vector } => self.on_accepted(from, ballot, slot, &vector, out),
-            Message::Chosen { ballot, chosen } => {
+            Message::Chosen { ballot, chosen, .. } => {
                 self.on_leader(ballot, out);
                 self.on_watermark(ballot, chosen, out);
             }
@@ -66,14 +74,14 @@ impl Replica {
                     leadership.confirmation.ask(Question { from, number });
                 }
             }
-            Message::ReadIndexed { number, up_to } => {
+            Message::ReadIndexed { number, up_to, .. } => {
                 self.reads.on_indexed(number, up_to);
                 // What the reads wait for may not have come yet, and is chosen.
                 if let Some(learner) = &mut self.learner {
                     learner.on_learned_elsewhere(up_to);
                 }
             }
-            Message::Confirm { ballot, round } => self.on_confirm(ballot, round, out),
+            Message::Confirm { ballot, round, .. } => self.on_confirm(ballot, round, out),
             Message::Confirmed { ballot, round } => self.on_confirmed(from, ballot, round, out),
             Message::Learn { from: slot } => self.on_learn(from, slot, out),
             Message::Learned { from: slot, values } => return self.on_learned(slot, &values, out),
@@ -110,7 +118,7 @@ impl Replica {
     }
 
     fn on_promise(&mut self, from: ReplicaId, promise: Promise, out: &mut Vec<Effect>) {
-        let (ballot, cut) = (promise.ballot, promise.cut);
+        let (ballot, cut, state) = (promise.ballot, promise.cut, self.state());
         let Some(candidacy) = self
             .proposer
             .as_mut()
@@ -120,7 +128,14 @@ impl Replica {
         };
         match candidacy.on_promise(from, promise) {
             Progress::Nothing => return,
-            Progress::More(next) => send(from, Message::Prepare { ballot, from: next }, out),
+            Progress::More(next) => {
+                let question = Message::Prepare {
+                    ballot,
+                    from: next,
+                    state,
+                };
+                send(from, question, out);
+            }
             Progress::Complete => {}
         }
         // What the acceptor has cut is chosen, and known to its replica.
@@ -202,6 +217,10 @@ impl Replica {
         if !self.peers.on_heartbeat(from, heartbeat) {
             return;
         }
+        self.on_state_of(from, heartbeat);
+        if self.agreement.differs(from).is_some() {
+            return;
+        }
         self.on_lives_heard(&heartbeat.vector, out);
         if let Some(learner) = &mut self.learner {
             learner.on_learned_elsewhere(heartbeat.learned);
@@ -252,6 +271,7 @@ impl Replica {
                     Message::ReadIndexed {
                         number,
                         up_to: confirmed.up_to,
+                        state: self.state_at(confirmed.up_to),
                     },
                     out,
                 );

@@ -49,13 +49,16 @@ impl Replica {
                 .map_or_else(Default::default, |learner| learner.next()),
             chosen: leadership.map(|leadership| leadership.watermark(two_phase)),
             vector: self.peers.heard().clone(),
+            state: self.state(),
+            differs: None,
         };
         for to in self.others().iter() {
-            let echo = self.peers.echo_for(to);
+            let (echo, differs) = (self.peers.echo_for(to), self.agreement.differs(to));
             send(
                 to,
                 Message::Heartbeat(Box::new(Heartbeat {
                     echo,
+                    differs,
                     ..heartbeat.clone()
                 })),
                 out,
@@ -77,7 +80,7 @@ impl Replica {
 
     /// A leader that is not connected to a phase-2 quorum of voting acceptors resigns, so that another may stand.
     fn check_quorum(&mut self, out: &mut Vec<Effect>) {
-        let mut voters = self.peers.voters(&self.config.timing);
+        let mut voters = self.voters();
         if self.is_voting() {
             voters.insert(self.config.id);
         }
@@ -92,7 +95,7 @@ impl Replica {
 
     fn on_tick_of_election(&mut self, out: &mut Vec<Effect>) {
         let timing = self.config.timing;
-        let may_stand = self.may_stand();
+        let (may_stand, state) = (self.may_stand(), self.state());
         let members = self.config.members;
         let Some(proposer) = &mut self.proposer else {
             return;
@@ -102,12 +105,12 @@ impl Replica {
             if idle >= 2 * timing.patience {
                 self.resign(Deposition::TimedOut, out);
             } else if ticks % timing.resend == 0 {
-                let ballot = candidacy.ballot();
+                let (ballot, state) = (candidacy.ballot(), state);
                 let prepare = |to| {
                     let from = candidacy.next_for(to);
                     Envelope {
                         to,
-                        message: Message::Prepare { ballot, from },
+                        message: Message::Prepare { ballot, from, state },
                     }
                 };
                 let then = members.iter().map(prepare).collect();

@@ -100,7 +100,7 @@ impl Show {
 
     pub(crate) fn message(&mut self, message: &Message) -> String {
         match message {
-            Message::Prepare { ballot, from } => format!("Prepare {ballot} from {from:?}"),
+            Message::Prepare { ballot, from, .. } => format!("Prepare {ballot} from {from:?}"),
             Message::Promise {
                 ballot,
                 from,
@@ -119,6 +119,7 @@ impl Show {
                 slot,
                 value: proposed,
                 chosen,
+                ..
             } => format!(
                 "Accept {ballot} {slot:?} {}; {}",
                 value(proposed),
@@ -127,15 +128,15 @@ impl Show {
             Message::Accepted { ballot, slot, vector } => {
                 format!("Accepted {ballot} {slot:?}{}", vector_of(vector))
             }
-            Message::Chosen { ballot, chosen } => format!("Chosen {ballot}; {}", watermark(*chosen)),
+            Message::Chosen { ballot, chosen, .. } => format!("Chosen {ballot}; {}", watermark(*chosen)),
             Message::Applied { ballot, up_to } => format!("Applied {ballot} below {up_to:?}"),
             Message::Heartbeat(said) => heartbeat(said),
             Message::Forward { commands } => format!("Forward [{}]", commands_of(commands)),
             Message::ReadIndex { number } => format!("ReadIndex #{}", self.question(*number)),
-            Message::ReadIndexed { number, up_to } => {
+            Message::ReadIndexed { number, up_to, .. } => {
                 format!("ReadIndexed #{} below {up_to:?}", self.question(*number))
             }
-            Message::Confirm { ballot, round } => format!("Confirm {ballot} round {round}"),
+            Message::Confirm { ballot, round, .. } => format!("Confirm {ballot} round {round}"),
             Message::Confirmed { ballot, round } => format!("Confirmed {ballot} round {round}"),
             Message::Learn { from } => format!("Learn from {from:?}"),
             Message::Learned { from, values } => {
@@ -417,8 +418,11 @@ fn heartbeat(said: &Heartbeat) -> String {
         AcceptorSign::Failed => ", no vote",
         AcceptorSign::Lost => ", memory lost",
     };
+    let differs = said
+        .differs
+        .map_or_else(String::new, |slot| format!(", differs below {slot:?}"));
     format!(
-        "Heartbeat {} echo {echo}, {leader}, highest {}, learned below {:?}{chosen}{votes}{}",
+        "Heartbeat {} echo {echo}, {leader}, highest {}, learned below {:?}{chosen}{votes}{}{differs}",
         said.beat,
         said.highest,
         said.learned,
@@ -553,6 +557,14 @@ pub(crate) fn status(status: &Status) -> String {
     if !status.silent.is_empty() {
         line.push_str(&format!("; silent: {}", status.silent));
     }
+    if !status.differing.is_empty() {
+        let stops = if status.doubt.is_some() {
+            ", and does not serve"
+        } else {
+            ""
+        };
+        line.push_str(&format!("; differs from {}{stops}", status.differing));
+    }
     line
 }
 
@@ -577,6 +589,10 @@ fn note(observation: &Observation) -> String {
         Observation::SnapshotTaken { slot, .. } => format!("took a snapshot at {slot:?}"),
         Observation::Checkpointed { slot } => format!("checkpoint at {slot:?} is durable"),
         Observation::StaysOut => "the acceptor stays out of every vote".to_owned(),
+        Observation::Differs { with, slot, serves } => {
+            let serves = if *serves { "serves" } else { "does not serve" };
+            format!("differs from [{with}] below {slot:?}, {serves}")
+        }
         Observation::SessionsDropped { count } => format!("{count} sessions dropped"),
     }
 }

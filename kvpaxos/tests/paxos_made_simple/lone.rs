@@ -1,6 +1,7 @@
 //! One replica whose peers are played by the test.
 
 use bytes::Bytes;
+use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat};
 use kvpaxos::{
@@ -141,6 +142,8 @@ impl Lone {
                 learned: Slot::ZERO,
                 chosen: None,
                 vector: CrashVector::default(),
+                state: StateDigest::NOTHING,
+                differs: None,
             };
             self.hears(from, Message::Heartbeat(Box::new(heartbeat)));
         }
@@ -244,7 +247,11 @@ pub(crate) fn payload(value: &Value) -> &[u8] {
 }
 
 pub(crate) fn prepare(ballot: Ballot) -> Message {
-    Message::Prepare { ballot, from: SLOT }
+    Message::Prepare {
+        ballot,
+        from: SLOT,
+        state: StateDigest::NOTHING,
+    }
 }
 
 pub(crate) fn promise(ballot: Ballot, entries: Vec<Accepted>) -> Message {
@@ -272,6 +279,7 @@ pub(crate) fn accept(ballot: Ballot, value: Value) -> Message {
         slot: SLOT,
         value,
         chosen: Watermark::default(),
+        state: StateDigest::NOTHING,
     }
 }
 

@@ -1,5 +1,6 @@
 //! A whole replica whose peers are played by the scene.
 
+use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::{AcceptorSign, Heartbeat, Remembered};
 use kvpaxos::status::AcceptorStatus;
@@ -180,6 +181,8 @@ impl Whole {
                     learned: SLOT,
                     chosen: None,
                     vector: CrashVector::default(),
+                    state: StateDigest::NOTHING,
+                    differs: None,
                 };
                 let said = self.hears(peer, Message::Heartbeat(Box::new(heartbeat)));
                 notes.extend(said.notes);

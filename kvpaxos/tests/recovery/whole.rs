@@ -1,5 +1,6 @@
 //! The rules that a whole replica keeps: what it does not answer, what it writes down first, what it finds after a restart.
 
+use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::{AcceptorSign, Heartbeat};
 use kvpaxos::status::{AcceptorStatus, ProposerStatus};
@@ -12,7 +13,11 @@ use crate::replica::{Said, Whole};
 use crate::stage::{A, B, B1, B2, C, SLOT, value};
 
 fn prepare(ballot: Ballot) -> Message {
-    Message::Prepare { ballot, from: SLOT }
+    Message::Prepare {
+        ballot,
+        from: SLOT,
+        state: StateDigest::NOTHING,
+    }
 }
 
 fn accept(ballot: Ballot) -> Message {
@@ -21,6 +26,7 @@ fn accept(ballot: Ballot) -> Message {
         slot: SLOT,
         value: value("x"),
         chosen: Watermark::default(),
+        state: StateDigest::NOTHING,
     }
 }
 
@@ -36,6 +42,8 @@ fn heartbeat(beat: u64, acceptor: AcceptorSign, of_a: Incarnation) -> Message {
         learned: SLOT,
         chosen: None,
         vector: CrashVector::from_iter([(A, of_a)]),
+        state: StateDigest::NOTHING,
+        differs: None,
     }))
 }
 
@@ -61,7 +69,14 @@ fn a_recovering_acceptor_vouches_for_nobody() {
             ),
             (LEADER, prepare(B1)),
             (LEADER, accept(B1)),
-            (LEADER, Message::Confirm { ballot: B1, round: 1 }),
+            (
+                LEADER,
+                Message::Confirm {
+                    ballot: B1,
+                    round: 1,
+                    state: StateDigest::NOTHING,
+                },
+            ),
         ]
     };
     let answers = |whole: &mut Whole| -> Vec<Message> {
@@ -367,6 +382,7 @@ fn an_incarnation_outlives_a_restart_with_memory_kept() {
         Message::Prepare {
             ballot: Ballot { replica: C, ..B2 },
             from: SLOT,
+            state: StateDigest::NOTHING,
         },
     );
     let [Message::Promise { vector, .. }] = said.answers()[..] else {

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
 use bytes::Bytes;
+use kvpaxos::agreement::{Doubt, StateDigest};
 use kvpaxos::codec::{Hello, MAX_COUNTER, MAX_SMALL_COUNTER, PeerFrame};
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Checkpoint;
@@ -78,6 +79,13 @@ fn tag() -> Tag {
     }
 }
 
+fn state() -> StateDigest {
+    StateDigest {
+        slot: Slot(41),
+        digest: 0x0123_4567_89ab_cdef,
+    }
+}
+
 fn watermark() -> Watermark {
     Watermark {
         chosen: Slot(41),
@@ -123,7 +131,7 @@ samples! { values: Value =
 }
 
 samples! { messages: Message =
-    Message::Prepare { .. } => Message::Prepare { ballot: ballot(2, 1), from: Slot(40) },
+    Message::Prepare { .. } => Message::Prepare { ballot: ballot(2, 1), from: Slot(40), state: state() },
     Message::Promise { .. } => Message::Promise {
         ballot: ballot(2, 1),
         from: Slot(40),
@@ -141,13 +149,14 @@ samples! { messages: Message =
         slot: Slot(42),
         value: batch(),
         chosen: watermark(),
+        state: state(),
     },
     Message::Accepted { .. } => Message::Accepted {
         ballot: ballot(2, 1),
         slot: Slot(42),
         vector: vector(),
     },
-    Message::Chosen { .. } => Message::Chosen { ballot: ballot(2, 1), chosen: watermark() },
+    Message::Chosen { .. } => Message::Chosen { ballot: ballot(2, 1), chosen: watermark(), state: state() },
     Message::Applied { .. } => Message::Applied { ballot: ballot(2, 1), up_to: Slot(43) },
     Message::Heartbeat(_) => Message::Heartbeat(Box::new(Heartbeat {
         beat: 12,
@@ -159,11 +168,13 @@ samples! { messages: Message =
         learned: Slot(41),
         chosen: Some(watermark()),
         vector: vector(),
+        state: state(),
+        differs: Some(Slot(39)),
     })),
     Message::Forward { .. } => Message::Forward { commands: commands() },
     Message::ReadIndex { .. } => Message::ReadIndex { number: 77 },
-    Message::ReadIndexed { .. } => Message::ReadIndexed { number: 77, up_to: Slot(43) },
-    Message::Confirm { .. } => Message::Confirm { ballot: ballot(2, 1), round: 78 },
+    Message::ReadIndexed { .. } => Message::ReadIndexed { number: 77, up_to: Slot(43), state: state() },
+    Message::Confirm { .. } => Message::Confirm { ballot: ballot(2, 1), round: 78, state: state() },
     Message::Confirmed { .. } => Message::Confirmed { ballot: ballot(2, 1), round: 78 },
     Message::Learn { .. } => Message::Learn { from: Slot(40) },
     Message::Learned { .. } => Message::Learned { from: Slot(40), values: values() },
@@ -242,6 +253,7 @@ samples! { refusals: Refusal =
     },
     Refusal::Unavailable { .. } => Refusal::Unavailable { silent: ReplicaSet::first(3) },
     Refusal::MemoryLost { .. } => Refusal::MemoryLost { lost: ReplicaSet::first(3) },
+    Refusal::Differs(_) => Refusal::Differs(doubt()),
 }
 
 fn status(proposer: ProposerStatus, acceptor: AcceptorStatus, learner: LearnerStatus) -> Status {
@@ -256,6 +268,15 @@ fn status(proposer: ProposerStatus, acceptor: AcceptorStatus, learner: LearnerSt
         waiting_for: ReplicaSet::first(1),
         pending: 6,
         lost: ReplicaSet::first(1),
+        differing: ReplicaSet::first(2),
+        doubt: Some(doubt()),
+    }
+}
+
+fn doubt() -> Doubt {
+    Doubt {
+        with: ReplicaSet::first(2),
+        slot: Slot(39),
     }
 }
 
@@ -429,6 +450,10 @@ pub fn any_value() -> impl Strategy<Value = Value> {
     ]
 }
 
+fn any_state() -> impl Strategy<Value = StateDigest> {
+    (any_slot(), any::<u64>()).prop_map(|(slot, digest)| StateDigest { slot, digest })
+}
+
 fn any_watermark() -> impl Strategy<Value = Watermark> {
     (any_counter(), any_counter()).prop_map(|(a, b)| Watermark {
         chosen: Slot(a.max(b)),
@@ -537,9 +562,11 @@ fn any_heartbeat() -> impl Strategy<Value = Message> {
         any_slot(),
         option::of(any_watermark()),
         any_vector(),
+        any_state(),
+        option::of(any_slot()),
     );
     (own, seen).prop_map(
-        |((beat, nonce, echo, acceptor), (highest, leader, learned, chosen, vector))| {
+        |((beat, nonce, echo, acceptor), (highest, leader, learned, chosen, vector, state, differs))| {
             Message::Heartbeat(Box::new(Heartbeat {
                 beat,
                 nonce,
@@ -550,6 +577,8 @@ fn any_heartbeat() -> impl Strategy<Value = Message> {
                 learned,
                 chosen,
                 vector,
+                state,
+                differs,
             }))
         },
     )
@@ -557,29 +586,53 @@ fn any_heartbeat() -> impl Strategy<Value = Message> {
 
 pub fn any_message() -> impl Strategy<Value = Message> {
     prop_oneof![
-        (any_ballot(), any_slot()).prop_map(|(ballot, from)| Message::Prepare { ballot, from }),
+        (any_ballot(), any_slot(), any_state()).prop_map(|(ballot, from, state)| Message::Prepare {
+            ballot,
+            from,
+            state
+        }),
         any_promise(),
         (any_ballot(), any_ballot()).prop_map(|(ballot, promised)| Message::Refused { ballot, promised }),
-        (any_ballot(), any_slot(), any_value(), any_watermark()).prop_map(|(ballot, slot, value, chosen)| {
-            Message::Accept {
-                ballot,
-                slot,
-                value,
-                chosen,
-            }
-        }),
+        (
+            any_ballot(),
+            any_slot(),
+            any_value(),
+            any_watermark(),
+            any_state()
+        )
+            .prop_map(|(ballot, slot, value, chosen, state)| {
+                Message::Accept {
+                    ballot,
+                    slot,
+                    value,
+                    chosen,
+                    state,
+                }
+            }),
         (any_ballot(), any_slot(), any_vector()).prop_map(|(ballot, slot, vector)| Message::Accepted {
             ballot,
             slot,
             vector
         }),
-        (any_ballot(), any_watermark()).prop_map(|(ballot, chosen)| Message::Chosen { ballot, chosen }),
+        (any_ballot(), any_watermark(), any_state()).prop_map(|(ballot, chosen, state)| Message::Chosen {
+            ballot,
+            chosen,
+            state
+        }),
         (any_ballot(), any_slot()).prop_map(|(ballot, up_to)| Message::Applied { ballot, up_to }),
         any_heartbeat(),
         vec(any_command(), 0..6).prop_map(|commands| Message::Forward { commands }),
         any_counter().prop_map(|number| Message::ReadIndex { number }),
-        (any_counter(), any_slot()).prop_map(|(number, up_to)| Message::ReadIndexed { number, up_to }),
-        (any_ballot(), any_counter()).prop_map(|(ballot, round)| Message::Confirm { ballot, round }),
+        (any_counter(), any_slot(), any_state()).prop_map(|(number, up_to, state)| Message::ReadIndexed {
+            number,
+            up_to,
+            state
+        }),
+        (any_ballot(), any_counter(), any_state()).prop_map(|(ballot, round, state)| Message::Confirm {
+            ballot,
+            round,
+            state
+        }),
         (any_ballot(), any_counter()).prop_map(|(ballot, round)| Message::Confirmed { ballot, round }),
         any_slot().prop_map(|from| Message::Learn { from }),
         (any_slot(), vec(any_value(), 0..5)).prop_map(|(from, values)| Message::Learned { from, values }),

@@ -1,0 +1,270 @@
+//! Whether replicas hold the same: digests of their states travel between them, and who differs is not served together with the rest.
+//!
+//! Nothing of this is needed while disks keep what they were told to keep: agreement (L1, L3) follows from the votes. But a disk may lose, in
+//! silence, the last records that it said were durable, and its acceptor then votes as if it had never voted (see [`crate::wal`] for what
+//! a log can notice, and what it cannot). Then another value can be chosen for a slot, and two histories exist. Nothing can undo that; what
+//! can be done is to notice, to stop, and to say so, before somebody builds on one history and somebody else on the other. Chain digests
+//! over the log serve for this elsewhere too: those of blocks in ledgers, and the checkpoint's digest that replicas compare in Castro and
+//! Liskov, *Practical Byzantine Fault Tolerance* (OSDI 1999), 4.3.
+//!
+//! # What is compared
+//!
+//! Each replica remembers the digests after the last [`REMEMBERED`] slots that it applied. They cover the way that led to a state, too
+//! ([`StateMachine::digest`](crate::machine::StateMachine::digest)), so that one comparison at one slot speaks for all slots below it. A
+//! replica tells the digest of its state, with its slot, in its heartbeats, and as a candidate or leader in every Prepare, Accept, Chosen, Confirm
+//! and ReadIndexed. Whoever gets it compares, at once or when it has applied as much.
+//!
+//! # What follows
+//!
+//! - *A replica hears nothing but heartbeats from one that differs from it.* It does not vote for it, nor count its votes, nor learn from it,
+//!   nor count it as connected. So nobody is elected, and nothing is chosen, by a quorum in which somebody is known to differ.
+//! - *A replica answers no client with what a leader has not vouched for*: the leader's digest is the same at that slot or a later one. A
+//!   leader vouches for itself: the quorum that elected it did not differ from it.
+//! - *A replica that differs from another serves only if a quorum shares its digest* ([`Agreement::doubt`]). Those that share it go on. The
+//!   others refuse every request but for their status, and learn nothing from then on: their logs may hold the truth, and an operator decides.
+//!   Where no quorum shares one digest, all refuse. Two quorums have a member in common, and it has one digest: so no two histories are
+//!   served by those who know of each other.
+//!
+//! # What is left
+//!
+//! - Who has not heard of the other history cannot know that it exists: before the replicas that hold it are back, the quorum that is up
+//!   serves what it has.
+//! - A replica that was away for more than the remembered slots, or that comes back when the others have restarted and cut their logs above where
+//!   it stopped, gets their snapshot without a comparison.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::machine::halves;
+use crate::types::{ReplicaId, ReplicaSet, Slot};
+
+/// The digests after so many slots are remembered: 8 bytes each.
+pub const REMEMBERED: usize = 1 << 16;
+
+/// So many digests of a peer that are ahead of what is applied here wait to be compared: the first and the newest among them.
+const AWAITED: usize = 8;
+
+/// What a replica tells of its state.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
+pub struct StateDigest {
+    /// It is the state after every slot below this. At slot 0 all states are the same, and it says nothing.
+    pub slot: Slot,
+    /// The lower half of the state's digest.
+    pub digest: u64,
+}
+
+impl StateDigest {
+    /// Of a replica that has applied nothing, or has no learner.
+    pub const NOTHING: StateDigest = StateDigest {
+        slot: Slot(0),
+        digest: 0,
+    };
+}
+
+/// With whom a replica that does not serve disagrees.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Doubt {
+    /// Whose digests are not the same.
+    pub with: ReplicaSet,
+    /// The lowest slot that was compared and found different: after every slot below it, the states differ. What made them differ may lie
+    /// further down.
+    pub slot: Slot,
+}
+
+/// The digests after the last slots that were applied.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) struct Trail {
+    /// Of the first digest.
+    first: Slot,
+    digests: VecDeque<u64>,
+}
+
+impl Trail {
+    /// Notes the digest after every slot below `slot`. Where that does not follow on what is noted, what went before is forgotten.
+    pub(crate) fn push(&mut self, slot: Slot, digest: u128) {
+        if self.digests.is_empty() || slot.0 != self.first.0 + self.digests.len() as u64 {
+            self.digests.clear();
+            self.first = slot;
+        }
+        if self.digests.len() == REMEMBERED {
+            self.digests.pop_front();
+            self.first = self.first.next();
+        }
+        self.digests.push_back(lower_half(digest));
+    }
+
+    /// The last digest, and its slot.
+    pub(crate) fn last(&self) -> StateDigest {
+        let last = self.digests.back().map(|digest| StateDigest {
+            slot: Slot(self.first.0 + self.digests.len() as u64 - 1),
+            digest: *digest,
+        });
+        last.unwrap_or(StateDigest::NOTHING)
+    }
+
+    /// The digest at a slot, if it is remembered.
+    pub(crate) fn at(&self, slot: Slot) -> Option<StateDigest> {
+        let place = usize::try_from(slot.0.checked_sub(self.first.0)?).ok()?;
+        let digest = *self.digests.get(place)?;
+        Some(StateDigest { slot, digest })
+    }
+}
+
+/// The half that is told: enough to tell histories apart that nobody forged.
+fn lower_half(digest: u128) -> u64 {
+    let [_, low] = halves(digest);
+    low
+}
+
+/// What a replica knows of how its state compares with the others'.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) struct Agreement {
+    peers: BTreeMap<ReplicaId, Comparison>,
+    /// The lowest slot at which something is to be compared.
+    next_awaited: Option<Slot>,
+    /// A leader's digest was the same at this slot.
+    vouched: Slot,
+}
+
+/// How one peer's state compares.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+struct Comparison {
+    /// Of the peer's life, as its heartbeats tell it.
+    nonce: Option<u64>,
+    /// The highest slot at which it was the same.
+    same: Option<Slot>,
+    /// The lowest slot at which it was another.
+    differs: Option<Slot>,
+    /// Where the peer says that it differs.
+    told: Option<Slot>,
+    /// What it told of slots that are not applied here yet, and whether it told it as the leader.
+    awaited: BTreeMap<Slot, (u64, bool)>,
+}
+
+impl Comparison {
+    /// The lowest slot at which it is known to differ.
+    fn differing(&self) -> Option<Slot> {
+        let told = self.told.filter(|told| self.same.is_none_or(|same| same < *told));
+        match (self.differs, told) {
+            (Some(own), Some(told)) => Some(own.min(told)),
+            (own, told) => own.or(told),
+        }
+    }
+
+    fn compared(&mut self, slot: Slot, same: bool) {
+        if same {
+            self.same = self.same.max(Some(slot));
+            // What differed below is over: it goes on from another state.
+            self.differs = self.differs.filter(|differs| *differs > slot);
+        } else {
+            self.differs = Some(self.differs.map_or(slot, |differs| differs.min(slot)));
+            self.same = self.same.filter(|same| *same < slot);
+        }
+    }
+}
+
+impl Agreement {
+    /// A peer has told the digest of its state; `leads` if it did so as a leader, of a ballot that is not known to be over.
+    pub(crate) fn on_told(&mut self, peer: ReplicaId, told: StateDigest, leads: bool, trail: &Trail) {
+        let StateDigest { slot, digest } = told;
+        if slot == Slot::ZERO {
+            return;
+        }
+        if let Some(own) = trail.at(slot) {
+            self.compared(peer, slot, own.digest == digest, leads);
+        } else if slot > trail.last().slot {
+            let awaited = &mut self.peers.entry(peer).or_default().awaited;
+            if awaited.len() == AWAITED && !awaited.contains_key(&slot) {
+                awaited.pop_last();
+            }
+            let (known, by_leader) = awaited.entry(slot).or_insert((digest, leads));
+            if *known == digest {
+                *by_leader |= leads;
+            } else {
+                // Of a later life, or of another history that it has gone over to.
+                (*known, *by_leader) = (digest, leads);
+            }
+            self.next_awaited = Some(self.next_awaited.map_or(slot, |next| next.min(slot)));
+        }
+    }
+
+    /// A heartbeat of a peer: of which life, and where it says that it differs from this replica, if it does.
+    pub(crate) fn on_heartbeat(&mut self, peer: ReplicaId, nonce: u64, told: Option<Slot>) {
+        let comparison = self.peers.entry(peer).or_default();
+        if comparison.nonce != Some(nonce) {
+            *comparison = Comparison {
+                nonce: Some(nonce),
+                ..Comparison::default()
+            };
+        }
+        comparison.told = told;
+    }
+
+    /// The next slot is applied, or a snapshot installed.
+    pub(crate) fn on_applied(&mut self, trail: &Trail) {
+        let state = trail.last();
+        if self.next_awaited.is_none_or(|next| next > state.slot) {
+            return;
+        }
+        let mut next_awaited: Option<Slot> = None;
+        for comparison in self.peers.values_mut() {
+            while let Some(entry) = comparison
+                .awaited
+                .first_entry()
+                .filter(|entry| *entry.key() <= state.slot)
+            {
+                let (slot, (digest, leads)) = entry.remove_entry();
+                // What a snapshot has jumped over cannot be compared any more.
+                if let Some(own) = trail.at(slot) {
+                    let same = own.digest == digest;
+                    comparison.compared(slot, same);
+                    if same && leads {
+                        self.vouched = self.vouched.max(slot);
+                    }
+                }
+            }
+            let next = comparison.awaited.keys().next().copied();
+            next_awaited = next_awaited.into_iter().chain(next).min();
+        }
+        self.next_awaited = next_awaited;
+    }
+
+    fn compared(&mut self, peer: ReplicaId, slot: Slot, same: bool, leads: bool) {
+        self.peers.entry(peer).or_default().compared(slot, same);
+        if same && leads {
+            self.vouched = self.vouched.max(slot);
+        }
+    }
+
+    /// Slots below are what a leader has: answers of them may go to clients.
+    pub(crate) fn vouched(&self) -> Slot {
+        self.vouched
+    }
+
+    /// Where the peer's state is known to differ, if it is.
+    pub(crate) fn differs(&self, peer: ReplicaId) -> Option<Slot> {
+        self.peers.get(&peer).and_then(Comparison::differing)
+    }
+
+    /// Whose states are known to differ.
+    pub(crate) fn differing(&self) -> ReplicaSet {
+        let differing = self.peers.iter().filter(|(_, peer)| peer.differing().is_some());
+        differing.map(|(id, _)| *id).collect()
+    }
+
+    /// Why this replica must not serve, if it must not: some differ, and no `quorum`, itself included, is known to share its digest at a slot at
+    /// which they do.
+    ///
+    /// A peer that was compared only further down counts for neither side: it may come to the one or the other.
+    pub(crate) fn doubt(&self, quorum: usize) -> Option<Doubt> {
+        let slot = self.peers.values().filter_map(Comparison::differing).min()?;
+        let shares = |peer: &&Comparison| peer.differing().is_none() && peer.same >= Some(slot);
+        let sharing = 1 + self.peers.values().filter(shares).count();
+        let with = self.differing();
+        (sharing < quorum).then_some(Doubt { with, slot })
+    }
+}
+
+#[cfg(test)]
+mod tests;

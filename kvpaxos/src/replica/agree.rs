@@ -1,0 +1,105 @@
+//! What others tell of their states, and what may be answered: see [`crate::agreement`].
+
+use crate::agreement::{Doubt, StateDigest};
+use crate::config::Update;
+use crate::io::{Effect, Observation};
+use crate::message::{Heartbeat, Message};
+use crate::proposer::Proposer;
+use crate::replica::{Replica, observe};
+use crate::types::{ReplicaId, ReplicaSet, Slot};
+
+impl Replica {
+    /// What this replica tells of its own state.
+    pub(super) fn state(&self) -> StateDigest {
+        let trail = self.learner.as_ref().map(|learner| learner.trail());
+        trail.map_or(StateDigest::NOTHING, |trail| trail.last())
+    }
+
+    /// Of its state at that slot, or where it stands if it is not there yet.
+    pub(super) fn state_at(&self, slot: Slot) -> StateDigest {
+        let trail = self.learner.as_ref().map(|learner| learner.trail());
+        trail
+            .and_then(|trail| trail.at(slot))
+            .unwrap_or_else(|| self.state())
+    }
+
+    /// A candidate or a leader has told the digest of its state.
+    pub(super) fn on_state_told(&mut self, from: ReplicaId, message: &Message) {
+        let (told, leads) = match message {
+            Message::Prepare { state, .. } => (*state, false),
+            Message::Accept { state, .. }
+            | Message::Chosen { state, .. }
+            | Message::Confirm { state, .. }
+            | Message::ReadIndexed { state, .. } => (*state, true),
+            _ => return,
+        };
+        if let Some(learner) = self.learner.as_ref().filter(|_| from != self.config.id) {
+            self.agreement.on_told(from, told, leads, learner.trail());
+        }
+    }
+
+    /// A peer has told the digest of its state in a heartbeat, and whether it found this replica's state to be another. What it says of an
+    /// earlier life of this replica does not count.
+    pub(super) fn on_state_of(&mut self, from: ReplicaId, heartbeat: &Heartbeat) {
+        let of_this_life = heartbeat.echo.is_some_and(|(nonce, _)| nonce == self.nonce);
+        let differs = heartbeat.differs.filter(|_| of_this_life);
+        self.agreement.on_heartbeat(from, heartbeat.nonce, differs);
+        let leads = heartbeat.leader.is_some_and(|ballot| ballot.replica == from);
+        if let Some(learner) = &self.learner {
+            self.agreement
+                .on_told(from, heartbeat.state, leads, learner.trail());
+        }
+    }
+
+    /// Why this replica must not serve, if others differ from it and no quorum is known to share its state.
+    pub(super) fn doubt(&self) -> Option<Doubt> {
+        let quorums = self.config.quorums;
+        self.agreement.doubt(quorums.phase1.max(quorums.phase2))
+    }
+
+    /// The connected peers whose acceptors vote, and whose states are not known to differ.
+    pub(super) fn voters(&self) -> ReplicaSet {
+        self.peers
+            .voters(&self.config.timing)
+            .without(self.agreement.differing())
+    }
+
+    /// Every slot below has been vouched for by a leader: by this replica itself, if it leads.
+    pub(super) fn vouched(&self) -> Slot {
+        let leads = self.proposer.as_ref().and_then(Proposer::leading).is_some();
+        match &self.learner {
+            Some(learner) if leads => learner.applied(),
+            _ => self.agreement.vouched(),
+        }
+    }
+
+    /// What was applied below may be told to clients.
+    pub(super) fn answerable(&self) -> Slot {
+        if self.doubt().is_some() {
+            return Slot::ZERO;
+        }
+        match self.config.update {
+            Update::TwoPhase => self.vouched().min(self.settled),
+            Update::Quorum => self.vouched(),
+        }
+    }
+
+    /// Tells when others begin to differ, or cease to.
+    pub(super) fn note_who_differs(&mut self, out: &mut Vec<Effect>) {
+        let (with, doubt) = (self.agreement.differing(), self.doubt());
+        let now = (with, doubt.is_none());
+        if now == self.noted {
+            return;
+        }
+        self.noted = now;
+        let first = with.iter().filter_map(|id| self.agreement.differs(id)).min();
+        observe(
+            Observation::Differs {
+                with,
+                slot: first.unwrap_or_default(),
+                serves: doubt.is_none(),
+            },
+            out,
+        );
+    }
+}
