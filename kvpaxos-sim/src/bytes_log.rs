@@ -217,6 +217,13 @@ impl Log<Record> for ReplicaLog {
         }
     }
 
+    fn forget(&mut self, records: usize) -> usize {
+        match self {
+            ReplicaLog::Plain(list) => list.forget(records),
+            ReplicaLog::Bytes(_) => 0,
+        }
+    }
+
     fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
         match self {
             ReplicaLog::Plain(list) => list.damage(how, fate),

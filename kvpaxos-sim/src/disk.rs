@@ -40,6 +40,12 @@ pub trait Log<R> {
     fn unmarked(&self) -> usize {
         0
     }
+    /// Loses the last so many records that were synced, in silence: nothing that is left tells of them. A format that cannot do that loses
+    /// nothing. Tells how many are gone.
+    fn forget(&mut self, records: usize) -> usize {
+        let _ = records;
+        0
+    }
     /// Damages what was synced.
     fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
         let _ = (how, fate);
@@ -116,6 +122,12 @@ impl<R: Clone> Log<R> for List<R> {
 
     fn crash(&mut self, synced: usize, surviving: usize, _: &mut Fate<'_>) {
         self.0.truncate(synced + surviving);
+    }
+
+    fn forget(&mut self, records: usize) -> usize {
+        let before = self.0.len();
+        self.0.truncate(before.saturating_sub(records));
+        before - self.0.len()
     }
 
     fn recover(&mut self, synced: usize) -> Option<Recovered<R>> {
@@ -300,6 +312,13 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
         self.written = 0;
         self.settled = 0;
         (left, lost)
+    }
+
+    /// The last records that were synced are lost in silence while no process runs. Tells how many.
+    pub fn forget(&mut self, records: usize) -> usize {
+        let gone = self.log.forget(records);
+        self.synced = self.log.len();
+        gone
     }
 
     /// Something that was synced is damaged while no process runs.

@@ -93,6 +93,20 @@ impl<M: Machine> Engine<M> {
         harm == Harm::Lost
     }
 
+    /// A disk loses the last records that it synced, while the process is down, and nothing tells of it: the process will take what is
+    /// left for all there was. No log can prevent that within the window that its mark leaves; see [`kvpaxos::agreement`]. Tells how many are
+    /// gone.
+    pub fn forget(&mut self, id: ReplicaId, records: usize) -> usize {
+        let host = self.host_mut(id);
+        let gone = if host.machine.is_some() {
+            0
+        } else {
+            host.disk.forget(records)
+        };
+        self.fold(22, [self.now.0, id.0.into(), gone as u64]);
+        gone
+    }
+
     /// The disk of a replica takes no more bytes, or does again. A process whose write fails stops.
     pub fn set_full(&mut self, id: ReplicaId, full: bool) {
         self.host_mut(id).full = full;

@@ -56,6 +56,7 @@ pub mod disk;
 pub mod engine;
 pub mod excerpt;
 mod files;
+pub mod forks;
 pub mod generate;
 mod harm;
 mod hashing;

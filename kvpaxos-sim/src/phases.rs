@@ -257,7 +257,7 @@ impl<M: Subject> World<M> {
         Ok(())
     }
 
-    fn unharmed(&self) -> Result<(), Violation> {
+    pub(crate) fn unharmed(&self) -> Result<(), Violation> {
         match self.finding() {
             None => Ok(()),
             Some(_) => Err(self.violation()),

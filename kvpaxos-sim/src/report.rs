@@ -59,7 +59,7 @@ pub fn run_seed(seed: u64, trace: Trace) -> Report {
     run::<Replica>(Setup::drawn(seed), trace)
 }
 
-/// Plays a setup. A machine that panics is a violation like any other.
+/// Plays a setup.
 ///
 /// # Panics
 /// If the setup does not fit together: check it first.
@@ -67,8 +67,17 @@ pub fn run_seed(seed: u64, trace: Trace) -> Report {
 pub fn run<M: Subject>(setup: Setup, trace: Trace) -> Report {
     let mut world = World::<M>::of(setup).expect("the setup was checked");
     world.trace(trace);
-    let played = catch_unwind(AssertUnwindSafe(|| world.play()));
-    let played = played.unwrap_or_else(|panic| {
+    let played = caught(&mut world, World::play);
+    world.report(played)
+}
+
+/// Plays a world. A machine that panics is a violation like any other.
+pub(crate) fn caught<M: Subject, T>(
+    world: &mut World<M>,
+    play: impl FnOnce(&mut World<M>) -> Result<T, Violation>,
+) -> Result<T, Violation> {
+    let played = catch_unwind(AssertUnwindSafe(|| play(world)));
+    played.unwrap_or_else(|panic| {
         let what = panic
             .downcast_ref::<String>()
             .cloned()
@@ -81,8 +90,7 @@ pub fn run<M: Subject>(setup: Setup, trace: Trace) -> Report {
             explanation: what,
             history: world.traced(),
         })
-    });
-    world.report(played)
+    })
 }
 
 impl<M: Subject> World<M> {

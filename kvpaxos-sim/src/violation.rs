@@ -43,6 +43,9 @@ pub enum Property {
     S4,
     /// In the two-phase setting a write is reported as done only once every replica has acknowledged that it has applied it.
     S5,
+    /// A replica that has been told of another history serves only if a quorum has told it that it shares its own (see
+    /// [`kvpaxos::agreement`]).
+    D1,
     /// A machine keeps the contract of `step`: deadlines in the future, no halt without a lie.
     Contract,
     /// No assertion of the machine fails.
@@ -73,6 +76,7 @@ impl Property {
             Property::S3 => "an acknowledged write survives",
             Property::S4 => "with a quorum connected, everything is answered in bounded time",
             Property::S5 => "two-phase: a write is answered once every replica has acknowledged applying it",
+            Property::D1 => "replicas that know that their states differ never both serve",
             Property::Contract => "the machine keeps the contract of step",
             Property::Assertion => "no assertion fails",
             Property::Determinism => "the same seed gives the same run",

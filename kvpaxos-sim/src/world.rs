@@ -339,6 +339,18 @@ impl<M: Subject> World<M> {
         self.engine.start(id, true, &mut self.audit);
     }
 
+    /// Disks may forget in silence from now on, so that replicas may come to differ. Agreement, and all that follows from it, is not judged any
+    /// more; what is, is that no two histories are served by those who know of each other (D1).
+    pub fn expect_forks(&mut self) {
+        self.audit.expect_sides();
+    }
+
+    /// The disk of a process that is down loses the last so many records that it had synced, and nothing tells of it. Tells how many are gone.
+    /// Only where logs lie as lists of records ([`Format::Plain`](crate::disk::Format)).
+    pub fn forget(&mut self, id: ReplicaId, records: usize) -> usize {
+        self.engine.forget(id, records)
+    }
+
     /// A process stands still.
     pub fn pause(&mut self, id: ReplicaId) {
         self.engine.pause(id);

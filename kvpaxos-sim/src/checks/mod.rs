@@ -11,6 +11,7 @@ mod book;
 mod learners;
 mod messages;
 mod settled;
+mod sides;
 mod together;
 mod watching;
 
@@ -31,6 +32,7 @@ use ballots::Ballots;
 use book::{Book, Vote};
 use learners::Learner;
 use settled::{Settled, written_at};
+use sides::Sides;
 
 /// The first thing found wrong.
 #[derive(Clone, Debug)]
@@ -68,6 +70,8 @@ pub struct Audit {
     answers: answers::Answers,
     /// In the two-phase setting.
     settled: Option<Settled>,
+    /// Where disks forget in silence, so that replicas may come to differ: then that is what is judged, and nothing else.
+    sides: Option<Sides>,
     now: Time,
     finding: Option<Finding>,
     /// A line for each event, if anybody wants them.
@@ -94,12 +98,23 @@ impl Audit {
             book: Book::new(quorums.phase2),
             answers: answers::Answers::default(),
             settled: (update == Update::TwoPhase).then(|| Settled::new(replicas)),
+            sides: None,
             now: Time(0),
             finding: None,
             trace: Trace::Off,
             marks,
             deeds: Deeds::default(),
         }
+    }
+
+    /// Disks will forget in silence from now on: agreement cannot be had, and only what follows from that is judged (D1).
+    pub(crate) fn expect_sides(&mut self) {
+        self.sides = Some(Sides::new(self.acceptors.len(), self.quorums));
+    }
+
+    /// What came of it, where disks forget in silence.
+    pub(crate) fn sides(&self) -> Option<&Sides> {
+        self.sides.as_ref()
     }
 
     /// The first thing found wrong, if anything is.
@@ -110,6 +125,9 @@ impl Audit {
 
     /// Notes what is found wrong; the first finding stands.
     pub fn report(&mut self, at: Time, property: Property, explanation: String) {
+        if self.sides.is_some() && property != Property::D1 {
+            return;
+        }
         self.finding.get_or_insert(Finding {
             property,
             at,

@@ -19,6 +19,9 @@ impl<M: Subject> Watch<M> for Audit {
         {
             self.marks.hit(Mark::LateConfirmation);
         }
+        if let (Some(sides), Event::Peer { from, message }) = (&mut self.sides, event) {
+            sides.heard(host, *from, message);
+        }
         self.trace.line(now, || match event {
             Event::Clock => format!("{host} clock"),
             Event::Peer { from, message } => format!("{host} <- {from} {message:?}"),
@@ -45,6 +48,9 @@ impl<M: Subject> Watch<M> for Audit {
         let status = machine.status();
         self.check_status(host, &status);
         self.learners[usize::from(host.0)].begin(&status);
+        if let Some(sides) = &mut self.sides {
+            sides.begin(host, &status);
+        }
         if let Some(settled) = &mut self.settled {
             settled.begin(host, &status);
         }
@@ -52,6 +58,11 @@ impl<M: Subject> Watch<M> for Audit {
 
     fn stepped(&mut self, now: Time, host: ReplicaId, machine: &M, effects: &[Effect<M>]) {
         self.now = now;
+        if let Some(sides) = &mut self.sides
+            && let Err(why) = sides.stepped(host, effects)
+        {
+            self.wrong(Property::D1, why);
+        }
         for effect in effects {
             self.trace.line(now, || format!("    {host} {}", shown(effect)));
             match effect {

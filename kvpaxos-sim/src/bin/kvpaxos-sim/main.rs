@@ -5,6 +5,7 @@
 
 mod bugs;
 mod check;
+mod forks;
 mod generate;
 mod model;
 mod run;
@@ -56,6 +57,18 @@ enum Command {
         /// Write the summary as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Play seeds in which disks forget in silence what they had synced, and say whether replicas that differ notice and stop.
+    Forks {
+        /// The seeds: from A up to, and without, B.
+        #[arg(long, value_name = "A..B", value_parser = seeds)]
+        seeds: Range<u64>,
+        /// How many at a time; as many as there are cores if not given.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        jobs: Option<u16>,
+        /// Print a line for each event.
+        #[arg(long)]
+        trace: bool,
     },
     /// Play replicas that are wrong in the ways that real systems were, and say which check noticed, and when.
     ///
@@ -125,6 +138,9 @@ fn main() -> ExitCode {
                 keep_going,
             };
             sweep::sweep(&what, digests.as_deref(), json)
+        }
+        Command::Forks { seeds, jobs, trace } => {
+            forks::run(seeds, if trace { 1 } else { cores(jobs) }, trace)
         }
         Command::Bugs { list: true, .. } => bugs::list(),
         Command::Bugs {

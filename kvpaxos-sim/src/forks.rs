@@ -1,0 +1,184 @@
+//! Worlds in which disks forget: the last records that a minority's disks had synced are lost, any number of them, and nothing tells of it
+//! (a lost end within the window that no mark covers, see [`kvpaxos::wal`]).
+//!
+//! Agreement cannot be had there: a value that was acknowledged may be known to a few replicas only, and another may be chosen in its place.
+//! What is judged is what follows ([`kvpaxos::agreement`]): who has been told of another history serves only with a quorum that shares its own
+//! (D1); and at rest, when all are up and hear each other, all that serve hold one history.
+
+use kvpaxos::{Micros, Quorums, Replica, ReplicaId, ReplicaSet, Update};
+use serde::Serialize;
+
+use crate::decider::{Stream, What};
+use crate::disk::Format;
+use crate::report::caught;
+use crate::setup::Setup;
+use crate::subject::Subject;
+use crate::trace::Trace;
+use crate::violation::{Property, Violation};
+use crate::world::World;
+
+/// How often all processes go down and a disk forgets.
+const ROUNDS: u64 = 4;
+/// How long it takes until everybody has heard of everybody.
+const REST: Micros = Micros(20_000_000);
+
+/// What came of one seed.
+#[derive(Clone, Default, Debug, Serialize)]
+pub struct Forked {
+    /// The seed.
+    pub seed: u64,
+    /// The rolling digest over all events, in hexadecimal.
+    pub digest: String,
+    /// Events.
+    pub events: u64,
+    /// Records that were lost in silence.
+    pub forgotten: u64,
+    /// How often an answer was given in another history than the answer before.
+    pub switches: u64,
+    /// How often a replica began or ceased to differ from others, as it found.
+    pub noticed: u64,
+    /// Requests that were refused because of it.
+    pub refused: u64,
+    /// Answers that were given.
+    pub answers: u64,
+    /// Replicas that did not serve at the end.
+    pub stopped: u64,
+    /// What does not hold, if anything.
+    pub violation: Option<Violation>,
+}
+
+/// Plays a seed.
+///
+/// # Panics
+/// If what it draws does not fit together.
+#[must_use]
+pub fn play(seed: u64, trace: Trace) -> Forked {
+    play_as::<Replica>(seed, trace)
+}
+
+/// Plays a seed with other machines.
+///
+/// # Panics
+/// If what it draws does not fit together.
+#[must_use]
+pub fn play_as<M: Subject>(seed: u64, trace: Trace) -> Forked {
+    let mut world = World::<M>::of(setup(seed)).expect("what is drawn fits together");
+    world.trace(trace);
+    world.expect_forks();
+    let mut forked = Forked {
+        seed,
+        ..Forked::default()
+    };
+    let played = caught(&mut world, |world| world.play_forks(&mut forked.forgotten));
+    forked.digest = format!("{:016x}", world.digest());
+    forked.events = world.engine.counts().events;
+    if let Some(sides) = world.audit.sides() {
+        forked.switches = sides.switches;
+        forked.noticed = sides.noticed;
+        forked.refused = sides.refused;
+        forked.answers = sides.answers;
+    }
+    let stopped = |id: &ReplicaId| world.status(*id).is_none_or(|status| status.doubt.is_some());
+    forked.stopped = world.engine.ids().filter(stopped).count() as u64;
+    forked.violation = played.err();
+    forked
+}
+
+/// What a seed draws, as far as it goes with disks that forget.
+fn setup(seed: u64) -> Setup {
+    let mut setup = Setup::drawn(seed);
+    setup.format = Format::Plain;
+    setup.memory_only = false;
+    if setup.cluster.update == Update::TwoPhase {
+        setup.cluster.update = Update::Quorum;
+        setup.cluster.quorums = Quorums::majority(setup.cluster.replicas);
+    }
+    setup
+}
+
+impl<M: Subject> World<M> {
+    fn play_forks(&mut self, forgotten: &mut u64) -> Result<(), Violation> {
+        self.start_clients();
+        self.start_faults();
+        for _ in 0..ROUNDS {
+            self.serve_for_a_while(3_000_000)?;
+            for id in self.engine.ids() {
+                self.crash(id);
+            }
+            let replicas = self.setup.cluster.replicas;
+            let forgets = self.draw_some((replicas - 1) / 2);
+            for id in forgets.iter() {
+                let bound = self
+                    .engine
+                    .decider()
+                    .pick(Stream::Healing, What::Damage, &[1, 4, 40, 100_000]);
+                let records = 1 + self.engine.decider().below(Stream::Healing, What::Damage, bound);
+                *forgotten += self.forget(id, usize::try_from(records).unwrap_or(usize::MAX)) as u64;
+            }
+            let absent = self.draw_some((replicas - 1) / 2).without(forgets);
+            for id in self.engine.ids().filter(|id| !absent.contains(*id)) {
+                self.start(id);
+            }
+            self.serve_for_a_while(4_000_000)?;
+            for id in absent.iter() {
+                self.start(id);
+            }
+            self.serve_for_a_while(2_000_000)?;
+        }
+        self.nemesis.stop(&mut self.engine);
+        let all = ReplicaSet::first(self.setup.cluster.replicas);
+        self.nemesis.heal(all, &mut self.engine, &mut self.audit);
+        for id in all.iter() {
+            self.start(id);
+        }
+        self.run_for(REST);
+        self.unharmed()?;
+        self.serve_one_history()
+    }
+
+    fn serve_for_a_while(&mut self, at_most: u64) -> Result<(), Violation> {
+        let length = self
+            .engine
+            .decider()
+            .below(Stream::Healing, What::FaultLength, at_most);
+        self.run_for(Micros(length + 200_000));
+        self.unharmed()
+    }
+
+    /// Up to so many replicas, at least one if there are any to be had.
+    fn draw_some(&mut self, most: usize) -> ReplicaSet {
+        let mut some = ReplicaSet::EMPTY;
+        let count = 1 + self
+            .engine
+            .decider()
+            .below(Stream::Healing, What::Healed, most.max(1) as u64);
+        let replicas = self.setup.cluster.replicas as u64;
+        for _ in 0..count.min(most as u64) {
+            let drawn = self
+                .engine
+                .decider()
+                .below(Stream::Healing, What::Healed, replicas);
+            some.insert(ReplicaId(u8::try_from(drawn).unwrap_or(0)));
+        }
+        some
+    }
+
+    /// At rest, with everybody up: all that serve hold one history.
+    fn serve_one_history(&mut self) -> Result<(), Violation> {
+        let serves = |id: &ReplicaId| self.status(*id).is_some_and(|status| status.doubt.is_none());
+        let serving: Vec<ReplicaId> = self.engine.ids().filter(serves).collect();
+        let sides = self.audit.sides();
+        let apart = serving.iter().enumerate().find_map(|(place, one)| {
+            let other = serving[..place]
+                .iter()
+                .find(|other| sides.is_some_and(|sides| sides.differ(*one, **other)))?;
+            Some(format!(
+                "all are up and hear each other, and both {other} and {one} serve, in two histories"
+            ))
+        });
+        if let Some(what) = apart {
+            self.audit.report(self.engine.now(), Property::D1, what);
+        }
+        self.unharmed()
+    }
+}
