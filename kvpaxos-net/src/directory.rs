@@ -30,7 +30,7 @@ use crate::power::tape::{self, Note};
 use crate::segments::{self, sync_directory};
 use crate::shortage::Patience;
 
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 const ASIDE: &str = "damaged.";
 /// What directories held before there were superblocks.
 const IDENTITY: &str = "identity";
@@ -396,7 +396,9 @@ pub(crate) fn is_formatted(path: &Path) -> Result<bool, DirectoryError> {
     }))
 }
 
-fn read_superblock(path: &Path) -> Result<Option<Result<Superblock, SuperblockError>>, DirectoryError> {
+pub(crate) fn read_superblock(
+    path: &Path,
+) -> Result<Option<Result<Superblock, SuperblockError>>, DirectoryError> {
     let name = path.join(SUPERBLOCK);
     match std::fs::read(&name) {
         Ok(text) => Ok(Some(Superblock::parse(&text))),
@@ -442,7 +444,7 @@ fn seed(path: &Path) -> Result<u64, DirectoryError> {
     Ok(u64::from_le_bytes(seed))
 }
 
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DirectoryError {
+pub(crate) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DirectoryError {
     let path = path.to_owned();
     move |error| DirectoryError::Io { what, path, error }
 }

@@ -25,6 +25,7 @@ mod broadcast;
 pub mod client;
 mod clock;
 mod cluster;
+pub mod compare;
 mod directory;
 mod disk;
 mod event_loop;
