@@ -234,6 +234,20 @@ pub(crate) enum LogCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Print from which slot on data directories of one cluster tell different histories. Changes nothing; their replicas must not run.
+    ///
+    /// A log tells what it knows to be chosen from its last checkpoint on, and behind that what its replica accepted.
+    Compare {
+        /// Two or more data directories, copies of them, or logs that were set aside in them.
+        #[arg(required = true, num_args = 2.., value_name = "DIR")]
+        dirs: Vec<PathBuf>,
+        /// Print what stands in every slot from the first difference on, and keys and values in full.
+        #[arg(long)]
+        rest: bool,
+        /// Print one JSON object; keys and values are in full.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -14,7 +14,9 @@ pub(crate) const TABLE: &str = "Exit codes:
   5  outcome unknown: it may have been done, or may still be
   6  serve: the replica met what only a lying peer or disk can cause, and halted
   7  serve, format, recover: the disk failed or is full, and nothing more can be promised
-  8  log inspect: something that was synced is damaged or gone";
+  8  log inspect, log compare: something that was synced is damaged or gone
+  9  log compare: they differ
+ 10  log compare: whether they differ cannot be told";
 
 /// How the program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +31,8 @@ pub(crate) enum Exit {
     Halted = 6,
     Disk = 7,
     Damaged = 8,
+    Differ = 9,
+    Untold = 10,
 }
 
 impl From<Exit> for ExitCode {

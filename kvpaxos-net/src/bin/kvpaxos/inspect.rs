@@ -1,6 +1,6 @@
 //! What a log holds, for people and for programs.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::Path;
 
 use kvpaxos::wal::{State, Superblock, SuperblockError};
@@ -18,24 +18,31 @@ pub(crate) fn run(directory: &Path, records: bool, as_json: bool) -> Result<Exit
             directory.display()
         ));
     }
-    let mut out = BufWriter::new(io::stdout().lock());
-    let written = if as_json {
-        writeln!(out, "{}", as_value(&inspection, records))
-    } else {
-        print(&inspection, records, &mut out)
-    };
-    match written.and_then(|()| out.flush()) {
-        // Whoever read it has seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(format!("cannot write to standard output: {error}"));
+    to_stdout(|out| {
+        if as_json {
+            writeln!(out, "{}", as_value(&inspection, records))
+        } else {
+            print(&inspection, records, out)
         }
-        _ => {}
-    }
+    })?;
     Ok(match inspection.verdict {
         Verdict::Whole { .. } => Exit::Done,
         Verdict::Damaged { .. } => Exit::Damaged,
         Verdict::Unreadable(_) => Exit::Not,
     })
+}
+
+/// Prints to standard output. Whoever reads it may stop when he has seen enough.
+pub(crate) fn to_stdout(
+    print: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>,
+) -> Result<(), String> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match print(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn print(inspection: &Inspection, records: bool, out: &mut impl Write) -> io::Result<()> {

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod compare;
 mod data;
 mod demo;
 mod exit;
@@ -47,6 +48,7 @@ fn run(command: Command) -> Result<Exit, String> {
         Command::Format(member) => Ok(data::format(&member)),
         Command::Recover { member, discard } => Ok(data::recover(&member, discard)),
         Command::Log(LogCommand::Inspect { dir, records, json }) => inspect::run(&dir, records, json),
+        Command::Log(LogCommand::Compare { dirs, rest, json }) => compare::run(&dirs, rest, json),
         Command::Client(servers) => prompt::run(&servers, &threads()?),
         Command::Bench(arguments) => bench::run(arguments, &threads()?),
         Command::Soak(arguments) => soak::run(&arguments, &threads()?),
