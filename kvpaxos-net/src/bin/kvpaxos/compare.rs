@@ -76,7 +76,17 @@ impl Report<'_> {
             ..
         } = self.comparison;
         match (differences.first(), told) {
-            (None, Some((from, below))) => writeln!(out, "no difference: {}", same(*from, *below))?,
+            (None, Some((from, below))) => {
+                write!(out, "no difference: {}", same(*from, *below))?;
+                if self
+                    .histories
+                    .iter()
+                    .any(|history| history.only_accepted().is_some())
+                {
+                    write!(out, "; nor do they differ in what was accepted behind that")?;
+                }
+                writeln!(out)?;
+            }
             (None, None) => writeln!(out, "no difference is known")?,
             (Some(_), _) => {
                 for difference in differences {
