@@ -167,7 +167,7 @@ impl Report<'_> {
         if groups.len() > 1 {
             writeln!(
                 out,
-                "they have no slot in common that both can tell, so that nothing can be said of whether they differ:"
+                "those of different lines here have no slot in common that both can tell: whether they differ is not known"
             )?;
             for group in groups {
                 writeln!(out, "  {}", self.names(group))?;
