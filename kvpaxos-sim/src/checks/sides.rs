@@ -3,16 +3,13 @@
 //! The digests that replicas tell of make a tree: each state follows from the one before. Two states of which neither follows from the
 //! other are of two histories. All of it is known here from outside, without the bounds that replicas have.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use kvpaxos::status::LearnerStatus;
 use kvpaxos::{Message, Observation, Outcome, Quorums, ReplicaId, Slot, Status};
 
 use crate::machine::Effect;
 use crate::subject::Subject;
-
-/// So many states that a peer told of are remembered.
-const KEPT: usize = 64;
 
 /// A state: the first slot that is not applied, and the digest.
 type State = (Slot, u64);
@@ -38,8 +35,8 @@ pub(crate) struct Sides {
 #[derive(Default)]
 struct Replica {
     state: State,
-    /// The last states that each other told of.
-    told: BTreeMap<ReplicaId, VecDeque<State>>,
+    /// The states that each other told of.
+    told: BTreeMap<ReplicaId, Vec<State>>,
 }
 
 fn short(digest: u128) -> u64 {
@@ -90,10 +87,7 @@ impl Sides {
         };
         if state.slot > Slot::ZERO && by != from {
             let told = self.replica(by).told.entry(from).or_default();
-            if told.len() == KEPT {
-                told.pop_front();
-            }
-            told.push_back((state.slot, state.digest));
+            told.push((state.slot, state.digest));
         }
     }
 
