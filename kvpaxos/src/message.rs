@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Command, Value};
 use crate::crash_vector::CrashVector;
+use crate::founding::Met;
 use crate::snapshot::Cursor;
 use crate::types::{Ballot, Incarnation, Slot};
 
@@ -275,6 +276,8 @@ pub struct Heartbeat {
     /// Which lives of acceptors the sender has heard of, from whomever. An acceptor that hears of a later life of its own than it knows of
     /// has lost its memory.
     pub vector: CrashVector,
+    /// Which foundings of others the sender knows. A replica that hears of another founding of itself than its own halts.
+    pub met: Met,
 }
 
 /// What an acceptor does, as the others are told.

@@ -2,6 +2,7 @@
 
 use crate::archive::Archive;
 use crate::crash_vector::CrashVector;
+use crate::founding::Met;
 use crate::io::{Deposition, Effect, Envelope, Observation, Record};
 use crate::message::{Message, Remembered};
 use crate::proposer::Proposer;
@@ -15,7 +16,13 @@ impl Replica {
     pub(super) fn become_lost(&mut self, mark: Record, out: &mut Vec<Effect>) {
         self.lost_in = Some(self.incarnation);
         self.acceptor = self.without_memory();
+        if mark == Record::DiskLost {
+            self.founding = None;
+        }
         persist(vec![mark], Vec::new(), out);
+        // They may have been lost with the log.
+        self.met_written = Met::default();
+        self.write_met(out);
         if self.acceptor == AcceptorRole::Out {
             observe(Observation::StaysOut, out);
         }

@@ -49,6 +49,7 @@ impl Replica {
                 .map_or_else(Default::default, |learner| learner.next()),
             chosen: leadership.map(|leadership| leadership.watermark(two_phase)),
             vector: self.peers.heard().clone(),
+            met: self.met.clone(),
         };
         for to in self.others().iter() {
             let echo = self.peers.echo_for(to);

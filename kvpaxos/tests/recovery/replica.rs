@@ -1,11 +1,12 @@
 //! A whole replica whose peers are played by the scene.
 
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::Met;
 use kvpaxos::message::{AcceptorSign, Heartbeat, Remembered};
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{
-    Ballot, Config, Effect, Entropy, Envelope, Event, Incarnation, Input, Memory, Message, Observation,
-    Record, Replica, ReplicaId, Slot, Time,
+    Ballot, Config, Effect, Entropy, Envelope, Event, Founding, Incarnation, Input, Memory, Message,
+    Observation, Record, Replica, ReplicaId, Slot, Time,
 };
 
 use crate::stage::{A, B, C, SLOT};
@@ -80,18 +81,32 @@ impl Whole {
             let (loops, sent): (Vec<_>, Vec<_>) =
                 leaving.into_iter().partition(|envelope| envelope.to == own);
             let from = own;
-            events.extend(
-                loops
-                    .into_iter()
-                    .map(|Envelope { message, .. }| Event::Peer { from, message }),
-            );
+            events.extend(loops.into_iter().map(|Envelope { message, .. }| Event::Peer {
+                from,
+                founding: None,
+                message,
+            }));
             said.sent.extend(sent);
         }
         said
     }
 
     pub(crate) fn hears(&mut self, from: ReplicaId, message: Message) -> Said {
-        self.step(Event::Peer { from, message })
+        self.hears_founded(from, None, message)
+    }
+
+    /// The same, from a peer with a founding.
+    pub(crate) fn hears_founded(
+        &mut self,
+        from: ReplicaId,
+        founding: Option<Founding>,
+        message: Message,
+    ) -> Said {
+        self.step(Event::Peer {
+            from,
+            founding,
+            message,
+        })
     }
 
     /// The time has come that it named.
@@ -180,6 +195,7 @@ impl Whole {
                     learned: SLOT,
                     chosen: None,
                     vector: CrashVector::default(),
+                    met: Met::default(),
                 };
                 let said = self.hears(peer, Message::Heartbeat(Box::new(heartbeat)));
                 notes.extend(said.notes);

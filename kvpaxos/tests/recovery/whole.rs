@@ -1,6 +1,7 @@
 //! The rules that a whole replica keeps: what it does not answer, what it writes down first, what it finds after a restart.
 
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::Met;
 use kvpaxos::message::{AcceptorSign, Heartbeat};
 use kvpaxos::status::{AcceptorStatus, ProposerStatus};
 use kvpaxos::{
@@ -36,6 +37,7 @@ fn heartbeat(beat: u64, acceptor: AcceptorSign, of_a: Incarnation) -> Message {
         learned: SLOT,
         chosen: None,
         vector: CrashVector::from_iter([(A, of_a)]),
+        met: Met::default(),
     }))
 }
 
