@@ -25,6 +25,9 @@
 //! - A replica that has lost its disk has no founding, however it was founded. It votes only in an incarnation of its own, which crash vectors
 //!   tell from all others; so it is heard, and hears, like any other, and what is remembered of its earlier founding does not matter to it.
 //!
+//! - What is told to an acceptor that recovers comes with the foundings that the teller knows. If it had taken an answer of a replica that was
+//!   founded anew before it hears so, it begins again.
+//!
 //! What is learned of a founding is written to the log before anything that the same message leads to. The log is one sequence: a vote,
 //! promise or ballot that is durable is so together with all foundings that were known before.
 //!

@@ -215,6 +215,9 @@ pub struct Remembered {
     pub entries: Vec<Accepted>,
     /// Where the next chunk begins; `None` when this was the last.
     pub more: Option<Slot>,
+    /// Which foundings of others the sender knows. If these, and what the asker knows, say that one of them was founded twice, the asker may
+    /// have taken an answer of it, and begins again without.
+    pub met: Met,
 }
 
 /// See [`Message::SnapshotPart`].

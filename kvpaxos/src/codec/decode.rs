@@ -299,6 +299,7 @@ fn remembered(r: &mut Reader) -> Result<Remembered, DecodeError> {
         from,
         entries,
         more,
+        met: met(r)?,
     })
 }
 

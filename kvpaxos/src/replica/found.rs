@@ -2,6 +2,7 @@
 
 use crate::founding::{Known, Met};
 use crate::io::{Effect, Observation, Reason, Record};
+use crate::recovery::Progress;
 use crate::replica::{AcceptorRole, Replica, observe, persist};
 use crate::types::{Founding, ReplicaId};
 
@@ -62,8 +63,20 @@ impl Replica {
         }
         let members = self.config.members;
         let of_others = told.iter().filter(|(of, _)| *of != id && members.contains(*of));
-        if of_others.fold(false, |news, (of, known)| self.met.note(of, known) || news) {
+        let (mut is_news, mut is_contested) = (false, false);
+        for (of, known) in of_others {
+            let is_known = self.met.get(of).is_some();
+            if self.met.note(of, known) {
+                is_news = true;
+                is_contested |= is_known;
+            }
+        }
+        if is_news {
             self.write_met(out);
+        }
+        if is_contested {
+            // An answer may have been taken of a life that is not believed any more.
+            self.on_recovery(Progress::Again, out);
         }
         Ok(())
     }

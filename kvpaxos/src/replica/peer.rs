@@ -88,7 +88,7 @@ impl Replica {
                 incarnation,
                 from: slot,
             } => self.on_announce(from, nonce, incarnation, slot, out),
-            Message::Remembered(told) => self.on_remembered(from, *told, out),
+            Message::Remembered(told) => return self.on_remembered(from, *told, out),
             Message::Fetch { slot, at } => self.on_fetch(from, slot, at, out),
             Message::SnapshotPart(part) => self.on_part(from, *part, out),
             Message::Saved { number, pieces } => self.on_saved(number, pieces, out),

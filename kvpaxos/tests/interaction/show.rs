@@ -161,10 +161,10 @@ impl Show {
             Message::Remembered(said) => {
                 let nonce = self.question(said.nonce);
                 let told = told(&said.entries, said.more);
-                let (cut, vector) = (cut_of(said.cut), vector_of(&said.vector));
+                let (cut, vector, met) = (cut_of(said.cut), vector_of(&said.vector), met_of(&said.met));
                 let (life, promised, from) = (said.incarnation.0, said.promised, said.from);
                 format!(
-                    "Remembered #{nonce} life {life}: promised {promised}, from {from:?} {told}{cut}{vector}"
+                    "Remembered #{nonce} life {life}: promised {promised}, from {from:?} {told}{cut}{vector}{met}"
                 )
             }
             Message::Fetch { slot, at } => format!("Fetch snapshot {slot:?} at {at}"),

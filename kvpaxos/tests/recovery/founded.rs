@@ -2,7 +2,7 @@
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::{Known, Met};
-use kvpaxos::message::{AcceptorSign, Heartbeat};
+use kvpaxos::message::{AcceptorSign, Heartbeat, Remembered};
 use kvpaxos::{
     Ballot, Effect, Entropy, Event, Founding, Incarnation, Input, Memory, Message, Observation, Reason,
     Record, Replica, ReplicaId, Role, Slot, Time, Watermark,
@@ -258,6 +258,58 @@ fn a_checkpoint_carries_foundings() {
     let mut lost = Whole::kept(A, &log);
     assert_eq!(lost.replica.founding(), None);
     assert_eq!(tells(&mut lost), knows(B, FIRST));
+}
+
+/// The counterexample to taking answers without the foundings that their senders know. C lost its disk, and with it whom it had met. A was
+/// founded anew, and answers first, of what it never accepted; then B answers, which met A's earlier life. Both together are as many as C
+/// needs. It begins again instead, and takes no answer of A.
+#[test]
+fn an_acceptor_that_recovers_takes_no_answer_of_one_that_was_founded_anew() {
+    let heard = Some(Incarnation::default());
+    for knows_it in [false, true] {
+        let mut whole = Whole::lost(C);
+        let Message::Recall { nonce } = whole.asks(B) else {
+            panic!("it has asked already")
+        };
+        whole.hears_founded(A, Some(LATER), Message::Recalled { nonce, heard });
+        whole.hears_founded(B, None, Message::Recalled { nonce, heard });
+        let Message::Announce {
+            nonce, incarnation, ..
+        } = whole.asks(B)
+        else {
+            panic!("two are enough")
+        };
+        let told = |met| {
+            Message::Remembered(Box::new(Remembered {
+                nonce,
+                incarnation,
+                vector: CrashVector::from_iter([(C, incarnation)]),
+                promised: B1,
+                cut: SLOT,
+                from: SLOT,
+                entries: Vec::new(),
+                more: None,
+                met,
+            }))
+        };
+        whole.hears_founded(A, Some(LATER), told(Met::default()));
+        let met = if knows_it { knows(A, FIRST) } else { Met::default() };
+        whole.hears_founded(B, None, told(met));
+        assert_eq!(whole.votes(), !knows_it);
+        if knows_it {
+            let Message::Recall { nonce: again } = whole.asks(B) else {
+                panic!("it begins again")
+            };
+            assert!(again != nonce);
+            whole.hears_founded(A, Some(LATER), Message::Recalled { nonce: again, heard });
+            whole.hears_founded(B, None, Message::Recalled { nonce: again, heard });
+            let question = whole.asks(B);
+            assert!(
+                matches!(question, Message::Recall { .. }),
+                "A does not count: {question:?}"
+            );
+        }
+    }
 }
 
 /// An acceptor that is outlived is as one whose disk is lost, and so it has no founding.

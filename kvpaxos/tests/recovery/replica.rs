@@ -170,6 +170,7 @@ impl Whole {
             from: SLOT,
             entries: Vec::new(),
             more: None,
+            met: Met::default(),
         };
         let both = Message::Remembered(Box::new(told));
         self.hears(B, both.clone());

@@ -193,6 +193,7 @@ samples! { messages: Message =
         from: Slot(40),
         entries: vec![Accepted { slot: Slot(42), ballot: ballot(1, 3), value: Value::Noop }],
         more: Some(Slot(43)),
+        met: met(),
     })),
     Message::Fetch { .. } => Message::Fetch { slot: Slot(40), at: Cursor::START },
     Message::SnapshotPart(_) => Message::SnapshotPart(Box::new(part())),
@@ -522,8 +523,14 @@ fn any_promise() -> impl Strategy<Value = Message> {
 }
 
 fn any_remembered() -> impl Strategy<Value = Message> {
-    (any_told(), any_vector(), any::<u64>(), any_incarnation()).prop_map(
-        |(told, vector, nonce, incarnation)| {
+    (
+        any_told(),
+        any_vector(),
+        any::<u64>(),
+        any_incarnation(),
+        any_met(),
+    )
+        .prop_map(|(told, vector, nonce, incarnation, met)| {
             Message::Remembered(Box::new(Remembered {
                 nonce,
                 incarnation,
@@ -533,9 +540,9 @@ fn any_remembered() -> impl Strategy<Value = Message> {
                 from: told.from,
                 entries: told.entries,
                 more: told.more,
+                met,
             }))
-        },
-    )
+        })
 }
 
 fn any_part() -> impl Strategy<Value = Message> {
