@@ -19,7 +19,8 @@ pub use answers::Floor;
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{
-    Ballot, Observation, Outcome, Quorums, Record, ReplicaId, Slot, Status, Time, Update, Value, Watermark,
+    Ballot, Observation, Outcome, Quorums, Record, ReplicaId, ReplicaSet, Slot, Status, Time, Update, Value,
+    Watermark,
 };
 
 use crate::marks::{Mark, Marks};
@@ -68,6 +69,11 @@ pub struct Audit {
     answers: answers::Answers,
     /// In the two-phase setting.
     settled: Option<Settled>,
+    /// Who was founded anew, and claims to be new since: it forgot what it promised, so that nothing of it may be believed, and nothing of it is
+    /// checked but that. It is to halt, and to be recovered.
+    anew: ReplicaSet,
+    /// Who ever was.
+    was_anew: ReplicaSet,
     now: Time,
     finding: Option<Finding>,
     /// A line for each event, if anybody wants them.
@@ -94,6 +100,8 @@ impl Audit {
             book: Book::new(quorums.phase2),
             answers: answers::Answers::default(),
             settled: (update == Update::TwoPhase).then(|| Settled::new(replicas)),
+            anew: ReplicaSet::EMPTY,
+            was_anew: ReplicaSet::EMPTY,
             now: Time(0),
             finding: None,
             trace: Trace::Off,
@@ -282,6 +290,16 @@ impl Audit {
             Observation::SessionsDropped { .. } => self.marks.hit(Mark::SessionDropped),
             // `Applied` needs the machine: see the hook.
             Observation::Applied { .. } | Observation::StaysOut => {}
+            Observation::FoundedAnew { replica, .. } => {
+                // One that was recovered since may have something on its way from before.
+                self.marks.hit(Mark::FoundedAnew);
+                if !self.was_anew.contains(*replica) {
+                    self.wrong(
+                        Property::Contract,
+                        format!("{by} refuses {replica}, which was founded once"),
+                    );
+                }
+            }
             Observation::Outlived { incarnation } => {
                 self.marks.hit(Mark::AcceptorLost);
                 let announced = self.acceptor(by).announced;

@@ -94,6 +94,16 @@ fn a_founding_is_written_down_before_anything_that_its_message_leads_to() {
     whole.hears_founded(A, Some(FIRST), prepare(B1));
     assert!(whole.disk.len() == 3, "once: {:?}", whole.disk);
     assert_eq!(tells(&mut whole), knows(A, FIRST));
+    let announce = Message::Announce {
+        nonce: 7,
+        incarnation: Incarnation(1),
+        from: SLOT,
+    };
+    let said = whole.hears(B, announce);
+    let [Message::Remembered(told)] = said.answers()[..] else {
+        panic!("one that recovers is answered: {said:?}")
+    };
+    assert_eq!(told.met, knows(A, FIRST), "one that recovers is told too");
 }
 
 /// The trial: a peer that has been a member before claims to be new. Nothing of it is heard, whatever it says, and after a restart neither;
