@@ -1,6 +1,7 @@
 //! Records, and whose they are, for the tests of what lies below.
 
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::Met;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::Owner;
 use kvpaxos::{Ballot, Record, ReplicaId, ReplicaSet, Slot};
@@ -33,6 +34,8 @@ pub(crate) fn begin(number: u64) -> Record {
         vector: CrashVector::default(),
         proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
+        founding: None,
+        met: Met::default(),
     }))
 }
 

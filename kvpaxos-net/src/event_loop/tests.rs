@@ -62,7 +62,11 @@ impl Scene {
         };
         let from = Slot::ZERO;
         let message = Message::Prepare { ballot, from };
-        self.event_loop.step(Event::Peer { from: PEER, message });
+        self.event_loop.step(Event::Peer {
+            from: PEER,
+            founding: None,
+            message,
+        });
         self.event_loop.hand_on();
         ballot
     }
