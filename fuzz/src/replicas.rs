@@ -436,7 +436,14 @@ impl World {
 
     fn hand_over(&mut self, from: ReplicaId, Envelope { to, message }: Envelope) {
         let message: Message = message;
-        self.step(usize::from(to.0), Event::Peer { from, founding: None, message });
+        self.step(
+            usize::from(to.0),
+            Event::Peer {
+                from,
+                founding: None,
+                message,
+            },
+        );
     }
 
     fn pick(&self, bytes: &mut Bytes) -> usize {
