@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::Met;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::{
     Batch as Pieces, HEADER, Header, Log, Mark, Owner, SECTOR, Superblock, Writer, read, scan,
@@ -225,5 +226,7 @@ fn checkpoint(number: u64) -> Record {
         vector: CrashVector::default(),
         proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
+        founding: None,
+        met: Met::default(),
     }))
 }

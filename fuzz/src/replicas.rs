@@ -246,6 +246,7 @@ impl World {
                 to,
                 Event::Peer {
                     from: self.nodes[from].config.id,
+                    founding: None,
                     message,
                 },
             );
@@ -435,7 +436,14 @@ impl World {
 
     fn hand_over(&mut self, from: ReplicaId, Envelope { to, message }: Envelope) {
         let message: Message = message;
-        self.step(usize::from(to.0), Event::Peer { from, message });
+        self.step(
+            usize::from(to.0),
+            Event::Peer {
+                from,
+                founding: None,
+                message,
+            },
+        );
     }
 
     fn pick(&self, bytes: &mut Bytes) -> usize {

@@ -48,3 +48,13 @@ pub fn entropy() -> io::Result<Entropy> {
     getrandom::fill(&mut bits).map_err(io::Error::other)?;
     Ok(Entropy(bits))
 }
+
+/// A number of fresh bits.
+///
+/// # Errors
+/// As [`entropy`].
+pub(crate) fn draw() -> io::Result<u64> {
+    let mut bits = [0; 8];
+    getrandom::fill(&mut bits).map_err(io::Error::other)?;
+    Ok(u64::from_le_bytes(bits))
+}

@@ -8,7 +8,8 @@
 //! DIR/*.new               what a crash left of a file that was being made; means nothing
 //! ```
 //!
-//! A directory is *formatted* once, for a replica that is new. It is never formatted by itself: an empty disk is not a new replica, but
+//! A directory is *formatted* once, for a replica that is new: its log begins with [`Record::Founded`], by which the others tell it from the same
+//! replica formatted again (see [`kvpaxos::founding`]). It is never formatted by itself: an empty disk is not a new replica, but
 //! one that has lost what it promised. Such a one is *recovered*: its log begins with [`Record::DiskLost`], and the replica gets back
 //! from its peers what counts. A log that is found damaged is set aside and replaced in the same way, without being asked.
 //!
@@ -20,9 +21,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kvpaxos::wal::{self, Owner, State, Superblock, SuperblockError};
-use kvpaxos::{Entropy, Memory, Record};
+use kvpaxos::{Founding, Memory, Record};
 
-use crate::clock::entropy;
+use crate::clock;
 use crate::files::{self, File};
 use crate::log::{self, Found, Log, LogError, SUPERBLOCK, write_superblock};
 #[cfg(test)]
@@ -211,7 +212,8 @@ impl Directory {
                 }
             }
         }
-        directory.found(false, &[]).map(drop)
+        let founding = draw(path).map(Founding)?;
+        directory.found(false, &[Record::Founded { founding }]).map(drop)
     }
 
     /// Founds the directory of a replica that has lost its disk, or its log. Returns where a log went that was there.
@@ -255,7 +257,7 @@ impl Directory {
 
     fn found(&self, lost: bool, records: &[Record]) -> Result<Log, DirectoryError> {
         self.write_state(State::Founding { lost })?;
-        let mut log = Log::found(&self.path, self.owner, seed(&self.path)?, records)?;
+        let mut log = Log::found(&self.path, self.owner, draw(&self.path)?, records)?;
         log.keep_mark()?;
         Ok(log)
     }
@@ -437,11 +439,8 @@ fn beginning(salvaged: &[Record]) -> Vec<Record> {
     records
 }
 
-fn seed(path: &Path) -> Result<u64, DirectoryError> {
-    let Entropy(bits) = entropy().map_err(failed("draw random bits for a log in", path))?;
-    let mut seed = [0; 8];
-    seed.copy_from_slice(&bits[..8]);
-    Ok(u64::from_le_bytes(seed))
+fn draw(path: &Path) -> Result<u64, DirectoryError> {
+    clock::draw().map_err(failed("draw random bits for a log in", path))
 }
 
 pub(crate) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DirectoryError {

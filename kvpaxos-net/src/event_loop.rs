@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use kvpaxos::codec;
 use kvpaxos::{
-    ClientId, Effect, Envelope, Event, Input, Memory, Message, Micros, Replica, ReplicaId, Reply, Request,
-    Role, Status, Time,
+    ClientId, Effect, Envelope, Event, Founding, Input, Memory, Message, Micros, Replica, ReplicaId, Reply,
+    Request, Role, Status, Time,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
@@ -34,7 +34,12 @@ const DISK_BACKLOG: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) enum Arrival {
     /// Messages of another replica, in the order they were sent on one connection.
-    Peer { from: ReplicaId, messages: Vec<Message> },
+    Peer {
+        from: ReplicaId,
+        /// As the replica said when it called.
+        founding: Option<Founding>,
+        messages: Vec<Message>,
+    },
     /// A client is there.
     Joined { client: ClientId, sink: Sink },
     /// A client asks.
@@ -218,9 +223,17 @@ impl EventLoop {
 
     fn on_arrival(&mut self, arrival: Arrival) {
         match arrival {
-            Arrival::Peer { from, messages } => {
+            Arrival::Peer {
+                from,
+                founding,
+                messages,
+            } => {
                 for message in messages {
-                    self.step(Event::Peer { from, message });
+                    self.step(Event::Peer {
+                        from,
+                        founding,
+                        message,
+                    });
                 }
             }
             Arrival::Requests { client, requests } => {
@@ -317,7 +330,11 @@ impl EventLoop {
     fn step_own(&mut self) {
         while let Some(message) = self.own.pop_front() {
             let from = self.id;
-            self.step_once(Event::Peer { from, message });
+            self.step_once(Event::Peer {
+                from,
+                founding: None,
+                message,
+            });
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvpaxos::codec::{self, EncodeError, Hello, HelloError, PeerFrame};
-use kvpaxos::{ReplicaId, ReplicaSet};
+use kvpaxos::{Founding, ReplicaId, ReplicaSet};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -25,6 +25,7 @@ pub(crate) struct Door {
     pub(crate) id: ReplicaId,
     pub(crate) cluster: u64,
     pub(crate) members: ReplicaSet,
+    pub(crate) founding: Option<Founding>,
     pub(crate) arrivals: mpsc::Sender<Arrival>,
     /// To dial back at once whoever has called.
     pub(crate) kicks: BTreeMap<ReplicaId, Arc<Notify>>,
@@ -89,10 +90,11 @@ async fn listen(stream: TcpStream, address: SocketAddr, door: &Door) -> Result<(
     };
     let rest: Vec<PeerFrame> = first.collect();
     hello.check(door.cluster, door.id, door.members)?;
-    let from = hello.from;
+    let Hello { from, founding, .. } = hello;
     let answer = Hello {
         from: door.id,
         to: from,
+        founding: door.founding,
         ..hello
     };
     let mut bytes = Vec::new();
@@ -112,7 +114,11 @@ async fn listen(stream: TcpStream, address: SocketAddr, door: &Door) -> Result<(
             }
         }
         if !messages.is_empty() {
-            let arrival = Arrival::Peer { from, messages };
+            let arrival = Arrival::Peer {
+                from,
+                founding,
+                messages,
+            };
             door.arrivals.send(arrival).await.map_err(|_| Closed::Stopping)?;
         }
         if !frames.fill(&mut batch).await? {

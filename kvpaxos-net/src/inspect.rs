@@ -5,10 +5,11 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use kvpaxos::founding::Met;
 use kvpaxos::wal::{
     self, Damage, Mark, Owner, ReadError, Scan, Scanned, State, Superblock, SuperblockError, scan,
 };
-use kvpaxos::{Ballot, Record, Slot};
+use kvpaxos::{Ballot, Founding, Record, Slot};
 
 use crate::log::SUPERBLOCK;
 use crate::segments;
@@ -80,6 +81,10 @@ pub struct Sum {
     pub accepted: Option<Slot>,
     /// The first slot not told to be chosen.
     pub chosen: Slot,
+    /// The replica's founding: that of its first life, unless it lost its disk since.
+    pub founding: Option<Founding>,
+    /// Which foundings of others it knew.
+    pub met: Met,
     /// The checkpoints: number, segment, position, and whether the end is there.
     pub checkpoints: Vec<(u64, u64, u64, bool)>,
     /// Where it says that memory was lost: which mark, segment, position.
@@ -187,11 +192,17 @@ impl Sum {
             }
             Record::Chosen { up_to, .. } => self.chosen = self.chosen.max(*up_to),
             Record::Learned { slot, .. } => self.chosen = self.chosen.max(slot.next()),
-            Record::MemoryLost | Record::DiskLost => self.losses.push((kind, segment, position)),
+            Record::MemoryLost => self.losses.push((kind, segment, position)),
+            Record::DiskLost => {
+                self.founding = None;
+                self.losses.push((kind, segment, position));
+            }
             Record::Checkpoint(checkpoint) => {
                 self.promised = self.promised.max(checkpoint.promised);
                 self.proposed = self.proposed.max(checkpoint.proposed);
                 self.chosen = self.chosen.max(checkpoint.cut).max(checkpoint.slot);
+                self.founding = self.founding.or(checkpoint.founding);
+                self.met.merge(&checkpoint.met);
                 self.checkpoints
                     .push((checkpoint.number, segment, position, false));
             }
@@ -201,6 +212,8 @@ impl Sum {
                 }
             }
             Record::Carried(entry) => self.accepted = self.accepted.max(Some(entry.slot)),
+            Record::Founded { founding } => self.founding = Some(*founding),
+            Record::Met { replica, known } => _ = self.met.note(*replica, *known),
             Record::Heard { .. } | Record::SnapshotPart { .. } | Record::Received(_) => {}
         }
     }
@@ -222,6 +235,8 @@ fn kind(record: &Record) -> &'static str {
         Record::SnapshotPart { .. } => "snapshot part",
         Record::CheckpointEnd { .. } => "checkpoint end",
         Record::Received(_) => "received part",
+        Record::Founded { .. } => "founded",
+        Record::Met { .. } => "met",
     }
 }
 

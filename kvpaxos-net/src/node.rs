@@ -9,12 +9,12 @@ use std::sync::Arc;
 use kvpaxos::codec::Hello;
 use kvpaxos::recovery::answers_needed;
 use kvpaxos::wal::Owner;
-use kvpaxos::{Config, ConfigError, Memory, Reason, Replica, ReplicaId, Role, Status};
+use kvpaxos::{Config, ConfigError, Founding, Memory, Reason, Record, Replica, ReplicaId, Role, Status};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::clock::{Clock, entropy};
+use crate::clock::{Clock, draw, entropy};
 use crate::cluster::Cluster;
 use crate::directory::{self, Directory, DirectoryError, Opened};
 use crate::disk::Disk;
@@ -319,11 +319,15 @@ impl Node {
                 } = Directory::open(&path, owner)?;
                 (memory, Some((directory, log)))
             }
-            KeptIn::Process { new_cluster: true } => (Memory::Kept(Vec::new()), None),
+            KeptIn::Process { new_cluster: true } => {
+                let founding = draw().map(Founding).map_err(system("random bits"))?;
+                (Memory::Kept(vec![Record::Founded { founding }]), None)
+            }
             KeptIn::Process { new_cluster: false } => (Memory::Lost, None),
         };
         let clock = Clock::start();
         let replica = Replica::new(config, found, bits, clock.now())?;
+        let founding = replica.founding();
 
         let (disk_sender, disk_events) = mpsc::unbounded_channel();
         let keeps_records = opened.is_some();
@@ -339,7 +343,7 @@ impl Node {
         let (controls, controls_receiver) = mpsc::channel(16);
 
         let mut tasks = JoinSet::new();
-        let links = Links::spawn(&mut tasks, id, &cluster);
+        let links = Links::spawn(&mut tasks, id, founding, &cluster);
         let peer_address = sockets.peers.local_addr().ok();
         let client_address = sockets.clients.local_addr().ok();
         let udp_address = sockets.udp.as_ref().and_then(|udp| udp.local_addr().ok());
@@ -349,6 +353,7 @@ impl Node {
                 id,
                 cluster: cluster.fingerprint(),
                 members: cluster.peers.members(),
+                founding,
                 arrivals: from_peers,
                 kicks: links.kicks,
             },
@@ -492,7 +497,7 @@ struct Links {
 }
 
 impl Links {
-    fn spawn(tasks: &mut JoinSet<()>, id: ReplicaId, cluster: &Cluster) -> Links {
+    fn spawn(tasks: &mut JoinSet<()>, id: ReplicaId, founding: Option<Founding>, cluster: &Cluster) -> Links {
         let mut links = Links {
             outboxes: BTreeMap::new(),
             kicks: BTreeMap::new(),
@@ -509,6 +514,7 @@ impl Links {
                     from: id,
                     to,
                     members: cluster.peers.members(),
+                    founding,
                 },
                 outbox: Arc::clone(&outbox),
                 kick: Arc::clone(&kick),

@@ -23,6 +23,15 @@ pub(crate) fn log(id: ReplicaId, observation: &Observation) {
             replica = %id,
             "the acceptor lost its memory and stays out of every vote for good: with these quorum sizes the others cannot make up for it"
         ),
+        Observation::FoundedAnew {
+            replica,
+            known,
+            claimed,
+        } => tracing::error!(
+            replica = %id, refused = %replica, %known, %claimed,
+            "a replica claims to be new that had been a member before: its directory was formatted, and it has forgotten what it promised; it is \
+             not heard until it is recovered (kvpaxos recover --discard)"
+        ),
         Observation::Outlived { incarnation } => tracing::warn!(
             replica = %id, life = incarnation.0,
             "others know a later life of this acceptor than its disk does: the disk lacks what it promised to keep, and what it holds is \

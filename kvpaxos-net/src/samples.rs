@@ -1,9 +1,10 @@
 //! Records, and whose they are, for the tests of what lies below.
 
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::Met;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::Owner;
-use kvpaxos::{Ballot, Record, ReplicaId, ReplicaSet, Slot};
+use kvpaxos::{Ballot, Memory, Record, ReplicaId, ReplicaSet, Slot};
 
 pub(crate) const OWNER: Owner = Owner {
     cluster: 7,
@@ -33,9 +34,24 @@ pub(crate) fn begin(number: u64) -> Record {
         vector: CrashVector::default(),
         proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
+        founding: None,
+        met: Met::default(),
     }))
 }
 
 pub(crate) fn end(number: u64) -> Record {
     Record::CheckpointEnd { number }
+}
+
+/// What was written to a log after it was founded: it begins with its founding, unless that was lost or cut.
+pub(crate) fn since_founded(memory: Memory) -> Vec<Record> {
+    match memory {
+        Memory::Kept(mut records) => {
+            if let Some(Record::Founded { .. }) = records.first() {
+                records.remove(0);
+            }
+            records
+        }
+        Memory::Lost => panic!("a directory always has a log"),
+    }
 }

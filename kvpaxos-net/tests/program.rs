@@ -179,6 +179,7 @@ fn bad_bytes_close_their_connection_and_nothing_else() {
         from: ReplicaId(1),
         to: own.id,
         members: own.members,
+        founding: None,
     };
     let mut bytes = Vec::new();
     codec::encode_into(&PeerFrame::Hello(hello), &mut bytes).unwrap();
@@ -424,6 +425,7 @@ fn a_lying_peer_is_answered_by_a_halt() {
         from: ReplicaId(2),
         to: ReplicaId(0),
         members: peers.members(),
+        founding: None,
     };
     let open = Command::Open {
         tag: Tag { nonce: 1, number: 1 },

@@ -235,6 +235,7 @@ impl Log<Record> for ReplicaLog {
 #[cfg(test)]
 mod tests {
     use kvpaxos::crash_vector::CrashVector;
+    use kvpaxos::founding::Met;
     use kvpaxos::io::Checkpoint;
     use kvpaxos::{Ballot, ReplicaSet, Slot};
 
@@ -260,6 +261,8 @@ mod tests {
             vector: CrashVector::default(),
             proposed: Ballot::ZERO,
             members: ReplicaSet::first(5),
+            founding: None,
+            met: Met::default(),
         }))
     }
 

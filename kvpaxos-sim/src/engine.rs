@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use kvpaxos::{ClientId, Micros, ReplicaId, Role, Time};
+use kvpaxos::{ClientId, Founding, Micros, ReplicaId, Role, Time};
 use serde::Serialize;
 
 use crate::decider::{Decider, Stream, What};
@@ -26,6 +26,8 @@ pub(crate) const REST: Micros = Micros(10_000);
 enum Pending<M: Machine> {
     Message {
         from: ReplicaId,
+        /// That of the sender when it sent this.
+        founding: Option<Founding>,
         to: ReplicaId,
         message: M::Message,
     },
@@ -157,7 +159,7 @@ impl<M: Machine> Engine<M> {
         let hosts = (0u8..)
             .map(ReplicaId)
             .zip(configs)
-            .map(|(id, config)| Host::new(config, latency, found_log(id, format, &mut *decider)))
+            .map(|(id, config)| Host::new(config, latency, found::<M>(id, format, &mut *decider)))
             .collect();
         Engine {
             now: Time(0),
@@ -174,9 +176,15 @@ impl<M: Machine> Engine<M> {
         }
     }
 
+    /// A new log of a host that is new, or claims to be.
+    pub(crate) fn new_log(&mut self, id: ReplicaId) -> M::Log {
+        found::<M>(id, self.format, &mut *self.decider)
+    }
+
     /// A new log for a host whose disk was lost.
     pub(crate) fn found(&mut self, id: ReplicaId) -> M::Log {
-        found_log(id, self.format, &mut *self.decider)
+        let (log, _) = found_log(id, self.format, &mut *self.decider);
+        log
     }
 
     /// The world's time.
@@ -295,13 +303,23 @@ impl<M: Machine> Engine<M> {
         self.now = at;
         self.counts.events += 1;
         match pending {
-            Pending::Message { from, to, message } => {
+            Pending::Message {
+                from,
+                founding,
+                to,
+                message,
+            } => {
                 self.digest.begin(1, [at.0, from.0.into(), to.0.into()]);
                 self.digest.add(&message);
                 self.digest.end();
                 self.counts.messages += 1;
                 if self.network.arrives(from.into(), to.into()) {
-                    self.arrive(to, Arrival::Input(Event::Peer { from, message }), watch);
+                    let event = Event::Peer {
+                        from,
+                        founding,
+                        message,
+                    };
+                    self.arrive(to, Arrival::Input(event), watch);
                 }
             }
             Pending::Loop { host, life, message } => {
@@ -310,7 +328,11 @@ impl<M: Machine> Engine<M> {
                 self.digest.end();
                 self.counts.messages += 1;
                 if self.host(host).life == life {
-                    let event = Event::Peer { from: host, message };
+                    let event = Event::Peer {
+                        from: host,
+                        founding: None,
+                        message,
+                    };
                     self.arrive(host, Arrival::Input(event), watch);
                 }
             }
@@ -471,19 +493,22 @@ impl<M: Machine> Engine<M> {
             self.queue.push(self.now, pending);
             return;
         }
+        let founding = self.machine(from).and_then(Machine::founding);
+        let pending = |message| Pending::Message {
+            from,
+            founding,
+            to,
+            message,
+        };
         match self
             .network
             .send(self.now, from.into(), to.into(), &mut *self.decider)
         {
             [Some(first), Some(second)] => {
-                let copy = message.clone();
-                self.queue.push(first, Pending::Message { from, to, message });
-                let message = copy;
-                self.queue.push(second, Pending::Message { from, to, message });
+                self.queue.push(first, pending(message.clone()));
+                self.queue.push(second, pending(message));
             }
-            [Some(at), None] | [None, Some(at)] => {
-                self.queue.push(at, Pending::Message { from, to, message });
-            }
+            [Some(at), None] | [None, Some(at)] => self.queue.push(at, pending(message)),
             [None, None] => {}
         }
     }
@@ -571,7 +596,20 @@ impl<M: Machine> Engine<M> {
     }
 }
 
-fn found_log<R, L: Log<R>>(id: ReplicaId, format: Format, decider: &mut (dyn Decider + Send + 'static)) -> L {
+/// A log that begins with what a machine that is new founds it with.
+fn found<M: Machine>(id: ReplicaId, format: Format, decider: &mut (dyn Decider + Send + 'static)) -> M::Log {
+    let (mut log, seed): (M::Log, u64) = found_log(id, format, decider);
+    log.append(&M::founds(seed));
+    log.synced(log.len());
+    log.mark();
+    log
+}
+
+fn found_log<R, L: Log<R>>(
+    id: ReplicaId,
+    format: Format,
+    decider: &mut (dyn Decider + Send + 'static),
+) -> (L, u64) {
     let seed = decider.below(Stream::Disk(id), What::Entropy, u64::MAX);
-    L::found(id, seed, format)
+    (L::found(id, seed, format), seed)
 }

@@ -79,6 +79,19 @@ impl<M: Machine> Engine<M> {
         }
     }
 
+    /// The disk of a process that is down is founded anew, as if its machine had never run: what an operator does who formats a directory that
+    /// should have been recovered. Nothing happens if it runs.
+    pub fn found_anew(&mut self, id: ReplicaId, watch: &mut impl Watch<M>) {
+        if self.host(id).machine.is_some() {
+            return;
+        }
+        let now = self.now;
+        let log = self.new_log(id);
+        self.host_mut(id).disk = Disk::new(log);
+        self.fold(22, [now.0, id.0.into(), 0]);
+        watch.founded_anew(now, id);
+    }
+
     /// A disk damages what was synced, while the process is down; tells whether the memory is lost by that.
     pub fn damage(&mut self, id: ReplicaId, how: Damage, watch: &mut impl Watch<M>) -> bool {
         if self.host(id).machine.is_some() {

@@ -5,7 +5,7 @@
 
 use std::fmt::Debug;
 
-use kvpaxos::{ClientId, Entropy, ReplicaId, Role, Time};
+use kvpaxos::{ClientId, Entropy, Founding, ReplicaId, Role, Time};
 use serde::Serialize;
 
 use crate::disk::Log;
@@ -32,6 +32,18 @@ pub trait Machine: Sized {
 
     /// The next state and the effects, appended to `effects`.
     fn step(&mut self, at: Time, event: Event<Self>, effects: &mut Vec<Effect<Self>>);
+
+    /// What the log of a machine that is new begins with; `draw` is random.
+    #[must_use]
+    fn founds(draw: u64) -> Vec<Self::Record> {
+        let _ = draw;
+        Vec::new()
+    }
+
+    /// The founding that comes with all that it sends.
+    fn founding(&self) -> Option<Founding> {
+        None
+    }
 
     /// When it next wants to hear the clock; after a step later than that step's time.
     fn deadline(&self) -> Option<Time>;
@@ -61,6 +73,8 @@ pub enum Event<M: Machine> {
     Peer {
         /// Who sent it.
         from: ReplicaId,
+        /// The founding that the sender had when it sent this.
+        founding: Option<Founding>,
         /// The message.
         message: M::Message,
     },

@@ -1,8 +1,8 @@
 //! The machine that this simulator is for: a [`kvpaxos::Replica`], or whatever else speaks its messages.
 
 use kvpaxos::{
-    Config, Effect as CoreEffect, Entropy, Event as CoreEvent, Input, Memory as CoreMemory, Message,
-    Observation, Record, Replica, Reply, Request, Slot, Status, Time, Value,
+    Config, Effect as CoreEffect, Entropy, Event as CoreEvent, Founding, Input, Memory as CoreMemory,
+    Message, Observation, Record, Replica, Reply, Request, Slot, Status, Time, Value,
 };
 
 use crate::bytes_log::ReplicaLog;
@@ -56,7 +56,15 @@ impl Machine for Replica {
     fn step(&mut self, at: Time, event: Event<Replica>, effects: &mut Vec<Effect<Replica>>) {
         let event = match event {
             Event::Clock => CoreEvent::Clock,
-            Event::Peer { from, message } => CoreEvent::Peer { from, message },
+            Event::Peer {
+                from,
+                founding,
+                message,
+            } => CoreEvent::Peer {
+                from,
+                founding,
+                message,
+            },
             Event::Client { from, request } => CoreEvent::Client { from, request },
             Event::ClientGone { client } => CoreEvent::ClientGone { client },
             Event::Fail(role) => CoreEvent::Fail(role),
@@ -72,6 +80,15 @@ impl Machine for Replica {
         };
         let out = Replica::step(self, Input { at, event });
         effects.extend(out.into_iter().map(from_core));
+    }
+
+    fn founds(draw: u64) -> Vec<Record> {
+        let founding = Founding(draw);
+        vec![Record::Founded { founding }]
+    }
+
+    fn founding(&self) -> Option<Founding> {
+        Replica::founding(self)
     }
 
     fn deadline(&self) -> Option<Time> {
@@ -141,7 +158,15 @@ impl From<Memory<Record>> for CoreMemory {
 pub fn translate<A: Subject, B: Subject>(event: Event<A>) -> Event<B> {
     match event {
         Event::Clock => Event::Clock,
-        Event::Peer { from, message } => Event::Peer { from, message },
+        Event::Peer {
+            from,
+            founding,
+            message,
+        } => Event::Peer {
+            from,
+            founding,
+            message,
+        },
         Event::Client { from, request } => Event::Client { from, request },
         Event::ClientGone { client } => Event::ClientGone { client },
         Event::Fail(role) => Event::Fail(role),

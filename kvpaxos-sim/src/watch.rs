@@ -63,6 +63,11 @@ pub trait Watch<M: Machine> {
         let _ = (now, host, survived, lost);
     }
 
+    /// The disk of a process that is down was founded anew: it will claim to be new, and is not.
+    fn founded_anew(&mut self, now: Time, host: ReplicaId) {
+        let _ = (now, host);
+    }
+
     /// A machine broke the contract of `step`, or halted.
     fn misbehaved(&mut self, now: Time, host: ReplicaId, what: Misbehaviour) {
         let _ = (now, host, what);

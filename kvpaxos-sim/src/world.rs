@@ -351,6 +351,11 @@ impl<M: Subject> World<M> {
         self.engine.forget(id, records)
     }
 
+    /// The disk of a process that is down is founded anew: it claims to be new, and is not.
+    pub fn found_anew(&mut self, id: ReplicaId) {
+        self.engine.found_anew(id, &mut self.audit);
+    }
+
     /// A process stands still.
     pub fn pause(&mut self, id: ReplicaId) {
         self.engine.pause(id);

@@ -271,7 +271,14 @@ impl Cluster {
             message
         };
         let from = ReplicaId(u8::try_from(from).expect("there are five"));
-        self.inbox.push_back((to, Event::Peer { from, message }));
+        self.inbox.push_back((
+            to,
+            Event::Peer {
+                from,
+                founding: None,
+                message,
+            },
+        ));
     }
 
     fn through_bytes(&mut self, message: &Message) -> Message {

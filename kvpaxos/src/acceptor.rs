@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::command::Value;
 use crate::crash_vector::CrashVector;
+use crate::founding::Met;
 use crate::io::{Reason, Record};
 use crate::message::{Accepted, Message, Remembered};
 use crate::types::{Ballot, Incarnation, ReplicaId, Slot};
@@ -273,6 +274,7 @@ impl Acceptor {
                 from,
                 entries,
                 more,
+                met: Met::default(),
             })),
         }
     }

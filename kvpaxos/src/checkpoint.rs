@@ -4,16 +4,18 @@
 //! used, the chosen values since the snapshot, and the snapshot itself. It begins at one moment; whatever is written after that stands
 //! in the log behind its first record. Once its last piece is durable, everything before it may go, and not sooner: a crash in between
 //! leaves the old records, which are all still there, and a checkpoint without an end, which counts for nothing (known bugs 10 and 17).
-//! State and position are one record's matter, and become durable together (known bug 14); the promise goes along (known bug 6).
+//! State and position are one record's matter, and become durable together (known bug 14); the promise goes along (known bug 6),
+//! and so do the foundings that are known.
 
 use std::collections::VecDeque;
 
 use crate::acceptor::Acceptor;
 use crate::chosen_log::ChosenLog;
+use crate::founding::Met;
 use crate::io::{Checkpoint, Record};
 use crate::message::Accepted;
 use crate::snapshot::{Cursor, Snapshot};
-use crate::types::{Ballot, ReplicaSet, Slot};
+use crate::types::{Ballot, Founding, ReplicaSet, Slot};
 
 /// A checkpoint that is being written.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -39,6 +41,8 @@ pub(crate) struct Content<'a> {
     pub(crate) chosen: &'a ChosenLog,
     pub(crate) proposed: Ballot,
     pub(crate) members: ReplicaSet,
+    pub(crate) founding: Option<Founding>,
+    pub(crate) met: Met,
 }
 
 /// What follows from a piece that has become durable.
@@ -60,6 +64,8 @@ impl Saving {
             chosen,
             proposed,
             members,
+            founding,
+            met,
         } = content;
         let slot = snapshot.as_ref().map_or(Slot::ZERO, Snapshot::slot);
         let cut = acceptor.cut().max(slot);
@@ -76,6 +82,8 @@ impl Saving {
             vector: acceptor.vector().clone(),
             proposed,
             members,
+            founding,
+            met,
         };
         let mut first = VecDeque::from([Record::Checkpoint(Box::new(head))]);
         first.extend(acceptor.accepted().range(cut..).map(|(slot, (ballot, value))| {

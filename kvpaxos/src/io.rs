@@ -18,16 +18,22 @@
 //!    start with no records.
 //! 6. Once a [`Record::CheckpointEnd`] is durable, the records before the [`Record::Checkpoint`] of the same number are no longer
 //!    needed. They may be dropped, oldest first; what is left then begins with that `Checkpoint`, and is given back as all there is.
-//! 7. After [`Effect::Halt`] the replica is not stepped again.
+//! 7. The log of a replica that is new begins with a [`Record::Founded`], durable before the replica starts for the first time, and each
+//!    message comes with the [founding](crate::Replica::founding) that its sender had. A shell that does without both leaves it to the
+//!    operator that no replica is founded twice: see [`crate::founding`].
+//! 8. After [`Effect::Halt`] the replica is not stepped again.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Reply, Request, Value};
 use crate::crash_vector::CrashVector;
+use crate::founding::{Known, Met};
 use crate::message::{Accepted, Message, SnapshotPart};
 use crate::snapshot::Cursor;
-use crate::types::{Ballot, ClientId, Entropy, Incarnation, ReplicaId, ReplicaSet, Role, Slot, Time};
+use crate::types::{
+    Ballot, ClientId, Entropy, Founding, Incarnation, ReplicaId, ReplicaSet, Role, Slot, Time,
+};
 
 /// Everything that enters a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -47,6 +53,9 @@ pub enum Event {
     Peer {
         /// Who sent it; the shell vouches for this.
         from: ReplicaId,
+        /// The founding that the sender had when it sent this, as it said when the connection was made; `None` if it has none, or
+        /// if the shell does not tell.
+        founding: Option<Founding>,
         /// The message.
         message: Message,
     },
@@ -156,6 +165,18 @@ pub enum Record {
     /// The learner took in a part of another replica's snapshot: after a restart the transfer goes on behind it. A hint like
     /// [`Record::Chosen`].
     Received(Box<SnapshotPart>),
+    /// The replica is new, and this is its first life: the first record of a log that was founded for it.
+    Founded {
+        /// Names that life.
+        founding: Founding,
+    },
+    /// What the replica has learned of another's foundings, beside what it knew.
+    Met {
+        /// The other.
+        replica: ReplicaId,
+        /// What it learned.
+        known: Known,
+    },
 }
 
 /// What a log's records up to some moment come to, but for what follows in records of their own.
@@ -177,6 +198,10 @@ pub struct Checkpoint {
     pub proposed: Ballot,
     /// The members of the cluster.
     pub members: ReplicaSet,
+    /// The founding of the replica, if it has one.
+    pub founding: Option<Founding>,
+    /// Which foundings of others the replica knows.
+    pub met: Met,
 }
 
 /// Everything that leaves a replica.
@@ -259,6 +284,15 @@ pub enum Observation {
         from: Slot,
         /// How many slots.
         slots: u64,
+    },
+    /// A replica claims to be new that had been a member before: nothing of it is heard. Told once, until it claims something else.
+    FoundedAnew {
+        /// Which replica.
+        replica: ReplicaId,
+        /// What is known of it.
+        known: Known,
+        /// The founding that it claims.
+        claimed: Founding,
     },
     /// The acceptor stays out of every vote for good: its memory is lost, and these quorum sizes leave no way to get it back.
     StaysOut,
@@ -363,5 +397,19 @@ pub enum Reason {
         slot: Slot,
         /// How many slots of the gap no acceptor knows a value for.
         gap: u64,
+    },
+    /// It was founded as a new replica, and a peer has met an earlier life of it: see [`crate::founding`].
+    #[error(
+        "{peer} knows this replica from another founding than its own: its directory was formatted although this replica had been a member \
+         before (own founding {own}, {peer} knows: {known}). It does not know what it promised, and stops; nothing was changed. Recover it: \
+         `kvpaxos recover --discard`, or restore the directory that it had before"
+    )]
+    FoundedAnew {
+        /// Who told.
+        peer: ReplicaId,
+        /// What the peer knows.
+        known: Known,
+        /// The replica's own founding.
+        own: Founding,
     },
 }

@@ -56,7 +56,7 @@
 //!             Effect::Halt(reason) => panic!("{reason}"),
 //!         };
 //!         for Envelope { to, message } in messages {
-//!             inbox.push_back((to, Input { at, event: Event::Peer { from: id, message } }));
+//!             inbox.push_back((to, Input { at, event: Event::Peer { from: id, founding: None, message } }));
 //!         }
 //!     }
 //! }
@@ -92,6 +92,7 @@
 //! | command | one entry of a batch ([`Command`]) |
 //! | crash vector | for each acceptor, which life of it is known to have begun ([`crash_vector::CrashVector`]) |
 //! | cut | every slot below is chosen, and the acceptor does not hold what it accepted there ([`acceptor::Acceptor::cut`]) |
+//! | founding | names the first life of a replica ([`Founding`]) |
 //! | front desk | the part of a replica that owes its own clients their answers |
 //! | incarnation | a life of an acceptor: a new one begins when it lost its memory ([`Incarnation`]) |
 //! | leader | a proposer whose phase 1 is complete |
@@ -120,6 +121,7 @@
 //! | A2 | it accepts only at its promise or above | [`acceptor`] |
 //! | A3 | nothing that reveals unsynced state leaves | the shape of [`Effect::Persist`] |
 //! | A4 | no acceptor that lost its memory votes, or answers for another, before it has durably got back what counts | [`recovery`], `replica` (there is no acceptor to ask) |
+//! | A5 | no vote of a replica that was founded anew counts with whoever knows of the earlier founding | [`founding`] |
 //! | P1 | one value per ballot and slot | `leadership` |
 //! | P2 | in an open slot, the value of the highest ballot among the promises, or a no-op | [`candidacy`], `leadership` |
 //! | P3 | no ballot is used twice | `proposer`, `restore` |
@@ -148,6 +150,7 @@ pub mod command;
 pub mod config;
 pub mod crash_vector;
 mod desk;
+pub mod founding;
 pub mod io;
 mod kv;
 pub mod leadership;
@@ -177,6 +180,6 @@ pub use random::Random;
 pub use replica::Replica;
 pub use status::Status;
 pub use types::{
-    Ballot, ClientId, Entropy, Incarnation, Life, Micros, ReplicaId, ReplicaSet, Revision, Role, Sequence,
-    SessionId, Slot, Time,
+    Ballot, ClientId, Entropy, Founding, Incarnation, Life, Micros, ReplicaId, ReplicaSet, Revision, Role,
+    Sequence, SessionId, Slot, Time,
 };

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::agreement::StateDigest;
 use crate::command::{Command, Value};
 use crate::crash_vector::CrashVector;
+use crate::founding::Met;
 use crate::snapshot::Cursor;
 use crate::types::{Ballot, Incarnation, Slot};
 
@@ -225,6 +226,9 @@ pub struct Remembered {
     pub entries: Vec<Accepted>,
     /// Where the next chunk begins; `None` when this was the last.
     pub more: Option<Slot>,
+    /// Which foundings of others the sender knows. If these, and what the asker knows, say that one of them was founded twice, the asker may
+    /// have taken an answer of it, and begins again without.
+    pub met: Met,
 }
 
 /// See [`Message::SnapshotPart`].
@@ -290,6 +294,8 @@ pub struct Heartbeat {
     pub state: StateDigest,
     /// The lowest slot at which the sender has found the receiver's state to be another than its own, if it has.
     pub differs: Option<Slot>,
+    /// Which foundings of others the sender knows. A replica that hears of another founding of itself than its own halts.
+    pub met: Met,
 }
 
 /// What an acceptor does, as the others are told.

@@ -7,18 +7,22 @@
 //! - `replica/role.rs`: roles that fail and restart;
 //! - `replica/recover.rs`: an acceptor that lost its memory comes back;
 //! - `replica/catch_up.rs`: a learner that lags, and those that help it;
+//! - `replica/found.rs`: replicas that claim to be new and are not;
 //! - `replica/save.rs`: checkpoints;
 //! - `replica/agree.rs`: what others tell of their states, and what may be answered.
 
 mod agree;
 mod catch_up;
 mod client;
+mod found;
 mod lead;
 mod peer;
 mod recover;
 mod role;
 mod save;
 mod tick;
+
+use std::collections::BTreeMap;
 
 use crate::acceptor::{Acceptor, Answer};
 use crate::agreement::Agreement;
@@ -27,6 +31,7 @@ use crate::checkpoint::Saving;
 use crate::command::Value;
 use crate::config::{Config, ConfigError, Update};
 use crate::desk::Desk;
+use crate::founding::Met;
 use crate::io::{Effect, Envelope, Event, Input, Memory, Observation, Reason, Record};
 use crate::learner::Learner;
 use crate::message::{Message, Watermark};
@@ -38,7 +43,7 @@ use crate::recovery::Recovery;
 use crate::restore::Restored;
 use crate::snapshot::Discarded;
 use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, Status};
-use crate::types::{Ballot, Entropy, Incarnation, Life, ReplicaId, ReplicaSet, Role, Slot, Time};
+use crate::types::{Ballot, Entropy, Founding, Incarnation, Life, ReplicaId, ReplicaSet, Role, Slot, Time};
 
 /// One replica: a proposer, an acceptor and a learner, and the front desk for its clients.
 ///
@@ -68,6 +73,13 @@ pub struct Replica {
     /// Where its acceptor lost its memory and has not got back what counts, in which incarnation it lost it: what says so on the
     /// disk may not be durable yet when the role fails, so the replica knows it too.
     lost_in: Option<Incarnation>,
+    /// Its founding, if it has not lost its disk since.
+    founding: Option<Founding>,
+    /// Which foundings of others it knows, and which of them stand in its log, or are on their way there.
+    met: Met,
+    met_written: Met,
+    /// The last founding of each that it did not believe.
+    refused: BTreeMap<ReplicaId, Founding>,
     /// The number of the last checkpoint that was begun.
     checkpoints: u64,
     proposer: Option<Proposer>,
@@ -151,6 +163,10 @@ impl Replica {
             proposed: restored.proposed,
             incarnation: restored.incarnation(config.id),
             lost_in: restored.memory_lost.then(|| restored.incarnation(config.id)),
+            founding: restored.founding,
+            met: restored.met.clone(),
+            met_written: restored.met.clone(),
+            refused: BTreeMap::new(),
             checkpoints: restored.checkpoints,
             proposer: None,
             acceptor: AcceptorRole::Failed,
@@ -227,7 +243,11 @@ impl Replica {
         match event {
             // The tick is counted after every step that reaches it.
             Event::Clock => Ok(()),
-            Event::Peer { from, message } => self.on_peer(from, message, out),
+            Event::Peer {
+                from,
+                founding,
+                message,
+            } => self.on_peer(from, founding, message, out),
             Event::Client { from, request } => {
                 self.on_client(from, request, out);
                 Ok(())

@@ -7,10 +7,11 @@ use crate::chosen_log::ChosenLog;
 use crate::command::Value;
 use crate::config::Limits;
 use crate::crash_vector::CrashVector;
+use crate::founding::Met;
 use crate::io::{Checkpoint, Record};
 use crate::message::SnapshotPart;
 use crate::snapshot::{Builder, Cursor, Snapshot};
-use crate::types::{Ballot, Incarnation, Life, ReplicaId, Slot};
+use crate::types::{Ballot, Founding, Incarnation, Life, ReplicaId, Slot};
 
 /// The sum of a log's records.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -37,6 +38,10 @@ pub(crate) struct Restored {
     pub(crate) ballots_lost: bool,
     /// The highest number of a checkpoint.
     pub(crate) checkpoints: u64,
+    /// The founding of the replica, unless it lost its disk since.
+    pub(crate) founding: Option<Founding>,
+    /// Which foundings of others are known.
+    pub(crate) met: Met,
     /// What has come of another replica's snapshot.
     pub(crate) incoming: Option<Builder>,
 }
@@ -94,12 +99,15 @@ impl Restored {
             Record::DiskLost => {
                 self.memory_lost = true;
                 self.ballots_lost = true;
+                self.founding = None;
             }
             Record::Heard {
                 acceptor,
                 incarnation,
             } => _ = self.vector.raise(*acceptor, *incarnation),
             Record::Received(part) => self.add_received(part, limits),
+            Record::Founded { founding } => self.founding = Some(*founding),
+            Record::Met { replica, known } => _ = self.met.note(*replica, *known),
             Record::Checkpoint(_)
             | Record::Carried(_)
             | Record::SnapshotPart { .. }
@@ -212,6 +220,8 @@ impl Pending {
             promised,
             vector,
             proposed,
+            founding,
+            met,
             ..
         } = checkpoint.clone();
         let sum = Restored {
@@ -220,6 +230,8 @@ impl Pending {
             cut,
             chosen: ChosenLog::new(slot),
             proposed,
+            founding,
+            met,
             ..Restored::default()
         };
         let builder = (slot > Slot::ZERO).then(|| Builder::new(*limits, slot, digest));
@@ -266,6 +278,7 @@ impl Pending {
             sum = Restored {
                 memory_lost: true,
                 ballots_lost: true,
+                met: sum.met,
                 ..Restored::default()
             };
         }

@@ -41,6 +41,11 @@ impl Slot {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
 pub struct Incarnation(pub u32);
 
+/// Names the first life of a replica: drawn at random, once, when its directory is formatted. Two that differ are two foundings; see
+/// [`crate::founding`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Founding(pub u64);
+
 /// Tells the lives of one replica's proposer apart, so that no ballot is ever used twice: the incarnation, which
 /// peers remember, and within it the count of restarts, which the disk remembers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
@@ -253,6 +258,19 @@ impl fmt::Debug for Slot {
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Debug for Founding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Sixteen hexadecimal digits.
+impl fmt::Display for Founding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
     }
 }
 

@@ -16,6 +16,7 @@ use kvpaxos::codec::{
 };
 use kvpaxos::config::{MAX_KEY, MAX_VALUE};
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::Met;
 use kvpaxos::message::Accepted;
 use kvpaxos::{
     Ballot, Batch, Command, Message, Op, ReplicaId, ReplicaSet, Reply, Request, RequestBody, Sequence,
@@ -336,6 +337,46 @@ fn what_is_over_a_limit_is_refused_by_name() {
     );
 }
 
+/// What is known of foundings has one encoding: each replica once, in ascending order, no more of them than there can be.
+#[test]
+fn known_foundings_are_in_order() {
+    let frame = |known: &[u8]| {
+        let at = match samples::messages().remove(7) {
+            Message::Heartbeat(mut heartbeat) => {
+                heartbeat.met = Met::default();
+                PeerFrame::Message(Message::Heartbeat(heartbeat))
+            }
+            other => panic!("not a heartbeat: {other:?}"),
+        };
+        let mut payload = encode(&at)[HEADER..].to_vec();
+        assert_eq!(payload.pop(), Some(0), "nothing is known");
+        payload.extend_from_slice(known);
+        decode_datagram::<PeerFrame>(&wrap::<PeerFrame>(&payload))
+    };
+    let order = Err(DecodeError::Number {
+        what: "known foundings' order",
+    });
+    // The number of entries; of each the replica, which variant, and the founding.
+    assert!(frame(&[2, 1, 0, 9, 3, 1]).is_ok());
+    assert_eq!(frame(&[2, 3, 1, 1, 0, 9]), order);
+    assert_eq!(frame(&[2, 3, 0, 9, 3, 0, 8]), order);
+    assert_eq!(
+        frame(&[17]),
+        Err(DecodeError::TooMany {
+            what: "known foundings",
+            count: 17,
+            limit: 16
+        })
+    );
+    assert_eq!(
+        frame(&[1, 0, 2]),
+        Err(DecodeError::Variant {
+            what: "known founding",
+            found: 2
+        })
+    );
+}
+
 /// A sequence that promises a million elements, of which none follows, reserves nothing.
 #[test]
 fn received_lengths_are_not_trusted() {
@@ -478,6 +519,7 @@ fn a_hello_is_checked_by_name() {
         from: ReplicaId(1),
         to: ReplicaId(0),
         members,
+        founding: None,
     };
     let check = |hello: Hello| hello.check(1, ReplicaId(0), members);
     assert_eq!(check(hello), Ok(()));

@@ -551,7 +551,11 @@ fn s25_an_acceptor_records_its_response_before_sending_it() {
         }
         (records, answers)
     };
-    let hear = |from, message| Event::Peer { from, message };
+    let hear = |from, message| Event::Peer {
+        from,
+        founding: None,
+        message,
+    };
     let b1 = ballot(1, R0);
     let (records, answers) = behind_the_disk(acceptor.step_raw(hear(R0, prepare(b1))));
     assert_eq!(records, [Record::Promised { ballot: b1 }]);

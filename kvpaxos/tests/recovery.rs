@@ -7,6 +7,8 @@
 
 #[path = "recovery/answers.rs"]
 mod answers;
+#[path = "recovery/founded.rs"]
+mod founded;
 #[path = "recovery/replica.rs"]
 mod replica;
 #[path = "recovery/rules.rs"]

@@ -5,8 +5,9 @@
 
 mod support_wal;
 
+use kvpaxos::founding::Known;
 use kvpaxos::wal::{Damage, HEADER, Log, ReadError, SECTOR, counters};
-use kvpaxos::{Incarnation, Record, ReplicaId};
+use kvpaxos::{Founding, Incarnation, Record, ReplicaId};
 use proptest::prelude::*;
 use support_wal::{Files, OTHER, OWNER, SEED, begin, checkpoint_number, end, record};
 
@@ -320,6 +321,7 @@ fn counters_are_salvaged() {
     files.write(&[record(7)]);
     files.sync();
     let (acceptor, incarnation) = (ReplicaId(3), Incarnation(2));
+    let known = Known::Founded(Founding(2));
     files.write(&[
         Record::Heard {
             acceptor,
@@ -328,6 +330,13 @@ fn counters_are_salvaged() {
         Record::Heard {
             acceptor,
             incarnation,
+        },
+        Record::Founded {
+            founding: Founding(1),
+        },
+        Record::Met {
+            replica: acceptor,
+            known,
         },
     ]);
     files.sync();
@@ -342,6 +351,10 @@ fn counters_are_salvaged() {
             Record::Heard {
                 acceptor,
                 incarnation
+            },
+            Record::Met {
+                replica: acceptor,
+                known
             },
             Record::Proposed { ballot }
         ]

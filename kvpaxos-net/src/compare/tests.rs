@@ -92,6 +92,8 @@ fn cut(slot: u64, client: u64, texts: &[&str]) -> Vec<Record> {
         vector: CrashVector::default(),
         proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
+        founding: None,
+        met: kvpaxos::founding::Met::default(),
     }))];
     let mut at = Some(Cursor::START);
     while let Some(here) = at {

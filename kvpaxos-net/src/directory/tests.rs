@@ -3,7 +3,7 @@ use kvpaxos::wal::HEADER;
 use tempfile::TempDir;
 
 use super::*;
-use crate::samples::{OWNER, ballot, begin, end, promised};
+use crate::samples::{OWNER, ballot, begin, end, promised, since_founded};
 
 fn formatted() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -26,10 +26,7 @@ fn append(opened: &mut Opened, records: &[Record]) {
 }
 
 fn kept(path: &Path) -> Vec<Record> {
-    match open(path).memory {
-        Memory::Kept(records) => records,
-        Memory::Lost => panic!("a directory always has a log"),
-    }
+    since_founded(open(path).memory)
 }
 
 fn names(path: &Path) -> Vec<String> {
@@ -52,10 +49,13 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 fn what_was_synced_is_there_again_and_only_for_its_owner() {
     let dir = formatted();
     let mut opened = open(dir.path());
-    assert_eq!(opened.memory, Memory::Kept(vec![]));
+    let Memory::Kept(founded) = &opened.memory else {
+        panic!("a directory always has a log")
+    };
+    assert!(matches!(founded[..], [Record::Founded { .. }]), "{founded:?}");
     append(&mut opened, &[promised(1), promised(2)]);
     let both = vec![promised(1), promised(2)];
-    assert_eq!(opened.log.reader().memory().unwrap(), Memory::Kept(both.clone()));
+    assert_eq!(since_founded(opened.log.reader().memory().unwrap()), both);
     assert!(matches!(refused(dir.path(), OWNER), DirectoryError::InUse { .. }));
     drop(opened);
     assert_eq!(kept(dir.path()), both);
@@ -163,7 +163,7 @@ fn a_torn_tail_is_cut_and_the_log_goes_on() {
         bytes.truncate(end - 2);
     });
     let mut opened = open(dir.path());
-    assert_eq!(opened.memory, Memory::Kept(vec![promised(1)]));
+    assert_eq!(since_founded(opened.memory.clone()), [promised(1)]);
     append(&mut opened, &[promised(3)]);
     opened.log.close().unwrap();
     drop(opened);
@@ -183,7 +183,13 @@ fn damage_and_missing_logs_are_lost_memory_for_good() {
     append(&mut opened, &[promised(2)]);
     append(&mut opened, &[promised(3)]);
     drop(opened);
-    change(&log, |bytes| bytes[HEADER + 44 + 40] ^= 1);
+    // In the write after the ballot was written.
+    let flip = |bytes: &mut Vec<u8>| {
+        let scan = wal::scan(bytes).unwrap();
+        let at = scan.groups[2].position - scan.header.base;
+        bytes[usize::try_from(at).unwrap() + 40] ^= 1;
+    };
+    change(&log, flip);
     let damaged = std::fs::read(&log).unwrap();
     let proposed = Record::Proposed { ballot: ballot(9) };
     assert_eq!(kept(dir.path()), [proposed.clone(), Record::DiskLost]);
@@ -283,7 +289,7 @@ fn checkpoints_cut_the_log() {
     };
     assert_eq!(logs(), segments(0, 1), "somebody reads");
     let all = vec![promised(1), begin(1), promised(2), promised(3)];
-    assert_eq!(reader.memory().unwrap(), Memory::Kept(all));
+    assert_eq!(since_founded(reader.memory().unwrap()), all);
     drop(reader);
     append(&mut opened, &[promised(5)]);
     assert_eq!(logs(), segments(1, 1));
@@ -333,8 +339,7 @@ fn readers_and_the_writer_do_not_meet() {
         }
     });
     append(&mut opened, &[promised(100)]);
-    // The first checkpoint needed no segment of its own: nothing stood before it.
-    assert_eq!(segments::list(dir.path()).unwrap(), [58]);
+    assert_eq!(segments::list(dir.path()).unwrap(), [59]);
 }
 
 /// A write or a sync that fails is told and never tried again.
@@ -351,7 +356,7 @@ fn a_failed_write_or_sync_is_told() {
         opened.log.append(&[promised(2)]);
         let failed = opened.log.write().and_then(|()| opened.log.sync()).unwrap_err();
         let still = opened.log.reader().memory().unwrap();
-        assert_eq!(still, Memory::Kept(vec![promised(1)]), "what was durable is");
+        assert_eq!(since_founded(still), [promised(1)], "what was durable is");
         drop(opened);
         assert_eq!(kept(dir.path()), [promised(1)]);
         failed.to_string()

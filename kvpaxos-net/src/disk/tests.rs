@@ -8,7 +8,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
 use crate::directory::{Directory, Opened};
-use crate::samples::{OWNER, begin, promised};
+use crate::samples::{OWNER, begin, promised, since_founded};
 
 fn founded(path: &Path) -> (Directory, Disk, UnboundedReceiver<DiskEvent>) {
     Directory::format(path, OWNER).unwrap();
@@ -44,10 +44,7 @@ fn wait_for_lack(disk: &Disk) {
 }
 
 fn kept(path: &Path) -> Vec<Record> {
-    match Directory::open(path, OWNER).unwrap().memory {
-        Memory::Kept(records) => records,
-        Memory::Lost => panic!("a directory always has a log"),
-    }
+    since_founded(Directory::open(path, OWNER).unwrap().memory)
 }
 
 #[test]
@@ -87,7 +84,7 @@ fn a_role_that_restarts_waits_too() {
     disk.patience.lack(false);
     match events.blocking_recv() {
         Some(DiskEvent::ReadBack { role, memory }) => {
-            assert_eq!((role, memory), (Role::Acceptor, Memory::Kept(vec![promised(1)])));
+            assert_eq!((role, since_founded(memory)), (Role::Acceptor, vec![promised(1)]));
         }
         other => panic!("{other:?}"),
     }

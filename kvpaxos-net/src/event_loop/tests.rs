@@ -67,7 +67,11 @@ impl Scene {
             from,
             state: StateDigest::NOTHING,
         };
-        self.event_loop.step(Event::Peer { from: PEER, message });
+        self.event_loop.step(Event::Peer {
+            from: PEER,
+            founding: None,
+            message,
+        });
         self.event_loop.hand_on();
         ballot
     }

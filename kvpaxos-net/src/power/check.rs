@@ -39,6 +39,8 @@ struct Told {
 enum Stage {
     /// Its directory was not formatted, or nobody was told yet.
     Unfounded,
+    /// Its directory was formatted.
+    Founded,
     /// The log was given these records, and so many of them count.
     Kept { given: Vec<Record>, told: usize },
     /// The log is lost or to be discarded; what it was, if it was whole.
@@ -61,7 +63,7 @@ impl Told {
             self.aside.append(&mut self.leaving);
         }
         match (note, &mut self.stage) {
-            (Note::Founded, _) => self.stage = all(&Vec::new()),
+            (Note::Founded, _) => self.stage = Stage::Founded,
             (Note::Opened(records) | Note::Replaced(records), _) => self.stage = all(records),
             (Note::Appending(records), Stage::Kept { given, .. }) => given.extend_from_slice(records),
             (Note::Told, Stage::Kept { given, told }) => *told = given.len(),
@@ -88,7 +90,7 @@ impl Told {
     /// Whether these are records that a replica may find.
     fn allows(&self, found: &[Record]) -> bool {
         match &self.stage {
-            Stage::Unfounded => found.is_empty(),
+            Stage::Unfounded | Stage::Founded => matches!(found, [Record::Founded { .. }]),
             Stage::Kept { given, told } => (*told..=given.len()).any(|end| from_cut(&given[..end]) == found),
             Stage::Replacing(before) => {
                 is_beginning(found) || before.as_ref().is_some_and(|it| from_cut(it) == found)
@@ -100,7 +102,7 @@ impl Told {
 impl Stage {
     fn expected(&self) -> String {
         match self {
-            Stage::Unfounded => "nothing was written".to_owned(),
+            Stage::Unfounded | Stage::Founded => "nothing was written but that it is founded".to_owned(),
             Stage::Kept { given, told } => format!("{told} count of {}", kinds(given)),
             Stage::Replacing(_) => "its memory is lost".to_owned(),
         }

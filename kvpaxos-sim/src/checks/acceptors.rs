@@ -133,6 +133,8 @@ impl Acceptor {
             Record::Chosen { .. }
             | Record::Learned { .. }
             | Record::Received(_)
+            | Record::Founded { .. }
+            | Record::Met { .. }
             | Record::SnapshotPart { .. } => {}
         }
         false
@@ -234,6 +236,7 @@ fn note(accepted: &mut Vec<Option<Ballot>>, slot: Slot, ballot: Ballot) {
 
 #[cfg(test)]
 mod tests {
+    use kvpaxos::founding::Met;
     use kvpaxos::io::Checkpoint;
     use kvpaxos::{ReplicaId, ReplicaSet};
 
@@ -251,6 +254,8 @@ mod tests {
             vector: CrashVector::from_iter([(OWN, Incarnation(incarnation))]),
             proposed: Ballot::ZERO,
             members: ReplicaSet::first(3),
+            founding: None,
+            met: Met::default(),
         }))
     }
 

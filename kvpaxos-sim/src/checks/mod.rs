@@ -20,7 +20,8 @@ pub use answers::Floor;
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{
-    Ballot, Observation, Outcome, Quorums, Record, ReplicaId, Slot, Status, Time, Update, Value, Watermark,
+    Ballot, Observation, Outcome, Quorums, Record, ReplicaId, ReplicaSet, Slot, Status, Time, Update, Value,
+    Watermark,
 };
 
 use crate::marks::{Mark, Marks};
@@ -72,6 +73,11 @@ pub struct Audit {
     settled: Option<Settled>,
     /// Where disks forget in silence, so that replicas may come to differ: then that is what is judged, and nothing else.
     sides: Option<Sides>,
+    /// Who was founded anew, and claims to be new since: it forgot what it promised, so that nothing of it may be believed, and nothing of it is
+    /// checked but that. It is to halt, and to be recovered.
+    anew: ReplicaSet,
+    /// Who ever was.
+    was_anew: ReplicaSet,
     now: Time,
     finding: Option<Finding>,
     /// A line for each event, if anybody wants them.
@@ -99,6 +105,8 @@ impl Audit {
             answers: answers::Answers::default(),
             settled: (update == Update::TwoPhase).then(|| Settled::new(replicas)),
             sides: None,
+            anew: ReplicaSet::EMPTY,
+            was_anew: ReplicaSet::EMPTY,
             now: Time(0),
             finding: None,
             trace: Trace::Off,
@@ -305,6 +313,16 @@ impl Audit {
             Observation::SessionsDropped { .. } => self.marks.hit(Mark::SessionDropped),
             // `Applied` needs the machine: see the hook.
             Observation::Applied { .. } | Observation::StaysOut => {}
+            Observation::FoundedAnew { replica, .. } => {
+                // One that was recovered since may have something on its way from before.
+                self.marks.hit(Mark::FoundedAnew);
+                if !self.was_anew.contains(*replica) {
+                    self.wrong(
+                        Property::Contract,
+                        format!("{by} refuses {replica}, which was founded once"),
+                    );
+                }
+            }
             Observation::Outlived { incarnation } => {
                 self.marks.hit(Mark::AcceptorLost);
                 let announced = self.acceptor(by).announced;

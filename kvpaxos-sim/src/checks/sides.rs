@@ -35,6 +35,8 @@ pub(crate) struct Sides {
 #[derive(Default)]
 struct Replica {
     state: State,
+    /// The first slot at which it can tell its state: where its log begins.
+    first: Slot,
     /// The states that each other told of.
     told: BTreeMap<ReplicaId, Vec<State>>,
 }
@@ -70,6 +72,7 @@ impl Sides {
         };
         *self.replica(id) = Replica {
             state,
+            first: state.0,
             told: BTreeMap::new(),
         };
     }
@@ -98,11 +101,19 @@ impl Sides {
             match effect {
                 Effect::Note(Observation::Applied { slot, digest }) => {
                     let after = (slot.next(), short(*digest));
-                    let before = std::mem::replace(&mut self.replica(id).state, after);
-                    self.before.entry(after).or_insert(before);
+                    let replica = self.replica(id);
+                    let before = std::mem::replace(&mut replica.state, after);
+                    if before.0 == *slot {
+                        self.before.entry(after).or_insert(before);
+                    } else {
+                        // Its learner began again, from where its log begins.
+                        replica.first = *slot;
+                    }
                 }
                 Effect::Note(Observation::Installed { slot, digest }) => {
-                    self.replica(id).state = (*slot, short(*digest));
+                    let replica = self.replica(id);
+                    replica.state = (*slot, short(*digest));
+                    replica.first = *slot;
                 }
                 Effect::Note(Observation::Differs { .. }) => self.noticed += 1,
                 Effect::Reply { reply, .. } => answers.push(&reply.outcome),
@@ -124,13 +135,21 @@ impl Sides {
             Outcome::Refused(_) | Outcome::Unknown { .. } | Outcome::Status(_) => return Ok(()),
             _ => self.answers += 1,
         }
-        let own = self.replicas[usize::from(id.0)].state;
+        let Replica {
+            state: own,
+            first,
+            told,
+        } = &self.replicas[usize::from(id.0)];
+        let (own, base) = (*own, *first);
         if let Some(last) = self.served.replace(own) {
             self.switches += u64::from(self.fork(last, own).is_some());
         }
-        // What it was told that it cannot compare yet does not count.
-        let told = &self.replicas[usize::from(id.0)].told;
-        let comparable = |from: &ReplicaId| told[from].iter().filter(|state| state.0 <= own.0);
+        // What it was told of slots that it has not reached, or that its log does not go back to, it cannot compare.
+        let comparable = |from: &ReplicaId| {
+            told[from]
+                .iter()
+                .filter(|state| state.0 <= own.0 && state.0 >= base)
+        };
         let parts_from = |from: &ReplicaId| self.fork(*comparable(from).next_back()?, own);
         let forks: Vec<(ReplicaId, Slot)> = told
             .keys()

@@ -12,19 +12,19 @@ use super::Audit;
 
 impl<M: Subject> Watch<M> for Audit {
     fn enters(&mut self, now: Time, host: ReplicaId, event: &Event<M>) {
-        if let Event::Peer { from, message } = event
+        if let Event::Peer { from, message, .. } = event
             && let Message::Confirmed { ballot, round } = message
             && self.acceptor(*from).told > *ballot
             && self.ballots.has_asked_since(*ballot, *round)
         {
             self.marks.hit(Mark::LateConfirmation);
         }
-        if let (Some(sides), Event::Peer { from, message }) = (&mut self.sides, event) {
+        if let (Some(sides), Event::Peer { from, message, .. }) = (&mut self.sides, event) {
             sides.heard(host, *from, message);
         }
         self.trace.line(now, || match event {
             Event::Clock => format!("{host} clock"),
-            Event::Peer { from, message } => format!("{host} <- {from} {message:?}"),
+            Event::Peer { from, message, .. } => format!("{host} <- {from} {message:?}"),
             Event::Client { from, request } => format!("{host} <- client {} {request:?}", from.0),
             Event::ClientGone { client } => format!("{host} client {} gone", client.0),
             Event::Fail(role) => format!("{host} {role:?} fails"),
@@ -39,11 +39,15 @@ impl<M: Subject> Watch<M> for Audit {
         self.trace.line(now, || format!("{host} starts, {}", said(kept)));
         self.ballots.new_life(host);
         if kept.is_none() {
+            self.anew.remove(host);
             if self.acceptor(host).out {
                 self.marks.hit(Mark::LostWhileRecovering);
             }
             self.acceptor(host).wiped();
             self.marks.hit(Mark::AcceptorLost);
+        }
+        if self.anew.contains(host) {
+            return;
         }
         let status = machine.status();
         self.check_status(host, &status);
@@ -65,6 +69,9 @@ impl<M: Subject> Watch<M> for Audit {
         }
         for effect in effects {
             self.trace.line(now, || format!("    {host} {}", shown(effect)));
+            if self.anew.contains(host) {
+                continue;
+            }
             match effect {
                 // What is proposed is known before what it leads to is written down.
                 Effect::Persist { records, then, .. } => {
@@ -87,7 +94,9 @@ impl<M: Subject> Watch<M> for Audit {
 
     fn leaves(&mut self, now: Time, from: ReplicaId, to: ReplicaId, message: &Message) {
         self.now = now;
-        self.check_message(from, to, message);
+        if !self.anew.contains(from) {
+            self.check_message(from, to, message);
+        }
     }
 
     fn garbled(&mut self, now: Time, from: ReplicaId, to: ReplicaId) {
@@ -139,7 +148,7 @@ impl<M: Subject> Watch<M> for Audit {
 
     fn role_restarted(&mut self, now: Time, host: ReplicaId, role: Role, machine: &M) {
         self.now = now;
-        if role == Role::Acceptor {
+        if role == Role::Acceptor && !self.anew.contains(host) {
             self.check_status(host, &machine.status());
         }
     }
@@ -170,6 +179,14 @@ impl<M: Subject> Watch<M> for Audit {
         self.acceptor(host).crashed();
     }
 
+    fn founded_anew(&mut self, now: Time, host: ReplicaId) {
+        self.now = now;
+        self.trace.line(now, || format!("{host} is founded anew"));
+        self.anew.insert(host);
+        self.was_anew.insert(host);
+        self.acceptor(host).wiped();
+    }
+
     fn misbehaved(&mut self, now: Time, host: ReplicaId, what: Misbehaviour) {
         let what = match what {
             Misbehaviour::Deadline { at, deadline } => {
@@ -180,6 +197,11 @@ impl<M: Subject> Watch<M> for Audit {
             }
             Misbehaviour::Damaged => format!("{host} calls its log damaged, but nothing synced was lost"),
             Misbehaviour::DamageUnseen => format!("{host} takes a damaged log for a good one"),
+            Misbehaviour::Halted { reason } if self.anew.contains(host) => {
+                self.trace.line(now, || format!("{host} halted: {reason}"));
+                self.marks.hit(Mark::HaltedAnew);
+                return;
+            }
             Misbehaviour::Halted { reason } => format!("{host} halted: {reason}"),
         };
         self.report(now, Property::Contract, what);

@@ -1,6 +1,7 @@
 //! What travels: a message of the core with its sender and receiver, and how it looks when acceptors exchange their names.
 
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::Met;
 use kvpaxos::message::Remembered;
 use kvpaxos::{Ballot, Incarnation, Message, ReplicaId, Slot};
 
@@ -84,6 +85,7 @@ impl Packet {
                     cut: Slot::ZERO,
                     entries: Vec::new(),
                     more: None,
+                    met: Met::default(),
                     ..**told
                 };
             }

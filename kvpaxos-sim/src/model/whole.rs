@@ -297,7 +297,11 @@ impl Tables {
             }
             Happening::Mail(mail) => {
                 let Mail { from, message, .. } = self.mail[*mail as usize].0.clone();
-                inbox.push_back(Event::Peer { from, message });
+                inbox.push_back(Event::Peer {
+                    from,
+                    founding: None,
+                    message,
+                });
             }
             Happening::Command(number) => inbox.push_back(Event::Client {
                 from: ClientId(u64::from(*number)),
@@ -322,7 +326,11 @@ impl Tables {
             let effects = guarded(|| Ok(replica.step(Input { at: now, event })))?;
             for Envelope { to, message } in envelopes(effects)? {
                 if to == own {
-                    inbox.push_back(Event::Peer { from: own, message });
+                    inbox.push_back(Event::Peer {
+                        from: own,
+                        founding: None,
+                        message,
+                    });
                 } else {
                     let from = own;
                     sent.push(self.mail_id(Mail { from, to, message }));

@@ -22,7 +22,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use kvpaxos::{
-    Config, Entropy, Message, Observation, Record, Replica, Reply, Request, Slot, Status, Time, Value,
+    Config, Entropy, Founding, Message, Observation, Record, Replica, Reply, Request, Slot, Status, Time,
+    Value,
 };
 
 use crate::bytes_log::ReplicaLog;
@@ -97,6 +98,14 @@ impl<W: Wrong> Machine for Variant<W> {
         let memory = Self::memory(&mut wrong, found);
         let replica = Machine::start(config, memory, entropy, at);
         Variant { replica, wrong }
+    }
+
+    fn founds(draw: u64) -> Vec<Record> {
+        Replica::founds(draw)
+    }
+
+    fn founding(&self) -> Option<Founding> {
+        self.replica.founding()
     }
 
     fn step(&mut self, at: Time, event: Event<Variant<W>>, effects: &mut Vec<Effect<Variant<W>>>) {

@@ -35,6 +35,7 @@ impl Wrong for OneVoteForTwo {
         let Event::Peer {
             from,
             message: message @ Message::Accepted { .. },
+            ..
         } = event
         else {
             return;
@@ -43,7 +44,11 @@ impl Wrong for OneVoteForTwo {
         let another = members.iter().find(|id| *id != own && *id != *from);
         if let Some(from) = another.filter(|_| *from != own) {
             let message = message.clone();
-            said.forged.push(Event::Peer { from, message });
+            said.forged.push(Event::Peer {
+                from,
+                founding: None,
+                message,
+            });
         }
     }
 }
@@ -63,6 +68,7 @@ fn confirms(effect: &Effect<Replica>) -> Option<Event<Replica>> {
     let (ballot, round) = (*ballot, *round);
     Some(Event::Peer {
         from: *to,
+        founding: None,
         message: Message::Confirmed { ballot, round },
     })
 }
@@ -86,6 +92,7 @@ impl Wrong for Lease {
         if let Event::Peer {
             from,
             message: Message::Confirmed { .. },
+            ..
         } = event
         {
             self.confirmed.insert(*from);

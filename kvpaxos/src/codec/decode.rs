@@ -10,12 +10,14 @@ use crate::agreement::{Doubt, StateDigest};
 use crate::command::{Batch, Command, Op, Outcome, Refusal, Reply, Request, RequestBody, Tag, Value};
 use crate::config::{MAX_KEY, MAX_VALUE};
 use crate::crash_vector::CrashVector;
+use crate::founding::{Known, Met};
 use crate::io::{Checkpoint, Record};
 use crate::message::{Accepted, AcceptorSign, Heartbeat, Message, Remembered, SnapshotPart, Watermark};
 use crate::snapshot::Cursor;
 use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, Status};
 use crate::types::{
-    Ballot, Incarnation, Life, MAX_REPLICAS, ReplicaId, ReplicaSet, Revision, Sequence, SessionId, Slot,
+    Ballot, Founding, Incarnation, Life, MAX_REPLICAS, ReplicaId, ReplicaSet, Revision, Sequence, SessionId,
+    Slot,
 };
 
 /// Reads a value, or names what is wrong with it.
@@ -33,6 +35,7 @@ impl Decode for PeerFrame {
                 from: replica(r)?,
                 to: replica(r)?,
                 members: replicas(r)?,
+                founding: r.option("founding", founding)?,
             })),
             1 => Message::decode(r).map(PeerFrame::Message),
             found => Err(DecodeError::Variant {
@@ -238,6 +241,13 @@ impl Decode for Record {
                 number: counter(r, "checkpoint's number")?,
             },
             12 => Record::Received(Box::new(snapshot_part(r)?)),
+            13 => Record::Founded {
+                founding: founding(r)?,
+            },
+            14 => Record::Met {
+                replica: replica(r)?,
+                known: known(r)?,
+            },
             found => {
                 return Err(DecodeError::Variant {
                     what: "record",
@@ -295,6 +305,7 @@ fn remembered(r: &mut Reader) -> Result<Remembered, DecodeError> {
         from,
         entries,
         more,
+        met: met(r)?,
     })
 }
 
@@ -386,7 +397,46 @@ fn checkpoint(r: &mut Reader) -> Result<Checkpoint, DecodeError> {
         vector: crash_vector(r)?,
         proposed: ballot(r)?,
         members: replicas(r)?,
+        founding: r.option("founding", founding)?,
+        met: met(r)?,
     })
+}
+
+fn founding(r: &mut Reader) -> Result<Founding, DecodeError> {
+    r.u64("founding").map(Founding)
+}
+
+fn known(r: &mut Reader) -> Result<Known, DecodeError> {
+    match r.u32("known founding")? {
+        0 => founding(r).map(Known::Founded),
+        1 => Ok(Known::FoundedAgain),
+        found => {
+            let what = "known founding";
+            Err(DecodeError::Variant { what, found })
+        }
+    }
+}
+
+/// Each replica at most once, in ascending order: no two encodings mean the same.
+fn met(r: &mut Reader) -> Result<Met, DecodeError> {
+    let count = usize::from(r.byte("number of known foundings")?);
+    if count > MAX_REPLICAS {
+        let limit = MAX_REPLICAS;
+        let what = "known foundings";
+        return Err(DecodeError::TooMany { what, count, limit });
+    }
+    let mut met = Met::default();
+    let mut last = None;
+    for _ in 0..count {
+        let id = replica(r)?;
+        if last.is_some_and(|last| id <= last) {
+            let what = "known foundings' order";
+            return Err(DecodeError::Number { what });
+        }
+        last = Some(id);
+        met.note(id, known(r)?);
+    }
+    Ok(met)
 }
 
 fn heartbeat(r: &mut Reader) -> Result<Heartbeat, DecodeError> {
@@ -412,6 +462,7 @@ fn heartbeat(r: &mut Reader) -> Result<Heartbeat, DecodeError> {
         vector: crash_vector(r)?,
         state: state_digest(r)?,
         differs: r.option("differing slot", slot)?,
+        met: met(r)?,
     })
 }
 

@@ -4,7 +4,7 @@
 //! offset  0       2         3      4          8         12
 //!         +-------+---------+------+----------+---------+------------------+
 //!         | magic | version | kind | length   | crc32   | payload          |
-//!         | "KP"  | 1       | 1..3 | u32, LE  | u32, LE | postcard, length |
+//!         | "KP"  | 3       | 1..3 | u32, LE  | u32, LE | postcard, length |
 //!         +-------+---------+------+----------+---------+------------------+
 //!                                  the crc32 covers the first 8 bytes and the payload
 //! ```
@@ -47,7 +47,7 @@ use crate::config::{MAX_CHUNK, MAX_KEY, MAX_VALUE};
 use crate::message::Message;
 
 /// The version of the format. A replica speaks one; frames of another are refused.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// What every frame begins with.
 pub const MAGIC: [u8; 2] = *b"KP";
 /// The length of the header before the payload.

@@ -13,7 +13,7 @@
 use serde::Serialize;
 
 use crate::message::Message;
-use crate::types::{ReplicaId, ReplicaSet};
+use crate::types::{Founding, ReplicaId, ReplicaSet};
 
 /// What one frame between peers holds. Only ever appended to.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -53,6 +53,8 @@ pub struct Hello {
     pub to: ReplicaId,
     /// Whom the speaker takes for the members of the cluster.
     pub members: ReplicaSet,
+    /// The speaker's founding, if it has one; every message that it sends on this connection comes with it.
+    pub founding: Option<Founding>,
 }
 
 impl Hello {

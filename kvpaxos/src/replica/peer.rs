@@ -8,16 +8,20 @@ use crate::message::{Heartbeat, Message, Watermark};
 use crate::proposer::Proposer;
 use crate::read::Question;
 use crate::replica::{Replica, answer, observe, send};
-use crate::types::{Ballot, ReplicaId, Slot};
+use crate::types::{Ballot, Founding, ReplicaId, Slot};
 
 impl Replica {
     pub(super) fn on_peer(
         &mut self,
         from: ReplicaId,
+        founding: Option<Founding>,
         message: Message,
         out: &mut Vec<Effect>,
     ) -> Result<(), Reason> {
         if !self.config.members.contains(from) || !speaks_for_itself(from, self.config.id, &message) {
+            return Ok(());
+        }
+        if !self.hears(from, founding, out) {
             return Ok(());
         }
         self.on_state_told(from, &message);
@@ -67,7 +71,7 @@ impl Replica {
                     leadership.on_applied(from, up_to);
                 }
             }
-            Message::Heartbeat(heartbeat) => self.on_heartbeat(from, &heartbeat, out),
+            Message::Heartbeat(heartbeat) => return self.on_heartbeat(from, &heartbeat, out),
             Message::Forward { commands } => self.enqueue(commands),
             Message::ReadIndex { number } => {
                 if let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
@@ -92,7 +96,7 @@ impl Replica {
                 incarnation,
                 from: slot,
             } => self.on_announce(from, nonce, incarnation, slot, out),
-            Message::Remembered(told) => self.on_remembered(from, *told, out),
+            Message::Remembered(told) => return self.on_remembered(from, *told, out),
             Message::Fetch { slot, at } => self.on_fetch(from, slot, at, out),
             Message::SnapshotPart(part) => self.on_part(from, *part, out),
             Message::Saved { number, pieces } => self.on_saved(number, pieces, out),
@@ -213,20 +217,27 @@ impl Replica {
         }
     }
 
-    fn on_heartbeat(&mut self, from: ReplicaId, heartbeat: &Heartbeat, out: &mut Vec<Effect>) {
+    fn on_heartbeat(
+        &mut self,
+        from: ReplicaId,
+        heartbeat: &Heartbeat,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Reason> {
+        // Before the sender counts as connected: see [`crate::founding`].
+        self.on_foundings_heard(from, &heartbeat.met, out)?;
         if !self.peers.on_heartbeat(from, heartbeat) {
-            return;
+            return Ok(());
         }
         self.on_state_of(from, heartbeat);
         if self.agreement.differs(from).is_some() {
-            return;
+            return Ok(());
         }
         self.on_lives_heard(&heartbeat.vector, out);
         if let Some(learner) = &mut self.learner {
             learner.on_learned_elsewhere(heartbeat.learned);
         }
         let Some(ballot) = heartbeat.leader.filter(|ballot| ballot.replica == from) else {
-            return;
+            return Ok(());
         };
         // A leader that was refused here must know, or it would wait for this acceptor's vote in vain.
         if let Some(refusal) = self.voting().and_then(|acceptor| acceptor.on_leader(ballot)) {
@@ -236,6 +247,7 @@ impl Replica {
         if let Some(watermark) = heartbeat.chosen {
             self.on_watermark(ballot, watermark, out);
         }
+        Ok(())
     }
 
     fn on_confirm(&mut self, ballot: Ballot, round: u64, out: &mut Vec<Effect>) {

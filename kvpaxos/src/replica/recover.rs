@@ -2,7 +2,8 @@
 
 use crate::archive::Archive;
 use crate::crash_vector::CrashVector;
-use crate::io::{Deposition, Effect, Envelope, Observation, Record};
+use crate::founding::Met;
+use crate::io::{Deposition, Effect, Envelope, Observation, Reason, Record};
 use crate::message::{Message, Remembered};
 use crate::proposer::Proposer;
 use crate::recovery::{Progress, Recovery, answers_needed};
@@ -15,7 +16,13 @@ impl Replica {
     pub(super) fn become_lost(&mut self, mark: Record, out: &mut Vec<Effect>) {
         self.lost_in = Some(self.incarnation);
         self.acceptor = self.without_memory();
+        if mark == Record::DiskLost {
+            self.founding = None;
+        }
         persist(vec![mark], Vec::new(), out);
+        // They may have been lost with the log.
+        self.met_written = Met::default();
+        self.write_met(out);
         if self.acceptor == AcceptorRole::Out {
             observe(Observation::StaysOut, out);
         }
@@ -104,7 +111,10 @@ impl Replica {
     ) {
         let chunk_bytes = self.config.limits.chunk_bytes;
         if let Some(acceptor) = self.voting() {
-            let told = acceptor.on_announce(from, nonce, incarnation, slot, chunk_bytes);
+            let mut told = acceptor.on_announce(from, nonce, incarnation, slot, chunk_bytes);
+            if let Message::Remembered(remembered) = &mut told.message {
+                remembered.met = self.met.clone();
+            }
             answer(from, told, out);
         }
     }
@@ -122,15 +132,23 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_remembered(&mut self, from: ReplicaId, told: Remembered, out: &mut Vec<Effect>) {
+    pub(super) fn on_remembered(
+        &mut self,
+        from: ReplicaId,
+        told: Remembered,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Reason> {
+        // Before the answer counts, and if it shows that another one must not, so that none counts: see `crate::founding`.
+        self.on_foundings_heard(from, &told.met, out)?;
         if let AcceptorRole::Recovering(recovery) = &mut self.acceptor {
             self.peers.note(told.promised);
             let progress = recovery.on_remembered(from, told);
             self.on_recovery(progress, out);
         }
+        Ok(())
     }
 
-    fn on_recovery(&mut self, progress: Progress, out: &mut Vec<Effect>) {
+    pub(super) fn on_recovery(&mut self, progress: Progress, out: &mut Vec<Effect>) {
         match progress {
             Progress::Nothing => {}
             Progress::Ask(questions) => {

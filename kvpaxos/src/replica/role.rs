@@ -85,6 +85,9 @@ impl Replica {
         if let Some(restored) = &restored {
             let incarnation = restored.incarnation(self.config.id);
             self.incarnation = self.incarnation.max(incarnation);
+            // What was on its way to the disk when the role failed may not have come there.
+            self.met_written = restored.met.clone();
+            self.met.merge(&restored.met);
         }
         match restored.filter(|restored| self.has_memory(restored)) {
             // Others have told of a later life while it was down.
@@ -98,6 +101,7 @@ impl Replica {
                 if self.lost_in.is_some() {
                     self.on_memory_back(incarnation, out);
                 }
+                self.write_met(out);
                 self.remember_missed(out);
                 self.learn_what_is_kept(out);
             }

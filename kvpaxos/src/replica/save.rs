@@ -35,6 +35,8 @@ impl Replica {
             chosen: learner.log(),
             proposed: self.proposed,
             members: self.config.members,
+            founding: self.founding,
+            met: self.met.clone(),
         };
         bearer.saving = Some(Saving::new(self.checkpoints, content));
         self.save_next(out);

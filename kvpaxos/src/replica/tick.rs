@@ -51,6 +51,7 @@ impl Replica {
             vector: self.peers.heard().clone(),
             state: self.state(),
             differs: None,
+            met: self.met.clone(),
         };
         for to in self.others().iter() {
             let (echo, differs) = (self.peers.echo_for(to), self.agreement.differs(to));

@@ -3,6 +3,7 @@
 use super::{Owner, VERSION};
 use crate::codec::DecodeError;
 use crate::crash_vector::CrashVector;
+use crate::founding::Met;
 use crate::io::Record;
 use crate::types::Ballot;
 
@@ -21,11 +22,12 @@ pub struct Damaged {
 }
 
 /// What a log that replaces another begins with, before [`Record::DiskLost`]: the counters among the records of the old one that should not
-/// repeat. All else the replica learns from its peers.
+/// repeat, and which foundings of others it knew. All else the replica learns from its peers.
 #[must_use]
 pub fn counters(records: &[Record]) -> Vec<Record> {
     let mut highest = Ballot::ZERO;
     let mut vector = CrashVector::default();
+    let mut met = Met::default();
     for record in records {
         match record {
             Record::Proposed { ballot } => highest = highest.max(*ballot),
@@ -36,7 +38,9 @@ pub fn counters(records: &[Record]) -> Vec<Record> {
             Record::Checkpoint(checkpoint) => {
                 highest = highest.max(checkpoint.proposed);
                 vector.merge(&checkpoint.vector);
+                met.merge(&checkpoint.met);
             }
+            Record::Met { replica, known } => _ = met.note(*replica, *known),
             _ => {}
         }
     }
@@ -45,7 +49,8 @@ pub fn counters(records: &[Record]) -> Vec<Record> {
         incarnation,
     });
     let proposed = (highest > Ballot::ZERO).then_some(Record::Proposed { ballot: highest });
-    heard.chain(proposed).collect()
+    let met = met.iter().map(|(replica, known)| Record::Met { replica, known });
+    heard.chain(met).chain(proposed).collect()
 }
 
 /// How a flaw is known not to be a torn tail.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::Met;
 use kvpaxos::io::{self, Deposition};
 use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat};
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
@@ -83,7 +84,7 @@ impl Show {
     fn event(&mut self, at: ReplicaId, event: &Event) -> String {
         match event {
             Event::Clock => format!("{at} ticks"),
-            Event::Peer { from, message } => {
+            Event::Peer { from, message, .. } => {
                 format!("{at} hears {}: {}", name(*from, at), self.message(message))
             }
             Event::Client { from, request } => {
@@ -161,10 +162,10 @@ impl Show {
             Message::Remembered(said) => {
                 let nonce = self.question(said.nonce);
                 let told = told(&said.entries, said.more);
-                let (cut, vector) = (cut_of(said.cut), vector_of(&said.vector));
+                let (cut, vector, met) = (cut_of(said.cut), vector_of(&said.vector), met_of(&said.met));
                 let (life, promised, from) = (said.incarnation.0, said.promised, said.from);
                 format!(
-                    "Remembered #{nonce} life {life}: promised {promised}, from {from:?} {told}{cut}{vector}"
+                    "Remembered #{nonce} life {life}: promised {promised}, from {from:?} {told}{cut}{vector}{met}"
                 )
             }
             Message::Fetch { slot, at } => format!("Fetch snapshot {slot:?} at {at}"),
@@ -403,6 +404,15 @@ fn vector_of(vector: &CrashVector) -> String {
     }
 }
 
+/// Foundings are told in few scripts.
+fn met_of(met: &Met) -> String {
+    if met.is_empty() {
+        String::new()
+    } else {
+        format!(", met {met}")
+    }
+}
+
 fn heartbeat(said: &Heartbeat) -> String {
     let leader = said
         .leader
@@ -422,11 +432,12 @@ fn heartbeat(said: &Heartbeat) -> String {
         .differs
         .map_or_else(String::new, |slot| format!(", differs below {slot:?}"));
     format!(
-        "Heartbeat {} echo {echo}, {leader}, highest {}, learned below {:?}{chosen}{votes}{}{differs}",
+        "Heartbeat {} echo {echo}, {leader}, highest {}, learned below {:?}{chosen}{votes}{}{}{differs}",
         said.beat,
         said.highest,
         said.learned,
-        vector_of(&said.vector)
+        vector_of(&said.vector),
+        met_of(&said.met)
     )
 }
 
@@ -455,10 +466,11 @@ pub(crate) fn record(record: &Record) -> String {
                 promised,
                 vector,
                 proposed,
+                met,
                 ..
             } = &**checkpoint;
-            let (cut, vector) = (cut_of(*cut), vector_of(vector));
-            format!("Checkpoint {number} at {slot:?}: promised {promised}, used {proposed}{cut}{vector}")
+            let (cut, vector, met) = (cut_of(*cut), vector_of(vector), met_of(met));
+            format!("Checkpoint {number} at {slot:?}: promised {promised}, used {proposed}{cut}{vector}{met}")
         }
         Record::Carried(entry) => {
             format!(
@@ -473,6 +485,8 @@ pub(crate) fn record(record: &Record) -> String {
             format!("SnapshotPart at {at}{next}")
         }
         Record::CheckpointEnd { number } => format!("CheckpointEnd {number}"),
+        Record::Founded { founding } => format!("Founded {founding}"),
+        Record::Met { replica, known } => format!("Met {replica} of {known}"),
         Record::Received(part) => format!("Received snapshot {:?} at {}", part.slot, part.at),
     }
 }
@@ -588,6 +602,11 @@ fn note(observation: &Observation) -> String {
         Observation::Installed { slot, .. } => format!("installed a snapshot at {slot:?}"),
         Observation::SnapshotTaken { slot, .. } => format!("took a snapshot at {slot:?}"),
         Observation::Checkpointed { slot } => format!("checkpoint at {slot:?} is durable"),
+        Observation::FoundedAnew {
+            replica,
+            known,
+            claimed,
+        } => format!("refuses {replica}: it claims founding {claimed}, and {known} is known"),
         Observation::StaysOut => "the acceptor stays out of every vote".to_owned(),
         Observation::Differs { with, slot, serves } => {
             let serves = if *serves { "serves" } else { "does not serve" };

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::Met;
 use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat};
 use kvpaxos::{
     Ballot, Batch, ClientId, Command, Config, Effect, Entropy, Envelope, Event, Input, Life, Memory, Message,
@@ -85,7 +86,14 @@ impl Lone {
             let own = self.replica.config().id;
             for Envelope { to, message } in leaving {
                 if to == own {
-                    events.insert(0, Event::Peer { from: own, message });
+                    events.insert(
+                        0,
+                        Event::Peer {
+                            from: own,
+                            founding: None,
+                            message,
+                        },
+                    );
                 } else {
                     said.messages.push(Envelope { to, message });
                 }
@@ -95,7 +103,11 @@ impl Lone {
     }
 
     pub(crate) fn hears(&mut self, from: ReplicaId, message: Message) -> Said {
-        self.step(Event::Peer { from, message })
+        self.step(Event::Peer {
+            from,
+            founding: None,
+            message,
+        })
     }
 
     /// A client hands it a value to propose.
@@ -144,6 +156,7 @@ impl Lone {
                 vector: CrashVector::default(),
                 state: StateDigest::NOTHING,
                 differs: None,
+                met: Met::default(),
             };
             self.hears(from, Message::Heartbeat(Box::new(heartbeat)));
         }

@@ -2,11 +2,12 @@
 
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::Met;
 use kvpaxos::message::{AcceptorSign, Heartbeat, Remembered};
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{
-    Ballot, Config, Effect, Entropy, Envelope, Event, Incarnation, Input, Memory, Message, Observation,
-    Record, Replica, ReplicaId, Slot, Time,
+    Ballot, Config, Effect, Entropy, Envelope, Event, Founding, Incarnation, Input, Memory, Message,
+    Observation, Record, Replica, ReplicaId, Slot, Time,
 };
 
 use crate::stage::{A, B, C, SLOT};
@@ -81,18 +82,32 @@ impl Whole {
             let (loops, sent): (Vec<_>, Vec<_>) =
                 leaving.into_iter().partition(|envelope| envelope.to == own);
             let from = own;
-            events.extend(
-                loops
-                    .into_iter()
-                    .map(|Envelope { message, .. }| Event::Peer { from, message }),
-            );
+            events.extend(loops.into_iter().map(|Envelope { message, .. }| Event::Peer {
+                from,
+                founding: None,
+                message,
+            }));
             said.sent.extend(sent);
         }
         said
     }
 
     pub(crate) fn hears(&mut self, from: ReplicaId, message: Message) -> Said {
-        self.step(Event::Peer { from, message })
+        self.hears_founded(from, None, message)
+    }
+
+    /// The same, from a peer with a founding.
+    pub(crate) fn hears_founded(
+        &mut self,
+        from: ReplicaId,
+        founding: Option<Founding>,
+        message: Message,
+    ) -> Said {
+        self.step(Event::Peer {
+            from,
+            founding,
+            message,
+        })
     }
 
     /// The time has come that it named.
@@ -156,6 +171,7 @@ impl Whole {
             from: SLOT,
             entries: Vec::new(),
             more: None,
+            met: Met::default(),
         };
         let both = Message::Remembered(Box::new(told));
         self.hears(B, both.clone());
@@ -183,6 +199,7 @@ impl Whole {
                     vector: CrashVector::default(),
                     state: StateDigest::NOTHING,
                     differs: None,
+                    met: Met::default(),
                 };
                 let said = self.hears(peer, Message::Heartbeat(Box::new(heartbeat)));
                 notes.extend(said.notes);

@@ -2,6 +2,7 @@
 
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::Met;
 use kvpaxos::message::{AcceptorSign, Heartbeat};
 use kvpaxos::status::{AcceptorStatus, ProposerStatus};
 use kvpaxos::{
@@ -44,6 +45,7 @@ fn heartbeat(beat: u64, acceptor: AcceptorSign, of_a: Incarnation) -> Message {
         vector: CrashVector::from_iter([(A, of_a)]),
         state: StateDigest::NOTHING,
         differs: None,
+        met: Met::default(),
     }))
 }
 

@@ -5,13 +5,15 @@ use bytes::Bytes;
 use kvpaxos::agreement::{Doubt, StateDigest};
 use kvpaxos::codec::{Hello, MAX_COUNTER, MAX_SMALL_COUNTER, PeerFrame};
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::{Known, Met};
 use kvpaxos::io::Checkpoint;
 use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat, Remembered, SnapshotPart};
 use kvpaxos::snapshot::Cursor;
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos::{
-    Ballot, Batch, Command, Incarnation, Life, Message, Op, Outcome, Record, Refusal, ReplicaId, ReplicaSet,
-    Reply, Request, RequestBody, Revision, Sequence, SessionId, Slot, Status, Tag, Value, Watermark,
+    Ballot, Batch, Command, Founding, Incarnation, Life, Message, Op, Outcome, Record, Refusal, ReplicaId,
+    ReplicaSet, Reply, Request, RequestBody, Revision, Sequence, SessionId, Slot, Status, Tag, Value,
+    Watermark,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -45,6 +47,13 @@ fn ballot(round: u64, replica: u8) -> Ballot {
 
 fn vector() -> CrashVector {
     CrashVector::from_iter([(ReplicaId(1), Incarnation(300)), (ReplicaId(3), Incarnation(1))])
+}
+
+fn met() -> Met {
+    Met::from_iter([
+        (ReplicaId(1), Known::Founded(Founding(u64::MAX))),
+        (ReplicaId(3), Known::FoundedAgain),
+    ])
 }
 
 fn part() -> SnapshotPart {
@@ -170,6 +179,7 @@ samples! { messages: Message =
         vector: vector(),
         state: state(),
         differs: Some(Slot(39)),
+        met: met(),
     })),
     Message::Forward { .. } => Message::Forward { commands: commands() },
     Message::ReadIndex { .. } => Message::ReadIndex { number: 77 },
@@ -194,6 +204,7 @@ samples! { messages: Message =
         from: Slot(40),
         entries: vec![Accepted { slot: Slot(42), ballot: ballot(1, 3), value: Value::Noop }],
         more: Some(Slot(43)),
+        met: met(),
     })),
     Message::Fetch { .. } => Message::Fetch { slot: Slot(40), at: Cursor::START },
     Message::SnapshotPart(_) => Message::SnapshotPart(Box::new(part())),
@@ -206,6 +217,7 @@ samples! { peer_frames: PeerFrame =
         from: ReplicaId(1),
         to: ReplicaId(0),
         members: ReplicaSet::first(5),
+        founding: Some(Founding(u64::MAX)),
     }),
     PeerFrame::Message(_) => PeerFrame::Message(messages().remove(0)),
 }
@@ -355,11 +367,15 @@ samples! { records: Record =
         vector: vector(),
         proposed: ballot(3, 0),
         members: ReplicaSet::first(5),
+        founding: Some(Founding(1)),
+        met: met(),
     })),
     Record::Carried(_) => Record::Carried(Accepted { slot: Slot(42), ballot: ballot(1, 3), value: Value::Noop }),
     Record::SnapshotPart { .. } => Record::SnapshotPart { at: Cursor::START, next: None, bytes: bytes("part") },
     Record::CheckpointEnd { .. } => Record::CheckpointEnd { number: 7 },
     Record::Received(_) => Record::Received(Box::new(part())),
+    Record::Founded { .. } => Record::Founded { founding: Founding(0x0123_4567_89ab_cdef) },
+    Record::Met { .. } => Record::Met { replica: ReplicaId(3), known: Known::Founded(Founding(300)) },
 }
 
 /// Mostly small, now and then the largest that is taken.
@@ -465,6 +481,21 @@ fn any_incarnation() -> impl Strategy<Value = Incarnation> {
     any_small_counter().prop_map(Incarnation)
 }
 
+fn any_founding() -> impl Strategy<Value = Founding> {
+    any::<u64>().prop_map(Founding)
+}
+
+fn any_known() -> impl Strategy<Value = Known> {
+    prop_oneof![
+        4 => any_founding().prop_map(Known::Founded),
+        1 => Just(Known::FoundedAgain)
+    ]
+}
+
+fn any_met() -> impl Strategy<Value = Met> {
+    vec((any_replica(), any_known()), 0..4).prop_map(Met::from_iter)
+}
+
 fn any_vector() -> impl Strategy<Value = CrashVector> {
     vec((any_replica(), any_incarnation()), 0..5).prop_map(CrashVector::from_iter)
 }
@@ -517,8 +548,14 @@ fn any_promise() -> impl Strategy<Value = Message> {
 }
 
 fn any_remembered() -> impl Strategy<Value = Message> {
-    (any_told(), any_vector(), any::<u64>(), any_incarnation()).prop_map(
-        |(told, vector, nonce, incarnation)| {
+    (
+        any_told(),
+        any_vector(),
+        any::<u64>(),
+        any_incarnation(),
+        any_met(),
+    )
+        .prop_map(|(told, vector, nonce, incarnation, met)| {
             Message::Remembered(Box::new(Remembered {
                 nonce,
                 incarnation,
@@ -528,9 +565,9 @@ fn any_remembered() -> impl Strategy<Value = Message> {
                 from: told.from,
                 entries: told.entries,
                 more: told.more,
+                met,
             }))
-        },
-    )
+        })
 }
 
 fn any_part() -> impl Strategy<Value = Message> {
@@ -564,9 +601,10 @@ fn any_heartbeat() -> impl Strategy<Value = Message> {
         any_vector(),
         any_state(),
         option::of(any_slot()),
+        any_met(),
     );
     (own, seen).prop_map(
-        |((beat, nonce, echo, acceptor), (highest, leader, learned, chosen, vector, state, differs))| {
+        |((beat, nonce, echo, acceptor), (highest, leader, learned, chosen, vector, state, differs, met))| {
             Message::Heartbeat(Box::new(Heartbeat {
                 beat,
                 nonce,
@@ -579,6 +617,7 @@ fn any_heartbeat() -> impl Strategy<Value = Message> {
                 vector,
                 state,
                 differs,
+                met,
             }))
         },
     )
@@ -723,9 +762,11 @@ pub fn any_record() -> impl Strategy<Value = Record> {
             any_vector(),
             any_ballot(),
             any_replicas(),
-            any_counter()
+            any_counter(),
+            option::of(any_founding()),
+            any_met()
         )
-            .prop_map(|(told, vector, proposed, members, number)| {
+            .prop_map(|(told, vector, proposed, members, number, founding, met)| {
                 Record::Checkpoint(Box::new(Checkpoint {
                     number,
                     slot: told.from,
@@ -735,6 +776,8 @@ pub fn any_record() -> impl Strategy<Value = Record> {
                     vector,
                     proposed,
                     members,
+                    founding,
+                    met,
                 }))
             }),
         (any_ballot(), any_slot(), any_value())
@@ -745,5 +788,7 @@ pub fn any_record() -> impl Strategy<Value = Record> {
             bytes
         }),
         any_counter().prop_map(|number| Record::CheckpointEnd { number }),
+        any_founding().prop_map(|founding| Record::Founded { founding }),
+        (any_replica(), any_known()).prop_map(|(replica, known)| Record::Met { replica, known }),
     ]
 }

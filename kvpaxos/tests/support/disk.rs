@@ -73,6 +73,8 @@ impl Durable {
             | Record::Learned { .. }
             | Record::Heard { .. }
             | Record::Received(_)
+            | Record::Founded { .. }
+            | Record::Met { .. }
             | Record::SnapshotPart { .. } => {}
         }
     }

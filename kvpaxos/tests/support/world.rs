@@ -286,7 +286,14 @@ impl World {
     /// Delivers the message at a place on a link; one for a replica that is down is lost.
     pub(crate) fn deliver(&mut self, from: ReplicaId, to: ReplicaId, place: usize) {
         if let Some(message) = self.lose(from, to, place) {
-            self.step(to, Event::Peer { from, message });
+            self.step(
+                to,
+                Event::Peer {
+                    from,
+                    founding: None,
+                    message,
+                },
+            );
         }
     }
 
@@ -294,7 +301,14 @@ impl World {
     pub(crate) fn deliver_copy(&mut self, from: ReplicaId, to: ReplicaId, place: usize) {
         let message = self.in_flight(from, to).nth(place).cloned();
         if let Some(message) = message {
-            self.step(to, Event::Peer { from, message });
+            self.step(
+                to,
+                Event::Peer {
+                    from,
+                    founding: None,
+                    message,
+                },
+            );
         }
     }
 

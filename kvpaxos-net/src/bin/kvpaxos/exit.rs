@@ -12,7 +12,8 @@ pub(crate) const TABLE: &str = "Exit codes:
   3  refused: over a limit, or not acceptable; nothing was changed
   4  unavailable: no replica could be reached that reaches a leader; nothing was changed
   5  outcome unknown: it may have been done, or may still be
-  6  serve: the replica met what only a lying peer or disk can cause, and halted
+  6  serve: the replica met what only a lying peer or disk can cause, and halted;
+     or its directory was formatted though it had been a member before
   7  serve, format, recover: the disk failed or is full, and nothing more can be promised
   8  log inspect, log compare: something that was synced is damaged or gone
   9  log compare: they differ

@@ -64,6 +64,9 @@ fn print(inspection: &Inspection, records: bool, out: &mut impl Write) -> io::Re
         .map_or("nothing".to_owned(), |slot| format!("up to slot {slot}"));
     writeln!(out, "accepted    {accepted}")?;
     writeln!(out, "chosen      told below slot {}", sum.chosen)?;
+    let founding = sum.founding.map_or("none".to_owned(), |it| it.to_string());
+    writeln!(out, "founding    {founding}")?;
+    writeln!(out, "met         {}", sum.met)?;
     for (number, segment, position, complete) in &sum.checkpoints {
         let end = if *complete { "complete" } else { "without its end" };
         writeln!(
@@ -151,6 +154,8 @@ fn as_value(inspection: &Inspection, records: bool) -> Value {
         "proposed": sum.proposed.to_string(),
         "highest_accepted": sum.accepted.map(|slot| slot.0),
         "chosen_below": sum.chosen.0,
+        "founding": sum.founding.map(|founding| founding.to_string()),
+        "met": sum.met.iter().map(|(replica, known)| json!({ "replica": replica.0, "founding": known.to_string() })).collect::<Vec<_>>(),
         "checkpoints": sum.checkpoints.iter().map(checkpoint).collect::<Vec<_>>(),
         "losses": sum.losses.iter().map(loss).collect::<Vec<_>>(),
         "verdict": verdict_value(&inspection.verdict),

@@ -1,0 +1,77 @@
+//! A directory is formatted over one that had been in use. The replica has forgotten its votes and claims to be new: with two others that know
+//! nothing of a write, it would be a majority. They have met it before, and so nothing is served, it stops and says why; recovered, it goes on.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
+mod common;
+
+use common::{Cluster, runtime, text, wait_for};
+
+fn get(cluster: &Cluster, replicas: &[usize]) -> (Option<i32>, String) {
+    let servers: Vec<String> = replicas.iter().map(|id| cluster.address(*id)).collect();
+    let servers = servers.join(",");
+    let output = common::run(&["get", "balance", "--servers", &servers, "--timeout", "3s"], "");
+    (output.status.code(), text(&output.stdout))
+}
+
+fn founding(cluster: &Cluster, replica: usize) -> String {
+    let data = cluster.data(replica).display().to_string();
+    let output = common::run(&["log", "inspect", &data], "");
+    let report = text(&output.stdout);
+    let line = report.lines().find(|line| line.starts_with("founding"));
+    line.unwrap_or_else(|| panic!("no founding in {report}"))
+        .to_owned()
+}
+
+/// r0, r1 and r2 know of the second write, r3 and r4 do not. All stop, r0's directory is deleted and formatted, and r0, r3 and r4 start.
+#[test]
+fn a_replica_whose_directory_is_formatted_again_is_found_out() {
+    let mut cluster = Cluster::start(5, &[]);
+    runtime().block_on(async {
+        cluster.leader().await;
+        cluster.patient_client().put("balance", "old").await.unwrap();
+        cluster.converge().await;
+    });
+    cluster.kill(3);
+    cluster.kill(4);
+    runtime().block_on(async {
+        cluster
+            .patient_client_of(&[0, 1, 2])
+            .put("balance", "NEW")
+            .await
+            .unwrap();
+    });
+    (0..3).for_each(|id| cluster.kill(id));
+
+    let before = founding(&cluster, 0);
+    std::fs::remove_dir_all(cluster.data(0)).unwrap();
+    let formatted = common::run(&cluster.member("format", 0), "");
+    assert!(formatted.status.success(), "{}", text(&formatted.stderr));
+    assert_ne!(founding(&cluster, 0), before);
+
+    [0, 3, 4].into_iter().for_each(|id| cluster.restart(id));
+    assert_eq!(cluster.ended(0), Some(6), "it halts");
+    let (code, value) = get(&cluster, &[3, 4]);
+    assert_ne!(code, Some(0), "read {value:?} of replicas that cannot know");
+    let log = std::fs::read_to_string(cluster.log(0)).unwrap();
+    assert!(log.contains("its directory was formatted although"), "{log}");
+    let healthy = common::run(&cluster.member("recover", 0), "");
+    assert!(
+        !healthy.status.success(),
+        "its log is whole: that it is wrong must be said"
+    );
+    let mut recover = cluster.member("recover", 0);
+    recover.push("--discard".to_owned());
+    let recovered = common::run(&recover, "");
+    assert!(recovered.status.success(), "{}", text(&recovered.stderr));
+    assert!(founding(&cluster, 0).contains("none"));
+    [0, 1].into_iter().for_each(|id| cluster.restart(id));
+    for id in [0, 1, 3, 4] {
+        let read = wait_for("an answer", || {
+            Some(get(&cluster, &[id])).filter(|(code, _)| *code == Some(0))
+        });
+        assert_eq!(read, (Some(0), "NEW\n".into()), "r{id}");
+    }
+    cluster.restart(2);
+    runtime().block_on(cluster.converge());
+}

@@ -1,0 +1,96 @@
+//! A replica that is founded anew, though it had been a member, on a simulated cluster: see [`kvpaxos::founding`].
+
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
+mod common;
+
+use common::{SECOND, SOON, is_whole, recovers, settled};
+use kvpaxos::{Micros, ReplicaId};
+use kvpaxos_sim::marks::Mark;
+use kvpaxos_sim::world::Answer;
+use kvpaxos_sim::{Setup, World};
+
+const R: [ReplicaId; 5] = [
+    ReplicaId(0),
+    ReplicaId(1),
+    ReplicaId(2),
+    ReplicaId(3),
+    ReplicaId(4),
+];
+
+fn read(world: &mut World) -> Answer {
+    world.get("k")
+}
+
+/// The trial: an acknowledged write is known to r0, r1 and r2. r0 is founded anew; with r3 and r4 it is a quorum that knows nothing of the
+/// write. Nothing is served, and r0 halts. Once it is recovered, and r1 is there, the write is read.
+#[test]
+fn an_acknowledged_write_outlives_a_replica_that_is_founded_anew() {
+    for seed in 0..20 {
+        let (mut world, _) = settled(Setup::quiet(seed));
+        for id in [R[3], R[4]] {
+            world.crash(id);
+        }
+        assert!(world.put("k", "second").is_done());
+        for id in [R[0], R[1], R[2]] {
+            world.crash(id);
+        }
+        world.found_anew(R[0]);
+        for id in [R[0], R[3], R[4]] {
+            world.start(id);
+        }
+        let answer = read(&mut world);
+        assert!(!answer.is_done(), "seed {seed}: {answer:?}");
+        assert!(world.machine(R[0]).is_none(), "seed {seed}: r0 halts");
+        assert_eq!(world.marks().count(Mark::HaltedAnew), 1, "seed {seed}");
+        // Whatever starts it again, it halts again.
+        world.start(R[0]);
+        assert!(world.run_until(SECOND, |world| world.machine(R[0]).is_none()));
+        world.start_empty(R[0]);
+        world.start(R[1]);
+        assert_eq!(read(&mut world).value(), Some("second".into()), "seed {seed}");
+        assert!(
+            world.run_until(SOON, |world| !recovers(world, R[0])),
+            "seed {seed}: r0 is recovered"
+        );
+        world.start(R[2]);
+        is_whole(&mut world);
+    }
+}
+
+/// The others are refused nothing by it: a replica that is founded anew in a cluster that works halts, and the work goes on.
+#[test]
+fn the_work_goes_on_without_a_replica_that_is_founded_anew() {
+    for seed in 0..20 {
+        let (mut world, leader) = settled(Setup::quiet(seed));
+        world.crash(leader);
+        world.found_anew(leader);
+        world.start(leader);
+        assert!(world.put("k", "second").is_done());
+        let halted = world.run_until(SECOND, |world| world.machine(leader).is_none());
+        assert!(halted, "seed {seed}: {:?}", world.finding());
+        assert_eq!(world.get("k").value(), Some("second".into()));
+        world.start_empty(leader);
+        is_whole(&mut world);
+    }
+}
+
+/// A founding is known as soon as the first message of it has come and is synced, by all: whoever is founded anew right after the cluster began
+/// is told so, too.
+#[test]
+fn foundings_are_known_soon() {
+    for seed in 0..20 {
+        let mut world = World::new(Setup::quiet(seed)).unwrap();
+        world.run_for(Micros(200_000));
+        for id in R {
+            world.crash(id);
+        }
+        world.found_anew(R[4]);
+        for id in [R[0], R[1], R[4]] {
+            world.start(id);
+        }
+        let halted = world.run_until(SECOND, |world| world.machine(R[4]).is_none());
+        assert!(halted, "seed {seed}: {:?}", world.finding());
+        world.verdict().unwrap();
+    }
+}

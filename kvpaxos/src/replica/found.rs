@@ -1,0 +1,99 @@
+//! Replicas that claim to be new and are not: see [`crate::founding`].
+
+use crate::founding::{Known, Met};
+use crate::io::{Effect, Observation, Reason, Record};
+use crate::recovery::Progress;
+use crate::replica::{AcceptorRole, Replica, observe, persist};
+use crate::types::{Founding, ReplicaId};
+
+impl Replica {
+    /// The founding of this replica, as its shell is to tell the others with all that it sends; `None` if it has lost its disk since it was
+    /// founded, or began without one.
+    #[must_use]
+    pub fn founding(&self) -> Option<Founding> {
+        self.founding
+    }
+
+    /// Whether a message of another replica is to be heard. Its founding is noted before anything comes of the message.
+    pub(super) fn hears(
+        &mut self,
+        from: ReplicaId,
+        founding: Option<Founding>,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(claimed) = founding.filter(|_| from != self.config.id) else {
+            return true;
+        };
+        match self.met.get(from) {
+            None => {
+                self.met.note(from, Known::Founded(claimed));
+                self.write_met(out);
+                true
+            }
+            Some(known) if known.admits(claimed) => true,
+            Some(known) => {
+                if self.refused.insert(from, claimed) != Some(claimed) {
+                    let replica = from;
+                    observe(
+                        Observation::FoundedAnew {
+                            replica,
+                            known,
+                            claimed,
+                        },
+                        out,
+                    );
+                }
+                false
+            }
+        }
+    }
+
+    /// A peer tells which foundings it knows.
+    pub(super) fn on_foundings_heard(
+        &mut self,
+        peer: ReplicaId,
+        told: &Met,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Reason> {
+        let id = self.config.id;
+        if let (Some(own), Some(known)) = (self.founding, told.get(id))
+            && !known.admits(own)
+        {
+            return Err(Reason::FoundedAnew { peer, known, own });
+        }
+        let members = self.config.members;
+        let of_others = told.iter().filter(|(of, _)| *of != id && members.contains(*of));
+        let (mut is_news, mut is_contested) = (false, false);
+        for (of, known) in of_others {
+            let is_known = self.met.get(of).is_some();
+            if self.met.note(of, known) {
+                is_news = true;
+                is_contested |= is_known;
+            }
+        }
+        if is_news {
+            self.write_met(out);
+        }
+        if is_contested {
+            // An answer may have been taken of a life that is not believed any more.
+            self.on_recovery(Progress::Again, out);
+        }
+        Ok(())
+    }
+
+    /// Writes down which foundings are known and are not in the log yet. While the acceptor has failed, nothing is written in its name; what
+    /// is missing then follows when it restarts.
+    pub(super) fn write_met(&mut self, out: &mut Vec<Effect>) {
+        if self.acceptor == AcceptorRole::Failed {
+            return;
+        }
+        let missing = |(replica, known)| {
+            let is_news = self.met_written.note(replica, known);
+            is_news.then_some(Record::Met { replica, known })
+        };
+        let records: Vec<Record> = self.met.iter().filter_map(missing).collect();
+        if !records.is_empty() {
+            persist(records, Vec::new(), out);
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! A replica that claims to be new and is not: see [`kvpaxos::founding`].
+
+use kvpaxos::agreement::StateDigest;
+use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::founding::{Known, Met};
+use kvpaxos::message::{AcceptorSign, Heartbeat, Remembered};
+use kvpaxos::{
+    Ballot, Effect, Entropy, Event, Founding, Incarnation, Input, Memory, Message, Observation, Reason,
+    Record, Replica, ReplicaId, Role, Slot, Time, Watermark,
+};
+
+use crate::replica::Whole;
+use crate::stage::{A, B, B1, B2, C, SLOT, value};
+
+/// That of the replica that is tested, and two of a peer: the one that it had, and the one that it claims later.
+const OWN: Founding = Founding(1);
+const FIRST: Founding = Founding(2);
+const LATER: Founding = Founding(3);
+
+fn new(id: ReplicaId) -> Whole {
+    Whole::kept(id, &[Record::Founded { founding: OWN }])
+}
+
+fn heartbeat(beat: u64, met: Met) -> Message {
+    Message::Heartbeat(Box::new(Heartbeat {
+        beat,
+        nonce: 5,
+        echo: None,
+        acceptor: AcceptorSign::Votes,
+        highest: Ballot::ZERO,
+        leader: None,
+        learned: SLOT,
+        chosen: None,
+        vector: CrashVector::default(),
+        met,
+        state: StateDigest::NOTHING,
+        differs: None,
+    }))
+}
+
+fn knows(replica: ReplicaId, founding: Founding) -> Met {
+    Met::from_iter([(replica, Known::Founded(founding))])
+}
+
+fn met(replica: ReplicaId, founding: Founding) -> Record {
+    let known = Known::Founded(founding);
+    Record::Met { replica, known }
+}
+
+fn prepare(ballot: Ballot) -> Message {
+    Message::Prepare {
+        ballot,
+        from: SLOT,
+        state: StateDigest::NOTHING,
+    }
+}
+
+/// What it tells its peers of foundings with its next heartbeat.
+fn tells(whole: &mut Whole) -> Met {
+    for _ in 0..100 {
+        let told = whole
+            .ticks()
+            .sent
+            .into_iter()
+            .find_map(|envelope| match envelope.message {
+                Message::Heartbeat(heartbeat) => Some(heartbeat.met),
+                _ => None,
+            });
+        if let Some(told) = told {
+            return told;
+        }
+    }
+    panic!("it sends no heartbeat: {:?}", whole.replica.status());
+}
+
+/// Why a replica halts at this message, if it does.
+fn halts(replica: &Replica, from: ReplicaId, message: Message) -> Option<Reason> {
+    let event = Event::Peer {
+        from,
+        founding: Some(FIRST),
+        message,
+    };
+    let at = Time(0);
+    let effects = replica.clone().step(Input { at, event });
+    effects.into_iter().find_map(|effect| match effect {
+        Effect::Halt(reason) => Some(reason),
+        _ => None,
+    })
+}
+
+/// What is learned of a founding stands in the log before what the message leads to, so that no promise outlives it.
+#[test]
+fn a_founding_is_written_down_before_anything_that_its_message_leads_to() {
+    let mut whole = new(C);
+    whole.hears_founded(A, Some(FIRST), prepare(B1));
+    let promised = Record::Promised { ballot: B1 };
+    assert_eq!(
+        whole.disk,
+        [Record::Founded { founding: OWN }, met(A, FIRST), promised]
+    );
+    whole.hears_founded(A, Some(FIRST), prepare(B1));
+    assert!(whole.disk.len() == 3, "once: {:?}", whole.disk);
+    assert_eq!(tells(&mut whole), knows(A, FIRST));
+    let announce = Message::Announce {
+        nonce: 7,
+        incarnation: Incarnation(1),
+        from: SLOT,
+    };
+    let said = whole.hears(B, announce);
+    let [Message::Remembered(told)] = said.answers()[..] else {
+        panic!("one that recovers is answered: {said:?}")
+    };
+    assert_eq!(told.met, knows(A, FIRST), "one that recovers is told too");
+}
+
+/// The trial: a peer that has been a member before claims to be new. Nothing of it is heard, whatever it says, and after a restart neither;
+/// it is told once, and the peer is told with every heartbeat.
+#[test]
+fn nothing_is_heard_of_a_peer_that_was_founded_anew() {
+    let mut whole = new(C);
+    whole.hears_founded(A, Some(FIRST), prepare(B1));
+    for restarted in [false, true] {
+        if restarted {
+            whole.restarts();
+        }
+        let before = whole.disk.clone();
+        let accept = Message::Accept {
+            ballot: B2,
+            slot: SLOT,
+            value: value("x"),
+            chosen: Watermark::default(),
+            state: StateDigest::NOTHING,
+        };
+        let nonce = 1;
+        let messages = [
+            prepare(B2),
+            accept,
+            heartbeat(1, Met::default()),
+            Message::Recall { nonce },
+            Message::Learn { from: SLOT },
+        ];
+        let said = messages.map(|message| whole.hears_founded(A, Some(LATER), message));
+        let notes: Vec<_> = said.iter().flat_map(|said| said.notes.clone()).collect();
+        let refused = Observation::FoundedAnew {
+            replica: A,
+            known: Known::Founded(FIRST),
+            claimed: LATER,
+        };
+        assert_eq!(notes, [refused], "told once");
+        assert!(said.iter().all(|said| said.answers().is_empty()), "{said:?}");
+        assert_eq!(whole.disk, before);
+        assert!(
+            whole.replica.status().silent.contains(A),
+            "it does not count as heard"
+        );
+        assert_eq!(tells(&mut whole), knows(A, FIRST));
+        // The earlier life, and one that was recovered, are heard.
+        let said = whole.hears_founded(A, Some(FIRST), prepare(B1));
+        assert_eq!(
+            said.answers().len(),
+            1,
+            "its earlier life may have something on its way"
+        );
+        let said = whole.hears_founded(A, None, prepare(B1));
+        assert_eq!(
+            said.answers().len(),
+            1,
+            "one without a founding has lost its disk, and says so"
+        );
+    }
+}
+
+/// A replica that hears of another founding of itself stops, whoever met it. One that has lost its disk goes on: it votes in an incarnation of
+/// its own only.
+#[test]
+fn a_replica_that_was_founded_anew_halts_when_it_hears_so() {
+    let replica = new(A).replica;
+    let (own, known) = (OWN, Known::Founded(FIRST));
+    let reason = halts(&replica, B, heartbeat(1, knows(A, FIRST)));
+    assert_eq!(reason, Some(Reason::FoundedAnew { peer: B, known, own }));
+    let text = reason.map(|reason| reason.to_string()).unwrap_or_default();
+    assert!(
+        text.contains("formatted") && text.contains("kvpaxos recover"),
+        "{text}"
+    );
+    let again = Met::from_iter([(A, Known::FoundedAgain)]);
+    assert!(halts(&replica, B, heartbeat(1, again.clone())).is_some());
+    assert_eq!(halts(&replica, B, heartbeat(1, knows(A, OWN))), None);
+    assert_eq!(halts(&replica, B, heartbeat(1, knows(C, LATER))), None);
+    for whole in [Whole::lost(A), Whole::kept(A, &[])] {
+        assert_eq!(whole.replica.founding(), None);
+        assert_eq!(halts(&whole.replica, B, heartbeat(1, again.clone())), None);
+    }
+}
+
+/// The counterexample to believing the founding that was met first: B met the later life of A, C the earlier one. B leads, and would count
+/// promises of both. Once B hears of C what it knows, it believes neither, and A, too, is told so.
+#[test]
+fn of_two_foundings_none_is_believed() {
+    let mut whole = new(B);
+    whole.hears_founded(A, Some(LATER), heartbeat(1, Met::default()));
+    whole.hears_founded(C, None, heartbeat(1, knows(A, FIRST)));
+    for restarted in [false, true] {
+        if restarted {
+            whole.restarts();
+        }
+        for founding in [FIRST, LATER] {
+            let said = whole.hears_founded(A, Some(founding), prepare(B1));
+            assert!(said.answers().is_empty(), "{founding}: {said:?}");
+        }
+        assert_eq!(tells(&mut whole), Met::from_iter([(A, Known::FoundedAgain)]));
+    }
+}
+
+/// One that has not met a peer itself, or has lost its disk since, learns from others whom it has to do with.
+#[test]
+fn foundings_are_learned_from_others_too() {
+    for mut whole in [new(C), Whole::lost(C)] {
+        whole.hears_founded(B, None, heartbeat(1, knows(A, FIRST)));
+        let said = whole.hears_founded(A, Some(LATER), heartbeat(1, Met::default()));
+        assert!(
+            matches!(said.notes[..], [Observation::FoundedAnew { .. }]),
+            "{said:?}"
+        );
+        assert!(whole.disk.contains(&met(A, FIRST)), "{:?}", whole.disk);
+    }
+}
+
+/// What was known when the acceptor failed, and what was learned while it was down, is written when it restarts: the write may have been
+/// lost with it, and in its name nothing is written meanwhile.
+#[test]
+fn what_an_acceptor_that_failed_could_not_write_is_written_when_it_restarts() {
+    for lost in [false, true] {
+        let mut whole = new(C);
+        whole.hears_founded(A, Some(FIRST), heartbeat(1, Met::default()));
+        assert_eq!(whole.disk.pop(), Some(met(A, FIRST)), "it is lost on its way");
+        whole.step(Event::Fail(Role::Acceptor));
+        whole.hears_founded(B, Some(LATER), heartbeat(1, Met::default()));
+        assert_eq!(whole.disk.len(), 1, "{:?}", whole.disk);
+        let memory = match lost {
+            true => Memory::Lost,
+            false => Memory::Kept(whole.disk.clone()),
+        };
+        whole.step(Event::Restart {
+            role: Role::Acceptor,
+            memory,
+            entropy: Entropy([9; 32]),
+        });
+        let written = &whole.disk[whole.disk.len() - 2..];
+        assert_eq!(written, [met(A, FIRST), met(B, LATER)]);
+        assert_eq!(whole.replica.founding(), Some(OWN), "the disk is not lost");
+    }
+}
+
+/// A checkpoint stands in for all that was written before it: the own founding, and those of others.
+#[test]
+fn a_checkpoint_carries_foundings() {
+    let mut whole = new(A);
+    whole.hears_founded(B, Some(FIRST), heartbeat(1, Met::default()));
+    whole.step(Event::Fail(Role::Acceptor));
+    whole.step(Event::Restart {
+        role: Role::Acceptor,
+        memory: Memory::Lost,
+        entropy: Entropy([9; 32]),
+    });
+    let _ = whole.is_told(B2, Slot::ZERO);
+    let head = whole
+        .disk
+        .iter()
+        .position(|record| matches!(record, Record::Checkpoint(_)));
+    // All before it may go.
+    let log = whole.disk.split_off(head.expect("what was recovered is written"));
+    let mut cut = Whole::kept(A, &log);
+    assert_eq!(cut.replica.founding(), Some(OWN));
+    assert_eq!(tells(&mut cut), knows(B, FIRST));
+    // Whoever lost the disk since has none any more, and still knows the others.
+    let mut log = log.to_vec();
+    log.push(Record::DiskLost);
+    let mut lost = Whole::kept(A, &log);
+    assert_eq!(lost.replica.founding(), None);
+    assert_eq!(tells(&mut lost), knows(B, FIRST));
+}
+
+/// The counterexample to taking answers without the foundings that their senders know. C lost its disk, and with it whom it had met. A was
+/// founded anew, and answers first, of what it never accepted; then B answers, which met A's earlier life. Both together are as many as C
+/// needs. It begins again instead, and takes no answer of A.
+#[test]
+fn an_acceptor_that_recovers_takes_no_answer_of_one_that_was_founded_anew() {
+    let heard = Some(Incarnation::default());
+    for knows_it in [false, true] {
+        let mut whole = Whole::lost(C);
+        let Message::Recall { nonce } = whole.asks(B) else {
+            panic!("it has asked already")
+        };
+        whole.hears_founded(A, Some(LATER), Message::Recalled { nonce, heard });
+        whole.hears_founded(B, None, Message::Recalled { nonce, heard });
+        let Message::Announce {
+            nonce, incarnation, ..
+        } = whole.asks(B)
+        else {
+            panic!("two are enough")
+        };
+        let told = |met| {
+            Message::Remembered(Box::new(Remembered {
+                nonce,
+                incarnation,
+                vector: CrashVector::from_iter([(C, incarnation)]),
+                promised: B1,
+                cut: SLOT,
+                from: SLOT,
+                entries: Vec::new(),
+                more: None,
+                met,
+            }))
+        };
+        whole.hears_founded(A, Some(LATER), told(Met::default()));
+        let met = if knows_it { knows(A, FIRST) } else { Met::default() };
+        whole.hears_founded(B, None, told(met));
+        assert_eq!(whole.votes(), !knows_it);
+        if knows_it {
+            let Message::Recall { nonce: again } = whole.asks(B) else {
+                panic!("it begins again")
+            };
+            assert!(again != nonce);
+            whole.hears_founded(A, Some(LATER), Message::Recalled { nonce: again, heard });
+            whole.hears_founded(B, None, Message::Recalled { nonce: again, heard });
+            let question = whole.asks(A);
+            assert!(
+                matches!(question, Message::Recall { .. }),
+                "A has not answered, for all that counts: {question:?}"
+            );
+        }
+    }
+}
+
+/// An acceptor that is outlived is as one whose disk is lost, and so it has no founding.
+#[test]
+fn a_replica_that_is_outlived_has_no_founding_any_more() {
+    let mut whole = new(A);
+    let mut message = heartbeat(1, Met::default());
+    if let Message::Heartbeat(heartbeat) = &mut message {
+        heartbeat.vector = CrashVector::from_iter([(A, Incarnation(1))]);
+    }
+    whole.hears(B, message);
+    assert_eq!(whole.replica.founding(), None);
+    assert_eq!(halts(&whole.replica, B, heartbeat(2, knows(A, FIRST))), None);
+}
