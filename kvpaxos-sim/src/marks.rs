@@ -141,10 +141,6 @@ marks! {
     CrashedAtSync = "crash at the end of a sync, with more on its way",
     /// A part of a snapshot was changed by its sender.
     PartChanged = "part of a snapshot changed by its sender",
-    /// A replica that was founded anew was refused by one that had met it before.
-    FoundedAnew = "replica founded anew was refused",
-    /// A replica that was founded anew halted.
-    HaltedAnew = "replica founded anew halted",
     /// Quorums that are no majorities.
     FlexibleQuorums = "quorums other than majorities",
 }

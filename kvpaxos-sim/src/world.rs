@@ -303,6 +303,12 @@ impl<M: Subject> World<M> {
         &self.audit.marks
     }
 
+    /// How often a replica that was founded anew halted.
+    #[must_use]
+    pub fn halted_anew(&self) -> u64 {
+        self.audit.halted_anew
+    }
+
     /// The first slot that is not chosen.
     #[must_use]
     pub fn prefix(&self) -> Slot {

@@ -6,7 +6,6 @@ mod common;
 
 use common::{SECOND, SOON, is_whole, recovers, settled};
 use kvpaxos::{Micros, ReplicaId};
-use kvpaxos_sim::marks::Mark;
 use kvpaxos_sim::world::Answer;
 use kvpaxos_sim::{Setup, World};
 
@@ -42,7 +41,7 @@ fn an_acknowledged_write_outlives_a_replica_that_is_founded_anew() {
         let answer = read(&mut world);
         assert!(!answer.is_done(), "seed {seed}: {answer:?}");
         assert!(world.machine(R[0]).is_none(), "seed {seed}: r0 halts");
-        assert_eq!(world.marks().count(Mark::HaltedAnew), 1, "seed {seed}");
+        assert_eq!(world.halted_anew(), 1, "seed {seed}");
         // Whatever starts it again, it halts again.
         world.start(R[0]);
         assert!(world.run_until(SECOND, |world| world.machine(R[0]).is_none()));

@@ -78,6 +78,8 @@ pub struct Audit {
     anew: ReplicaSet,
     /// Who ever was.
     was_anew: ReplicaSet,
+    /// How often one that was founded anew halted.
+    pub halted_anew: u64,
     now: Time,
     finding: Option<Finding>,
     /// A line for each event, if anybody wants them.
@@ -107,6 +109,7 @@ impl Audit {
             sides: None,
             anew: ReplicaSet::EMPTY,
             was_anew: ReplicaSet::EMPTY,
+            halted_anew: 0,
             now: Time(0),
             finding: None,
             trace: Trace::Off,
@@ -315,7 +318,6 @@ impl Audit {
             Observation::Applied { .. } | Observation::StaysOut => {}
             Observation::FoundedAnew { replica, .. } => {
                 // One that was recovered since may have something on its way from before.
-                self.marks.hit(Mark::FoundedAnew);
                 if !self.was_anew.contains(*replica) {
                     self.wrong(
                         Property::Contract,

@@ -199,7 +199,7 @@ impl<M: Subject> Watch<M> for Audit {
             Misbehaviour::DamageUnseen => format!("{host} takes a damaged log for a good one"),
             Misbehaviour::Halted { reason } if self.anew.contains(host) => {
                 self.trace.line(now, || format!("{host} halted: {reason}"));
-                self.marks.hit(Mark::HaltedAnew);
+                self.halted_anew += 1;
                 return;
             }
             Misbehaviour::Halted { reason } => format!("{host} halted: {reason}"),
