@@ -94,9 +94,8 @@ impl Sides {
         }
     }
 
-    /// A replica was stepped.
+    /// A replica was stepped. An answer counts in the state that it was given in.
     pub(super) fn stepped<M: Subject>(&mut self, id: ReplicaId, effects: &[Effect<M>]) -> Result<(), String> {
-        let mut answers = Vec::new();
         for effect in effects {
             match effect {
                 Effect::Note(Observation::Applied { slot, digest }) => {
@@ -116,12 +115,9 @@ impl Sides {
                     replica.first = *slot;
                 }
                 Effect::Note(Observation::Differs { .. }) => self.noticed += 1,
-                Effect::Reply { reply, .. } => answers.push(&reply.outcome),
+                Effect::Reply { reply, .. } => self.answered(id, &reply.outcome)?,
                 _ => {}
             }
-        }
-        for outcome in answers {
-            self.answered(id, outcome)?;
         }
         Ok(())
     }
@@ -144,13 +140,10 @@ impl Sides {
         if let Some(last) = self.served.replace(own) {
             self.switches += u64::from(self.fork(last, own).is_some());
         }
-        // What it was told of slots that it has not reached, or that its log does not go back to, it cannot compare.
-        let comparable = |from: &ReplicaId| {
-            told[from]
-                .iter()
-                .filter(|state| state.0 <= own.0 && state.0 >= base)
-        };
-        let parts_from = |from: &ReplicaId| self.fork(*comparable(from).next_back()?, own);
+        // What it was told of slots that its log does not go back to, or that it has not reached, it cannot compare; of several that lie
+        // ahead it remembers the last.
+        let comparable = |state: &&State| state.0 <= own.0 && state.0 >= base;
+        let parts_from = |from: &ReplicaId| self.fork(*told[from].last().filter(comparable)?, own);
         let forks: Vec<(ReplicaId, Slot)> = told
             .keys()
             .filter_map(|from| Some((*from, parts_from(from)?)))
@@ -160,7 +153,10 @@ impl Sides {
         };
         let shares = |from: &&ReplicaId| {
             parts_from(from).is_none()
-                && comparable(from).any(|state| state.0 > first && self.fork(*state, own).is_none())
+                && told[from]
+                    .iter()
+                    .filter(comparable)
+                    .any(|state| state.0 > first && self.fork(*state, own).is_none())
         };
         let sharing = 1 + told.keys().filter(shares).count();
         if sharing >= self.quorum {

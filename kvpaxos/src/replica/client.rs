@@ -236,6 +236,13 @@ impl Replica {
         {
             advanced = true;
             self.agreement.on_applied(learner.trail());
+            observe(
+                Observation::Applied {
+                    slot: applied.slot,
+                    digest: applied.digest,
+                },
+                out,
+            );
             let answerable = self.answerable();
             for (command, outcome) in applied.value.commands().iter().zip(applied.outcomes) {
                 for waiting in self.desk.on_applied(command) {
@@ -246,13 +253,6 @@ impl Replica {
                     }
                 }
             }
-            observe(
-                Observation::Applied {
-                    slot: applied.slot,
-                    digest: applied.digest,
-                },
-                out,
-            );
             if applied.snapshot {
                 observe(
                     Observation::SnapshotTaken {
