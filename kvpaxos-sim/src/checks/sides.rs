@@ -37,8 +37,9 @@ struct Replica {
     state: State,
     /// The first slot at which it can tell its state: where its log begins.
     first: Slot,
-    /// The states that each other told of.
+    /// The states that each other told of, and in which life of it.
     told: BTreeMap<ReplicaId, Vec<State>>,
+    lives: BTreeMap<ReplicaId, u64>,
 }
 
 fn short(digest: u128) -> u64 {
@@ -74,13 +75,21 @@ impl Sides {
             state,
             first: state.0,
             told: BTreeMap::new(),
+            lives: BTreeMap::new(),
         };
     }
 
     /// A replica hears a message, which may tell of another's state.
     pub(super) fn heard(&mut self, by: ReplicaId, from: ReplicaId, message: &Message) {
         let state = match message {
-            Message::Heartbeat(heartbeat) => heartbeat.state,
+            Message::Heartbeat(heartbeat) => {
+                let replica = self.replica(by);
+                // A new life of a peer is compared anew.
+                if replica.lives.insert(from, heartbeat.nonce) != Some(heartbeat.nonce) {
+                    replica.told.remove(&from);
+                }
+                heartbeat.state
+            }
             Message::Prepare { state, .. }
             | Message::Accept { state, .. }
             | Message::Chosen { state, .. }
@@ -135,6 +144,7 @@ impl Sides {
             state: own,
             first,
             told,
+            ..
         } = &self.replicas[usize::from(id.0)];
         let (own, base) = (*own, *first);
         if let Some(last) = self.served.replace(own) {
@@ -151,12 +161,10 @@ impl Sides {
         let Some(first) = forks.iter().map(|(_, fork)| *fork).min() else {
             return Ok(());
         };
+        // What it has compared before its learner began again counts, too.
         let shares = |from: &&ReplicaId| {
-            parts_from(from).is_none()
-                && told[from]
-                    .iter()
-                    .filter(comparable)
-                    .any(|state| state.0 > first && self.fork(*state, own).is_none())
+            let further_on = |state: &State| state.0 > first && self.fork(*state, own).is_none();
+            parts_from(from).is_none() && told[from].iter().any(further_on)
         };
         let sharing = 1 + told.keys().filter(shares).count();
         if sharing >= self.quorum {
