@@ -197,11 +197,19 @@ impl World {
             at: id,
             event: input.event,
         });
+        // An answer may come in the very step in which the slot that it speaks of is first known to be chosen.
+        let mut replies = Vec::new();
         for effect in effects {
+            if let Effect::Reply { to, reply } = &effect {
+                replies.push((*to, reply.clone()));
+            }
             self.carry_out(id, effect);
         }
         if let Some(replica) = &self.nodes[&id].replica {
             self.checks.on_state(replica);
+        }
+        for (to, reply) in replies {
+            self.checks.on_reply(id, to, &reply);
         }
     }
 
@@ -220,7 +228,6 @@ impl World {
                 }
             }
             Effect::Reply { to, reply } => {
-                self.checks.on_reply(id, to, &reply);
                 self.seen.push(Seen::Reply { to, reply });
             }
             Effect::Observe(observation) => {
