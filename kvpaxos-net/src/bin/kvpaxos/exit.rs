@@ -16,7 +16,7 @@ pub(crate) const TABLE: &str = "Exit codes:
      or its directory was formatted though it had been a member before
   7  serve, format, recover: the disk failed or is full, and nothing more can be promised
   8  log inspect, log compare: something that was synced is damaged or gone
-  9  log compare: they differ
+  9  status, log compare: replicas differ
  10  log compare: whether they differ cannot be told";
 
 /// How the program ends.

@@ -109,7 +109,12 @@ pub(crate) async fn status(servers: &ServerArguments) -> Result<Exit, String> {
         let client = Client::new(options).map_err(|error| error.to_string())?;
         match client.status().await {
             Ok(status) => {
-                exit = Exit::Done;
+                if exit != Exit::Differ {
+                    exit = Exit::Done;
+                }
+                if !status.differing.is_empty() {
+                    exit = Exit::Differ;
+                }
                 println!("{} {server} {}", status.id, describe(&status));
             }
             Err(error) => println!("- {server} unreachable: {error}"),
@@ -158,6 +163,14 @@ pub(crate) fn describe(status: &Status) -> String {
         if !whom.is_empty() {
             line += &format!("; {what} {whom}");
         }
+    }
+    if !status.differing.is_empty() {
+        let serves = if status.doubt.is_some() {
+            ", and does not serve"
+        } else {
+            ""
+        };
+        line += &format!("; differs from {}{serves}", status.differing);
     }
     line
 }
