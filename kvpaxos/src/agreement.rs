@@ -20,7 +20,7 @@
 //!   nor count it as connected. So nobody is elected, and nothing is chosen, by a quorum in which somebody is known to differ.
 //! - *A replica answers no client with what a leader has not vouched for*: the leader's digest is the same at that slot or a later one. A
 //!   leader vouches for itself: the quorum that elected it did not differ from it.
-//! - *A replica that differs from another serves only if a quorum shares its digest* ([`Agreement::doubt`]). Those that share it go on. The
+//! - *A replica that differs from another serves only if a quorum shares its digest*. Those that share it go on. The
 //!   others refuse every request but for their status, and learn nothing from then on: their logs may hold the truth, and an operator decides.
 //!   Where no quorum shares one digest, all refuse. Two quorums have a member in common, and it has one digest: so no two histories are
 //!   served by those who know of each other.
