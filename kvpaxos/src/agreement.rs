@@ -1,16 +1,15 @@
-//! Whether replicas hold the same: digests of their states travel between them, and who differs is not served together with the rest.
+//! Whether replicas hold the same: digests of their states travel between them, and those that differ never serve side by side.
 //!
 //! Nothing of this is needed while disks keep what they were told to keep: agreement (L1, L3) follows from the votes. But a disk may lose, in
 //! silence, the last records that it said were durable, and its acceptor then votes as if it had never voted (see [`crate::wal`] for what
 //! a log can notice, and what it cannot). Then another value can be chosen for a slot, and two histories exist. Nothing can undo that; what
-//! can be done is to notice, to stop, and to say so, before somebody builds on one history and somebody else on the other. Chain digests
-//! over the log serve for this elsewhere too: those of blocks in ledgers, and the checkpoint's digest that replicas compare in Castro and
-//! Liskov, *Practical Byzantine Fault Tolerance* (OSDI 1999), 4.3.
+//! can be done is to notice, to stop, and to say so, before some clients build on one history and some on the other. Castro and Liskov,
+//! *Practical Byzantine Fault Tolerance* (OSDI 1999), 4.3, compare digests of checkpoints between replicas in the same way.
 //!
 //! # What is compared
 //!
-//! Each replica remembers the digests after the last [`REMEMBERED`] slots that it applied. They cover the way that led to a state, too
-//! ([`StateMachine::digest`](crate::machine::StateMachine::digest)), so that one comparison at one slot speaks for all slots below it. A
+//! Each replica remembers the digests after the last [`REMEMBERED`] slots that it applied. A digest covers all slots that led to
+//! the state ([`StateMachine::digest`](crate::machine::StateMachine::digest)), so that one comparison at one slot speaks for all below it. A
 //! replica tells the digest of its state, with its slot, in its heartbeats, and as a candidate or leader in every Prepare, Accept, Chosen, Confirm
 //! and ReadIndexed. Whoever gets it compares, at once or when it has applied as much.
 //!
@@ -18,12 +17,12 @@
 //!
 //! - *A replica hears nothing but heartbeats from one that differs from it.* It does not vote for it, nor count its votes, nor learn from it,
 //!   nor count it as connected. So nobody is elected, and nothing is chosen, by a quorum in which somebody is known to differ.
-//! - *A replica answers no client with what a leader has not vouched for*: the leader's digest is the same at that slot or a later one. A
-//!   leader vouches for itself: the quorum that elected it did not differ from it.
-//! - *A replica that differs from another serves only if a quorum shares its digest*. Those that share it go on. The
-//!   others refuse every request but for their status, and learn nothing from then on: their logs may hold the truth, and an operator decides.
-//!   Where no quorum shares one digest, all refuse. Two quorums have a member in common, and it has one digest: so no two histories are
-//!   served by those who know of each other.
+//! - *A replica tells its clients only what a leader has vouched for*: the leader's digest was the same at that slot or a later one. A leader
+//!   vouches for itself: nobody in the quorum that elected it was known to differ from it.
+//! - *A replica that differs from another serves only if a quorum shares its digest*. The others refuse every request but for their
+//!   status, and learn nothing from those that differ: their logs may hold the truth, and an operator decides. Where no quorum shares one
+//!   digest, all refuse. Two quorums have a member in common, and it has one digest: so two histories are never served by replicas that
+//!   know of each other (D1).
 //!
 //! # What is left
 //!
@@ -46,11 +45,11 @@ pub const REMEMBERED: usize = 1 << 16;
 const AWAITED: usize = 8;
 
 /// What a replica tells of its state.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct StateDigest {
-    /// It is the state after every slot below this. At slot 0 all states are the same, and it says nothing.
+    /// The state is the one after every slot below this. At slot 0 all states are the same, and nothing is said.
     pub slot: Slot,
-    /// The lower half of the state's digest.
+    /// The lower half of the state's digest: enough to tell histories apart that nobody forged.
     pub digest: u64,
 }
 
@@ -60,6 +59,13 @@ impl StateDigest {
         slot: Slot(0),
         digest: 0,
     };
+
+    /// Of a state with this digest.
+    #[must_use]
+    pub fn new(slot: Slot, digest: u128) -> StateDigest {
+        let [_, digest] = halves(digest);
+        StateDigest { slot, digest }
+    }
 }
 
 /// With whom a replica that does not serve disagrees.
@@ -91,7 +97,7 @@ impl Trail {
             self.digests.pop_front();
             self.first = self.first.next();
         }
-        self.digests.push_back(lower_half(digest));
+        self.digests.push_back(StateDigest::new(slot, digest).digest);
     }
 
     /// The last digest, and its slot.
@@ -111,19 +117,11 @@ impl Trail {
     }
 }
 
-/// The half that is told: enough to tell histories apart that nobody forged.
-fn lower_half(digest: u128) -> u64 {
-    let [_, low] = halves(digest);
-    low
-}
-
 /// What a replica knows of how its state compares with the others'.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Agreement {
     peers: BTreeMap<ReplicaId, Comparison>,
-    /// The lowest slot at which something is to be compared.
-    next_awaited: Option<Slot>,
-    /// A leader's digest was the same at this slot.
+    /// The highest slot at which the digest of a leader was the same.
     vouched: Slot,
 }
 
@@ -165,7 +163,7 @@ impl Comparison {
 }
 
 impl Agreement {
-    /// A peer has told the digest of its state; `leads` if it did so as a leader, of a ballot that is not known to be over.
+    /// A peer has told the digest of its state; `leads` if it did so as a leader.
     pub(crate) fn on_told(&mut self, peer: ReplicaId, told: StateDigest, leads: bool, trail: &Trail) {
         let StateDigest { slot, digest } = told;
         if slot == Slot::ZERO {
@@ -185,7 +183,6 @@ impl Agreement {
                 // Of a later life, or of another history that it has gone over to.
                 (*known, *by_leader) = (digest, leads);
             }
-            self.next_awaited = Some(self.next_awaited.map_or(slot, |next| next.min(slot)));
         }
     }
 
@@ -201,33 +198,25 @@ impl Agreement {
         comparison.told = told;
     }
 
-    /// The next slot is applied, or a snapshot installed.
+    /// The next slot is applied, or a snapshot installed: what was told of slots so far is compared.
     pub(crate) fn on_applied(&mut self, trail: &Trail) {
-        let state = trail.last();
-        if self.next_awaited.is_none_or(|next| next > state.slot) {
-            return;
-        }
-        let mut next_awaited: Option<Slot> = None;
-        for comparison in self.peers.values_mut() {
-            while let Some(entry) = comparison
-                .awaited
-                .first_entry()
-                .filter(|entry| *entry.key() <= state.slot)
-            {
-                let (slot, (digest, leads)) = entry.remove_entry();
-                // What a snapshot has jumped over cannot be compared any more.
-                if let Some(own) = trail.at(slot) {
-                    let same = own.digest == digest;
-                    comparison.compared(slot, same);
-                    if same && leads {
-                        self.vouched = self.vouched.max(slot);
-                    }
-                }
+        let applied = trail.last().slot;
+        let first_due = |agreement: &Agreement| {
+            let mut peers = agreement.peers.iter();
+            peers.find_map(|(peer, comparison)| {
+                let (slot, told) = comparison.awaited.first_key_value()?;
+                (*slot <= applied).then_some((*peer, *slot, *told))
+            })
+        };
+        while let Some((peer, slot, (digest, leads))) = first_due(self) {
+            if let Some(comparison) = self.peers.get_mut(&peer) {
+                comparison.awaited.remove(&slot);
             }
-            let next = comparison.awaited.keys().next().copied();
-            next_awaited = next_awaited.into_iter().chain(next).min();
+            // What a snapshot has jumped over cannot be compared any more.
+            if let Some(own) = trail.at(slot) {
+                self.compared(peer, slot, own.digest == digest, leads);
+            }
         }
-        self.next_awaited = next_awaited;
     }
 
     fn compared(&mut self, peer: ReplicaId, slot: Slot, same: bool, leads: bool) {

@@ -69,7 +69,7 @@
 //! - [`message`]: the protocol's manual, message by message;
 //! - [`command`]: what clients ask, what the log holds, how requests end;
 //! - [`config`]: quorum sizes, paces, limits, and the two-phase setting;
-//! - [`agreement`]: how replicas notice that they differ, should disks have lost in silence what they promised to keep;
+//! - [`agreement`]: how replicas notice that their states differ, and what they do then;
 //! - [`recovery`]: how an acceptor that lost its memory comes back, and why that is safe;
 //! - [`acceptor`] and [`candidacy`]: role machines, for whoever wants to study or check them alone;
 //! - [`snapshot`]: the state in parts;
@@ -134,8 +134,8 @@
 //! | S2 | every history is linearizable, reads included | `read` |
 //! | S3 | an acknowledged write survives whatever the fault model allows | all of the above |
 //! | S4 | when faults stop and a quorum is connected, every request is answered in bounded time | `peers`, `desk` |
-//! | D1 | replicas that know that their states differ never both serve | [`agreement`] |
 //! | S5 | in the two-phase setting a write is answered only once every replica has acknowledged that it has applied it | `leadership`, `desk` |
+//! | D1 | replicas that know that their states differ never both serve | [`agreement`] |
 
 pub mod acceptor;
 pub mod agreement;

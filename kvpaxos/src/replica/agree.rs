@@ -1,26 +1,28 @@
 //! What others tell of their states, and what may be answered: see [`crate::agreement`].
 
-use crate::agreement::{Doubt, StateDigest};
+use crate::agreement::{Doubt, StateDigest, Trail};
 use crate::config::Update;
 use crate::io::{Effect, Observation};
+use crate::learner::Learner;
 use crate::message::{Heartbeat, Message};
 use crate::proposer::Proposer;
 use crate::replica::{Replica, observe};
 use crate::types::{ReplicaId, ReplicaSet, Slot};
 
 impl Replica {
-    /// What this replica tells of its own state.
-    pub(super) fn state(&self) -> StateDigest {
-        let trail = self.learner.as_ref().map(|learner| learner.trail());
-        trail.map_or(StateDigest::NOTHING, |trail| trail.last())
+    fn trail(&self) -> Option<&Trail> {
+        self.learner.as_ref().map(Learner::trail)
     }
 
-    /// Of its state at that slot, or where it stands if it is not there yet.
+    /// What this replica tells of its own state.
+    pub(super) fn state(&self) -> StateDigest {
+        self.trail().map_or(StateDigest::NOTHING, Trail::last)
+    }
+
+    /// What it tells of its state at that slot, or at the last one that it has applied if that is lower.
     pub(super) fn state_at(&self, slot: Slot) -> StateDigest {
-        let trail = self.learner.as_ref().map(|learner| learner.trail());
-        trail
-            .and_then(|trail| trail.at(slot))
-            .unwrap_or_else(|| self.state())
+        let at_slot = self.trail().and_then(|trail| trail.at(slot));
+        at_slot.unwrap_or_else(|| self.state())
     }
 
     /// A candidate or a leader has told the digest of its state.
@@ -64,8 +66,11 @@ impl Replica {
             .without(self.agreement.differing())
     }
 
-    /// Every slot below has been vouched for by a leader: by this replica itself, if it leads.
+    /// Every slot below has been vouched for by a leader: by this replica itself, if it leads. None is while this replica must not serve.
     pub(super) fn vouched(&self) -> Slot {
+        if self.doubt().is_some() {
+            return Slot::ZERO;
+        }
         let leads = self.proposer.as_ref().and_then(Proposer::leading).is_some();
         match &self.learner {
             Some(learner) if leads => learner.applied(),
@@ -75,9 +80,6 @@ impl Replica {
 
     /// What was applied below may be told to clients.
     pub(super) fn answerable(&self) -> Slot {
-        if self.doubt().is_some() {
-            return Slot::ZERO;
-        }
         match self.config.update {
             Update::TwoPhase => self.vouched().min(self.settled),
             Update::Quorum => self.vouched(),

@@ -333,12 +333,7 @@ impl Replica {
     /// Serves the reads whose slot is applied.
     pub(super) fn serve_reads(&mut self, out: &mut Vec<Effect>) {
         let Some(learner) = &self.learner else { return };
-        let vouched = if self.doubt().is_some() {
-            Slot::ZERO
-        } else {
-            self.vouched()
-        };
-        for read in self.reads.take_ready(learner.applied().min(vouched)) {
+        for read in self.reads.take_ready(learner.applied().min(self.vouched())) {
             let machine = learner.machine();
             let outcome = Outcome::Value {
                 revision: machine.revision(),

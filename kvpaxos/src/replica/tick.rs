@@ -106,7 +106,7 @@ impl Replica {
             if idle >= 2 * timing.patience {
                 self.resign(Deposition::TimedOut, out);
             } else if ticks % timing.resend == 0 {
-                let (ballot, state) = (candidacy.ballot(), state);
+                let ballot = candidacy.ballot();
                 let prepare = |to| {
                     let from = candidacy.next_for(to);
                     Envelope {
