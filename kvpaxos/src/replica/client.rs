@@ -333,7 +333,12 @@ impl Replica {
     /// Serves the reads whose slot is applied.
     pub(super) fn serve_reads(&mut self, out: &mut Vec<Effect>) {
         let Some(learner) = &self.learner else { return };
-        for read in self.reads.take_ready(learner.applied().min(self.vouched())) {
+        // What is read is the state as it is here, so that all of it must be vouched for.
+        let applied = learner.applied();
+        if self.vouched() < applied {
+            return;
+        }
+        for read in self.reads.take_ready(applied) {
             let machine = learner.machine();
             let outcome = Outcome::Value {
                 revision: machine.revision(),
