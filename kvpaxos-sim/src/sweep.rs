@@ -146,18 +146,37 @@ struct Played {
 /// Plays all seeds; `heard` is called after each with what came out so far.
 pub fn sweep(what: &Sweep, mut heard: impl FnMut(&Summary)) -> Summary {
     let began = Instant::now();
-    let next = AtomicU64::new(what.seeds.start);
+    let mut summary = Summary::default();
+    each(what.seeds.clone(), what.jobs, play, |played| {
+        let goes_on = played.report.violation.is_none() || what.keep_going;
+        summary.add(played);
+        summary.wall_micros = micros(began.elapsed());
+        heard(&summary);
+        goes_on
+    });
+    summary.violations.sort_by_key(|violation| violation.seed);
+    summary.missing = summary.marks.missing().into_iter().map(Mark::says).collect();
+    summary
+}
+
+/// Plays seeds, so many at a time; `take` gets what came of each, in whatever order they end, and tells whether to go on.
+pub fn each<T: Send>(
+    seeds: Range<u64>,
+    jobs: usize,
+    play: impl Fn(u64) -> T + Sync,
+    mut take: impl FnMut(T) -> bool,
+) {
+    let next = AtomicU64::new(seeds.start);
     let stop = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel();
-    let mut summary = Summary::default();
     std::thread::scope(|scope| {
-        for _ in 0..what.jobs.max(1) {
+        for _ in 0..jobs.max(1) {
             let sender = sender.clone();
-            let (next, stop) = (&next, &stop);
+            let (next, stop, play) = (&next, &stop, &play);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= what.seeds.end || sender.send(play(seed)).is_err() {
+                    if seed >= seeds.end || sender.send(play(seed)).is_err() {
                         break;
                     }
                 }
@@ -165,17 +184,11 @@ pub fn sweep(what: &Sweep, mut heard: impl FnMut(&Summary)) -> Summary {
         }
         drop(sender);
         for played in receiver {
-            if played.report.violation.is_some() && !what.keep_going {
+            if !take(played) {
                 stop.store(true, Ordering::Relaxed);
             }
-            summary.add(played);
-            summary.wall_micros = micros(began.elapsed());
-            heard(&summary);
         }
     });
-    summary.violations.sort_by_key(|violation| violation.seed);
-    summary.missing = summary.marks.missing().into_iter().map(Mark::says).collect();
-    summary
 }
 
 /// Plays one seed, some of them twice.

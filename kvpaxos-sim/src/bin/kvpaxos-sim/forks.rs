@@ -2,44 +2,27 @@
 
 use std::ops::Range;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
 
 use kvpaxos_sim::forks::{self, Forked};
+use kvpaxos_sim::sweep::each;
 use kvpaxos_sim::trace::Trace;
 
-/// Plays them and says what came of it. Only one is traced.
+/// Plays them and says what came of it.
 pub(crate) fn run(seeds: Range<u64>, jobs: usize, trace: bool) -> ExitCode {
     let count = seeds.end - seeds.start;
-    let next = AtomicU64::new(seeds.start);
-    let (sender, receiver) = mpsc::channel();
     let mut sum = Forked::default();
     let (mut forked, mut stopped, mut violations) = (0, 0, Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let trace = if trace { Trace::Print } else { Trace::Off };
-                    if seed >= seeds.end || sender.send(forks::play(seed, trace)).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        for played in receiver {
-            sum.events += played.events;
-            sum.forgotten += played.forgotten;
-            sum.switches += played.switches;
-            sum.noticed += played.noticed;
-            sum.refused += played.refused;
-            sum.answers += played.answers;
-            forked += u64::from(played.noticed > 0);
-            stopped += u64::from(played.stopped > 0);
-            violations.extend(played.violation);
-        }
+    let play = |seed| forks::play(seed, if trace { Trace::Print } else { Trace::Off });
+    each(seeds, jobs, play, |played| {
+        sum.events += played.events;
+        sum.forgotten += played.forgotten;
+        sum.switches += played.switches;
+        sum.refused += played.refused;
+        sum.answers += played.answers;
+        forked += u64::from(played.noticed > 0);
+        stopped += u64::from(played.stopped > 0);
+        violations.extend(played.violation);
+        true
     });
     violations.sort_by_key(|violation| violation.seed);
     println!(
