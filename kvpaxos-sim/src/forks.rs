@@ -1,11 +1,11 @@
 //! Worlds in which disks forget: the last records that a minority's disks had synced are lost, any number of them, and nothing tells of it
-//! (a lost end within the window that no mark covers, see [`kvpaxos::wal`]).
+//! (a lost end within the window that no mark covers, see [`kvpaxos::wal`]); or a directory is founded anew, and its replica claims to be new.
 //!
 //! Agreement cannot be had there: a value that was acknowledged may be known to a few replicas only, and another may be chosen in its place.
 //! What is judged is what follows ([`kvpaxos::agreement`]): who has been told of another history serves only with a quorum that shares its own
 //! (D1); and at rest, when all are up and hear each other, all that serve hold one history.
 
-use kvpaxos::{Micros, Quorums, Replica, ReplicaId, ReplicaSet, Update};
+use kvpaxos::{Limits, Micros, Quorums, Replica, ReplicaId, ReplicaSet, Update};
 use serde::Serialize;
 
 use crate::decider::{Stream, What};
@@ -33,6 +33,8 @@ pub struct Forked {
     pub events: u64,
     /// Records that were lost in silence.
     pub forgotten: u64,
+    /// How often a replica that was founded anew halted.
+    pub halted: u64,
     /// How often an answer was given in another history than the answer before.
     pub switches: u64,
     /// How often a replica began or ceased to differ from others, as it found.
@@ -72,6 +74,7 @@ pub fn play_as<M: Subject>(seed: u64, trace: Trace) -> Forked {
     let played = caught(&mut world, |world| world.play_forks(&mut forked.forgotten));
     forked.digest = format!("{:016x}", world.digest());
     forked.events = world.engine.counts().events;
+    forked.halted = world.halted_anew();
     if let Some(sides) = world.audit.sides() {
         forked.switches = sides.switches;
         forked.noticed = sides.noticed;
@@ -88,11 +91,15 @@ pub fn play_as<M: Subject>(seed: u64, trace: Trace) -> Forked {
 fn setup(seed: u64) -> Setup {
     let mut setup = Setup::drawn(seed);
     setup.format = Format::Plain;
-    setup.memory_only = false;
-    if setup.cluster.update == Update::TwoPhase {
-        setup.cluster.update = Update::Quorum;
-        setup.cluster.quorums = Quorums::majority(setup.cluster.replicas);
+    if !seed.is_multiple_of(4) {
+        // Nothing is forgotten that could be compared.
+        let default = Limits::default();
+        setup.cluster.limits.log_slots = default.log_slots;
+        setup.cluster.limits.log_bytes = default.log_bytes;
     }
+    setup.memory_only = false;
+    setup.cluster.update = Update::Quorum;
+    setup.cluster.quorums = Quorums::majority(setup.cluster.replicas);
     setup
 }
 
@@ -101,29 +108,8 @@ impl<M: Subject> World<M> {
         self.start_clients();
         self.start_faults();
         for _ in 0..ROUNDS {
-            self.serve_for_a_while(3_000_000)?;
-            for id in self.engine.ids() {
-                self.crash(id);
-            }
-            let replicas = self.setup.cluster.replicas;
-            let forgets = self.draw_some((replicas - 1) / 2);
-            for id in forgets.iter() {
-                let bound = self
-                    .engine
-                    .decider()
-                    .pick(Stream::Healing, What::Damage, &[1, 4, 40, 100_000]);
-                let records = 1 + self.engine.decider().below(Stream::Healing, What::Damage, bound);
-                *forgotten += self.forget(id, usize::try_from(records).unwrap_or(usize::MAX)) as u64;
-            }
-            let absent = self.draw_some((replicas - 1) / 2).without(forgets);
-            for id in self.engine.ids().filter(|id| !absent.contains(*id)) {
-                self.start(id);
-            }
-            self.serve_for_a_while(4_000_000)?;
-            for id in absent.iter() {
-                self.start(id);
-            }
             self.serve_for_a_while(2_000_000)?;
+            *forgotten += self.play_round()?;
         }
         self.nemesis.stop(&mut self.engine);
         let all = ReplicaSet::first(self.setup.cluster.replicas);
@@ -136,6 +122,75 @@ impl<M: Subject> World<M> {
         self.serve_one_history()
     }
 
+    /// A minority is down while the others go on. All stop; the disk of one of the others forgets, or its directory is founded anew. With the
+    /// minority it makes a quorum in which nobody may know what was chosen last. Then the rest are back. Tells how many records were forgotten.
+    fn play_round(&mut self) -> Result<u64, Violation> {
+        let minority = self.draw_minority();
+        minority.iter().for_each(|id| self.crash(id));
+        let held: Vec<usize> = self.engine.ids().map(|id| self.held(id)).collect();
+        self.serve_for_a_while(3_000_000)?;
+        let all = ReplicaSet::first(self.setup.cluster.replicas);
+        all.iter().for_each(|id| self.crash(id));
+        let others: Vec<ReplicaId> = all.without(minority).iter().collect();
+        let forgetful = self.engine.decider().pick(Stream::Healing, What::Healed, &others);
+        let mut forgotten = 0;
+        if self.draws_percent(20) {
+            self.found_anew(forgetful);
+        } else {
+            let since = self.held(forgetful) - held[usize::from(forgetful.0)].min(self.held(forgetful));
+            let lengths = [since, since, 1, 4, 40, usize::MAX];
+            let records = self
+                .engine
+                .decider()
+                .pick(Stream::Healing, What::Damage, &lengths);
+            forgotten = self.forget(forgetful, records) as u64;
+        }
+        minority.iter().for_each(|id| self.start(id));
+        self.start(forgetful);
+        self.serve_for_a_while(4_000_000)?;
+        all.iter().for_each(|id| self.start(id));
+        self.serve_for_a_while(2_000_000)?;
+        if self.draws_percent(60) {
+            self.recover_the_few();
+        }
+        Ok(forgotten)
+    }
+
+    /// An operator gives up what those hold that do not serve, or that have halted, if a minority are.
+    fn recover_the_few(&mut self) {
+        let serves = |id: &ReplicaId| self.status(*id).is_some_and(|status| status.doubt.is_none());
+        let few: Vec<ReplicaId> = self.engine.ids().filter(|id| !serves(id)).collect();
+        if few.len() <= (self.setup.cluster.replicas - 1) / 2 {
+            for id in few {
+                self.crash(id);
+                self.start_empty(id);
+            }
+        }
+    }
+
+    /// How many records a replica's disk holds.
+    fn held(&self, id: ReplicaId) -> usize {
+        self.records(id).map_or(0, |records| records.len())
+    }
+
+    fn draws_percent(&mut self, percent: u32) -> bool {
+        self.engine
+            .decider()
+            .chance(Stream::Healing, What::FaultKind, percent * 10_000)
+    }
+
+    /// As many as can be missing from a quorum.
+    fn draw_minority(&mut self) -> ReplicaSet {
+        let mut left: Vec<ReplicaId> = self.engine.ids().collect();
+        let mut minority = ReplicaSet::EMPTY;
+        for _ in 0..(left.len() - 1) / 2 {
+            let drawn = self.engine.decider().pick(Stream::Healing, What::Healed, &left);
+            left.retain(|id| *id != drawn);
+            minority.insert(drawn);
+        }
+        minority
+    }
+
     fn serve_for_a_while(&mut self, at_most: u64) -> Result<(), Violation> {
         let length = self
             .engine
@@ -143,24 +198,6 @@ impl<M: Subject> World<M> {
             .below(Stream::Healing, What::FaultLength, at_most);
         self.run_for(Micros(length + 200_000));
         self.unharmed()
-    }
-
-    /// Up to so many replicas, at least one if there are any to be had.
-    fn draw_some(&mut self, most: usize) -> ReplicaSet {
-        let mut some = ReplicaSet::EMPTY;
-        let count = 1 + self
-            .engine
-            .decider()
-            .below(Stream::Healing, What::Healed, most.max(1) as u64);
-        let replicas = self.setup.cluster.replicas as u64;
-        for _ in 0..count.min(most as u64) {
-            let drawn = self
-                .engine
-                .decider()
-                .below(Stream::Healing, What::Healed, replicas);
-            some.insert(ReplicaId(u8::try_from(drawn).unwrap_or(0)));
-        }
-        some
     }
 
     /// At rest, with everybody up: all that serve hold one history.

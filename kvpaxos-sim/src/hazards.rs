@@ -88,7 +88,7 @@ impl<M: Machine> Engine<M> {
         let now = self.now;
         let log = self.new_log(id);
         self.host_mut(id).disk = Disk::new(log);
-        self.fold(22, [now.0, id.0.into(), 0]);
+        self.fold(23, [now.0, id.0.into(), 0]);
         watch.founded_anew(now, id);
     }
 

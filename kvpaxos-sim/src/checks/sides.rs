@@ -5,46 +5,69 @@
 
 use std::collections::BTreeMap;
 
+use kvpaxos::agreement::StateDigest;
 use kvpaxos::status::LearnerStatus;
 use kvpaxos::{Message, Observation, Outcome, Quorums, ReplicaId, Slot, Status};
 
 use crate::machine::Effect;
 use crate::subject::Subject;
 
-/// A state: the first slot that is not applied, and the digest.
-type State = (Slot, u64);
+use super::settled::written_at;
 
 /// See the module.
 pub(crate) struct Sides {
     quorum: usize,
     /// What each state followed from, as far as anybody applied it slot by slot.
-    before: BTreeMap<State, State>,
-    /// Of each replica that is up, what its state is, and what it was told.
+    before: BTreeMap<StateDigest, StateDigest>,
+    /// Of each replica, in its last life.
     replicas: Vec<Replica>,
-    /// The states that were served last.
-    served: Option<State>,
-    /// How often another history was served than the time before, and how often a client was refused because of it.
-    pub(crate) switches: u64,
-    pub(crate) refused: u64,
+    /// The state that was served last.
+    served: Option<StateDigest>,
     /// How many answers were given.
     pub(crate) answers: u64,
-    /// How often a replica noticed that others differ.
+    /// How many of them were given in another history than the one before.
+    pub(crate) switches: u64,
+    /// How many requests were refused because replicas differ.
+    pub(crate) refused: u64,
+    /// How often a replica found that others begin or cease to differ from it.
     pub(crate) noticed: u64,
 }
 
-#[derive(Default)]
 struct Replica {
-    state: State,
+    state: StateDigest,
     /// The first slot at which it can tell its state: where its log begins.
     first: Slot,
-    /// The states that each other told of, and in which life of it.
-    told: BTreeMap<ReplicaId, Vec<State>>,
-    lives: BTreeMap<ReplicaId, u64>,
+    /// What each other has told it.
+    told: BTreeMap<ReplicaId, Told>,
+    /// What others have told it as leaders.
+    led: Vec<StateDigest>,
+    /// Whether it leads.
+    leads: bool,
 }
 
-fn short(digest: u128) -> u64 {
-    let bytes = digest.to_le_bytes();
-    u64::from_le_bytes(std::array::from_fn(|place| bytes[place]))
+/// What a replica was told by another, in the last life of that one that it has heard of.
+#[derive(Default)]
+struct Told {
+    /// That life, as heartbeats name it, and its last heartbeat.
+    life: Option<(u64, u64)>,
+    states: Vec<StateDigest>,
+}
+
+impl Replica {
+    fn at(state: StateDigest) -> Replica {
+        Replica {
+            state,
+            first: state.slot,
+            told: BTreeMap::new(),
+            led: Vec::new(),
+            leads: false,
+        }
+    }
+}
+
+/// The first slot that a state may have which vouches for the outcome: of a write it must hold the slot, of a read all that was read.
+fn least(outcome: &Outcome, own: StateDigest) -> Slot {
+    written_at(outcome).map_or(own.slot, Slot::next)
 }
 
 impl Sides {
@@ -52,11 +75,11 @@ impl Sides {
         Sides {
             quorum: quorums.phase1.max(quorums.phase2),
             before: BTreeMap::new(),
-            replicas: (0..replicas).map(|_| Replica::default()).collect(),
+            replicas: (0..replicas).map(|_| Replica::at(StateDigest::NOTHING)).collect(),
             served: None,
+            answers: 0,
             switches: 0,
             refused: 0,
-            answers: 0,
             noticed: 0,
         }
     }
@@ -68,38 +91,39 @@ impl Sides {
     /// A life begins: nobody has told it anything.
     pub(super) fn begin(&mut self, id: ReplicaId, status: &Status) {
         let state = match status.learner {
-            LearnerStatus::Learning { applied, digest, .. } => (applied, short(digest)),
-            LearnerStatus::Failed => State::default(),
+            LearnerStatus::Learning { applied, digest, .. } => StateDigest::new(applied, digest),
+            LearnerStatus::Failed => StateDigest::NOTHING,
         };
-        *self.replica(id) = Replica {
-            state,
-            first: state.0,
-            told: BTreeMap::new(),
-            lives: BTreeMap::new(),
-        };
+        *self.replica(id) = Replica::at(state);
     }
 
     /// A replica hears a message, which may tell of another's state.
     pub(super) fn heard(&mut self, by: ReplicaId, from: ReplicaId, message: &Message) {
-        let state = match message {
+        let replica = self.replica(by);
+        let told = replica.told.entry(from).or_default();
+        let (state, leads) = match message {
             Message::Heartbeat(heartbeat) => {
-                let replica = self.replica(by);
-                // A new life of a peer is compared anew.
-                if replica.lives.insert(from, heartbeat.nonce) != Some(heartbeat.nonce) {
-                    replica.told.remove(&from);
+                let (nonce, beat) = (heartbeat.nonce, heartbeat.beat);
+                match told.life {
+                    Some((life, last)) if life == nonce && last >= beat => return,
+                    Some((life, _)) if life == nonce => {}
+                    // A new life of a peer is compared anew.
+                    _ => told.states.clear(),
                 }
-                heartbeat.state
+                told.life = Some((nonce, beat));
+                let leads = heartbeat.leader.is_some_and(|ballot| ballot.replica == from);
+                (heartbeat.state, leads)
             }
-            Message::Prepare { state, .. }
-            | Message::Accept { state, .. }
+            Message::Prepare { state, .. } => (*state, false),
+            Message::Accept { state, .. }
             | Message::Chosen { state, .. }
             | Message::Confirm { state, .. }
-            | Message::ReadIndexed { state, .. } => *state,
+            | Message::ReadIndexed { state, .. } => (*state, true),
             _ => return,
         };
-        if state.slot > Slot::ZERO && by != from {
-            let told = self.replica(by).told.entry(from).or_default();
-            told.push((state.slot, state.digest));
+        if by != from {
+            told.states.push(state);
+            replica.led.extend(leads.then_some(state));
         }
     }
 
@@ -108,10 +132,10 @@ impl Sides {
         for effect in effects {
             match effect {
                 Effect::Note(Observation::Applied { slot, digest }) => {
-                    let after = (slot.next(), short(*digest));
+                    let after = StateDigest::new(slot.next(), *digest);
                     let replica = self.replica(id);
                     let before = std::mem::replace(&mut replica.state, after);
-                    if before.0 == *slot {
+                    if before.slot == *slot {
                         self.before.entry(after).or_insert(before);
                     } else {
                         // Its learner began again, from where its log begins.
@@ -120,9 +144,11 @@ impl Sides {
                 }
                 Effect::Note(Observation::Installed { slot, digest }) => {
                     let replica = self.replica(id);
-                    replica.state = (*slot, short(*digest));
+                    replica.state = StateDigest::new(*slot, *digest);
                     replica.first = *slot;
                 }
+                Effect::Note(Observation::Elected { .. }) => self.replica(id).leads = true,
+                Effect::Note(Observation::Deposed { .. }) => self.replica(id).leads = false,
                 Effect::Note(Observation::Differs { .. }) => self.noticed += 1,
                 Effect::Reply { reply, .. } => self.answered(id, &reply.outcome)?,
                 _ => {}
@@ -141,19 +167,29 @@ impl Sides {
             _ => self.answers += 1,
         }
         let Replica {
-            state: own,
+            state,
             first,
             told,
-            ..
+            led,
+            leads,
         } = &self.replicas[usize::from(id.0)];
-        let (own, base) = (*own, *first);
+        let (own, base, leads) = (*state, *first, *leads);
         if let Some(last) = self.served.replace(own) {
             self.switches += u64::from(self.fork(last, own).is_some());
         }
+        let told_by_leader =
+            |state: &StateDigest| state.slot >= least(outcome, own) && self.are_in_line(*state, own);
+        // At slot 0 all states are the same.
+        if !leads && least(outcome, own) > Slot::ZERO && !led.iter().rev().any(told_by_leader) {
+            return Err(format!(
+                "{id} answers {outcome:?} in the state below slot {}, and no leader has told it of one that follows from it",
+                own.slot
+            ));
+        }
         // What it was told of slots that its log does not go back to, or that it has not reached, it cannot compare; of several that lie
         // ahead it remembers the last.
-        let comparable = |state: &&State| state.0 <= own.0 && state.0 >= base;
-        let parts_from = |from: &ReplicaId| self.fork(*told[from].last().filter(comparable)?, own);
+        let comparable = |state: &&StateDigest| (base..=own.slot).contains(&state.slot);
+        let parts_from = |from: &ReplicaId| self.fork(*told[from].states.last().filter(comparable)?, own);
         let forks: Vec<(ReplicaId, Slot)> = told
             .keys()
             .filter_map(|from| Some((*from, parts_from(from)?)))
@@ -163,8 +199,8 @@ impl Sides {
         };
         // What it has compared before its learner began again counts, too.
         let shares = |from: &&ReplicaId| {
-            let further_on = |state: &State| state.0 > first && self.fork(*state, own).is_none();
-            parts_from(from).is_none() && told[from].iter().any(further_on)
+            let further_on = |state: &StateDigest| state.slot > first && self.fork(*state, own).is_none();
+            parts_from(from).is_none() && told[from].states.iter().any(further_on)
         };
         let sharing = 1 + told.keys().filter(shares).count();
         if sharing >= self.quorum {
@@ -174,7 +210,7 @@ impl Sides {
         Err(format!(
             "{id} answers {outcome:?} in the state below slot {}, but {} told it of another history, which parts after slot {first}, and {sharing} of \
              {} share its own",
-            own.0,
+            own.slot,
             others.join(", "),
             self.quorum
         ))
@@ -186,19 +222,30 @@ impl Sides {
         self.fork(state(one), state(other)).is_some()
     }
 
+    /// Whether one state is known to follow from the other.
+    fn are_in_line(&self, one: StateDigest, other: StateDigest) -> bool {
+        let (earlier, mut later) = (one.min(other), one.max(other));
+        while later.slot > earlier.slot
+            && let Some(before) = self.before.get(&later)
+        {
+            later = *before;
+        }
+        later == earlier
+    }
+
     /// Where two states have parted: the last slot below which they were the same; `None` if one follows from the other.
-    fn fork(&self, one: State, other: State) -> Option<Slot> {
+    fn fork(&self, one: StateDigest, other: StateDigest) -> Option<Slot> {
         let (mut one, mut other) = (one, other);
         let mut parted = false;
         loop {
             if one == other {
-                return parted.then_some(one.0);
+                return parted.then_some(one.slot);
             }
-            if one.0 == other.0 {
+            if one.slot == other.slot {
                 parted = true;
             }
             // The later one goes back; both, where they stand side by side. What nobody applied slot by slot cannot be told apart.
-            let (back_one, back_other) = (one.0 >= other.0, other.0 >= one.0);
+            let (back_one, back_other) = (one.slot >= other.slot, other.slot >= one.slot);
             if back_one {
                 one = *self.before.get(&one)?;
             }

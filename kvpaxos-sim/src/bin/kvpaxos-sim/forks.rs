@@ -16,6 +16,7 @@ pub(crate) fn run(seeds: Range<u64>, jobs: usize, trace: bool) -> ExitCode {
     each(seeds, jobs, play, |played| {
         sum.events += played.events;
         sum.forgotten += played.forgotten;
+        sum.halted += played.halted;
         sum.switches += played.switches;
         sum.refused += played.refused;
         sum.answers += played.answers;
@@ -26,9 +27,9 @@ pub(crate) fn run(seeds: Range<u64>, jobs: usize, trace: bool) -> ExitCode {
     });
     violations.sort_by_key(|violation| violation.seed);
     println!(
-        "{count} seeds, {} events, {} records forgotten; replicas differed in {forked} seeds, and some did not serve at the end of {stopped}\n\
+        "{count} seeds, {} events, {} records forgotten, {} halts of replicas founded anew; replicas differed in {forked} seeds, and some did not serve at the end of {stopped}\n\
          {} answers, {} in another history than the one before, {} refused because replicas differ",
-        sum.events, sum.forgotten, sum.answers, sum.switches, sum.refused
+        sum.events, sum.forgotten, sum.halted, sum.answers, sum.switches, sum.refused
     );
     for violation in &violations {
         println!(
