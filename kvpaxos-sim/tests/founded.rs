@@ -4,18 +4,10 @@
 
 mod common;
 
-use common::{SECOND, SOON, is_whole, recovers, settled};
-use kvpaxos::{Micros, ReplicaId};
+use common::{R, SECOND, SOON, is_whole, recovers, settled};
+use kvpaxos::Micros;
 use kvpaxos_sim::world::Answer;
 use kvpaxos_sim::{Setup, World};
-
-const R: [ReplicaId; 5] = [
-    ReplicaId(0),
-    ReplicaId(1),
-    ReplicaId(2),
-    ReplicaId(3),
-    ReplicaId(4),
-];
 
 fn read(world: &mut World) -> Answer {
     world.get("k")

@@ -14,6 +14,15 @@ use kvpaxos_sim::{Setup, World};
 pub(crate) const SOON: Micros = Micros(10_000_000);
 pub(crate) const SECOND: Micros = Micros(1_000_000);
 
+/// The replicas of a cluster of five.
+pub(crate) const R: [ReplicaId; 5] = [
+    ReplicaId(0),
+    ReplicaId(1),
+    ReplicaId(2),
+    ReplicaId(3),
+    ReplicaId(4),
+];
+
 pub(crate) fn everybody(world: &World) -> impl Iterator<Item = ReplicaId> + use<> {
     ReplicaSet::first(world.setup().cluster.replicas).iter()
 }
