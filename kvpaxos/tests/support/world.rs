@@ -290,17 +290,22 @@ impl World {
         }
     }
 
+    fn hears(&mut self, id: ReplicaId, from: ReplicaId, message: Message) {
+        let founding = None;
+        self.step(
+            id,
+            Event::Peer {
+                from,
+                founding,
+                message,
+            },
+        );
+    }
+
     /// Delivers the message at a place on a link; one for a replica that is down is lost.
     pub(crate) fn deliver(&mut self, from: ReplicaId, to: ReplicaId, place: usize) {
         if let Some(message) = self.lose(from, to, place) {
-            self.step(
-                to,
-                Event::Peer {
-                    from,
-                    founding: None,
-                    message,
-                },
-            );
+            self.hears(to, from, message);
         }
     }
 
@@ -308,14 +313,7 @@ impl World {
     pub(crate) fn deliver_copy(&mut self, from: ReplicaId, to: ReplicaId, place: usize) {
         let message = self.in_flight(from, to).nth(place).cloned();
         if let Some(message) = message {
-            self.step(
-                to,
-                Event::Peer {
-                    from,
-                    founding: None,
-                    message,
-                },
-            );
+            self.hears(to, from, message);
         }
     }
 
