@@ -8,8 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{Cluster, program, run, runtime, text, wait_for};
-use kvpaxos::status::LearnerStatus;
+use common::{Cluster, program, run, runtime, text};
 use kvpaxos_net::inspect::inspect;
 use serde_json::Value;
 
@@ -39,21 +38,9 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.success());
 }
 
-/// Waits until these have applied the same, and until their logs say that it is chosen, which nobody waits for otherwise. Stops them.
+/// Stops these once their logs tell what they applied.
 fn stop(cluster: &mut Cluster, replicas: &[usize]) {
-    wait_for("logs that tell what was applied", || {
-        let mut all = Vec::new();
-        for replica in replicas {
-            let LearnerStatus::Learning { applied, .. } =
-                runtime().block_on(cluster.status(*replica))?.learner
-            else {
-                return None;
-            };
-            all.push(applied);
-            all.push(inspect(&cluster.data(*replica)).ok()?.sum().chosen);
-        }
-        all.windows(2).all(|pair| pair[0] == pair[1]).then_some(())
-    });
+    cluster.wait_for_logs(replicas);
     for replica in replicas {
         assert_eq!(cluster.terminate(*replica), Some(0));
     }

@@ -7,13 +7,6 @@ mod common;
 
 use common::{Cluster, runtime, text, wait_for};
 
-fn get(cluster: &Cluster, replicas: &[usize]) -> (Option<i32>, String) {
-    let servers: Vec<String> = replicas.iter().map(|id| cluster.address(*id)).collect();
-    let servers = servers.join(",");
-    let output = common::run(&["get", "balance", "--servers", &servers, "--timeout", "3s"], "");
-    (output.status.code(), text(&output.stdout))
-}
-
 fn founding(cluster: &Cluster, replica: usize) -> String {
     let data = cluster.data(replica).display().to_string();
     let output = common::run(&["log", "inspect", &data], "");
@@ -27,20 +20,7 @@ fn founding(cluster: &Cluster, replica: usize) -> String {
 #[test]
 fn a_replica_whose_directory_is_formatted_again_is_found_out() {
     let mut cluster = Cluster::start(5, &[]);
-    runtime().block_on(async {
-        cluster.leader().await;
-        cluster.patient_client().put("balance", "old").await.unwrap();
-        cluster.converge().await;
-    });
-    cluster.kill(3);
-    cluster.kill(4);
-    runtime().block_on(async {
-        cluster
-            .patient_client_of(&[0, 1, 2])
-            .put("balance", "NEW")
-            .await
-            .unwrap();
-    });
+    cluster.write_twice();
     (0..3).for_each(|id| cluster.kill(id));
 
     let before = founding(&cluster, 0);
@@ -51,7 +31,7 @@ fn a_replica_whose_directory_is_formatted_again_is_found_out() {
 
     [0, 3, 4].into_iter().for_each(|id| cluster.restart(id));
     assert_eq!(cluster.ended(0), Some(6), "it halts");
-    let (code, value) = get(&cluster, &[3, 4]);
+    let (code, value) = cluster.get(&[3, 4]);
     assert_ne!(code, Some(0), "read {value:?} of replicas that cannot know");
     let log = std::fs::read_to_string(cluster.log(0)).unwrap();
     assert!(log.contains("its directory was formatted although"), "{log}");
@@ -68,7 +48,7 @@ fn a_replica_whose_directory_is_formatted_again_is_found_out() {
     [0, 1].into_iter().for_each(|id| cluster.restart(id));
     for id in [0, 1, 3, 4] {
         let read = wait_for("an answer", || {
-            Some(get(&cluster, &[id])).filter(|(code, _)| *code == Some(0))
+            Some(cluster.get(&[id])).filter(|(code, _)| *code == Some(0))
         });
         assert_eq!(read, (Some(0), "NEW\n".into()), "r{id}");
     }

@@ -33,13 +33,6 @@ fn cut(mut bytes: Vec<u8>, end: usize) -> Vec<u8> {
     bytes
 }
 
-fn get(cluster: &Cluster, replicas: &[usize]) -> (Option<i32>, String) {
-    let servers: Vec<String> = replicas.iter().map(|id| cluster.address(*id)).collect();
-    let servers = servers.join(",");
-    let output = common::run(&["get", "balance", "--servers", &servers, "--timeout", "3s"], "");
-    (output.status.code(), text(&output.stdout))
-}
-
 /// Waits until the superblock covers all of the log, as it does when nothing was written for some milliseconds. Returns the last segment.
 fn wait_for_mark(directory: &Path) -> std::path::PathBuf {
     wait_for("the mark to cover the log", || {
@@ -59,21 +52,8 @@ fn wait_for_mark(directory: &Path) -> std::path::PathBuf {
 /// then is, r3 and r4 would be a majority that knows of the first write only.
 fn a_lost_tail_does_no_harm(loss: Loss) {
     let mut cluster = Cluster::start(5, &[]);
-    runtime().block_on(async {
-        cluster.leader().await;
-        cluster.patient_client().put("balance", "old").await.unwrap();
-        cluster.converge().await;
-    });
-    cluster.kill(3);
-    cluster.kill(4);
-    runtime().block_on(async {
-        cluster
-            .patient_client_of(&[0, 1, 2])
-            .put("balance", "NEW")
-            .await
-            .unwrap();
-    });
-    assert_eq!(get(&cluster, &[0, 1, 2]), (Some(0), "NEW\n".into()));
+    cluster.write_twice();
+    assert_eq!(cluster.get(&[0, 1, 2]), (Some(0), "NEW\n".into()));
     let log = wait_for_mark(&cluster.data(0));
     (0..3).for_each(|id| cluster.kill(id));
 
@@ -84,7 +64,7 @@ fn a_lost_tail_does_no_harm(loss: Loss) {
     assert!(matches!(found, Verdict::Damaged { .. }), "{found}");
 
     [0, 3, 4].into_iter().for_each(|id| cluster.restart(id));
-    let (code, value) = get(&cluster, &[0, 3, 4]);
+    let (code, value) = cluster.get(&[0, 3, 4]);
     assert_ne!(code, Some(0), "read {value:?} of replicas that cannot know");
     let status = common::run(&["status", "--servers", &cluster.servers()], "");
     let status = text(&status.stdout);
@@ -94,7 +74,7 @@ fn a_lost_tail_does_no_harm(loss: Loss) {
     [1, 2].into_iter().for_each(|id| cluster.restart(id));
     for id in 0..5 {
         let read = wait_for("an answer", || {
-            Some(get(&cluster, &[id])).filter(|(code, _)| *code == Some(0))
+            Some(cluster.get(&[id])).filter(|(code, _)| *code == Some(0))
         });
         assert_eq!(read, (Some(0), "NEW\n".into()), "r{id}");
     }
@@ -114,4 +94,71 @@ fn of_some_bytes() {
 #[test]
 fn of_whole_writes() {
     a_lost_tail_does_no_harm(cut);
+}
+
+/// The superblock is as old as the disk could make it, and what was written since is gone: r0 cannot know, and with r3 and r4 it serves the first
+/// write. When r1 and r2 are back, they find that they differ from a quorum, refuse, and say why.
+#[test]
+fn where_no_mark_tells_of_it_replicas_that_differ_refuse() {
+    let mut cluster = Cluster::start(5, &[]);
+    runtime().block_on(async {
+        cluster.leader().await;
+        cluster.patient_client().put("balance", "old").await.unwrap();
+        cluster.converge().await;
+    });
+    let log = wait_for_mark(&cluster.data(0));
+    (0..5).for_each(|id| cluster.kill(id));
+    let kept = [log.clone(), cluster.data(0).join("superblock")].map(|path| {
+        let bytes = std::fs::read(&path).unwrap();
+        (path, bytes)
+    });
+    (0..3).for_each(|id| cluster.restart(id));
+    runtime().block_on(async {
+        let client = cluster.patient_client_of(&[0, 1, 2]);
+        client.put("balance", "NEW").await.unwrap();
+    });
+    cluster.wait_for_logs(&[0, 1, 2]);
+    (0..3).for_each(|id| cluster.kill(id));
+    for (path, bytes) in kept {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let found = inspect(&cluster.data(0)).unwrap().verdict;
+    assert!(matches!(found, Verdict::Whole { .. }), "{found}");
+
+    [0, 3, 4].into_iter().for_each(|id| cluster.restart(id));
+    let read = wait_for("an answer", || {
+        Some(cluster.get(&[0, 3, 4])).filter(|(code, _)| *code == Some(0))
+    });
+    assert_eq!(read, (Some(0), "old\n".into()), "nobody that is up can know");
+    runtime().block_on(async {
+        let client = cluster.patient_client_of(&[0, 3, 4]);
+        for number in 0..4 {
+            client.put(format!("k{number}"), "v").await.unwrap();
+        }
+    });
+    [1, 2].into_iter().for_each(|id| cluster.restart(id));
+    for id in [1, 2] {
+        let refused = wait_for("a refusal", || {
+            Some(cluster.get(&[id])).filter(|(code, _)| *code == Some(3))
+        });
+        assert_eq!(refused.1, "", "r{id} prints no value");
+        let log = wait_for("a line in its log", || {
+            let log = std::fs::read_to_string(cluster.log(id)).ok()?;
+            log.contains("this replica serves nobody").then_some(log)
+        });
+        assert!(log.contains("r0, r3, r4"), "{log}");
+    }
+    let status = common::run(&["status", "--servers", &cluster.servers()], "");
+    assert_eq!(status.status.code(), Some(9));
+    let printed = text(&status.stdout);
+    for id in [1, 2] {
+        let line = printed.lines().find(|line| line.starts_with(&format!("r{id} ")));
+        let says = line.is_some_and(|line| line.contains("differs from r0, r3, r4, and does not serve"));
+        assert!(says, "{printed}");
+    }
+    assert_eq!(
+        cluster.get(&[0]),
+        (Some(0), "old\n".into()),
+        "those of the quorum go on"
+    );
 }

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use kvpaxos::Status;
-use kvpaxos::status::ProposerStatus;
+use kvpaxos::status::{LearnerStatus, ProposerStatus};
+use kvpaxos_net::inspect::inspect;
 use kvpaxos_net::{Client, ClientOptions};
 use tempfile::TempDir;
 
@@ -246,6 +247,50 @@ impl Cluster {
             Some(child) => child.try_wait().expect("a process can be asked").is_none(),
             None => false,
         }
+    }
+
+    /// `balance` is old at all replicas, and then NEW, which only the first three know: the last two are down.
+    pub(crate) fn write_twice(&mut self) {
+        runtime().block_on(async {
+            self.leader().await;
+            self.patient_client()
+                .put("balance", "old")
+                .await
+                .expect("it is done");
+            self.converge().await;
+        });
+        self.kill(3);
+        self.kill(4);
+        let put = async {
+            let client = self.patient_client_of(&[0, 1, 2]);
+            client.put("balance", "NEW").await.expect("it is done");
+        };
+        runtime().block_on(put);
+    }
+
+    /// Waits until these have applied the same, and until their logs say that it is chosen, which nobody waits for otherwise.
+    pub(crate) fn wait_for_logs(&self, replicas: &[usize]) {
+        wait_for("logs that tell what was applied", || {
+            let mut all = Vec::new();
+            for replica in replicas {
+                let LearnerStatus::Learning { applied, .. } =
+                    runtime().block_on(self.status(*replica))?.learner
+                else {
+                    return None;
+                };
+                all.push(applied);
+                all.push(inspect(&self.data(*replica)).ok()?.sum().chosen);
+            }
+            all.windows(2).all(|pair| pair[0] == pair[1]).then_some(())
+        });
+    }
+
+    /// What the program prints for `balance` at some of the replicas, and how it ends.
+    pub(crate) fn get(&self, replicas: &[usize]) -> (Option<i32>, String) {
+        let servers: Vec<String> = replicas.iter().map(|id| self.address(*id)).collect();
+        let servers = servers.join(",");
+        let output = run(&["get", "balance", "--servers", &servers, "--timeout", "3s"], "");
+        (output.status.code(), text(&output.stdout))
     }
 
     pub(crate) fn client(&self) -> Client {
