@@ -30,7 +30,7 @@ use crate::command::{Reply, Request, Value};
 use crate::crash_vector::CrashVector;
 use crate::founding::{Known, Met};
 use crate::message::{Accepted, Message, SnapshotPart};
-use crate::snapshot::Cursor;
+use crate::state::snapshot::Cursor;
 use crate::types::{
     Ballot, ClientId, Entropy, Founding, Incarnation, ReplicaId, ReplicaSet, Role, Slot, Time,
 };

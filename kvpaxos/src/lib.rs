@@ -137,35 +137,20 @@
 //! | S5 | in the two-phase setting a write is answered only once every replica has acknowledged that it has applied it | `leadership`, `desk` |
 //! | D1 | replicas that know that their states differ never both serve | [`agreement`] |
 
-pub mod acceptor;
 pub mod agreement;
-mod archive;
-mod buckets;
-pub mod candidacy;
-mod checkpoint;
-mod chosen_log;
 pub mod client;
 pub mod codec;
 pub mod command;
 pub mod config;
 pub mod crash_vector;
-mod desk;
 pub mod founding;
 pub mod io;
-mod kv;
-pub mod leadership;
-mod learner;
-pub mod machine;
+mod memory;
 pub mod message;
-mod peers;
-mod proposer;
 mod random;
-mod read;
-pub mod recovery;
 mod replica;
-mod restore;
-mod session;
-pub mod snapshot;
+mod roles;
+mod state;
 pub mod status;
 pub mod types;
 pub mod wal;
@@ -174,10 +159,12 @@ pub use client::Client;
 pub use command::{Batch, Command, Op, Outcome, Refusal, Reply, Request, RequestBody, Tag, Value};
 pub use config::{Config, ConfigError, Limits, Quorums, Timing, Update};
 pub use io::{Effect, Envelope, Event, Input, Memory, Observation, Reason, Record};
-pub use machine::StateMachine;
 pub use message::{Message, Watermark};
 pub use random::Random;
 pub use replica::Replica;
+pub use roles::{acceptor, candidacy, leadership, recovery};
+pub use state::machine::StateMachine;
+pub use state::{machine, snapshot};
 pub use status::Status;
 pub use types::{
     Ballot, ClientId, Entropy, Founding, Incarnation, Life, Micros, ReplicaId, ReplicaSet, Revision, Role,

@@ -24,7 +24,7 @@ use crate::agreement::StateDigest;
 use crate::command::{Command, Value};
 use crate::crash_vector::CrashVector;
 use crate::founding::Met;
-use crate::snapshot::Cursor;
+use crate::state::snapshot::Cursor;
 use crate::types::{Ballot, Incarnation, Slot};
 
 /// What one replica says to another (or, about its own votes, to itself).

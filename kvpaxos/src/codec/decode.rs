@@ -13,7 +13,7 @@ use crate::crash_vector::CrashVector;
 use crate::founding::{Known, Met};
 use crate::io::{Checkpoint, Record};
 use crate::message::{Accepted, AcceptorSign, Heartbeat, Message, Remembered, SnapshotPart, Watermark};
-use crate::snapshot::Cursor;
+use crate::state::snapshot::Cursor;
 use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, Status};
 use crate::types::{
     Ballot, Founding, Incarnation, Life, MAX_REPLICAS, ReplicaId, ReplicaSet, Revision, Sequence, SessionId,

@@ -3,10 +3,10 @@
 use crate::agreement::{Doubt, StateDigest, Trail};
 use crate::config::Update;
 use crate::io::{Effect, Observation};
-use crate::learner::Learner;
 use crate::message::{Heartbeat, Message};
-use crate::proposer::Proposer;
 use crate::replica::{Replica, observe};
+use crate::roles::learner::Learner;
+use crate::roles::proposer::Proposer;
 use crate::types::{ReplicaId, ReplicaSet, Slot};
 
 impl Replica {

@@ -2,10 +2,10 @@
 
 use crate::command::Value;
 use crate::io::{Effect, Observation, Reason, Record};
-use crate::learner::Received;
 use crate::message::{Message, SnapshotPart};
 use crate::replica::{Replica, observe, send};
-use crate::snapshot::Cursor;
+use crate::roles::learner::Received;
+use crate::state::snapshot::Cursor;
 use crate::types::{ReplicaId, Role, Slot};
 
 impl Replica {

@@ -4,12 +4,12 @@ use bytes::Bytes;
 
 use crate::command::{Command, Outcome, Refusal, Reply, Request, RequestBody, Tag};
 use crate::config::Update;
-use crate::desk::Waiting;
 use crate::io::{Effect, Observation};
-use crate::learner::Learner;
 use crate::message::Message;
-use crate::read::{Question, Read};
+use crate::replica::desk::Waiting;
 use crate::replica::{Replica, observe, send};
+use crate::roles::learner::Learner;
+use crate::roles::read::{Question, Read};
 use crate::types::{Ballot, ClientId, Slot};
 
 impl Replica {

@@ -2,8 +2,8 @@
 
 use crate::founding::{Known, Met};
 use crate::io::{Effect, Observation, Reason, Record};
-use crate::recovery::Progress;
 use crate::replica::{AcceptorRole, Replica, observe, persist};
+use crate::roles::recovery::Progress;
 use crate::types::{Founding, ReplicaId};
 
 impl Replica {

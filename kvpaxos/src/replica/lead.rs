@@ -2,11 +2,11 @@
 
 use crate::command::Command;
 use crate::io::{Deposition, Effect, Envelope, Observation, Reason, Record};
-use crate::leadership::Leadership;
-use crate::learner::Learner;
 use crate::message::Message;
-use crate::proposer::{Phase, Proposer};
 use crate::replica::{Replica, answer, observe};
+use crate::roles::leadership::Leadership;
+use crate::roles::learner::Learner;
+use crate::roles::proposer::{Phase, Proposer};
 use crate::types::{Ballot, Role, Slot};
 
 /// More gaps than this in what phase 1 finds are nobody's honest doing: a leader runs ahead of what is chosen by one
@@ -54,7 +54,7 @@ impl Replica {
         let ballot = proposer.next_ballot(highest);
         self.proposed = self.proposed.max(ballot);
         let from = learner.next();
-        proposer.phase = Phase::Preparing(Box::new(crate::candidacy::Candidacy::new(ballot, from)));
+        proposer.phase = Phase::Preparing(Box::new(crate::roles::candidacy::Candidacy::new(ballot, from)));
         self.peers.note(ballot);
         observe(Observation::Standing { ballot }, out);
         let prepare = |to| Envelope {
@@ -289,7 +289,7 @@ impl Replica {
         let (ballot, chosen) = (leadership.ballot, leadership.watermark(two_phase));
         let late = leadership.on_tick(patience);
         let round = leadership.confirmation.on_tick(patience);
-        for crate::leadership::Resend { slot, value, voted } in late {
+        for crate::roles::leadership::Resend { slot, value, voted } in late {
             let mut to = members.without(voted);
             if to.remove(own)
                 && let Some(acceptor) = self.voting()

@@ -1,13 +1,13 @@
 //! What each message of another replica leads to.
 
-use crate::candidacy::{Progress, Promise};
 use crate::command::Value;
 use crate::crash_vector::CrashVector;
 use crate::io::{Deposition, Effect, Observation, Reason};
 use crate::message::{Heartbeat, Message, Watermark};
-use crate::proposer::Proposer;
-use crate::read::Question;
 use crate::replica::{Replica, answer, observe, send};
+use crate::roles::candidacy::{Progress, Promise};
+use crate::roles::proposer::Proposer;
+use crate::roles::read::Question;
 use crate::types::{Ballot, Founding, ReplicaId, Slot};
 
 impl Replica {

@@ -1,13 +1,13 @@
 //! An acceptor that lost its memory comes back, and helps others to: see [`crate::recovery`].
 
-use crate::archive::Archive;
 use crate::crash_vector::CrashVector;
 use crate::founding::Met;
 use crate::io::{Deposition, Effect, Envelope, Observation, Reason, Record};
+use crate::memory::archive::Archive;
 use crate::message::{Message, Remembered};
-use crate::proposer::Proposer;
-use crate::recovery::{Progress, Recovery, answers_needed};
 use crate::replica::{AcceptorRole, Bearer, Replica, answer, observe, persist, send};
+use crate::roles::proposer::Proposer;
+use crate::roles::recovery::{Progress, Recovery, answers_needed};
 use crate::types::{Incarnation, Life, ReplicaId, ReplicaSet, Slot};
 
 impl Replica {

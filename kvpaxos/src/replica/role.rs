@@ -1,14 +1,14 @@
 //! Roles that fail and restart, one by one.
 
-use crate::acceptor::Entries;
-use crate::archive::Archive;
-use crate::checkpoint::Saving;
-use crate::chosen_log::ChosenLog;
 use crate::io::{Deposition, Effect, Memory, Observation, Record};
-use crate::learner::Learner;
-use crate::proposer::Proposer;
+use crate::memory::archive::Archive;
+use crate::memory::checkpoint::Saving;
+use crate::memory::restore::Restored;
 use crate::replica::{AcceptorRole, Bearer, Replica, observe};
-use crate::restore::Restored;
+use crate::roles::acceptor::Entries;
+use crate::roles::chosen_log::ChosenLog;
+use crate::roles::learner::Learner;
+use crate::roles::proposer::Proposer;
 use crate::types::{Entropy, Role, Slot};
 
 impl Replica {

@@ -1,10 +1,10 @@
 //! Checkpoints: written piece by piece, the next one when the last is durable.
 
-use crate::checkpoint::{Content, Saved, Saving};
 use crate::io::{Effect, Envelope, Observation};
+use crate::memory::checkpoint::{Content, Saved, Saving};
 use crate::message::Message;
 use crate::replica::{AcceptorRole, Bearer, Replica, observe, persist};
-use crate::snapshot::Snapshot;
+use crate::state::snapshot::Snapshot;
 use crate::types::Slot;
 
 impl Replica {

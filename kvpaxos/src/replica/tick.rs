@@ -2,8 +2,8 @@
 
 use crate::io::{Deposition, Effect, Envelope, Reason};
 use crate::message::{AcceptorSign, Heartbeat, Message};
-use crate::proposer::Proposer;
 use crate::replica::{AcceptorRole, Replica, persist, send};
+use crate::roles::proposer::Proposer;
 use crate::types::Role;
 
 impl Replica {

@@ -1,7 +1,7 @@
 //! The proposer: stands for election with ballots that it uses once, and leads.
 
-use crate::candidacy::Candidacy;
-use crate::leadership::Leadership;
+use crate::roles::candidacy::Candidacy;
+use crate::roles::leadership::Leadership;
 use crate::types::{Ballot, Life, ReplicaId, Slot};
 
 /// A proposer.

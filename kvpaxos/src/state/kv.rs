@@ -6,9 +6,9 @@ use std::hash::{Hash, Hasher};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::buckets::{Buckets, Remains, Spot};
 use crate::command::Op;
-use crate::session::Kept;
+use crate::state::buckets::{Buckets, Remains, Spot};
+use crate::state::session::Kept;
 use crate::types::Revision;
 
 mod assembly;

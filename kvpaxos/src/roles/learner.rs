@@ -4,14 +4,14 @@
 //! a snapshot, which costs next to nothing, and forgets what was chosen before the *previous* one. Where that falls follows from the
 //! log alone, so that all replicas have the same snapshots, and one can go on with a transfer that another began.
 
-use crate::acceptor::Entries;
 use crate::agreement::Trail;
-use crate::chosen_log::ChosenLog;
 use crate::command::{Outcome, Value};
 use crate::config::Limits;
 use crate::io::Reason;
-use crate::machine::StateMachine;
-use crate::snapshot::{Builder, Cursor, Discarded, Snapshot};
+use crate::roles::acceptor::Entries;
+use crate::roles::chosen_log::ChosenLog;
+use crate::state::machine::StateMachine;
+use crate::state::snapshot::{Builder, Cursor, Discarded, Snapshot};
 use crate::types::{Ballot, ReplicaId, Slot};
 
 /// Accepts this far beyond the last chosen slot are remembered; what lies further is asked for when its time comes.

@@ -14,9 +14,11 @@
 mod agree;
 mod catch_up;
 mod client;
+mod desk;
 mod found;
 mod lead;
 mod peer;
+mod peers;
 mod recover;
 mod role;
 mod save;
@@ -24,24 +26,24 @@ mod tick;
 
 use std::collections::BTreeMap;
 
-use crate::acceptor::{Acceptor, Answer};
 use crate::agreement::Agreement;
-use crate::archive::Archive;
-use crate::checkpoint::Saving;
 use crate::command::Value;
 use crate::config::{Config, ConfigError, Update};
-use crate::desk::Desk;
 use crate::founding::Met;
 use crate::io::{Effect, Envelope, Event, Input, Memory, Observation, Reason, Record};
-use crate::learner::Learner;
+use crate::memory::archive::Archive;
+use crate::memory::checkpoint::Saving;
+use crate::memory::restore::Restored;
 use crate::message::{Message, Watermark};
-use crate::peers::Peers;
-use crate::proposer::{Phase, Proposer};
 use crate::random::Random;
-use crate::read::Reads;
-use crate::recovery::Recovery;
-use crate::restore::Restored;
-use crate::snapshot::Discarded;
+use crate::replica::desk::Desk;
+use crate::replica::peers::Peers;
+use crate::roles::acceptor::{Acceptor, Answer};
+use crate::roles::learner::Learner;
+use crate::roles::proposer::{Phase, Proposer};
+use crate::roles::read::Reads;
+use crate::roles::recovery::Recovery;
+use crate::state::snapshot::Discarded;
 use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, Status};
 use crate::types::{Ballot, Entropy, Founding, Incarnation, Life, ReplicaId, ReplicaSet, Role, Slot, Time};
 

@@ -37,10 +37,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::buckets::Spot;
 use crate::codec::append_payload;
 use crate::config::MAX_CHUNK;
-use crate::machine::{StateMachine, halves};
+use crate::state::buckets::Spot;
+use crate::state::machine::{StateMachine, halves};
 use crate::types::{Revision, Slot};
 
 mod builder;
@@ -48,7 +48,7 @@ mod cursor;
 mod discarded;
 mod error;
 
-pub use crate::session::SessionError;
+pub use crate::state::session::SessionError;
 pub use builder::{Builder, Rejected};
 pub use cursor::Cursor;
 use cursor::Section;

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::buckets::{Bucket, guess};
+use crate::state::buckets::{Bucket, guess};
 
 /// Values longer than this lie in memory of their own: to copy many of them would take longer than to count references.
 pub(super) const LONG: usize = 256;

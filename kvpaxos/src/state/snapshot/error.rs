@@ -2,7 +2,7 @@
 
 use super::{Cursor, MAX_ITEMS};
 use crate::codec::DecodeError;
-use crate::session::SessionError;
+use crate::state::session::SessionError;
 use crate::types::{Revision, Slot};
 
 /// What is wrong with a part of a snapshot, or with all of them. Nothing was taken from the part: the same one may be asked of

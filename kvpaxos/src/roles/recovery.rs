@@ -89,11 +89,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::acceptor::Acceptor;
 use crate::command::Value;
 use crate::config::Quorums;
 use crate::crash_vector::{Added, ConsistentSet, CrashVector};
 use crate::message::{Accepted, Message, Remembered};
+use crate::roles::acceptor::Acceptor;
 use crate::types::{Ballot, Incarnation, ReplicaId, ReplicaSet, Slot};
 
 /// How many acceptors that have their memory must answer one that lost it: r = max(⌊n/2⌋ + 1, n - min(q1, q2) + 1), counted over all n

@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::command::{Command, Op, Outcome, Refusal};
 use crate::config::Limits;
-use crate::kv::Store;
-use crate::session::Sessions;
+use crate::state::kv::Store;
+use crate::state::session::Sessions;
 use crate::types::{Revision, Slot};
 
 /// What each key and each session adds to [`StateMachine::bytes`], whatever it holds: about what it takes in memory. Decides

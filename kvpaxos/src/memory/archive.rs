@@ -1,10 +1,10 @@
 //! What an acceptor's side of a replica keeps of what was chosen, so that learners are rebuilt from it (design 4.7): losing every
 //! learner loses nothing.
 
-use crate::chosen_log::ChosenLog;
 use crate::command::Value;
 use crate::io::Record;
-use crate::snapshot::Snapshot;
+use crate::roles::chosen_log::ChosenLog;
+use crate::state::snapshot::Snapshot;
 use crate::types::{Ballot, Slot};
 
 /// The last snapshot of which a checkpoint is durable, and the values chosen since.

@@ -9,12 +9,12 @@
 
 use std::collections::VecDeque;
 
-use crate::acceptor::Acceptor;
-use crate::chosen_log::ChosenLog;
 use crate::founding::Met;
 use crate::io::{Checkpoint, Record};
 use crate::message::Accepted;
-use crate::snapshot::{Cursor, Snapshot};
+use crate::roles::acceptor::Acceptor;
+use crate::roles::chosen_log::ChosenLog;
+use crate::state::snapshot::{Cursor, Snapshot};
 use crate::types::{Ballot, Founding, ReplicaSet, Slot};
 
 /// A checkpoint that is being written.

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::command::{Command, Op};
 use crate::config::Limits;
-use crate::kv::Store;
-use crate::machine::tests::{check, limits, logs, revision, tag};
+use crate::state::kv::Store;
+use crate::state::machine::tests::{check, limits, logs, revision, tag};
 use crate::types::{Sequence, SessionId};
 
 mod hostile;

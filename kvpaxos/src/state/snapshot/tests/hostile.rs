@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::codec::{Decode, DecodeError, MAX_COUNTER, Reader};
-use crate::session::SessionError;
+use crate::state::session::SessionError;
 
 /// A part of items written by hand, at the start of a snapshot of what lies below slot 10.
 fn add_first(write: impl FnOnce(&mut Vec<u8>)) -> Result<bool, SnapshotError> {

@@ -13,9 +13,9 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use crate::buckets::{Entries, Map, Remains};
 use crate::command::{Refusal, Tag};
 use crate::config::Limits;
+use crate::state::buckets::{Entries, Map, Remains};
 use crate::types::{Revision, Sequence, SessionId};
 
 mod encoding;

@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::chosen_log::ChosenLog;
 use crate::command::{Batch, Command, CommandKey, Value};
 use crate::config::Limits;
 use crate::crash_vector::{ConsistentSet, CrashVector};
 use crate::message::Watermark;
-use crate::read::Confirmation;
+use crate::roles::chosen_log::ChosenLog;
+use crate::roles::read::Confirmation;
 use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
 
 /// A proposer in phase 2.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::buckets::Spot;
 use crate::codec::{Decode, DecodeError, Reader};
+use crate::state::buckets::Spot;
 
 /// A place in the content of a snapshot: where a part begins. Cursors ascend in the order in which the parts follow each other,
 /// and mean the same in every snapshot of the same slot and digest.

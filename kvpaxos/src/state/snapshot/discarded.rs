@@ -6,9 +6,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::{Builder, Snapshot};
-use crate::kv::StoreRemains;
-use crate::machine::StateMachine;
-use crate::session::SessionsRemains;
+use crate::state::kv::StoreRemains;
+use crate::state::machine::StateMachine;
+use crate::state::session::SessionsRemains;
 
 /// How much [`Discarded::free_some`] does: about as many pieces of memory are freed, or pages of them.
 const WORK: usize = 4096;

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Cursor, Head, MAX_ITEMS, Section, Snapshot, SnapshotError};
-use crate::buckets::Walk;
 use crate::codec::{Reader, decode};
 use crate::config::Limits;
-use crate::kv::{Arrived, StoreAssembly};
-use crate::machine::{StateMachine, digest_of};
-use crate::session::{Newcomers, Sessions};
+use crate::state::buckets::Walk;
+use crate::state::kv::{Arrived, StoreAssembly};
+use crate::state::machine::{StateMachine, digest_of};
+use crate::state::session::{Newcomers, Sessions};
 use crate::types::{Revision, SessionId, Slot};
 
 /// Puts a snapshot together from its parts, in order.

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::{Serialize, Serializer};
 
 use super::{Kept, Outcomes, Queue, Session, Sessions, Standing, Table, hash_id, hash_tag};
-use crate::buckets::{Spot, Walk};
 use crate::codec::{DecodeError, Reader, decode};
 use crate::command::{Outcome, Tag};
 use crate::config::Limits;
+use crate::state::buckets::{Spot, Walk};
 use crate::types::{Revision, Sequence, SessionId};
 
 /// What is wrong with a session that came in a part of a snapshot.

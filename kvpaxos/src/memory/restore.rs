@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::acceptor::{Acceptor, Entries};
-use crate::chosen_log::ChosenLog;
 use crate::command::Value;
 use crate::config::Limits;
 use crate::crash_vector::CrashVector;
 use crate::founding::Met;
 use crate::io::{Checkpoint, Record};
 use crate::message::SnapshotPart;
-use crate::snapshot::{Builder, Cursor, Snapshot};
+use crate::roles::acceptor::{Acceptor, Entries};
+use crate::roles::chosen_log::ChosenLog;
+use crate::state::snapshot::{Builder, Cursor, Snapshot};
 use crate::types::{Ballot, Founding, Incarnation, Life, ReplicaId, Slot};
 
 /// The sum of a log's records.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::packed::{LONG, Packed, Pair, Value};
 use super::{LOAD, Store, StoreRemains, digest_entry, hash_key, low};
-use crate::buckets::{Assembly, Buckets, Spot, Walk};
+use crate::state::buckets::{Assembly, Buckets, Spot, Walk};
 
 /// A store that is put together from the entries of another one, in the order of [`Store::iter_from`].
 #[derive(Clone, PartialEq, Eq)]
