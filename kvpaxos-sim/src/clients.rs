@@ -11,7 +11,7 @@ use kvpaxos::{
 use serde::Serialize;
 
 use crate::checks::{Audit, Floor};
-use crate::decider::{Decider, Stream, What};
+use crate::engine::decider::{Decider, Stream, What};
 use crate::engine::{Alarm, Engine};
 use crate::marks::Mark;
 use crate::nemesis;

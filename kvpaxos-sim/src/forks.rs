@@ -8,8 +8,8 @@
 use kvpaxos::{Limits, Micros, Quorums, Replica, ReplicaId, ReplicaSet, Update};
 use serde::Serialize;
 
-use crate::decider::{Stream, What};
-use crate::disk::Format;
+use crate::engine::decider::{Stream, What};
+use crate::engine::disk::Format;
 use crate::report::caught;
 use crate::setup::Setup;
 use crate::subject::Subject;

@@ -39,58 +39,44 @@
 //!
 //! - [`Machine`] is the seam to what is driven: one `step`, one `deadline`. [`kvpaxos::Replica`] is the first; known-wrong
 //!   variants wrap it and are a [`Subject`] like it.
-//! - [`decider::Decider`] is the seam to what is undecided. The seeded one gives each component a stream of its own.
+//! - [`engine::decider::Decider`] is the seam to what is undecided. The seeded one gives each component a stream of its own.
 //! - [`checks::Audit`] watches from outside, after every event, and believes only what is durable.
 //! - [`check`](mod@check) judges the history that clients saw, knowing nothing of replicas. [`generate`] makes histories for it,
 //!   [`judged`] tells in JSON what it found, and [`picture`] draws it.
 //! - [`witness`] judges the same history by the order that the replicas say it has.
 
-pub mod bytes_log;
 pub mod check;
 pub mod checks;
 pub mod clients;
-pub mod clock;
-pub mod decider;
-pub mod digest;
-pub mod disk;
 pub mod engine;
 pub mod excerpt;
-mod files;
 pub mod forks;
 pub mod generate;
-mod harm;
 mod hashing;
-mod hazards;
 pub mod history;
-mod host;
 pub mod judged;
-pub mod machine;
 pub mod marks;
 pub mod model;
 pub mod nemesis;
-pub mod network;
 mod owed;
 pub mod partition;
 pub mod phases;
 pub mod picture;
-pub mod queue;
 pub mod record;
 pub mod report;
 pub mod setup;
 pub mod subject;
 mod swarm;
 pub mod sweep;
-pub mod tables;
 pub mod trace;
 pub mod violation;
-pub mod watch;
 pub mod witness;
 pub mod world;
 pub mod wrong;
 
 pub use engine::Engine;
-pub use host::RoleState;
-pub use machine::Machine;
+pub use engine::host::RoleState;
+pub use engine::machine::Machine;
 pub use report::{Report, run, run_seed};
 pub use setup::Setup;
 pub use subject::Subject;

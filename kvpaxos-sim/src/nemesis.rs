@@ -7,17 +7,17 @@ use kvpaxos::{Micros, ReplicaId, ReplicaSet, Role};
 use serde::Serialize;
 
 use crate::checks::Audit;
-use crate::clock;
-use crate::decider::{Stream, What};
-use crate::disk::Damage;
+use crate::engine::clock;
+use crate::engine::decider::{Stream, What};
+use crate::engine::disk::Damage;
+use crate::engine::host::RoleState;
+use crate::engine::latency;
+use crate::engine::network::{Node, Weather};
 use crate::engine::{Alarm, Engine};
-use crate::host::RoleState;
 use crate::marks::Mark;
-use crate::network::{Node, Weather};
 use crate::partition::{self, Cut};
 use crate::setup::{FaultKind, Faults, Setup};
 use crate::subject::Subject;
-use crate::tables;
 
 /// A fault that is under way, and thereby how it ends.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ pub struct Nemesis {
     replicas: usize,
     clients: u32,
     weather: Weather,
-    sync: tables::Table,
+    sync: latency::Table,
     active: BTreeMap<u32, Active>,
     next: u32,
     striking: bool,
@@ -206,7 +206,7 @@ impl Nemesis {
                 self.activate(Active::Drift(id), engine);
             }
             FaultKind::SlowDisk => {
-                engine.set_latency(id, tables::BUSY);
+                engine.set_latency(id, latency::BUSY);
                 self.activate(Active::Slow(id), engine);
             }
             FaultKind::FullDisk if self.memory_only => {}
@@ -236,7 +236,7 @@ impl Nemesis {
                 let storm = Weather {
                     drop: 600_000,
                     duplicate: 100_000,
-                    delay: tables::WILD,
+                    delay: latency::WILD,
                     reorder: true,
                 };
                 engine.network.set_storm(id.into(), Some(storm));

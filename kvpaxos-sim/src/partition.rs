@@ -2,8 +2,8 @@
 
 use kvpaxos::{ReplicaId, ReplicaSet};
 
-use crate::decider::{Decider, Stream, What};
-use crate::network::{Network, Node};
+use crate::engine::decider::{Decider, Stream, What};
+use crate::engine::network::{Network, Node};
 use crate::setup::FaultKind;
 
 /// One direction of a link.

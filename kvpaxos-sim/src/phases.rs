@@ -6,7 +6,7 @@ use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Time};
 use serde::Serialize;
 
 use crate::checks::Finding;
-use crate::decider::{Stream, What};
+use crate::engine::decider::{Stream, What};
 use crate::owed::{LEAST_SHARE, Round};
 use crate::setup::Length;
 use crate::subject::Subject;

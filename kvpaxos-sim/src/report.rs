@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use crate::checks::Deeds;
 use crate::clients::Fates;
-use crate::disk::Format;
 use crate::engine::Counts;
+use crate::engine::disk::Format;
+use crate::engine::network::Traffic;
 use crate::marks::Marks;
 use crate::nemesis::Strikes;
-use crate::network::Traffic;
 use crate::phases::Phases;
 use crate::setup::Setup;
 use crate::subject::Subject;

@@ -5,9 +5,9 @@ use kvpaxos::types::MAX_REPLICAS;
 use kvpaxos::{Config, ConfigError, Limits, Micros, Quorums, ReplicaId, Timing, Update};
 use serde::Serialize;
 
-use crate::disk::{Damage, Format};
-use crate::network::{Node, Weather};
-use crate::tables::{self, Table};
+use crate::engine::disk::{Damage, Format};
+use crate::engine::latency::{self, Table};
+use crate::engine::network::{Node, Weather};
 
 /// Everything that is settled before a run begins. The same setup gives the same run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -349,7 +349,7 @@ impl Setup {
             seed,
             cluster: Cluster::new(5),
             weather: Weather::fair(),
-            sync: tables::FLASH,
+            sync: latency::FLASH,
             format: Format::Bytes,
             memory_only: false,
             clients: Clients::none(),

@@ -5,8 +5,8 @@ use kvpaxos::{
     Message, Observation, Record, Replica, Reply, Request, Slot, Status, Time, Value,
 };
 
-use crate::bytes_log::ReplicaLog;
-use crate::machine::{Effect, Event, Machine, Memory};
+use crate::engine::disk::log::ReplicaLog;
+use crate::engine::machine::{Effect, Event, Machine, Memory};
 
 /// A machine that speaks the messages of kvpaxos, and that checkers can look into.
 ///

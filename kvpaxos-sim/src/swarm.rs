@@ -2,11 +2,11 @@
 
 use kvpaxos::{Micros, Quorums, Update};
 
-use crate::decider::{Decider, Seeded, Stream, What};
-use crate::disk::Format;
-use crate::network::Weather;
+use crate::engine::decider::{Decider, Seeded, Stream, What};
+use crate::engine::disk::Format;
+use crate::engine::latency;
+use crate::engine::network::Weather;
 use crate::setup::{Clients, Cluster, FaultKind, Faults, Group, Length, Setup};
-use crate::tables;
 
 impl Setup {
     /// The mix that this seed draws.
@@ -28,7 +28,7 @@ impl Setup {
             weather,
             sync: draw.pick(
                 "sync",
-                &[tables::FLASH, tables::FLASH, tables::FLASH, tables::BUSY],
+                &[latency::FLASH, latency::FLASH, latency::FLASH, latency::BUSY],
             ),
             format: draw.pick("format", &[Format::Plain, Format::Plain, Format::Bytes]),
             memory_only: cluster.recovers() && draw.percent("memory only", 10),
@@ -138,16 +138,16 @@ impl Draw<'_> {
         // Where every replica is needed twice for every update, a wild network hardly lets one through.
         let calm = cluster.update == Update::TwoPhase;
         let drop = if calm { drop.min(1_000) } else { drop };
-        let delays = [tables::LAN, tables::REGION, tables::REGION, tables::WILD];
+        let delays = [latency::LAN, latency::REGION, latency::REGION, latency::WILD];
         let delay = self.pick("delay", &delays);
-        let delay = if calm { tables::LAN } else { delay };
+        let delay = if calm { latency::LAN } else { delay };
         let in_order = self.percent("in order", 30);
         Weather {
             drop,
             duplicate: self.pick("duplicate", &[0, 1_000, 20_000, 60_000]),
             delay,
             // In order, every message of a wild link would wait for the slowest one before it.
-            reorder: !in_order || delay == tables::WILD,
+            reorder: !in_order || delay == latency::WILD,
         }
     }
 
@@ -264,7 +264,7 @@ impl Draw<'_> {
         setup.weather = Weather {
             drop: setup.weather.drop.min(10_000),
             duplicate: 60_000,
-            delay: tables::STRAGGLING,
+            delay: latency::STRAGGLING,
             reorder: true,
         };
         let faults = &mut setup.faults;
@@ -337,7 +337,7 @@ impl Draw<'_> {
         if !are_slow || setup.memory_only || setup.cluster.update == Update::TwoPhase {
             return;
         }
-        setup.sync = tables::BUSY;
+        setup.sync = latency::BUSY;
         setup.format = Format::Bytes;
         let limits = &mut setup.cluster.limits;
         limits.log_slots = self.pick("log slots", &[2, 3, 5, 10]);

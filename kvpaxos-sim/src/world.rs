@@ -6,16 +6,16 @@ use kvpaxos::{Micros, Op, Record, Replica, ReplicaId, ReplicaSet, Role, Slot, St
 
 use crate::checks::{Audit, Finding};
 use crate::clients::{Crowd, Stage};
-use crate::decider::{Decider, Seeded};
+use crate::engine::decider::{Decider, Seeded};
+use crate::engine::latency::Table;
+use crate::engine::network::Node;
 use crate::engine::{Alarm, Engine, Turn};
 use crate::marks::{Mark, Marks};
 use crate::nemesis::{self, Aside, Nemesis};
-use crate::network::Node;
 use crate::partition::{self, Cut};
 use crate::record::Recorder;
 use crate::setup::{Setup, SetupError};
 use crate::subject::Subject;
-use crate::tables::Table;
 use crate::trace::Trace;
 
 /// A world of replicas, or of whatever else speaks their messages.
@@ -352,7 +352,7 @@ impl<M: Subject> World<M> {
     }
 
     /// The disk of a process that is down loses the last so many records that it had synced, and nothing tells of it. Tells how many are gone.
-    /// Only where logs lie as lists of records ([`Format::Plain`](crate::disk::Format)).
+    /// Only where logs lie as lists of records ([`Format::Plain`](crate::engine::disk::Format)).
     pub fn forget(&mut self, id: ReplicaId, records: usize) -> usize {
         self.engine.forget(id, records)
     }
@@ -429,7 +429,7 @@ impl<M: Subject> World<M> {
     }
 
     /// The links of a replica behave like this; `None`: like all others.
-    pub fn storm(&mut self, id: ReplicaId, weather: Option<crate::network::Weather>) {
+    pub fn storm(&mut self, id: ReplicaId, weather: Option<crate::engine::network::Weather>) {
         self.engine.network.set_storm(id.into(), weather);
     }
 

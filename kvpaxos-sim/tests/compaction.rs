@@ -11,9 +11,10 @@ use common::{
 use kvpaxos::client::{Call, Fate};
 use kvpaxos::status::LearnerStatus;
 use kvpaxos::{Micros, Op, Record, ReplicaId, Role, Slot};
-use kvpaxos_sim::marks::Mark;
-use kvpaxos_sim::network::Weather;
-use kvpaxos_sim::{World, tables};
+use kvpaxos_sim::World;
+use kvpaxos_sim::engine::latency;
+use kvpaxos_sim::engine::network::Weather;
+use kvpaxos_sim::invariants::coverage::Mark;
 
 fn applied(world: &World, id: ReplicaId) -> Slot {
     match status(world, id).learner {
@@ -83,7 +84,7 @@ fn thousands_of_slots_behind_on_a_bad_link() {
     let weather = Weather {
         drop: 300_000,
         duplicate: 100_000,
-        delay: tables::LAN,
+        delay: latency::LAN,
         reorder: true,
     };
     world.storm(away, Some(weather));
@@ -250,7 +251,7 @@ fn a_crash_at_every_point_of_a_checkpoint() {
         let mut setup = short_logs(point, 12);
         setup.cluster.limits.chunk_bytes = 100;
         // Slow enough that every piece is a sync of its own.
-        setup.sync = tables::BUSY;
+        setup.sync = latency::BUSY;
         let (mut world, leader) = settled(setup);
         let victim = other(&[leader]);
         write(&mut world, 24);
@@ -297,7 +298,7 @@ fn everybody_crashes_in_the_middle_of_a_checkpoint() {
     for seed in 0..20 {
         let mut setup = short_logs(seed, 12);
         setup.cluster.limits.chunk_bytes = 100;
-        setup.sync = tables::BUSY;
+        setup.sync = latency::BUSY;
         let (mut world, leader) = settled(setup);
         write(&mut world, 22);
         for number in 0..20 {

@@ -2,10 +2,11 @@
 //! `properties.proptest-regressions` and tried first ever after.
 
 use kvpaxos::Micros;
-use kvpaxos_sim::disk::Format;
-use kvpaxos_sim::network::Weather;
+use kvpaxos_sim::engine::disk::Format;
+use kvpaxos_sim::engine::latency;
+use kvpaxos_sim::engine::network::Weather;
 use kvpaxos_sim::setup::{Clients, Cluster, FaultKind, Faults, Length};
-use kvpaxos_sim::{Setup, Trace, run, tables};
+use kvpaxos_sim::{Setup, Trace, run};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
@@ -53,7 +54,7 @@ fn clients() -> impl Strategy<Value = Clients> {
 }
 
 fn weather() -> impl Strategy<Value = Weather> {
-    let delays = proptest::sample::select(vec![tables::LAN, tables::REGION, tables::WILD]);
+    let delays = proptest::sample::select(vec![latency::LAN, latency::REGION, latency::WILD]);
     (0u32..60_000, 0u32..60_000, delays, any::<bool>()).prop_map(|(drop, duplicate, delay, reorder)| {
         Weather {
             drop,
@@ -72,7 +73,7 @@ fn setups() -> impl Strategy<Value = Setup> {
             seed,
             cluster: cluster.clone(),
             weather,
-            sync: tables::FLASH,
+            sync: latency::FLASH,
             format: if seed % 2 == 0 {
                 Format::Plain
             } else {

@@ -14,7 +14,7 @@ use kvpaxos::{
     ClientId, Effect, Event, Incarnation, Input, Outcome, Quorums, Refusal, ReplicaId, ReplicaSet, Request,
     RequestBody, Role, Tag, Time,
 };
-use kvpaxos_sim::marks::Mark;
+use kvpaxos_sim::invariants::coverage::Mark;
 use kvpaxos_sim::{Setup, World, partition};
 
 /// One replica loses its disk, another only the memory of its acceptor; the work goes on, and both come back.

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::{SECOND, everybody, is_whole, other, settled};
 use kvpaxos::client::{Call, ClientConfig};
 use kvpaxos::{Command, Micros, Op, ReplicaId, ReplicaSet, Slot, Time};
+use kvpaxos_sim::engine::latency::{self, Table};
 use kvpaxos_sim::setup::Clients;
-use kvpaxos_sim::tables::{self, Table};
 use kvpaxos_sim::{Setup, World};
 
 /// How long the cluster stands still: longer than a replica lets a client wait, and several times what a client waits for one replica.
@@ -190,7 +190,7 @@ fn stop_disks(world: &mut World) {
 }
 
 fn start_disks(world: &mut World) {
-    everybody(world).for_each(|id| world.slow_disk(id, tables::FLASH));
+    everybody(world).for_each(|id| world.slow_disk(id, latency::FLASH));
 }
 
 /// The leader goes on leading, hears every repeat and cannot get rid of anything.

@@ -5,12 +5,12 @@
 
 use kvpaxos::{Entropy, Micros, ReplicaId, Role, Time};
 use kvpaxos_sim::Engine;
-use kvpaxos_sim::decider::Seeded;
-use kvpaxos_sim::disk::{Format, List};
 use kvpaxos_sim::engine::Turn;
-use kvpaxos_sim::machine::{Effect, Event, Machine, Memory};
-use kvpaxos_sim::network::{Node, Weather};
-use kvpaxos_sim::{tables, watch::Watch};
+use kvpaxos_sim::engine::decider::Seeded;
+use kvpaxos_sim::engine::disk::{Format, List};
+use kvpaxos_sim::engine::machine::{Effect, Event, Machine, Memory};
+use kvpaxos_sim::engine::network::{Node, Weather};
+use kvpaxos_sim::engine::{latency, observer::Watch};
 
 const HOSTS: u8 = 3;
 
@@ -101,14 +101,14 @@ fn run(seed: u64) -> (Vec<u64>, u64, usize) {
     let weather = Weather {
         drop: 200_000,
         duplicate: 100_000,
-        delay: tables::WILD,
+        delay: latency::WILD,
         reorder: true,
     };
     let configs = vec![(); usize::from(HOSTS)];
     let mut engine: Engine<Highest> = Engine::new(
         configs,
         weather,
-        tables::BUSY,
+        latency::BUSY,
         Format::Plain,
         Box::new(Seeded::new(seed)),
     );
@@ -158,7 +158,7 @@ fn a_toy_converges_and_repeats() {
 fn ask(connected: bool, weather: Weather) -> (usize, usize) {
     let configs = vec![(); usize::from(HOSTS)];
     let decider = Box::new(Seeded::new(1));
-    let mut engine: Engine<Highest> = Engine::new(configs, weather, tables::FLASH, Format::Plain, decider);
+    let mut engine: Engine<Highest> = Engine::new(configs, weather, latency::FLASH, Format::Plain, decider);
     let mut watch = NothingUnsaved::default();
     engine.ids().for_each(|id| engine.start(id, false, &mut watch));
     if connected {

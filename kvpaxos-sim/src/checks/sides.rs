@@ -9,7 +9,7 @@ use kvpaxos::agreement::StateDigest;
 use kvpaxos::status::LearnerStatus;
 use kvpaxos::{Message, Observation, Outcome, Quorums, ReplicaId, Slot, Status};
 
-use crate::machine::Effect;
+use crate::engine::machine::Effect;
 use crate::subject::Subject;
 
 use super::settled::written_at;

@@ -2,11 +2,11 @@
 
 use kvpaxos::{Message, Observation, Record, ReplicaId, Role, Time};
 
-use crate::machine::{Effect, Event, Memory};
+use crate::engine::machine::{Effect, Event, Memory};
+use crate::engine::observer::{Misbehaviour, Watch};
 use crate::marks::Mark;
 use crate::subject::Subject;
 use crate::violation::Property;
-use crate::watch::{Misbehaviour, Watch};
 
 use super::Audit;
 

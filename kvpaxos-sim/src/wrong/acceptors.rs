@@ -5,7 +5,7 @@ use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Ballot, Message, Record, Replica};
 
 use super::{Said, Wrong};
-use crate::machine::{Effect, Event, Memory};
+use crate::engine::machine::{Effect, Event, Memory};
 
 /// Changes each message that waits for the disk.
 fn change_waiting(effect: &mut Effect<Replica>, change: impl FnMut(&mut Message)) {

@@ -3,7 +3,7 @@
 use kvpaxos::{Message, Outcome, Replica, Reply};
 
 use super::{Said, Wrong};
-use crate::machine::Effect;
+use crate::engine::machine::Effect;
 
 /// Whoever has cut its log has nothing for one that lags behind the cut (known bug 20; openraft#1828).
 #[derive(Default)]

@@ -26,8 +26,8 @@ use kvpaxos::{
     Value,
 };
 
-use crate::bytes_log::ReplicaLog;
-use crate::machine::{Effect, Event, Machine, Memory};
+use crate::engine::disk::log::ReplicaLog;
+use crate::engine::machine::{Effect, Event, Machine, Memory};
 use crate::report::run;
 use crate::setup::Setup;
 use crate::subject::{Subject, garble, translate, translate_effect};

@@ -6,7 +6,7 @@ use kvpaxos::status::ProposerStatus;
 use kvpaxos::{Message, Replica, ReplicaId, Time};
 
 use super::{Said, Wrong};
-use crate::machine::{Effect, Event};
+use crate::engine::machine::{Effect, Event};
 
 /// A promise for an old ballot counts in a new one (known bug 4; MyPaxos#18).
 #[derive(Default)]

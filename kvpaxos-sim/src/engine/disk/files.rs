@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kvpaxos::wal::{HEADER, Mark, Piece, SECTOR};
 
-use crate::decider::{Fate, What};
+use crate::engine::decider::{Fate, What};
 
 /// One operation of a shell on its files, in the order that [`kvpaxos::wal`] asks for.
 #[derive(Clone, Debug)]

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use kvpaxos::{Role, Time};
 
-use crate::clock::Clock;
-use crate::disk::Disk;
-use crate::machine::{Event, Machine};
-use crate::tables::Table;
+use crate::engine::clock::Clock;
+use crate::engine::disk::Disk;
+use crate::engine::latency::Table;
+use crate::engine::machine::{Event, Machine};
 
 /// A role as the world knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use kvpaxos::{ClientId, Entropy, Founding, ReplicaId, Role, Time};
 use serde::Serialize;
 
-use crate::disk::Log;
+use crate::engine::disk::Log;
 
 /// A deterministic state machine that an [`Engine`](crate::Engine) can drive, under the contract of [`kvpaxos::io`].
 pub trait Machine: Sized {

@@ -2,7 +2,7 @@
 
 use kvpaxos::{ReplicaId, Role, Time};
 
-use crate::machine::{Effect, Event, Machine};
+use crate::engine::machine::{Effect, Event, Machine};
 
 /// Hooks that an engine calls while it works. Each has an empty body, so that a watcher says only what it cares for.
 pub trait Watch<M: Machine> {

@@ -5,8 +5,8 @@
 
 use kvpaxos::{Entropy, Random, ReplicaId};
 
-use crate::network::Node;
-use crate::tables::Table;
+use crate::engine::latency::Table;
+use crate::engine::network::Node;
 
 /// Which component asks. Each has a stream of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

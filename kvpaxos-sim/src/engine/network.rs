@@ -3,8 +3,8 @@
 use kvpaxos::{ReplicaId, Time};
 use serde::Serialize;
 
-use crate::decider::{Decider, Stream, What};
-use crate::tables::{self, Table};
+use crate::engine::decider::{Decider, Stream, What};
+use crate::engine::latency::{self, Table};
 
 /// Whoever is connected: a replica or a client.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -72,11 +72,11 @@ impl Weather {
     /// The same network when it is well. Delays beyond what replicas have patience for are faults too.
     #[must_use]
     pub fn calm(self) -> Weather {
-        let wild = [tables::WILD, tables::STRAGGLING].contains(&self.delay);
+        let wild = [latency::WILD, latency::STRAGGLING].contains(&self.delay);
         Weather {
             drop: 0,
             duplicate: 0,
-            delay: if wild { tables::REGION } else { self.delay },
+            delay: if wild { latency::REGION } else { self.delay },
             reorder: self.reorder,
         }
     }
@@ -87,7 +87,7 @@ impl Weather {
         Weather {
             drop: 0,
             duplicate: 0,
-            delay: tables::LAN,
+            delay: latency::LAN,
             reorder: false,
         }
     }

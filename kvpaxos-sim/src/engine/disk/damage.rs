@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use kvpaxos::wal::{HEADER, SECTOR, scan};
 
-use crate::decider::{Fate, What};
-use crate::disk::Damage;
-use crate::files::Files;
+use crate::engine::decider::{Fate, What};
+use crate::engine::disk::Damage;
+use crate::engine::disk::files::Files;
 
 /// Damages files of which all is durable, up to the position `end`. `ends` are the positions of earlier syncs.
 pub(crate) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], fate: &mut Fate<'_>) {

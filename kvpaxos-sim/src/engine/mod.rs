@@ -2,20 +2,32 @@
 //!
 //! Clients and the nemesis stand outside: what concerns them comes back from [`Engine::advance`] as a [`Turn`].
 
+pub mod clock;
+pub mod decider;
+pub mod digest;
+pub mod disk;
+pub mod host;
+pub mod latency;
+pub mod lifecycle;
+pub mod machine;
+pub mod network;
+pub mod observer;
+pub mod queue;
+
 use std::collections::BTreeSet;
 
 use kvpaxos::{ClientId, Founding, Micros, ReplicaId, Role, Time};
 use serde::Serialize;
 
-use crate::decider::{Decider, Stream, What};
-use crate::digest::Digest;
-use crate::disk::{Format, Log, Next};
-use crate::host::{Arrival, Host, RoleState};
-use crate::machine::{Effect, Event, Machine};
-use crate::network::{Network, Node, Weather};
-use crate::queue::Queue;
-use crate::tables::Table;
-use crate::watch::{Misbehaviour, Watch};
+use crate::engine::decider::{Decider, Stream, What};
+use crate::engine::digest::Digest;
+use crate::engine::disk::{Format, Log, Next};
+use crate::engine::host::{Arrival, Host, RoleState};
+use crate::engine::latency::Table;
+use crate::engine::machine::{Effect, Event, Machine};
+use crate::engine::network::{Network, Node, Weather};
+use crate::engine::observer::{Misbehaviour, Watch};
+use crate::engine::queue::Queue;
 
 /// How a shell keeps the mark of what is synced: again and again while syncs go on, and when nothing was written for a while. As
 /// `kvpaxos-net` does.

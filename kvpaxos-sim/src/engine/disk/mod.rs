@@ -3,11 +3,15 @@
 //! What is written is synced by and by: one sync runs at a time and covers all that was written before it began. What
 //! waits for a write (`then`) leaves when that write and all before it are durable, and not before (A3).
 
+pub(crate) mod damage;
+pub(crate) mod files;
+pub mod log;
+
 use std::collections::VecDeque;
 
 use kvpaxos::{ReplicaId, Role};
 
-use crate::decider::Fate;
+use crate::engine::decider::Fate;
 
 /// How records lie on a disk: a list of them here, bytes where a machine has a format of its own.
 ///
@@ -384,7 +388,7 @@ mod tests {
             disk.sync_done(|_| (), &mut Vec::new());
             disk.write(Role::Acceptor, vec![2], vec![]);
             disk.write(Role::Acceptor, vec![3], vec![]);
-            let mut seeded = crate::decider::Seeded::new(1);
+            let mut seeded = crate::engine::decider::Seeded::new(1);
             let mut fate = Fate {
                 decider: &mut seeded,
                 replica: OTHER,

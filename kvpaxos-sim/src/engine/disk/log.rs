@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use kvpaxos::wal::{self, Batch, Header, Owner, Writer, scan};
 use kvpaxos::{Record, ReplicaId};
 
-use crate::decider::Fate;
-use crate::disk::{Damage, Format, Harm, List, Log, Recovered};
-use crate::files::Files;
-use crate::harm;
+use crate::engine::decider::Fate;
+use crate::engine::disk::damage;
+use crate::engine::disk::files::Files;
+use crate::engine::disk::{Damage, Format, Harm, List, Log, Recovered};
 
 /// The fingerprint of every simulated cluster.
 const CLUSTER: u64 = 0x51_4d;
@@ -141,7 +141,7 @@ impl BytesLog {
         };
         self.files.settle(end);
         let syncs: Vec<u64> = self.syncs.iter().copied().collect();
-        harm::damage(&mut self.files, how, end, &syncs, fate);
+        damage::damage(&mut self.files, how, end, &syncs, fate);
         match self.recover(end) {
             None => Harm::Lost,
             Some(recovered) if recovered.records == before => Harm::None,
@@ -240,7 +240,7 @@ mod tests {
     use kvpaxos::{Ballot, ReplicaSet, Slot};
 
     use super::*;
-    use crate::decider::Seeded;
+    use crate::engine::decider::Seeded;
 
     fn promised(round: u64) -> Record {
         Record::Promised {
@@ -313,16 +313,16 @@ mod tests {
             let mut written: Vec<Record> = Vec::new();
             let (mut synced, mut units, mut number) = (0, log.len(), 0);
             for _ in 0..12 {
-                for _ in 0..fate.below(crate::decider::What::Think, 6) {
+                for _ in 0..fate.below(crate::engine::decider::What::Think, 6) {
                     written.extend(write(&mut log, number));
                     number += 1;
-                    if fate.below(crate::decider::What::Think, 2) == 0 {
+                    if fate.below(crate::engine::decider::What::Think, 2) == 0 {
                         (synced, units) = (written.len(), log.len());
                         log.synced(units);
                     }
                 }
                 let unsynced = log.len() - units;
-                let surviving = fate.below(crate::decider::What::Think, unsynced + 1);
+                let surviving = fate.below(crate::engine::decider::What::Think, unsynced + 1);
                 log.crash(units, surviving, &mut fate);
                 let Recovered { records, fresh } = log.recover(units).expect("a crash is no damage");
                 let left = synced + fresh;
@@ -443,12 +443,12 @@ mod tests {
                     decider: &mut seeded,
                     replica: ReplicaId(2),
                 };
-                for number in 0..fate.below(crate::decider::What::Think, 60) as u64 {
+                for number in 0..fate.below(crate::engine::decider::What::Think, 60) as u64 {
                     write(&mut log, number);
-                    if fate.below(crate::decider::What::Think, 3) > 0 {
+                    if fate.below(crate::engine::decider::What::Think, 3) > 0 {
                         log.synced(log.len());
                     }
-                    if fate.below(crate::decider::What::Think, 10) == 0 {
+                    if fate.below(crate::engine::decider::What::Think, 10) == 0 {
                         log.mark();
                     }
                 }

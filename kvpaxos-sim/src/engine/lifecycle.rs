@@ -2,14 +2,14 @@
 
 use kvpaxos::{ClientId, Micros, ReplicaId, Role, Time};
 
-use crate::decider::{Fate, Stream, What};
-use crate::disk::{Damage, Disk, Harm};
+use crate::engine::decider::{Fate, Stream, What};
+use crate::engine::disk::{Damage, Disk, Harm};
+use crate::engine::host::{Arrival, Host, RoleState};
+use crate::engine::latency::Table;
+use crate::engine::machine::{Event, Machine, Memory};
+use crate::engine::network::Node;
+use crate::engine::observer::{Misbehaviour, Watch};
 use crate::engine::{Engine, REST};
-use crate::host::{Arrival, Host, RoleState};
-use crate::machine::{Event, Machine, Memory};
-use crate::network::Node;
-use crate::tables::Table;
-use crate::watch::{Misbehaviour, Watch};
 
 /// What a nemesis, or a test, can do to hosts.
 impl<M: Machine> Engine<M> {
