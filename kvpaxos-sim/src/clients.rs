@@ -10,16 +10,16 @@ use kvpaxos::{
 };
 use serde::Serialize;
 
-use crate::checks::{Audit, Floor};
 use crate::engine::decider::{Decider, Stream, What};
 use crate::engine::{Alarm, Engine};
-use crate::marks::Mark;
+use crate::invariants::coverage::Mark;
+use crate::invariants::trace::seconds;
+use crate::invariants::violation::Property;
+use crate::invariants::{Audit, Floor};
 use crate::nemesis;
 use crate::record::Recorder;
 use crate::setup::{Clients, Setup};
 use crate::subject::Subject;
-use crate::trace::seconds;
-use crate::violation::Property;
 
 /// What became of operations.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]

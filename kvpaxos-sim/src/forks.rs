@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use crate::engine::decider::{Stream, What};
 use crate::engine::disk::Format;
+use crate::invariants::trace::Trace;
+use crate::invariants::violation::{Property, Violation};
 use crate::report::caught;
 use crate::setup::Setup;
 use crate::subject::Subject;
-use crate::trace::Trace;
-use crate::violation::{Property, Violation};
 use crate::world::World;
 
 /// How often all processes go down and a disk forgets.

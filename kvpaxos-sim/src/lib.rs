@@ -40,22 +40,20 @@
 //! - [`Machine`] is the seam to what is driven: one `step`, one `deadline`. [`kvpaxos::Replica`] is the first; known-wrong
 //!   variants wrap it and are a [`Subject`] like it.
 //! - [`engine::decider::Decider`] is the seam to what is undecided. The seeded one gives each component a stream of its own.
-//! - [`checks::Audit`] watches from outside, after every event, and believes only what is durable.
+//! - [`invariants::Audit`] watches from outside, after every event, and believes only what is durable.
 //! - [`check`](mod@check) judges the history that clients saw, knowing nothing of replicas. [`generate`] makes histories for it,
 //!   [`judged`] tells in JSON what it found, and [`picture`] draws it.
 //! - [`witness`] judges the same history by the order that the replicas say it has.
 
 pub mod check;
-pub mod checks;
 pub mod clients;
 pub mod engine;
-pub mod excerpt;
 pub mod forks;
 pub mod generate;
 mod hashing;
 pub mod history;
+pub mod invariants;
 pub mod judged;
-pub mod marks;
 pub mod model;
 pub mod nemesis;
 mod owed;
@@ -68,8 +66,6 @@ pub mod setup;
 pub mod subject;
 mod swarm;
 pub mod sweep;
-pub mod trace;
-pub mod violation;
 pub mod witness;
 pub mod world;
 pub mod wrong;
@@ -77,9 +73,9 @@ pub mod wrong;
 pub use engine::Engine;
 pub use engine::host::RoleState;
 pub use engine::machine::Machine;
+pub use invariants::trace::Trace;
+pub use invariants::violation::{Property, Violation};
 pub use report::{Report, run, run_seed};
 pub use setup::Setup;
 pub use subject::Subject;
-pub use trace::Trace;
-pub use violation::{Property, Violation};
 pub use world::World;

@@ -6,7 +6,6 @@ use kvpaxos::status::ProposerStatus;
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Role};
 use serde::Serialize;
 
-use crate::checks::Audit;
 use crate::engine::clock;
 use crate::engine::decider::{Stream, What};
 use crate::engine::disk::Damage;
@@ -14,7 +13,8 @@ use crate::engine::host::RoleState;
 use crate::engine::latency;
 use crate::engine::network::{Node, Weather};
 use crate::engine::{Alarm, Engine};
-use crate::marks::Mark;
+use crate::invariants::Audit;
+use crate::invariants::coverage::Mark;
 use crate::partition::{self, Cut};
 use crate::setup::{FaultKind, Faults, Setup};
 use crate::subject::Subject;

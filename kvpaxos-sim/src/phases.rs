@@ -5,12 +5,12 @@ use kvpaxos::status::{AcceptorStatus, LearnerStatus};
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Time};
 use serde::Serialize;
 
-use crate::checks::Finding;
 use crate::engine::decider::{Stream, What};
+use crate::invariants::Finding;
+use crate::invariants::violation::{Property, Violation};
 use crate::owed::{LEAST_SHARE, Round};
 use crate::setup::Length;
 use crate::subject::Subject;
-use crate::violation::{Property, Violation};
 use crate::world::World;
 
 /// Operations that every client must get done after the faults have stopped.

@@ -6,18 +6,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use kvpaxos::{Micros, Replica, Time};
 use serde::Serialize;
 
-use crate::checks::Deeds;
 use crate::clients::Fates;
 use crate::engine::Counts;
 use crate::engine::disk::Format;
 use crate::engine::network::Traffic;
-use crate::marks::Marks;
+use crate::invariants::Deeds;
+use crate::invariants::coverage::Marks;
+use crate::invariants::trace::Trace;
+use crate::invariants::violation::{Property, Violation};
 use crate::nemesis::Strikes;
 use crate::phases::Phases;
 use crate::setup::Setup;
 use crate::subject::Subject;
-use crate::trace::Trace;
-use crate::violation::{Property, Violation};
 use crate::world::World;
 
 /// The outcome of one seed.
@@ -275,5 +275,5 @@ impl Report {
 }
 
 fn human(length: Micros) -> String {
-    format!("{} s", crate::trace::seconds(Time(length.0)).trim())
+    format!("{} s", crate::invariants::trace::seconds(Time(length.0)).trim())
 }

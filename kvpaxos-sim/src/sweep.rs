@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::marks::{Mark, Marks};
+use crate::invariants::coverage::{Mark, Marks};
+use crate::invariants::trace::Trace;
+use crate::invariants::violation::{Property, Violation};
 use crate::report::{Report, run_seed};
-use crate::trace::Trace;
-use crate::violation::{Property, Violation};
 
 /// One seed in so many is played twice, to see that its digest repeats.
 const REPEAT: u64 = 16;

@@ -4,19 +4,19 @@ use bytes::Bytes;
 use kvpaxos::client::{Call, Fate};
 use kvpaxos::{Micros, Op, Record, Replica, ReplicaId, ReplicaSet, Role, Slot, Status, Time};
 
-use crate::checks::{Audit, Finding};
 use crate::clients::{Crowd, Stage};
 use crate::engine::decider::{Decider, Seeded};
 use crate::engine::latency::Table;
 use crate::engine::network::Node;
 use crate::engine::{Alarm, Engine, Turn};
-use crate::marks::{Mark, Marks};
+use crate::invariants::coverage::{Mark, Marks};
+use crate::invariants::trace::Trace;
+use crate::invariants::{Audit, Finding};
 use crate::nemesis::{self, Aside, Nemesis};
 use crate::partition::{self, Cut};
 use crate::record::Recorder;
 use crate::setup::{Setup, SetupError};
 use crate::subject::Subject;
-use crate::trace::Trace;
 
 /// A world of replicas, or of whatever else speaks their messages.
 ///

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::process::ExitCode;
 
 use kvpaxos_sim::forks::{self, Forked};
+use kvpaxos_sim::invariants::trace::Trace;
 use kvpaxos_sim::sweep::each;
-use kvpaxos_sim::trace::Trace;
 
 /// Plays them and says what came of it.
 pub(crate) fn run(seeds: Range<u64>, jobs: usize, trace: bool) -> ExitCode {

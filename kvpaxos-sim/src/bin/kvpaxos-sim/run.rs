@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use kvpaxos_sim::invariants::excerpt;
 use kvpaxos_sim::sweep::per_second;
-use kvpaxos_sim::{Trace, Violation, excerpt, run_seed};
+use kvpaxos_sim::{Trace, Violation, run_seed};
 
 /// How much of a trace is kept to choose an excerpt from.
 const KEPT: usize = 50_000;

@@ -4,8 +4,8 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::{Heartbeat, Remembered, SnapshotPart};
 use kvpaxos::{Ballot, Incarnation, Message, ReplicaId, Slot, Value, Watermark};
 
-use crate::marks::Mark;
-use crate::violation::Property;
+use crate::invariants::coverage::Mark;
+use crate::invariants::violation::Property;
 
 use super::Audit;
 

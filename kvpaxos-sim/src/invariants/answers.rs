@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use kvpaxos::{Command, Op, Outcome, Revision, Sequence, SessionId};
 
-use crate::marks::Mark;
-use crate::violation::Property;
+use crate::invariants::coverage::Mark;
+use crate::invariants::violation::Property;
 
 use super::Audit;
 

@@ -8,7 +8,7 @@ use kvpaxos::io::Deposition;
 use kvpaxos::{Ballot, ReplicaId, Slot};
 
 use super::together::Together;
-use crate::marks::Mark;
+use crate::invariants::coverage::Mark;
 
 /// One ballot that was used.
 struct Use {

@@ -8,11 +8,15 @@ mod acceptors;
 mod answers;
 mod ballots;
 mod book;
+pub mod coverage;
+pub mod excerpt;
 mod learners;
 mod messages;
 mod settled;
 mod sides;
 mod together;
+pub mod trace;
+pub mod violation;
 mod watching;
 
 pub use answers::Floor;
@@ -24,9 +28,9 @@ use kvpaxos::{
     Watermark,
 };
 
-use crate::marks::{Mark, Marks};
-use crate::trace::Trace;
-use crate::violation::Property;
+use crate::invariants::coverage::{Mark, Marks};
+use crate::invariants::trace::Trace;
+use crate::invariants::violation::Property;
 
 use acceptors::Acceptor;
 use ballots::Ballots;

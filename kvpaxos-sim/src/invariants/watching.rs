@@ -4,9 +4,9 @@ use kvpaxos::{Message, Observation, Record, ReplicaId, Role, Time};
 
 use crate::engine::machine::{Effect, Event, Memory};
 use crate::engine::observer::{Misbehaviour, Watch};
-use crate::marks::Mark;
+use crate::invariants::coverage::Mark;
+use crate::invariants::violation::Property;
 use crate::subject::Subject;
-use crate::violation::Property;
 
 use super::Audit;
 
