@@ -1,6 +1,6 @@
 //! Checks of histories: what a file holds never stops the checker, and what was read is written so that it is read again.
 
-use kvpaxos_sim::check::{Budget, check};
+use kvpaxos_sim::linearizability::{Budget, check};
 use kvpaxos_sim::history::History;
 
 /// Enough to take every turn of the search; more of the same finds nothing.

@@ -5,9 +5,9 @@ mod common;
 use std::io::{BufRead, BufReader};
 
 use common::{run, text};
-use kvpaxos_sim::check::{Budget, check};
 use kvpaxos_sim::history::History;
-use kvpaxos_sim::witness::{self, Found};
+use kvpaxos_sim::linearizability::witness::{self, Found};
+use kvpaxos_sim::linearizability::{Budget, check};
 
 fn soak(more: &[&str]) {
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -10,10 +10,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use kvpaxos_sim::check::{Budget, Report, Verdict, check};
-use kvpaxos_sim::generate::Flaw;
-use kvpaxos_sim::generate::hard::{Member, hard_family};
 use kvpaxos_sim::history::History;
+use kvpaxos_sim::history::generate::Flaw;
+use kvpaxos_sim::history::generate::hard::{Member, hard_family};
+use kvpaxos_sim::linearizability::{Budget, Report, Verdict, check};
 
 /// The budget of the first attempt.
 const FIRST: u64 = 1000;

@@ -8,9 +8,9 @@ use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use kvpaxos_sim::check::{Budget, Report, Stream, check_twice};
-use kvpaxos_sim::generate::{Generator, Settings, Share};
+use kvpaxos_sim::history::generate::{Generator, Settings, Share};
 use kvpaxos_sim::history::{Event, ReadError, Reader, Writer};
+use kvpaxos_sim::linearizability::{Budget, Report, Stream, check_twice};
 
 /// How many events of a history are in memory at a time.
 const PART: usize = 1_000_000;

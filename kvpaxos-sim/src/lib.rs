@@ -41,32 +41,28 @@
 //!   variants wrap it and are a [`Subject`] like it.
 //! - [`engine::decider::Decider`] is the seam to what is undecided. The seeded one gives each component a stream of its own.
 //! - [`invariants::Audit`] watches from outside, after every event, and believes only what is durable.
-//! - [`check`](mod@check) judges the history that clients saw, knowing nothing of replicas. [`generate`] makes histories for it,
-//!   [`judged`] tells in JSON what it found, and [`picture`] draws it.
-//! - [`witness`] judges the same history by the order that the replicas say it has.
+//! - [`linearizability`] judges the history that clients saw, knowing nothing of replicas. [`history::generate`] makes histories for it,
+//!   [`linearizability::report`] tells in JSON what it found, and [`linearizability::page`] draws it.
+//! - [`linearizability::witness`] judges the same history by the order that the replicas say it has.
 
-pub mod check;
 pub mod clients;
 pub mod engine;
 pub mod forks;
-pub mod generate;
 mod hashing;
 pub mod history;
 pub mod invariants;
-pub mod judged;
+pub mod linearizability;
 pub mod model;
 pub mod nemesis;
 mod owed;
 pub mod partition;
 pub mod phases;
-pub mod picture;
 pub mod record;
 pub mod report;
 pub mod setup;
 pub mod subject;
 mod swarm;
 pub mod sweep;
-pub mod witness;
 pub mod world;
 pub mod wrong;
 

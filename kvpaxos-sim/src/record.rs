@@ -4,9 +4,9 @@
 use kvpaxos::Time;
 use kvpaxos::client::{Call, Fate};
 
-use crate::check::{Budget, Stream, Verdict, check};
 use crate::history::{Answer, History, Operation, rev_of};
-use crate::witness::{self, Found};
+use crate::linearizability::witness::{self, Found};
+use crate::linearizability::{Budget, Stream, Verdict, check};
 
 /// What may be spent on judging one key of a run. A run's keys take a thousandth of it as a rule.
 const BUDGET: Budget = Budget {

@@ -3,9 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
-use kvpaxos_sim::check::{Budget, check};
-use kvpaxos_sim::generate::{Flaw, Settings, Share};
 use kvpaxos_sim::history::History;
+use kvpaxos_sim::history::generate::{Flaw, Settings, Share};
+use kvpaxos_sim::linearizability::{Budget, check};
 
 fn program(flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kvpaxos-sim"));

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kvpaxos::Random;
 use kvpaxos_net::{Client, ClientError};
-use kvpaxos_sim::check::{Budget, Report, Verdict, check};
 use kvpaxos_sim::history::{Action, Answer, Datum, History, Operation};
+use kvpaxos_sim::linearizability::{Budget, Report, Verdict, check};
 
 use super::PATIENCE;
 

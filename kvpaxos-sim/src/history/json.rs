@@ -17,7 +17,7 @@
 //! - `null` is the same as no `rev`: the position is not known.
 //! - Where a write is asked again and answered from memory, its `rev` is that of the one time it took effect.
 //!
-//! A history whose answers say their positions can be judged by these: see [`crate::witness`].
+//! A history whose answers say their positions can be judged by these: see [`crate::linearizability::witness`].
 //!
 //! Of a field that a line has twice, the last counts. A line is at most [`LONGEST_LINE`] bytes long.
 

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use kvpaxos_sim::check::{Budget, Report, Verdict, check_twice};
 use kvpaxos_sim::history::{ReadError, Reader};
-use kvpaxos_sim::judged::Judged;
-use kvpaxos_sim::picture::page;
+use kvpaxos_sim::linearizability::page::page;
+use kvpaxos_sim::linearizability::report::Judged;
+use kvpaxos_sim::linearizability::{Budget, Report, Verdict, check_twice};
 
 use crate::witness;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use kvpaxos_sim::generate::{Flaw, Generator, Mix, Settings, Share, Values};
+use kvpaxos_sim::history::generate::{Flaw, Generator, Mix, Settings, Share, Values};
 use kvpaxos_sim::history::{Datum, Writer};
 
 /// Lines are short, and there may be millions.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use kvpaxos_sim::history::ReadError;
-use kvpaxos_sim::witness::{Found, Witness};
+use kvpaxos_sim::linearizability::witness::{Found, Witness};
 
 use crate::check::{Code, name, source};
 

@@ -5,8 +5,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::hard::hard_family;
 use super::*;
-use crate::check::{Budget, check};
 use crate::history::{Action, Answer, Event, EventKind, Operation, Writer};
+use crate::linearizability::{Budget, check};
 
 /// All of everything at once, but small.
 fn mixed(seed: u64) -> Settings {

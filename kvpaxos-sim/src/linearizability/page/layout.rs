@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::{Evidence, Shown};
 use crate::history::{Action, Answer, Datum};
+use crate::linearizability::{Evidence, Shown};
 
 /// A drawing's contents. Events are numbered as they happened and drawn at even distances: times may be equal, or far apart.
 pub(super) struct Layout<'a> {

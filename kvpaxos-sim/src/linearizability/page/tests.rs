@@ -1,6 +1,6 @@
 use super::*;
-use crate::check::{Shown, Verdict, check};
 use crate::history::{Action, Answer, Datum, History, Operation};
+use crate::linearizability::{Shown, Verdict, check};
 
 /// `(process, operation, answer, invoked, completed)`.
 type Row = (u64, Operation, Option<Answer>, i64, Option<i64>);

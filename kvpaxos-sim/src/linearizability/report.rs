@@ -1,4 +1,4 @@
-//! What came of judging one file, to be told: as a line of JSON here, as a page in [`picture`](crate::picture).
+//! What came of judging one file, to be told: as a line of JSON here, as a page in [`picture`](crate::linearizability::page).
 //!
 //! # JSON
 //!
@@ -25,8 +25,8 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::check::{Evidence, KeyReport, KeyVerdict, Report, Shown, Verdict};
 use crate::history::{Action, Answer, Datum, ReadError};
+use crate::linearizability::{Evidence, KeyReport, KeyVerdict, Report, Shown, Verdict};
 
 /// A file, and what was found in it.
 #[derive(Debug)]
@@ -226,8 +226,8 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::check::{Budget, check};
     use crate::history::{History, Operation};
+    use crate::linearizability::{Budget, check};
 
     fn json(found: Result<History, ReadError>) -> String {
         let judged = Judged {

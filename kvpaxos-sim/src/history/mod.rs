@@ -1,7 +1,7 @@
 //! What clients did and saw: the history that the checker judges, in memory and as JSON lines (kv-history/1).
 //!
 //! ```
-//! use kvpaxos_sim::check::{Budget, check};
+//! use kvpaxos_sim::linearizability::{Budget, check};
 //! use kvpaxos_sim::history::{Answer, History, Operation};
 //!
 //! # fn main() -> Result<(), kvpaxos_sim::history::Malformed> {
@@ -22,6 +22,7 @@ use std::fmt;
 
 use kvpaxos::Revision;
 
+pub mod generate;
 mod json;
 mod line;
 mod open;

@@ -2,9 +2,9 @@ use expect_test::{Expect, expect};
 use kvpaxos::Random;
 
 use super::*;
-use crate::check::{Budget, check};
-use crate::generate::{Flaw, Mix, Settings, Share, Values};
+use crate::history::generate::{Flaw, Mix, Settings, Share, Values};
 use crate::history::script::history;
+use crate::linearizability::{Budget, check};
 
 /// In a word, and for what is wrong in full. What is said to be consistent the search finds linearizable, too.
 fn told(script: &str) -> String {

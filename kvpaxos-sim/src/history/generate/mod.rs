@@ -6,10 +6,10 @@
 //! a little for each key, is held in memory. The fixed family of [`hard`] ones is what the checker is judged by.
 //!
 //! ```
-//! use kvpaxos_sim::check::{Budget, check};
-//! use kvpaxos_sim::generate::{Flaw, Settings};
+//! use kvpaxos_sim::linearizability::{Budget, check};
+//! use kvpaxos_sim::history::generate::{Flaw, Settings};
 //!
-//! # fn main() -> Result<(), kvpaxos_sim::generate::Nonsense> {
+//! # fn main() -> Result<(), kvpaxos_sim::history::generate::Nonsense> {
 //! let mut settings = Settings { seed: 7, operations: 200, ..Settings::default() };
 //! assert!(check(&settings.history()?, Budget::default()).is_good());
 //! settings.flaw = Flaw::Impossible;

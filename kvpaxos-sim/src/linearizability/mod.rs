@@ -13,7 +13,7 @@
 //!   soon that there is no order where there is none by far.
 //!
 //! Each stage is exact in what it says. The rules that keep all of them small stand, with why they are right, in the module `window`. For
-//! histories whose answers say their positions there is a judge that needs no search, [`witness`](crate::witness).
+//! histories whose answers say their positions there is a judge that needs no search, [`witness`](crate::linearizability::witness).
 
 use std::fmt;
 
@@ -32,7 +32,9 @@ mod deep;
 mod evidence;
 mod layers;
 mod lookahead;
+pub mod page;
 mod possible;
+pub mod report;
 mod rest;
 mod search;
 mod steps;
@@ -42,6 +44,7 @@ mod stream;
 mod tests;
 mod timeline;
 mod window;
+pub mod witness;
 mod zones;
 
 /// How much may be spent on a history. Keys that are easily judged take next to nothing; the others share it evenly.

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use kvpaxos::Random;
 
-use crate::check::evidence::{cut, shortest};
-use crate::check::search::{Found, Question, Recorded, by_key};
-use crate::check::timeline::Timeline;
-use crate::check::window::Mode;
-use crate::check::*;
 use crate::history::{Action, Answer, Datum, Operation};
+use crate::linearizability::evidence::{cut, shortest};
+use crate::linearizability::search::{Found, Question, Recorded, by_key};
+use crate::linearizability::timeline::Timeline;
+use crate::linearizability::window::Mode;
+use crate::linearizability::*;
 
 /// The definition itself: tries every order of every choice of operations.
 fn brute_force(left: &mut Vec<Recorded<'_>>, value: &Datum) -> bool {

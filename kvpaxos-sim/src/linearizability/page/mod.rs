@@ -2,8 +2,8 @@
 //!
 //! The page is one file of HTML without anything from elsewhere. Whatever a history holds is shown as text.
 
-use crate::check::{Budget, Evidence, KeyReport, KeyVerdict, Report};
-use crate::judged::{Judged, evidence, overall, word};
+use crate::linearizability::report::{Judged, evidence, overall, word};
+use crate::linearizability::{Budget, Evidence, KeyReport, KeyVerdict, Report};
 
 use drawing::drawing;
 use layout::{Bar, Layout};
@@ -26,7 +26,7 @@ pub fn page(files: &[Judged], budget: Budget) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Linearizability</title>\n\
          <style>\n{}</style>\n</head>\n<body>\n<h1>Is there an order that explains all answers?</h1>\n{sections}</body>\n</html>\n",
-        include_str!("picture/style.css")
+        include_str!("style.css")
     )
 }
 

@@ -34,11 +34,11 @@ const HELD_BYTES: usize = 160;
 /// [`check`](super::check) with the whole history at hand may still decide.
 ///
 /// ```
-/// use kvpaxos_sim::check::{Budget, Stream};
-/// use kvpaxos_sim::generate::{Flaw, Generator, Settings};
+/// use kvpaxos_sim::linearizability::{Budget, Stream};
+/// use kvpaxos_sim::history::generate::{Flaw, Generator, Settings};
 /// use kvpaxos_sim::history::Datum;
 ///
-/// # fn main() -> Result<(), kvpaxos_sim::generate::Nonsense> {
+/// # fn main() -> Result<(), kvpaxos_sim::history::generate::Nonsense> {
 /// let settings = Settings { flaw: Flaw::Impossible, ..Settings::default() };
 /// let mut stream = Stream::new(Datum::Null, Budget::default());
 /// for event in Generator::new(settings)? {

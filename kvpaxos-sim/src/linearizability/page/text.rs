@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::check::Shown;
 use crate::history::{Action, Answer};
+use crate::linearizability::Shown;
 
 /// Text that means itself in HTML, in elements and attributes. Of control characters nothing but line breaks is left.
 pub(super) fn escape(text: &str) -> String {

@@ -211,10 +211,10 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Budget;
-    use crate::check::steps::Values;
-    use crate::check::story::Story;
-    use crate::check::window::Mode;
+    use crate::linearizability::Budget;
+    use crate::linearizability::steps::Values;
+    use crate::linearizability::story::Story;
+    use crate::linearizability::window::Mode;
 
     /// Of two that do the same, having the later one left serves for having the sooner one left, and not the other way round.
     #[test]
