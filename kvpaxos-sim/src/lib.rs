@@ -17,7 +17,7 @@
 //! world.run_for(Micros(2_000_000));
 //! assert_eq!(world.get("k").value(), Some("after".into()));
 //! world.verdict().expect("every invariant held, and the history is linearizable");
-//! # Ok::<(), kvpaxos_sim::setup::SetupError>(())
+//! # Ok::<(), kvpaxos_sim::world::setup::SetupError>(())
 //! ```
 //!
 //! Or a seed draws it all, plays safety under faults, then liveness, then convergence:
@@ -45,33 +45,22 @@
 //!   [`linearizability::report`] tells in JSON what it found, and [`linearizability::page`] draws it.
 //! - [`linearizability::witness`] judges the same history by the order that the replicas say it has.
 
-pub mod clients;
 pub mod engine;
-pub mod forks;
 mod hashing;
 pub mod history;
 pub mod invariants;
 pub mod linearizability;
 pub mod model;
-pub mod nemesis;
-mod owed;
-pub mod partition;
-pub mod phases;
-pub mod record;
-pub mod report;
-pub mod setup;
+pub mod mutants;
 pub mod subject;
-mod swarm;
-pub mod sweep;
 pub mod world;
-pub mod wrong;
 
 pub use engine::Engine;
 pub use engine::host::RoleState;
 pub use engine::machine::Machine;
 pub use invariants::trace::Trace;
 pub use invariants::violation::{Property, Violation};
-pub use report::{Report, run, run_seed};
-pub use setup::Setup;
 pub use subject::Subject;
 pub use world::World;
+pub use world::report::{Report, run, run_seed};
+pub use world::setup::Setup;

@@ -8,7 +8,8 @@ use common::{R, SECOND, SOON};
 use kvpaxos::client::Fate;
 use kvpaxos::{Refusal, ReplicaId, ReplicaSet};
 use kvpaxos_sim::engine::disk::Format;
-use kvpaxos_sim::{Setup, World, forks};
+use kvpaxos_sim::world::forks;
+use kvpaxos_sim::{Setup, World};
 
 /// `balance` is old at all five. r3 and r4 are down; NEW is acknowledged. All crash, and r0's disk forgets what it wrote for NEW. r0, r3 and r4
 /// start, and four more values are chosen.

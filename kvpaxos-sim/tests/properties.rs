@@ -5,7 +5,7 @@ use kvpaxos::Micros;
 use kvpaxos_sim::engine::disk::Format;
 use kvpaxos_sim::engine::latency;
 use kvpaxos_sim::engine::network::Weather;
-use kvpaxos_sim::setup::{Clients, Cluster, FaultKind, Faults, Length};
+use kvpaxos_sim::world::setup::{Clients, Cluster, FaultKind, Faults, Length};
 use kvpaxos_sim::{Setup, Trace, run};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;

@@ -15,7 +15,8 @@ use kvpaxos::{
     RequestBody, Role, Tag, Time,
 };
 use kvpaxos_sim::invariants::coverage::Mark;
-use kvpaxos_sim::{Setup, World, partition};
+use kvpaxos_sim::world::partition;
+use kvpaxos_sim::{Setup, World};
 
 /// One replica loses its disk, another only the memory of its acceptor; the work goes on, and both come back.
 #[test]

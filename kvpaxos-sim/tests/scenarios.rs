@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Role, Update};
-use kvpaxos_sim::{Setup, World, partition};
+use kvpaxos_sim::world::partition;
+use kvpaxos_sim::{Setup, World};
 
 /// Whatever is cut, somebody who reaches a quorum must lead again within this.
 const SOON: Micros = Micros(5_000_000);
@@ -71,7 +72,7 @@ fn constrained_election() {
 fn chained() {
     for seed in 0..20 {
         let mut setup = Setup::quiet(seed);
-        setup.cluster = kvpaxos_sim::setup::Cluster::new(3);
+        setup.cluster = kvpaxos_sim::world::setup::Cluster::new(3);
         let mut world = World::new(setup).unwrap();
         assert!(world.put("k", "first").is_done());
         world.cut(&partition::chained(3));

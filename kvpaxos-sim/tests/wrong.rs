@@ -1,7 +1,7 @@
 //! The simulator is itself tested: replicas that are wrong in the ways that real systems were must be noticed, soon. What each gets wrong
-//! stands with it in [`kvpaxos_sim::wrong`]; all of them, for as many seeds as it takes, are hunted by `kvpaxos-sim bugs`.
+//! stands with it in [`kvpaxos_sim::mutants`]; all of them, for as many seeds as it takes, are hunted by `kvpaxos-sim bugs`.
 
-use kvpaxos_sim::wrong::{BUGS, Bug};
+use kvpaxos_sim::mutants::{BUGS, Bug};
 use kvpaxos_sim::{Property, Setup};
 
 /// Plays short runs until the variant is noticed, and tells by which property.

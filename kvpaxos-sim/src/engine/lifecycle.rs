@@ -294,7 +294,7 @@ mod tests {
     fn a_log_at_rest_is_marked_to_its_end() {
         let mut world = world();
         until_unmarked(&mut world);
-        world.cut(&crate::partition::between(
+        world.cut(&crate::world::partition::between(
             [ID].into_iter().collect(),
             world.engine.ids().filter(|id| *id != ID).collect(),
         ));

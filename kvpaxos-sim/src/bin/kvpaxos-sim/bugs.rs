@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::panic;
 use std::process::ExitCode;
 
-use kvpaxos_sim::wrong::{self, BUGS, Bug};
+use kvpaxos_sim::mutants::{self, BUGS, Bug};
 
 /// Prints the names of all.
 pub(crate) fn list() -> ExitCode {
@@ -32,7 +32,7 @@ pub(crate) fn hunt(seeds: Range<u64>, jobs: usize, names: &[String]) -> ExitCode
     panic::set_hook(Box::new(|_| ()));
     let mut all = true;
     for bug in bugs {
-        let hunted = wrong::hunt(bug, seeds.clone(), jobs);
+        let hunted = mutants::hunt(bug, seeds.clone(), jobs);
         let number = bug.number.map_or_else(String::new, |number| number.to_string());
         let seconds = hunted.took.as_secs();
         let caught = match &hunted.caught {

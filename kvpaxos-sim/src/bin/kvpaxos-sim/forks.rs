@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::process::ExitCode;
 
-use kvpaxos_sim::forks::{self, Forked};
 use kvpaxos_sim::invariants::trace::Trace;
-use kvpaxos_sim::sweep::each;
+use kvpaxos_sim::world::forks::{self, Forked};
+use kvpaxos_sim::world::sweep::each;
 
 /// Plays them and says what came of it.
 pub(crate) fn run(seeds: Range<u64>, jobs: usize, trace: bool) -> ExitCode {

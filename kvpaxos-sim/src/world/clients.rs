@@ -16,10 +16,10 @@ use crate::invariants::coverage::Mark;
 use crate::invariants::trace::seconds;
 use crate::invariants::violation::Property;
 use crate::invariants::{Audit, Floor};
-use crate::nemesis;
-use crate::record::Recorder;
-use crate::setup::{Clients, Setup};
 use crate::subject::Subject;
+use crate::world::nemesis;
+use crate::world::recorder::Recorder;
+use crate::world::setup::{Clients, Setup};
 
 /// What became of operations.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]

@@ -1,10 +1,21 @@
 //! A world: replicas, clients, network, disks, clocks and a nemesis under one event queue.
 
+pub mod clients;
+pub mod forks;
+pub mod nemesis;
+pub mod partition;
+pub mod phases;
+pub mod recorder;
+pub mod report;
+pub(crate) mod service;
+pub mod setup;
+mod swarm;
+pub mod sweep;
+
 use bytes::Bytes;
 use kvpaxos::client::{Call, Fate};
 use kvpaxos::{Micros, Op, Record, Replica, ReplicaId, ReplicaSet, Role, Slot, Status, Time};
 
-use crate::clients::{Crowd, Stage};
 use crate::engine::decider::{Decider, Seeded};
 use crate::engine::latency::Table;
 use crate::engine::network::Node;
@@ -12,11 +23,12 @@ use crate::engine::{Alarm, Engine, Turn};
 use crate::invariants::coverage::{Mark, Marks};
 use crate::invariants::trace::Trace;
 use crate::invariants::{Audit, Finding};
-use crate::nemesis::{self, Aside, Nemesis};
-use crate::partition::{self, Cut};
-use crate::record::Recorder;
-use crate::setup::{Setup, SetupError};
 use crate::subject::Subject;
+use crate::world::clients::{Crowd, Stage};
+use crate::world::nemesis::{Aside, Nemesis};
+use crate::world::partition::Cut;
+use crate::world::recorder::Recorder;
+use crate::world::setup::{Setup, SetupError};
 
 /// A world of replicas, or of whatever else speaks their messages.
 ///
@@ -392,7 +404,7 @@ impl<M: Subject> World<M> {
         self.engine.restart_role(id, role, true, &mut self.audit);
     }
 
-    /// Cuts links; see [`crate::partition`].
+    /// Cuts links; see [`crate::world::partition`].
     pub fn cut(&mut self, cuts: &[Cut]) {
         partition::cut(cuts, &mut self.engine.network);
     }

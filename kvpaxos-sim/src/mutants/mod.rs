@@ -30,9 +30,9 @@ use crate::engine::disk::log::ReplicaLog;
 use crate::engine::machine::{Effect, Event, Machine, Memory};
 use crate::invariants::trace::Trace;
 use crate::invariants::violation::Violation;
-use crate::report::run;
-use crate::setup::Setup;
 use crate::subject::{Subject, garble, translate, translate_effect};
+use crate::world::report::run;
+use crate::world::setup::Setup;
 
 /// What a variant changes. Each has an empty body, so that a variant says only what it gets wrong.
 pub trait Wrong: Default {

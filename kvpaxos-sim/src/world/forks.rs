@@ -12,10 +12,10 @@ use crate::engine::decider::{Stream, What};
 use crate::engine::disk::Format;
 use crate::invariants::trace::Trace;
 use crate::invariants::violation::{Property, Violation};
-use crate::report::caught;
-use crate::setup::Setup;
 use crate::subject::Subject;
 use crate::world::World;
+use crate::world::report::caught;
+use crate::world::setup::Setup;
 
 /// How often all processes go down and a disk forgets.
 const ROUNDS: u64 = 4;

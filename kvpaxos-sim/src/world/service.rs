@@ -10,7 +10,7 @@ use std::fmt;
 use kvpaxos::{Micros, Slot};
 
 use crate::engine::latency::Table;
-use crate::setup::Setup;
+use crate::world::setup::Setup;
 
 /// In so many rounds every client is served, every call that is under way is answered, and all replicas agree. In 8,000 seeds the slowest
 /// took 15: where a replica has room for one request, it is chance which of many clients it takes.

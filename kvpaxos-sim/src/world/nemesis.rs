@@ -15,9 +15,9 @@ use crate::engine::network::{Node, Weather};
 use crate::engine::{Alarm, Engine};
 use crate::invariants::Audit;
 use crate::invariants::coverage::Mark;
-use crate::partition::{self, Cut};
-use crate::setup::{FaultKind, Faults, Setup};
 use crate::subject::Subject;
+use crate::world::partition::{self, Cut};
+use crate::world::setup::{FaultKind, Faults, Setup};
 
 /// A fault that is under way, and thereby how it ends.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use kvpaxos::{ReplicaId, ReplicaSet};
 
 use crate::engine::decider::{Decider, Stream, What};
 use crate::engine::network::{Network, Node};
-use crate::setup::FaultKind;
+use crate::world::setup::FaultKind;
 
 /// One direction of a link.
 pub type Cut = (Node, Node);

@@ -6,7 +6,7 @@ use crate::engine::decider::{Decider, Seeded, Stream, What};
 use crate::engine::disk::Format;
 use crate::engine::latency;
 use crate::engine::network::Weather;
-use crate::setup::{Clients, Cluster, FaultKind, Faults, Group, Length, Setup};
+use crate::world::setup::{Clients, Cluster, FaultKind, Faults, Group, Length, Setup};
 
 impl Setup {
     /// The mix that this seed draws.

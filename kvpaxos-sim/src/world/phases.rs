@@ -8,10 +8,10 @@ use serde::Serialize;
 use crate::engine::decider::{Stream, What};
 use crate::invariants::Finding;
 use crate::invariants::violation::{Property, Violation};
-use crate::owed::{LEAST_SHARE, Round};
-use crate::setup::Length;
 use crate::subject::Subject;
 use crate::world::World;
+use crate::world::service::{LEAST_SHARE, Round};
+use crate::world::setup::Length;
 
 /// Operations that every client must get done after the faults have stopped.
 const OWED: u64 = 3;

@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use kvpaxos::{Micros, Replica, Time};
 use serde::Serialize;
 
-use crate::clients::Fates;
 use crate::engine::Counts;
 use crate::engine::disk::Format;
 use crate::engine::network::Traffic;
@@ -14,11 +13,12 @@ use crate::invariants::Deeds;
 use crate::invariants::coverage::Marks;
 use crate::invariants::trace::Trace;
 use crate::invariants::violation::{Property, Violation};
-use crate::nemesis::Strikes;
-use crate::phases::Phases;
-use crate::setup::Setup;
 use crate::subject::Subject;
 use crate::world::World;
+use crate::world::clients::Fates;
+use crate::world::nemesis::Strikes;
+use crate::world::phases::Phases;
+use crate::world::setup::Setup;
 
 /// The outcome of one seed.
 #[derive(Clone, Debug, Serialize)]

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::invariants::coverage::{Mark, Marks};
 use crate::invariants::trace::Trace;
 use crate::invariants::violation::{Property, Violation};
-use crate::report::{Report, run_seed};
+use crate::world::report::{Report, run_seed};
 
 /// One seed in so many is played twice, to see that its digest repeats.
 const REPEAT: u64 = 16;
