@@ -1,7 +1,7 @@
 //! Checks of histories: what a file holds never stops the checker, and what was read is written so that it is read again.
 
-use kvpaxos_sim::linearizability::{Budget, check};
 use kvpaxos_sim::history::History;
+use kvpaxos_sim::linearizability::{Budget, check};
 
 /// Enough to take every turn of the search; more of the same finds nothing.
 const BUDGET: Budget = Budget {

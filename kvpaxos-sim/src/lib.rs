@@ -27,23 +27,32 @@
 //! assert!(report.violation.is_none(), "{report}");
 //! ```
 //!
-//! # How it is built
+//! # The wings
 //!
 //! ```text
-//!   world      clients, nemesis, checks, history        knows kvpaxos
-//!     |
-//!   engine     queue, hosts, disks, clocks, network     knows any Machine
-//!     |
-//!   decider    every random or undecided thing          a typed Choice, answered by one Decider
+//!   mutants           replicas that are wrong on purpose
+//!      |
+//!   world             clients, nemesis, setups, whole runs, sweeps        linearizability   judges histories: stream, search, witness
+//!      |         \                                                           |
+//!   invariants   subject   what is checked after every event              history           operations, their format, generators
+//!      |
+//!   engine            queue, hosts, disks, clocks, network                model             every order of a small bound, on the same core
 //! ```
 //!
-//! - [`Machine`] is the seam to what is driven: one `step`, one `deadline`. [`kvpaxos::Replica`] is the first; known-wrong
-//!   variants wrap it and are a [`Subject`] like it.
-//! - [`engine::decider::Decider`] is the seam to what is undecided. The seeded one gives each component a stream of its own.
-//! - [`invariants::Audit`] watches from outside, after every event, and believes only what is durable.
-//! - [`linearizability`] judges the history that clients saw, knowing nothing of replicas. [`history::generate`] makes histories for it,
-//!   [`linearizability::report`] tells in JSON what it found, and [`linearizability::page`] draws it.
-//! - [`linearizability::witness`] judges the same history by the order that the replicas say it has.
+//! An arrow down is an import; there are none up. `world` also uses `history` and `linearizability` to judge what clients saw, and
+//! `model` uses no other wing.
+//!
+//! - [`engine`] drives any [`Machine`] and knows no Paxos. Every random or undecided thing is a question to its
+//!   [`Decider`](engine::decider::Decider); the seeded one gives each component a stream of its own. [`engine::disk`] says what a crash, a
+//!   lost or a misdirected write leaves of a log.
+//! - [`subject`] puts a [`kvpaxos::Replica`], or a variant of it, behind that seam.
+//! - [`invariants`] watches from outside, after every event, and believes only what is durable.
+//! - [`world`] puts clients and a nemesis around an engine, draws all from a seed, and plays it in three phases.
+//! - [`history`] holds what clients asked and were told: the format, its readers and writers, and generators for the checker's own tests.
+//! - [`linearizability`] judges a history, knowing nothing of replicas; [`linearizability::witness`] judges it by the order that the
+//!   replicas say it has.
+//! - [`model`] explores the core exhaustively at small bounds.
+//! - [`mutants`] breaks replicas in the ways that real systems were broken, to see that all of the above notices.
 
 pub mod engine;
 mod hashing;

@@ -13,7 +13,7 @@
 //!   soon that there is no order where there is none by far.
 //!
 //! Each stage is exact in what it says. The rules that keep all of them small stand, with why they are right, in the module `window`. For
-//! histories whose answers say their positions there is a judge that needs no search, [`witness`](crate::linearizability::witness).
+//! histories whose answers say their positions there is a judge that needs no search, [`witness`].
 
 use std::fmt;
 
