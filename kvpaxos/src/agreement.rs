@@ -38,7 +38,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::machine::halves;
+use crate::digest::halves;
 use crate::types::{ReplicaId, ReplicaSet, Slot};
 
 /// The digests after so many slots are remembered: 8 bytes each.

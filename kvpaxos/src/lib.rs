@@ -143,6 +143,8 @@ pub mod codec;
 pub mod command;
 pub mod config;
 pub mod crash_vector;
+mod digest;
+mod encoding;
 pub mod founding;
 pub mod io;
 mod memory;

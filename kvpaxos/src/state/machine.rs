@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::command::{Command, Op, Outcome, Refusal};
 use crate::config::Limits;
+use crate::digest::halves;
 use crate::state::kv::Store;
 use crate::state::session::Sessions;
 use crate::types::{Revision, Slot};
@@ -227,13 +228,6 @@ fn hash<const WORDS: usize>(words: &[u64; WORDS], before: u128) -> u128 {
         bytes.copy_from_slice(&word.to_le_bytes());
     }
     xxh3_128(&bytes[..16 + 8 * WORDS])
-}
-
-/// The higher half and the lower one.
-pub(crate) fn halves(digest: u128) -> [u64; 2] {
-    let bytes = digest.to_be_bytes();
-    let half = |from: usize| u64::from_be_bytes(std::array::from_fn(|place| bytes[from + place]));
-    [half(0), half(8)]
 }
 
 fn key_of(command: &Command) -> Option<&Bytes> {

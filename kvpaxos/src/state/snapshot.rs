@@ -37,10 +37,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::codec::append_payload;
 use crate::config::MAX_CHUNK;
+use crate::digest::halves;
+use crate::encoding::append_payload;
 use crate::state::buckets::Spot;
-use crate::state::machine::{StateMachine, halves};
+use crate::state::machine::StateMachine;
 use crate::types::{Revision, Slot};
 
 mod builder;

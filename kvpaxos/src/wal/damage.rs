@@ -1,8 +1,8 @@
 //! What is wrong with a log, in words.
 
 use super::{Owner, VERSION};
-use crate::codec::DecodeError;
 use crate::crash_vector::CrashVector;
+use crate::encoding::DecodeError;
 use crate::founding::Met;
 use crate::io::Record;
 use crate::types::Ballot;

@@ -6,7 +6,7 @@ use super::header::GroupHeader;
 use super::{
     Damage, GROUP_END, GROUP_HEADER, GROUP_MAGIC, GROUP_TRAILER, HEADER, Header, SECTOR, checksum, u32_at,
 };
-use crate::codec::{Decode, DecodeError, Reader};
+use crate::encoding::{Decode, DecodeError, Reader};
 use crate::io::Record;
 
 /// The bytes of a segment whose header is whole.

@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use super::cut::{Cuts, begins_segment};
 use super::header::GroupHeader;
 use super::{GROUP_END, GROUP_HEADER, HEADER, Header, Mark, checksum};
-use crate::codec::append_payload;
+use crate::encoding::append_payload;
 use crate::io::Record;
 
 /// A group whose payload has reached this many bytes is closed, and another begun: what is wrong with a group costs all of it.

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::{Serialize, Serializer};
 
 use super::{Kept, Outcomes, Queue, Session, Sessions, Standing, Table, hash_id, hash_tag};
-use crate::codec::{DecodeError, Reader, decode};
 use crate::command::{Outcome, Tag};
 use crate::config::Limits;
+use crate::encoding::{DecodeError, Reader, plain};
 use crate::state::buckets::{Spot, Walk};
 use crate::types::{Revision, Sequence, SessionId};
 
@@ -131,15 +131,15 @@ impl Session {
             floor: self.outcomes.floor(),
             kept: self.outcomes.kept(),
         };
-        crate::codec::append_payload(&encoded, out);
+        crate::encoding::append_payload(&encoded, out);
     }
 
     fn decode(r: &mut Reader, window: u64) -> Result<(SessionId, Session), SessionError> {
-        let id = decode::session(r)?;
+        let id = plain::session(r)?;
         let mut session = Session {
-            tag: decode::tag(r)?,
-            last_use: decode::revision(r)?,
-            queued: decode::revision(r)?,
+            tag: plain::tag(r)?,
+            last_use: plain::revision(r)?,
+            queued: plain::revision(r)?,
             standing: match r.u32("standing")? {
                 0 => Standing::New,
                 1 => Standing::OnTrial,
@@ -178,7 +178,7 @@ impl Session {
 }
 
 fn decode_outcomes(r: &mut Reader, session: SessionId, window: u64) -> Result<Outcomes, SessionError> {
-    let floor = decode::sequence(r)?;
+    let floor = plain::sequence(r)?;
     let count = r.u64("number of outcomes")?;
     if count > window {
         return Err(SessionError::Window {
@@ -200,9 +200,9 @@ fn decode_outcomes(r: &mut Reader, session: SessionId, window: u64) -> Result<Ou
 fn decode_kept(r: &mut Reader) -> Result<Kept, DecodeError> {
     Ok(match r.u32("kept outcome")? {
         0 => Kept::NOTHING,
-        1 => Kept::done(decode::revision(r)?),
-        2 => Kept::deleted(decode::revision(r)?, r.flag("existed")?),
-        3 => Kept::swapped(decode::revision(r)?, r.flag("applied")?),
+        1 => Kept::done(plain::revision(r)?),
+        2 => Kept::deleted(plain::revision(r)?, r.flag("existed")?),
+        3 => Kept::swapped(plain::revision(r)?, r.flag("applied")?),
         found => {
             let what = "kept outcome";
             return Err(DecodeError::Variant { what, found });

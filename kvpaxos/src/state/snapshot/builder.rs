@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Cursor, Head, MAX_ITEMS, Section, Snapshot, SnapshotError};
-use crate::codec::{Reader, decode};
 use crate::config::Limits;
+use crate::encoding::{Reader, plain};
 use crate::state::buckets::Walk;
 use crate::state::kv::{Arrived, StoreAssembly};
 use crate::state::machine::{StateMachine, digest_of};
@@ -225,10 +225,10 @@ impl Builder {
 impl Rest {
     fn read(r: &mut Reader, slot: Slot, limits: &Limits) -> Result<Rest, SnapshotError> {
         let head = Head {
-            last: r.option("last command", decode::revision)?,
-            dropped: decode::counter(r, "number of dropped sessions")?,
-            sessions: decode::counter(r, "number of sessions")?,
-            keys: decode::counter(r, "number of keys")?,
+            last: r.option("last command", plain::revision)?,
+            dropped: plain::counter(r, "number of dropped sessions")?,
+            sessions: plain::counter(r, "number of sessions")?,
+            keys: plain::counter(r, "number of keys")?,
             history: [r.u64("history")?, r.u64("history")?],
         };
         let [high, low] = head.history.map(u128::from);

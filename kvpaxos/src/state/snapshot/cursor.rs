@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{Decode, DecodeError, Reader};
+use crate::encoding::{Decode, DecodeError, Reader};
 use crate::state::buckets::Spot;
 
 /// A place in the content of a snapshot: where a part begins. Cursors ascend in the order in which the parts follow each other,

@@ -1,7 +1,7 @@
 //! What can be wrong with the parts of a snapshot, by name.
 
 use super::{Cursor, MAX_ITEMS};
-use crate::codec::DecodeError;
+use crate::encoding::DecodeError;
 use crate::state::session::SessionError;
 use crate::types::{Revision, Slot};
 

@@ -1,7 +1,7 @@
 //! Parts and cursors that are not what they should be.
 
 use super::*;
-use crate::codec::{Decode, DecodeError, MAX_COUNTER, Reader};
+use crate::encoding::{Decode, DecodeError, MAX_COUNTER, Reader};
 use crate::state::session::SessionError;
 
 /// A part of items written by hand, at the start of a snapshot of what lies below slot 10.

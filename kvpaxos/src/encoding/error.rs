@@ -1,6 +1,6 @@
 //! What can be wrong with bytes, by name.
 
-use super::{HEADER, Kind, MAGIC, MAX_COUNTER, VERSION};
+use super::format::{HEADER, Kind, MAGIC, MAX_COUNTER, VERSION};
 use crate::types::{Ballot, MAX_REPLICAS, ReplicaId, Slot};
 
 /// What was not encoded.

@@ -2,7 +2,8 @@
 
 use std::marker::PhantomData;
 
-use super::{DecodeError, Frame, decode_frame};
+use super::frame::{Frame, decode_frame};
+use crate::encoding::DecodeError;
 
 /// A buffer larger than this is given back once it is empty.
 const KEPT: usize = 256 * 1024;

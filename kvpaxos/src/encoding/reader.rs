@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{DecodeError, MAX_COMMANDS, MAX_VALUES};
+use super::error::DecodeError;
+use super::format::{MAX_COMMANDS, MAX_VALUES};
 
 /// The greatest length of a varint of each width: 7 bits a byte.
 const VARINT_64: usize = 64_usize.div_ceil(7);
