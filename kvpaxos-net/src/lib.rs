@@ -20,40 +20,47 @@
 //!
 //! [`Node`] is a running replica, [`Client`] asks a cluster, [`failures`] lets roles fail on purpose.
 
-mod backoff;
-mod broadcast;
-pub mod client;
-mod clock;
+mod client;
 mod cluster;
-pub mod compare;
-mod directory;
-mod disk;
-mod event_loop;
-pub mod failures;
-mod files;
-mod frames;
-mod inbound;
-pub mod inspect;
-mod link;
-mod listener;
-mod log;
+mod inspection;
+mod links;
+mod listen;
 mod node;
-mod observe;
-mod outbox;
 #[cfg(test)]
 mod power;
-#[cfg(test)]
-mod samples;
-mod segments;
-mod shortage;
+mod replica;
 mod storage;
-mod tcp;
-mod udp;
+mod system;
+mod wire;
 
-pub use client::{Client, ClientError, ClientOptions, Transport};
-pub use clock::entropy;
+pub use client::{Client, ClientError, ClientOptions, ClientOptionsError, Deleted, Read, Swapped, Transport};
 pub use cluster::{Cluster, Peers, PeersError};
-pub use directory::DirectoryError;
-pub use event_loop::Remembers;
-pub use log::LogError;
-pub use node::{Bounds, KeptIn, Node, NodeError, NodeHandle, NodeOptions, Sockets, StartError};
+pub use listen::bounds::Bounds;
+pub use node::error::StartError;
+pub use node::handle::NodeHandle;
+pub use node::options::{KeptIn, NodeOptions};
+pub use node::running::Node;
+pub use node::sockets::Sockets;
+pub use replica::error::NodeError;
+pub use replica::inbox::Remembers;
+pub use storage::directory::DirectoryError;
+pub use storage::log::LogError;
+pub use system::random::entropy;
+
+/// Roles of running replicas that fail on purpose, and come back.
+pub mod failures {
+    pub use crate::node::failures::{Failures, Happened, run};
+}
+
+/// What a data directory holds, and where its log is damaged.
+pub mod inspect {
+    pub use crate::inspection::inspect::{Inspection, Segment, Sum, Verdict, inspect};
+}
+
+/// What the logs of several directories tell of the history of slots, and from which slot on they differ.
+pub mod compare {
+    pub use crate::inspection::compare::{
+        CompareError, Comparison, Difference, History, HistoryError, How, Parting, Standing, Verdict,
+        compare, read,
+    };
+}

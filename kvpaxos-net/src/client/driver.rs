@@ -7,9 +7,9 @@ use kvpaxos::client::{Call, ClientEffect, ClientEvent, Fate};
 use kvpaxos::{ReplicaId, Request, codec};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Transport;
-use super::line::{Line, LineEvent};
-use crate::clock::Clock;
+use crate::client::connection::{Line, LineEvent};
+use crate::client::options::Transport;
+use crate::system::clock::Clock;
 
 /// Orders taken before the sockets are written.
 const BATCH: usize = 1024;

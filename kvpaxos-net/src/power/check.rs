@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use super::tape::{Entry, Note, Tape};
 use super::world::{Tree, World};
-use crate::directory::{Directory, DirectoryError, Opened};
-use crate::samples::OWNER;
+use crate::storage::directory::{Directory, DirectoryError, Opened};
+use crate::storage::samples::OWNER;
 
 /// Where the data directory is, below the root: in one that has to be made, too.
 pub(super) const DATA: &str = "replicas/1";

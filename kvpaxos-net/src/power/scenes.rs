@@ -10,10 +10,10 @@ use tempfile::TempDir;
 use super::check::{DATA, Recording, get, scratch};
 use super::tape::{Note, Tape};
 use super::world::Tree;
-use crate::directory::{Directory, Opened};
-use crate::log::{LogError, SUPERBLOCK};
-use crate::samples::{OWNER, begin, end, promised};
-use crate::segments;
+use crate::storage::directory::{Directory, Opened};
+use crate::storage::log::{LogError, SUPERBLOCK};
+use crate::storage::samples::{OWNER, begin, end, promised};
+use crate::storage::segments;
 
 /// A data directory that a tape takes down.
 struct Scene {

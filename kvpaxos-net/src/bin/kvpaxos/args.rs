@@ -106,7 +106,7 @@ pub(crate) struct LogArguments {
     /// Append the log to this file rather than to standard error.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Logging")]
     pub(crate) log_file: Option<PathBuf>,
-    /// What to log: error, warn, info, debug or trace, or a list such as warn,kvpaxos_net::link=debug
+    /// What to log: error, warn, info, debug or trace, or a list such as warn,kvpaxos_net::links=debug
     /// [default: info for serve, else warn].
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
     pub(crate) log_level: Option<String>,

@@ -1,0 +1,397 @@
+//! Logs that are written record by record, and what is told of them.
+
+use bytes::Bytes;
+use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::io::Checkpoint;
+use kvpaxos::message::Accepted;
+use kvpaxos::snapshot::{Cursor, Snapshot};
+use kvpaxos::{Batch, Command, ReplicaId, ReplicaSet, StateMachine, Tag};
+use tempfile::TempDir;
+
+use super::*;
+use crate::storage::directory::Directory;
+use crate::storage::log::Log;
+use crate::storage::samples::ballot;
+
+/// Directories with a log each.
+struct Logs(TempDir);
+
+impl Logs {
+    fn new() -> Logs {
+        Logs(tempfile::tempdir().unwrap())
+    }
+
+    /// A directory of that replica with these records, as one that was set aside.
+    fn write(&self, replica: u8, records: &[Record]) -> PathBuf {
+        let path = self.0.path().join(format!("r{replica}"));
+        std::fs::create_dir(&path).unwrap();
+        let mut log = Log::found(&path, owner(replica), 1, &[]).unwrap();
+        log.append(records);
+        log.write().unwrap();
+        log.sync().unwrap();
+        path
+    }
+
+    fn history(&self, replica: u8, records: &[Record]) -> History {
+        read(&self.write(replica, records), Limits::default()).unwrap()
+    }
+}
+
+fn owner(replica: u8) -> Owner {
+    Owner {
+        cluster: 7,
+        replica: ReplicaId(replica),
+    }
+}
+
+fn value(text: &str) -> Value {
+    Value::Batch(Batch::new(vec![Command::Opaque {
+        tag: Tag { nonce: 1, number: 1 },
+        payload: Bytes::copy_from_slice(text.as_bytes()),
+    }]))
+}
+
+fn accepted(slot: u64, round: u64, text: &str) -> Record {
+    Record::Accepted {
+        ballot: ballot(round),
+        slot: Slot(slot),
+        value: value(text),
+    }
+}
+
+/// These were accepted in turn from slot 0 on, and are known to be chosen.
+fn chosen(texts: &[&str]) -> Vec<Record> {
+    let mut records: Vec<Record> = (0..)
+        .zip(texts)
+        .map(|(slot, text)| accepted(slot, 1, text))
+        .collect();
+    records.push(Record::Chosen {
+        ballot: ballot(1),
+        up_to: Slot(texts.len() as u64),
+    });
+    records
+}
+
+/// A checkpoint of the state after a no-op in each slot but the last, which is a session of this client; and these values behind it.
+fn cut(slot: u64, client: u64, texts: &[&str]) -> Vec<Record> {
+    let mut machine = StateMachine::new(Limits::default());
+    let open = Command::Open {
+        tag: Tag {
+            nonce: client,
+            number: 1,
+        },
+    };
+    machine.apply_all(Slot(slot - 1), &[open]);
+    let snapshot = Snapshot::new(Slot(slot), &machine);
+    let mut records = vec![Record::Checkpoint(Box::new(Checkpoint {
+        number: 1,
+        slot: snapshot.slot(),
+        digest: snapshot.digest(),
+        cut: snapshot.slot(),
+        promised: ballot(1),
+        vector: CrashVector::default(),
+        proposed: Ballot::ZERO,
+        members: ReplicaSet::first(5),
+        founding: None,
+        met: kvpaxos::founding::Met::default(),
+    }))];
+    let mut at = Some(Cursor::START);
+    while let Some(here) = at {
+        let (bytes, next) = snapshot.part(here, 1024);
+        records.push(Record::SnapshotPart {
+            at: here,
+            next,
+            bytes,
+        });
+        at = next;
+    }
+    records.push(Record::CheckpointEnd { number: 1 });
+    for (slot, text) in (slot..).zip(texts) {
+        records.push(Record::Learned {
+            slot: Slot(slot),
+            value: value(text),
+        });
+    }
+    records
+}
+
+fn parting(slot: u64, how: How) -> Parting {
+    let slot = Slot(slot);
+    Parting { slot, how }
+}
+
+#[test]
+fn a_log_tells_what_is_chosen_and_behind_it_what_was_accepted() {
+    let logs = Logs::new();
+    let mut records = chosen(&["a", "b"]);
+    records.extend([accepted(2, 1, "lost"), accepted(2, 3, "c"), accepted(9, 3, "far")]);
+    let entry = |round, text| Accepted {
+        slot: Slot(2),
+        ballot: ballot(round),
+        value: value(text),
+    };
+    records.push(Record::Carried(entry(2, "older")));
+    let history = logs.history(1, &records);
+    assert_eq!((history.from(), history.below()), (Slot(0), Slot(2)));
+    assert_eq!(history.only_accepted(), Some(Slot(9)));
+    let slots: Vec<u64> = history.slots_from(Slot(1)).map(|slot| slot.0).collect();
+    assert_eq!(slots, [1, 2, 9]);
+    let second = history.standing(Slot(1)).unwrap();
+    assert_eq!(second.chosen, Some(&value("b")));
+    assert_eq!(second.ballot(), Some(ballot(1)));
+    let third = history.standing(Slot(2)).unwrap();
+    assert_eq!((third.chosen, third.value()), (None, Some(&value("c"))));
+    assert_eq!(third.ballot(), Some(ballot(3)));
+    assert_eq!(history.standing(Slot(3)), None);
+    assert!(history.digest(Slot(2)).is_some() && history.digest(Slot(3)).is_none());
+    assert!(!history.memory_lost() && !history.torn());
+}
+
+/// What others told to be chosen need not be what was accepted: both are shown.
+#[test]
+fn what_was_accepted_and_lost_is_told_beside_what_is_chosen() {
+    let logs = Logs::new();
+    let records = [
+        accepted(0, 2, "mine"),
+        Record::Learned {
+            slot: Slot(0),
+            value: value("theirs"),
+        },
+    ];
+    let history = logs.history(1, &records);
+    let standing = history.standing(Slot(0)).unwrap();
+    assert_eq!(standing.value(), Some(&value("theirs")));
+    assert_eq!(standing.ballot(), None);
+    assert_eq!(standing.accepted, Some((ballot(2), &value("mine"))));
+}
+
+#[test]
+fn sides_part_where_different_values_are_chosen() {
+    let logs = Logs::new();
+    let histories = [
+        logs.history(0, &chosen(&["a", "b", "c", "d"])),
+        logs.history(1, &chosen(&["a", "b", "x"])),
+        logs.history(2, &chosen(&["a", "b", "c"])),
+        logs.history(3, &chosen(&["a", "b"])),
+        logs.history(4, &chosen(&["a", "b", "x", "y"])),
+    ];
+    let comparison = compare(&histories).unwrap();
+    assert_eq!(comparison.verdict, Verdict::Differ);
+    assert_eq!(comparison.sides, [vec![0, 2], vec![1, 4]]);
+    assert_eq!(comparison.undecided, [3]);
+    assert_eq!(comparison.told, Some((Slot(0), Slot(4))));
+    let expected = Difference {
+        parting: parting(2, How::Chosen),
+        sides: [0, 1],
+    };
+    assert_eq!(comparison.differences, [expected]);
+
+    let comparison = compare(&histories[2..4]).unwrap();
+    assert_eq!(comparison.verdict, Verdict::Same);
+    assert_eq!(comparison.told, Some((Slot(0), Slot(2))));
+    assert!(comparison.sides.is_empty() && comparison.differences.is_empty());
+}
+
+#[test]
+fn three_sides_part_where_each_two_do() {
+    let logs = Logs::new();
+    let histories = [
+        logs.history(0, &chosen(&["a", "b", "c"])),
+        logs.history(1, &chosen(&["a", "x"])),
+        logs.history(2, &chosen(&["a", "b", "y"])),
+    ];
+    let comparison = compare(&histories).unwrap();
+    let partings: Vec<(Parting, [usize; 2])> = comparison
+        .differences
+        .iter()
+        .map(|difference| (difference.parting, difference.sides))
+        .collect();
+    let second = parting(1, How::Chosen);
+    assert_eq!(
+        partings,
+        [
+            (second, [0, 1]),
+            (second, [1, 2]),
+            (parting(2, How::Chosen), [0, 2])
+        ]
+    );
+}
+
+/// An acknowledged value may be one that those that are left have only accepted. It may as well be one that lost: that is not decided here.
+#[test]
+fn what_was_only_accepted_is_an_open_difference() {
+    let logs = Logs::new();
+    let mut records = chosen(&["a"]);
+    records.push(accepted(1, 3, "NEW"));
+    let histories = [
+        logs.history(0, &chosen(&["a", "other", "more"])),
+        logs.history(1, &records),
+    ];
+    let comparison = compare(&histories).unwrap();
+    assert_eq!(comparison.verdict, Verdict::Unknown);
+    assert_eq!(comparison.differences[0].parting, parting(1, How::Accepted));
+    assert_eq!(comparison.sides, [[0], [1]]);
+
+    records.pop();
+    records.push(accepted(1, 2, "other"));
+    let comparison = compare(&[
+        logs.history(2, &chosen(&["a", "other", "more"])),
+        logs.history(3, &records),
+    ]);
+    assert_eq!(comparison.unwrap().verdict, Verdict::Same, "in another ballot");
+}
+
+/// A ballot has one value for a slot. So of two that stand in one ballot, one at least was accepted in a history that the other does not know.
+#[test]
+fn two_values_of_one_ballot_prove_two_histories() {
+    let logs = Logs::new();
+    let histories = [
+        logs.history(0, &chosen(&["a", "b"])),
+        logs.history(1, &[accepted(0, 1, "a"), accepted(1, 1, "other")]),
+    ];
+    let comparison = compare(&histories).unwrap();
+    assert_eq!(comparison.verdict, Verdict::Differ);
+    assert_eq!(comparison.differences[0].parting, parting(1, How::Ballot));
+}
+
+/// The states before the slot where a log was cut differ, whatever the values are from there on.
+#[test]
+fn histories_may_have_parted_below_what_the_logs_hold() {
+    let logs = Logs::new();
+    let histories = [
+        logs.history(0, &cut(5, 1, &["a", "b"])),
+        logs.history(1, &cut(5, 2, &["a", "b"])),
+        logs.history(2, &cut(5, 1, &["a"])),
+    ];
+    assert_eq!((histories[0].from(), histories[0].below()), (Slot(5), Slot(7)));
+    let comparison = compare(&histories).unwrap();
+    assert_eq!(comparison.verdict, Verdict::Differ);
+    assert_eq!(comparison.differences[0].parting, parting(5, How::Before));
+    assert_eq!(comparison.sides, [vec![0, 2], vec![1]]);
+}
+
+#[test]
+fn logs_that_are_cut_too_far_apart_cannot_be_compared() {
+    let logs = Logs::new();
+    let ends_before = logs.history(0, &chosen(&["a", "b"]));
+    let begins_behind = logs.history(1, &cut(5, 1, &["c"]));
+    let empty = logs.history(2, &[]);
+    let lost = logs.history(3, &[Record::DiskLost]);
+    assert!(lost.memory_lost() && !empty.memory_lost());
+    let comparison = compare(&[ends_before, begins_behind, empty, lost]).unwrap();
+    assert_eq!(comparison.verdict, Verdict::Unknown);
+    assert_eq!(comparison.comparable, [[0], [1], [2], [3]]);
+    assert_eq!(comparison.told, None);
+
+    let up_to_the_cut = logs.history(4, &cut(5, 1, &[]));
+    let comparison = compare(&[up_to_the_cut, logs.history(5, &cut(5, 1, &["c"]))]).unwrap();
+    assert_eq!(comparison.verdict, Verdict::Same, "the states at the cut are");
+    assert_eq!(comparison.told, Some((Slot(5), Slot(5))));
+}
+
+#[test]
+fn only_directories_of_one_cluster_are_compared_and_each_once() {
+    let logs = Logs::new();
+    let one = logs.write(0, &chosen(&["a"]));
+    let roundabout = one.join("../r0");
+    let histories = [&one, &roundabout].map(|path| read(path, Limits::default()).unwrap());
+    assert!(matches!(compare(&histories), Err(CompareError::Twice { .. })));
+
+    let other = logs.0.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    let stranger = Owner {
+        cluster: 8,
+        ..owner(0)
+    };
+    drop(Log::found(&other, stranger, 1, &[]).unwrap());
+    let histories = [&one, &other].map(|path| read(path, Limits::default()).unwrap());
+    let error = compare(&histories).unwrap_err();
+    assert!(matches!(error, CompareError::Clusters { clusters: [7, 8], .. }));
+}
+
+#[test]
+fn what_is_in_use_or_holds_nothing_is_refused_and_nothing_is_changed() {
+    let logs = Logs::new();
+    let path = logs.0.path().join("formatted");
+    Directory::format(&path, owner(1)).unwrap();
+    let empty = read(&path, Limits::default()).unwrap();
+    assert_eq!((empty.from(), empty.below()), (Slot(0), Slot(0)));
+    let twice = read(&path, Limits::default());
+    assert!(twice.is_ok(), "two may look at once");
+    let serving = Directory::open(&path, owner(1));
+    assert!(
+        matches!(serving, Err(DirectoryError::InUse { .. })),
+        "but not change it meanwhile"
+    );
+    drop((empty, twice));
+    let serving = Directory::open(&path, owner(1)).unwrap();
+    assert!(matches!(
+        read(&path, Limits::default()),
+        Err(HistoryError::Directory(DirectoryError::InUse { .. }))
+    ));
+    drop(serving);
+
+    let nothing = logs.0.path().join("nothing");
+    std::fs::create_dir(&nothing).unwrap();
+    assert!(matches!(
+        read(&nothing, Limits::default()),
+        Err(HistoryError::NoLog { .. })
+    ));
+    assert_eq!(
+        std::fs::read_dir(&nothing).unwrap().count(),
+        0,
+        "no lock is left there"
+    );
+    assert!(read(&nothing.join("missing"), Limits::default()).is_err());
+}
+
+/// Records that are whole, and that no replica writes: they are refused, and nothing panics.
+#[test]
+fn records_that_make_no_sense_are_refused() {
+    let logs = Logs::new();
+    let beyond = read(&logs.write(0, &[accepted(u64::MAX, 1, "a")]), Limits::default());
+    assert!(
+        matches!(beyond, Err(HistoryError::Unreadable { .. })),
+        "{beyond:?}"
+    );
+    let stranger = read(&logs.write(200, &chosen(&["a"])), Limits::default());
+    assert!(
+        matches!(stranger, Err(HistoryError::NoLog { .. })),
+        "{stranger:?}"
+    );
+    // At the limit there is no other slot to count up to, nor any need to.
+    let far = accepted((1 << 62) - 1, 1, "a");
+    let histories = [
+        logs.history(1, std::slice::from_ref(&far)),
+        logs.history(2, &[far]),
+    ];
+    assert_eq!(compare(&histories).unwrap().verdict, Verdict::Same);
+}
+
+/// Whatever bytes a log is changed to, it is read or refused.
+#[test]
+fn no_bytes_make_it_panic() {
+    let logs = Logs::new();
+    let mut records = chosen(&["a", "b"]);
+    records.extend([accepted(2, 2, "c"), Record::MemoryLost]);
+    let path = logs.write(1, &records);
+    let segment = segments::path(&path, 0);
+    let whole = std::fs::read(&segment).unwrap();
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let (mut read_so_far, mut refused) = (0, 0);
+    for at in 0..end {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x41;
+        for bytes in [&flipped[..], &whole[..at]] {
+            std::fs::write(&segment, bytes).unwrap();
+            match read(&path, Limits::default()) {
+                Ok(_) => read_so_far += 1,
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(
+        read_so_far > 0 && refused > end,
+        "{read_so_far} read, {refused} refused"
+    );
+}

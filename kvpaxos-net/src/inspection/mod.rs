@@ -1,0 +1,4 @@
+//! Looks into data directories from outside, and changes nothing.
+
+pub(crate) mod compare;
+pub(crate) mod inspect;

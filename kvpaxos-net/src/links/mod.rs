@@ -1,0 +1,5 @@
+//! What leaves for the other replicas: one link to each, and the queues before them.
+
+pub(crate) mod link;
+pub(crate) mod outboxes;
+pub(crate) mod spawn;

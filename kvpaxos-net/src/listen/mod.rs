@@ -1,0 +1,7 @@
+//! What comes in: connections of peers and of clients, and datagrams.
+
+pub(crate) mod accept;
+pub(crate) mod bounds;
+pub(crate) mod peers;
+pub(crate) mod tcp;
+pub(crate) mod udp;

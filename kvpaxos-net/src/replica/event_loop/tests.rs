@@ -1,0 +1,134 @@
+use kvpaxos::agreement::StateDigest;
+use kvpaxos::codec::PeerFrame;
+use kvpaxos::wal::Owner;
+use kvpaxos::{Ballot, Config, Slot};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::storage::directory::{Directory, Opened};
+use crate::storage::disk::Disk;
+
+const ID: ReplicaId = ReplicaId(1);
+const PEER: ReplicaId = ReplicaId(0);
+
+/// A replica of three on a disk whose answers do not reach it by themselves.
+struct Scene {
+    event_loop: EventLoop,
+    answers: mpsc::UnboundedReceiver<DiskEvent>,
+    /// What leaves for a peer.
+    outbox: Arc<Outbox>,
+    _directory: (Directory, TempDir),
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let owner = Owner {
+            cluster: 7,
+            replica: ID,
+        };
+        let path = tempfile::tempdir().unwrap();
+        Directory::format(path.path(), owner).unwrap();
+        let Opened {
+            directory,
+            memory,
+            log,
+        } = Directory::open(path.path(), owner).unwrap();
+        let (sender, answers) = mpsc::unbounded_channel();
+        let disk = Storage::Disk(Disk::start(log, sender).unwrap());
+        let outbox = Arc::new(Outbox::new(1024));
+        outbox.open();
+        let clock = Clock::start();
+        let replica = Replica::new(Config::new(ID, 3), memory, entropy().unwrap(), clock.now()).unwrap();
+        let doors = Doors {
+            peers: mpsc::channel(1).1,
+            clients: mpsc::channel(1).1,
+            controls: mpsc::channel(1).1,
+            disk: mpsc::unbounded_channel().1,
+        };
+        let outboxes = BTreeMap::from([(PEER, Arc::clone(&outbox))]);
+        Scene {
+            event_loop: EventLoop::new(replica, clock, disk, doors, &outboxes),
+            answers,
+            outbox,
+            _directory: (directory, path),
+        }
+    }
+
+    /// A candidate asks for a promise, which goes to the disk.
+    fn is_asked(&mut self) -> Ballot {
+        let ballot = Ballot {
+            round: 5,
+            replica: PEER,
+            ..Ballot::ZERO
+        };
+        let from = Slot::ZERO;
+        let message = Message::Prepare {
+            ballot,
+            from,
+            state: StateDigest::NOTHING,
+        };
+        self.event_loop.step(Event::Peer {
+            from: PEER,
+            founding: None,
+            message,
+        });
+        self.event_loop.hand_on();
+        ballot
+    }
+
+    /// The promise is durable, and the loop hears it.
+    async fn settles(&mut self) {
+        let answer = self.answers.recv().await.unwrap();
+        assert!(matches!(answer, DiskEvent::Settled(_)), "{answer:?}");
+        self.event_loop.on_disk(answer).unwrap();
+    }
+
+    /// What has left for the peer.
+    async fn sent(&self) -> Option<Message> {
+        let mut bytes = Vec::new();
+        tokio::select! {
+            biased;
+            _ = self.outbox.take(&mut bytes) => {}
+            () = std::future::ready(()) => return None,
+        }
+        match codec::decode_frame(&bytes).unwrap() {
+            Some((PeerFrame::Message(message), _)) => Some(message),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_promise_leaves_when_it_is_durable() {
+    let mut scene = Scene::new();
+    let asked = scene.is_asked();
+    assert_eq!(scene.sent().await, None);
+    scene.settles().await;
+    let sent = scene.sent().await;
+    assert!(
+        matches!(sent, Some(Message::Promise { ballot, .. }) if ballot == asked),
+        "{sent:?}"
+    );
+}
+
+/// Its next life may not know of it: the operator may let it begin without memory.
+#[tokio::test]
+async fn what_waits_for_the_write_of_a_role_that_fails_never_leaves() {
+    let mut scene = Scene::new();
+    scene.is_asked();
+    scene.event_loop.on_control(Control::Fail(Role::Acceptor));
+    scene.settles().await;
+    assert_eq!(scene.sent().await, None);
+}
+
+/// What the other roles wait for is not touched.
+#[tokio::test]
+async fn what_waits_leaves_when_another_role_fails() {
+    let mut scene = Scene::new();
+    scene.is_asked();
+    scene.event_loop.on_control(Control::Fail(Role::Learner));
+    scene.settles().await;
+    let sent = scene.sent().await;
+    assert!(matches!(sent, Some(Message::Promise { .. })), "{sent:?}");
+}

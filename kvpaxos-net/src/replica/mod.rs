@@ -1,0 +1,6 @@
+//! The event loop that owns a replica, what enters it, and what it logs.
+
+pub(crate) mod error;
+pub(crate) mod event_loop;
+pub(crate) mod inbox;
+pub(crate) mod observe;

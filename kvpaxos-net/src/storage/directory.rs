@@ -1,0 +1,452 @@
+//! A replica's data directory: whose it is, that nobody else uses it, and the log in it.
+//!
+//! ```text
+//! DIR/lock                held by the process that uses the directory
+//! DIR/superblock          which replica of which cluster it belongs to, and how far its log was synced; a short text
+//! DIR/log.00000000, ...   the write-ahead log, in segments
+//! DIR/damaged.1/, ...     logs that were set aside: found damaged, or discarded by an operator
+//! DIR/*.new               what a crash left of a file that was being made; means nothing
+//! ```
+//!
+//! A directory is *formatted* once, for a replica that is new: its log begins with [`Record::Founded`], by which the others tell it from the same
+//! replica formatted again (see [`kvpaxos::founding`]). It is never formatted by itself: an empty disk is not a new replica, but
+//! one that has lost what it promised. Such a one is *recovered*: its log begins with [`Record::DiskLost`], and the replica gets back
+//! from its peers what counts. A log that is found damaged is set aside and replaced in the same way, without being asked.
+//!
+//! Every change from one log to another goes by the superblock: `founding`, then whatever there is moves aside, then the new log, then
+//! `ready`. Whoever finds `founding` finishes that first.
+
+use std::fs::TryLockError;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use kvpaxos::wal::{self, Owner, State, Superblock, SuperblockError};
+use kvpaxos::{Founding, Memory, Record};
+
+#[cfg(test)]
+use crate::power::tape::{self, Note};
+use crate::storage::files::{self, File};
+use crate::storage::log::{self, Found, Log, LogError, SUPERBLOCK, write_superblock};
+use crate::storage::segments::{self, sync_directory};
+use crate::system::random;
+use crate::system::shortage::Patience;
+
+pub(crate) const LOCK: &str = "lock";
+const ASIDE: &str = "damaged.";
+/// What directories held before there were superblocks.
+const IDENTITY: &str = "identity";
+
+/// Why a data directory cannot be used. Nothing was changed, but where it says so.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The system refused.
+    #[error("cannot {what} {}: {error}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// Another process uses it.
+    #[error(
+        "the data directory {} is in use by another process; stop that one, or give this replica a directory of its own",
+        path.display()
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// It belongs to another replica, or to another cluster.
+    #[error(
+        "the data directory {} belongs to {}, but this is {}; give each replica the directory it was formatted with, \
+         or a new one. If the cluster is the right one, its name, members, quorums or limits have changed",
+        path.display(), described(*found), described(*expected)
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        found: Owner,
+        /// Who wants it.
+        expected: Owner,
+    },
+    /// It is no replica's.
+    #[error(
+        "the data directory {} {what}. A replica that is new must have its directory formatted first; one whose disk \
+         is gone must be recovered: started as if it were new, it would break what it promised",
+        path.display()
+    )]
+    NotFormatted {
+        /// The directory.
+        path: PathBuf,
+        /// What there is instead.
+        what: &'static str,
+    },
+    /// Formatting it was begun and not finished.
+    #[error("formatting the data directory {} was not finished; format it again", path.display())]
+    Unfinished {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The superblock is none.
+    #[error(
+        "{}: {error}; if the replica's data is what this directory holds, restore the file, or let the replica recover \
+         and discard the data",
+        path.display()
+    )]
+    Superblock {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: SuperblockError,
+    },
+    /// It is to be formatted, and holds something already.
+    #[error(
+        "the data directory {} holds {what} already, and is not formatted over it; if the replica is the one to be \
+         started, serve it as it is, else choose another directory or delete this one",
+        path.display()
+    )]
+    Taken {
+        /// The directory.
+        path: PathBuf,
+        /// What it holds.
+        what: String,
+    },
+    /// It is to be recovered, and its log is whole.
+    #[error(
+        "the log in {} is whole: the replica has not lost its memory, serve it as it is. If it must forget all the same, \
+         say that its log is to be discarded",
+        path.display()
+    )]
+    Healthy {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The log cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+fn described(owner: Owner) -> String {
+    format!("replica {} of cluster {:016x}", owner.replica.0, owner.cluster)
+}
+
+/// A data directory in use: nobody else can open it until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    owner: Owner,
+    _lock: File,
+}
+
+/// What a data directory held.
+pub(crate) struct Opened {
+    pub(crate) directory: Directory,
+    pub(crate) memory: Memory,
+    pub(crate) log: Log,
+}
+
+impl Directory {
+    /// Opens a directory that was formatted or recovered.
+    pub(crate) fn open(path: &Path, owner: Owner) -> Result<Opened, DirectoryError> {
+        // Before the lock, which would be the first file of a directory that is none.
+        if read_superblock(path)?.is_none() {
+            return Err(DirectoryError::NotFormatted {
+                path: path.to_owned(),
+                what: describe_other(path)?,
+            });
+        }
+        let directory = Directory::lock(path, owner)?;
+        let found = match directory.state()? {
+            Some(State::Ready(mark)) => Log::open(path, owner, mark)?,
+            Some(State::Founding { lost: false }) | None => {
+                let path = path.to_owned();
+                return Err(DirectoryError::Unfinished { path });
+            }
+            Some(State::Founding { lost: true }) => {
+                tracing::warn!(directory = %path.display(), "the replacement of a lost log was not finished; it is done again");
+                let (_, log) = directory.replace(&[])?;
+                return directory.opened(vec![Record::DiskLost], log);
+            }
+        };
+        match found {
+            Found::Kept { records, log } => directory.opened(records, *log),
+            Found::Damaged(damaged) => {
+                let records = beginning(&damaged.salvaged);
+                let (aside, log) = directory.replace(&damaged.salvaged)?;
+                tracing::warn!(
+                    directory = %path.display(), segment = damaged.segment, at = damaged.at, why = %damaged.why,
+                    set_aside = aside.as_deref().map(|aside| tracing::field::display(aside.display())),
+                    "the log is damaged where it had been synced: it is set aside, and the replica recovers through its peers"
+                );
+                directory.opened(records, log)
+            }
+        }
+    }
+
+    fn opened(self, records: Vec<Record>, log: Log) -> Result<Opened, DirectoryError> {
+        #[cfg(test)]
+        tape::note(&self.path, || Note::Opened(records.clone()));
+        Ok(Opened {
+            directory: self,
+            memory: Memory::Kept(records),
+            log,
+        })
+    }
+
+    /// Founds the directory of a replica that is new.
+    pub(crate) fn format(path: &Path, owner: Owner) -> Result<(), DirectoryError> {
+        let directory = Directory::create(path, owner)?;
+        match read_superblock(path)? {
+            Some(Ok(Superblock {
+                state: State::Founding { lost: false },
+                owner: found,
+            })) if found == owner => {}
+            Some(Ok(Superblock { owner, .. })) => return Err(directory.taken(described(owner))),
+            Some(Err(_)) => return Err(directory.taken(format!("a file {SUPERBLOCK}"))),
+            None => {
+                if let Some(name) = directory.leftover()? {
+                    return Err(directory.taken(format!("a file {name}")));
+                }
+            }
+        }
+        let founding = draw(path).map(Founding)?;
+        directory.found(false, &[Record::Founded { founding }]).map(drop)
+    }
+
+    /// Founds the directory of a replica that has lost its disk, or its log. Returns where a log went that was there.
+    pub(crate) fn recover(
+        path: &Path,
+        owner: Owner,
+        discard: bool,
+    ) -> Result<Option<PathBuf>, DirectoryError> {
+        let directory = Directory::create(path, owner)?;
+        let known_synced = match read_superblock(path)? {
+            Some(Ok(superblock)) => {
+                directory.check(superblock.owner)?;
+                match superblock.state {
+                    State::Ready(mark) => Some(mark),
+                    State::Founding { .. } => None,
+                }
+            }
+            Some(Err(error @ SuperblockError::Version { .. })) => return Err(directory.unreadable(error)),
+            Some(Err(SuperblockError::Damaged)) | None => None,
+        };
+        let segments = segments::read_all(path).map_err(failed("read the log in", path))?;
+        let salvaged = match log::judge(path, &segments, owner, known_synced)? {
+            wal::Log::Kept { .. } if !discard => {
+                let path = path.to_owned();
+                return Err(DirectoryError::Healthy { path });
+            }
+            wal::Log::Kept { records, .. } => records,
+            wal::Log::Damaged(damaged) => damaged.salvaged,
+        };
+        let (aside, _) = directory.replace(&salvaged)?;
+        Ok(aside)
+    }
+
+    /// Puts a log in the place of what is there, which goes aside.
+    fn replace(&self, salvaged: &[Record]) -> Result<(Option<PathBuf>, Log), DirectoryError> {
+        self.write_state(State::Founding { lost: true })?;
+        let aside = self.set_aside()?;
+        let log = self.found(true, &beginning(salvaged))?;
+        Ok((aside, log))
+    }
+
+    fn found(&self, lost: bool, records: &[Record]) -> Result<Log, DirectoryError> {
+        self.write_state(State::Founding { lost })?;
+        let mut log = Log::found(&self.path, self.owner, draw(&self.path)?, records)?;
+        log.keep_mark()?;
+        Ok(log)
+    }
+
+    fn write_state(&self, state: State) -> Result<(), DirectoryError> {
+        let owner = self.owner;
+        Ok(write_superblock(
+            &self.path,
+            &Superblock { owner, state },
+            &Patience::NONE,
+        )?)
+    }
+
+    /// Moves all segments into a directory of their own, for whoever wants to look at them.
+    fn set_aside(&self) -> Result<Option<PathBuf>, DirectoryError> {
+        let path = &self.path;
+        let numbers = segments::list(path).map_err(failed("list", path))?;
+        if numbers.is_empty() {
+            return Ok(None);
+        }
+        let mut number = 1;
+        let aside = loop {
+            let aside = path.join(format!("{ASIDE}{number}"));
+            match files::create_dir(&aside) {
+                Ok(()) => break aside,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(failed("create", &aside)(error)),
+            }
+        };
+        let carry = || {
+            for number in numbers {
+                files::rename(segments::path(path, number), segments::path(&aside, number))?;
+            }
+            sync_directory(&aside, &Patience::NONE)?;
+            sync_directory(path, &Patience::NONE)
+        };
+        carry().map_err(failed("move the log to", &aside))?;
+        Ok(Some(aside))
+    }
+
+    fn create(path: &Path, owner: Owner) -> Result<Directory, DirectoryError> {
+        create_durably(path).map_err(failed("create the data directory", path))?;
+        Directory::lock(path, owner)
+    }
+
+    fn lock(path: &Path, owner: Owner) -> Result<Directory, DirectoryError> {
+        let name = path.join(LOCK);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&name)
+            .map_err(failed("open the lock file", &name))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Directory {
+                path: path.to_owned(),
+                owner,
+                _lock: file,
+            }),
+            Err(TryLockError::WouldBlock) => Err(DirectoryError::InUse {
+                path: path.to_owned(),
+            }),
+            Err(TryLockError::Error(error)) => Err(failed("lock", &name)(error)),
+        }
+    }
+
+    /// What the superblock says, if it is of this replica.
+    fn state(&self) -> Result<Option<State>, DirectoryError> {
+        match read_superblock(&self.path)? {
+            None => Ok(None),
+            Some(Err(error)) => Err(self.unreadable(error)),
+            Some(Ok(superblock)) => {
+                self.check(superblock.owner)?;
+                Ok(Some(superblock.state))
+            }
+        }
+    }
+
+    fn check(&self, found: Owner) -> Result<(), DirectoryError> {
+        if found == self.owner {
+            return Ok(());
+        }
+        Err(DirectoryError::Foreign {
+            path: self.path.clone(),
+            found,
+            expected: self.owner,
+        })
+    }
+
+    fn unreadable(&self, error: SuperblockError) -> DirectoryError {
+        DirectoryError::Superblock {
+            path: self.path.join(SUPERBLOCK),
+            error,
+        }
+    }
+
+    fn taken(&self, what: String) -> DirectoryError {
+        DirectoryError::Taken {
+            path: self.path.clone(),
+            what,
+        }
+    }
+
+    /// A file that some replica left here, but for a lock and drafts.
+    fn leftover(&self) -> Result<Option<String>, DirectoryError> {
+        leftover(&self.path).map_err(failed("list", &self.path))
+    }
+}
+
+/// Makes a directory, and those above it that are missing. The name of each is in the one above, and is durable before the next is made. So of
+/// those that are there already only the last may be one that was just made, by a process that was killed.
+fn create_durably(path: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    let is_new = !path.as_os_str().is_empty() && !path.is_dir();
+    if is_new {
+        create_durably(parent)?;
+        files::create_dir_all(path)?;
+    }
+    match sync_directory(parent, &Patience::NONE) {
+        // Where this process cannot make a directory, it has not.
+        Err(error)
+            if !is_new && matches!(error.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem) =>
+        {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// Whether a replica was founded in this directory, or is to be.
+pub(crate) fn is_formatted(path: &Path) -> Result<bool, DirectoryError> {
+    let superblock = read_superblock(path)?;
+    Ok(superblock.is_some_and(|superblock| {
+        superblock.is_err() || superblock.is_ok_and(|it| it.state != State::Founding { lost: false })
+    }))
+}
+
+pub(crate) fn read_superblock(
+    path: &Path,
+) -> Result<Option<Result<Superblock, SuperblockError>>, DirectoryError> {
+    let name = path.join(SUPERBLOCK);
+    match std::fs::read(&name) {
+        Ok(text) => Ok(Some(Superblock::parse(&text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", &name)(error)),
+    }
+}
+
+fn leftover(path: &Path) -> io::Result<Option<String>> {
+    for entry in std::fs::read_dir(path)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let is_ours =
+            name == IDENTITY || name == "log" || name.starts_with("log.") || name.starts_with(ASIDE);
+        if is_ours && !name.ends_with(segments::DRAFT) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// What there is in the place of a replica's directory.
+fn describe_other(path: &Path) -> Result<&'static str, DirectoryError> {
+    match leftover(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("is not there"),
+        Err(error) => Err(failed("list", path)(error)),
+        Ok(Some(_)) => Ok("holds a log, but no superblock that says whose it is"),
+        Ok(None) => Ok("holds no replica"),
+    }
+}
+
+/// What the log of a replica that lost its memory begins with: what could be saved of the old one that must not repeat, and the mark
+/// that it is not all.
+fn beginning(salvaged: &[Record]) -> Vec<Record> {
+    let mut records = wal::counters(salvaged);
+    records.push(Record::DiskLost);
+    records
+}
+
+fn draw(path: &Path) -> Result<u64, DirectoryError> {
+    random::draw().map_err(failed("draw random bits for a log in", path))
+}
+
+pub(crate) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DirectoryError {
+    let path = path.to_owned();
+    move |error| DirectoryError::Io { what, path, error }
+}
+
+#[cfg(test)]
+mod tests;
