@@ -10,7 +10,6 @@ use kvpaxos_net::{Client, ClientError, ClientOptions};
 use tokio::runtime::Runtime;
 
 use crate::args::BenchArguments;
-use crate::client_options;
 use crate::exit::Exit;
 
 /// Runs before anything is measured.
@@ -34,7 +33,7 @@ async fn bench(arguments: BenchArguments) -> Result<Exit, String> {
     for index in 0..arguments.clients {
         let options = ClientOptions {
             first: Some(index % arguments.servers.servers.len()),
-            ..client_options(&arguments.servers)
+            ..arguments.servers.options()
         };
         clients.push(Client::new(options).map_err(|error| error.to_string())?);
     }

@@ -3,8 +3,8 @@
 use kvpaxos_net::{DirectoryError, StartError};
 
 use crate::args::MemberArguments;
-use crate::complain;
 use crate::exit::Exit;
+use crate::terminal::complain;
 
 pub(crate) fn format(member: &MemberArguments) -> Exit {
     match member.options().format() {

@@ -8,41 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use clap::Args;
 use kvpaxos::Random;
 use kvpaxos_net::{Client, ClientOptions};
 use tokio::runtime::Runtime;
 
+use crate::args::GrowthArguments;
 use crate::exit::Exit;
-use crate::serve::Signal;
-use crate::soak::Cluster;
+use crate::processes::Cluster;
+use crate::signal::Signal;
 
 const REPLICAS: usize = 5;
 /// Where it is measured, in tenths of all operations.
 const TENTHS: [u64; 4] = [1, 2, 5, 10];
 const MIB: f64 = 1024.0 * 1024.0;
-
-#[derive(Args, Debug)]
-pub(crate) struct GrowthArguments {
-    /// How many writes in all.
-    #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(10..))]
-    operations: u64,
-    /// Over how many keys.
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
-    keys: u64,
-    /// Bytes of a value.
-    #[arg(long, value_name = "BYTES", default_value_t = 100)]
-    value_size: usize,
-    /// Clients, each with a session and a connection of its own.
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    clients: usize,
-    /// Requests that each client keeps in flight.
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    pipeline: usize,
-    /// Replicas cut their logs after so many bytes of values [default: what serve does].
-    #[arg(long, value_name = "BYTES")]
-    log_bytes: Option<usize>,
-}
 
 pub(crate) fn run(arguments: &GrowthArguments, runtime: &Runtime) -> Result<Exit, String> {
     let dir = tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?;

@@ -2,28 +2,30 @@
 
 mod args;
 mod bench;
-mod compare;
 mod data;
 mod demo;
 mod exit;
 #[cfg(unix)]
 mod growth;
-mod inspect;
+mod log;
 mod logging;
 mod oneshot;
+mod processes;
 mod prompt;
 mod serve;
+mod signal;
 mod soak;
+mod terminal;
 
 use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use kvpaxos_net::{ClientOptions, Transport};
 use tokio::runtime::Runtime;
 
-use args::{Arguments, Command, LogCommand, ServerArguments};
+use args::{Arguments, Command, LogCommand};
 use exit::Exit;
+use terminal::complain;
 
 fn main() -> ExitCode {
     // Wrong arguments and --help end here, with 2 and 0.
@@ -47,8 +49,8 @@ fn run(command: Command) -> Result<Exit, String> {
         Command::Serve(arguments) => serve::run(arguments, &single()?),
         Command::Format(member) => Ok(data::format(&member)),
         Command::Recover { member, discard } => Ok(data::recover(&member, discard)),
-        Command::Log(LogCommand::Inspect { dir, records, json }) => inspect::run(&dir, records, json),
-        Command::Log(LogCommand::Compare { dirs, rest, json }) => compare::run(&dirs, rest, json),
+        Command::Log(LogCommand::Inspect { dir, records, json }) => log::inspect::run(&dir, records, json),
+        Command::Log(LogCommand::Compare { dirs, rest, json }) => log::compare::run(&dirs, rest, json),
         Command::Client(servers) => prompt::run(&servers, &threads()?),
         Command::Bench(arguments) => bench::run(arguments, &threads()?),
         Command::Soak(arguments) => soak::run(&arguments, &threads()?),
@@ -92,23 +94,6 @@ fn built(mut builder: tokio::runtime::Builder) -> Result<Runtime, String> {
         .enable_all()
         .build()
         .map_err(|error: io::Error| format!("the system gives no threads or timers: {error}"))
-}
-
-fn client_options(arguments: &ServerArguments) -> ClientOptions {
-    ClientOptions {
-        transport: if arguments.udp {
-            Transport::Udp
-        } else {
-            Transport::Tcp
-        },
-        attempt: arguments.attempt,
-        deadline: arguments.timeout,
-        ..ClientOptions::new(arguments.servers.iter().map(|server| server.trim()))
-    }
-}
-
-fn complain(error: &str) {
-    eprintln!("kvpaxos: {error}");
 }
 
 fn fail(exit: Exit, error: &str) -> ExitCode {

@@ -10,7 +10,7 @@ use kvpaxos_net::{Client, ClientError, ClientOptions};
 
 use crate::args::ServerArguments;
 use crate::exit::Exit;
-use crate::{client_options, complain};
+use crate::terminal::complain;
 
 /// Somebody who asks how things are does not want to wait long for who is not there.
 const STATUS: Duration = Duration::from_secs(2);
@@ -104,7 +104,7 @@ pub(crate) async fn status(servers: &ServerArguments) -> Result<Exit, String> {
         };
         let options = ClientOptions {
             deadline: servers.timeout.min(STATUS),
-            ..client_options(&one)
+            ..one.options()
         };
         let client = Client::new(options).map_err(|error| error.to_string())?;
         match client.status().await {
@@ -176,7 +176,7 @@ pub(crate) fn describe(status: &Status) -> String {
 }
 
 fn client(servers: &ServerArguments) -> Result<Client, String> {
-    Client::new(client_options(servers)).map_err(|error| error.to_string())
+    Client::new(servers.options()).map_err(|error| error.to_string())
 }
 
 /// Prints a result or complains, and lets the cluster forget the session.

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::ServerArguments;
 use crate::exit::Exit;
-use crate::{client_options, oneshot};
+use crate::oneshot;
 use parse::{Line, parse};
 
 const HELP: &str = r#"  PUT key value        set a key
@@ -31,7 +31,7 @@ const HELP_NODES: &str = "  FAIL r2 acceptor     let a role fail: acceptor, prop
 /// A prompt against a cluster that runs elsewhere.
 pub(crate) fn run(servers: &ServerArguments, runtime: &Runtime) -> Result<Exit, String> {
     let _inside = runtime.enter();
-    let client = Client::new(client_options(servers)).map_err(|error| error.to_string())?;
+    let client = Client::new(servers.options()).map_err(|error| error.to_string())?;
     let session = Session {
         runtime,
         client,

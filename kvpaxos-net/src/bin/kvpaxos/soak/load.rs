@@ -8,7 +8,7 @@ use kvpaxos::Random;
 use kvpaxos_net::{Client, ClientError, ClientOptions, Transport};
 use tokio::task::JoinHandle;
 
-use super::history::{Action, Ended, Operation, Recorder};
+use crate::soak::history::{Action, Ended, Operation, Recorder};
 
 /// Some clients are impatient: while nobody serves them they are told that the fate of what they asked is unknown.
 const IMPATIENT: Duration = Duration::from_millis(100);

@@ -1,6 +1,6 @@
 //! What a log holds, for people and for programs.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use kvpaxos::wal::{State, Superblock, SuperblockError};
@@ -8,6 +8,7 @@ use kvpaxos_net::inspect::{Inspection, Segment, Verdict, inspect};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
+use crate::terminal::to_stdout;
 
 pub(crate) fn run(directory: &Path, records: bool, as_json: bool) -> Result<Exit, String> {
     let inspection =
@@ -30,19 +31,6 @@ pub(crate) fn run(directory: &Path, records: bool, as_json: bool) -> Result<Exit
         Verdict::Damaged { .. } => Exit::Damaged,
         Verdict::Unreadable(_) => Exit::Not,
     })
-}
-
-/// Prints to standard output. Whoever reads it may stop when he has seen enough.
-pub(crate) fn to_stdout(
-    print: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>,
-) -> Result<(), String> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    match print(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(format!("cannot write to standard output: {error}"))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn print(inspection: &Inspection, records: bool, out: &mut impl Write) -> io::Result<()> {

@@ -11,9 +11,8 @@ use kvpaxos_net::compare::{
 };
 use serde_json::{Value, json};
 
-use crate::complain;
 use crate::exit::Exit;
-use crate::inspect::to_stdout;
+use crate::terminal::{complain, to_stdout};
 
 /// So many bytes of a key or a value are printed, unless all are asked for.
 const SHOWN: usize = 64;

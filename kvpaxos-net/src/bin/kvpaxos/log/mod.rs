@@ -1,0 +1,4 @@
+//! `kvpaxos log`: looks into data directories.
+
+pub(crate) mod compare;
+pub(crate) mod inspect;

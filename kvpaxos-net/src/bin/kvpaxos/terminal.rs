@@ -1,0 +1,20 @@
+//! What the program says, on standard output and standard error.
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+pub(crate) fn complain(error: &str) {
+    eprintln!("kvpaxos: {error}");
+}
+
+/// Prints to standard output. Whoever reads it may stop when he has seen enough.
+pub(crate) fn to_stdout(
+    print: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>,
+) -> Result<(), String> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match print(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
