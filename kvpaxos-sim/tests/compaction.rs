@@ -14,7 +14,7 @@ use kvpaxos::{Micros, Op, Record, ReplicaId, Role, Slot};
 use kvpaxos_sim::World;
 use kvpaxos_sim::engine::latency;
 use kvpaxos_sim::engine::network::Weather;
-use kvpaxos_sim::invariants::coverage::Mark;
+use kvpaxos_sim::invariants::Mark;
 
 fn applied(world: &World, id: ReplicaId) -> Slot {
     match status(world, id).learner {

@@ -14,7 +14,7 @@ use kvpaxos::{
     ClientId, Effect, Event, Incarnation, Input, Outcome, Quorums, Refusal, ReplicaId, ReplicaSet, Request,
     RequestBody, Role, Tag, Time,
 };
-use kvpaxos_sim::invariants::coverage::Mark;
+use kvpaxos_sim::invariants::Mark;
 use kvpaxos_sim::world::partition;
 use kvpaxos_sim::{Setup, World};
 

@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 
 use kvpaxos::{Command, Op, Outcome, Revision, Sequence, SessionId};
 
-use crate::invariants::coverage::Mark;
-use crate::invariants::violation::Property;
+use super::{Mark, Property};
 
 use super::Audit;
 

@@ -7,8 +7,8 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Deposition;
 use kvpaxos::{Ballot, ReplicaId, Slot};
 
+use super::Mark;
 use super::together::Together;
-use crate::invariants::coverage::Mark;
 
 /// One ballot that was used.
 struct Use {

@@ -1,6 +1,6 @@
 //! The smallest useful part of a trace: the lines that speak of what a violation speaks of.
 
-use crate::invariants::violation::Violation;
+use super::Violation;
 
 /// The most lines an excerpt has.
 const MOST: usize = 30;
@@ -58,7 +58,7 @@ mod tests {
     use kvpaxos::Time;
 
     use super::*;
-    use crate::invariants::violation::Property;
+    use crate::invariants::Property;
 
     #[test]
     fn lines_about_the_slot_are_kept() {

@@ -4,8 +4,7 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::{Heartbeat, Remembered, SnapshotPart};
 use kvpaxos::{Ballot, Incarnation, Message, ReplicaId, Slot, Value, Watermark};
 
-use crate::invariants::coverage::Mark;
-use crate::invariants::violation::Property;
+use super::{Mark, Property};
 
 use super::Audit;
 

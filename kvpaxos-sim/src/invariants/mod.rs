@@ -8,18 +8,23 @@ mod acceptors;
 mod answers;
 mod ballots;
 mod book;
-pub mod coverage;
-pub mod excerpt;
+mod coverage;
+mod excerpt;
 mod learners;
 mod messages;
 mod settled;
 mod sides;
 mod together;
-pub mod trace;
-pub mod violation;
+mod trace;
+mod violation;
 mod watching;
 
-pub use answers::Floor;
+pub(crate) use answers::Floor;
+pub use coverage::{Mark, Marks};
+pub use excerpt::excerpt;
+pub use trace::Trace;
+pub(crate) use trace::seconds;
+pub use violation::{Property, Violation};
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::status::AcceptorStatus;
@@ -27,10 +32,6 @@ use kvpaxos::{
     Ballot, Observation, Outcome, Quorums, Record, ReplicaId, ReplicaSet, Slot, Status, Time, Update, Value,
     Watermark,
 };
-
-use crate::invariants::coverage::{Mark, Marks};
-use crate::invariants::trace::Trace;
-use crate::invariants::violation::Property;
 
 use acceptors::Acceptor;
 use ballots::Ballots;

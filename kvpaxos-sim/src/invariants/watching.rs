@@ -2,10 +2,9 @@
 
 use kvpaxos::{Message, Observation, Record, ReplicaId, Role, Time};
 
+use super::{Mark, Property};
 use crate::engine::machine::{Effect, Event, Memory};
 use crate::engine::observer::{Misbehaviour, Watch};
-use crate::invariants::coverage::Mark;
-use crate::invariants::violation::Property;
 use crate::subject::Subject;
 
 use super::Audit;

@@ -28,8 +28,7 @@ use kvpaxos::{
 
 use crate::engine::disk::log::ReplicaLog;
 use crate::engine::machine::{Effect, Event, Machine, Memory};
-use crate::invariants::trace::Trace;
-use crate::invariants::violation::Violation;
+use crate::invariants::{Trace, Violation};
 use crate::subject::{Subject, garble, translate, translate_effect};
 use crate::world::report::run;
 use crate::world::setup::Setup;

@@ -12,10 +12,7 @@ use serde::Serialize;
 
 use crate::engine::decider::{Decider, Stream, What};
 use crate::engine::{Alarm, Engine};
-use crate::invariants::coverage::Mark;
-use crate::invariants::trace::seconds;
-use crate::invariants::violation::Property;
-use crate::invariants::{Audit, Floor};
+use crate::invariants::{Audit, Floor, Mark, Property, seconds};
 use crate::subject::Subject;
 use crate::world::nemesis;
 use crate::world::recorder::Recorder;

@@ -10,8 +10,7 @@ use serde::Serialize;
 
 use crate::engine::decider::{Stream, What};
 use crate::engine::disk::Format;
-use crate::invariants::trace::Trace;
-use crate::invariants::violation::{Property, Violation};
+use crate::invariants::{Property, Trace, Violation};
 use crate::subject::Subject;
 use crate::world::World;
 use crate::world::report::caught;

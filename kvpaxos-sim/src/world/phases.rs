@@ -6,8 +6,7 @@ use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Time};
 use serde::Serialize;
 
 use crate::engine::decider::{Stream, What};
-use crate::invariants::Finding;
-use crate::invariants::violation::{Property, Violation};
+use crate::invariants::{Finding, Property, Violation};
 use crate::subject::Subject;
 use crate::world::World;
 use crate::world::service::{LEAST_SHARE, Round};

@@ -9,10 +9,7 @@ use serde::Serialize;
 use crate::engine::Counts;
 use crate::engine::disk::Format;
 use crate::engine::network::Traffic;
-use crate::invariants::Deeds;
-use crate::invariants::coverage::Marks;
-use crate::invariants::trace::Trace;
-use crate::invariants::violation::{Property, Violation};
+use crate::invariants::{Deeds, Marks, Property, Trace, Violation};
 use crate::subject::Subject;
 use crate::world::World;
 use crate::world::clients::Fates;
@@ -275,5 +272,5 @@ impl Report {
 }
 
 fn human(length: Micros) -> String {
-    format!("{} s", crate::invariants::trace::seconds(Time(length.0)).trim())
+    format!("{} s", crate::invariants::seconds(Time(length.0)).trim())
 }

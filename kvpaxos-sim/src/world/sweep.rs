@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::invariants::coverage::{Mark, Marks};
-use crate::invariants::trace::Trace;
-use crate::invariants::violation::{Property, Violation};
+use crate::invariants::{Mark, Marks, Property, Trace, Violation};
 use crate::world::report::{Report, run_seed};
 
 /// One seed in so many is played twice, to see that its digest repeats.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::process::ExitCode;
 
-use kvpaxos_sim::invariants::trace::Trace;
+use kvpaxos_sim::invariants::Trace;
 use kvpaxos_sim::world::forks::{self, Forked};
 use kvpaxos_sim::world::sweep::each;
 

@@ -44,7 +44,7 @@ pub(crate) fn history(violation: &Violation) -> Vec<String> {
         .violation
         .map(|violation| violation.history)
         .unwrap_or_default();
-    excerpt::excerpt(violation, &lines)
+    excerpt(violation, &lines)
 }
 
 /// A violation for people: the seed, the property, the part of the history, the command that repeats it.
