@@ -14,7 +14,7 @@ use kvpaxos::{Micros, Op, Record, ReplicaId, Role, Slot};
 use kvpaxos_sim::World;
 use kvpaxos_sim::engine::latency;
 use kvpaxos_sim::engine::network::Weather;
-use kvpaxos_sim::invariants::Mark;
+use kvpaxos_sim::invariants::Sometimes;
 
 fn applied(world: &World, id: ReplicaId) -> Slot {
     match status(world, id).learner {
@@ -24,7 +24,7 @@ fn applied(world: &World, id: ReplicaId) -> Slot {
 }
 
 fn installed(world: &World) -> u64 {
-    world.marks().count(Mark::SnapshotInstalled)
+    world.coverage().count(Sometimes::SnapshotInstalled)
 }
 
 /// A cluster under load that is cut every hundred slots, and a replica that was away for thousands.
@@ -59,7 +59,7 @@ fn has_caught_up(world: &mut World, away: ReplicaId) {
 
 /// Runs until so many more parts of snapshots were sent.
 fn parts(world: &mut World, count: u64) {
-    let sent = |world: &World| world.marks().count(Mark::SnapshotInParts);
+    let sent = |world: &World| world.coverage().count(Sometimes::SnapshotInParts);
     let end = sent(world) + count;
     assert!(
         world.run_until(SOON, |world| sent(world) >= end),
@@ -108,24 +108,24 @@ fn another_goes_on_with_the_transfer() {
     parts(&mut world, 4);
     // Who lags asks the leader first.
     let sender = world.leader().unwrap_or(leader);
-    let before = world.marks().count(Mark::SnapshotInParts);
+    let before = world.coverage().count(Sometimes::SnapshotInParts);
     world.crash(sender);
     let whole = installed(&world);
     assert!(
         world.run_until(SOON, |world| installed(world) > whole),
         "{away} gets it without {sender}"
     );
-    let sent = world.marks().count(Mark::SnapshotInParts) - before;
+    let sent = world.coverage().count(Sometimes::SnapshotInParts) - before;
     world.start(sender);
     has_caught_up(&mut world, away);
     // What is sent once more of a snapshot: nothing but the part that was under way.
     let mut undisturbed = behind(3).0;
     undisturbed.stop_clients();
     parts(&mut undisturbed, 4);
-    let before = undisturbed.marks().count(Mark::SnapshotInParts);
+    let before = undisturbed.coverage().count(Sometimes::SnapshotInParts);
     let whole = installed(&undisturbed);
     assert!(undisturbed.run_until(SOON, |world| installed(world) > whole));
-    let needed = undisturbed.marks().count(Mark::SnapshotInParts) - before;
+    let needed = undisturbed.coverage().count(Sometimes::SnapshotInParts) - before;
     assert!(
         sent <= needed + 4,
         "{sent} parts were sent where {needed} are enough"

@@ -14,7 +14,7 @@ use kvpaxos::{
     ClientId, Effect, Event, Incarnation, Input, Outcome, Quorums, Refusal, ReplicaId, ReplicaSet, Request,
     RequestBody, Role, Tag, Time,
 };
-use kvpaxos_sim::invariants::Mark;
+use kvpaxos_sim::invariants::Sometimes;
 use kvpaxos_sim::world::partition;
 use kvpaxos_sim::{Setup, World};
 
@@ -32,7 +32,7 @@ fn one_returns() {
         assert!(world.put("k", "third").is_done());
         is_whole(&mut world);
         assert!(world.run_until(SOON, |world| votes(world, disk) && votes(world, memory)));
-        assert_eq!(world.marks().count(Mark::AcceptorRecovered), 2);
+        assert_eq!(world.coverage().count(Sometimes::AcceptorRecovered), 2);
     }
 }
 
@@ -125,7 +125,7 @@ fn again_while_recovering() {
         world.restart(lost, Role::Acceptor);
         alone(&mut world);
         is_whole(&mut world);
-        assert!(world.marks().count(Mark::LostWhileRecovering) > 0);
+        assert!(world.coverage().count(Sometimes::LostWhileRecovering) > 0);
     }
 }
 
@@ -189,10 +189,10 @@ fn with_cut_logs() {
         let (mut world, leader) = settled(short_logs(seed, 8));
         write(&mut world, 60);
         let lost = other(&[leader]);
-        let before = world.marks().count(Mark::SnapshotInstalled);
+        let before = world.coverage().count(Sometimes::SnapshotInstalled);
         lose_disk(&mut world, lost);
         assert!(world.run_until(SOON, |world| votes(world, lost)));
-        assert!(world.marks().count(Mark::SnapshotInstalled) > before);
+        assert!(world.coverage().count(Sometimes::SnapshotInstalled) > before);
         assert!(world.put("k", "second").is_done());
         is_whole(&mut world);
         // It is as good as any other: with two others gone, its vote is needed.

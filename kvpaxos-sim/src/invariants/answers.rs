@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use kvpaxos::{Command, Op, Outcome, Revision, Sequence, SessionId};
 
-use super::{Mark, Property};
+use super::{Property, Sometimes};
 
 use super::Audit;
 
@@ -58,8 +58,8 @@ impl Audit {
             }
         };
         match outcome {
-            Outcome::Swapped { applied: true, .. } => self.marks.hit(Mark::Swapped),
-            Outcome::Swapped { .. } => self.marks.hit(Mark::NotSwapped),
+            Outcome::Swapped { applied: true, .. } => self.coverage.hit(Sometimes::Swapped),
+            Outcome::Swapped { .. } => self.coverage.hit(Sometimes::NotSwapped),
             _ => {}
         }
         if floor.0.is_some_and(|floor| revision <= floor) {
@@ -92,7 +92,7 @@ impl Audit {
             return self.wrong(Property::S1, what);
         };
         if self.deeds.elected > 1 {
-            self.marks.hit(Mark::ReadAfterChange);
+            self.coverage.hit(Sometimes::ReadAfterChange);
         }
         if let Some(before) = floor.0.filter(|floor| revision < floor) {
             let what =

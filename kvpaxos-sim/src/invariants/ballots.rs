@@ -7,7 +7,7 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Deposition;
 use kvpaxos::{Ballot, ReplicaId, Slot};
 
-use super::Mark;
+use super::Sometimes;
 use super::together::Together;
 
 /// One ballot that was used.
@@ -133,14 +133,14 @@ impl Ballots {
     }
 
     /// A ballot is given up. Returns what is remarkable about it.
-    pub(super) fn deposed(&mut self, ballot: Ballot, why: Deposition) -> Option<Mark> {
+    pub(super) fn deposed(&mut self, ballot: Ballot, why: Deposition) -> Option<Sometimes> {
         let stood = self.standing.contains(&ballot);
         self.standing.retain(|other| *other != ballot);
         self.leading.retain(|other| *other != ballot);
         match why {
-            Deposition::Higher { .. } if stood => Some(Mark::ContestedElection),
-            Deposition::QuorumLost if !stood => Some(Mark::QuorumLost),
-            Deposition::TimedOut => Some(Mark::CandidacyTimedOut),
+            Deposition::Higher { .. } if stood => Some(Sometimes::ContestedElection),
+            Deposition::QuorumLost if !stood => Some(Sometimes::QuorumLost),
+            Deposition::TimedOut => Some(Sometimes::CandidacyTimedOut),
             _ => None,
         }
     }

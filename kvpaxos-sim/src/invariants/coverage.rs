@@ -1,29 +1,33 @@
-//! *Sometimes*-marks: things that must happen in some runs, else a sweep has not looked where it should.
+//! Coverage: situations that must occur in some runs of a sweep.
+//!
+//! An invariant that holds proves little if the situation that endangers it never occurred. Each such situation has a name here, each
+//! run counts how often it occurred, and a sweep of enough seeds fails if one never did. (Antithesis and FoundationDB call these
+//! *sometimes assertions*.)
 
 use std::fmt;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-macro_rules! marks {
+macro_rules! situations {
     ($($(#[doc = $doc:literal])* $name:ident = $says:literal,)*) => {
-        /// Something that should happen sometimes.
+        /// A situation that must occur in some runs of a sweep.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-        pub enum Mark { $($(#[doc = $doc])* $name,)* }
+        pub enum Sometimes { $($(#[doc = $doc])* $name,)* }
 
-        impl Mark {
-            /// All of them.
-            pub const ALL: &'static [Mark] = &[$(Mark::$name,)*];
+        impl Sometimes {
+            /// Every situation, in the order in which reports print them.
+            pub const ALL: &'static [Sometimes] = &[$(Sometimes::$name,)*];
 
-            /// The mark in a few words.
+            /// The situation in a few words, as reports print it.
             #[must_use]
             pub fn says(self) -> &'static str {
-                match self { $(Mark::$name => $says,)* }
+                match self { $(Sometimes::$name => $says,)* }
             }
         }
     };
 }
 
-marks! {
+situations! {
     /// A second leader, and each one after it.
     LeaderChange = "leader change",
     /// A candidate stood while another's phase 1 was under way, or met a higher ballot.
@@ -145,61 +149,61 @@ marks! {
     FlexibleQuorums = "quorums other than majorities",
 }
 
-impl fmt::Display for Mark {
+impl fmt::Display for Sometimes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.says())
     }
 }
 
-/// How often each mark fired.
+/// How often each situation occurred.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Marks(Vec<u64>);
+pub struct Coverage(Vec<u64>);
 
-impl Default for Marks {
-    fn default() -> Marks {
-        Marks(vec![0; Mark::ALL.len()])
+impl Default for Coverage {
+    fn default() -> Coverage {
+        Coverage(vec![0; Sometimes::ALL.len()])
     }
 }
 
-impl Marks {
-    /// Counts one.
-    pub fn hit(&mut self, mark: Mark) {
-        self.0[mark as usize] += 1;
+impl Coverage {
+    /// Counts one occurrence.
+    pub fn hit(&mut self, situation: Sometimes) {
+        self.0[situation as usize] += 1;
     }
 
-    /// How often it fired.
+    /// How often the situation occurred.
     #[must_use]
-    pub fn count(&self, mark: Mark) -> u64 {
-        self.0[mark as usize]
+    pub fn count(&self, situation: Sometimes) -> u64 {
+        self.0[situation as usize]
     }
 
     /// Adds the counts of another run.
-    pub fn add(&mut self, other: &Marks) {
+    pub fn add(&mut self, other: &Coverage) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             *mine += theirs;
         }
     }
 
-    /// All marks with their counts.
-    pub fn iter(&self) -> impl Iterator<Item = (Mark, u64)> {
-        Mark::ALL.iter().copied().zip(self.0.iter().copied())
+    /// Every situation with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Sometimes, u64)> {
+        Sometimes::ALL.iter().copied().zip(self.0.iter().copied())
     }
 
-    /// Those that never fired.
+    /// The situations that never occurred.
     #[must_use]
-    pub fn missing(&self) -> Vec<Mark> {
+    pub fn missing(&self) -> Vec<Sometimes> {
         self.iter()
             .filter(|(_, count)| *count == 0)
-            .map(|(mark, _)| mark)
+            .map(|(situation, _)| situation)
             .collect()
     }
 }
 
-impl Serialize for Marks {
+impl Serialize for Coverage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (mark, count) in self.iter() {
-            map.serialize_entry(mark.says(), &count)?;
+        for (situation, count) in self.iter() {
+            map.serialize_entry(situation.says(), &count)?;
         }
         map.end()
     }

@@ -4,7 +4,7 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::{Heartbeat, Remembered, SnapshotPart};
 use kvpaxos::{Ballot, Incarnation, Message, ReplicaId, Slot, Value, Watermark};
 
-use super::{Mark, Property};
+use super::{Property, Sometimes};
 
 use super::Audit;
 
@@ -129,7 +129,7 @@ impl Audit {
         let acceptor = self.acceptor(from);
         acceptor.told = acceptor.told.max(*ballot);
         if more.is_some() {
-            self.marks.hit(Mark::Chunked);
+            self.coverage.hit(Sometimes::Chunked);
         } else {
             self.ballots.promised(from, *ballot, vector);
         }
@@ -213,7 +213,7 @@ impl Audit {
         self.check_prefix(from, part.slot, "a snapshot");
         self.check_snapshot(from, part.slot, part.digest);
         if part.next.is_some() {
-            self.marks.hit(Mark::SnapshotInParts);
+            self.coverage.hit(Sometimes::SnapshotInParts);
         }
     }
 

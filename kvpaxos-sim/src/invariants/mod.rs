@@ -20,7 +20,7 @@ mod violation;
 mod watching;
 
 pub(crate) use answers::Floor;
-pub use coverage::{Mark, Marks};
+pub use coverage::{Coverage, Sometimes};
 pub use excerpt::excerpt;
 pub use trace::Trace;
 pub(crate) use trace::seconds;
@@ -89,8 +89,8 @@ pub struct Audit {
     finding: Option<Finding>,
     /// A line for each event, if anybody wants them.
     pub trace: Trace,
-    /// Which marks fired.
-    pub marks: Marks,
+    /// How often each situation occurred.
+    pub coverage: Coverage,
     /// What was done.
     pub deeds: Deeds,
 }
@@ -99,9 +99,9 @@ impl Audit {
     /// Nothing has happened yet.
     #[must_use]
     pub fn new(replicas: usize, quorums: Quorums, update: Update) -> Audit {
-        let mut marks = Marks::default();
+        let mut coverage = Coverage::default();
         if quorums != Quorums::majority(replicas) {
-            marks.hit(Mark::FlexibleQuorums);
+            coverage.hit(Sometimes::FlexibleQuorums);
         }
         Audit {
             quorums,
@@ -118,7 +118,7 @@ impl Audit {
             now: Time(0),
             finding: None,
             trace: Trace::Off,
-            marks,
+            coverage,
             deeds: Deeds::default(),
         }
     }
@@ -202,7 +202,7 @@ impl Audit {
     fn on_durable(&mut self, by: ReplicaId, record: &Record) {
         self.deeds.records += 1;
         if self.acceptor(by).durable(record) {
-            self.marks.hit(Mark::AcceptorRecovered);
+            self.coverage.hit(Sometimes::AcceptorRecovered);
         }
         // A vote of one that lost its memory is on the disk in vain: nobody will hear of it.
         if let Record::Accepted { ballot, slot, .. } = record
@@ -230,11 +230,11 @@ impl Audit {
             return;
         };
         if value.commands().len() > 1 {
-            self.marks.hit(Mark::Batched);
+            self.coverage.hit(Sometimes::Batched);
         }
         for command in value.commands() {
             if self.answers.was_chosen_before(command) {
-                self.marks.hit(Mark::Deduplicated);
+                self.coverage.hit(Sometimes::Deduplicated);
             }
         }
     }
@@ -289,7 +289,7 @@ impl Audit {
                 // Not a use yet: if its record is lost in a crash before anything was sent, the ballot is free.
                 self.deeds.standing += 1;
                 if self.ballots.stands(*ballot) {
-                    self.marks.hit(Mark::ContestedElection);
+                    self.coverage.hit(Sometimes::ContestedElection);
                 }
             }
             Observation::Elected {
@@ -298,8 +298,8 @@ impl Audit {
                 gaps,
             } => self.on_elected(by, *ballot, *carried_over, *gaps),
             Observation::Deposed { ballot, why } => {
-                if let Some(mark) = self.ballots.deposed(*ballot, *why) {
-                    self.marks.hit(mark);
+                if let Some(situation) = self.ballots.deposed(*ballot, *why) {
+                    self.coverage.hit(situation);
                 }
             }
             Observation::Chosen { ballot, slot } => {
@@ -312,13 +312,13 @@ impl Audit {
                     self.wrong(Property::P4, what);
                 }
             }
-            Observation::CaughtUp { .. } => self.marks.hit(Mark::CaughtUp),
+            Observation::CaughtUp { .. } => self.coverage.hit(Sometimes::CaughtUp),
             Observation::Differs { with, slot, .. } => {
                 let what =
                     format!("{by} finds that the states of {with} differ from its own below slot {slot}");
                 self.wrong(Property::L3, what);
             }
-            Observation::SessionsDropped { .. } => self.marks.hit(Mark::SessionDropped),
+            Observation::SessionsDropped { .. } => self.coverage.hit(Sometimes::SessionDropped),
             // `Applied` needs the machine: see the hook.
             Observation::Applied { .. } | Observation::StaysOut => {}
             Observation::FoundedAnew { replica, .. } => {
@@ -331,7 +331,7 @@ impl Audit {
                 }
             }
             Observation::Outlived { incarnation } => {
-                self.marks.hit(Mark::AcceptorLost);
+                self.coverage.hit(Sometimes::AcceptorLost);
                 let announced = self.acceptor(by).announced;
                 if announced < *incarnation {
                     let (told, announced) = (incarnation.0, announced.0);
@@ -347,7 +347,7 @@ impl Audit {
             Observation::Recovering { .. } => {
                 let out = self.acceptors.iter().filter(|acceptor| acceptor.out).count();
                 if out > 1 {
-                    self.marks.hit(Mark::SeveralRecover);
+                    self.coverage.hit(Sometimes::SeveralRecover);
                 }
             }
             Observation::Recovered { .. } => {
@@ -357,7 +357,7 @@ impl Audit {
                 }
             }
             Observation::Installed { slot, digest } => {
-                self.marks.hit(Mark::SnapshotInstalled);
+                self.coverage.hit(Sometimes::SnapshotInstalled);
                 self.check_prefix(by, *slot, "an installed snapshot");
                 self.check_snapshot(by, *slot, *digest);
                 self.learners[usize::from(by.0)].install(*slot);
@@ -366,12 +366,12 @@ impl Audit {
                 }
             }
             Observation::SnapshotTaken { slot, digest } => {
-                self.marks.hit(Mark::SnapshotTaken);
+                self.coverage.hit(Sometimes::SnapshotTaken);
                 self.check_snapshot(by, *slot, *digest);
             }
             Observation::Checkpointed { slot } => {
                 if *slot > Slot::ZERO {
-                    self.marks.hit(Mark::Checkpointed);
+                    self.coverage.hit(Sometimes::Checkpointed);
                 }
             }
         }
@@ -391,13 +391,13 @@ impl Audit {
             let what = format!("{by} is elected in {ballot} with {promises} of {needed} promises");
             self.wrong(Property::P4, what);
         }
-        for (mark, fired) in [
-            (Mark::LeaderChange, self.deeds.elected > 1),
-            (Mark::CarriedOver, carried_over > 0),
-            (Mark::GapFilled, gaps > 0),
+        for (situation, occurred) in [
+            (Sometimes::LeaderChange, self.deeds.elected > 1),
+            (Sometimes::CarriedOver, carried_over > 0),
+            (Sometimes::GapFilled, gaps > 0),
         ] {
-            if fired {
-                self.marks.hit(mark);
+            if occurred {
+                self.coverage.hit(situation);
             }
         }
     }

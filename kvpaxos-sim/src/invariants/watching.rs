@@ -2,7 +2,7 @@
 
 use kvpaxos::{Message, Observation, Record, ReplicaId, Role, Time};
 
-use super::{Mark, Property};
+use super::{Property, Sometimes};
 use crate::engine::machine::{Effect, Event, Memory};
 use crate::engine::observer::{Misbehaviour, Watch};
 use crate::subject::Subject;
@@ -16,7 +16,7 @@ impl<M: Subject> Watch<M> for Audit {
             && self.acceptor(*from).told > *ballot
             && self.ballots.has_asked_since(*ballot, *round)
         {
-            self.marks.hit(Mark::LateConfirmation);
+            self.coverage.hit(Sometimes::LateConfirmation);
         }
         if let (Some(sides), Event::Peer { from, message, .. }) = (&mut self.sides, event) {
             sides.heard(host, *from, message);
@@ -40,10 +40,10 @@ impl<M: Subject> Watch<M> for Audit {
         if kept.is_none() {
             self.anew.remove(host);
             if self.acceptor(host).out {
-                self.marks.hit(Mark::LostWhileRecovering);
+                self.coverage.hit(Sometimes::LostWhileRecovering);
             }
             self.acceptor(host).wiped();
-            self.marks.hit(Mark::AcceptorLost);
+            self.coverage.hit(Sometimes::AcceptorLost);
         }
         if self.anew.contains(host) {
             return;
@@ -99,7 +99,7 @@ impl<M: Subject> Watch<M> for Audit {
     }
 
     fn garbled(&mut self, now: Time, from: ReplicaId, to: ReplicaId) {
-        self.marks.hit(Mark::PartChanged);
+        self.coverage.hit(Sometimes::PartChanged);
         self.trace
             .line(now, || format!("    {from} -> {to} the part is changed"));
     }
@@ -112,14 +112,14 @@ impl<M: Subject> Watch<M> for Audit {
 
     fn role_failed(&mut self, now: Time, host: ReplicaId, role: Role) {
         self.now = now;
-        self.marks.hit(match role {
-            Role::Proposer => Mark::ProposerFailed,
-            Role::Acceptor => Mark::AcceptorFailed,
-            Role::Learner => Mark::LearnerFailed,
+        self.coverage.hit(match role {
+            Role::Proposer => Sometimes::ProposerFailed,
+            Role::Acceptor => Sometimes::AcceptorFailed,
+            Role::Learner => Sometimes::LearnerFailed,
         });
         if role == Role::Proposer {
             if self.ballots.leads(host) {
-                self.marks.hit(Mark::LeaderFailed);
+                self.coverage.hit(Sometimes::LeaderFailed);
             }
             self.ballots.new_life(host);
         }
@@ -130,13 +130,13 @@ impl<M: Subject> Watch<M> for Audit {
         match role {
             Role::Acceptor if lost => {
                 if self.acceptor(host).out {
-                    self.marks.hit(Mark::LostWhileRecovering);
+                    self.coverage.hit(Sometimes::LostWhileRecovering);
                 }
                 self.acceptor(host).lost();
-                self.marks.hit(Mark::AcceptorLost);
+                self.coverage.hit(Sometimes::AcceptorLost);
             }
-            Role::Learner if lost => self.marks.hit(Mark::LearnerLost),
-            Role::Proposer if lost => self.marks.hit(Mark::ProposerLost),
+            Role::Learner if lost => self.coverage.hit(Sometimes::LearnerLost),
+            Role::Proposer if lost => self.coverage.hit(Sometimes::ProposerLost),
             _ => {}
         }
         // A learner that starts may apply what its memory holds at once, in the very step of its restart.
@@ -154,7 +154,7 @@ impl<M: Subject> Watch<M> for Audit {
 
     fn unmarked(&mut self, now: Time, host: ReplicaId, units: usize) {
         if units > 0 {
-            self.marks.hit(Mark::TailUnmarked);
+            self.coverage.hit(Sometimes::TailUnmarked);
             self.trace.line(now, || {
                 format!("    {host} has synced {units} units that no mark covers")
             });
@@ -167,9 +167,9 @@ impl<M: Subject> Watch<M> for Audit {
             let left = survived.map_or(0, <[Record]>::len);
             format!("{host} crashes: {left} records more are durable, {lost} writes lost")
         });
-        self.marks.hit(Mark::Crashed);
+        self.coverage.hit(Sometimes::Crashed);
         if lost > 0 {
-            self.marks.hit(Mark::LostWrites);
+            self.coverage.hit(Sometimes::LostWrites);
         }
         // What survived beyond what was known to be durable is durable now: it counts like any other vote.
         for record in survived.unwrap_or_default() {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::engine::decider::{Decider, Stream, What};
 use crate::engine::{Alarm, Engine};
-use crate::invariants::{Audit, Floor, Mark, Property, seconds};
+use crate::invariants::{Audit, Floor, Property, Sometimes, seconds};
 use crate::subject::Subject;
 use crate::world::nemesis;
 use crate::world::recorder::Recorder;
@@ -271,9 +271,9 @@ impl Crowd {
                 .values()
                 .any(|(last, times)| *last == id && *times > 1);
             if caller.open.len() < open && again {
-                stage.audit.marks.hit(Mark::DoubtExpired);
+                stage.audit.coverage.hit(Sometimes::DoubtExpired);
             } else if caller.open.len() == open && moved {
-                stage.audit.marks.hit(Mark::SessionLeft);
+                stage.audit.coverage.hit(Sometimes::SessionLeft);
             }
         }
         self.arm(number, stage);
@@ -283,7 +283,7 @@ impl Crowd {
     pub(crate) fn on_hang_up<M: Subject>(&mut self, number: u32, from: ReplicaId, stage: &mut Stage<'_, M>) {
         let caller = &self.callers[number as usize];
         if self.setup.is_connected(number) && caller.machine.pending() > 0 {
-            stage.audit.marks.hit(Mark::ConnectionBroke);
+            stage.audit.coverage.hit(Sometimes::ConnectionBroke);
         }
         self.step(number, ClientEvent::Disconnected { from }, stage);
         self.arm(number, stage);
@@ -413,7 +413,7 @@ impl Crowd {
                 match &open.call {
                     Call::Write(op) => {
                         if self.two_phase {
-                            stage.audit.marks.hit(Mark::TwoPhaseUpdate);
+                            stage.audit.coverage.hit(Sometimes::TwoPhaseUpdate);
                         }
                         stage.audit.on_written(open.floor, op, outcome);
                     }
@@ -424,18 +424,18 @@ impl Crowd {
             Fate::Refused(refusal) => {
                 self.fates.refused += 1;
                 if matches!(refusal, Refusal::Unavailable { .. } | Refusal::Busy { .. }) {
-                    stage.audit.marks.hit(Mark::Refused);
+                    stage.audit.coverage.hit(Sometimes::Refused);
                 }
                 if matches!(refusal, Refusal::MemoryLost { .. }) {
-                    stage.audit.marks.hit(Mark::MemoryLost);
+                    stage.audit.coverage.hit(Sometimes::MemoryLost);
                 }
             }
             Fate::Unknown { silent } => {
                 if self.two_phase && (!silent.is_empty() || names_who_is_waited_for(stage.engine)) {
-                    stage.audit.marks.hit(Mark::TwoPhaseStall);
+                    stage.audit.coverage.hit(Sometimes::TwoPhaseStall);
                 }
                 self.fates.unknown += 1;
-                stage.audit.marks.hit(Mark::UnknownOutcome);
+                stage.audit.coverage.hit(Sometimes::UnknownOutcome);
             }
         }
         if open.scripted {

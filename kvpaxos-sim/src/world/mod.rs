@@ -20,7 +20,7 @@ use crate::engine::decider::{Decider, Seeded};
 use crate::engine::latency::Table;
 use crate::engine::network::Node;
 use crate::engine::{Alarm, Engine, Turn};
-use crate::invariants::{Audit, Finding, Mark, Marks, Trace};
+use crate::invariants::{Audit, Coverage, Finding, Sometimes, Trace};
 use crate::subject::Subject;
 use crate::world::clients::{Crowd, Stage};
 use crate::world::nemesis::{Aside, Nemesis};
@@ -105,7 +105,7 @@ impl<M: Subject> World<M> {
         let cluster = &setup.cluster;
         let mut audit = Audit::new(cluster.replicas, cluster.quorums, cluster.update);
         if setup.memory_only {
-            audit.marks.hit(Mark::MemoryOnly);
+            audit.coverage.hit(Sometimes::MemoryOnly);
         }
         let clients = 0..setup.clients.count;
         for client in clients.filter(|client| setup.clients.is_connected(*client)) {
@@ -307,10 +307,10 @@ impl<M: Subject> World<M> {
         self.engine.machine(id).map(Subject::status)
     }
 
-    /// What has happened so far, as marks.
+    /// How often each situation has occurred so far.
     #[must_use]
-    pub fn marks(&self) -> &Marks {
-        &self.audit.marks
+    pub fn coverage(&self) -> &Coverage {
+        &self.audit.coverage
     }
 
     /// How often a replica that was founded anew halted.

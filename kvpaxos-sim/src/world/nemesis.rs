@@ -13,7 +13,7 @@ use crate::engine::host::RoleState;
 use crate::engine::latency;
 use crate::engine::network::{Node, Weather};
 use crate::engine::{Alarm, Engine};
-use crate::invariants::{Audit, Mark};
+use crate::invariants::{Audit, Sometimes};
 use crate::subject::Subject;
 use crate::world::partition::{self, Cut};
 use crate::world::setup::{FaultKind, Faults, Setup};
@@ -166,7 +166,7 @@ impl Nemesis {
             }
             FaultKind::Pause => {
                 engine.pause(id);
-                audit.marks.hit(Mark::Paused);
+                audit.coverage.hit(Sometimes::Paused);
                 self.activate(Active::Paused(id), engine);
             }
             FaultKind::FailRole => self.fail_role(id, false, engine, audit),
@@ -181,7 +181,7 @@ impl Nemesis {
             FaultKind::Overtake => {
                 self.cut(kind, id, engine, audit);
                 engine.set_speed(id, SPEEDS[0]);
-                audit.marks.hit(Mark::ClockDrifted);
+                audit.coverage.hit(Sometimes::ClockDrifted);
                 self.activate(Active::Drift(id), engine);
             }
             FaultKind::HangUp if self.clients > 0 => {
@@ -196,12 +196,12 @@ impl Nemesis {
             FaultKind::JumpClock => {
                 let length = engine.decider().below(STREAM, What::FaultDetail, 5_000_000);
                 engine.jump_clock(id, Micros(length));
-                audit.marks.hit(Mark::ClockJumped);
+                audit.coverage.hit(Sometimes::ClockJumped);
             }
             FaultKind::DriftClock => {
                 let speed = engine.decider().pick(STREAM, What::FaultDetail, &SPEEDS);
                 engine.set_speed(id, speed);
-                audit.marks.hit(Mark::ClockDrifted);
+                audit.coverage.hit(Sometimes::ClockDrifted);
                 self.activate(Active::Drift(id), engine);
             }
             FaultKind::SlowDisk => {
@@ -323,7 +323,7 @@ impl Nemesis {
         }
         let lost = (lose || self.memory_only) && may;
         if engine.has_write_under_way(id, role) {
-            audit.marks.hit(Mark::FailedMidWrite);
+            audit.coverage.hit(Sometimes::FailedMidWrite);
         }
         engine.fail_role(id, role, audit);
         self.activate(Active::Role { id, role, lost }, engine);
@@ -331,12 +331,12 @@ impl Nemesis {
 
     fn cut<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut Engine<M>, audit: &mut Audit) {
         let cuts = partition::draw(kind, id, self.replicas, self.clients, engine.decider());
-        audit.marks.hit(match kind {
-            FaultKind::Split | FaultKind::Isolate => Mark::PartitionSymmetric,
-            FaultKind::OneWay | FaultKind::Overtake => Mark::PartitionAsymmetric,
-            FaultKind::Flap => Mark::PartitionFlapping,
-            FaultKind::CutClient => Mark::ClientCut,
-            _ => Mark::PartitionPartial,
+        audit.coverage.hit(match kind {
+            FaultKind::Split | FaultKind::Isolate => Sometimes::PartitionSymmetric,
+            FaultKind::OneWay | FaultKind::Overtake => Sometimes::PartitionAsymmetric,
+            FaultKind::Flap => Sometimes::PartitionFlapping,
+            FaultKind::CutClient => Sometimes::ClientCut,
+            _ => Sometimes::PartitionPartial,
         });
         partition::cut(&cuts, &mut engine.network);
         if kind == FaultKind::Flap {
@@ -420,11 +420,11 @@ impl Nemesis {
             Active::Slow(id) => engine.set_latency(*id, self.sync),
             Active::Full(id) => {
                 engine.set_full(*id, false);
-                self.start_again(*id, Mark::DiskFull, engine, audit);
+                self.start_again(*id, Sometimes::DiskFull, engine, audit);
             }
             Active::Doomed(id) => {
                 engine.set_doomed(*id, false);
-                self.start_again(*id, Mark::CrashedAtSync, engine, audit);
+                self.start_again(*id, Sometimes::CrashedAtSync, engine, audit);
             }
             Active::Garbling(id) => engine.set_garbling(*id, false),
             Active::Storm(id) => engine.network.set_storm((*id).into(), None),
@@ -432,9 +432,15 @@ impl Nemesis {
     }
 
     /// Starts a process that stopped by itself, if it did, and nothing else will start it.
-    fn start_again<M: Subject>(&self, id: ReplicaId, why: Mark, engine: &mut Engine<M>, audit: &mut Audit) {
+    fn start_again<M: Subject>(
+        &self,
+        id: ReplicaId,
+        why: Sometimes,
+        engine: &mut Engine<M>,
+        audit: &mut Audit,
+    ) {
         if engine.machine(id).is_none() && !self.is_down(id) {
-            audit.marks.hit(why);
+            audit.coverage.hit(why);
             engine.start(id, false, audit);
         }
     }
@@ -538,12 +544,12 @@ impl Nemesis {
 fn damaged<M: Subject>(id: ReplicaId, how: Damage, engine: &mut Engine<M>, audit: &mut Audit) -> bool {
     let lost = engine.damage(id, how, audit);
     if lost {
-        audit.marks.hit(match how {
-            Damage::FlipBit => Mark::BitFlipped,
-            Damage::LoseBlock => Mark::BlockLost,
-            Damage::MisdirectWrite => Mark::WriteMisdirected,
-            Damage::StaleBlock => Mark::BlockStale,
-            Damage::LoseTail => Mark::TailLost,
+        audit.coverage.hit(match how {
+            Damage::FlipBit => Sometimes::BitFlipped,
+            Damage::LoseBlock => Sometimes::BlockLost,
+            Damage::MisdirectWrite => Sometimes::WriteMisdirected,
+            Damage::StaleBlock => Sometimes::BlockStale,
+            Damage::LoseTail => Sometimes::TailLost,
         });
     }
     lost

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::engine::Counts;
 use crate::engine::disk::Format;
 use crate::engine::network::Traffic;
-use crate::invariants::{Deeds, Marks, Property, Trace, Violation};
+use crate::invariants::{Coverage, Deeds, Property, Trace, Violation};
 use crate::subject::Subject;
 use crate::world::World;
 use crate::world::clients::Fates;
@@ -34,8 +34,8 @@ pub struct Report {
     pub traffic: Traffic,
     /// What the nemesis did.
     pub strikes: Strikes,
-    /// Which marks fired.
-    pub marks: Marks,
+    /// How often each situation occurred that should occur in some runs.
+    pub coverage: Coverage,
     /// How long the phases took; `None` if the run did not get to its end.
     pub phases: Option<Phases>,
     /// Time on the world's clock.
@@ -101,7 +101,7 @@ impl<M: Subject> World<M> {
             fates: self.crowd.fates,
             traffic: self.engine.network.traffic,
             strikes: self.nemesis.strikes.clone(),
-            marks: self.audit.marks.clone(),
+            coverage: self.audit.coverage.clone(),
             phases: played.as_ref().ok().copied(),
             simulated: Micros(self.now().0),
             slowest: self.crowd.slowest,
@@ -232,13 +232,13 @@ impl Report {
             "  operations  {begun} begun, {done} done, {refused} refused, {unknown} unknown; the slowest took {} ms",
             self.slowest.0 / 1000
         )?;
-        let marks: Vec<String> = self
-            .marks
+        let coverage: Vec<String> = self
+            .coverage
             .iter()
             .filter(|(_, count)| *count > 0)
-            .map(|(mark, count)| format!("{mark} {count}"))
+            .map(|(situation, count)| format!("{situation} {count}"))
             .collect();
-        writeln!(f, "  marks       {}", marks.join(", "))?;
+        writeln!(f, "  coverage    {}", coverage.join(", "))?;
         if let Some(phases) = self.phases {
             writeln!(
                 f,

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::invariants::{Mark, Marks, Property, Trace, Violation};
+use crate::invariants::{Coverage, Property, Sometimes, Trace, Violation};
 use crate::world::report::{Report, run_seed};
 
 /// One seed in so many is played twice, to see that its digest repeats.
 const REPEAT: u64 = 16;
 
-/// So many seeds must make every mark fire.
-pub const ENOUGH_FOR_MARKS: u64 = 200;
+/// In a sweep of this many seeds every situation must occur at least once.
+pub const ENOUGH_FOR_COVERAGE: u64 = 200;
 
 /// What to sweep.
 #[derive(Clone, Debug)]
@@ -67,9 +67,9 @@ pub struct Summary {
     pub undecided: u64,
     /// Keys that the revisions alone could not decide.
     pub unwitnessed: u64,
-    /// How often each mark fired.
-    pub marks: Marks,
-    /// Marks that never fired.
+    /// How often each situation occurred.
+    pub coverage: Coverage,
+    /// The situations that never occurred.
     pub missing: Vec<&'static str>,
     /// What does not hold.
     pub violations: Vec<Violation>,
@@ -79,10 +79,10 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Whether everything held, and, if the sweep was large enough, every mark fired.
+    /// Whether everything held, and, if the sweep was large enough, every situation occurred.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.violations.is_empty() && (self.seeds < ENOUGH_FOR_MARKS || self.missing.is_empty())
+        self.violations.is_empty() && (self.seeds < ENOUGH_FOR_COVERAGE || self.missing.is_empty())
     }
 
     /// Events a second and core.
@@ -114,10 +114,18 @@ impl Summary {
         self.elected += report.deeds.elected;
         self.undecided += report.undecided;
         self.unwitnessed += report.unwitnessed;
-        self.with_leader_change += u64::from(report.marks.count(Mark::LeaderChange) > 0);
-        let roles = [Mark::ProposerFailed, Mark::AcceptorFailed, Mark::LearnerFailed];
-        self.with_role_failures += u64::from(roles.iter().any(|mark| report.marks.count(*mark) > 0));
-        self.marks.add(&report.marks);
+        self.with_leader_change += u64::from(report.coverage.count(Sometimes::LeaderChange) > 0);
+        let roles = [
+            Sometimes::ProposerFailed,
+            Sometimes::AcceptorFailed,
+            Sometimes::LearnerFailed,
+        ];
+        self.with_role_failures += u64::from(
+            roles
+                .iter()
+                .any(|situation| report.coverage.count(*situation) > 0),
+        );
+        self.coverage.add(&report.coverage);
         if let Some(phases) = report.phases {
             let seed = report.setup.seed;
             let fewest = |so_far: (u64, u64), now: u64| match so_far {
@@ -153,7 +161,12 @@ pub fn sweep(what: &Sweep, mut heard: impl FnMut(&Summary)) -> Summary {
         goes_on
     });
     summary.violations.sort_by_key(|violation| violation.seed);
-    summary.missing = summary.marks.missing().into_iter().map(Mark::says).collect();
+    summary.missing = summary
+        .coverage
+        .missing()
+        .into_iter()
+        .map(Sometimes::says)
+        .collect();
     summary
 }
 

@@ -1,6 +1,6 @@
 //! The program `kvpaxos-sim`: plays seeds, one or many, judges histories, and makes some to be judged.
 //!
-//! Exit codes: 0 all held, 1 a property was violated or a mark never fired, 2 the command line makes no sense, or the model checker's
+//! Exit codes: 0 all held, 1 a property was violated or a situation that must occur never did, 2 the command line makes no sense, or the model checker's
 //! limit was reached. Those of `check` stand with it.
 
 mod bugs;

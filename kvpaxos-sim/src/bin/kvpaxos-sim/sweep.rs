@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use kvpaxos_sim::world::sweep::{ENOUGH_FOR_MARKS, Summary, Sweep, sweep as play};
+use kvpaxos_sim::world::sweep::{ENOUGH_FOR_COVERAGE, Summary, Sweep, sweep as play};
 
 use crate::run;
 
@@ -154,9 +154,9 @@ fn tell(text: &mut String, summary: &Summary) -> std::fmt::Result {
             summary.unwitnessed
         )?;
     }
-    writeln!(text, "  marks")?;
-    for (mark, count) in summary.marks.iter() {
-        writeln!(text, "    {count:>9}  {mark}")?;
+    writeln!(text, "  coverage")?;
+    for (situation, count) in summary.coverage.iter() {
+        writeln!(text, "    {count:>9}  {situation}")?;
     }
     tell_failures(text, summary)
 }
@@ -169,7 +169,7 @@ fn tell_failures(text: &mut String, summary: &Summary) -> std::fmt::Result {
             writeln!(text, "{violation}")?;
         }
     }
-    if summary.seeds >= ENOUGH_FOR_MARKS && !summary.missing.is_empty() {
+    if summary.seeds >= ENOUGH_FOR_COVERAGE && !summary.missing.is_empty() {
         writeln!(
             text,
             "never happened, so the sweep has not looked there: {}",
@@ -178,7 +178,7 @@ fn tell_failures(text: &mut String, summary: &Summary) -> std::fmt::Result {
     }
     let verdict = match summary.violations.len() {
         0 if summary.is_good() => "good".to_owned(),
-        0 => "marks are missing".to_owned(),
+        0 => "situations are missing".to_owned(),
         failures => format!("{failures} of {} seeds failed", summary.seeds),
     };
     writeln!(text, "verdict: {verdict}")
