@@ -91,7 +91,7 @@ impl Audit {
             let what = format!("a read was answered by {outcome:?}");
             return self.wrong(Property::S1, what);
         };
-        if self.deeds.elected > 1 {
+        if self.protocol.elected > 1 {
             self.coverage.hit(Sometimes::ReadAfterChange);
         }
         if let Some(before) = floor.0.filter(|floor| revision < floor) {

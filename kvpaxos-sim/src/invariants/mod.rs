@@ -51,18 +51,18 @@ pub struct Finding {
     pub explanation: String,
 }
 
-/// Counts of what the replicas did.
+/// What the protocol did in a run, in numbers.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, serde::Serialize)]
-pub struct Deeds {
-    /// Candidacies.
+pub struct ProtocolCounts {
+    /// How often a proposer began phase 1 of a ballot.
     pub standing: u64,
-    /// Elections won.
+    /// How often phase 1 was completed.
     pub elected: u64,
-    /// Slots chosen.
+    /// How many slots have a chosen value.
     pub chosen: u64,
-    /// Slots applied, at all replicas together.
+    /// How many slots were applied, counted at each replica.
     pub applied: u64,
-    /// Records made durable.
+    /// How many records became durable.
     pub records: u64,
 }
 
@@ -91,8 +91,8 @@ pub struct Audit {
     pub trace: Trace,
     /// How often each situation occurred.
     pub coverage: Coverage,
-    /// What was done.
-    pub deeds: Deeds,
+    /// What the protocol did, in numbers.
+    pub protocol: ProtocolCounts,
 }
 
 impl Audit {
@@ -119,7 +119,7 @@ impl Audit {
             finding: None,
             trace: Trace::Off,
             coverage,
-            deeds: Deeds::default(),
+            protocol: ProtocolCounts::default(),
         }
     }
 
@@ -200,7 +200,7 @@ impl Audit {
     }
 
     fn on_durable(&mut self, by: ReplicaId, record: &Record) {
-        self.deeds.records += 1;
+        self.protocol.records += 1;
         if self.acceptor(by).durable(record) {
             self.coverage.hit(Sometimes::AcceptorRecovered);
         }
@@ -218,7 +218,7 @@ impl Audit {
         match self.book.vote(by, ballot, slot, vector) {
             Ok(Vote::Counted) => {}
             Ok(Vote::Chosen) => {
-                self.deeds.chosen += 1;
+                self.protocol.chosen += 1;
                 self.on_chosen(slot);
             }
             Err(why) => self.wrong(Property::L1, why),
@@ -256,7 +256,7 @@ impl Audit {
     }
 
     fn check_applied(&mut self, by: ReplicaId, slot: Slot, digest: u128, value: Option<&Value>) {
-        self.deeds.applied += 1;
+        self.protocol.applied += 1;
         if let Err(why) = self.learners[usize::from(by.0)].apply(slot) {
             self.wrong(Property::L2, format!("{by} {why}"));
         }
@@ -287,7 +287,7 @@ impl Audit {
         match observation {
             Observation::Standing { ballot } => {
                 // Not a use yet: if its record is lost in a crash before anything was sent, the ballot is free.
-                self.deeds.standing += 1;
+                self.protocol.standing += 1;
                 if self.ballots.stands(*ballot) {
                     self.coverage.hit(Sometimes::ContestedElection);
                 }
@@ -378,7 +378,7 @@ impl Audit {
     }
 
     fn on_elected(&mut self, by: ReplicaId, ballot: Ballot, carried_over: u64, gaps: u64) {
-        self.deeds.elected += 1;
+        self.protocol.elected += 1;
         if let Some(settled) = &mut self.settled {
             settled.leads(by);
         }
@@ -392,7 +392,7 @@ impl Audit {
             self.wrong(Property::P4, what);
         }
         for (situation, occurred) in [
-            (Sometimes::LeaderChange, self.deeds.elected > 1),
+            (Sometimes::LeaderChange, self.protocol.elected > 1),
             (Sometimes::CarriedOver, carried_over > 0),
             (Sometimes::GapFilled, gaps > 0),
         ] {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::engine::Counts;
 use crate::engine::disk::Format;
 use crate::engine::network::Traffic;
-use crate::invariants::{Coverage, Deeds, Property, Trace, Violation};
+use crate::invariants::{Coverage, Property, ProtocolCounts, Trace, Violation};
 use crate::subject::Subject;
 use crate::world::World;
 use crate::world::clients::Fates;
@@ -27,7 +27,7 @@ pub struct Report {
     /// What was simulated.
     pub counts: Counts,
     /// What the replicas did.
-    pub deeds: Deeds,
+    pub protocol: ProtocolCounts,
     /// What became of operations.
     pub fates: Fates,
     /// What the network did.
@@ -97,7 +97,7 @@ impl<M: Subject> World<M> {
             setup: self.setup.clone(),
             digest: format!("{:016x}", self.digest()),
             counts: self.engine.counts(),
-            deeds: self.audit.deeds,
+            protocol: self.audit.protocol,
             fates: self.crowd.fates,
             traffic: self.engine.network.traffic,
             strikes: self.nemesis.strikes.clone(),
@@ -209,13 +209,13 @@ impl Report {
             f,
             "  messages    {sent} sent, {dropped} lost, {duplicated} repeated, {cut} cut off"
         )?;
-        let Deeds {
+        let ProtocolCounts {
             standing,
             elected,
             chosen,
             applied,
             records,
-        } = self.deeds;
+        } = self.protocol;
         writeln!(
             f,
             "  replicas    {standing} candidacies, {elected} elections won, {chosen} slots chosen, {applied} applied, \

@@ -110,8 +110,8 @@ impl Summary {
         self.events += report.counts.events * runs;
         self.operations += report.fates.begun;
         self.simulated_seconds += report.simulated.0 * runs / 1_000_000;
-        self.chosen += report.deeds.chosen;
-        self.elected += report.deeds.elected;
+        self.chosen += report.protocol.chosen;
+        self.elected += report.protocol.elected;
         self.undecided += report.undecided;
         self.unwitnessed += report.unwitnessed;
         self.with_leader_change += u64::from(report.coverage.count(Sometimes::LeaderChange) > 0);
