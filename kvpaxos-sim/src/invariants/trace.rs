@@ -48,6 +48,6 @@ impl Trace {
 
 /// A point in time for people.
 #[must_use]
-pub fn seconds(time: Time) -> String {
+pub(crate) fn seconds(time: Time) -> String {
     format!("{:>3}.{:06}", time.0 / 1_000_000, time.0 % 1_000_000)
 }
