@@ -61,6 +61,7 @@ pub mod invariants;
 pub mod linearizability;
 pub mod model;
 pub mod mutants;
+pub mod parallel;
 pub mod subject;
 pub mod world;
 

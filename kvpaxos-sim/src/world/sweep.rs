@@ -1,14 +1,13 @@
 //! Many seeds, several at a time.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::invariants::{Coverage, Property, Sometimes, Trace, Violation};
+use crate::parallel;
 use crate::world::report::{Report, run_seed};
 
 /// One seed in so many is played twice, to see that its digest repeats.
@@ -153,12 +152,16 @@ struct Played {
 pub fn sweep(what: &Sweep, mut heard: impl FnMut(&Summary)) -> Summary {
     let began = Instant::now();
     let mut summary = Summary::default();
-    each(what.seeds.clone(), what.jobs, play, |played| {
+    parallel::for_each(what.seeds.clone(), what.jobs, play, |played| {
         let goes_on = played.report.violation.is_none() || what.keep_going;
         summary.add(played);
         summary.wall_micros = micros(began.elapsed());
         heard(&summary);
-        goes_on
+        if goes_on {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     });
     summary.violations.sort_by_key(|violation| violation.seed);
     summary.missing = summary
@@ -168,38 +171,6 @@ pub fn sweep(what: &Sweep, mut heard: impl FnMut(&Summary)) -> Summary {
         .map(Sometimes::says)
         .collect();
     summary
-}
-
-/// Plays seeds, so many at a time; `take` gets what came of each, in whatever order they end, and tells whether to go on.
-pub fn each<T: Send>(
-    seeds: Range<u64>,
-    jobs: usize,
-    play: impl Fn(u64) -> T + Sync,
-    mut take: impl FnMut(T) -> bool,
-) {
-    let next = AtomicU64::new(seeds.start);
-    let stop = AtomicBool::new(false);
-    let (sender, receiver) = mpsc::channel();
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            let sender = sender.clone();
-            let (next, stop, play) = (&next, &stop, &play);
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end || sender.send(play(seed)).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        for played in receiver {
-            if !take(played) {
-                stop.store(true, Ordering::Relaxed);
-            }
-        }
-    });
 }
 
 /// Plays one seed, some of them twice.

@@ -1,11 +1,11 @@
 //! Seeds whose disks forget.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::process::ExitCode;
 
 use kvpaxos_sim::invariants::Trace;
+use kvpaxos_sim::parallel;
 use kvpaxos_sim::world::forks::{self, Forked};
-use kvpaxos_sim::world::sweep::each;
 
 /// Plays them and says what came of it.
 pub(crate) fn run(seeds: Range<u64>, jobs: usize, trace: bool) -> ExitCode {
@@ -13,7 +13,7 @@ pub(crate) fn run(seeds: Range<u64>, jobs: usize, trace: bool) -> ExitCode {
     let mut sum = Forked::default();
     let (mut forked, mut stopped, mut violations) = (0, 0, Vec::new());
     let play = |seed| forks::play(seed, if trace { Trace::Print } else { Trace::Off });
-    each(seeds, jobs, play, |played| {
+    parallel::for_each(seeds, jobs, play, |played| {
         sum.events += played.events;
         sum.forgotten += played.forgotten;
         sum.halted += played.halted;
@@ -23,7 +23,7 @@ pub(crate) fn run(seeds: Range<u64>, jobs: usize, trace: bool) -> ExitCode {
         forked += u64::from(played.noticed > 0);
         stopped += u64::from(played.stopped > 0);
         violations.extend(played.violation);
-        true
+        ControlFlow::Continue(())
     });
     violations.sort_by_key(|violation| violation.seed);
     println!(
