@@ -7,8 +7,8 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Deposition;
 use kvpaxos::{Ballot, ReplicaId, Slot};
 
-use super::Sometimes;
-use super::together::Together;
+use super::coverage::Sometimes;
+use super::votes::Together;
 
 /// One ballot that was used.
 struct Use {

@@ -1,6 +1,6 @@
 //! The smallest useful part of a trace: the lines that speak of what a violation speaks of.
 
-use super::Violation;
+use super::violation::Violation;
 
 /// The most lines an excerpt has.
 const MOST: usize = 30;
@@ -58,7 +58,7 @@ mod tests {
     use kvpaxos::Time;
 
     use super::*;
-    use crate::invariants::Property;
+    use crate::invariants::violation::Property;
 
     #[test]
     fn lines_about_the_slot_are_kept() {

@@ -4,9 +4,9 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::{Heartbeat, Remembered, SnapshotPart};
 use kvpaxos::{Ballot, Incarnation, Message, ReplicaId, Slot, Value, Watermark};
 
-use super::{Property, Sometimes};
-
-use super::Audit;
+use super::audit::Audit;
+use super::coverage::Sometimes;
+use super::violation::Property;
 
 impl Audit {
     pub(super) fn check_message(&mut self, from: ReplicaId, to: ReplicaId, message: &Message) {
@@ -60,7 +60,7 @@ impl Audit {
 
     /// A3: a loss of memory is known to nobody before its mark is durable. Else a crash could undo it, and leave an acceptor that goes on in
     /// a life that others know to be over.
-    fn check_recall(&mut self, from: ReplicaId) {
+    pub(super) fn check_recall(&mut self, from: ReplicaId) {
         let acceptor = self.acceptor(from);
         if acceptor.out && !acceptor.marked {
             let what = format!("{from} asks for its memory, but the mark of the loss is not on its disk");
@@ -68,7 +68,7 @@ impl Audit {
         }
     }
 
-    fn check_refused(&mut self, from: ReplicaId, ballot: Ballot, promised: Ballot) {
+    pub(super) fn check_refused(&mut self, from: ReplicaId, ballot: Ballot, promised: Ballot) {
         let durable = self.acceptor(from).durable;
         if durable < promised {
             let what = format!("{from} refuses {ballot} for {promised}, but only {durable} is on its disk");
@@ -76,7 +76,7 @@ impl Audit {
         }
     }
 
-    fn check_prepare(&mut self, from: ReplicaId, ballot: Ballot) {
+    pub(super) fn check_prepare(&mut self, from: ReplicaId, ballot: Ballot) {
         if let Err(why) = self.ballots.used(from, ballot) {
             self.wrong(Property::P3, why);
         }
@@ -88,7 +88,7 @@ impl Audit {
         }
     }
 
-    fn check_promise(&mut self, from: ReplicaId, message: &Message) {
+    pub(super) fn check_promise(&mut self, from: ReplicaId, message: &Message) {
         let Message::Promise {
             ballot,
             from: first,
@@ -164,7 +164,13 @@ impl Audit {
         self.check_watermark(from, Some(ballot), chosen);
     }
 
-    fn check_accepted(&mut self, from: ReplicaId, ballot: Ballot, slot: Slot, vector: &CrashVector) {
+    pub(super) fn check_accepted(
+        &mut self,
+        from: ReplicaId,
+        ballot: Ballot,
+        slot: Slot,
+        vector: &CrashVector,
+    ) {
         let acceptor = self.acceptor(from);
         if acceptor.out {
             let what = format!("{from} votes for slot {slot} in {ballot}, though it lost its memory");
@@ -182,14 +188,14 @@ impl Audit {
     }
 
     /// One that lost its memory tells nobody what it knows.
-    fn check_recalled(&mut self, from: ReplicaId, heard: Option<Incarnation>) {
+    pub(super) fn check_recalled(&mut self, from: ReplicaId, heard: Option<Incarnation>) {
         if heard.is_some() && self.acceptor(from).out {
             let what = format!("{from} tells what it heard of another, though it lost its memory");
             self.wrong(Property::A4, what);
         }
     }
 
-    fn check_remembered(&mut self, from: ReplicaId, to: ReplicaId, told: &Remembered) {
+    pub(super) fn check_remembered(&mut self, from: ReplicaId, to: ReplicaId, told: &Remembered) {
         let acceptor = self.acceptor(from);
         let (out, vector, durable) = (acceptor.out, acceptor.vector.clone(), acceptor.durable);
         if out {
@@ -209,7 +215,7 @@ impl Audit {
         self.check_prefix(from, told.cut, "a memory");
     }
 
-    fn check_part(&mut self, from: ReplicaId, part: &SnapshotPart) {
+    pub(super) fn check_part(&mut self, from: ReplicaId, part: &SnapshotPart) {
         self.check_prefix(from, part.slot, "a snapshot");
         self.check_snapshot(from, part.slot, part.digest);
         if part.next.is_some() {
@@ -232,7 +238,7 @@ impl Audit {
 
     /// A confirmation says "I have not promised anything higher", which is what a read needs. It need not wait for the
     /// disk: a promise that is forgotten in a crash was not told to anybody, and a higher one can only come later.
-    fn check_confirmed(&mut self, from: ReplicaId, ballot: Ballot) {
+    pub(super) fn check_confirmed(&mut self, from: ReplicaId, ballot: Ballot) {
         let acceptor = self.acceptor(from);
         if acceptor.out {
             self.wrong(
@@ -248,14 +254,14 @@ impl Audit {
         }
     }
 
-    fn check_heartbeat(&mut self, from: ReplicaId, heartbeat: &Heartbeat) {
+    pub(super) fn check_heartbeat(&mut self, from: ReplicaId, heartbeat: &Heartbeat) {
         self.check_prefix(from, heartbeat.learned, "a heartbeat");
         if let Some(chosen) = heartbeat.chosen {
             self.check_watermark(from, heartbeat.leader, chosen);
         }
     }
 
-    fn check_watermark(&mut self, from: ReplicaId, ballot: Option<Ballot>, chosen: Watermark) {
+    pub(super) fn check_watermark(&mut self, from: ReplicaId, ballot: Option<Ballot>, chosen: Watermark) {
         self.check_prefix(from, chosen.chosen.max(chosen.settled), "a leader");
         // Whoever holds what the ballot proposed takes it for chosen by this.
         let told = ballot.map_or(Slot::ZERO..Slot::ZERO, |ballot| {
@@ -284,7 +290,7 @@ impl Audit {
         }
     }
 
-    fn check_learned(&mut self, from: ReplicaId, first: Slot, values: &[Value]) {
+    pub(super) fn check_learned(&mut self, from: ReplicaId, first: Slot, values: &[Value]) {
         let mut slot = first;
         for value in values {
             self.check_chosen(from, slot, value);

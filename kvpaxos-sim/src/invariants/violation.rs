@@ -90,6 +90,17 @@ impl fmt::Display for Property {
     }
 }
 
+/// The first thing found wrong.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Which property.
+    pub property: Property,
+    /// When.
+    pub at: Time,
+    /// How.
+    pub explanation: String,
+}
+
 /// A property that did not hold, and when and how.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Violation {

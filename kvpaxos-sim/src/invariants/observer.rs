@@ -2,12 +2,13 @@
 
 use kvpaxos::{Message, Observation, Record, ReplicaId, Role, Time};
 
-use super::{Property, Sometimes};
 use crate::engine::machine::{Effect, Event, Memory};
 use crate::engine::observer::{Misbehaviour, Watch};
 use crate::subject::Subject;
 
-use super::Audit;
+use super::audit::Audit;
+use super::coverage::Sometimes;
+use super::violation::Property;
 
 impl<M: Subject> Watch<M> for Audit {
     fn enters(&mut self, now: Time, host: ReplicaId, event: &Event<M>) {
@@ -141,7 +142,7 @@ impl<M: Subject> Watch<M> for Audit {
         }
         // A learner that starts may apply what its memory holds at once, in the very step of its restart.
         if role == Role::Learner {
-            self.learners[usize::from(host.0)] = super::Learner::default();
+            self.learners[usize::from(host.0)] = super::learners::Learner::default();
         }
     }
 

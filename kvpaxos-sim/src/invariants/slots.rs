@@ -3,7 +3,7 @@
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::{Ballot, ReplicaId, Slot, Value};
 
-use super::together::Together;
+use super::votes::Together;
 
 /// The highest slot that a run of this simulator can reach honestly.
 const ABSURD: u64 = 1 << 20;

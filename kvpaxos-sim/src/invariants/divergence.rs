@@ -12,7 +12,7 @@ use kvpaxos::{Message, Observation, Outcome, Quorums, ReplicaId, Slot, Status};
 use crate::engine::machine::Effect;
 use crate::subject::Subject;
 
-use super::settled::written_at;
+use super::two_phase::written_at;
 
 /// See the module.
 pub(crate) struct Sides {
