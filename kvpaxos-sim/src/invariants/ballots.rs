@@ -8,7 +8,7 @@ use kvpaxos::io::Deposition;
 use kvpaxos::{Ballot, ReplicaId, Slot};
 
 use super::coverage::Sometimes;
-use super::votes::Together;
+use super::votes::VoteSet;
 
 /// One ballot that was used.
 struct Use {
@@ -16,7 +16,7 @@ struct Use {
     /// Which life of the replica's proposer, as the world counts them.
     life: u64,
     /// The acceptors that sent a whole promise, and what each knew then.
-    promises: Together,
+    promises: VoteSet,
     /// The slots that it proposed for and has not called chosen.
     untold: Option<Range<Slot>>,
     /// The last round of confirmations that was asked for.
@@ -62,7 +62,7 @@ impl Ballots {
         } = *self.uses.entry(ballot).or_insert(Use {
             replica: by,
             life,
-            promises: Together::default(),
+            promises: VoteSet::default(),
             untold: None,
             round: 0,
         });
@@ -129,7 +129,7 @@ impl Ballots {
         self.standing.retain(|other| *other != ballot);
         self.leading.retain(|other| other.replica != ballot.replica);
         self.leading.push(ballot);
-        self.uses.get(&ballot).map_or(0, |used| used.promises.largest())
+        self.uses.get(&ballot).map_or(0, |used| used.promises.largest_consistent())
     }
 
     /// A ballot is given up. Returns what is remarkable about it.

@@ -3,7 +3,7 @@
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::{Ballot, ReplicaId, Slot, Value};
 
-use super::votes::Together;
+use super::votes::VoteSet;
 
 /// The highest slot that a run of this simulator can reach honestly.
 const ABSURD: u64 = 1 << 20;
@@ -14,7 +14,7 @@ struct Proposal {
     value: Value,
     /// Those whose votes are durable, and what each knew when it voted. A vote once durable stays: whether its acceptor
     /// forgets it later changes nothing about what it was counted with before.
-    votes: Together,
+    votes: VoteSet,
 }
 
 #[derive(Default)]
@@ -98,7 +98,7 @@ impl Book {
                 entry.proposals.push(Proposal {
                     ballot,
                     value: value.clone(),
-                    votes: Together::default(),
+                    votes: VoteSet::default(),
                 });
                 Ok(())
             }
@@ -124,7 +124,7 @@ impl Book {
     pub(super) fn votes(&self, ballot: Ballot, slot: Slot) -> usize {
         let entry = self.entry(slot);
         let proposal = entry.and_then(|e| e.proposals.iter().rev().find(|p| p.ballot == ballot));
-        proposal.map_or(0, |proposal| proposal.votes.largest())
+        proposal.map_or(0, |proposal| proposal.votes.largest_consistent())
     }
 
     /// An acceptor's vote is durable. Tells of a second value chosen for the slot.
@@ -142,7 +142,7 @@ impl Book {
             return Ok(Vote::Counted);
         };
         proposal.votes.add(by, vector);
-        if proposal.votes.largest() < phase2 {
+        if proposal.votes.largest_consistent() < phase2 {
             return Ok(Vote::Counted);
         }
         match &entry.chosen {

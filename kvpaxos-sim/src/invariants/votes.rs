@@ -5,9 +5,9 @@ use kvpaxos::crash_vector::CrashVector;
 
 /// Votes for one thing, of any acceptors in any of their lives.
 #[derive(Default)]
-pub(super) struct Together(Vec<(ReplicaId, CrashVector)>);
+pub(super) struct VoteSet(Vec<(ReplicaId, CrashVector)>);
 
-impl Together {
+impl VoteSet {
     /// Adds a vote.
     pub(super) fn add(&mut self, by: ReplicaId, vector: &CrashVector) {
         let known = self.0.iter().any(|(other, same)| *other == by && same == vector);
@@ -28,7 +28,7 @@ impl Together {
     fn extend(&self, chosen: &mut Vec<usize>, from: usize) -> usize {
         let mut largest = chosen.len();
         for place in from..self.0.len() {
-            if chosen.iter().all(|other| self.go_together(*other, place)) {
+            if chosen.iter().all(|other| self.are_consistent(*other, place)) {
                 chosen.push(place);
                 largest = largest.max(self.extend(chosen, place + 1));
                 chosen.pop();
@@ -37,7 +37,7 @@ impl Together {
         largest
     }
 
-    fn go_together(&self, one: usize, other: usize) -> bool {
+    fn are_consistent(&self, one: usize, other: usize) -> bool {
         let ((x, x_knows), (y, y_knows)) = (&self.0[one], &self.0[other]);
         x != y && !y_knows.outdates(*x, x_knows) && !x_knows.outdates(*y, y_knows)
     }
