@@ -8,7 +8,7 @@ use super::ballots::Ballots;
 use super::coverage::{Coverage, Sometimes};
 use super::divergence::Sides;
 use super::learners::Learner;
-use super::slots::Book;
+use super::slots::SlotTable;
 use super::trace::Trace;
 use super::two_phase::Settled;
 use super::violation::{Finding, Property};
@@ -34,7 +34,7 @@ pub(crate) struct Audit {
     pub(super) acceptors: Vec<Acceptor>,
     pub(super) learners: Vec<Learner>,
     pub(super) ballots: Ballots,
-    pub(super) book: Book,
+    pub(super) slots: SlotTable,
     pub(super) answers: Answers,
     /// In the two-phase setting.
     pub(super) settled: Option<Settled>,
@@ -70,7 +70,7 @@ impl Audit {
             acceptors: (0..replicas).map(|_| Acceptor::default()).collect(),
             learners: (0..replicas).map(|_| Learner::default()).collect(),
             ballots: Ballots::new(replicas),
-            book: Book::new(quorums.phase2),
+            slots: SlotTable::new(quorums.phase2),
             answers: Answers::default(),
             settled: (update == Update::TwoPhase).then(|| Settled::new(replicas)),
             sides: None,
@@ -120,7 +120,7 @@ impl Audit {
     /// The first slot that is not chosen.
     #[must_use]
     pub(crate) fn prefix(&self) -> Slot {
-        self.book.prefix()
+        self.slots.prefix()
     }
 
     /// Whether the replica's acceptor has lost its memory.

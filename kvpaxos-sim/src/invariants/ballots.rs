@@ -129,7 +129,9 @@ impl Ballots {
         self.standing.retain(|other| *other != ballot);
         self.leading.retain(|other| other.replica != ballot.replica);
         self.leading.push(ballot);
-        self.uses.get(&ballot).map_or(0, |used| used.promises.largest_consistent())
+        self.uses
+            .get(&ballot)
+            .map_or(0, |used| used.promises.largest_consistent())
     }
 
     /// A ballot is given up. Returns what is remarkable about it.

@@ -119,7 +119,7 @@ impl Audit {
             return self.wrong(Property::P2, what);
         }
         for entry in entries {
-            if !self.book.was_proposed(entry.ballot, entry.slot, &entry.value) {
+            if !self.slots.was_proposed(entry.ballot, entry.slot, &entry.value) {
                 let (slot, ballot) = (entry.slot, entry.ballot);
                 let what =
                     format!("{from} promises with a value for slot {slot} that {ballot} never proposed");
@@ -147,13 +147,13 @@ impl Audit {
         if let Err(why) = self.ballots.used(from, ballot) {
             self.wrong(Property::P3, why);
         }
-        if let Err(why) = self.book.propose(ballot, slot, value) {
+        if let Err(why) = self.slots.propose(ballot, slot, value) {
             self.wrong(Property::P1, why);
         }
         self.ballots.proposes(ballot, slot);
         // *Paxos Made Simple*, P2b: once a value is chosen, every higher ballot proposes that value. A lower ballot may
         // still be proposing another, in vain.
-        if let Some((in_ballot, known)) = self.book.chosen_in(slot)
+        if let Some((in_ballot, known)) = self.slots.chosen_in(slot)
             && in_ballot < ballot
             && known != value
         {
@@ -228,7 +228,7 @@ impl Audit {
         let Some(last) = slot.0.checked_sub(1).map(Slot) else {
             return;
         };
-        if let Err(other) = self.book.digest(last, digest) {
+        if let Err(other) = self.slots.digest(last, digest) {
             let what = format!(
                 "{by} has a snapshot with digest {digest:032x} of what lies below slot {slot}, where others have {other:032x}"
             );
@@ -269,8 +269,8 @@ impl Audit {
         });
         for slot in told.start.0..told.end.0 {
             let slot = Slot(slot);
-            let proposed = ballot.and_then(|ballot| self.book.proposed(ballot, slot));
-            if let (Some(proposed), Some(known)) = (proposed, self.book.chosen(slot))
+            let proposed = ballot.and_then(|ballot| self.slots.proposed(ballot, slot));
+            if let (Some(proposed), Some(known)) = (proposed, self.slots.chosen(slot))
                 && proposed != known
             {
                 let what = format!(
@@ -282,7 +282,7 @@ impl Audit {
     }
 
     pub(super) fn check_prefix(&mut self, from: ReplicaId, up_to: Slot, who: &str) {
-        let prefix = self.book.prefix();
+        let prefix = self.slots.prefix();
         if up_to > prefix {
             let what =
                 format!("{who} of {from} calls all below slot {up_to} chosen, but slot {prefix} is not");
@@ -299,7 +299,7 @@ impl Audit {
     }
 
     pub(super) fn check_chosen(&mut self, by: ReplicaId, slot: Slot, value: &Value) {
-        match self.book.chosen(slot) {
+        match self.slots.chosen(slot) {
             Some(chosen) if chosen == value => {}
             Some(chosen) => {
                 let what = format!("{by} takes {value:?} for chosen at slot {slot}, which has {chosen:?}");

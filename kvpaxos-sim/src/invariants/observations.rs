@@ -35,7 +35,7 @@ impl Audit {
             Some(value) => self.check_chosen(by, slot, value),
             None => self.check_prefix(by, slot.next(), "the learner"),
         }
-        if let Err(other) = self.book.digest(slot, digest) {
+        if let Err(other) = self.slots.digest(slot, digest) {
             let what = format!("{by} has digest {digest:032x} after slot {slot}, another has {other:032x}");
             self.wrong(Property::L3, what);
         }
@@ -71,7 +71,7 @@ impl Audit {
                 }
             }
             Observation::Chosen { ballot, slot } => {
-                let votes = self.book.votes(*ballot, *slot);
+                let votes = self.slots.votes(*ballot, *slot);
                 if votes < self.quorums.phase2 {
                     let needed = self.quorums.phase2;
                     let what = format!(

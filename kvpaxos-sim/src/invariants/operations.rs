@@ -43,7 +43,7 @@ impl Audit {
         }
         let index = usize::try_from(revision.index).unwrap_or(usize::MAX);
         let there = self
-            .book
+            .slots
             .chosen(revision.slot)
             .and_then(|value| value.commands().get(index));
         if !matches!(there, Some(Command::Apply { op: logged, .. }) if logged == op) {

@@ -5,7 +5,7 @@ use kvpaxos::{Ballot, Record, ReplicaId, Slot, Watermark};
 
 use super::audit::Audit;
 use super::coverage::Sometimes;
-use super::slots::Vote;
+use super::slots::VoteStatus;
 use super::violation::Property;
 
 impl Audit {
@@ -19,7 +19,7 @@ impl Audit {
             Record::Accepted { ballot, slot, value } if ballot.replica == by => {
                 self.check_accept(by, *ballot, *slot, value, Watermark::default());
             }
-            Record::Accepted { ballot, slot, value } if !self.book.was_proposed(*ballot, *slot, value) => {
+            Record::Accepted { ballot, slot, value } if !self.slots.was_proposed(*ballot, *slot, value) => {
                 let what = format!("{by} accepts {value:?} for slot {slot}, which {ballot} never proposed");
                 self.wrong(Property::P1, what);
             }
@@ -45,9 +45,9 @@ impl Audit {
 
     /// A vote is durable, or given again.
     pub(super) fn count_vote(&mut self, by: ReplicaId, ballot: Ballot, slot: Slot, vector: &CrashVector) {
-        match self.book.vote(by, ballot, slot, vector) {
-            Ok(Vote::Counted) => {}
-            Ok(Vote::Chosen) => {
+        match self.slots.vote(by, ballot, slot, vector) {
+            Ok(VoteStatus::Counted) => {}
+            Ok(VoteStatus::Chosen) => {
                 self.protocol.chosen += 1;
                 self.on_chosen(slot);
             }
@@ -56,7 +56,7 @@ impl Audit {
     }
 
     pub(super) fn on_chosen(&mut self, slot: Slot) {
-        let Some(value) = self.book.chosen(slot) else {
+        let Some(value) = self.slots.chosen(slot) else {
             return;
         };
         if value.commands().len() > 1 {

@@ -18,7 +18,7 @@ struct Proposal {
 }
 
 #[derive(Default)]
-struct Entry {
+struct SlotEntry {
     proposals: Vec<Proposal>,
     /// The value, and the first ballot in which it was chosen.
     chosen: Option<(Ballot, Value)>,
@@ -26,24 +26,24 @@ struct Entry {
 }
 
 /// See the module.
-pub(super) struct Book {
-    entries: Vec<Entry>,
+pub(super) struct SlotTable {
+    entries: Vec<SlotEntry>,
     phase2: usize,
     /// The first slot that is not chosen.
     prefix: Slot,
 }
 
 /// What a new vote led to.
-pub(super) enum Vote {
+pub(super) enum VoteStatus {
     /// Nothing yet, or it was chosen before.
     Counted,
     /// The value is chosen now.
     Chosen,
 }
 
-impl Book {
-    pub(super) fn new(phase2: usize) -> Book {
-        Book {
+impl SlotTable {
+    pub(super) fn new(phase2: usize) -> SlotTable {
+        SlotTable {
             entries: Vec::new(),
             phase2,
             prefix: Slot::ZERO,
@@ -65,17 +65,17 @@ impl Book {
         Some((*ballot, value))
     }
 
-    fn entry(&self, slot: Slot) -> Option<&Entry> {
+    fn entry(&self, slot: Slot) -> Option<&SlotEntry> {
         self.entries.get(usize::try_from(slot.0).ok()?)
     }
 
-    fn entry_mut(&mut self, slot: Slot) -> Result<&mut Entry, String> {
+    fn entry_mut(&mut self, slot: Slot) -> Result<&mut SlotEntry, String> {
         if slot.0 > ABSURD {
             return Err(format!("slot {slot} is beyond what any run reaches"));
         }
         let index = usize::try_from(slot.0).map_err(|e| e.to_string())?;
         if self.entries.len() <= index {
-            self.entries.resize_with(index + 1, Entry::default);
+            self.entries.resize_with(index + 1, SlotEntry::default);
         }
         Ok(&mut self.entries[index])
     }
@@ -134,19 +134,19 @@ impl Book {
         ballot: Ballot,
         slot: Slot,
         vector: &CrashVector,
-    ) -> Result<Vote, String> {
+    ) -> Result<VoteStatus, String> {
         let phase2 = self.phase2;
         let entry = self.entry_mut(slot)?;
         let found = entry.proposals.iter_mut().rev().find(|p| p.ballot == ballot);
         let Some(proposal) = found else {
-            return Ok(Vote::Counted);
+            return Ok(VoteStatus::Counted);
         };
         proposal.votes.add(by, vector);
         if proposal.votes.largest_consistent() < phase2 {
-            return Ok(Vote::Counted);
+            return Ok(VoteStatus::Counted);
         }
         match &entry.chosen {
-            Some((_, chosen)) if *chosen == proposal.value => Ok(Vote::Counted),
+            Some((_, chosen)) if *chosen == proposal.value => Ok(VoteStatus::Counted),
             Some((earlier, chosen)) => Err(format!(
                 "slot {slot} has {:?} chosen in ballot {ballot} and {chosen:?} in {earlier}",
                 proposal.value
@@ -156,7 +156,7 @@ impl Book {
                 while self.chosen(self.prefix).is_some() {
                     self.prefix = self.prefix.next();
                 }
-                Ok(Vote::Chosen)
+                Ok(VoteStatus::Chosen)
             }
         }
     }
