@@ -10,7 +10,7 @@ use super::divergence::Sides;
 use super::learners::Learner;
 use super::slots::SlotTable;
 use super::trace::Trace;
-use super::two_phase::Settled;
+use super::two_phase::Acknowledgements;
 use super::violation::{Finding, Property};
 
 /// What the protocol did in a run, in numbers.
@@ -37,7 +37,7 @@ pub(crate) struct Audit {
     pub(super) slots: SlotTable,
     pub(super) answers: Answers,
     /// In the two-phase setting.
-    pub(super) settled: Option<Settled>,
+    pub(super) acknowledgements: Option<Acknowledgements>,
     /// Where disks forget in silence, so that replicas may come to differ: then that is what is judged, and nothing else.
     pub(super) sides: Option<Sides>,
     /// Who was founded anew, and claims to be new since: it forgot what it promised, so that nothing of it may be believed, and nothing of it is
@@ -72,7 +72,7 @@ impl Audit {
             ballots: Ballots::new(replicas),
             slots: SlotTable::new(quorums.phase2),
             answers: Answers::default(),
-            settled: (update == Update::TwoPhase).then(|| Settled::new(replicas)),
+            acknowledgements: (update == Update::TwoPhase).then(|| Acknowledgements::new(replicas)),
             sides: None,
             anew: ReplicaSet::EMPTY,
             was_anew: ReplicaSet::EMPTY,

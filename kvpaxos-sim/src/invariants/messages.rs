@@ -10,7 +10,11 @@ use super::violation::Property;
 
 impl Audit {
     pub(super) fn check_message(&mut self, from: ReplicaId, to: ReplicaId, message: &Message) {
-        if let Some(Err(why)) = self.settled.as_mut().map(|settled| settled.leaves(from, message)) {
+        if let Some(Err(why)) = self
+            .acknowledgements
+            .as_mut()
+            .map(|acknowledgements| acknowledgements.leaves(from, message))
+        {
             self.wrong(Property::S5, why);
         }
         match message {

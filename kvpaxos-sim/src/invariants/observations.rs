@@ -28,8 +28,8 @@ impl Audit {
         if let Err(why) = self.learners[usize::from(by.0)].apply(slot) {
             self.wrong(Property::L2, format!("{by} {why}"));
         }
-        if let Some(settled) = &mut self.settled {
-            settled.applied(by, slot.next());
+        if let Some(acknowledgements) = &mut self.acknowledgements {
+            acknowledgements.applied(by, slot.next());
         }
         match value {
             Some(value) => self.check_chosen(by, slot, value),
@@ -43,8 +43,8 @@ impl Audit {
 
     /// S5: the answer to a write leaves.
     pub(super) fn check_reply(&mut self, by: ReplicaId, outcome: &Outcome) {
-        if let (Some(settled), Some(slot)) = (&self.settled, written_at(outcome))
-            && let Err(why) = settled.answered(slot)
+        if let (Some(acknowledgements), Some(slot)) = (&self.acknowledgements, written_at(outcome))
+            && let Err(why) = acknowledgements.answered(slot)
         {
             let what = format!("{by} answers {outcome:?}, but of slot {slot} {why}");
             self.wrong(Property::S5, what);
@@ -129,8 +129,8 @@ impl Audit {
                 self.check_prefix(by, *slot, "an installed snapshot");
                 self.check_snapshot(by, *slot, *digest);
                 self.learners[usize::from(by.0)].install(*slot);
-                if let Some(settled) = &mut self.settled {
-                    settled.applied(by, *slot);
+                if let Some(acknowledgements) = &mut self.acknowledgements {
+                    acknowledgements.applied(by, *slot);
                 }
             }
             Observation::SnapshotTaken { slot, digest } => {
@@ -147,8 +147,8 @@ impl Audit {
 
     pub(super) fn on_elected(&mut self, by: ReplicaId, ballot: Ballot, carried_over: u64, gaps: u64) {
         self.protocol.elected += 1;
-        if let Some(settled) = &mut self.settled {
-            settled.leads(by);
+        if let Some(acknowledgements) = &mut self.acknowledgements {
+            acknowledgements.leads(by);
         }
         if let Err(why) = self.ballots.used(by, ballot) {
             self.wrong(Property::P3, why);

@@ -55,8 +55,8 @@ impl<M: Subject> Watch<M> for Audit {
         if let Some(sides) = &mut self.sides {
             sides.begin(host, &status);
         }
-        if let Some(settled) = &mut self.settled {
-            settled.begin(host, &status);
+        if let Some(acknowledgements) = &mut self.acknowledgements {
+            acknowledgements.begin(host, &status);
         }
     }
 

@@ -9,7 +9,7 @@ use kvpaxos::{Message, Outcome, ReplicaId, ReplicaSet, Slot, Status};
 
 /// What is known of one replica.
 #[derive(Clone, Copy, Default)]
-struct Reached {
+struct Progress {
     /// Every slot below, it has applied at some time.
     applied: Slot,
     /// Every slot below, it has acknowledged as applied at some time.
@@ -19,18 +19,18 @@ struct Reached {
 }
 
 /// See the module.
-pub(super) struct Settled {
-    replicas: Vec<Reached>,
+pub(super) struct Acknowledgements {
+    replicas: Vec<Progress>,
 }
 
-impl Settled {
-    pub(super) fn new(replicas: usize) -> Settled {
-        Settled {
-            replicas: vec![Reached::default(); replicas],
+impl Acknowledgements {
+    pub(super) fn new(replicas: usize) -> Acknowledgements {
+        Acknowledgements {
+            replicas: vec![Progress::default(); replicas],
         }
     }
 
-    fn replica(&mut self, id: ReplicaId) -> &mut Reached {
+    fn replica(&mut self, id: ReplicaId) -> &mut Progress {
         &mut self.replicas[usize::from(id.0)]
     }
 
@@ -116,46 +116,50 @@ mod tests {
 
     const R: [ReplicaId; 3] = [ReplicaId(0), ReplicaId(1), ReplicaId(2)];
 
-    fn acknowledges(settled: &mut Settled, id: ReplicaId, up_to: u64) -> Result<(), String> {
+    fn acknowledges(
+        acknowledgements: &mut Acknowledgements,
+        id: ReplicaId,
+        up_to: u64,
+    ) -> Result<(), String> {
         let ballot = Ballot::ZERO;
         let up_to = Slot(up_to);
-        settled.leaves(id, &Message::Applied { ballot, up_to })
+        acknowledgements.leaves(id, &Message::Applied { ballot, up_to })
     }
 
     #[test]
     fn all_but_a_leader_must_have_acknowledged() {
-        let mut settled = Settled::new(3);
-        settled.leads(R[0]);
+        let mut acknowledgements = Acknowledgements::new(3);
+        acknowledgements.leads(R[0]);
         for id in R {
-            settled.applied(id, Slot(5));
+            acknowledgements.applied(id, Slot(5));
         }
-        acknowledges(&mut settled, R[1], 5).unwrap();
-        acknowledges(&mut settled, R[2], 4).unwrap();
-        settled.answered(Slot(3)).unwrap();
-        settled.answered(Slot(4)).unwrap_err();
-        acknowledges(&mut settled, R[2], 5).unwrap();
-        settled.answered(Slot(4)).unwrap();
-        settled.answered(Slot(5)).unwrap_err();
+        acknowledges(&mut acknowledgements, R[1], 5).unwrap();
+        acknowledges(&mut acknowledgements, R[2], 4).unwrap();
+        acknowledgements.answered(Slot(3)).unwrap();
+        acknowledgements.answered(Slot(4)).unwrap_err();
+        acknowledges(&mut acknowledgements, R[2], 5).unwrap();
+        acknowledgements.answered(Slot(4)).unwrap();
+        acknowledgements.answered(Slot(5)).unwrap_err();
     }
 
     #[test]
     fn the_one_that_is_silent_must_have_led_and_applied() {
-        let mut settled = Settled::new(3);
+        let mut acknowledgements = Acknowledgements::new(3);
         for id in [R[1], R[2]] {
-            settled.applied(id, Slot(5));
-            acknowledges(&mut settled, id, 5).unwrap();
+            acknowledgements.applied(id, Slot(5));
+            acknowledges(&mut acknowledgements, id, 5).unwrap();
         }
-        settled.applied(R[0], Slot(4));
-        settled.answered(Slot(3)).unwrap_err();
-        settled.leads(R[0]);
-        settled.answered(Slot(3)).unwrap();
-        settled.answered(Slot(4)).unwrap_err();
+        acknowledgements.applied(R[0], Slot(4));
+        acknowledgements.answered(Slot(3)).unwrap_err();
+        acknowledgements.leads(R[0]);
+        acknowledgements.answered(Slot(3)).unwrap();
+        acknowledgements.answered(Slot(4)).unwrap_err();
     }
 
     #[test]
     fn nobody_acknowledges_what_it_has_not_applied() {
-        let mut settled = Settled::new(3);
-        settled.applied(R[1], Slot(4));
-        acknowledges(&mut settled, R[1], 5).unwrap_err();
+        let mut acknowledgements = Acknowledgements::new(3);
+        acknowledgements.applied(R[1], Slot(4));
+        acknowledges(&mut acknowledgements, R[1], 5).unwrap_err();
     }
 }
