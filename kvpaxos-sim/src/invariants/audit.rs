@@ -6,7 +6,7 @@ use super::acceptors::Acceptor;
 use super::answers::Answers;
 use super::ballots::Ballots;
 use super::coverage::{Coverage, Sometimes};
-use super::divergence::Sides;
+use super::divergence::Divergence;
 use super::learners::Learner;
 use super::slots::SlotTable;
 use super::trace::Trace;
@@ -39,7 +39,7 @@ pub(crate) struct Audit {
     /// In the two-phase setting.
     pub(super) acknowledgements: Option<Acknowledgements>,
     /// Where disks forget in silence, so that replicas may come to differ: then that is what is judged, and nothing else.
-    pub(super) sides: Option<Sides>,
+    pub(super) divergence: Option<Divergence>,
     /// Who was founded anew, and claims to be new since: it forgot what it promised, so that nothing of it may be believed, and nothing of it is
     /// checked but that. It is to halt, and to be recovered.
     pub(super) anew: ReplicaSet,
@@ -73,7 +73,7 @@ impl Audit {
             slots: SlotTable::new(quorums.phase2),
             answers: Answers::default(),
             acknowledgements: (update == Update::TwoPhase).then(|| Acknowledgements::new(replicas)),
-            sides: None,
+            divergence: None,
             anew: ReplicaSet::EMPTY,
             was_anew: ReplicaSet::EMPTY,
             halted_anew: 0,
@@ -86,13 +86,13 @@ impl Audit {
     }
 
     /// Disks will forget in silence from now on: agreement cannot be had, and only what follows from that is judged (D1).
-    pub(crate) fn expect_sides(&mut self) {
-        self.sides = Some(Sides::new(self.acceptors.len(), self.quorums));
+    pub(crate) fn expect_divergence(&mut self) {
+        self.divergence = Some(Divergence::new(self.acceptors.len(), self.quorums));
     }
 
     /// What came of it, where disks forget in silence.
-    pub(crate) fn sides(&self) -> Option<&Sides> {
-        self.sides.as_ref()
+    pub(crate) fn divergence(&self) -> Option<&Divergence> {
+        self.divergence.as_ref()
     }
 
     /// The first thing found wrong, if anything is.
@@ -103,7 +103,7 @@ impl Audit {
 
     /// Notes what is found wrong; the first finding stands.
     pub(crate) fn report(&mut self, at: Time, property: Property, explanation: String) {
-        if self.sides.is_some() && property != Property::D1 {
+        if self.divergence.is_some() && property != Property::D1 {
             return;
         }
         self.finding.get_or_insert(Finding {

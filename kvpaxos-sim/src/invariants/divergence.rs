@@ -15,7 +15,7 @@ use crate::subject::Subject;
 use super::two_phase::written_at;
 
 /// See the module.
-pub(crate) struct Sides {
+pub(crate) struct Divergence {
     quorum: usize,
     /// What each state followed from, as far as anybody applied it slot by slot.
     before: BTreeMap<StateDigest, StateDigest>,
@@ -38,16 +38,16 @@ struct Replica {
     /// The first slot at which it can tell its state: where its log begins.
     first: Slot,
     /// What each other has told it.
-    told: BTreeMap<ReplicaId, Told>,
+    peers: BTreeMap<ReplicaId, PeerStates>,
     /// What others have told it as leaders.
-    led: Vec<StateDigest>,
+    leader_states: Vec<StateDigest>,
     /// Whether it leads.
     leads: bool,
 }
 
 /// What a replica was told by another, in the last life of that one that it has heard of.
 #[derive(Default)]
-struct Told {
+struct PeerStates {
     /// That life, as heartbeats name it, and its last heartbeat.
     life: Option<(u64, u64)>,
     states: Vec<StateDigest>,
@@ -58,8 +58,8 @@ impl Replica {
         Replica {
             state,
             first: state.slot,
-            told: BTreeMap::new(),
-            led: Vec::new(),
+            peers: BTreeMap::new(),
+            leader_states: Vec::new(),
             leads: false,
         }
     }
@@ -70,9 +70,9 @@ fn least(outcome: &Outcome, own: StateDigest) -> Slot {
     written_at(outcome).map_or(own.slot, Slot::next)
 }
 
-impl Sides {
-    pub(super) fn new(replicas: usize, quorums: Quorums) -> Sides {
-        Sides {
+impl Divergence {
+    pub(super) fn new(replicas: usize, quorums: Quorums) -> Divergence {
+        Divergence {
             quorum: quorums.phase1.max(quorums.phase2),
             before: BTreeMap::new(),
             replicas: (0..replicas).map(|_| Replica::at(StateDigest::NOTHING)).collect(),
@@ -100,17 +100,17 @@ impl Sides {
     /// A replica hears a message, which may tell of another's state.
     pub(super) fn heard(&mut self, by: ReplicaId, from: ReplicaId, message: &Message) {
         let replica = self.replica(by);
-        let told = replica.told.entry(from).or_default();
+        let peer = replica.peers.entry(from).or_default();
         let (state, leads) = match message {
             Message::Heartbeat(heartbeat) => {
                 let (nonce, beat) = (heartbeat.nonce, heartbeat.beat);
-                match told.life {
+                match peer.life {
                     Some((life, last)) if life == nonce && last >= beat => return,
                     Some((life, _)) if life == nonce => {}
                     // A new life of a peer is compared anew.
-                    _ => told.states.clear(),
+                    _ => peer.states.clear(),
                 }
-                told.life = Some((nonce, beat));
+                peer.life = Some((nonce, beat));
                 let leads = heartbeat.leader.is_some_and(|ballot| ballot.replica == from);
                 (heartbeat.state, leads)
             }
@@ -122,8 +122,8 @@ impl Sides {
             _ => return,
         };
         if by != from {
-            told.states.push(state);
-            replica.led.extend(leads.then_some(state));
+            peer.states.push(state);
+            replica.leader_states.extend(leads.then_some(state));
         }
     }
 
@@ -169,8 +169,8 @@ impl Sides {
         let Replica {
             state,
             first,
-            told,
-            led,
+            peers,
+            leader_states,
             leads,
         } = &self.replicas[usize::from(id.0)];
         let (own, base, leads) = (*state, *first, *leads);
@@ -180,7 +180,7 @@ impl Sides {
         let told_by_leader =
             |state: &StateDigest| state.slot >= least(outcome, own) && self.are_in_line(*state, own);
         // At slot 0 all states are the same.
-        if !leads && least(outcome, own) > Slot::ZERO && !led.iter().rev().any(told_by_leader) {
+        if !leads && least(outcome, own) > Slot::ZERO && !leader_states.iter().rev().any(told_by_leader) {
             return Err(format!(
                 "{id} answers {outcome:?} in the state below slot {}, and no leader has told it of one that follows from it",
                 own.slot
@@ -189,8 +189,8 @@ impl Sides {
         // What it was told of slots that its log does not go back to, or that it has not reached, it cannot compare; of several that lie
         // ahead it remembers the last.
         let comparable = |state: &&StateDigest| (base..=own.slot).contains(&state.slot);
-        let parts_from = |from: &ReplicaId| self.fork(*told[from].states.last().filter(comparable)?, own);
-        let forks: Vec<(ReplicaId, Slot)> = told
+        let parts_from = |from: &ReplicaId| self.fork(*peers[from].states.last().filter(comparable)?, own);
+        let forks: Vec<(ReplicaId, Slot)> = peers
             .keys()
             .filter_map(|from| Some((*from, parts_from(from)?)))
             .collect();
@@ -200,9 +200,9 @@ impl Sides {
         // What it has compared before its learner began again counts, too.
         let shares = |from: &&ReplicaId| {
             let further_on = |state: &StateDigest| state.slot > first && self.fork(*state, own).is_none();
-            parts_from(from).is_none() && told[from].states.iter().any(further_on)
+            parts_from(from).is_none() && peers[from].states.iter().any(further_on)
         };
-        let sharing = 1 + told.keys().filter(shares).count();
+        let sharing = 1 + peers.keys().filter(shares).count();
         if sharing >= self.quorum {
             return Ok(());
         }

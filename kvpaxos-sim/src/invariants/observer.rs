@@ -19,8 +19,8 @@ impl<M: Subject> Watch<M> for Audit {
         {
             self.coverage.hit(Sometimes::LateConfirmation);
         }
-        if let (Some(sides), Event::Peer { from, message, .. }) = (&mut self.sides, event) {
-            sides.heard(host, *from, message);
+        if let (Some(divergence), Event::Peer { from, message, .. }) = (&mut self.divergence, event) {
+            divergence.heard(host, *from, message);
         }
         self.trace.line(now, || match event {
             Event::Clock => format!("{host} clock"),
@@ -52,8 +52,8 @@ impl<M: Subject> Watch<M> for Audit {
         let status = machine.status();
         self.check_status(host, &status);
         self.learners[usize::from(host.0)].begin(&status);
-        if let Some(sides) = &mut self.sides {
-            sides.begin(host, &status);
+        if let Some(divergence) = &mut self.divergence {
+            divergence.begin(host, &status);
         }
         if let Some(acknowledgements) = &mut self.acknowledgements {
             acknowledgements.begin(host, &status);
@@ -62,8 +62,8 @@ impl<M: Subject> Watch<M> for Audit {
 
     fn stepped(&mut self, now: Time, host: ReplicaId, machine: &M, effects: &[Effect<M>]) {
         self.now = now;
-        if let Some(sides) = &mut self.sides
-            && let Err(why) = sides.stepped(host, effects)
+        if let Some(divergence) = &mut self.divergence
+            && let Err(why) = divergence.stepped(host, effects)
         {
             self.wrong(Property::D1, why);
         }

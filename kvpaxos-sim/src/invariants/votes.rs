@@ -17,7 +17,7 @@ impl VoteSet {
     }
 
     /// The size of the largest set of votes, of different acceptors, of which none knows that another was cast in a life that is over.
-    pub(super) fn largest(&self) -> usize {
+    pub(super) fn largest_consistent(&self) -> usize {
         let plain = CrashVector::default();
         if self.0.iter().all(|(_, vector)| *vector == plain) {
             return self.0.len();

@@ -74,11 +74,11 @@ pub fn play_as<M: Subject>(seed: u64, trace: Trace) -> Forked {
     forked.digest = format!("{:016x}", world.digest());
     forked.events = world.engine.counts().events;
     forked.halted = world.halted_anew();
-    if let Some(sides) = world.audit.sides() {
-        forked.switches = sides.switches;
-        forked.noticed = sides.noticed;
-        forked.refused = sides.refused;
-        forked.answers = sides.answers;
+    if let Some(divergence) = world.audit.divergence() {
+        forked.switches = divergence.switches;
+        forked.noticed = divergence.noticed;
+        forked.refused = divergence.refused;
+        forked.answers = divergence.answers;
     }
     let stopped = |id: &ReplicaId| world.status(*id).is_none_or(|status| status.doubt.is_some());
     forked.stopped = world.engine.ids().filter(stopped).count() as u64;
@@ -203,11 +203,11 @@ impl<M: Subject> World<M> {
     fn serve_one_history(&mut self) -> Result<(), Violation> {
         let serves = |id: &ReplicaId| self.status(*id).is_some_and(|status| status.doubt.is_none());
         let serving: Vec<ReplicaId> = self.engine.ids().filter(serves).collect();
-        let sides = self.audit.sides();
+        let divergence = self.audit.divergence();
         let apart = serving.iter().enumerate().find_map(|(place, one)| {
             let other = serving[..place]
                 .iter()
-                .find(|other| sides.is_some_and(|sides| sides.differ(*one, **other)))?;
+                .find(|other| divergence.is_some_and(|divergence| divergence.differ(*one, **other)))?;
             Some(format!(
                 "all are up and hear each other, and both {other} and {one} serve, in two histories"
             ))

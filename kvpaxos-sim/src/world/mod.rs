@@ -358,7 +358,7 @@ impl<M: Subject> World<M> {
     /// Disks may forget in silence from now on, so that replicas may come to differ. Agreement, and all that follows from it, is not judged any
     /// more; what is, is that no two histories are served by those who know of each other (D1).
     pub fn expect_forks(&mut self) {
-        self.audit.expect_sides();
+        self.audit.expect_divergence();
     }
 
     /// The disk of a process that is down loses the last so many records that it had synced, and nothing tells of it. Tells how many are gone.
