@@ -43,8 +43,8 @@ pub use node::running::Node;
 pub use node::sockets::Sockets;
 pub use replica::error::NodeError;
 pub use replica::inbox::Remembers;
-pub use storage::directory::DirectoryError;
-pub use storage::log::LogError;
+pub use storage::error::DirectoryError;
+pub use storage::error::LogError;
 pub use system::random::entropy;
 
 /// Roles of running replicas that fail on purpose, and come back.
@@ -60,7 +60,7 @@ pub mod inspect {
 /// What the logs of several directories tell of the history of slots, and from which slot on they differ.
 pub mod compare {
     pub use crate::inspection::compare::{
-        CompareError, Comparison, Difference, History, HistoryError, How, Parting, Standing, Verdict,
-        compare, read,
+        CompareError, Comparison, Difference, How, Parting, Verdict, compare,
     };
+    pub use crate::inspection::history::{History, HistoryError, Standing, read};
 }

@@ -10,76 +10,11 @@
 //! ([`How::Accepted`]), unless both were accepted in one ballot ([`How::Ballot`]).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::TryLockError;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use kvpaxos::status::{AcceptorStatus, LearnerStatus};
-use kvpaxos::types::MAX_REPLICAS;
-use kvpaxos::wal::{self, Damage, Owner, ReadError, State, Superblock};
-use kvpaxos::{
-    Ballot, Config, Effect, Entropy, Event, Input, Limits, Memory, Observation, Record, Replica, Slot, Time,
-    Value,
-};
+use kvpaxos::Slot;
 
-use crate::storage::directory::{DirectoryError, LOCK, failed, read_superblock};
-use crate::storage::segments;
-
-/// Why it cannot be told what a directory holds. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum HistoryError {
-    /// It cannot be read, or is in use.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// There is no log.
-    #[error("{} holds no log: it is no replica's data directory", path.display())]
-    NoLog {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// It was to be formatted or recovered, and what stands in it is not to be used.
-    #[error(
-        "the data directory {} was being founded when that was interrupted; what its replica knew before stands in a directory damaged.N in it, \
-         if there is one",
-        path.display()
-    )]
-    Unfinished {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// Something that was synced is gone.
-    #[error(
-        "the log in {} is damaged in segment {segment} at offset {at}: {why}. What it held cannot be told for certain, and it is not compared; \
-         `log inspect --records` prints what can be read of it",
-        path.display()
-    )]
-    Damaged {
-        /// The directory.
-        path: PathBuf,
-        /// In which segment the first flaw is,
-        segment: u64,
-        /// at which offset,
-        at: u64,
-        /// and what it is.
-        why: Damage,
-    },
-    /// It is not of this release.
-    #[error("cannot read the log in {}: {error}", path.display())]
-    Unreadable {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong.
-        error: ReadError,
-    },
-    /// Its records are whole and say what no replica writes.
-    #[error("the log in {} {what}: no replica of this release wrote that", path.display())]
-    Senseless {
-        /// The directory.
-        path: PathBuf,
-        /// What they say.
-        what: String,
-    },
-}
+use crate::inspection::history::History;
 
 /// Why directories cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -106,33 +41,6 @@ pub enum CompareError {
         /// and by this one.
         second: PathBuf,
     },
-}
-
-/// What the log of a directory tells. Nobody else can use the directory until this is dropped.
-#[derive(Debug)]
-pub struct History {
-    directory: PathBuf,
-    owner: Owner,
-    /// The slot of the snapshot that the log begins with.
-    from: Slot,
-    /// The digest of the state before `from`, and after each slot from there on that is known to be chosen.
-    digests: Vec<u128>,
-    /// Knows the values that were chosen.
-    replica: Replica,
-    /// The value of the highest ballot that the acceptor accepted for each slot.
-    accepted: BTreeMap<Slot, (Ballot, Value)>,
-    memory_lost: bool,
-    torn: bool,
-    _lock: Option<std::fs::File>,
-}
-
-/// What stands in a slot of one log; one of the two at least.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Standing<'a> {
-    /// The value that is known to be chosen.
-    pub chosen: Option<&'a Value>,
-    /// What the acceptor accepted last, and in which ballot.
-    pub accepted: Option<(Ballot, &'a Value)>,
 }
 
 /// Where two histories part.
@@ -194,226 +102,6 @@ pub enum Verdict {
     Differ,
     /// What is known to be chosen does not show a difference. But what was accepted may, or some have no slot in common with the others.
     Unknown,
-}
-
-/// Reads what a directory tells. `limits` are those of its replica: they decide what becomes of sessions.
-///
-/// # Errors
-/// If it is in use, is no replica's, is damaged, or cannot be read.
-pub fn read(directory: &Path, limits: Limits) -> Result<History, HistoryError> {
-    let path = || directory.to_owned();
-    let lock = lock_for_reading(directory)?;
-    let superblock = read_superblock(directory)?.transpose();
-    let superblock = superblock.map_err(|error| DirectoryError::Superblock {
-        path: directory.join(crate::storage::log::SUPERBLOCK),
-        error,
-    })?;
-    let files = segments::read_all(directory).map_err(failed("read the log in", directory))?;
-    if files.is_empty() {
-        return Err(match superblock {
-            Some(_) => HistoryError::Unfinished { path: path() },
-            None => HistoryError::NoLog { path: path() },
-        });
-    }
-    let (owner, mark) = match superblock {
-        Some(Superblock {
-            owner,
-            state: State::Ready(mark),
-        }) => (owner, Some(mark)),
-        Some(_) => return Err(HistoryError::Unfinished { path: path() }),
-        None => (
-            owner_by_headers(&files).ok_or_else(|| HistoryError::NoLog { path: path() })?,
-            None,
-        ),
-    };
-    let unreadable = |error| HistoryError::Unreadable { path: path(), error };
-    let (records, torn) = match wal::read(&files, owner, mark).map_err(unreadable)? {
-        wal::Log::Kept { records, torn, .. } => (records, torn.is_some_and(|torn| !torn.blank)),
-        wal::Log::Damaged(damaged) => {
-            return Err(HistoryError::Damaged {
-                path: path(),
-                segment: damaged.segment,
-                at: damaged.at,
-                why: damaged.why,
-            });
-        }
-    };
-    drop(files);
-    let senseless = |what| HistoryError::Senseless { path: path(), what };
-    let accepted = accepted(&records);
-    let (from, digests, replica) = replay(owner, limits, records).map_err(senseless)?;
-    Ok(History {
-        directory: path(),
-        owner,
-        from,
-        digests,
-        memory_lost: !matches!(replica.status().acceptor, AcceptorStatus::Voting { .. }),
-        replica,
-        accepted,
-        torn,
-        _lock: lock,
-    })
-}
-
-/// Whoever uses a directory holds its lock. One without a lock was never used, or was set aside. The file is not created: it would be a change.
-fn lock_for_reading(directory: &Path) -> Result<Option<std::fs::File>, DirectoryError> {
-    let name = directory.join(LOCK);
-    let file = match std::fs::File::open(&name) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed("open the lock file", &name)(error)),
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(DirectoryError::InUse {
-            path: directory.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(failed("lock", &name)(error)),
-    }
-}
-
-/// Whose a log is that was set aside: there is no superblock beside it.
-fn owner_by_headers(files: &BTreeMap<u64, Vec<u8>>) -> Option<Owner> {
-    let mut scans = files.values().filter_map(|bytes| wal::scan(bytes));
-    scans.next().map(|scan| scan.header.owner())
-}
-
-/// What the acceptor accepted last for each slot: that of the highest ballot.
-fn accepted(records: &[Record]) -> BTreeMap<Slot, (Ballot, Value)> {
-    let mut accepted: BTreeMap<Slot, (Ballot, Value)> = BTreeMap::new();
-    for record in records {
-        let (slot, ballot, value) = match record {
-            Record::Accepted { ballot, slot, value } => (*slot, *ballot, value),
-            Record::Carried(entry) => (entry.slot, entry.ballot, &entry.value),
-            _ => continue,
-        };
-        if accepted.get(&slot).is_none_or(|(known, _)| *known <= ballot) {
-            accepted.insert(slot, (ballot, value.clone()));
-        }
-    }
-    accepted
-}
-
-/// Starts a replica on these records, and lets it apply what it knows. Returns the slot that it begins with, and the digests from there on.
-fn replay(owner: Owner, limits: Limits, records: Vec<Record>) -> Result<(Slot, Vec<u128>, Replica), String> {
-    let mut config = Config::new(owner.replica, MAX_REPLICAS);
-    // It cuts nothing of what it knows.
-    config.limits = Limits {
-        log_bytes: usize::MAX,
-        log_slots: u64::MAX,
-        ..limits
-    };
-    let memory = Memory::Kept(records);
-    let mut replica = Replica::new(config, memory, Entropy([0; 32]), Time(0))
-        .map_err(|error| format!("is of a replica that no cluster has ({error})"))?;
-    let LearnerStatus::Learning { applied, digest, .. } = replica.status().learner else {
-        return Ok((Slot::ZERO, Vec::new(), replica));
-    };
-    let mut digests = vec![digest];
-    // The time is that of the start: no tick is counted, and nothing but what follows from the records takes place.
-    let effects = replica.step(Input {
-        at: Time(0),
-        event: Event::Clock,
-    });
-    for effect in effects {
-        match effect {
-            Effect::Observe(Observation::Applied { digest, .. }) => digests.push(digest),
-            Effect::Halt(reason) => return Err(format!("contradicts itself ({reason})")),
-            _ => {}
-        }
-    }
-    Ok((applied, digests, replica))
-}
-
-impl History {
-    /// The directory.
-    #[must_use]
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    /// Whose it is.
-    #[must_use]
-    pub fn owner(&self) -> Owner {
-        self.owner
-    }
-
-    /// The first slot that it tells: those below are in the snapshot of a checkpoint, if there are any.
-    #[must_use]
-    pub fn from(&self) -> Slot {
-        self.from
-    }
-
-    /// The first slot from there on that it does not know to be chosen.
-    #[must_use]
-    pub fn below(&self) -> Slot {
-        Slot(self.from.0 + self.digests.len().saturating_sub(1) as u64)
-    }
-
-    /// The digest of the state after all slots below this one.
-    #[must_use]
-    pub fn digest(&self, below: Slot) -> Option<u128> {
-        let place = below.0.checked_sub(self.from.0)?;
-        self.digests.get(usize::try_from(place).ok()?).copied()
-    }
-
-    /// What stands in a slot.
-    #[must_use]
-    pub fn standing(&self, slot: Slot) -> Option<Standing<'_>> {
-        let chosen = self.chosen(slot);
-        let accepted = self.accepted.get(&slot).filter(|_| slot >= self.from);
-        (chosen.is_some() || accepted.is_some()).then(|| Standing {
-            chosen,
-            accepted: accepted.map(|(ballot, value)| (*ballot, value)),
-        })
-    }
-
-    /// The slots from this one on in which anything stands, in ascending order.
-    pub fn slots_from(&self, slot: Slot) -> impl Iterator<Item = Slot> {
-        let chosen = self.from.max(slot).0..self.below().0;
-        let behind = self.accepted.range(self.below().max(slot)..);
-        chosen.map(Slot).chain(behind.map(|(slot, _)| *slot))
-    }
-
-    /// The last slot that was accepted, if it is not known to be chosen.
-    #[must_use]
-    pub fn only_accepted(&self) -> Option<Slot> {
-        let behind = self.accepted.range(self.below()..).next_back();
-        behind.map(|(slot, _)| *slot)
-    }
-
-    /// Whether its acceptor lost its memory and has not got it back: what it holds is not all that it held.
-    #[must_use]
-    pub fn memory_lost(&self) -> bool {
-        self.memory_lost
-    }
-
-    /// Whether its last write is not whole, and left out here. No mark says that it was synced.
-    #[must_use]
-    pub fn torn(&self) -> bool {
-        self.torn
-    }
-
-    fn chosen(&self, slot: Slot) -> Option<&Value> {
-        (self.from..self.below())
-            .contains(&slot)
-            .then(|| self.replica.chosen(slot))?
-    }
-}
-
-impl<'a> Standing<'a> {
-    /// The value that counts: the chosen one, if one is known.
-    #[must_use]
-    pub fn value(&self) -> Option<&'a Value> {
-        self.chosen.or(self.accepted.map(|(_, value)| value))
-    }
-
-    /// The ballot in which that value was accepted here. Of a value that others told to be chosen, none is known.
-    #[must_use]
-    pub fn ballot(&self) -> Option<Ballot> {
-        let (ballot, value) = self.accepted?;
-        (Some(value) == self.value()).then_some(ballot)
-    }
 }
 
 /// How two histories relate to each other.
@@ -479,8 +167,8 @@ fn pairs_of(count: usize) -> impl Iterator<Item = (usize, usize)> {
 fn check_that_they_fit(histories: &[History]) -> Result<(), CompareError> {
     for (one, other) in pairs_of(histories.len()) {
         let (one, other) = (&histories[one], &histories[other]);
-        let (first, second) = (one.directory.clone(), other.directory.clone());
-        let clusters = [one.owner.cluster, other.owner.cluster];
+        let (first, second) = (one.directory().to_owned(), other.directory().to_owned());
+        let clusters = [one.owner().cluster, other.owner().cluster];
         if clusters[0] != clusters[1] {
             return Err(CompareError::Clusters {
                 first,
@@ -498,7 +186,7 @@ fn check_that_they_fit(histories: &[History]) -> Result<(), CompareError> {
 
 /// The slots whose chosen values both tell, or the one before which both tell the state: from which on, and below which.
 fn common(one: &History, other: &History) -> Option<(Slot, Slot)> {
-    let from = one.from.max(other.from);
+    let from = one.from().max(other.from());
     let below = one.below().min(other.below());
     // That all began alike says nothing.
     (from <= below && below > Slot::ZERO).then_some((from, below))
@@ -521,12 +209,11 @@ fn relate(one: &History, other: &History) -> Relation {
         }
     }
     // Behind what both know to be chosen, each slot in which something stands that at least one has only accepted.
-    let from = one.from.max(other.from);
+    let from = one.from().max(other.from());
     let below = one.below().min(other.below());
-    let behind = [one, other].into_iter().flat_map(|history| {
-        let accepted = history.accepted.range(from.max(below)..);
-        accepted.map(|(slot, _)| *slot)
-    });
+    let behind = [one, other]
+        .into_iter()
+        .flat_map(|history| history.accepted_from(from.max(below)));
     let mut met = common.is_some();
     for slot in behind.collect::<BTreeSet<Slot>>() {
         if let (Some(first), Some(second)) = (one.standing(slot), other.standing(slot)) {

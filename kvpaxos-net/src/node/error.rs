@@ -4,8 +4,8 @@ use std::io;
 
 use kvpaxos::{ConfigError, ReplicaId};
 
-use crate::storage::directory::DirectoryError;
-use crate::storage::log::LogError;
+use crate::storage::error::DirectoryError;
+use crate::storage::error::LogError;
 use crate::system::shortage::is_disk_failure;
 
 /// Why a replica did not start. Nothing was changed, but where it [is the disk](StartError::is_of_disk).

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 use super::tape::{Entry, Note, Tape};
 use super::world::{Tree, World};
-use crate::storage::directory::{Directory, DirectoryError, Opened};
+use crate::storage::directory::{Directory, Opened};
+use crate::storage::error::DirectoryError;
 use crate::storage::samples::OWNER;
 
 /// Where the data directory is, below the root: in one that has to be made, too.

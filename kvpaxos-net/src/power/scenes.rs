@@ -11,7 +11,8 @@ use super::check::{DATA, Recording, get, scratch};
 use super::tape::{Note, Tape};
 use super::world::Tree;
 use crate::storage::directory::{Directory, Opened};
-use crate::storage::log::{LogError, SUPERBLOCK};
+use crate::storage::error::LogError;
+use crate::storage::log::SUPERBLOCK;
 use crate::storage::samples::{OWNER, begin, end, promised};
 use crate::storage::segments;
 

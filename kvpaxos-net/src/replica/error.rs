@@ -2,7 +2,7 @@
 
 use kvpaxos::{Reason, ReplicaId};
 
-use crate::storage::log::LogError;
+use crate::storage::error::LogError;
 
 /// Why a replica that ran has stopped without being asked to.
 #[derive(Debug, thiserror::Error)]

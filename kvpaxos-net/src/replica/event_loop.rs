@@ -4,17 +4,12 @@
 //! Everything is done in batches: all arrivals that wait are stepped, then the disk gets one job with all their records
 //! and each socket's writer is woken once.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::pin::Pin;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use kvpaxos::codec;
-use kvpaxos::{
-    ClientId, Effect, Envelope, Event, Input, Memory, Message, Micros, Replica, ReplicaId, Reply, Role, Time,
-};
-use tokio::time::Sleep;
-
 use crate::links::outboxes::Peers;
+use crate::replica::alarm::Alarm;
+use crate::replica::clients::Clients;
 use crate::replica::error::NodeError;
 use crate::replica::inbox::{Arrival, Control, Doors, Remembers, Sink};
 use crate::replica::observe;
@@ -22,7 +17,8 @@ use crate::storage::disk::{DiskEvent, Ticket};
 use crate::storage::store::Storage;
 use crate::system::clock::Clock;
 use crate::system::random::entropy;
-use crate::wire::outbox::{Outbox, Pushed};
+use crate::wire::outbox::Outbox;
+use kvpaxos::{ClientId, Effect, Envelope, Event, Input, Memory, Message, Micros, Replica, ReplicaId, Role};
 
 /// How long arrivals are stepped before the disk and the sockets hear of the effects. Much less than a tick: heartbeats must
 /// not wait for a flood of requests.
@@ -48,10 +44,7 @@ pub(crate) struct EventLoop {
     /// Messages of the replica to itself, in order.
     own: VecDeque<Message>,
     peers: Peers,
-    clients: HashMap<ClientId, Sink>,
-    /// Clients whose connection has something to write.
-    answered: Vec<ClientId>,
-    frame: Vec<u8>,
+    clients: Clients,
     effects: Vec<Effect>,
     halted: Option<kvpaxos::Reason>,
 }
@@ -64,8 +57,9 @@ impl EventLoop {
         doors: Doors,
         outboxes: &BTreeMap<ReplicaId, Arc<Outbox>>,
     ) -> EventLoop {
+        let id = replica.config().id;
         EventLoop {
-            id: replica.config().id,
+            id,
             replica,
             clock,
             doors,
@@ -73,9 +67,7 @@ impl EventLoop {
             waiting: VecDeque::new(),
             own: VecDeque::new(),
             peers: Peers::new(outboxes),
-            clients: HashMap::new(),
-            answered: Vec::new(),
-            frame: Vec::new(),
+            clients: Clients::new(id),
             effects: Vec::new(),
             halted: None,
         }
@@ -83,7 +75,7 @@ impl EventLoop {
 
     /// Adds a client that is there from the start.
     pub(crate) fn join(&mut self, client: ClientId, sink: Sink) {
-        self.clients.insert(client, sink);
+        self.clients.join(client, sink);
     }
 
     /// Runs until it is told to stop, the replica halts or the disk fails.
@@ -101,7 +93,7 @@ impl EventLoop {
                     None | Some(Control::Stop) => return self.stop(),
                     Some(control) => self.on_control(control),
                 },
-                () = &mut alarm.sleep, if alarm.set_to.is_some() => {}
+                () = alarm.rings() => {}
                 Some(arrival) = self.doors.peers.recv(), if self.has_room() => self.on_arrival(arrival),
                 Some(arrival) = self.doors.clients.recv(), if self.has_room() => self.on_arrival(arrival),
             }
@@ -189,7 +181,7 @@ impl EventLoop {
             }
             Arrival::Joined { client, sink } => self.join(client, sink),
             Arrival::Left { client } => {
-                self.clients.remove(&client);
+                self.clients.leave(client);
                 self.step(Event::ClientGone { client });
             }
         }
@@ -302,7 +294,7 @@ impl EventLoop {
                 // Everything written so far is durable.
                 None => then.into_iter().for_each(|envelope| self.send(envelope)),
             },
-            Effect::Reply { to, reply } => self.reply(to, reply),
+            Effect::Reply { to, reply } => self.clients.reply(to, reply),
             Effect::Observe(observation) => observe::log(self.id, &observation),
             Effect::Halt(reason) => {
                 tracing::error!(replica = %self.id, %reason, "the replica halts");
@@ -319,77 +311,11 @@ impl EventLoop {
         }
     }
 
-    fn reply(&mut self, to: ClientId, reply: Reply) {
-        match self.clients.get(&to) {
-            // It has hung up; the replica was told, or will be.
-            None => {}
-            // A reply that is lost, for want of room, is what datagrams are about: the client asks again.
-            Some(Sink::Datagrams(replies)) => drop(replies.try_send(reply)),
-            Some(Sink::Stream(outbox)) => {
-                self.frame.clear();
-                if let Err(error) = codec::encode_into(&reply, &mut self.frame) {
-                    tracing::error!(replica = %self.id, %error, "a reply cannot be encoded; the client is disconnected");
-                    outbox.close();
-                    return;
-                }
-                match outbox.push(&self.frame) {
-                    Pushed::Queued if self.answered.last() != Some(&to) => self.answered.push(to),
-                    Pushed::Queued | Pushed::Unconnected => {}
-                    Pushed::Full => {
-                        tracing::warn!(replica = %self.id, "a client does not read its replies; it is disconnected");
-                        outbox.close();
-                    }
-                }
-            }
-        }
-    }
-
     /// Gives the disk its job and wakes the writers.
     fn hand_on(&mut self) {
         self.disk.flush();
         self.peers.wake();
-        for client in self.answered.drain(..) {
-            if let Some(Sink::Stream(outbox)) = self.clients.get(&client) {
-                outbox.wake();
-            }
-        }
-    }
-}
-
-/// Clients' writers must end with the loop: nobody will fill their buffers again.
-impl Drop for EventLoop {
-    fn drop(&mut self) {
-        for sink in self.clients.values() {
-            if let Sink::Stream(outbox) = sink {
-                outbox.close();
-            }
-        }
-    }
-}
-
-/// The replica's deadline as a timer that is set anew only when the deadline changes.
-struct Alarm {
-    clock: Clock,
-    set_to: Option<Time>,
-    sleep: Pin<Box<Sleep>>,
-}
-
-impl Alarm {
-    fn new(clock: Clock) -> Alarm {
-        Alarm {
-            clock,
-            set_to: None,
-            sleep: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
-        }
-    }
-
-    fn set(&mut self, deadline: Option<Time>) {
-        if let Some(time) = deadline
-            && self.set_to != deadline
-        {
-            self.sleep.as_mut().reset(self.clock.instant(time).into());
-        }
-        self.set_to = deadline;
+        self.clients.wake();
     }
 }
 

@@ -1,5 +1,7 @@
 //! The event loop that owns a replica, what enters it, and what it logs.
 
+pub(crate) mod alarm;
+pub(crate) mod clients;
 pub(crate) mod error;
 pub(crate) mod event_loop;
 pub(crate) mod inbox;

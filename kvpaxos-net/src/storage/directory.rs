@@ -25,8 +25,9 @@ use kvpaxos::{Founding, Memory, Record};
 
 #[cfg(test)]
 use crate::power::tape::{self, Note};
+use crate::storage::error::{DirectoryError, described, failed};
 use crate::storage::files::{self, File};
-use crate::storage::log::{self, Found, Log, LogError, SUPERBLOCK, write_superblock};
+use crate::storage::log::{self, Found, Log, SUPERBLOCK, write_superblock};
 use crate::storage::segments::{self, sync_directory};
 use crate::system::random;
 use crate::system::shortage::Patience;
@@ -35,103 +36,6 @@ pub(crate) const LOCK: &str = "lock";
 const ASIDE: &str = "damaged.";
 /// What directories held before there were superblocks.
 const IDENTITY: &str = "identity";
-
-/// Why a data directory cannot be used. Nothing was changed, but where it says so.
-#[derive(Debug, thiserror::Error)]
-pub enum DirectoryError {
-    /// The system refused.
-    #[error("cannot {what} {}: {error}", path.display())]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
-    /// Another process uses it.
-    #[error(
-        "the data directory {} is in use by another process; stop that one, or give this replica a directory of its own",
-        path.display()
-    )]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// It belongs to another replica, or to another cluster.
-    #[error(
-        "the data directory {} belongs to {}, but this is {}; give each replica the directory it was formatted with, \
-         or a new one. If the cluster is the right one, its name, members, quorums or limits have changed",
-        path.display(), described(*found), described(*expected)
-    )]
-    Foreign {
-        /// The directory.
-        path: PathBuf,
-        /// Whose it is.
-        found: Owner,
-        /// Who wants it.
-        expected: Owner,
-    },
-    /// It is no replica's.
-    #[error(
-        "the data directory {} {what}. A replica that is new must have its directory formatted first; one whose disk \
-         is gone must be recovered: started as if it were new, it would break what it promised",
-        path.display()
-    )]
-    NotFormatted {
-        /// The directory.
-        path: PathBuf,
-        /// What there is instead.
-        what: &'static str,
-    },
-    /// Formatting it was begun and not finished.
-    #[error("formatting the data directory {} was not finished; format it again", path.display())]
-    Unfinished {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The superblock is none.
-    #[error(
-        "{}: {error}; if the replica's data is what this directory holds, restore the file, or let the replica recover \
-         and discard the data",
-        path.display()
-    )]
-    Superblock {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: SuperblockError,
-    },
-    /// It is to be formatted, and holds something already.
-    #[error(
-        "the data directory {} holds {what} already, and is not formatted over it; if the replica is the one to be \
-         started, serve it as it is, else choose another directory or delete this one",
-        path.display()
-    )]
-    Taken {
-        /// The directory.
-        path: PathBuf,
-        /// What it holds.
-        what: String,
-    },
-    /// It is to be recovered, and its log is whole.
-    #[error(
-        "the log in {} is whole: the replica has not lost its memory, serve it as it is. If it must forget all the same, \
-         say that its log is to be discarded",
-        path.display()
-    )]
-    Healthy {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The log cannot be used.
-    #[error(transparent)]
-    Log(#[from] LogError),
-}
-
-fn described(owner: Owner) -> String {
-    format!("replica {} of cluster {:016x}", owner.replica.0, owner.cluster)
-}
 
 /// A data directory in use: nobody else can open it until this is dropped.
 #[derive(Debug)]
@@ -441,11 +345,6 @@ fn beginning(salvaged: &[Record]) -> Vec<Record> {
 
 fn draw(path: &Path) -> Result<u64, DirectoryError> {
     random::draw().map_err(failed("draw random bits for a log in", path))
-}
-
-pub(crate) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DirectoryError {
-    let path = path.to_owned();
-    move |error| DirectoryError::Io { what, path, error }
 }
 
 #[cfg(test)]

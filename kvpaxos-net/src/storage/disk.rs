@@ -18,7 +18,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 #[cfg(test)]
 use crate::power::tape::{self, Note};
-use crate::storage::log::{Log, LogError};
+use crate::storage::error::LogError;
+use crate::storage::log::Log;
 use crate::system::shortage::Patience;
 
 /// How far the mark may lag while syncs go on. To renew it takes as long as some syncs.

@@ -10,52 +10,16 @@ use kvpaxos::{Memory, Record};
 
 #[cfg(test)]
 use crate::power::tape::{self, Note};
+use crate::storage::error::{LogError, log_failed};
 use crate::storage::files::File;
 use crate::storage::segments::{self, sync_directory};
-use crate::system::shortage::{self, Patience};
+use crate::system::shortage::Patience;
 
 /// The name of the superblock.
 pub(crate) const SUPERBLOCK: &str = "superblock";
 /// A file is made so much longer than it is, in holes: a sync that need not write a new length took 0.09 ms where one that must took
 /// 0.14 (ext4, 300 bytes each). In tests it is used up sooner.
 const ROOM: u64 = if cfg!(test) { 4096 } else { 4 * 1024 * 1024 };
-
-/// Why nothing more can be made durable, or what was cannot be read back. The replica stops.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// The system refused.
-    #[error(
-        "cannot {what} the log {}: {error}; the replica stops, for it could no longer keep what it promises. \
-         {}", path.display(), advice(error)
-    )]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
-    /// The log was damaged under the running replica.
-    #[error(
-        "the log {} was damaged while the replica ran: {why}. The replica stops; started again, it sets the log aside",
-        path.display()
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: wal::Damage,
-    },
-    /// The log is not of this replica or this release.
-    #[error("cannot read the log in {}: {error}; nothing was changed", path.display())]
-    Foreign {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong.
-        error: wal::ReadError,
-    },
-}
 
 /// The log that a replica appends to.
 #[derive(Debug)]
@@ -106,7 +70,7 @@ impl Log {
             .iter()
             .flat_map(|piece| piece.bytes.clone())
             .collect();
-        let file = segments::create(&path, &bytes, &Patience::NONE).map_err(failed("create", &path))?;
+        let file = segments::create(&path, &bytes, &Patience::NONE).map_err(log_failed("create", &path))?;
         writer.on_synced(writer.position());
         Ok(Log::over(directory, owner, writer, file, 0))
     }
@@ -129,7 +93,7 @@ impl Log {
 
     /// Reads a log, cuts a torn tail, and makes sure that what was read is durable before anything is done upon it.
     pub(crate) fn open(directory: &Path, owner: Owner, known_synced: Mark) -> Result<Found, LogError> {
-        let segments = segments::read_all(directory).map_err(failed("read", directory))?;
+        let segments = segments::read_all(directory).map_err(log_failed("read", directory))?;
         let oldest = segments.keys().next().copied().unwrap_or(0);
         let (records, writer, torn) = match judge(directory, &segments, owner, Some(known_synced))? {
             wal::Log::Kept {
@@ -149,12 +113,13 @@ impl Log {
             );
         }
         let bytes = segments.get(&writer.segment()).map_or(&[][..], Vec::as_slice);
-        let mut file = rewritten(&path, bytes, &writer).map_err(failed("sync", &path))?;
-        segments::remove_drafts(directory).map_err(failed("remove drafts of", directory))?;
-        sync_directory(directory, &Patience::NONE).map_err(failed("sync", directory))?;
+        let mut file = rewritten(&path, bytes, &writer).map_err(log_failed("sync", &path))?;
+        segments::remove_drafts(directory).map_err(log_failed("remove drafts of", directory))?;
+        sync_directory(directory, &Patience::NONE).map_err(log_failed("sync", directory))?;
         let mut log = {
             let end = writer.position() - writer.base();
-            file.seek(SeekFrom::Start(end)).map_err(failed("open", &path))?;
+            file.seek(SeekFrom::Start(end))
+                .map_err(log_failed("open", &path))?;
             Log::over(directory, owner, writer, file, oldest)
         };
         log.writer.on_synced(log.writer.position());
@@ -204,9 +169,9 @@ impl Log {
         self.writer.on_synced(piece.position);
         let path = segments::path(&self.directory, piece.segment);
         let created = segments::create(&path, &piece.bytes[..HEADER], &self.patience);
-        let mut file = created.map_err(failed("create", &path))?;
+        let mut file = created.map_err(log_failed("create", &path))?;
         file.seek(SeekFrom::Start(HEADER as u64))
-            .map_err(failed("create", &path))?;
+            .map_err(log_failed("create", &path))?;
         self.writer.on_synced(piece.position + HEADER as u64);
         self.file = file;
         self.end = HEADER as u64;
@@ -248,7 +213,7 @@ impl Log {
             return Ok(());
         }
         segments::delete(&self.directory, self.oldest..keep_from, &self.patience)
-            .map_err(failed("delete segments of", &self.directory))?;
+            .map_err(log_failed("delete segments of", &self.directory))?;
         tracing::info!(
             log = %self.directory.display(), from = self.oldest, to = keep_from - 1,
             "segments of the log are deleted: a checkpoint stands in for them"
@@ -318,7 +283,7 @@ impl Log {
     }
 
     pub(crate) fn error(&self, what: &'static str, error: io::Error) -> LogError {
-        failed(what, &segments::path(&self.directory, self.writer.segment()))(error)
+        log_failed(what, &segments::path(&self.directory, self.writer.segment()))(error)
     }
 }
 
@@ -347,7 +312,7 @@ impl Reader {
             };
             let bytes = segments::read_part(&self.directory, number, length, &self.patience);
             let path = segments::path(&self.directory, number);
-            Ok((number, bytes.map_err(failed("read back", &path))?))
+            Ok((number, bytes.map_err(log_failed("read back", &path))?))
         };
         let segments = (self.from..=self.last)
             .map(part)
@@ -400,19 +365,5 @@ pub(crate) fn write_superblock(
     let written = segments::create(&path, superblock.to_string().as_bytes(), patience);
     written
         .map(drop)
-        .map_err(failed("write the superblock of", &path))
-}
-
-/// What to do before the replica is started again.
-fn advice(error: &io::Error) -> String {
-    if shortage::is_shortage(error) {
-        format!("{}, and start it again", shortage::ADVICE)
-    } else {
-        "Look after the disk and start it again".to_owned()
-    }
-}
-
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
-    let path = path.to_owned();
-    move |error| LogError::Io { what, path, error }
+        .map_err(log_failed("write the superblock of", &path))
 }

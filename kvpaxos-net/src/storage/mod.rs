@@ -2,6 +2,7 @@
 
 pub(crate) mod directory;
 pub(crate) mod disk;
+pub(crate) mod error;
 pub(crate) mod files;
 pub(crate) mod log;
 #[cfg(test)]

@@ -45,6 +45,20 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// The exit code of a program that was not killed.
+pub(crate) fn code(output: &Output) -> i32 {
+    output.status.code().expect("it was not killed")
+}
+
+/// Runs a one-shot command against these servers.
+pub(crate) fn ask(cluster: &str, arguments: &[&str], input: &str) -> (i32, String, String) {
+    let output = run(
+        &[&["--log-level", "error"], arguments, &["--servers", cluster]].concat(),
+        input,
+    );
+    (code(&output), text(&output.stdout), text(&output.stderr))
+}
+
 /// Asks again and again until there is an answer.
 ///
 /// # Panics

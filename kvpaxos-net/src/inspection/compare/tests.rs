@@ -5,13 +5,17 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::message::Accepted;
 use kvpaxos::snapshot::{Cursor, Snapshot};
-use kvpaxos::{Batch, Command, ReplicaId, ReplicaSet, StateMachine, Tag};
+use kvpaxos::wal::Owner;
+use kvpaxos::{Ballot, Batch, Command, Limits, Record, ReplicaId, ReplicaSet, StateMachine, Tag, Value};
 use tempfile::TempDir;
 
 use super::*;
+use crate::inspection::history::{HistoryError, read};
 use crate::storage::directory::Directory;
+use crate::storage::error::DirectoryError;
 use crate::storage::log::Log;
 use crate::storage::samples::ballot;
+use crate::storage::segments;
 
 /// Directories with a log each.
 struct Logs(TempDir);

@@ -1,5 +1,5 @@
 use kvpaxos::agreement::StateDigest;
-use kvpaxos::codec::PeerFrame;
+use kvpaxos::codec::{self, PeerFrame};
 use kvpaxos::wal::Owner;
 use kvpaxos::{Ballot, Config, Slot};
 use tempfile::TempDir;

@@ -1,0 +1,42 @@
+//! When the replica wants to hear the clock.
+
+use std::pin::Pin;
+
+use kvpaxos::Time;
+use tokio::time::Sleep;
+
+use crate::system::clock::Clock;
+
+/// The replica's deadline as a timer that is set anew only when the deadline changes.
+pub(crate) struct Alarm {
+    clock: Clock,
+    set_to: Option<Time>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Alarm {
+    pub(crate) fn new(clock: Clock) -> Alarm {
+        Alarm {
+            clock,
+            set_to: None,
+            sleep: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
+        }
+    }
+
+    pub(crate) fn set(&mut self, deadline: Option<Time>) {
+        if let Some(time) = deadline
+            && self.set_to != deadline
+        {
+            self.sleep.as_mut().reset(self.clock.instant(time).into());
+        }
+        self.set_to = deadline;
+    }
+
+    /// Resolves at the deadline; never, if there is none.
+    pub(crate) async fn rings(&mut self) {
+        match self.set_to {
+            Some(_) => self.sleep.as_mut().await,
+            None => std::future::pending().await,
+        }
+    }
+}
