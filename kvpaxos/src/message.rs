@@ -43,21 +43,7 @@ pub enum Message {
     },
     /// Phase 1b. An acceptor promises to accept nothing below `ballot`. The promise is durable before this leaves.
     /// Answers a [`Message::Prepare`]; large answers come in chunks, and the candidate asks for the next one.
-    Promise {
-        /// The ballot promised: counts for this ballot only.
-        ballot: Ballot,
-        /// The `from` of the Prepare that it answers.
-        from: Slot,
-        /// Whose earlier lives the acceptor knew to be over when it promised (P4).
-        vector: CrashVector,
-        /// Every slot below is chosen, and what was accepted for it is not told any more: the candidate must have learned all
-        /// of them before it leads.
-        cut: Slot,
-        /// What the acceptor accepted at `from` and above, and not below `cut`, in ascending order of slots.
-        entries: Vec<Accepted>,
-        /// Where the next chunk begins; `None` when this was the last.
-        more: Option<Slot>,
-    },
+    Promise(Promise),
     /// An acceptor tells a proposer (or a leader whose heartbeat it heard) that it promised a higher ballot. Leaves only
     /// when that promise is durable. No answer: the proposer gives up its ballot.
     Refused {
@@ -205,6 +191,24 @@ pub enum Message {
         /// How many pieces are durable.
         pieces: u64,
     },
+}
+
+/// See [`Message::Promise`]: a promise, or a chunk of one.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Promise {
+    /// The ballot promised: counts for this ballot only.
+    pub ballot: Ballot,
+    /// The `from` of the Prepare that it answers.
+    pub from: Slot,
+    /// Whose earlier lives the acceptor knew to be over when it promised (P4).
+    pub vector: CrashVector,
+    /// Every slot below is chosen, and what was accepted for it is not told any more: the candidate must have learned all
+    /// of them before it leads.
+    pub cut: Slot,
+    /// What the acceptor accepted at `from` and above, and not below `cut`, in ascending order of slots.
+    pub entries: Vec<Accepted>,
+    /// Where the next chunk begins; `None` when this was the last.
+    pub more: Option<Slot>,
 }
 
 /// See [`Message::Remembered`].

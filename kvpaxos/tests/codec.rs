@@ -17,7 +17,7 @@ use kvpaxos::codec::{
 use kvpaxos::config::{MAX_KEY, MAX_VALUE};
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::Met;
-use kvpaxos::message::Accepted;
+use kvpaxos::message::{Accepted, Promise};
 use kvpaxos::{
     Ballot, Batch, Command, Message, Op, ReplicaId, ReplicaSet, Reply, Request, RequestBody, Sequence,
     SessionId, Slot, Value, Watermark,
@@ -457,14 +457,14 @@ fn a_promise_must_ascend_and_stay_below_itself() {
         value: Value::Noop,
     };
     let promise = |entries: &[Accepted], more: Option<u64>| {
-        refused_message(Message::Promise {
+        refused_message(Message::Promise(Promise {
             ballot: ballot(5),
             from: Slot(10),
             vector: CrashVector::default(),
             cut: Slot::ZERO,
             entries: entries.to_vec(),
             more: more.map(Slot),
-        })
+        }))
     };
     let order = |slot, least| DecodeError::Order {
         slot: Slot(slot),

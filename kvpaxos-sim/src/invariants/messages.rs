@@ -1,7 +1,7 @@
 //! What messages say when they leave, held against what is durable and what is chosen (A1 to A4, P1 to P4, L1).
 
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::message::{Heartbeat, Remembered, SnapshotPart};
+use kvpaxos::message::{Heartbeat, Promise, Remembered, SnapshotPart};
 use kvpaxos::{Ballot, Incarnation, Message, ReplicaId, Slot, Value, Watermark};
 
 use super::audit::Audit;
@@ -19,7 +19,7 @@ impl Audit {
         }
         match message {
             Message::Prepare { ballot, .. } => self.check_prepare(from, *ballot),
-            Message::Promise { .. } => self.check_promise(from, message),
+            Message::Promise(_) => self.check_promise(from, message),
             Message::Refused { ballot, promised } => self.check_refused(from, *ballot, *promised),
             Message::Accept {
                 ballot,
@@ -50,7 +50,8 @@ impl Audit {
     /// P4: a promise or a vote shows all that its acceptor has heard when it gives it. One that does not would be counted together with
     /// others of lives that are over.
     pub(super) fn check_cast(&mut self, by: ReplicaId, message: &Message) {
-        let (Message::Promise { ballot, vector, .. } | Message::Accepted { ballot, vector, .. }) = message
+        let (Message::Promise(Promise { ballot, vector, .. }) | Message::Accepted { ballot, vector, .. }) =
+            message
         else {
             return;
         };
@@ -93,14 +94,14 @@ impl Audit {
     }
 
     pub(super) fn check_promise(&mut self, from: ReplicaId, message: &Message) {
-        let Message::Promise {
+        let Message::Promise(Promise {
             ballot,
             from: first,
             vector,
             cut,
             entries,
             more,
-        } = message
+        }) = message
         else {
             return;
         };

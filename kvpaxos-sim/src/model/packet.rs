@@ -2,7 +2,7 @@
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::Met;
-use kvpaxos::message::Remembered;
+use kvpaxos::message::{Promise, Remembered};
 use kvpaxos::{Ballot, Incarnation, Message, ReplicaId, Slot};
 
 use crate::model::bounds::MAX_ACCEPTORS;
@@ -65,7 +65,7 @@ impl Packet {
                 to,
                 nonce: told.nonce,
             },
-            Message::Promise { .. } => Kind::Promise { to },
+            Message::Promise(_) => Kind::Promise { to },
             Message::Accepted { .. } => Kind::Vote { to },
             _ => Kind::Useless,
         }
@@ -77,7 +77,9 @@ impl Packet {
         let own = |vector: &CrashVector| CrashVector::from_iter([(self.from, vector.get(self.from))]);
         let mut essence = self.clone();
         match &mut essence.message {
-            Message::Promise { vector, .. } | Message::Accepted { vector, .. } => *vector = own(vector),
+            Message::Promise(Promise { vector, .. }) | Message::Accepted { vector, .. } => {
+                *vector = own(vector)
+            }
             Message::Remembered(told) => {
                 **told = Remembered {
                     vector: own(&told.vector),
@@ -98,7 +100,7 @@ impl Packet {
     pub(super) fn renamed(&self, names: &Renaming) -> Packet {
         let mut message = self.message.clone();
         match &mut message {
-            Message::Promise { vector, .. } | Message::Accepted { vector, .. } => {
+            Message::Promise(Promise { vector, .. }) | Message::Accepted { vector, .. } => {
                 *vector = names.vector(vector);
             }
             Message::Remembered(told) => {

@@ -8,10 +8,11 @@ use std::collections::{BTreeSet, HashSet};
 
 use bytes::Bytes;
 use kvpaxos::agreement::StateDigest;
-use kvpaxos::candidacy::{Candidacy, Promise};
+use kvpaxos::candidacy::Candidacy;
 use kvpaxos::command::Tag;
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::leadership::Leadership;
+use kvpaxos::message::Promise;
 use kvpaxos::{Ballot, Command, Limits, Message, ReplicaId, Slot, Value, Watermark};
 
 use crate::hashing::BuildQuick;
@@ -82,25 +83,10 @@ pub(super) fn elections(
 }
 
 fn promise(packet: &Packet) -> Option<Promise> {
-    let Message::Promise {
-        ballot,
-        from,
-        vector,
-        cut,
-        entries,
-        more,
-    } = packet.message.clone()
-    else {
-        return None;
-    };
-    Some(Promise {
-        ballot,
-        from,
-        vector,
-        cut,
-        entries,
-        more,
-    })
+    match &packet.message {
+        Message::Promise(promise) => Some(promise.clone()),
+        _ => None,
+    }
 }
 
 /// Phase 1 is complete for a candidate that knows what was chosen below `learned`: what it found is proposed, and the proposer's own value

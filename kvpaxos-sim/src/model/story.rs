@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use kvpaxos::acceptor::Entries;
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::message::Accepted;
+use kvpaxos::message::{Accepted, Promise};
 use kvpaxos::{Ballot, Command, Message, ReplicaId, Slot, Value};
 
 use crate::model::bounds::Fault;
@@ -163,13 +163,13 @@ impl Roles {
         let from = self.name(packet.from);
         let what = match &packet.message {
             Message::Prepare { ballot, .. } => format!("Prepare({})", self.ballot(*ballot)),
-            Message::Promise {
+            Message::Promise(Promise {
                 ballot,
                 vector,
                 entries,
                 cut,
                 ..
-            } => format!(
+            }) => format!(
                 "Promise({}, {}, {}{})",
                 self.ballot(*ballot),
                 vector_of(vector),

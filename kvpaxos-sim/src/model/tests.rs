@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use kvpaxos::message::Promise;
 use kvpaxos::{Message, Quorums};
 
 use crate::model::bounds::{Bounds, Fault, Law};
@@ -175,7 +176,8 @@ fn votes_for_everybody(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<
 fn votes_without_vectors(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Fault> {
     let mut change = seat.on_request(packet, bounds)?;
     for sent in change.iter_mut().flat_map(|change| &mut change.sent) {
-        if let Message::Accepted { vector, .. } | Message::Promise { vector, .. } = &mut sent.message {
+        if let Message::Accepted { vector, .. } | Message::Promise(Promise { vector, .. }) = &mut sent.message
+        {
             *vector = kvpaxos::crash_vector::CrashVector::default();
         }
     }
@@ -186,7 +188,7 @@ fn votes_without_vectors(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Resul
 fn promises_without_entries(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Fault> {
     let mut change = seat.on_request(packet, bounds)?;
     for sent in change.iter_mut().flat_map(|change| &mut change.sent) {
-        if let Message::Promise { entries, .. } = &mut sent.message {
+        if let Message::Promise(Promise { entries, .. }) = &mut sent.message {
             entries.clear();
         }
     }

@@ -1,6 +1,7 @@
 //! Acceptors that promise, vote and remember wrongly.
 
 use kvpaxos::crash_vector::CrashVector;
+use kvpaxos::message::Promise;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Ballot, Message, Record, Replica};
 
@@ -51,7 +52,7 @@ pub struct Unaware;
 impl Wrong for Unaware {
     fn leaves(&mut self, mut effect: Effect<Replica>, _: &Replica, said: &mut Said) {
         change_waiting(&mut effect, |message| {
-            if let Message::Promise { vector, .. } | Message::Accepted { vector, .. } = message {
+            if let Message::Promise(Promise { vector, .. }) | Message::Accepted { vector, .. } = message {
                 *vector = CrashVector::default();
             }
         });
@@ -66,7 +67,7 @@ pub struct PaxiPromise;
 impl Wrong for PaxiPromise {
     fn leaves(&mut self, mut effect: Effect<Replica>, replica: &Replica, said: &mut Said) {
         change_waiting(&mut effect, |message| {
-            if let Message::Promise { entries, .. } = message {
+            if let Message::Promise(Promise { entries, .. }) = message {
                 entries.retain(|entry| replica.chosen(entry.slot).is_none());
             }
         });
@@ -96,7 +97,7 @@ impl Wrong for OneBallot {
     fn leaves(&mut self, mut effect: Effect<Replica>, _: &Replica, said: &mut Said) {
         let before = self.promised;
         change_waiting(&mut effect, |message| {
-            if let Message::Promise { ballot, entries, .. } = message
+            if let Message::Promise(Promise { ballot, entries, .. }) = message
                 && before < *ballot
             {
                 entries.iter_mut().for_each(|entry| entry.ballot = before);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kvpaxos::message::Promise;
 use kvpaxos::status::ProposerStatus;
 use kvpaxos::{Message, Replica, ReplicaId, Time};
 
@@ -15,7 +16,7 @@ pub struct Indiscriminate;
 impl Wrong for Indiscriminate {
     fn enters(&mut self, event: &mut Event<Replica>, replica: &Replica, _: &mut Said) {
         if let Event::Peer {
-            message: Message::Promise { ballot, .. },
+            message: Message::Promise(Promise { ballot, .. }),
             ..
         } = event
             && let ProposerStatus::Preparing { ballot: own } = replica.status().proposer

@@ -3,9 +3,9 @@
 use crate::command::Value;
 use crate::crash_vector::CrashVector;
 use crate::io::{Deposition, Effect, Observation, Reason};
-use crate::message::{Heartbeat, Message, Watermark};
+use crate::message::{Heartbeat, Message, Promise, Watermark};
 use crate::replica::{Replica, answer, observe, send};
-use crate::roles::candidacy::{Progress, Promise};
+use crate::roles::candidacy::Progress;
 use crate::roles::proposer::Proposer;
 use crate::roles::read::Question;
 use crate::types::{Ballot, Founding, ReplicaId, Slot};
@@ -33,24 +33,7 @@ impl Replica {
             Message::Prepare {
                 ballot, from: slot, ..
             } => self.on_prepare(from, ballot, slot, out),
-            Message::Promise {
-                ballot,
-                from: slot,
-                vector,
-                cut,
-                entries,
-                more,
-            } => {
-                let promise = Promise {
-                    ballot,
-                    from: slot,
-                    vector,
-                    cut,
-                    entries,
-                    more,
-                };
-                self.on_promise(from, promise, out);
-            }
+            Message::Promise(promise) => self.on_promise(from, promise, out),
             Message::Refused { ballot, promised } => self.on_refused(ballot, promised, out),
             Message::Accept {
                 ballot,

@@ -12,7 +12,7 @@ use crate::command::Value;
 use crate::crash_vector::CrashVector;
 use crate::founding::Met;
 use crate::io::{Reason, Record};
-use crate::message::{Accepted, Message, Remembered};
+use crate::message::{Accepted, Message, Promise, Remembered};
 use crate::types::{Ballot, Incarnation, ReplicaId, Slot};
 
 /// What an acceptor accepted, by slot.
@@ -127,14 +127,14 @@ impl Acceptor {
         let (entries, more) = self.entries_from(from, chunk_bytes);
         Answer {
             records,
-            message: Message::Promise {
+            message: Message::Promise(Promise {
                 ballot,
                 from,
                 vector: self.vector.clone(),
                 cut: self.cut,
                 entries,
                 more,
-            },
+            }),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::command::Value;
-use crate::crash_vector::{Added, ConsistentSet, CrashVector};
-use crate::message::Accepted;
+use crate::crash_vector::{Added, ConsistentSet};
+use crate::message::{Accepted, Promise};
 use crate::types::{Ballot, Incarnation, ReplicaId, Slot};
 
 /// A proposer in phase 1.
@@ -37,23 +37,6 @@ struct Told {
     complete: bool,
     /// Every slot below is chosen, and what was accepted there is not told.
     cut: Slot,
-}
-
-/// A promise, or a chunk of one: see [`Message::Promise`](crate::Message::Promise).
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Promise {
-    /// The ballot promised.
-    pub ballot: Ballot,
-    /// Where the chunk begins.
-    pub from: Slot,
-    /// The acceptor's vector.
-    pub vector: CrashVector,
-    /// Its cut.
-    pub cut: Slot,
-    /// What it accepted.
-    pub entries: Vec<Accepted>,
-    /// Where the next chunk begins.
-    pub more: Option<Slot>,
 }
 
 /// What a promise led to.

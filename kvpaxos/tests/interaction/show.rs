@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::Met;
 use kvpaxos::io::{self, Deposition};
-use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat};
+use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat, Promise};
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos::{
     Ballot, ClientId, Command, Event, Memory, Message, Observation, Op, Outcome, Record, ReplicaId,
@@ -102,14 +102,14 @@ impl Show {
     pub(crate) fn message(&mut self, message: &Message) -> String {
         match message {
             Message::Prepare { ballot, from, .. } => format!("Prepare {ballot} from {from:?}"),
-            Message::Promise {
+            Message::Promise(Promise {
                 ballot,
                 from,
                 vector,
                 cut,
                 entries,
                 more,
-            } => {
+            }) => {
                 let told = told(entries, *more);
                 let (cut, vector) = (cut_of(*cut), vector_of(vector));
                 format!("Promise {ballot} from {from:?} {told}{cut}{vector}")
@@ -236,7 +236,7 @@ impl Story {
 pub(crate) fn kind(message: &Message) -> &'static str {
     match message {
         Message::Prepare { .. } => "Prepare",
-        Message::Promise { .. } => "Promise",
+        Message::Promise(_) => "Promise",
         Message::Refused { .. } => "Refused",
         Message::Accept { .. } => "Accept",
         Message::Accepted { .. } => "Accepted",

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::Met;
-use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat};
+use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat, Promise};
 use kvpaxos::{
     Ballot, Batch, ClientId, Command, Config, Effect, Entropy, Envelope, Event, Input, Life, Memory, Message,
     Observation, Record, Replica, ReplicaId, Request, RequestBody, Role, Slot, Tag, Time, Value, Watermark,
@@ -207,7 +207,7 @@ impl Said {
     /// The ballot promised in it, and what was reported with that.
     pub(crate) fn promised(&self) -> Option<(Ballot, Vec<Accepted>)> {
         self.find(|message| match message {
-            Message::Promise { ballot, entries, .. } => Some((*ballot, entries.clone())),
+            Message::Promise(Promise { ballot, entries, .. }) => Some((*ballot, entries.clone())),
             _ => None,
         })
     }
@@ -268,14 +268,14 @@ pub(crate) fn prepare(ballot: Ballot) -> Message {
 }
 
 pub(crate) fn promise(ballot: Ballot, entries: Vec<Accepted>) -> Message {
-    Message::Promise {
+    Message::Promise(Promise {
         ballot,
         from: SLOT,
         vector: CrashVector::default(),
         cut: Slot::ZERO,
         entries,
         more: None,
-    }
+    })
 }
 
 pub(crate) fn entry(ballot: Ballot, payload: &'static str) -> Accepted {

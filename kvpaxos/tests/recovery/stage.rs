@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kvpaxos::acceptor::{Acceptor, Answer};
-use kvpaxos::candidacy::{Candidacy, Promise};
+use kvpaxos::candidacy::Candidacy;
 use kvpaxos::crash_vector::{ConsistentSet, CrashVector};
-use kvpaxos::message::Accepted;
+use kvpaxos::message::{Accepted, Promise};
 use kvpaxos::recovery::{Progress, Recovery, answers_needed};
 use kvpaxos::{
     Ballot, Batch, Command, Incarnation, Life, Message, Quorums, Record, ReplicaId, ReplicaSet, Slot, Tag,
@@ -107,21 +107,7 @@ impl Stage {
     ) -> Option<Promise> {
         let answer = self.acceptor(id).on_prepare(ballot, from, chunk);
         match self.said(id, answer) {
-            Message::Promise {
-                ballot,
-                from,
-                vector,
-                cut,
-                entries,
-                more,
-            } => Some(Promise {
-                ballot,
-                from,
-                vector,
-                cut,
-                entries,
-                more,
-            }),
+            Message::Promise(promise) => Some(promise),
             _ => None,
         }
     }

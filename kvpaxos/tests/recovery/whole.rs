@@ -3,7 +3,7 @@
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::Met;
-use kvpaxos::message::{AcceptorSign, Heartbeat};
+use kvpaxos::message::{AcceptorSign, Heartbeat, Promise};
 use kvpaxos::status::{AcceptorStatus, ProposerStatus};
 use kvpaxos::{
     Ballot, ClientId, Config, Effect, Entropy, Envelope, Event, Incarnation, Input, Memory, Message,
@@ -387,7 +387,7 @@ fn an_incarnation_outlives_a_restart_with_memory_kept() {
             state: StateDigest::NOTHING,
         },
     );
-    let [Message::Promise { vector, .. }] = said.answers()[..] else {
+    let [Message::Promise(Promise { vector, .. })] = said.answers()[..] else {
         panic!("{said:?}")
     };
     assert_eq!(vector.get(A), Incarnation(1));

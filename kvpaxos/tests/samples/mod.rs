@@ -7,7 +7,7 @@ use kvpaxos::codec::{Hello, MAX_COUNTER, MAX_SMALL_COUNTER, PeerFrame};
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::{Known, Met};
 use kvpaxos::io::Checkpoint;
-use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat, Remembered, SnapshotPart};
+use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat, Promise, Remembered, SnapshotPart};
 use kvpaxos::snapshot::Cursor;
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos::{
@@ -141,7 +141,7 @@ samples! { values: Value =
 
 samples! { messages: Message =
     Message::Prepare { .. } => Message::Prepare { ballot: ballot(2, 1), from: Slot(40), state: state() },
-    Message::Promise { .. } => Message::Promise {
+    Message::Promise(_) => Message::Promise(Promise {
         ballot: ballot(2, 1),
         from: Slot(40),
         vector: vector(),
@@ -151,7 +151,7 @@ samples! { messages: Message =
             Accepted { slot: Slot(42), ballot: ballot(1, 3), value: batch() },
         ],
         more: Some(Slot(43)),
-    },
+    }),
     Message::Refused { .. } => Message::Refused { ballot: ballot(2, 1), promised: ballot(3, 0) },
     Message::Accept { .. } => Message::Accept {
         ballot: ballot(2, 1),
@@ -537,13 +537,15 @@ fn any_told() -> impl Strategy<Value = Told> {
 }
 
 fn any_promise() -> impl Strategy<Value = Message> {
-    (any_told(), any_vector()).prop_map(|(told, vector)| Message::Promise {
-        ballot: told.promised,
-        from: told.from,
-        vector,
-        cut: told.cut,
-        entries: told.entries,
-        more: told.more,
+    (any_told(), any_vector()).prop_map(|(told, vector)| {
+        Message::Promise(Promise {
+            ballot: told.promised,
+            from: told.from,
+            vector,
+            cut: told.cut,
+            entries: told.entries,
+            more: told.more,
+        })
     })
 }
 

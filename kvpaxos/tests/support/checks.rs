@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kvpaxos::crash_vector::{ConsistentSet, CrashVector};
+use kvpaxos::message::Promise;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{
     Ballot, ClientId, Command, Limits, Message, Observation, Outcome, Replica, ReplicaId, Reply, RequestBody,
@@ -95,7 +96,7 @@ impl Checks {
         let durable = disk.durable();
         if matches!(
             message,
-            Message::Promise { .. } | Message::Accepted { .. } | Message::Confirmed { .. }
+            Message::Promise(_) | Message::Accepted { .. } | Message::Confirmed { .. }
         ) {
             assert!(
                 !durable.memory_lost,
@@ -112,7 +113,7 @@ impl Checks {
                 let used = *self.used.entry(*ballot).or_insert(life);
                 assert_eq!(used, life, "P3: {from} uses {ballot} in a second life");
             }
-            Message::Promise { ballot, entries, .. } => {
+            Message::Promise(Promise { ballot, entries, .. }) => {
                 self.tell(from, *ballot, durable.promised);
                 for entry in entries {
                     assert!(

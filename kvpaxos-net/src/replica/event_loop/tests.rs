@@ -1,5 +1,6 @@
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::codec::{self, PeerFrame};
+use kvpaxos::message::Promise;
 use kvpaxos::wal::Owner;
 use kvpaxos::{Ballot, Config, Slot};
 use tempfile::TempDir;
@@ -107,7 +108,7 @@ async fn a_promise_leaves_when_it_is_durable() {
     scene.settles().await;
     let sent = scene.sent().await;
     assert!(
-        matches!(sent, Some(Message::Promise { ballot, .. }) if ballot == asked),
+        matches!(sent, Some(Message::Promise(Promise { ballot, .. })) if ballot == asked),
         "{sent:?}"
     );
 }
@@ -130,5 +131,5 @@ async fn what_waits_leaves_when_another_role_fails() {
     scene.event_loop.on_control(Control::Fail(Role::Learner));
     scene.settles().await;
     let sent = scene.sent().await;
-    assert!(matches!(sent, Some(Message::Promise { .. })), "{sent:?}");
+    assert!(matches!(sent, Some(Message::Promise(_))), "{sent:?}");
 }

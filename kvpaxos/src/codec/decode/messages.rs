@@ -6,7 +6,9 @@ use crate::codec::peer::{Hello, PeerFrame};
 use crate::encoding::plain::{ballot, counter, crash_vector, founding, incarnation, replica, replicas, slot};
 use crate::encoding::{Decode, DecodeError, Elements, MAX_PART, Reader};
 use crate::founding::{Known, Met};
-use crate::message::{Accepted, AcceptorSign, Heartbeat, Message, Remembered, SnapshotPart, Watermark};
+use crate::message::{
+    Accepted, AcceptorSign, Heartbeat, Message, Promise, Remembered, SnapshotPart, Watermark,
+};
 use crate::state::snapshot::Cursor;
 use crate::types::{Ballot, MAX_REPLICAS, Slot};
 
@@ -56,7 +58,7 @@ fn phases(r: &mut Reader, variant: u32) -> Result<Message, DecodeError> {
             from: slot(r)?,
             state: state_digest(r)?,
         },
-        1 => promise(r)?,
+        1 => Message::Promise(promise(r)?),
         2 => Message::Refused {
             ballot: ballot(r)?,
             promised: ballot(r)?,
@@ -150,11 +152,11 @@ fn recovery_and_snapshots(r: &mut Reader, variant: u32) -> Result<Message, Decod
     })
 }
 
-fn promise(r: &mut Reader) -> Result<Message, DecodeError> {
+fn promise(r: &mut Reader) -> Result<Promise, DecodeError> {
     let (promised, from) = (ballot(r)?, slot(r)?);
     let (vector, cut) = (crash_vector(r)?, slot(r)?);
     let (entries, more) = entries(r, promised, from.max(cut))?;
-    Ok(Message::Promise {
+    Ok(Promise {
         ballot: promised,
         from,
         vector,
