@@ -64,3 +64,14 @@ pub mod compare {
     };
     pub use crate::inspection::history::{History, HistoryError, Standing, read};
 }
+
+/// Pages for those who run a cluster.
+#[cfg(doc)]
+pub mod manual {
+    #[doc = include_str!("../docs/cluster.md")]
+    pub mod cluster {}
+    #[doc = include_str!("../docs/durability.md")]
+    pub mod durability {}
+    #[doc = include_str!("../docs/replicas-that-differ.md")]
+    pub mod replicas_that_differ {}
+}

@@ -73,3 +73,10 @@ pub use subject::Subject;
 pub use world::World;
 pub use world::report::{Report, run, run_seed};
 pub use world::setup::Setup;
+
+/// Pages for those who use the programs.
+#[cfg(doc)]
+pub mod manual {
+    #[doc = include_str!("../docs/histories.md")]
+    pub mod histories {}
+}
