@@ -22,6 +22,10 @@
 //!    message comes with the [founding](crate::Replica::founding) that its sender had. A shell that does without both leaves it to the
 //!    operator that no replica is founded twice: see [`crate::founding`].
 //! 8. After [`Effect::Halt`] the replica is not stepped again.
+//!
+//! The types of inputs and effects have parameters, so that what drives a replica can drive another deterministic state machine as well
+//! (`kvpaxos-sim` does): `M` are messages, `R` records, `Q` requests, `A` answers to them, `O` observations and `H` reasons to halt. The
+//! defaults are those of a [`Replica`](crate::Replica), so that `Event` and `Effect` alone are what enters and leaves one.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -37,16 +41,16 @@ use crate::types::{
 
 /// Everything that enters a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Input {
+pub struct Input<M = Message, R = Record, Q = Request> {
     /// When.
     pub at: Time,
     /// What.
-    pub event: Event,
+    pub event: Event<M, R, Q>,
 }
 
 /// What happened.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum Event {
+pub enum Event<M = Message, R = Record, Q = Request> {
     /// The time that [`deadline`](crate::Replica::deadline) named has come. Early or repeated calls do nothing.
     Clock,
     /// A message of another replica, or of this one to itself.
@@ -57,14 +61,14 @@ pub enum Event {
         /// if the shell does not tell.
         founding: Option<Founding>,
         /// The message.
-        message: Message,
+        message: M,
     },
     /// A client asks.
     Client {
         /// Whom the reply goes to.
         from: ClientId,
         /// The request.
-        request: Request,
+        request: Q,
     },
     /// A client will not hear any more replies. What it asked goes on.
     ClientGone {
@@ -78,7 +82,7 @@ pub enum Event {
         /// Which.
         role: Role,
         /// What it finds.
-        memory: Memory,
+        memory: Memory<R>,
         /// Fresh random bits.
         entropy: Entropy,
     },
@@ -86,9 +90,9 @@ pub enum Event {
 
 /// What a role, or a whole replica, finds on its disk when it starts.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum Memory {
+pub enum Memory<R = Record> {
     /// All records that it made durable, in order; none for a replica that is new.
-    Kept(Vec<Record>),
+    Kept(Vec<R>),
     /// The disk is gone, or damaged where it had been synced.
     Lost,
 }
@@ -206,38 +210,38 @@ pub struct Checkpoint {
 
 /// Everything that leaves a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum Effect {
+pub enum Effect<M = Message, R = Record, A = Reply, O = Observation, H = Reason> {
     /// Send a message.
-    Send(Envelope),
+    Send(Envelope<M>),
     /// Make the records durable, then send what reveals them.
     Persist {
         /// Whose it is: when this role fails, `then` is void.
         role: Role,
         /// To be appended in order; may be empty.
-        records: Vec<Record>,
+        records: Vec<R>,
         /// Leaves in order once the records, and all before them, are durable.
-        then: Vec<Envelope>,
+        then: Vec<Envelope<M>>,
     },
     /// Answer a client.
     Reply {
         /// Whom.
         to: ClientId,
         /// The answer.
-        reply: Reply,
+        reply: A,
     },
     /// Something worth counting or logging; carries no duty.
-    Observe(Observation),
+    Observe(O),
     /// The replica has met what only a lying peer or disk can cause, and stops. It must not be stepped again.
-    Halt(Reason),
+    Halt(H),
 }
 
 /// A message and whom it is for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Envelope {
+pub struct Envelope<M = Message> {
     /// The receiver; may be the replica itself.
     pub to: ReplicaId,
     /// The message.
-    pub message: Message,
+    pub message: M,
 }
 
 /// What a replica tells of itself, for logs, statistics and checkers.
