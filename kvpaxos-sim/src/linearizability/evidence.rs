@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::Budget;
+use super::report::Budget;
 use super::search::{Found, Question, Recorded, order};
 use crate::history::{Action, Answer, Datum, History, Operation};
 

@@ -1,299 +1,150 @@
-//! What came of judging one file, to be told: as a line of JSON here, as a page in [`picture`](crate::linearizability::page).
-//!
-//! # JSON
-//!
-//! One object, on one line:
-//!
-//! ```text
-//! {"file":"h.jsonl","verdict":"not_linearizable","keys":1,"operations":2,"unknown":0,"steps":3,
-//!  "per_key":[{"key":"k","verdict":"not_linearizable","operations":2,"unknown":0,"steps":3,
-//!              "evidence":{"initial":null,"culprit":OPERATION,"others":[OPERATION],"left_out":0,
-//!                          "order":[OPERATION],"unplaced":[OPERATION]}}]}
-//! {"file":"x.jsonl","verdict":"malformed","line":4,"reason":"line 4 is malformed: ..."}
-//! ```
-//!
-//! A verdict is `linearizable`, `not_linearizable` or `undecided`; for a file also `malformed`, whose `line` is null if the file could
-//! not be read at all. Only keys that are not linearizable have `evidence`; its fields mean what those of [`Evidence`] do. An operation
-//! has the fields of kv-history/1, and what came back:
-//!
-//! ```text
-//! {"process":3,"op":"cas","key":"r","expect":1,"value":4,"answer":{"applied":false},"invoked":7,"completed":9}
-//! ```
-//!
-//! An answer is `{"value":...}` to a get, `{"applied":...}` to a cas, `{"done":true}` to all else. It is null, as `completed` is, if it
-//! was unknown when the culprit completed. Times are those of the history; the command `check` numbers the events of one that has none.
+//! What the checker finds: the verdict on a history and on each of its keys.
 
-use serde::{Serialize, Serializer};
+use std::fmt;
 
-use crate::history::{Action, Answer, Datum, ReadError};
-use crate::linearizability::{Evidence, KeyReport, KeyVerdict, Report, Shown, Verdict};
+use super::evidence::Evidence;
 
-/// A file, and what was found in it.
-#[derive(Debug)]
-pub struct Judged {
-    /// What the file is called.
-    pub file: String,
-    /// What the checker found, or why there was nothing to be judged.
-    pub found: Result<Report, ReadError>,
+/// How much may be spent on a history. Keys that are easily judged take next to nothing; the others share it evenly.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Budget {
+    /// Configurations looked at.
+    pub steps: u64,
+    /// Bytes of configurations remembered.
+    pub memory: usize,
 }
 
-impl Judged {
-    /// As JSON, without a line break.
-    ///
-    /// # Errors
-    /// None that is known: everything in it has a form in JSON.
-    pub fn json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(&Line::of(self))
+impl Default for Budget {
+    /// Some seconds and a gigabyte; histories of a simulation take a thousandth of it.
+    fn default() -> Budget {
+        Budget {
+            steps: 20_000_000,
+            memory: 1 << 30,
+        }
     }
 }
 
-/// The words for a verdict.
-pub(crate) fn word(verdict: KeyVerdict) -> &'static str {
-    match verdict {
-        KeyVerdict::Linearizable => "linearizable",
-        KeyVerdict::NotLinearizable => "not_linearizable",
-        KeyVerdict::Undecided => "undecided",
+/// What the checker found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// The verdict on the whole.
+    pub verdict: Verdict,
+    /// How many keys there are.
+    pub keys: usize,
+    /// How many operations asserted something or may have taken effect.
+    pub operations: usize,
+    /// How many of those are of unknown fate.
+    pub unknown: usize,
+    /// Configurations looked at.
+    pub steps: u64,
+    /// What was found for each key, in the order of their names.
+    pub per_key: Vec<KeyReport>,
+}
+
+/// What the checker found for one key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyReport {
+    /// The key.
+    pub key: String,
+    /// The verdict on it.
+    pub verdict: KeyVerdict,
+    /// How many of its operations asserted something or may have taken effect.
+    pub operations: usize,
+    /// How many of those are of unknown fate.
+    pub unknown: usize,
+    /// Configurations looked at.
+    pub steps: u64,
+}
+
+/// See [`KeyReport`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum KeyVerdict {
+    /// There is an order.
+    Linearizable,
+    /// There is none; [`Verdict::NotLinearizable`] has the evidence.
+    NotLinearizable,
+    /// The budget did not suffice.
+    #[default]
+    Undecided,
+}
+
+impl KeyReport {
+    /// Whether there is an order.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.verdict == KeyVerdict::Linearizable
     }
 }
 
-/// The verdict on a whole history, as if it were one on a key.
-pub(crate) fn overall(report: &Report) -> KeyVerdict {
-    match report.verdict {
-        Verdict::Linearizable => KeyVerdict::Linearizable,
-        Verdict::NotLinearizable(_) => KeyVerdict::NotLinearizable,
-        Verdict::Undecided { .. } => KeyVerdict::Undecided,
+impl Report {
+    /// The report on these keys, in the order of their names, with the evidence against those that are bad.
+    pub(super) fn new(per_key: Vec<KeyReport>, evidence: Vec<Evidence>) -> Report {
+        let is_bad = |key: &KeyReport| key.verdict == KeyVerdict::NotLinearizable;
+        let undecided = per_key.iter().filter(|key| key.verdict == KeyVerdict::Undecided);
+        let undecided: Vec<String> = undecided.map(|key| key.key.clone()).collect();
+        let verdict = if per_key.iter().any(is_bad) {
+            Verdict::NotLinearizable(evidence)
+        } else if !undecided.is_empty() {
+            Verdict::Undecided { keys: undecided }
+        } else {
+            Verdict::Linearizable
+        };
+        Report {
+            verdict,
+            keys: per_key.len(),
+            operations: per_key.iter().map(|key| key.operations).sum(),
+            unknown: per_key.iter().map(|key| key.unknown).sum(),
+            steps: per_key.iter().map(|key| key.steps).sum(),
+            per_key,
+        }
+    }
+
+    /// Whether the history is certainly not linearizable.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        matches!(self.verdict, Verdict::NotLinearizable(_))
+    }
+
+    /// Whether it certainly is.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.verdict == Verdict::Linearizable
     }
 }
 
-/// The evidence against the keys that are bad.
-pub(crate) fn evidence(report: &Report) -> &[Evidence] {
-    match &report.verdict {
-        Verdict::NotLinearizable(bad) => bad,
-        Verdict::Linearizable | Verdict::Undecided { .. } => &[],
-    }
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Line<'a> {
-    Found {
-        file: &'a str,
-        verdict: &'static str,
-        keys: usize,
-        operations: usize,
-        unknown: usize,
-        steps: u64,
-        per_key: Vec<Key<'a>>,
+/// Any key that is bad makes the history bad; else any that is undecided makes it undecided; else it is linearizable.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// An order was found for every key.
+    Linearizable,
+    /// There is none. The evidence for each bad key, unless the budget did not suffice for it.
+    NotLinearizable(Vec<Evidence>),
+    /// The budget did not suffice for these keys; the others are linearizable.
+    Undecided {
+        /// Which.
+        keys: Vec<String>,
     },
-    Malformed {
-        file: &'a str,
-        verdict: &'static str,
-        line: Option<usize>,
-        reason: String,
-    },
 }
 
-impl<'a> Line<'a> {
-    fn of(judged: &'a Judged) -> Line<'a> {
-        let file = &judged.file;
-        let report = match &judged.found {
-            Ok(report) => report,
-            Err(error) => {
-                let line = match error {
-                    ReadError::Malformed { line, .. } => Some(*line),
-                    ReadError::Io(_) => None,
-                };
-                let (verdict, reason) = ("malformed", error.to_string());
-                return Line::Malformed {
-                    file,
-                    verdict,
-                    line,
-                    reason,
-                };
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report {
+            keys,
+            operations,
+            unknown,
+            ..
+        } = self;
+        match &self.verdict {
+            Verdict::Linearizable => f.write_str("linearizable")?,
+            Verdict::NotLinearizable(_) => {
+                let is_bad = |key: &&KeyReport| key.verdict == KeyVerdict::NotLinearizable;
+                let bad = self.per_key.iter().filter(is_bad).count();
+                write!(f, "NOT linearizable ({bad} keys)")?;
             }
-        };
-        // Both are in the order of keys, so the next evidence belongs to the next key that is bad.
-        let mut bad = evidence(report).iter();
-        let per_key = report.per_key.iter().map(|key| Key::of(key, &mut bad));
-        Line::Found {
-            file,
-            verdict: word(overall(report)),
-            keys: report.keys,
-            operations: report.operations,
-            unknown: report.unknown,
-            steps: report.steps,
-            per_key: per_key.collect(),
+            Verdict::Undecided { keys } => write!(f, "undecided: out of budget for {} keys", keys.len())?,
         }
-    }
-}
-
-#[derive(Serialize)]
-struct Key<'a> {
-    key: &'a str,
-    verdict: &'static str,
-    operations: usize,
-    unknown: usize,
-    steps: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<Proof<'a>>,
-}
-
-impl<'a> Key<'a> {
-    fn of(report: &'a KeyReport, bad: &mut impl Iterator<Item = &'a Evidence>) -> Key<'a> {
-        let is_bad = report.verdict == KeyVerdict::NotLinearizable;
-        Key {
-            key: &report.key,
-            verdict: word(report.verdict),
-            operations: report.operations,
-            unknown: report.unknown,
-            steps: report.steps,
-            evidence: if is_bad { bad.next().map(Proof::of) } else { None },
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Proof<'a> {
-    initial: &'a Datum,
-    culprit: Told<'a>,
-    others: Vec<Told<'a>>,
-    left_out: usize,
-    order: Vec<Told<'a>>,
-    unplaced: Vec<Told<'a>>,
-}
-
-impl<'a> Proof<'a> {
-    fn of(evidence: &'a Evidence) -> Proof<'a> {
-        let all = |shown: &'a [Shown]| shown.iter().map(Told).collect();
-        Proof {
-            initial: &evidence.initial,
-            culprit: Told(&evidence.culprit),
-            others: all(&evidence.others),
-            left_out: evidence.left_out,
-            order: all(&evidence.order),
-            unplaced: all(&evidence.unplaced),
-        }
-    }
-}
-
-/// An operation with the fields that kv-history/1 has for it.
-struct Told<'a>(&'a Shown);
-
-impl Serialize for Told<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap;
-        let Told(shown) = self;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("process", &shown.process)?;
-        map.serialize_entry("op", shown.operation.action.name())?;
-        map.serialize_entry("key", &shown.operation.key)?;
-        match &shown.operation.action {
-            Action::Get | Action::Delete => {}
-            Action::Put(value) | Action::Append(value) => map.serialize_entry("value", value)?,
-            Action::Cas { expect, value } => {
-                map.serialize_entry("expect", expect)?;
-                map.serialize_entry("value", value)?;
-            }
-        }
-        map.serialize_entry("answer", &shown.answer.as_ref().map(Came::of))?;
-        map.serialize_entry("invoked", &shown.invoked)?;
-        map.serialize_entry("completed", &shown.completed)?;
-        map.end()
-    }
-}
-
-/// What came back.
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Came<'a> {
-    Done(bool),
-    Value(&'a Datum),
-    Applied(bool),
-}
-
-impl Came<'_> {
-    fn of(answer: &Answer) -> Came<'_> {
-        match answer {
-            Answer::Done => Came::Done(true),
-            Answer::Value(value) => Came::Value(value),
-            Answer::Swapped { applied } => Came::Applied(*applied),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use expect_test::expect;
-
-    use super::*;
-    use crate::history::{History, Operation};
-    use crate::linearizability::{Budget, check};
-
-    fn json(found: Result<History, ReadError>) -> String {
-        let judged = Judged {
-            file: "h.jsonl".to_owned(),
-            found: found.map(|history| certain(check(&history, Budget::default()))),
-        };
-        judged.json().expect("it has a form in JSON")
-    }
-
-    /// What depends on the way of the search is set to something certain.
-    fn certain(mut report: Report) -> Report {
-        report.steps = 9;
-        report.per_key.iter_mut().for_each(|key| key.steps = 9);
-        if let Verdict::NotLinearizable(bad) = &mut report.verdict {
-            for evidence in bad {
-                evidence.order.clone_from(&evidence.others);
-            }
-        }
-        report
-    }
-
-    #[test]
-    fn a_linearizable_history_has_figures_for_each_key() {
-        let mut history = History::starting_with(7);
-        history.invoke(1, Operation::get("k")).expect("fits");
-        history.ok(1, Answer::Value(7.into())).expect("fits");
-        history.invoke(1, Operation::delete("l")).expect("fits");
-        let expected = expect![[
-            r#"{"file":"h.jsonl","verdict":"linearizable","keys":2,"operations":2,"unknown":1,"steps":9,"per_key":[{"key":"k","verdict":"linearizable","operations":1,"unknown":0,"steps":9},{"key":"l","verdict":"linearizable","operations":1,"unknown":1,"steps":9}]}"#
-        ]];
-        expected.assert_eq(&json(Ok(history)));
-    }
-
-    #[test]
-    fn evidence_names_each_operation_in_full() {
-        let mut history = History::new();
-        let mut play = |time: i64, operation: Operation, answer: Answer| {
-            history
-                .at(time)
-                .expect("later")
-                .invoke(1, operation)
-                .expect("fits");
-            history.at(time + 1).expect("later").ok(1, answer).expect("fits");
-        };
-        play(1, Operation::put("k", 4), Answer::Done);
-        play(
-            3,
-            Operation::cas("k", 4, "a\"b"),
-            Answer::Swapped { applied: false },
-        );
-        let expected = expect![[
-            r#"{"file":"h.jsonl","verdict":"not_linearizable","keys":1,"operations":2,"unknown":0,"steps":9,"per_key":[{"key":"k","verdict":"not_linearizable","operations":2,"unknown":0,"steps":9,"evidence":{"initial":null,"culprit":{"process":1,"op":"cas","key":"k","expect":4,"value":"a\"b","answer":{"applied":false},"invoked":3,"completed":4},"others":[{"process":1,"op":"put","key":"k","value":4,"answer":{"done":true},"invoked":1,"completed":2}],"left_out":0,"order":[{"process":1,"op":"put","key":"k","value":4,"answer":{"done":true},"invoked":1,"completed":2}],"unplaced":[{"process":1,"op":"cas","key":"k","expect":4,"value":"a\"b","answer":{"applied":false},"invoked":3,"completed":4}]}}]}"#
-        ]];
-        expected.assert_eq(&json(Ok(history)));
-    }
-
-    #[test]
-    fn what_cannot_be_judged_says_where_and_why() {
-        let expected = expect![[
-            r#"{"file":"h.jsonl","verdict":"malformed","line":1,"reason":"line 1 is malformed: a history begins with a header of format \"kv-history\", version 1"}"#
-        ]];
-        expected.assert_eq(&json(History::read(&b"{}\n"[..])));
-        let gone = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
-        let expected = expect![[
-            r#"{"file":"h.jsonl","verdict":"malformed","line":null,"reason":"the history cannot be read: no such file"}"#
-        ]];
-        expected.assert_eq(&json(Err(gone.into())));
+        write!(
+            f,
+            ": {operations} operations on {keys} keys, {unknown} of unknown fate"
+        )
     }
 }

@@ -16,8 +16,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::possible::{Begun, Fate, Possible, Stop, apply, fits};
-use super::{Budget, KeyVerdict, Report, report};
+use super::report::{Budget, KeyReport, KeyVerdict, Report};
+use super::search::{Begun, Fate, Possible, Stop, apply, fits};
 use crate::hashing::BuildQuick;
 use crate::history::{Action, Answer, Datum, Event, EventKind};
 
@@ -74,17 +74,9 @@ struct Place {
     asserts: bool,
 }
 
-/// What was found for a key so far.
-#[derive(Clone, Debug)]
-pub(super) struct Streamed {
-    pub(super) verdict: KeyVerdict,
-    pub(super) operations: usize,
-    pub(super) unknown: usize,
-    pub(super) steps: u64,
-}
-
 struct Key {
-    found: Streamed,
+    /// What was found so far; its name is filled in at the end.
+    found: KeyReport,
     /// The value, where `rest` has not more than one, before what is held back.
     value: Datum,
     /// What there is of `held` that ran alone and fitted.
@@ -176,11 +168,11 @@ impl Stream {
     /// There is no more. The evidence for keys that are bad takes a second look at the history; see [`check_twice`](super::check_twice).
     #[must_use]
     pub fn finish(self) -> Report {
-        report(self.end(), Vec::new())
+        Report::new(self.end(), Vec::new())
     }
 
     /// There is no more. What was found for each key, in the order of their names.
-    pub(super) fn end(mut self) -> Vec<(Box<str>, Streamed)> {
+    pub(super) fn end(mut self) -> Vec<KeyReport> {
         let open: Vec<Place> = self.open.drain().map(|(_, place)| place).collect();
         for place in open {
             self.ends(place, End::Unknown, self.now);
@@ -189,8 +181,9 @@ impl Stream {
         let mut names: Vec<(Box<str>, usize)> = self.numbers.into_iter().collect();
         names.sort_unstable();
         let found = names.into_iter().filter_map(|(name, number)| {
-            let key = keys[number].take()?;
-            Some((name, key.found))
+            let key = name.into();
+            let found = keys[number].take()?.found;
+            Some(KeyReport { key, ..found })
         });
         found.collect()
     }
@@ -262,7 +255,8 @@ impl Stream {
 impl Key {
     fn new(value: Datum) -> Key {
         Key {
-            found: Streamed {
+            found: KeyReport {
+                key: String::new(),
                 verdict: KeyVerdict::Linearizable,
                 operations: 0,
                 unknown: 0,

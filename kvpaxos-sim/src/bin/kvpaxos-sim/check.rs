@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use clap::Args;
 use kvpaxos_sim::history::{ReadError, Reader};
+use kvpaxos_sim::linearizability::json::Judged;
 use kvpaxos_sim::linearizability::page::page;
-use kvpaxos_sim::linearizability::report::Judged;
 use kvpaxos_sim::linearizability::{Budget, Report, Verdict, check_twice};
 
 use crate::witness;

@@ -2,7 +2,7 @@
 //!
 //! The page is one file of HTML without anything from elsewhere. Whatever a history holds is shown as text.
 
-use crate::linearizability::report::{Judged, evidence, overall, word};
+use crate::linearizability::json::{Judged, evidence, overall, word};
 use crate::linearizability::{Budget, Evidence, KeyReport, KeyVerdict, Report};
 
 use drawing::drawing;

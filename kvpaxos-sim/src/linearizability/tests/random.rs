@@ -6,9 +6,7 @@ use kvpaxos::Random;
 
 use crate::history::{Action, Answer, Datum, Operation};
 use crate::linearizability::evidence::{cut, shortest};
-use crate::linearizability::search::{Found, Question, Recorded, by_key};
-use crate::linearizability::timeline::Timeline;
-use crate::linearizability::window::Mode;
+use crate::linearizability::search::{Found, Question, Recorded, by_key, each_stage, order};
 use crate::linearizability::*;
 
 /// The definition itself: tries every order of every choice of operations.
@@ -164,17 +162,6 @@ fn lie(random: &mut Random, answer: Answer, kind: Kind, fresh: u64) -> Answer {
     }
 }
 
-fn each_stage(question: Question<'_>) -> [(&'static str, Found); 3] {
-    let timeline = || Timeline::new(question);
-    let (story, budget) = (|| question.story(), Budget::default());
-    let layers = |mode| layers::layers(timeline(), mode, story(), budget).0;
-    [
-        ("exact", layers(Mode::Exact)),
-        ("relaxed", layers(Mode::Relaxed)),
-        ("deep", deep::deep(timeline(), story(), budget).0),
-    ]
-}
-
 /// Whether the order has all that was answered, once, says nothing against real time, and makes all answers right.
 fn explains(order: &[u32], question: Question<'_>) -> bool {
     let operations: Vec<Recorded<'_>> = order
@@ -221,9 +208,8 @@ fn agrees_with_brute_force_on_small_histories() {
             told: true,
             doubted: false,
         };
-        let zones = zones::zones(question).map(|found| ("zones", found));
-        judged_by_zones += u32::from(zones.is_some());
-        for (stage, found) in each_stage(question).into_iter().chain(zones) {
+        for (stage, found) in each_stage(question) {
+            judged_by_zones += u32::from(stage == "zones");
             let agrees = match &found {
                 Found::Order(order) => expected && explains(order, question),
                 Found::NoOrder { from, likely, rest } => {
@@ -238,7 +224,7 @@ fn agrees_with_brute_force_on_small_histories() {
         }
         let mut stream = Stream::new(history.initial().clone(), Budget::default());
         history.events().iter().for_each(|event| stream.add(event));
-        let verdicts: Vec<KeyVerdict> = stream.end().iter().map(|(_, key)| key.verdict).collect();
+        let verdicts: Vec<KeyVerdict> = stream.end().iter().map(|key| key.verdict).collect();
         let verdict = if expected {
             KeyVerdict::Linearizable
         } else {
@@ -279,7 +265,7 @@ fn events_one_by_one_come_to_the_same() {
             told: false,
             doubted: false,
         };
-        let expected = match search::order(question, Budget::default()).0 {
+        let expected = match order(question, Budget::default()).0 {
             Found::Order(_) => KeyVerdict::Linearizable,
             Found::NoOrder { .. } => KeyVerdict::NotLinearizable,
             Found::OutOfBudget => KeyVerdict::Undecided,
@@ -290,15 +276,15 @@ fn events_one_by_one_come_to_the_same() {
             history.events().iter().for_each(|event| stream.add(event));
             let found = stream.end();
             // A quarter of the outcomes are unknown, which may be too much for it.
-            let is_decided = found[0].1.verdict != KeyVerdict::Undecided;
+            let is_decided = found[0].verdict != KeyVerdict::Undecided;
             decided += u32::from(is_decided);
             assert!(
-                !is_decided || found[0].1.verdict == expected,
+                !is_decided || found[0].verdict == expected,
                 "{number}, holding {many}"
             );
             let unknown = operations.iter().filter(|one| one.answered.is_none()).count();
             assert_eq!(
-                (found[0].1.operations, found[0].1.unknown),
+                (found[0].operations, found[0].unknown),
                 (operations.len(), unknown)
             );
         }

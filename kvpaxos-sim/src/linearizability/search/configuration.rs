@@ -2,8 +2,8 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::bits::Bits;
-use super::story::{BEGINNING, Link};
+use super::bitset::Bits;
+use super::orders::{BEGINNING, Link};
 
 /// What may have happened. How it came about makes no difference between two.
 #[derive(Clone, Debug)]

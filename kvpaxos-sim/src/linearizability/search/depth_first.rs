@@ -4,12 +4,12 @@
 
 use std::collections::HashSet;
 
-use super::Budget;
-use super::config::Config;
-use super::search::Found;
-use super::story::Story;
+use super::configuration::Config;
+use super::orders::Story;
+use super::question::Found;
 use super::timeline::{Moment, Timeline};
 use super::window::{Mode, Window};
+use crate::linearizability::report::Budget;
 
 /// What is left to try after a completion.
 struct Frame {

@@ -22,7 +22,7 @@
 
 use std::collections::HashMap;
 
-use super::search::{Found, Question};
+use super::question::{Found, Question};
 use crate::history::{Action, Answer, Datum};
 
 /// All operations on one value.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::steps::{Step, Values};
+use super::transitions::{Step, Values};
 use crate::hashing::BuildQuick;
 use crate::history::Datum;
 

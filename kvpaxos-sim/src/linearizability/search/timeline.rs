@@ -1,8 +1,8 @@
 //! The events of one key's history, as a search for an order goes through them.
 
 use super::lookahead::Lookahead;
-use super::search::Question;
-use super::steps::{Step, Values, step};
+use super::question::Question;
+use super::transitions::{Step, Values, step};
 use super::window::{Open, Slot};
 
 /// What happens at one moment.

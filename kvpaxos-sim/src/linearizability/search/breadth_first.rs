@@ -2,12 +2,12 @@
 //!
 //! It ends as soon as none is left, and takes as long for histories that have an order as for those that have none.
 
-use super::Budget;
-use super::config::Config;
-use super::search::Found;
-use super::story::Story;
+use super::configuration::Config;
+use super::orders::Story;
+use super::question::Found;
 use super::timeline::{Moment, Timeline};
 use super::window::{Mode, OutOfBudget, Window};
+use crate::linearizability::report::Budget;
 
 /// Looks for an order; tells how many configurations that took.
 pub(super) fn layers(timeline: Timeline, mode: Mode, story: Story, budget: Budget) -> (Found, u64) {

@@ -49,14 +49,14 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use super::Budget;
-use super::bits::{Bits, ByValue};
-use super::chains::Chain;
-use super::config::Config;
+use super::bitset::{Bits, ByValue};
+use super::block::Chain;
+use super::configuration::Config;
 use super::lookahead::Lookahead;
-use super::steps::{Step, Values};
-use super::story::{BEGINNING, Story};
+use super::orders::{BEGINNING, Story};
+use super::transitions::{Step, Values};
 use crate::hashing::BuildQuick;
+use crate::linearizability::report::Budget;
 
 /// A value that nobody finds any more.
 pub(super) const NOWHERE: u32 = u32::MAX;

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use super::bits::{Bits, slots};
-use super::config::Config;
-use super::steps::Step;
+use super::bitset::{Bits, slots};
+use super::configuration::Config;
+use super::transitions::Step;
 use super::window::{NOWHERE, Open, Slot, Window};
 use crate::hashing::BuildQuick;
 
@@ -210,11 +210,11 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use super::super::orders::Story;
+    use super::super::transitions::Values;
+    use super::super::window::Mode;
     use super::*;
-    use crate::linearizability::Budget;
-    use crate::linearizability::steps::Values;
-    use crate::linearizability::story::Story;
-    use crate::linearizability::window::Mode;
+    use crate::linearizability::report::Budget;
 
     /// Of two that do the same, having the later one left serves for having the sooner one left, and not the other way round.
     #[test]

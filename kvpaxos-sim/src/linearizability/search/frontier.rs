@@ -1,22 +1,22 @@
 //! What can have happened on one key, for a judge that does not know what comes.
 
-use super::Budget;
-use super::config::Config;
-use super::steps::{Values, step};
-use super::story::Story;
+use super::configuration::Config;
+use super::orders::Story;
+use super::transitions::{Values, step};
 use super::window::{Mode, Open, OutOfBudget, Slot, Window};
 use crate::history::{Action, Answer, Datum};
+use crate::linearizability::report::Budget;
 
 /// An operation that began.
-pub(super) struct Begun {
-    pub(super) action: Action,
-    pub(super) invoked: usize,
-    pub(super) fate: Fate,
+pub(crate) struct Begun {
+    pub(crate) action: Action,
+    pub(crate) invoked: usize,
+    pub(crate) fate: Fate,
 }
 
 /// What is known of how it ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// Nothing yet.
     Open,
     /// It may have taken effect, or will, or never does.
@@ -28,7 +28,7 @@ pub(super) enum Fate {
 }
 
 /// All configurations; see the module `window`.
-pub(super) struct Possible {
+pub(crate) struct Possible {
     window: Window,
     configs: Vec<Config>,
     /// Slots that are not in use.
@@ -42,7 +42,7 @@ pub(super) struct Possible {
 
 /// Why there is no going on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// Nothing is possible any more.
     Impossible,
     /// The budget does not suffice.
@@ -51,7 +51,7 @@ pub(super) enum Stop {
 
 impl Possible {
     /// The key holds this value.
-    pub(super) fn only(value: &Datum, budget: Budget) -> Possible {
+    pub(crate) fn only(value: &Datum, budget: Budget) -> Possible {
         let mut values = Values::default();
         let first = values.number(value);
         Possible {
@@ -65,27 +65,27 @@ impl Possible {
     }
 
     /// Whether no operation is under way that will complete.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         self.running.is_empty()
     }
 
     /// Whether there are operations of unknown outcome.
-    pub(super) fn has_optional(&self) -> bool {
+    pub(crate) fn has_optional(&self) -> bool {
         self.optional > 0
     }
 
     /// Configurations looked at.
-    pub(super) fn steps(&self) -> u64 {
+    pub(crate) fn steps(&self) -> u64 {
         self.window.steps()
     }
 
     /// Whether there is but one configuration.
-    pub(super) fn is_certain(&self) -> bool {
+    pub(crate) fn is_certain(&self) -> bool {
         self.configs.len() == 1
     }
 
     /// The value, if there is but one configuration.
-    pub(super) fn value(&self) -> Option<&Datum> {
+    pub(crate) fn value(&self) -> Option<&Datum> {
         match &self.configs[..] {
             [one] => Some(self.window.values.get(one.value)),
             _ => None,
@@ -93,7 +93,7 @@ impl Possible {
     }
 
     /// There is but one configuration, and this is the value now.
-    pub(super) fn set(&mut self, value: &Datum) {
+    pub(crate) fn set(&mut self, value: &Datum) {
         if let [one] = &mut self.configs[..] {
             one.value = self.window.values.number(value);
             one.since = 0;
@@ -101,7 +101,7 @@ impl Possible {
     }
 
     /// Prepares for a search of so many steps. Values that are of no use any more are forgotten.
-    pub(super) fn prepare(&mut self, steps: u64) {
+    pub(crate) fn prepare(&mut self, steps: u64) {
         self.window.budget.steps = self.window.steps().saturating_add(steps);
         if self.window.values.len() < 64 + 4 * (self.configs.len() + self.slots) {
             return;
@@ -126,7 +126,7 @@ impl Possible {
     }
 
     /// An operation begins whose fate is known.
-    pub(super) fn begins(&mut self, number: u64, begun: &Begun) {
+    pub(crate) fn begins(&mut self, number: u64, begun: &Begun) {
         let (until, answer) = match &begun.fate {
             Fate::Answered(at, answer) => (at + 1, Some(answer)),
             Fate::Refused => return,
@@ -162,7 +162,7 @@ impl Possible {
     }
 
     /// It completes.
-    pub(super) fn ends(&mut self, number: u64, at: usize) -> Result<(), Stop> {
+    pub(crate) fn ends(&mut self, number: u64, at: usize) -> Result<(), Stop> {
         let Some(place) = self.running.iter().position(|(other, _)| *other == number) else {
             return Ok(());
         };
@@ -201,7 +201,7 @@ impl Possible {
 }
 
 /// Whether an operation can have this answer where it finds this value.
-pub(super) fn fits(action: &Action, answer: &Answer, value: &Datum) -> bool {
+pub(crate) fn fits(action: &Action, answer: &Answer, value: &Datum) -> bool {
     match (action, answer) {
         (Action::Get, Answer::Value(seen)) => seen == value,
         (Action::Put(_) | Action::Delete | Action::Append(_), Answer::Done) => true,
@@ -211,7 +211,7 @@ pub(super) fn fits(action: &Action, answer: &Answer, value: &Datum) -> bool {
 }
 
 /// What it then does to the value.
-pub(super) fn apply(action: Action, answer: &Answer, value: &mut Datum) {
+pub(crate) fn apply(action: Action, answer: &Answer, value: &mut Datum) {
     match action {
         Action::Put(new) => *value = new,
         Action::Delete => *value = Datum::Null,

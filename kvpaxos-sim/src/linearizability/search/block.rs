@@ -4,10 +4,10 @@ use std::collections::{HashSet, VecDeque};
 
 use smallvec::SmallVec;
 
-use super::bits::Bits;
-use super::config::Config;
-use super::steps::Step;
-use super::story::BEGINNING;
+use super::bitset::Bits;
+use super::configuration::Config;
+use super::orders::BEGINNING;
+use super::transitions::Step;
 use crate::hashing::BuildQuick;
 
 use super::window::{Mode, NOWHERE, Open, OutOfBudget, Slot, Window};
