@@ -6,8 +6,10 @@ use std::hash::{Hash, Hasher};
 
 use smallvec::SmallVec;
 
-use super::window::Slot;
 use crate::hashing::BuildQuick;
+
+/// The place of an operation that is under way, until it completes.
+pub(super) type Slot = usize;
 
 /// A set of slots, as words without zeros at the end.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -4,13 +4,13 @@ use std::collections::{HashSet, VecDeque};
 
 use smallvec::SmallVec;
 
-use super::bitset::Bits;
+use super::bitset::{Bits, Slot};
 use super::configuration::Config;
 use super::orders::BEGINNING;
 use super::transitions::Step;
 use crate::hashing::BuildQuick;
 
-use super::window::{Mode, NOWHERE, Open, OutOfBudget, Slot, Window};
+use super::window::{Mode, NOWHERE, Open, OutOfBudget, Window};
 
 /// What a chain of operations is looked for.
 #[derive(Clone, Copy)]

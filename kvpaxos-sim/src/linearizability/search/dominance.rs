@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use super::bitset::{Bits, slots};
+use super::bitset::{Bits, Slot, slots};
 use super::configuration::Config;
 use super::transitions::Step;
-use super::window::{NOWHERE, Open, Slot, Window};
+use super::window::{NOWHERE, Open, Window};
 use crate::hashing::BuildQuick;
 
 /// So many operations at most are exchanged for others that do the same.

@@ -1,9 +1,10 @@
 //! What can have happened on one key, for a judge that does not know what comes.
 
+use super::bitset::Slot;
 use super::configuration::Config;
 use super::orders::Story;
 use super::transitions::{Values, step};
-use super::window::{Mode, Open, OutOfBudget, Slot, Window};
+use super::window::{Mode, Open, OutOfBudget, Window};
 use crate::history::{Action, Answer, Datum};
 use crate::linearizability::report::Budget;
 

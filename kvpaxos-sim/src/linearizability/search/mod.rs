@@ -13,6 +13,7 @@ mod configuration;
 mod depth_first;
 mod dominance;
 mod frontier;
+mod just_in_time;
 mod lookahead;
 mod orders;
 mod question;

@@ -1,9 +1,10 @@
 //! The events of one key's history, as a search for an order goes through them.
 
+use super::bitset::Slot;
 use super::lookahead::Lookahead;
 use super::question::Question;
 use super::transitions::{Step, Values, step};
-use super::window::{Open, Slot};
+use super::window::Open;
 
 /// What happens at one moment.
 #[derive(Clone, Copy, Debug)]
