@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 
 use common::{run, text};
 use kvpaxos_sim::history::History;
-use kvpaxos_sim::linearizability::witness::{self, Found};
+use kvpaxos_sim::linearizability::witness::{self, WitnessVerdict};
 use kvpaxos_sim::linearizability::{Budget, check};
 
 fn soak(more: &[&str]) {
@@ -30,7 +30,7 @@ fn soak(more: &[&str]) {
     assert!(report.is_good(), "{report}");
     assert!(report.operations > 200, "{report}");
     let found = witness::judge(&history);
-    assert!(!matches!(found, Found::Contradicted(_)), "{found:?}");
+    assert!(!matches!(found, WitnessVerdict::Contradicted(_)), "{found:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::report::Budget;
-use super::search::{Found, Question, Recorded, order};
+use super::search::{KeyOperation, Question, SearchResult, order};
 use crate::history::{Action, Answer, Datum, History, Operation};
 
 /// Why a key's history is not linearizable: where the shortest prefix of it ends that no order explains.
@@ -15,21 +15,21 @@ pub struct Evidence {
     /// Its first value.
     pub initial: Datum,
     /// The operation whose answer no order explains. What completed before it can be explained.
-    pub culprit: Shown,
+    pub culprit: EvidenceOperation,
     /// What matters to it, in the order of invocations: what ran beside it, the last operations before, and all writes of
     /// the values that these say they found. What had not completed when the culprit did is shown as such.
-    pub others: Vec<Shown>,
+    pub others: Vec<EvidenceOperation>,
     /// How many earlier operations on the key are not shown.
     pub left_out: usize,
     /// The longest order found for the prefix: it explains all answers in it but those of `unplaced`.
-    pub order: Vec<Shown>,
+    pub order: Vec<EvidenceOperation>,
     /// What completed within the prefix and has no place in that order. It may still stand there as one whose answer nobody knows.
-    pub unplaced: Vec<Shown>,
+    pub unplaced: Vec<EvidenceOperation>,
 }
 
 /// An operation as evidence.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Shown {
+pub struct EvidenceOperation {
     /// Whose.
     pub process: u64,
     /// What.
@@ -59,8 +59,8 @@ pub(super) fn shortest(
     let look = |end: usize| {
         let question = Question {
             end,
-            told: true,
-            doubted: true,
+            wants_order: true,
+            is_doubted: true,
             ..question
         };
         order(question, budget).0
@@ -75,7 +75,7 @@ pub(super) fn shortest(
     while first < last {
         let guess = guesses.next().filter(|guess| (first..last).contains(guess));
         let end = guess.unwrap_or(first + (last - first) / 2);
-        if let Found::NoOrder { likely, rest, .. } = look(ends[end]) {
+        if let SearchResult::NoOrder { likely, rest, .. } = look(ends[end]) {
             last = end;
             bad = (likely, rest);
         } else {
@@ -96,29 +96,30 @@ pub(super) fn evidence(
 ) -> Evidence {
     let operations = question.operations;
     let (end, told) = shortest(question, bounds, budget);
-    let ends_here = |operation: &Recorded<'_>| operation.answered.is_some_and(|(place, _)| place + 1 == end);
+    let ends_here =
+        |operation: &KeyOperation<'_>| operation.answered.is_some_and(|(place, _)| place + 1 == end);
     let culprit = operations
         .iter()
         .position(ends_here)
         .expect("each end is that of an operation");
-    let prefix: Vec<Recorded<'_>> = operations
+    let prefix: Vec<KeyOperation<'_>> = operations
         .iter()
         .filter(|operation| operation.invoked < end)
         .map(|operation| cut(*operation, end))
         .collect();
     let beside = |place: usize| operations[place].answered.is_some_and(|(place, _)| place >= end);
     let useful = useful(&prefix, culprit, beside);
-    let show = |operation: &Recorded<'_>| show(history, operation);
+    let show = |operation: &KeyOperation<'_>| show(history, operation);
     // Without the answer that nothing explains, the rest has an order.
     let rest = Question {
         end: end - 1,
-        told: true,
+        wants_order: true,
         ..question
     };
     let order = if told.is_empty() {
         match order(rest, budget).0 {
-            Found::Order(order) => order,
-            Found::NoOrder { .. } | Found::OutOfBudget => Vec::new(),
+            SearchResult::Order(order) => order,
+            SearchResult::NoOrder { .. } | SearchResult::OutOfBudget => Vec::new(),
         }
     } else {
         told
@@ -141,16 +142,16 @@ pub(super) fn evidence(
 }
 
 /// The operation as it was known before the event at `end`.
-pub(super) fn cut(operation: Recorded<'_>, end: usize) -> Recorded<'_> {
+pub(super) fn cut(operation: KeyOperation<'_>, end: usize) -> KeyOperation<'_> {
     let answered = operation.answered.filter(|(place, _)| *place < end);
-    Recorded {
+    KeyOperation {
         answered,
         ..operation
     }
 }
 
 /// See [`Evidence::others`]; `beside` tells which of those that had not completed ran on and did so later.
-fn useful(prefix: &[Recorded<'_>], culprit: usize, beside: impl Fn(usize) -> bool) -> Vec<usize> {
+fn useful(prefix: &[KeyOperation<'_>], culprit: usize, beside: impl Fn(usize) -> bool) -> Vec<usize> {
     const BEFORE: usize = 6;
     let begun = prefix[culprit].invoked;
     let completed = prefix
@@ -172,7 +173,7 @@ fn useful(prefix: &[Recorded<'_>], culprit: usize, beside: impl Fn(usize) -> boo
 }
 
 /// The value that an operation says it found.
-fn found<'a>(operation: &Recorded<'a>) -> Option<&'a Datum> {
+fn found<'a>(operation: &KeyOperation<'a>) -> Option<&'a Datum> {
     match (&operation.operation.action, operation.answered?.1) {
         (_, Answer::Value(value)) => Some(value),
         (Action::Cas { expect, .. }, Answer::Swapped { applied: true }) => Some(expect),
@@ -180,7 +181,7 @@ fn found<'a>(operation: &Recorded<'a>) -> Option<&'a Datum> {
     }
 }
 
-fn written<'a>(operation: &Recorded<'a>) -> Option<&'a Datum> {
+fn written<'a>(operation: &KeyOperation<'a>) -> Option<&'a Datum> {
     match &operation.operation.action {
         Action::Put(value) | Action::Append(value) | Action::Cas { value, .. } => Some(value),
         Action::Delete => Some(&Datum::Null),
@@ -188,9 +189,9 @@ fn written<'a>(operation: &Recorded<'a>) -> Option<&'a Datum> {
     }
 }
 
-fn show(history: &History, operation: &Recorded<'_>) -> Shown {
+fn show(history: &History, operation: &KeyOperation<'_>) -> EvidenceOperation {
     let time = |place: usize| history.events()[place].time;
-    Shown {
+    EvidenceOperation {
         process: operation.process,
         operation: operation.operation.clone(),
         answer: operation.answered.map(|(_, answer)| answer.clone()),
@@ -223,9 +224,9 @@ impl fmt::Display for Evidence {
 }
 
 /// `[7 .. 9] process 3: get k = "v"`.
-impl fmt::Display for Shown {
+impl fmt::Display for EvidenceOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shown {
+        let EvidenceOperation {
             process,
             operation,
             invoked,

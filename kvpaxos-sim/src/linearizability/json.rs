@@ -26,24 +26,24 @@
 use serde::{Serialize, Serializer};
 
 use crate::history::{Action, Answer, Datum, ReadError};
-use crate::linearizability::{Evidence, KeyReport, KeyVerdict, Report, Shown, Verdict};
+use crate::linearizability::{Evidence, EvidenceOperation, KeyReport, KeyVerdict, Report, Verdict};
 
 /// A file, and what was found in it.
 #[derive(Debug)]
-pub struct Judged {
+pub struct FileReport {
     /// What the file is called.
     pub file: String,
     /// What the checker found, or why there was nothing to be judged.
     pub found: Result<Report, ReadError>,
 }
 
-impl Judged {
+impl FileReport {
     /// As JSON, without a line break.
     ///
     /// # Errors
     /// None that is known: everything in it has a form in JSON.
     pub fn json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(&Line::of(self))
+        serde_json::to_string(&FileJson::of(self))
     }
 }
 
@@ -75,15 +75,15 @@ pub(crate) fn evidence(report: &Report) -> &[Evidence] {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Line<'a> {
-    Found {
+enum FileJson<'a> {
+    Judged {
         file: &'a str,
         verdict: &'static str,
         keys: usize,
         operations: usize,
         unknown: usize,
         steps: u64,
-        per_key: Vec<Key<'a>>,
+        per_key: Vec<KeyJson<'a>>,
     },
     Malformed {
         file: &'a str,
@@ -93,8 +93,8 @@ enum Line<'a> {
     },
 }
 
-impl<'a> Line<'a> {
-    fn of(judged: &'a Judged) -> Line<'a> {
+impl<'a> FileJson<'a> {
+    fn of(judged: &'a FileReport) -> FileJson<'a> {
         let file = &judged.file;
         let report = match &judged.found {
             Ok(report) => report,
@@ -104,7 +104,7 @@ impl<'a> Line<'a> {
                     ReadError::Io(_) => None,
                 };
                 let (verdict, reason) = ("malformed", error.to_string());
-                return Line::Malformed {
+                return FileJson::Malformed {
                     file,
                     verdict,
                     line,
@@ -114,8 +114,8 @@ impl<'a> Line<'a> {
         };
         // Both are in the order of keys, so the next evidence belongs to the next key that is bad.
         let mut bad = evidence(report).iter();
-        let per_key = report.per_key.iter().map(|key| Key::of(key, &mut bad));
-        Line::Found {
+        let per_key = report.per_key.iter().map(|key| KeyJson::of(key, &mut bad));
+        FileJson::Judged {
             file,
             verdict: word(overall(report)),
             keys: report.keys,
@@ -128,46 +128,50 @@ impl<'a> Line<'a> {
 }
 
 #[derive(Serialize)]
-struct Key<'a> {
+struct KeyJson<'a> {
     key: &'a str,
     verdict: &'static str,
     operations: usize,
     unknown: usize,
     steps: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<Proof<'a>>,
+    evidence: Option<EvidenceJson<'a>>,
 }
 
-impl<'a> Key<'a> {
-    fn of(report: &'a KeyReport, bad: &mut impl Iterator<Item = &'a Evidence>) -> Key<'a> {
+impl<'a> KeyJson<'a> {
+    fn of(report: &'a KeyReport, bad: &mut impl Iterator<Item = &'a Evidence>) -> KeyJson<'a> {
         let is_bad = report.verdict == KeyVerdict::NotLinearizable;
-        Key {
+        KeyJson {
             key: &report.key,
             verdict: word(report.verdict),
             operations: report.operations,
             unknown: report.unknown,
             steps: report.steps,
-            evidence: if is_bad { bad.next().map(Proof::of) } else { None },
+            evidence: if is_bad {
+                bad.next().map(EvidenceJson::of)
+            } else {
+                None
+            },
         }
     }
 }
 
 #[derive(Serialize)]
-struct Proof<'a> {
+struct EvidenceJson<'a> {
     initial: &'a Datum,
-    culprit: Told<'a>,
-    others: Vec<Told<'a>>,
+    culprit: OperationJson<'a>,
+    others: Vec<OperationJson<'a>>,
     left_out: usize,
-    order: Vec<Told<'a>>,
-    unplaced: Vec<Told<'a>>,
+    order: Vec<OperationJson<'a>>,
+    unplaced: Vec<OperationJson<'a>>,
 }
 
-impl<'a> Proof<'a> {
-    fn of(evidence: &'a Evidence) -> Proof<'a> {
-        let all = |shown: &'a [Shown]| shown.iter().map(Told).collect();
-        Proof {
+impl<'a> EvidenceJson<'a> {
+    fn of(evidence: &'a Evidence) -> EvidenceJson<'a> {
+        let all = |shown: &'a [EvidenceOperation]| shown.iter().map(OperationJson).collect();
+        EvidenceJson {
             initial: &evidence.initial,
-            culprit: Told(&evidence.culprit),
+            culprit: OperationJson(&evidence.culprit),
             others: all(&evidence.others),
             left_out: evidence.left_out,
             order: all(&evidence.order),
@@ -177,12 +181,12 @@ impl<'a> Proof<'a> {
 }
 
 /// An operation with the fields that kv-history/1 has for it.
-struct Told<'a>(&'a Shown);
+struct OperationJson<'a>(&'a EvidenceOperation);
 
-impl Serialize for Told<'_> {
+impl Serialize for OperationJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeMap;
-        let Told(shown) = self;
+        let OperationJson(shown) = self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("process", &shown.process)?;
         map.serialize_entry("op", shown.operation.action.name())?;
@@ -195,7 +199,7 @@ impl Serialize for Told<'_> {
                 map.serialize_entry("value", value)?;
             }
         }
-        map.serialize_entry("answer", &shown.answer.as_ref().map(Came::of))?;
+        map.serialize_entry("answer", &shown.answer.as_ref().map(AnswerJson::of))?;
         map.serialize_entry("invoked", &shown.invoked)?;
         map.serialize_entry("completed", &shown.completed)?;
         map.end()
@@ -205,18 +209,18 @@ impl Serialize for Told<'_> {
 /// What came back.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Came<'a> {
+enum AnswerJson<'a> {
     Done(bool),
     Value(&'a Datum),
     Applied(bool),
 }
 
-impl Came<'_> {
-    fn of(answer: &Answer) -> Came<'_> {
+impl AnswerJson<'_> {
+    fn of(answer: &Answer) -> AnswerJson<'_> {
         match answer {
-            Answer::Done => Came::Done(true),
-            Answer::Value(value) => Came::Value(value),
-            Answer::Swapped { applied } => Came::Applied(*applied),
+            Answer::Done => AnswerJson::Done(true),
+            Answer::Value(value) => AnswerJson::Value(value),
+            Answer::Swapped { applied } => AnswerJson::Applied(*applied),
         }
     }
 }
@@ -230,7 +234,7 @@ mod tests {
     use crate::linearizability::{Budget, check};
 
     fn json(found: Result<History, ReadError>) -> String {
-        let judged = Judged {
+        let judged = FileReport {
             file: "h.jsonl".to_owned(),
             found: found.map(|history| certain(check(&history, Budget::default()))),
         };

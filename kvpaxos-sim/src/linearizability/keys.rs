@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::evidence::{Evidence, evidence};
 use super::report::{Budget, KeyReport, KeyVerdict};
-use super::search::{Found, Question, Recorded, by_key, order};
+use super::search::{KeyOperation, Question, SearchResult, by_key, order};
 use crate::history::History;
 
 /// Searches take place side by side, and this many share the memory at most, however many cores there are: a verdict must not
@@ -15,7 +15,7 @@ struct Task<'a> {
     report: &'a mut KeyReport,
     /// Whether it is still to be decided.
     is_open: bool,
-    operations: Vec<Recorded<'a>>,
+    operations: Vec<KeyOperation<'a>>,
     evidence: Option<Evidence>,
 }
 
@@ -67,18 +67,18 @@ impl Task<'_> {
             initial: history.initial(),
             operations: &self.operations,
             end: history.events().len(),
-            told: false,
-            doubted: false,
+            wants_order: false,
+            is_doubted: false,
         };
         let (found, steps) = order(question, budget);
         self.report.steps += steps;
-        self.is_open = found == Found::OutOfBudget;
+        self.is_open = found == SearchResult::OutOfBudget;
         let is_undecided = self.report.verdict == KeyVerdict::Undecided;
         match found {
             // What is bad stays bad, even if the evidence was out of reach.
-            Found::Order(_) if is_undecided => self.report.verdict = KeyVerdict::Linearizable,
-            Found::Order(_) | Found::OutOfBudget => {}
-            Found::NoOrder { from, likely, .. } => {
+            SearchResult::Order(_) if is_undecided => self.report.verdict = KeyVerdict::Linearizable,
+            SearchResult::Order(_) | SearchResult::OutOfBudget => {}
+            SearchResult::NoOrder { from, likely, .. } => {
                 self.report.verdict = KeyVerdict::NotLinearizable;
                 let bounds = (from, likely);
                 self.evidence = Some(evidence(history, &self.report.key, question, bounds, budget));

@@ -17,17 +17,19 @@
 
 use crate::history::{Datum, Event, History};
 
-pub use evidence::{Evidence, Shown};
+pub use evidence::{Evidence, EvidenceOperation};
 use excerpt::excerpt;
+pub use json::FileReport;
 use keys::settle;
+pub use page::page;
 pub use report::{Budget, KeyReport, KeyVerdict, Report, Verdict};
 pub use stream::Stream;
 
 mod evidence;
 mod excerpt;
-pub mod json;
+mod json;
 mod keys;
-pub mod page;
+mod page;
 mod report;
 mod search;
 mod stream;

@@ -10,14 +10,14 @@
 //! under way began no longer matters.
 //!
 //! An append is the exception where there are operations of unknown outcome, for what one of these left before it can still be seen with it.
-//! So it stays held back, with what the value is if none took effect ([`Ahead`]). Where the next operation that tells or sets the value
+//! So it stays held back, with what the value is if none took effect ([`LoneAppends`]). Where the next operation that tells or sets the value
 //! (a read, a swap that was applied, a put, a delete) runs alone as well and fits, there is again but one such possibility: whatever else can
 //! have happened has the same value after it, and fewer operations left to use. Otherwise all that is held back is searched.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::report::{Budget, KeyReport, KeyVerdict, Report};
-use super::search::{Begun, Fate, Possible, Stop, apply, fits};
+use super::search::{Ending, Frontier, StopReason, StreamedOperation, apply, fits};
 use crate::hashing::BuildQuick;
 use crate::history::{Action, Answer, Datum, Event, EventKind};
 
@@ -53,7 +53,7 @@ pub struct Stream {
     budget: Budget,
     /// Events so far.
     now: usize,
-    open: HashMap<u64, Place, BuildQuick>,
+    open: HashMap<u64, OpenRef, BuildQuick>,
     numbers: HashMap<Box<str>, usize, BuildQuick>,
     keys: Vec<Key>,
     /// Events held back, of all keys.
@@ -67,7 +67,7 @@ pub struct Stream {
 
 /// Where an open operation is held back.
 #[derive(Clone, Copy)]
-struct Place {
+struct OpenRef {
     key: usize,
     event: u64,
     /// Whether the operation matters even if its outcome is unknown.
@@ -80,10 +80,10 @@ struct Key {
     /// The value, where `rest` has not more than one, before what is held back.
     value: Datum,
     /// What there is of `held` that ran alone and fitted.
-    ahead: Option<Ahead>,
+    ahead: Option<LoneAppends>,
     /// What else there is to know.
-    rest: Option<Box<Possible>>,
-    held: VecDeque<Held>,
+    rest: Option<Box<Frontier>>,
+    held: VecDeque<HeldEvent>,
     /// How many were held before the first of these.
     gone: u64,
     /// How many operations are under way.
@@ -91,7 +91,7 @@ struct Key {
 }
 
 /// Appends that ran alone, the first of what is held back; see the module.
-struct Ahead {
+struct LoneAppends {
     /// What they make of the value, if no operation of unknown outcome takes effect before them.
     value: Datum,
     /// How many events they are.
@@ -109,8 +109,8 @@ enum Alone {
 }
 
 /// An event that is held back.
-enum Held {
-    Begins(Begun),
+enum HeldEvent {
+    Begins(StreamedOperation),
     Ends { begun: u64, at: usize },
 }
 
@@ -152,9 +152,9 @@ impl Stream {
             return;
         };
         let end = match &event.kind {
-            EventKind::Ok(answer) => End::Answered(answer),
-            EventKind::Fail => End::Refused,
-            EventKind::Info | EventKind::Invoke(_) => End::Unknown,
+            EventKind::Ok(answer) => Completion::Answered(answer),
+            EventKind::Fail => Completion::Refused,
+            EventKind::Info | EventKind::Invoke(_) => Completion::Unknown,
         };
         self.ends(place, end, now);
     }
@@ -173,9 +173,9 @@ impl Stream {
 
     /// There is no more. What was found for each key, in the order of their names.
     pub(super) fn end(mut self) -> Vec<KeyReport> {
-        let open: Vec<Place> = self.open.drain().map(|(_, place)| place).collect();
+        let open: Vec<OpenRef> = self.open.drain().map(|(_, place)| place).collect();
         for place in open {
-            self.ends(place, End::Unknown, self.now);
+            self.ends(place, Completion::Unknown, self.now);
         }
         let mut keys: Vec<Option<Key>> = self.keys.into_iter().map(Some).collect();
         let mut names: Vec<(Box<str>, usize)> = self.numbers.into_iter().collect();
@@ -198,34 +198,34 @@ impl Stream {
         number
     }
 
-    fn begins(&mut self, number: usize, action: &Action, now: usize) -> Place {
+    fn begins(&mut self, number: usize, action: &Action, now: usize) -> OpenRef {
         let key = &mut self.keys[number];
         let event = key.gone + key.held.len() as u64;
         if key.found.verdict == KeyVerdict::Linearizable {
             self.held += 1;
             key.running += 1;
-            key.held.push_back(Held::Begins(Begun {
+            key.held.push_back(HeldEvent::Begins(StreamedOperation {
                 action: action.clone(),
                 invoked: now,
-                fate: Fate::Open,
+                fate: Ending::Pending,
             }));
         }
-        Place {
+        OpenRef {
             key: number,
             event,
             asserts: *action != Action::Get,
         }
     }
 
-    fn ends(&mut self, place: Place, end: End<'_>, now: usize) {
+    fn ends(&mut self, place: OpenRef, end: Completion<'_>, now: usize) {
         let key = &mut self.keys[place.key];
         let counts = match end {
-            End::Answered(_) => true,
-            End::Unknown => place.asserts,
-            End::Refused => false,
+            Completion::Answered(_) => true,
+            Completion::Unknown => place.asserts,
+            Completion::Refused => false,
         };
         key.found.operations += usize::from(counts);
-        key.found.unknown += usize::from(counts && end == End::Unknown);
+        key.found.unknown += usize::from(counts && end == Completion::Unknown);
         if key.found.verdict != KeyVerdict::Linearizable {
             return;
         }
@@ -241,8 +241,8 @@ impl Stream {
         self.held = self.held + key.held.len() - held;
         let is_too_much = self.held > self.budget.memory / HELD_BYTES;
         let verdict = match stop {
-            Err(Stop::Impossible) => KeyVerdict::NotLinearizable,
-            Err(Stop::OutOfBudget) => KeyVerdict::Undecided,
+            Err(StopReason::Impossible) => KeyVerdict::NotLinearizable,
+            Err(StopReason::OutOfBudget) => KeyVerdict::Undecided,
             Ok(()) if is_too_much => KeyVerdict::Undecided,
             Ok(()) => return,
         };
@@ -289,10 +289,10 @@ impl Key {
     fn ends(
         &mut self,
         event: u64,
-        end: End<'_>,
+        end: Completion<'_>,
         now: usize,
         (many, budget): (usize, Budget),
-    ) -> Result<(), Stop> {
+    ) -> Result<(), StopReason> {
         self.running -= 1;
         let before = self.ahead.as_ref().map_or(0, |ahead| ahead.events);
         let alone = if self.held.len() == before + 1 {
@@ -307,12 +307,12 @@ impl Key {
             return Ok(());
         }
         let place = usize::try_from(event - self.gone).unwrap_or(usize::MAX);
-        if let Some(Held::Begins(begun)) = self.held.get_mut(place) {
+        if let Some(HeldEvent::Begins(begun)) = self.held.get_mut(place) {
             begun.fate = end.fate(now);
         }
-        if matches!(end, End::Answered(_)) {
+        if matches!(end, Completion::Answered(_)) {
             let begun = event;
-            self.held.push_back(Held::Ends { begun, at: now });
+            self.held.push_back(HeldEvent::Ends { begun, at: now });
         }
         let is_all = self.running == 0 && alone == Alone::Searched;
         if is_all || self.held.len() >= many {
@@ -322,12 +322,13 @@ impl Key {
     }
 
     /// The last event that is held back is the beginning of an operation that ends now, and ran alone, as all did that are held back.
-    fn alone(&mut self, end: End<'_>) -> Result<Alone, Stop> {
-        let Some(Held::Begins(begun)) = self.held.back_mut() else {
+    fn alone(&mut self, end: Completion<'_>) -> Result<Alone, StopReason> {
+        let Some(HeldEvent::Begins(begun)) = self.held.back_mut() else {
             return Ok(Alone::Searched);
         };
-        let End::Answered(answer) = end else {
-            let is_nothing = self.ahead.is_none() && (end == End::Refused || begun.action == Action::Get);
+        let Completion::Answered(answer) = end else {
+            let is_nothing =
+                self.ahead.is_none() && (end == Completion::Refused || begun.action == Action::Get);
             return Ok(if is_nothing {
                 Alone::Settled
             } else {
@@ -343,16 +344,16 @@ impl Key {
         };
         let is_blind = matches!(begun.action, Action::Put(_) | Action::Delete);
         match &self.rest {
-            None if !is_possible => return Err(Stop::Impossible),
+            None if !is_possible => return Err(StopReason::Impossible),
             None => {}
-            Some(rest) if rest.is_certain() && is_possible && !tells => {
+            Some(rest) if rest.is_single() && is_possible && !tells => {
                 let mut value = value.clone();
                 apply(begun.action.clone(), answer, &mut value);
                 let events = self.held.len() + 1;
-                self.ahead = Some(Ahead { value, events });
+                self.ahead = Some(LoneAppends { value, events });
                 return Ok(Alone::Ahead);
             }
-            Some(rest) if rest.is_certain() && is_possible => {}
+            Some(rest) if rest.is_single() && is_possible => {}
             Some(rest) if is_blind && !rest.has_optional() => {
                 self.found.steps += rest.steps();
                 self.rest = None;
@@ -368,22 +369,22 @@ impl Key {
     }
 
     /// Looks at all that is held back and can be looked at.
-    fn drain(&mut self, budget: Budget) -> Result<(), Stop> {
+    fn drain(&mut self, budget: Budget) -> Result<(), StopReason> {
         self.ahead = None;
-        let new = || Box::new(Possible::only(&self.value, budget));
+        let new = || Box::new(Frontier::new(&self.value, budget));
         let rest = self.rest.get_or_insert_with(new);
-        if rest.is_certain() && rest.is_quiet() {
+        if rest.is_single() && rest.is_quiet() {
             rest.set(&self.value);
         }
         rest.prepare(budget.steps);
         while let Some(held) = self.held.pop_front() {
             match held {
-                Held::Begins(begun) if begun.fate == Fate::Open => {
-                    self.held.push_front(Held::Begins(begun));
+                HeldEvent::Begins(begun) if begun.fate == Ending::Pending => {
+                    self.held.push_front(HeldEvent::Begins(begun));
                     break;
                 }
-                Held::Begins(begun) => rest.begins(self.gone, &begun),
-                Held::Ends { begun, at } => rest.ends(begun, at)?,
+                HeldEvent::Begins(begun) => rest.begins(self.gone, &begun),
+                HeldEvent::Ends { begun, at } => rest.ends(begun, at)?,
             }
             self.gone += 1;
         }
@@ -400,18 +401,18 @@ impl Key {
 
 /// How an operation ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End<'a> {
+enum Completion<'a> {
     Answered(&'a Answer),
     Refused,
     Unknown,
 }
 
-impl End<'_> {
-    fn fate(self, now: usize) -> Fate {
+impl Completion<'_> {
+    fn fate(self, now: usize) -> Ending {
         match self {
-            End::Answered(answer) => Fate::Answered(now, answer.clone()),
-            End::Refused => Fate::Refused,
-            End::Unknown => Fate::Unknown,
+            Completion::Answered(answer) => Ending::Answered(now, answer.clone()),
+            Completion::Refused => Ending::Refused,
+            Completion::Unknown => Ending::Unknown,
         }
     }
 }

@@ -5,7 +5,7 @@ use kvpaxos::Time;
 use kvpaxos::client::{Call, Fate};
 
 use crate::history::{Answer, History, Operation, rev_of};
-use crate::linearizability::witness::{self, Found};
+use crate::linearizability::witness::{self, WitnessVerdict};
 use crate::linearizability::{Budget, Stream, Verdict, check};
 
 /// What may be spent on judging one key of a run. A run's keys take a thousandth of it as a rule.
@@ -149,12 +149,12 @@ impl Recorder {
 
     fn replay(&mut self) -> Result<(), Unlinearizable> {
         match witness::judge(&self.history) {
-            Found::Consistent => Ok(()),
-            Found::NotDecided { keys } => {
+            WitnessVerdict::Consistent => Ok(()),
+            WitnessVerdict::NotDecided { keys } => {
                 self.unwitnessed = keys.len() as u64;
                 Ok(())
             }
-            Found::Contradicted(why) => Err(Unlinearizable {
+            WitnessVerdict::Contradicted(why) => Err(Unlinearizable {
                 explanation: why.explanation,
                 lines: why.operations.iter().map(ToString::to_string).collect(),
             }),

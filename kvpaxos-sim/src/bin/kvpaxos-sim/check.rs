@@ -8,9 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 use kvpaxos_sim::history::{ReadError, Reader};
-use kvpaxos_sim::linearizability::json::Judged;
-use kvpaxos_sim::linearizability::page::page;
-use kvpaxos_sim::linearizability::{Budget, Report, Verdict, check_twice};
+use kvpaxos_sim::linearizability::{Budget, FileReport, Report, Verdict, check_twice, page};
 
 use crate::witness;
 
@@ -51,7 +49,7 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    fn of(file: &Judged) -> Code {
+    fn of(file: &FileReport) -> Code {
         match file.found.as_ref().map(|report| &report.verdict) {
             Ok(Verdict::Linearizable) => Code::Linearizable,
             Ok(Verdict::NotLinearizable(_)) => Code::NotLinearizable,
@@ -99,11 +97,11 @@ pub(crate) fn run(what: &Check) -> ExitCode {
     ExitCode::from(worst as u8)
 }
 
-fn judge(file: &Path, what: &Check) -> Judged {
+fn judge(file: &Path, what: &Check) -> FileReport {
     let began = Instant::now();
     let found = found(file, what.budget);
     let file = name(file);
-    let judged = Judged { file, found };
+    let judged = FileReport { file, found };
     if what.json {
         match judged.json() {
             Ok(line) => println!("{line}"),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use kvpaxos_sim::history::ReadError;
-use kvpaxos_sim::linearizability::witness::{Found, Witness};
+use kvpaxos_sim::linearizability::witness::{Witness, WitnessVerdict};
 
 use crate::check::{Code, name, source};
 
@@ -27,17 +27,17 @@ fn judge(file: &Path) -> Code {
     };
     let took = format!("({events} events, {} ms)", began.elapsed().as_millis());
     match found {
-        Found::Consistent => {
+        WitnessVerdict::Consistent => {
             println!("{name}: linearizable in the order of its positions {took}");
             Code::Linearizable
         }
-        Found::Contradicted(why) => {
+        WitnessVerdict::Contradicted(why) => {
             println!("{name}: NOT linearizable in the order of its positions {took}");
             println!("{}", why.explanation);
             why.operations.iter().for_each(|one| println!("  {one}"));
             Code::NotLinearizable
         }
-        Found::NotDecided { keys } => {
+        WitnessVerdict::NotDecided { keys } => {
             println!("{name}: not decided by its positions alone {took}");
             keys.iter().for_each(|key| println!("  {key}"));
             Code::Undecided
@@ -45,7 +45,7 @@ fn judge(file: &Path) -> Code {
     }
 }
 
-fn found(file: &Path) -> Result<(Found, u64), ReadError> {
+fn found(file: &Path) -> Result<(WitnessVerdict, u64), ReadError> {
     let reader = source(file)?.reader()?;
     let mut witness = Witness::new(reader.initial().clone());
     let mut events = 0;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::layout::{Bar, Layout, Placed};
+use super::layout::{Bar, Layout, OrderPlace};
 use super::text::{action, answer, clip, escape, label};
 use crate::history::Action;
 
@@ -214,7 +214,7 @@ fn tooltip(bar: &Bar<'_>) -> String {
         shown.invoked
     );
     match &bar.placed {
-        Some(Placed { number, .. }) => format!("{number}. {what}"),
+        Some(OrderPlace { number, .. }) => format!("{number}. {what}"),
         None => what,
     }
 }
@@ -270,7 +270,7 @@ fn values(layout: &Layout<'_>, scale: &Scale) -> String {
         .line
         .iter()
         .filter_map(|place| layout.bars[*place].placed.as_ref());
-    let mut changes: Vec<&Placed> = placed.collect();
+    let mut changes: Vec<&OrderPlace> = placed.collect();
     changes.dedup_by(|later, earlier| later.value == earlier.value);
     let y = scale.y(scale.rows);
     let mut values = String::new();

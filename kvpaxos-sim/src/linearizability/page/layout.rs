@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::history::{Action, Answer, Datum};
-use crate::linearizability::{Evidence, Shown};
+use crate::linearizability::{Evidence, EvidenceOperation};
 
 /// A drawing's contents. Events are numbered as they happened and drawn at even distances: times may be equal, or far apart.
 pub(super) struct Layout<'a> {
@@ -21,7 +21,7 @@ pub(super) struct Layout<'a> {
 
 /// An operation.
 pub(super) struct Bar<'a> {
-    pub(super) shown: &'a Shown,
+    pub(super) shown: &'a EvidenceOperation,
     pub(super) is_culprit: bool,
     /// It completed, and the order has no place for it.
     pub(super) is_unplaced: bool,
@@ -31,7 +31,7 @@ pub(super) struct Bar<'a> {
     pub(super) to: usize,
     /// From the top.
     pub(super) row: usize,
-    pub(super) placed: Option<Placed>,
+    pub(super) placed: Option<OrderPlace>,
 }
 
 impl Bar<'_> {
@@ -42,7 +42,7 @@ impl Bar<'_> {
 }
 
 /// What the order says of an operation.
-pub(super) struct Placed {
+pub(super) struct OrderPlace {
     /// Its place, from 1.
     pub(super) number: usize,
     /// When it takes effect, in events.
@@ -81,7 +81,7 @@ const MOST_UNPLACED: usize = 40;
 /// All that are drawn, in the order of invocations; of those at one time the culprit is the last.
 fn bars(evidence: &Evidence) -> Vec<Bar<'_>> {
     let culprit = &evidence.culprit;
-    let mut unplaced: Vec<&Shown> = evidence.unplaced.iter().collect();
+    let mut unplaced: Vec<&EvidenceOperation> = evidence.unplaced.iter().collect();
     let mut bar = |shown| {
         let found = unplaced.iter().position(|other| *other == shown);
         let is_unplaced = found.map(|place| unplaced.swap_remove(place)).is_some();
@@ -187,14 +187,14 @@ fn places(evidence: &Evidence, bars: &mut [Bar<'_>]) -> (Vec<usize>, Datum) {
             continue;
         };
         let (at, value) = (0.0, value.clone());
-        bars[place].placed = Some(Placed { number, at, value });
+        bars[place].placed = Some(OrderPlace { number, at, value });
         line.push(place);
     }
     (line, value)
 }
 
 /// What an operation of the order makes of the value.
-fn apply(value: &mut Datum, shown: &Shown) {
+fn apply(value: &mut Datum, shown: &EvidenceOperation) {
     match &shown.operation.action {
         Action::Get => {}
         Action::Put(new) => value.clone_from(new),

@@ -2,7 +2,7 @@
 //!
 //! The page is one file of HTML without anything from elsewhere. Whatever a history holds is shown as text.
 
-use crate::linearizability::json::{Judged, evidence, overall, word};
+use crate::linearizability::json::{FileReport, evidence, overall, word};
 use crate::linearizability::{Budget, Evidence, KeyReport, KeyVerdict, Report};
 
 use drawing::drawing;
@@ -20,7 +20,7 @@ const MOST_KEYS: usize = 200;
 
 /// The page for these files, which were judged within this budget.
 #[must_use]
-pub fn page(files: &[Judged], budget: Budget) -> String {
+pub fn page(files: &[FileReport], budget: Budget) -> String {
     let sections: String = files.iter().map(|judged| section(judged, budget)).collect();
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -30,7 +30,7 @@ pub fn page(files: &[Judged], budget: Budget) -> String {
     )
 }
 
-fn section(judged: &Judged, budget: Budget) -> String {
+fn section(judged: &FileReport, budget: Budget) -> String {
     let file = escape(&long(&judged.file));
     let title =
         |class, verdict| format!("<h2>{file} <span class=\"verdict {class}\">{verdict}</span></h2>\n");

@@ -1,12 +1,12 @@
 use super::*;
 use crate::history::{Action, Answer, Datum, History, Operation};
-use crate::linearizability::{Shown, Verdict, check};
+use crate::linearizability::{EvidenceOperation, Verdict, check};
 
 /// `(process, operation, answer, invoked, completed)`.
 type Row = (u64, Operation, Option<Answer>, i64, Option<i64>);
 
-fn shown((process, operation, answer, invoked, completed): Row) -> Shown {
-    Shown {
+fn shown((process, operation, answer, invoked, completed): Row) -> EvidenceOperation {
+    EvidenceOperation {
         process,
         operation,
         answer,
@@ -15,7 +15,7 @@ fn shown((process, operation, answer, invoked, completed): Row) -> Shown {
     }
 }
 
-fn put(process: u64, value: &str, invoked: i64, completed: i64) -> Shown {
+fn put(process: u64, value: &str, invoked: i64, completed: i64) -> EvidenceOperation {
     shown((
         process,
         Operation::put("k", value),
@@ -25,7 +25,7 @@ fn put(process: u64, value: &str, invoked: i64, completed: i64) -> Shown {
     ))
 }
 
-fn get(process: u64, value: &str, invoked: i64, completed: i64) -> Shown {
+fn get(process: u64, value: &str, invoked: i64, completed: i64) -> EvidenceOperation {
     let answer = Some(Answer::Value(value.into()));
     shown((process, Operation::get("k"), answer, invoked, Some(completed)))
 }
@@ -46,10 +46,10 @@ fn stale() -> Evidence {
     }
 }
 
-fn judged(bad: Vec<Evidence>) -> Judged {
+fn judged(bad: Vec<Evidence>) -> FileReport {
     let mut report = check(&History::new(), Budget::default());
     report.verdict = Verdict::NotLinearizable(bad);
-    Judged {
+    FileReport {
         file: "history.jsonl".to_owned(),
         found: Ok(report),
     }
@@ -183,7 +183,7 @@ fn very_many_keys_are_counted_and_not_listed() {
     }
     let found = Ok(check(&history, Budget::default()));
     let file = "many".to_owned();
-    let page = page(&[Judged { file, found }], Budget::default());
+    let page = page(&[FileReport { file, found }], Budget::default());
     assert!(page.contains("30 keys more are not listed"));
     assert!(page.contains("<span class=\"verdict linearizable\">linearizable</span>"));
 }
@@ -204,7 +204,7 @@ fn an_undecided_history_says_within_what() {
     };
     let found = Ok(check(&history, budget));
     let file = "hard".to_owned();
-    let page = page(&[Judged { file, found }], budget);
+    let page = page(&[FileReport { file, found }], budget);
     assert!(
         page.contains("1 could not be decided within 0 steps or 3 MiB"),
         "{page}"

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::history::{Action, Answer};
-use crate::linearizability::Shown;
+use crate::linearizability::EvidenceOperation;
 
 /// Text that means itself in HTML, in elements and attributes. Of control characters nothing but line breaks is left.
 pub(super) fn escape(text: &str) -> String {
@@ -49,7 +49,7 @@ pub(super) fn long(text: &str) -> Cow<'_, str> {
 }
 
 /// What is done, without the key.
-pub(super) fn action(shown: &Shown) -> String {
+pub(super) fn action(shown: &EvidenceOperation) -> String {
     let action = &shown.operation.action;
     let name = action.name();
     match action {
@@ -60,7 +60,7 @@ pub(super) fn action(shown: &Shown) -> String {
 }
 
 /// What came back.
-pub(super) fn answer(shown: &Shown) -> String {
+pub(super) fn answer(shown: &EvidenceOperation) -> String {
     shown
         .answer
         .as_ref()
@@ -68,7 +68,7 @@ pub(super) fn answer(shown: &Shown) -> String {
 }
 
 /// What stands on a bar.
-pub(super) fn label(shown: &Shown) -> String {
+pub(super) fn label(shown: &EvidenceOperation) -> String {
     match shown.answer {
         Some(Answer::Done) => action(shown),
         _ => format!("{} = {}", action(shown), answer(shown)),

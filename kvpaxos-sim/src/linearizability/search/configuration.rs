@@ -2,45 +2,45 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::bitset::Bits;
-use super::orders::{BEGINNING, Link};
+use super::op_set::OpSet;
+use super::orders::{BEGINNING, OrderRef};
 
 /// What may have happened. How it came about makes no difference between two.
 #[derive(Clone, Debug)]
-pub(super) struct Config {
-    /// Its number; `window::NOWHERE` if nobody finds it any more.
+pub(super) struct Configuration {
+    /// Its number; `window::UNSEEN` if nobody finds it any more.
     pub(super) value: u32,
     /// What was invoked before this may be hidden; see `window`.
     pub(super) since: usize,
     /// Which of the operations under way have taken effect.
-    pub(super) done: Bits,
+    pub(super) done: OpSet,
     /// What took effect before the block under way.
-    pub(super) past: Link,
+    pub(super) past: OrderRef,
     /// What did in it.
-    pub(super) block: Link,
+    pub(super) block: OrderRef,
 }
 
-impl PartialEq for Config {
-    fn eq(&self, other: &Config) -> bool {
+impl PartialEq for Configuration {
+    fn eq(&self, other: &Configuration) -> bool {
         (self.value, self.since, &self.done) == (other.value, other.since, &other.done)
     }
 }
 
-impl Eq for Config {}
+impl Eq for Configuration {}
 
-impl Hash for Config {
+impl Hash for Configuration {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (self.value, self.since, &self.done).hash(state);
     }
 }
 
-impl Config {
+impl Configuration {
     /// Nothing has happened.
-    pub(super) fn first(value: u32) -> Config {
-        Config {
+    pub(super) fn first(value: u32) -> Configuration {
+        Configuration {
             value,
             since: 0,
-            done: Bits::default(),
+            done: OpSet::default(),
             past: BEGINNING,
             block: BEGINNING,
         }

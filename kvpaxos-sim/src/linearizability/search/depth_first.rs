@@ -4,10 +4,10 @@
 
 use std::collections::HashSet;
 
-use super::configuration::Config;
-use super::orders::Story;
-use super::question::Found;
-use super::timeline::{Moment, Timeline};
+use super::configuration::Configuration;
+use super::orders::Orders;
+use super::question::SearchResult;
+use super::timeline::{Timeline, TimelineEvent};
 use super::window::{Mode, Window};
 use crate::linearizability::report::Budget;
 
@@ -16,49 +16,49 @@ struct Frame {
     /// The moment after it.
     moment: usize,
     /// The best last.
-    left: Vec<Config>,
+    left: Vec<Configuration>,
 }
 
 /// Looks for an order; tells how many configurations that took.
-pub(super) fn deep(timeline: Timeline, story: Story, budget: Budget) -> (Found, u64) {
+pub(super) fn depth_first(timeline: Timeline, orders: Orders, budget: Budget) -> (SearchResult, u64) {
     let Timeline {
         moments,
         first,
         values,
         lookahead,
     } = timeline;
-    let mut window = Window::new(values, Some(lookahead), Mode::Exact, story, budget);
-    let mut visited: HashSet<(usize, Config)> = HashSet::new();
+    let mut window = Window::new(values, Some(lookahead), Mode::Exact, orders, budget);
+    let mut visited: HashSet<(usize, Configuration)> = HashSet::new();
     let mut remembered = 0;
     let mut stack: Vec<Frame> = Vec::new();
-    let mut config = Config::first(first);
+    let mut config = Configuration::first(first);
     let mut moment = 0;
     // The last completion that was come to, and that none got past.
     let mut furthest = 0;
     loop {
         let Some((now, what)) = moments.get(moment) else {
-            return (Found::Order(window.order(&config)), window.steps());
+            return (SearchResult::Order(window.order(&config)), window.steps());
         };
         moment += 1;
         match what {
-            Moment::Opens(slot, open) => {
-                window.open(*slot, *open);
-                window.on_open(&mut config, *slot);
+            TimelineEvent::Opens(op, open) => {
+                window.open(*op, *open);
+                window.on_open(&mut config, *op);
                 continue;
             }
-            Moment::Leaves(slot, _) => {
-                window.close(*slot);
-                Window::on_close(&mut config, *slot);
+            TimelineEvent::Leaves(op, _) => {
+                window.close(*op);
+                Window::on_close(&mut config, *op);
                 continue;
             }
-            Moment::Completes(slot, _) => {
+            TimelineEvent::Completes(op, _) => {
                 furthest = furthest.max(*now);
                 let mut found = Vec::new();
                 let begun = config.clone();
-                if window.successors(begun, *slot, *now, &mut found).is_err() || remembered > budget.memory {
-                    return (Found::OutOfBudget, window.steps());
+                if window.successors(begun, *op, *now, &mut found).is_err() || remembered > budget.memory {
+                    return (SearchResult::OutOfBudget, window.steps());
                 }
-                window.close(*slot);
+                window.close(*op);
                 let mut left = window.best_of(found);
                 left.retain(|config| {
                     let new = visited.insert((moment, config.clone()));
@@ -72,7 +72,7 @@ pub(super) fn deep(timeline: Timeline, story: Story, budget: Budget) -> (Found, 
         // On with the best that is left of the last completion that leaves any.
         loop {
             let Some(frame) = stack.last_mut() else {
-                let found = Found::NoOrder {
+                let found = SearchResult::NoOrder {
                     from: furthest,
                     likely: furthest,
                     rest: Vec::new(),
@@ -91,11 +91,11 @@ pub(super) fn deep(timeline: Timeline, story: Story, budget: Budget) -> (Found, 
 }
 
 /// The window as it was before these.
-fn back(window: &mut Window, moments: &[(usize, Moment)]) {
+fn back(window: &mut Window, moments: &[(usize, TimelineEvent)]) {
     for (_, moment) in moments.iter().rev() {
         match moment {
-            Moment::Opens(slot, _) => window.close(*slot),
-            Moment::Leaves(slot, open) | Moment::Completes(slot, open) => window.open(*slot, *open),
+            TimelineEvent::Opens(op, _) => window.close(*op),
+            TimelineEvent::Leaves(op, open) | TimelineEvent::Completes(op, open) => window.open(*op, *open),
         }
     }
 }

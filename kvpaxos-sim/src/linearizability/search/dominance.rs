@@ -5,18 +5,18 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use super::bitset::{Bits, Slot, slots};
-use super::configuration::Config;
-use super::transitions::Step;
-use super::window::{NOWHERE, Open, Window};
+use super::configuration::Configuration;
+use super::op_set::{OpIndex, OpSet, indices};
+use super::transitions::Transition;
+use super::window::{OpenOperation, UNSEEN, Window};
 use crate::hashing::BuildQuick;
 
 /// So many operations at most are exchanged for others that do the same.
 const EXCHANGED: usize = 4;
 
-/// See [`Window::doing`].
+/// See [`Window::visible_effect`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Doing {
+enum VisibleEffect {
     Put(u32),
     Swap(u32, u32),
     Append(u32),
@@ -25,18 +25,18 @@ enum Doing {
 }
 
 /// Which operations do the same.
-struct Likes {
-    /// The same number for each slot's likes.
+struct Classes {
+    /// The same number for each op's classes.
     classes: Vec<usize>,
     /// Those that are not alone.
-    shared: Bits,
+    shared: OpSet,
 }
 
 impl Window {
     /// Those configurations that are not worse than another.
-    pub(super) fn best_of(&mut self, mut found: Vec<Config>) -> Vec<Config> {
+    pub(super) fn best_of(&mut self, mut found: Vec<Configuration>) -> Vec<Configuration> {
         // When a block began matters only to what may be hidden before it.
-        let open = || self.slots.iter().flatten();
+        let open = || self.operations.iter().flatten();
         let needed = open().filter(|open| !open.is_optional());
         let first = needed.map(|open| open.invoked).min().unwrap_or(usize::MAX);
         let mut known: HashMap<usize, usize, BuildQuick> = HashMap::default();
@@ -60,8 +60,8 @@ impl Window {
             return found;
         }
         // Most often nobody asks.
-        let likes = OnceCell::new();
-        let mut kept: Vec<Config> = Vec::new();
+        let classes = OnceCell::new();
+        let mut kept: Vec<Configuration> = Vec::new();
         let mut first = 0;
         for config in found {
             if kept.last().is_some_and(|last| last.value != config.value) {
@@ -70,13 +70,13 @@ impl Window {
             self.steps += 1 + (kept.len() - first) as u64 / 16;
             if kept[first..]
                 .iter()
-                .any(|other| self.is_worse(&config, other, &likes))
+                .any(|other| self.is_worse(&config, other, &classes))
             {
                 continue;
             }
             let mut place = first;
             while place < kept.len() {
-                if self.is_worse(&kept[place], &config, &likes) {
+                if self.is_worse(&kept[place], &config, &classes) {
                     kept.swap_remove(place);
                 } else {
                     place += 1;
@@ -88,36 +88,36 @@ impl Window {
     }
 
     /// How many operations have taken effect that need not have, and of those that may still be of use: what is low is tried first.
-    pub(super) fn cost(&self, config: &Config) -> (usize, usize) {
-        let taken = config.done.iter().map(|slot| self.at(slot));
-        let taken = taken.filter(|open| !open.step.is_pure());
-        let taken: SmallVec<[Open; 16]> = taken.collect();
+    pub(super) fn cost(&self, config: &Configuration) -> (usize, usize) {
+        let taken = config.done.iter().map(|op| self.at(op));
+        let taken = taken.filter(|open| !open.transition.is_pure());
+        let taken: SmallVec<[OpenOperation; 16]> = taken.collect();
         let optional = taken.iter().filter(|open| open.is_optional()).count();
         (optional, taken.len())
     }
 
     /// Whether whatever can follow on the first can follow on the second.
-    fn is_worse(&self, worse: &Config, better: &Config, likes: &OnceCell<Likes>) -> bool {
+    fn is_worse(&self, worse: &Configuration, better: &Configuration, classes: &OnceCell<Classes>) -> bool {
         if better.since < worse.since {
             return false;
         }
         let words = worse.done.words().max(better.done.words());
-        let mut ahead: SmallVec<[Slot; EXCHANGED]> = SmallVec::new();
+        let mut ahead: SmallVec<[OpIndex; EXCHANGED]> = SmallVec::new();
         for place in 0..words {
             let only_better = better.done.word(place) & !worse.done.word(place) & !self.pure.word(place);
-            let is_alone = |likes: &Likes| only_better & !likes.shared.word(place) != 0;
-            if likes.get().is_some_and(is_alone)
+            let is_alone = |classes: &Classes| only_better & !classes.shared.word(place) != 0;
+            if classes.get().is_some_and(is_alone)
                 || ahead.len() + only_better.count_ones() as usize > EXCHANGED
             {
                 return false;
             }
-            ahead.extend(slots(only_better, place));
+            ahead.extend(indices(only_better, place));
         }
         let exchanged = if ahead.is_empty() {
-            Bits::default()
+            OpSet::default()
         } else {
-            let likes = likes.get_or_init(|| self.likes());
-            match self.exchanged(&ahead, worse, better, likes) {
+            let classes = classes.get_or_init(|| self.classes());
+            match self.exchanged(&ahead, worse, better, classes) {
                 Some(exchanged) => exchanged,
                 None => return false,
             }
@@ -130,15 +130,21 @@ impl Window {
     }
 
     /// What the worse one has done, and the better one has left, in exchange for each of these.
-    fn exchanged(&self, ahead: &[Slot], worse: &Config, better: &Config, likes: &Likes) -> Option<Bits> {
-        if ahead.iter().any(|slot| !likes.shared.has(*slot)) {
+    fn exchanged(
+        &self,
+        ahead: &[OpIndex],
+        worse: &Configuration,
+        better: &Configuration,
+        classes: &Classes,
+    ) -> Option<OpSet> {
+        if ahead.iter().any(|op| !classes.shared.has(*op)) {
             return None;
         }
-        let mut exchanged = Bits::default();
-        for slot in ahead {
-            let taken = self.at(*slot);
-            let is_fair = |other: &Slot| {
-                if likes.classes[*other] != likes.classes[*slot] || exchanged.has(*other) {
+        let mut exchanged = OpSet::default();
+        for op in ahead {
+            let taken = self.at(*op);
+            let is_fair = |other: &OpIndex| {
+                if classes.classes[*other] != classes.classes[*op] || exchanged.has(*other) {
                     return false;
                 }
                 let left = self.at(*other);
@@ -152,53 +158,59 @@ impl Window {
     }
 
     /// What it does, as far as anybody will see.
-    fn doing(&self, open: Open) -> Doing {
-        match open.step {
-            Step::Put { value } => Doing::Put(self.settled(value, self.now)),
-            Step::Swap { expect, value } => Doing::Swap(expect, self.settled(value, self.now)),
-            Step::Append { .. } if open.useful < self.now => Doing::Append(NOWHERE),
-            Step::Append { tail } => Doing::Append(tail),
-            Step::Get { seen } => Doing::Find(seen),
-            Step::Differ { from } => Doing::Miss(from),
+    fn visible_effect(&self, open: OpenOperation) -> VisibleEffect {
+        match open.transition {
+            Transition::Put { value } => VisibleEffect::Put(self.relevant(value, self.now)),
+            Transition::Swap { expect, value } => VisibleEffect::Swap(expect, self.relevant(value, self.now)),
+            Transition::Append { .. } if open.useful < self.now => VisibleEffect::Append(UNSEEN),
+            Transition::Append { tail } => VisibleEffect::Append(tail),
+            Transition::Get { seen } => VisibleEffect::Find(seen),
+            Transition::Differ { from } => VisibleEffect::Miss(from),
         }
     }
 
     /// Whether both do the same, as far as anybody will see.
-    pub(super) fn is_alike(&self, one: Open, other: Open) -> bool {
-        self.doing(one) == self.doing(other)
+    pub(super) fn is_alike(&self, one: OpenOperation, other: OpenOperation) -> bool {
+        self.visible_effect(one) == self.visible_effect(other)
     }
 
     /// Which of the operations under way do the same.
-    fn likes(&self) -> Likes {
-        let under_way = self.slots.iter().enumerate();
-        let mut doing: Vec<(Doing, Slot)> = under_way
-            .filter_map(|(slot, open)| Some((self.doing((*open)?), slot)))
+    fn classes(&self) -> Classes {
+        let under_way = self.operations.iter().enumerate();
+        let mut visible_effect: Vec<(VisibleEffect, OpIndex)> = under_way
+            .filter_map(|(op, open)| Some((self.visible_effect((*open)?), op)))
             .collect();
-        doing.sort_unstable();
-        let mut likes = Likes {
-            classes: vec![0; self.slots.len()],
-            shared: Bits::default(),
+        visible_effect.sort_unstable();
+        let mut classes = Classes {
+            classes: vec![0; self.operations.len()],
+            shared: OpSet::default(),
         };
         let mut class = 0;
-        for (before, (what, slot)) in std::iter::once(None).chain(doing.iter().map(Some)).zip(&doing) {
+        for (before, (what, op)) in std::iter::once(None)
+            .chain(visible_effect.iter().map(Some))
+            .zip(&visible_effect)
+        {
             match before {
                 Some((other, like)) if other == what => {
-                    likes.shared.insert(*like);
-                    likes.shared.insert(*slot);
+                    classes.shared.insert(*like);
+                    classes.shared.insert(*op);
                 }
                 _ => class += 1,
             }
-            likes.classes[*slot] = class;
+            classes.classes[*op] = class;
         }
-        likes
+        classes
     }
 
     /// Whether all these are puts and appends that may be hidden before the block that began then.
     fn all_hideable(&self, mut word: u64, place: usize, since: usize) -> bool {
         while word != 0 {
-            let slot = place * 64 + word.trailing_zeros() as usize;
-            let open = self.at(slot);
-            let may_hide = matches!(open.step, Step::Put { .. } | Step::Append { .. });
+            let op = place * 64 + word.trailing_zeros() as usize;
+            let open = self.at(op);
+            let may_hide = matches!(
+                open.transition,
+                Transition::Put { .. } | Transition::Append { .. }
+            );
             if !may_hide || open.invoked >= since {
                 return false;
             }
@@ -210,7 +222,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use super::super::orders::Story;
+    use super::super::orders::Orders;
     use super::super::transitions::Values;
     use super::super::window::Mode;
     use super::*;
@@ -219,25 +231,25 @@ mod tests {
     /// Of two that do the same, having the later one left serves for having the sooner one left, and not the other way round.
     #[test]
     fn what_completes_sooner_is_no_exchange_for_what_completes_later() {
-        let (mut values, first) = (Values::default(), Config::first(0));
+        let (mut values, first) = (Values::default(), Configuration::first(0));
         let value = values.number(&"a".into());
-        let mut window = Window::new(values, None, Mode::Exact, Story::default(), Budget::default());
-        for (slot, until) in [(0, 9), (1, 5)] {
-            let open = Open {
-                step: Step::Put { value },
+        let mut window = Window::new(values, None, Mode::Exact, Orders::default(), Budget::default());
+        for (op, until) in [(0, 9), (1, 5)] {
+            let open = OpenOperation {
+                transition: Transition::Put { value },
                 invoked: 1,
                 until,
                 useful: usize::MAX,
                 number: 0,
             };
-            window.open(slot, open);
+            window.open(op, open);
         }
-        let having_done = |slot| {
-            let mut config = Config {
+        let having_done = |op| {
+            let mut config = Configuration {
                 value,
                 ..first.clone()
             };
-            config.done.insert(slot);
+            config.done.insert(op);
             config
         };
         let (sooner_left, later_left) = (having_done(0), having_done(1));

@@ -1,25 +1,25 @@
 //! What can have happened on one key, for a judge that does not know what comes.
 
-use super::bitset::Slot;
-use super::configuration::Config;
-use super::orders::Story;
-use super::transitions::{Values, step};
-use super::window::{Mode, Open, OutOfBudget, Window};
+use super::configuration::Configuration;
+use super::op_set::OpIndex;
+use super::orders::Orders;
+use super::transitions::{Values, transition};
+use super::window::{Mode, OpenOperation, OutOfBudget, Window};
 use crate::history::{Action, Answer, Datum};
 use crate::linearizability::report::Budget;
 
 /// An operation that began.
-pub(crate) struct Begun {
+pub(crate) struct StreamedOperation {
     pub(crate) action: Action,
     pub(crate) invoked: usize,
-    pub(crate) fate: Fate,
+    pub(crate) fate: Ending,
 }
 
 /// What is known of how it ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Fate {
+pub(crate) enum Ending {
     /// Nothing yet.
-    Open,
+    Pending,
     /// It may have taken effect, or will, or never does.
     Unknown,
     /// It had no effect.
@@ -29,37 +29,37 @@ pub(crate) enum Fate {
 }
 
 /// All configurations; see the module `window`.
-pub(crate) struct Possible {
+pub(crate) struct Frontier {
     window: Window,
-    configs: Vec<Config>,
+    configs: Vec<Configuration>,
     /// Slots that are not in use.
-    free: Vec<Slot>,
-    slots: usize,
+    free: Vec<OpIndex>,
+    table_size: usize,
     /// Operations that began and will complete, by the numbers that the caller gave them.
-    running: Vec<(u64, Slot)>,
+    running: Vec<(u64, OpIndex)>,
     /// Operations of unknown outcome.
     optional: usize,
 }
 
 /// Why there is no going on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Stop {
+pub(crate) enum StopReason {
     /// Nothing is possible any more.
     Impossible,
     /// The budget does not suffice.
     OutOfBudget,
 }
 
-impl Possible {
+impl Frontier {
     /// The key holds this value.
-    pub(crate) fn only(value: &Datum, budget: Budget) -> Possible {
+    pub(crate) fn new(value: &Datum, budget: Budget) -> Frontier {
         let mut values = Values::default();
         let first = values.number(value);
-        Possible {
-            window: Window::new(values, None, Mode::Exact, Story::default(), budget),
-            configs: vec![Config::first(first)],
+        Frontier {
+            window: Window::new(values, None, Mode::Exact, Orders::default(), budget),
+            configs: vec![Configuration::first(first)],
             free: Vec::new(),
-            slots: 0,
+            table_size: 0,
             running: Vec::new(),
             optional: 0,
         }
@@ -81,7 +81,7 @@ impl Possible {
     }
 
     /// Whether there is but one configuration.
-    pub(crate) fn is_certain(&self) -> bool {
+    pub(crate) fn is_single(&self) -> bool {
         self.configs.len() == 1
     }
 
@@ -104,7 +104,7 @@ impl Possible {
     /// Prepares for a search of so many steps. Values that are of no use any more are forgotten.
     pub(crate) fn prepare(&mut self, steps: u64) {
         self.window.budget.steps = self.window.steps().saturating_add(steps);
-        if self.window.values.len() < 64 + 4 * (self.configs.len() + self.slots) {
+        if self.window.values.len() < 64 + 4 * (self.configs.len() + self.table_size) {
             return;
         }
         let old = std::mem::take(&mut self.window.values);
@@ -113,8 +113,8 @@ impl Possible {
         for config in &mut self.configs {
             renumber(&mut config.value);
         }
-        for open in self.window.slots.iter_mut().flatten() {
-            open.step
+        for open in self.window.operations.iter_mut().flatten() {
+            open.transition
                 .values_mut()
                 .into_iter()
                 .flatten()
@@ -127,57 +127,57 @@ impl Possible {
     }
 
     /// An operation begins whose fate is known.
-    pub(crate) fn begins(&mut self, number: u64, begun: &Begun) {
+    pub(crate) fn begins(&mut self, number: u64, begun: &StreamedOperation) {
         let (until, answer) = match &begun.fate {
-            Fate::Answered(at, answer) => (at + 1, Some(answer)),
-            Fate::Refused => return,
-            Fate::Unknown | Fate::Open => (usize::MAX, None),
+            Ending::Answered(at, answer) => (at + 1, Some(answer)),
+            Ending::Refused => return,
+            Ending::Unknown | Ending::Pending => (usize::MAX, None),
         };
-        let Some(step) = step(&mut self.window.values, &begun.action, answer) else {
+        let Some(transition) = transition(&mut self.window.values, &begun.action, answer) else {
             return;
         };
         let is_optional = answer.is_none();
-        if is_optional && step.is_pure() {
+        if is_optional && transition.is_pure() {
             return;
         }
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots += 1;
-            self.slots - 1
+        let op = self.free.pop().unwrap_or_else(|| {
+            self.table_size += 1;
+            self.table_size - 1
         });
-        let open = Open {
-            step,
+        let open = OpenOperation {
+            transition,
             invoked: begun.invoked + 1,
             until,
             useful: usize::MAX,
             number: 0,
         };
-        self.window.open(slot, open);
+        self.window.open(op, open);
         for config in &mut self.configs {
-            self.window.on_open(config, slot);
+            self.window.on_open(config, op);
         }
         if is_optional {
             self.optional += 1;
         } else {
-            self.running.push((number, slot));
+            self.running.push((number, op));
         }
     }
 
     /// It completes.
-    pub(crate) fn ends(&mut self, number: u64, at: usize) -> Result<(), Stop> {
+    pub(crate) fn ends(&mut self, number: u64, at: usize) -> Result<(), StopReason> {
         let Some(place) = self.running.iter().position(|(other, _)| *other == number) else {
             return Ok(());
         };
-        let (_, slot) = self.running.swap_remove(place);
+        let (_, op) = self.running.swap_remove(place);
         let mut found = Vec::new();
         for config in std::mem::take(&mut self.configs) {
-            let done = self.window.successors(config, slot, at + 1, &mut found);
-            done.map_err(|OutOfBudget| Stop::OutOfBudget)?;
+            let done = self.window.successors(config, op, at + 1, &mut found);
+            done.map_err(|OutOfBudget| StopReason::OutOfBudget)?;
         }
-        self.window.close(slot);
-        self.free.push(slot);
+        self.window.close(op);
+        self.free.push(op);
         self.configs = self.window.best_of(found);
         if self.configs.is_empty() {
-            return Err(Stop::Impossible);
+            return Err(StopReason::Impossible);
         }
         self.retire();
         Ok(())
@@ -188,13 +188,13 @@ impl Possible {
         if self.optional == 0 || self.configs.len() != 1 {
             return;
         }
-        let done: Vec<Slot> = self.configs[0].done.iter().collect();
-        for slot in done {
-            let is_optional = self.window.slots[slot].is_some_and(|open| open.is_optional());
+        let done: Vec<OpIndex> = self.configs[0].done.iter().collect();
+        for op in done {
+            let is_optional = self.window.operations[op].is_some_and(|open| open.is_optional());
             if is_optional {
-                self.window.close(slot);
-                Window::on_close(&mut self.configs[0], slot);
-                self.free.push(slot);
+                self.window.close(op);
+                Window::on_close(&mut self.configs[0], op);
+                self.free.push(op);
                 self.optional -= 1;
             }
         }

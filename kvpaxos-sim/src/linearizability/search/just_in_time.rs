@@ -31,7 +31,7 @@
 //! # Values that nobody will find
 //!
 //! Where the whole history is known, a value that nothing finds from now on (and that appends do not lead to one that is found) is as good as
-//! any other such value: all are [`NOWHERE`]. An operation of unknown outcome that leaves one is of no use, unless somebody asserts that the
+//! any other such value: all are [`UNSEEN`]. An operation of unknown outcome that leaves one is of no use, unless somebody asserts that the
 //! value *differed*: without it nobody sees another value than with it. The same goes for an append of what is in no string that is found from
 //! now on.
 //!
@@ -45,35 +45,35 @@
 //! the better one must have another left that does the same, completes no sooner, and was invoked no later (or can be hidden now): whenever the
 //! worse one does the one, the better one does the other.
 
-use super::bitset::Slot;
 use super::block::Chain;
-use super::configuration::Config;
+use super::configuration::Configuration;
+use super::op_set::OpIndex;
 use super::orders::BEGINNING;
-use super::transitions::Step;
-use super::window::{Open, OutOfBudget, Window};
+use super::transitions::Transition;
+use super::window::{OpenOperation, OutOfBudget, Window};
 
 impl Window {
-    /// The operation in the slot completes now: it has taken effect. All configurations that can follow; see the module.
+    /// The operation in the op completes now: it has taken effect. All configurations that can follow; see the module.
     pub(super) fn successors(
         &mut self,
-        mut config: Config,
-        slot: Slot,
+        mut config: Configuration,
+        op: OpIndex,
         now: usize,
-        found: &mut Vec<Config>,
+        found: &mut Vec<Configuration>,
     ) -> Result<(), OutOfBudget> {
         let first = found.len();
         if self.now != now {
             self.now = now;
             self.leading.clear();
         }
-        config.value = self.settled(config.value, now);
-        if config.done.has(slot) {
+        config.value = self.relevant(config.value, now);
+        if config.done.has(op) {
             found.push(config);
         } else {
-            self.force(&config, slot, now, found)?;
+            self.force(&config, op, now, found)?;
         }
         for config in &mut found[first..] {
-            config.done.remove(slot);
+            config.done.remove(op);
         }
         Ok(())
     }
@@ -81,23 +81,23 @@ impl Window {
     /// All ways in which an operation takes effect now, at the latest; see the module.
     fn force(
         &mut self,
-        config: &Config,
-        slot: Slot,
+        config: &Configuration,
+        op: OpIndex,
         now: usize,
-        found: &mut Vec<Config>,
+        found: &mut Vec<Configuration>,
     ) -> Result<(), OutOfBudget> {
-        let open = self.at(slot);
-        let blind = open.step.is_blind();
+        let open = self.at(op);
+        let blind = open.transition.is_blind();
         if !blind {
             let chain = Chain {
                 before: usize::MAX,
-                goal: Some(slot),
+                goal: Some(op),
                 on: false,
             };
             self.chains(config.clone(), chain, now, found)?;
         }
         if open.invoked < config.since {
-            self.hide(config, slot, now, found)?;
+            self.hide(config, op, now, found)?;
         }
         let mut ends = Vec::new();
         let chain = Chain {
@@ -107,16 +107,16 @@ impl Window {
         };
         self.chains(config.clone(), chain, now, &mut ends)?;
         let goal = Chain {
-            goal: Some(slot),
+            goal: Some(op),
             on: false,
             ..chain
         };
         for end in ends {
             // Appends that led nowhere may as well be hidden.
-            if end.done.has(slot) || (end != *config && !self.gained(config, &end)) {
+            if end.done.has(op) || (end != *config && !self.gained(config, &end)) {
                 continue;
             }
-            for put in self.first_puts(&end, usize::MAX, if blind { Some(slot) } else { None }, now) {
+            for put in self.first_puts(&end, usize::MAX, if blind { Some(op) } else { None }, now) {
                 let begun = self.begin(&end, put, now, now, usize::MAX);
                 self.chains(begun, goal, now, found)?;
             }
@@ -127,36 +127,38 @@ impl Window {
     /// What was invoked before the block under way began takes effect right before it.
     fn hide(
         &mut self,
-        config: &Config,
-        slot: Slot,
+        config: &Configuration,
+        op: OpIndex,
         now: usize,
-        found: &mut Vec<Config>,
+        found: &mut Vec<Configuration>,
     ) -> Result<(), OutOfBudget> {
-        let Open { step, number, .. } = self.at(slot);
+        let OpenOperation {
+            transition, number, ..
+        } = self.at(op);
         let before = config.since;
         let chain = Chain {
             before,
-            goal: Some(slot),
+            goal: Some(op),
             on: true,
         };
         let mut hidden = Vec::new();
-        if matches!(step, Step::Append { .. }) {
+        if matches!(transition, Transition::Append { .. }) {
             let mut alone = config.clone();
-            alone.done.insert(slot);
-            alone.block = self.story.add(BEGINNING, number);
+            alone.done.insert(op);
+            alone.block = self.orders.add(BEGINNING, number);
             hidden.push(alone);
         }
-        let only = step.is_blind().then_some(slot);
+        let only = transition.is_blind().then_some(op);
         for put in self.first_puts(config, before, only, now) {
             let begun = self.begin(config, put, before, now, before);
             self.chains(begun, chain, now, &mut hidden)?;
         }
         for end in hidden {
-            found.push(Config {
+            found.push(Configuration {
                 value: config.value,
                 since: config.since,
                 done: end.done,
-                past: self.story.join(config.past, end.block),
+                past: self.orders.join(config.past, end.block),
                 block: config.block,
             });
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::transitions::{Step, Values};
+use super::transitions::{Transition, Values};
 use crate::hashing::BuildQuick;
 use crate::history::Datum;
 
@@ -27,13 +27,14 @@ const MOST: usize = 1 << 31;
 
 impl Lookahead {
     /// Of these operations, and when each completes.
-    pub(super) fn new(values: &Values, operations: impl Iterator<Item = (Step, usize)>) -> Lookahead {
+    pub(super) fn new(values: &Values, operations: impl Iterator<Item = (Transition, usize)>) -> Lookahead {
         let mut exact = vec![0; values.len()];
         let mut appends = false;
-        for (step, until) in operations {
-            appends |= matches!(step, Step::Append { .. });
-            let (Step::Get { seen: found } | Step::Swap { expect: found, .. } | Step::Differ { from: found }) =
-                step
+        for (transition, until) in operations {
+            appends |= matches!(transition, Transition::Append { .. });
+            let (Transition::Get { seen: found }
+            | Transition::Swap { expect: found, .. }
+            | Transition::Differ { from: found }) = transition
             else {
                 continue;
             };

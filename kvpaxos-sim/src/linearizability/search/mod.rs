@@ -1,12 +1,11 @@
 //! The stages in which one key's history is searched for an order.
 
 use super::report::Budget;
-pub(super) use frontier::{Begun, Fate, Possible, Stop, apply, fits};
-pub(super) use question::{Found, Question, Recorded, by_key};
+pub(super) use frontier::{Ending, Frontier, StopReason, StreamedOperation, apply, fits};
+pub(super) use question::{KeyOperation, Question, SearchResult, by_key};
 use timeline::Timeline;
 use window::Mode;
 
-mod bitset;
 mod block;
 mod breadth_first;
 mod configuration;
@@ -15,6 +14,7 @@ mod dominance;
 mod frontier;
 mod just_in_time;
 mod lookahead;
+mod op_set;
 mod orders;
 mod question;
 mod timeline;
@@ -30,7 +30,7 @@ enum Stage {
 }
 
 /// Looks for an order; tells how many configurations that took.
-pub(super) fn order(question: Question<'_>, budget: Budget) -> (Found, u64) {
+pub(super) fn order(question: Question<'_>, budget: Budget) -> (SearchResult, u64) {
     const EASY: u64 = 100_000;
     let tenth = budget.steps / 10;
     let stages = [
@@ -45,7 +45,7 @@ pub(super) fn order(question: Question<'_>, budget: Budget) -> (Found, u64) {
     }
     let mut spent = 0;
     // What finds an order soon, if there is one, is left out at first where there likely is none.
-    let stages = if question.doubted {
+    let stages = if question.is_doubted {
         &stages[2..]
     } else {
         &stages[..]
@@ -53,29 +53,29 @@ pub(super) fn order(question: Question<'_>, budget: Budget) -> (Found, u64) {
     for (stage, share) in stages {
         let steps = (*share).min(budget.steps.saturating_sub(spent));
         let budget = Budget { steps, ..budget };
-        let (timeline, story) = (Timeline::new(question), question.story());
+        let (timeline, orders) = (Timeline::new(question), question.orders());
         let (found, more) = match stage {
-            Stage::SideBySide(mode) => breadth_first::layers(timeline, *mode, story, budget),
-            Stage::DepthFirst => depth_first::deep(timeline, story, budget),
+            Stage::SideBySide(mode) => breadth_first::breadth_first(timeline, *mode, orders, budget),
+            Stage::DepthFirst => depth_first::depth_first(timeline, orders, budget),
         };
         spent += more;
-        if found != Found::OutOfBudget {
+        if found != SearchResult::OutOfBudget {
             return (found, spent);
         }
     }
-    (Found::OutOfBudget, spent)
+    (SearchResult::OutOfBudget, spent)
 }
 
 /// What each stage alone says of the question, by its name.
 #[cfg(test)]
-pub(super) fn each_stage(question: Question<'_>) -> Vec<(&'static str, Found)> {
+pub(super) fn each_stage(question: Question<'_>) -> Vec<(&'static str, SearchResult)> {
     let timeline = || Timeline::new(question);
-    let (story, budget) = (|| question.story(), Budget::default());
-    let layers = |mode| breadth_first::layers(timeline(), mode, story(), budget).0;
+    let (orders, budget) = (|| question.orders(), Budget::default());
+    let layers = |mode| breadth_first::breadth_first(timeline(), mode, orders(), budget).0;
     let mut found = vec![
         ("exact", layers(Mode::Exact)),
         ("relaxed", layers(Mode::Relaxed)),
-        ("deep", depth_first::deep(timeline(), story(), budget).0),
+        ("deep", depth_first::depth_first(timeline(), orders(), budget).0),
     ];
     found.extend(zones::zones(question).map(|found| ("zones", found)));
     found

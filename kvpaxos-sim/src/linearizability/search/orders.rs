@@ -1,36 +1,36 @@
 //! The order in which operations took effect, as it is made up along a search.
 
-/// A place in a [`Story`]: what has taken effect up to there.
-pub(super) type Link = u32;
+/// A place in a [`Orders`]: what has taken effect up to there.
+pub(super) type OrderRef = u32;
 
 /// Nothing has.
-pub(super) const BEGINNING: Link = 0;
+pub(super) const BEGINNING: OrderRef = 0;
 
 /// Orders that share their beginnings, if anybody wants them.
 #[derive(Default)]
-pub(super) struct Story(Option<Vec<Part>>);
+pub(super) struct Orders(Option<Vec<Part>>);
 
 /// What comes last in an order.
 #[derive(Clone, Copy)]
 enum Part {
     Nothing,
-    One { before: Link, operation: u32 },
-    All { before: Link, then: Link },
+    One { before: OrderRef, operation: u32 },
+    All { before: OrderRef, then: OrderRef },
 }
 
-impl Story {
+impl Orders {
     /// One that is told.
-    pub(super) fn told() -> Story {
-        Story(Some(vec![Part::Nothing]))
+    pub(super) fn recorded() -> Orders {
+        Orders(Some(vec![Part::Nothing]))
     }
 
     /// The operation comes next.
-    pub(super) fn add(&mut self, before: Link, operation: u32) -> Link {
+    pub(super) fn add(&mut self, before: OrderRef, operation: u32) -> OrderRef {
         self.push(Part::One { before, operation })
     }
 
     /// What the second says comes after what the first does.
-    pub(super) fn join(&mut self, before: Link, then: Link) -> Link {
+    pub(super) fn join(&mut self, before: OrderRef, then: OrderRef) -> OrderRef {
         match (before, then) {
             (_, BEGINNING) => before,
             (BEGINNING, _) => then,
@@ -38,12 +38,12 @@ impl Story {
         }
     }
 
-    fn push(&mut self, part: Part) -> Link {
+    fn push(&mut self, part: Part) -> OrderRef {
         let Some(parts) = &mut self.0 else {
             return BEGINNING;
         };
         // One that has grown over all bounds is not told to its end.
-        let Ok(link) = Link::try_from(parts.len()) else {
+        let Ok(link) = OrderRef::try_from(parts.len()) else {
             return BEGINNING;
         };
         parts.push(part);
@@ -51,7 +51,7 @@ impl Story {
     }
 
     /// All operations up to there, in order.
-    pub(super) fn order(&self, link: Link) -> Vec<u32> {
+    pub(super) fn order(&self, link: OrderRef) -> Vec<u32> {
         let parts = self.0.as_deref().unwrap_or(&[Part::Nothing]);
         let (mut order, mut left) = (Vec::new(), vec![link]);
         while let Some(link) = left.pop() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::orders::Story;
+use super::orders::Orders;
 use crate::history::{Action, Answer, Datum, EventKind, History, Operation};
 
 /// What is to be judged: one key's operations.
@@ -10,28 +10,28 @@ use crate::history::{Action, Answer, Datum, EventKind, History, Operation};
 pub(crate) struct Question<'a> {
     pub(crate) initial: &'a Datum,
     /// In the order of invocations.
-    pub(crate) operations: &'a [Recorded<'a>],
+    pub(crate) operations: &'a [KeyOperation<'a>],
     /// Only what was known before the event at this place counts.
     pub(crate) end: usize,
     /// Whether the order is to be told.
-    pub(crate) told: bool,
+    pub(crate) wants_order: bool,
     /// Whether there is none, as far as one can guess.
-    pub(crate) doubted: bool,
+    pub(crate) is_doubted: bool,
 }
 
 impl Question<'_> {
-    pub(super) fn story(&self) -> Story {
-        if self.told {
-            Story::told()
+    pub(super) fn orders(&self) -> Orders {
+        if self.wants_order {
+            Orders::recorded()
         } else {
-            Story::default()
+            Orders::default()
         }
     }
 }
 
 /// The result of a search.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Found {
+pub(crate) enum SearchResult {
     /// Of operations by their places, if it was to be told.
     Order(Vec<u32>),
     NoOrder {
@@ -47,7 +47,7 @@ pub(crate) enum Found {
 
 /// An operation that was not refused. Places are those of events in the history.
 #[derive(Clone, Copy)]
-pub(crate) struct Recorded<'a> {
+pub(crate) struct KeyOperation<'a> {
     pub(crate) process: u64,
     pub(crate) operation: &'a Operation,
     pub(crate) invoked: usize,
@@ -58,11 +58,11 @@ pub(crate) struct Recorded<'a> {
 pub(crate) fn by_key(
     history: &History,
     is_wanted: impl Fn(&str) -> bool,
-) -> BTreeMap<&str, Vec<Recorded<'_>>> {
-    let mut keys: BTreeMap<&str, Vec<Recorded<'_>>> = BTreeMap::new();
+) -> BTreeMap<&str, Vec<KeyOperation<'_>>> {
+    let mut keys: BTreeMap<&str, Vec<KeyOperation<'_>>> = BTreeMap::new();
     let mut open: BTreeMap<u64, (&Operation, usize)> = BTreeMap::new();
     let mut close = |process, operation, invoked, answered| {
-        let recorded = Recorded {
+        let recorded = KeyOperation {
             process,
             operation,
             invoked,

@@ -1,25 +1,25 @@
 //! The events of one key's history, as a search for an order goes through them.
 
-use super::bitset::Slot;
 use super::lookahead::Lookahead;
+use super::op_set::OpIndex;
 use super::question::Question;
-use super::transitions::{Step, Values, step};
-use super::window::Open;
+use super::transitions::{Transition, Values, transition};
+use super::window::OpenOperation;
 
 /// What happens at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Moment {
+pub(super) enum TimelineEvent {
     /// An operation begins.
-    Opens(Slot, Open),
+    Opens(OpIndex, OpenOperation),
     /// It has taken effect, at the latest now.
-    Completes(Slot, Open),
+    Completes(OpIndex, OpenOperation),
     /// It is of unknown outcome, and of no use any more.
-    Leaves(Slot, Open),
+    Leaves(OpIndex, OpenOperation),
 }
 
 /// All that happens, in order, each with its place in time.
 pub(super) struct Timeline {
-    pub(super) moments: Vec<(usize, Moment)>,
+    pub(super) moments: Vec<(usize, TimelineEvent)>,
     pub(super) first: u32,
     pub(super) values: Values,
     pub(super) lookahead: Lookahead,
@@ -36,36 +36,36 @@ impl Timeline {
         } = question;
         let mut values = Values::default();
         let first = values.number(initial);
-        let mut opens: Vec<Open> = Vec::new();
+        let mut opens: Vec<OpenOperation> = Vec::new();
         for (number, operation) in (0..).zip(operations) {
             if operation.invoked >= end {
                 continue;
             }
             let answered = operation.answered.filter(|(place, _)| *place < end);
             let answer = answered.map(|(_, answer)| answer);
-            let Some(step) = step(&mut values, &operation.operation.action, answer) else {
+            let Some(transition) = transition(&mut values, &operation.operation.action, answer) else {
                 continue;
             };
             // Places are counted from 1, so that nothing happens at the very beginning.
             let until = answered.map_or(usize::MAX, |(place, _)| place + 1);
             let invoked = operation.invoked + 1;
-            let open = Open {
-                step,
+            let open = OpenOperation {
+                transition,
                 invoked,
                 until,
                 useful: usize::MAX,
                 number,
             };
-            if !open.is_optional() || !step.is_pure() {
+            if !open.is_optional() || !transition.is_pure() {
                 opens.push(open);
             }
         }
-        let mut lookahead = Lookahead::new(&values, opens.iter().map(|open| (open.step, open.until)));
+        let mut lookahead = Lookahead::new(&values, opens.iter().map(|open| (open.transition, open.until)));
         for open in opens.iter_mut().filter(|open| open.is_optional()) {
-            open.useful = match open.step {
-                Step::Put { value } | Step::Swap { value, .. } => lookahead.last(value),
-                Step::Append { tail } => lookahead.last_with(values.get(tail)),
-                Step::Get { .. } | Step::Differ { .. } => usize::MAX,
+            open.useful = match open.transition {
+                Transition::Put { value } | Transition::Swap { value, .. } => lookahead.last(value),
+                Transition::Append { tail } => lookahead.last_with(values.get(tail)),
+                Transition::Get { .. } | Transition::Differ { .. } => usize::MAX,
             };
         }
         Timeline {
@@ -77,10 +77,10 @@ impl Timeline {
     }
 }
 
-fn moments(opens: &[Open]) -> Vec<(usize, Moment)> {
+fn moments(opens: &[OpenOperation]) -> Vec<(usize, TimelineEvent)> {
     let differs = opens
         .iter()
-        .filter(|open| matches!(open.step, Step::Differ { .. }));
+        .filter(|open| matches!(open.transition, Transition::Differ { .. }));
     let differ = differs.map(|open| open.until).max().unwrap_or(0);
     let mut ends: Vec<(usize, bool, usize)> = Vec::new();
     for (place, open) in opens.iter().enumerate() {
@@ -105,13 +105,13 @@ fn moments(opens: &[Open]) -> Vec<(usize, Moment)> {
                 used += 1;
                 used - 1
             });
-            Moment::Opens(slots[place], open)
+            TimelineEvent::Opens(slots[place], open)
         } else {
             free.push(slots[place]);
             if open.is_optional() {
-                Moment::Leaves(slots[place], open)
+                TimelineEvent::Leaves(slots[place], open)
             } else {
-                Moment::Completes(slots[place], open)
+                TimelineEvent::Completes(slots[place], open)
             }
         };
         moments.push((now, moment));

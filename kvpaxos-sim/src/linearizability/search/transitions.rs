@@ -54,7 +54,7 @@ impl Values {
 
 /// What an operation does if it takes effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Step {
+pub(super) enum Transition {
     Get { seen: u32 },
     Put { value: u32 },
     Append { tail: u32 },
@@ -62,58 +62,62 @@ pub(super) enum Step {
     Differ { from: u32 },
 }
 
-impl Step {
+impl Transition {
     /// The numbers in it.
     pub(super) fn values_mut(&mut self) -> [Option<&mut u32>; 2] {
         match self {
-            Step::Get { seen: value } | Step::Differ { from: value } => [Some(value), None],
-            Step::Put { value } | Step::Append { tail: value } => [Some(value), None],
-            Step::Swap { expect, value } => [Some(expect), Some(value)],
+            Transition::Get { seen: value } | Transition::Differ { from: value } => [Some(value), None],
+            Transition::Put { value } | Transition::Append { tail: value } => [Some(value), None],
+            Transition::Swap { expect, value } => [Some(expect), Some(value)],
         }
     }
 
     /// Whether it changes no value, whatever the value is.
     pub(super) fn is_pure(self) -> bool {
         match self {
-            Step::Get { .. } | Step::Differ { .. } => true,
-            Step::Swap { expect, value } => expect == value,
-            Step::Put { .. } | Step::Append { .. } => false,
+            Transition::Get { .. } | Transition::Differ { .. } => true,
+            Transition::Swap { expect, value } => expect == value,
+            Transition::Put { .. } | Transition::Append { .. } => false,
         }
     }
 
     /// Whether the value before it makes no difference.
     pub(super) fn is_blind(self) -> bool {
-        matches!(self, Step::Put { .. })
+        matches!(self, Transition::Put { .. })
     }
 }
 
 /// Nothing for a read of unknown outcome.
-pub(super) fn step(values: &mut Values, action: &Action, answer: Option<&Answer>) -> Option<Step> {
+pub(super) fn transition(
+    values: &mut Values,
+    action: &Action,
+    answer: Option<&Answer>,
+) -> Option<Transition> {
     Some(match (action, answer) {
         (Action::Get, Some(Answer::Value(seen))) => {
             let seen = values.number(seen);
-            Step::Get { seen }
+            Transition::Get { seen }
         }
         (Action::Get, _) => return None,
         (Action::Put(value), _) => {
             let value = values.number(value);
-            Step::Put { value }
+            Transition::Put { value }
         }
         (Action::Delete, _) => {
             let value = values.number(&Datum::Null);
-            Step::Put { value }
+            Transition::Put { value }
         }
         (Action::Append(tail), _) => {
             let tail = values.number(tail);
-            Step::Append { tail }
+            Transition::Append { tail }
         }
         (Action::Cas { expect, .. }, Some(Answer::Swapped { applied: false })) => {
             let from = values.number(expect);
-            Step::Differ { from }
+            Transition::Differ { from }
         }
         (Action::Cas { expect, value }, _) => {
             let (expect, value) = (values.number(expect), values.number(value));
-            Step::Swap { expect, value }
+            Transition::Swap { expect, value }
         }
     })
 }

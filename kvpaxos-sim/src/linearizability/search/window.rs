@@ -4,21 +4,21 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use super::bitset::{Bits, ByValue, Slot};
-use super::configuration::Config;
+use super::configuration::Configuration;
 use super::lookahead::Lookahead;
-use super::orders::Story;
-use super::transitions::{Step, Values};
+use super::op_set::{OpIndex, OpSet, OpSetsByValue};
+use super::orders::Orders;
+use super::transitions::{Transition, Values};
 use crate::hashing::BuildQuick;
 use crate::linearizability::report::Budget;
 
 /// A value that nobody finds any more.
-pub(super) const NOWHERE: u32 = u32::MAX;
+pub(super) const UNSEEN: u32 = u32::MAX;
 
 /// An operation under way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Open {
-    pub(super) step: Step,
+pub(super) struct OpenOperation {
+    pub(super) transition: Transition,
     /// When it was invoked, from 1.
     pub(super) invoked: usize,
     /// When it completes: `usize::MAX` if that is unknown, and with it whether it takes effect at all.
@@ -29,7 +29,7 @@ pub(super) struct Open {
     pub(super) number: u32,
 }
 
-impl Open {
+impl OpenOperation {
     pub(super) fn is_optional(&self) -> bool {
         self.until == usize::MAX
     }
@@ -49,27 +49,27 @@ pub(super) struct Window {
     pub(super) values: Values,
     pub(super) mode: Mode,
     pub(super) lookahead: Option<Lookahead>,
-    pub(super) slots: Vec<Option<Open>>,
+    pub(super) operations: Vec<Option<OpenOperation>>,
     /// The slots in use, by what their operations are.
-    pub(super) pure: Bits,
+    pub(super) pure: OpSet,
     /// Of these, the reads, by what they find; and the others.
-    pub(super) reads: ByValue,
-    pub(super) checks: Bits,
-    pub(super) puts: Bits,
+    pub(super) reads: OpSetsByValue,
+    pub(super) checks: OpSet,
+    pub(super) puts: OpSet,
     /// Swaps that change the value.
-    pub(super) swaps: Bits,
+    pub(super) swaps: OpSet,
     /// The same, by what they find, and by what they leave.
-    pub(super) swapping: ByValue,
-    pub(super) leaving: ByValue,
-    pub(super) appends: Bits,
+    pub(super) swapping: OpSetsByValue,
+    pub(super) leaving: OpSetsByValue,
+    pub(super) appends: OpSet,
     /// The appends that lead from a value to one that is found, as far as that was looked up since the last event.
-    pub(super) leading: HashMap<u32, Bits, BuildQuick>,
+    pub(super) leading: HashMap<u32, OpSet, BuildQuick>,
     /// Of all, those of unknown outcome.
-    pub(super) optional: Bits,
+    pub(super) optional: OpSet,
     pub(super) steps: u64,
     /// The last completion.
     pub(super) now: usize,
-    pub(super) story: Story,
+    pub(super) orders: Orders,
     pub(super) budget: Budget,
 }
 
@@ -82,27 +82,27 @@ impl Window {
         values: Values,
         lookahead: Option<Lookahead>,
         mode: Mode,
-        story: Story,
+        orders: Orders,
         budget: Budget,
     ) -> Window {
         Window {
             values,
             mode,
             lookahead,
-            slots: Vec::new(),
-            pure: Bits::default(),
-            reads: ByValue::default(),
-            checks: Bits::default(),
-            puts: Bits::default(),
-            swaps: Bits::default(),
-            swapping: ByValue::default(),
-            leaving: ByValue::default(),
-            appends: Bits::default(),
+            operations: Vec::new(),
+            pure: OpSet::default(),
+            reads: OpSetsByValue::default(),
+            checks: OpSet::default(),
+            puts: OpSet::default(),
+            swaps: OpSet::default(),
+            swapping: OpSetsByValue::default(),
+            leaving: OpSetsByValue::default(),
+            appends: OpSet::default(),
             leading: HashMap::default(),
-            optional: Bits::default(),
+            optional: OpSet::default(),
             steps: 0,
             now: 0,
-            story,
+            orders,
             budget,
         }
     }
@@ -112,22 +112,22 @@ impl Window {
         self.steps
     }
 
-    /// An operation is under way in this slot from now on.
-    pub(super) fn open(&mut self, slot: Slot, open: Open) {
-        if self.slots.len() <= slot {
-            self.slots.resize(slot + 1, None);
+    /// An operation is under way in this op from now on.
+    pub(super) fn open(&mut self, op: OpIndex, open: OpenOperation) {
+        if self.operations.len() <= op {
+            self.operations.resize(op + 1, None);
         }
-        self.slots[slot] = Some(open);
-        self.kind(open.step).insert(slot);
+        self.operations[op] = Some(open);
+        self.kind(open.transition).insert(op);
         if open.is_optional() {
-            self.optional.insert(slot);
+            self.optional.insert(op);
         }
-        match open.step {
-            Step::Get { seen } => self.reads.insert(seen, slot),
-            step if step.is_pure() => self.checks.insert(slot),
-            Step::Swap { expect, value } => {
-                self.swapping.insert(expect, slot);
-                self.leaving.insert(value, slot);
+        match open.transition {
+            Transition::Get { seen } => self.reads.insert(seen, op),
+            transition if transition.is_pure() => self.checks.insert(op),
+            Transition::Swap { expect, value } => {
+                self.swapping.insert(expect, op);
+                self.leaving.insert(value, op);
             }
             _ => {}
         }
@@ -135,16 +135,16 @@ impl Window {
     }
 
     /// It is no more.
-    pub(super) fn close(&mut self, slot: Slot) {
-        if let Some(open) = self.slots[slot].take() {
-            self.kind(open.step).remove(slot);
-            self.optional.remove(slot);
-            match open.step {
-                Step::Get { seen } => self.reads.remove(seen, slot),
-                step if step.is_pure() => self.checks.remove(slot),
-                Step::Swap { expect, value } => {
-                    self.swapping.remove(expect, slot);
-                    self.leaving.remove(value, slot);
+    pub(super) fn close(&mut self, op: OpIndex) {
+        if let Some(open) = self.operations[op].take() {
+            self.kind(open.transition).remove(op);
+            self.optional.remove(op);
+            match open.transition {
+                Transition::Get { seen } => self.reads.remove(seen, op),
+                transition if transition.is_pure() => self.checks.remove(op),
+                Transition::Swap { expect, value } => {
+                    self.swapping.remove(expect, op);
+                    self.leaving.remove(value, op);
                 }
                 _ => {}
             }
@@ -152,67 +152,69 @@ impl Window {
         }
     }
 
-    fn kind(&mut self, step: Step) -> &mut Bits {
-        match step {
-            _ if step.is_pure() => &mut self.pure,
-            Step::Put { .. } => &mut self.puts,
-            Step::Append { .. } => &mut self.appends,
+    fn kind(&mut self, transition: Transition) -> &mut OpSet {
+        match transition {
+            _ if transition.is_pure() => &mut self.pure,
+            Transition::Put { .. } => &mut self.puts,
+            Transition::Append { .. } => &mut self.appends,
             _ => &mut self.swaps,
         }
     }
 
-    pub(super) fn at(&self, slot: Slot) -> Open {
-        self.slots[slot].expect("only slots in use are looked at")
+    pub(super) fn at(&self, op: OpIndex) -> OpenOperation {
+        self.operations[op].expect("only slots in use are looked at")
     }
 
-    /// What a configuration becomes when the operation in the slot begins: a pure one takes effect at once if it fits.
-    pub(super) fn on_open(&mut self, config: &mut Config, slot: Slot) {
-        let Open { step, number, .. } = self.at(slot);
-        if step.is_pure() && fits(step, config.value) {
-            config.done.insert(slot);
-            config.block = self.story.add(config.block, number);
+    /// What a configuration becomes when the operation in the op begins: a pure one takes effect at once if it fits.
+    pub(super) fn on_open(&mut self, config: &mut Configuration, op: OpIndex) {
+        let OpenOperation {
+            transition, number, ..
+        } = self.at(op);
+        if transition.is_pure() && fits(transition, config.value) {
+            config.done.insert(op);
+            config.block = self.orders.add(config.block, number);
         }
     }
 
-    /// What a configuration becomes when the slot is no more in use.
-    pub(super) fn on_close(config: &mut Config, slot: Slot) {
-        config.done.remove(slot);
+    /// What a configuration becomes when the op is no more in use.
+    pub(super) fn on_close(config: &mut Configuration, op: OpIndex) {
+        config.done.remove(op);
     }
 
     /// How it came about, if that is told.
-    pub(super) fn order(&mut self, config: &Config) -> Vec<u32> {
-        let all = self.story.join(config.past, config.block);
-        self.story.order(all)
+    pub(super) fn order(&mut self, config: &Configuration) -> Vec<u32> {
+        let all = self.orders.join(config.past, config.block);
+        self.orders.order(all)
     }
 
     /// The value, or nowhere.
-    pub(super) fn settled(&self, value: u32, now: usize) -> u32 {
+    pub(super) fn relevant(&self, value: u32, now: usize) -> u32 {
         match &self.lookahead {
-            Some(lookahead) if value != NOWHERE && lookahead.last(value) < now => NOWHERE,
+            Some(lookahead) if value != UNSEEN && lookahead.last(value) < now => UNSEEN,
             _ => value,
         }
     }
 
     /// Lets every pure operation that fits take effect.
-    pub(super) fn commit(&mut self, config: &mut Config, before: usize) {
+    pub(super) fn commit(&mut self, config: &mut Configuration, before: usize) {
         let reads = self.reads.of(config.value).without(&config.done);
-        let left: SmallVec<[Slot; 16]> = reads.chain(self.checks.without(&config.done)).collect();
-        for slot in left {
-            let open = self.at(slot);
-            if open.invoked < before && fits(open.step, config.value) {
-                config.done.insert(slot);
-                config.block = self.story.add(config.block, open.number);
+        let left: SmallVec<[OpIndex; 16]> = reads.chain(self.checks.without(&config.done)).collect();
+        for op in left {
+            let open = self.at(op);
+            if open.invoked < before && fits(open.transition, config.value) {
+                config.done.insert(op);
+                config.block = self.orders.add(config.block, open.number);
             }
         }
     }
 }
 
 /// Whether a pure operation goes together with the value.
-fn fits(step: Step, value: u32) -> bool {
-    match step {
-        Step::Get { seen } => seen == value,
-        Step::Differ { from } => from != value,
-        Step::Swap { expect, .. } => expect == value,
-        Step::Put { .. } | Step::Append { .. } => false,
+fn fits(transition: Transition, value: u32) -> bool {
+    match transition {
+        Transition::Get { seen } => seen == value,
+        Transition::Differ { from } => from != value,
+        Transition::Swap { expect, .. } => expect == value,
+        Transition::Put { .. } | Transition::Append { .. } => false,
     }
 }

@@ -22,7 +22,7 @@
 
 use std::collections::HashMap;
 
-use super::question::{Found, Question};
+use super::question::{Question, SearchResult};
 use crate::history::{Action, Answer, Datum};
 
 /// All operations on one value.
@@ -63,8 +63,8 @@ impl Cluster {
 }
 
 /// Judges the operations if they are such; nothing if they are not.
-pub(super) fn zones(question: Question<'_>) -> Option<Found> {
-    let none = Found::NoOrder {
+pub(super) fn zones(question: Question<'_>) -> Option<SearchResult> {
+    let none = SearchResult::NoOrder {
         from: 0,
         likely: question.end,
         rest: Vec::new(),
@@ -104,7 +104,7 @@ pub(super) fn zones(question: Question<'_>) -> Option<Found> {
     }
     // Puts stand before the gets of their values, and stay there.
     order.sort_by_key(|(at, _)| *at);
-    Some(Found::Order(
+    Some(SearchResult::Order(
         order.into_iter().map(|(_, member)| member.number).collect(),
     ))
 }

@@ -6,11 +6,11 @@ use kvpaxos::Random;
 
 use crate::history::{Action, Answer, Datum, Operation};
 use crate::linearizability::evidence::{cut, shortest};
-use crate::linearizability::search::{Found, Question, Recorded, by_key, each_stage, order};
+use crate::linearizability::search::{KeyOperation, Question, SearchResult, by_key, each_stage, order};
 use crate::linearizability::*;
 
 /// The definition itself: tries every order of every choice of operations.
-fn brute_force(left: &mut Vec<Recorded<'_>>, value: &Datum) -> bool {
+fn brute_force(left: &mut Vec<KeyOperation<'_>>, value: &Datum) -> bool {
     let first_end = left.iter().filter_map(|one| Some(one.answered?.0)).min();
     let Some(first_end) = first_end else {
         return true;
@@ -32,10 +32,10 @@ fn brute_force(left: &mut Vec<Recorded<'_>>, value: &Datum) -> bool {
 }
 
 /// Where the shortest bad prefix ends.
-fn shortest_of_all(history: &History, operations: &[Recorded<'_>]) -> usize {
+fn shortest_of_all(history: &History, operations: &[KeyOperation<'_>]) -> usize {
     let is_bad = |end: &usize| {
         let known = operations.iter().filter(|one| one.invoked < *end);
-        let mut known: Vec<Recorded<'_>> = known.map(|one| cut(*one, *end)).collect();
+        let mut known: Vec<KeyOperation<'_>> = known.map(|one| cut(*one, *end)).collect();
         known.retain(|one| one.answered.is_some() || one.operation.action != Action::Get);
         !brute_force(&mut known, history.initial())
     };
@@ -164,7 +164,7 @@ fn lie(random: &mut Random, answer: Answer, kind: Kind, fresh: u64) -> Answer {
 
 /// Whether the order has all that was answered, once, says nothing against real time, and makes all answers right.
 fn explains(order: &[u32], question: Question<'_>) -> bool {
-    let operations: Vec<Recorded<'_>> = order
+    let operations: Vec<KeyOperation<'_>> = order
         .iter()
         .map(|place| question.operations[*place as usize])
         .collect();
@@ -181,7 +181,7 @@ fn explains(order: &[u32], question: Question<'_>) -> bool {
         };
         value = after;
     }
-    let is_due = |one: &Recorded<'_>| one.answered.is_some_and(|(place, _)| place < question.end);
+    let is_due = |one: &KeyOperation<'_>| one.answered.is_some_and(|(place, _)| place < question.end);
     (0..)
         .zip(question.operations)
         .all(|(number, one)| !is_due(one) || seen.contains(&number))
@@ -205,20 +205,20 @@ fn agrees_with_brute_force_on_small_histories() {
             initial: history.initial(),
             operations: &operations,
             end: usize::MAX,
-            told: true,
-            doubted: false,
+            wants_order: true,
+            is_doubted: false,
         };
         for (stage, found) in each_stage(question) {
             judged_by_zones += u32::from(stage == "zones");
             let agrees = match &found {
-                Found::Order(order) => expected && explains(order, question),
-                Found::NoOrder { from, likely, rest } => {
+                SearchResult::Order(order) => expected && explains(order, question),
+                SearchResult::NoOrder { from, likely, rest } => {
                     let end = likely.saturating_sub(1);
                     let is_right = rest.is_empty() || explains(rest, Question { end, ..question });
                     let (end, _) = shortest(question, (*from, *likely), Budget::default());
                     !expected && is_right && end == shortest_of_all(&history, &operations)
                 }
-                Found::OutOfBudget => stage == "relaxed",
+                SearchResult::OutOfBudget => stage == "relaxed",
             };
             assert!(agrees, "{stage} says {found:?} of {number}: {history:#?}");
         }
@@ -262,13 +262,13 @@ fn events_one_by_one_come_to_the_same() {
             initial: history.initial(),
             operations: &operations,
             end: usize::MAX,
-            told: false,
-            doubted: false,
+            wants_order: false,
+            is_doubted: false,
         };
         let expected = match order(question, Budget::default()).0 {
-            Found::Order(_) => KeyVerdict::Linearizable,
-            Found::NoOrder { .. } => KeyVerdict::NotLinearizable,
-            Found::OutOfBudget => KeyVerdict::Undecided,
+            SearchResult::Order(_) => KeyVerdict::Linearizable,
+            SearchResult::NoOrder { .. } => KeyVerdict::NotLinearizable,
+            SearchResult::OutOfBudget => KeyVerdict::Undecided,
         };
         for many in [1, 6, 512] {
             let stream = Stream::new(history.initial().clone(), Budget::default());

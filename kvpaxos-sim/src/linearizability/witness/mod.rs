@@ -43,13 +43,13 @@ use crate::hashing::BuildQuick;
 use crate::history::{Action, Answer, Datum, Event, EventKind, History, Operation};
 
 mod replay;
-mod stock;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 /// What the positions show.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Found {
+pub enum WitnessVerdict {
     /// The history is linearizable, and in this order.
     Consistent,
     /// No order that has the operations at their positions explains the answers.
@@ -61,7 +61,7 @@ pub enum Found {
     },
 }
 
-/// Why a history's positions cannot be right.
+/// Cause a history's positions cannot be right.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Contradiction {
     /// The key.
@@ -69,7 +69,7 @@ pub struct Contradiction {
     /// In a sentence.
     pub explanation: String,
     /// First the one whose answer or position is wrong, then what it disagrees with.
-    pub operations: Vec<Placed>,
+    pub operations: Vec<PositionedOperation>,
 }
 
 /// A key that could not be judged.
@@ -77,22 +77,22 @@ pub struct Contradiction {
 pub struct Undecided {
     /// The key.
     pub key: String,
-    /// Why.
-    pub why: Why,
+    /// Cause.
+    pub why: Cause,
 }
 
 /// See [`Undecided`].
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Why {
+pub enum Cause {
     /// An answer does not say its position.
     NoPosition,
     /// Only several operations of unknown outcome could explain this, or one that had been used for another.
-    Unknown(Box<Placed>),
+    Unknown(Box<PositionedOperation>),
 }
 
 /// An operation and its position.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Placed {
+pub struct PositionedOperation {
     /// Whose.
     pub process: u64,
     /// What.
@@ -109,7 +109,7 @@ pub struct Placed {
 
 /// Judges a history.
 #[must_use]
-pub fn judge(history: &History) -> Found {
+pub fn judge(history: &History) -> WitnessVerdict {
     let mut witness = Witness::new(history.initial().clone());
     history
         .events()
@@ -122,8 +122,8 @@ pub fn judge(history: &History) -> Found {
 pub struct Witness {
     initial: Datum,
     names: HashMap<String, usize>,
-    keys: Vec<Log>,
-    open: HashMap<u64, Invoked, BuildQuick>,
+    keys: Vec<KeyHistory>,
+    open: HashMap<u64, Invocation, BuildQuick>,
     /// The highest position of what has completed.
     highest: Option<Floor>,
     /// The first that is at odds with real time.
@@ -131,15 +131,15 @@ pub struct Witness {
 }
 
 /// What happened to a key.
-struct Log {
+struct KeyHistory {
     name: String,
-    known: Vec<Known>,
-    unknown: Vec<Unknown>,
+    known: Vec<KnownOperation>,
+    unknown: Vec<UnknownOperation>,
     lacks_positions: bool,
 }
 
 /// Was answered, and says where it stands.
-struct Known {
+struct KnownOperation {
     process: u64,
     action: Action,
     answer: Answer,
@@ -149,14 +149,14 @@ struct Known {
 }
 
 /// May have taken effect above its floor, if it has one.
-struct Unknown {
+struct UnknownOperation {
     process: u64,
     action: Action,
     floor: Option<Revision>,
     invoked: i64,
 }
 
-struct Invoked {
+struct Invocation {
     key: usize,
     action: Action,
     floor: Option<Floor>,
@@ -189,7 +189,7 @@ impl Witness {
     pub fn add(&mut self, event: Event) {
         let process = event.process;
         if let EventKind::Invoke(operation) = event.kind {
-            let invoked = Invoked {
+            let invoked = Invocation {
                 key: self.key(operation.key),
                 action: operation.action,
                 floor: self.highest,
@@ -216,7 +216,7 @@ impl Witness {
             return *key;
         }
         let key = self.keys.len();
-        self.keys.push(Log {
+        self.keys.push(KeyHistory {
             name: name.clone(),
             known: Vec::new(),
             unknown: Vec::new(),
@@ -226,10 +226,10 @@ impl Witness {
         key
     }
 
-    fn answered(&mut self, invoked: Invoked, answer: Answer, rev: Revision, at: (u64, i64)) {
+    fn answered(&mut self, invoked: Invocation, answer: Answer, rev: Revision, at: (u64, i64)) {
         let (process, completed) = at;
         let (key, floor) = (invoked.key, invoked.floor);
-        let known = Known {
+        let known = KnownOperation {
             process,
             action: invoked.action,
             answer,
@@ -249,7 +249,7 @@ impl Witness {
         log.push(known);
     }
 
-    fn contradicts_time(&self, key: usize, known: &Known, floor: Floor) -> Contradiction {
+    fn contradicts_time(&self, key: usize, known: &KnownOperation, floor: Floor) -> Contradiction {
         let (log, other) = (&self.keys[key], &self.keys[floor.key]);
         let culprit = known.placed(&log.name);
         let before = other.known[floor.index].placed(&other.name);
@@ -265,10 +265,10 @@ impl Witness {
         }
     }
 
-    fn unknown(&mut self, process: u64, invoked: Invoked) {
+    fn unknown(&mut self, process: u64, invoked: Invocation) {
         // A get whose answer nobody saw asserts nothing.
         if invoked.action != Action::Get {
-            self.keys[invoked.key].unknown.push(Unknown {
+            self.keys[invoked.key].unknown.push(UnknownOperation {
                 process,
                 action: invoked.action,
                 floor: invoked.floor.map(|floor| floor.rev),
@@ -279,9 +279,9 @@ impl Witness {
 
     /// Judges what was added. What has not completed is of unknown outcome.
     #[must_use]
-    pub fn judge(mut self) -> Found {
+    pub fn judge(mut self) -> WitnessVerdict {
         if let Some(late) = self.late {
-            return Found::Contradicted(Box::new(late));
+            return WitnessVerdict::Contradicted(Box::new(late));
         }
         for (process, invoked) in std::mem::take(&mut self.open) {
             self.unknown(process, invoked);
@@ -291,34 +291,34 @@ impl Witness {
         for log in self.keys {
             let key = log.name.clone();
             let found = if log.lacks_positions {
-                Err(replay::Trouble::Undecided(Why::NoPosition))
+                Err(replay::ReplayError::Undecided(Cause::NoPosition))
             } else {
                 replay::replay(&self.initial, log)
             };
             match found {
                 Ok(()) => {}
-                Err(replay::Trouble::Contradicted(why)) => bad.push(*why),
-                Err(replay::Trouble::Undecided(why)) => keys.push(Undecided { key, why }),
+                Err(replay::ReplayError::Contradicted(why)) => bad.push(*why),
+                Err(replay::ReplayError::Undecided(why)) => keys.push(Undecided { key, why }),
             }
         }
         let first = bad
             .into_iter()
             .min_by_key(|bad| bad.operations.first().and_then(|placed| placed.rev));
         match first {
-            Some(first) => Found::Contradicted(Box::new(first)),
-            None if keys.is_empty() => Found::Consistent,
-            None => Found::NotDecided { keys },
+            Some(first) => WitnessVerdict::Contradicted(Box::new(first)),
+            None if keys.is_empty() => WitnessVerdict::Consistent,
+            None => WitnessVerdict::NotDecided { keys },
         }
     }
 }
 
-impl Known {
+impl KnownOperation {
     fn is_get(&self) -> bool {
         self.action == Action::Get
     }
 
-    fn placed(&self, key: &str) -> Placed {
-        Placed {
+    fn placed(&self, key: &str) -> PositionedOperation {
+        PositionedOperation {
             process: self.process,
             operation: operation(key, &self.action),
             answer: Some(self.answer.clone()),
@@ -329,9 +329,9 @@ impl Known {
     }
 }
 
-impl Unknown {
-    fn placed(&self, key: &str) -> Placed {
-        Placed {
+impl UnknownOperation {
+    fn placed(&self, key: &str) -> PositionedOperation {
+        PositionedOperation {
             process: self.process,
             operation: operation(key, &self.action),
             answer: None,
@@ -348,7 +348,7 @@ fn operation(key: &str, action: &Action) -> Operation {
 }
 
 /// `[7 .. 9] process 3: get k = "v" at 12.0`.
-impl fmt::Display for Placed {
+impl fmt::Display for PositionedOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{} ..", self.invoked)?;
         if let Some(completed) = self.completed {
@@ -363,11 +363,11 @@ impl fmt::Display for Placed {
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::NoPosition => f.write_str("an answer does not say its position"),
-            Why::Unknown(placed) => write!(
+            Cause::NoPosition => f.write_str("an answer does not say its position"),
+            Cause::Unknown(placed) => write!(
                 f,
                 "no single operation of unknown outcome that is left explains {placed}"
             ),

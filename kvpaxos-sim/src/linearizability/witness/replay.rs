@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 
-use super::stock::{DELETED, Does, Stock, set_by};
-use super::{Contradiction, Known, Log, Placed, Why};
+use super::unknown::{Change, DELETED, UnknownOperations, set_by};
+use super::{Cause, Contradiction, KeyHistory, KnownOperation, PositionedOperation};
 use crate::history::{Action, Answer, Datum};
 
 /// In longer stretches than this, no place is looked for for an operation of unknown outcome.
@@ -14,23 +14,23 @@ const LONGEST: usize = 64;
 /// How many operations a contradiction shows at most.
 const SHOWN: usize = 12;
 
-/// Why a key is not consistent.
-pub(super) enum Trouble {
+/// Cause a key is not consistent.
+pub(super) enum ReplayError {
     /// It cannot be.
     Contradicted(Box<Contradiction>),
     /// It may or may not.
-    Undecided(Why),
+    Undecided(Cause),
 }
 
 /// Judges a key whose answers all have positions.
-pub(super) fn replay(initial: &Datum, mut log: Log) -> Result<(), Trouble> {
+pub(super) fn replay(initial: &Datum, mut log: KeyHistory) -> Result<(), ReplayError> {
     log.known.sort_by_key(|known| (known.rev, known.is_get()));
     log.unknown
         .sort_by_key(|unknown| (unknown.floor, unknown.invoked));
     one_write_each(&log)?;
     let mut replay = Replay {
         log: &log,
-        stock: Stock::new(&log.unknown),
+        unknown: UnknownOperations::new(&log.unknown),
         changes: HashMap::new(),
         later: Vec::new(),
         undecided: None,
@@ -41,10 +41,10 @@ pub(super) fn replay(initial: &Datum, mut log: Log) -> Result<(), Trouble> {
     }
     replay
         .undecided
-        .map_or(Ok(()), |why| Err(Trouble::Undecided(why)))
+        .map_or(Ok(()), |why| Err(ReplayError::Undecided(why)))
 }
 
-fn one_write_each(log: &Log) -> Result<(), Trouble> {
+fn one_write_each(log: &KeyHistory) -> Result<(), ReplayError> {
     let mut pairs = log.known.iter().zip(log.known.iter().skip(1));
     match pairs.find(|(one, other)| one.rev == other.rev && !other.is_get()) {
         None => Ok(()),
@@ -56,8 +56,8 @@ fn one_write_each(log: &Log) -> Result<(), Trouble> {
     }
 }
 
-fn contradicted(log: &Log, explanation: String, operations: Vec<Placed>) -> Trouble {
-    Trouble::Contradicted(Box::new(Contradiction {
+fn contradicted(log: &KeyHistory, explanation: String, operations: Vec<PositionedOperation>) -> ReplayError {
+    ReplayError::Contradicted(Box::new(Contradiction {
         key: log.name.clone(),
         explanation,
         operations,
@@ -65,13 +65,13 @@ fn contradicted(log: &Log, explanation: String, operations: Vec<Placed>) -> Trou
 }
 
 struct Replay<'a> {
-    log: &'a Log,
-    stock: Stock<'a>,
+    log: &'a KeyHistory,
+    unknown: UnknownOperations<'a>,
     /// How often an operation of unknown outcome must have set the key to this value.
     changes: HashMap<&'a Datum, usize>,
     /// Stretches that end without an answer and need an operation of unknown outcome.
     later: Vec<Stretch<'a>>,
-    undecided: Option<Why>,
+    undecided: Option<Cause>,
 }
 
 /// The known operations of a stretch, but for the one that it begins with.
@@ -86,17 +86,17 @@ struct Stretch<'a> {
 }
 
 /// What known operations alone make of a stretch.
-struct Outcome<'a> {
+struct StretchState<'a> {
     value: Cow<'a, Datum>,
     /// The first swap that was not applied although it found what it expected.
     odd: Option<usize>,
 }
 
 impl<'a> Replay<'a> {
-    fn stretches(&mut self, initial: &'a Datum) -> Result<(), Trouble> {
+    fn stretches(&mut self, initial: &'a Datum) -> Result<(), ReplayError> {
         let known = &self.log.known;
         let (mut from, mut first) = (initial, 0);
-        let mut now = Outcome::begin(from);
+        let mut now = StretchState::begin(from);
         for (end, operation) in known.iter().enumerate() {
             if operation.stays_within() {
                 now.step(end, operation);
@@ -111,7 +111,7 @@ impl<'a> Replay<'a> {
             };
             self.end(stretch, &now)?;
             (from, first) = (operation.leaves(), end + 1);
-            now = Outcome::begin(from);
+            now = StretchState::begin(from);
         }
         let (end, found) = (known.len(), None);
         self.end(
@@ -125,7 +125,7 @@ impl<'a> Replay<'a> {
         )
     }
 
-    fn end(&mut self, stretch: Stretch<'a>, now: &Outcome<'_>) -> Result<(), Trouble> {
+    fn end(&mut self, stretch: Stretch<'a>, now: &StretchState<'_>) -> Result<(), ReplayError> {
         let is_found = stretch.found.is_none_or(|found| *found == *now.value);
         match (is_found, now.odd, stretch.found) {
             (true, None, _) => Ok(()),
@@ -137,8 +137,8 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Known operations alone do not explain the stretch.
-    fn explain(&mut self, stretch: &Stretch<'a>) -> Result<(), Trouble> {
+    /// KnownOperation operations alone do not explain the stretch.
+    fn explain(&mut self, stretch: &Stretch<'a>) -> Result<(), ReplayError> {
         let must_change = self.must_change(stretch);
         if let Some(found) = must_change {
             *self.changes.entry(found).or_default() += 1;
@@ -146,7 +146,7 @@ impl<'a> Replay<'a> {
         if stretch.end - stretch.first < LONGEST
             && let Some(used) = self.one_that_explains(stretch)
         {
-            self.stock.use_up(used);
+            self.unknown.use_up(used);
             return Ok(());
         }
         let now = self.outcome(stretch, stretch.end);
@@ -162,14 +162,14 @@ impl<'a> Replay<'a> {
         }
         let culprit = now.odd.unwrap_or(stretch.end);
         let placed = self.log.known[culprit].placed(&self.log.name);
-        self.undecided.get_or_insert(Why::Unknown(Box::new(placed)));
+        self.undecided.get_or_insert(Cause::Unknown(Box::new(placed)));
         Ok(())
     }
 
     /// Whether any operation of unknown outcome could stand right before one of these.
     fn can_change(&self, places: RangeInclusive<usize>) -> bool {
         let rev = self.log.known[*places.end()].rev;
-        self.stock.has_any_before(rev) && places.into_iter().any(|place| self.has_gap(place))
+        self.unknown.has_any_before(rev) && places.into_iter().any(|place| self.has_gap(place))
     }
 
     /// Whether there are enough of those that leave the value that the stretch must have been changed to.
@@ -179,12 +179,12 @@ impl<'a> Replay<'a> {
             .map_or(stretch.first, |append| append + 1);
         let changes = self.changes.get(found).copied().unwrap_or_default();
         let rev = self.log.known[stretch.end].rev;
-        self.can_change(after..=stretch.end) && self.stock.leaving(found, rev) >= changes
+        self.can_change(after..=stretch.end) && self.unknown.leaving(found, rev) >= changes
     }
 
     /// What the stretch's operations before this place make of its value.
-    fn outcome(&self, stretch: &Stretch<'a>, before: usize) -> Outcome<'a> {
-        let mut now = Outcome::begin(stretch.from);
+    fn outcome(&self, stretch: &Stretch<'a>, before: usize) -> StretchState<'a> {
+        let mut now = StretchState::begin(stretch.from);
         (stretch.first..before).for_each(|place| now.step(place, &self.log.known[place]));
         now
     }
@@ -220,7 +220,7 @@ impl<'a> Replay<'a> {
     /// An operation of unknown outcome that, put into the stretch, explains all of it.
     fn one_that_explains(&mut self, stretch: &Stretch<'a>) -> Option<usize> {
         let mut states = Vec::new();
-        let mut now = Outcome::begin(stretch.from);
+        let mut now = StretchState::begin(stretch.from);
         for place in stretch.first..stretch.end {
             states.push(now.value.as_ref().clone());
             now.step(place, &self.log.known[place]);
@@ -255,10 +255,10 @@ impl<'a> Replay<'a> {
             if !self.fits(stretch, gap, &to) {
                 continue;
             }
-            let stock = &mut self.stock;
-            let one = Does::between(from, &to)
+            let unknown = &mut self.unknown;
+            let one = Change::between(from, &to)
                 .iter()
-                .find_map(|does| stock.find(does, rev));
+                .find_map(|does| unknown.find(does, rev));
             if one.is_some() {
                 return one;
             }
@@ -268,7 +268,7 @@ impl<'a> Replay<'a> {
 
     /// Any that, put into this gap, makes the swaps fail.
     fn one_that_changes(&mut self, stretch: &Stretch<'a>, (gap, from): (usize, &Datum)) -> Option<usize> {
-        let some = self.stock.some(self.log.known[gap].rev);
+        let some = self.unknown.some(self.log.known[gap].rev);
         let mut fitting = some
             .into_iter()
             .filter(|(_, does)| self.fits(stretch, gap, &does.to(from)));
@@ -297,12 +297,12 @@ impl<'a> Replay<'a> {
 
     /// Whether the stretch is right from here on if the value is this here.
     fn fits(&self, stretch: &Stretch<'a>, gap: usize, value: &Datum) -> bool {
-        let mut now = Outcome::begin(value);
+        let mut now = StretchState::begin(value);
         (gap..stretch.end).for_each(|place| now.step(place, &self.log.known[place]));
         now.odd.is_none() && stretch.found.is_none_or(|found| *found == *now.value)
     }
 
-    fn contradiction(&self, stretch: &Stretch<'a>, culprit: usize) -> Trouble {
+    fn contradiction(&self, stretch: &Stretch<'a>, culprit: usize) -> ReplayError {
         let (known, name) = (&self.log.known, &self.log.name);
         let placed = known[culprit].placed(name);
         let now = self.outcome(stretch, culprit);
@@ -325,13 +325,13 @@ impl<'a> Replay<'a> {
     }
 }
 
-impl<'a> Outcome<'a> {
-    fn begin(from: &'a Datum) -> Outcome<'a> {
+impl<'a> StretchState<'a> {
+    fn begin(from: &'a Datum) -> StretchState<'a> {
         let value = Cow::Borrowed(from);
-        Outcome { value, odd: None }
+        StretchState { value, odd: None }
     }
 
-    fn step(&mut self, place: usize, known: &Known) {
+    fn step(&mut self, place: usize, known: &KnownOperation) {
         match &known.action {
             Action::Append(tail) => append(self.value.to_mut(), tail),
             Action::Cas { expect, .. } if *self.value == *expect => {
@@ -350,7 +350,7 @@ fn append(value: &mut Datum, tail: &Datum) {
     }
 }
 
-impl Known {
+impl KnownOperation {
     /// Whether the value after it depends on that before, and it does not show it.
     fn stays_within(&self) -> bool {
         matches!(self.action, Action::Append(_)) || self.answer == Answer::Swapped { applied: false }

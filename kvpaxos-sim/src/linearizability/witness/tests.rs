@@ -10,15 +10,15 @@ use crate::linearizability::{Budget, check};
 fn told(script: &str) -> String {
     let history = history(script);
     match judge(&history) {
-        Found::Consistent => {
+        WitnessVerdict::Consistent => {
             assert!(check(&history, Budget::default()).is_good(), "{script}");
             "consistent".to_owned()
         }
-        Found::Contradicted(why) => {
+        WitnessVerdict::Contradicted(why) => {
             let placed = why.operations.iter().map(|placed| format!("\n  {placed}"));
             format!("{}{}", why.explanation, placed.collect::<String>())
         }
-        Found::NotDecided { keys } => {
+        WitnessVerdict::NotDecided { keys } => {
             let keys = keys.iter().map(|key| format!("{}: {}", key.key, key.why));
             format!("not decided: {}", keys.collect::<Vec<_>>().join(", "))
         }
@@ -35,12 +35,18 @@ fn consistent(script: &str) {
 
 fn contradicted(script: &str) {
     let found = judge(&history(script));
-    assert!(matches!(found, Found::Contradicted(_)), "{script}: {found:?}");
+    assert!(
+        matches!(found, WitnessVerdict::Contradicted(_)),
+        "{script}: {found:?}"
+    );
 }
 
 fn not_decided(script: &str) {
     let found = judge(&history(script));
-    assert!(matches!(found, Found::NotDecided { .. }), "{script}: {found:?}");
+    assert!(
+        matches!(found, WitnessVerdict::NotDecided { .. }),
+        "{script}: {found:?}"
+    );
 }
 
 #[test]
@@ -223,16 +229,16 @@ fn judged(all: impl Iterator<Item = Settings>) -> [u32; 3] {
         let history = settings.history().unwrap();
         let found = judge(&history);
         counts[match found {
-            Found::Consistent => {
+            WitnessVerdict::Consistent => {
                 let report = check(&history, Budget::default());
                 assert!(report.is_good(), "{settings:?}: {report}");
                 0
             }
-            Found::Contradicted(why) => {
+            WitnessVerdict::Contradicted(why) => {
                 assert!(settings.flaw != Flaw::None, "{settings:?}: {why:?}");
                 1
             }
-            Found::NotDecided { .. } => 2,
+            WitnessVerdict::NotDecided { .. } => 2,
         }] += 1;
     }
     counts

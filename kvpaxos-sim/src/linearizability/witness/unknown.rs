@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use kvpaxos::Revision;
 
-use super::Unknown;
+use super::UnknownOperation;
 use crate::history::{Action, Datum};
 
 /// The value of a key that was deleted.
@@ -13,12 +13,12 @@ pub(super) const DELETED: &Datum = &Datum::Null;
 const TRIED: usize = 64;
 
 /// See the head of this file. Those that do the same are in the order of their floors.
-pub(super) struct Stock<'a> {
-    all: &'a [Unknown],
+pub(super) struct UnknownOperations<'a> {
+    all: &'a [UnknownOperation],
     used: Vec<bool>,
     /// All before this one are used.
     unused_from: usize,
-    same: HashMap<Does, Same>,
+    same: HashMap<Change, AlikeOperations>,
     /// How long the texts are that are appended.
     tails: BTreeSet<usize>,
     /// The floors of those that set a value.
@@ -27,14 +27,14 @@ pub(super) struct Stock<'a> {
 
 /// Those that do the same; all before `next` are used.
 #[derive(Default)]
-struct Same {
+struct AlikeOperations {
     members: Vec<usize>,
     next: usize,
 }
 
 /// What an operation does to a value, if anything.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Does {
+pub(super) enum Change {
     /// Sets it, whatever it is.
     Set(Datum),
     /// Sets it to the second if it is the first.
@@ -43,10 +43,10 @@ pub(super) enum Does {
     Append(String),
 }
 
-impl<'a> Stock<'a> {
+impl<'a> UnknownOperations<'a> {
     /// These must be in the order of their floors.
-    pub(super) fn new(all: &'a [Unknown]) -> Stock<'a> {
-        let mut stock = Stock {
+    pub(super) fn new(all: &'a [UnknownOperation]) -> UnknownOperations<'a> {
+        let mut table = UnknownOperations {
             all,
             used: vec![false; all.len()],
             unused_from: 0,
@@ -55,18 +55,18 @@ impl<'a> Stock<'a> {
             sets: HashMap::new(),
         };
         for (index, unknown) in all.iter().enumerate() {
-            let Some(does) = Does::of(&unknown.action) else {
+            let Some(does) = Change::of(&unknown.action) else {
                 continue;
             };
-            if let Does::Append(text) = &does {
-                stock.tails.insert(text.len());
+            if let Change::Append(text) = &does {
+                table.tails.insert(text.len());
             }
             if let Some(value) = set_by(&unknown.action) {
-                stock.sets.entry(value).or_default().push(unknown.floor);
+                table.sets.entry(value).or_default().push(unknown.floor);
             }
-            stock.same.entry(does).or_default().members.push(index);
+            table.same.entry(does).or_default().members.push(index);
         }
-        stock
+        table
     }
 
     /// Whether any could stand right before this position.
@@ -75,7 +75,7 @@ impl<'a> Stock<'a> {
     }
 
     /// One that does this, is not used, and could stand right before this position.
-    pub(super) fn find(&mut self, does: &Does, rev: Revision) -> Option<usize> {
+    pub(super) fn find(&mut self, does: &Change, rev: Revision) -> Option<usize> {
         let same = self.same.get_mut(does)?;
         while self.used[*same.members.get(same.next)?] {
             same.next += 1;
@@ -85,14 +85,14 @@ impl<'a> Stock<'a> {
     }
 
     /// Some that are not used and could stand right before this position, and what they do.
-    pub(super) fn some(&mut self, rev: Revision) -> Vec<(usize, Does)> {
+    pub(super) fn some(&mut self, rev: Revision) -> Vec<(usize, Change)> {
         while self.used.get(self.unused_from) == Some(&true) {
             self.unused_from += 1;
         }
         let rest = self.all.iter().enumerate().skip(self.unused_from);
         rest.take_while(|(_, unknown)| unknown.floor < Some(rev))
             .filter(|(index, _)| !self.used[*index])
-            .filter_map(|(index, unknown)| Some((index, Does::of(&unknown.action)?)))
+            .filter_map(|(index, unknown)| Some((index, Change::of(&unknown.action)?)))
             .take(TRIED)
             .collect()
     }
@@ -116,7 +116,7 @@ impl<'a> Stock<'a> {
             text.get(begin..)
         });
         let appending = |tail: &str| {
-            let is_one = |unknown: &&Unknown| {
+            let is_one = |unknown: &&UnknownOperation| {
                 unknown.floor < Some(rev)
                     && matches!(&unknown.action, Action::Append(text) if text.as_text() == tail)
             };
@@ -135,34 +135,34 @@ pub(super) fn set_by(action: &Action) -> Option<&Datum> {
     }
 }
 
-impl Does {
-    fn of(action: &Action) -> Option<Does> {
+impl Change {
+    fn of(action: &Action) -> Option<Change> {
         match action {
             Action::Get => None,
-            Action::Put(value) => Some(Does::Set(value.clone())),
-            Action::Delete => Some(Does::Set(DELETED.clone())),
-            Action::Append(tail) => Some(Does::Append(tail.as_text().into_owned())),
-            Action::Cas { expect, value } => Some(Does::Swap(expect.clone(), value.clone())),
+            Action::Put(value) => Some(Change::Set(value.clone())),
+            Action::Delete => Some(Change::Set(DELETED.clone())),
+            Action::Append(tail) => Some(Change::Append(tail.as_text().into_owned())),
+            Action::Cas { expect, value } => Some(Change::Swap(expect.clone(), value.clone())),
         }
     }
 
     /// What it makes of a value.
     pub(super) fn to(&self, value: &Datum) -> Datum {
         match self {
-            Does::Set(new) => new.clone(),
-            Does::Swap(expect, new) if expect == value => new.clone(),
-            Does::Swap(..) => value.clone(),
-            Does::Append(tail) => Datum::Text(value.as_text().into_owned() + tail),
+            Change::Set(new) => new.clone(),
+            Change::Swap(expect, new) if expect == value => new.clone(),
+            Change::Swap(..) => value.clone(),
+            Change::Append(tail) => Datum::Text(value.as_text().into_owned() + tail),
         }
     }
 
     /// All that make the one value of the other; the first is to be preferred.
-    pub(super) fn between(from: &Datum, to: &Datum) -> Vec<Does> {
-        let mut all = vec![Does::Swap(from.clone(), to.clone()), Does::Set(to.clone())];
+    pub(super) fn between(from: &Datum, to: &Datum) -> Vec<Change> {
+        let mut all = vec![Change::Swap(from.clone(), to.clone()), Change::Set(to.clone())];
         if let Datum::Text(text) = to
             && let Some(tail) = text.strip_prefix(&*from.as_text())
         {
-            all.push(Does::Append(tail.to_owned()));
+            all.push(Change::Append(tail.to_owned()));
         }
         all
     }

@@ -9,33 +9,33 @@ use smallvec::SmallVec;
 use crate::hashing::BuildQuick;
 
 /// The place of an operation that is under way, until it completes.
-pub(super) type Slot = usize;
+pub(super) type OpIndex = usize;
 
 /// A set of slots, as words without zeros at the end.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Bits(SmallVec<[u64; 2]>);
+pub(super) struct OpSet(SmallVec<[u64; 2]>);
 
-impl Hash for Bits {
+impl Hash for OpSet {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.iter().for_each(|word| state.write_u64(*word));
     }
 }
 
-impl Bits {
-    pub(super) fn has(&self, slot: Slot) -> bool {
-        self.word(slot / 64) >> (slot % 64) & 1 == 1
+impl OpSet {
+    pub(super) fn has(&self, op: OpIndex) -> bool {
+        self.word(op / 64) >> (op % 64) & 1 == 1
     }
 
-    pub(super) fn insert(&mut self, slot: Slot) {
-        if self.0.len() <= slot / 64 {
-            self.0.resize(slot / 64 + 1, 0);
+    pub(super) fn insert(&mut self, op: OpIndex) {
+        if self.0.len() <= op / 64 {
+            self.0.resize(op / 64 + 1, 0);
         }
-        self.0[slot / 64] |= 1 << (slot % 64);
+        self.0[op / 64] |= 1 << (op % 64);
     }
 
-    pub(super) fn remove(&mut self, slot: Slot) {
-        if let Some(word) = self.0.get_mut(slot / 64) {
-            *word &= !(1 << (slot % 64));
+    pub(super) fn remove(&mut self, op: OpIndex) {
+        if let Some(word) = self.0.get_mut(op / 64) {
+            *word &= !(1 << (op % 64));
         }
         while self.0.last() == Some(&0) {
             self.0.pop();
@@ -43,21 +43,21 @@ impl Bits {
     }
 
     /// All that are in it.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Slot> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = OpIndex> {
         self.0
             .iter()
             .zip(0..)
-            .flat_map(|(word, place)| slots(*word, place))
+            .flat_map(|(word, place)| indices(*word, place))
     }
 
     /// All that are in it and not in another.
-    pub(super) fn without(&self, other: &Bits) -> impl Iterator<Item = Slot> {
+    pub(super) fn without(&self, other: &OpSet) -> impl Iterator<Item = OpIndex> {
         let words = self.0.iter().zip(0..);
-        words.flat_map(|(word, place)| slots(word & !other.word(place), place))
+        words.flat_map(|(word, place)| indices(word & !other.word(place), place))
     }
 
     /// Whether any is in it that is not in another, nor this one.
-    pub(super) fn has_more(&self, other: &Bits, besides: Slot) -> bool {
+    pub(super) fn has_more(&self, other: &OpSet, besides: OpIndex) -> bool {
         let mut words = self.0.iter().zip(0..);
         words.any(|(word, place)| {
             let besides = if place == besides / 64 {
@@ -81,47 +81,47 @@ impl Bits {
 
 /// A set of slots for each value.
 #[derive(Default)]
-pub(super) struct ByValue {
-    slots: HashMap<u32, Bits, BuildQuick>,
+pub(super) struct OpSetsByValue {
+    sets: HashMap<u32, OpSet, BuildQuick>,
     /// For a value that has none.
-    none: Bits,
+    none: OpSet,
 }
 
-impl ByValue {
-    pub(super) fn insert(&mut self, value: u32, slot: Slot) {
-        self.slots.entry(value).or_default().insert(slot);
+impl OpSetsByValue {
+    pub(super) fn insert(&mut self, value: u32, op: OpIndex) {
+        self.sets.entry(value).or_default().insert(op);
     }
 
-    pub(super) fn remove(&mut self, value: u32, slot: Slot) {
-        if let Entry::Occupied(mut slots) = self.slots.entry(value) {
-            slots.get_mut().remove(slot);
-            if slots.get().words() == 0 {
-                slots.remove();
+    pub(super) fn remove(&mut self, value: u32, op: OpIndex) {
+        if let Entry::Occupied(mut set) = self.sets.entry(value) {
+            set.get_mut().remove(op);
+            if set.get().words() == 0 {
+                set.remove();
             }
         }
     }
 
     /// The slots of this value.
-    pub(super) fn of(&self, value: u32) -> &Bits {
-        self.slots.get(&value).unwrap_or(&self.none)
+    pub(super) fn of(&self, value: u32) -> &OpSet {
+        self.sets.get(&value).unwrap_or(&self.none)
     }
 
     /// Values have other numbers from now on; no two have the same.
     pub(super) fn renumber(&mut self, mut renumber: impl FnMut(&mut u32)) {
-        let old = std::mem::take(&mut self.slots).into_iter();
-        self.slots = old
-            .map(|(mut value, slots)| (renumber(&mut value), (value, slots)).1)
+        let old = std::mem::take(&mut self.sets).into_iter();
+        self.sets = old
+            .map(|(mut value, set)| (renumber(&mut value), (value, set)).1)
             .collect();
     }
 }
 
 /// The slots of one word.
-pub(super) fn slots(mut word: u64, place: usize) -> impl Iterator<Item = Slot> {
+pub(super) fn indices(mut word: u64, place: usize) -> impl Iterator<Item = OpIndex> {
     std::iter::from_fn(move || {
-        let slot = place * 64 + word.trailing_zeros() as usize;
+        let op = place * 64 + word.trailing_zeros() as usize;
         (word != 0).then(|| {
             word &= word - 1;
-            slot
+            op
         })
     })
 }
