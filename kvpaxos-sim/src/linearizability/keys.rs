@@ -1,11 +1,10 @@
 //! The keys that a first look has not settled: searched with all means, side by side, and with the budget shared among them.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::evidence::{Evidence, evidence};
 use super::report::{Budget, KeyReport, KeyVerdict};
 use super::search::{KeyOperation, Question, SearchResult, by_key, order};
 use crate::history::History;
+use crate::parallel;
 
 /// Searches take place side by side, and this many share the memory at most, however many cores there are: a verdict must not
 /// depend on that.
@@ -48,13 +47,15 @@ pub(super) fn settle(
     let memory = budget.memory / tasks.len().clamp(1, LANES);
     let (mut left, mut before) = (budget.steps, 0);
     loop {
-        let mut open: Vec<&mut Task<'_>> = tasks.iter_mut().filter(|task| task.is_open).collect();
+        let open: Vec<&mut Task<'_>> = tasks.iter_mut().filter(|task| task.is_open).collect();
         let steps = left / (open.len().max(1) as u64);
         if open.is_empty() || steps == 0 || steps / 2 < before {
             break;
         }
         let budget = Budget { steps, memory };
-        left -= side_by_side(&mut open, |task| task.search(history, budget)).min(left);
+        let threads = parallel::cores().min(LANES).min(open.len());
+        let spent = parallel::map(open, threads, |task| task.search(history, budget));
+        left = left.saturating_sub(spent.iter().sum());
         before = steps;
     }
     tasks.into_iter().filter_map(|task| task.evidence).collect()
@@ -86,29 +87,4 @@ impl Task<'_> {
         }
         steps
     }
-}
-
-/// Does all of it, on as many threads as there are cores; the sum.
-fn side_by_side<T: Send>(tasks: &mut [&mut T], work: impl Fn(&mut T) -> u64 + Sync) -> u64 {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if cores.min(tasks.len()) < 2 {
-        return tasks.iter_mut().map(|task| work(task)).sum();
-    }
-    let next = Mutex::new(tasks.iter_mut());
-    let lane = || {
-        let mut sum = 0;
-        loop {
-            let task = next.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some(task) = task else { return sum };
-            sum += work(task);
-        }
-    };
-    std::thread::scope(|scope| {
-        let lanes: Vec<_> = (0..cores.min(LANES)).map(|_| scope.spawn(lane)).collect();
-        let join = |lane: std::thread::ScopedJoinHandle<'_, u64>| {
-            lane.join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        lanes.into_iter().map(join).sum()
-    })
 }
