@@ -149,6 +149,7 @@ pub mod founding;
 pub mod io;
 mod memory;
 pub mod message;
+pub mod notation;
 mod random;
 mod replica;
 mod roles;

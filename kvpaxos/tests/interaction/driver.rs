@@ -31,7 +31,7 @@ use kvpaxos::status::ProposerStatus;
 use kvpaxos::{ClientId, Config, Message, ReplicaId, RequestBody, Slot};
 
 use crate::client::Client;
-use crate::show::{self, Detail, Show};
+use crate::show::{Detail, Show};
 use crate::support::{Seen, World};
 use crate::word;
 
@@ -84,7 +84,7 @@ impl Driver {
             ["log", id] => vec![self.log(word::replica(id))],
             ["records", id] => {
                 let disk = self.look().disk(word::replica(id));
-                disk.records().iter().map(show::record).collect()
+                disk.records().iter().map(ToString::to_string).collect()
             }
             ["inflight"] => self.in_flight(),
             _ => return None,
@@ -284,7 +284,7 @@ impl Driver {
             _ => panic!("line {}: a kind and a number", self.line),
         };
         for (from, to) in self.links(link) {
-            let matching = |message: &Message| kind.is_none_or(|kind| show::kind(message) == kind);
+            let matching = |message: &Message| kind.is_none_or(|kind| message.name() == kind);
             let mut rest = self
                 .look()
                 .in_flight(from, to)
@@ -448,16 +448,12 @@ impl Driver {
 
     fn status(&self, id: ReplicaId) -> String {
         let replica = self.look().replica(id);
-        replica.map_or_else(
-            || format!("{id} is down"),
-            |replica| show::status(&replica.status()),
-        )
+        replica.map_or_else(|| format!("{id} is down"), |replica| replica.status().to_string())
     }
 
     fn log(&self, id: ReplicaId) -> String {
         let replica = self.look().replica(id).expect("it is up");
-        let slots =
-            (0..).map_while(|slot| replica.chosen(Slot(slot)).map(|value| (slot, show::value(value))));
+        let slots = (0..).map_while(|slot| replica.chosen(Slot(slot)).map(|value| (slot, value.to_string())));
         let slots: Vec<String> = slots.map(|(slot, value)| format!("s{slot} {value}")).collect();
         slots.join("; ")
     }

@@ -1,0 +1,143 @@
+//! What clients ask, what the log holds, and how requests end.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::list;
+use crate::command::{Command, Op, Outcome, Reply, Request, RequestBody, Tag, Value};
+use crate::types::ReplicaSet;
+
+/// Bytes longer than this are written down by their number.
+const LONGEST_TEXT: usize = 16;
+
+/// Short text as it is, other short bytes escaped, long ones by their number.
+struct Text<'a>(&'a Bytes);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() > LONGEST_TEXT {
+            return write!(f, "<{} bytes>", self.0.len());
+        }
+        match std::str::from_utf8(self.0) {
+            Ok(text) if !text.contains(char::is_control) => f.write_str(text),
+            _ => write!(f, "{}", self.0.escape_ascii()),
+        }
+    }
+}
+
+/// Absent values are "nothing".
+struct Maybe<'a>(Option<&'a Bytes>);
+
+impl fmt::Display for Maybe<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(bytes) => Text(bytes).fmt(f),
+            None => f.write_str("nothing"),
+        }
+    }
+}
+
+/// `put k=v`, `delete k`, `cas k old->new`
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Op::Put { key, value } => write!(f, "put {}={}", Text(key), Text(value)),
+            Op::Delete { key } => write!(f, "delete {}", Text(key)),
+            Op::Cas { key, expect, value } => {
+                let (expect, value) = (Maybe(expect.as_ref()), Maybe(value.as_ref()));
+                write!(f, "cas {} {expect}->{value}", Text(key))
+            }
+        }
+    }
+}
+
+/// `c9#0`: the first command that nonce 9 numbers.
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}#{}", self.nonce, self.number)
+    }
+}
+
+/// `12.0#3 put k=v`: the session, the sequence and the operation.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Command::Open { tag } => write!(f, "open {tag}"),
+            Command::Close { session } => write!(f, "close {session}"),
+            Command::Apply {
+                session,
+                sequence,
+                op,
+                ..
+            } => write!(f, "{session}#{} {op}", sequence.0),
+            Command::Opaque { tag, payload } => write!(f, "submit #{} {}", tag.number, Text(payload)),
+        }
+    }
+}
+
+/// `noop`, or the commands of the batch.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Noop => f.write_str("noop"),
+            Value::Batch(batch) => {
+                f.write_str("[")?;
+                list(f, batch.commands(), ", ")?;
+                f.write_str("]")
+            }
+        }
+    }
+}
+
+/// As the command that it becomes; `get k` or `status` if it becomes none.
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.body {
+            RequestBody::Open { .. } => f.write_str("open"),
+            RequestBody::Close { session } => write!(f, "close {session}"),
+            RequestBody::Apply {
+                session,
+                sequence,
+                op,
+                ..
+            } => write!(f, "{session}#{} {op}", sequence.0),
+            RequestBody::Get { key } => write!(f, "get {}", Text(key)),
+            RequestBody::Submit { payload } => write!(f, "submit {}", Text(payload)),
+            RequestBody::Status => f.write_str("status"),
+        }
+    }
+}
+
+/// The outcome.
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.outcome.fmt(f)
+    }
+}
+
+/// `done at 12.0`, `v as of 12.0`, `refused: ...`
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Opened { session } => write!(f, "session {session}"),
+            Outcome::Closed => f.write_str("closed"),
+            Outcome::Done { revision } => write!(f, "done at {revision}"),
+            Outcome::Deleted { revision, existed } => {
+                let existed = if *existed { "was there" } else { "was not there" };
+                write!(f, "deleted at {revision}, {existed}")
+            }
+            Outcome::Swapped { revision, applied } => {
+                let applied = if *applied { "swapped" } else { "not swapped" };
+                write!(f, "compared at {revision}, {applied}")
+            }
+            Outcome::Value { revision, value } => write!(f, "{} as of {revision}", Maybe(value.as_ref())),
+            Outcome::Status(status) => status.fmt(f),
+            Outcome::Refused(refusal) => write!(f, "refused: {refusal}"),
+            Outcome::Unknown {
+                silent: ReplicaSet::EMPTY,
+            } => f.write_str("outcome unknown"),
+            Outcome::Unknown { silent } => write!(f, "outcome unknown (silent: {silent})"),
+        }
+    }
+}
