@@ -155,14 +155,29 @@ pub(super) struct Recording {
 impl Recording {
     /// How many checkpoints were completed.
     pub(super) fn checkpoints(&self) -> usize {
-        let records = self.entries.iter().filter_map(|entry| match entry {
-            Entry::Note(Note::Appending(records)) => Some(records),
-            _ => None,
+        self.count(|record| matches!(record, Record::CheckpointEnd { .. }))
+    }
+
+    /// How many segments were begun because the one before was full: all but the first and those that a checkpoint begins.
+    pub(super) fn full_segments(&self) -> usize {
+        let is_segment = |path: &Path| {
+            path.file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"log."))
+        };
+        let begun = self
+            .entries
+            .iter()
+            .filter(|entry| matches!(entry, Entry::Rename { to, .. } if is_segment(to)));
+        let checkpoints = self.count(|record| matches!(record, Record::Checkpoint(_)));
+        begun.count().saturating_sub(1 + checkpoints)
+    }
+
+    fn count(&self, is_meant: impl Fn(&Record) -> bool) -> usize {
+        let given = self.entries.iter().map(|entry| match entry {
+            Entry::Note(Note::Appending(records)) => records.as_slice(),
+            _ => &[],
         });
-        let ends = records
-            .flatten()
-            .filter(|record| matches!(record, Record::CheckpointEnd { .. }));
-        ends.count()
+        given.flatten().filter(|record| is_meant(record)).count()
     }
 }
 
@@ -291,15 +306,7 @@ impl<'a> Check<'a> {
             .iter()
             .try_fold(1, |all: usize, count| all.checked_mul(*count));
         if let Some(all) = all.filter(|all| *all <= self.states) {
-            let nth = |mut nth: usize| {
-                let digit = |count: &usize| {
-                    let digit = nth % count;
-                    nth /= count;
-                    digit
-                };
-                counts.iter().map(digit).collect()
-            };
-            return (0..all).map(nth).collect();
+            return (0..all).map(|nth| combination(counts, nth)).collect();
         }
         let oldest = vec![0; counts.len()];
         let newest: Vec<_> = counts.iter().map(|count| count - 1).collect();
@@ -348,6 +355,16 @@ impl<'a> Check<'a> {
         }
         Ok(entries)
     }
+}
+
+/// The nth of all combinations of versions, of which there are so many each.
+pub(super) fn combination(counts: &[usize], mut nth: usize) -> Vec<usize> {
+    let digit = |count: &usize| {
+        let digit = nth % count;
+        nth /= count;
+        digit
+    };
+    counts.iter().map(digit).collect()
 }
 
 /// A life that begins on what is there, and appends a record. A directory that nobody was told of may have to be founded again.

@@ -57,6 +57,27 @@ fn a_power_failure_takes_nothing_that_a_replica_stands_by_and_without_a_sync_it_
     assert_eq!(spare, SPARE);
 }
 
+/// A segment that is full is followed by another with the same syncs as one that a checkpoint ends, and each is needed here, too: of the old
+/// segment's data, of the new one's header, of its name, and of the mark that covers both.
+#[test]
+fn each_sync_of_a_rotation_is_needed_where_segments_are_full() {
+    let recording = scenes::full_segments();
+    let mut check = Check::new();
+    check
+        .survives(&recording, None)
+        .unwrap_or_else(|what| panic!("{what}"));
+    for point in [
+        "log::begin_segment: a segment",
+        "log::begin_segment: a segment's draft",
+        "log::begin_segment: names",
+        "log::keep_mark: the superblock's draft",
+    ] {
+        assert!(points(&recording).any(|it| it == point), "no {point}");
+        let caught = check.survives(&recording, Some(point));
+        assert!(caught.is_err(), "nothing is gone without {point}");
+    }
+}
+
 /// The syncs in a recording, by their places in the source.
 fn points(recording: &Recording) -> impl Iterator<Item = &str> {
     recording.entries.iter().filter_map(|entry| match entry {

@@ -13,6 +13,8 @@ use crate::{
 
 /// Slots after which the replica cuts its log.
 const SLOTS: u64 = 5;
+/// The size at which a segment is full: some slots have more.
+const FULL: u64 = 1000;
 
 /// The only replica of a cluster starts, and a client of it.
 async fn started(options: NodeOptions) -> (Node, Client) {
@@ -54,8 +56,9 @@ async fn recorded() -> Recording {
     load(&client, 4).await;
     node.stop().await.unwrap();
 
+    tape.set_segment(Some(FULL));
     let (mut node, client) = started(options()).await;
-    load(&client, 3).await;
+    load(&client, 4).await;
     tape.set_room(Some(3000));
     tokio::select! {
         () = load(&client, 100) => panic!("the disk took it all"),
@@ -85,4 +88,5 @@ async fn a_power_failure_takes_nothing_that_a_replica_under_load_has_answered() 
     println!("{} operations, {} states", recording.entries.len(), check.good());
     survived.unwrap_or_else(|what| panic!("{what}"));
     assert!(recording.checkpoints() > 2, "the log was not cut");
+    assert!(recording.full_segments() > 0, "no segment was full");
 }

@@ -16,6 +16,9 @@ use crate::storage::log::SUPERBLOCK;
 use crate::storage::samples::{OWNER, begin, end, promised};
 use crate::storage::segments;
 
+/// The size at which a segment is full, where that is tried.
+const FULL: u64 = 500;
+
 /// A data directory that a tape takes down.
 struct Scene {
     root: TempDir,
@@ -43,6 +46,13 @@ impl Scene {
         Directory::format(&scene.path, OWNER).unwrap();
         scene.tape.note(Note::Founded);
         scene
+    }
+
+    /// What there is now is durable, and what comes from now on is taken down.
+    fn restart_tape(&mut self) {
+        self.before = get(self.root.path());
+        self.tape.clone().stop();
+        self.tape = Tape::start(self.root.path());
     }
 
     fn open(&self) -> Opened {
@@ -97,6 +107,7 @@ pub(super) fn all() -> Vec<(&'static str, Recording)> {
     vec![
         ("load", load()),
         ("checkpoints", checkpoints()),
+        ("full segments", full_segments()),
         ("killed and begun again", killed()),
         ("a full disk", full()),
         ("syncs that fail", failing()),
@@ -140,6 +151,63 @@ fn checkpoints() -> Recording {
     let rest = [promised(7), begin(3), promised(8), end(3), promised(9)];
     scene.write(&mut opened, &rest);
     scene.write(&mut opened, &[promised(10)]);
+    scene.end()
+}
+
+/// Segments are full, one after the other, and no checkpoint makes any obsolete: by a write of its own, by one of several batches in one
+/// write, right after a start, and where what the last segment holds is synced by nothing but the beginning of the next.
+pub(super) fn full_segments() -> Recording {
+    let scene = Scene::formatted();
+    scene.tape.set_segment(Some(FULL));
+    let mut opened = scene.open();
+    scene.write(&mut opened, &[promised(1), large(1, 600)]);
+    scene.write(&mut opened, &[promised(2)]);
+    assert_eq!(opened.log.segment(), 1, "the first was full");
+    scene.give(&mut opened, &[promised(3), large(3, 900)]).unwrap();
+    scene.write(&mut opened, &[promised(4)]);
+    assert_eq!(
+        opened.log.segment(),
+        2,
+        "what was not synced yet filled the second"
+    );
+    for round in [5, 6, 7] {
+        opened.log.append(&[promised(round), large(5, 550)]);
+    }
+    opened.log.write().unwrap();
+    assert_eq!(opened.log.segment(), 4, "one write filled two");
+    scene.write(&mut opened, &[promised(8), large(8, 700)]);
+    drop(opened);
+    let mut opened = scene.open();
+    scene.write(&mut opened, &[promised(9)]);
+    assert_eq!(opened.log.segment(), 6, "it was full when the replica started");
+    // A checkpoint comes in the end, and most of them go.
+    scene.write(&mut opened, &[large(9, 700)]);
+    scene.write(&mut opened, &[promised(10), begin(1), large(11, 650)]);
+    scene.write(&mut opened, &[promised(11), end(1)]);
+    assert_eq!(
+        opened.log.segment(),
+        9,
+        "the checkpoint's beginning was in a full one, too"
+    );
+    scene.write(&mut opened, &[promised(12)]);
+    scene.end()
+}
+
+/// Batches are written and synced one after the other, to a directory that was formatted before; the mark is renewed once.
+pub(super) fn batches() -> Recording {
+    let mut scene = Scene::formatted();
+    scene.restart_tape();
+    let mut opened = scene.open();
+    for round in 1..=12 {
+        let length = [0, 60, 300, 150, 1400, 700][usize::try_from(round % 6).unwrap()];
+        if round % 4 == 0 {
+            scene.give(&mut opened, &[promised(100 + round)]).unwrap();
+        }
+        scene.write(&mut opened, &[promised(round), large(9, length)]);
+        if round == 6 {
+            opened.log.keep_mark().unwrap();
+        }
+    }
     scene.end()
 }
 
@@ -278,10 +346,7 @@ fn damaged_behind_its_mark() -> Recording {
 
 /// A replica starts on a log that is lost.
 fn replaced(mut scene: Scene) -> Recording {
-    // What there is now is durable.
-    scene.before = get(scene.root.path());
-    scene.tape.clone().stop();
-    scene.tape = Tape::start(scene.root.path());
+    scene.restart_tape();
     scene.tape.note(Note::Replacing(scene.segments()));
     let mut opened = scene.open();
     scene.write(&mut opened, &[promised(4)]);

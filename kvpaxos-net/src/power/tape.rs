@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kvpaxos::Record;
+use kvpaxos::wal::Writer;
 
 /// What happened, in order. Paths are those below the tape's directory.
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ struct Inner {
     room: Mutex<Option<usize>>,
     /// How many more syncs there are before one fails; `None` if none does.
     syncs: Mutex<Option<usize>>,
+    /// The size at which a segment is full; `None` for the real one.
+    segment: Mutex<Option<u64>>,
 }
 
 /// The tapes that run.
@@ -90,6 +93,7 @@ impl Tape {
             handles: Mutex::new(0),
             room: Mutex::new(None),
             syncs: Mutex::new(None),
+            segment: Mutex::new(None),
         }));
         lock(&TAPES).push(tape.clone());
         tape
@@ -112,6 +116,11 @@ impl Tape {
     /// After so many syncs one fails.
     pub(super) fn set_syncs(&self, syncs: Option<usize>) {
         *lock(&self.0.syncs) = syncs;
+    }
+
+    /// Logs that are opened from now on end a segment once it has so many bytes.
+    pub(super) fn set_segment(&self, bytes: Option<u64>) {
+        *lock(&self.0.segment) = bytes;
     }
 
     /// Whether this sync is the one that fails.
@@ -141,6 +150,14 @@ impl Tape {
 pub(crate) fn note(path: &Path, note: impl FnOnce() -> Note) {
     if let Some(tape) = Tape::of(path) {
         tape.note(note());
+    }
+}
+
+/// The writer of a log in this directory, which ends segments at the size that the tape says.
+pub(crate) fn limited(directory: &Path, writer: Writer) -> Writer {
+    match Tape::of(directory).and_then(|tape| *lock(&tape.0.segment)) {
+        Some(bytes) => writer.with_limit(bytes),
+        None => writer,
     }
 }
 

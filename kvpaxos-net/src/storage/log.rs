@@ -76,6 +76,8 @@ impl Log {
     }
 
     fn over(directory: &Path, owner: Owner, writer: Writer, file: File, oldest: u64) -> Log {
+        #[cfg(test)]
+        let writer = tape::limited(directory, writer);
         Log {
             directory: directory.to_owned(),
             owner,
