@@ -7,6 +7,7 @@
 //! one without that sync; and whichever it is, but for those that are [`SPARE`], something must be found gone.
 
 mod check;
+mod headers;
 mod replica;
 mod scenes;
 pub(crate) mod tape;
