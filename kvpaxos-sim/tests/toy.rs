@@ -3,14 +3,16 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
-use kvpaxos::{Entropy, Micros, ReplicaId, Role, Time};
+use std::convert::Infallible;
+
+use kvpaxos::{Effect, Entropy, Envelope, Event, Memory, Micros, ReplicaId, Role, Time};
 use kvpaxos_sim::Engine;
 use kvpaxos_sim::engine::Turn;
 use kvpaxos_sim::engine::decider::Seeded;
 use kvpaxos_sim::engine::disk::{Format, List};
-use kvpaxos_sim::engine::machine::{Effect, Event, Machine, Memory};
+use kvpaxos_sim::engine::machine::{EffectOf, InputOf, Machine};
 use kvpaxos_sim::engine::network::{Node, Weather};
-use kvpaxos_sim::engine::{latency, observer::Watch};
+use kvpaxos_sim::engine::{latency, observer::Observer};
 
 const HOSTS: u8 = 3;
 
@@ -25,7 +27,8 @@ impl Machine for Highest {
     type Record = u64;
     type Request = u64;
     type Reply = u64;
-    type Note = ();
+    type Observation = ();
+    type Reason = Infallible;
     type Log = List<u64>;
 
     fn start(_: &(), memory: Memory<u64>, _: Entropy, at: Time) -> Highest {
@@ -38,8 +41,9 @@ impl Machine for Highest {
         }
     }
 
-    fn step(&mut self, at: Time, event: Event<Highest>, effects: &mut Vec<Effect<Highest>>) {
-        let number = match event {
+    fn step(&mut self, input: InputOf<Highest>) -> Vec<EffectOf<Highest>> {
+        let mut effects = Vec::new();
+        let number = match input.event {
             Event::Peer { message, .. } => message,
             Event::Client { from, request } => {
                 effects.push(Effect::Reply {
@@ -50,10 +54,10 @@ impl Machine for Highest {
             }
             _ => 0,
         };
-        if at >= self.again {
-            self.again = at.after(Micros(10_000));
+        if input.at >= self.again {
+            self.again = input.at.after(Micros(10_000));
         } else if number <= self.number {
-            return;
+            return effects;
         }
         let records = if number > self.number {
             vec![number]
@@ -61,12 +65,17 @@ impl Machine for Highest {
             Vec::new()
         };
         self.number = self.number.max(number);
-        let then = (0..HOSTS).map(|id| (ReplicaId(id), self.number)).collect();
+        let message = self.number;
+        let to_all = (0..HOSTS).map(|id| Envelope {
+            to: ReplicaId(id),
+            message,
+        });
         effects.push(Effect::Persist {
             role: Role::Acceptor,
             records,
-            then,
+            then: to_all.collect(),
         });
+        effects
     }
 
     fn deadline(&self) -> Option<Time> {
@@ -78,7 +87,7 @@ impl Machine for Highest {
 #[derive(Default)]
 struct NothingUnsaved([u64; HOSTS as usize]);
 
-impl Watch<Highest> for NothingUnsaved {
+impl Observer<Highest> for NothingUnsaved {
     fn durable(&mut self, _: Time, host: ReplicaId, record: &u64) {
         self.0[usize::from(host.0)] = *record;
     }
@@ -105,32 +114,32 @@ fn run(seed: u64) -> (Vec<u64>, u64, usize) {
         reorder: true,
     };
     let configs = vec![(); usize::from(HOSTS)];
-    let mut engine: Engine<Highest> = Engine::new(
+    let mut engine: Engine<Highest, NothingUnsaved> = Engine::new(
         configs,
         weather,
         latency::BUSY,
         Format::Plain,
         Box::new(Seeded::new(seed)),
+        NothingUnsaved::default(),
     );
-    let mut watch = NothingUnsaved::default();
-    engine.ids().for_each(|id| engine.start(id, false, &mut watch));
+    engine.ids().for_each(|id| engine.start(id, false));
     let mut replies = 0;
     for round in 1..200 {
         let target = ReplicaId((round % 3) as u8);
         engine.request(0, target, &round);
         match round % 20 {
-            7 => engine.crash(target, &mut watch),
-            17 => engine.ids().for_each(|id| engine.start(id, false, &mut watch)),
+            7 => engine.crash(target),
+            17 => engine.ids().for_each(|id| engine.start(id, false)),
             _ => {}
         }
         for _ in 0..10 {
-            replies += usize::from(matches!(engine.advance(&mut watch), Some(Turn::Reply { .. })));
+            replies += usize::from(matches!(engine.advance(), Some(Turn::Reply { .. })));
         }
     }
     engine.network.weather = Weather::fair();
     let end = engine.now().after(Micros(2_000_000));
     while engine.next_at().is_some_and(|at| at < end) {
-        engine.advance(&mut watch);
+        engine.advance();
     }
     let numbers = engine
         .ids()
@@ -158,9 +167,15 @@ fn a_toy_converges_and_repeats() {
 fn ask(connected: bool, weather: Weather) -> (usize, usize) {
     let configs = vec![(); usize::from(HOSTS)];
     let decider = Box::new(Seeded::new(1));
-    let mut engine: Engine<Highest> = Engine::new(configs, weather, latency::FLASH, Format::Plain, decider);
-    let mut watch = NothingUnsaved::default();
-    engine.ids().for_each(|id| engine.start(id, false, &mut watch));
+    let mut engine: Engine<Highest, NothingUnsaved> = Engine::new(
+        configs,
+        weather,
+        latency::FLASH,
+        Format::Plain,
+        decider,
+        NothingUnsaved::default(),
+    );
+    engine.ids().for_each(|id| engine.start(id, false));
     if connected {
         engine.network.connect(Node::client(0));
     }
@@ -168,12 +183,12 @@ fn ask(connected: bool, weather: Weather) -> (usize, usize) {
     for round in 1..=200 {
         let target = ReplicaId((round % 2) as u8);
         if round % 50 == 0 {
-            engine.crash(target, &mut watch);
+            engine.crash(target);
         }
         engine.request(0, target, &round);
         let end = engine.now().after(Micros(100_000));
         while engine.next_at().is_some_and(|at| at < end) {
-            match engine.advance(&mut watch) {
+            match engine.advance() {
                 Some(Turn::Reply { .. }) => answered += 1,
                 Some(Turn::HungUp { from, to }) => {
                     assert_eq!((from, to), (target, 0), "it hears of the one that it asked");
@@ -182,7 +197,7 @@ fn ask(connected: bool, weather: Weather) -> (usize, usize) {
                 _ => {}
             }
         }
-        engine.start(target, false, &mut watch);
+        engine.start(target, false);
     }
     (answered, broken)
 }

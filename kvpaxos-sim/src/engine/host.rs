@@ -7,7 +7,7 @@ use kvpaxos::{Role, Time};
 use crate::engine::clock::Clock;
 use crate::engine::disk::Disk;
 use crate::engine::latency::Table;
-use crate::engine::machine::{Event, Machine};
+use crate::engine::machine::{EventOf, Machine};
 
 /// A role as the world knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -61,7 +61,7 @@ pub(crate) struct Host<M: Machine> {
 
 /// What arrives at a running process.
 pub(crate) enum Arrival<M: Machine> {
-    Input(Event<M>),
+    Input(EventOf<M>),
     Synced,
 }
 

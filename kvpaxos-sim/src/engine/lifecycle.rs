@@ -1,21 +1,21 @@
 //! What can be done to the hosts of an [`Engine`]: crashes, pauses, failing roles, clocks that go wrong.
 
-use kvpaxos::{ClientId, Micros, ReplicaId, Role, Time};
+use kvpaxos::{ClientId, Event, Memory, Micros, ReplicaId, Role, Time};
 
 use crate::engine::decider::{Fate, Stream, What};
 use crate::engine::disk::{Damage, Disk, Harm};
 use crate::engine::host::{Arrival, Host, RoleState};
 use crate::engine::latency::Table;
-use crate::engine::machine::{Event, Machine, Memory};
+use crate::engine::machine::Machine;
 use crate::engine::network::Node;
-use crate::engine::observer::{Misbehaviour, Watch};
+use crate::engine::observer::{Misbehaviour, Observer};
 use crate::engine::{Engine, REST};
 
 /// What a nemesis, or a test, can do to hosts.
-impl<M: Machine> Engine<M> {
+impl<M: Machine, O: Observer<M>> Engine<M, O> {
     /// Starts a process that is down, with what its disk holds, or (`lost`) with an empty disk that is known to replace one that was lost.
     /// So it is at the next start, too, until a record is durable there. Nothing happens if it runs.
-    pub fn start(&mut self, id: ReplicaId, lost: bool, watch: &mut impl Watch<M>) {
+    pub fn start(&mut self, id: ReplicaId, lost: bool) {
         if self.host(id).machine.is_some() {
             return;
         }
@@ -25,14 +25,14 @@ impl<M: Machine> Engine<M> {
         let entropy = self.decider.entropy(stream);
         let shown = Time(self.decider.below(stream, What::ClockStart, 1 << 40));
         let fresh = lost.then(|| self.found(id));
-        let host = self.host_mut(id);
+        let Engine { hosts, observer, .. } = self;
+        let host = &mut hosts[usize::from(id.0)];
         let kept = if lost { None } else { host.disk.read(0) };
         if let Some(log) = fresh {
             host.disk = Disk::replacing(log);
         } else if kept.is_none() {
-            watch.misbehaved(now, id, Misbehaviour::Damaged);
+            observer.misbehaved(now, id, Misbehaviour::Damaged);
         }
-        let host = self.host_mut(id);
         // Before the first step: a crash may have come between a sync and the mark that says so.
         host.disk.mark();
         host.marked_at = now;
@@ -43,14 +43,14 @@ impl<M: Machine> Engine<M> {
         host.armed = None;
         host.roles = [RoleState::Running; 3];
         let machine = M::start(&host.config, memory, entropy, shown);
-        watch.started(now, id, &machine, records);
+        observer.started(now, id, &machine, records);
         host.machine = Some(machine);
         self.fold(7, [now.0, id.0.into(), lost.into()]);
         self.arm(id);
     }
 
     /// The process is gone, and of what was not synced an arbitrary part. Nothing happens if it is down.
-    pub fn crash(&mut self, id: ReplicaId, watch: &mut impl Watch<M>) {
+    pub fn crash(&mut self, id: ReplicaId) {
         if self.host(id).machine.is_none() {
             return;
         }
@@ -59,11 +59,13 @@ impl<M: Machine> Engine<M> {
             .decider
             .below(Stream::Disk(id), What::SurvivingWrites, unsynced + 1);
         let now = self.now;
-        let (host, mut fate) = self.host_and_fate(id);
+        let host = self.host_mut(id);
         if host.disk.is_idle() && now >= host.synced_at.after(REST) {
             host.disk.mark();
         }
-        watch.unmarked(now, id, host.disk.unmarked());
+        let unmarked = host.disk.unmarked();
+        self.observer.unmarked(now, id, unmarked);
+        let (host, mut fate) = self.host_and_fate(id);
         host.machine = None;
         host.life += 1;
         host.paused = false;
@@ -72,7 +74,7 @@ impl<M: Machine> Engine<M> {
         let (left, lost) = host
             .disk
             .crash(usize::try_from(surviving).unwrap_or(0), &mut fate);
-        watch.crashed(now, id, left.as_deref(), lost);
+        self.observer.crashed(now, id, left.as_deref(), lost);
         self.fold(8, [now.0, id.0.into(), surviving]);
         for client in 0..Node::CLIENTS {
             self.break_connection(client, id);
@@ -81,7 +83,7 @@ impl<M: Machine> Engine<M> {
 
     /// The disk of a process that is down is founded anew, as if its machine had never run: what an operator does who formats a directory that
     /// should have been recovered. Nothing happens if it runs.
-    pub fn found_anew(&mut self, id: ReplicaId, watch: &mut impl Watch<M>) {
+    pub fn found_anew(&mut self, id: ReplicaId) {
         if self.host(id).machine.is_some() {
             return;
         }
@@ -89,18 +91,18 @@ impl<M: Machine> Engine<M> {
         let log = self.new_log(id);
         self.host_mut(id).disk = Disk::new(log);
         self.fold(23, [now.0, id.0.into(), 0]);
-        watch.founded_anew(now, id);
+        self.observer.founded_anew(now, id);
     }
 
     /// A disk damages what was synced, while the process is down; tells whether the memory is lost by that.
-    pub fn damage(&mut self, id: ReplicaId, how: Damage, watch: &mut impl Watch<M>) -> bool {
+    pub fn damage(&mut self, id: ReplicaId, how: Damage) -> bool {
         if self.host(id).machine.is_some() {
             return false;
         }
         let (host, mut fate) = self.host_and_fate(id);
         let harm = host.disk.damage(how, &mut fate);
         if harm == Harm::Unseen {
-            watch.misbehaved(self.now, id, Misbehaviour::DamageUnseen);
+            self.observer.misbehaved(self.now, id, Misbehaviour::DamageUnseen);
         }
         self.fold(15, [self.now.0, id.0.into(), how as u64 + 8 * (harm as u64)]);
         harm == Harm::Lost
@@ -157,16 +159,16 @@ impl<M: Machine> Engine<M> {
     }
 
     /// The process goes on.
-    pub fn resume(&mut self, id: ReplicaId, watch: &mut impl Watch<M>) {
+    pub fn resume(&mut self, id: ReplicaId) {
         self.fold(10, [self.now.0, id.0.into(), 0]);
         self.host_mut(id).paused = false;
         while let Some(arrival) = self.host_mut(id).backlog.pop_front() {
-            self.arrive(id, arrival, watch);
+            self.arrive(id, arrival);
         }
     }
 
     /// A role of a running process fails: what waits for its writes is void. Nothing happens if it has failed.
-    pub fn fail_role(&mut self, id: ReplicaId, role: Role, watch: &mut impl Watch<M>) {
+    pub fn fail_role(&mut self, id: ReplicaId, role: Role) {
         let now = self.now;
         let host = self.host_mut(id);
         if host.machine.is_none() || host.paused || *host.role(role) != RoleState::Running {
@@ -175,12 +177,12 @@ impl<M: Machine> Engine<M> {
         let mark = host.disk.fail(role);
         *host.role(role) = RoleState::Failed { mark };
         self.fold(11, [now.0, id.0.into(), role as u64]);
-        watch.role_failed(now, id, role);
-        self.step(id, Event::Fail(role), watch);
+        self.observer.role_failed(now, id, role);
+        self.step(id, Event::Fail(role));
     }
 
     /// A failed role starts again. With its memory kept it waits until every write of its earlier life has settled.
-    pub fn restart_role(&mut self, id: ReplicaId, role: Role, lost: bool, watch: &mut impl Watch<M>) {
+    pub fn restart_role(&mut self, id: ReplicaId, role: Role, lost: bool) {
         let now = self.now;
         let host = self.host_mut(id);
         let (RoleState::Failed { mark } | RoleState::Restarting { mark }) = *host.role(role) else {
@@ -207,15 +209,16 @@ impl<M: Machine> Engine<M> {
         };
         let memory = kept.map_or(Memory::Lost, Memory::Kept);
         self.fold(12, [now.0, id.0.into(), role as u64 + 4 * u64::from(lost)]);
-        watch.role_restarting(now, id, role, lost);
+        self.observer.role_restarting(now, id, role, lost);
         let event = Event::Restart {
             role,
             memory,
             entropy,
         };
-        self.step(id, event, watch);
-        if let Some(machine) = &self.host(id).machine {
-            watch.role_restarted(now, id, role, machine);
+        self.step(id, event);
+        let Engine { hosts, observer, .. } = self;
+        if let Some(machine) = &hosts[usize::from(id.0)].machine {
+            observer.role_restarted(now, id, role, machine);
         }
     }
 
@@ -226,9 +229,9 @@ impl<M: Machine> Engine<M> {
     }
 
     /// The connection between a replica and a client is gone: the replica hears of it.
-    pub fn hang_up(&mut self, id: ReplicaId, client: u32, watch: &mut impl Watch<M>) {
+    pub fn hang_up(&mut self, id: ReplicaId, client: u32) {
         let client = ClientId(client.into());
-        self.arrive(id, Arrival::Input(Event::ClientGone { client }), watch);
+        self.arrive(id, Arrival::Input(Event::ClientGone { client }));
     }
 
     /// The clock of a replica runs at this speed from now on (a million is right).

@@ -3,9 +3,9 @@
 //! [`kvpaxos::Replica`] is the first such machine (see [`crate::subject`]); a wrapper that changes its inputs, effects or
 //! records is another, which is how known-wrong variants are made.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 
-use kvpaxos::{ClientId, Entropy, Founding, ReplicaId, Role, Time};
+use kvpaxos::{Effect, Entropy, Event, Founding, Input, Memory, Time};
 use serde::Serialize;
 
 use crate::engine::disk::Log;
@@ -22,16 +22,18 @@ pub trait Machine: Sized {
     type Request: Clone + Debug + Serialize;
     /// What clients are answered.
     type Reply: Clone + Debug + Serialize;
-    /// What it tells of itself, for checkers.
-    type Note: Debug;
+    /// What it tells of itself, for observers.
+    type Observation: Debug;
+    /// Why it halts.
+    type Reason: Display;
     /// How its records lie on a disk.
     type Log: Log<Self::Record>;
 
     /// A machine that starts with what its disk held.
     fn start(config: &Self::Config, memory: Memory<Self::Record>, entropy: Entropy, at: Time) -> Self;
 
-    /// The next state and the effects, appended to `effects`.
-    fn step(&mut self, at: Time, event: Event<Self>, effects: &mut Vec<Effect<Self>>);
+    /// Takes an input in, and returns the effects, to be carried out in order.
+    fn step(&mut self, input: InputOf<Self>) -> Vec<EffectOf<Self>>;
 
     /// What the log of a machine that is new begins with; `draw` is random.
     #[must_use]
@@ -56,80 +58,17 @@ pub trait Machine: Sized {
     }
 }
 
-/// What a machine, or one role of it, finds when it starts.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Memory<R> {
-    /// The records it made durable, in order.
-    Kept(Vec<R>),
-    /// Nothing that can be trusted.
-    Lost,
-}
+/// What enters a machine, and when.
+pub type InputOf<M> = Input<<M as Machine>::Message, <M as Machine>::Record, <M as Machine>::Request>;
 
-/// What enters a machine; the same as [`kvpaxos::Event`] for any types.
-pub enum Event<M: Machine> {
-    /// The time that `deadline` named has come.
-    Clock,
-    /// A message of another machine, or of this one to itself.
-    Peer {
-        /// Who sent it.
-        from: ReplicaId,
-        /// The founding that the sender had when it sent this.
-        founding: Option<Founding>,
-        /// The message.
-        message: M::Message,
-    },
-    /// A client asks.
-    Client {
-        /// Who.
-        from: ClientId,
-        /// What.
-        request: M::Request,
-    },
-    /// A client hears no more replies.
-    ClientGone {
-        /// Who.
-        client: ClientId,
-    },
-    /// A role fails.
-    Fail(Role),
-    /// A failed role starts again.
-    Restart {
-        /// Which.
-        role: Role,
-        /// What it finds.
-        memory: Memory<M::Record>,
-        /// Fresh random bits.
-        entropy: Entropy,
-    },
-}
+/// What enters a machine.
+pub type EventOf<M> = Event<<M as Machine>::Message, <M as Machine>::Record, <M as Machine>::Request>;
 
-/// What leaves a machine; the same as [`kvpaxos::Effect`] for any types.
-pub enum Effect<M: Machine> {
-    /// Send a message.
-    Send {
-        /// To whom.
-        to: ReplicaId,
-        /// The message.
-        message: M::Message,
-    },
-    /// Make the records durable, then send what reveals them.
-    Persist {
-        /// Whose it is.
-        role: Role,
-        /// To be appended in order.
-        records: Vec<M::Record>,
-        /// Leaves in order once the records, and all before them, are durable.
-        then: Vec<(ReplicaId, M::Message)>,
-    },
-    /// Answer a client.
-    Reply {
-        /// Whom.
-        to: ClientId,
-        /// The answer.
-        reply: M::Reply,
-    },
-    /// Something for checkers.
-    Note(M::Note),
-    /// The machine stops, and says why.
-    Halt(String),
-}
+/// What leaves a machine.
+pub type EffectOf<M> = Effect<
+    <M as Machine>::Message,
+    <M as Machine>::Record,
+    <M as Machine>::Reply,
+    <M as Machine>::Observation,
+    <M as Machine>::Reason,
+>;

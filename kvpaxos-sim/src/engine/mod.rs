@@ -16,7 +16,7 @@ pub mod queue;
 
 use std::collections::BTreeSet;
 
-use kvpaxos::{ClientId, Founding, Micros, ReplicaId, Role, Time};
+use kvpaxos::{ClientId, Effect, Envelope, Event, Founding, Input, Micros, ReplicaId, Role, Time};
 use serde::Serialize;
 
 use crate::engine::decider::{Decider, Stream, What};
@@ -24,9 +24,9 @@ use crate::engine::digest::Digest;
 use crate::engine::disk::{Format, Log, Next};
 use crate::engine::host::{Arrival, Host, RoleState};
 use crate::engine::latency::Table;
-use crate::engine::machine::{Effect, Event, Machine};
+use crate::engine::machine::{EffectOf, EventOf, Machine};
 use crate::engine::network::{Network, Node, Weather};
-use crate::engine::observer::{Misbehaviour, Watch};
+use crate::engine::observer::{Misbehaviour, Observer};
 use crate::engine::queue::Queue;
 
 /// How a shell keeps the mark of what is synced: again and again while syncs go on, and when nothing was written for a while. As
@@ -134,7 +134,7 @@ pub struct Counts {
 }
 
 /// See the module.
-pub struct Engine<M: Machine> {
+pub struct Engine<M: Machine, O = ()> {
     pub(crate) now: Time,
     queue: Queue<Pending<M>>,
     pub(crate) hosts: Vec<Host<M>>,
@@ -146,11 +146,11 @@ pub struct Engine<M: Machine> {
     pub(crate) decider: Box<dyn Decider + Send>,
     digest: Digest,
     counts: Counts,
-    effects: Vec<Effect<M>>,
-    released: Vec<(ReplicaId, M::Message)>,
+    released: Vec<Envelope<M::Message>>,
+    pub(crate) observer: O,
 }
 
-impl<M: Machine> Engine<M> {
+impl<M: Machine, O: Observer<M>> Engine<M, O> {
     /// Hosts for machines of these configurations, in the order of their ids; none of them runs yet.
     ///
     /// # Panics
@@ -162,7 +162,8 @@ impl<M: Machine> Engine<M> {
         latency: Table,
         format: Format,
         mut decider: Box<dyn Decider + Send>,
-    ) -> Engine<M> {
+        observer: O,
+    ) -> Engine<M, O> {
         assert!(
             configs.len() <= kvpaxos::types::MAX_REPLICAS,
             "an engine has at most {} hosts",
@@ -183,8 +184,8 @@ impl<M: Machine> Engine<M> {
             decider,
             digest: Digest::default(),
             counts: Counts::default(),
-            effects: Vec::new(),
             released: Vec::new(),
+            observer,
         }
     }
 
@@ -223,13 +224,24 @@ impl<M: Machine> Engine<M> {
         self.counts
     }
 
+    /// Who observes.
+    #[must_use]
+    pub fn observer(&self) -> &O {
+        &self.observer
+    }
+
+    /// Who observes.
+    pub fn observer_mut(&mut self) -> &mut O {
+        &mut self.observer
+    }
+
     /// Whom to ask for decisions.
     pub fn decider(&mut self) -> &mut (dyn Decider + Send + 'static) {
         &mut *self.decider
     }
 
     /// Everybody's id.
-    pub fn ids(&self) -> impl Iterator<Item = ReplicaId> + use<M> {
+    pub fn ids(&self) -> impl Iterator<Item = ReplicaId> + use<M, O> {
         (0..u8::try_from(self.hosts.len()).unwrap_or(0)).map(ReplicaId)
     }
 
@@ -310,7 +322,7 @@ impl<M: Machine> Engine<M> {
     }
 
     /// Takes the next event and carries it out; `None` if nothing waits.
-    pub fn advance(&mut self, watch: &mut impl Watch<M>) -> Option<Turn<M>> {
+    pub fn advance(&mut self) -> Option<Turn<M>> {
         let (at, pending) = self.queue.pop()?;
         self.now = at;
         self.counts.events += 1;
@@ -331,7 +343,7 @@ impl<M: Machine> Engine<M> {
                         founding,
                         message,
                     };
-                    self.arrive(to, Arrival::Input(event), watch);
+                    self.arrive(to, Arrival::Input(event));
                 }
             }
             Pending::Loop { host, life, message } => {
@@ -345,7 +357,7 @@ impl<M: Machine> Engine<M> {
                         founding: None,
                         message,
                     };
-                    self.arrive(host, Arrival::Input(event), watch);
+                    self.arrive(host, Arrival::Input(event));
                 }
             }
             Pending::Request { from, to, request } => {
@@ -358,7 +370,7 @@ impl<M: Machine> Engine<M> {
                         from: ClientId(from.into()),
                         request,
                     };
-                    self.arrive(to, Arrival::Input(event), watch);
+                    self.arrive(to, Arrival::Input(event));
                 } else {
                     self.break_connection(from, to);
                 }
@@ -377,7 +389,7 @@ impl<M: Machine> Engine<M> {
                 self.fold(17, [at.0, host.0.into(), client.into()]);
                 if self.host(host).life == life {
                     let client = ClientId(client.into());
-                    self.arrive(host, Arrival::Input(Event::ClientGone { client }), watch);
+                    self.arrive(host, Arrival::Input(Event::ClientGone { client }));
                 }
             }
             Pending::HungUp { from, to } => {
@@ -385,12 +397,12 @@ impl<M: Machine> Engine<M> {
                 self.broken.remove(&(to, from));
                 return Some(Turn::HungUp { from, to });
             }
-            Pending::Tick { host, life } => self.on_tick(host, life, watch),
+            Pending::Tick { host, life } => self.on_tick(host, life),
             Pending::Synced { host, life } => {
                 self.fold(6, [at.0, host.0.into(), life.into()]);
                 self.counts.syncs += 1;
                 if self.host(host).life == life {
-                    self.arrive(host, Arrival::Synced, watch);
+                    self.arrive(host, Arrival::Synced);
                 }
             }
             Pending::Alarm(alarm) => return Some(Turn::Alarm(alarm)),
@@ -398,7 +410,7 @@ impl<M: Machine> Engine<M> {
         Some(Turn::Inside)
     }
 
-    fn on_tick(&mut self, id: ReplicaId, life: u32, watch: &mut impl Watch<M>) {
+    fn on_tick(&mut self, id: ReplicaId, life: u32) {
         let now = self.now;
         let host = self.host_mut(id);
         if host.life != life || host.armed != Some(now) {
@@ -410,14 +422,14 @@ impl<M: Machine> Engine<M> {
         if due.is_some_and(|due| host.clock.read(now) >= due) {
             self.fold(5, [now.0, id.0.into(), life.into()]);
             self.counts.ticks += 1;
-            self.arrive(id, Arrival::Input(Event::Clock), watch);
+            self.arrive(id, Arrival::Input(Event::Clock));
         } else {
             self.arm(id);
         }
     }
 
     /// Something arrives at a process: at once, after its pause, or never if it is down.
-    pub(crate) fn arrive(&mut self, id: ReplicaId, arrival: Arrival<M>, watch: &mut impl Watch<M>) {
+    pub(crate) fn arrive(&mut self, id: ReplicaId, arrival: Arrival<M>) {
         let host = self.host_mut(id);
         if host.machine.is_none() {
             return;
@@ -427,37 +439,35 @@ impl<M: Machine> Engine<M> {
             return;
         }
         match arrival {
-            Arrival::Input(event) => self.step(id, event, watch),
-            Arrival::Synced => self.on_synced(id, watch),
+            Arrival::Input(event) => self.step(id, event),
+            Arrival::Synced => self.on_synced(id),
         }
     }
 
     /// Steps a machine and carries out its effects in order.
-    pub(crate) fn step(&mut self, id: ReplicaId, event: Event<M>, watch: &mut impl Watch<M>) {
+    pub(crate) fn step(&mut self, id: ReplicaId, event: EventOf<M>) {
         let now = self.now;
-        let mut effects = std::mem::take(&mut self.effects);
-        let host = self.host_mut(id);
+        let host = &mut self.hosts[usize::from(id.0)];
         let at = host.local(now);
         let Some(machine) = &mut host.machine else { return };
-        watch.enters(now, id, &event);
-        machine.step(at, event, &mut effects);
-        watch.stepped(now, id, machine, &effects);
-        for effect in effects.drain(..) {
-            self.carry_out(id, effect, watch);
+        self.observer.enters(now, id, &event);
+        let effects = machine.step(Input { at, event });
+        self.observer.stepped(now, id, machine, &effects);
+        for effect in effects {
+            self.carry_out(id, effect);
         }
-        self.effects = effects;
-        self.check_deadline(id, at, watch);
+        self.check_deadline(id, at);
         self.arm(id);
     }
 
-    fn carry_out(&mut self, id: ReplicaId, effect: Effect<M>, watch: &mut impl Watch<M>) {
+    fn carry_out(&mut self, id: ReplicaId, effect: EffectOf<M>) {
         match effect {
-            Effect::Send { to, message } => self.send(id, to, message, watch),
+            Effect::Send(envelope) => self.send(id, envelope),
             Effect::Persist { role, records, then } => {
                 let disk = &mut self.host_mut(id).disk;
                 if records.is_empty() && disk.is_idle() {
-                    for (to, message) in then {
-                        self.send(id, to, message, watch);
+                    for envelope in then {
+                        self.send(id, envelope);
                     }
                 } else if disk.write(role, records, then) == Next::Sync {
                     self.begin_sync(id);
@@ -479,18 +489,21 @@ impl<M: Machine> Engine<M> {
                     self.break_connection(to, id);
                 }
             }
-            Effect::Note(_) => {}
+            Effect::Observe(_) => {}
             Effect::Halt(reason) => {
-                watch.misbehaved(self.now, id, Misbehaviour::Halted { reason });
-                self.crash(id, watch);
+                let reason = reason.to_string();
+                self.observer
+                    .misbehaved(self.now, id, Misbehaviour::Halted { reason });
+                self.crash(id);
             }
         }
     }
 
-    fn send(&mut self, from: ReplicaId, to: ReplicaId, mut message: M::Message, watch: &mut impl Watch<M>) {
-        watch.leaves(self.now, from, to, &message);
+    fn send(&mut self, from: ReplicaId, envelope: Envelope<M::Message>) {
+        let Envelope { to, mut message } = envelope;
+        self.observer.leaves(self.now, from, to, &message);
         if self.host(from).garbles && from != to {
-            self.garble(from, to, &mut message, watch);
+            self.garble(from, to, &mut message);
         }
         if usize::from(to.0) >= self.hosts.len() {
             return;
@@ -525,18 +538,12 @@ impl<M: Machine> Engine<M> {
         }
     }
 
-    fn garble(
-        &mut self,
-        from: ReplicaId,
-        to: ReplicaId,
-        message: &mut M::Message,
-        watch: &mut impl Watch<M>,
-    ) {
+    fn garble(&mut self, from: ReplicaId, to: ReplicaId, message: &mut M::Message) {
         let original = message.clone();
         let before = self.host_mut(from).last_sent.take();
         let draw = self.decider.below(Stream::Nemesis, What::FaultDetail, u64::MAX);
         if M::garble(message, before.as_ref(), draw) {
-            watch.garbled(self.now, from, to);
+            self.observer.garbled(self.now, from, to);
             self.host_mut(from).last_sent = Some(original);
         } else {
             self.host_mut(from).last_sent = before;
@@ -550,17 +557,18 @@ impl<M: Machine> Engine<M> {
         self.queue.push(at, Pending::Synced { host: id, life });
     }
 
-    fn on_synced(&mut self, id: ReplicaId, watch: &mut impl Watch<M>) {
+    fn on_synced(&mut self, id: ReplicaId) {
         if self.host(id).full {
             // A write has failed: the process stops, and nothing that waited for it was ever told.
-            self.crash(id, watch);
+            self.crash(id);
             return;
         }
         let now = self.now;
         let mut released = std::mem::take(&mut self.released);
-        let host = self.host_mut(id);
+        let Engine { hosts, observer, .. } = self;
+        let host = &mut hosts[usize::from(id.0)];
         let disk = &mut host.disk;
-        let next = disk.sync_done(|record| watch.durable(now, id, record), &mut released);
+        let next = disk.sync_done(|record| observer.durable(now, id, record), &mut released);
         host.synced_at = now;
         if now >= host.marked_at.after(RENEWAL) {
             host.marked_at = now;
@@ -569,25 +577,26 @@ impl<M: Machine> Engine<M> {
         if next == Next::Sync {
             self.begin_sync(id);
         }
-        for (to, message) in released.drain(..) {
-            self.send(id, to, message, watch);
+        for envelope in released.drain(..) {
+            self.send(id, envelope);
         }
         self.released = released;
         if next == Next::Sync && std::mem::take(&mut self.host_mut(id).doomed) {
-            self.crash(id, watch);
+            self.crash(id);
             return;
         }
         for role in Role::ALL {
             if matches!(self.role(id, role), RoleState::Restarting { .. }) {
-                self.restart_role(id, role, false, watch);
+                self.restart_role(id, role, false);
             }
         }
     }
 
-    fn check_deadline(&mut self, id: ReplicaId, at: Time, watch: &mut impl Watch<M>) {
+    fn check_deadline(&mut self, id: ReplicaId, at: Time) {
         let deadline = self.host(id).machine.as_ref().and_then(Machine::deadline);
         if let Some(deadline) = deadline.filter(|deadline| *deadline <= at) {
-            watch.misbehaved(self.now, id, Misbehaviour::Deadline { at, deadline });
+            self.observer
+                .misbehaved(self.now, id, Misbehaviour::Deadline { at, deadline });
         }
     }
 

@@ -2,22 +2,22 @@
 
 use kvpaxos::{ReplicaId, Role, Time};
 
-use crate::engine::machine::{Effect, Event, Machine};
+use crate::engine::machine::{EffectOf, EventOf, Machine};
 
-/// Hooks that an engine calls while it works. Each has an empty body, so that a watcher says only what it cares for.
-pub trait Watch<M: Machine> {
+/// Hooks that an engine calls while it works. Each has an empty body, so that an observer implements those that it needs.
+pub trait Observer<M: Machine> {
     /// A process starts, with so many records of its disk; `None` if its memory is lost.
     fn started(&mut self, now: Time, host: ReplicaId, machine: &M, kept: Option<usize>) {
         let _ = (now, host, machine, kept);
     }
 
     /// A machine is about to be stepped.
-    fn enters(&mut self, now: Time, host: ReplicaId, event: &Event<M>) {
+    fn enters(&mut self, now: Time, host: ReplicaId, event: &EventOf<M>) {
         let _ = (now, host, event);
     }
 
     /// A machine was stepped; the effects have not been carried out.
-    fn stepped(&mut self, now: Time, host: ReplicaId, machine: &M, effects: &[Effect<M>]) {
+    fn stepped(&mut self, now: Time, host: ReplicaId, machine: &M, effects: &[EffectOf<M>]) {
         let _ = (now, host, machine, effects);
     }
 
@@ -74,8 +74,8 @@ pub trait Watch<M: Machine> {
     }
 }
 
-/// Watches nothing.
-impl<M: Machine> Watch<M> for () {}
+/// Observes nothing.
+impl<M: Machine> Observer<M> for () {}
 
 /// What a machine may not do.
 #[derive(Clone, PartialEq, Eq, Debug)]

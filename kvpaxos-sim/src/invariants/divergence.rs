@@ -7,10 +7,7 @@ use std::collections::BTreeMap;
 
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::status::LearnerStatus;
-use kvpaxos::{Message, Observation, Outcome, Quorums, ReplicaId, Slot, Status};
-
-use crate::engine::machine::Effect;
-use crate::subject::Subject;
+use kvpaxos::{Effect, Message, Observation, Outcome, Quorums, ReplicaId, Slot, Status};
 
 use super::two_phase::written_at;
 
@@ -128,10 +125,10 @@ impl Divergence {
     }
 
     /// A replica was stepped. An answer counts in the state that it was given in.
-    pub(super) fn stepped<M: Subject>(&mut self, id: ReplicaId, effects: &[Effect<M>]) -> Result<(), String> {
+    pub(super) fn stepped(&mut self, id: ReplicaId, effects: &[Effect]) -> Result<(), String> {
         for effect in effects {
             match effect {
-                Effect::Note(Observation::Applied { slot, digest }) => {
+                Effect::Observe(Observation::Applied { slot, digest }) => {
                     let after = StateDigest::new(slot.next(), *digest);
                     let replica = self.replica(id);
                     let before = std::mem::replace(&mut replica.state, after);
@@ -142,14 +139,14 @@ impl Divergence {
                         replica.first = *slot;
                     }
                 }
-                Effect::Note(Observation::Installed { slot, digest }) => {
+                Effect::Observe(Observation::Installed { slot, digest }) => {
                     let replica = self.replica(id);
                     replica.state = StateDigest::new(*slot, *digest);
                     replica.first = *slot;
                 }
-                Effect::Note(Observation::Elected { .. }) => self.replica(id).leads = true,
-                Effect::Note(Observation::Deposed { .. }) => self.replica(id).leads = false,
-                Effect::Note(Observation::Differs { .. }) => self.noticed += 1,
+                Effect::Observe(Observation::Elected { .. }) => self.replica(id).leads = true,
+                Effect::Observe(Observation::Deposed { .. }) => self.replica(id).leads = false,
+                Effect::Observe(Observation::Differs { .. }) => self.noticed += 1,
                 Effect::Reply { reply, .. } => self.answered(id, &reply.outcome)?,
                 _ => {}
             }

@@ -1,17 +1,16 @@
 //! Where the audit hooks into an engine.
 
-use kvpaxos::{Message, Observation, Record, ReplicaId, Role, Time};
+use kvpaxos::{Effect, Envelope, Event, Memory, Message, Observation, Record, ReplicaId, Role, Time};
 
-use crate::engine::machine::{Effect, Event, Memory};
-use crate::engine::observer::{Misbehaviour, Watch};
+use crate::engine::observer::{Misbehaviour, Observer};
 use crate::subject::Subject;
 
 use super::audit::Audit;
 use super::coverage::Sometimes;
 use super::violation::Property;
 
-impl<M: Subject> Watch<M> for Audit {
-    fn enters(&mut self, now: Time, host: ReplicaId, event: &Event<M>) {
+impl<M: Subject> Observer<M> for Audit {
+    fn enters(&mut self, now: Time, host: ReplicaId, event: &Event) {
         if let Event::Peer { from, message, .. } = event
             && let Message::Confirmed { ballot, round } = message
             && self.acceptor(*from).told > *ballot
@@ -60,7 +59,7 @@ impl<M: Subject> Watch<M> for Audit {
         }
     }
 
-    fn stepped(&mut self, now: Time, host: ReplicaId, machine: &M, effects: &[Effect<M>]) {
+    fn stepped(&mut self, now: Time, host: ReplicaId, machine: &M, effects: &[Effect]) {
         self.now = now;
         if let Some(divergence) = &mut self.divergence
             && let Err(why) = divergence.stepped(host, effects)
@@ -78,14 +77,14 @@ impl<M: Subject> Watch<M> for Audit {
                     for record in records {
                         self.check_record(host, record);
                     }
-                    for (_, message) in then {
+                    for Envelope { message, .. } in then {
                         self.check_cast(host, message);
                     }
                 }
-                Effect::Note(Observation::Applied { slot, digest }) => {
+                Effect::Observe(Observation::Applied { slot, digest }) => {
                     self.check_applied(host, *slot, *digest, machine.chosen(*slot));
                 }
-                Effect::Note(observation) => self.on_observation(host, observation),
+                Effect::Observe(observation) => self.on_observation(host, observation),
                 Effect::Reply { reply, .. } => self.check_reply(host, &reply.outcome),
                 _ => {}
             }
@@ -208,7 +207,7 @@ impl<M: Subject> Watch<M> for Audit {
     }
 }
 
-fn kept(memory: &Memory<Record>) -> Option<usize> {
+fn kept(memory: &Memory) -> Option<usize> {
     match memory {
         Memory::Kept(records) => Some(records.len()),
         Memory::Lost => None,
@@ -221,12 +220,12 @@ fn said(kept: Option<usize>) -> String {
     })
 }
 
-fn shown<M: Subject>(effect: &Effect<M>) -> String {
+fn shown(effect: &Effect) -> String {
     match effect {
-        Effect::Send { to, message } => format!("-> {to} {message:?}"),
+        Effect::Send(Envelope { to, message }) => format!("-> {to} {message:?}"),
         Effect::Persist { role, records, then } => format!("{role:?} writes {records:?}, then {then:?}"),
         Effect::Reply { to, reply } => format!("-> client {} {reply:?}", to.0),
-        Effect::Note(note) => format!("notes {note:?}"),
+        Effect::Observe(note) => format!("notes {note:?}"),
         Effect::Halt(reason) => format!("halts: {reason}"),
     }
 }

@@ -3,15 +3,16 @@
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::Promise;
 use kvpaxos::status::AcceptorStatus;
-use kvpaxos::{Ballot, Message, Record, Replica};
+use kvpaxos::{Ballot, Effect, Event, Memory, Message, Record, Replica};
 
 use super::{Said, Wrong};
-use crate::engine::machine::{Effect, Event, Memory};
 
 /// Changes each message that waits for the disk.
-fn change_waiting(effect: &mut Effect<Replica>, change: impl FnMut(&mut Message)) {
+fn change_waiting(effect: &mut Effect, change: impl FnMut(&mut Message)) {
     if let Effect::Persist { then, .. } = effect {
-        then.iter_mut().map(|(_, message)| message).for_each(change);
+        then.iter_mut()
+            .map(|envelope| &mut envelope.message)
+            .for_each(change);
     }
 }
 
@@ -20,12 +21,11 @@ fn change_waiting(effect: &mut Effect<Replica>, change: impl FnMut(&mut Message)
 pub struct Hasty;
 
 impl Wrong for Hasty {
-    fn leaves(&mut self, effect: Effect<Replica>, _: &Replica, said: &mut Said) {
+    fn leaves(&mut self, effect: Effect, _: &Replica, said: &mut Said) {
         let Effect::Persist { role, records, then } = effect else {
             return said.effects.push(effect);
         };
-        let now = then.into_iter().map(|(to, message)| Effect::Send { to, message });
-        said.effects.extend(now);
+        said.effects.extend(then.into_iter().map(Effect::Send));
         said.effects.push(Effect::Persist {
             role,
             records,
@@ -39,7 +39,7 @@ impl Wrong for Hasty {
 pub struct Reborn;
 
 impl Wrong for Reborn {
-    fn lost(&mut self) -> Memory<Record> {
+    fn lost(&mut self) -> Memory {
         Memory::Kept(Vec::new())
     }
 }
@@ -50,7 +50,7 @@ impl Wrong for Reborn {
 pub struct Unaware;
 
 impl Wrong for Unaware {
-    fn leaves(&mut self, mut effect: Effect<Replica>, _: &Replica, said: &mut Said) {
+    fn leaves(&mut self, mut effect: Effect, _: &Replica, said: &mut Said) {
         change_waiting(&mut effect, |message| {
             if let Message::Promise(Promise { vector, .. }) | Message::Accepted { vector, .. } = message {
                 *vector = CrashVector::default();
@@ -65,7 +65,7 @@ impl Wrong for Unaware {
 pub struct PaxiPromise;
 
 impl Wrong for PaxiPromise {
-    fn leaves(&mut self, mut effect: Effect<Replica>, replica: &Replica, said: &mut Said) {
+    fn leaves(&mut self, mut effect: Effect, replica: &Replica, said: &mut Said) {
         change_waiting(&mut effect, |message| {
             if let Message::Promise(Promise { entries, .. }) = message {
                 entries.retain(|entry| replica.chosen(entry.slot).is_none());
@@ -83,7 +83,7 @@ pub struct OneBallot {
 }
 
 impl Wrong for OneBallot {
-    fn enters(&mut self, event: &mut Event<Replica>, replica: &Replica, _: &mut Said) {
+    fn enters(&mut self, event: &mut Event, replica: &Replica, _: &mut Said) {
         if let Event::Peer {
             message: Message::Prepare { .. },
             ..
@@ -94,7 +94,7 @@ impl Wrong for OneBallot {
         }
     }
 
-    fn leaves(&mut self, mut effect: Effect<Replica>, _: &Replica, said: &mut Said) {
+    fn leaves(&mut self, mut effect: Effect, _: &Replica, said: &mut Said) {
         let before = self.promised;
         change_waiting(&mut effect, |message| {
             if let Message::Promise(Promise { ballot, entries, .. }) = message

@@ -1,22 +1,21 @@
 //! Learners that help and answer wrongly.
 
-use kvpaxos::{Message, Outcome, Replica, Reply};
+use kvpaxos::{Effect, Envelope, Message, Outcome, Replica, Reply};
 
 use super::{Said, Wrong};
-use crate::engine::machine::Effect;
 
 /// Whoever has cut its log has nothing for one that lags behind the cut (known bug 20; openraft#1828).
 #[derive(Default)]
 pub struct Selfish;
 
 impl Wrong for Selfish {
-    fn leaves(&mut self, effect: Effect<Replica>, _: &Replica, said: &mut Said) {
+    fn leaves(&mut self, effect: Effect, _: &Replica, said: &mut Said) {
         let is_part = matches!(
             &effect,
-            Effect::Send {
+            Effect::Send(Envelope {
                 message: Message::SnapshotPart(_),
                 ..
-            }
+            })
         );
         if !is_part {
             said.effects.push(effect);
@@ -29,7 +28,7 @@ impl Wrong for Selfish {
 pub struct Eager;
 
 impl Wrong for Eager {
-    fn leaves(&mut self, mut effect: Effect<Replica>, _: &Replica, said: &mut Said) {
+    fn leaves(&mut self, mut effect: Effect, _: &Replica, said: &mut Said) {
         if let Effect::Reply {
             reply:
                 Reply {

@@ -22,14 +22,14 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use kvpaxos::{
-    Config, Entropy, Founding, Message, Observation, Record, Replica, Reply, Request, Slot, Status, Time,
-    Value,
+    Config, Effect, Entropy, Event, Founding, Input, Memory, Message, Observation, Reason, Record, Replica,
+    Reply, Request, Slot, Status, Time, Value,
 };
 
 use crate::engine::disk::log::ReplicaLog;
-use crate::engine::machine::{Effect, Event, Machine, Memory};
+use crate::engine::machine::Machine;
 use crate::invariants::{Trace, Violation};
-use crate::subject::{Subject, garble, translate, translate_effect};
+use crate::subject::{Subject, garble};
 use crate::world::report::run;
 use crate::world::setup::Setup;
 
@@ -41,17 +41,17 @@ pub trait Wrong: Default {
     }
 
     /// What it takes lost memory for.
-    fn lost(&mut self) -> Memory<Record> {
+    fn lost(&mut self) -> Memory {
         Memory::Lost
     }
 
     /// What it makes of an event.
-    fn enters(&mut self, event: &mut Event<Replica>, replica: &Replica, said: &mut Said) {
+    fn enters(&mut self, event: &mut Event, replica: &Replica, said: &mut Said) {
         let _ = (event, replica, said);
     }
 
     /// What it makes of an effect.
-    fn leaves(&mut self, effect: Effect<Replica>, replica: &Replica, said: &mut Said) {
+    fn leaves(&mut self, effect: Effect, replica: &Replica, said: &mut Said) {
         let _ = replica;
         said.effects.push(effect);
     }
@@ -63,9 +63,9 @@ pub struct Said {
     /// The local time.
     pub at: Time,
     /// What leaves.
-    pub effects: Vec<Effect<Replica>>,
+    pub effects: Vec<Effect>,
     /// What it makes the replica believe next.
-    pub forged: Vec<Event<Replica>>,
+    pub forged: Vec<Event>,
 }
 
 /// A replica that is wrong in the way of `W`.
@@ -75,7 +75,7 @@ pub struct Variant<W> {
 }
 
 impl<W: Wrong> Variant<W> {
-    fn memory(wrong: &mut W, memory: Memory<Record>) -> Memory<Record> {
+    fn memory(wrong: &mut W, memory: Memory) -> Memory {
         match memory {
             Memory::Kept(records) => Memory::Kept(wrong.kept(records)),
             Memory::Lost => wrong.lost(),
@@ -89,10 +89,11 @@ impl<W: Wrong> Machine for Variant<W> {
     type Record = Record;
     type Request = Request;
     type Reply = Reply;
-    type Note = Observation;
+    type Observation = Observation;
+    type Reason = Reason;
     type Log = ReplicaLog;
 
-    fn start(config: &Config, found: Memory<Record>, entropy: Entropy, at: Time) -> Variant<W> {
+    fn start(config: &Config, found: Memory, entropy: Entropy, at: Time) -> Variant<W> {
         let mut wrong = W::default();
         let memory = Self::memory(&mut wrong, found);
         let replica = Machine::start(config, memory, entropy, at);
@@ -107,23 +108,13 @@ impl<W: Wrong> Machine for Variant<W> {
         self.replica.founding()
     }
 
-    fn step(&mut self, at: Time, event: Event<Variant<W>>, effects: &mut Vec<Effect<Variant<W>>>) {
+    fn step(&mut self, input: Input) -> Vec<Effect> {
         let Variant { replica, wrong } = self;
-        let mut event: Event<Replica> = match translate(event) {
-            Event::Restart {
-                role,
-                memory,
-                entropy,
-            } => {
-                let memory = Self::memory(wrong, memory);
-                Event::Restart {
-                    role,
-                    memory,
-                    entropy,
-                }
-            }
-            event => event,
-        };
+        let Input { at, mut event } = input;
+        if let Event::Restart { memory, .. } = &mut event {
+            let found = std::mem::replace(memory, Memory::Lost);
+            *memory = Self::memory(wrong, found);
+        }
         let mut said = Said {
             at,
             ..Said::default()
@@ -131,14 +122,12 @@ impl<W: Wrong> Machine for Variant<W> {
         wrong.enters(&mut event, replica, &mut said);
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            let mut right = Vec::new();
-            Machine::step(replica, at, event, &mut right);
-            for effect in right {
+            for effect in replica.step(Input { at, event }) {
                 wrong.leaves(effect, replica, &mut said);
             }
             events.extend(said.forged.drain(..));
         }
-        effects.extend(said.effects.into_iter().map(translate_effect));
+        said.effects
     }
 
     fn garble(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {

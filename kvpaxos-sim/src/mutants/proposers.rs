@@ -4,17 +4,16 @@ use std::collections::BTreeSet;
 
 use kvpaxos::message::Promise;
 use kvpaxos::status::ProposerStatus;
-use kvpaxos::{Message, Replica, ReplicaId, Time};
+use kvpaxos::{Effect, Envelope, Event, Message, Replica, ReplicaId, Time};
 
 use super::{Said, Wrong};
-use crate::engine::machine::{Effect, Event};
 
 /// A promise for an old ballot counts in a new one (known bug 4; MyPaxos#18).
 #[derive(Default)]
 pub struct Indiscriminate;
 
 impl Wrong for Indiscriminate {
-    fn enters(&mut self, event: &mut Event<Replica>, replica: &Replica, _: &mut Said) {
+    fn enters(&mut self, event: &mut Event, replica: &Replica, _: &mut Said) {
         if let Event::Peer {
             message: Message::Promise(Promise { ballot, .. }),
             ..
@@ -32,7 +31,7 @@ impl Wrong for Indiscriminate {
 pub struct OneVoteForTwo;
 
 impl Wrong for OneVoteForTwo {
-    fn enters(&mut self, event: &mut Event<Replica>, replica: &Replica, said: &mut Said) {
+    fn enters(&mut self, event: &mut Event, replica: &Replica, said: &mut Said) {
         let Event::Peer {
             from,
             message: message @ Message::Accepted { .. },
@@ -58,11 +57,11 @@ impl Wrong for OneVoteForTwo {
 #[derive(Default)]
 pub struct Unconfirmed;
 
-fn confirms(effect: &Effect<Replica>) -> Option<Event<Replica>> {
-    let Effect::Send {
+fn confirms(effect: &Effect) -> Option<Event> {
+    let Effect::Send(Envelope {
         to,
         message: Message::Confirm { ballot, round, .. },
-    } = effect
+    }) = effect
     else {
         return None;
     };
@@ -75,7 +74,7 @@ fn confirms(effect: &Effect<Replica>) -> Option<Event<Replica>> {
 }
 
 impl Wrong for Unconfirmed {
-    fn leaves(&mut self, effect: Effect<Replica>, _: &Replica, said: &mut Said) {
+    fn leaves(&mut self, effect: Effect, _: &Replica, said: &mut Said) {
         said.forged.extend(confirms(&effect));
         said.effects.push(effect);
     }
@@ -89,7 +88,7 @@ pub struct Lease {
 }
 
 impl Wrong for Lease {
-    fn enters(&mut self, event: &mut Event<Replica>, replica: &Replica, said: &mut Said) {
+    fn enters(&mut self, event: &mut Event, replica: &Replica, said: &mut Said) {
         if let Event::Peer {
             from,
             message: Message::Confirmed { .. },
@@ -107,7 +106,7 @@ impl Wrong for Lease {
         }
     }
 
-    fn leaves(&mut self, effect: Effect<Replica>, replica: &Replica, said: &mut Said) {
+    fn leaves(&mut self, effect: Effect, replica: &Replica, said: &mut Said) {
         let leads = matches!(replica.status().proposer, ProposerStatus::Leading { .. });
         if leads && said.at < self.until {
             said.forged.extend(confirms(&effect));

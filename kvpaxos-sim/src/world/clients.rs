@@ -10,11 +10,11 @@ use kvpaxos::{
 };
 use serde::Serialize;
 
+use crate::engine::Alarm;
 use crate::engine::decider::{Decider, Stream, What};
-use crate::engine::{Alarm, Engine};
-use crate::invariants::{Audit, Floor, Property, Sometimes, seconds};
+use crate::invariants::{Floor, Property, Sometimes, seconds};
 use crate::subject::Subject;
-use crate::world::nemesis;
+use crate::world::audited::{self, AuditedEngine};
 use crate::world::recorder::Recorder;
 use crate::world::setup::{Clients, Setup};
 
@@ -218,8 +218,7 @@ impl Caller {
 
 /// What clients act on.
 pub(crate) struct Stage<'a, M: Subject> {
-    pub(crate) engine: &'a mut Engine<M>,
-    pub(crate) audit: &'a mut Audit,
+    pub(crate) engine: &'a mut AuditedEngine<M>,
     pub(crate) recorder: &'a mut Recorder,
 }
 
@@ -271,9 +270,9 @@ impl Crowd {
                 .values()
                 .any(|(last, times)| *last == id && *times > 1);
             if caller.open.len() < open && again {
-                stage.audit.coverage.hit(Sometimes::DoubtExpired);
+                stage.engine.observer.coverage.hit(Sometimes::DoubtExpired);
             } else if caller.open.len() == open && moved {
-                stage.audit.coverage.hit(Sometimes::SessionLeft);
+                stage.engine.observer.coverage.hit(Sometimes::SessionLeft);
             }
         }
         self.arm(number, stage);
@@ -283,7 +282,7 @@ impl Crowd {
     pub(crate) fn on_hang_up<M: Subject>(&mut self, number: u32, from: ReplicaId, stage: &mut Stage<'_, M>) {
         let caller = &self.callers[number as usize];
         if self.setup.is_connected(number) && caller.machine.pending() > 0 {
-            stage.audit.coverage.hit(Sometimes::ConnectionBroke);
+            stage.engine.observer.coverage.hit(Sometimes::ConnectionBroke);
         }
         self.step(number, ClientEvent::Disconnected { from }, stage);
         self.arm(number, stage);
@@ -327,14 +326,15 @@ impl Crowd {
         let now = stage.engine.now();
         stage.recorder.invoke(number, lane, &call, now);
         stage
-            .audit
+            .engine
+            .observer
             .trace
             .line(now, || format!("client {number} calls {call:?}"));
         let open = Open {
             lane,
             scripted,
             call: call.clone(),
-            floor: stage.audit.floor(),
+            floor: stage.engine.observer.floor(),
             since: now,
         };
         caller.open.insert(id, open);
@@ -348,7 +348,8 @@ impl Crowd {
         let expired = says_expired(&event);
         for effect in self.callers[number as usize].machine.step(now, event) {
             stage
-                .audit
+                .engine
+                .observer
                 .trace
                 .line(now, || format!("client {number} {effect:?}"));
             match effect {
@@ -390,7 +391,7 @@ impl Crowd {
                 "client {number} waits for the answer to {:?} since {since}, and is told {fate:?}",
                 open.call
             );
-            stage.audit.report(now, Property::Contract, what);
+            stage.engine.observer.report(now, Property::Contract, what);
         }
     }
 
@@ -402,7 +403,10 @@ impl Crowd {
         };
         let wrong = stage.recorder.complete(number, open.lane, &open.call, &fate, now);
         if let Some(why) = wrong {
-            stage.audit.report(now, Property::S2, why.explanation.clone());
+            stage
+                .engine
+                .observer
+                .report(now, Property::S2, why.explanation.clone());
         }
         match &fate {
             Fate::Done(outcome) => {
@@ -413,29 +417,29 @@ impl Crowd {
                 match &open.call {
                     Call::Write(op) => {
                         if self.two_phase {
-                            stage.audit.coverage.hit(Sometimes::TwoPhaseUpdate);
+                            stage.engine.observer.coverage.hit(Sometimes::TwoPhaseUpdate);
                         }
-                        stage.audit.on_written(open.floor, op, outcome);
+                        stage.engine.observer.on_written(open.floor, op, outcome);
                     }
-                    Call::Get { .. } => stage.audit.on_read(open.floor, outcome),
+                    Call::Get { .. } => stage.engine.observer.on_read(open.floor, outcome),
                     Call::Status | Call::Close => {}
                 }
             }
             Fate::Refused(refusal) => {
                 self.fates.refused += 1;
                 if matches!(refusal, Refusal::Unavailable { .. } | Refusal::Busy { .. }) {
-                    stage.audit.coverage.hit(Sometimes::Refused);
+                    stage.engine.observer.coverage.hit(Sometimes::Refused);
                 }
                 if matches!(refusal, Refusal::MemoryLost { .. }) {
-                    stage.audit.coverage.hit(Sometimes::MemoryLost);
+                    stage.engine.observer.coverage.hit(Sometimes::MemoryLost);
                 }
             }
             Fate::Unknown { silent } => {
                 if self.two_phase && (!silent.is_empty() || names_who_is_waited_for(stage.engine)) {
-                    stage.audit.coverage.hit(Sometimes::TwoPhaseStall);
+                    stage.engine.observer.coverage.hit(Sometimes::TwoPhaseStall);
                 }
                 self.fates.unknown += 1;
-                stage.audit.coverage.hit(Sometimes::UnknownOutcome);
+                stage.engine.observer.coverage.hit(Sometimes::UnknownOutcome);
             }
         }
         if open.scripted {
@@ -511,8 +515,8 @@ fn says_expired(event: &ClientEvent) -> Option<(SessionId, u64)> {
 }
 
 /// Whether a leader tells whom it waits for.
-fn names_who_is_waited_for<M: Subject>(engine: &Engine<M>) -> bool {
-    let leader = nemesis::leader(engine).and_then(|id| engine.machine(id));
+fn names_who_is_waited_for<M: Subject>(engine: &AuditedEngine<M>) -> bool {
+    let leader = audited::leader(engine).and_then(|id| engine.machine(id));
     leader.is_some_and(|leader| !leader.status().waiting_for.is_empty())
 }
 

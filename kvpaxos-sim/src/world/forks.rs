@@ -74,7 +74,7 @@ pub fn play_as<M: Subject>(seed: u64, trace: Trace) -> Forked {
     forked.digest = format!("{:016x}", world.digest());
     forked.events = world.engine.counts().events;
     forked.halted = world.halted_anew();
-    if let Some(divergence) = world.audit.divergence() {
+    if let Some(divergence) = world.engine.observer.divergence() {
         forked.switches = divergence.switches;
         forked.noticed = divergence.noticed;
         forked.refused = divergence.refused;
@@ -112,7 +112,7 @@ impl<M: Subject> World<M> {
         }
         self.nemesis.stop(&mut self.engine);
         let all = ReplicaSet::first(self.setup.cluster.replicas);
-        self.nemesis.heal(all, &mut self.engine, &mut self.audit);
+        self.nemesis.heal(all, &mut self.engine);
         for id in all.iter() {
             self.start(id);
         }
@@ -203,7 +203,7 @@ impl<M: Subject> World<M> {
     fn serve_one_history(&mut self) -> Result<(), Violation> {
         let serves = |id: &ReplicaId| self.status(*id).is_some_and(|status| status.doubt.is_none());
         let serving: Vec<ReplicaId> = self.engine.ids().filter(serves).collect();
-        let divergence = self.audit.divergence();
+        let divergence = self.engine.observer.divergence();
         let apart = serving.iter().enumerate().find_map(|(place, one)| {
             let other = serving[..place]
                 .iter()
@@ -213,7 +213,7 @@ impl<M: Subject> World<M> {
             ))
         });
         if let Some(what) = apart {
-            self.audit.report(self.engine.now(), Property::D1, what);
+            self.report_finding(Property::D1, what);
         }
         self.unharmed()
     }

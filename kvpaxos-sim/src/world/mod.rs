@@ -1,5 +1,6 @@
 //! A world: replicas, clients, network, disks, clocks and a nemesis under one event queue.
 
+mod audited;
 pub mod clients;
 pub mod forks;
 pub mod nemesis;
@@ -19,9 +20,10 @@ use kvpaxos::{Micros, Op, Record, Replica, ReplicaId, ReplicaSet, Role, Slot, St
 use crate::engine::decider::{Decider, Seeded};
 use crate::engine::latency::Table;
 use crate::engine::network::Node;
-use crate::engine::{Alarm, Engine, Turn};
+use crate::engine::{Alarm, Turn};
 use crate::invariants::{Audit, Coverage, Finding, Sometimes, Trace};
 use crate::subject::Subject;
+use crate::world::audited::AuditedEngine;
 use crate::world::clients::{Crowd, Stage};
 use crate::world::nemesis::{Aside, Nemesis};
 use crate::world::partition::Cut;
@@ -45,8 +47,7 @@ use crate::world::setup::{Setup, SetupError};
 /// ```
 pub struct World<M: Subject = Replica> {
     pub(crate) setup: Setup,
-    pub(crate) engine: Engine<M>,
-    pub(crate) audit: Audit,
+    pub(crate) engine: AuditedEngine<M>,
     pub(crate) crowd: Crowd,
     pub(crate) nemesis: Nemesis,
     pub(crate) recorder: Recorder,
@@ -101,24 +102,23 @@ impl<M: Subject> World<M> {
         setup.check()?;
         let ids = ReplicaSet::first(setup.cluster.replicas);
         let configs = ids.iter().map(|id| setup.cluster.config(id)).collect();
-        let mut engine = Engine::new(configs, setup.weather, setup.sync, setup.format, decider);
         let cluster = &setup.cluster;
         let mut audit = Audit::new(cluster.replicas, cluster.quorums, cluster.update);
         if setup.memory_only {
             audit.coverage.hit(Sometimes::MemoryOnly);
         }
+        let mut engine = AuditedEngine::new(configs, setup.weather, setup.sync, setup.format, decider, audit);
         let clients = 0..setup.clients.count;
         for client in clients.filter(|client| setup.clients.is_connected(*client)) {
             engine.network.connect(Node::client(client));
         }
         for id in ids.iter() {
-            engine.start(id, false, &mut audit);
+            engine.start(id, false);
         }
         Ok(World {
             crowd: Crowd::new(&setup, engine.decider()),
             nemesis: Nemesis::new(&setup),
             recorder: Recorder::default(),
-            audit,
             engine,
             setup,
         })
@@ -133,24 +133,23 @@ impl<M: Subject> World<M> {
     /// The first thing found wrong so far, if anything is.
     #[must_use]
     pub fn finding(&self) -> Option<&Finding> {
-        self.audit.finding()
+        self.engine.observer.finding()
     }
 
     /// Prints or keeps a line for each event from now on.
     pub fn trace(&mut self, trace: Trace) {
-        self.audit.trace = trace;
+        self.engine.observer.trace = trace;
     }
 
     /// The lines that were kept.
     #[must_use]
     pub fn traced(&self) -> Vec<String> {
-        self.audit.trace.kept()
+        self.engine.observer.trace.kept()
     }
 
     fn stage(&mut self) -> (&mut Crowd, Stage<'_, M>) {
         let stage = Stage {
             engine: &mut self.engine,
-            audit: &mut self.audit,
             recorder: &mut self.recorder,
         };
         (&mut self.crowd, stage)
@@ -158,7 +157,7 @@ impl<M: Subject> World<M> {
 
     /// One event. Tells whether there was one.
     pub fn step(&mut self) -> bool {
-        let Some(turn) = self.engine.advance(&mut self.audit) else {
+        let Some(turn) = self.engine.advance() else {
             return false;
         };
         match turn {
@@ -176,15 +175,13 @@ impl<M: Subject> World<M> {
                 crowd.on_alarm(number, &mut stage);
             }
             Turn::Alarm(Alarm::Strike) => {
-                if let Aside::HangUp { client, id } =
-                    self.nemesis.on_strike(&mut self.engine, &mut self.audit)
-                {
+                if let Aside::HangUp { client, id } = self.nemesis.on_strike(&mut self.engine) {
                     let (crowd, mut stage) = self.stage();
                     crowd.on_hang_up(client, id, &mut stage);
                 }
             }
             Turn::Alarm(Alarm::Fault(number)) => {
-                self.nemesis.on_end(number, &mut self.engine, &mut self.audit);
+                self.nemesis.on_end(number, &mut self.engine);
             }
         }
         true
@@ -298,7 +295,7 @@ impl<M: Subject> World<M> {
     /// Who leads, as far as replicas say.
     #[must_use]
     pub fn leader(&self) -> Option<ReplicaId> {
-        nemesis::leader(&self.engine)
+        audited::leader(&self.engine)
     }
 
     /// What a replica knows of itself; `None` if its process is down.
@@ -310,19 +307,19 @@ impl<M: Subject> World<M> {
     /// How often each situation has occurred so far.
     #[must_use]
     pub fn coverage(&self) -> &Coverage {
-        &self.audit.coverage
+        &self.engine.observer.coverage
     }
 
     /// How often a replica that was founded anew halted.
     #[must_use]
     pub fn halted_anew(&self) -> u64 {
-        self.audit.halted_anew
+        self.engine.observer.halted_anew
     }
 
     /// The first slot that is not chosen.
     #[must_use]
     pub fn prefix(&self) -> Slot {
-        self.audit.prefix()
+        self.engine.observer.prefix()
     }
 
     /// What lies durably on a replica's disk; `None` if that is damaged.
@@ -342,23 +339,23 @@ impl<M: Subject> World<M> {
 impl<M: Subject> World<M> {
     /// A process crashes.
     pub fn crash(&mut self, id: ReplicaId) {
-        self.engine.crash(id, &mut self.audit);
+        self.engine.crash(id);
     }
 
     /// A process that is down starts with what its disk holds.
     pub fn start(&mut self, id: ReplicaId) {
-        self.engine.start(id, self.setup.memory_only, &mut self.audit);
+        self.engine.start(id, self.setup.memory_only);
     }
 
     /// A process that is down starts with an empty disk: its memory is lost.
     pub fn start_empty(&mut self, id: ReplicaId) {
-        self.engine.start(id, true, &mut self.audit);
+        self.engine.start(id, true);
     }
 
     /// Disks may forget in silence from now on, so that replicas may come to differ. Agreement, and all that follows from it, is not judged any
     /// more; what is, is that no two histories are served by those who know of each other (D1).
     pub fn expect_forks(&mut self) {
-        self.audit.expect_divergence();
+        self.engine.observer.expect_divergence();
     }
 
     /// The disk of a process that is down loses the last so many records that it had synced, and nothing tells of it. Tells how many are gone.
@@ -369,7 +366,7 @@ impl<M: Subject> World<M> {
 
     /// The disk of a process that is down is founded anew: it claims to be new, and is not.
     pub fn found_anew(&mut self, id: ReplicaId) {
-        self.engine.found_anew(id, &mut self.audit);
+        self.engine.found_anew(id);
     }
 
     /// A process stands still.
@@ -379,7 +376,7 @@ impl<M: Subject> World<M> {
 
     /// A process goes on.
     pub fn resume(&mut self, id: ReplicaId) {
-        self.engine.resume(id, &mut self.audit);
+        self.engine.resume(id);
     }
 
     /// Syncs of a replica that begin from now on take so long.
@@ -389,17 +386,17 @@ impl<M: Subject> World<M> {
 
     /// A role fails.
     pub fn fail(&mut self, id: ReplicaId, role: Role) {
-        self.engine.fail_role(id, role, &mut self.audit);
+        self.engine.fail_role(id, role);
     }
 
     /// A failed role restarts with its memory.
     pub fn restart(&mut self, id: ReplicaId, role: Role) {
-        self.engine.restart_role(id, role, false, &mut self.audit);
+        self.engine.restart_role(id, role, false);
     }
 
     /// A failed role restarts without its memory.
     pub fn restart_empty(&mut self, id: ReplicaId, role: Role) {
-        self.engine.restart_role(id, role, true, &mut self.audit);
+        self.engine.restart_role(id, role, true);
     }
 
     /// Cuts links; see [`crate::world::partition`].

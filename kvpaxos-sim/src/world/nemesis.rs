@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use kvpaxos::status::ProposerStatus;
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Role};
 use serde::Serialize;
 
+use crate::engine::Alarm;
 use crate::engine::clock;
 use crate::engine::decider::{Stream, What};
 use crate::engine::disk::Damage;
 use crate::engine::host::RoleState;
 use crate::engine::latency;
 use crate::engine::network::{Node, Weather};
-use crate::engine::{Alarm, Engine};
-use crate::invariants::{Audit, Sometimes};
+use crate::invariants::Sometimes;
 use crate::subject::Subject;
+use crate::world::audited::{AuditedEngine, leader};
 use crate::world::partition::{self, Cut};
 use crate::world::setup::{FaultKind, Faults, Setup};
 
@@ -106,7 +106,7 @@ impl Nemesis {
     }
 
     /// It wakes: strikes until it is told to stop.
-    pub(crate) fn begin<M: Subject>(&mut self, engine: &mut Engine<M>) {
+    pub(crate) fn begin<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
         self.striking = !self.faults.weights.is_empty();
         self.schedule(engine);
         if self.faults.uneven_clocks {
@@ -117,7 +117,7 @@ impl Nemesis {
         }
     }
 
-    fn schedule<M: Subject>(&mut self, engine: &mut Engine<M>) {
+    fn schedule<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
         if self.striking {
             let pause = engine
                 .decider()
@@ -127,7 +127,7 @@ impl Nemesis {
     }
 
     /// It strikes.
-    pub(crate) fn on_strike<M: Subject>(&mut self, engine: &mut Engine<M>, audit: &mut Audit) -> Aside {
+    pub(crate) fn on_strike<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) -> Aside {
         if !self.striking {
             return Aside::Nothing;
         }
@@ -145,43 +145,43 @@ impl Nemesis {
         let aside = kind.map_or(Aside::Nothing, |kind| {
             *self.strikes.0.entry(kind).or_default() += 1;
             engine.fold(30, [engine.now().0, kind as u64, self.next.into()]);
-            self.strike(kind, engine, audit)
+            self.strike(kind, engine)
         });
         self.schedule(engine);
         aside
     }
 
-    fn strike<M: Subject>(&mut self, kind: FaultKind, engine: &mut Engine<M>, audit: &mut Audit) -> Aside {
+    fn strike<M: Subject>(&mut self, kind: FaultKind, engine: &mut AuditedEngine<M>) -> Aside {
         let id = self.target(engine);
         match kind {
-            FaultKind::Crash => self.crash(id, false, None, engine, audit),
+            FaultKind::Crash => self.crash(id, false, None, engine),
             FaultKind::CrashAll => {
                 for id in engine.ids() {
-                    self.crash(id, false, None, engine, audit);
+                    self.crash(id, false, None, engine);
                 }
             }
             FaultKind::LoseDisk => {
-                let lost = self.may_lose(id, engine, audit);
-                self.crash(id, lost, None, engine, audit);
+                let lost = self.may_lose(id, engine);
+                self.crash(id, lost, None, engine);
             }
             FaultKind::Pause => {
                 engine.pause(id);
-                audit.coverage.hit(Sometimes::Paused);
+                engine.observer.coverage.hit(Sometimes::Paused);
                 self.activate(Active::Paused(id), engine);
             }
-            FaultKind::FailRole => self.fail_role(id, false, engine, audit),
-            FaultKind::LoseMemory => self.fail_role(id, true, engine, audit),
+            FaultKind::FailRole => self.fail_role(id, false, engine),
+            FaultKind::LoseMemory => self.fail_role(id, true, engine),
             FaultKind::Split
             | FaultKind::Isolate
             | FaultKind::OneWay
             | FaultKind::Partial
             | FaultKind::Hub
             | FaultKind::Flap
-            | FaultKind::CutClient => self.cut(kind, id, engine, audit),
+            | FaultKind::CutClient => self.cut(kind, id, engine),
             FaultKind::Overtake => {
-                self.cut(kind, id, engine, audit);
+                self.cut(kind, id, engine);
                 engine.set_speed(id, SPEEDS[0]);
-                audit.coverage.hit(Sometimes::ClockDrifted);
+                engine.observer.coverage.hit(Sometimes::ClockDrifted);
                 self.activate(Active::Drift(id), engine);
             }
             FaultKind::HangUp if self.clients > 0 => {
@@ -189,19 +189,19 @@ impl Nemesis {
                     .decider()
                     .below(STREAM, What::FaultTarget, self.clients.into());
                 let client = u32::try_from(client).unwrap_or(0);
-                engine.hang_up(id, client, audit);
+                engine.hang_up(id, client);
                 return Aside::HangUp { client, id };
             }
             FaultKind::HangUp => {}
             FaultKind::JumpClock => {
                 let length = engine.decider().below(STREAM, What::FaultDetail, 5_000_000);
                 engine.jump_clock(id, Micros(length));
-                audit.coverage.hit(Sometimes::ClockJumped);
+                engine.observer.coverage.hit(Sometimes::ClockJumped);
             }
             FaultKind::DriftClock => {
                 let speed = engine.decider().pick(STREAM, What::FaultDetail, &SPEEDS);
                 engine.set_speed(id, speed);
-                audit.coverage.hit(Sometimes::ClockDrifted);
+                engine.observer.coverage.hit(Sometimes::ClockDrifted);
                 self.activate(Active::Drift(id), engine);
             }
             FaultKind::SlowDisk => {
@@ -228,8 +228,8 @@ impl Nemesis {
             | FaultKind::MisdirectWrite
             | FaultKind::StaleBlock
             | FaultKind::LoseTail => {
-                let lost = self.may_lose(id, engine, audit);
-                self.crash(id, lost, kind.damage(), engine, audit);
+                let lost = self.may_lose(id, engine);
+                self.crash(id, lost, kind.damage(), engine);
             }
             FaultKind::Storm => {
                 let storm = Weather {
@@ -246,7 +246,7 @@ impl Nemesis {
     }
 
     /// The leader, or anybody.
-    fn target<M: Subject>(&self, engine: &mut Engine<M>) -> ReplicaId {
+    fn target<M: Subject>(&self, engine: &mut AuditedEngine<M>) -> ReplicaId {
         let leader = leader(engine);
         let at_leader = engine
             .decider()
@@ -261,15 +261,15 @@ impl Nemesis {
     }
 
     /// Whether this acceptor may lose its memory: it has lost it already, or few enough others have not got theirs back.
-    fn may_lose<M: Subject>(&self, id: ReplicaId, engine: &Engine<M>, audit: &Audit) -> bool {
-        let lost = |id: &ReplicaId| self.has_lost(*id, engine, audit);
+    fn may_lose<M: Subject>(&self, id: ReplicaId, engine: &AuditedEngine<M>) -> bool {
+        let lost = |id: &ReplicaId| self.has_lost(*id, engine);
         lost(&id) || engine.ids().filter(lost).count() < self.faults.losses
     }
 
     /// Whether the replica's acceptor is without memory, or will find it lost when it starts.
-    pub(crate) fn has_lost<M: Subject>(&self, id: ReplicaId, engine: &Engine<M>, audit: &Audit) -> bool {
+    pub(crate) fn has_lost<M: Subject>(&self, id: ReplicaId, engine: &AuditedEngine<M>) -> bool {
         let is_down = engine.machine(id).is_none() || engine.role(id, Role::Acceptor) != RoleState::Running;
-        audit.is_out(id) || self.dooms(id) || (self.memory_only && is_down)
+        engine.observer.is_out(id) || self.dooms(id) || (self.memory_only && is_down)
     }
 
     /// Whether the replica's acceptor will find its memory lost when the fault that is under way ends.
@@ -290,48 +290,41 @@ impl Nemesis {
         id: ReplicaId,
         lost: bool,
         damage: Option<Damage>,
-        engine: &mut Engine<M>,
-        audit: &mut Audit,
+        engine: &mut AuditedEngine<M>,
     ) {
-        if self.memory_only && !self.may_lose(id, engine, audit) {
+        if self.memory_only && !self.may_lose(id, engine) {
             return;
         }
         let lost = lost || self.memory_only;
         if engine.machine(id).is_some() {
-            engine.crash(id, audit);
+            engine.crash(id);
             // A replica that must keep its memory gets no damage either, and one without a disk has lost it anyway.
             let damage = damage.filter(|_| lost && !self.memory_only);
             self.activate(Active::Down { id, lost, damage }, engine);
         }
     }
 
-    fn fail_role<M: Subject>(
-        &mut self,
-        id: ReplicaId,
-        lose: bool,
-        engine: &mut Engine<M>,
-        audit: &mut Audit,
-    ) {
+    fn fail_role<M: Subject>(&mut self, id: ReplicaId, lose: bool, engine: &mut AuditedEngine<M>) {
         let role = engine.decider().pick(STREAM, What::FaultDetail, &Role::ALL);
         if engine.machine(id).is_none() || engine.is_paused(id) || engine.role(id, role) != RoleState::Running
         {
             return;
         }
-        let may = role != Role::Acceptor || self.may_lose(id, engine, audit);
+        let may = role != Role::Acceptor || self.may_lose(id, engine);
         if self.memory_only && !may {
             return;
         }
         let lost = (lose || self.memory_only) && may;
         if engine.has_write_under_way(id, role) {
-            audit.coverage.hit(Sometimes::FailedMidWrite);
+            engine.observer.coverage.hit(Sometimes::FailedMidWrite);
         }
-        engine.fail_role(id, role, audit);
+        engine.fail_role(id, role);
         self.activate(Active::Role { id, role, lost }, engine);
     }
 
-    fn cut<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut Engine<M>, audit: &mut Audit) {
+    fn cut<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut AuditedEngine<M>) {
         let cuts = partition::draw(kind, id, self.replicas, self.clients, engine.decider());
-        audit.coverage.hit(match kind {
+        engine.observer.coverage.hit(match kind {
             FaultKind::Split | FaultKind::Isolate => Sometimes::PartitionSymmetric,
             FaultKind::OneWay | FaultKind::Overtake => Sometimes::PartitionAsymmetric,
             FaultKind::Flap => Sometimes::PartitionFlapping,
@@ -361,7 +354,7 @@ impl Nemesis {
     }
 
     /// Sets the alarm that ends a fault.
-    fn activate<M: Subject>(&mut self, active: Active, engine: &mut Engine<M>) {
+    fn activate<M: Subject>(&mut self, active: Active, engine: &mut AuditedEngine<M>) {
         let number = self.next;
         self.next += 1;
         let short = matches!(active, Active::Flapping { .. });
@@ -374,7 +367,7 @@ impl Nemesis {
     }
 
     /// A fault ends (or, if it flaps, goes on).
-    pub(crate) fn on_end<M: Subject>(&mut self, number: u32, engine: &mut Engine<M>, audit: &mut Audit) {
+    pub(crate) fn on_end<M: Subject>(&mut self, number: u32, engine: &mut AuditedEngine<M>) {
         if self.frozen {
             return;
         }
@@ -395,21 +388,21 @@ impl Nemesis {
             }
             return;
         }
-        self.undo(&active, engine, audit);
+        self.undo(&active, engine);
     }
 
-    fn undo<M: Subject>(&self, active: &Active, engine: &mut Engine<M>, audit: &mut Audit) {
+    fn undo<M: Subject>(&self, active: &Active, engine: &mut AuditedEngine<M>) {
         match active {
             Active::Down { id, lost, damage } => {
                 // Damage may do no harm: then the memory is kept.
                 let lost = match damage {
-                    Some(damage) => damaged(*id, *damage, engine, audit),
+                    Some(damage) => damaged(*id, *damage, engine),
                     None => *lost,
                 };
-                engine.start(*id, lost, audit);
+                engine.start(*id, lost);
             }
-            Active::Paused(id) => engine.resume(*id, audit),
-            Active::Role { id, role, lost } => engine.restart_role(*id, *role, *lost, audit),
+            Active::Paused(id) => engine.resume(*id),
+            Active::Role { id, role, lost } => engine.restart_role(*id, *role, *lost),
             Active::Cut(cuts) => partition::mend(cuts, &mut engine.network),
             Active::Flapping { cuts, cut, .. } => {
                 if *cut {
@@ -420,11 +413,11 @@ impl Nemesis {
             Active::Slow(id) => engine.set_latency(*id, self.sync),
             Active::Full(id) => {
                 engine.set_full(*id, false);
-                self.start_again(*id, Sometimes::DiskFull, engine, audit);
+                self.start_again(*id, Sometimes::DiskFull, engine);
             }
             Active::Doomed(id) => {
                 engine.set_doomed(*id, false);
-                self.start_again(*id, Sometimes::CrashedAtSync, engine, audit);
+                self.start_again(*id, Sometimes::CrashedAtSync, engine);
             }
             Active::Garbling(id) => engine.set_garbling(*id, false),
             Active::Storm(id) => engine.network.set_storm((*id).into(), None),
@@ -432,16 +425,10 @@ impl Nemesis {
     }
 
     /// Starts a process that stopped by itself, if it did, and nothing else will start it.
-    fn start_again<M: Subject>(
-        &self,
-        id: ReplicaId,
-        why: Sometimes,
-        engine: &mut Engine<M>,
-        audit: &mut Audit,
-    ) {
+    fn start_again<M: Subject>(&self, id: ReplicaId, why: Sometimes, engine: &mut AuditedEngine<M>) {
         if engine.machine(id).is_none() && !self.is_down(id) {
-            audit.coverage.hit(why);
-            engine.start(id, false, audit);
+            engine.observer.coverage.hit(why);
+            engine.start(id, false);
         }
     }
 }
@@ -449,7 +436,7 @@ impl Nemesis {
 /// Healing.
 impl Nemesis {
     /// It strikes no more, and the faults under way do not end by themselves.
-    pub(crate) fn stop<M: Subject>(&mut self, engine: &mut Engine<M>) {
+    pub(crate) fn stop<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
         self.striking = false;
         self.frozen = true;
         if self.faults.uneven_clocks {
@@ -461,7 +448,7 @@ impl Nemesis {
     }
 
     /// Whatever is wrong with these replicas, and between them, heals; what is wrong with the others stays.
-    pub(crate) fn heal<M: Subject>(&mut self, healed: ReplicaSet, engine: &mut Engine<M>, audit: &mut Audit) {
+    pub(crate) fn heal<M: Subject>(&mut self, healed: ReplicaSet, engine: &mut AuditedEngine<M>) {
         let numbers: Vec<u32> = self.active.keys().copied().collect();
         for number in numbers {
             let whose = match self.active.get(&number) {
@@ -482,7 +469,7 @@ impl Nemesis {
             if healed.contains(whose)
                 && let Some(active) = self.active.remove(&number)
             {
-                self.undo(&active, engine, audit);
+                self.undo(&active, engine);
             }
         }
         let clients = (0..Node::CLIENTS).map(Node::client);
@@ -495,27 +482,22 @@ impl Nemesis {
             }
         }
         for id in healed.iter() {
-            engine.start(id, self.memory_only, audit);
-            engine.resume(id, audit);
+            engine.start(id, self.memory_only);
+            engine.resume(id);
             for role in Role::ALL {
-                engine.restart_role(id, role, self.memory_only, audit);
+                engine.restart_role(id, role, self.memory_only);
             }
         }
     }
 
     /// What is wrong for good with replicas that do not heal, where nothing is wrong yet.
-    pub(crate) fn break_for_good<M: Subject>(
-        &mut self,
-        broken: ReplicaSet,
-        engine: &mut Engine<M>,
-        audit: &mut Audit,
-    ) {
+    pub(crate) fn break_for_good<M: Subject>(&mut self, broken: ReplicaSet, engine: &mut AuditedEngine<M>) {
         for id in broken.iter() {
             match engine.decider().below(Stream::Healing, What::Healed, 6) {
-                0 if !self.memory_only => engine.crash(id, audit),
+                0 if !self.memory_only => engine.crash(id),
                 0 | 1 => engine.pause(id),
-                2 if !self.memory_only => engine.fail_role(id, Role::Acceptor, audit),
-                2 => engine.fail_role(id, Role::Learner, audit),
+                2 if !self.memory_only => engine.fail_role(id, Role::Acceptor),
+                2 => engine.fail_role(id, Role::Learner),
                 3 => {
                     for other in engine.ids().filter(|other| *other != id) {
                         engine.network.cut(id.into(), other.into());
@@ -541,10 +523,10 @@ impl Nemesis {
 }
 
 /// Damages the log of a process that is down; tells whether the memory is lost by that.
-fn damaged<M: Subject>(id: ReplicaId, how: Damage, engine: &mut Engine<M>, audit: &mut Audit) -> bool {
-    let lost = engine.damage(id, how, audit);
+fn damaged<M: Subject>(id: ReplicaId, how: Damage, engine: &mut AuditedEngine<M>) -> bool {
+    let lost = engine.damage(id, how);
     if lost {
-        audit.coverage.hit(match how {
+        engine.observer.coverage.hit(match how {
             Damage::FlipBit => Sometimes::BitFlipped,
             Damage::LoseBlock => Sometimes::BlockLost,
             Damage::MisdirectWrite => Sometimes::WriteMisdirected,
@@ -553,15 +535,4 @@ fn damaged<M: Subject>(id: ReplicaId, how: Damage, engine: &mut Engine<M>, audit
         });
     }
     lost
-}
-
-/// Who leads, as far as replicas say; of several the one with the highest ballot.
-pub(crate) fn leader<M: Subject>(engine: &Engine<M>) -> Option<ReplicaId> {
-    let leading = engine
-        .ids()
-        .filter_map(|id| match engine.machine(id)?.status().proposer {
-            ProposerStatus::Leading { ballot } => Some((ballot, id)),
-            _ => None,
-        });
-    leading.max().map(|(_, id)| id)
 }

@@ -81,10 +81,9 @@ impl<M: Subject> World<M> {
         let quorum = self.draw_quorum();
         let all = ReplicaSet::first(self.setup.cluster.replicas);
         self.nemesis.stop(&mut self.engine);
-        self.nemesis
-            .break_for_good(all.without(quorum), &mut self.engine, &mut self.audit);
-        self.nemesis.heal(quorum, &mut self.engine, &mut self.audit);
-        let round = Round::of(&self.setup, self.audit.prefix());
+        self.nemesis.break_for_good(all.without(quorum), &mut self.engine);
+        self.nemesis.heal(quorum, &mut self.engine);
+        let round = Round::of(&self.setup, self.engine.observer.prefix());
         // More clients than there is room for push each other's sessions out, and some of them have no luck for long. Nothing is owed
         // but to as many as there are sessions.
         let room = u32::try_from(self.setup.cluster.limits.sessions).unwrap_or(u32::MAX);
@@ -101,7 +100,7 @@ impl<M: Subject> World<M> {
                 "with {quorum} healed one client had one operation done where clients on average had {}",
                 phases.unfairness
             );
-            self.audit.report(self.engine.now(), Property::S4, what);
+            self.report_finding(Property::S4, what);
         }
         // Whoever still waits is answered too: nobody begins anything new.
         self.crowd.asking = 0;
@@ -110,7 +109,7 @@ impl<M: Subject> World<M> {
         if !answered {
             let open = self.crowd.describe_open().join("; ");
             let what = format!("with {quorum} healed these are not answered after {round}: {open}");
-            self.audit.report(self.engine.now(), Property::S4, what);
+            self.report_finding(Property::S4, what);
         }
         self.unharmed()
     }
@@ -126,14 +125,14 @@ impl<M: Subject> World<M> {
                 "{quorum} healed and are connected, but after {round} these clients have not been served: {:?}; under way: {open}",
                 self.crowd.unserved(operations)
             );
-            self.audit.report(self.engine.now(), Property::S4, what);
+            self.report_finding(Property::S4, what);
         }
         self.unharmed()
     }
 
     /// Whether more acceptors have lost their memory, or are about to find it lost, than the others can make up for.
     fn has_lost_too_much(&self) -> bool {
-        let lost = |id: &ReplicaId| self.nemesis.has_lost(*id, &self.engine, &self.audit);
+        let lost = |id: &ReplicaId| self.nemesis.has_lost(*id, &self.engine);
         self.engine.ids().filter(lost).count() > self.setup.cluster.losable()
     }
 
@@ -143,7 +142,7 @@ impl<M: Subject> World<M> {
         let began = self.now();
         self.nemesis.stop(&mut self.engine);
         let all = ReplicaSet::first(self.setup.cluster.replicas);
-        self.nemesis.heal(all, &mut self.engine, &mut self.audit);
+        self.nemesis.heal(all, &mut self.engine);
         self.run_for(REFUSING);
         self.unharmed()?;
         Ok(since(began, self.now()))
@@ -155,7 +154,7 @@ impl<M: Subject> World<M> {
         let all = ReplicaSet::first(self.setup.cluster.replicas);
         let mut able: Vec<ReplicaId> = all
             .iter()
-            .filter(|id| !self.nemesis.has_lost(*id, &self.engine, &self.audit))
+            .filter(|id| !self.nemesis.has_lost(*id, &self.engine))
             .collect();
         let mut quorum = ReplicaSet::EMPTY;
         while quorum.len() < quorums.phase1.max(quorums.phase2) && !able.is_empty() {
@@ -172,8 +171,8 @@ impl<M: Subject> World<M> {
     fn run_healed(&mut self) -> Result<Micros, Violation> {
         let began = self.now();
         let all = ReplicaSet::first(self.setup.cluster.replicas);
-        self.nemesis.heal(all, &mut self.engine, &mut self.audit);
-        let round = Round::of(&self.setup, self.audit.prefix());
+        self.nemesis.heal(all, &mut self.engine);
+        let round = Round::of(&self.setup, self.engine.observer.prefix());
         let agreed = self.run_until(round.bound(), |world| world.agreed());
         self.unharmed()?;
         if !agreed {
@@ -185,7 +184,7 @@ impl<M: Subject> World<M> {
                 "all have healed, but after {round} they do not hold the same: {}",
                 states.join("; ")
             );
-            self.audit.report(self.engine.now(), Property::S4, what);
+            self.report_finding(Property::S4, what);
             self.unharmed()?;
         }
         Ok(since(began, self.now()))
@@ -198,12 +197,14 @@ impl<M: Subject> World<M> {
         let Some(Some(first)) = states.next() else {
             return false;
         };
-        first.0 == self.audit.prefix() && states.all(|state| state == Some(first)) && self.remembers()
+        first.0 == self.engine.observer.prefix()
+            && states.all(|state| state == Some(first))
+            && self.remembers()
     }
 
     /// Whether every acceptor that lost its memory has got it back, where there is a way.
     fn remembers(&self) -> bool {
-        let mut out = self.engine.ids().filter(|id| self.audit.is_out(*id));
+        let mut out = self.engine.ids().filter(|id| self.engine.observer.is_out(*id));
         !self.setup.cluster.recovers() || out.next().is_none()
     }
 
@@ -228,7 +229,7 @@ impl<M: Subject> World<M> {
             LearnerStatus::Learning { applied, digest, .. } => {
                 format!(
                     "applied {applied} of {} (digest {digest:032x})",
-                    self.audit.prefix()
+                    self.engine.observer.prefix()
                 )
             }
             LearnerStatus::Failed => "learner failed".to_owned(),
@@ -249,11 +250,16 @@ impl<M: Subject> World<M> {
     pub fn verdict(&mut self) -> Result<(), Violation> {
         self.unharmed()?;
         if let Err(why) = self.recorder.judge() {
-            self.audit
-                .report(self.engine.now(), Property::S2, why.explanation);
+            self.report_finding(Property::S2, why.explanation);
             return Err(self.violation());
         }
         Ok(())
+    }
+
+    /// Reports what is found wrong now.
+    pub(crate) fn report_finding(&mut self, property: Property, explanation: String) {
+        let now = self.now();
+        self.engine.observer.report(now, property, explanation);
     }
 
     pub(crate) fn unharmed(&self) -> Result<(), Violation> {

@@ -9,7 +9,7 @@ pub mod log;
 
 use std::collections::VecDeque;
 
-use kvpaxos::{ReplicaId, Role};
+use kvpaxos::{Envelope, ReplicaId, Role};
 
 use crate::engine::decider::Fate;
 
@@ -150,7 +150,7 @@ struct Write<R, T> {
     records: Vec<R>,
     /// Where the log ends with it, in units.
     end: usize,
-    then: Vec<(ReplicaId, T)>,
+    then: Vec<Envelope<T>>,
 }
 
 /// A disk with a log of records `R`; messages `T` wait for writes.
@@ -210,7 +210,7 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
     }
 
     /// Appends the records of one `Persist`; an empty one is a barrier.
-    pub fn write(&mut self, role: Role, records: Vec<R>, then: Vec<(ReplicaId, T)>) -> Next {
+    pub fn write(&mut self, role: Role, records: Vec<R>, then: Vec<Envelope<T>>) -> Next {
         self.log.append(&records);
         self.written += 1;
         self.waiting.push_back(Write {
@@ -235,7 +235,7 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
 
     /// The running sync is done: calls `durable` with each record that became so, and hands out what waited for them, in
     /// order. Tells whether another sync must begin.
-    pub fn sync_done(&mut self, mut durable: impl FnMut(&R), released: &mut Vec<(ReplicaId, T)>) -> Next {
+    pub fn sync_done(&mut self, mut durable: impl FnMut(&R), released: &mut Vec<Envelope<T>>) -> Next {
         for _ in 0..std::mem::take(&mut self.syncing) {
             let Some(write) = self.waiting.pop_front() else {
                 break;
@@ -345,38 +345,36 @@ mod tests {
     }
     const OTHER: ReplicaId = ReplicaId(1);
 
+    fn to(message: &'static str) -> Envelope<&'static str> {
+        Envelope { to: OTHER, message }
+    }
+
     #[test]
     fn what_waits_leaves_in_order_when_all_before_it_is_durable() {
         let mut disk = plain();
-        assert_eq!(
-            disk.write(Role::Acceptor, vec![1], vec![(OTHER, "a")]),
-            Next::Sync
-        );
-        assert_eq!(
-            disk.write(Role::Acceptor, vec![2], vec![(OTHER, "b")]),
-            Next::Wait
-        );
-        assert_eq!(disk.write(Role::Proposer, vec![], vec![(OTHER, "c")]), Next::Wait);
+        assert_eq!(disk.write(Role::Acceptor, vec![1], vec![to("a")]), Next::Sync);
+        assert_eq!(disk.write(Role::Acceptor, vec![2], vec![to("b")]), Next::Wait);
+        assert_eq!(disk.write(Role::Proposer, vec![], vec![to("c")]), Next::Wait);
         let (mut durable, mut released) = (Vec::new(), Vec::new());
         assert_eq!(disk.sync_done(|r| durable.push(*r), &mut released), Next::Sync);
         assert_eq!((durable.as_slice(), released.len()), (&[1][..], 1));
         assert_eq!(disk.sync_done(|r| durable.push(*r), &mut released), Next::Wait);
         assert_eq!(durable, [1, 2]);
-        assert_eq!(released.iter().map(|(_, m)| *m).collect::<String>(), "abc");
+        assert_eq!(released.iter().map(|e| e.message).collect::<String>(), "abc");
     }
 
     #[test]
     fn a_failed_role_is_owed_nothing_but_its_writes_settle() {
         let mut disk = plain();
-        disk.write(Role::Acceptor, vec![1], vec![(OTHER, "a")]);
-        disk.write(Role::Proposer, vec![2], vec![(OTHER, "b")]);
+        disk.write(Role::Acceptor, vec![1], vec![to("a")]);
+        disk.write(Role::Proposer, vec![2], vec![to("b")]);
         let mark = disk.fail(Role::Acceptor);
         assert!(!disk.has_settled(mark));
         let mut released = Vec::new();
         disk.sync_done(|_| (), &mut released);
         disk.sync_done(|_| (), &mut released);
         assert!(disk.has_settled(mark));
-        assert_eq!(released, [(OTHER, "b")]);
+        assert_eq!(released, [to("b")]);
         assert_eq!(disk.read(0), Some(vec![1, 2]));
     }
 
