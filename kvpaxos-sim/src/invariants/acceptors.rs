@@ -1,93 +1,99 @@
-//! What every acceptor wrote down, and what of it is durable (A1 to A4, and what a Promise must tell).
+//! What each acceptor has written, and which part of it is durable (A1, A2, and what a promise must contain).
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::Accepted;
 use kvpaxos::{Ballot, Incarnation, Record, Slot};
 
-/// What is known of one acceptor from the records of its replica.
+use super::slots::slot_index;
+use super::violation::{Breach, Property};
+
+/// What the records of a replica say about its acceptor.
 #[derive(Default)]
 pub(super) struct Acceptor {
-    /// The highest ballot in records handed to the disk.
-    pub(super) written: Ballot,
-    /// The highest ballot in records that are durable.
-    pub(super) durable: Ballot,
-    /// The highest ballot that it told anybody it promised.
-    pub(super) told: Ballot,
-    /// The highest ballot that the replica's own proposer has durably recorded.
+    /// The highest promised or accepted ballot in records that were handed to the disk.
+    pub(super) promise_written: Ballot,
+    /// The highest promised or accepted ballot in records that are durable.
+    pub(super) promise_durable: Ballot,
+    /// The highest ballot for which a promise left the replica.
+    pub(super) promise_sent: Ballot,
+    /// The highest ballot that the replica's own proposer has recorded durably.
     pub(super) proposed: Ballot,
-    /// Per slot, the ballot of the value it durably accepted last.
+    /// By slot, the ballot of the value that it accepted last, as far as that is durable.
     accepted: Vec<Option<Ballot>>,
-    /// Which lives of acceptors it durably knows to have begun.
-    pub(super) vector: CrashVector,
-    /// The same of what is on its way to the disk too: what it says from now on must show it.
-    pub(super) heard: CrashVector,
-    /// It lost its memory, and has not got back what counts.
-    pub(super) out: bool,
-    /// Its disk says so: a process that starts finds its memory lost.
-    pub(super) marked: bool,
-    /// The checkpoint that it wrote with the memory that it got back. Another one began before the loss, and gives nothing back.
-    returning: Option<u64>,
-    /// The highest incarnation that it has announced.
-    pub(super) announced: Incarnation,
-    /// The checkpoint that has begun and not ended, as far as it is durable.
+    /// The incarnations of all acceptors that it has heard of, as far as that is durable.
+    pub(super) vector_durable: CrashVector,
+    /// The incarnations that it has handed to the disk, durable or not. Its votes must contain them.
+    pub(super) vector_written: CrashVector,
+    /// It lost its memory and has not completed its recovery.
+    pub(super) memory_lost: bool,
+    /// The loss is durable: a process that starts from this disk finds its memory lost.
+    pub(super) loss_durable: bool,
+    /// The number of the checkpoint that it wrote with its recovered memory. The end of any other checkpoint does not complete the
+    /// recovery, since that checkpoint began before the loss.
+    return_checkpoint: Option<u64>,
+    /// The highest incarnation that it has announced to others.
+    pub(super) incarnation_announced: Incarnation,
+    /// The checkpoint whose beginning is durable and whose end is not.
     pending: Option<Pending>,
 }
 
-/// What a checkpoint and the records after its beginning come to.
+/// The state that a checkpoint and the records behind its beginning describe.
 struct Pending {
     number: u64,
     promised: Ballot,
     vector: CrashVector,
     accepted: Vec<Option<Ballot>>,
-    /// A mark of lost memory stands behind its beginning.
+    /// A record behind its beginning says that memory was lost.
     lost: bool,
 }
 
 impl Acceptor {
-    /// A record is handed to the disk. Tells of one that breaks A1 (`true`) or A2 (`false`).
-    pub(super) fn write(&mut self, record: &Record) -> Result<(), (bool, String)> {
-        let (ballot, promise) = match record {
-            Record::Promised { ballot } => (*ballot, true),
-            Record::Accepted { ballot, .. } => (*ballot, false),
-            // Its promise before it lost its memory is no longer its own (A1 holds within an incarnation).
-            Record::Checkpoint(checkpoint) if self.out => {
-                self.returning = Some(checkpoint.number);
-                self.written = checkpoint.promised;
-                self.heard = checkpoint.vector.clone();
+    /// A record is handed to the disk.
+    ///
+    /// # Errors
+    /// A1 if it promises a ballot below an earlier promise, A2 if it accepts in one.
+    pub(super) fn on_written(&mut self, record: &Record) -> Result<(), Breach> {
+        let (ballot, property, what) = match record {
+            Record::Promised { ballot } => (*ballot, Property::A1, "promises"),
+            Record::Accepted { ballot, .. } => (*ballot, Property::A2, "accepts in"),
+            // A1 holds within an incarnation: the promise from before the loss no longer binds it.
+            Record::Checkpoint(checkpoint) if self.memory_lost => {
+                self.return_checkpoint = Some(checkpoint.number);
+                self.promise_written = checkpoint.promised;
+                self.vector_written = checkpoint.vector.clone();
                 return Ok(());
             }
             Record::Heard {
                 acceptor,
                 incarnation,
             } => {
-                self.heard.raise(*acceptor, *incarnation);
+                self.vector_written.raise(*acceptor, *incarnation);
                 return Ok(());
             }
             _ => return Ok(()),
         };
-        if ballot < self.written {
-            let what = if promise { "promises" } else { "accepts in" };
-            let written = self.written;
-            return Err((
-                promise,
-                format!("{what} ballot {ballot} after it promised {written}"),
-            ));
+        if ballot < self.promise_written {
+            let written = self.promise_written;
+            return Err(Breach {
+                property,
+                explanation: format!("{what} ballot {ballot} after it promised {written}"),
+            });
         }
-        self.written = ballot;
+        self.promise_written = ballot;
         Ok(())
     }
 
-    /// A record became durable. Tells whether the acceptor has got back its memory by it.
-    pub(super) fn durable(&mut self, record: &Record) -> bool {
+    /// A record became durable. Returns whether it completes the acceptor's recovery.
+    pub(super) fn on_durable(&mut self, record: &Record) -> bool {
         match record {
             Record::Promised { ballot } => {
-                self.durable = self.durable.max(*ballot);
+                self.promise_durable = self.promise_durable.max(*ballot);
                 if let Some(pending) = &mut self.pending {
                     pending.promised = pending.promised.max(*ballot);
                 }
             }
             Record::Accepted { ballot, slot, .. } => {
-                self.durable = self.durable.max(*ballot);
+                self.promise_durable = self.promise_durable.max(*ballot);
                 note(&mut self.accepted, *slot, *ballot);
                 if let Some(pending) = &mut self.pending {
                     pending.promised = pending.promised.max(*ballot);
@@ -98,13 +104,13 @@ impl Acceptor {
                 acceptor,
                 incarnation,
             } => {
-                self.vector.raise(*acceptor, *incarnation);
+                self.vector_durable.raise(*acceptor, *incarnation);
                 if let Some(pending) = &mut self.pending {
                     pending.vector.raise(*acceptor, *incarnation);
                 }
             }
             Record::MemoryLost | Record::DiskLost => {
-                self.marked = true;
+                self.loss_durable = true;
                 if let Some(pending) = &mut self.pending {
                     pending.lost = true;
                 }
@@ -126,8 +132,8 @@ impl Acceptor {
             }
             Record::CheckpointEnd { number } => {
                 if let Some(ended) = self.pending.take_if(|pending| pending.number == *number) {
-                    self.marked = ended.lost;
-                    return self.returns(ended);
+                    self.loss_durable = ended.lost;
+                    return self.end_recovery(ended);
                 }
             }
             Record::Chosen { .. }
@@ -140,82 +146,79 @@ impl Acceptor {
         false
     }
 
-    /// A checkpoint is complete. If the acceptor wrote it with the memory that it got back, what stands in it is its memory from now on.
-    fn returns(&mut self, pending: Pending) -> bool {
-        if !self.out || self.returning != Some(pending.number) {
+    /// A checkpoint is complete. If the acceptor wrote it with its recovered memory, the recovery is complete. Returns whether it is.
+    fn end_recovery(&mut self, pending: Pending) -> bool {
+        if !self.memory_lost || self.return_checkpoint != Some(pending.number) {
             return false;
         }
         *self = Acceptor {
-            written: pending.promised,
-            durable: pending.promised,
+            promise_written: pending.promised,
+            promise_durable: pending.promised,
             proposed: self.proposed,
             accepted: pending.accepted,
-            vector: pending.vector,
-            heard: std::mem::take(&mut self.heard),
-            announced: self.announced,
+            vector_durable: pending.vector,
+            vector_written: std::mem::take(&mut self.vector_written),
+            incarnation_announced: self.incarnation_announced,
             ..Acceptor::default()
         };
         true
     }
 
-    /// The process is gone, and what survived has been noted as durable. What counts from now on is what the disk says: a loss of which
-    /// the mark did not become durable did not happen, for nobody has heard of it and the log holds all that was revealed.
+    /// The process crashed, and every record that survived has been reported as durable. From now on the disk decides. A loss of memory
+    /// whose record did not become durable is undone: no one has heard of it, and the log holds everything that was revealed.
     pub(super) fn crashed(&mut self) {
         self.pending = None;
-        self.returning = None;
-        self.out = self.marked;
-        self.written = self.durable;
-        self.heard = self.vector.clone();
+        self.return_checkpoint = None;
+        self.memory_lost = self.loss_durable;
+        self.promise_written = self.promise_durable;
+        self.vector_written = self.vector_durable.clone();
     }
 
-    /// It lost its memory. Its mark of that is on its way to the disk.
+    /// It lost its memory. The record of the loss is not durable yet.
     pub(super) fn lost(&mut self) {
-        self.out = true;
-        self.returning = None;
+        self.memory_lost = true;
+        self.return_checkpoint = None;
     }
 
-    /// The disk is empty now, and is known to replace one that was lost.
+    /// Its disk was replaced by an empty one, and it knows that.
     pub(super) fn wiped(&mut self) {
         *self = Acceptor {
-            out: true,
-            marked: true,
-            announced: self.announced,
+            memory_lost: true,
+            loss_durable: true,
+            incarnation_announced: self.incarnation_announced,
             ..Acceptor::default()
         };
     }
 
-    /// Whether the acceptor durably accepted something at the slot in this ballot or a later one.
+    /// Whether a vote for the slot in this ballot, or a higher one, is durable.
     pub(super) fn has_accepted(&self, ballot: Ballot, slot: Slot) -> bool {
         self.at(slot) >= Some(ballot)
     }
 
     fn at(&self, slot: Slot) -> Option<Ballot> {
-        let index = usize::try_from(slot.0).ok()?;
-        self.accepted.get(index).copied().flatten()
+        self.accepted.get(slot_index(slot)).copied().flatten()
     }
 
-    /// The first slot in what a Promise of `ballot` covers whose durable value the Promise leaves out.
+    /// The first slot whose durable value a promise of `ballot` for the slots `from..more` should contain and does not.
     ///
-    /// What was accepted in `ballot` itself or later came after the promise and need not be in it.
+    /// Values accepted in `ballot` or a higher ballot came after the promise and need not be in it.
     pub(super) fn left_out(
         &self,
         ballot: Ballot,
         from: Slot,
         more: Option<Slot>,
-        told: &[Accepted],
+        entries: &[Accepted],
     ) -> Option<Slot> {
-        let first = usize::try_from(from.0).unwrap_or(usize::MAX);
-        let end = more.map_or(self.accepted.len(), |more| {
-            usize::try_from(more.0).unwrap_or(usize::MAX)
-        });
-        let mut told = told.iter().peekable();
+        let first = slot_index(from);
+        let end = more.map_or(self.accepted.len(), slot_index);
+        let mut entries = entries.iter().peekable();
         for index in first..end.min(self.accepted.len()) {
             let Some(accepted) = self.accepted[index].filter(|accepted| *accepted < ballot) else {
                 continue;
             };
             let slot = Slot(index as u64);
-            while told.next_if(|entry| entry.slot < slot).is_some() {}
-            let entry = told.peek();
+            while entries.next_if(|entry| entry.slot < slot).is_some() {}
+            let entry = entries.peek();
             if !entry.is_some_and(|entry| entry.slot == slot && entry.ballot == accepted) {
                 return Some(slot);
             }
@@ -224,9 +227,9 @@ impl Acceptor {
     }
 }
 
-/// The acceptor accepted something for the slot in this ballot.
+/// Notes that the acceptor accepted a value for the slot in this ballot.
 fn note(accepted: &mut Vec<Option<Ballot>>, slot: Slot, ballot: Ballot) {
-    let index = usize::try_from(slot.0).unwrap_or(0);
+    let index = slot_index(slot);
     if accepted.len() <= index {
         accepted.resize(index + 1, None);
     }
@@ -260,39 +263,40 @@ mod tests {
     }
 
     fn write(acceptor: &mut Acceptor, record: &Record) -> bool {
-        acceptor.write(record).unwrap();
-        acceptor.durable(record)
+        acceptor.on_written(record).unwrap();
+        acceptor.on_durable(record)
     }
 
-    /// Of seeds 7001736, 7006209 and 7008221. A checkpoint is on its way to a slow disk when its acceptor loses its memory. Its end becomes
-    /// durable before the mark of the loss: that gives nothing back. The checkpoint that the acceptor writes afterwards does.
+    /// Found with seeds 7001736, 7006209 and 7008221. An acceptor loses its memory while a checkpoint is on its way to a slow disk. The end of
+    /// that checkpoint becomes durable before the record of the loss, and does not complete the recovery. The checkpoint that the acceptor
+    /// writes after its recovery does.
     #[test]
-    fn a_checkpoint_from_before_the_loss_gives_nothing_back() {
+    fn a_checkpoint_from_before_the_loss_does_not_complete_the_recovery() {
         let mut acceptor = Acceptor::default();
         write(&mut acceptor, &checkpoint(1, 0));
         acceptor.lost();
         assert!(!write(&mut acceptor, &Record::CheckpointEnd { number: 1 }));
         write(&mut acceptor, &Record::MemoryLost);
-        assert!(acceptor.out && acceptor.marked);
+        assert!(acceptor.memory_lost && acceptor.loss_durable);
         write(&mut acceptor, &checkpoint(2, 1));
         assert!(write(&mut acceptor, &Record::CheckpointEnd { number: 2 }));
-        assert!(!acceptor.out && !acceptor.marked);
-        assert_eq!(acceptor.vector.get(OWN), Incarnation(1));
+        assert!(!acceptor.memory_lost && !acceptor.loss_durable);
+        assert_eq!(acceptor.vector_durable.get(OWN), Incarnation(1));
     }
 
-    /// The mark of a loss did not become durable: the log that is read back is whole, and nobody has heard of the loss. Where an earlier mark
-    /// stands, the memory is as lost as it was.
+    /// If the record of a loss did not become durable, the log that is read back is whole and no one has heard of the loss. A loss that was
+    /// durable before stays one.
     #[test]
-    fn a_loss_without_a_mark_is_undone_by_a_crash() {
+    fn a_crash_undoes_a_loss_that_is_not_durable() {
         let mut acceptor = Acceptor::default();
         acceptor.lost();
         acceptor.crashed();
-        assert!(!acceptor.out);
+        assert!(!acceptor.memory_lost);
 
         acceptor.lost();
         write(&mut acceptor, &Record::MemoryLost);
         acceptor.lost();
         acceptor.crashed();
-        assert!(acceptor.out);
+        assert!(acceptor.memory_lost);
     }
 }

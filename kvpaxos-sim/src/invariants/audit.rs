@@ -1,4 +1,4 @@
-//! The audit of a run: what is known from outside, and the first thing found wrong.
+//! The audit of a run: the state that all checks share, and the first violation.
 
 use kvpaxos::{Quorums, ReplicaId, ReplicaSet, Slot, Time, Update};
 
@@ -28,7 +28,7 @@ pub struct ProtocolCounts {
     pub records: u64,
 }
 
-/// See the module.
+/// Watches a run from outside and keeps the first violation that it finds.
 pub(crate) struct Audit {
     pub(super) quorums: Quorums,
     pub(super) acceptors: Vec<Acceptor>,
@@ -36,20 +36,20 @@ pub(crate) struct Audit {
     pub(super) ballots: Ballots,
     pub(super) slots: SlotTable,
     pub(super) answers: Answers,
-    /// In the two-phase setting.
+    /// Only in the two-phase setting.
     pub(super) acknowledgements: Option<Acknowledgements>,
-    /// Where disks forget in silence, so that replicas may come to differ: then that is what is judged, and nothing else.
+    /// Only in worlds in which disks lose synced data unnoticed, so that replicas may come to differ. There D1 alone is judged.
     pub(super) divergence: Option<Divergence>,
-    /// Who was founded anew, and claims to be new since: it forgot what it promised, so that nothing of it may be believed, and nothing of it is
-    /// checked but that. It is to halt, and to be recovered.
-    pub(super) anew: ReplicaSet,
-    /// Who ever was.
-    pub(super) was_anew: ReplicaSet,
-    /// How often one that was founded anew halted.
-    pub(crate) halted_anew: u64,
+    /// Replicas whose directory was formatted again and that now claim to be new. They have forgotten their promises, so nothing that they
+    /// say is believed or checked. The others must not listen to them, and they must halt until they are recovered.
+    pub(super) refounded: ReplicaSet,
+    /// Replicas that were ever founded anew.
+    pub(super) ever_refounded: ReplicaSet,
+    /// How often a replica that was founded anew halted, as it must.
+    pub(crate) refounded_halts: u64,
     pub(super) now: Time,
     pub(super) finding: Option<Finding>,
-    /// A line for each event, if anybody wants them.
+    /// Receives a line for each event.
     pub(crate) trace: Trace,
     /// How often each situation occurred.
     pub(crate) coverage: Coverage,
@@ -58,7 +58,7 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    /// Nothing has happened yet.
+    /// The audit of a run that has not begun.
     #[must_use]
     pub(crate) fn new(replicas: usize, quorums: Quorums, update: Update) -> Audit {
         let mut coverage = Coverage::default();
@@ -74,9 +74,9 @@ impl Audit {
             answers: Answers::default(),
             acknowledgements: (update == Update::TwoPhase).then(|| Acknowledgements::new(replicas)),
             divergence: None,
-            anew: ReplicaSet::EMPTY,
-            was_anew: ReplicaSet::EMPTY,
-            halted_anew: 0,
+            refounded: ReplicaSet::EMPTY,
+            ever_refounded: ReplicaSet::EMPTY,
+            refounded_halts: 0,
             now: Time(0),
             finding: None,
             trace: Trace::Off,
@@ -85,23 +85,23 @@ impl Audit {
         }
     }
 
-    /// Disks will forget in silence from now on: agreement cannot be had, and only what follows from that is judged (D1).
+    /// From now on disks lose synced data unnoticed. Agreement can no longer be expected, and D1 alone is judged.
     pub(crate) fn expect_divergence(&mut self) {
         self.divergence = Some(Divergence::new(self.acceptors.len(), self.quorums));
     }
 
-    /// What came of it, where disks forget in silence.
+    /// The histories that exist, in worlds in which disks lose synced data unnoticed.
     pub(crate) fn divergence(&self) -> Option<&Divergence> {
         self.divergence.as_ref()
     }
 
-    /// The first thing found wrong, if anything is.
+    /// The first violation, if there is one.
     #[must_use]
     pub(crate) fn finding(&self) -> Option<&Finding> {
         self.finding.as_ref()
     }
 
-    /// Notes what is found wrong; the first finding stands.
+    /// Reports a violation. Only the first one is kept.
     pub(crate) fn report(&mut self, at: Time, property: Property, explanation: String) {
         if self.divergence.is_some() && property != Property::D1 {
             return;
@@ -113,20 +113,21 @@ impl Audit {
         });
     }
 
-    pub(super) fn wrong(&mut self, property: Property, explanation: String) {
+    /// Reports a violation at the time of the present event.
+    pub(super) fn violated(&mut self, property: Property, explanation: String) {
         self.report(self.now, property, explanation);
     }
 
-    /// The first slot that is not chosen.
+    /// The first slot without a chosen value.
     #[must_use]
     pub(crate) fn prefix(&self) -> Slot {
         self.slots.prefix()
     }
 
-    /// Whether the replica's acceptor has lost its memory.
+    /// Whether the replica's acceptor has lost its memory and not yet recovered.
     #[must_use]
-    pub(crate) fn is_out(&self, id: ReplicaId) -> bool {
-        self.acceptors[usize::from(id.0)].out
+    pub(crate) fn lacks_memory(&self, id: ReplicaId) -> bool {
+        self.acceptors[usize::from(id.0)].memory_lost
     }
 
     pub(super) fn acceptor(&mut self, id: ReplicaId) -> &mut Acceptor {

@@ -28,19 +28,19 @@ macro_rules! situations {
 }
 
 situations! {
-    /// A second leader, and each one after it.
+    /// A replica was elected after another leader.
     LeaderChange = "leader change",
-    /// A candidate stood while another's phase 1 was under way, or met a higher ballot.
+    /// A replica began phase 1 while another's was under way, or met a higher ballot during its own.
     ContestedElection = "contested election",
     /// A leader stepped down because it lost its quorum.
     QuorumLost = "leader without a quorum stepped down",
-    /// A candidacy ran out of time.
+    /// A candidate gave up because phase 1 took too long.
     CandidacyTimedOut = "candidacy timed out",
     /// A gap in the log was filled with a no-op.
     GapFilled = "gap filled with a no-op",
     /// Phase 1 carried a value over.
     CarriedOver = "value carried over by phase 1",
-    /// A lagging learner took values from another replica.
+    /// A lagging learner received chosen values from another replica.
     CaughtUp = "lagging learner caught up",
     /// A proposer failed alone.
     ProposerFailed = "proposer failed",
@@ -48,13 +48,13 @@ situations! {
     AcceptorFailed = "acceptor failed",
     /// A learner failed alone.
     LearnerFailed = "learner failed",
-    /// A leader's proposer failed.
+    /// The proposer of a leader failed.
     LeaderFailed = "proposer of the leader failed",
     /// A process crashed.
     Crashed = "process crashed",
     /// A crash lost writes that were not synced.
     LostWrites = "crash lost unsynced writes",
-    /// A role failed while a write of it was on its way to the disk.
+    /// A role failed while one of its writes was on its way to the disk.
     FailedMidWrite = "role failed with a write under way",
     /// An acceptor lost its memory.
     AcceptorLost = "acceptor lost its memory",
@@ -62,90 +62,89 @@ situations! {
     AcceptorRecovered = "acceptor recovered without memory",
     /// Several acceptors recovered at once.
     SeveralRecover = "several acceptors recovered at once",
-    /// An acceptor that had not recovered lost its memory again.
+    /// An acceptor lost its memory again before it had recovered.
     LostWhileRecovering = "memory lost again while recovering",
-    /// A learner took a snapshot and cut its log.
+    /// A replica took a snapshot of its state.
     SnapshotTaken = "snapshot taken",
-    /// A checkpoint with a snapshot became durable.
+    /// A checkpoint with a snapshot became durable, and the log before it was cut.
     Checkpointed = "log cut by a checkpoint",
-    /// A learner went on from another's snapshot.
+    /// A learner installed a snapshot from another replica.
     SnapshotInstalled = "snapshot installed",
     /// A snapshot was sent in several parts.
     SnapshotInParts = "snapshot in parts",
-    /// A client was told that too many acceptors have lost their memory.
+    /// A client was refused because too many acceptors have lost their memory.
     MemoryLost = "service refused: too much memory lost",
-    /// No disk outlived its process.
+    /// Replicas kept nothing on disks.
     MemoryOnly = "memory-only cluster",
     /// A learner lost its memory.
     LearnerLost = "learner lost its memory",
     /// A proposer lost its memory.
     ProposerLost = "proposer lost its memory",
-    /// A process was paused for longer than a leader may be silent.
+    /// A process was paused for longer than followers wait for a silent leader.
     Paused = "process paused",
     /// A clock jumped.
     ClockJumped = "clock jumped",
     /// A clock ran at a wrong speed.
     ClockDrifted = "clock drifted",
-    /// Replicas were cut off in both directions.
+    /// Replicas were cut off from others in both directions.
     PartitionSymmetric = "symmetric partition",
     /// A link worked in one direction only.
     PartitionAsymmetric = "asymmetric partition",
-    /// Some pairs were cut though others connected them.
+    /// Two replicas were cut off from each other while a third reached both.
     PartitionPartial = "partial partition",
-    /// A link flapped.
+    /// A link failed and healed repeatedly.
     PartitionFlapping = "flapping partition",
     /// A client was cut off from replicas.
     ClientCut = "client cut off",
-    /// In the two-phase setting an update stalled and the silent replica was named.
+    /// In the two-phase setting an update stalled, and the error named the silent replica.
     TwoPhaseStall = "two-phase update stalled, naming the silent replica",
     /// In the two-phase setting an update was answered.
     TwoPhaseUpdate = "two-phase update answered",
     /// A read was answered after a leader change.
     ReadAfterChange = "read index confirmed after a leader change",
-    /// A leader was told that its ballot stands, in answer to an earlier question than its last, by an acceptor that has promised a
-    /// higher one meanwhile.
+    /// A leader received a confirmation of an earlier round than its last from an acceptor that has promised a higher ballot since.
     LateConfirmation = "late confirmation of an acceptor that promised another",
-    /// The same write was chosen twice, and must have been applied once.
+    /// The same request was chosen twice. It must take effect once.
     Deduplicated = "session retry chosen twice",
-    /// A client was told that the outcome is unknown.
+    /// A client was told that the outcome of its request is unknown.
     UnknownOutcome = "unknown outcome",
     /// A client was told that the cluster is unavailable or busy.
     Refused = "request refused",
     /// A session was dropped to make room.
     SessionDropped = "session dropped",
-    /// A write that had been asked for before was told that its session had expired: nobody can tell what became of it.
+    /// A repeated write was refused because its session had expired. Whether the first one took effect remains unknown.
     DoubtExpired = "write in doubt met an expired session",
-    /// A write that was certain not to have taken effect left an expired session.
+    /// A write whose session had expired, and that had certainly not taken effect, was sent again in a new session.
     SessionLeft = "write moved from an expired session to a new one",
     /// A connection broke while its client waited for answers.
     ConnectionBroke = "connection broke with requests under way",
-    /// A compare-and-swap took place.
+    /// A compare-and-swap was applied.
     Swapped = "compare-and-swap applied",
-    /// A compare-and-swap found something else.
+    /// A compare-and-swap found another value.
     NotSwapped = "compare-and-swap not applied",
     /// A slot held several commands.
     Batched = "several commands in one slot",
-    /// A Promise came in chunks.
+    /// A promise came in chunks.
     Chunked = "promise in chunks",
-    /// A bit of a log was flipped, and the reader saw it.
+    /// A bit of a log was flipped, and its replica noticed when it started.
     BitFlipped = "flipped bit seen as lost memory",
-    /// A block of a log was lost, and the reader saw it.
+    /// A block of a log was lost, and its replica noticed when it started.
     BlockLost = "lost block seen as lost memory",
-    /// A block was written to another's place, and the reader saw it.
+    /// A block was written to the place of another, and its replica noticed when it started.
     WriteMisdirected = "misdirected write seen as lost memory",
-    /// A block was as it had been before, and the reader saw it.
+    /// A block had its earlier content, and its replica noticed when it started.
     BlockStale = "stale block seen as lost memory",
-    /// The end of a log was lost, and the reader saw it.
+    /// The end of a log was lost, and its replica noticed when it started.
     TailLost = "lost end of a log seen as lost memory",
-    /// A process crashed when something that it had synced was not covered by a mark: the loss of that would not be seen.
+    /// A process crashed before a mark in its log covered all that it had synced. A loss of the rest would go unnoticed.
     TailUnmarked = "crash right after a sync, which no mark covers",
     /// A process stopped because its disk was full.
     DiskFull = "full disk stopped a process",
-    /// A process crashed at the end of a sync, when more was on its way to the disk.
+    /// A process crashed at the end of a sync, while more was on its way to the disk.
     CrashedAtSync = "crash at the end of a sync, with more on its way",
-    /// A part of a snapshot was changed by its sender.
+    /// The sender of a snapshot changed a part of it.
     PartChanged = "part of a snapshot changed by its sender",
-    /// Quorums that are no majorities.
+    /// Quorums were not majorities.
     FlexibleQuorums = "quorums other than majorities",
 }
 

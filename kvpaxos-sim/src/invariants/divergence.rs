@@ -1,7 +1,8 @@
-//! Which histories there are where disks forget in silence, who has been told of which, and who serves which (D1).
+//! Histories that differ, in worlds in which disks lose synced data unnoticed: which exist, which replica knows of which, and which
+//! replica serves which (D1).
 //!
-//! The digests that replicas tell of make a tree: each state follows from the one before. Two states of which neither follows from the
-//! other are of two histories. All of it is known here from outside, without the bounds that replicas have.
+//! The digests that replicas report form a tree, in which each state follows from the one before. Two states belong to different histories
+//! if neither follows from the other. Everything is recorded here, while replicas remember only a bounded part of it.
 
 use std::collections::BTreeMap;
 
@@ -11,41 +12,43 @@ use kvpaxos::{Effect, Message, Observation, Outcome, Quorums, ReplicaId, Slot, S
 
 use super::two_phase::written_at;
 
-/// See the module.
+/// The histories of a run, and what replicas know of them.
 pub(crate) struct Divergence {
+    /// How many replicas must share a history so that it may be served.
     quorum: usize,
-    /// What each state followed from, as far as anybody applied it slot by slot.
+    /// The state before each state, where a replica applied the slot between them.
     before: BTreeMap<StateDigest, StateDigest>,
-    /// Of each replica, in its last life.
+    /// Each replica in its present life.
     replicas: Vec<Replica>,
-    /// The state that was served last.
+    /// The state from which a client was answered last.
     served: Option<StateDigest>,
-    /// How many answers were given.
+    /// How many requests were answered, refusals not counted.
     pub(crate) answers: u64,
-    /// How many of them were given in another history than the one before.
+    /// How many of them were answered from another history than the answer before.
     pub(crate) switches: u64,
     /// How many requests were refused because replicas differ.
     pub(crate) refused: u64,
-    /// How often a replica found that others begin or cease to differ from it.
+    /// How often a replica reported that others begin or cease to differ from it.
     pub(crate) noticed: u64,
 }
 
+/// One replica in its present life.
 struct Replica {
     state: StateDigest,
-    /// The first slot at which it can tell its state: where its log begins.
+    /// The first slot whose state it knows: where its log begins.
     first: Slot,
-    /// What each other has told it.
+    /// The states that each other replica has sent it.
     peers: BTreeMap<ReplicaId, PeerStates>,
-    /// What others have told it as leaders.
+    /// The states that others have sent it as leaders.
     leader_states: Vec<StateDigest>,
     /// Whether it leads.
     leads: bool,
 }
 
-/// What a replica was told by another, in the last life of that one that it has heard of.
+/// The states that a replica has received from another, in the last life of the sender that it has heard of.
 #[derive(Default)]
 struct PeerStates {
-    /// That life, as heartbeats name it, and its last heartbeat.
+    /// The nonce of the sender's life, and the number of its last heartbeat.
     life: Option<(u64, u64)>,
     states: Vec<StateDigest>,
 }
@@ -62,7 +65,8 @@ impl Replica {
     }
 }
 
-/// The first slot that a state may have which vouches for the outcome: of a write it must hold the slot, of a read all that was read.
+/// The lowest slot that a state must reach to support the outcome. For a write it must include the write's slot, for a read everything that
+/// was read.
 fn least(outcome: &Outcome, own: StateDigest) -> Slot {
     written_at(outcome).map_or(own.slot, Slot::next)
 }
@@ -85,7 +89,7 @@ impl Divergence {
         &mut self.replicas[usize::from(id.0)]
     }
 
-    /// A life begins: nobody has told it anything.
+    /// A life begins. The replica has not heard from the others yet.
     pub(super) fn begin(&mut self, id: ReplicaId, status: &Status) {
         let state = match status.learner {
             LearnerStatus::Learning { applied, digest, .. } => StateDigest::new(applied, digest),
@@ -94,7 +98,7 @@ impl Divergence {
         *self.replica(id) = Replica::at(state);
     }
 
-    /// A replica hears a message, which may tell of another's state.
+    /// A replica receives a message, which may contain the sender's state.
     pub(super) fn heard(&mut self, by: ReplicaId, from: ReplicaId, message: &Message) {
         let replica = self.replica(by);
         let peer = replica.peers.entry(from).or_default();
@@ -104,7 +108,7 @@ impl Divergence {
                 match peer.life {
                     Some((life, last)) if life == nonce && last >= beat => return,
                     Some((life, _)) if life == nonce => {}
-                    // A new life of a peer is compared anew.
+                    // What an earlier life of the sender said no longer counts.
                     _ => peer.states.clear(),
                 }
                 peer.life = Some((nonce, beat));
@@ -124,7 +128,10 @@ impl Divergence {
         }
     }
 
-    /// A replica was stepped. An answer counts in the state that it was given in.
+    /// A replica was stepped.
+    ///
+    /// # Errors
+    /// D1, if it answered a client though it must not.
     pub(super) fn stepped(&mut self, id: ReplicaId, effects: &[Effect]) -> Result<(), String> {
         for effect in effects {
             match effect {
@@ -135,7 +142,7 @@ impl Divergence {
                     if before.slot == *slot {
                         self.before.entry(after).or_insert(before);
                     } else {
-                        // Its learner began again, from where its log begins.
+                        // Its learner started again, at the beginning of its log.
                         replica.first = *slot;
                     }
                 }
@@ -174,17 +181,17 @@ impl Divergence {
         if let Some(last) = self.served.replace(own) {
             self.switches += u64::from(self.fork(last, own).is_some());
         }
-        let told_by_leader =
+        let sent_by_leader =
             |state: &StateDigest| state.slot >= least(outcome, own) && self.are_in_line(*state, own);
-        // At slot 0 all states are the same.
-        if !leads && least(outcome, own) > Slot::ZERO && !leader_states.iter().rev().any(told_by_leader) {
+        // At slot 0 all histories are the same.
+        if !leads && least(outcome, own) > Slot::ZERO && !leader_states.iter().rev().any(sent_by_leader) {
             return Err(format!(
-                "{id} answers {outcome:?} in the state below slot {}, and no leader has told it of one that follows from it",
+                "{id} answers {outcome:?} in the state below slot {}, and no leader has sent it a state that follows from that",
                 own.slot
             ));
         }
-        // What it was told of slots that its log does not go back to, or that it has not reached, it cannot compare; of several that lie
-        // ahead it remembers the last.
+        // The replica cannot compare states from before its log begins, or from slots that it has not reached. Of those ahead of it, it
+        // remembers the last.
         let comparable = |state: &&StateDigest| (base..=own.slot).contains(&state.slot);
         let parts_from = |from: &ReplicaId| self.fork(*peers[from].states.last().filter(comparable)?, own);
         let forks: Vec<(ReplicaId, Slot)> = peers
@@ -194,7 +201,7 @@ impl Divergence {
         let Some(first) = forks.iter().map(|(_, fork)| *fork).min() else {
             return Ok(());
         };
-        // What it has compared before its learner began again counts, too.
+        // Comparisons from before its learner started again count as well.
         let shares = |from: &&ReplicaId| {
             let further_on = |state: &StateDigest| state.slot > first && self.fork(*state, own).is_none();
             parts_from(from).is_none() && peers[from].states.iter().any(further_on)
@@ -205,21 +212,21 @@ impl Divergence {
         }
         let others: Vec<String> = forks.iter().map(|(from, _)| from.to_string()).collect();
         Err(format!(
-            "{id} answers {outcome:?} in the state below slot {}, but {} told it of another history, which parts after slot {first}, and {sharing} of \
-             {} share its own",
+            "{id} answers {outcome:?} in the state below slot {}, but {} sent it a state of another history, which parts from its own after slot {first}, and {sharing} of the {} replicas that are \
+             needed share its own",
             own.slot,
             others.join(", "),
             self.quorum
         ))
     }
 
-    /// Whether two replicas that are up are known to hold two histories.
+    /// Whether two replicas that are up have different histories, as far as that is known.
     pub(crate) fn differ(&self, one: ReplicaId, other: ReplicaId) -> bool {
         let state = |id: ReplicaId| self.replicas[usize::from(id.0)].state;
         self.fork(state(one), state(other)).is_some()
     }
 
-    /// Whether one state is known to follow from the other.
+    /// Whether one of two states is known to follow from the other.
     fn are_in_line(&self, one: StateDigest, other: StateDigest) -> bool {
         let (earlier, mut later) = (one.min(other), one.max(other));
         while later.slot > earlier.slot
@@ -230,7 +237,7 @@ impl Divergence {
         later == earlier
     }
 
-    /// Where two states have parted: the last slot below which they were the same; `None` if one follows from the other.
+    /// The slot below which two states share their history and from which on they differ. `None` if one follows from the other.
     fn fork(&self, one: StateDigest, other: StateDigest) -> Option<Slot> {
         let (mut one, mut other) = (one, other);
         let mut parted = false;
@@ -241,7 +248,8 @@ impl Divergence {
             if one.slot == other.slot {
                 parted = true;
             }
-            // The later one goes back; both, where they stand side by side. What nobody applied slot by slot cannot be told apart.
+            // Go back from the later state, or from both if they are at the same slot. States that no one applied slot by slot cannot be
+            // compared.
             let (back_one, back_other) = (one.slot >= other.slot, other.slot >= one.slot);
             if back_one {
                 one = *self.before.get(&one)?;

@@ -1,11 +1,11 @@
-//! The smallest useful part of a trace: the lines that speak of what a violation speaks of.
+//! The part of a trace that explains a violation: the lines that mention what its sentence mentions.
 
 use super::violation::Violation;
 
-/// The most lines an excerpt has.
+/// How many lines an excerpt has at most.
 const MOST: usize = 30;
 
-/// Of these lines, the last ones that name a ballot or slot that the violation names; the very last ones if it names none.
+/// Of these lines, the last ones that mention a slot or a ballot of the violation's explanation, or simply the last ones if it mentions none.
 #[must_use]
 pub fn excerpt(violation: &Violation, lines: &[String]) -> Vec<String> {
     let names = names(&violation.explanation);
@@ -40,7 +40,7 @@ fn names(sentence: &str) -> Vec<String> {
         })
         .map(|pair| format!("s{}", pair[1]));
     let slots: Vec<String> = slots.collect();
-    // A slot says more than a ballot, which is in every line of its leader.
+    // Slots select better than ballots: a ballot stands in every line of its leader.
     if slots.is_empty() {
         ballots.collect()
     } else {

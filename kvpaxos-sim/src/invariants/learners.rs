@@ -1,17 +1,17 @@
-//! What every learner applied (L2).
+//! What each learner has applied (L2).
 
 use kvpaxos::status::LearnerStatus;
 use kvpaxos::{Slot, Status};
 
-/// What is known of one learner.
+/// What one learner has applied in its present life.
 #[derive(Default)]
 pub(super) struct Learner {
-    /// The first slot it has not applied in this life; `None` if it has just begun, from wherever its memory reaches.
+    /// The slot that it must apply next. `None` if it has just begun: it may begin wherever its memory ends.
     pub(super) next: Option<Slot>,
 }
 
 impl Learner {
-    /// A life begins: it may have applied what its memory held.
+    /// A life begins. The learner may have applied what its memory held.
     pub(super) fn begin(&mut self, status: &Status) {
         self.next = match status.learner {
             LearnerStatus::Learning { applied, .. } => Some(applied),
@@ -19,12 +19,15 @@ impl Learner {
         };
     }
 
-    /// It goes on from a snapshot.
+    /// It continues from a snapshot of everything below `slot`.
     pub(super) fn install(&mut self, slot: Slot) {
         self.next = Some(slot);
     }
 
     /// It applied a slot.
+    ///
+    /// # Errors
+    /// If another slot was due.
     pub(super) fn apply(&mut self, slot: Slot) -> Result<(), String> {
         if let Some(next) = self.next.filter(|next| *next != slot) {
             return Err(format!("applied slot {slot} where slot {next} was due"));

@@ -1,4 +1,4 @@
-//! What replicas tell of themselves.
+//! Checks of what replicas report about themselves: their status, their observations and their replies (A1, A4, L1 to L4, P3, P4, S5).
 
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Ballot, Observation, Outcome, ReplicaId, Slot, Status, Value};
@@ -9,24 +9,26 @@ use super::two_phase::written_at;
 use super::violation::Property;
 
 impl Audit {
+    /// A1, A4: an acceptor starts, and `status` is what its replica reports about it.
     pub(super) fn check_status(&mut self, id: ReplicaId, status: &Status) {
         let acceptor = &self.acceptors[usize::from(id.0)];
         let AcceptorStatus::Voting { promised } = status.acceptor else {
             return;
         };
-        if acceptor.out {
-            self.wrong(Property::A4, format!("{id} lost its memory and would vote"));
-        } else if promised < acceptor.durable {
-            let durable = acceptor.durable;
+        if acceptor.memory_lost {
+            self.violated(Property::A4, format!("{id} lost its memory and is ready to vote"));
+        } else if promised < acceptor.promise_durable {
+            let durable = acceptor.promise_durable;
             let what = format!("{id} starts with the promise {promised}, but {durable} is on its disk");
-            self.wrong(Property::A1, what);
+            self.violated(Property::A1, what);
         }
     }
 
+    /// L1, L2, L3: a learner applied a slot.
     pub(super) fn check_applied(&mut self, by: ReplicaId, slot: Slot, digest: u128, value: Option<&Value>) {
         self.protocol.applied += 1;
         if let Err(why) = self.learners[usize::from(by.0)].apply(slot) {
-            self.wrong(Property::L2, format!("{by} {why}"));
+            self.violated(Property::L2, format!("{by} {why}"));
         }
         if let Some(acknowledgements) = &mut self.acknowledgements {
             acknowledgements.applied(by, slot.next());
@@ -37,24 +39,24 @@ impl Audit {
         }
         if let Err(other) = self.slots.digest(slot, digest) {
             let what = format!("{by} has digest {digest:032x} after slot {slot}, another has {other:032x}");
-            self.wrong(Property::L3, what);
+            self.violated(Property::L3, what);
         }
     }
 
-    /// S5: the answer to a write leaves.
+    /// S5: a replica answers a client.
     pub(super) fn check_reply(&mut self, by: ReplicaId, outcome: &Outcome) {
         if let (Some(acknowledgements), Some(slot)) = (&self.acknowledgements, written_at(outcome))
             && let Err(why) = acknowledgements.answered(slot)
         {
             let what = format!("{by} answers {outcome:?}, but of slot {slot} {why}");
-            self.wrong(Property::S5, what);
+            self.violated(Property::S5, what);
         }
     }
 
     pub(super) fn on_observation(&mut self, by: ReplicaId, observation: &Observation) {
         match observation {
             Observation::Standing { ballot } => {
-                // Not a use yet: if its record is lost in a crash before anything was sent, the ballot is free.
+                // The ballot is not used yet: if a crash loses its record before anything was sent, it is free again.
                 self.protocol.standing += 1;
                 if self.ballots.stands(*ballot) {
                     self.coverage.hit(Sometimes::ContestedElection);
@@ -77,51 +79,55 @@ impl Audit {
                     let what = format!(
                         "{by} counts slot {slot} as chosen in {ballot} with {votes} of {needed} votes"
                     );
-                    self.wrong(Property::P4, what);
+                    self.violated(Property::P4, what);
                 }
             }
             Observation::CaughtUp { .. } => self.coverage.hit(Sometimes::CaughtUp),
             Observation::Differs { with, slot, .. } => {
                 let what =
                     format!("{by} finds that the states of {with} differ from its own below slot {slot}");
-                self.wrong(Property::L3, what);
+                self.violated(Property::L3, what);
             }
             Observation::SessionsDropped { .. } => self.coverage.hit(Sometimes::SessionDropped),
-            // `Applied` needs the machine: see the hook.
+            // `Applied` is checked with the machine at hand, when the replica was stepped.
             Observation::Applied { .. } | Observation::StaysOut => {}
             Observation::FoundedAnew { replica, .. } => {
-                // One that was recovered since may have something on its way from before.
-                if !self.was_anew.contains(*replica) {
-                    self.wrong(
+                // A replica that has been recovered since may still have messages from before on their way.
+                if !self.ever_refounded.contains(*replica) {
+                    self.violated(
                         Property::Contract,
-                        format!("{by} refuses {replica}, which was founded once"),
+                        format!("{by} refuses {replica}, which was never founded anew"),
                     );
                 }
             }
             Observation::Outlived { incarnation } => {
                 self.coverage.hit(Sometimes::AcceptorLost);
-                let announced = self.acceptor(by).announced;
+                let announced = self.acceptor(by).incarnation_announced;
                 if announced < *incarnation {
-                    let (told, announced) = (incarnation.0, announced.0);
+                    let (life, announced) = (incarnation.0, announced.0);
                     let what = format!(
-                        "{by} takes its memory for lost in life {told}, but announced none above {announced}"
+                        "{by} takes its memory for lost in life {life}, but has announced no life above {announced}"
                     );
-                    self.wrong(Property::A4, what);
+                    self.violated(Property::A4, what);
                 }
                 self.acceptor(by).lost();
-                // As if its disk were lost, its proposer begins anew too.
+                // The proposer begins a new life as well, as it does when the disk is lost.
                 self.ballots.new_life(by);
             }
             Observation::Recovering { .. } => {
-                let out = self.acceptors.iter().filter(|acceptor| acceptor.out).count();
+                let out = self
+                    .acceptors
+                    .iter()
+                    .filter(|acceptor| acceptor.memory_lost)
+                    .count();
                 if out > 1 {
                     self.coverage.hit(Sometimes::SeveralRecover);
                 }
             }
             Observation::Recovered { .. } => {
-                if self.acceptor(by).out {
-                    let what = format!("{by} takes its memory for recovered before that is on its disk");
-                    self.wrong(Property::A4, what);
+                if self.acceptor(by).memory_lost {
+                    let what = format!("{by} takes its recovery for complete before that is on its disk");
+                    self.violated(Property::A4, what);
                 }
             }
             Observation::Installed { slot, digest } => {
@@ -145,19 +151,19 @@ impl Audit {
         }
     }
 
-    pub(super) fn on_elected(&mut self, by: ReplicaId, ballot: Ballot, carried_over: u64, gaps: u64) {
+    fn on_elected(&mut self, by: ReplicaId, ballot: Ballot, carried_over: u64, gaps: u64) {
         self.protocol.elected += 1;
         if let Some(acknowledgements) = &mut self.acknowledgements {
             acknowledgements.leads(by);
         }
         if let Err(why) = self.ballots.used(by, ballot) {
-            self.wrong(Property::P3, why);
+            self.violated(Property::P3, why);
         }
         let promises = self.ballots.elected(ballot);
         if promises < self.quorums.phase1 {
             let needed = self.quorums.phase1;
             let what = format!("{by} is elected in {ballot} with {promises} of {needed} promises");
-            self.wrong(Property::P4, what);
+            self.violated(Property::P4, what);
         }
         for (situation, occurred) in [
             (Sometimes::LeaderChange, self.protocol.elected > 1),

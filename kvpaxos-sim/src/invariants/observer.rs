@@ -1,4 +1,4 @@
-//! Where the audit hooks into an engine.
+//! The audit as an observer of an engine: what it does on each event.
 
 use kvpaxos::{Effect, Envelope, Event, Memory, Message, Observation, Record, ReplicaId, Role, Time};
 
@@ -13,7 +13,7 @@ impl<M: Subject> Observer<M> for Audit {
     fn enters(&mut self, now: Time, host: ReplicaId, event: &Event) {
         if let Event::Peer { from, message, .. } = event
             && let Message::Confirmed { ballot, round } = message
-            && self.acceptor(*from).told > *ballot
+            && self.acceptor(*from).promise_sent > *ballot
             && self.ballots.has_asked_since(*ballot, *round)
         {
             self.coverage.hit(Sometimes::LateConfirmation);
@@ -28,24 +28,28 @@ impl<M: Subject> Observer<M> for Audit {
             Event::ClientGone { client } => format!("{host} client {} gone", client.0),
             Event::Fail(role) => format!("{host} {role:?} fails"),
             Event::Restart { role, memory, .. } => {
-                format!("{host} {role:?} restarts, {}", said(kept(memory)))
+                format!(
+                    "{host} {role:?} restarts, {}",
+                    memory_in_words(record_count(memory))
+                )
             }
         });
     }
 
     fn started(&mut self, now: Time, host: ReplicaId, machine: &M, kept: Option<usize>) {
         self.now = now;
-        self.trace.line(now, || format!("{host} starts, {}", said(kept)));
+        self.trace
+            .line(now, || format!("{host} starts, {}", memory_in_words(kept)));
         self.ballots.new_life(host);
         if kept.is_none() {
-            self.anew.remove(host);
-            if self.acceptor(host).out {
+            self.refounded.remove(host);
+            if self.acceptor(host).memory_lost {
                 self.coverage.hit(Sometimes::LostWhileRecovering);
             }
             self.acceptor(host).wiped();
             self.coverage.hit(Sometimes::AcceptorLost);
         }
-        if self.anew.contains(host) {
+        if self.refounded.contains(host) {
             return;
         }
         let status = machine.status();
@@ -64,21 +68,22 @@ impl<M: Subject> Observer<M> for Audit {
         if let Some(divergence) = &mut self.divergence
             && let Err(why) = divergence.stepped(host, effects)
         {
-            self.wrong(Property::D1, why);
+            self.violated(Property::D1, why);
         }
         for effect in effects {
-            self.trace.line(now, || format!("    {host} {}", shown(effect)));
-            if self.anew.contains(host) {
+            self.trace
+                .line(now, || format!("    {host} {}", effect_in_words(effect)));
+            if self.refounded.contains(host) {
                 continue;
             }
             match effect {
-                // What is proposed is known before what it leads to is written down.
+                // Proposals are checked before the votes for them.
                 Effect::Persist { records, then, .. } => {
                     for record in records {
                         self.check_record(host, record);
                     }
                     for Envelope { message, .. } in then {
-                        self.check_cast(host, message);
+                        self.check_vector(host, message);
                     }
                 }
                 Effect::Observe(Observation::Applied { slot, digest }) => {
@@ -93,15 +98,16 @@ impl<M: Subject> Observer<M> for Audit {
 
     fn leaves(&mut self, now: Time, from: ReplicaId, to: ReplicaId, message: &Message) {
         self.now = now;
-        if !self.anew.contains(from) {
+        if !self.refounded.contains(from) {
             self.check_message(from, to, message);
         }
     }
 
     fn garbled(&mut self, now: Time, from: ReplicaId, to: ReplicaId) {
         self.coverage.hit(Sometimes::PartChanged);
-        self.trace
-            .line(now, || format!("    {from} -> {to} the part is changed"));
+        self.trace.line(now, || {
+            format!("    {from} -> {to} a part of a snapshot is changed")
+        });
     }
 
     fn durable(&mut self, now: Time, host: ReplicaId, record: &Record) {
@@ -129,7 +135,7 @@ impl<M: Subject> Observer<M> for Audit {
         self.now = now;
         match role {
             Role::Acceptor if lost => {
-                if self.acceptor(host).out {
+                if self.acceptor(host).memory_lost {
                     self.coverage.hit(Sometimes::LostWhileRecovering);
                 }
                 self.acceptor(host).lost();
@@ -139,7 +145,7 @@ impl<M: Subject> Observer<M> for Audit {
             Role::Proposer if lost => self.coverage.hit(Sometimes::ProposerLost),
             _ => {}
         }
-        // A learner that starts may apply what its memory holds at once, in the very step of its restart.
+        // A learner that restarts may apply what its memory holds within the step of its restart.
         if role == Role::Learner {
             self.learners[usize::from(host.0)] = super::learners::Learner::default();
         }
@@ -147,7 +153,7 @@ impl<M: Subject> Observer<M> for Audit {
 
     fn role_restarted(&mut self, now: Time, host: ReplicaId, role: Role, machine: &M) {
         self.now = now;
-        if role == Role::Acceptor && !self.anew.contains(host) {
+        if role == Role::Acceptor && !self.refounded.contains(host) {
             self.check_status(host, &machine.status());
         }
     }
@@ -156,7 +162,7 @@ impl<M: Subject> Observer<M> for Audit {
         if units > 0 {
             self.coverage.hit(Sometimes::TailUnmarked);
             self.trace.line(now, || {
-                format!("    {host} has synced {units} units that no mark covers")
+                format!("    {host} has synced {units} units that no mark of its log covers")
             });
         }
     }
@@ -171,7 +177,7 @@ impl<M: Subject> Observer<M> for Audit {
         if lost > 0 {
             self.coverage.hit(Sometimes::LostWrites);
         }
-        // What survived beyond what was known to be durable is durable now: it counts like any other vote.
+        // Records that survived though they had not been reported as durable are durable now, and their votes count.
         for record in survived.unwrap_or_default() {
             self.on_durable(host, record);
         }
@@ -181,8 +187,8 @@ impl<M: Subject> Observer<M> for Audit {
     fn founded_anew(&mut self, now: Time, host: ReplicaId) {
         self.now = now;
         self.trace.line(now, || format!("{host} is founded anew"));
-        self.anew.insert(host);
-        self.was_anew.insert(host);
+        self.refounded.insert(host);
+        self.ever_refounded.insert(host);
         self.acceptor(host).wiped();
     }
 
@@ -190,15 +196,17 @@ impl<M: Subject> Observer<M> for Audit {
         let what = match what {
             Misbehaviour::Deadline { at, deadline } => {
                 format!(
-                    "{host} was stepped at {} and named the deadline {}",
+                    "{host} was stepped at {} and has the deadline {}",
                     at.0, deadline.0
                 )
             }
-            Misbehaviour::Damaged => format!("{host} calls its log damaged, but nothing synced was lost"),
-            Misbehaviour::DamageUnseen => format!("{host} takes a damaged log for a good one"),
-            Misbehaviour::Halted { reason } if self.anew.contains(host) => {
+            Misbehaviour::Damaged => {
+                format!("{host} calls its log damaged, but nothing that was synced is lost")
+            }
+            Misbehaviour::DamageUnseen => format!("{host} takes a damaged log for a whole one"),
+            Misbehaviour::Halted { reason } if self.refounded.contains(host) => {
                 self.trace.line(now, || format!("{host} halted: {reason}"));
-                self.halted_anew += 1;
+                self.refounded_halts += 1;
                 return;
             }
             Misbehaviour::Halted { reason } => format!("{host} halted: {reason}"),
@@ -207,20 +215,21 @@ impl<M: Subject> Observer<M> for Audit {
     }
 }
 
-fn kept(memory: &Memory) -> Option<usize> {
+/// How many records are kept; `None` if memory is lost.
+fn record_count(memory: &Memory) -> Option<usize> {
     match memory {
         Memory::Kept(records) => Some(records.len()),
         Memory::Lost => None,
     }
 }
 
-fn said(kept: Option<usize>) -> String {
+fn memory_in_words(kept: Option<usize>) -> String {
     kept.map_or("memory lost".to_owned(), |records| {
         format!("memory kept ({records} records)")
     })
 }
 
-fn shown(effect: &Effect) -> String {
+fn effect_in_words(effect: &Effect) -> String {
     match effect {
         Effect::Send(Envelope { to, message }) => format!("-> {to} {message:?}"),
         Effect::Persist { role, records, then } => format!("{role:?} writes {records:?}, then {then:?}"),

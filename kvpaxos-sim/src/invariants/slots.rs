@@ -1,43 +1,48 @@
-//! What is known of every slot, from outside: who was asked to accept what, whose votes are durable, what is chosen.
+//! The log as it is known from outside: which values were proposed for each slot, which votes are durable, and which value is chosen.
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::{Ballot, ReplicaId, Slot, Value};
 
 use super::votes::VoteSet;
 
-/// The highest slot that a run of this simulator can reach honestly.
-const ABSURD: u64 = 1 << 20;
+/// No run of the simulator reaches a higher slot. A replica that names one is broken.
+const HIGHEST_SLOT: u64 = 1 << 20;
 
-/// One ballot's value in one slot.
+/// The place of a slot in a list of all slots.
+pub(super) fn slot_index(slot: Slot) -> usize {
+    usize::try_from(slot.0).expect("a slot number fits into an address of 64 bits")
+}
+
+/// The value that one ballot proposed for one slot.
 struct Proposal {
     ballot: Ballot,
     value: Value,
-    /// Those whose votes are durable, and what each knew when it voted. A vote once durable stays: whether its acceptor
-    /// forgets it later changes nothing about what it was counted with before.
+    /// The durable votes. They stay here even if their acceptors lose their memory later: what they were counted for is chosen.
     votes: VoteSet,
 }
 
 #[derive(Default)]
 struct SlotEntry {
     proposals: Vec<Proposal>,
-    /// The value, and the first ballot in which it was chosen.
+    /// The chosen value and the first ballot in which it was chosen.
     chosen: Option<(Ballot, Value)>,
+    /// The digest of the state after the slot, as the first replica reported it.
     digest: Option<u128>,
 }
 
-/// See the module.
+/// All slots of a run.
 pub(super) struct SlotTable {
     entries: Vec<SlotEntry>,
     phase2: usize,
-    /// The first slot that is not chosen.
+    /// The first slot without a chosen value.
     prefix: Slot,
 }
 
-/// What a new vote led to.
+/// What a vote led to.
 pub(super) enum VoteStatus {
-    /// Nothing yet, or it was chosen before.
+    /// Nothing new: there is no quorum yet, or the value was chosen before.
     Counted,
-    /// The value is chosen now.
+    /// The value is chosen by this vote.
     Chosen,
 }
 
@@ -50,7 +55,7 @@ impl SlotTable {
         }
     }
 
-    /// The first slot that is not chosen.
+    /// The first slot without a chosen value.
     pub(super) fn prefix(&self) -> Slot {
         self.prefix
     }
@@ -59,28 +64,31 @@ impl SlotTable {
         self.chosen_in(slot).map(|(_, value)| value)
     }
 
-    /// The value chosen for a slot, and in which ballot first.
+    /// The value chosen for a slot, and the first ballot in which it was chosen.
     pub(super) fn chosen_in(&self, slot: Slot) -> Option<(Ballot, &Value)> {
         let (ballot, value) = self.entry(slot)?.chosen.as_ref()?;
         Some((*ballot, value))
     }
 
     fn entry(&self, slot: Slot) -> Option<&SlotEntry> {
-        self.entries.get(usize::try_from(slot.0).ok()?)
+        self.entries.get(slot_index(slot))
     }
 
     fn entry_mut(&mut self, slot: Slot) -> Result<&mut SlotEntry, String> {
-        if slot.0 > ABSURD {
+        if slot.0 > HIGHEST_SLOT {
             return Err(format!("slot {slot} is beyond what any run reaches"));
         }
-        let index = usize::try_from(slot.0).map_err(|e| e.to_string())?;
+        let index = slot_index(slot);
         if self.entries.len() <= index {
             self.entries.resize_with(index + 1, SlotEntry::default);
         }
         Ok(&mut self.entries[index])
     }
 
-    /// A leader asks for this value to be accepted. Tells of a second value for the ballot.
+    /// A leader proposes a value.
+    ///
+    /// # Errors
+    /// If the ballot has proposed another value for the slot.
     pub(super) fn propose(&mut self, ballot: Ballot, slot: Slot, value: &Value) -> Result<(), String> {
         let entry = self.entry_mut(slot)?;
         match entry
@@ -105,7 +113,7 @@ impl SlotTable {
         }
     }
 
-    /// Whether this value was proposed for the slot in the ballot.
+    /// Whether the ballot proposed this value for the slot.
     pub(super) fn was_proposed(&self, ballot: Ballot, slot: Slot, value: &Value) -> bool {
         self.entry(slot).is_some_and(|entry| {
             let mut proposals = entry.proposals.iter().rev();
@@ -113,21 +121,24 @@ impl SlotTable {
         })
     }
 
-    /// What a ballot proposed for the slot.
+    /// The value that the ballot proposed for the slot.
     pub(super) fn proposed(&self, ballot: Ballot, slot: Slot) -> Option<&Value> {
         let mut proposals = self.entry(slot)?.proposals.iter().rev();
         let proposal = proposals.find(|proposal| proposal.ballot == ballot)?;
         Some(&proposal.value)
     }
 
-    /// How many durable votes the ballot has for the slot that count together.
+    /// How many durable votes for the slot in the ballot are consistent with each other.
     pub(super) fn votes(&self, ballot: Ballot, slot: Slot) -> usize {
         let entry = self.entry(slot);
         let proposal = entry.and_then(|e| e.proposals.iter().rev().find(|p| p.ballot == ballot));
         proposal.map_or(0, |proposal| proposal.votes.largest_consistent())
     }
 
-    /// An acceptor's vote is durable. Tells of a second value chosen for the slot.
+    /// An acceptor's vote is durable.
+    ///
+    /// # Errors
+    /// If it makes a second value chosen for the slot.
     pub(super) fn vote(
         &mut self,
         by: ReplicaId,
@@ -161,7 +172,10 @@ impl SlotTable {
         }
     }
 
-    /// The digest that a replica has after the slot. Tells of one that differs.
+    /// A replica reports the digest of its state after the slot.
+    ///
+    /// # Errors
+    /// With the digest that another replica reported, if they differ.
     pub(super) fn digest(&mut self, slot: Slot, digest: u128) -> Result<(), u128> {
         let Ok(entry) = self.entry_mut(slot) else {
             return Ok(());

@@ -1,18 +1,18 @@
-//! A readable line for each event, for whoever wants to understand a seed.
+//! The trace of a run: a readable line for each event.
 
 use std::collections::VecDeque;
 
 use kvpaxos::Time;
 
-/// What becomes of the lines.
+/// Where the lines of a trace go.
 #[derive(Clone, Debug, Default)]
 pub enum Trace {
-    /// Nobody reads them; none is made.
+    /// Nowhere: no line is made.
     #[default]
     Off,
-    /// They go to standard output.
+    /// To standard output.
     Print,
-    /// The last so many are kept.
+    /// Into memory: the last lines, and how many of them at most.
     Keep(usize, VecDeque<String>),
 }
 
@@ -23,7 +23,7 @@ impl Trace {
         Trace::Keep(lines, VecDeque::new())
     }
 
-    /// Adds a line, which is made only if somebody wants it.
+    /// Adds a line. It is made only if it goes somewhere.
     pub fn line(&mut self, now: Time, what: impl FnOnce() -> String) {
         match self {
             Trace::Off => {}
@@ -37,7 +37,7 @@ impl Trace {
         }
     }
 
-    /// The lines that were kept.
+    /// The lines in memory.
     pub fn kept(&self) -> Vec<String> {
         match self {
             Trace::Keep(_, lines) => lines.iter().cloned().collect(),
@@ -46,7 +46,7 @@ impl Trace {
     }
 }
 
-/// A point in time for people.
+/// A time in seconds with six decimals, padded on the left so that times below 1000 s line up.
 #[must_use]
 pub(crate) fn seconds(time: Time) -> String {
     format!("{:>3}.{:06}", time.0 / 1_000_000, time.0 % 1_000_000)

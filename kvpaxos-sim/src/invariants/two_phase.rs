@@ -1,24 +1,24 @@
-//! Who has applied what, and told so (S5, two-phase setting).
+//! Acknowledgements of the *go* in the two-phase setting (S5).
 //!
-//! A leader settles a slot when all others have acknowledged the *go* to it and it has applied the slot itself. So a write may be answered
-//! as done only when every replica but one has sent such an acknowledgement, at whatever time and in whatever life, and the one that has
-//! not is a leader that has applied the slot.
+//! A leader settles a slot once it has applied the slot itself and all others have acknowledged to it that they did. So a write may be
+//! acknowledged only if every replica but one has sent such an acknowledgement, in whichever of its lives, and the remaining one is a leader
+//! that has applied the slot.
 
 use kvpaxos::status::LearnerStatus;
 use kvpaxos::{Message, Outcome, ReplicaId, ReplicaSet, Slot, Status};
 
-/// What is known of one replica.
+/// How far one replica has come, in all its lives together.
 #[derive(Clone, Copy, Default)]
 struct Progress {
-    /// Every slot below, it has applied at some time.
+    /// It has applied every slot below this one.
     applied: Slot,
-    /// Every slot below, it has acknowledged as applied at some time.
+    /// It has acknowledged that it applied every slot below this one.
     acknowledged: Slot,
-    /// It was elected at some time.
+    /// It has been elected.
     led: bool,
 }
 
-/// See the module.
+/// What all replicas have applied and acknowledged.
 pub(super) struct Acknowledgements {
     replicas: Vec<Progress>,
 }
@@ -34,7 +34,7 @@ impl Acknowledgements {
         &mut self.replicas[usize::from(id.0)]
     }
 
-    /// A life of a learner begins: it may have applied what its memory held.
+    /// A life of a learner begins. It may have applied what its memory held.
     pub(super) fn begin(&mut self, id: ReplicaId, status: &Status) {
         if let LearnerStatus::Learning { applied, .. } = status.learner {
             self.applied(id, applied);
@@ -47,12 +47,15 @@ impl Acknowledgements {
         replica.applied = replica.applied.max(up_to);
     }
 
-    /// It is a leader.
+    /// It was elected.
     pub(super) fn leads(&mut self, id: ReplicaId) {
         self.replica(id).led = true;
     }
 
-    /// A message leaves it. Tells of an acknowledgement of what it has not applied.
+    /// A message leaves it.
+    ///
+    /// # Errors
+    /// If it acknowledges a slot that it has not applied.
     pub(super) fn leaves(&mut self, id: ReplicaId, message: &Message) -> Result<(), String> {
         let Message::Applied { up_to, .. } = message else {
             return Ok(());
@@ -68,14 +71,17 @@ impl Acknowledgements {
         Ok(())
     }
 
-    /// A write that took place in this slot is answered. Tells of those who lack an acknowledgement that must have come before.
+    /// A write of this slot is acknowledged to its client.
+    ///
+    /// # Errors
+    /// If a replica has not acknowledged the slot that must have.
     pub(super) fn answered(&self, slot: Slot) -> Result<(), String> {
-        let unheard = (0u8..).map(ReplicaId).zip(&self.replicas);
-        let mut unheard = unheard.filter(|(_, replica)| replica.acknowledged <= slot);
-        let Some((first, replica)) = unheard.next() else {
+        let silent = (0u8..).map(ReplicaId).zip(&self.replicas);
+        let mut silent = silent.filter(|(_, replica)| replica.acknowledged <= slot);
+        let Some((first, replica)) = silent.next() else {
             return Ok(());
         };
-        let rest: ReplicaSet = unheard.map(|(id, _)| id).collect();
+        let rest: ReplicaSet = silent.map(|(id, _)| id).collect();
         if !rest.is_empty() {
             let mut all = rest;
             all.insert(first);
@@ -92,14 +98,14 @@ impl Acknowledgements {
     }
 }
 
-/// The slot of a write that is reported as done. An answer to a repeat names the place of the first time, which is not above the one that
-/// settles it. `Closed` names none, and is not judged.
+/// The slot of an acknowledged write. The answer to a repeated request names the slot in which the request took effect first, which does not lie
+/// above the slot of the repeat. `Closed` names no slot and is not checked.
 pub(super) fn written_at(outcome: &Outcome) -> Option<Slot> {
     match outcome {
         Outcome::Done { revision }
         | Outcome::Deleted { revision, .. }
         | Outcome::Swapped { revision, .. } => Some(revision.slot),
-        // A session's id is the place where it was opened.
+        // The id of a session is the place in the log where it was opened.
         Outcome::Opened { session } => Some(session.0.slot),
         Outcome::Closed
         | Outcome::Value { .. }
@@ -127,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn all_but_a_leader_must_have_acknowledged() {
+    fn every_replica_but_the_leader_must_have_acknowledged() {
         let mut acknowledgements = Acknowledgements::new(3);
         acknowledgements.leads(R[0]);
         for id in R {
@@ -143,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_is_silent_must_have_led_and_applied() {
+    fn a_replica_without_acknowledgement_must_have_led_and_applied() {
         let mut acknowledgements = Acknowledgements::new(3);
         for id in [R[1], R[2]] {
             acknowledgements.applied(id, Slot(5));
@@ -157,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_acknowledges_what_it_has_not_applied() {
+    fn an_acknowledgement_of_a_slot_that_was_not_applied_is_found() {
         let mut acknowledgements = Acknowledgements::new(3);
         acknowledgements.applied(R[1], Slot(4));
         acknowledges(&mut acknowledgements, R[1], 5).unwrap_err();

@@ -1,52 +1,55 @@
-//! What a run can find wrong.
+//! The properties that are checked, and reports of those that did not hold.
 
 use std::fmt;
 
 use kvpaxos::Time;
 use serde::Serialize;
 
-/// The properties that are checked. Their names are the design's.
+use super::trace::seconds;
+
+/// A property that is checked. The front page of [`invariants`](crate::invariants) says what each means, where it comes from and which file
+/// checks it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 pub enum Property {
-    /// An acceptor's promise never goes down within an incarnation.
+    /// An acceptor's promise never goes down within an incarnation, and it confirms no lower ballot.
     A1,
     /// An acceptor accepts only at its promise or above.
     A2,
-    /// Nothing that reveals unsynced state leaves.
+    /// No message reveals state that is not durable.
     A3,
-    /// No acceptor votes while it lacks its memory.
+    /// An acceptor that lost its memory takes no part until it has recovered.
     A4,
-    /// One value per ballot and slot.
+    /// A ballot has one value per slot.
     P1,
-    /// Phase 1 hands on every value that may have been chosen.
+    /// Phase 1 reports every value that may have been chosen.
     P2,
-    /// No ballot is used twice.
+    /// A ballot belongs to one replica and one life of its proposer.
     P3,
-    /// Votes are counted once per acceptor: nothing is taken for chosen, nobody for elected, without a quorum.
+    /// Nothing counts as chosen or elected without a quorum of crash-consistent votes from different acceptors.
     P4,
-    /// Once chosen, for ever the same value, on every replica.
+    /// A chosen value stays chosen, at every replica.
     L1,
-    /// Applied in slot order, no gap, each once.
+    /// Each slot is applied once, in order, without a gap.
     L2,
     /// The state after a slot has the same digest on every replica.
     L3,
-    /// A snapshot holds exactly what it replaces.
+    /// A snapshot is the state that the slots below it lead to.
     L4,
     /// A request takes effect at most once.
     S1,
-    /// Every history is linearizable.
+    /// The history of all clients is linearizable.
     S2,
-    /// An acknowledged write survives.
+    /// The log holds every acknowledged write.
     S3,
-    /// After faults stop and a quorum is connected, every pending request is answered within a bounded time; and when
-    /// all have healed, all replicas hold the same.
+    /// Once faults end and a quorum is connected, every pending request is answered within a bounded time; once everything has healed, all
+    /// replicas agree.
     S4,
-    /// In the two-phase setting a write is reported as done only once every replica has acknowledged that it has applied it.
+    /// In the two-phase setting a write is acknowledged only after every replica has acknowledged that it applied it.
     S5,
-    /// A replica that has been told of another history serves only if a quorum has told it that it shares its own (see
+    /// A replica that knows of a history that differs from its own serves only while a quorum shares its history (see
     /// [`kvpaxos::agreement`]).
     D1,
-    /// A machine keeps the contract of `step`: deadlines in the future, no halt without a lie.
+    /// A machine keeps the contract of `step`: its deadline lies in the future, and it does not halt without a cause.
     Contract,
     /// No assertion of the machine fails.
     Assertion,
@@ -55,7 +58,7 @@ pub enum Property {
 }
 
 impl Property {
-    /// The property in a few words.
+    /// The property in a few words, as reports print it.
     #[must_use]
     pub fn says(self) -> &'static str {
         match self {
@@ -90,41 +93,49 @@ impl fmt::Display for Property {
     }
 }
 
-/// The first thing found wrong.
-#[derive(Clone, Debug)]
-pub struct Finding {
-    /// Which property.
-    pub property: Property,
-    /// When.
-    pub at: Time,
-    /// How.
-    pub explanation: String,
+/// A property that a check found not to hold; the audit adds the time.
+#[derive(Debug)]
+pub(super) struct Breach {
+    pub(super) property: Property,
+    /// What happened: a sentence without its subject, which is the replica.
+    pub(super) explanation: String,
 }
 
-/// A property that did not hold, and when and how.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Violation {
-    /// Which.
+/// The first property that was found not to hold in a run.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The property.
     pub property: Property,
-    /// Of which run.
-    pub seed: u64,
-    /// When, on the world's clock.
+    /// When it was found, on the world's clock.
     pub at: Time,
     /// What happened, in a sentence.
     pub explanation: String,
-    /// The part of the history that shows it: operations of clients, or the last events.
+}
+
+/// A property that did not hold in the run of a seed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Violation {
+    /// The property.
+    pub property: Property,
+    /// The seed of the run.
+    pub seed: u64,
+    /// When it was found, on the world's clock.
+    pub at: Time,
+    /// What happened, in a sentence.
+    pub explanation: String,
+    /// The part of the history that shows it: operations of clients, or the last events of the trace.
     pub history: Vec<String>,
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, micros) = (self.at.0 / 1_000_000, self.at.0 % 1_000_000);
         write!(
             f,
-            "{} is violated ({}): seed {}, at {seconds}.{micros:06} s: {}",
+            "{} is violated ({}): seed {}, at {} s: {}",
             self.property,
             self.property.says(),
             self.seed,
+            seconds(self.at).trim_start(),
             self.explanation
         )
     }

@@ -1,9 +1,9 @@
-//! How many votes count together, found from outside and without cleverness: by trying.
+//! Votes that are consistent with each other, found independently of the core by trying all sets.
 
 use kvpaxos::ReplicaId;
 use kvpaxos::crash_vector::CrashVector;
 
-/// Votes for one thing, of any acceptors in any of their lives.
+/// The votes for one ballot, or for one value in one ballot, of any acceptors in any of their lives, with their crash vectors.
 #[derive(Default)]
 pub(super) struct VoteSet(Vec<(ReplicaId, CrashVector)>);
 
@@ -16,7 +16,7 @@ impl VoteSet {
         }
     }
 
-    /// The size of the largest set of votes, of different acceptors, of which none knows that another was cast in a life that is over.
+    /// The size of the largest set of votes from different acceptors in which no vote knows that another was cast in a life that is over.
     pub(super) fn largest_consistent(&self) -> usize {
         let plain = CrashVector::default();
         if self.0.iter().all(|(_, vector)| *vector == plain) {

@@ -313,7 +313,7 @@ impl<M: Subject> World<M> {
     /// How often a replica that was founded anew halted.
     #[must_use]
     pub fn halted_anew(&self) -> u64 {
-        self.engine.observer.halted_anew
+        self.engine.observer.refounded_halts
     }
 
     /// The first slot that is not chosen.

@@ -269,7 +269,7 @@ impl Nemesis {
     /// Whether the replica's acceptor is without memory, or will find it lost when it starts.
     pub(crate) fn has_lost<M: Subject>(&self, id: ReplicaId, engine: &AuditedEngine<M>) -> bool {
         let is_down = engine.machine(id).is_none() || engine.role(id, Role::Acceptor) != RoleState::Running;
-        engine.observer.is_out(id) || self.dooms(id) || (self.memory_only && is_down)
+        engine.observer.lacks_memory(id) || self.dooms(id) || (self.memory_only && is_down)
     }
 
     /// Whether the replica's acceptor will find its memory lost when the fault that is under way ends.

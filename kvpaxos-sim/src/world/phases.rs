@@ -204,7 +204,10 @@ impl<M: Subject> World<M> {
 
     /// Whether every acceptor that lost its memory has got it back, where there is a way.
     fn remembers(&self) -> bool {
-        let mut out = self.engine.ids().filter(|id| self.engine.observer.is_out(*id));
+        let mut out = self
+            .engine
+            .ids()
+            .filter(|id| self.engine.observer.lacks_memory(*id));
         !self.setup.cluster.recovers() || out.next().is_none()
     }
 
