@@ -186,7 +186,7 @@ impl Divergence {
         // At slot 0 all histories are the same.
         if !leads && least(outcome, own) > Slot::ZERO && !leader_states.iter().rev().any(sent_by_leader) {
             return Err(format!(
-                "{id} answers {outcome:?} in the state below slot {}, and no leader has sent it a state that follows from that",
+                "{id} answers {outcome} in the state below slot {}, and no leader has sent it a state that follows from that",
                 own.slot
             ));
         }
@@ -212,7 +212,7 @@ impl Divergence {
         }
         let others: Vec<String> = forks.iter().map(|(from, _)| from.to_string()).collect();
         Err(format!(
-            "{id} answers {outcome:?} in the state below slot {}, but {} sent it a state of another history, which parts from its own after slot {first}, and {sharing} of the {} replicas that are \
+            "{id} answers {outcome} in the state below slot {}, but {} sent it a state of another history, which parts from its own after slot {first}, and {sharing} of the {} replicas that are \
              needed share its own",
             own.slot,
             others.join(", "),

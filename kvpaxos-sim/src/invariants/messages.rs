@@ -165,8 +165,7 @@ impl Audit {
             && in_ballot < ballot
             && known != value
         {
-            let what =
-                format!("{ballot} proposes {value:?} for slot {slot}, where {in_ballot} chose {known:?}");
+            let what = format!("{ballot} proposes {value} for slot {slot}, where {in_ballot} chose {known}");
             self.violated(Property::P2, what);
         }
         self.check_watermark(from, Some(ballot), chosen);
@@ -281,7 +280,7 @@ impl Audit {
                 && proposed != known
             {
                 let what = format!(
-                    "{from} says in {ballot:?} that slot {slot} is chosen, for which it proposed {proposed:?}, but {known:?} was"
+                    "{from} says that slot {slot} is chosen, for which it proposed {proposed}, but {known} was"
                 );
                 return self.violated(Property::L1, what);
             }
@@ -311,11 +310,11 @@ impl Audit {
         match self.slots.chosen(slot) {
             Some(chosen) if chosen == value => {}
             Some(chosen) => {
-                let what = format!("{by} takes {value:?} for chosen at slot {slot}, which has {chosen:?}");
+                let what = format!("{by} takes {value} for chosen at slot {slot}, which has {chosen}");
                 self.violated(Property::L1, what);
             }
             None => {
-                let what = format!("{by} takes {value:?} for chosen at slot {slot}, where nothing is");
+                let what = format!("{by} takes {value} for chosen at slot {slot}, where nothing is");
                 self.violated(Property::P4, what);
             }
         }

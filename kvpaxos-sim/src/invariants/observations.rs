@@ -48,7 +48,7 @@ impl Audit {
         if let (Some(acknowledgements), Some(slot)) = (&self.acknowledgements, written_at(outcome))
             && let Err(why) = acknowledgements.answered(slot)
         {
-            let what = format!("{by} answers {outcome:?}, but of slot {slot} {why}");
+            let what = format!("{by} answers {outcome}, but of slot {slot} {why}");
             self.violated(Property::S5, what);
         }
     }

@@ -23,13 +23,13 @@ impl<M: Subject> Observer<M> for Audit {
         }
         self.trace.line(now, || match event {
             Event::Clock => format!("{host} clock"),
-            Event::Peer { from, message, .. } => format!("{host} <- {from} {message:?}"),
-            Event::Client { from, request } => format!("{host} <- client {} {request:?}", from.0),
-            Event::ClientGone { client } => format!("{host} client {} gone", client.0),
-            Event::Fail(role) => format!("{host} {role:?} fails"),
+            Event::Peer { from, message, .. } => format!("{host} <- {from}: {message}"),
+            Event::Client { from, request } => format!("{host} <- {from}: {request}"),
+            Event::ClientGone { client } => format!("{host} {client} is gone"),
+            Event::Fail(role) => format!("{host} {role} fails"),
             Event::Restart { role, memory, .. } => {
                 format!(
-                    "{host} {role:?} restarts, {}",
+                    "{host} {role} restarts, {}",
                     memory_in_words(record_count(memory))
                 )
             }
@@ -71,8 +71,7 @@ impl<M: Subject> Observer<M> for Audit {
             self.violated(Property::D1, why);
         }
         for effect in effects {
-            self.trace
-                .line(now, || format!("    {host} {}", effect_in_words(effect)));
+            self.trace.line(now, || format!("    {host} {effect}"));
             if self.refounded.contains(host) {
                 continue;
             }
@@ -112,7 +111,8 @@ impl<M: Subject> Observer<M> for Audit {
 
     fn durable(&mut self, now: Time, host: ReplicaId, record: &Record) {
         self.now = now;
-        self.trace.line(now, || format!("    {host} durable {record:?}"));
+        self.trace
+            .line(now, || format!("    {host} has on its disk: {record}"));
         self.on_durable(host, record);
     }
 
@@ -227,14 +227,4 @@ fn memory_in_words(kept: Option<usize>) -> String {
     kept.map_or("memory lost".to_owned(), |records| {
         format!("memory kept ({records} records)")
     })
-}
-
-fn effect_in_words(effect: &Effect) -> String {
-    match effect {
-        Effect::Send(Envelope { to, message }) => format!("-> {to} {message:?}"),
-        Effect::Persist { role, records, then } => format!("{role:?} writes {records:?}, then {then:?}"),
-        Effect::Reply { to, reply } => format!("-> client {} {reply:?}", to.0),
-        Effect::Observe(note) => format!("notes {note:?}"),
-        Effect::Halt(reason) => format!("halts: {reason}"),
-    }
 }

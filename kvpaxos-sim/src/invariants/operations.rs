@@ -22,7 +22,7 @@ impl Audit {
             | Outcome::Deleted { revision, .. }
             | Outcome::Swapped { revision, .. } => *revision,
             other => {
-                let what = format!("a write was answered by {other:?}");
+                let what = format!("a write was answered by {other}");
                 return self.violated(Property::S1, what);
             }
         };
@@ -31,15 +31,15 @@ impl Audit {
             Outcome::Swapped { .. } => self.coverage.hit(Sometimes::NotSwapped),
             _ => {}
         }
-        if floor.0.is_some_and(|floor| revision <= floor) {
+        if let Some(floor) = floor.0.filter(|floor| revision <= *floor) {
             let what = format!(
-                "{op:?} took place at {revision}, not after {:?} which was answered before",
-                floor.0
+                "{op} took place at {revision}, not after {} which was answered before",
+                floor
             );
             self.violated(Property::S2, what);
         }
         if !self.answers.writes.insert(revision) {
-            let what = format!("{op:?} took place at {revision}, where another write did");
+            let what = format!("{op} took place at {revision}, where another write did");
             self.violated(Property::S1, what);
         }
         let index = usize::try_from(revision.index).expect("an index of 32 bits fits");
@@ -48,7 +48,8 @@ impl Audit {
             .chosen(revision.slot)
             .and_then(|value| value.commands().get(index));
         if !matches!(logged, Some(Command::Apply { op: same, .. }) if same == op) {
-            let what = format!("{op:?} was acknowledged at {revision}, where the log holds {logged:?}");
+            let logged = logged.map_or("nothing".to_owned(), Command::to_string);
+            let what = format!("{op} was acknowledged at {revision}, where the log holds {logged}");
             self.violated(Property::S3, what);
         }
         self.answers.highest = self.answers.highest.max(Some(revision));
@@ -57,7 +58,7 @@ impl Audit {
     /// A client received the answer to a read.
     pub(crate) fn on_read(&mut self, floor: Floor, outcome: &Outcome) {
         let Outcome::Value { revision, .. } = outcome else {
-            let what = format!("a read was answered by {outcome:?}");
+            let what = format!("a read was answered by {outcome}");
             return self.violated(Property::S1, what);
         };
         if self.protocol.elected > 1 {

@@ -20,7 +20,7 @@ impl Audit {
                 self.check_accept(by, *ballot, *slot, value, Watermark::default());
             }
             Record::Accepted { ballot, slot, value } if !self.slots.was_proposed(*ballot, *slot, value) => {
-                let what = format!("{by} accepts {value:?} for slot {slot}, which {ballot} never proposed");
+                let what = format!("{by} accepts {value} for slot {slot}, which {ballot} never proposed");
                 self.violated(Property::P1, what);
             }
             Record::Chosen { up_to, .. } => self.check_prefix(by, *up_to, "the disk"),

@@ -99,7 +99,7 @@ impl SlotTable {
         {
             Some(known) if known.value == *value => Ok(()),
             Some(known) => Err(format!(
-                "ballot {ballot} proposes {value:?} for slot {slot} and proposed {:?} before",
+                "ballot {ballot} proposes {value} for slot {slot} and proposed {} before",
                 known.value
             )),
             None => {
@@ -159,7 +159,7 @@ impl SlotTable {
         match &entry.chosen {
             Some((_, chosen)) if *chosen == proposal.value => Ok(VoteStatus::Counted),
             Some((earlier, chosen)) => Err(format!(
-                "slot {slot} has {:?} chosen in ballot {ballot} and {chosen:?} in {earlier}",
+                "slot {slot} has {} chosen in ballot {ballot} and {chosen} in {earlier}",
                 proposal.value
             )),
             None => {
