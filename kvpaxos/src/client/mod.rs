@@ -20,122 +20,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::Bytes;
-
-use crate::command::{Op, Outcome, Refusal, Reply, Request, RequestBody, Tag};
+use crate::command::{Outcome, Refusal, Request, RequestBody, Tag};
 use crate::random::Random;
 use crate::types::{Entropy, Micros, ReplicaId, ReplicaSet, Sequence, SessionId, Time};
 
+mod interface;
+mod replies;
+mod task;
 #[cfg(test)]
 mod tests;
 
-/// What a client is told at its birth.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct ClientConfig {
-    /// The replicas it may ask, any of which serves it.
-    pub servers: ReplicaSet,
-    /// The one it asks first, if any in particular.
-    pub first: Option<ReplicaId>,
-    /// How long it waits for one replica's answer before it asks the next.
-    pub attempt: Micros,
-    /// How long a call may take in all before its caller is told that it is unavailable or its outcome unknown.
-    pub deadline: Micros,
-    /// Writes in flight at once; more wait for their turn. At most the cluster's `limits.session_window`.
-    pub window: u64,
-    /// Whether the network may deliver one request twice, as datagrams do. Then "busy" from one copy says nothing of the
-    /// other, and no refusal but that of a limit is certain.
-    pub repeats: bool,
-}
-
-impl ClientConfig {
-    /// Waits and bounds that suit a cluster with default timing and limits, over connections.
-    #[must_use]
-    pub fn new(servers: ReplicaSet) -> ClientConfig {
-        ClientConfig {
-            servers,
-            first: None,
-            attempt: Micros(1_000_000),
-            deadline: Micros(10_000_000),
-            window: 1024,
-            repeats: false,
-        }
-    }
-}
-
-/// What a caller wants done.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Call {
-    /// A write, exactly once.
-    Write(Op),
-    /// A linearizable read.
-    Get {
-        /// The key.
-        key: Bytes,
-    },
-    /// The status of the replica that is asked.
-    Status,
-    /// Ends the session, if one is open; calls in flight are not waited for.
-    Close,
-}
-
-/// What happened.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum ClientEvent {
-    /// The caller begins a call under a number that is free.
-    Call {
-        /// The caller's number for it.
-        number: u64,
-        /// The call.
-        call: Call,
-    },
-    /// A replica answers.
-    Reply {
-        /// Who.
-        from: ReplicaId,
-        /// The answer.
-        reply: Reply,
-    },
-    /// The connection to a replica is gone, or could not be made: what was sent to it may or may not have arrived.
-    Disconnected {
-        /// To whom.
-        from: ReplicaId,
-    },
-    /// The time that [`Client::deadline`] named has come.
-    Clock,
-}
-
-/// What the client wants done.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum ClientEffect {
-    /// Send a request; it may be lost.
-    Send {
-        /// To whom.
-        to: ReplicaId,
-        /// The request.
-        request: Request,
-    },
-    /// A call has ended; exactly one follows each.
-    Done {
-        /// The caller's number.
-        number: u64,
-        /// How it went.
-        fate: Fate,
-    },
-}
-
-/// How a call ended.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Fate {
-    /// Done, as the outcome says (never `Refused` or `Unknown`).
-    Done(Outcome),
-    /// Certainly not done, now or later.
-    Refused(Refusal),
-    /// Done, or not, or it will be: the deadline passed, or the session that would tell is gone. Never of a read.
-    Unknown {
-        /// Replicas that the last answer named as silent.
-        silent: ReplicaSet,
-    },
-}
+pub use interface::{Call, ClientConfig, ClientEffect, ClientEvent, Fate};
+use task::{Pending, Phase, Session, Task, What};
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -160,73 +56,6 @@ pub struct Client {
     waiting: VecDeque<u64>,
     /// The sequences given out and not answered, of this session and of earlier ones that still have calls.
     unanswered: BTreeSet<(SessionId, Sequence)>,
-}
-
-/// The session that new writes go into.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum Session {
-    None,
-    /// [`Task::Open`] is under way.
-    Opening,
-    Open {
-        id: SessionId,
-        /// The next write's.
-        next: Sequence,
-    },
-}
-
-/// Something that takes attempts until it is answered.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-enum Task {
-    /// Opening the session.
-    Open,
-    /// The call of this number.
-    Call(u64),
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Pending {
-    what: What,
-    /// When the call ends, whatever has been answered by then.
-    ends: Time,
-    phase: Phase,
-    /// Whether an attempt before the present one may yet take effect, or has.
-    doubt: bool,
-    /// Attempts that brought nothing.
-    failures: u32,
-    /// Why the last attempt was refused, if one was.
-    refusal: Option<Refusal>,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum What {
-    Open,
-    Write {
-        op: Op,
-        /// Given once, with the first attempt, and taken back only when it is certain that no attempt took effect.
-        place: Option<(SessionId, Sequence)>,
-    },
-    Get {
-        key: Bytes,
-    },
-    Status,
-    Close {
-        session: SessionId,
-    },
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum Phase {
-    /// In [`Client::waiting`].
-    Waiting,
-    /// An answer is awaited.
-    Sent {
-        to: ReplicaId,
-        request: u64,
-        until: Time,
-    },
-    /// After a refusal, before the next attempt.
-    Resting { until: Time },
 }
 
 impl Client {
@@ -329,106 +158,6 @@ impl Client {
                 self.begin(task, What::Close { session }, ends);
                 self.send(at, task, effects);
             }
-        }
-    }
-
-    fn on_reply(&mut self, at: Time, from: ReplicaId, reply: Reply, effects: &mut Vec<ClientEffect>) {
-        let Some(&task) = self.requests.get(&reply.id) else {
-            return; // of an attempt that was given up
-        };
-        let repeats = self.config.repeats;
-        let pending = self.pending_mut(task);
-        if !matches!(pending.phase, Phase::Sent { to, .. } if to == from) {
-            return; // not from whom it was sent to
-        }
-        let settled = !pending.doubt && !repeats;
-        let outcome = match reply.outcome {
-            Outcome::Refused(refusal) => return self.on_refused(at, task, refusal, settled, effects),
-            outcome => outcome,
-        };
-        match (&pending.what, outcome) {
-            (What::Open, Outcome::Opened { session }) => {
-                self.forget(task);
-                let next = Sequence(0);
-                self.session = Session::Open { id: session, next };
-                self.tag.number += 1;
-            }
-            (what, outcome) if answers(what, &outcome) => {
-                self.silent = ReplicaSet::EMPTY;
-                self.end(task, Fate::Done(outcome), effects);
-            }
-            (_, outcome) => {
-                // Unknown, or nothing that answers this: it may have taken effect, or may yet.
-                if let Outcome::Unknown { silent } = outcome {
-                    self.silent = silent;
-                }
-                self.pending_mut(task).doubt = true;
-                self.rest(at, task);
-            }
-        }
-    }
-
-    /// The present attempt changed nothing and will not; `settled` tells whether that goes for the whole call.
-    fn on_refused(
-        &mut self,
-        at: Time,
-        task: Task,
-        refusal: Refusal,
-        settled: bool,
-        effects: &mut Vec<ClientEffect>,
-    ) {
-        let pending = self.pending_mut(task);
-        let place = match pending.what {
-            What::Write { place, .. } => place,
-            What::Open | What::Get { .. } | What::Status | What::Close { .. } => None,
-        };
-        match refusal {
-            // No copy of it passes this limit anywhere.
-            Refusal::KeyTooLong { .. } | Refusal::ValueTooLong { .. } if task != Task::Open => {
-                self.end(task, Fate::Refused(refusal), effects);
-            }
-            // The session is gone, and with it who could tell what an earlier attempt did.
-            Refusal::SessionExpired { .. } if place.is_some() && settled => self.leave_session(task),
-            Refusal::AlreadyAnswered { .. } if place.is_some() && settled => {
-                self.end(task, Fate::Refused(refusal), effects);
-            }
-            Refusal::SessionExpired { .. } | Refusal::AlreadyAnswered { .. } if place.is_some() => {
-                // What is certain all the same is that nothing will be done in that session any more.
-                if let (Refusal::SessionExpired { .. }, Some((session, _))) = (refusal, place) {
-                    self.abandon(session);
-                }
-                let silent = self.silent;
-                self.end(task, Fate::Unknown { silent }, effects);
-            }
-            refusal => {
-                pending.doubt = !settled;
-                if let Refusal::Unavailable { silent } = refusal {
-                    self.silent = silent;
-                } else {
-                    pending.refusal = Some(refusal);
-                }
-                self.rest(at, task);
-            }
-        }
-    }
-
-    /// Takes back the place of a write whose session has expired, none of whose attempts took effect.
-    fn leave_session(&mut self, task: Task) {
-        let Task::Call(number) = task else { return };
-        self.set_phase(task, Phase::Waiting);
-        if let What::Write { place, .. } = &mut self.pending_mut(task).what
-            && let Some((session, sequence)) = place.take()
-        {
-            self.unanswered.remove(&(session, sequence));
-            self.abandon(session);
-        }
-        self.waiting.push_back(number);
-    }
-
-    /// No more writes go into this session.
-    fn abandon(&mut self, session: SessionId) {
-        if self.session() == Some(session) {
-            self.session = Session::None;
         }
     }
 
@@ -651,29 +380,5 @@ impl Client {
         self.tasks
             .get_mut(&task)
             .expect("requests and timers name tasks that have not ended")
-    }
-}
-
-impl Pending {
-    fn wakes(&self) -> Time {
-        match self.phase {
-            Phase::Waiting => self.ends,
-            Phase::Sent { until, .. } | Phase::Resting { until } => until.min(self.ends),
-        }
-    }
-}
-
-/// Whether the outcome is one that ends such a call well.
-fn answers(what: &What, outcome: &Outcome) -> bool {
-    match what {
-        What::Open => false,
-        What::Write { op, .. } => match op {
-            Op::Put { .. } => matches!(outcome, Outcome::Done { .. }),
-            Op::Delete { .. } => matches!(outcome, Outcome::Deleted { .. }),
-            Op::Cas { .. } => matches!(outcome, Outcome::Swapped { .. }),
-        },
-        What::Get { .. } => matches!(outcome, Outcome::Value { .. }),
-        What::Status => matches!(outcome, Outcome::Status(_)),
-        What::Close { .. } => matches!(outcome, Outcome::Closed),
     }
 }

@@ -1,0 +1,114 @@
+//! What the replies of replicas lead to.
+
+use super::task::{Phase, Session, Task, What, answers};
+use super::{Client, ClientEffect, Fate};
+use crate::command::{Outcome, Refusal, Reply};
+use crate::types::{ReplicaId, ReplicaSet, Sequence, SessionId, Time};
+
+impl Client {
+    pub(super) fn on_reply(
+        &mut self,
+        at: Time,
+        from: ReplicaId,
+        reply: Reply,
+        effects: &mut Vec<ClientEffect>,
+    ) {
+        let Some(&task) = self.requests.get(&reply.id) else {
+            return; // of an attempt that was given up
+        };
+        let repeats = self.config.repeats;
+        let pending = self.pending_mut(task);
+        if !matches!(pending.phase, Phase::Sent { to, .. } if to == from) {
+            return; // not from whom it was sent to
+        }
+        let settled = !pending.doubt && !repeats;
+        let outcome = match reply.outcome {
+            Outcome::Refused(refusal) => return self.on_refused(at, task, refusal, settled, effects),
+            outcome => outcome,
+        };
+        match (&pending.what, outcome) {
+            (What::Open, Outcome::Opened { session }) => {
+                self.forget(task);
+                let next = Sequence(0);
+                self.session = Session::Open { id: session, next };
+                self.tag.number += 1;
+            }
+            (what, outcome) if answers(what, &outcome) => {
+                self.silent = ReplicaSet::EMPTY;
+                self.end(task, Fate::Done(outcome), effects);
+            }
+            (_, outcome) => {
+                // Unknown, or nothing that answers this: it may have taken effect, or may yet.
+                if let Outcome::Unknown { silent } = outcome {
+                    self.silent = silent;
+                }
+                self.pending_mut(task).doubt = true;
+                self.rest(at, task);
+            }
+        }
+    }
+
+    /// The present attempt changed nothing and will not; `settled` tells whether that goes for the whole call.
+    fn on_refused(
+        &mut self,
+        at: Time,
+        task: Task,
+        refusal: Refusal,
+        settled: bool,
+        effects: &mut Vec<ClientEffect>,
+    ) {
+        let pending = self.pending_mut(task);
+        let place = match pending.what {
+            What::Write { place, .. } => place,
+            What::Open | What::Get { .. } | What::Status | What::Close { .. } => None,
+        };
+        match refusal {
+            // No copy of it passes this limit anywhere.
+            Refusal::KeyTooLong { .. } | Refusal::ValueTooLong { .. } if task != Task::Open => {
+                self.end(task, Fate::Refused(refusal), effects);
+            }
+            // The session is gone, and with it who could tell what an earlier attempt did.
+            Refusal::SessionExpired { .. } if place.is_some() && settled => self.leave_session(task),
+            Refusal::AlreadyAnswered { .. } if place.is_some() && settled => {
+                self.end(task, Fate::Refused(refusal), effects);
+            }
+            Refusal::SessionExpired { .. } | Refusal::AlreadyAnswered { .. } if place.is_some() => {
+                // What is certain all the same is that nothing will be done in that session any more.
+                if let (Refusal::SessionExpired { .. }, Some((session, _))) = (refusal, place) {
+                    self.abandon(session);
+                }
+                let silent = self.silent;
+                self.end(task, Fate::Unknown { silent }, effects);
+            }
+            refusal => {
+                pending.doubt = !settled;
+                if let Refusal::Unavailable { silent } = refusal {
+                    self.silent = silent;
+                } else {
+                    pending.refusal = Some(refusal);
+                }
+                self.rest(at, task);
+            }
+        }
+    }
+
+    /// Takes back the place of a write whose session has expired, none of whose attempts took effect.
+    fn leave_session(&mut self, task: Task) {
+        let Task::Call(number) = task else { return };
+        self.set_phase(task, Phase::Waiting);
+        if let What::Write { place, .. } = &mut self.pending_mut(task).what
+            && let Some((session, sequence)) = place.take()
+        {
+            self.unanswered.remove(&(session, sequence));
+            self.abandon(session);
+        }
+        self.waiting.push_back(number);
+    }
+
+    /// No more writes go into this session.
+    fn abandon(&mut self, session: SessionId) {
+        if self.session() == Some(session) {
+            self.session = Session::None;
+        }
+    }
+}
