@@ -1,0 +1,88 @@
+//! 2.5 The Implementation.
+
+use kvpaxos::{Effect, Event, Message, Record};
+
+use crate::lone::{Lone, R0, R1, R2, SLOT, accept, accepted, ballot, prepare, value};
+
+/// "An acceptor records its intended response in stable storage before actually sending the response." Promises, votes and
+/// refusals wait for the disk, and what they reveal stands in what is written before them.
+#[test]
+fn s25_an_acceptor_records_its_response_before_sending_it() {
+    let mut acceptor = Lone::new(R1);
+    let behind_the_disk = |effects: Vec<Effect>| {
+        let mut records = Vec::new();
+        let mut answers = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Persist {
+                    records: written,
+                    then,
+                    ..
+                } => {
+                    records.extend(written);
+                    answers.extend(then.into_iter().map(|envelope| envelope.message));
+                }
+                Effect::Send(envelope) => {
+                    let message = envelope.message;
+                    assert!(
+                        matches!(message, Message::Heartbeat(_)),
+                        "not behind the disk: {message:?}"
+                    );
+                }
+                _ => {}
+            }
+        }
+        (records, answers)
+    };
+    let hear = |from, message| Event::Peer {
+        from,
+        founding: None,
+        message,
+    };
+    let b1 = ballot(1, R0);
+    let (records, answers) = behind_the_disk(acceptor.step_raw(hear(R0, prepare(b1))));
+    assert_eq!(records, [Record::Promised { ballot: b1 }]);
+    assert!(matches!(answers[..], [Message::Promise(_)]));
+    let (records, answers) = behind_the_disk(acceptor.step_raw(hear(R0, accept(b1, value("v")))));
+    assert!(matches!(records[..], [Record::Accepted { ballot, slot: SLOT, .. }] if ballot == b1));
+    assert_eq!(answers, [accepted(b1)]);
+    let (records, answers) = behind_the_disk(acceptor.step_raw(hear(R2, prepare(ballot(0, R2)))));
+    assert_eq!(records, []);
+    assert!(
+        matches!(answers[..], [Message::Refused { .. }]),
+        "it reveals the promise, which may not be synced yet"
+    );
+}
+
+/// "Different proposers choose their numbers from disjoint sets of numbers, so two different proposers never issue a proposal
+/// with the same number."
+#[test]
+fn s25_different_proposers_never_use_the_same_number() {
+    let numbers = [R0, R1, R2].map(|id| Lone::new(id).stands().0);
+    assert!(
+        numbers.iter().all(|number| number.round == 1),
+        "nobody has met any ballot yet"
+    );
+    assert!(
+        numbers[0] < numbers[1] && numbers[1] < numbers[2],
+        "and still they differ"
+    );
+}
+
+/// "Each proposer remembers (in stable storage) the highest-numbered proposal it has tried to issue, and begins phase 1 with a
+/// higher proposal number than any it has already used."
+#[test]
+fn s25_a_proposer_remembers_its_highest_number_in_stable_storage() {
+    let mut proposer = Lone::new(R0);
+    let (first, said) = proposer.stands();
+    assert_eq!(
+        said.records.first(),
+        Some(&Record::Proposed { ballot: first }),
+        "before anybody hears of it"
+    );
+    // Nobody answers; even its own promise is not on the disk.
+    proposer.disk = vec![Record::Proposed { ballot: first }];
+    proposer.restart();
+    let (second, _) = proposer.stands();
+    assert!(second > first);
+}

@@ -1,0 +1,125 @@
+//! A log of one segment, and what is done to it.
+
+use std::collections::BTreeMap;
+
+use kvpaxos::wal::{Batch as Pieces, Damaged, Header, Log, Mark, Owner, ReadError, SECTOR, Writer};
+use kvpaxos::{Ballot, Batch, Command, Record, ReplicaId, Slot, Tag, Value};
+
+pub(crate) const OWNER: Owner = Owner {
+    cluster: 0x0123_4567_89ab_cdef,
+    replica: ReplicaId(3),
+};
+pub(crate) const SEED: u64 = 0xfeed_beef;
+
+pub(crate) fn header() -> Header {
+    Header::founding(OWNER.cluster, OWNER.replica, SEED)
+}
+
+/// Founds a log in these bytes.
+pub(crate) fn found(bytes: &mut Vec<u8>) -> Writer {
+    let mut pieces = Pieces::default();
+    let writer = Writer::found(&header(), &mut pieces);
+    take(&pieces, bytes);
+    writer
+}
+
+pub(crate) fn append<'a>(
+    writer: &mut Writer,
+    records: impl IntoIterator<Item = &'a Record>,
+    bytes: &mut Vec<u8>,
+) {
+    let mut pieces = Pieces::default();
+    writer.append(records, &mut pieces);
+    take(&pieces, bytes);
+}
+
+pub(crate) fn mark(writer: &mut Writer, bytes: &mut Vec<u8>) {
+    let mut pieces = Pieces::default();
+    writer.mark(&mut pieces);
+    take(&pieces, bytes);
+}
+
+/// One segment after the other; for most tests here the first is enough.
+pub(crate) fn take(pieces: &Pieces, bytes: &mut Vec<u8>) {
+    for piece in pieces.pieces() {
+        bytes.extend_from_slice(&piece.bytes);
+    }
+}
+
+pub(crate) fn read(bytes: &[u8], owner: Owner, known_synced: u64) -> Result<Log, ReadError> {
+    let known_synced = (known_synced > 0).then_some(Mark {
+        log: SEED,
+        position: known_synced,
+    });
+    kvpaxos::wal::read(&BTreeMap::from([(0, bytes)]), owner, known_synced)
+}
+
+/// A record that takes several sectors, none of them all zeros.
+pub(crate) fn record(number: u64) -> Record {
+    let tag = Tag { nonce: 1, number };
+    let payload = vec![u8::try_from(number % 255).unwrap() + 1; 3 * SECTOR];
+    Record::Accepted {
+        ballot: Ballot::ZERO,
+        slot: Slot(number),
+        value: Value::Batch(Batch::new(vec![Command::Opaque {
+            tag,
+            payload: payload.into(),
+        }])),
+    }
+}
+
+/// A log of which each group, of one record each, was synced before the next was written.
+pub(crate) struct Sample {
+    pub(crate) bytes: Vec<u8>,
+    /// Where each group begins, and where the last ends.
+    pub(crate) groups: Vec<usize>,
+}
+
+impl Sample {
+    pub(crate) fn new(groups: u64) -> Sample {
+        Sample::from_records((0..groups).map(record))
+    }
+
+    pub(crate) fn from_records(records: impl Iterator<Item = Record>) -> Sample {
+        let mut bytes = Vec::new();
+        let mut writer = found(&mut bytes);
+        let mut groups = vec![bytes.len()];
+        for record in records {
+            writer.on_synced(writer.position());
+            append(&mut writer, [&record], &mut bytes);
+            groups.push(bytes.len());
+        }
+        Sample { bytes, groups }
+    }
+
+    pub(crate) fn read(&self) -> Log {
+        read(&self.bytes, OWNER, 0).unwrap()
+    }
+
+    pub(crate) fn damage(&self) -> Damaged {
+        match self.read() {
+            Log::Damaged(damaged) => damaged,
+            Log::Kept { torn, .. } => panic!("not seen as damaged: {torn:?}"),
+        }
+    }
+
+    /// How many records are kept, and where the rest is cut.
+    pub(crate) fn kept(&self) -> (u64, Option<usize>) {
+        match self.read() {
+            Log::Kept { records, torn, .. } => {
+                let count = records.len() as u64;
+                assert_eq!(records, (0..count).map(record).collect::<Vec<_>>());
+                (count, torn.map(|torn| usize::try_from(torn.at).unwrap()))
+            }
+            Log::Damaged(damaged) => panic!("not kept: {} at {}", damaged.why, damaged.at),
+        }
+    }
+
+    /// The whole sectors within a group.
+    pub(crate) fn sectors(&self, group: usize) -> Vec<std::ops::Range<usize>> {
+        let within = self.groups[group].div_ceil(SECTOR)..self.groups[group + 1] / SECTOR;
+        within
+            .map(|sector| sector * SECTOR..(sector + 1) * SECTOR)
+            .collect()
+    }
+}
