@@ -1,13 +1,13 @@
-//! Acceptors that promise, vote and remember wrongly.
+//! Mutations of acceptors: what they promise, vote for and remember. The numbers are those of the table of the parent module.
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::Promise;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Ballot, Effect, Event, Memory, Message, Record, Replica};
 
-use super::{Said, Wrong};
+use super::mutation::{MutantStep, Mutation};
 
-/// Changes each message that waits for the disk.
+/// Changes each message that waits for records to be durable.
 fn change_waiting(effect: &mut Effect, change: impl FnMut(&mut Message)) {
     if let Effect::Persist { then, .. } = effect {
         then.iter_mut()
@@ -16,17 +16,17 @@ fn change_waiting(effect: &mut Effect, change: impl FnMut(&mut Message)) {
     }
 }
 
-/// What waits for the disk is sent at once (known bug 1; openraft ee460f37, tikv#994).
+/// Bug 1: messages that must wait for the disk are sent at once.
 #[derive(Default)]
-pub struct Hasty;
+pub(super) struct HastySender;
 
-impl Wrong for Hasty {
-    fn leaves(&mut self, effect: Effect, _: &Replica, said: &mut Said) {
+impl Mutation for HastySender {
+    fn leaves(&mut self, effect: Effect, _: &Replica, step: &mut MutantStep) {
         let Effect::Persist { role, records, then } = effect else {
-            return said.effects.push(effect);
+            return step.effects.push(effect);
         };
-        said.effects.extend(then.into_iter().map(Effect::Send));
-        said.effects.push(Effect::Persist {
+        step.effects.extend(then.into_iter().map(Effect::Send));
+        step.effects.push(Effect::Persist {
             role,
             records,
             then: Vec::new(),
@@ -34,56 +34,56 @@ impl Wrong for Hasty {
     }
 }
 
-/// An acceptor that lost its memory votes as if it had never had any (known bug 2; openraft's wiped node, TigerBeetle#2996).
+/// Bug 2: an acceptor that lost its memory is treated as a new one.
 #[derive(Default)]
-pub struct Reborn;
+pub(super) struct AmnesiacVoter;
 
-impl Wrong for Reborn {
+impl Mutation for AmnesiacVoter {
     fn lost(&mut self) -> Memory {
         Memory::Kept(Vec::new())
     }
 }
 
-/// Promises and votes do not tell whose earlier lives are over: a vote that was lost with its acceptor's memory is counted with others that
-/// recovery knew nothing of (known bug 3; Michael et al., DISC 2017).
+/// Bug 3: promises and votes carry no crash vector. A vote that its acceptor has forgotten is counted together with votes that the recovery
+/// of that acceptor did not see.
 #[derive(Default)]
-pub struct Unaware;
+pub(super) struct VectorlessVoter;
 
-impl Wrong for Unaware {
-    fn leaves(&mut self, mut effect: Effect, _: &Replica, said: &mut Said) {
+impl Mutation for VectorlessVoter {
+    fn leaves(&mut self, mut effect: Effect, _: &Replica, step: &mut MutantStep) {
         change_waiting(&mut effect, |message| {
             if let Message::Promise(Promise { vector, .. }) | Message::Accepted { vector, .. } = message {
                 *vector = CrashVector::default();
             }
         });
-        said.effects.push(effect);
+        step.effects.push(effect);
     }
 }
 
-/// A promise leaves out what its replica knows to be chosen (known bug 5; paxi, HandleP1a).
+/// Bug 5: a promise leaves out every slot that its replica knows to be chosen.
 #[derive(Default)]
-pub struct PaxiPromise;
+pub(super) struct PartialPromise;
 
-impl Wrong for PaxiPromise {
-    fn leaves(&mut self, mut effect: Effect, replica: &Replica, said: &mut Said) {
+impl Mutation for PartialPromise {
+    fn leaves(&mut self, mut effect: Effect, replica: &Replica, step: &mut MutantStep) {
         change_waiting(&mut effect, |message| {
             if let Message::Promise(Promise { entries, .. }) = message {
                 entries.retain(|entry| replica.chosen(entry.slot).is_none());
             }
         });
-        said.effects.push(effect);
+        step.effects.push(effect);
     }
 }
 
-/// One variable holds the ballot that was promised and the one that a value was accepted in (known bug 7; EPaxos, arXiv 1906.10917):
-/// what was accepted is reported as of the last promise before.
+/// Bug 7: one variable holds both the promised ballot and the ballot of an accepted value. A promise reports its entries with the ballot that was
+/// promised last, instead of the ballots in which they were accepted.
 #[derive(Default)]
-pub struct OneBallot {
+pub(super) struct OneBallot {
     promised: Ballot,
 }
 
-impl Wrong for OneBallot {
-    fn enters(&mut self, event: &mut Event, replica: &Replica, _: &mut Said) {
+impl Mutation for OneBallot {
+    fn enters(&mut self, event: &mut Event, replica: &Replica, _: &mut MutantStep) {
         if let Event::Peer {
             message: Message::Prepare { .. },
             ..
@@ -94,7 +94,7 @@ impl Wrong for OneBallot {
         }
     }
 
-    fn leaves(&mut self, mut effect: Effect, _: &Replica, said: &mut Said) {
+    fn leaves(&mut self, mut effect: Effect, _: &Replica, step: &mut MutantStep) {
         let before = self.promised;
         change_waiting(&mut effect, |message| {
             if let Message::Promise(Promise { ballot, entries, .. }) = message
@@ -103,15 +103,15 @@ impl Wrong for OneBallot {
                 entries.iter_mut().for_each(|entry| entry.ballot = before);
             }
         });
-        said.effects.push(effect);
+        step.effects.push(effect);
     }
 }
 
-/// An acceptor that forgets its promises at a restart, but not what it accepted.
+/// An acceptor forgets its promises at a restart, but not what it accepted.
 #[derive(Default)]
-pub struct Forgetful;
+pub(super) struct ForgetfulAcceptor;
 
-impl Wrong for Forgetful {
+impl Mutation for ForgetfulAcceptor {
     fn kept(&mut self, mut records: Vec<Record>) -> Vec<Record> {
         records.retain(|record| !matches!(record, Record::Promised { .. }));
         records

@@ -1,17 +1,16 @@
-//! Logs that are cut and read wrongly.
+//! Mutations of logs: how they are cut and read back. The numbers are those of the table of the parent module.
 
 use std::collections::BTreeMap;
 
 use kvpaxos::{Ballot, Record};
 
-use super::Wrong;
+use super::mutation::Mutation;
 
-/// The promise is lost when the log is cut: what is read back after a checkpoint is the highest ballot that anything was accepted in
-/// (known bug 6; Summerset's snapshots).
+/// Bug 6: a checkpoint does not keep the promise. The highest ballot of an accepted value is read back instead.
 #[derive(Default)]
-pub struct CutPromise;
+pub(super) struct CutPromise;
 
-impl Wrong for CutPromise {
+impl Mutation for CutPromise {
     fn kept(&mut self, mut records: Vec<Record>) -> Vec<Record> {
         let accepted = |record: &Record| match record {
             Record::Carried(entry) => entry.ballot,
@@ -28,12 +27,12 @@ impl Wrong for CutPromise {
     }
 }
 
-/// A log that is caught up keeps the entries that it had at the same slots: what was accepted there once is read back instead of what
-/// others told (known bug 9; OmniPaxos PR#101).
+/// Bug 9: when a replica catches up, its log keeps the entries that it already had in the same slots. These are read back instead of the
+/// chosen values that others sent.
 #[derive(Default)]
-pub struct StaleEntries;
+pub(super) struct StaleEntries;
 
-impl Wrong for StaleEntries {
+impl Mutation for StaleEntries {
     fn kept(&mut self, mut records: Vec<Record>) -> Vec<Record> {
         let mut accepted = BTreeMap::new();
         for record in &mut records {

@@ -1,15 +1,15 @@
-//! Learners that help and answer wrongly.
+//! Mutations of learners: how they help others and answer clients. The numbers are those of the table of the parent module.
 
 use kvpaxos::{Effect, Envelope, Message, Outcome, Replica, Reply};
 
-use super::{Said, Wrong};
+use super::mutation::{MutantStep, Mutation};
 
-/// Whoever has cut its log has nothing for one that lags behind the cut (known bug 20; openraft#1828).
+/// Bug 20: a replica that has cut its log sends no snapshot to one that lags behind the cut.
 #[derive(Default)]
-pub struct Selfish;
+pub(super) struct UnhelpfulLearner;
 
-impl Wrong for Selfish {
-    fn leaves(&mut self, effect: Effect, _: &Replica, said: &mut Said) {
+impl Mutation for UnhelpfulLearner {
+    fn leaves(&mut self, effect: Effect, _: &Replica, step: &mut MutantStep) {
         let is_part = matches!(
             &effect,
             Effect::Send(Envelope {
@@ -18,17 +18,17 @@ impl Wrong for Selfish {
             })
         );
         if !is_part {
-            said.effects.push(effect);
+            step.effects.push(effect);
         }
     }
 }
 
-/// A client is told a place in the log where its write will not be.
+/// A write is acknowledged at a place in the log that holds something else.
 #[derive(Default)]
-pub struct Eager;
+pub(super) struct MisplacedAnswer;
 
-impl Wrong for Eager {
-    fn leaves(&mut self, mut effect: Effect, _: &Replica, said: &mut Said) {
+impl Mutation for MisplacedAnswer {
+    fn leaves(&mut self, mut effect: Effect, _: &Replica, step: &mut MutantStep) {
         if let Effect::Reply {
             reply:
                 Reply {
@@ -40,6 +40,6 @@ impl Wrong for Eager {
         {
             revision.index += 1;
         }
-        said.effects.push(effect);
+        step.effects.push(effect);
     }
 }

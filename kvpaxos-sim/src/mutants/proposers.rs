@@ -1,4 +1,4 @@
-//! Proposers that count promises, votes and confirmations wrongly.
+//! Mutations of proposers: how they count promises, votes and confirmations. The numbers are those of the table of the parent module.
 
 use std::collections::BTreeSet;
 
@@ -6,14 +6,14 @@ use kvpaxos::message::Promise;
 use kvpaxos::status::ProposerStatus;
 use kvpaxos::{Effect, Envelope, Event, Message, Replica, ReplicaId, Time};
 
-use super::{Said, Wrong};
+use super::mutation::{MutantStep, Mutation};
 
-/// A promise for an old ballot counts in a new one (known bug 4; MyPaxos#18).
+/// Bug 4: a promise for an old ballot counts in the present one.
 #[derive(Default)]
-pub struct Indiscriminate;
+pub(super) struct CarelessCandidate;
 
-impl Wrong for Indiscriminate {
-    fn enters(&mut self, event: &mut Event, replica: &Replica, _: &mut Said) {
+impl Mutation for CarelessCandidate {
+    fn enters(&mut self, event: &mut Event, replica: &Replica, _: &mut MutantStep) {
         if let Event::Peer {
             message: Message::Promise(Promise { ballot, .. }),
             ..
@@ -26,12 +26,12 @@ impl Wrong for Indiscriminate {
     }
 }
 
-/// A value counts as chosen with one vote too few: one acceptor's counts for another's too (known bug 8; openraft d60f1e85, #1802).
+/// Bug 8: a value counts as chosen with one vote too few, because every vote of another replica counts for a third one as well.
 #[derive(Default)]
-pub struct OneVoteForTwo;
+pub(super) struct OneVoteForTwo;
 
-impl Wrong for OneVoteForTwo {
-    fn enters(&mut self, event: &mut Event, replica: &Replica, said: &mut Said) {
+impl Mutation for OneVoteForTwo {
+    fn enters(&mut self, event: &mut Event, replica: &Replica, step: &mut MutantStep) {
         let Event::Peer {
             from,
             message: message @ Message::Accepted { .. },
@@ -44,7 +44,7 @@ impl Wrong for OneVoteForTwo {
         let another = members.iter().find(|id| *id != own && *id != *from);
         if let Some(from) = another.filter(|_| *from != own) {
             let message = message.clone();
-            said.forged.push(Event::Peer {
+            step.forged.push(Event::Peer {
                 from,
                 founding: None,
                 message,
@@ -53,11 +53,12 @@ impl Wrong for OneVoteForTwo {
     }
 }
 
-/// A leader answers reads without asking whether it still leads (known bug 11; d-engine#381, etcd#20418): all confirm, whoever is asked.
+/// Bug 11: a leader answers reads without asking whether it still leads. Every question counts as confirmed as soon as it is sent.
 #[derive(Default)]
-pub struct Unconfirmed;
+pub(super) struct UnconfirmedRead;
 
-fn confirms(effect: &Effect) -> Option<Event> {
+/// The confirmation that would answer this effect, if it asks for one.
+fn forged_confirmation(effect: &Effect) -> Option<Event> {
     let Effect::Send(Envelope {
         to,
         message: Message::Confirm { ballot, round, .. },
@@ -73,22 +74,22 @@ fn confirms(effect: &Effect) -> Option<Event> {
     })
 }
 
-impl Wrong for Unconfirmed {
-    fn leaves(&mut self, effect: Effect, _: &Replica, said: &mut Said) {
-        said.forged.extend(confirms(&effect));
-        said.effects.push(effect);
+impl Mutation for UnconfirmedRead {
+    fn leaves(&mut self, effect: Effect, _: &Replica, step: &mut MutantStep) {
+        step.forged.extend(forged_confirmation(&effect));
+        step.effects.push(effect);
     }
 }
 
-/// A leader that was confirmed believes it for as long as others have patience, by its own clock (known bug 19; tikv#964, d-engine#390).
+/// Bug 19: once a quorum has confirmed a leader, it takes itself for the leader for as long as others wait before they stand, by its own clock.
 #[derive(Default)]
-pub struct Lease {
+pub(super) struct ClockLease {
     confirmed: BTreeSet<ReplicaId>,
     until: Time,
 }
 
-impl Wrong for Lease {
-    fn enters(&mut self, event: &mut Event, replica: &Replica, said: &mut Said) {
+impl Mutation for ClockLease {
+    fn enters(&mut self, event: &mut Event, replica: &Replica, step: &mut MutantStep) {
         if let Event::Peer {
             from,
             message: Message::Confirmed { .. },
@@ -101,16 +102,16 @@ impl Wrong for Lease {
                 self.confirmed.clear();
                 let timing = config.timing;
                 let patience = kvpaxos::Micros(timing.tick.0 * u64::from(timing.patience));
-                self.until = said.at.after(patience);
+                self.until = step.at.after(patience);
             }
         }
     }
 
-    fn leaves(&mut self, effect: Effect, replica: &Replica, said: &mut Said) {
+    fn leaves(&mut self, effect: Effect, replica: &Replica, step: &mut MutantStep) {
         let leads = matches!(replica.status().proposer, ProposerStatus::Leading { .. });
-        if leads && said.at < self.until {
-            said.forged.extend(confirms(&effect));
+        if leads && step.at < self.until {
+            step.forged.extend(forged_confirmation(&effect));
         }
-        said.effects.push(effect);
+        step.effects.push(effect);
     }
 }

@@ -3,11 +3,11 @@
 //! Exit codes: 0 all held, 1 a property was violated or a situation that must occur never did, 2 the command line makes no sense, or the model checker's
 //! limit was reached. Those of `check` stand with it.
 
-mod bugs;
 mod check;
 mod forks;
 mod generate;
 mod model;
+mod mutants;
 mod run;
 mod sweep;
 mod witness;
@@ -70,20 +70,20 @@ enum Command {
         #[arg(long)]
         trace: bool,
     },
-    /// Play replicas that are wrong in the ways that real systems were, and say which check noticed, and when.
+    /// Play replicas that are wrong on purpose, in the ways in which real systems were, and print which check finds each, and with which seed.
     ///
-    /// Exit codes: 0 all were noticed, 1 one was not, 2 there is no such bug.
-    Bugs {
-        /// How many seeds each may take.
+    /// Exit codes: 0 all were found, 1 one was not, 2 there is no such mutant.
+    Mutants {
+        /// How many seeds to play at most for each.
         #[arg(long, value_name = "N", default_value_t = 2000)]
         seeds: u64,
         /// How many at a time; as many as there are cores if not given.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         jobs: Option<u16>,
-        /// Print the names of all, and play nothing.
+        /// Print the names of all mutants and play nothing.
         #[arg(long)]
         list: bool,
-        /// Which; all if none is named.
+        /// The mutants to hunt. Default: all.
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
@@ -142,10 +142,10 @@ fn main() -> ExitCode {
         Command::Forks { seeds, jobs, trace } => {
             forks::run(seeds, if trace { 1 } else { cores(jobs) }, trace)
         }
-        Command::Bugs { list: true, .. } => bugs::list(),
-        Command::Bugs {
+        Command::Mutants { list: true, .. } => mutants::list(),
+        Command::Mutants {
             seeds, jobs, names, ..
-        } => bugs::hunt(0..seeds, cores(jobs), &names),
+        } => mutants::hunt(0..seeds, cores(jobs), &names),
         Command::Check(what) => check::run(&what),
         Command::Generate(what) => generate::run(&what),
     }
