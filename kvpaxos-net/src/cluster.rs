@@ -1,4 +1,4 @@
-//! What all replicas of a cluster must agree on, and where they listen to each other.
+//! The configuration of a cluster: what all replicas must agree on, and where they listen for each other.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,27 +6,27 @@ use std::str::FromStr;
 
 use kvpaxos::{Config, ConfigError, Limits, Quorums, ReplicaId, ReplicaSet, Timing, Update};
 
-/// A cluster as one of its replicas is told of it.
+/// The configuration of a cluster, as one of its replicas has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cluster {
-    /// Keeps clusters apart that are otherwise alike; part of the fingerprint.
+    /// Tells clusters apart that are otherwise alike. Part of the fingerprint.
     pub name: String,
-    /// Where each replica listens to the others.
-    pub peers: Peers,
-    /// When a client may be answered.
+    /// Where each replica listens for the others.
+    pub peers: PeerAddresses,
+    /// When a client is answered: see [`Update`].
     pub update: Update,
-    /// How many make a quorum.
+    /// How many replicas make a quorum of each phase.
     pub quorums: Quorums,
-    /// Paces and patience. Replicas may differ in these.
+    /// Intervals and timeouts. Replicas may differ in these.
     pub timing: Timing,
-    /// Bounds.
+    /// Limits on requests, sessions and the log.
     pub limits: Limits,
 }
 
 impl Cluster {
-    /// A cluster with majorities, default paces and limits.
+    /// A cluster whose quorums are majorities, with default timing and limits.
     #[must_use]
-    pub fn new(name: &str, peers: Peers) -> Cluster {
+    pub fn new(name: &str, peers: PeerAddresses) -> Cluster {
         Cluster {
             name: name.to_owned(),
             update: Update::Quorum,
@@ -37,7 +37,7 @@ impl Cluster {
         }
     }
 
-    /// The same in the two-phase setting: every replica must acknowledge every update twice.
+    /// The same cluster in the two-phase setting, in which every replica must acknowledge every update twice.
     #[must_use]
     pub fn two_phase(mut self) -> Cluster {
         self.update = Update::TwoPhase;
@@ -51,7 +51,7 @@ impl Cluster {
     /// The configuration of one of its replicas.
     ///
     /// # Errors
-    /// If the replica is not a member, or the parts do not fit together.
+    /// If the replica is not a member, or the values do not fit together.
     pub fn config(&self, id: ReplicaId) -> Result<Config, ConfigError> {
         let config = Config {
             id,
@@ -65,7 +65,8 @@ impl Cluster {
         Ok(config)
     }
 
-    /// A digest of what all replicas must agree on. Addresses and paces are not in it: they may differ and change.
+    /// A digest of what all replicas must agree on: the name, the members, the quorums, and the limits that decide how commands
+    /// are applied. Addresses and timing are not in it: they may differ, and change.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let mut digest = Fnv::new();
@@ -89,7 +90,7 @@ impl Cluster {
     }
 }
 
-/// FNV-1a: enough to tell a mistake from a match, and the same on every machine and in every release.
+/// FNV-1a: good enough to notice a mistake, and the same on every machine and in every release.
 struct Fnv(u64);
 
 impl Fnv {
@@ -115,76 +116,78 @@ impl Fnv {
     }
 }
 
-/// Where each replica listens: `0=127.0.0.1:7000,1=127.0.0.1:7001,...`.
+/// Where each replica listens for the others, written as `0=127.0.0.1:7000,1=127.0.0.1:7001,...`.
 ///
 /// ```
-/// let peers: kvpaxos_net::Peers = "0=127.0.0.1:7000,1=node-b:7000,2=[::1]:7000".parse().unwrap();
+/// let peers: kvpaxos_net::PeerAddresses = "0=127.0.0.1:7000,1=node-b:7000,2=[::1]:7000".parse().unwrap();
 /// assert_eq!(peers.address(kvpaxos::ReplicaId(1)), Some("node-b:7000"));
-/// assert!("0=127.0.0.1:7000,0=127.0.0.1:7001".parse::<kvpaxos_net::Peers>().is_err());
+/// assert!("0=127.0.0.1:7000,0=127.0.0.1:7001".parse::<kvpaxos_net::PeerAddresses>().is_err());
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Peers(BTreeMap<ReplicaId, String>);
+pub struct PeerAddresses(BTreeMap<ReplicaId, String>);
 
-impl Peers {
+impl PeerAddresses {
     /// Replicas 0, 1, 2, ... at these addresses.
     ///
     /// # Errors
-    /// If there are more than a cluster may have, or none.
-    pub fn in_order<A: ToString>(addresses: impl IntoIterator<Item = A>) -> Result<Peers, PeersError> {
+    /// If there are none or too many, or one is not `host:port`.
+    pub fn in_order<A: ToString>(
+        addresses: impl IntoIterator<Item = A>,
+    ) -> Result<PeerAddresses, PeerAddressesError> {
         let mut peers = BTreeMap::new();
         for (index, address) in addresses.into_iter().enumerate() {
             let id = replica_id(&index.to_string())?;
             peers.insert(id, checked_address(&address.to_string())?);
         }
-        Peers::checked(peers)
+        PeerAddresses::checked(peers)
     }
 
-    fn checked(peers: BTreeMap<ReplicaId, String>) -> Result<Peers, PeersError> {
+    fn checked(peers: BTreeMap<ReplicaId, String>) -> Result<PeerAddresses, PeerAddressesError> {
         if peers.is_empty() {
-            return Err(PeersError::Nobody);
+            return Err(PeerAddressesError::Empty);
         }
-        Ok(Peers(peers))
+        Ok(PeerAddresses(peers))
     }
 
-    /// All replicas.
+    /// The ids of all replicas.
     #[must_use]
     pub fn members(&self) -> ReplicaSet {
         self.0.keys().copied().collect()
     }
 
-    /// Where this replica listens.
+    /// Where this replica listens; `None` if it is not a member.
     #[must_use]
     pub fn address(&self, id: ReplicaId) -> Option<&str> {
         self.0.get(&id).map(String::as_str)
     }
 
-    /// Everybody in ascending order.
+    /// All replicas and their addresses, by ascending ids.
     pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, &str)> {
         self.0.iter().map(|(id, address)| (*id, address.as_str()))
     }
 }
 
-impl FromStr for Peers {
-    type Err = PeersError;
+impl FromStr for PeerAddresses {
+    type Err = PeerAddressesError;
 
-    fn from_str(text: &str) -> Result<Peers, PeersError> {
+    fn from_str(text: &str) -> Result<PeerAddresses, PeerAddressesError> {
         let mut peers = BTreeMap::new();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             let Some((id, address)) = entry.split_once('=') else {
-                return Err(PeersError::NoEquals {
+                return Err(PeerAddressesError::NoEquals {
                     entry: entry.to_owned(),
                 });
             };
             let id = replica_id(id)?;
             if peers.insert(id, checked_address(address)?).is_some() {
-                return Err(PeersError::Twice { id });
+                return Err(PeerAddressesError::Duplicate { id });
             }
         }
-        Peers::checked(peers)
+        PeerAddresses::checked(peers)
     }
 }
 
-impl fmt::Display for Peers {
+impl fmt::Display for PeerAddresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, (id, address)) in self.0.iter().enumerate() {
             write!(f, "{}{}={address}", if place == 0 { "" } else { "," }, id.0)?;
@@ -193,21 +196,21 @@ impl fmt::Display for Peers {
     }
 }
 
-fn replica_id(text: &str) -> Result<ReplicaId, PeersError> {
+fn replica_id(text: &str) -> Result<ReplicaId, PeerAddressesError> {
     let number = text.trim().trim_start_matches('r').parse::<u8>();
     match number {
         Ok(number) if usize::from(number) < kvpaxos::types::MAX_REPLICAS => Ok(ReplicaId(number)),
-        _ => Err(PeersError::Id {
+        _ => Err(PeerAddressesError::Id {
             text: text.to_owned(),
         }),
     }
 }
 
-fn checked_address(text: &str) -> Result<String, PeersError> {
+fn checked_address(text: &str) -> Result<String, PeerAddressesError> {
     let text = text.trim();
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
-        _ => Err(PeersError::Address {
+        _ => Err(PeerAddressesError::Address {
             text: text.to_owned(),
         }),
     }
@@ -215,32 +218,32 @@ fn checked_address(text: &str) -> Result<String, PeersError> {
 
 /// What is wrong with a list of replicas.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum PeersError {
+pub enum PeerAddressesError {
     /// The list is empty.
     #[error("the list of replicas is empty; write it as 0=127.0.0.1:7000,1=127.0.0.1:7001,...")]
-    Nobody,
-    /// An entry is not `id=address`.
+    Empty,
+    /// An entry of the list is not `id=address`.
     #[error("{entry:?} is not id=address; write the replicas as 0=127.0.0.1:7000,1=127.0.0.1:7001,...")]
     NoEquals {
         /// The entry.
         entry: String,
     },
-    /// An id is not one.
+    /// An id is not a number below [`MAX_REPLICAS`](kvpaxos::types::MAX_REPLICAS).
     #[error("{text:?} names no replica; ids are the numbers 0 to {}", kvpaxos::types::MAX_REPLICAS - 1)]
     Id {
-        /// The id.
+        /// The text in place of the id.
         text: String,
     },
     /// A replica appears twice.
     #[error("replica {} appears twice in the list; give each id one address", id.0)]
-    Twice {
-        /// Which.
+    Duplicate {
+        /// The replica.
         id: ReplicaId,
     },
     /// An address is not `host:port`.
     #[error("{text:?} is not an address; write it as host:port, such as 127.0.0.1:7000")]
     Address {
-        /// The address.
+        /// The text in place of the address.
         text: String,
     },
 }
@@ -262,7 +265,7 @@ mod tests {
         assert_eq!(
             plain,
             elsewhere.fingerprint(),
-            "addresses and paces may differ and change"
+            "addresses and timing may differ and change"
         );
         assert_ne!(plain, cluster("y").fingerprint());
         assert_ne!(plain, cluster("x").two_phase().fingerprint());
@@ -272,7 +275,7 @@ mod tests {
 
     #[test]
     fn wrong_lists_are_named() {
-        let error = |text: &str| text.parse::<Peers>().unwrap_err().to_string();
+        let error = |text: &str| text.parse::<PeerAddresses>().unwrap_err().to_string();
         assert!(error("").contains("empty"));
         assert!(error("127.0.0.1:7000").contains("not id=address"));
         assert!(error("16=a:1").contains("names no replica"));

@@ -33,23 +33,25 @@ mod storage;
 mod system;
 mod wire;
 
-pub use client::{Client, ClientError, ClientOptions, ClientOptionsError, Deleted, Read, Swapped, Transport};
-pub use cluster::{Cluster, Peers, PeersError};
+pub use client::{
+    CasResult, Client, ClientError, ClientOptions, ClientOptionsError, DeleteResult, GetResult, Transport,
+};
+pub use cluster::{Cluster, PeerAddresses, PeerAddressesError};
 pub use listen::bounds::Bounds;
 pub use node::error::StartError;
 pub use node::handle::NodeHandle;
-pub use node::options::{KeptIn, NodeOptions};
+pub use node::options::{MemoryLocation, NodeOptions};
 pub use node::running::Node;
 pub use node::sockets::Sockets;
 pub use replica::error::NodeError;
-pub use replica::inbox::Remembers;
+pub use replica::inbox::RestartMemory;
 pub use storage::error::DirectoryError;
 pub use storage::error::LogError;
 pub use system::random::entropy;
 
 /// Roles of running replicas that fail on purpose, and come back.
 pub mod failures {
-    pub use crate::node::failures::{Failures, Happened, run};
+    pub use crate::node::failures::{FailureEvent, Failures, run};
 }
 
 /// What a data directory holds, and where its log is damaged.

@@ -12,7 +12,7 @@ use kvpaxos::codec::{self, PeerFrame};
 use kvpaxos::{
     Ballot, Batch, Command, Life, Message, ReplicaId, Request, RequestBody, Slot, Tag, Value, Watermark,
 };
-use kvpaxos_net::Peers;
+use kvpaxos_net::PeerAddresses;
 
 #[test]
 fn bad_bytes_close_their_connection_and_nothing_else() {
@@ -102,7 +102,7 @@ fn a_lying_peer_is_answered_by_a_halt() {
             state: StateDigest::NOTHING,
         })
     };
-    let peers: Peers = cluster.serve(0)[4].parse().unwrap();
+    let peers: PeerAddresses = cluster.serve(0)[4].parse().unwrap();
     let hello = codec::Hello {
         cluster: kvpaxos_net::Cluster::new("kvpaxos", peers.clone()).fingerprint(),
         from: ReplicaId(2),

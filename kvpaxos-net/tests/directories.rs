@@ -72,7 +72,7 @@ fn only_a_formatted_directory_is_served() {
     let (refused, _, why) = attempt(&cluster.member("recover", 1));
     assert_eq!(refused, 1);
     assert!(
-        why.contains("is whole") && why.contains("recover --discard --id 1"),
+        why.contains("is intact") && why.contains("recover --discard --id 1"),
         "{why}"
     );
     let (whole, printed, _) = inspect(&cluster.data(1), &["--records"]);

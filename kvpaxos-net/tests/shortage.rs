@@ -21,7 +21,7 @@ const DESCRIPTORS: &str = "40";
 /// Bytes of values after which segments follow each other.
 const LOG_BYTES: &str = "30000";
 const WAITS: &str = "the log waits";
-const GOES_ON: &str = "it goes on";
+const GOES_ON: &str = "the log goes on";
 const NOT_ACCEPTED: &str = "a connection could not be accepted";
 
 /// Three replicas with short logs, and one of them, which does not lead, with few descriptors.
@@ -212,7 +212,7 @@ fn a_full_disk_has_one_exit_code() {
         let why = text(&output.stderr);
         assert_eq!(output.status.code(), Some(7), "{why}");
         assert!(
-            why.contains("No space left on device") && why.contains("Look after the disk"),
+            why.contains("No space left on device") && why.contains("Check the disk"),
             "{why}"
         );
         // With room again it comes back, with what it had promised.

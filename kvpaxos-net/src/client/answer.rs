@@ -1,56 +1,56 @@
-//! What a call is answered with: a result or an error.
+//! What a call returns: a result, or an error.
 
 use bytes::Bytes;
 use kvpaxos::{Refusal, ReplicaSet, Revision};
 
-/// The result of a read.
+/// The result of a get.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Read {
-    /// The last write that the read saw the effect of, of whatever key.
+pub struct GetResult {
+    /// The state that was read: that after the write of this revision, whichever key it was of.
     pub revision: Revision,
-    /// The value, if the key has one.
+    /// The value; `None` if the key has none.
     pub value: Option<Bytes>,
 }
 
 /// The result of a delete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Deleted {
-    /// Where it stands among all writes.
+pub struct DeleteResult {
+    /// The place of the delete in the order of all writes.
     pub revision: Revision,
-    /// Whether there was a value.
+    /// Whether the key had a value.
     pub existed: bool,
 }
 
 /// The result of a compare-and-swap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Swapped {
-    /// Where it stands among all writes.
+pub struct CasResult {
+    /// The place of the compare-and-swap in the order of all writes.
     pub revision: Revision,
     /// Whether the key held what was expected, and so was changed.
     pub applied: bool,
 }
 
-/// Why a call has no result.
+/// Why a call has no result. Each variant says whether anything was changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Certainly not done.
+    /// A replica refused; nothing was changed.
     #[error("refused: {0}")]
     Refused(Refusal),
-    /// Certainly not done, because no replica could be reached that reaches a leader.
+    /// No replica that could be reached reaches a leader; nothing was changed.
     #[error("unavailable: no replica of the list could serve this in time{}; nothing was changed", named(*silent))]
     Unavailable {
-        /// Replicas that were named as silent.
+        /// The replicas that were reported to be silent.
         silent: ReplicaSet,
     },
-    /// Done, or not, or it will be.
+    /// The deadline passed. The operation may have been done, or may still be.
     #[error(
         "outcome unknown: no answer came in time{}; it may have been done, or may still be", named(*silent)
     )]
     Unknown {
-        /// Replicas that were named as silent.
+        /// The replicas that were reported to be silent.
         silent: ReplicaSet,
     },
-    /// The client's task is gone: its runtime was shut down.
+    /// The runtime of the client was shut down. The operation may have been done, or may still be.
     #[error("the client was shut down before the call ended; it may have been done, or may still be")]
     Gone,
 }

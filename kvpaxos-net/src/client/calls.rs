@@ -1,17 +1,6 @@
-//! The client of a cluster: asks any of its replicas, fails over, and repeats under the same sequence number, so that a
-//! write takes effect once. What it says and when is decided by [`kvpaxos::client`]; here are the sockets and the clock.
-//!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use kvpaxos_net::{Client, ClientOptions};
-//!
-//! let client = Client::new(ClientOptions::new(["127.0.0.1:8000", "127.0.0.1:8001"]))?;
-//! client.put("greeting", "hello").await?;
-//! assert_eq!(client.get("greeting").await?.value.as_deref(), Some(&b"hello"[..]));
-//! client.close().await;
-//! # Ok(())
-//! # }
-//! ```
+//! The client of a cluster. It asks any replica, goes on to the next when one fails, and repeats a write under the same
+//! sequence number, so that the write takes effect once. [`kvpaxos::client`] decides what is sent when; this folder has the
+//! sockets and the clock.
 
 use std::time::Duration;
 
@@ -22,40 +11,55 @@ use kvpaxos::types::MAX_REPLICAS;
 use kvpaxos::{Op, Outcome, Refusal, ReplicaId, ReplicaSet, Revision, Status};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::client::answer::{ClientError, Deleted, Read, Swapped};
-use crate::client::driver::{Driver, Order};
+use crate::client::answer::{CasResult, ClientError, DeleteResult, GetResult};
+use crate::client::driver::{CallOrder, Driver};
 use crate::client::options::{ClientOptions, ClientOptionsError, Transport};
 use crate::system::clock::micros;
 use crate::system::random::entropy;
 
-/// Calls that may wait for the client's task; more wait in their callers.
+/// Calls that may be queued for the client's task; further callers wait.
 const CALLS: usize = 1024;
-/// What a request takes in a datagram beside its keys and values.
+/// The bytes that a request takes in a datagram besides its keys and values, at most.
 const DATAGRAM_OVERHEAD: usize = 128;
-/// How long a client that closes waits for its session to end. The session would be dropped some day anyway.
+/// How long [`Client::close`] waits for the session to end. Replicas drop a session that is not used some day anyway.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// A client. Clones share its session and its connections, and may call at the same time.
+/// A client of a cluster. Clones share its session and its connections; they may call at the same time.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use kvpaxos_net::{Client, ClientOptions};
+///
+/// let client = Client::new(ClientOptions::new(["127.0.0.1:8000", "127.0.0.1:8001"]))?;
+/// client.put("greeting", "hello").await?;
+/// assert_eq!(client.get("greeting").await?.value.as_deref(), Some(&b"hello"[..]));
+/// client.close().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Client {
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<CallOrder>,
     transport: Transport,
 }
 
 impl Client {
-    /// A client that connects with its first call. Must be called within a tokio runtime.
+    /// Makes a client. It connects with its first call.
     ///
     /// # Errors
-    /// If the list of servers is empty or too long.
+    /// If the list of servers is empty or too long, or the system gives no random bits.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub fn new(options: ClientOptions) -> Result<Client, ClientOptionsError> {
         let count = options.servers.len();
         if !(1..=MAX_REPLICAS).contains(&count) {
             return Err(ClientOptionsError::Servers { count });
         }
-        // In the client's own count: the first of the list is 0, whoever it is in the cluster.
-        let number = |index: usize| u8::try_from(index).map(ReplicaId).ok();
+        // The state machine numbers servers by their places in the list, whatever their ids are in the cluster.
+        let server = |place: usize| u8::try_from(place).map(ReplicaId).ok();
         let config = ClientConfig {
-            first: options.first.and_then(number),
+            first: options.first.and_then(server),
             attempt: micros(options.attempt.unwrap_or(options.transport.attempt())),
             deadline: micros(options.deadline),
             repeats: options.transport == Transport::Udp,
@@ -71,7 +75,7 @@ impl Client {
         })
     }
 
-    /// Sets a key.
+    /// Sets a key, and returns the revision of the write.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -82,18 +86,18 @@ impl Client {
         };
         match self.write(op).await? {
             Outcome::Done { revision } => Ok(revision),
-            other => unreachable!("a put is answered by its revision, not by {other:?}"),
+            other => unreachable!("the state machine answers a put with its revision, not with {other:?}"),
         }
     }
 
-    /// Reads a key, linearizably: it sees every write that was answered before it was asked.
+    /// Reads a key. The read is linearizable: it sees every write that was answered before the read was asked.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn get(&self, key: impl Into<Bytes>) -> Result<Read, ClientError> {
+    pub async fn get(&self, key: impl Into<Bytes>) -> Result<GetResult, ClientError> {
         match self.call(Call::Get { key: key.into() }).await? {
-            Outcome::Value { revision, value } => Ok(Read { revision, value }),
-            other => unreachable!("a get is answered by a value, not by {other:?}"),
+            Outcome::Value { revision, value } => Ok(GetResult { revision, value }),
+            other => unreachable!("the state machine answers a get with a value, not with {other:?}"),
         }
     }
 
@@ -101,14 +105,14 @@ impl Client {
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn delete(&self, key: impl Into<Bytes>) -> Result<Deleted, ClientError> {
+    pub async fn delete(&self, key: impl Into<Bytes>) -> Result<DeleteResult, ClientError> {
         match self.write(Op::Delete { key: key.into() }).await? {
-            Outcome::Deleted { revision, existed } => Ok(Deleted { revision, existed }),
-            other => unreachable!("a delete is answered by its result, not by {other:?}"),
+            Outcome::Deleted { revision, existed } => Ok(DeleteResult { revision, existed }),
+            other => unreachable!("the state machine answers a delete with its result, not with {other:?}"),
         }
     }
 
-    /// Sets a key to `value` (`None` removes it) if it holds `expect` (`None`: has no value).
+    /// Compares and swaps: if the key holds `expect` (`None`: if it has no value), sets it to `value` (`None`: removes it).
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -117,30 +121,32 @@ impl Client {
         key: impl Into<Bytes>,
         expect: Option<Bytes>,
         value: Option<Bytes>,
-    ) -> Result<Swapped, ClientError> {
+    ) -> Result<CasResult, ClientError> {
         let op = Op::Cas {
             key: key.into(),
             expect,
             value,
         };
         match self.write(op).await? {
-            Outcome::Swapped { revision, applied } => Ok(Swapped { revision, applied }),
-            other => unreachable!("a compare-and-swap is answered by its result, not by {other:?}"),
+            Outcome::Swapped { revision, applied } => Ok(CasResult { revision, applied }),
+            other => unreachable!(
+                "the state machine answers a compare-and-swap with its result, not with {other:?}"
+            ),
         }
     }
 
-    /// What the replica that is asked knows of itself and its peers.
+    /// Returns what one replica knows of itself and its peers; the first server of the list that answers is asked.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub async fn status(&self) -> Result<Status, ClientError> {
         match self.call(Call::Status).await? {
             Outcome::Status(status) => Ok(*status),
-            other => unreachable!("a status is answered by one, not by {other:?}"),
+            other => unreachable!("the state machine answers a status with one, not with {other:?}"),
         }
     }
 
-    /// Ends the session, so that the cluster need not remember it. Waits a moment at most.
+    /// Ends the session, so that the cluster need not remember it. Waits for half a second at most.
     pub async fn close(self) {
         let _ = tokio::time::timeout(FAREWELL, self.call(Call::Close)).await;
     }
@@ -160,7 +166,7 @@ impl Client {
 
     async fn call(&self, call: Call) -> Result<Outcome, ClientError> {
         let (answer, fate) = oneshot::channel();
-        let order = Order { call, answer };
+        let order = CallOrder { call, answer };
         self.orders.send(order).await.map_err(|_| ClientError::Gone)?;
         match fate.await.map_err(|_| ClientError::Gone)? {
             Fate::Done(outcome) => Ok(outcome),

@@ -1,5 +1,6 @@
-//! One connection of a client to one server, over TCP or UDP.
+//! The connection of a client to one server, over TCP or UDP.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,25 +13,25 @@ use tokio::task::AbortHandle;
 use crate::client::options::Transport;
 use crate::wire::frames::{Frames, ReadError};
 use crate::wire::outbox::Outbox;
-use crate::wire::write::write_all;
+use crate::wire::write::write_queued;
 
-/// A host that does not answer at all is given up after this.
+/// How long a host may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(1);
-/// A server that takes in nothing for so long is given up.
+/// A server that takes in nothing for this long is given up.
 const STALL: Duration = Duration::from_secs(10);
-/// Bytes of requests that may wait for one server; what does not fit is asked again later.
+/// Bytes of requests that may wait for one server. What does not fit is asked again later.
 const OUTBOX: usize = 64 * 1024 * 1024;
 /// Datagrams that may wait to be sent.
 const DATAGRAMS: usize = 1024;
 
-/// What a line tells the client's task.
+/// What a connection reports to the client's task. Servers are numbered by their places in the client's list.
 #[derive(Debug)]
-pub(crate) enum LineEvent {
+pub(crate) enum ConnectionEvent {
     Replies {
         server: usize,
         replies: Vec<Reply>,
     },
-    /// It is gone, or could not be made.
+    /// The connection broke, or could not be made.
     Down {
         server: usize,
         generation: u64,
@@ -38,9 +39,9 @@ pub(crate) enum LineEvent {
     },
 }
 
-/// See the module. Dropping it closes it.
+/// A connection. Dropping it closes it.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct Connection {
     generation: u64,
     queue: Queue,
     task: AbortHandle,
@@ -52,17 +53,25 @@ enum Queue {
     Datagrams(mpsc::Sender<Vec<u8>>),
 }
 
-impl Line {
-    /// Begins to connect; what is pushed meanwhile is sent once the connection is there.
+/// Where a connection reports, and as which.
+#[derive(Clone)]
+struct Reports {
+    server: usize,
+    generation: u64,
+    events: mpsc::Sender<ConnectionEvent>,
+}
+
+impl Connection {
+    /// Begins to connect. Frames that are pushed meanwhile are sent once the connection is up.
     pub(crate) fn open(
         transport: Transport,
         server: usize,
         address: &str,
         generation: u64,
-        events: mpsc::Sender<LineEvent>,
-    ) -> Line {
+        events: mpsc::Sender<ConnectionEvent>,
+    ) -> Connection {
         let address = address.to_owned();
-        let end = Ending {
+        let reports = Reports {
             server,
             generation,
             events,
@@ -71,27 +80,28 @@ impl Line {
             Transport::Tcp => {
                 let outbox = Arc::new(Outbox::new(OUTBOX));
                 outbox.open();
-                let task = end.after(stream(address, Arc::clone(&outbox), server, end.events.clone()));
-                (Queue::Stream(outbox), task)
+                let stream = stream(address, Arc::clone(&outbox), reports.clone());
+                (Queue::Stream(outbox), reports.spawn(stream))
             }
             Transport::Udp => {
                 let (frames, queue) = mpsc::channel(DATAGRAMS);
-                let task = end.after(datagrams(address, queue, server, end.events.clone()));
-                (Queue::Datagrams(frames), task)
+                let datagrams = datagrams(address, queue, reports.clone());
+                (Queue::Datagrams(frames), reports.spawn(datagrams))
             }
         };
-        Line {
+        Connection {
             generation,
             queue,
             task,
         }
     }
 
+    /// The number that tells this connection from earlier ones to the same server.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Queues a frame. One that does not fit is lost, as it might be on its way; the client asks again.
+    /// Queues a frame. A frame that does not fit is dropped, as the network might drop it; the client asks again.
     pub(crate) fn push(&self, frame: &[u8]) {
         match &self.queue {
             Queue::Stream(outbox) => {
@@ -111,69 +121,56 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for Connection {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// Tells the client's task that a line has ended.
-struct Ending {
-    server: usize,
-    generation: u64,
-    events: mpsc::Sender<LineEvent>,
-}
-
-impl Ending {
-    fn after(&self, talk: impl Future<Output = Result<(), ReadError>> + Send + 'static) -> AbortHandle {
-        let (server, generation, events) = (self.server, self.generation, self.events.clone());
+impl Reports {
+    /// Runs a connection in a task of its own, and reports its end.
+    fn spawn(self, connection: impl Future<Output = Result<(), ReadError>> + Send + 'static) -> AbortHandle {
         let task = tokio::spawn(async move {
-            let why = match talk.await {
-                Ok(()) => ReadError::Io(std::io::ErrorKind::UnexpectedEof.into()),
+            let why = match connection.await {
+                Ok(()) => ReadError::Io(io::ErrorKind::UnexpectedEof.into()),
                 Err(error) => error,
             };
-            let down = LineEvent::Down {
-                server,
-                generation,
+            let down = ConnectionEvent::Down {
+                server: self.server,
+                generation: self.generation,
                 why,
             };
-            // A client that is gone does not care.
-            let _ = events.send(down).await;
+            // If the client's task has ended, nobody needs to know.
+            let _ = self.events.send(down).await;
         });
         task.abort_handle()
     }
+
+    /// Hands on replies. Returns `false` once the client's task has ended.
+    async fn replies(&self, replies: Vec<Reply>) -> bool {
+        let server = self.server;
+        let event = ConnectionEvent::Replies { server, replies };
+        self.events.send(event).await.is_ok()
+    }
 }
 
-async fn stream(
-    address: String,
-    outbox: Arc<Outbox>,
-    server: usize,
-    events: mpsc::Sender<LineEvent>,
-) -> Result<(), ReadError> {
+async fn stream(address: String, outbox: Arc<Outbox>, reports: Reports) -> Result<(), ReadError> {
     let connected = tokio::time::timeout(CONNECT, TcpStream::connect(&address)).await;
-    let stream = connected.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+    let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     stream.set_nodelay(true)?;
     let (reader, mut writer) = stream.into_split();
-    let write = async {
-        let mut buffer = Vec::new();
-        while outbox.take(&mut buffer).await {
-            write_all(&mut writer, &buffer, STALL).await?;
-        }
-        Ok(())
-    };
     let read = async {
         let mut frames = Frames::<Reply, _>::new(reader);
         let mut replies = Vec::new();
         while frames.fill(&mut replies).await? {
-            let replies = std::mem::take(&mut replies);
-            if events.send(LineEvent::Replies { server, replies }).await.is_err() {
+            if !reports.replies(std::mem::take(&mut replies)).await {
                 break;
             }
         }
         Ok(())
     };
     tokio::select! {
-        result = write => result,
+        result = write_queued(&outbox, &mut writer, STALL) => Ok(result?),
         result = read => result,
     }
 }
@@ -181,16 +178,15 @@ async fn stream(
 async fn datagrams(
     address: String,
     mut queue: mpsc::Receiver<Vec<u8>>,
-    server: usize,
-    events: mpsc::Sender<LineEvent>,
+    reports: Reports,
 ) -> Result<(), ReadError> {
     let target = tokio::net::lookup_host(&address)
         .await?
         .next()
-        .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"))?;
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))?;
     let own = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(own).await?;
-    // From now on only datagrams of this server come in, and a server that is not there is told of.
+    // A connected socket receives datagrams of this server only, and learns if nobody listens there.
     socket.connect(target).await?;
     let mut datagram = vec![0; MAX_DATAGRAM + 1];
     loop {
@@ -204,8 +200,7 @@ async fn datagrams(
             received = socket.recv(&mut datagram) => {
                 match codec::decode_datagram::<Reply>(&datagram[..received?]) {
                     Ok(reply) => {
-                        let replies = vec![reply];
-                        if events.send(LineEvent::Replies { server, replies }).await.is_err() {
+                        if !reports.replies(vec![reply]).await {
                             return Ok(());
                         }
                     }

@@ -1,4 +1,4 @@
-//! The task that owns a client's state machine and its connections.
+//! The task that owns the state machine of a client ([`kvpaxos::Client`]) and its connections.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -7,33 +7,33 @@ use kvpaxos::client::{Call, ClientEffect, ClientEvent, Fate};
 use kvpaxos::{ReplicaId, Request, codec};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::client::connection::{Line, LineEvent};
+use crate::client::connection::{Connection, ConnectionEvent};
 use crate::client::options::Transport;
 use crate::system::clock::Clock;
 
-/// Orders taken before the sockets are written.
+/// The most events that are handled before the sockets are written.
 const BATCH: usize = 1024;
 
-/// A call, and who waits for it.
+/// A call, and the caller that waits for its result.
 #[derive(Debug)]
-pub(crate) struct Order {
+pub(crate) struct CallOrder {
     pub(crate) call: Call,
     pub(crate) answer: oneshot::Sender<Fate>,
 }
 
-/// See the module.
+/// The state of the task.
 pub(crate) struct Driver {
     core: kvpaxos::Client,
     clock: Clock,
     servers: Vec<String>,
     transport: Transport,
     /// The connection to each server, if there is one.
-    lines: Vec<Option<Line>>,
-    /// Tells a connection's last words from those of one that came after it.
+    connections: Vec<Option<Connection>>,
+    /// The number of the newest connection, so that a late report of an earlier one is told apart.
     generation: u64,
-    orders: mpsc::Receiver<Order>,
-    events: mpsc::Receiver<LineEvent>,
-    events_sender: mpsc::Sender<LineEvent>,
+    orders: mpsc::Receiver<CallOrder>,
+    events: mpsc::Receiver<ConnectionEvent>,
+    events_sender: mpsc::Sender<ConnectionEvent>,
     answers: HashMap<u64, oneshot::Sender<Fate>>,
     next_call: u64,
     frame: Vec<u8>,
@@ -44,13 +44,13 @@ impl Driver {
         core: kvpaxos::Client,
         servers: Vec<String>,
         transport: Transport,
-        orders: mpsc::Receiver<Order>,
+        orders: mpsc::Receiver<CallOrder>,
     ) -> Driver {
         let (events_sender, events) = mpsc::channel(64);
         Driver {
             core,
             clock: Clock::start(),
-            lines: servers.iter().map(|_| None).collect(),
+            connections: servers.iter().map(|_| None).collect(),
             servers,
             transport,
             generation: 0,
@@ -63,7 +63,7 @@ impl Driver {
         }
     }
 
-    /// Runs until nobody can call any more.
+    /// Runs until every [`Client`](crate::Client) that could call is dropped.
     pub(crate) async fn run(mut self) {
         loop {
             let deadline = self.core.deadline().map(|time| self.clock.instant(time));
@@ -73,25 +73,25 @@ impl Driver {
                     Some(order) => self.begin(order),
                     None => return,
                 },
-                Some(event) = self.events.recv() => self.on_line(event),
+                Some(event) = self.events.recv() => self.on_event(event),
                 () = tokio::time::sleep_until(alarm.into()) => self.step(ClientEvent::Clock),
             }
             for _ in 0..BATCH {
                 if let Ok(event) = self.events.try_recv() {
-                    self.on_line(event);
+                    self.on_event(event);
                 } else if let Ok(order) = self.orders.try_recv() {
                     self.begin(order);
                 } else {
                     break;
                 }
             }
-            for line in self.lines.iter().flatten() {
-                line.wake();
+            for connection in self.connections.iter().flatten() {
+                connection.wake();
             }
         }
     }
 
-    fn begin(&mut self, order: Order) {
+    fn begin(&mut self, order: CallOrder) {
         let number = self.next_call;
         self.next_call += 1;
         self.answers.insert(number, order.answer);
@@ -99,24 +99,26 @@ impl Driver {
         self.step(ClientEvent::Call { number, call });
     }
 
-    fn on_line(&mut self, event: LineEvent) {
+    fn on_event(&mut self, event: ConnectionEvent) {
         match event {
-            LineEvent::Replies { server, replies } => {
+            ConnectionEvent::Replies { server, replies } => {
                 for reply in replies {
-                    let from = name(server);
+                    let from = server_id(server);
                     self.step(ClientEvent::Reply { from, reply });
                 }
             }
-            LineEvent::Down {
+            ConnectionEvent::Down {
                 server,
                 generation,
                 why,
             } => {
-                let current = self.lines[server].as_ref().map(Line::generation);
+                let current = self.connections[server].as_ref().map(Connection::generation);
                 if current == Some(generation) {
-                    tracing::debug!(server = self.servers[server], %why, "connection is gone");
-                    self.lines[server] = None;
-                    self.step(ClientEvent::Disconnected { from: name(server) });
+                    tracing::debug!(server = self.servers[server], %why, "connection is down");
+                    self.connections[server] = None;
+                    self.step(ClientEvent::Disconnected {
+                        from: server_id(server),
+                    });
                 }
             }
         }
@@ -140,15 +142,14 @@ impl Driver {
         let server = usize::from(to.0);
         self.frame.clear();
         if let Err(error) = codec::encode_into(request, &mut self.frame) {
-            // The limits that a replica names are far below what a frame holds, but for absurd keys: without an answer
-            // the call ends with its deadline.
-            tracing::error!(%error, "a request cannot be encoded and is dropped");
+            // A frame holds far more than any replica accepts, so only an absurd key gets here. The call ends at its deadline.
+            tracing::error!(%error, "cannot encode a request; it is dropped");
             return;
         }
-        let line = self.lines[server].get_or_insert_with(|| {
+        let connection = self.connections[server].get_or_insert_with(|| {
             self.generation += 1;
             let events = self.events_sender.clone();
-            Line::open(
+            Connection::open(
                 self.transport,
                 server,
                 &self.servers[server],
@@ -156,11 +157,11 @@ impl Driver {
                 events,
             )
         });
-        line.push(&self.frame);
+        connection.push(&self.frame);
     }
 }
 
-/// A server in the client's own count.
-fn name(server: usize) -> ReplicaId {
-    ReplicaId(u8::try_from(server).expect("a client has at most 16 servers"))
+/// The id by which the state machine knows a server: its place in the client's list.
+fn server_id(server: usize) -> ReplicaId {
+    ReplicaId(u8::try_from(server).expect("Client::new refuses more than MAX_REPLICAS servers"))
 }

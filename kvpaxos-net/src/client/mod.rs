@@ -1,4 +1,4 @@
-//! The client of a cluster.
+//! The client of a cluster: its calls, the task that drives it, and its connections.
 
 mod answer;
 mod calls;
@@ -6,6 +6,6 @@ mod connection;
 mod driver;
 mod options;
 
-pub use answer::{ClientError, Deleted, Read, Swapped};
+pub use answer::{CasResult, ClientError, DeleteResult, GetResult};
 pub use calls::Client;
 pub use options::{ClientOptions, ClientOptionsError, Transport};

@@ -8,17 +8,19 @@ use kvpaxos::types::MAX_REPLICAS;
 /// How requests travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Transport {
-    /// A connection to each replica that is asked.
+    /// Over a connection to each replica that is asked.
     #[default]
     Tcp,
-    /// A datagram for each request and each reply.
+    /// In a datagram for each request and each reply.
     Udp,
 }
 
 impl Transport {
-    /// How long to wait for one replica before asking the next. A broken connection is known at once, so that over TCP only a
-    /// replica that hangs is waited for: longer than it takes one that lives to say that it reaches no leader, and who is
-    /// silent. A datagram may simply be lost.
+    /// The default of [`ClientOptions::attempt`].
+    ///
+    /// Over TCP, 2.5 s: a broken connection is noticed at once, so only a replica that hangs is waited for. A healthy
+    /// replica that reaches no leader says so, and names the silent replicas, within this time. Over UDP, 0.5 s: a datagram
+    /// may simply be lost.
     #[must_use]
     pub fn attempt(self) -> Duration {
         match self {
@@ -31,20 +33,20 @@ impl Transport {
 /// What a client is made with.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Where replicas listen for clients, at most [`MAX_REPLICAS`]; any of them will do.
+    /// Where replicas listen for clients (`host:port`): 1 to [`MAX_REPLICAS`] of them, in any order.
     pub servers: Vec<String>,
-    /// Which of them to ask first; otherwise one drawn by lot.
+    /// The place in the list of the server that is asked first; a random one if `None`.
     pub first: Option<usize>,
     /// How requests travel.
     pub transport: Transport,
-    /// How long to wait for one replica before asking the next; by default, see [`Transport::attempt`].
+    /// How long to wait for one replica before the next is asked; [`Transport::attempt`] if `None`.
     pub attempt: Option<Duration>,
     /// How long a call may take in all.
     pub deadline: Duration,
 }
 
 impl ClientOptions {
-    /// A client of these servers with default patience, over TCP.
+    /// A client of these servers over TCP, with a deadline of 10 s.
     pub fn new<S: Into<String>>(servers: impl IntoIterator<Item = S>) -> ClientOptions {
         ClientOptions {
             servers: servers.into_iter().map(Into::into).collect(),
@@ -56,16 +58,16 @@ impl ClientOptions {
     }
 }
 
-/// Why there is no client.
+/// Why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientOptionsError {
-    /// Nobody to ask, or more than a cluster can have.
+    /// The list of servers is empty, or longer than a cluster can be.
     #[error("a client needs the addresses of 1 to {MAX_REPLICAS} replicas, not {count}")]
     Servers {
         /// How many were given.
         count: usize,
     },
-    /// The system refuses random bits.
+    /// The operating system gives no random bits.
     #[error("the system gives no random bits: {0}")]
     Entropy(#[from] io::Error),
 }

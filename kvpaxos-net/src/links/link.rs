@@ -1,5 +1,5 @@
 //! The outgoing link to one peer: dials, says hello, writes what the event loop has queued, and dials again when the
-//! connection breaks. Each replica sends on its own outgoing connection and hears on those that others made to it.
+//! connection breaks. A replica sends only on connections that it made, and receives only on those that others made.
 
 use std::io;
 use std::sync::Arc;
@@ -16,65 +16,70 @@ use tokio::time::timeout;
 use crate::system::backoff::Backoff;
 use crate::wire::frames::{Frames, ReadError};
 use crate::wire::outbox::Outbox;
-use crate::wire::write::write_all;
+use crate::wire::write::write_queued;
 
-/// A host that does not answer at all is given up after this.
+/// How long a host may take to accept a connection, and then a replica to answer the hello.
 const CONNECT: Duration = Duration::from_secs(1);
-/// A peer that takes in nothing for so long is dead or as good as that; a new connection may find it alive.
+/// A peer that takes in nothing for this long is dead, or as good as dead; it may well answer on a new connection.
 const STALL: Duration = Duration::from_secs(10);
-/// A connection that lasted so long was accepted: the next one is tried quickly again.
-const HELD: Duration = Duration::from_secs(1);
+/// A connection that lasted this long had been accepted, so the next attempt follows soon.
+const ACCEPTED: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The link to one peer. See the module's docs.
 pub(crate) struct Link {
     pub(crate) from: ReplicaId,
     pub(crate) to: ReplicaId,
+    /// `host:port`; the name is looked up at every attempt.
     pub(crate) address: String,
     /// What is said first.
     pub(crate) hello: Hello,
     pub(crate) outbox: Arc<Outbox>,
-    /// Rung when the peer itself has called: it is there, dial at once.
-    pub(crate) kick: Arc<Notify>,
+    /// Notified when the peer itself has connected: it is up, so dial at once.
+    pub(crate) redial: Arc<Notify>,
 }
 
 impl Link {
     /// Runs until the task is dropped.
     pub(crate) async fn run(self) {
         let mut backoff = Backoff::new();
-        let mut told = false;
+        let mut failing = false;
         loop {
             let began = Instant::now();
             match self.connect().await {
                 Ok(stream) => {
-                    told = false;
-                    let why = self.talk(stream).await;
-                    self.outbox.shut();
-                    tracing::info!(replica = %self.from, peer = %self.to, address = self.address, %why, "link is gone");
-                }
-                // Once: a peer that is down for long would fill the log.
-                Err(_) if told => {}
-                Err(LinkError::Io(error)) => {
-                    told = true;
-                    tracing::info!(
-                        replica = %self.from, peer = %self.to, address = self.address, %error,
-                        "cannot reach the peer yet; trying on"
-                    );
+                    failing = false;
+                    let why = self.send(stream).await;
+                    self.outbox.disconnect();
+                    tracing::info!(replica = %self.from, peer = %self.to, address = self.address, %why, "link is down");
                 }
                 Err(error) => {
-                    told = true;
-                    tracing::warn!(
-                        replica = %self.from, peer = %self.to, address = self.address, %error,
-                        "cannot talk to the peer; trying on"
-                    );
+                    // Logged once until the next success: a peer that is down for long would fill the log.
+                    if !std::mem::replace(&mut failing, true) {
+                        self.log_failure(&error);
+                    }
                 }
             }
-            if began.elapsed() > HELD {
+            if began.elapsed() > ACCEPTED {
                 backoff.reset();
             }
             tokio::select! {
                 () = tokio::time::sleep(backoff.wait()) => {}
-                () = self.kick.notified() => {}
+                () = self.redial.notified() => {}
             }
+        }
+    }
+
+    fn log_failure(&self, error: &LinkError) {
+        if let LinkError::Io(error) = error {
+            tracing::info!(
+                replica = %self.from, peer = %self.to, address = self.address, %error,
+                "cannot reach the peer yet; trying again"
+            );
+        } else {
+            tracing::warn!(
+                replica = %self.from, peer = %self.to, address = self.address, %error,
+                "cannot talk to the peer; trying again"
+            );
         }
     }
 
@@ -108,29 +113,22 @@ impl Link {
         Ok(stream)
     }
 
-    /// Writes until the connection breaks; answers why it did.
-    async fn talk(&self, stream: TcpStream) -> io::Error {
+    /// Writes until the connection breaks, and returns why it did.
+    async fn send(&self, stream: TcpStream) -> io::Error {
         tracing::info!(replica = %self.from, peer = %self.to, address = self.address, "link is up");
         let (reader, mut writer) = stream.into_split();
         self.outbox.open();
-        let write = async {
-            let mut buffer = Vec::new();
-            while self.outbox.take(&mut buffer).await {
-                write_all(&mut writer, &buffer, STALL).await?;
-            }
-            Ok(())
-        };
         tokio::select! {
-            result = write => match result {
-                Ok(()) => io::Error::other("the replica stops"),
+            result = write_queued(&self.outbox, &mut writer, STALL) => match result {
+                Ok(()) => io::Error::other("the replica is stopping"),
                 Err(error) => error,
             },
-            error = hung_up(reader) => error,
+            error = closed_by_peer(reader) => error,
         }
     }
 }
 
-/// Why a link is not there.
+/// Why there is no link.
 #[derive(Debug, thiserror::Error)]
 enum LinkError {
     #[error(transparent)]
@@ -141,7 +139,7 @@ enum LinkError {
     Encode(#[from] EncodeError),
     #[error("nobody answers there")]
     Silent,
-    #[error("whoever listens there did not answer the hello; if it is a replica, its log says why")]
+    #[error("the program that listens there did not answer the hello; if it is a replica, its log says why")]
     Refused,
     #[error(transparent)]
     Hello(#[from] HelloError),
@@ -149,14 +147,14 @@ enum LinkError {
     Other { found: ReplicaId },
 }
 
-/// Peers never answer on a link that is not theirs: the end of what can be read is the end of the link.
-async fn hung_up(mut reader: OwnedReadHalf) -> io::Error {
+/// Waits for the end of the connection. A peer sends nothing after its hello on a link that it did not make.
+async fn closed_by_peer(mut reader: OwnedReadHalf) -> io::Error {
     let mut byte = [0];
     match reader.read(&mut byte).await {
-        Ok(0) => io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed it"),
+        Ok(0) => io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed the connection"),
         Ok(_) => io::Error::new(
             io::ErrorKind::InvalidData,
-            "the peer sent bytes where it has nothing to say",
+            "the peer sent bytes on a connection that only this side writes to",
         ),
         Err(error) => error,
     }

@@ -1,4 +1,4 @@
-//! What leaves for the other replicas: one link to each, and the queues before them.
+//! What leaves for the other replicas: one link to each, and the queue before it.
 
 pub(crate) mod link;
 pub(crate) mod outboxes;

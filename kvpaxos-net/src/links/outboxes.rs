@@ -1,4 +1,5 @@
-//! What the event loop says to the other replicas: a message to all is encoded once, and each link's writer is woken once.
+//! What the event loop sends to the other replicas. A message to all of them is encoded once, and the writer of each link
+//! is woken once per batch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,19 +8,21 @@ use kvpaxos::codec;
 use kvpaxos::types::MAX_REPLICAS;
 use kvpaxos::{Envelope, Message, ReplicaId, ReplicaSet};
 
-use crate::wire::outbox::{Outbox, Pushed};
+use crate::wire::outbox::{Outbox, PushResult};
 
-/// The outgoing links, and the frame of the message that was sent last: a broadcast is encoded once.
-pub(crate) struct Peers {
+/// The queues of the outgoing links.
+pub(crate) struct PeerOutboxes {
     outboxes: [Option<Arc<Outbox>>; MAX_REPLICAS],
+    /// Links whose writer must be woken.
     dirty: ReplicaSet,
+    /// The message that was encoded last, and its frame: the copies of a broadcast follow each other.
     last: Option<Message>,
     frame: Vec<u8>,
 }
 
-impl Peers {
-    pub(crate) fn new(outboxes: &BTreeMap<ReplicaId, Arc<Outbox>>) -> Peers {
-        let mut peers = Peers {
+impl PeerOutboxes {
+    pub(crate) fn new(outboxes: &BTreeMap<ReplicaId, Arc<Outbox>>) -> PeerOutboxes {
+        let mut peers = PeerOutboxes {
             outboxes: Default::default(),
             dirty: ReplicaSet::EMPTY,
             last: None,
@@ -31,7 +34,8 @@ impl Peers {
         peers
     }
 
-    /// Queues a message on its link; it is lost if there is none.
+    /// Queues a message on its link. A message is dropped if its link is down or does not keep up: the protocol sends
+    /// again what matters.
     pub(crate) fn send(&mut self, envelope: Envelope) {
         let Some(outbox) = self
             .outboxes
@@ -40,25 +44,24 @@ impl Peers {
         else {
             return;
         };
-        // Cheap even for large values: those of one broadcast are shared, and equal by their address.
+        // Cheap for large values too: those of one broadcast are shared, and equal by their address.
         if self.last.as_ref() != Some(&envelope.message) {
             self.frame.clear();
             if let Err(error) = codec::encode_message_into(&envelope.message, &mut self.frame) {
-                tracing::error!(to = %envelope.to, %error, "a message cannot be encoded and is dropped");
+                tracing::error!(to = %envelope.to, %error, "cannot encode a message; it is dropped");
                 self.last = None;
                 return;
             }
             self.last = Some(envelope.message);
         }
         match outbox.push(&self.frame) {
-            Pushed::Queued => {
+            PushResult::Queued => {
                 self.dirty.insert(envelope.to);
             }
-            // The protocol sends again what matters.
-            Pushed::Full => {
+            PushResult::Full => {
                 tracing::debug!(to = %envelope.to, "the peer does not keep up; a message is dropped");
             }
-            Pushed::Unconnected => {}
+            PushResult::Unconnected => {}
         }
     }
 
@@ -69,7 +72,7 @@ impl Peers {
                 outbox.wake();
             }
         }
-        // Not kept between batches: it may hold a large value alive.
+        // Not kept between batches: it may keep a large value alive.
         self.last = None;
     }
 }

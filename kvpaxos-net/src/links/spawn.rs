@@ -1,4 +1,4 @@
-//! The outgoing links of a replica, one to each of the others.
+//! Starts the outgoing links of a replica, one to each of the others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,16 +12,19 @@ use crate::cluster::Cluster;
 use crate::links::link::Link;
 use crate::wire::outbox::Outbox;
 
-/// Bytes that may wait for one peer. What does not fit is dropped and sent again by the protocol.
-const PEER_OUTBOX: usize = 32 * 1024 * 1024;
+/// Bytes that may wait for one peer. A message that does not fit is dropped; the protocol sends it again.
+const OUTBOX: usize = 32 * 1024 * 1024;
 
-/// The outgoing links to everybody else.
+/// The near ends of the outgoing links.
 pub(crate) struct Links {
+    /// What waits to be written on each.
     pub(crate) outboxes: BTreeMap<ReplicaId, Arc<Outbox>>,
-    pub(crate) kicks: BTreeMap<ReplicaId, Arc<Notify>>,
+    /// Makes a link that waits dial again at once.
+    pub(crate) redials: BTreeMap<ReplicaId, Arc<Notify>>,
 }
 
 impl Links {
+    /// Starts a task for each link.
     pub(crate) fn spawn(
         tasks: &mut JoinSet<()>,
         id: ReplicaId,
@@ -30,11 +33,11 @@ impl Links {
     ) -> Links {
         let mut links = Links {
             outboxes: BTreeMap::new(),
-            kicks: BTreeMap::new(),
+            redials: BTreeMap::new(),
         };
         for (to, address) in cluster.peers.iter().filter(|(to, _)| *to != id) {
-            let outbox = Arc::new(Outbox::new(PEER_OUTBOX));
-            let kick = Arc::new(Notify::new());
+            let outbox = Arc::new(Outbox::new(OUTBOX));
+            let redial = Arc::new(Notify::new());
             let link = Link {
                 from: id,
                 to,
@@ -47,11 +50,11 @@ impl Links {
                     founding,
                 },
                 outbox: Arc::clone(&outbox),
-                kick: Arc::clone(&kick),
+                redial: Arc::clone(&redial),
             };
             tasks.spawn(link.run());
             links.outboxes.insert(to, outbox);
-            links.kicks.insert(to, kick);
+            links.redials.insert(to, redial);
         }
         links
     }

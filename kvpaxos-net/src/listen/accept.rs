@@ -1,49 +1,70 @@
-//! Accepts connections, through times when the system gives none.
+//! The loop that accepts connections, for peers and for clients.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kvpaxos::ReplicaId;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
-/// Between two attempts: a lasting failure must not spin.
+/// The pause after a failed accept: a failure that lasts must not spin.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// See the module.
+/// A port of a replica, and how many connections it serves at once.
 pub(crate) struct Listener {
-    socket: TcpListener,
-    id: ReplicaId,
-    /// Who calls here.
-    whom: &'static str,
-    /// A failure was told, and nobody was accepted since.
-    told: bool,
+    pub(crate) socket: TcpListener,
+    /// The replica, for the log.
+    pub(crate) id: ReplicaId,
+    /// Who connects here, for the log.
+    pub(crate) whom: &'static str,
+    /// The most connections served at once; a further one is closed as soon as it is accepted.
+    pub(crate) limit: usize,
 }
 
 impl Listener {
-    pub(crate) fn new(socket: TcpListener, id: ReplicaId, whom: &'static str) -> Listener {
-        Listener {
-            socket,
-            id,
-            whom,
-            told: false,
+    /// Accepts connections and serves each in a task of its own. Runs until it is dropped, and then drops these tasks.
+    pub(crate) async fn serve<F>(self, serve: impl Fn(TcpStream, SocketAddr) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let permits = Arc::new(Semaphore::new(self.limit));
+        let mut connections = JoinSet::new();
+        let mut failing = false;
+        loop {
+            while connections.try_join_next().is_some() {}
+            let (stream, address) = self.accept(&mut failing).await;
+            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                tracing::warn!(
+                    replica = %self.id, %address, whom = self.whom, limit = self.limit,
+                    "too many connections; this one is closed"
+                );
+                continue;
+            };
+            let connection = serve(stream, address);
+            connections.spawn(async move {
+                let _permit = permit;
+                connection.await;
+            });
         }
     }
 
-    /// The next connection. To accept fails when the process is out of descriptors, or the caller has gone already.
-    pub(crate) async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+    /// The next connection. Accepting fails if the process is out of descriptors, or if the other side is gone already.
+    async fn accept(&self, failing: &mut bool) -> (TcpStream, SocketAddr) {
         loop {
             match self.socket.accept().await {
                 Ok(accepted) => {
-                    self.told = false;
+                    *failing = false;
                     return accepted;
                 }
                 Err(error) => {
-                    // Once: whatever it is, it may last.
-                    if !std::mem::replace(&mut self.told, true) {
+                    // Logged once until the next success: the cause may last.
+                    if !std::mem::replace(failing, true) {
                         tracing::warn!(
                             replica = %self.id, whom = self.whom, %error,
-                            "a connection could not be accepted; trying on. If descriptors are what is missing: ulimit -n, or LimitNOFILE= of a \
-                             unit, says how many there are"
+                            "cannot accept a connection; trying again. If the process is out of descriptors, raise the limit: ulimit -n, or \
+                             LimitNOFILE= of a systemd unit"
                         );
                     }
                     tokio::time::sleep(PAUSE).await;

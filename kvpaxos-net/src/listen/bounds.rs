@@ -1,13 +1,13 @@
-//! How much of a replica's memory clients may take.
+//! How much of a replica's memory its clients may take.
 
-/// Bounds on what clients may take of a replica's memory.
+/// Limits on what the clients of one replica may take of its memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
-    /// TCP connections of clients at once.
+    /// TCP connections at once; a further one is closed as soon as it is accepted. Default: 4096.
     pub connections: usize,
-    /// Bytes of replies that may wait for one connection; a client that lets more pile up is disconnected.
+    /// Bytes of replies that may wait for one connection; a client that lets more pile up is disconnected. Default: 64 MiB.
     pub client_outbox: usize,
-    /// Datagrams whose reply is out, and replies that wait to be sent.
+    /// Datagrams whose replies are due, and replies that wait to be sent; further datagrams are dropped. Default: 16384.
     pub datagrams: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What comes in: connections of peers and of clients, and datagrams.
+//! What comes in: connections of peers and of clients, and datagrams of clients.
 
 pub(crate) mod accept;
 pub(crate) mod bounds;

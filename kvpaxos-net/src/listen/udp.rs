@@ -1,5 +1,5 @@
-//! The door for clients over UDP: one datagram a request, one a reply. Whatever gets lost is asked again by the client,
-//! under the same session and sequence.
+//! Datagrams of clients: one for each request, and one for each reply. If either is lost, the client asks again under the
+//! same session and sequence number.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,42 +12,42 @@ use tokio::sync::mpsc;
 
 use crate::replica::inbox::Arrival;
 
-/// Datagrams taken in one go.
+/// Datagrams that are received before the event loop gets them.
 const BATCH: usize = 256;
 
-/// See the module. To the replica it is one client: it numbers the requests itself and remembers whose they were.
-pub(crate) struct Door {
+/// Serves datagrams. To the replica it is one client: it numbers the requests itself, and remembers who sent which.
+pub(crate) struct DatagramService {
     pub(crate) id: ReplicaId,
     pub(crate) client: ClientId,
     pub(crate) socket: UdpSocket,
     pub(crate) arrivals: mpsc::Sender<Arrival>,
     pub(crate) replies: mpsc::Receiver<Reply>,
-    /// Requests whose reply is out, at most.
+    /// The most requests that wait for their replies; further ones are dropped.
     pub(crate) limit: usize,
 }
 
-/// Whose request it was.
-struct Asker {
+/// The sender of a request.
+struct Requester {
     address: SocketAddr,
-    /// The request's id in the asker's own count.
+    /// The id that the sender gave the request.
     id: u64,
 }
 
-impl Door {
-    /// Serves until the task is dropped or the replica stops.
+impl DatagramService {
+    /// Runs until the task is dropped or the replica stops.
     pub(crate) async fn serve(mut self) {
-        let mut askers: HashMap<u64, Asker> = HashMap::new();
-        let mut next = 0;
+        let mut requesters: HashMap<u64, Requester> = HashMap::new();
+        let mut next_id = 0;
         let mut datagram = vec![0; MAX_DATAGRAM + 1];
         let mut frame = Vec::new();
         loop {
             tokio::select! {
                 ready = self.socket.readable() => {
                     if let Err(error) = ready {
-                        tracing::error!(replica = %self.id, %error, "the UDP socket is broken; datagrams are no longer served");
+                        tracing::error!(replica = %self.id, %error, "the UDP socket failed; datagrams are no longer served");
                         return;
                     }
-                    let requests = self.receive(&mut datagram, &mut askers, &mut next);
+                    let requests = self.receive(&mut datagram, &mut requesters, &mut next_id);
                     let client = self.client;
                     if !requests.is_empty()
                         && self.arrivals.send(Arrival::Requests { client, requests }).await.is_err()
@@ -58,8 +58,8 @@ impl Door {
                 reply = self.replies.recv() => match reply {
                     None => return,
                     Some(reply) => {
-                        if let Some(asker) = askers.remove(&reply.id) {
-                            self.answer(reply, &asker, &mut frame).await;
+                        if let Some(requester) = requesters.remove(&reply.id) {
+                            self.answer(reply, &requester, &mut frame).await;
                         }
                     }
                 },
@@ -67,16 +67,21 @@ impl Door {
         }
     }
 
-    /// Takes what has arrived.
-    fn receive(&self, datagram: &mut [u8], askers: &mut HashMap<u64, Asker>, next: &mut u64) -> Vec<Request> {
+    /// Receives the datagrams that have arrived.
+    fn receive(
+        &self,
+        datagram: &mut [u8],
+        requesters: &mut HashMap<u64, Requester>,
+        next_id: &mut u64,
+    ) -> Vec<Request> {
         let mut requests = Vec::new();
         while requests.len() < BATCH {
             let (length, address) = match self.socket.try_recv_from(datagram) {
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
-                    // Told of an earlier reply that found nobody.
-                    tracing::debug!(replica = %self.id, %error, "a datagram came back");
+                    // The error is about an earlier reply: nobody listened at its address.
+                    tracing::debug!(replica = %self.id, %error, "a reply by datagram did not arrive");
                     continue;
                 }
             };
@@ -87,28 +92,28 @@ impl Door {
                     continue;
                 }
             };
-            if askers.len() >= self.limit {
-                tracing::debug!(replica = %self.id, %address, "too many datagrams are being served; one is dropped");
+            if requesters.len() >= self.limit {
+                tracing::debug!(replica = %self.id, %address, "too many datagrams wait for replies; one is dropped");
                 continue;
             }
-            let asker = Asker {
+            let requester = Requester {
                 address,
                 id: request.id,
             };
-            request.id = *next;
-            *next += 1;
-            askers.insert(request.id, asker);
+            request.id = *next_id;
+            *next_id += 1;
+            requesters.insert(request.id, requester);
             requests.push(request);
         }
         requests
     }
 
-    async fn answer(&self, mut reply: Reply, asker: &Asker, frame: &mut Vec<u8>) {
-        reply.id = asker.id;
+    async fn answer(&self, mut reply: Reply, requester: &Requester, frame: &mut Vec<u8>) {
+        reply.id = requester.id;
         frame.clear();
         let encoded = codec::encode_into(&reply, frame);
         if encoded.is_err() || frame.len() > MAX_DATAGRAM {
-            // Only a value can be so long: say so, rather than let the client ask again and again.
+            // Only a value can be so long. The client is told, or it would ask again and again.
             let length = match &reply.outcome {
                 Outcome::Value { value, .. } => value.as_ref().map_or(0, bytes::Bytes::len),
                 _ => frame.len(),
@@ -122,8 +127,8 @@ impl Door {
                 return;
             }
         }
-        if let Err(error) = self.socket.send_to(frame, asker.address).await {
-            tracing::debug!(replica = %self.id, address = %asker.address, %error, "a reply could not be sent");
+        if let Err(error) = self.socket.send_to(frame, requester.address).await {
+            tracing::debug!(replica = %self.id, address = %requester.address, %error, "cannot send a reply");
         }
     }
 }

@@ -6,55 +6,55 @@ use kvpaxos::{ConfigError, ReplicaId};
 
 use crate::storage::error::DirectoryError;
 use crate::storage::error::LogError;
-use crate::system::shortage::is_disk_failure;
+use crate::system::shortage;
 
-/// Why a replica did not start. Nothing was changed, but where it [is the disk](StartError::is_of_disk).
+/// Why a replica did not start. Nothing was changed, except where the [disk failed](StartError::is_disk_failure).
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration does not fit together.
+    /// The configuration is not valid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The data directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// A directory is to be prepared for a replica that uses none.
+    /// A directory was to be prepared for a replica that uses none.
     #[error(
-        "replica {id} keeps its memory in its process, so that it has no directory to prepare; start it as it is"
+        "replica {id} keeps its memory in its process and has no directory to prepare; start it as it is"
     )]
     NoDirectory {
-        /// Which.
+        /// The replica.
         id: ReplicaId,
     },
-    /// A port cannot be had.
+    /// A port cannot be bound.
     #[error("cannot listen for {what} on {address}: {error}; choose a free address of this machine")]
     Bind {
-        /// For whom.
+        /// What the port was for.
         what: &'static str,
-        /// Where.
+        /// The address.
         address: String,
-        /// Why not.
+        /// The reason.
         error: io::Error,
     },
-    /// The system refuses something that every program needs.
+    /// The system has no more random bits or threads.
     #[error("the system gives no {what}: {error}")]
     System {
-        /// What.
+        /// What it lacks.
         what: &'static str,
-        /// Why.
+        /// The reason.
         error: io::Error,
     },
 }
 
 impl StartError {
-    /// Whether the disk failed or is full: what stops a replica that runs with [`NodeError::Disk`](crate::NodeError::Disk). Then it may be that something was
-    /// changed, and is not finished; the next start does that.
+    /// Whether the disk failed or is full, as when a running replica stops with [`NodeError::Disk`](crate::NodeError::Disk).
+    /// Then a change may have begun; the next start completes it.
     #[must_use]
-    pub fn is_of_disk(&self) -> bool {
+    pub fn is_disk_failure(&self) -> bool {
         let error = match self {
             StartError::Directory(DirectoryError::Io { error, .. }) => error,
             StartError::Directory(DirectoryError::Log(LogError::Io { error, .. })) => error,
             _ => return false,
         };
-        is_disk_failure(error)
+        shortage::is_disk_failure(error)
     }
 }

@@ -1,10 +1,11 @@
-//! Failures on purpose: roles of running replicas fail at random times and come back, from a seed.
+//! Failures on purpose: roles of running replicas fail at random times and come back. A seed decides which and when.
 //!
-//! An acceptor that comes back without its memory gets it from the others, of whom enough must have theirs. So before it loses its memory
-//! for good it looks, in its own replica's status, at who is without memory or silent now; with too many it comes back with
-//! its memory this time. Replicas that fail on purpose in processes of their own look at nearly the same moment, maybe, and know nothing
-//! of each other's choice yet: so each has its own turn on the clock (`TURN`) in which it may lose memory. Clocks that differ by more
-//! make that bound no worse than luck; with them, and in earnest, use `--keep-memory`.
+//! An acceptor that comes back without memory gets it from the others, and enough of them must have theirs. So before an
+//! acceptor loses its memory for good, the status of its replica is asked who is without memory or silent now; if these are
+//! too many, the acceptor comes back with its memory this time. Several processes of one cluster may do the same at nearly
+//! the same moment, and do not know of each other's choice yet. So each replica has a turn on the wall clock ([`TURN`]) in
+//! which it may lose memory. Where the clocks of the machines differ by more than a tenth of a second this bound does not
+//! hold; use `--keep-memory` there, and wherever the data matters.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,49 +13,51 @@ use kvpaxos::status::{AcceptorStatus, Status};
 use kvpaxos::{Micros, Random, ReplicaId, Role};
 
 use crate::node::handle::NodeHandle;
-use crate::replica::inbox::Remembers;
+use crate::replica::inbox::RestartMemory;
 
-/// Each replica may lose memory in the first part of its turn; in the rest the others hear of it, by heartbeats.
+/// How long the turn of a replica is. It may lose memory in the first part ([`WINDOW`]); in the rest the others learn of it,
+/// by heartbeats.
 const TURN: Duration = Duration::from_millis(400);
-const PART: Duration = Duration::from_millis(100);
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(10);
+const WINDOW: Duration = Duration::from_millis(100);
+/// How often an acceptor that recovers is asked whether it has.
+const POLL: Duration = Duration::from_millis(10);
 
 /// What fails, how often and for how long.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failures {
-    /// The roles to choose from.
+    /// The roles that may fail.
     pub roles: Vec<Role>,
-    /// The mean time between two failures: each waits for half to one and a half of it.
+    /// The mean time between two failures; each time is drawn from half to one and a half of it.
     pub every: Duration,
-    /// How long a role is down, likewise.
+    /// The mean time that a role is down, drawn in the same way.
     pub down: Duration,
-    /// What it finds when it comes back. An acceptor finds its memory in any case if too many others are without theirs.
-    pub remembers: Remembers,
-    /// Other replicas of the cluster fail on purpose in processes of their own, so that each waits for its turn to lose memory.
+    /// The memory with which a role comes back. An acceptor keeps its memory in any case while too many others are without
+    /// theirs.
+    pub memory: RestartMemory,
+    /// Whether other replicas of the cluster fail on purpose in other processes. Then each waits for its turn to lose memory.
     pub turns: bool,
-    /// Draws the roles, the replicas and the times.
+    /// Seeds the choice of roles, replicas and times.
     pub seed: u64,
 }
 
-/// What has just happened, for whoever wants to tell it.
+/// What [`run`] reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Happened {
+pub enum FailureEvent {
     /// A role has failed.
     Failed(ReplicaId, Role),
-    /// It has been started again, with its memory or without.
-    Restarted(ReplicaId, Role, Remembers),
-    /// An acceptor that came back without memory has got back what counts.
+    /// It has been restarted, with its memory or without.
+    Restarted(ReplicaId, Role, RestartMemory),
+    /// The acceptor of this replica, which came back without memory, has recovered and votes again.
     Recovered(ReplicaId),
 }
 
-/// Lets one role after the other of these replicas fail and come back, one at a time, until `stop` is resolved; a role that
-/// is down then comes back first, and an acceptor without its memory gets it back.
+/// Makes one role at a time fail and come back, until `stop` resolves. A role that is down then comes back first, and an
+/// acceptor that is without memory recovers first. `report` is called with every event.
 pub async fn run(
     failures: Failures,
     nodes: Vec<NodeHandle>,
     stop: impl Future<Output = ()>,
-    mut told: impl FnMut(Happened),
+    mut report: impl FnMut(FailureEvent),
 ) {
     if failures.roles.is_empty() || nodes.is_empty() {
         return;
@@ -70,10 +73,10 @@ pub async fn run(
         let node = pick(&mut random, &nodes);
         let role = *pick(&mut random, &failures.roles);
         let down = around(&mut random, failures.down);
-        // Without records, memory is gone as soon as the role fails, so that it asks the others at once.
+        // Without a log its memory is gone as soon as the role fails, so it comes back and asks the others at once.
         let forgets_at_once = role == Role::Acceptor && !node.keeps_records();
         let down = if forgets_at_once { Duration::ZERO } else { down };
-        if role == Role::Acceptor && failures.remembers == Remembers::Lost && failures.turns {
+        if role == Role::Acceptor && failures.memory == RestartMemory::Lost && failures.turns {
             stopping = tokio::select! {
                 () = &mut stop => return,
                 () = wait_for_turn(node, down) => false,
@@ -83,47 +86,56 @@ pub async fn run(
             continue;
         }
         node.fail(role).await;
-        told(Happened::Failed(node.id(), role));
+        report(FailureEvent::Failed(node.id(), role));
         stopping = tokio::select! {
             () = &mut stop, if !forgets_at_once => true,
             () = tokio::time::sleep(down) => stopping,
         };
         let lose = forgets_at_once
-            || (failures.remembers == Remembers::Lost && (role != Role::Acceptor || may_lose(node).await));
-        let remembers = if lose { Remembers::Lost } else { Remembers::Kept };
-        restart(node, role, remembers, &mut told).await;
+            || (failures.memory == RestartMemory::Lost && (role != Role::Acceptor || may_lose(node).await));
+        let memory = if lose {
+            RestartMemory::Lost
+        } else {
+            RestartMemory::Kept
+        };
+        restart(node, role, memory, &mut report).await;
     }
 }
 
-async fn restart(node: &NodeHandle, role: Role, remembers: Remembers, told: &mut impl FnMut(Happened)) {
-    node.restart(role, remembers).await;
-    told(Happened::Restarted(node.id(), role, remembers));
-    if role == Role::Acceptor && remembers == Remembers::Lost {
-        // One at a time.
+async fn restart(
+    node: &NodeHandle,
+    role: Role,
+    memory: RestartMemory,
+    report: &mut impl FnMut(FailureEvent),
+) {
+    node.restart(role, memory).await;
+    report(FailureEvent::Restarted(node.id(), role, memory));
+    if role == Role::Acceptor && memory == RestartMemory::Lost {
+        // The next role fails only once it has recovered.
         while let Some(status) = node.status().await {
             match status.acceptor {
-                AcceptorStatus::Recovering { .. } => tokio::time::sleep(LOOK).await,
-                AcceptorStatus::Voting { .. } => return told(Happened::Recovered(node.id())),
+                AcceptorStatus::Recovering { .. } => tokio::time::sleep(POLL).await,
+                AcceptorStatus::Voting { .. } => return report(FailureEvent::Recovered(node.id())),
                 AcceptorStatus::Failed | AcceptorStatus::Out => return,
             }
         }
     }
 }
 
-/// Waits until a role that fails now, and is down for so long, comes back within its turn.
+/// Waits until a role that fails now and is down for this long would come back within the turn of its replica.
 async fn wait_for_turn(node: &NodeHandle, down: Duration) {
     if let Some(status) = node.status().await {
         tokio::time::sleep(until_turn(node.id(), status.members.len(), down)).await;
     }
 }
 
-/// Whether enough others have their memory, as far as is known here and now.
+/// Whether enough others have their memory, as far as this replica knows now.
 async fn may_lose(node: &NodeHandle) -> bool {
     let status = node.status().await;
     status.is_some_and(|status| has_room(&status, node.spare_memories()))
 }
 
-/// Whoever is silent may be without memory, too.
+/// A silent replica may be without memory too, and counts as such.
 fn has_room(status: &Status, spare: usize) -> bool {
     let mut without = status.lost;
     for id in status.silent.iter().chain([status.id]) {
@@ -132,7 +144,9 @@ fn has_room(status: &Status, spare: usize) -> bool {
     without.len() <= spare
 }
 
+/// How long until the window of this replica, seen from `ahead` from now.
 fn until_turn(id: ReplicaId, replicas: usize, ahead: Duration) -> Duration {
+    // A clock before 1970 counts as 1970: such a clock does not agree with the others' anyway.
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
@@ -140,11 +154,15 @@ fn until_turn(id: ReplicaId, replicas: usize, ahead: Duration) -> Duration {
     let round = turn * replicas.max(1) as u128;
     let mine = turn * u128::from(id.0);
     let into = (now.as_micros() + ahead.as_micros() + round - mine) % round;
-    let wait = if into < PART.as_micros() { 0 } else { round - into };
-    Duration::from_micros(u64::try_from(wait).unwrap_or(0))
+    let wait = if into < WINDOW.as_micros() {
+        0
+    } else {
+        round - into
+    };
+    Duration::from_micros(u64::try_from(wait).expect("less than one round of a few seconds"))
 }
 
-/// Half to one and a half of `mean`.
+/// Draws from half to one and a half of `mean`.
 fn around(random: &mut Random, mean: Duration) -> Duration {
     let Micros(mean) = crate::system::clock::micros(mean);
     Duration::from_micros((mean / 2).saturating_add(random.below(mean.max(1))))

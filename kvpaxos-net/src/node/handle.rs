@@ -1,11 +1,11 @@
-//! Talks to a running replica.
+//! The handle to a running replica.
 
 use kvpaxos::{ReplicaId, Role, Status};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::replica::inbox::{Control, Remembers};
+use crate::replica::inbox::{Control, RestartMemory};
 
-/// Talks to a running replica; as many as are wanted.
+/// A handle to a running replica. Clones are handles to the same one.
 #[derive(Clone, Debug)]
 pub struct NodeHandle {
     pub(crate) id: ReplicaId,
@@ -15,35 +15,36 @@ pub struct NodeHandle {
 }
 
 impl NodeHandle {
-    /// Which replica it is.
+    /// The id of the replica.
     #[must_use]
     pub fn id(&self) -> ReplicaId {
         self.id
     }
 
-    /// How many acceptors of the cluster may be without memory at once, so that each gets it back from the others.
+    /// How many acceptors of the cluster may be without memory at once, so that each can get it back from the others.
     #[must_use]
     pub fn spare_memories(&self) -> usize {
         self.spare
     }
 
-    /// Whether what it promised and accepted outlives its roles and its process.
+    /// Whether the replica keeps a log: then what it promised and accepted outlives its roles and its process.
     #[must_use]
     pub fn keeps_records(&self) -> bool {
         self.keeps_records
     }
 
-    /// Lets a role fail on purpose: its memory is gone, and it hears nothing until it restarts.
+    /// Makes a role fail: it stops, and loses what it has in memory, until it is [restarted](NodeHandle::restart). Does nothing if
+    /// the replica has stopped.
     pub async fn fail(&self, role: Role) {
         self.control(Control::Fail(role)).await;
     }
 
-    /// Lets a role that has failed start again.
-    pub async fn restart(&self, role: Role, remembers: Remembers) {
-        self.control(Control::Restart(role, remembers)).await;
+    /// Restarts a role that has failed. Does nothing if the replica has stopped.
+    pub async fn restart(&self, role: Role, memory: RestartMemory) {
+        self.control(Control::Restart(role, memory)).await;
     }
 
-    /// What the replica knows of itself and its peers; `None` if it has stopped.
+    /// Returns what the replica knows of itself and its peers; `None` if it has stopped.
     pub async fn status(&self) -> Option<Status> {
         let (answer, status) = oneshot::channel();
         self.control(Control::Status(answer)).await;
@@ -51,7 +52,7 @@ impl NodeHandle {
     }
 
     pub(crate) async fn control(&self, control: Control) {
-        // A replica that has stopped has no roles to fail.
+        // A replica that has stopped needs no more requests.
         let _ = self.controls.send(control).await;
     }
 }

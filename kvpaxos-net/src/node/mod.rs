@@ -1,4 +1,4 @@
-//! A replica that runs: its options, its sockets, its tasks, and the handle to talk to it.
+//! A running replica: its options, its sockets, its tasks, the handle to it, and failures on purpose.
 
 pub(crate) mod error;
 pub(crate) mod failures;

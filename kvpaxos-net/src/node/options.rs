@@ -10,63 +10,66 @@ use crate::listen::bounds::Bounds;
 use crate::node::error::StartError;
 use crate::storage::directory::{self, Directory};
 
-/// What a replica is started with.
+/// The options of one replica.
 #[derive(Debug)]
 pub struct NodeOptions {
-    /// Which of the cluster's replicas it is.
+    /// The id of the replica within the cluster.
     pub id: ReplicaId,
-    /// The cluster.
+    /// The cluster it belongs to.
     pub cluster: Cluster,
-    /// Where it keeps its memory.
-    pub memory: KeptIn,
-    /// Bounds on clients.
+    /// Where it keeps what it promised and accepted.
+    pub memory: MemoryLocation,
+    /// Limits on its clients.
     pub bounds: Bounds,
 }
 
 /// Where a replica keeps what it promised and accepted.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum KeptIn {
-    /// In a data directory that was founded for it: see [`NodeOptions::format`].
+pub enum MemoryLocation {
+    /// In a data directory that was prepared for it: see [`NodeOptions::format`].
     Directory(PathBuf),
-    /// In its process only: when that ends, or a role of it fails, that memory is lost, and is got back from the others.
+    /// In its process only. When the process ends or a role fails, the memory is lost; the replica gets it back from the
+    /// others.
     Process {
-        /// The cluster is new, and this replica has never run. **Only then**: a replica that has, and says that it has not, breaks
-        /// what it promised, and acknowledged writes may be lost.
+        /// The cluster is new, and this replica has never run. Set it **only then**: a replica that has run before and
+        /// claims to be new breaks its promises, and acknowledged writes may be lost.
         new_cluster: bool,
     },
 }
 
 impl NodeOptions {
-    /// Founds the data directory of a replica that is new. Without it the replica does not start: an empty disk is never taken for a new
-    /// replica.
+    /// Prepares the data directory of a new replica. A replica does not start without: an empty disk is never taken for a new
+    /// replica, as it may be that of an old one.
     ///
     /// # Errors
-    /// If the directory holds something of a replica already, or the configuration does not fit together.
+    /// If the directory already holds something of a replica, or the configuration is not valid.
     pub fn format(&self) -> Result<(), StartError> {
         Ok(Directory::format(self.directory()?, self.owner()?)?)
     }
 
-    /// Founds the data directory of a replica that is not new, and has lost its disk: it gets back from its peers what counts. A log that
-    /// is there and damaged is set aside; the path says where to. One that is whole is set aside only to `discard` it.
+    /// Prepares the data directory of a replica that is not new and has lost its disk. The replica then gets back from the
+    /// others what it may have promised. A damaged log in the directory is moved aside, and the path of its new place is
+    /// returned; an intact log is moved aside only if `discard` says so.
     ///
     /// # Errors
-    /// If the directory belongs to another replica or holds a log that is whole, or the configuration does not fit together.
+    /// If the directory belongs to another replica, or holds an intact log that is not to be discarded, or the configuration
+    /// is not valid.
     pub fn recover(&self, discard: bool) -> Result<Option<PathBuf>, StartError> {
         Ok(Directory::recover(self.directory()?, self.owner()?, discard)?)
     }
 
-    /// Whether the data directory was formatted, for whichever replica.
+    /// Whether the data directory was formatted or recovered, for any replica.
     ///
     /// # Errors
-    /// If that cannot be seen.
+    /// If it cannot be read.
     pub fn is_formatted(&self) -> Result<bool, StartError> {
         Ok(directory::is_formatted(self.directory()?)?)
     }
 
     fn directory(&self) -> Result<&Path, StartError> {
         match &self.memory {
-            KeptIn::Directory(path) => Ok(path),
-            KeptIn::Process { .. } => Err(StartError::NoDirectory { id: self.id }),
+            MemoryLocation::Directory(path) => Ok(path),
+            MemoryLocation::Process { .. } => Err(StartError::NoDirectory { id: self.id }),
         }
     }
 

@@ -1,40 +1,59 @@
-//! One running replica: its data directory, its sockets, its tasks, and a handle to talk to it.
+//! A running replica: its data directory, its sockets and its tasks.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use kvpaxos::recovery::answers_needed;
-use kvpaxos::{Config, Founding, Memory, Record, Replica};
+use kvpaxos::wal::Owner;
+use kvpaxos::{Config, Founding, Memory, Record, Replica, ReplicaId};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::links::spawn::Links;
-use crate::listen::{peers as inbound, tcp, udp};
+use crate::listen::bounds::Bounds;
+use crate::listen::peers::PeerService;
+use crate::listen::tcp::{ClientIds, ClientService};
+use crate::listen::udp::DatagramService;
 use crate::node::error::StartError;
 use crate::node::handle::NodeHandle;
-use crate::node::options::{KeptIn, NodeOptions};
+use crate::node::options::{MemoryLocation, NodeOptions};
 use crate::node::sockets::Sockets;
 use crate::replica::error::NodeError;
 use crate::replica::event_loop::EventLoop;
-use crate::replica::inbox::{Control, Doors, Sink};
-use crate::storage::directory::{Directory, Opened};
-use crate::storage::disk::Disk;
+use crate::replica::inbox::{Arrival, Control, Inbox, ReplySink};
+use crate::storage::directory::{Directory, OpenDirectory};
+use crate::storage::disk::{Disk, DiskEvent};
+use crate::storage::log::Log;
 use crate::storage::store::Storage;
 use crate::system::clock::Clock;
 use crate::system::random::{draw, entropy};
 
-/// Batches of arrivals that may wait for the event loop; sockets are not read meanwhile.
-const ARRIVALS: usize = 256;
-/// A running replica. Dropping it stops the replica as a crash would; [`stop`](Node::stop) is the gentle way.
+/// A running replica. [`stop`](Node::stop) stops it in order; dropping it stops it as a crash would.
 #[derive(Debug)]
 pub struct Node {
     handle: NodeHandle,
     event_loop: JoinHandle<Result<(), NodeError>>,
     /// Aborted when dropped.
     tasks: JoinSet<()>,
-    peer_address: Option<SocketAddr>,
-    client_address: Option<SocketAddr>,
-    udp_address: Option<SocketAddr>,
+    addresses: Addresses,
+}
+
+/// Where the sockets of a replica are bound.
+#[derive(Clone, Copy, Debug)]
+struct Addresses {
+    peers: Option<SocketAddr>,
+    clients: Option<SocketAddr>,
+    udp: Option<SocketAddr>,
+}
+
+impl Addresses {
+    fn of(sockets: &Sockets) -> Addresses {
+        Addresses {
+            peers: sockets.peers.local_addr().ok(),
+            clients: sockets.clients.local_addr().ok(),
+            udp: sockets.udp.as_ref().and_then(|udp| udp.local_addr().ok()),
+        }
+    }
 }
 
 impl Node {
@@ -42,151 +61,95 @@ impl Node {
     ///
     /// # Errors
     /// See [`StartError`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub fn start(options: NodeOptions, sockets: Sockets) -> Result<Node, StartError> {
         let owner = options.owner()?;
-        let NodeOptions {
-            id,
-            cluster,
-            memory,
-            bounds,
-        } = options;
-        let config = cluster.config(id)?;
-        let system = |what| move |error| StartError::System { what, error };
-        let bits = entropy().map_err(system("random bits"))?;
+        let config = options.cluster.config(options.id)?;
+        let bits = entropy().map_err(refused("random bits"))?;
         let spare = spare_memories(&config);
-        let (found, opened) = match memory {
-            KeptIn::Directory(path) => {
-                let Opened {
-                    directory,
-                    memory,
-                    log,
-                } = Directory::open(&path, owner)?;
-                (memory, Some((directory, log)))
-            }
-            KeptIn::Process { new_cluster: true } => {
-                let founding = draw().map(Founding).map_err(system("random bits"))?;
-                (Memory::Kept(vec![Record::Founded { founding }]), None)
-            }
-            KeptIn::Process { new_cluster: false } => (Memory::Lost, None),
-        };
+        let (memory, opened) = open_memory(options.memory, owner)?;
         let clock = Clock::start();
-        let replica = Replica::new(config, found, bits, clock.now())?;
+        let replica = Replica::new(config, memory, bits, clock.now())?;
         let founding = replica.founding();
 
-        let (disk_sender, disk_events) = mpsc::unbounded_channel();
         let keeps_records = opened.is_some();
-        let (directory, disk) = match opened {
-            Some((directory, log)) => {
-                let disk = Disk::start(log, disk_sender).map_err(system("threads"))?;
-                (Some(directory), Storage::Disk(disk))
-            }
-            None => (None, Storage::Process(disk_sender)),
-        };
-        let (from_peers, peers) = mpsc::channel(ARRIVALS);
-        let (from_clients, clients) = mpsc::channel(ARRIVALS);
-        let (controls, controls_receiver) = mpsc::channel(16);
-
+        let (disk_sender, disk_events) = mpsc::unbounded_channel();
+        let (directory, disk) = start_disk(opened, disk_sender)?;
+        let (senders, inbox) = Inbox::new(disk_events);
         let mut tasks = JoinSet::new();
-        let links = Links::spawn(&mut tasks, id, founding, &cluster);
-        let peer_address = sockets.peers.local_addr().ok();
-        let client_address = sockets.clients.local_addr().ok();
-        let udp_address = sockets.udp.as_ref().and_then(|udp| udp.local_addr().ok());
-        tasks.spawn(inbound::serve(
-            sockets.peers,
-            inbound::Door {
-                id,
-                cluster: cluster.fingerprint(),
-                members: cluster.peers.members(),
-                founding,
-                arrivals: from_peers,
-                kicks: links.kicks,
+        let links = Links::spawn(&mut tasks, options.id, founding, &options.cluster);
+        let mut event_loop = EventLoop::new(replica, clock, disk, inbox, &links.outboxes);
+
+        let addresses = Addresses::of(&sockets);
+        let peers = PeerService {
+            id: options.id,
+            cluster: options.cluster.fingerprint(),
+            members: options.cluster.peers.members(),
+            founding,
+            arrivals: senders.peers,
+            redials: links.redials,
+        };
+        tasks.spawn(peers.serve(sockets.peers));
+        serve_clients(
+            &mut tasks,
+            &mut event_loop,
+            ClientSockets {
+                id: options.id,
+                bounds: options.bounds,
+                tcp: sockets.clients,
+                udp: sockets.udp,
+                arrivals: senders.clients,
             },
-        ));
-        let names = Arc::new(tcp::Names::default());
-        let mut event_loop = EventLoop::new(
-            replica,
-            clock,
-            disk,
-            Doors {
-                peers,
-                clients,
-                controls: controls_receiver,
-                disk: disk_events,
-            },
-            &links.outboxes,
         );
-        if let Some(socket) = sockets.udp {
-            let (replies_sender, replies) = mpsc::channel(bounds.datagrams);
-            let client = names.next();
-            event_loop.join(client, Sink::Datagrams(replies_sender));
-            let door = udp::Door {
-                id,
-                client,
-                socket,
-                arrivals: from_clients.clone(),
-                replies,
-                limit: bounds.datagrams,
-            };
-            tasks.spawn(door.serve());
-        }
-        tasks.spawn(tcp::serve(
-            sockets.clients,
-            tcp::Door {
-                id,
-                arrivals: from_clients,
-                names,
-                bounds,
-            },
-        ));
         let event_loop = tokio::spawn(async move {
             let result = event_loop.run().await;
-            // The lock goes last: until here the disk thread may still have written.
+            // The lock is released last: until here the disk thread may still have written.
             drop(directory);
             result
         });
         Ok(Node {
             handle: NodeHandle {
-                id,
+                id: options.id,
                 spare,
                 keeps_records,
-                controls,
+                controls: senders.controls,
             },
             event_loop,
             tasks,
-            peer_address,
-            client_address,
-            udp_address,
+            addresses,
         })
     }
 
-    /// A handle to it.
+    /// A handle to the replica.
     #[must_use]
     pub fn handle(&self) -> NodeHandle {
         self.handle.clone()
     }
 
-    /// Where it listens to peers.
+    /// The address at which it listens for peers; `None` if the system does not tell.
     #[must_use]
     pub fn peer_address(&self) -> Option<SocketAddr> {
-        self.peer_address
+        self.addresses.peers
     }
 
-    /// Where it listens to clients over TCP.
+    /// The address at which it listens for clients over TCP; `None` if the system does not tell.
     #[must_use]
     pub fn client_address(&self) -> Option<SocketAddr> {
-        self.client_address
+        self.addresses.clients
     }
 
-    /// Where it listens to clients over UDP, if it does.
+    /// The address at which it serves datagrams, if it does.
     #[must_use]
     pub fn udp_address(&self) -> Option<SocketAddr> {
-        self.udp_address
+        self.addresses.udp
     }
 
-    /// Stops it: what it has written is synced, its connections are closed.
+    /// Stops the replica: syncs what it has written, and closes its connections.
     ///
     /// # Errors
-    /// If it had stopped by itself before, or its last sync failed.
+    /// If it had stopped by itself before, or its last sync fails.
     pub async fn stop(mut self) -> Result<(), NodeError> {
         self.handle.control(Control::Stop).await;
         let result = self.wait().await;
@@ -194,10 +157,10 @@ impl Node {
         result
     }
 
-    /// Waits until it stops by itself.
+    /// Waits until the replica stops by itself. Returns `Ok` only if it was asked to stop.
     ///
     /// # Errors
-    /// Why it did.
+    /// The reason why it stopped.
     pub async fn wait(&mut self) -> Result<(), NodeError> {
         match (&mut self.event_loop).await {
             Ok(result) => result,
@@ -215,7 +178,82 @@ impl Drop for Node {
     }
 }
 
-/// n - r: see [`kvpaxos::recovery`].
+/// What the replica remembers, and its directory and log if it has them.
+fn open_memory(
+    location: MemoryLocation,
+    owner: Owner,
+) -> Result<(Memory, Option<(Directory, Log)>), StartError> {
+    match location {
+        MemoryLocation::Directory(path) => {
+            let OpenDirectory {
+                directory,
+                memory,
+                log,
+            } = Directory::open(&path, owner)?;
+            Ok((memory, Some((directory, log))))
+        }
+        MemoryLocation::Process { new_cluster: true } => {
+            let founding = draw().map(Founding).map_err(refused("random bits"))?;
+            Ok((Memory::Kept(vec![Record::Founded { founding }]), None))
+        }
+        MemoryLocation::Process { new_cluster: false } => Ok((Memory::Lost, None)),
+    }
+}
+
+/// Starts the disk thread, if there is a log. The directory is to be kept as long as the thread may write.
+fn start_disk(
+    opened: Option<(Directory, Log)>,
+    events: mpsc::UnboundedSender<DiskEvent>,
+) -> Result<(Option<Directory>, Storage), StartError> {
+    match opened {
+        Some((directory, log)) => {
+            let disk = Disk::start(log, events).map_err(refused("threads"))?;
+            Ok((Some(directory), Storage::Disk(disk)))
+        }
+        None => Ok((None, Storage::Process(events))),
+    }
+}
+
+fn refused(what: &'static str) -> impl FnOnce(std::io::Error) -> StartError {
+    move |error| StartError::System { what, error }
+}
+
+/// What it takes to serve clients.
+struct ClientSockets {
+    id: ReplicaId,
+    bounds: Bounds,
+    tcp: tokio::net::TcpListener,
+    udp: Option<tokio::net::UdpSocket>,
+    arrivals: mpsc::Sender<Arrival>,
+}
+
+/// Starts the tasks that serve clients. Datagrams have one task, which is one client to the replica.
+fn serve_clients(tasks: &mut JoinSet<()>, event_loop: &mut EventLoop, sockets: ClientSockets) {
+    let client_ids = Arc::new(ClientIds::default());
+    if let Some(socket) = sockets.udp {
+        let (replies_sender, replies) = mpsc::channel(sockets.bounds.datagrams);
+        let client = client_ids.next();
+        event_loop.join(client, ReplySink::Datagrams(replies_sender));
+        let service = DatagramService {
+            id: sockets.id,
+            client,
+            socket,
+            arrivals: sockets.arrivals.clone(),
+            replies,
+            limit: sockets.bounds.datagrams,
+        };
+        tasks.spawn(service.serve());
+    }
+    let service = ClientService {
+        id: sockets.id,
+        arrivals: sockets.arrivals,
+        client_ids,
+        bounds: sockets.bounds,
+    };
+    tasks.spawn(service.serve(sockets.tcp));
+}
+
+/// How many acceptors may be without memory at once: n - r of [`kvpaxos::recovery`]; none if an acceptor cannot recover.
 fn spare_memories(config: &Config) -> usize {
     let replicas = config.members.len();
     answers_needed(config.quorums, replicas).map_or(0, |needed| replicas - needed)

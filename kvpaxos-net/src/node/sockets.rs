@@ -4,22 +4,23 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use crate::node::error::StartError;
 
-/// Sockets that are bound and not served yet, so that a port can be chosen by the system and told to others first.
+/// Sockets that are bound and not served yet. So the system can choose a port, and others can learn it, before the replica
+/// starts.
 #[derive(Debug)]
 pub struct Sockets {
-    /// For the other replicas.
+    /// Listens for the other replicas.
     pub peers: TcpListener,
-    /// For clients.
+    /// Listens for clients.
     pub clients: TcpListener,
-    /// For clients that prefer datagrams.
+    /// Receives the datagrams of clients.
     pub udp: Option<UdpSocket>,
 }
 
 impl Sockets {
-    /// Binds the addresses given; port 0 lets the system choose.
+    /// Binds these addresses (`host:port`); port 0 lets the system choose one.
     ///
     /// # Errors
-    /// Names the address that cannot be had.
+    /// [`StartError::Bind`], with the first address that cannot be bound.
     pub async fn bind(peers: &str, clients: &str, udp: Option<&str>) -> Result<Sockets, StartError> {
         let failed = |what, address: &str| {
             let address = address.to_owned();

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::tape::{Entry, Note, Tape};
 use super::world::{Tree, World};
-use crate::storage::directory::{Directory, Opened};
+use crate::storage::directory::{Directory, OpenDirectory};
 use crate::storage::error::DirectoryError;
 use crate::storage::samples::OWNER;
 
@@ -403,7 +403,7 @@ fn begin(path: &Path, owner: Owner, told: &Told, tape: Option<&Tape>) -> Result<
 }
 
 /// Opens a directory, and what it remembers.
-pub(super) fn opened(path: &Path, owner: Owner) -> Result<(Vec<Record>, Opened), DirectoryError> {
+pub(super) fn opened(path: &Path, owner: Owner) -> Result<(Vec<Record>, OpenDirectory), DirectoryError> {
     let opened = Directory::open(path, owner)?;
     match &opened.memory {
         Memory::Kept(records) => Ok((records.clone(), opened)),

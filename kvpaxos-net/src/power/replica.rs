@@ -8,7 +8,8 @@ use super::check::{Check, DATA, Recording, scratch};
 use super::tape::{Note, Tape};
 use super::world::Tree;
 use crate::{
-    Bounds, Client, ClientOptions, Cluster, KeptIn, Node, NodeError, NodeOptions, Peers, Remembers, Sockets,
+    Bounds, Client, ClientOptions, Cluster, MemoryLocation, Node, NodeError, NodeOptions, PeerAddresses,
+    RestartMemory, Sockets,
 };
 
 /// Slots after which the replica cuts its log.
@@ -36,13 +37,13 @@ async fn load(client: &Client, writes: usize) {
 async fn recorded() -> Recording {
     let root = scratch();
     let tape = Tape::start(root.path());
-    let mut cluster = Cluster::new("power", Peers::in_order(["127.0.0.1:1"]).unwrap());
+    let mut cluster = Cluster::new("power", PeerAddresses::in_order(["127.0.0.1:1"]).unwrap());
     cluster.limits.log_slots = SLOTS;
     let path = root.path().join(DATA);
     let options = || NodeOptions {
         id: ReplicaId(0),
         cluster: cluster.clone(),
-        memory: KeptIn::Directory(path.clone()),
+        memory: MemoryLocation::Directory(path.clone()),
         bounds: Bounds::default(),
     };
     options().format().unwrap();
@@ -52,7 +53,7 @@ async fn recorded() -> Recording {
     load(&client, 8).await;
     let handle = node.handle();
     handle.fail(Role::Acceptor).await;
-    handle.restart(Role::Acceptor, Remembers::Kept).await;
+    handle.restart(Role::Acceptor, RestartMemory::Kept).await;
     load(&client, 4).await;
     node.stop().await.unwrap();
 

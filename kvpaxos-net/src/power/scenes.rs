@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::check::{DATA, Recording, get, scratch};
 use super::tape::{Note, Tape};
 use super::world::Tree;
-use crate::storage::directory::{Directory, Opened};
+use crate::storage::directory::{Directory, OpenDirectory};
 use crate::storage::error::LogError;
 use crate::storage::log::SUPERBLOCK;
 use crate::storage::samples::{OWNER, begin, end, promised};
@@ -55,24 +55,24 @@ impl Scene {
         self.tape = Tape::start(self.root.path());
     }
 
-    fn open(&self) -> Opened {
+    fn open(&self) -> OpenDirectory {
         Directory::open(&self.path, OWNER).unwrap()
     }
 
     /// Writes and syncs as the disk thread does, and tells.
-    fn try_write(&self, opened: &mut Opened, records: &[Record]) -> Result<(), LogError> {
+    fn try_write(&self, opened: &mut OpenDirectory, records: &[Record]) -> Result<(), LogError> {
         self.give(opened, records)?;
         opened.log.sync()?;
         self.tape.note(Note::Told);
         Ok(())
     }
 
-    fn write(&self, opened: &mut Opened, records: &[Record]) {
+    fn write(&self, opened: &mut OpenDirectory, records: &[Record]) {
         self.try_write(opened, records).unwrap();
     }
 
     /// Writes what nobody waits for.
-    fn give(&self, opened: &mut Opened, records: &[Record]) -> Result<(), LogError> {
+    fn give(&self, opened: &mut OpenDirectory, records: &[Record]) -> Result<(), LogError> {
         opened.log.append(records);
         opened.log.write()
     }

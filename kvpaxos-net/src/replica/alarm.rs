@@ -1,4 +1,4 @@
-//! When the replica wants to hear the clock.
+//! The time at which the replica wants to be stepped, as a timer.
 
 use std::pin::Pin;
 
@@ -7,7 +7,7 @@ use tokio::time::Sleep;
 
 use crate::system::clock::Clock;
 
-/// The replica's deadline as a timer that is set anew only when the deadline changes.
+/// A timer for the replica's deadline. It is set again only when the deadline changes, which saves work.
 pub(crate) struct Alarm {
     clock: Clock,
     set_to: Option<Time>,
@@ -15,6 +15,7 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
+    /// A timer that is not set.
     pub(crate) fn new(clock: Clock) -> Alarm {
         Alarm {
             clock,
@@ -23,6 +24,7 @@ impl Alarm {
         }
     }
 
+    /// Sets the timer to this deadline; `None` turns it off.
     pub(crate) fn set(&mut self, deadline: Option<Time>) {
         if let Some(time) = deadline
             && self.set_to != deadline
@@ -32,7 +34,7 @@ impl Alarm {
         self.set_to = deadline;
     }
 
-    /// Resolves at the deadline; never, if there is none.
+    /// Resolves at the deadline; never if there is none.
     pub(crate) async fn rings(&mut self) {
         match self.set_to {
             Some(_) => self.sleep.as_mut().await,

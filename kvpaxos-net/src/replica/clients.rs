@@ -1,17 +1,17 @@
-//! What the event loop says to clients.
+//! What the event loop sends to clients.
 
 use std::collections::HashMap;
 
 use kvpaxos::{ClientId, ReplicaId, Reply, codec};
 
-use crate::replica::inbox::Sink;
-use crate::wire::outbox::Pushed;
+use crate::replica::inbox::ReplySink;
+use crate::wire::outbox::PushResult;
 
-/// The clients that are there.
+/// The clients that are connected.
 pub(crate) struct Clients {
     /// The replica, for the log.
     id: ReplicaId,
-    sinks: HashMap<ClientId, Sink>,
+    sinks: HashMap<ClientId, ReplySink>,
     /// Clients whose connection has something to write.
     answered: Vec<ClientId>,
     frame: Vec<u8>,
@@ -27,31 +27,34 @@ impl Clients {
         }
     }
 
-    pub(crate) fn join(&mut self, client: ClientId, sink: Sink) {
+    /// A client has connected.
+    pub(crate) fn join(&mut self, client: ClientId, sink: ReplySink) {
         self.sinks.insert(client, sink);
     }
 
+    /// A client has disconnected.
     pub(crate) fn leave(&mut self, client: ClientId) {
         self.sinks.remove(&client);
     }
 
+    /// Queues a reply. A client that does not read its replies is disconnected.
     pub(crate) fn reply(&mut self, to: ClientId, reply: Reply) {
         match self.sinks.get(&to) {
-            // It has hung up; the replica was told, or will be.
+            // It has disconnected; the replica has heard so, or will.
             None => {}
-            // A reply that is lost, for want of room, is what datagrams are about: the client asks again.
-            Some(Sink::Datagrams(replies)) => drop(replies.try_send(reply)),
-            Some(Sink::Stream(outbox)) => {
+            // A reply that does not fit is lost, as a datagram may be; the client asks again.
+            Some(ReplySink::Datagrams(replies)) => drop(replies.try_send(reply)),
+            Some(ReplySink::Stream(outbox)) => {
                 self.frame.clear();
                 if let Err(error) = codec::encode_into(&reply, &mut self.frame) {
-                    tracing::error!(replica = %self.id, %error, "a reply cannot be encoded; the client is disconnected");
+                    tracing::error!(replica = %self.id, %error, "cannot encode a reply; the client is disconnected");
                     outbox.close();
                     return;
                 }
                 match outbox.push(&self.frame) {
-                    Pushed::Queued if self.answered.last() != Some(&to) => self.answered.push(to),
-                    Pushed::Queued | Pushed::Unconnected => {}
-                    Pushed::Full => {
+                    PushResult::Queued if self.answered.last() != Some(&to) => self.answered.push(to),
+                    PushResult::Queued | PushResult::Unconnected => {}
+                    PushResult::Full => {
                         tracing::warn!(replica = %self.id, "a client does not read its replies; it is disconnected");
                         outbox.close();
                     }
@@ -63,18 +66,18 @@ impl Clients {
     /// Wakes the writers of the connections that have something to write.
     pub(crate) fn wake(&mut self) {
         for client in self.answered.drain(..) {
-            if let Some(Sink::Stream(outbox)) = self.sinks.get(&client) {
+            if let Some(ReplySink::Stream(outbox)) = self.sinks.get(&client) {
                 outbox.wake();
             }
         }
     }
 }
 
-/// Clients' writers must end with the loop: nobody will fill their buffers again.
+/// The writers of the connections end with the event loop: nothing will fill their queues again.
 impl Drop for Clients {
     fn drop(&mut self) {
         for sink in self.sinks.values() {
-            if let Sink::Stream(outbox) = sink {
+            if let ReplySink::Stream(outbox) = sink {
                 outbox.close();
             }
         }

@@ -1,29 +1,29 @@
-//! Why a replica stops.
+//! Why a running replica stops.
 
 use kvpaxos::{Reason, ReplicaId};
 
 use crate::storage::error::LogError;
 
-/// Why a replica that ran has stopped without being asked to.
+/// Why a running replica has stopped without being asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// It has met what only a lying peer or disk can cause.
+    /// The replica met something that only a peer or a disk that lies can cause.
     #[error("replica {id} halts: {reason}")]
     Halted {
-        /// Which.
+        /// The replica.
         id: ReplicaId,
-        /// Why.
+        /// What it met.
         reason: Reason,
     },
-    /// Its disk failed: what it was about to promise cannot be made durable.
+    /// The disk failed: what the replica was about to promise cannot be made durable.
     #[error(transparent)]
     Disk(#[from] LogError),
-    /// Its event loop panicked: an invariant of our own is broken.
+    /// The event loop panicked: one of this program's own invariants is broken.
     #[error("replica {id} stops: an invariant was broken ({panic}); please report this with its log")]
     Broken {
-        /// Which.
+        /// The replica.
         id: ReplicaId,
-        /// What the panic said.
+        /// The text of the panic.
         panic: String,
     },
 }

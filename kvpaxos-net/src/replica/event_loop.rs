@@ -1,17 +1,17 @@
-//! The one task that owns a replica: it takes what sockets, disk and operator bring, steps the replica, and hands on what
-//! comes out. It decides nothing about consensus; it only keeps the contract of [`kvpaxos::io`].
+//! The task that owns a replica. It steps the replica with what sockets, disk and operator bring, and carries out the
+//! effects. It decides nothing about consensus; it keeps the contract of [`kvpaxos::io`].
 //!
-//! Everything is done in batches: all arrivals that wait are stepped, then the disk gets one job with all their records
-//! and each socket's writer is woken once.
+//! It works in batches: it steps everything that has arrived, then gives the disk one job with all the records, and wakes
+//! the writer of each socket once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::links::outboxes::Peers;
+use crate::links::outboxes::PeerOutboxes;
 use crate::replica::alarm::Alarm;
 use crate::replica::clients::Clients;
 use crate::replica::error::NodeError;
-use crate::replica::inbox::{Arrival, Control, Doors, Remembers, Sink};
+use crate::replica::inbox::{Arrival, Control, Inbox, ReplySink, RestartMemory};
 use crate::replica::observe;
 use crate::storage::disk::{DiskEvent, Ticket};
 use crate::storage::store::Storage;
@@ -20,30 +20,33 @@ use crate::system::random::entropy;
 use crate::wire::outbox::Outbox;
 use kvpaxos::{ClientId, Effect, Envelope, Event, Input, Memory, Message, Micros, Replica, ReplicaId, Role};
 
-/// How long arrivals are stepped before the disk and the sockets hear of the effects. Much less than a tick: heartbeats must
-/// not wait for a flood of requests.
+/// How long a batch may take before disk and sockets get its effects. Much less than a tick, so that heartbeats do not wait
+/// for a flood of requests.
 const BATCH: Micros = Micros(2_000);
-/// Bytes of records on their way to the disk above which nothing more is taken in.
+/// Nothing more is read from sockets while this many bytes of records wait for the disk.
 const DISK_BACKLOG: usize = 64 * 1024 * 1024;
 
-/// Envelopes that wait for the disk.
-struct Waiting {
+/// Messages that leave once a write is durable.
+struct DeferredSends {
+    /// The write.
     ticket: Ticket,
+    /// The role that wrote. If it fails meanwhile, the messages are void.
     role: Role,
-    then: Vec<Envelope>,
+    envelopes: Vec<Envelope>,
 }
 
-/// See the module.
+/// The state of the task. See the module's docs.
 pub(crate) struct EventLoop {
     id: ReplicaId,
     replica: Replica,
     clock: Clock,
-    doors: Doors,
+    inbox: Inbox,
     disk: Storage,
-    waiting: VecDeque<Waiting>,
+    /// In the order of their tickets.
+    deferred: VecDeque<DeferredSends>,
     /// Messages of the replica to itself, in order.
-    own: VecDeque<Message>,
-    peers: Peers,
+    to_itself: VecDeque<Message>,
+    peers: PeerOutboxes,
     clients: Clients,
     effects: Vec<Effect>,
     halted: Option<kvpaxos::Reason>,
@@ -54,7 +57,7 @@ impl EventLoop {
         replica: Replica,
         clock: Clock,
         disk: Storage,
-        doors: Doors,
+        inbox: Inbox,
         outboxes: &BTreeMap<ReplicaId, Arc<Outbox>>,
     ) -> EventLoop {
         let id = replica.config().id;
@@ -62,11 +65,11 @@ impl EventLoop {
             id,
             replica,
             clock,
-            doors,
+            inbox,
             disk,
-            waiting: VecDeque::new(),
-            own: VecDeque::new(),
-            peers: Peers::new(outboxes),
+            deferred: VecDeque::new(),
+            to_itself: VecDeque::new(),
+            peers: PeerOutboxes::new(outboxes),
             clients: Clients::new(id),
             effects: Vec::new(),
             halted: None,
@@ -74,31 +77,31 @@ impl EventLoop {
     }
 
     /// Adds a client that is there from the start.
-    pub(crate) fn join(&mut self, client: ClientId, sink: Sink) {
+    pub(crate) fn join(&mut self, client: ClientId, sink: ReplySink) {
         self.clients.join(client, sink);
     }
 
-    /// Runs until it is told to stop, the replica halts or the disk fails.
+    /// Runs until it is told to stop (`Ok`), the replica halts, or the disk fails.
     pub(crate) async fn run(mut self) -> Result<(), NodeError> {
         let mut alarm = Alarm::new(self.clock);
-        // The first step: a replica may have something to say or to write as soon as it is there.
+        // A replica may have something to send or to write as soon as it starts.
         self.step(Event::Clock);
         self.hand_on();
         while self.halted.is_none() {
             alarm.set(self.replica.deadline());
             tokio::select! {
                 biased;
-                Some(event) = self.doors.disk.recv() => self.on_disk(event)?,
-                control = self.doors.controls.recv() => match control {
+                Some(event) = self.inbox.disk.recv() => self.on_disk(event)?,
+                control = self.inbox.controls.recv() => match control {
                     None | Some(Control::Stop) => return self.stop(),
                     Some(control) => self.on_control(control),
                 },
                 () = alarm.rings() => {}
-                Some(arrival) = self.doors.peers.recv(), if self.has_room() => self.on_arrival(arrival),
-                Some(arrival) = self.doors.clients.recv(), if self.has_room() => self.on_arrival(arrival),
+                Some(arrival) = self.inbox.peers.recv(), if self.has_room() => self.on_arrival(arrival),
+                Some(arrival) = self.inbox.clients.recv(), if self.has_room() => self.on_arrival(arrival),
             }
-            self.take_what_waits()?;
-            // After the arrivals: a replica that was paused hears what has come in before its patience ends.
+            self.take_arrivals()?;
+            // After the arrivals: a process that was paused first hears what came in meanwhile, and only then that time has passed.
             if self
                 .replica
                 .deadline()
@@ -108,7 +111,7 @@ impl EventLoop {
             }
             self.hand_on();
         }
-        // What was appended before the replica met the lie is true and stays.
+        // The records that were appended before the replica halted are valid, and stay.
         self.disk.finish();
         match self.halted.take() {
             Some(reason) => Err(NodeError::Halted { id: self.id, reason }),
@@ -118,8 +121,8 @@ impl EventLoop {
 
     fn stop(mut self) -> Result<(), NodeError> {
         self.disk.finish();
-        // The thread has ended; a failure of its last sync is still worth an error.
-        while let Ok(event) = self.doors.disk.try_recv() {
+        // The disk thread has ended, but its last sync may have failed.
+        while let Ok(event) = self.inbox.disk.try_recv() {
             if let DiskEvent::Failed(error) = event {
                 return Err(NodeError::Disk(error));
             }
@@ -127,16 +130,16 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Whether the disk keeps up. If it does not, sockets are not read until it does.
+    /// Whether the disk keeps up. Sockets are not read while it does not.
     fn has_room(&self) -> bool {
         self.disk.backlog() < DISK_BACKLOG
     }
 
-    /// Steps all that has arrived, up to a bound, so that one sync and one write per socket serve it all.
-    fn take_what_waits(&mut self) -> Result<(), NodeError> {
-        let enough = self.clock.now().after(BATCH);
-        while self.halted.is_none() && self.clock.now() < enough {
-            if let Ok(event) = self.doors.disk.try_recv() {
+    /// Steps what has arrived, for [`BATCH`] at most, so that one sync and one write per socket serve it all.
+    fn take_arrivals(&mut self) -> Result<(), NodeError> {
+        let end = self.clock.now().after(BATCH);
+        while self.halted.is_none() && self.clock.now() < end {
+            if let Ok(event) = self.inbox.disk.try_recv() {
                 self.on_disk(event)?;
                 continue;
             }
@@ -144,10 +147,10 @@ impl EventLoop {
                 return Ok(());
             }
             let arrival = self
-                .doors
+                .inbox
                 .peers
                 .try_recv()
-                .or_else(|_| self.doors.clients.try_recv());
+                .or_else(|_| self.inbox.clients.try_recv());
             match arrival {
                 Ok(arrival) => self.on_arrival(arrival),
                 Err(_) => return Ok(()),
@@ -191,13 +194,9 @@ impl EventLoop {
         match event {
             DiskEvent::Settled(ticket) => {
                 self.disk.on_settled(ticket);
-                while self
-                    .waiting
-                    .front()
-                    .is_some_and(|waiting| waiting.ticket <= ticket)
-                {
-                    let then = self.waiting.pop_front().map(|waiting| waiting.then);
-                    for envelope in then.into_iter().flatten() {
+                while self.deferred.front().is_some_and(|sends| sends.ticket <= ticket) {
+                    let durable = self.deferred.pop_front().map(|sends| sends.envelopes);
+                    for envelope in durable.into_iter().flatten() {
                         self.send(envelope);
                     }
                     self.step_own();
@@ -215,21 +214,21 @@ impl EventLoop {
     fn on_control(&mut self, control: Control) {
         match control {
             Control::Fail(role) => {
-                tracing::info!(replica = %self.id, ?role, "role fails on purpose");
+                tracing::info!(replica = %self.id, ?role, "a role fails on purpose");
                 self.step(Event::Fail(role));
-                // That life is over, and what waited to be told in its name is void.
-                for waiting in self.waiting.iter_mut().filter(|waiting| waiting.role == role) {
-                    waiting.then.clear();
+                // The messages that this life of the role still had to send are void.
+                for sends in self.deferred.iter_mut().filter(|sends| sends.role == role) {
+                    sends.envelopes.clear();
                 }
             }
-            // Its records are read once every write of its earlier life has settled.
-            Control::Restart(role, Remembers::Kept) => self.disk.read_back(role),
-            Control::Restart(role, Remembers::Lost) => self.restart(role, Memory::Lost),
+            // The disk reads the records once every write of the role's earlier life is durable.
+            Control::Restart(role, RestartMemory::Kept) => self.disk.read_back(role),
+            Control::Restart(role, RestartMemory::Lost) => self.restart(role, Memory::Lost),
             Control::Status(answer) => {
-                // Whoever asked may have gone.
+                // The caller may have stopped waiting.
                 let _ = answer.send(self.replica.status());
             }
-            Control::Stop => unreachable!("handled by the loop"),
+            Control::Stop => unreachable!("run() ends the loop before it gets here"),
         }
     }
 
@@ -240,7 +239,7 @@ impl EventLoop {
         };
         match entropy() {
             Ok(entropy) => {
-                tracing::info!(replica = %self.id, ?role, records = kept, "role restarts");
+                tracing::info!(replica = %self.id, ?role, records = kept, "a role restarts");
                 self.step(Event::Restart {
                     role,
                     memory,
@@ -250,20 +249,20 @@ impl EventLoop {
             Err(error) => {
                 tracing::error!(
                     replica = %self.id, ?role, %error,
-                    "role stays down: the system gives no random bits; restart it again later"
+                    "a role stays down: the system gives no random bits; restart the role later"
                 );
             }
         }
     }
 
-    /// One input, and then whatever the replica says to itself.
+    /// Steps one input, and then the messages that the replica sends to itself.
     fn step(&mut self, event: Event) {
         self.step_once(event);
         self.step_own();
     }
 
     fn step_own(&mut self) {
-        while let Some(message) = self.own.pop_front() {
+        while let Some(message) = self.to_itself.pop_front() {
             let from = self.id;
             self.step_once(Event::Peer {
                 from,
@@ -290,8 +289,12 @@ impl EventLoop {
         match effect {
             Effect::Send(envelope) => self.send(envelope),
             Effect::Persist { role, records, then } => match self.disk.append(records, !then.is_empty()) {
-                Some(ticket) => self.waiting.push_back(Waiting { ticket, role, then }),
-                // Everything written so far is durable.
+                Some(ticket) => self.deferred.push_back(DeferredSends {
+                    ticket,
+                    role,
+                    envelopes: then,
+                }),
+                // All that was written so far is durable.
                 None => then.into_iter().for_each(|envelope| self.send(envelope)),
             },
             Effect::Reply { to, reply } => self.clients.reply(to, reply),
@@ -305,13 +308,13 @@ impl EventLoop {
 
     fn send(&mut self, envelope: Envelope) {
         if envelope.to == self.id {
-            self.own.push_back(envelope.message);
+            self.to_itself.push_back(envelope.message);
         } else {
             self.peers.send(envelope);
         }
     }
 
-    /// Gives the disk its job and wakes the writers.
+    /// Gives the disk its job, and wakes the writers.
     fn hand_on(&mut self) {
         self.disk.flush();
         self.peers.wake();

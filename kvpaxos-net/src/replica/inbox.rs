@@ -1,4 +1,4 @@
-//! What enters a replica's event loop: from peers, clients, the operator and the disk.
+//! What enters the event loop of a replica: from peers, from clients, from the operator and from the disk.
 
 use std::sync::Arc;
 
@@ -8,31 +8,36 @@ use tokio::sync::{mpsc, oneshot};
 use crate::storage::disk::DiskEvent;
 use crate::wire::outbox::Outbox;
 
+/// Batches of arrivals that may wait for the event loop. Sockets are not read while the queue is full.
+const ARRIVALS: usize = 256;
+/// Requests of operators that may wait.
+const CONTROLS: usize = 16;
+
 /// What sockets bring.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    /// Messages of another replica, in the order they were sent on one connection.
+    /// Messages of another replica, in the order in which they were sent on one connection.
     Peer {
         from: ReplicaId,
-        /// As the replica said when it called.
+        /// The founding that the replica named in its hello.
         founding: Option<Founding>,
         messages: Vec<Message>,
     },
-    /// A client is there.
-    Joined { client: ClientId, sink: Sink },
-    /// A client asks.
+    /// A client has connected.
+    Joined { client: ClientId, sink: ReplySink },
+    /// Requests of a client.
     Requests {
         client: ClientId,
         requests: Vec<Request>,
     },
-    /// A client is gone.
+    /// A client has disconnected.
     Left { client: ClientId },
 }
 
-/// Where a client's replies go.
+/// Where the replies to a client go.
 #[derive(Debug)]
-pub(crate) enum Sink {
-    /// Into the buffer of its connection.
+pub(crate) enum ReplySink {
+    /// Into the queue of its connection.
     Stream(Arc<Outbox>),
     /// To the task that answers datagrams.
     Datagrams(mpsc::Sender<Reply>),
@@ -42,25 +47,53 @@ pub(crate) enum Sink {
 #[derive(Debug)]
 pub(crate) enum Control {
     Fail(Role),
-    Restart(Role, Remembers),
+    Restart(Role, RestartMemory),
     Status(oneshot::Sender<Status>),
     Stop,
 }
 
-/// What a role that restarts finds.
+/// The memory with which a role restarts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Remembers {
-    /// Its records, read back from the write-ahead log.
+pub enum RestartMemory {
+    /// Its records, read back from the write-ahead log. A replica that keeps no log has lost them.
     Kept,
-    /// Nothing.
+    /// None.
     Lost,
 }
 
-/// The receiving ends of everything that enters.
-pub(crate) struct Doors {
-    /// From peers. They have a door of their own, and go first: a flood of clients must not make a leader look silent.
+/// The receiving ends of the event loop.
+pub(crate) struct Inbox {
+    /// From peers. Their queue is separate and goes first: a flood of requests must not make a leader look silent.
     pub(crate) peers: mpsc::Receiver<Arrival>,
     pub(crate) clients: mpsc::Receiver<Arrival>,
     pub(crate) controls: mpsc::Receiver<Control>,
     pub(crate) disk: mpsc::UnboundedReceiver<DiskEvent>,
+}
+
+/// The sending ends, but for the disk's.
+pub(crate) struct InboxSenders {
+    pub(crate) peers: mpsc::Sender<Arrival>,
+    pub(crate) clients: mpsc::Sender<Arrival>,
+    pub(crate) controls: mpsc::Sender<Control>,
+}
+
+impl Inbox {
+    /// Bounded queues from all but the disk, which answers no more than it was asked.
+    pub(crate) fn new(disk: mpsc::UnboundedReceiver<DiskEvent>) -> (InboxSenders, Inbox) {
+        let (peer_sender, peers) = mpsc::channel(ARRIVALS);
+        let (client_sender, clients) = mpsc::channel(ARRIVALS);
+        let (control_sender, controls) = mpsc::channel(CONTROLS);
+        let senders = InboxSenders {
+            peers: peer_sender,
+            clients: client_sender,
+            controls: control_sender,
+        };
+        let inbox = Inbox {
+            peers,
+            clients,
+            controls,
+            disk,
+        };
+        (senders, inbox)
+    }
 }

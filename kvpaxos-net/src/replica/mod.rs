@@ -1,4 +1,4 @@
-//! The event loop that owns a replica, what enters it, and what it logs.
+//! The event loop that owns a replica: what enters it, what it sends to clients, and what it logs.
 
 pub(crate) mod alarm;
 pub(crate) mod clients;

@@ -1,20 +1,21 @@
-//! A replica's data directory: whose it is, that nobody else uses it, and the log in it.
+//! The data directory of a replica: whose it is, that nobody else uses it, and the log in it.
 //!
 //! ```text
 //! DIR/lock                held by the process that uses the directory
 //! DIR/superblock          which replica of which cluster it belongs to, and how far its log was synced; a short text
 //! DIR/log.00000000, ...   the write-ahead log, in segments
 //! DIR/damaged.1/, ...     logs that were set aside: found damaged, or discarded by an operator
-//! DIR/*.new               what a crash left of a file that was being made; means nothing
+//! DIR/*.new               incomplete files that a crash left; they are ignored
 //! ```
 //!
-//! A directory is *formatted* once, for a replica that is new: its log begins with [`Record::Founded`], by which the others tell it from the same
-//! replica formatted again (see [`kvpaxos::founding`]). It is never formatted by itself: an empty disk is not a new replica, but
-//! one that has lost what it promised. Such a one is *recovered*: its log begins with [`Record::DiskLost`], and the replica gets back
-//! from its peers what counts. A log that is found damaged is set aside and replaced in the same way, without being asked.
+//! A directory is *formatted* once, for a new replica: its log begins with [`Record::Founded`], by which the others tell it
+//! from the same replica formatted again (see [`kvpaxos::founding`]). No program formats it unasked: an empty disk is not
+//! that of a new replica, but may be that of one that has lost its promises. Such a replica is *recovered*: its log begins with
+//! [`Record::DiskLost`], and the replica gets back from the others what it may have promised. A log that turns out to be
+//! damaged is set aside and replaced in the same way, without being asked.
 //!
-//! Every change from one log to another goes by the superblock: `founding`, then whatever there is moves aside, then the new log, then
-//! `ready`. Whoever finds `founding` finishes that first.
+//! Every replacement of a log goes by way of the superblock: its state becomes `founding`, then the old log is moved aside,
+//! then the new one is created, then the state becomes `ready`. A process that finds `founding` completes this first.
 
 use std::fs::TryLockError;
 use std::io;
@@ -27,17 +28,17 @@ use kvpaxos::{Founding, Memory, Record};
 use crate::power::tape::{self, Note};
 use crate::storage::error::{DirectoryError, described, failed};
 use crate::storage::files::{self, File};
-use crate::storage::log::{self, Found, Log, SUPERBLOCK, write_superblock};
+use crate::storage::log::{self, Log, LogContents, SUPERBLOCK, write_superblock};
 use crate::storage::segments::{self, sync_directory};
 use crate::system::random;
-use crate::system::shortage::Patience;
+use crate::system::shortage::ShortagePolicy;
 
 pub(crate) const LOCK: &str = "lock";
 const ASIDE: &str = "damaged.";
-/// What directories held before there were superblocks.
+/// The file that older releases wrote instead of a superblock.
 const IDENTITY: &str = "identity";
 
-/// A data directory in use: nobody else can open it until this is dropped.
+/// A data directory in use. No other process can open it until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
@@ -45,8 +46,8 @@ pub(crate) struct Directory {
     _lock: File,
 }
 
-/// What a data directory held.
-pub(crate) struct Opened {
+/// A data directory that was opened, and what it held.
+pub(crate) struct OpenDirectory {
     pub(crate) directory: Directory,
     pub(crate) memory: Memory,
     pub(crate) log: Log,
@@ -54,8 +55,8 @@ pub(crate) struct Opened {
 
 impl Directory {
     /// Opens a directory that was formatted or recovered.
-    pub(crate) fn open(path: &Path, owner: Owner) -> Result<Opened, DirectoryError> {
-        // Before the lock, which would be the first file of a directory that is none.
+    pub(crate) fn open(path: &Path, owner: Owner) -> Result<OpenDirectory, DirectoryError> {
+        // Checked before the lock is taken, because that creates a file.
         if read_superblock(path)?.is_none() {
             return Err(DirectoryError::NotFormatted {
                 path: path.to_owned(),
@@ -70,37 +71,37 @@ impl Directory {
                 return Err(DirectoryError::Unfinished { path });
             }
             Some(State::Founding { lost: true }) => {
-                tracing::warn!(directory = %path.display(), "the replacement of a lost log was not finished; it is done again");
+                tracing::warn!(directory = %path.display(), "the replacement of a lost log was not completed; it is repeated");
                 let (_, log) = directory.replace(&[])?;
                 return directory.opened(vec![Record::DiskLost], log);
             }
         };
         match found {
-            Found::Kept { records, log } => directory.opened(records, *log),
-            Found::Damaged(damaged) => {
+            LogContents::Kept { records, log } => directory.opened(records, *log),
+            LogContents::Damaged(damaged) => {
                 let records = beginning(&damaged.salvaged);
                 let (aside, log) = directory.replace(&damaged.salvaged)?;
                 tracing::warn!(
                     directory = %path.display(), segment = damaged.segment, at = damaged.at, why = %damaged.why,
                     set_aside = aside.as_deref().map(|aside| tracing::field::display(aside.display())),
-                    "the log is damaged where it had been synced: it is set aside, and the replica recovers through its peers"
+                    "the log is damaged in a part that had been synced: it is set aside, and the replica recovers from the others"
                 );
                 directory.opened(records, log)
             }
         }
     }
 
-    fn opened(self, records: Vec<Record>, log: Log) -> Result<Opened, DirectoryError> {
+    fn opened(self, records: Vec<Record>, log: Log) -> Result<OpenDirectory, DirectoryError> {
         #[cfg(test)]
         tape::note(&self.path, || Note::Opened(records.clone()));
-        Ok(Opened {
+        Ok(OpenDirectory {
             directory: self,
             memory: Memory::Kept(records),
             log,
         })
     }
 
-    /// Founds the directory of a replica that is new.
+    /// Creates the directory of a new replica.
     pub(crate) fn format(path: &Path, owner: Owner) -> Result<(), DirectoryError> {
         let directory = Directory::create(path, owner)?;
         match read_superblock(path)? {
@@ -120,7 +121,7 @@ impl Directory {
         directory.found(false, &[Record::Founded { founding }]).map(drop)
     }
 
-    /// Founds the directory of a replica that has lost its disk, or its log. Returns where a log went that was there.
+    /// Creates the directory of a replica that has lost its disk or its log. Returns where an old log was moved to.
     pub(crate) fn recover(
         path: &Path,
         owner: Owner,
@@ -151,7 +152,7 @@ impl Directory {
         Ok(aside)
     }
 
-    /// Puts a log in the place of what is there, which goes aside.
+    /// Moves the old log aside and creates a new one.
     fn replace(&self, salvaged: &[Record]) -> Result<(Option<PathBuf>, Log), DirectoryError> {
         self.write_state(State::Founding { lost: true })?;
         let aside = self.set_aside()?;
@@ -171,11 +172,11 @@ impl Directory {
         Ok(write_superblock(
             &self.path,
             &Superblock { owner, state },
-            &Patience::NONE,
+            &ShortagePolicy::FAIL,
         )?)
     }
 
-    /// Moves all segments into a directory of their own, for whoever wants to look at them.
+    /// Moves all segments into a directory of their own, where they can be inspected.
     fn set_aside(&self) -> Result<Option<PathBuf>, DirectoryError> {
         let path = &self.path;
         let numbers = segments::list(path).map_err(failed("list", path))?;
@@ -195,8 +196,8 @@ impl Directory {
             for number in numbers {
                 files::rename(segments::path(path, number), segments::path(&aside, number))?;
             }
-            sync_directory(&aside, &Patience::NONE)?;
-            sync_directory(path, &Patience::NONE)
+            sync_directory(&aside, &ShortagePolicy::FAIL)?;
+            sync_directory(path, &ShortagePolicy::FAIL)
         };
         carry().map_err(failed("move the log to", &aside))?;
         Ok(Some(aside))
@@ -228,7 +229,7 @@ impl Directory {
         }
     }
 
-    /// What the superblock says, if it is of this replica.
+    /// The state in the superblock, which must be of this replica.
     fn state(&self) -> Result<Option<State>, DirectoryError> {
         match read_superblock(&self.path)? {
             None => Ok(None),
@@ -265,14 +266,14 @@ impl Directory {
         }
     }
 
-    /// A file that some replica left here, but for a lock and drafts.
+    /// The name of a file that a replica left here, apart from the lock and incomplete files.
     fn leftover(&self) -> Result<Option<String>, DirectoryError> {
         leftover(&self.path).map_err(failed("list", &self.path))
     }
 }
 
-/// Makes a directory, and those above it that are missing. The name of each is in the one above, and is durable before the next is made. So of
-/// those that are there already only the last may be one that was just made, by a process that was killed.
+/// Creates a directory and its missing parents. The name of each is durable in its parent before the next one is created. So
+/// of the directories that exist already, only the deepest can be one that a killed process had just created.
 fn create_durably(path: &Path) -> io::Result<()> {
     use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
     let Some(parent) = path.parent() else {
@@ -283,8 +284,8 @@ fn create_durably(path: &Path) -> io::Result<()> {
         create_durably(parent)?;
         files::create_dir_all(path)?;
     }
-    match sync_directory(parent, &Patience::NONE) {
-        // Where this process cannot make a directory, it has not.
+    match sync_directory(parent, &ShortagePolicy::FAIL) {
+        // A parent in which this process may create nothing holds no name that it created.
         Err(error)
             if !is_new && matches!(error.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem) =>
         {
@@ -294,7 +295,7 @@ fn create_durably(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a replica was founded in this directory, or is to be.
+/// Whether a replica was formatted or recovered in this directory, or an interrupted recovery is to be completed.
 pub(crate) fn is_formatted(path: &Path) -> Result<bool, DirectoryError> {
     let superblock = read_superblock(path)?;
     Ok(superblock.is_some_and(|superblock| {
@@ -302,6 +303,7 @@ pub(crate) fn is_formatted(path: &Path) -> Result<bool, DirectoryError> {
     }))
 }
 
+/// The superblock of a directory: `None` if it has none, an inner error if it is damaged.
 pub(crate) fn read_superblock(
     path: &Path,
 ) -> Result<Option<Result<Superblock, SuperblockError>>, DirectoryError> {
@@ -325,18 +327,18 @@ fn leftover(path: &Path) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// What there is in the place of a replica's directory.
+/// What is wrong with a path that is no replica's directory.
 fn describe_other(path: &Path) -> Result<&'static str, DirectoryError> {
     match leftover(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("is not there"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("does not exist"),
         Err(error) => Err(failed("list", path)(error)),
         Ok(Some(_)) => Ok("holds a log, but no superblock that says whose it is"),
         Ok(None) => Ok("holds no replica"),
     }
 }
 
-/// What the log of a replica that lost its memory begins with: what could be saved of the old one that must not repeat, and the mark
-/// that it is not all.
+/// The first records of the log of a replica that lost its memory: the counters of the old log that must not repeat, as far as
+/// they could be read, and the mark that memory was lost.
 fn beginning(salvaged: &[Record]) -> Vec<Record> {
     let mut records = wal::counters(salvaged);
     records.push(Record::DiskLost);

@@ -1,10 +1,10 @@
-//! The one thread that owns the disk: it appends the records of everyone, syncs once for all who wait (group commit), and
-//! tells the event loop, which goes on stepping meanwhile. Where descriptors or memory are missing it waits ([`crate::system::shortage`]); what a
-//! disk refuses is fatal.
+//! The thread that owns the disk. It appends the records of all roles, syncs once for everyone who waits (group commit), and
+//! tells the event loop, which goes on stepping meanwhile. A shortage of descriptors or memory is waited for
+//! ([`crate::system::shortage`]); a failure of the disk is fatal.
 //!
-//! A log cannot tell by itself whether its last writes were never synced or the disk lost them after they were. The *mark* tells, which
-//! stands in another file ([`kvpaxos::wal`]). Nobody waits for it, so it lags: it is renewed at least every [`RENEWAL`] while syncs go
-//! on, and when there was nothing to write for [`IDLE`].
+//! A log cannot tell by itself whether its last writes were never synced, or were lost by the disk afterwards. The *mark*
+//! tells; it stands in another file ([`kvpaxos::wal`]). Nobody waits for it, so it lags behind. It is renewed at least every
+//! [`RENEWAL`] while syncs go on, and after nothing was written for [`IDLE`].
 
 use std::io;
 use std::sync::Arc;
@@ -20,24 +20,24 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::power::tape::{self, Note};
 use crate::storage::error::LogError;
 use crate::storage::log::Log;
-use crate::system::shortage::Patience;
+use crate::system::shortage::ShortagePolicy;
 
-/// How far the mark may lag while syncs go on. To renew it takes as long as some syncs.
+/// How far the mark may lag while syncs go on. Renewing it takes as long as a few syncs.
 const RENEWAL: Duration = Duration::from_millis(200);
-/// For how long there must be nothing to write until the mark is renewed: a client that asks again as soon as it is answered does not wait
-/// for it.
+/// How long nothing must have been written before the mark is renewed. Long enough that a client which asks again as soon as
+/// it is answered does not wait for the mark.
 const IDLE: Duration = Duration::from_millis(10);
 
-/// Numbers the batches of records that went to the disk thread.
+/// The number of a batch of records that went to the disk thread.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Ticket(u64);
 
 /// What the disk thread tells the event loop.
 #[derive(Debug)]
 pub(crate) enum DiskEvent {
-    /// The batch, and all before it, are durable.
+    /// This batch and all earlier ones are durable.
     Settled(Ticket),
-    /// What a role that restarts finds.
+    /// The memory of a role that restarts.
     ReadBack { role: Role, memory: Memory },
     /// Nothing more can be made durable; the replica must stop.
     Failed(LogError),
@@ -47,57 +47,57 @@ enum Job {
     Append {
         ticket: Ticket,
         records: Vec<Record>,
-        /// Something waits for these records to be durable.
+        /// Whether anything waits for these records to be durable.
         awaited: bool,
         size: usize,
     },
     ReadBack(Role),
 }
 
-/// The event loop's end: gathers the records of a batch of steps into one job.
+/// The event loop's end of the disk thread. It gathers the records of a batch of steps into one job.
 pub(crate) struct Disk {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
-    /// The batch being gathered.
+    /// The batch that is being gathered.
     current: Ticket,
     records: Vec<Record>,
     size: usize,
     awaited: bool,
-    /// The last batch with records in it, sent or being gathered.
+    /// The last batch that has records, sent or being gathered.
     last_written: Ticket,
     settled: Ticket,
-    /// Bytes of records that are not written yet; the thread takes off what it wrote.
+    /// Bytes of records that are not written yet; the thread subtracts what it writes.
     backlog: Arc<AtomicUsize>,
-    /// How long the thread waits for what the system has none of.
-    patience: Patience,
+    /// Shared with the thread, so that it stops waiting when the replica stops.
+    on_shortage: ShortagePolicy,
 }
 
 impl Disk {
     /// Starts the thread on a log.
     ///
     /// # Errors
-    /// If the system refuses a thread.
+    /// If the system starts no thread.
     pub(crate) fn start(mut log: Log, events: UnboundedSender<DiskEvent>) -> io::Result<Disk> {
         let (jobs, inbox) = mpsc::channel();
         let backlog = Arc::new(AtomicUsize::new(0));
         let written = Arc::clone(&backlog);
-        let patience = Patience::unbounded();
-        log.wait_with(patience.clone());
-        let teller = Teller {
+        let on_shortage = ShortagePolicy::wait_until_stopped();
+        log.set_shortage_policy(on_shortage.clone());
+        let reports = Reports {
             events,
-            patience: patience.clone(),
+            on_shortage: on_shortage.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("kvpaxos-disk".to_owned())
             .spawn(move || {
                 let mut worker = Worker {
                     log,
-                    teller,
+                    reports,
                     backlog: written,
                     renewed: Instant::now(),
                 };
                 if let Err(error) = worker.run(&inbox) {
-                    worker.teller.fail(error);
+                    worker.reports.fail(error);
                 }
             })?;
         Ok(Disk {
@@ -110,12 +110,12 @@ impl Disk {
             last_written: Ticket(0),
             settled: Ticket(0),
             backlog,
-            patience,
+            on_shortage,
         })
     }
 
-    /// Adds records to the batch being gathered. If something waits for them, and they or earlier ones are not durable
-    /// yet, answers with the ticket to wait for.
+    /// Adds records to the batch that is being gathered. If something waits for them, and they or earlier ones are not durable
+    /// yet, returns the ticket to wait for.
     pub(crate) fn append(&mut self, records: Vec<Record>, awaited: bool) -> Option<Ticket> {
         if !records.is_empty() {
             let size: usize = records.iter().map(size).sum();
@@ -135,7 +135,7 @@ impl Disk {
         Some(self.current)
     }
 
-    /// Sends the batch on its way.
+    /// Sends the batch to the thread.
     pub(crate) fn flush(&mut self) {
         if self.records.is_empty() && !self.awaited {
             return;
@@ -151,13 +151,13 @@ impl Disk {
         self.send(job);
     }
 
-    /// Asks for what a role finds when it restarts: all records, once everything appended so far is durable.
+    /// Asks for the memory of a role that restarts: all records, once everything that was appended is durable.
     pub(crate) fn read_back(&mut self, role: Role) {
         self.flush();
         self.send(Job::ReadBack(role));
     }
 
-    /// The thread has told that this batch is durable.
+    /// The thread has reported that this batch is durable.
     pub(crate) fn on_settled(&mut self, ticket: Ticket) {
         self.settled = self.settled.max(ticket);
     }
@@ -167,10 +167,10 @@ impl Disk {
         self.backlog.load(Ordering::Relaxed)
     }
 
-    /// Writes and syncs what is left, and waits for the thread to end. It does not wait for descriptors or memory any more: what is not
-    /// written then was acknowledged to nobody.
+    /// Writes and syncs what is left, and waits for the thread to end. The thread no longer waits for descriptors or memory:
+    /// what it cannot write was acknowledged to nobody.
     pub(crate) fn finish(&mut self) {
-        self.patience.end();
+        self.on_shortage.stop();
         self.flush();
         self.jobs = None;
         if let Some(thread) = self.thread.take()
@@ -181,7 +181,7 @@ impl Disk {
     }
 
     fn send(&self, job: Job) {
-        // A thread that is gone has told why, and the loop will hear it.
+        // A thread that has ended has reported why, and the event loop will hear it.
         if let Some(jobs) = &self.jobs {
             let _ = jobs.send(job);
         }
@@ -194,7 +194,7 @@ impl Drop for Disk {
     }
 }
 
-/// About how many bytes a record takes.
+/// About how many bytes a record takes on disk.
 fn size(record: &Record) -> usize {
     32 + match record {
         Record::Accepted { value, .. } | Record::Learned { value, .. } => value.size(),
@@ -205,37 +205,37 @@ fn size(record: &Record) -> usize {
     }
 }
 
-/// The thread's side.
+/// The thread's end.
 struct Worker {
     log: Log,
-    teller: Teller,
+    reports: Reports,
     backlog: Arc<AtomicUsize>,
     /// When the mark was last renewed.
     renewed: Instant,
 }
 
-/// Tells the event loop.
+/// Reports to the event loop.
 #[derive(Clone)]
-struct Teller {
+struct Reports {
     events: UnboundedSender<DiskEvent>,
-    patience: Patience,
+    on_shortage: ShortagePolicy,
 }
 
-impl Teller {
-    fn tell(&self, event: DiskEvent) {
-        // A loop that has stopped needs no answer.
+impl Reports {
+    fn send(&self, event: DiskEvent) {
+        // An event loop that has stopped needs no report.
         let _ = self.events.send(event);
     }
 
     fn fail(&self, error: LogError) {
-        if self.patience.gave_up() {
+        if self.on_shortage.gave_up() {
             tracing::warn!(
                 %error,
-                "the replica stops while its log waits for what the system has not enough of: what was not written was acknowledged to \
-                 nobody, and the next start goes on from what was"
+                "the replica stops during a shortage of descriptors or memory: what was not written was acknowledged to nobody, and the \
+                 next start goes on from what was written"
             );
         } else {
-            self.tell(DiskEvent::Failed(error));
+            self.send(DiskEvent::Failed(error));
         }
     }
 }
@@ -265,14 +265,14 @@ impl Worker {
             }
             self.log.write()?;
             self.backlog.fetch_sub(written, Ordering::Relaxed);
-            // What nobody waits for (hints that save work after a restart) goes along with the next sync.
+            // Records that nobody waits for (hints that save work after a restart) become durable with the next sync.
             if awaited.is_some() || !restarts.is_empty() {
                 self.log.sync()?;
             }
             if let Some(ticket) = awaited {
                 #[cfg(test)]
                 tape::note(self.log.directory(), || Note::Told);
-                self.teller.tell(DiskEvent::Settled(ticket));
+                self.reports.send(DiskEvent::Settled(ticket));
             }
             for role in restarts {
                 self.read_back(role)?;
@@ -284,7 +284,7 @@ impl Worker {
         self.log.close()
     }
 
-    /// The next job; `None` when there will be no more. The mark catches up if there is none for a while.
+    /// Waits for the next job; returns `None` when there will be no more. Meanwhile the mark catches up.
     fn wait(&mut self, inbox: &Receiver<Job>) -> Result<Option<Job>, LogError> {
         loop {
             if self.log.is_marked() {
@@ -294,7 +294,7 @@ impl Worker {
                 Ok(job) => return Ok(Some(job)),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {
-                    // What nobody waits for, too: nothing else has a use for the disk now.
+                    // This also syncs records that nobody waits for: the disk has nothing else to do now.
                     self.log.sync()?;
                     self.renew()?;
                 }
@@ -308,19 +308,19 @@ impl Worker {
         Ok(())
     }
 
-    /// Reads in a thread of its own: what is durable does not change, and the other roles' writes must not wait for it.
+    /// Reads in a thread of its own: durable bytes do not change, and the writes of other roles must not wait.
     fn read_back(&self, role: Role) -> Result<(), LogError> {
-        let begin = || {
+        let spawn = || {
             let reader = self.log.reader();
-            let teller = self.teller.clone();
+            let reports = self.reports.clone();
             let thread = std::thread::Builder::new().name("kvpaxos-read".to_owned());
             thread.spawn(move || match reader.memory() {
-                Ok(memory) => teller.tell(DiskEvent::ReadBack { role, memory }),
-                Err(error) => teller.fail(error),
+                Ok(memory) => reports.send(DiskEvent::ReadBack { role, memory }),
+                Err(error) => reports.fail(error),
             })
         };
-        let begun = self.teller.patience.attempt(self.log.directory(), begin);
-        begun
+        let spawned = self.reports.on_shortage.attempt(self.log.directory(), spawn);
+        spawned
             .map(drop)
             .map_err(|error| self.log.error("read back", error))
     }

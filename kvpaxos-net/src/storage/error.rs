@@ -7,25 +7,25 @@ use kvpaxos::wal::{self, Owner, SuperblockError};
 
 use crate::system::shortage;
 
-/// Why nothing more can be made durable, or what was cannot be read back. The replica stops.
+/// Why nothing more can be made durable, or why durable records cannot be read back. The replica stops.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The system refused.
+    /// An operation on a file failed.
     #[error(
-        "cannot {what} the log {}: {error}; the replica stops, for it could no longer keep what it promises. \
+        "cannot {what} the log {}: {error}; the replica stops, because it could no longer keep its promises. \
          {}", path.display(), advice(error)
     )]
     Io {
-        /// What was tried.
+        /// The operation, as a verb.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         error: io::Error,
     },
-    /// The log was damaged under the running replica.
+    /// The log was damaged while the replica ran.
     #[error(
-        "the log {} was damaged while the replica ran: {why}. The replica stops; started again, it sets the log aside",
+        "the log {} was damaged while the replica ran: {why}. The replica stops; when it is started again, it sets the log aside",
         path.display()
     )]
     Damaged {
@@ -44,12 +44,12 @@ pub enum LogError {
     },
 }
 
-/// What to do before the replica is started again.
+/// What an operator does before the replica is started again.
 fn advice(error: &io::Error) -> String {
     if shortage::is_shortage(error) {
         format!("{}, and start it again", shortage::ADVICE)
     } else {
-        "Look after the disk and start it again".to_owned()
+        "Check the disk and start it again".to_owned()
     }
 }
 
@@ -58,17 +58,17 @@ pub(crate) fn log_failed(what: &'static str, path: &Path) -> impl FnOnce(io::Err
     move |error| LogError::Io { what, path, error }
 }
 
-/// Why a data directory cannot be used. Nothing was changed, but where it says so.
+/// Why a data directory cannot be used. Nothing was changed, except where a variant says so.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
-    /// The system refused.
+    /// An operation failed. A change may have begun; the next attempt completes it.
     #[error("cannot {what} {}: {error}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation, as a verb.
         what: &'static str,
-        /// With what.
+        /// The file or directory.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         error: io::Error,
     },
     /// Another process uses it.
@@ -80,10 +80,10 @@ pub enum DirectoryError {
         /// The directory.
         path: PathBuf,
     },
-    /// It belongs to another replica, or to another cluster.
+    /// It belongs to another replica or to another cluster.
     #[error(
-        "the data directory {} belongs to {}, but this is {}; give each replica the directory it was formatted with, \
-         or a new one. If the cluster is the right one, its name, members, quorums or limits have changed",
+        "the data directory {} belongs to {}, but this is {}; give each replica the directory that was formatted for it, \
+         or a new one. If this is the right cluster, its name, members, quorums or limits have changed",
         path.display(), described(*found), described(*expected)
     )]
     Foreign {
@@ -91,31 +91,31 @@ pub enum DirectoryError {
         path: PathBuf,
         /// Whose it is.
         found: Owner,
-        /// Who wants it.
+        /// Who wants to use it.
         expected: Owner,
     },
-    /// It is no replica's.
+    /// It is not a replica's directory.
     #[error(
-        "the data directory {} {what}. A replica that is new must have its directory formatted first; one whose disk \
-         is gone must be recovered: started as if it were new, it would break what it promised",
+        "the data directory {} {what}. The directory of a new replica must be formatted first; a replica whose disk \
+         is lost must be recovered: if it started as a new one, it would break its promises",
         path.display()
     )]
     NotFormatted {
         /// The directory.
         path: PathBuf,
-        /// What there is instead.
+        /// What there is instead, as the rest of a sentence.
         what: &'static str,
     },
-    /// Formatting it was begun and not finished.
-    #[error("formatting the data directory {} was not finished; format it again", path.display())]
+    /// Formatting it was interrupted.
+    #[error("formatting the data directory {} was interrupted; format it again", path.display())]
     Unfinished {
         /// The directory.
         path: PathBuf,
     },
-    /// The superblock is none.
+    /// The superblock is damaged, or of another release.
     #[error(
-        "{}: {error}; if the replica's data is what this directory holds, restore the file, or let the replica recover \
-         and discard the data",
+        "{}: {error}; if this directory holds the replica's data, restore the file; otherwise recover the replica, which \
+         discards the data",
         path.display()
     )]
     Superblock {
@@ -124,10 +124,10 @@ pub enum DirectoryError {
         /// What is wrong.
         error: SuperblockError,
     },
-    /// It is to be formatted, and holds something already.
+    /// It was to be formatted, and holds something already.
     #[error(
-        "the data directory {} holds {what} already, and is not formatted over it; if the replica is the one to be \
-         started, serve it as it is, else choose another directory or delete this one",
+        "the data directory {} holds {what} already, so it is not formatted; if that is the replica to be started, \
+         serve it as it is, else choose another directory or delete this one",
         path.display()
     )]
     Taken {
@@ -136,10 +136,10 @@ pub enum DirectoryError {
         /// What it holds.
         what: String,
     },
-    /// It is to be recovered, and its log is whole.
+    /// It was to be recovered, and its log is intact.
     #[error(
-        "the log in {} is whole: the replica has not lost its memory, serve it as it is. If it must forget all the same, \
-         say that its log is to be discarded",
+        "the log in {} is intact: the replica has not lost its memory, so serve it as it is. To make it forget all the same, \
+         discard its log",
         path.display()
     )]
     Healthy {

@@ -1,5 +1,5 @@
-//! The write-ahead log as files: opens, appends, syncs, begins segments and deletes them. What stands in them is [`kvpaxos::wal`]'s
-//! business.
+//! The write-ahead log as files: opens, appends, syncs, begins segments and deletes them. [`kvpaxos::wal`] has the format of
+//! their contents.
 
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use crate::power::tape::{self, Note};
 use crate::storage::error::{LogError, log_failed};
 use crate::storage::files::File;
 use crate::storage::segments::{self, sync_directory};
-use crate::system::shortage::Patience;
+use crate::system::shortage::ShortagePolicy;
 
-/// The name of the superblock.
+/// The name of the file that holds the superblock.
 pub(crate) const SUPERBLOCK: &str = "superblock";
-/// A file is made so much longer than it is, in holes: a sync that need not write a new length took 0.09 ms where one that must took
-/// 0.14 (ext4, 300 bytes each). In tests it is used up sooner.
+/// The last segment is made this many bytes longer than it is, as a hole. A sync that need not write a new length took 0.09 ms,
+/// one that must took 0.14 ms (ext4, 300 bytes each). In tests the room is small, so that it runs out.
 const ROOM: u64 = if cfg!(test) { 4096 } else { 4 * 1024 * 1024 };
 
 /// The log that a replica appends to.
@@ -27,33 +27,32 @@ pub(crate) struct Log {
     directory: PathBuf,
     owner: Owner,
     writer: Writer,
-    /// Appended and not written yet.
+    /// What was appended and is not written yet.
     batch: Batch,
-    /// The last segment, and where in it the next byte goes.
+    /// The last segment, and the offset in it of the next byte.
     file: File,
     end: u64,
-    /// How long the file is made; `None` where the system will not.
+    /// The length that the file was given in advance; `None` if the file system refuses that.
     room: Option<u64>,
-    /// The oldest segment that is there.
+    /// The oldest segment that exists.
     oldest: u64,
-    /// Held by everybody who reads: nothing is deleted meanwhile.
+    /// Shared with every reader: while there is one, no segment is deleted.
     readers: Arc<()>,
-    /// How long it waits where the system lacks descriptors or memory.
-    patience: Patience,
-    /// The position of the mark that was last kept.
+    on_shortage: ShortagePolicy,
+    /// The position of the last mark that was written.
     marked: u64,
 }
 
-/// What was found where a log should be.
-pub(crate) enum Found {
-    /// All that was ever synced.
+/// What the files of a log turned out to hold.
+pub(crate) enum LogContents {
+    /// Everything that was ever synced.
     Kept { records: Vec<Record>, log: Box<Log> },
-    /// Something that was synced is gone.
+    /// Something that was synced is missing.
     Damaged(wal::Damaged),
 }
 
 impl Log {
-    /// Founds a log that begins with these records, all or nothing.
+    /// Creates a log that begins with these records; after a crash it has all of them, or does not exist.
     pub(crate) fn found(
         directory: &Path,
         owner: Owner,
@@ -70,7 +69,8 @@ impl Log {
             .iter()
             .flat_map(|piece| piece.bytes.clone())
             .collect();
-        let file = segments::create(&path, &bytes, &Patience::NONE).map_err(log_failed("create", &path))?;
+        let file =
+            segments::create(&path, &bytes, &ShortagePolicy::FAIL).map_err(log_failed("create", &path))?;
         writer.on_synced(writer.position());
         Ok(Log::over(directory, owner, writer, file, 0))
     }
@@ -88,13 +88,13 @@ impl Log {
             room: Some(0),
             oldest,
             readers: Arc::new(()),
-            patience: Patience::NONE,
+            on_shortage: ShortagePolicy::FAIL,
             marked: 0,
         }
     }
 
-    /// Reads a log, cuts a torn tail, and makes sure that what was read is durable before anything is done upon it.
-    pub(crate) fn open(directory: &Path, owner: Owner, known_synced: Mark) -> Result<Found, LogError> {
+    /// Reads a log and cuts off an incomplete last write. What was read is durable before it is returned.
+    pub(crate) fn open(directory: &Path, owner: Owner, known_synced: Mark) -> Result<LogContents, LogError> {
         let segments = segments::read_all(directory).map_err(log_failed("read", directory))?;
         let oldest = segments.keys().next().copied().unwrap_or(0);
         let (records, writer, torn) = match judge(directory, &segments, owner, Some(known_synced))? {
@@ -104,20 +104,20 @@ impl Log {
                 torn,
                 ..
             } => (records, writer, torn),
-            wal::Log::Damaged(damaged) => return Ok(Found::Damaged(damaged)),
+            wal::Log::Damaged(damaged) => return Ok(LogContents::Damaged(damaged)),
         };
         let path = segments::path(directory, writer.segment());
         if let Some(torn) = torn.filter(|torn| !torn.blank) {
             tracing::warn!(
                 log = %path.display(), at = torn.at, dropped = torn.dropped,
-                "the log's last write is not whole, and is cut off: no mark says that it was synced. So it was cut short by a crash, and nothing was \
-                 promised on it; unless the disk lost it within 200 ms of its sync, for which see the docs of kvpaxos::wal"
+                "the last write of the log is incomplete and is cut off: no mark says that it was synced. A crash interrupted it, and nothing was \
+                 promised on it; or the disk lost it within 200 ms of its sync (see the docs of kvpaxos::wal)"
             );
         }
         let bytes = segments.get(&writer.segment()).map_or(&[][..], Vec::as_slice);
         let mut file = rewritten(&path, bytes, &writer).map_err(log_failed("sync", &path))?;
         segments::remove_drafts(directory).map_err(log_failed("remove drafts of", directory))?;
-        sync_directory(directory, &Patience::NONE).map_err(log_failed("sync", directory))?;
+        sync_directory(directory, &ShortagePolicy::FAIL).map_err(log_failed("sync", directory))?;
         let mut log = {
             let end = writer.position() - writer.base();
             file.seek(SeekFrom::Start(end))
@@ -128,22 +128,22 @@ impl Log {
         log.keep_mark()?;
         log.delete_obsolete()?;
         let log = Box::new(log);
-        Ok(Found::Kept { records, log })
+        Ok(LogContents::Kept { records, log })
     }
 
-    /// From now on it waits where the system lacks descriptors or memory.
-    pub(crate) fn wait_with(&mut self, patience: Patience) {
-        self.patience = patience;
+    /// Sets what the log does from now on if the system lacks descriptors or memory.
+    pub(crate) fn set_shortage_policy(&mut self, on_shortage: ShortagePolicy) {
+        self.on_shortage = on_shortage;
     }
 
-    /// Adds records to what is to be written.
+    /// Adds records to what [`write`](Log::write) will write.
     pub(crate) fn append(&mut self, records: &[Record]) {
         #[cfg(test)]
         tape::note(&self.directory, || Note::Appending(records.to_vec()));
         self.writer.append(records, &mut self.batch);
     }
 
-    /// Writes what was appended.
+    /// Writes what was appended, without a sync.
     pub(crate) fn write(&mut self) -> Result<(), LogError> {
         let mut batch = std::mem::take(&mut self.batch);
         for piece in batch.pieces() {
@@ -164,13 +164,13 @@ impl Log {
         Ok(())
     }
 
-    /// The segment before is synced first: what follows it says so.
+    /// Begins a segment. The one before is synced first, as the header of the new one says.
     fn begin_segment(&mut self, piece: &Piece) -> Result<(), LogError> {
         self.trim()?;
         self.file.sync_all().map_err(|error| self.error("sync", error))?;
         self.writer.on_synced(piece.position);
         let path = segments::path(&self.directory, piece.segment);
-        let created = segments::create(&path, &piece.bytes[..HEADER], &self.patience);
+        let created = segments::create(&path, &piece.bytes[..HEADER], &self.on_shortage);
         let mut file = created.map_err(log_failed("create", &path))?;
         file.seek(SeekFrom::Start(HEADER as u64))
             .map_err(log_failed("create", &path))?;
@@ -181,7 +181,7 @@ impl Log {
         self.keep_mark()
     }
 
-    /// Makes the file longer than it is. Where that fails it grows by and by, or the write that follows will say what is wrong.
+    /// Lengthens the file in advance. If that fails, the file grows write by write, or the next write reports what is wrong.
     fn make_room(&mut self, more: u64) {
         let needed = self.end + more;
         if self.room.is_some_and(|room| needed > room) {
@@ -190,7 +190,7 @@ impl Log {
         }
     }
 
-    /// Gives back what room was made.
+    /// Cuts the room that was made in advance.
     fn trim(&mut self) -> Result<(), LogError> {
         self.room = self.room.map(|_| 0);
         let trimmed = self.file.set_len(self.end);
@@ -208,30 +208,30 @@ impl Log {
         self.delete_obsolete()
     }
 
-    /// Segments that a checkpoint replaces go, unless somebody reads them: then another time.
+    /// Deletes the segments that a checkpoint replaces, unless somebody is reading: then a later call does.
     fn delete_obsolete(&mut self) -> Result<(), LogError> {
         let keep_from = self.writer.keep_from();
         if self.oldest >= keep_from || Arc::strong_count(&self.readers) > 1 {
             return Ok(());
         }
-        segments::delete(&self.directory, self.oldest..keep_from, &self.patience)
+        segments::delete(&self.directory, self.oldest..keep_from, &self.on_shortage)
             .map_err(log_failed("delete segments of", &self.directory))?;
         tracing::info!(
             log = %self.directory.display(), from = self.oldest, to = keep_from - 1,
-            "segments of the log are deleted: a checkpoint stands in for them"
+            "segments of the log are deleted: a checkpoint replaces them"
         );
         self.oldest = keep_from;
         Ok(())
     }
 
-    /// Keeps how far the log is synced in another file, so that the loss of its last part is seen.
+    /// Writes to the superblock how far the log is synced, so that the loss of its last part would be noticed.
     pub(crate) fn keep_mark(&mut self) -> Result<(), LogError> {
         let mark = self.writer.synced_mark();
         let superblock = Superblock {
             owner: self.owner,
             state: State::Ready(mark),
         };
-        write_superblock(&self.directory, &superblock, &self.patience)?;
+        write_superblock(&self.directory, &superblock, &self.on_shortage)?;
         self.marked = mark.position;
         Ok(())
     }
@@ -241,7 +241,7 @@ impl Log {
         self.marked >= self.writer.position()
     }
 
-    /// All is written and synced, and says so: later damage is never taken for a torn tail.
+    /// Writes and syncs everything, and marks the end: later damage is never taken for an interrupted write.
     pub(crate) fn close(&mut self) -> Result<(), LogError> {
         self.write()?;
         self.sync()?;
@@ -252,7 +252,7 @@ impl Log {
         self.keep_mark()
     }
 
-    /// Reads what is durable now, later and elsewhere.
+    /// A reader of what is durable now, for use in another thread.
     pub(crate) fn reader(&self) -> Reader {
         Reader {
             directory: self.directory.clone(),
@@ -261,50 +261,51 @@ impl Log {
             last: self.writer.segment(),
             length: self.writer.synced().saturating_sub(self.writer.base()),
             mark: self.writer.synced_mark(),
-            patience: self.patience.clone(),
+            on_shortage: self.on_shortage.clone(),
             _reads: Arc::clone(&self.readers),
         }
     }
 
-    /// The last segment.
+    /// The number of the last segment.
     #[cfg(test)]
     pub(crate) fn segment(&self) -> u64 {
         self.writer.segment()
     }
 
-    /// Writes go to another file from now on.
+    /// Makes further writes go to another file.
     #[cfg(test)]
     pub(crate) fn redirect(&mut self, file: File) {
         self.file = file;
         self.room = None;
     }
 
-    /// Where it lies.
+    /// The directory of the log.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
+    /// An error of the last segment.
     pub(crate) fn error(&self, what: &'static str, error: io::Error) -> LogError {
         log_failed(what, &segments::path(&self.directory, self.writer.segment()))(error)
     }
 }
 
-/// Reads the part of a log that is durable, while more is being appended.
+/// Reads the part of a log that was durable at some time, while more is appended.
 pub(crate) struct Reader {
     directory: PathBuf,
     owner: Owner,
-    /// The segments to read, and how much of the last.
+    /// The segments to read, and how many bytes of the last.
     from: u64,
     last: u64,
     length: u64,
     mark: Mark,
-    patience: Patience,
-    /// While this lives, nothing is deleted.
+    on_shortage: ShortagePolicy,
+    /// While this exists, no segment is deleted.
     _reads: Arc<()>,
 }
 
 impl Reader {
-    /// What a role that restarts finds.
+    /// The memory of a role that restarts.
     pub(crate) fn memory(&self) -> Result<Memory, LogError> {
         let part = |number| {
             let length = if number == self.last {
@@ -312,7 +313,7 @@ impl Reader {
             } else {
                 u64::MAX
             };
-            let bytes = segments::read_part(&self.directory, number, length, &self.patience);
+            let bytes = segments::read_part(&self.directory, number, length, &self.on_shortage);
             let path = segments::path(&self.directory, number);
             Ok((number, bytes.map_err(log_failed("read back", &path))?))
         };
@@ -329,7 +330,7 @@ impl Reader {
     }
 }
 
-/// Reads a log and changes nothing.
+/// Interprets the bytes of a log.
 pub(crate) fn judge(
     directory: &Path,
     segments: &std::collections::BTreeMap<u64, Vec<u8>>,
@@ -342,29 +343,34 @@ pub(crate) fn judge(
     })
 }
 
-/// The last segment, cut behind what was read and durable. What no mark covers is written once more: if the sync of an earlier process
-/// failed, the system may take it for written though it is not, and would not write it by itself.
+/// Opens the last segment, cuts it at the end of what was read, and makes that durable. The bytes that no mark covers are written
+/// once more: if a sync of an earlier process failed, the system may consider them written though they are not.
 fn rewritten(path: &Path, bytes: &[u8], writer: &Writer) -> io::Result<File> {
-    let offset =
-        |position: u64| usize::try_from(position.saturating_sub(writer.base())).unwrap_or(usize::MAX);
+    // The writer stands at the end of a group in these bytes. What is synced may end in an earlier segment, which counts as the
+    // beginning of this one.
+    let offset = |position: u64| {
+        let offset = position.saturating_sub(writer.base());
+        usize::try_from(offset).expect("an offset within bytes that are in memory")
+    };
     let end = offset(writer.position());
-    let from = offset(writer.synced()).clamp(HEADER.min(end), end);
+    let from = offset(writer.synced()).clamp(HEADER, end);
     let mut file = File::options().read(true).write(true).open(path)?;
     file.set_len(end as u64)?;
     file.seek(SeekFrom::Start(from as u64))?;
-    file.write_all(bytes.get(from..end).unwrap_or_default())?;
+    file.write_all(&bytes[from..end])?;
     file.sync_all()?;
     Ok(file)
 }
 
+/// Replaces the superblock, all or nothing.
 #[cfg_attr(test, track_caller)]
 pub(crate) fn write_superblock(
     directory: &Path,
     superblock: &Superblock,
-    patience: &Patience,
+    on_shortage: &ShortagePolicy,
 ) -> Result<(), LogError> {
     let path = directory.join(SUPERBLOCK);
-    let written = segments::create(&path, superblock.to_string().as_bytes(), patience);
+    let written = segments::create(&path, superblock.to_string().as_bytes(), on_shortage);
     written
         .map(drop)
         .map_err(log_failed("write the superblock of", &path))

@@ -1,4 +1,4 @@
-//! Records, and whose they are, for the tests of what lies below.
+//! Records and their owner, for tests.
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::Met;
@@ -23,7 +23,7 @@ pub(crate) fn promised(round: u64) -> Record {
     Record::Promised { ballot }
 }
 
-/// A checkpoint begins, and with it another segment.
+/// The beginning of a checkpoint, which begins a segment.
 pub(crate) fn begin(number: u64) -> Record {
     Record::Checkpoint(Box::new(Checkpoint {
         number,
@@ -43,7 +43,7 @@ pub(crate) fn end(number: u64) -> Record {
     Record::CheckpointEnd { number }
 }
 
-/// What was written to a log after it was founded: it begins with its founding, unless that was lost or cut.
+/// The records that were written after the directory was formatted: all but the first, [`Record::Founded`], if it is still there.
 pub(crate) fn since_founded(memory: Memory) -> Vec<Record> {
     match memory {
         Memory::Kept(mut records) => {

@@ -1,32 +1,32 @@
-//! The files of a write-ahead log in their directory: names, and how one comes into being or goes, durably.
+//! The files of a write-ahead log: their names, and how they are created and deleted durably.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::storage::files::{self, File};
-use crate::system::shortage::Patience;
+use crate::system::shortage::ShortagePolicy;
 
-/// What the names of a log's files begin with.
+/// The names of segments begin with this.
 const PREFIX: &str = "log.";
-/// A file that is not whole yet bears a name that ends so. Whatever is left of it after a crash means nothing.
+/// The name of a file that is not complete yet ends with this. If a crash leaves such a file, it is ignored.
 pub(crate) const DRAFT: &str = ".new";
 
-/// The file of a segment.
+/// The path of a segment.
 pub(crate) fn path(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{PREFIX}{number:08}"))
 }
 
-/// The number of the segment that a file of this name holds; `None` if it holds none.
+/// The number of the segment in a file of this name; `None` if the file is no segment.
 fn number(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(PREFIX)?;
     let is_number = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number = is_number.then(|| digits.parse().ok())??;
-    // One name for each number: no more zeros in front than it takes.
+    // Each number has one name: with no more leading zeros than it takes.
     (format!("{PREFIX}{number:08}") == name).then_some(number)
 }
 
-/// The numbers of all segments in a directory, ascending.
+/// The numbers of all segments in a directory, in ascending order.
 pub(crate) fn list(directory: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(directory)? {
@@ -44,36 +44,36 @@ pub(crate) fn read_all(directory: &Path) -> io::Result<BTreeMap<u64, Vec<u8>>> {
         .collect()
 }
 
-/// The first `length` bytes of a segment, or as many as there are.
+/// The first `length` bytes of a segment, or all if it is shorter.
 pub(crate) fn read_part(
     directory: &Path,
     number: u64,
     length: u64,
-    patience: &Patience,
+    on_shortage: &ShortagePolicy,
 ) -> io::Result<Vec<u8>> {
     let path = path(directory, number);
-    let file = patience.attempt(&path, || File::open(&path))?;
+    let file = on_shortage.attempt(&path, || File::open(&path))?;
     let mut bytes = Vec::new();
     file.take(length).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Makes a file that holds these bytes, all or nothing: it bears another name until it is whole and durable.
+/// Creates a file that holds these bytes, or none: it gets its name only once it is complete and durable.
 #[cfg_attr(test, track_caller)]
-pub(crate) fn create(file: &Path, bytes: &[u8], patience: &Patience) -> io::Result<File> {
+pub(crate) fn create(file: &Path, bytes: &[u8], on_shortage: &ShortagePolicy) -> io::Result<File> {
     let mut draft = file.as_os_str().to_owned();
     draft.push(DRAFT);
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(true);
-    let mut created = patience.attempt(file, || options.open(&draft))?;
+    let mut created = on_shortage.attempt(file, || options.open(&draft))?;
     created.write_all(bytes)?;
     created.sync_all()?;
-    patience.attempt(file, || files::rename(&draft, file))?;
-    sync_directory(file.parent().unwrap_or(Path::new(".")), patience)?;
+    on_shortage.attempt(file, || files::rename(&draft, file))?;
+    sync_directory(file.parent().unwrap_or(Path::new(".")), on_shortage)?;
     Ok(created)
 }
 
-/// Removes what a crash left of files that were being made.
+/// Removes the incomplete files that a crash left.
 pub(crate) fn remove_drafts(directory: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
@@ -90,28 +90,28 @@ pub(crate) fn remove_drafts(directory: &Path) -> io::Result<()> {
 pub(crate) fn delete(
     directory: &Path,
     numbers: impl Iterator<Item = u64>,
-    patience: &Patience,
+    on_shortage: &ShortagePolicy,
 ) -> io::Result<()> {
     for number in numbers {
         let path = path(directory, number);
-        match patience.attempt(&path, || files::remove_file(&path)) {
+        match on_shortage.attempt(&path, || files::remove_file(&path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    sync_directory(directory, patience)
+    sync_directory(directory, on_shortage)
 }
 
-/// Makes names durable: those of files that were created, renamed or deleted.
+/// Makes durable which names a directory has, after files were created, renamed or deleted.
 #[cfg_attr(test, track_caller)]
-pub(crate) fn sync_directory(directory: &Path, patience: &Patience) -> io::Result<()> {
-    // The parent of a name without one is the directory that the process is in.
+pub(crate) fn sync_directory(directory: &Path, on_shortage: &ShortagePolicy) -> io::Result<()> {
+    // A path without a parent is relative to the current directory.
     let directory = if directory.as_os_str().is_empty() {
         Path::new(".")
     } else {
         directory
     };
-    let opened = patience.attempt(directory, || File::open(directory))?;
+    let opened = on_shortage.attempt(directory, || File::open(directory))?;
     opened.sync_all()
 }
 

@@ -1,20 +1,20 @@
-//! Where a replica's records go: to a disk thread, or nowhere.
+//! Where the records of a replica go: to the disk thread, or nowhere.
 
 use kvpaxos::{Memory, Record, Role};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::storage::disk::{Disk, DiskEvent, Ticket};
 
-/// What the event loop gives records to.
+/// What takes the records of the event loop.
 pub(crate) enum Storage {
-    /// They are made durable.
+    /// They become durable.
     Disk(Disk),
-    /// They are as durable as the process: what waits for them leaves at once, and a role that fails has lost its memory.
+    /// They are not kept: what waits for them leaves at once, and a role that fails has lost its memory.
     Process(UnboundedSender<DiskEvent>),
 }
 
 impl Storage {
-    /// See [`Disk::append`]; without a disk there is nothing to wait for.
+    /// See [`Disk::append`]. Without a disk there is nothing to wait for.
     pub(crate) fn append(&mut self, records: Vec<Record>, awaited: bool) -> Option<Ticket> {
         match self {
             Storage::Disk(disk) => disk.append(records, awaited),
@@ -22,26 +22,26 @@ impl Storage {
         }
     }
 
-    /// Sends what was gathered on its way.
+    /// Sends the gathered records to the disk.
     pub(crate) fn flush(&mut self) {
         if let Storage::Disk(disk) = self {
             disk.flush();
         }
     }
 
-    /// Asks for what a role finds when it restarts.
+    /// Asks for the memory of a role that restarts.
     pub(crate) fn read_back(&mut self, role: Role) {
         match self {
             Storage::Disk(disk) => disk.read_back(role),
             Storage::Process(events) => {
                 let memory = Memory::Lost;
-                // A loop that has stopped needs no answer.
+                // An event loop that has stopped needs no answer.
                 let _ = events.send(DiskEvent::ReadBack { role, memory });
             }
         }
     }
 
-    /// The disk has told that this batch is durable.
+    /// The disk has reported that this batch is durable.
     pub(crate) fn on_settled(&mut self, ticket: Ticket) {
         if let Storage::Disk(disk) = self {
             disk.on_settled(ticket);

@@ -1,4 +1,4 @@
-//! What the operating system gives: time, random bits, and (for which there may be a wait) descriptors, memory and threads.
+//! What the operating system gives: time, random bits, and descriptors, memory and threads, for which a log may wait.
 
 pub(crate) mod backoff;
 pub(crate) mod clock;

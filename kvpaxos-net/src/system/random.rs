@@ -1,20 +1,20 @@
-//! Fresh random bits.
+//! Random bits from the operating system.
 
 use std::io;
 
 use kvpaxos::Entropy;
 
-/// Fresh bits from the operating system.
+/// Returns fresh random bits of the operating system.
 ///
 /// # Errors
-/// If the operating system has none to give.
+/// If the operating system has none.
 pub fn entropy() -> io::Result<Entropy> {
     let mut bits = [0; 32];
     getrandom::fill(&mut bits).map_err(io::Error::other)?;
     Ok(Entropy(bits))
 }
 
-/// A number of fresh bits.
+/// Returns a random number, of fresh bits.
 ///
 /// # Errors
 /// As [`entropy`].

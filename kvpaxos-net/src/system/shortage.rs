@@ -1,8 +1,9 @@
-//! Descriptors, memory and threads are not disks: where the system has none left, nothing is wrong with what was written or will be. A
-//! running replica waits until there are some again, says so once, and acknowledges nothing meanwhile that is not durable.
+//! Shortages of descriptors, memory and threads, which are not failures of the disk. Where the system has none left, nothing
+//! is wrong with what was or will be written. A running replica waits until there are some again, logs that once, and
+//! meanwhile acknowledges nothing that is not durable.
 //!
-//! Only what does nothing if it fails is tried again: to open a file, rename or remove one, or begin a thread. A write or a sync that failed
-//! is never repeated, whatever the reason: nobody knows what of it was done.
+//! Only an operation that does nothing when it fails is tried again: opening, renaming or removing a file, or starting a
+//! thread. A write or a sync that failed is never repeated, whatever the reason, because nobody knows how much of it was done.
 
 use std::io;
 use std::path::Path;
@@ -11,19 +12,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::system::backoff::Backoff;
 
-/// Whether the system refused for want of descriptors (EMFILE, ENFILE), memory (ENOMEM) or threads (EAGAIN).
+/// Whether the system refused because it lacks descriptors (EMFILE, ENFILE), memory (ENOMEM) or threads (EAGAIN).
 pub(crate) fn is_shortage(error: &io::Error) -> bool {
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
-    let of_descriptors = cfg!(unix) && matches!(error.raw_os_error(), Some(ENFILE | EMFILE));
-    of_descriptors
+    let no_descriptors = cfg!(unix) && matches!(error.raw_os_error(), Some(ENFILE | EMFILE));
+    no_descriptors
         || matches!(
             error.kind(),
             io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock
         )
 }
 
-/// Whether a disk failed (EIO, or its file system allows no more writes) or has no room, in whatever sense.
+/// Whether a disk failed (EIO, or a file system that became read-only), or has no room for more (including quotas and limits
+/// on the size of files).
 pub(crate) fn is_disk_failure(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     const EIO: i32 = 5;
@@ -35,84 +37,84 @@ pub(crate) fn is_disk_failure(error: &io::Error) -> bool {
         )
 }
 
-/// How long a log waits for what the system has none of. Clones are one and the same.
+/// What a log does if the system lacks descriptors, memory or threads. Clones share their state.
 #[derive(Clone, Debug)]
-pub(crate) struct Patience(Option<Arc<Bounds>>);
+pub(crate) struct ShortagePolicy(Option<Arc<Shared>>);
 
 #[derive(Debug, Default)]
-struct Bounds {
+struct Shared {
     /// Nobody waits for the log any more.
-    ended: AtomicBool,
-    /// Something was given up therefore.
+    stopped: AtomicBool,
+    /// An attempt was given up because of that.
     gave_up: AtomicBool,
     #[cfg(test)]
-    lack: Lack,
+    simulated: SimulatedShortage,
 }
 
-/// Lets tests run out of descriptors.
+/// Lets tests run out of memory.
 #[cfg(test)]
 #[derive(Debug, Default)]
-struct Lack {
+struct SimulatedShortage {
     lasts: AtomicBool,
-    /// How many attempts it has made fail.
-    felt: std::sync::atomic::AtomicUsize,
+    /// How many attempts have failed because of it.
+    failed: std::sync::atomic::AtomicUsize,
 }
 
-impl Patience {
-    /// Not at all, as when a replica starts: whoever starts it sees why it does not.
-    pub(crate) const NONE: Patience = Patience(None);
+impl ShortagePolicy {
+    /// Fail at once, as when a replica starts: whoever starts it learns why it does not.
+    pub(crate) const FAIL: ShortagePolicy = ShortagePolicy(None);
 
-    /// For as long as it takes, or until it is [ended](Patience::end).
-    pub(crate) fn unbounded() -> Patience {
-        Patience(Some(Arc::default()))
+    /// Wait as long as it takes, or until [stopped](ShortagePolicy::stop).
+    pub(crate) fn wait_until_stopped() -> ShortagePolicy {
+        ShortagePolicy(Some(Arc::default()))
     }
 
-    /// What waits gives up, and nothing waits from now on.
-    pub(crate) fn end(&self) {
-        if let Some(bounds) = &self.0 {
-            bounds.ended.store(true, Ordering::Relaxed);
+    /// Gives up what waits. From now on nothing waits.
+    pub(crate) fn stop(&self) {
+        if let Some(shared) = &self.0 {
+            shared.stopped.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether something failed for no other reason than that patience was ended.
+    /// Whether an attempt failed only because the waiting was stopped.
     pub(crate) fn gave_up(&self) -> bool {
-        let gave_up = |bounds: &Arc<Bounds>| bounds.gave_up.load(Ordering::Relaxed);
+        let gave_up = |shared: &Arc<Shared>| shared.gave_up.load(Ordering::Relaxed);
         self.0.as_ref().is_some_and(gave_up)
     }
 
-    /// Tries something, again and again as long as the system lacks what it takes. Blocks the thread meanwhile.
+    /// Tries something, and again as long as it fails for a shortage and the policy is to wait. Blocks the thread meanwhile.
     ///
     /// # Errors
-    /// Whatever else goes wrong; or the lack, if there is no patience or it was ended.
+    /// If it fails for another reason, or for a shortage that is not waited for.
     pub(crate) fn attempt<T>(
         &self,
         file: &Path,
         mut attempt: impl FnMut() -> io::Result<T>,
     ) -> io::Result<T> {
         let mut backoff = Backoff::new();
-        let mut told = false;
+        let mut waited = false;
         loop {
             let error = match self.once(&mut attempt) {
                 Err(error) if is_shortage(&error) => error,
                 result => {
-                    if told && result.is_ok() {
-                        tracing::info!(file = %file.display(), "the system has again what the log waited for; it goes on");
+                    if waited && result.is_ok() {
+                        tracing::info!(file = %file.display(), "the shortage is over; the log goes on");
                     }
                     return result;
                 }
             };
-            let Some(bounds) = &self.0 else {
+            let Some(shared) = &self.0 else {
                 return Err(error);
             };
-            if bounds.ended.load(Ordering::Relaxed) {
-                bounds.gave_up.store(true, Ordering::Relaxed);
+            if shared.stopped.load(Ordering::Relaxed) {
+                shared.gave_up.store(true, Ordering::Relaxed);
                 return Err(error);
             }
-            if !told {
-                told = true;
+            if !waited {
+                waited = true;
                 tracing::warn!(
                     file = %file.display(), %error,
-                    "the log waits: the system has not enough left to go on with it. Nothing is wrong with the disk, and nothing is lost; what \
+                    "the log waits: the system is short of descriptors, memory or threads. The disk is in order and nothing is lost; what \
                      needs the log is not acknowledged meanwhile. {ADVICE}"
                 );
             }
@@ -122,40 +124,40 @@ impl Patience {
 }
 
 #[cfg(not(test))]
-impl Patience {
+impl ShortagePolicy {
     fn once<T>(&self, attempt: &mut impl FnMut() -> io::Result<T>) -> io::Result<T> {
         attempt()
     }
 }
 
 #[cfg(test)]
-impl Patience {
+impl ShortagePolicy {
     fn once<T>(&self, attempt: &mut impl FnMut() -> io::Result<T>) -> io::Result<T> {
         match &self.0 {
-            Some(bounds) if bounds.lack.lasts.load(Ordering::Relaxed) => {
-                bounds.lack.felt.fetch_add(1, Ordering::Relaxed);
+            Some(shared) if shared.simulated.lasts.load(Ordering::Relaxed) => {
+                shared.simulated.failed.fetch_add(1, Ordering::Relaxed);
                 Err(io::ErrorKind::OutOfMemory.into())
             }
             _ => attempt(),
         }
     }
 
-    /// Whether every attempt fails for want of memory from now on.
-    pub(crate) fn lack(&self, lasts: bool) {
-        let bounds = self.0.as_ref().expect("of a running replica");
-        bounds.lack.lasts.store(lasts, Ordering::Relaxed);
+    /// From now on every attempt fails for want of memory, or none does.
+    pub(crate) fn simulate(&self, shortage: bool) {
+        let shared = self.0.as_ref().expect("the policy of a running replica");
+        shared.simulated.lasts.store(shortage, Ordering::Relaxed);
     }
 
-    /// How many attempts have failed so.
-    pub(crate) fn felt(&self) -> usize {
-        let bounds = self.0.as_ref().expect("of a running replica");
-        bounds.lack.felt.load(Ordering::Relaxed)
+    /// How many attempts have failed for the simulated shortage.
+    pub(crate) fn failed_attempts(&self) -> usize {
+        let shared = self.0.as_ref().expect("the policy of a running replica");
+        shared.simulated.failed.load(Ordering::Relaxed)
     }
 }
 
-/// What to do about a shortage.
-pub(crate) const ADVICE: &str = "Raise the limit of open files (ulimit -n; LimitNOFILE= of a unit), of memory or of threads, whichever \
-                                 it is, or let fewer clients connect";
+/// What an operator can do about a shortage. The start of a sentence.
+pub(crate) const ADVICE: &str = "Raise the limit of open files (ulimit -n; LimitNOFILE= of a systemd unit), of memory or of threads, \
+                                 whichever it is, or let fewer clients connect";
 
 #[cfg(test)]
 mod tests {
@@ -191,17 +193,17 @@ mod tests {
         let file = Path::new("file");
         let mut errors = vec![code(24), code(23), code(12)];
         let mut attempt = || errors.pop().map_or(Ok("opened"), Err);
-        let patience = Patience::unbounded();
-        assert!(Patience::NONE.attempt(file, &mut attempt).is_err());
-        assert_eq!(patience.attempt(file, &mut attempt).unwrap(), "opened");
+        let policy = ShortagePolicy::wait_until_stopped();
+        assert!(ShortagePolicy::FAIL.attempt(file, &mut attempt).is_err());
+        assert_eq!(policy.attempt(file, &mut attempt).unwrap(), "opened");
         let mut errors = vec![code(24), code(28), code(24)];
         let mut attempt = || errors.pop().map_or(Ok("opened"), Err);
-        let error = patience.attempt(file, &mut attempt).unwrap_err();
+        let error = policy.attempt(file, &mut attempt).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        assert!(!patience.gave_up());
-        patience.clone().end();
-        let error = patience.attempt(file, &mut attempt).unwrap_err();
-        assert!(is_shortage(&error) && patience.gave_up(), "{error}");
-        assert_eq!(patience.attempt(file, &mut attempt).unwrap(), "opened");
+        assert!(!policy.gave_up());
+        policy.clone().stop();
+        let error = policy.attempt(file, &mut attempt).unwrap_err();
+        assert!(is_shortage(&error) && policy.gave_up(), "{error}");
+        assert_eq!(policy.attempt(file, &mut attempt).unwrap(), "opened");
     }
 }

@@ -1,22 +1,22 @@
-//! Reads a socket in large pieces and takes them apart into frames.
+//! Reads a stream in large pieces, and cuts them into frames.
 
 use std::io;
 
 use kvpaxos::codec::{DecodeError, Decoder, Frame};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Bytes asked of the socket in one call, at first: there may be thousands of connections that say little.
+/// How many bytes one read asks for at first: there may be thousands of connections that are mostly idle.
 const PIECE: usize = 4 * 1024;
-/// Grown to this, step by step, when much comes at once, so that large batches take few calls.
+/// How many a read asks for at most. The size grows step by step while reads fill it, so that large batches take few calls.
 const LARGEST_PIECE: usize = 256 * 1024;
 
-/// What is wrong with a connection.
+/// Why a connection cannot be read any further.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     /// The connection broke.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It brought bytes that are not what is spoken here.
+    /// It brought bytes that are no frames of this protocol.
     #[error("bad bytes: {0}")]
     Decode(#[from] DecodeError),
     /// It ended within a frame.
@@ -25,7 +25,7 @@ pub(crate) enum ReadError {
 }
 
 impl ReadError {
-    /// Whether the other side is simply gone, which is nobody's fault and no news.
+    /// Whether the other side has simply disconnected, which is no news.
     pub(crate) fn is_disconnect(&self) -> bool {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         match self {
@@ -48,6 +48,7 @@ pub(crate) struct Frames<F, R> {
 }
 
 impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
+    /// Reads frames from this stream.
     pub(crate) fn new(reader: R) -> Frames<F, R> {
         Frames {
             reader,
@@ -56,10 +57,9 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
         }
     }
 
-    /// Waits for at least one frame and appends all that have come whole. `false` at the end of the stream.
+    /// Waits for at least one frame, and appends all that are complete. Returns `false` at the end of the stream.
     ///
-    /// Bad bytes after good frames are told with the next call: what came before them counts. May be cancelled without
-    /// losing anything.
+    /// Frames before bad bytes are returned; the next call fails. Cancelling a call loses nothing.
     pub(crate) async fn fill(&mut self, frames: &mut Vec<F>) -> Result<bool, ReadError> {
         let before = frames.len();
         loop {
@@ -84,13 +84,13 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
             }
             self.decoder.extend(&self.piece[..read]);
             if read == self.piece.len() && read < LARGEST_PIECE {
-                // A full piece: there is more where this came from.
+                // The piece was filled, so more is waiting.
                 self.piece = vec![0; (read * 4).min(LARGEST_PIECE)];
             }
         }
     }
 
-    /// The stream, for who has something to say on it.
+    /// The stream itself, to write to.
     pub(crate) fn stream(&mut self) -> &mut R {
         &mut self.reader
     }

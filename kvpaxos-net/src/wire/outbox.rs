@@ -1,23 +1,23 @@
-//! The bounded buffer of encoded frames between the event loop and the task that writes one socket.
+//! The bounded queue of encoded frames between the event loop and the task that writes one socket.
 //!
-//! The loop pushes frame after frame without waiting and wakes the writer once; the writer takes all there is and writes
-//! it in one call. What happens when the buffer is full is up to who pushes: a peer's frame is dropped (the protocol
-//! sends it again), a client that does not read is disconnected.
+//! The event loop pushes frame after frame without waiting, and then wakes the writer once. The writer takes all that is
+//! queued and writes it in one call. Whoever pushes decides what a full queue means: a frame for a peer is dropped (the
+//! protocol sends it again), and a client that does not read is disconnected.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// A buffer that grew beyond this for a burst is given back.
+/// The most capacity, in bytes, that an empty buffer keeps; more, left by a burst, is freed.
 const KEPT_CAPACITY: usize = 1024 * 1024;
 
-/// See the module.
+/// The queue of one socket. See the module's docs.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
     /// Wakes the writer.
     filled: Notify,
-    /// Wakes who waits for room.
+    /// Wakes the task that waits for room.
     drained: Notify,
     limit: usize,
 }
@@ -25,24 +25,24 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 struct State {
     buffer: Vec<u8>,
-    gate: Gate,
+    connection: Connection,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Gate {
-    /// Nobody writes at present: what is pushed is dropped.
+enum Connection {
+    /// There is none at present: what is pushed is dropped.
     #[default]
-    Shut,
+    Down,
     /// A writer takes what is pushed.
-    Open,
-    /// Never again.
+    Up,
+    /// There will never be one again.
     Closed,
 }
 
-/// What became of a frame.
+/// What became of a frame that was pushed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Pushed {
-    /// It will be written unless the connection breaks.
+pub(crate) enum PushResult {
+    /// It will be written, unless the connection breaks.
     Queued,
     /// It did not fit and was dropped.
     Full,
@@ -51,7 +51,7 @@ pub(crate) enum Pushed {
 }
 
 impl Outbox {
-    /// An outbox without a connection, which holds at most `limit` bytes.
+    /// A queue of at most `limit` bytes, without a connection.
     pub(crate) fn new(limit: usize) -> Outbox {
         Outbox {
             state: Mutex::default(),
@@ -61,18 +61,18 @@ impl Outbox {
         }
     }
 
-    /// Adds a frame. The writer hears of it with the next [`wake`](Outbox::wake). A frame that is larger than the whole
-    /// limit goes into an empty buffer, so that it is late and not impossible.
-    pub(crate) fn push(&self, frame: &[u8]) -> Pushed {
+    /// Queues a frame; the writer learns of it with the next [`wake`](Outbox::wake). An empty queue takes a frame that is
+    /// larger than its limit: such a frame is late, but it gets through.
+    pub(crate) fn push(&self, frame: &[u8]) -> PushResult {
         let mut state = self.lock();
-        if state.gate != Gate::Open {
-            return Pushed::Unconnected;
+        if state.connection != Connection::Up {
+            return PushResult::Unconnected;
         }
         if !state.buffer.is_empty() && state.buffer.len() + frame.len() > self.limit {
-            return Pushed::Full;
+            return PushResult::Full;
         }
         state.buffer.extend_from_slice(frame);
-        Pushed::Queued
+        PushResult::Queued
     }
 
     /// Tells the writer that there is something to write.
@@ -80,34 +80,34 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// A connection is there.
+    /// A connection is up: from now on frames are queued for it.
     pub(crate) fn open(&self) {
-        self.set(Gate::Open);
+        self.set(Connection::Up);
     }
 
-    /// The connection is gone, and what was queued for it.
-    pub(crate) fn shut(&self) {
-        self.set(Gate::Shut);
+    /// The connection broke: what was queued for it is dropped.
+    pub(crate) fn disconnect(&self) {
+        self.set(Connection::Down);
     }
 
-    /// There will be no further connection.
+    /// There will be no further connection: the writer ends, and so does whoever waits for room.
     pub(crate) fn close(&self) {
-        self.set(Gate::Closed);
+        self.set(Connection::Closed);
     }
 
-    fn set(&self, gate: Gate) {
+    fn set(&self, connection: Connection) {
         let mut state = self.lock();
-        if state.gate == Gate::Closed {
+        if state.connection == Connection::Closed {
             return;
         }
-        state.gate = gate;
+        state.connection = connection;
         state.buffer = Vec::new();
         drop(state);
         self.filled.notify_one();
         self.drained.notify_waiters();
     }
 
-    /// Waits for frames and swaps them into `into`, which is cleared first. `false` once the outbox is closed.
+    /// Waits for frames and swaps them into `into`, which is cleared first. Returns `false` once the outbox is closed.
     pub(crate) async fn take(&self, into: &mut Vec<u8>) -> bool {
         into.clear();
         if into.capacity() > KEPT_CAPACITY {
@@ -116,7 +116,7 @@ impl Outbox {
         loop {
             {
                 let mut state = self.lock();
-                if state.gate == Gate::Closed {
+                if state.connection == Connection::Closed {
                     return false;
                 }
                 if !state.buffer.is_empty() {
@@ -133,13 +133,13 @@ impl Outbox {
     /// Waits until fewer than `bytes` are queued, or the outbox is closed.
     pub(crate) async fn below(&self, bytes: usize) {
         loop {
-            // Registered before looking, or a drain between the two would be missed.
+            // Registered before the length is read, so that no drain between the two is missed.
             let drained = self.drained.notified();
             tokio::pin!(drained);
             drained.as_mut().enable();
             {
                 let state = self.lock();
-                if state.gate == Gate::Closed || state.buffer.len() < bytes {
+                if state.connection == Connection::Closed || state.buffer.len() < bytes {
                     return;
                 }
             }
@@ -148,7 +148,7 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here can panic half-way through a change.
+        // Nothing that runs under the lock can panic half-way through a change, so a poisoned state is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -160,20 +160,20 @@ mod tests {
     #[tokio::test]
     async fn frames_are_taken_together_and_a_full_outbox_drops() {
         let outbox = Outbox::new(8);
-        assert_eq!(outbox.push(b"lost"), Pushed::Unconnected);
+        assert_eq!(outbox.push(b"lost"), PushResult::Unconnected);
         outbox.open();
-        assert_eq!(outbox.push(b"abcd"), Pushed::Queued);
-        assert_eq!(outbox.push(b"efgh"), Pushed::Queued);
-        assert_eq!(outbox.push(b"i"), Pushed::Full);
+        assert_eq!(outbox.push(b"abcd"), PushResult::Queued);
+        assert_eq!(outbox.push(b"efgh"), PushResult::Queued);
+        assert_eq!(outbox.push(b"i"), PushResult::Full);
         let mut taken = Vec::new();
         assert!(outbox.take(&mut taken).await);
         assert_eq!(taken, b"abcdefgh");
-        assert_eq!(outbox.push(b"longer than the limit"), Pushed::Queued);
+        assert_eq!(outbox.push(b"longer than the limit"), PushResult::Queued);
         outbox.below(100).await;
-        outbox.shut();
-        assert_eq!(outbox.push(b"x"), Pushed::Unconnected);
+        outbox.disconnect();
+        assert_eq!(outbox.push(b"x"), PushResult::Unconnected);
         outbox.close();
         outbox.open();
-        assert!(!outbox.take(&mut taken).await, "closed is for ever");
+        assert!(!outbox.take(&mut taken).await, "a closed outbox stays closed");
     }
 }

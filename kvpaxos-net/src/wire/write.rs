@@ -1,14 +1,31 @@
-//! Writes to a socket, and gives up when the other side takes in nothing.
+//! Writes to a socket, and gives up if the other side takes in nothing.
 
 use std::io;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// Writes all, and fails if for `stall` nothing could be written.
-pub(crate) async fn write_all(
-    writer: &mut (impl AsyncWriteExt + Unpin),
+use crate::wire::outbox::Outbox;
+
+/// Writes what the outbox holds and will hold, one write for all that is queued. Returns when the outbox is closed.
+///
+/// # Errors
+/// If the connection broke, or nothing could be written for `stall`.
+pub(crate) async fn write_queued(
+    outbox: &Outbox,
+    writer: &mut (impl AsyncWrite + Unpin),
+    stall: Duration,
+) -> io::Result<()> {
+    let mut buffer = Vec::new();
+    while outbox.take(&mut buffer).await {
+        write_all(writer, &buffer, stall).await?;
+    }
+    Ok(())
+}
+
+async fn write_all(
+    writer: &mut (impl AsyncWrite + Unpin),
     mut bytes: &[u8],
     stall: Duration,
 ) -> io::Result<()> {
@@ -17,10 +34,8 @@ pub(crate) async fn write_all(
             Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(result) => result?,
             Err(_) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "the other side takes in nothing",
-                ));
+                let kind = io::ErrorKind::TimedOut;
+                return Err(io::Error::new(kind, "the other side does not read"));
             }
         };
         bytes = &bytes[written..];

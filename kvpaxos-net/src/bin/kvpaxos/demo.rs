@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use kvpaxos::status::ProposerStatus;
 use kvpaxos::{ReplicaId, Role};
-use kvpaxos_net::failures::{self, Failures, Happened};
+use kvpaxos_net::failures::{self, FailureEvent, Failures};
 use kvpaxos_net::{
-    Bounds, Client, ClientError, ClientOptions, Cluster, KeptIn, Node, NodeOptions, Peers, Remembers, Sockets,
+    Bounds, Client, ClientError, ClientOptions, Cluster, MemoryLocation, Node, NodeOptions, PeerAddresses,
+    RestartMemory, Sockets,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -59,7 +60,7 @@ struct Demo {
     clients: Vec<Client>,
     began: Instant,
     /// What acceptors that fail come back with.
-    remembers: Remembers,
+    restart_memory: RestartMemory,
 }
 
 impl Demo {
@@ -76,7 +77,7 @@ impl Demo {
             peers.push(sockets.peers.local_addr().map_err(own)?);
             addresses.push(sockets.clients.local_addr().map_err(own)?.to_string());
         }
-        let peers = Peers::in_order(peers).map_err(|error| error.to_string())?;
+        let peers = PeerAddresses::in_order(peers).map_err(|error| error.to_string())?;
         let mut cluster = Cluster::new("demo", peers);
         if arguments.two_phase {
             cluster = cluster.two_phase();
@@ -87,9 +88,9 @@ impl Demo {
                 id,
                 cluster: cluster.clone(),
                 memory: if arguments.memory_only {
-                    KeptIn::Process { new_cluster: true }
+                    MemoryLocation::Process { new_cluster: true }
                 } else {
-                    KeptIn::Directory(dir.join(id.to_string()))
+                    MemoryLocation::Directory(dir.join(id.to_string()))
                 },
                 bounds: Bounds::default(),
             };
@@ -127,10 +128,10 @@ impl Demo {
             clients,
             began,
             // In the two-phase setting there is no way to get memory back.
-            remembers: if arguments.keep_memory || arguments.two_phase {
-                Remembers::Kept
+            restart_memory: if arguments.keep_memory || arguments.two_phase {
+                RestartMemory::Kept
             } else {
-                Remembers::Lost
+                RestartMemory::Lost
             },
         })
     }
@@ -144,9 +145,9 @@ impl Demo {
         }
         println!(
             "Now acceptors fail at random and come back{}, two of five down at most. Five PUTs, GETs and DELETEs:",
-            match self.remembers {
-                Remembers::Kept => "",
-                Remembers::Lost => " without their memory",
+            match self.restart_memory {
+                RestartMemory::Kept => "",
+                RestartMemory::Lost => " without their memory",
             }
         );
         let (stop, stopped) = watch::channel(false);
@@ -202,7 +203,7 @@ impl Demo {
             roles: vec![Role::Acceptor],
             every: 3 * PACE,
             down: 4 * PACE,
-            remembers: self.remembers,
+            memory: self.restart_memory,
             // The two groups bound it by themselves.
             turns: false,
             seed: seed.wrapping_mul(2).wrapping_add(group as u64),
@@ -217,14 +218,14 @@ impl Demo {
             nodes,
             stop,
             move |happened| match happened {
-                Happened::Failed(id, _) => tell(began, &format!("    the acceptor of {id} fails")),
-                Happened::Restarted(id, _, Remembers::Kept) => {
+                FailureEvent::Failed(id, _) => tell(began, &format!("    the acceptor of {id} fails")),
+                FailureEvent::Restarted(id, _, RestartMemory::Kept) => {
                     tell(
                         began,
                         &format!("    the acceptor of {id} comes back with its log"),
                     );
                 }
-                Happened::Restarted(id, _, Remembers::Lost) => {
+                FailureEvent::Restarted(id, _, RestartMemory::Lost) => {
                     tell(
                         began,
                         &format!(
@@ -232,7 +233,7 @@ impl Demo {
                         ),
                     );
                 }
-                Happened::Recovered(id) => {
+                FailureEvent::Recovered(id) => {
                     tell(
                         began,
                         &format!("    the acceptor of {id} has what counts, and votes"),

@@ -56,7 +56,7 @@ impl From<&StartError> for Exit {
     fn from(error: &StartError) -> Exit {
         match error {
             StartError::Config(_) => Exit::Usage,
-            error if error.is_of_disk() => Exit::Disk,
+            error if error.is_disk_failure() => Exit::Disk,
             _ => Exit::Not,
         }
     }
@@ -111,9 +111,9 @@ mod tests {
         }
         let advice = [log(emfile).to_string(), log(eio).to_string()];
         assert!(
-            advice[0].contains("ulimit -n") && !advice[0].contains("Look after the disk"),
+            advice[0].contains("ulimit -n") && !advice[0].contains("Check the disk"),
             "{advice:?}"
         );
-        assert!(advice[1].contains("Look after the disk"), "{advice:?}");
+        assert!(advice[1].contains("Check the disk"), "{advice:?}");
     }
 }

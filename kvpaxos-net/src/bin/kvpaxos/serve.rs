@@ -6,7 +6,7 @@ use std::time::Duration;
 use kvpaxos::Entropy;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos_net::failures::{self, Failures};
-use kvpaxos_net::{KeptIn, Node, NodeHandle, Remembers, Sockets, StartError};
+use kvpaxos_net::{MemoryLocation, Node, NodeHandle, RestartMemory, Sockets, StartError};
 use tokio::runtime::Runtime;
 
 use crate::args::{FailureArguments, MemberArguments, ServeArguments};
@@ -62,8 +62,8 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
 
 async fn start(arguments: &ServeArguments) -> Result<Node, StartError> {
     let memory = match &arguments.data {
-        Some(data) => KeptIn::Directory(data.clone()),
-        None => KeptIn::Process {
+        Some(data) => MemoryLocation::Directory(data.clone()),
+        None => MemoryLocation::Process {
             new_cluster: arguments.new_cluster,
         },
     };
@@ -154,10 +154,10 @@ fn fail_on_purpose(
         roles: arguments.fail.iter().map(|role| (*role).into()).collect(),
         every: arguments.fail_every,
         down: arguments.fail_for,
-        remembers: if arguments.keep_memory {
-            Remembers::Kept
+        memory: if arguments.keep_memory {
+            RestartMemory::Kept
         } else {
-            Remembers::Lost
+            RestartMemory::Lost
         },
         turns: true,
         seed,

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::storage::directory::{Directory, Opened};
+use crate::storage::directory::{Directory, OpenDirectory};
 use crate::storage::disk::Disk;
 
 const ID: ReplicaId = ReplicaId(1);
@@ -30,7 +30,7 @@ impl Scene {
         };
         let path = tempfile::tempdir().unwrap();
         Directory::format(path.path(), owner).unwrap();
-        let Opened {
+        let OpenDirectory {
             directory,
             memory,
             log,
@@ -41,15 +41,10 @@ impl Scene {
         outbox.open();
         let clock = Clock::start();
         let replica = Replica::new(Config::new(ID, 3), memory, entropy().unwrap(), clock.now()).unwrap();
-        let doors = Doors {
-            peers: mpsc::channel(1).1,
-            clients: mpsc::channel(1).1,
-            controls: mpsc::channel(1).1,
-            disk: mpsc::unbounded_channel().1,
-        };
+        let (_, inbox) = Inbox::new(mpsc::unbounded_channel().1);
         let outboxes = BTreeMap::from([(PEER, Arc::clone(&outbox))]);
         Scene {
-            event_loop: EventLoop::new(replica, clock, disk, doors, &outboxes),
+            event_loop: EventLoop::new(replica, clock, disk, inbox, &outboxes),
             answers,
             outbox,
             _directory: (directory, path),

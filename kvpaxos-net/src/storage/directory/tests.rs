@@ -11,7 +11,7 @@ fn formatted() -> TempDir {
     dir
 }
 
-fn open(path: &Path) -> Opened {
+fn open(path: &Path) -> OpenDirectory {
     Directory::open(path, OWNER).unwrap()
 }
 
@@ -19,7 +19,7 @@ fn refused(path: &Path, owner: Owner) -> DirectoryError {
     Directory::open(path, owner).err().expect("refused")
 }
 
-fn append(opened: &mut Opened, records: &[Record]) {
+fn append(opened: &mut OpenDirectory, records: &[Record]) {
     opened.log.append(records);
     opened.log.write().unwrap();
     opened.log.sync().unwrap();
@@ -113,7 +113,12 @@ fn what_was_begun_and_not_finished_is_begun_again() {
     let dir = tempfile::tempdir().unwrap();
     let write = |lost| {
         let state = State::Founding { lost };
-        write_superblock(dir.path(), &Superblock { owner: OWNER, state }, &Patience::NONE).unwrap();
+        write_superblock(
+            dir.path(),
+            &Superblock { owner: OWNER, state },
+            &ShortagePolicy::FAIL,
+        )
+        .unwrap();
     };
     write(false);
     assert!(!is_formatted(dir.path()).unwrap());

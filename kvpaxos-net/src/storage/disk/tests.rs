@@ -7,12 +7,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
-use crate::storage::directory::{Directory, Opened};
+use crate::storage::directory::{Directory, OpenDirectory};
 use crate::storage::samples::{OWNER, begin, promised, since_founded};
 
 fn founded(path: &Path) -> (Directory, Disk, UnboundedReceiver<DiskEvent>) {
     Directory::format(path, OWNER).unwrap();
-    let Opened { directory, log, .. } = Directory::open(path, OWNER).unwrap();
+    let OpenDirectory { directory, log, .. } = Directory::open(path, OWNER).unwrap();
     let (sender, events) = unbounded_channel();
     (directory, Disk::start(log, sender).unwrap(), events)
 }
@@ -23,7 +23,7 @@ fn short(path: &Path) -> (Directory, Disk, UnboundedReceiver<DiskEvent>) {
     let ticket = disk.append(vec![promised(1)], true).unwrap();
     disk.flush();
     assert_eq!(settled(&mut events), ticket);
-    disk.patience.lack(true);
+    disk.on_shortage.simulate(true);
     (directory, disk, events)
 }
 
@@ -37,7 +37,7 @@ fn settled(events: &mut UnboundedReceiver<DiskEvent>) -> Ticket {
 /// Waits until the log has tried in vain a few times.
 fn wait_for_lack(disk: &Disk) {
     let began = Instant::now();
-    while disk.patience.felt() < 4 {
+    while disk.on_shortage.failed_attempts() < 4 {
         assert!(began.elapsed() < Duration::from_secs(20), "nothing was tried");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -61,7 +61,7 @@ fn a_log_that_waits_acknowledges_nothing_and_loses_nothing() {
     disk.flush();
     assert!(events.try_recv().is_err(), "nothing was written down");
     assert!(disk.backlog() > 0);
-    disk.patience.lack(false);
+    disk.on_shortage.simulate(false);
     assert_eq!(settled(&mut events), begun);
     assert_eq!(settled(&mut events), after);
     assert_eq!(disk.backlog(), 0);
@@ -81,7 +81,7 @@ fn a_role_that_restarts_waits_too() {
     disk.read_back(Role::Acceptor);
     wait_for_lack(&disk);
     assert!(events.try_recv().is_err(), "nothing was read");
-    disk.patience.lack(false);
+    disk.on_shortage.simulate(false);
     match events.blocking_recv() {
         Some(DiskEvent::ReadBack { role, memory }) => {
             assert_eq!((role, since_founded(memory)), (Role::Acceptor, vec![promised(1)]));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use kvpaxos::{ReplicaId, Role};
-use kvpaxos_net::{Bounds, Cluster, KeptIn, NodeOptions, Peers};
+use kvpaxos_net::{Bounds, Cluster, MemoryLocation, NodeOptions, PeerAddresses};
 
 use crate::args::duration::duration;
 
@@ -17,7 +17,7 @@ pub(crate) struct IdentityArguments {
     pub(crate) id: u8,
     /// All replicas and where they listen to each other: 0=127.0.0.1:7000,1=127.0.0.1:7001,...
     #[arg(long, value_name = "LIST")]
-    pub(crate) peers: Peers,
+    pub(crate) peers: PeerAddresses,
     /// Keeps clusters apart that are otherwise alike.
     #[arg(long, value_name = "NAME", default_value = CLUSTER)]
     pub(crate) cluster: String,
@@ -41,7 +41,7 @@ pub(crate) const CLUSTER: &str = "kvpaxos";
 
 impl IdentityArguments {
     /// What the replica is started with.
-    pub(crate) fn options(&self, memory: KeptIn) -> NodeOptions {
+    pub(crate) fn options(&self, memory: MemoryLocation) -> NodeOptions {
         let mut cluster = Cluster::new(&self.cluster, self.peers.clone());
         if self.two_phase {
             cluster = cluster.two_phase();
@@ -58,7 +58,8 @@ impl IdentityArguments {
 impl MemberArguments {
     /// What the replica is started with.
     pub(crate) fn options(&self) -> NodeOptions {
-        self.identity.options(KeptIn::Directory(self.data.clone()))
+        self.identity
+            .options(MemoryLocation::Directory(self.data.clone()))
     }
 
     /// The flags that give these arguments, for a shell.

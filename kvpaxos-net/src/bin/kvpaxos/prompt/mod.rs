@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use bytes::Bytes;
-use kvpaxos_net::{Client, ClientError, NodeHandle, Remembers};
+use kvpaxos_net::{Client, ClientError, NodeHandle, RestartMemory};
 use rustyline::error::ReadlineError;
 use tokio::runtime::Runtime;
 
@@ -142,7 +142,7 @@ impl Session<'_> {
             Line::Restart { replica, role } => match self.node(replica) {
                 Err(error) => Ok(error),
                 Ok(node) => {
-                    node.restart(role, Remembers::Kept).await;
+                    node.restart(role, RestartMemory::Kept).await;
                     Ok("it reads its log and starts again".to_owned())
                 }
             },
