@@ -17,7 +17,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::report::{Budget, KeyReport, KeyVerdict, Report};
-use super::search::{Ending, Frontier, StopReason, StreamedOperation, apply, fits};
+use super::search::{Ending, Frontier, StopReason, StreamedOperation};
 use crate::hashing::BuildQuick;
 use crate::history::{Action, Answer, Datum, Event, EventKind};
 
@@ -336,7 +336,7 @@ impl Key {
             });
         };
         let value = self.ahead.as_ref().map_or(&self.value, |ahead| &ahead.value);
-        let is_possible = fits(&begun.action, answer, value);
+        let is_possible = begun.action.is_answered_by(answer, value);
         let tells = match begun.action {
             Action::Get | Action::Put(_) | Action::Delete => true,
             Action::Cas { .. } => *answer == Answer::Swapped { applied: true } || self.ahead.is_none(),
@@ -348,7 +348,7 @@ impl Key {
             None => {}
             Some(rest) if rest.is_single() && is_possible && !tells => {
                 let mut value = value.clone();
-                apply(begun.action.clone(), answer, &mut value);
+                begun.action.clone().apply(&mut value);
                 let events = self.held.len() + 1;
                 self.ahead = Some(LoneAppends { value, events });
                 return Ok(Alone::Ahead);
@@ -364,7 +364,7 @@ impl Key {
         if let Some(ahead) = self.ahead.take() {
             self.value = ahead.value;
         }
-        apply(action, answer, &mut self.value);
+        action.apply(&mut self.value);
         Ok(Alone::Settled)
     }
 

@@ -47,22 +47,16 @@ impl Key {
         matches!(&self.value, Datum::Text(text) if text.len() > LONGEST)
     }
 
-    /// Lets an operation take effect, and answers it.
+    /// Applies an operation, and returns its answer.
     pub(super) fn apply(&mut self, action: &Action) -> Answer {
-        match action {
-            Action::Get => return Answer::Value(self.value.clone()),
-            Action::Put(value) => self.set(value.clone()),
-            Action::Append(tail) => self.set(self.value.appended(tail)),
-            Action::Delete => self.set(Datum::Null),
-            Action::Cas { expect, value } => {
-                let applied = self.value == *expect;
-                if applied {
-                    self.set(value.clone());
-                }
-                return Answer::Swapped { applied };
-            }
+        let answer = action.answer(&self.value);
+        let is_write = *action != Action::Get && answer != Answer::Swapped { applied: false };
+        if is_write {
+            let mut value = self.value.clone();
+            action.clone().apply(&mut value);
+            self.set(value);
         }
-        Answer::Done
+        answer
     }
 
     fn set(&mut self, value: Datum) {

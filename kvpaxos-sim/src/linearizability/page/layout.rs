@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Action, Answer, Datum};
+use crate::history::Datum;
 use crate::linearizability::{Evidence, EvidenceOperation};
 
 /// A drawing's contents. Events are numbered as they happened and drawn at even distances: times may be equal, or far apart.
@@ -177,7 +177,7 @@ fn places(evidence: &Evidence, bars: &mut [Bar<'_>]) -> (Vec<usize>, Datum) {
     let mut line = Vec::new();
     let mut value = evidence.initial.clone();
     for (number, shown) in (1..).zip(&evidence.order) {
-        apply(&mut value, shown);
+        shown.operation.action.clone().apply(&mut value);
         let same = |place: &usize| {
             let bar = &bars[*place];
             bar.placed.is_none() && bar.shown.operation == shown.operation
@@ -191,28 +191,6 @@ fn places(evidence: &Evidence, bars: &mut [Bar<'_>]) -> (Vec<usize>, Datum) {
         line.push(place);
     }
     (line, value)
-}
-
-/// What an operation of the order makes of the value.
-fn apply(value: &mut Datum, shown: &EvidenceOperation) {
-    match &shown.operation.action {
-        Action::Get => {}
-        Action::Put(new) => value.clone_from(new),
-        Action::Append(tail) => match value {
-            Datum::Text(text) => text.push_str(&tail.as_text()),
-            Datum::Null | Datum::Integer(_) => *value = value.appended(tail),
-        },
-        Action::Delete => *value = Datum::Null,
-        Action::Cas { expect, value: new } => {
-            let applied = match shown.answer {
-                Some(Answer::Swapped { applied }) => applied,
-                _ => value == expect,
-            };
-            if applied {
-                value.clone_from(new);
-            }
-        }
-    }
 }
 
 /// Each takes effect as soon as it may: it has begun, and those before it in the order have taken effect. That is before it completes,

@@ -200,24 +200,3 @@ impl Frontier {
         }
     }
 }
-
-/// Whether an operation can have this answer where it finds this value.
-pub(crate) fn fits(action: &Action, answer: &Answer, value: &Datum) -> bool {
-    match (action, answer) {
-        (Action::Get, Answer::Value(seen)) => seen == value,
-        (Action::Put(_) | Action::Delete | Action::Append(_), Answer::Done) => true,
-        (Action::Cas { expect, .. }, Answer::Swapped { applied }) => (expect == value) == *applied,
-        _ => false,
-    }
-}
-
-/// What it then does to the value.
-pub(crate) fn apply(action: Action, answer: &Answer, value: &mut Datum) {
-    match action {
-        Action::Put(new) => *value = new,
-        Action::Delete => *value = Datum::Null,
-        Action::Append(tail) => *value = value.appended(&tail),
-        Action::Cas { value: new, .. } if *answer == (Answer::Swapped { applied: true }) => *value = new,
-        Action::Cas { .. } | Action::Get => {}
-    }
-}

@@ -1,7 +1,7 @@
 //! The stages in which one key's history is searched for an order.
 
 use super::report::Budget;
-pub(super) use frontier::{Ending, Frontier, StopReason, StreamedOperation, apply, fits};
+pub(super) use frontier::{Ending, Frontier, StopReason, StreamedOperation};
 pub(super) use question::{KeyOperation, Question, SearchResult, by_key};
 use timeline::Timeline;
 use window::Mode;

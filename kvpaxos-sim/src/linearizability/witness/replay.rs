@@ -333,20 +333,12 @@ impl<'a> StretchState<'a> {
 
     fn step(&mut self, place: usize, known: &KnownOperation) {
         match &known.action {
-            Action::Append(tail) => append(self.value.to_mut(), tail),
+            Action::Append(tail) => self.value.to_mut().append(tail),
             Action::Cas { expect, .. } if *self.value == *expect => {
                 self.odd.get_or_insert(place);
             }
             _ => {}
         }
-    }
-}
-
-/// In place, as values may be long and appends many.
-fn append(value: &mut Datum, tail: &Datum) {
-    match value {
-        Datum::Text(text) => text.push_str(&tail.as_text()),
-        Datum::Null | Datum::Integer(_) => *value = value.appended(tail),
     }
 }
 

@@ -1,43 +1,23 @@
-//! What the clients did and saw, as JSON lines (kv-history/1), for `kvpaxos-sim check`.
+//! What the clients asked and were answered, as a history (kv-history/1) for `kvpaxos-sim check`.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use kvpaxos::Revision;
-use serde_json::{Value, json};
+use kvpaxos_history::{Answer, Datum, Event, EventKind, Operation, Writer};
 
-/// An operation on one key. `None` is the value of a key that has none.
+/// How an operation ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Operation {
-    pub(crate) key: String,
-    pub(crate) action: Action,
-}
-
-/// See [`Operation`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Action {
-    Get,
-    Put(String),
-    Delete,
-    Cas { expect: Option<String>, value: String },
-}
-
-/// How an operation ended, and where in the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Ended {
-    /// A put or a delete is done.
-    Done(Revision),
-    /// What a get saw.
-    Value(Option<String>, Revision),
-    /// Whether a compare-and-swap found what it expected.
-    Swapped(bool, Revision),
-    /// Certainly not done.
+pub(crate) enum Completion {
+    /// It was done, at this position in the log.
+    Done(Answer, Revision),
+    /// It had no effect and will have none.
     Refused,
-    /// Done or not, or it may still be.
+    /// It was done, or will be at any time, or never.
     Unknown,
 }
 
@@ -55,7 +35,7 @@ pub(crate) struct Recorder(Arc<Shared>);
 
 struct Shared {
     began: Instant,
-    file: Option<std::sync::Mutex<BufWriter<File>>>,
+    writer: Option<Mutex<Writer<BufWriter<File>>>>,
     /// A line that could not be written makes the whole history void.
     lost: AtomicU64,
     done: AtomicU64,
@@ -69,18 +49,16 @@ impl Recorder {
     /// # Errors
     /// If the file cannot be written.
     pub(crate) fn create(path: Option<&Path>) -> io::Result<Recorder> {
-        let file = match path {
+        let writer = match path {
             None => None,
             Some(path) => {
-                let mut file = BufWriter::new(File::create(path)?);
-                let header = json!({"type": "header", "format": "kv-history", "version": 1, "initial": null});
-                writeln!(file, "{header}")?;
-                Some(std::sync::Mutex::new(file))
+                let file = BufWriter::new(File::create(path)?);
+                Some(Mutex::new(Writer::new(file, &Datum::Null)?))
             }
         };
         Ok(Recorder(Arc::new(Shared {
             began: Instant::now(),
-            file,
+            writer,
             lost: AtomicU64::new(0),
             done: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -90,35 +68,17 @@ impl Recorder {
 
     /// A process begins an operation.
     pub(crate) fn invoke(&self, process: u64, operation: &Operation) {
-        let mut line = line("invoke", process, operation);
-        match &operation.action {
-            Action::Get | Action::Delete => {}
-            Action::Put(value) => line["value"] = value.as_str().into(),
-            Action::Cas { expect, value } => {
-                line["expect"] = expect.as_deref().into();
-                line["value"] = value.as_str().into();
-            }
-        }
-        self.write(line);
+        self.write(process, EventKind::Invoke(operation.clone()), None);
     }
 
     /// The operation of the process has ended.
-    pub(crate) fn end(&self, process: u64, operation: &Operation, ended: &Ended) {
-        let (kind, counter) = match ended {
-            Ended::Done(_) | Ended::Value(..) | Ended::Swapped(..) => ("ok", &self.0.done),
-            Ended::Refused => ("fail", &self.0.refused),
-            Ended::Unknown => ("info", &self.0.unknown),
+    pub(crate) fn complete(&self, process: u64, completion: &Completion) {
+        let (kind, rev, counter) = match completion {
+            Completion::Done(answer, rev) => (EventKind::Ok(answer.clone()), Some(*rev), &self.0.done),
+            Completion::Refused => (EventKind::Fail, None, &self.0.refused),
+            Completion::Unknown => (EventKind::Info, None, &self.0.unknown),
         };
-        let mut line = line(kind, process, operation);
-        match ended {
-            Ended::Value(value, _) => line["value"] = value.as_deref().into(),
-            Ended::Swapped(applied, _) => line["applied"] = (*applied).into(),
-            Ended::Done(_) | Ended::Refused | Ended::Unknown => {}
-        }
-        if let Ended::Done(rev) | Ended::Value(_, rev) | Ended::Swapped(_, rev) = ended {
-            line["rev"] = json!([rev.slot.0, rev.index]);
-        }
-        self.write(line);
+        self.write(process, kind, rev);
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -136,11 +96,11 @@ impl Recorder {
     /// # Errors
     /// If it is not.
     pub(crate) fn finish(&self) -> Result<(), String> {
-        let Some(file) = &self.0.file else {
+        let Some(writer) = &self.0.writer else {
             return Ok(());
         };
-        let flushed = match file.lock() {
-            Ok(mut file) => file.flush(),
+        let flushed = match writer.lock() {
+            Ok(mut writer) => writer.flush(),
             Err(_) => return Err("a client panicked while it wrote the history; it is void".to_owned()),
         };
         let lost = self.0.lost.load(Ordering::Relaxed);
@@ -153,29 +113,22 @@ impl Recorder {
         }
     }
 
-    /// The lock is what orders events: one that is written later happened later, or at the same time.
-    fn write(&self, mut line: Value) {
-        let Some(file) = &self.0.file else { return };
-        let written = match file.lock() {
-            Ok(mut file) => {
-                let time = u64::try_from(self.0.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-                line["time"] = time.into();
-                writeln!(file, "{line}").is_ok()
-            }
-            Err(_) => false,
-        };
-        if !written {
+    /// Writes an event. The lock orders events: one that is written later happened later, or at the same time.
+    fn write(&self, process: u64, kind: EventKind, rev: Option<Revision>) {
+        let Some(writer) = &self.0.writer else { return };
+        let is_written = writer.lock().is_ok_and(|mut writer| {
+            let micros = self.0.began.elapsed().as_micros();
+            let time = i64::try_from(micros).expect("a run is shorter than 292,000 years");
+            let event = Event {
+                process,
+                time,
+                kind,
+                rev,
+            };
+            writer.write(&event).is_ok()
+        });
+        if !is_written {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
-}
-
-fn line(kind: &str, process: u64, operation: &Operation) -> Value {
-    let op = match &operation.action {
-        Action::Get => "get",
-        Action::Put(_) => "put",
-        Action::Delete => "delete",
-        Action::Cas { .. } => "cas",
-    };
-    json!({"type": kind, "process": process, "op": op, "key": operation.key})
 }

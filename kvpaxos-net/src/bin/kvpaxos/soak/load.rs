@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use kvpaxos::Random;
+use kvpaxos_history::{Action, Answer, Datum, Operation};
 use kvpaxos_net::{Client, ClientError, ClientOptions, Transport};
 use tokio::task::JoinHandle;
 
-use crate::soak::history::{Action, Ended, Operation, Recorder};
+use crate::soak::history::{Completion, Recorder};
 
 /// Some clients are impatient: while nobody serves them they are told that the fate of what they asked is unknown.
 const IMPATIENT: Duration = Duration::from_millis(100);
@@ -59,9 +61,9 @@ impl Load {
                 let mut draw = Draw::new(process, mix);
                 while !stop.load(Ordering::Relaxed) {
                     let operation = draw.operation();
-                    let ended = perform(&client, process, &operation, &recorder).await;
-                    draw.saw(&ended);
-                    if ended == Ended::Refused {
+                    let completion = perform(&client, process, &operation, &recorder).await;
+                    draw.saw(&completion);
+                    if completion == Completion::Refused {
                         tokio::time::sleep(PAUSE).await;
                     }
                     tokio::time::sleep(draw.pause()).await;
@@ -94,36 +96,47 @@ pub(crate) async fn perform(
     process: u64,
     operation: &Operation,
     recorder: &Recorder,
-) -> Ended {
+) -> Completion {
     recorder.invoke(process, operation);
-    let ended = ask(client, operation).await;
-    recorder.end(process, operation, &ended);
-    ended
+    let completion = ask(client, operation).await;
+    recorder.complete(process, &completion);
+    completion
 }
 
-async fn ask(client: &Client, operation: &Operation) -> Ended {
+async fn ask(client: &Client, operation: &Operation) -> Completion {
     let key = operation.key.clone();
     let result = match &operation.action {
         Action::Get => client.get(key).await.map(|read| {
-            let text = |value: bytes::Bytes| String::from_utf8_lossy(&value).into_owned();
-            Ended::Value(read.value.map(text), read.revision)
+            let answer = Answer::Value(read.value.as_deref().into());
+            Completion::Done(answer, read.revision)
         }),
-        Action::Put(value) => client.put(key, value.clone()).await.map(Ended::Done),
+        Action::Put(value) => {
+            let put = client.put(key, text(value)).await;
+            put.map(|revision| Completion::Done(Answer::Done, revision))
+        }
         Action::Delete => {
             let deleted = client.delete(key).await;
-            deleted.map(|deleted| Ended::Done(deleted.revision))
+            deleted.map(|deleted| Completion::Done(Answer::Done, deleted.revision))
         }
         Action::Cas { expect, value } => {
-            let expect = expect.clone().map(Into::into);
-            let swapped = client.cas(key, expect, Some(value.clone().into())).await;
-            swapped.map(|swapped| Ended::Swapped(swapped.applied, swapped.revision))
+            let expect = (*expect != Datum::Null).then(|| text(expect));
+            let swapped = client.cas(key, expect, Some(text(value))).await;
+            swapped.map(|swapped| {
+                let applied = swapped.applied;
+                Completion::Done(Answer::Swapped { applied }, swapped.revision)
+            })
         }
+        Action::Append(_) => unreachable!("no append is drawn, as the store has none"),
     };
     match result {
-        Ok(ended) => ended,
-        Err(ClientError::Refused(_) | ClientError::Unavailable { .. }) => Ended::Refused,
-        Err(ClientError::Unknown { .. } | ClientError::Gone) => Ended::Unknown,
+        Ok(completion) => completion,
+        Err(ClientError::Refused(_) | ClientError::Unavailable { .. }) => Completion::Refused,
+        Err(ClientError::Unknown { .. } | ClientError::Gone) => Completion::Unknown,
     }
+}
+
+fn text(value: &Datum) -> Bytes {
+    value.as_text().into_owned().into()
 }
 
 /// Draws operations: unique values, so that reads tell which write they saw.
@@ -133,7 +146,7 @@ struct Draw {
     random: Random,
     count: u64,
     /// The key whose value was seen last, and that value: a compare-and-swap of it may well succeed.
-    last: (u64, Option<String>),
+    last: (u64, Datum),
     /// The key of the operation that is under way.
     current: u64,
 }
@@ -145,7 +158,7 @@ impl Draw {
             random: Random::from_seed(mix.seed.wrapping_mul(1_000_003).wrapping_add(process)),
             mix,
             count: 0,
-            last: (0, None),
+            last: (0, Datum::Null),
             current: 0,
         }
     }
@@ -155,26 +168,19 @@ impl Draw {
         let value = format!("{}-{}", self.process, self.count);
         let kind = self.random.below(10);
         self.current = self.random.below(self.mix.keys);
-        let action = match kind {
-            0..4 => Action::Get,
-            4..7 => Action::Put(value),
+        match kind {
+            0..4 => Operation::get(key(self.current)),
+            4..7 => Operation::put(key(self.current), value),
             7..9 => {
                 self.current = self.last.0;
-                Action::Cas {
-                    expect: self.last.1.clone(),
-                    value,
-                }
+                Operation::cas(key(self.current), self.last.1.clone(), value)
             }
-            _ => Action::Delete,
-        };
-        Operation {
-            key: key(self.current),
-            action,
+            _ => Operation::delete(key(self.current)),
         }
     }
 
-    fn saw(&mut self, ended: &Ended) {
-        if let Ended::Value(value, _) = ended {
+    fn saw(&mut self, completion: &Completion) {
+        if let Completion::Done(Answer::Value(value), _) = completion {
             self.last = (self.current, value.clone());
         }
     }

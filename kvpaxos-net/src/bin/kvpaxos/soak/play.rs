@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use kvpaxos::Random;
+use kvpaxos_history::{Answer, Operation};
 
 use crate::args::SoakArguments;
 use crate::processes::Cluster;
 use crate::soak::harm::{Harm, inflict};
-use crate::soak::history::{self, Operation, Recorder};
+use crate::soak::history::{Completion, Recorder};
 use crate::soak::load;
 use crate::soak::round::Round;
 use crate::soak::tally::Tally;
@@ -93,12 +94,9 @@ impl Soak<'_> {
             let keys = self.arguments.keys;
             tasks.push(tokio::spawn(async move {
                 for number in (first..keys).step_by(REPLICAS) {
-                    let read = Operation {
-                        key: load::key(number),
-                        action: history::Action::Get,
-                    };
+                    let read = Operation::get(load::key(number));
                     match load::perform(&client, process, &read, &recorder).await {
-                        history::Ended::Value(..) => {}
+                        Completion::Done(Answer::Value(_), _) => {}
                         other => return Err(format!("{} cannot be read: {other:?}", read.key)),
                     }
                 }

@@ -1,40 +1,39 @@
-//! What fits a history so far: the one place where events are checked against those before them.
+//! The open operations of a history: the one place that checks an event against those before it.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use super::{Action, Answer, Event, EventKind, Malformed, Operation};
-use crate::hashing::BuildQuick;
+use crate::{Action, Answer, Event, EventKind, Malformed, Operation};
 
-/// What each process has invoked and not completed, and the time of the last event.
+/// The operation that each process has open, and the time of the last event.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Open {
-    operations: HashMap<u64, Operation, BuildQuick>,
-    last: Option<i64>,
+pub(crate) struct OpenOperations {
+    operations: BTreeMap<u64, Operation>,
+    last_time: Option<i64>,
 }
 
-impl Open {
+impl OpenOperations {
     /// The time of the last event.
-    pub(super) fn last(&self) -> Option<i64> {
-        self.last
+    pub(crate) fn last_time(&self) -> Option<i64> {
+        self.last_time
     }
 
-    /// The process's open operation.
-    pub(super) fn of(&self, process: u64) -> Result<&Operation, Malformed> {
+    /// The operation that the process has open.
+    pub(crate) fn of(&self, process: u64) -> Result<&Operation, Malformed> {
         let open = self.operations.get(&process);
         open.ok_or(Malformed::NotOpen { process })
     }
 
     /// Whether the next event may have this time.
-    pub(super) fn check_time(&self, time: i64) -> Result<(), Malformed> {
-        match self.last {
+    pub(crate) fn check_time(&self, time: i64) -> Result<(), Malformed> {
+        match self.last_time {
             Some(before) if before > time => Err(Malformed::TimeGoesBack { before, time }),
             _ => Ok(()),
         }
     }
 
-    /// Notes the next event; one that does not fit changes nothing.
-    pub(super) fn note(&mut self, event: &Event) -> Result<(), Malformed> {
+    /// Takes the next event in. An event that does not fit changes nothing.
+    pub(crate) fn note(&mut self, event: &Event) -> Result<(), Malformed> {
         let process = event.process;
         self.check_time(event.time)?;
         match (self.operations.entry(process), &event.kind) {
@@ -58,7 +57,7 @@ impl Open {
                 open.remove();
             }
         }
-        self.last = Some(event.time);
+        self.last_time = Some(event.time);
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! One line of a history, read without a copy of it: what is wrong with it is explained by a second, slower reading.
+//! One line of a history: the one place that reads the format. It copies no string until it knows what the line is. What is wrong with a
+//! line is put into words by a second, slower reading.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,13 +7,17 @@ use std::fmt;
 use kvpaxos::{Revision, Slot};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json::{DATUM, Fields, Reason, canonical};
-use super::open::Open;
-use super::{Action, Answer, Datum, Event, EventKind, Malformed, Operation};
+use serde_json::{Map, Value};
+
+use crate::open::OpenOperations;
+use crate::{Action, Answer, Datum, Event, EventKind, FORMAT, Malformed, Operation, Reason, VERSION};
+
+/// What a value may be.
+const DATUM: &str = "null, an integer of 64 bits or a string";
 
 /// The fields that the format names.
 #[derive(Default)]
-pub(super) struct Line<'a> {
+pub(crate) struct Line<'a> {
     kind: Field<'a>,
     process: Field<'a>,
     op: Field<'a>,
@@ -22,6 +27,9 @@ pub(super) struct Line<'a> {
     applied: Field<'a>,
     time: Field<'a>,
     rev: Field<'a>,
+    format: Field<'a>,
+    version: Field<'a>,
+    initial: Field<'a>,
 }
 
 /// What a field holds.
@@ -40,7 +48,7 @@ enum Field<'a> {
 }
 
 /// Why a line is no event.
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// This field is missing, or is not what is expected.
     Field(&'static str, &'static str),
     /// Anything else.
@@ -55,40 +63,74 @@ impl From<Malformed> for Problem {
 
 impl Problem {
     fn not_json(line: &[u8], error: impl fmt::Display) -> Problem {
-        let reason = Fields::parse(line).err();
+        let reason = fields(line).err();
         Problem::Reason(reason.unwrap_or_else(|| Reason::NotAnObject(error.to_string())))
     }
 
-    /// What there is to say about it, given the line.
-    pub(super) fn explain(self, line: &[u8]) -> Reason {
-        match self {
-            Problem::Reason(reason) => reason,
-            Problem::Field(field, expected) => match Fields::parse(line) {
-                Ok(fields) => fields.wrong(field, expected),
-                Err(reason) => reason,
+    /// The problem in words, given the line.
+    pub(crate) fn explain(self, line: &[u8]) -> Reason {
+        let (field, expected) = match self {
+            Problem::Reason(reason) => return reason,
+            Problem::Field(field, expected) => (field, expected),
+        };
+        match fields(line).map(|fields| fields.get(field).map(excerpt)) {
+            Err(reason) => reason,
+            Ok(None) => Reason::Missing(field),
+            Ok(Some(found)) => Reason::Field {
+                field,
+                found,
+                expected,
             },
         }
     }
 }
 
+/// The fields of a line, as they stand in it.
+fn fields(line: &[u8]) -> Result<Map<String, Value>, Reason> {
+    match serde_json::from_slice(line) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(other) => Err(Reason::NotAnObject(excerpt(&other))),
+        Err(error) => Err(Reason::not_json(&error)),
+    }
+}
+
+/// The beginning of a value's JSON.
+fn excerpt(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
 impl<'a> Line<'a> {
     /// Reads a line.
-    pub(super) fn parse(line: &'a [u8]) -> Result<Line<'a>, Problem> {
+    pub(crate) fn parse(line: &'a [u8]) -> Result<Line<'a>, Problem> {
         // Strings need not be looked at one by one then.
         let text = str::from_utf8(line).map_err(|error| Problem::not_json(line, error))?;
         serde_json::from_str(text).map_err(|error| Problem::not_json(line, error))
     }
 
-    /// The event that it tells of, given what is open before it.
-    pub(super) fn event(self, open: &Open) -> Result<Event, Problem> {
+    /// The value that every key has at first, if this is the header.
+    pub(crate) fn header(self) -> Result<Datum, Problem> {
+        let is = |field: &Field<'_>, expected| matches!(field, Field::Text(text) if text == expected);
+        let is_version = matches!(self.version, Field::Natural(VERSION));
+        if is(&self.kind, "header") && is(&self.format, FORMAT) && is_version {
+            self.initial.datum("initial")
+        } else {
+            Err(Problem::Reason(Reason::Header))
+        }
+    }
+
+    /// The event that the line stands for, given what is open before it.
+    pub(crate) fn event(self, open: &OpenOperations) -> Result<Event, Problem> {
         let kind = self.kind.text("type")?;
         let Field::Natural(process) = self.process else {
             return Err(Problem::Field("process", "an integer from 0 on"));
         };
         let (op, key) = (self.op.text("op")?, self.key.text("key")?);
         let time = match self.time {
-            // Times are for people and pictures; a line without one has that of the line before.
-            Field::Missing => open.last().unwrap_or_default(),
+            Field::Missing => open.last_time().unwrap_or_default(),
             time => time.time().ok_or(Problem::Field("time", "an integer"))?,
         };
         let (kind, rev) = match &*kind {
@@ -116,6 +158,15 @@ impl<'a> Line<'a> {
             kind,
             rev,
         })
+    }
+}
+
+/// The name of the operation, for a synonym too.
+fn canonical(op: &str) -> &str {
+    match op {
+        "read" => "get",
+        "write" => "put",
+        other => other,
     }
 }
 
@@ -206,6 +257,9 @@ enum Name {
     Applied,
     Time,
     Rev,
+    Format,
+    Version,
+    Initial,
     #[serde(other)]
     Unknown,
 }
@@ -238,6 +292,9 @@ impl<'de> Visitor<'de> for LineVisitor {
                 Name::Applied => &mut line.applied,
                 Name::Time => &mut line.time,
                 Name::Rev => &mut line.rev,
+                Name::Format => &mut line.format,
+                Name::Version => &mut line.version,
+                Name::Initial => &mut line.initial,
                 Name::Unknown => {
                     fields.next_value::<IgnoredAny>()?;
                     continue;

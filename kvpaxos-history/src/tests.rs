@@ -1,6 +1,8 @@
 use expect_test::{Expect, expect};
 
-use super::*;
+use kvpaxos::Revision;
+
+use crate::*;
 
 const HEADER: &str = r#"{"type":"header","format":"kv-history","version":1,"initial":null}"#;
 

@@ -1,20 +1,19 @@
-//! A history line by line, for those that are too long to be held.
+//! Reads histories line by line.
 
 use std::io::{BufRead, Read};
 
-use super::json::{Fields, ReadError, Reason, header};
-use super::line::{Line, Problem};
-use super::open::Open;
-use super::{Datum, Event, History};
+use crate::line::{Line, Problem};
+use crate::open::OpenOperations;
+use crate::{Datum, Event, ReadError, Reason};
 
-/// A line longer than this, in bytes without its end, is malformed; it is not read into memory whole.
+/// How many bytes a line may have, without its end. A longer one is malformed and is not read into memory whole.
 pub const LONGEST_LINE: usize = 16 << 20;
 
-/// Reads a history event by event: an iterator that ends at the first line that is malformed. It remembers only the line
-/// it is at and what is open.
+/// Reads a history event by event, and holds only one line and the open operations in memory. As an iterator it ends after the
+/// first error.
 ///
 /// ```
-/// use kvpaxos_sim::history::{EventKind, Reader};
+/// use kvpaxos_history::{EventKind, Reader};
 ///
 /// let lines = r#"{"type":"header","format":"kv-history","version":1,"initial":null}
 /// {"type":"invoke","process":3,"op":"put","key":"r","value":4,"time":7}
@@ -25,13 +24,13 @@ pub const LONGEST_LINE: usize = 16 << 20;
 ///     answered += usize::from(matches!(event?.kind, EventKind::Ok(_)));
 /// }
 /// assert_eq!(answered, 1);
-/// # Ok::<(), kvpaxos_sim::history::ReadError>(())
+/// # Ok::<(), kvpaxos_history::ReadError>(())
 /// ```
 pub struct Reader<R> {
     source: R,
     initial: Datum,
-    open: Open,
-    /// The number of the last line, and its bytes.
+    open: OpenOperations,
+    /// The number of the line that was read last, and its bytes.
     number: usize,
     line: Vec<u8>,
     has_failed: bool,
@@ -41,12 +40,12 @@ impl<R: BufRead> Reader<R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// If there is none.
+    /// If the source fails, or the first line is no header.
     pub fn new(source: R) -> Result<Reader<R>, ReadError> {
         let mut reader = Reader {
             source,
             initial: Datum::Null,
-            open: Open::default(),
+            open: OpenOperations::default(),
             number: 0,
             line: Vec::new(),
             has_failed: false,
@@ -55,12 +54,12 @@ impl<R: BufRead> Reader<R> {
         if !reader.next_line()? {
             return Err(malformed(Reason::Header));
         }
-        let fields = Fields::parse(&reader.line);
-        reader.initial = fields.and_then(|fields| header(&fields)).map_err(malformed)?;
+        let initial = Line::parse(&reader.line).and_then(Line::header);
+        reader.initial = initial.map_err(|problem| malformed(problem.explain(&reader.line)))?;
         Ok(reader)
     }
 
-    /// Every key's first value.
+    /// The value that every key has at first.
     #[must_use]
     pub fn initial(&self) -> &Datum {
         &self.initial
@@ -75,7 +74,7 @@ impl<R: BufRead> Reader<R> {
     /// The next event; none at the end of the history.
     ///
     /// # Errors
-    /// If the source fails or the line is malformed. There is no sense in going on then.
+    /// If the source fails or the line is malformed. What comes after that has no meaning.
     pub fn next_event(&mut self) -> Result<Option<Event>, ReadError> {
         if !self.next_line()? {
             return Ok(None);
@@ -86,7 +85,12 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// Whether there was another line.
+    /// The first value of every key and what is open where the reader stands.
+    pub(crate) fn into_parts(self) -> (Datum, OpenOperations) {
+        (self.initial, self.open)
+    }
+
+    /// Reads the next line; tells whether there was one.
     fn next_line(&mut self) -> Result<bool, ReadError> {
         self.line.clear();
         let most = LONGEST_LINE as u64 + 1;
@@ -110,7 +114,7 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-fn event(line: &[u8], open: &mut Open) -> Result<Event, Problem> {
+fn event(line: &[u8], open: &mut OpenOperations) -> Result<Event, Problem> {
     let event = Line::parse(line)?.event(open)?;
     open.note(&event)?;
     Ok(event)
@@ -126,26 +130,5 @@ impl<R: BufRead> Iterator for Reader<R> {
         let next = self.next_event();
         self.has_failed = next.is_err();
         next.transpose()
-    }
-}
-
-impl History {
-    /// Reads a history that was written as JSON lines.
-    ///
-    /// # Errors
-    /// At the first line that is malformed: its number, and why.
-    pub fn read(source: impl BufRead) -> Result<History, ReadError> {
-        let mut reader = Reader::new(source)?;
-        let mut events = Vec::new();
-        while let Some(event) = reader.next_event()? {
-            events.push(event);
-        }
-        let Reader { initial, open, .. } = reader;
-        Ok(History {
-            time: open.last().unwrap_or_default(),
-            initial,
-            events,
-            open,
-        })
     }
 }
