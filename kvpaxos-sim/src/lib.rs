@@ -17,7 +17,7 @@
 //! world.run_for(Micros(2_000_000));
 //! assert_eq!(world.get("k").value(), Some("after".into()));
 //! world.verdict().expect("every invariant held, and the history is linearizable");
-//! # Ok::<(), kvpaxos_sim::world::setup::SetupError>(())
+//! # Ok::<(), kvpaxos_sim::world::SetupError>(())
 //! ```
 //!
 //! Or a seed draws it all, plays safety under faults, then liveness, then convergence:
@@ -43,7 +43,7 @@
 //! `model` uses no other wing.
 //!
 //! - [`engine`] drives any [`Machine`] and knows no Paxos. Every random or undecided thing is a question to its
-//!   [`Decider`](engine::decider::Decider); the seeded one gives each component a stream of its own. [`engine::disk`] says what a crash, a
+//!   [`Decider`](engine::Decider); the seeded one gives each component a stream of its own. [`engine::Log`] says what a crash, a
 //!   lost or a misdirected write leaves of a log.
 //! - [`subject`] puts a [`kvpaxos::Replica`], or a variant of it, behind that seam.
 //! - [`invariants`] watches from outside, after every event, and believes only what is durable.
@@ -65,14 +65,10 @@ pub mod parallel;
 pub mod subject;
 pub mod world;
 
-pub use engine::Engine;
-pub use engine::host::RoleState;
-pub use engine::machine::Machine;
+pub use engine::{Engine, Machine};
 pub use invariants::{Property, Trace, Violation};
 pub use subject::Subject;
-pub use world::World;
-pub use world::report::{Report, run, run_seed};
-pub use world::setup::Setup;
+pub use world::{Report, Setup, World, run, run_seed};
 
 /// Pages for those who use the programs.
 #[cfg(doc)]

@@ -12,8 +12,8 @@ use kvpaxos::client::{Call, Fate};
 use kvpaxos::status::LearnerStatus;
 use kvpaxos::{Micros, Op, Record, ReplicaId, Role, Slot};
 use kvpaxos_sim::World;
+use kvpaxos_sim::engine::Weather;
 use kvpaxos_sim::engine::latency;
-use kvpaxos_sim::engine::network::Weather;
 use kvpaxos_sim::invariants::Sometimes;
 
 fn applied(world: &World, id: ReplicaId) -> Slot {

@@ -7,7 +7,7 @@ mod common;
 use common::{R, SECOND, SOON};
 use kvpaxos::client::Fate;
 use kvpaxos::{Refusal, ReplicaId, ReplicaSet};
-use kvpaxos_sim::engine::disk::Format;
+use kvpaxos_sim::engine::Format;
 use kvpaxos_sim::world::forks;
 use kvpaxos_sim::{Setup, World};
 

@@ -2,10 +2,9 @@
 //! `properties.proptest-regressions` and tried first ever after.
 
 use kvpaxos::Micros;
-use kvpaxos_sim::engine::disk::Format;
 use kvpaxos_sim::engine::latency;
-use kvpaxos_sim::engine::network::Weather;
-use kvpaxos_sim::world::setup::{Clients, Cluster, FaultKind, Faults, Length};
+use kvpaxos_sim::engine::{Format, Weather};
+use kvpaxos_sim::world::{Clients, Cluster, FaultKind, Faults, Length};
 use kvpaxos_sim::{Setup, Trace, run};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;

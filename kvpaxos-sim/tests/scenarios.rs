@@ -72,7 +72,7 @@ fn constrained_election() {
 fn chained() {
     for seed in 0..20 {
         let mut setup = Setup::quiet(seed);
-        setup.cluster = kvpaxos_sim::world::setup::Cluster::new(3);
+        setup.cluster = kvpaxos_sim::world::Cluster::new(3);
         let mut world = World::new(setup).unwrap();
         assert!(world.put("k", "first").is_done());
         world.cut(&partition::chained(3));

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::{SECOND, everybody, is_whole, other, settled};
 use kvpaxos::client::{Call, ClientConfig};
 use kvpaxos::{Command, Micros, Op, ReplicaId, ReplicaSet, Slot, Time};
-use kvpaxos_sim::engine::latency::{self, Table};
-use kvpaxos_sim::world::setup::Clients;
+use kvpaxos_sim::engine::{Table, latency};
+use kvpaxos_sim::world::Clients;
 use kvpaxos_sim::{Setup, World};
 
 /// How long the cluster stands still: longer than a replica lets a client wait, and several times what a client waits for one replica.

@@ -6,13 +6,9 @@
 use std::convert::Infallible;
 
 use kvpaxos::{Effect, Entropy, Envelope, Event, Memory, Micros, ReplicaId, Role, Time};
-use kvpaxos_sim::Engine;
-use kvpaxos_sim::engine::Turn;
-use kvpaxos_sim::engine::decider::Seeded;
-use kvpaxos_sim::engine::disk::{Format, List};
-use kvpaxos_sim::engine::machine::{EffectOf, InputOf, Machine};
-use kvpaxos_sim::engine::network::{Node, Weather};
-use kvpaxos_sim::engine::{latency, observer::Observer};
+use kvpaxos_sim::engine::{
+    EffectOf, Engine, Format, InputOf, List, Machine, Node, Observer, Seeded, Turn, Weather, latency,
+};
 
 const HOSTS: u8 = 3;
 

@@ -4,7 +4,7 @@ use kvpaxos::{Micros, Time};
 
 /// Shows a local time for each time of the world.
 #[derive(Clone, Debug)]
-pub struct Clock {
+pub(super) struct Clock {
     /// The world's time when the present speed began ...
     since: Time,
     /// ... and what the clock showed then.
@@ -19,7 +19,7 @@ pub const RIGHT: u64 = 1_000_000;
 impl Clock {
     /// A clock that is right but for what it shows at `now`.
     #[must_use]
-    pub fn new(now: Time, shown: Time) -> Clock {
+    pub(super) fn new(now: Time, shown: Time) -> Clock {
         Clock {
             since: now,
             shown,
@@ -29,14 +29,14 @@ impl Clock {
 
     /// What it shows at a time of the world that is not before the last change of speed.
     #[must_use]
-    pub fn read(&self, now: Time) -> Time {
+    pub(super) fn read(&self, now: Time) -> Time {
         let elapsed = now.0.saturating_sub(self.since.0);
         Time(self.shown.0 + scale(elapsed, self.speed, RIGHT))
     }
 
     /// The first time of the world at which it shows `local` or later.
     #[must_use]
-    pub fn when(&self, local: Time) -> Time {
+    pub(super) fn when(&self, local: Time) -> Time {
         let left = local.0.saturating_sub(self.shown.0);
         let mut elapsed = scale(left, RIGHT, self.speed);
         if scale(elapsed, self.speed, RIGHT) < left {
@@ -46,27 +46,21 @@ impl Clock {
     }
 
     /// Runs at `speed` local microseconds per million from now on.
-    pub fn set_speed(&mut self, now: Time, speed: u64) {
+    pub(super) fn set_speed(&mut self, now: Time, speed: u64) {
         self.shown = self.read(now);
         self.since = now;
         self.speed = speed.max(1);
     }
 
     /// Jumps forward.
-    pub fn jump(&mut self, length: Micros) {
+    pub(super) fn jump(&mut self, length: Micros) {
         self.shown = self.shown.after(length);
     }
 
     /// Shows this at `now`, and goes on at the same speed: its process has started again.
-    pub fn restart(&mut self, now: Time, shown: Time) {
+    pub(super) fn restart(&mut self, now: Time, shown: Time) {
         self.since = now;
         self.shown = shown;
-    }
-
-    /// Whether it runs at the right speed.
-    #[must_use]
-    pub fn is_right(&self) -> bool {
-        self.speed == RIGHT
     }
 }
 

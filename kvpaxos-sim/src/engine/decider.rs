@@ -6,7 +6,7 @@
 use kvpaxos::{Entropy, Random, ReplicaId};
 
 use crate::engine::latency::Table;
-use crate::engine::network::Node;
+use crate::engine::node::Node;
 
 /// Which component asks. Each has a stream of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,14 +6,14 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A chain of xxh3: each event is encoded and hashed with the digest so far as the seed.
 #[derive(Default)]
-pub struct Digest {
+pub(super) struct Digest {
     state: u64,
     buffer: Vec<u8>,
 }
 
 impl Digest {
     /// Begins the description of one event.
-    pub fn begin(&mut self, kind: u8, numbers: [u64; 3]) {
+    pub(super) fn begin(&mut self, kind: u8, numbers: [u64; 3]) {
         self.buffer.clear();
         self.buffer.push(kind);
         for number in numbers {
@@ -25,19 +25,19 @@ impl Digest {
     ///
     /// # Panics
     /// If the contents have no stable encoding (maps of unknown length), which no message has.
-    pub fn add(&mut self, contents: &impl Serialize) {
+    pub(super) fn add(&mut self, contents: &impl Serialize) {
         postcard::serialize_with_flavor::<_, _, ()>(contents, Tail(&mut self.buffer))
             .expect("messages have a stable encoding");
     }
 
     /// Ends the event.
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.state = xxh3_64_with_seed(&self.buffer, self.state);
     }
 
     /// The digest so far.
     #[must_use]
-    pub fn value(&self) -> u64 {
+    pub(super) fn value(&self) -> u64 {
         self.state
     }
 }

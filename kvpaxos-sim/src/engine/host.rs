@@ -28,45 +28,45 @@ pub enum RoleState {
 }
 
 /// One host.
-pub(crate) struct Host<M: Machine> {
-    pub(crate) config: M::Config,
+pub(super) struct Host<M: Machine> {
+    pub(super) config: M::Config,
     /// `None` while the process is down.
-    pub(crate) machine: Option<M>,
+    pub(super) machine: Option<M>,
     /// Counts the lives of the process: what was addressed to an earlier one is void.
-    pub(crate) life: u32,
-    pub(crate) disk: Disk<M::Record, M::Message, M::Log>,
+    pub(super) life: u32,
+    pub(super) disk: Disk<M::Record, M::Message, M::Log>,
     /// The disk takes no more bytes.
-    pub(crate) full: bool,
+    pub(super) full: bool,
     /// The process crashes at the end of the next sync during which more was written.
-    pub(crate) doomed: bool,
+    pub(super) doomed: bool,
     /// What it sends may be changed: see [`Machine::garble`].
-    pub(crate) garbles: bool,
+    pub(super) garbles: bool,
     /// The last message of those that may be changed, as it was.
-    pub(crate) last_sent: Option<M::Message>,
+    pub(super) last_sent: Option<M::Message>,
     /// When a sync was last done, and when that was last noted elsewhere.
-    pub(crate) synced_at: Time,
-    pub(crate) marked_at: Time,
+    pub(super) synced_at: Time,
+    pub(super) marked_at: Time,
     /// How long a sync takes.
-    pub(crate) latency: Table,
-    pub(crate) clock: Clock,
+    pub(super) latency: Table,
+    pub(super) clock: Clock,
     /// The local time of the last step: never goes down in a life.
-    pub(crate) stepped: Time,
+    pub(super) stepped: Time,
     /// When its next clock event is due, in the world's time.
-    pub(crate) armed: Option<Time>,
+    pub(super) armed: Option<Time>,
     /// While paused, what arrives waits here.
-    pub(crate) paused: bool,
-    pub(crate) backlog: VecDeque<Arrival<M>>,
-    pub(crate) roles: [RoleState; 3],
+    pub(super) paused: bool,
+    pub(super) backlog: VecDeque<Arrival<M>>,
+    pub(super) roles: [RoleState; 3],
 }
 
 /// What arrives at a running process.
-pub(crate) enum Arrival<M: Machine> {
+pub(super) enum Arrival<M: Machine> {
     Input(EventOf<M>),
     Synced,
 }
 
 impl<M: Machine> Host<M> {
-    pub(crate) fn new(config: M::Config, latency: Table, log: M::Log) -> Host<M> {
+    pub(super) fn new(config: M::Config, latency: Table, log: M::Log) -> Host<M> {
         Host {
             config,
             machine: None,
@@ -89,12 +89,12 @@ impl<M: Machine> Host<M> {
     }
 
     /// The local time for a step.
-    pub(crate) fn local(&mut self, now: Time) -> Time {
+    pub(super) fn local(&mut self, now: Time) -> Time {
         self.stepped = self.stepped.max(self.clock.read(now));
         self.stepped
     }
 
-    pub(crate) fn role(&mut self, role: Role) -> &mut RoleState {
+    pub(super) fn role(&mut self, role: Role) -> &mut RoleState {
         &mut self.roles[role as usize]
     }
 }

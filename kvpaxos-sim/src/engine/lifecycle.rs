@@ -7,9 +7,9 @@ use crate::engine::disk::{Damage, Disk, Harm};
 use crate::engine::host::{Arrival, Host, RoleState};
 use crate::engine::latency::Table;
 use crate::engine::machine::Machine;
-use crate::engine::network::Node;
+use crate::engine::node::Node;
 use crate::engine::observer::{Misbehaviour, Observer};
-use crate::engine::{Engine, REST};
+use crate::engine::state::Engine;
 
 /// What a nemesis, or a test, can do to hosts.
 impl<M: Machine, O: Observer<M>> Engine<M, O> {
@@ -59,12 +59,11 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             .decider
             .below(Stream::Disk(id), What::SurvivingWrites, unsynced + 1);
         let now = self.now;
-        let host = self.host_mut(id);
-        if host.disk.is_idle() && now >= host.synced_at.after(REST) {
-            host.disk.mark();
+        if self.is_at_rest(id) {
+            self.host_mut(id).disk.mark();
         }
-        let unmarked = host.disk.unmarked();
-        self.observer.unmarked(now, id, unmarked);
+        self.observer
+            .unmarked(now, id, self.hosts[usize::from(id.0)].disk.unmarked());
         let (host, mut fate) = self.host_and_fate(id);
         host.machine = None;
         host.life += 1;
@@ -253,77 +252,5 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     /// Syncs of a replica take so long from now on.
     pub fn set_latency(&mut self, id: ReplicaId, latency: Table) {
         self.host_mut(id).latency = latency;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use kvpaxos::{Micros, Role};
-
-    use super::*;
-    use crate::{Setup, World};
-
-    const ID: ReplicaId = ReplicaId(1);
-
-    /// A world of logs in bytes in which something was written.
-    fn world() -> World {
-        let mut world = World::new(Setup::quiet(1)).unwrap();
-        assert!(world.put("k", "v").is_done());
-        world
-    }
-
-    fn unmarked(world: &World) -> usize {
-        world.engine.host(ID).disk.unmarked()
-    }
-
-    /// Goes on until something is synced that no mark covers.
-    fn until_unmarked(world: &mut World) {
-        while unmarked(world) == 0 {
-            assert!(world.put("k", "v").is_done());
-        }
-    }
-
-    #[test]
-    fn a_start_marks_what_a_crash_left() {
-        let mut world = world();
-        until_unmarked(&mut world);
-        world.crash(ID);
-        assert!(unmarked(&world) > 0, "damage meets what the crash left");
-        world.start(ID);
-        assert_eq!(unmarked(&world), 0);
-    }
-
-    #[test]
-    fn a_log_at_rest_is_marked_to_its_end() {
-        let mut world = world();
-        until_unmarked(&mut world);
-        world.cut(&crate::world::partition::between(
-            [ID].into_iter().collect(),
-            world.engine.ids().filter(|id| *id != ID).collect(),
-        ));
-        world.fail(ID, Role::Proposer);
-        let rests = world.run_until(Micros(1_000_000), |world| {
-            let host = world.engine.host(ID);
-            host.disk.is_idle() && world.now() > host.synced_at.after(REST)
-        });
-        assert!(rests && unmarked(&world) > 0);
-        world.crash(ID);
-        assert_eq!(unmarked(&world), 0);
-    }
-
-    /// Segments of all sizes begin, each with a mark of its own; between them the clock sees to it.
-    #[test]
-    fn a_busy_log_is_marked_again_and_again() {
-        let mut most = 0;
-        for seed in 0..12 {
-            let mut world = World::new(Setup::quiet(seed)).unwrap();
-            for _ in 0..150 {
-                assert!(world.put("k", vec![1; 200]).is_done());
-                world.run_for(Micros(10_000));
-                most = most.max(unmarked(&world));
-            }
-        }
-        // Some twenty writes are made in the time between two renewals.
-        assert!((1..20_000).contains(&most), "{most} bytes were not marked");
     }
 }

@@ -8,7 +8,7 @@ use kvpaxos::Time;
 /// Events in the order of their times; those of one time in the order they were put in.
 ///
 /// The heap holds small keys and the events lie beside it, so that sifting moves 24 bytes and not whole messages.
-pub struct Queue<E> {
+pub(super) struct Queue<E> {
     heap: BinaryHeap<Reverse<(u64, u64, u32)>>,
     events: Vec<Option<E>>,
     free: Vec<u32>,
@@ -31,7 +31,7 @@ impl<E> Queue<E> {
     ///
     /// # Panics
     /// If more than 2^32 events wait.
-    pub fn push(&mut self, at: Time, event: E) {
+    pub(super) fn push(&mut self, at: Time, event: E) {
         let place = if let Some(place) = self.free.pop() {
             self.events[place as usize] = Some(event);
             place
@@ -44,7 +44,7 @@ impl<E> Queue<E> {
     }
 
     /// Takes the next event out.
-    pub fn pop(&mut self) -> Option<(Time, E)> {
+    pub(super) fn pop(&mut self) -> Option<(Time, E)> {
         let Reverse((at, _, place)) = self.heap.pop()?;
         self.free.push(place);
         let event = self.events[place as usize].take()?;
@@ -53,20 +53,8 @@ impl<E> Queue<E> {
 
     /// When the next event is due.
     #[must_use]
-    pub fn next_at(&self) -> Option<Time> {
+    pub(super) fn next_at(&self) -> Option<Time> {
         self.heap.peek().map(|Reverse((at, _, _))| Time(*at))
-    }
-
-    /// How many events wait.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.heap.len()
-    }
-
-    /// Whether none wait.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
     }
 }
 

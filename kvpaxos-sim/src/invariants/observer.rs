@@ -2,7 +2,7 @@
 
 use kvpaxos::{Effect, Envelope, Event, Memory, Message, Observation, Record, ReplicaId, Role, Time};
 
-use crate::engine::observer::{Misbehaviour, Observer};
+use crate::engine::{Misbehaviour, Observer};
 use crate::subject::Subject;
 
 use super::audit::Audit;

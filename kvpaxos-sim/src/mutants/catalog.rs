@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::invariants::{Trace, Violation};
 use crate::parallel;
-use crate::world::report::run;
-use crate::world::setup::Setup;
+use crate::world::{Setup, run};
 
 use super::acceptors::{
     AmnesiacVoter, ForgetfulAcceptor, HastySender, OneBallot, PartialPromise, VectorlessVoter,

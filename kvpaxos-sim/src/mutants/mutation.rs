@@ -7,9 +7,8 @@ use kvpaxos::{
     Reply, Request, Slot, Status, Time, Value,
 };
 
-use crate::engine::disk::log::ReplicaLog;
-use crate::engine::machine::Machine;
-use crate::subject::{Subject, garble};
+use crate::engine::Machine;
+use crate::subject::{ReplicaLog, Subject, garble};
 
 /// What a mutant does mutation. By default every method changes nothing, so that a mutation contains only its fault.
 pub(super) trait Mutation: Default {

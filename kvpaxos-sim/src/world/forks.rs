@@ -8,8 +8,7 @@
 use kvpaxos::{Limits, Micros, Quorums, Replica, ReplicaId, ReplicaSet, Update};
 use serde::Serialize;
 
-use crate::engine::decider::{Stream, What};
-use crate::engine::disk::Format;
+use crate::engine::{Format, Stream, What};
 use crate::invariants::{Property, Trace, Violation};
 use crate::subject::Subject;
 use crate::world::World;

@@ -2,8 +2,7 @@
 
 use kvpaxos::{ReplicaId, ReplicaSet};
 
-use crate::engine::decider::{Decider, Stream, What};
-use crate::engine::network::{Network, Node};
+use crate::engine::{Decider, Network, Node, Stream, What};
 use crate::world::setup::FaultKind;
 
 /// One direction of a link.

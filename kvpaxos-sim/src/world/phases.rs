@@ -5,7 +5,7 @@ use kvpaxos::status::{AcceptorStatus, LearnerStatus};
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Time};
 use serde::Serialize;
 
-use crate::engine::decider::{Stream, What};
+use crate::engine::{Stream, What};
 use crate::invariants::{Finding, Property, Violation};
 use crate::subject::Subject;
 use crate::world::World;

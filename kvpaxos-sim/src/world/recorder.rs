@@ -15,7 +15,7 @@ const BUDGET: Budget = Budget {
 };
 
 /// Collects the history.
-pub struct Recorder {
+pub(super) struct Recorder {
     history: History,
     /// Judges as it goes, so that a run ends where it has gone wrong.
     stream: Stream,
@@ -26,7 +26,7 @@ pub struct Recorder {
 
 /// Why a history is not linearizable.
 #[derive(Clone, Debug)]
-pub struct Unlinearizable {
+pub(super) struct Unlinearizable {
     /// In a sentence.
     pub explanation: String,
     /// The operations that show it.
@@ -51,7 +51,7 @@ impl Recorder {
     ///
     /// # Panics
     /// If the lane has an operation under way, which the crowd does not let happen.
-    pub fn invoke(&mut self, client: u32, lane: u32, call: &Call, now: Time) {
+    pub(super) fn invoke(&mut self, client: u32, lane: u32, call: &Call, now: Time) {
         let Some(operation) = operation(call) else { return };
         self.at(now)
             .invoke(process(client, lane), operation)
@@ -63,7 +63,7 @@ impl Recorder {
     ///
     /// # Panics
     /// If the lane has none under way.
-    pub fn complete(
+    pub(super) fn complete(
         &mut self,
         client: u32,
         lane: u32,
@@ -100,7 +100,7 @@ impl Recorder {
 
     /// What was found wrong, if anything was.
     #[must_use]
-    pub fn wrong(&self) -> Option<&Unlinearizable> {
+    pub(super) fn wrong(&self) -> Option<&Unlinearizable> {
         self.wrong.as_ref()
     }
 
@@ -109,17 +109,11 @@ impl Recorder {
         self.history.at(time).expect("a world's time never goes down")
     }
 
-    /// The history so far.
-    #[must_use]
-    pub fn history(&self) -> &History {
-        &self.history
-    }
-
     /// Judges the history.
     ///
     /// # Errors
     /// If it is not linearizable, or not in the order of its revisions.
-    pub fn judge(&mut self) -> Result<(), Unlinearizable> {
+    pub(super) fn judge(&mut self) -> Result<(), Unlinearizable> {
         let judged = self.search().and_then(|()| self.replay());
         self.wrong = judged.as_ref().err().cloned();
         judged
@@ -163,13 +157,13 @@ impl Recorder {
 
     /// Keys that could not be judged within the budget.
     #[must_use]
-    pub fn undecided(&self) -> u64 {
+    pub(super) fn undecided(&self) -> u64 {
         self.undecided
     }
 
     /// Keys that the revisions alone could not decide.
     #[must_use]
-    pub fn unwitnessed(&self) -> u64 {
+    pub(super) fn unwitnessed(&self) -> u64 {
         self.unwitnessed
     }
 }

@@ -7,8 +7,7 @@ use kvpaxos::{Micros, Replica, Time};
 use serde::Serialize;
 
 use crate::engine::Counts;
-use crate::engine::disk::Format;
-use crate::engine::network::Traffic;
+use crate::engine::{Format, Traffic};
 use crate::invariants::{Coverage, Property, ProtocolCounts, Trace, Violation};
 use crate::subject::Subject;
 use crate::world::World;

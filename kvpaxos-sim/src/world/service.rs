@@ -9,7 +9,7 @@ use std::fmt;
 
 use kvpaxos::{Micros, Slot};
 
-use crate::engine::latency::Table;
+use crate::engine::Table;
 use crate::world::setup::Setup;
 
 /// In so many rounds every client is served, every call that is under way is answered, and all replicas agree. In 8,000 seeds the slowest

@@ -5,9 +5,7 @@ use kvpaxos::types::MAX_REPLICAS;
 use kvpaxos::{Config, ConfigError, Limits, Micros, Quorums, ReplicaId, Timing, Update};
 use serde::Serialize;
 
-use crate::engine::disk::{Damage, Format};
-use crate::engine::latency::{self, Table};
-use crate::engine::network::{Node, Weather};
+use crate::engine::{Damage, Format, Node, Table, Weather, latency};
 
 /// Everything that is settled before a run begins. The same setup gives the same run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

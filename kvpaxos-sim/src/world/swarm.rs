@@ -2,10 +2,8 @@
 
 use kvpaxos::{Micros, Quorums, Update};
 
-use crate::engine::decider::{Decider, Seeded, Stream, What};
-use crate::engine::disk::Format;
 use crate::engine::latency;
-use crate::engine::network::Weather;
+use crate::engine::{Decider, Format, Seeded, Stream, Weather, What};
 use crate::world::setup::{Clients, Cluster, FaultKind, Faults, Group, Length, Setup};
 
 impl Setup {

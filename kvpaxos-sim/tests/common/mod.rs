@@ -7,7 +7,7 @@ use kvpaxos::client::Fate;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Status};
 use kvpaxos_sim::world::Answer;
-use kvpaxos_sim::world::setup::Clients;
+use kvpaxos_sim::world::Clients;
 use kvpaxos_sim::{Setup, World};
 
 /// Whatever has happened, the cluster must be whole again within this.

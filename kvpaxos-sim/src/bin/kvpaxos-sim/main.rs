@@ -132,7 +132,7 @@ fn main() -> ExitCode {
             digests,
             json,
         } => {
-            let what = kvpaxos_sim::world::sweep::Sweep {
+            let what = kvpaxos_sim::world::Sweep {
                 seeds,
                 jobs: cores(jobs),
                 keep_going,

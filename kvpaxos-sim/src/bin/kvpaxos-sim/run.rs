@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use kvpaxos_sim::invariants::excerpt;
-use kvpaxos_sim::world::sweep::per_second;
+use kvpaxos_sim::world::per_second;
 use kvpaxos_sim::{Trace, Violation, run_seed};
 
 /// How much of a trace is kept to choose an excerpt from.

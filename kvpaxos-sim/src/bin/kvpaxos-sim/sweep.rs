@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use kvpaxos_sim::world::sweep::{ENOUGH_FOR_COVERAGE, Summary, Sweep, sweep as play};
+use kvpaxos_sim::world::{ENOUGH_FOR_COVERAGE, Summary, Sweep, sweep as play};
 
 use crate::run;
 

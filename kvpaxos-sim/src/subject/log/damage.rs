@@ -8,12 +8,12 @@ use std::ops::Range;
 
 use kvpaxos::wal::{HEADER, SECTOR, scan};
 
-use crate::engine::decider::{Fate, What};
-use crate::engine::disk::Damage;
-use crate::engine::disk::files::Files;
+use crate::engine::{Damage, Fate, What};
+
+use super::files::Files;
 
 /// Damages files of which all is durable, up to the position `end`. `ends` are the positions of earlier syncs.
-pub(crate) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], fate: &mut Fate<'_>) {
+pub(super) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], fate: &mut Fate<'_>) {
     let marked = marked(files);
     match how {
         Damage::FlipBit => flip_bit(files, marked, end, fate),

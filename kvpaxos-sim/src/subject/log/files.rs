@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kvpaxos::wal::{HEADER, Mark, Piece, SECTOR};
 
-use crate::engine::decider::{Fate, What};
+use crate::engine::{Fate, What};
 
 /// One operation of a shell on its files, in the order that [`kvpaxos::wal`] asks for.
 #[derive(Clone, Debug)]
@@ -29,11 +29,11 @@ enum Operation {
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Files {
+pub(super) struct Files {
     /// The segments, as they are durable.
-    pub(crate) segments: BTreeMap<u64, Vec<u8>>,
+    pub(super) segments: BTreeMap<u64, Vec<u8>>,
     /// The mark that is kept elsewhere.
-    pub(crate) known_synced: Option<Mark>,
+    pub(super) known_synced: Option<Mark>,
     /// What was asked for since, and where in the log that stands.
     pending: VecDeque<(u64, Operation)>,
     /// Segments that are deleted, in a directory that is not synced yet.
@@ -42,7 +42,7 @@ pub(crate) struct Files {
 
 impl Files {
     /// Asks for what a piece of the log needs.
-    pub(crate) fn write(&mut self, piece: &Piece, log: u64) {
+    pub(super) fn write(&mut self, piece: &Piece, log: u64) {
         let segment = piece.segment;
         let (header, bytes) = piece.bytes.split_at(if piece.begins { HEADER } else { 0 });
         let position = piece.position;
@@ -76,12 +76,12 @@ impl Files {
         }
     }
 
-    pub(crate) fn keep_mark(&mut self, mark: Mark) {
+    pub(super) fn keep_mark(&mut self, mark: Mark) {
         self.pending.push_back((mark.position, Operation::KeepMark(mark)));
     }
 
     /// What was deleted before is gone, and these are deleted now.
-    pub(crate) fn delete_below(&mut self, keep_from: u64) {
+    pub(super) fn delete_below(&mut self, keep_from: u64) {
         for segment in std::mem::take(&mut self.deleting) {
             self.segments.remove(&segment);
         }
@@ -93,7 +93,7 @@ impl Files {
     }
 
     /// All that stands below a position is done and durable.
-    pub(crate) fn settle(&mut self, position: u64) {
+    pub(super) fn settle(&mut self, position: u64) {
         let is_below = |(at, operation): &&(u64, Operation)| match operation {
             Operation::Append { bytes, .. } => *at + bytes.len() as u64 <= position,
             _ => *at <= position,
@@ -106,7 +106,7 @@ impl Files {
     }
 
     /// The segments as a process reads them that sees all below a position.
-    pub(crate) fn up_to(&self, position: u64) -> BTreeMap<u64, Vec<u8>> {
+    pub(super) fn up_to(&self, position: u64) -> BTreeMap<u64, Vec<u8>> {
         let mut files = Files {
             segments: self.segments.clone(),
             ..Files::default()
@@ -139,7 +139,7 @@ impl Files {
     }
 
     /// A superblock that says so is durable. What it said before never goes back.
-    pub(crate) fn note_synced(&mut self, mark: Mark) {
+    pub(super) fn note_synced(&mut self, mark: Mark) {
         let known = self.known_synced.filter(|known| known.log == mark.log);
         if known.is_none_or(|known| known.position < mark.position) {
             self.known_synced = Some(mark);
@@ -147,7 +147,7 @@ impl Files {
     }
 
     /// The process is gone before some operation: half the time between any two, else at about this position.
-    pub(crate) fn crash(&mut self, position: u64, fate: &mut Fate<'_>) {
+    pub(super) fn crash(&mut self, position: u64, fate: &mut Fate<'_>) {
         let mut pending = std::mem::take(&mut self.pending);
         if !pending.is_empty() && fate.below(What::CrashPoint, 2) == 0 {
             pending.truncate(fate.below(What::CrashPoint, pending.len() + 1));

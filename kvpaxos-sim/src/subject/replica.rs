@@ -5,8 +5,8 @@ use kvpaxos::{
     Request, Slot, Status, Time, Value,
 };
 
-use crate::engine::disk::log::ReplicaLog;
-use crate::engine::machine::Machine;
+use crate::engine::Machine;
+use crate::subject::log::ReplicaLog;
 
 /// A machine that speaks the messages of kvpaxos, and that checkers can look into.
 ///

@@ -1,0 +1,51 @@
+//! What clients send, and what happens to their connections.
+
+use kvpaxos::{Micros, ReplicaId};
+
+use crate::engine::decider::{Stream, What};
+use crate::engine::machine::Machine;
+use crate::engine::node::Node;
+use crate::engine::observer::Observer;
+use crate::engine::pending::Pending;
+use crate::engine::state::Engine;
+
+impl<M: Machine, O: Observer<M>> Engine<M, O> {
+    /// A client sends a request.
+    pub fn request(&mut self, from: u32, to: ReplicaId, request: &M::Request) {
+        if self.broken.contains(&(from, to)) {
+            return;
+        }
+        let copies = self
+            .network
+            .send(self.now, Node::client(from), to.into(), &mut *self.decider);
+        for at in copies.into_iter().flatten() {
+            let request = request.clone();
+            self.queue.push(at, Pending::Request { from, to, request });
+        }
+        if copies == [None, None] {
+            self.break_connection(from, to);
+        }
+    }
+
+    /// What a connection loses, it loses because it breaks: both ends hear of that, and until the client does, whatever is sent is lost
+    /// too. What was on its way may still arrive. Nothing happens if the client speaks by datagrams.
+    pub(super) fn break_connection(&mut self, client: u32, id: ReplicaId) {
+        let node = Node::client(client);
+        if !self.network.is_connected(node) || !self.broken.insert((client, id)) {
+            return;
+        }
+        let life = self.host(id).life;
+        let gone = Pending::Gone {
+            host: id,
+            life,
+            client,
+        };
+        self.queue.push(self.now, gone);
+        let delay = self.network.weather.delay;
+        let delay = self
+            .decider
+            .spread(Stream::Link(id.into(), node), What::Delay, &delay);
+        let told = self.now.after(Micros(delay.max(1)));
+        self.queue.push(told, Pending::HungUp { from: id, to: client });
+    }
+}

@@ -1,0 +1,103 @@
+//! Carrying out the effects of a machine.
+
+use kvpaxos::{Effect, Envelope, ReplicaId};
+
+use crate::engine::decider::{Stream, What};
+use crate::engine::disk::Next;
+use crate::engine::machine::{EffectOf, Machine};
+use crate::engine::node::Node;
+use crate::engine::observer::{Misbehaviour, Observer};
+use crate::engine::pending::Pending;
+use crate::engine::state::Engine;
+
+impl<M: Machine, O: Observer<M>> Engine<M, O> {
+    pub(super) fn carry_out(&mut self, id: ReplicaId, effect: EffectOf<M>) {
+        match effect {
+            Effect::Send(envelope) => self.send(id, envelope),
+            Effect::Persist { role, records, then } => {
+                let disk = &mut self.host_mut(id).disk;
+                if records.is_empty() && disk.is_idle() {
+                    for envelope in then {
+                        self.send(id, envelope);
+                    }
+                } else if disk.write(role, records, then) == Next::Sync {
+                    self.begin_sync(id);
+                }
+            }
+            Effect::Reply { to, reply } => {
+                let to = u32::try_from(to.0).unwrap_or(0);
+                if self.broken.contains(&(to, id)) {
+                    return;
+                }
+                let copies = self
+                    .network
+                    .send(self.now, id.into(), Node::client(to), &mut *self.decider);
+                for at in copies.into_iter().flatten() {
+                    let reply = reply.clone();
+                    self.queue.push(at, Pending::Reply { from: id, to, reply });
+                }
+                if copies == [None, None] {
+                    self.break_connection(to, id);
+                }
+            }
+            Effect::Observe(_) => {}
+            Effect::Halt(reason) => {
+                let reason = reason.to_string();
+                self.observer
+                    .misbehaved(self.now, id, Misbehaviour::Halted { reason });
+                self.crash(id);
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, from: ReplicaId, envelope: Envelope<M::Message>) {
+        let Envelope { to, mut message } = envelope;
+        self.observer.leaves(self.now, from, to, &message);
+        if self.host(from).garbles && from != to {
+            self.garble(from, to, &mut message);
+        }
+        if usize::from(to.0) >= self.hosts.len() {
+            return;
+        }
+        if from == to {
+            let life = self.host(from).life;
+            let pending = Pending::Loop {
+                host: from,
+                life,
+                message,
+            };
+            self.queue.push(self.now, pending);
+            return;
+        }
+        let founding = self.machine(from).and_then(Machine::founding);
+        let pending = |message| Pending::Message {
+            from,
+            founding,
+            to,
+            message,
+        };
+        match self
+            .network
+            .send(self.now, from.into(), to.into(), &mut *self.decider)
+        {
+            [Some(first), Some(second)] => {
+                self.queue.push(first, pending(message.clone()));
+                self.queue.push(second, pending(message));
+            }
+            [Some(at), None] | [None, Some(at)] => self.queue.push(at, pending(message)),
+            [None, None] => {}
+        }
+    }
+
+    pub(super) fn garble(&mut self, from: ReplicaId, to: ReplicaId, message: &mut M::Message) {
+        let original = message.clone();
+        let before = self.host_mut(from).last_sent.take();
+        let draw = self.decider.below(Stream::Nemesis, What::FaultDetail, u64::MAX);
+        if M::garble(message, before.as_ref(), draw) {
+            self.observer.garbled(self.now, from, to);
+            self.host_mut(from).last_sent = Some(original);
+        } else {
+            self.host_mut(from).last_sent = before;
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! An engine: hosts, network and queue, and what can be asked of them.
+
+use std::collections::BTreeSet;
+
+use kvpaxos::{Envelope, ReplicaId, Role, Time};
+use serde::Serialize;
+
+use crate::engine::decider::{Decider, Stream, What};
+use crate::engine::digest::Digest;
+use crate::engine::disk::{Format, Log};
+use crate::engine::host::{Host, RoleState};
+use crate::engine::latency::Table;
+use crate::engine::machine::Machine;
+use crate::engine::network::{Network, Weather};
+use crate::engine::observer::Observer;
+use crate::engine::pending::{Alarm, Pending};
+use crate::engine::queue::Queue;
+use crate::engine::sync::REST;
+
+/// Counts of what was simulated.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
+pub struct Counts {
+    /// All events taken from the queue.
+    pub events: u64,
+    /// Messages between replicas that arrived.
+    pub messages: u64,
+    /// Requests and replies of clients that arrived.
+    pub client_messages: u64,
+    /// Clock events.
+    pub ticks: u64,
+    /// Syncs.
+    pub syncs: u64,
+}
+
+/// See the module.
+pub struct Engine<M: Machine, O = ()> {
+    pub(super) now: Time,
+    pub(super) queue: Queue<Pending<M>>,
+    pub(super) hosts: Vec<Host<M>>,
+    /// The network.
+    pub network: Network,
+    /// Connections that are broken, of which the client has not heard yet.
+    pub(super) broken: BTreeSet<(u32, ReplicaId)>,
+    pub(super) format: Format,
+    pub(super) decider: Box<dyn Decider + Send>,
+    pub(super) digest: Digest,
+    pub(super) counts: Counts,
+    pub(super) released: Vec<Envelope<M::Message>>,
+    /// Who observes.
+    pub observer: O,
+}
+
+impl<M: Machine, O: Observer<M>> Engine<M, O> {
+    /// Hosts for machines of these configurations, in the order of their ids; none of them runs yet.
+    ///
+    /// # Panics
+    /// If there are more than [`kvpaxos::types::MAX_REPLICAS`].
+    #[must_use]
+    pub fn new(
+        configs: Vec<M::Config>,
+        weather: Weather,
+        latency: Table,
+        format: Format,
+        mut decider: Box<dyn Decider + Send>,
+        observer: O,
+    ) -> Engine<M, O> {
+        assert!(
+            configs.len() <= kvpaxos::types::MAX_REPLICAS,
+            "an engine has at most {} hosts",
+            kvpaxos::types::MAX_REPLICAS
+        );
+        let hosts = (0u8..)
+            .map(ReplicaId)
+            .zip(configs)
+            .map(|(id, config)| Host::new(config, latency, found::<M>(id, format, &mut *decider)))
+            .collect();
+        Engine {
+            now: Time(0),
+            queue: Queue::default(),
+            hosts,
+            network: Network::new(weather),
+            broken: BTreeSet::new(),
+            format,
+            decider,
+            digest: Digest::default(),
+            counts: Counts::default(),
+            released: Vec::new(),
+            observer,
+        }
+    }
+
+    /// A new log of a host that is new, or claims to be.
+    pub(super) fn new_log(&mut self, id: ReplicaId) -> M::Log {
+        found::<M>(id, self.format, &mut *self.decider)
+    }
+
+    /// A new log for a host whose disk was lost.
+    pub(super) fn found(&mut self, id: ReplicaId) -> M::Log {
+        let (log, _) = found_log(id, self.format, &mut *self.decider);
+        log
+    }
+
+    /// The world's time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The rolling digest over all events so far.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest.value()
+    }
+
+    /// Folds something from outside into the digest: what a client or the nemesis does is an event too.
+    pub fn fold(&mut self, kind: u8, numbers: [u64; 3]) {
+        self.digest.begin(kind, numbers);
+        self.digest.end();
+    }
+
+    /// What was simulated so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whom to ask for decisions.
+    pub fn decider(&mut self) -> &mut (dyn Decider + Send + 'static) {
+        &mut *self.decider
+    }
+
+    /// Everybody's id.
+    pub fn ids(&self) -> impl Iterator<Item = ReplicaId> + use<M, O> {
+        (0..u8::try_from(self.hosts.len()).unwrap_or(0)).map(ReplicaId)
+    }
+
+    /// The machine of a host, unless its process is down.
+    #[must_use]
+    pub fn machine(&self, id: ReplicaId) -> Option<&M> {
+        self.host(id).machine.as_ref()
+    }
+
+    /// Whether the process is paused.
+    #[must_use]
+    pub fn is_paused(&self, id: ReplicaId) -> bool {
+        self.host(id).paused
+    }
+
+    /// What the world knows of a role.
+    #[must_use]
+    pub fn role(&self, id: ReplicaId, role: Role) -> RoleState {
+        self.host(id).roles[role as usize]
+    }
+
+    /// The records that are durable on a host's disk; `None` if its log is damaged.
+    #[must_use]
+    pub fn durable_records(&self, id: ReplicaId) -> Option<Vec<M::Record>> {
+        self.host(id).disk.read(0)
+    }
+
+    /// How many units of a host's log are synced, and not noted as synced elsewhere; see [`Log::unmarked`].
+    #[must_use]
+    pub fn unmarked(&self, id: ReplicaId) -> usize {
+        self.host(id).disk.unmarked()
+    }
+
+    /// Whether nothing was written for so long that a crash finds all that is synced noted elsewhere.
+    #[must_use]
+    pub fn is_at_rest(&self, id: ReplicaId) -> bool {
+        let host = self.host(id);
+        host.disk.is_idle() && self.now >= host.synced_at.after(REST)
+    }
+
+    pub(super) fn host(&self, id: ReplicaId) -> &Host<M> {
+        &self.hosts[usize::from(id.0)]
+    }
+
+    pub(super) fn host_mut(&mut self, id: ReplicaId) -> &mut Host<M> {
+        &mut self.hosts[usize::from(id.0)]
+    }
+
+    /// When the next event is due.
+    #[must_use]
+    pub fn next_at(&self) -> Option<Time> {
+        self.queue.next_at()
+    }
+
+    /// Puts an alarm in the queue.
+    pub fn alarm(&mut self, at: Time, alarm: Alarm) {
+        self.queue.push(at.max(self.now), Pending::Alarm(alarm));
+    }
+}
+
+/// A log that begins with what a machine that is new founds it with.
+fn found<M: Machine>(id: ReplicaId, format: Format, decider: &mut (dyn Decider + Send + 'static)) -> M::Log {
+    let (mut log, seed): (M::Log, u64) = found_log(id, format, decider);
+    log.append(&M::founds(seed));
+    log.synced(log.len());
+    log.mark();
+    log
+}
+
+fn found_log<R, L: Log<R>>(
+    id: ReplicaId,
+    format: Format,
+    decider: &mut (dyn Decider + Send + 'static),
+) -> (L, u64) {
+    let seed = decider.below(Stream::Disk(id), What::Entropy, u64::MAX);
+    (L::found(id, seed, format), seed)
+}

@@ -1,0 +1,60 @@
+//! Syncs of disks: when they begin, what their end makes durable and lets go, and when the position that is synced is noted elsewhere.
+
+use kvpaxos::{Micros, ReplicaId, Role};
+
+use crate::engine::decider::{Stream, What};
+use crate::engine::disk::Next;
+use crate::engine::host::{Host, RoleState};
+use crate::engine::machine::Machine;
+use crate::engine::observer::Observer;
+use crate::engine::pending::Pending;
+use crate::engine::state::Engine;
+
+/// How a shell keeps the mark of what is synced: again and again while syncs go on, and when nothing was written for a while. As
+/// `kvpaxos-net` does.
+const RENEWAL: Micros = Micros(200_000);
+pub(super) const REST: Micros = Micros(10_000);
+
+impl<M: Machine, O: Observer<M>> Engine<M, O> {
+    pub(super) fn begin_sync(&mut self, id: ReplicaId) {
+        let Host { latency, life, .. } = *self.host(id);
+        let length = self.decider.spread(Stream::Disk(id), What::SyncLatency, &latency);
+        let at = self.now.after(Micros(length.max(1)));
+        self.queue.push(at, Pending::Synced { host: id, life });
+    }
+
+    pub(super) fn on_synced(&mut self, id: ReplicaId) {
+        if self.host(id).full {
+            // A write has failed: the process stops, and nothing that waited for it was ever told.
+            self.crash(id);
+            return;
+        }
+        let now = self.now;
+        let mut released = std::mem::take(&mut self.released);
+        let Engine { hosts, observer, .. } = self;
+        let host = &mut hosts[usize::from(id.0)];
+        let disk = &mut host.disk;
+        let next = disk.sync_done(|record| observer.durable(now, id, record), &mut released);
+        host.synced_at = now;
+        if now >= host.marked_at.after(RENEWAL) {
+            host.marked_at = now;
+            host.disk.mark();
+        }
+        if next == Next::Sync {
+            self.begin_sync(id);
+        }
+        for envelope in released.drain(..) {
+            self.send(id, envelope);
+        }
+        self.released = released;
+        if next == Next::Sync && std::mem::take(&mut self.host_mut(id).doomed) {
+            self.crash(id);
+            return;
+        }
+        for role in Role::ALL {
+            if matches!(self.role(id, role), RoleState::Restarting { .. }) {
+                self.restart_role(id, role, false);
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A replica's log on a simulated disk: as a list, or in the very files that a real disk would hold, so that what a crash leaves and what a
+//! disk damages is for the real reader to judge.
+
+mod bytes;
+mod damage;
+mod files;
+#[cfg(test)]
+mod tests;
+
+use kvpaxos::{Record, ReplicaId};
+
+use crate::engine::{Damage, Fate, Format, Harm, List, Log, Recovered};
+
+use bytes::BytesLog;
+
+/// See the module.
+pub enum ReplicaLog {
+    /// A list of records.
+    Plain(List<Record>),
+    /// The write-ahead log's format.
+    Bytes(Box<BytesLog>),
+}
+
+impl Log<Record> for ReplicaLog {
+    fn found(replica: ReplicaId, seed: u64, format: Format) -> ReplicaLog {
+        match format {
+            Format::Plain => ReplicaLog::Plain(List::found(replica, seed, format)),
+            Format::Bytes => ReplicaLog::Bytes(Box::new(BytesLog::found(replica, seed))),
+        }
+    }
+
+    fn append(&mut self, records: &[Record]) {
+        match self {
+            ReplicaLog::Plain(list) => list.append(records),
+            ReplicaLog::Bytes(log) => log.append(records),
+        }
+    }
+
+    fn synced(&mut self, units: usize) {
+        if let ReplicaLog::Bytes(log) = self {
+            log.on_synced(units as u64);
+        }
+    }
+
+    fn mark(&mut self) {
+        if let ReplicaLog::Bytes(log) = self {
+            log.mark();
+        }
+    }
+
+    fn unmarked(&self) -> usize {
+        match self {
+            ReplicaLog::Plain(_) => 0,
+            ReplicaLog::Bytes(log) => usize::try_from(log.unmarked()).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            ReplicaLog::Plain(list) => list.len(),
+            ReplicaLog::Bytes(log) => usize::try_from(log.position()).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn read(&self, units: usize) -> Option<Vec<Record>> {
+        match self {
+            ReplicaLog::Plain(list) => list.read(units),
+            ReplicaLog::Bytes(log) => log.read(units as u64),
+        }
+    }
+
+    fn crash(&mut self, synced: usize, surviving: usize, fate: &mut Fate<'_>) {
+        match self {
+            ReplicaLog::Plain(list) => list.crash(synced, surviving, fate),
+            ReplicaLog::Bytes(log) => log.crash((synced + surviving) as u64, fate),
+        }
+    }
+
+    fn recover(&mut self, synced: usize) -> Option<Recovered<Record>> {
+        match self {
+            ReplicaLog::Plain(list) => list.recover(synced),
+            ReplicaLog::Bytes(log) => log.recover(synced as u64),
+        }
+    }
+
+    fn forget(&mut self, records: usize) -> usize {
+        match self {
+            ReplicaLog::Plain(list) => list.forget(records),
+            ReplicaLog::Bytes(_) => 0,
+        }
+    }
+
+    fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
+        match self {
+            ReplicaLog::Plain(list) => list.damage(how, fate),
+            ReplicaLog::Bytes(log) => log.damage(how, fate),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! One simulated client.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use kvpaxos::client::{Call, Client, ClientConfig};
+use kvpaxos::{Micros, Op, Outcome, ReplicaSet, Request, RequestBody, Sequence, SessionId, Time};
+
+use crate::engine::{Decider, Stream, What};
+use crate::invariants::Floor;
+use crate::world::setup::Setup;
+
+/// An operation under way.
+pub(super) struct Open {
+    pub(super) lane: u32,
+    /// A test began it, and will ask how it ended.
+    pub(super) scripted: bool,
+    pub(super) call: Call,
+    pub(super) floor: Floor,
+    pub(super) since: Time,
+}
+
+/// What a lane does: one operation after the other.
+#[derive(Clone, Copy)]
+pub(super) enum Lane {
+    Thinking { until: Time },
+    Waiting,
+}
+
+/// One client.
+pub(super) struct Caller {
+    pub(super) machine: Client,
+    /// How long its calls may take.
+    pub(super) deadline: Micros,
+    pub(super) armed: Option<Time>,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) open: BTreeMap<u64, Open>,
+    pub(super) numbers: u64,
+    /// What it last saw under each key, to draw swaps that have a chance.
+    pub(super) seen: BTreeMap<Bytes, Option<Bytes>>,
+    /// Operations done since the faults ended.
+    pub(super) done_since: u64,
+    /// The last request for each place in a session, and how many there were.
+    pub(super) asked: BTreeMap<(SessionId, Sequence), (u64, u32)>,
+}
+
+impl Caller {
+    pub(super) fn new(number: u32, setup: &Setup, decider: &mut (dyn Decider + Send + 'static)) -> Caller {
+        let stream = Stream::Client(number);
+        let servers = ReplicaSet::first(setup.cluster.replicas);
+        let mut config = ClientConfig::new(servers);
+        config.attempt = setup.clients.attempt;
+        config.deadline = setup.clients.deadline;
+        // Every other client waits so long that only an answer ends its calls: S4 is about those.
+        if number % 2 == 1 && number < setup.clients.count {
+            config.deadline = Micros(setup.clients.deadline.0.saturating_mul(40));
+        }
+        config.window = setup.cluster.limits.session_window.min(config.window);
+        config.repeats = !setup.clients.is_connected(number);
+        let lanes = if number < setup.clients.count {
+            setup.clients.lanes
+        } else {
+            0
+        };
+        let think = setup.clients.think.0;
+        let lanes = (0..lanes)
+            .map(|_| Lane::Thinking {
+                until: Time(decider.below(stream, What::Think, think + 1)),
+            })
+            .collect();
+        let deadline = config.deadline;
+        Caller {
+            deadline,
+            machine: Client::new(config, decider.entropy(stream)),
+            armed: None,
+            lanes,
+            open: BTreeMap::new(),
+            numbers: 0,
+            seen: BTreeMap::new(),
+            done_since: 0,
+            asked: BTreeMap::new(),
+        }
+    }
+}
+
+impl Caller {
+    /// Notes a request for a place in a session.
+    pub(super) fn note(&mut self, request: &Request) {
+        let RequestBody::Apply {
+            session,
+            sequence,
+            lowest_unanswered,
+            ..
+        } = request.body
+        else {
+            return;
+        };
+        // What lies below has been answered, in this session and in those before it but for a few.
+        while let Some(entry) = self.asked.first_entry()
+            && *entry.key() < (session, lowest_unanswered)
+        {
+            entry.remove();
+        }
+        let (last, times) = self.asked.entry((session, sequence)).or_default();
+        (*last, *times) = (request.id, *times + 1);
+    }
+}
+
+/// What a client knows of a key after an operation.
+pub(super) fn remember(seen: &mut BTreeMap<Bytes, Option<Bytes>>, call: &Call, outcome: &Outcome) {
+    let (key, value) = match (call, outcome) {
+        (Call::Get { key }, Outcome::Value { value, .. }) => (key, value.clone()),
+        (Call::Write(Op::Put { key, value }), _) => (key, Some(value.clone())),
+        (Call::Write(Op::Delete { key }), _) => (key, None),
+        (Call::Write(Op::Cas { key, value, .. }), Outcome::Swapped { applied: true, .. }) => {
+            (key, value.clone())
+        }
+        _ => return,
+    };
+    seen.insert(key.clone(), value);
+}

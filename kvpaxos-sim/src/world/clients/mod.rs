@@ -1,0 +1,247 @@
+//! Simulated clients: each a [`kvpaxos::Client`] that draws operations, thinks between them, and notes what it was told.
+
+mod caller;
+mod operations;
+
+use std::collections::BTreeMap;
+
+use kvpaxos::client::{Call, ClientEvent, Fate};
+use kvpaxos::{Micros, ReplicaId, Reply, Time, Update};
+use serde::Serialize;
+
+use crate::engine::{Alarm, Decider};
+use crate::invariants::{Sometimes, seconds};
+use crate::subject::Subject;
+use crate::world::audited::AuditedEngine;
+use crate::world::recorder::Recorder;
+use crate::world::setup::{Clients, Setup};
+
+use caller::{Caller, Lane};
+use operations::says_expired;
+
+/// What became of operations.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
+pub struct Fates {
+    /// Begun.
+    pub begun: u64,
+    /// Done.
+    pub done: u64,
+    /// Certainly not done.
+    pub refused: u64,
+    /// Of unknown outcome.
+    pub unknown: u64,
+}
+
+/// All clients of a world.
+pub(super) struct Crowd {
+    setup: Clients,
+    two_phase: bool,
+    callers: Vec<Caller>,
+    /// How many of them begin new operations: those of lower numbers.
+    pub asking: u32,
+    /// What became of their operations.
+    pub fates: Fates,
+    /// How the calls of tests ended, by client and number.
+    pub(in crate::world) told: BTreeMap<(u32, u64), Fate>,
+    /// The longest that an operation which was done took.
+    pub slowest: Micros,
+}
+
+impl Crowd {
+    /// The clients of this setup, and one more that a test speaks through.
+    pub(super) fn new(setup: &Setup, decider: &mut (dyn Decider + Send + 'static)) -> Crowd {
+        let callers = (0..=setup.clients.count)
+            .map(|number| Caller::new(number, setup, decider))
+            .collect();
+        Crowd {
+            setup: setup.clients.clone(),
+            two_phase: setup.cluster.update == Update::TwoPhase,
+            callers,
+            asking: 0,
+            fates: Fates::default(),
+            told: BTreeMap::new(),
+            slowest: Micros(0),
+        }
+    }
+
+    /// The client that a test speaks through.
+    #[must_use]
+    pub(super) fn scripted(&self) -> u32 {
+        self.setup.count
+    }
+
+    /// How many operations are under way.
+    #[must_use]
+    pub(super) fn open(&self) -> usize {
+        self.callers.iter().map(|caller| caller.open.len()).sum()
+    }
+
+    /// A few words for each operation under way.
+    pub(super) fn describe_open(&self) -> Vec<String> {
+        let callers = (0u32..).zip(&self.callers);
+        callers
+            .flat_map(|(number, caller)| caller.open.values().map(move |open| (number, open)))
+            .map(|(number, open)| format!("client {number}: {:?}, since {}", open.call, seconds(open.since)))
+            .collect()
+    }
+
+    /// From now on operations that are done are counted anew.
+    pub(super) fn begin_count(&mut self) {
+        for caller in &mut self.callers {
+            caller.done_since = 0;
+        }
+    }
+
+    /// Those of the clients that begin operations, and how many each has had done since the count began.
+    fn served(&self) -> impl Iterator<Item = (u32, u64)> {
+        let asking = (0u32..).zip(&self.callers).take(self.asking as usize);
+        asking.map(|(number, caller)| (number, caller.done_since))
+    }
+
+    /// Those of the clients that begin operations who have not had so many done since the count began.
+    #[must_use]
+    pub(super) fn unserved(&self, operations: u64) -> Vec<u32> {
+        let unserved = self.served().filter(|(_, done)| *done < operations);
+        unserved.map(|(number, _)| number).collect()
+    }
+
+    /// Whether every client that begins operations has had so many done since the count began.
+    #[must_use]
+    pub(super) fn all_done(&self, operations: u64) -> bool {
+        self.served().all(|(_, done)| done >= operations)
+    }
+
+    /// Of how many operations that clients have had done on average since the count began the slowest client has had one. 1 is fair.
+    #[must_use]
+    pub(super) fn unfairness(&self) -> u64 {
+        let fewest = self.served().map(|(_, done)| done).min().unwrap_or(0);
+        let all: u64 = self.served().map(|(_, done)| done).sum();
+        let even = fewest.max(1) * u64::from(self.asking.max(1));
+        all.div_ceil(even).max(1)
+    }
+}
+
+/// What clients act on.
+pub(in crate::world) struct Stage<'a, M: Subject> {
+    pub(in crate::world) engine: &'a mut AuditedEngine<M>,
+    pub(in crate::world) recorder: &'a mut Recorder,
+}
+
+impl Crowd {
+    /// Everybody looks at the clock once, so that alarms are set.
+    pub(in crate::world) fn begin<M: Subject>(&mut self, stage: &mut Stage<'_, M>) {
+        self.asking = self.setup.count;
+        for number in (0u32..).take(self.callers.len()) {
+            self.arm(number, stage);
+        }
+    }
+
+    /// A client's alarm.
+    pub(in crate::world) fn on_alarm<M: Subject>(&mut self, number: u32, stage: &mut Stage<'_, M>) {
+        let now = stage.engine.now();
+        let caller = &mut self.callers[number as usize];
+        if caller.armed != Some(now) {
+            return;
+        }
+        caller.armed = None;
+        stage.engine.fold(20, [now.0, number.into(), 0]);
+        if caller.machine.deadline().is_some_and(|due| due <= now) {
+            self.step(number, ClientEvent::Clock, stage);
+        }
+        if number < self.asking {
+            self.issue_due(number, stage);
+        }
+        self.arm(number, stage);
+    }
+
+    /// A replica answers a client.
+    pub(in crate::world) fn on_reply<M: Subject>(
+        &mut self,
+        number: u32,
+        from: ReplicaId,
+        reply: Reply,
+        stage: &mut Stage<'_, M>,
+    ) {
+        let event = ClientEvent::Reply { from, reply };
+        let expired = says_expired(&event);
+        let caller = &self.callers[number as usize];
+        let (open, had) = (caller.open.len(), caller.machine.session());
+        self.step(number, event, stage);
+        if let Some((session, id)) = expired {
+            let caller = &self.callers[number as usize];
+            let moved = had == Some(session) && caller.machine.session() != had;
+            let again = caller
+                .asked
+                .values()
+                .any(|(last, times)| *last == id && *times > 1);
+            if caller.open.len() < open && again {
+                stage.engine.observer.coverage.hit(Sometimes::DoubtExpired);
+            } else if caller.open.len() == open && moved {
+                stage.engine.observer.coverage.hit(Sometimes::SessionLeft);
+            }
+        }
+        self.arm(number, stage);
+    }
+
+    /// A client's connection to a replica broke.
+    pub(in crate::world) fn on_hang_up<M: Subject>(
+        &mut self,
+        number: u32,
+        from: ReplicaId,
+        stage: &mut Stage<'_, M>,
+    ) {
+        let caller = &self.callers[number as usize];
+        if self.setup.is_connected(number) && caller.machine.pending() > 0 {
+            stage.engine.observer.coverage.hit(Sometimes::ConnectionBroke);
+        }
+        self.step(number, ClientEvent::Disconnected { from }, stage);
+        self.arm(number, stage);
+    }
+
+    /// A client begins a call for a test. Returns the call's number.
+    pub(in crate::world) fn call<M: Subject>(
+        &mut self,
+        number: u32,
+        call: Call,
+        stage: &mut Stage<'_, M>,
+    ) -> u64 {
+        let caller = &self.callers[number as usize];
+        let lane = u32::try_from(caller.lanes.len() as u64 + caller.numbers).unwrap_or(0);
+        let call = self.invoke(number, lane, true, call, stage);
+        self.arm(number, stage);
+        call
+    }
+
+    fn issue_due<M: Subject>(&mut self, number: u32, stage: &mut Stage<'_, M>) {
+        let now = stage.engine.now();
+        for lane in 0..self.setup.lanes {
+            let due = match self.callers[number as usize].lanes.get(lane as usize) {
+                Some(Lane::Thinking { until }) => *until <= now,
+                _ => false,
+            };
+            if due {
+                let call = self.draw(number, stage.engine.decider());
+                self.callers[number as usize].lanes[lane as usize] = Lane::Waiting;
+                self.invoke(number, lane, false, call, stage);
+            }
+        }
+    }
+
+    /// Sets the alarm for whatever a client wants next.
+    fn arm<M: Subject>(&mut self, number: u32, stage: &mut Stage<'_, M>) {
+        let now = stage.engine.now();
+        let caller = &mut self.callers[number as usize];
+        let thinking = caller.lanes.iter().filter_map(|lane| match lane {
+            Lane::Thinking { until } if number < self.asking => Some(*until),
+            _ => None,
+        });
+        let Some(due) = thinking.chain(caller.machine.deadline()).min() else {
+            return;
+        };
+        let at = due.max(Time(now.0 + 1));
+        if caller.armed.is_none_or(|armed| armed > at || armed < now) {
+            caller.armed = Some(at);
+            stage.engine.alarm(at, Alarm::Client(number));
+        }
+    }
+}

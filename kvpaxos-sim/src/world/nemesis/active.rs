@@ -1,0 +1,176 @@
+//! Faults under way, and how they end.
+
+use kvpaxos::{Micros, ReplicaId, Role};
+
+use crate::engine::{Alarm, Damage, RIGHT, RoleState, What};
+use crate::invariants::Sometimes;
+use crate::subject::Subject;
+use crate::world::audited::AuditedEngine;
+use crate::world::partition::{self, Cut};
+
+use super::{Nemesis, STREAM};
+
+/// A fault that is under way, and thereby how it ends.
+#[derive(Clone, Debug)]
+pub(super) enum Active {
+    /// A process is down; it starts again, with an empty disk if that was lost, or with a log that is damaged.
+    Down {
+        id: ReplicaId,
+        lost: bool,
+        damage: Option<Damage>,
+    },
+    /// A process stands still.
+    Paused(ReplicaId),
+    /// A role has failed; it restarts with or without its memory.
+    Role { id: ReplicaId, role: Role, lost: bool },
+    /// Links are cut.
+    Cut(Vec<Cut>),
+    /// Links come and go.
+    Flapping { cuts: Vec<Cut>, cut: bool, times: u64 },
+    /// A clock runs at a wrong speed.
+    Drift(ReplicaId),
+    /// A disk is slow.
+    Slow(ReplicaId),
+    /// A disk is full.
+    Full(ReplicaId),
+    /// A process crashes at the end of a sync.
+    Doomed(ReplicaId),
+    /// A sender changes what it sends.
+    Garbling(ReplicaId),
+    /// Links of a replica lose most of what passes.
+    Storm(ReplicaId),
+}
+
+impl Nemesis {
+    /// Sets the alarm that ends a fault.
+    pub(super) fn activate<M: Subject>(&mut self, active: Active, engine: &mut AuditedEngine<M>) {
+        let number = self.next;
+        self.next += 1;
+        let short = matches!(active, Active::Flapping { .. });
+        let length = engine
+            .decider()
+            .below(STREAM, What::FaultLength, self.faults.length.0);
+        let length = if short { length / 8 } else { length };
+        self.active.insert(number, active);
+        engine.alarm(engine.now().after(Micros(length + 1)), Alarm::Fault(number));
+    }
+
+    /// A fault ends (or, if it flaps, goes on).
+    pub(in crate::world) fn on_end<M: Subject>(&mut self, number: u32, engine: &mut AuditedEngine<M>) {
+        if self.frozen {
+            return;
+        }
+        let Some(active) = self.active.remove(&number) else {
+            return;
+        };
+        engine.fold(31, [engine.now().0, number.into(), 0]);
+        if let Active::Flapping { cuts, cut, times } = active {
+            let cut = !cut;
+            if cut {
+                partition::cut(&cuts, &mut engine.network);
+            } else {
+                partition::mend(&cuts, &mut engine.network);
+            }
+            if cut || times > 0 {
+                let times = times.saturating_sub(1);
+                self.activate(Active::Flapping { cuts, cut, times }, engine);
+            }
+            return;
+        }
+        self.undo(&active, engine);
+    }
+
+    pub(super) fn undo<M: Subject>(&self, active: &Active, engine: &mut AuditedEngine<M>) {
+        match active {
+            Active::Down { id, lost, damage } => {
+                // Damage may do no harm: then the memory is kept.
+                let lost = match damage {
+                    Some(damage) => damaged(*id, *damage, engine),
+                    None => *lost,
+                };
+                engine.start(*id, lost);
+            }
+            Active::Paused(id) => engine.resume(*id),
+            Active::Role { id, role, lost } => engine.restart_role(*id, *role, *lost),
+            Active::Cut(cuts) => partition::mend(cuts, &mut engine.network),
+            Active::Flapping { cuts, cut, .. } => {
+                if *cut {
+                    partition::mend(cuts, &mut engine.network);
+                }
+            }
+            Active::Drift(id) => engine.set_speed(*id, RIGHT),
+            Active::Slow(id) => engine.set_latency(*id, self.sync),
+            Active::Full(id) => {
+                engine.set_full(*id, false);
+                self.start_again(*id, Sometimes::DiskFull, engine);
+            }
+            Active::Doomed(id) => {
+                engine.set_doomed(*id, false);
+                self.start_again(*id, Sometimes::CrashedAtSync, engine);
+            }
+            Active::Garbling(id) => engine.set_garbling(*id, false),
+            Active::Storm(id) => engine.network.set_storm((*id).into(), None),
+        }
+    }
+
+    /// Starts a process that stopped by itself, if it did, and nothing else will start it.
+    pub(super) fn start_again<M: Subject>(
+        &self,
+        id: ReplicaId,
+        why: Sometimes,
+        engine: &mut AuditedEngine<M>,
+    ) {
+        if engine.machine(id).is_none() && !self.is_down(id) {
+            engine.observer.coverage.hit(why);
+            engine.start(id, false);
+        }
+    }
+
+    /// Whether a fault that is under way will start the process when it ends.
+    pub(super) fn is_down(&self, id: ReplicaId) -> bool {
+        let mut active = self.active.values();
+        active.any(|active| matches!(active, Active::Down { id: other, .. } if *other == id))
+    }
+}
+
+impl Nemesis {
+    /// Whether this acceptor may lose its memory: it has lost it already, or few enough others have not got theirs back.
+    pub(super) fn may_lose<M: Subject>(&self, id: ReplicaId, engine: &AuditedEngine<M>) -> bool {
+        let lost = |id: &ReplicaId| self.has_lost(*id, engine);
+        lost(&id) || engine.ids().filter(lost).count() < self.faults.losses
+    }
+
+    /// Whether the replica's acceptor is without memory, or will find it lost when it starts.
+    pub(in crate::world) fn has_lost<M: Subject>(&self, id: ReplicaId, engine: &AuditedEngine<M>) -> bool {
+        let is_down = engine.machine(id).is_none() || engine.role(id, Role::Acceptor) != RoleState::Running;
+        engine.observer.lacks_memory(id) || self.dooms(id) || (self.memory_only && is_down)
+    }
+
+    /// Whether the replica's acceptor will find its memory lost when the fault that is under way ends.
+    pub(super) fn dooms(&self, id: ReplicaId) -> bool {
+        self.active.values().any(|active| match active {
+            Active::Down { id: other, lost, .. } => *lost && *other == id,
+            Active::Role {
+                id: other,
+                role,
+                lost,
+            } => *lost && *role == Role::Acceptor && *other == id,
+            _ => false,
+        })
+    }
+}
+
+/// Damages the log of a process that is down; tells whether the memory is lost by that.
+fn damaged<M: Subject>(id: ReplicaId, how: Damage, engine: &mut AuditedEngine<M>) -> bool {
+    let lost = engine.damage(id, how);
+    if lost {
+        engine.observer.coverage.hit(match how {
+            Damage::FlipBit => Sometimes::BitFlipped,
+            Damage::LoseBlock => Sometimes::BlockLost,
+            Damage::MisdirectWrite => Sometimes::WriteMisdirected,
+            Damage::StaleBlock => Sometimes::BlockStale,
+            Damage::LoseTail => Sometimes::TailLost,
+        });
+    }
+    lost
+}

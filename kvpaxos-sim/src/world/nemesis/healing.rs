@@ -1,0 +1,103 @@
+//! How faults stop: replicas that heal, and replicas that stay broken for good.
+
+use kvpaxos::{ReplicaSet, Role};
+
+use crate::engine::{Node, RIGHT, Stream, What};
+use crate::subject::Subject;
+use crate::world::audited::AuditedEngine;
+
+use super::Nemesis;
+use super::active::Active;
+
+/// Healing.
+impl Nemesis {
+    /// It strikes no more, and the faults under way do not end by themselves.
+    pub(in crate::world) fn stop<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
+        self.striking = false;
+        self.frozen = true;
+        if self.faults.uneven_clocks {
+            for id in engine.ids() {
+                engine.set_speed(id, RIGHT);
+            }
+        }
+        engine.network.weather = self.weather.calm();
+    }
+
+    /// Whatever is wrong with these replicas, and between them, heals; what is wrong with the others stays.
+    pub(in crate::world) fn heal<M: Subject>(&mut self, healed: ReplicaSet, engine: &mut AuditedEngine<M>) {
+        let numbers: Vec<u32> = self.active.keys().copied().collect();
+        for number in numbers {
+            let whose = match self.active.get(&number) {
+                Some(
+                    Active::Down { id, .. }
+                    | Active::Paused(id)
+                    | Active::Role { id, .. }
+                    | Active::Drift(id)
+                    | Active::Slow(id)
+                    | Active::Full(id)
+                    | Active::Doomed(id)
+                    | Active::Garbling(id)
+                    | Active::Storm(id),
+                ) => *id,
+                // Cuts are mended link by link below; nothing flaps from now on.
+                _ => continue,
+            };
+            if healed.contains(whose)
+                && let Some(active) = self.active.remove(&number)
+            {
+                self.undo(&active, engine);
+            }
+        }
+        let clients = (0..Node::CLIENTS).map(Node::client);
+        let replicas: Vec<Node> = healed.iter().map(Node::from).collect();
+        let all: Vec<Node> = replicas.iter().copied().chain(clients).collect();
+        for one in &replicas {
+            for other in &all {
+                engine.network.mend_all(*one, *other);
+                engine.network.mend_all(*other, *one);
+            }
+        }
+        for id in healed.iter() {
+            engine.start(id, self.memory_only);
+            engine.resume(id);
+            for role in Role::ALL {
+                engine.restart_role(id, role, self.memory_only);
+            }
+        }
+    }
+
+    /// What is wrong for good with replicas that do not heal, where nothing is wrong yet.
+    pub(in crate::world) fn break_for_good<M: Subject>(
+        &mut self,
+        broken: ReplicaSet,
+        engine: &mut AuditedEngine<M>,
+    ) {
+        for id in broken.iter() {
+            match engine.decider().below(Stream::Healing, What::Healed, 6) {
+                0 if !self.memory_only => engine.crash(id),
+                0 | 1 => engine.pause(id),
+                2 if !self.memory_only => engine.fail_role(id, Role::Acceptor),
+                2 => engine.fail_role(id, Role::Learner),
+                3 => {
+                    for other in engine.ids().filter(|other| *other != id) {
+                        engine.network.cut(id.into(), other.into());
+                        engine.network.cut(other.into(), id.into());
+                    }
+                }
+                4 => {
+                    // It hears nobody, and everybody hears it.
+                    for other in engine.ids().filter(|other| *other != id) {
+                        engine.network.cut(other.into(), id.into());
+                    }
+                }
+                _ => {
+                    // It reaches one replica only.
+                    for other in engine.ids().filter(|other| *other != id).skip(1) {
+                        engine.network.cut(id.into(), other.into());
+                        engine.network.cut(other.into(), id.into());
+                    }
+                }
+            }
+        }
+    }
+}

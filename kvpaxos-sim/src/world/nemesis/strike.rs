@@ -1,0 +1,187 @@
+//! How faults begin: what each kind of fault does, to whom.
+
+use kvpaxos::{Micros, ReplicaId, Role};
+
+use crate::engine::{Damage, RoleState, Weather, latency};
+use crate::invariants::Sometimes;
+use crate::subject::Subject;
+use crate::world::audited::{AuditedEngine, leader};
+use crate::world::partition;
+use crate::world::setup::FaultKind;
+
+use super::active::Active;
+use super::{Aside, Nemesis, SPEEDS, STREAM};
+use crate::engine::What;
+
+impl Nemesis {
+    pub(super) fn strike<M: Subject>(&mut self, kind: FaultKind, engine: &mut AuditedEngine<M>) -> Aside {
+        let id = self.target(engine);
+        match kind {
+            FaultKind::Crash => self.crash(id, false, None, engine),
+            FaultKind::CrashAll => {
+                for id in engine.ids() {
+                    self.crash(id, false, None, engine);
+                }
+            }
+            FaultKind::LoseDisk => {
+                let lost = self.may_lose(id, engine);
+                self.crash(id, lost, None, engine);
+            }
+            FaultKind::Pause => {
+                engine.pause(id);
+                engine.observer.coverage.hit(Sometimes::Paused);
+                self.activate(Active::Paused(id), engine);
+            }
+            FaultKind::FailRole => self.fail_role(id, false, engine),
+            FaultKind::LoseMemory => self.fail_role(id, true, engine),
+            FaultKind::Split
+            | FaultKind::Isolate
+            | FaultKind::OneWay
+            | FaultKind::Partial
+            | FaultKind::Hub
+            | FaultKind::Flap
+            | FaultKind::CutClient => self.cut(kind, id, engine),
+            FaultKind::Overtake => {
+                self.cut(kind, id, engine);
+                engine.set_speed(id, SPEEDS[0]);
+                engine.observer.coverage.hit(Sometimes::ClockDrifted);
+                self.activate(Active::Drift(id), engine);
+            }
+            FaultKind::HangUp if self.clients > 0 => {
+                let client = engine
+                    .decider()
+                    .below(STREAM, What::FaultTarget, self.clients.into());
+                let client = u32::try_from(client).unwrap_or(0);
+                engine.hang_up(id, client);
+                return Aside::HangUp { client, id };
+            }
+            FaultKind::HangUp => {}
+            FaultKind::JumpClock => {
+                let length = engine.decider().below(STREAM, What::FaultDetail, 5_000_000);
+                engine.jump_clock(id, Micros(length));
+                engine.observer.coverage.hit(Sometimes::ClockJumped);
+            }
+            FaultKind::DriftClock => {
+                let speed = engine.decider().pick(STREAM, What::FaultDetail, &SPEEDS);
+                engine.set_speed(id, speed);
+                engine.observer.coverage.hit(Sometimes::ClockDrifted);
+                self.activate(Active::Drift(id), engine);
+            }
+            FaultKind::SlowDisk => {
+                engine.set_latency(id, latency::BUSY);
+                self.activate(Active::Slow(id), engine);
+            }
+            FaultKind::FullDisk if self.memory_only => {}
+            FaultKind::FullDisk => {
+                engine.set_full(id, true);
+                self.activate(Active::Full(id), engine);
+            }
+            // It would be without memory, and nobody knows when.
+            FaultKind::CrashAtSync if self.memory_only => {}
+            FaultKind::CrashAtSync => {
+                engine.set_doomed(id, true);
+                self.activate(Active::Doomed(id), engine);
+            }
+            FaultKind::GarbleParts => {
+                engine.set_garbling(id, true);
+                self.activate(Active::Garbling(id), engine);
+            }
+            FaultKind::FlipBit
+            | FaultKind::LoseBlock
+            | FaultKind::MisdirectWrite
+            | FaultKind::StaleBlock
+            | FaultKind::LoseTail => {
+                let lost = self.may_lose(id, engine);
+                self.crash(id, lost, kind.damage(), engine);
+            }
+            FaultKind::Storm => {
+                let storm = Weather {
+                    drop: 600_000,
+                    duplicate: 100_000,
+                    delay: latency::WILD,
+                    reorder: true,
+                };
+                engine.network.set_storm(id.into(), Some(storm));
+                self.activate(Active::Storm(id), engine);
+            }
+        }
+        Aside::Nothing
+    }
+
+    /// The leader, or anybody.
+    pub(super) fn target<M: Subject>(&self, engine: &mut AuditedEngine<M>) -> ReplicaId {
+        let leader = leader(engine);
+        let at_leader = engine
+            .decider()
+            .chance(STREAM, What::FaultTarget, self.faults.at_leader * 10_000);
+        let anybody = engine
+            .decider()
+            .below(STREAM, What::FaultTarget, self.replicas as u64);
+        match leader {
+            Some(leader) if at_leader => leader,
+            _ => ReplicaId(u8::try_from(anybody).unwrap_or(0)),
+        }
+    }
+
+    pub(super) fn crash<M: Subject>(
+        &mut self,
+        id: ReplicaId,
+        lost: bool,
+        damage: Option<Damage>,
+        engine: &mut AuditedEngine<M>,
+    ) {
+        if self.memory_only && !self.may_lose(id, engine) {
+            return;
+        }
+        let lost = lost || self.memory_only;
+        if engine.machine(id).is_some() {
+            engine.crash(id);
+            // A replica that must keep its memory gets no damage either, and one without a disk has lost it anyway.
+            let damage = damage.filter(|_| lost && !self.memory_only);
+            self.activate(Active::Down { id, lost, damage }, engine);
+        }
+    }
+
+    pub(super) fn fail_role<M: Subject>(&mut self, id: ReplicaId, lose: bool, engine: &mut AuditedEngine<M>) {
+        let role = engine.decider().pick(STREAM, What::FaultDetail, &Role::ALL);
+        if engine.machine(id).is_none() || engine.is_paused(id) || engine.role(id, role) != RoleState::Running
+        {
+            return;
+        }
+        let may = role != Role::Acceptor || self.may_lose(id, engine);
+        if self.memory_only && !may {
+            return;
+        }
+        let lost = (lose || self.memory_only) && may;
+        if engine.has_write_under_way(id, role) {
+            engine.observer.coverage.hit(Sometimes::FailedMidWrite);
+        }
+        engine.fail_role(id, role);
+        self.activate(Active::Role { id, role, lost }, engine);
+    }
+
+    pub(super) fn cut<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut AuditedEngine<M>) {
+        let cuts = partition::draw(kind, id, self.replicas, self.clients, engine.decider());
+        engine.observer.coverage.hit(match kind {
+            FaultKind::Split | FaultKind::Isolate => Sometimes::PartitionSymmetric,
+            FaultKind::OneWay | FaultKind::Overtake => Sometimes::PartitionAsymmetric,
+            FaultKind::Flap => Sometimes::PartitionFlapping,
+            FaultKind::CutClient => Sometimes::ClientCut,
+            _ => Sometimes::PartitionPartial,
+        });
+        partition::cut(&cuts, &mut engine.network);
+        if kind == FaultKind::Flap {
+            let times = engine.decider().between(STREAM, What::FaultDetail, 3, 9);
+            self.activate(
+                Active::Flapping {
+                    cuts,
+                    cut: true,
+                    times,
+                },
+                engine,
+            );
+        } else {
+            self.activate(Active::Cut(cuts), engine);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! A world: replicas, clients, network, disks, clocks and a nemesis under one event queue.
+
+use kvpaxos::{Micros, Replica, ReplicaSet, Time};
+
+use crate::engine::{Alarm, Decider, Node, Seeded, Turn};
+use crate::invariants::{Audit, Finding, Sometimes, Trace};
+use crate::subject::Subject;
+use crate::world::audited::AuditedEngine;
+use crate::world::clients::{Crowd, Stage};
+use crate::world::nemesis::{Aside, Nemesis};
+use crate::world::recorder::Recorder;
+use crate::world::setup::{Setup, SetupError};
+
+/// A world of replicas, or of whatever else speaks their messages.
+///
+/// ```
+/// use kvpaxos::{Micros, ReplicaId};
+/// use kvpaxos_sim::{Setup, World};
+///
+/// let mut world = World::new(Setup::quiet(1)).unwrap();
+/// assert!(world.put("colour", "blue").is_done());
+/// world.crash(ReplicaId(0));
+/// world.crash(ReplicaId(1));
+/// assert_eq!(world.get("colour").value(), Some("blue".into()));
+/// world.start(ReplicaId(0));
+/// world.run_for(Micros(1_000_000));
+/// world.verdict().unwrap();
+/// ```
+pub struct World<M: Subject = Replica> {
+    pub(super) setup: Setup,
+    pub(super) engine: AuditedEngine<M>,
+    pub(super) crowd: Crowd,
+    pub(super) nemesis: Nemesis,
+    pub(super) recorder: Recorder,
+}
+
+impl World<Replica> {
+    /// A world of replicas in which everything is decided by the setup's seed. All replicas have just been started.
+    ///
+    /// # Errors
+    /// If the setup does not fit together.
+    pub fn new(setup: Setup) -> Result<World, SetupError> {
+        World::of(setup)
+    }
+}
+
+impl<M: Subject> World<M> {
+    /// Like [`new`](World::new), of other machines.
+    ///
+    /// # Errors
+    /// If the setup does not fit together.
+    pub fn of(setup: Setup) -> Result<World<M>, SetupError> {
+        let decider = Box::new(Seeded::new(setup.seed));
+        World::decided_by(setup, decider)
+    }
+
+    /// Like [`of`](World::of), where somebody else decides.
+    ///
+    /// # Errors
+    /// If the setup does not fit together.
+    pub fn decided_by(setup: Setup, decider: Box<dyn Decider + Send>) -> Result<World<M>, SetupError> {
+        setup.check()?;
+        let ids = ReplicaSet::first(setup.cluster.replicas);
+        let configs = ids.iter().map(|id| setup.cluster.config(id)).collect();
+        let cluster = &setup.cluster;
+        let mut audit = Audit::new(cluster.replicas, cluster.quorums, cluster.update);
+        if setup.memory_only {
+            audit.coverage.hit(Sometimes::MemoryOnly);
+        }
+        let mut engine = AuditedEngine::new(configs, setup.weather, setup.sync, setup.format, decider, audit);
+        let clients = 0..setup.clients.count;
+        for client in clients.filter(|client| setup.clients.is_connected(*client)) {
+            engine.network.connect(Node::client(client));
+        }
+        for id in ids.iter() {
+            engine.start(id, false);
+        }
+        Ok(World {
+            crowd: Crowd::new(&setup, engine.decider()),
+            nemesis: Nemesis::new(&setup),
+            recorder: Recorder::default(),
+            engine,
+            setup,
+        })
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.engine.now()
+    }
+
+    /// The first thing found wrong so far, if anything is.
+    #[must_use]
+    pub fn finding(&self) -> Option<&Finding> {
+        self.engine.observer.finding()
+    }
+
+    /// Prints or keeps a line for each event from now on.
+    pub fn trace(&mut self, trace: Trace) {
+        self.engine.observer.trace = trace;
+    }
+
+    /// The lines that were kept.
+    #[must_use]
+    pub fn traced(&self) -> Vec<String> {
+        self.engine.observer.trace.kept()
+    }
+
+    pub(super) fn stage(&mut self) -> (&mut Crowd, Stage<'_, M>) {
+        let stage = Stage {
+            engine: &mut self.engine,
+            recorder: &mut self.recorder,
+        };
+        (&mut self.crowd, stage)
+    }
+
+    /// One event. Tells whether there was one.
+    pub fn step(&mut self) -> bool {
+        let Some(turn) = self.engine.advance() else {
+            return false;
+        };
+        match turn {
+            Turn::Inside | Turn::Alarm(Alarm::Phase) => {}
+            Turn::Reply { from, to, reply } => {
+                let (crowd, mut stage) = self.stage();
+                crowd.on_reply(to, from, reply, &mut stage);
+            }
+            Turn::HungUp { from, to } => {
+                let (crowd, mut stage) = self.stage();
+                crowd.on_hang_up(to, from, &mut stage);
+            }
+            Turn::Alarm(Alarm::Client(number)) => {
+                let (crowd, mut stage) = self.stage();
+                crowd.on_alarm(number, &mut stage);
+            }
+            Turn::Alarm(Alarm::Strike) => {
+                if let Aside::HangUp { client, id } = self.nemesis.on_strike(&mut self.engine) {
+                    let (crowd, mut stage) = self.stage();
+                    crowd.on_hang_up(client, id, &mut stage);
+                }
+            }
+            Turn::Alarm(Alarm::Fault(number)) => {
+                self.nemesis.on_end(number, &mut self.engine);
+            }
+        }
+        true
+    }
+
+    /// Lets time pass. Stops early if something is found wrong.
+    pub fn run_for(&mut self, length: Micros) {
+        let end = self.now().after(length);
+        self.engine.alarm(end, Alarm::Phase);
+        while self.now() < end && self.finding().is_none() && self.step() {}
+    }
+
+    /// Lets time pass until something holds, but not longer than `bound`. Tells whether it holds.
+    pub fn run_until(&mut self, bound: Micros, mut holds: impl FnMut(&World<M>) -> bool) -> bool {
+        let end = self.now().after(bound);
+        self.engine.alarm(end, Alarm::Phase);
+        while !holds(self) {
+            if self.now() >= end || self.finding().is_some() || !self.step() {
+                return holds(self);
+            }
+        }
+        true
+    }
+
+    /// Lets the clients of the setup begin.
+    pub fn start_clients(&mut self) {
+        let (crowd, mut stage) = self.stage();
+        crowd.begin(&mut stage);
+    }
+
+    /// They begin nothing new from now on.
+    pub fn stop_clients(&mut self) {
+        self.crowd.asking = 0;
+    }
+
+    /// How many operations of clients are under way.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.crowd.open()
+    }
+
+    /// Wakes the nemesis of the setup.
+    pub fn start_faults(&mut self) {
+        self.nemesis.begin(&mut self.engine);
+    }
+}

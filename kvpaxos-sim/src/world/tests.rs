@@ -1,0 +1,66 @@
+//! When the position up to which a log is synced is noted elsewhere.
+
+use kvpaxos::{Micros, ReplicaId, Role};
+
+use super::{Setup, World, partition};
+
+const ID: ReplicaId = ReplicaId(1);
+
+/// A world of logs in bytes in which something was written.
+fn world() -> World {
+    let mut world = World::new(Setup::quiet(1)).unwrap();
+    assert!(world.put("k", "v").is_done());
+    world
+}
+
+fn unmarked(world: &World) -> usize {
+    world.engine.unmarked(ID)
+}
+
+/// Goes on until something is synced that no mark covers.
+fn until_unmarked(world: &mut World) {
+    while unmarked(world) == 0 {
+        assert!(world.put("k", "v").is_done());
+    }
+}
+
+#[test]
+fn a_start_marks_what_a_crash_left() {
+    let mut world = world();
+    until_unmarked(&mut world);
+    world.crash(ID);
+    assert!(unmarked(&world) > 0, "damage meets what the crash left");
+    world.start(ID);
+    assert_eq!(unmarked(&world), 0);
+}
+
+#[test]
+fn a_log_at_rest_is_marked_to_its_end() {
+    let mut world = world();
+    until_unmarked(&mut world);
+    world.cut(&partition::between(
+        [ID].into_iter().collect(),
+        world.engine.ids().filter(|id| *id != ID).collect(),
+    ));
+    world.fail(ID, Role::Proposer);
+    let rests = world.run_until(Micros(1_000_000), |world| world.engine.is_at_rest(ID));
+    assert!(rests && unmarked(&world) > 0);
+    world.crash(ID);
+    assert_eq!(unmarked(&world), 0);
+}
+
+/// Segments of all sizes begin, each with a mark of its own; between them the clock sees to it.
+#[test]
+fn a_busy_log_is_marked_again_and_again() {
+    let mut most = 0;
+    for seed in 0..12 {
+        let mut world = World::new(Setup::quiet(seed)).unwrap();
+        for _ in 0..150 {
+            assert!(world.put("k", vec![1; 200]).is_done());
+            world.run_for(Micros(10_000));
+            most = most.max(unmarked(&world));
+        }
+    }
+    // Some twenty writes are made in the time between two renewals.
+    assert!((1..20_000).contains(&most), "{most} bytes were not marked");
+}
