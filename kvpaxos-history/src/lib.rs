@@ -30,7 +30,8 @@
 //! | `rev` | `ok`, optional | the operation's position in one order of all operations |
 //!
 //! **Values** are null (the key is absent), integers of 64 bits with or without a sign, and strings. Two values are equal if
-//! they have the same type and the same content.
+//! they have the same type and the same content. `-0` is 0. So is `-0.0`, which a JSON reader cannot tell
+//! from it; no other number with a fraction or an exponent is an integer.
 //!
 //! **Events.** An `invoke` begins an operation; the next event of the same process completes it, and names the same `op` and `key`:
 //!

@@ -337,8 +337,14 @@ impl<'de> Visitor<'de> for FieldVisitor {
         Ok(Field::Natural(value))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Field<'de>, E> {
-        Ok(Field::Other)
+    fn visit_f64<E>(self, value: f64) -> Result<Field<'de>, E> {
+        // JSON's `-0` arrives here, as a number of its own: integers have no negative zero.
+        let is_negative_zero = value == 0.0 && value.is_sign_negative();
+        Ok(if is_negative_zero {
+            Field::Natural(0)
+        } else {
+            Field::Other
+        })
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Field<'de>, E> {

@@ -85,6 +85,23 @@ fn synonyms_and_lines_without_time_are_read() {
 }
 
 #[test]
+fn minus_zero_is_zero() {
+    let put = |value: &str| {
+        let put =
+            format!(r#"{{"type":"invoke","process":-0,"op":"put","key":"k","value":{value},"time":-0}}"#);
+        read(&[HEADER, &put]).map(|history| history.events()[0].clone())
+    };
+    let zero = put("0").unwrap();
+    assert_eq!(zero.kind, EventKind::Invoke(Operation::put("k", 0)));
+    assert_eq!((zero.process, zero.time), (0, 0));
+    assert_eq!(put("-0").unwrap(), zero);
+    assert_eq!(put("-0.0").unwrap(), zero);
+    for fraction in ["0.0", "0e1", "-0.5", "1.0"] {
+        put(fraction).expect_err(fraction);
+    }
+}
+
+#[test]
 fn positions_are_pairs_or_integers() {
     let read_rev = |text: &str| {
         let get = r#"{"type":"invoke","process":0,"op":"get","key":"k","rev":"not of an answer"}"#;
