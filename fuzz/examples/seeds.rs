@@ -308,6 +308,10 @@ fn malformed_histories() -> Seeds {
             "applied-of-text",
             r#"{"type":"ok","process":1,"op":"cas","key":"k","applied":"yes","time":6}"#,
         ),
+        (
+            "other-value",
+            r#"{"type":"ok","process":1,"op":"cas","key":"k","value":"w","applied":true,"time":6}"#,
+        ),
         ("no-object", "[1,2,3]"),
         ("no-json", r#"{"type":"invoke","process":2"#),
         ("blank-line", ""),

@@ -52,6 +52,20 @@ pub enum Reason {
         /// The operation that is open.
         open: String,
     },
+    /// A completion repeats a value of its operation, but as another one.
+    #[error(
+        "process {process} completes its \"{open}\" with the field \"{field}\" as {found}, which it did not invoke"
+    )]
+    OtherValue {
+        /// The process.
+        process: u64,
+        /// The name of the field.
+        field: &'static str,
+        /// What the line holds there.
+        found: String,
+        /// The operation that is open.
+        open: String,
+    },
     /// The line is too long to be read into memory.
     #[error("it is longer than {LONGEST_LINE} bytes")]
     TooLong,

@@ -41,6 +41,9 @@
 //! - `info`: the outcome is unknown. The operation took effect at any time after its `invoke`, or will, or never does. The process may go
 //!   on. An operation that is never completed counts as such.
 //!
+//! A completion of a put, an append or a cas may repeat `value` and `expect`. It must then say the same as the `invoke`: if it does not, it
+//! belongs to another operation, and the line is malformed.
+//!
 //! **Append** works on text. Null stands for the empty string and an integer for its decimal digits, in the key's value and in the
 //! value that is appended. The result is always a string: `append` of null to null leaves `""`, `append` of 2 to 1 leaves `"12"`.
 //!

@@ -51,6 +51,12 @@ enum Field<'a> {
 pub(crate) enum Problem {
     /// This field is missing, or is not what is expected.
     Field(&'static str, &'static str),
+    /// This field of a completion does not repeat what the process's open operation has there.
+    OtherValue {
+        field: &'static str,
+        process: u64,
+        open: String,
+    },
     /// Anything else.
     Reason(Reason),
 }
@@ -69,18 +75,30 @@ impl Problem {
 
     /// The problem in words, given the line.
     pub(crate) fn explain(self, line: &[u8]) -> Reason {
-        let (field, expected) = match self {
+        let (field, reason): (_, Box<dyn FnOnce(String) -> Reason>) = match self {
             Problem::Reason(reason) => return reason,
-            Problem::Field(field, expected) => (field, expected),
+            Problem::Field(field, expected) => {
+                let reason = move |found| Reason::Field {
+                    field,
+                    found,
+                    expected,
+                };
+                (field, Box::new(reason))
+            }
+            Problem::OtherValue { field, process, open } => {
+                let reason = move |found| Reason::OtherValue {
+                    process,
+                    field,
+                    found,
+                    open,
+                };
+                (field, Box::new(reason))
+            }
         };
         match fields(line).map(|fields| fields.get(field).map(excerpt)) {
             Err(reason) => reason,
             Ok(None) => Reason::Missing(field),
-            Ok(Some(found)) => Reason::Field {
-                field,
-                found,
-                expected,
-            },
+            Ok(Some(found)) => reason(found),
         }
     }
 }
@@ -141,6 +159,7 @@ impl<'a> Line<'a> {
             "ok" | "fail" | "info" => {
                 let open = open.of(process)?;
                 is_open(process, &op, &key, open)?;
+                repeats(process, open, &self.expect, &self.value)?;
                 match &*kind {
                     "fail" => (EventKind::Fail, None),
                     "info" => (EventKind::Info, None),
@@ -176,6 +195,27 @@ fn is_open(process: u64, op: &str, key: &str, open: &Operation) -> Result<(), Pr
     }
     let (found, open) = (format!("{op} {key}"), open.to_string());
     Err(Problem::Reason(Reason::OtherOperation { process, found, open }))
+}
+
+/// A completion may leave out what its operation wrote and expected, or repeat it.
+fn repeats(process: u64, open: &Operation, expect: &Field<'_>, value: &Field<'_>) -> Result<(), Problem> {
+    let wrong = |field| Problem::OtherValue {
+        field,
+        process,
+        open: open.to_string(),
+    };
+    let (expected, written) = match &open.action {
+        Action::Get | Action::Delete => (None, None),
+        Action::Put(value) | Action::Append(value) => (None, Some(value)),
+        Action::Cas { expect, value } => (Some(expect), Some(value)),
+    };
+    if expected.is_some_and(|expected| !expect.is_missing_or(expected)) {
+        return Err(wrong("expect"));
+    }
+    if written.is_some_and(|written| !value.is_missing_or(written)) {
+        return Err(wrong("value"));
+    }
+    Ok(())
 }
 
 fn action(op: &str, expect: Field<'_>, value: Field<'_>) -> Result<Action, Problem> {
@@ -216,6 +256,17 @@ impl<'a> Field<'a> {
             Field::Natural(time) => i64::try_from(time).ok(),
             Field::Negative(time) => Some(time),
             _ => None,
+        }
+    }
+
+    /// Whether the field is missing or holds this value.
+    fn is_missing_or(&self, datum: &Datum) -> bool {
+        match (self, datum) {
+            (Field::Missing, _) | (Field::Null, Datum::Null) => true,
+            (Field::Natural(found), Datum::Integer(integer)) => i128::from(*found) == *integer,
+            (Field::Negative(found), Datum::Integer(integer)) => i128::from(*found) == *integer,
+            (Field::Text(found), Datum::Text(text)) => found == text,
+            _ => false,
         }
     }
 

@@ -85,6 +85,41 @@ fn synonyms_and_lines_without_time_are_read() {
 }
 
 #[test]
+fn a_completion_repeats_what_was_invoked_or_leaves_it_out() {
+    let put = r#"{"type":"invoke","process":1,"op":"put","key":"k","value":"a"}"#;
+    let append = r#"{"type":"invoke","process":1,"op":"append","key":"k","value":-2}"#;
+    let cas = r#"{"type":"invoke","process":1,"op":"cas","key":"k","expect":null,"value":7}"#;
+    let completed = |invoke: &str, op: &str, kind: &str, fields: &str| {
+        let line = format!(r#"{{"type":"{kind}","process":1,"op":"{op}","key":"k"{fields}}}"#);
+        read(&[HEADER, invoke, &line]).map_err(|error| error.to_string())
+    };
+    for kind in ["ok", "fail", "info"] {
+        completed(put, "put", kind, "").unwrap();
+        completed(put, "put", kind, r#","value":"a","expect":"not of a put""#).unwrap();
+        completed(append, "append", kind, r#","value":-2"#).unwrap();
+        completed(cas, "cas", kind, r#","applied":true,"expect":null,"value":7"#).unwrap();
+        for (invoke, op, fields) in [
+            (put, "put", r#","value":null"#),
+            (put, "put", r#","value":["a"]"#),
+            (append, "append", r#","value":2"#),
+            (cas, "cas", r#","applied":true,"value":"7""#),
+            (cas, "cas", r#","applied":true,"expect":0"#),
+        ] {
+            completed(invoke, op, kind, fields).expect_err(fields);
+        }
+    }
+    assert_eq!(
+        completed(put, "put", "ok", r#","value":"b""#).unwrap_err(),
+        r#"line 3 is malformed: process 1 completes its "put k "a"" with the field "value" as "b", which it did not invoke"#
+    );
+    // What a get or a delete has no use for is ignored.
+    let get = r#"{"type":"invoke","process":1,"op":"get","key":"k","value":null}"#;
+    completed(get, "get", "info", r#","value":1"#).unwrap();
+    let delete = r#"{"type":"invoke","process":1,"op":"delete","key":"k"}"#;
+    completed(delete, "delete", "ok", r#","value":"what was there""#).unwrap();
+}
+
+#[test]
 fn minus_zero_is_zero() {
     let put = |value: &str| {
         let put =
