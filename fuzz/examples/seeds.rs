@@ -335,6 +335,10 @@ fn malformed_histories() -> Seeds {
         ])
         .map(|(name, text)| (format!("history/malformed-{name}").into(), text.into_bytes()))
         .collect();
+    seeds.insert(
+        "history/malformed-byte-order-mark".into(),
+        format!("\u{feff}{HEADER}\n").into(),
+    );
     let no_text = [HEADER.as_bytes(), b"\n\xff\xfe\n"].concat();
     seeds.insert("history/malformed-no-text".into(), no_text);
     seeds

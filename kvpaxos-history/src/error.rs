@@ -42,6 +42,14 @@ pub enum Reason {
     /// The first line is no header of this format and version.
     #[error("a history begins with a header of format \"{FORMAT}\", version {VERSION}")]
     Header,
+    /// The file is not plain UTF-8 text.
+    #[error("the file {found}; {remedy}")]
+    NotPlainText {
+        /// What its first bytes show.
+        found: &'static str,
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// A completion names another operation than the one that is open.
     #[error("process {process} completes \"{found}\", but its \"{open}\" is open")]
     OtherOperation {

@@ -64,7 +64,8 @@
 //!
 //! **Malformed** is a line that is no such object, lacks a field, holds something else in a field, completes what is not open, or is longer than
 //! [`LONGEST_LINE`] bytes. [`ReadError`] says which line and why. Fields that the table does not name for a line are ignored, and of a field that
-//! stands twice in a line the last counts.
+//! stands twice in a line the last counts. A file that is compressed, is UTF-16 or begins with a byte order mark is malformed at line 1, and
+//! the error names the command that converts it.
 //!
 //! # In memory
 //!

@@ -51,7 +51,11 @@ impl<R: BufRead> Reader<R> {
             has_failed: false,
         };
         let malformed = |reason| ReadError::Malformed { line: 1, reason };
-        if !reader.next_line()? {
+        let has_line = reader.next_line();
+        if let Some(reason) = not_plain_text(&reader.line) {
+            return Err(malformed(reason));
+        }
+        if !has_line? {
             return Err(malformed(Reason::Header));
         }
         let initial = Line::parse(&reader.line).and_then(Line::header);
@@ -112,6 +116,32 @@ impl<R: BufRead> Reader<R> {
         let line = self.number;
         ReadError::Malformed { line, reason }
     }
+}
+
+/// Why a file that begins like this cannot be read as it is, if its first bytes show that.
+fn not_plain_text(line: &[u8]) -> Option<Reason> {
+    const BYTE_ORDER_MARK: (&str, &str) = (
+        "begins with a byte order mark",
+        "remove it, for example with: tail -c +4",
+    );
+    const UTF_16: (&str, &str) = ("is UTF-16", "convert it with: iconv -f UTF-16 -t UTF-8");
+    const UTF_16_LE: (&str, &str) = ("is UTF-16", "convert it with: iconv -f UTF-16LE -t UTF-8");
+    const UTF_16_BE: (&str, &str) = ("is UTF-16", "convert it with: iconv -f UTF-16BE -t UTF-8");
+    const GZIP: (&str, &str) = ("is compressed with gzip", "unpack it with: gzip -dc");
+    const ZSTD: (&str, &str) = ("is compressed with zstd", "unpack it with: zstd -dc");
+    const XZ: (&str, &str) = ("is compressed with xz", "unpack it with: xz -dc");
+    const BEGINNINGS: [(&[u8], (&str, &str)); 8] = [
+        (b"\xef\xbb\xbf", BYTE_ORDER_MARK),
+        (b"\xff\xfe", UTF_16),
+        (b"\xfe\xff", UTF_16),
+        (b"{\0", UTF_16_LE),
+        (b"\0{", UTF_16_BE),
+        (b"\x1f\x8b", GZIP),
+        (b"\x28\xb5\x2f\xfd", ZSTD),
+        (b"\xfd7zXZ\0", XZ),
+    ];
+    let begins = BEGINNINGS.iter().find(|(bytes, _)| line.starts_with(bytes));
+    begins.map(|(_, (found, remedy))| Reason::NotPlainText { found, remedy })
 }
 
 fn event(line: &[u8], open: &mut OpenOperations) -> Result<Event, Problem> {

@@ -120,6 +120,34 @@ fn a_completion_repeats_what_was_invoked_or_leaves_it_out() {
 }
 
 #[test]
+fn a_file_that_is_no_plain_text_is_named_with_what_to_do() {
+    let reason = |bytes: &[u8]| History::read(bytes).unwrap_err().to_string();
+    let utf_16 = |order: fn(u16) -> [u8; 2]| HEADER.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+    let (little, big) = (utf_16(u16::to_le_bytes), utf_16(u16::to_be_bytes));
+    let all = [
+        [b"\xef\xbb\xbf", HEADER.as_bytes()].concat(),
+        [b"\xff\xfe", &little[..]].concat(),
+        [b"\xfe\xff", &big[..]].concat(),
+        little,
+        big,
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03".to_vec(),
+        // Without a line break, and longer than a line may be.
+        [&b"\x28\xb5\x2f\xfd"[..], &vec![7; LONGEST_LINE + 1]].concat(),
+        b"\xfd7zXZ\0\0\x04".to_vec(),
+    ];
+    expect![[r#"
+        line 1 is malformed: the file begins with a byte order mark; remove it, for example with: tail -c +4
+        line 1 is malformed: the file is UTF-16; convert it with: iconv -f UTF-16 -t UTF-8
+        line 1 is malformed: the file is UTF-16; convert it with: iconv -f UTF-16 -t UTF-8
+        line 1 is malformed: the file is UTF-16; convert it with: iconv -f UTF-16LE -t UTF-8
+        line 1 is malformed: the file is UTF-16; convert it with: iconv -f UTF-16BE -t UTF-8
+        line 1 is malformed: the file is compressed with gzip; unpack it with: gzip -dc
+        line 1 is malformed: the file is compressed with zstd; unpack it with: zstd -dc
+        line 1 is malformed: the file is compressed with xz; unpack it with: xz -dc"#]]
+    .assert_eq(&all.map(|bytes| reason(&bytes)).join("\n"));
+}
+
+#[test]
 fn minus_zero_is_zero() {
     let put = |value: &str| {
         let put =
