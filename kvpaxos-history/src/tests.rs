@@ -148,6 +148,61 @@ fn a_file_that_is_no_plain_text_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_line_without_time_has_that_of_the_line_before() {
+    let get = |process: u64, time: &str| {
+        format!(r#"{{"type":"invoke","process":{process},"op":"get","key":"k"{time}}}"#)
+    };
+    let lines = [
+        get(0, ""),
+        get(1, r#","time":5"#),
+        get(2, ""),
+        get(3, r#","time":5"#),
+    ];
+    let history = read(&[HEADER, &lines[0], &lines[1], &lines[2], &lines[3]]).unwrap();
+    let times: Vec<i64> = history.events().iter().map(|event| event.time).collect();
+    assert_eq!(times, [0, 5, 5, 5]);
+    // Null is no time.
+    let error = read(&[HEADER, &get(0, r#","time":null"#)]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"line 2 is malformed: the field "time" is null, not an integer"#
+    );
+}
+
+#[test]
+fn append_takes_values_for_text() {
+    let appended = |value: &str, tail: &str| {
+        let event = |kind: &str, op: &str, value: &str| {
+            format!(r#"{{"type":"{kind}","process":0,"op":"{op}","key":"k"{value}}}"#)
+        };
+        let field = |value: &str| format!(r#","value":{value}"#);
+        let lines = [
+            event("invoke", "put", &field(value)),
+            event("ok", "put", ""),
+            event("invoke", "append", &field(tail)),
+        ];
+        let history = read(&[HEADER, &lines[0], &lines[1], &lines[2]]).unwrap();
+        let mut value = history.initial().clone();
+        for event in history.events() {
+            if let EventKind::Invoke(operation) = &event.kind {
+                operation.action.clone().apply(&mut value);
+            }
+        }
+        value
+    };
+    for (value, tail, result) in [
+        ("null", "null", ""),
+        ("null", r#""a""#, "a"),
+        ("1", "2", "12"),
+        ("1", "null", "1"),
+        (r#""a""#, "-3", "a-3"),
+        ("-0", "-0", "00"),
+    ] {
+        assert_eq!(appended(value, tail), result.into(), "{tail} to {value}");
+    }
+}
+
+#[test]
 fn minus_zero_is_zero() {
     let put = |value: &str| {
         let put =
