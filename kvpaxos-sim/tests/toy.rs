@@ -7,7 +7,7 @@ use std::convert::Infallible;
 
 use kvpaxos::{Effect, Entropy, Envelope, Event, Memory, Micros, ReplicaId, Role, Time};
 use kvpaxos_sim::engine::{
-    EffectOf, Engine, Format, InputOf, List, Machine, Node, Observer, Seeded, Turn, Weather, latency,
+    EffectOf, Engine, Format, InputOf, List, Machine, Node, Observer, Output, Seeded, Weather, latency,
 };
 
 const HOSTS: u8 = 3;
@@ -129,7 +129,7 @@ fn run(seed: u64) -> (Vec<u64>, u64, usize) {
             _ => {}
         }
         for _ in 0..10 {
-            replies += usize::from(matches!(engine.advance(), Some(Turn::Reply { .. })));
+            replies += usize::from(matches!(engine.advance(), Some(Output::Reply { .. })));
         }
     }
     engine.network.weather = Weather::fair();
@@ -185,8 +185,8 @@ fn ask(connected: bool, weather: Weather) -> (usize, usize) {
         let end = engine.now().after(Micros(100_000));
         while engine.next_at().is_some_and(|at| at < end) {
             match engine.advance() {
-                Some(Turn::Reply { .. }) => answered += 1,
-                Some(Turn::HungUp { from, to }) => {
+                Some(Output::Reply { .. }) => answered += 1,
+                Some(Output::HungUp { from, to }) => {
                     assert_eq!((from, to), (target, 0), "it hears of the one that it asked");
                     broken += 1;
                 }

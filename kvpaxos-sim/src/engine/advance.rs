@@ -2,101 +2,126 @@
 
 use kvpaxos::{ClientId, Event, Input, ReplicaId, Time};
 
+use crate::engine::digest::EntryKind;
 use crate::engine::host::Arrival;
 use crate::engine::machine::{EventOf, Machine};
 use crate::engine::node::Node;
 use crate::engine::observer::{Misbehaviour, Observer};
-use crate::engine::pending::{Pending, Turn};
+use crate::engine::pending::{Output, Pending};
 use crate::engine::state::Engine;
 
 impl<M: Machine, O: Observer<M>> Engine<M, O> {
     /// Takes the next event and carries it out; `None` if nothing waits.
-    pub fn advance(&mut self) -> Option<Turn<M>> {
+    pub fn advance(&mut self) -> Option<Output<M>> {
         let (at, pending) = self.queue.pop()?;
         self.now = at;
         self.counts.events += 1;
-        match pending {
+        let output = match pending {
             Pending::Message {
                 from,
                 founding,
                 to,
                 message,
             } => {
-                self.digest.begin(1, [at.0, from.0.into(), to.0.into()]);
-                self.digest.add(&message);
-                self.digest.end();
-                self.counts.messages += 1;
-                if self.network.arrives(from.into(), to.into()) {
-                    let event = Event::Peer {
-                        from,
-                        founding,
-                        message,
-                    };
-                    self.arrive(to, Arrival::Input(event));
-                }
+                let event = Event::Peer {
+                    from,
+                    founding,
+                    message,
+                };
+                self.on_message(from, to, event);
+                Output::Nothing
             }
-            Pending::Loop { host, life, message } => {
-                self.digest.begin(2, [at.0, host.0.into(), life.into()]);
-                self.digest.add(&message);
-                self.digest.end();
-                self.counts.messages += 1;
-                if self.host(host).life == life {
-                    let event = Event::Peer {
-                        from: host,
-                        founding: None,
-                        message,
-                    };
-                    self.arrive(host, Arrival::Input(event));
-                }
+            Pending::OwnMessage { host, life, message } => {
+                self.on_own_message(host, life, message);
+                Output::Nothing
             }
             Pending::Request { from, to, request } => {
-                self.digest.begin(3, [at.0, from.into(), to.0.into()]);
-                self.digest.add(&request);
-                self.digest.end();
-                self.counts.client_messages += 1;
-                if self.network.arrives(Node::client(from), to.into()) && self.machine(to).is_some() {
-                    let event = Event::Client {
-                        from: ClientId(from.into()),
-                        request,
-                    };
-                    self.arrive(to, Arrival::Input(event));
-                } else {
-                    self.break_connection(from, to);
-                }
+                self.on_request(from, to, request);
+                Output::Nothing
             }
-            Pending::Reply { from, to, reply } => {
-                self.digest.begin(4, [at.0, from.0.into(), to.into()]);
-                self.digest.add(&reply);
-                self.digest.end();
-                self.counts.client_messages += 1;
-                if self.network.arrives(from.into(), Node::client(to)) {
-                    return Some(Turn::Reply { from, to, reply });
-                }
-                self.break_connection(to, from);
-            }
-            Pending::Gone { host, life, client } => {
-                self.fold(17, [at.0, host.0.into(), client.into()]);
-                if self.host(host).life == life {
-                    let client = ClientId(client.into());
-                    self.arrive(host, Arrival::Input(Event::ClientGone { client }));
-                }
+            Pending::Reply { from, to, reply } => self.on_reply(from, to, reply),
+            Pending::ConnectionGone { host, life, client } => {
+                self.on_connection_gone(host, life, client);
+                Output::Nothing
             }
             Pending::HungUp { from, to } => {
-                self.fold(18, [at.0, from.0.into(), to.into()]);
+                self.add_to_digest(EntryKind::HungUp, [at.0, from.0.into(), to.into()]);
                 self.broken.remove(&(to, from));
-                return Some(Turn::HungUp { from, to });
+                Output::HungUp { from, to }
             }
-            Pending::Tick { host, life } => self.on_tick(host, life),
+            Pending::Tick { host, life } => {
+                self.on_tick(host, life);
+                Output::Nothing
+            }
             Pending::Synced { host, life } => {
-                self.fold(6, [at.0, host.0.into(), life.into()]);
+                self.add_to_digest(EntryKind::Sync, [at.0, host.0.into(), life.into()]);
                 self.counts.syncs += 1;
-                if self.host(host).life == life {
-                    self.arrive(host, Arrival::Synced);
-                }
+                self.arrive_in_life(host, life, Arrival::Synced);
+                Output::Nothing
             }
-            Pending::Alarm(alarm) => return Some(Turn::Alarm(alarm)),
+            Pending::Alarm(alarm) => Output::Alarm(alarm),
+        };
+        Some(output)
+    }
+
+    fn on_message(&mut self, from: ReplicaId, to: ReplicaId, event: EventOf<M>) {
+        if let Event::Peer { message, .. } = &event {
+            let numbers = [self.now.0, from.0.into(), to.0.into()];
+            self.digest.add_with(EntryKind::Message, numbers, message);
         }
-        Some(Turn::Inside)
+        self.counts.messages += 1;
+        if self.network.arrives(from.into(), to.into()) {
+            self.arrive(to, Arrival::Input(event));
+        }
+    }
+
+    fn on_own_message(&mut self, host: ReplicaId, life: u32, message: M::Message) {
+        let numbers = [self.now.0, host.0.into(), life.into()];
+        self.digest.add_with(EntryKind::OwnMessage, numbers, &message);
+        self.counts.messages += 1;
+        let event = Event::Peer {
+            from: host,
+            founding: None,
+            message,
+        };
+        self.arrive_in_life(host, life, Arrival::Input(event));
+    }
+
+    fn on_request(&mut self, from: u32, to: ReplicaId, request: M::Request) {
+        let numbers = [self.now.0, from.into(), to.0.into()];
+        self.digest.add_with(EntryKind::Request, numbers, &request);
+        self.counts.client_messages += 1;
+        if self.network.arrives(Node::client(from), to.into()) && self.machine(to).is_some() {
+            let from = ClientId(from.into());
+            self.arrive(to, Arrival::Input(Event::Client { from, request }));
+        } else {
+            self.break_connection(from, to);
+        }
+    }
+
+    fn on_reply(&mut self, from: ReplicaId, to: u32, reply: M::Reply) -> Output<M> {
+        let numbers = [self.now.0, from.0.into(), to.into()];
+        self.digest.add_with(EntryKind::Reply, numbers, &reply);
+        self.counts.client_messages += 1;
+        if self.network.arrives(from.into(), Node::client(to)) {
+            return Output::Reply { from, to, reply };
+        }
+        self.break_connection(to, from);
+        Output::Nothing
+    }
+
+    fn on_connection_gone(&mut self, host: ReplicaId, life: u32, client: u32) {
+        let numbers = [self.now.0, host.0.into(), client.into()];
+        self.add_to_digest(EntryKind::ConnectionGone, numbers);
+        let client = ClientId(client.into());
+        self.arrive_in_life(host, life, Arrival::Input(Event::ClientGone { client }));
+    }
+
+    /// What was addressed to an earlier life of a process is void.
+    fn arrive_in_life(&mut self, id: ReplicaId, life: u32, arrival: Arrival<M>) {
+        if self.host(id).life == life {
+            self.arrive(id, arrival);
+        }
     }
 
     pub(super) fn on_tick(&mut self, id: ReplicaId, life: u32) {
@@ -109,7 +134,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         // A clock that jumped or changed speed: the deadline may lie elsewhere by now.
         let due = host.machine.as_ref().and_then(Machine::deadline);
         if due.is_some_and(|due| host.clock.read(now) >= due) {
-            self.fold(5, [now.0, id.0.into(), life.into()]);
+            self.add_to_digest(EntryKind::Tick, [now.0, id.0.into(), life.into()]);
             self.counts.ticks += 1;
             self.arrive(id, Arrival::Input(Event::Clock));
         } else {

@@ -35,7 +35,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             return;
         }
         let life = self.host(id).life;
-        let gone = Pending::Gone {
+        let gone = Pending::ConnectionGone {
             host: id,
             life,
             client,

@@ -4,40 +4,102 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// A chain of xxh3: each event is encoded and hashed with the digest so far as the seed.
+/// What an entry of the digest is about. The numbers are part of every digest: a kind keeps its number, and a new kind gets a new one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum EntryKind {
+    /// A message between replicas arrives.
+    Message = 1,
+    /// A message that a machine sent to itself arrives.
+    OwnMessage = 2,
+    /// A client's request arrives.
+    Request = 3,
+    /// A reply to a client arrives.
+    Reply = 4,
+    /// A machine hears the clock.
+    Tick = 5,
+    /// A sync ends.
+    Sync = 6,
+    /// A process starts.
+    Start = 7,
+    /// A process crashes.
+    Crash = 8,
+    /// A process stands still.
+    Pause = 9,
+    /// A process goes on.
+    Resume = 10,
+    /// A role fails.
+    FailRole = 11,
+    /// A failed role restarts.
+    RestartRole = 12,
+    /// A clock gets another speed.
+    SetSpeed = 13,
+    /// A clock jumps.
+    JumpClock = 14,
+    /// A disk damages what it had synced.
+    Damage = 15,
+    /// A disk becomes full, or has room again.
+    SetFull = 16,
+    /// A process hears that its connection to a client broke.
+    ConnectionGone = 17,
+    /// A client hears that its connection to a process broke.
+    HungUp = 18,
+    /// A process is to crash at the end of a sync, or no longer.
+    CrashAtSync = 19,
+    /// A client hears the clock.
+    ClientTick = 20,
+    /// A host begins, or ceases, to change what it sends.
+    SetGarbling = 21,
+    /// A disk loses its last records unnoticed.
+    LoseUnnoticed = 22,
+    /// A disk is formatted as if its machine had never run.
+    FoundAnew = 23,
+    /// The nemesis begins a fault.
+    Fault = 30,
+    /// A fault of the nemesis ends, or goes on in another way.
+    FaultEnd = 31,
+}
+
+/// A chain of xxh3: each entry is encoded and hashed with the digest so far as the seed.
 #[derive(Default)]
-pub(super) struct Digest {
+pub(crate) struct Digest {
     state: u64,
     buffer: Vec<u8>,
 }
 
 impl Digest {
-    /// Begins the description of one event.
-    pub(super) fn begin(&mut self, kind: u8, numbers: [u64; 3]) {
+    /// Adds an entry: its kind and three numbers, the first of which is the time.
+    pub(crate) fn add(&mut self, kind: EntryKind, numbers: [u64; 3]) {
+        self.begin(kind, numbers);
+        self.end();
+    }
+
+    /// Adds an entry with contents.
+    ///
+    /// # Panics
+    /// If the contents have no stable encoding (maps of unknown length), which no message has.
+    pub(crate) fn add_with(&mut self, kind: EntryKind, numbers: [u64; 3], contents: &impl Serialize) {
+        self.begin(kind, numbers);
+        postcard::serialize_with_flavor::<_, _, ()>(contents, Tail(&mut self.buffer))
+            .expect("messages have a stable encoding");
+        self.end();
+    }
+
+    fn begin(&mut self, kind: EntryKind, numbers: [u64; 3]) {
         self.buffer.clear();
-        self.buffer.push(kind);
+        self.buffer.push(kind as u8);
         for number in numbers {
             self.buffer.extend_from_slice(&number.to_le_bytes());
         }
     }
 
-    /// Adds contents to the event that was begun.
-    ///
-    /// # Panics
-    /// If the contents have no stable encoding (maps of unknown length), which no message has.
-    pub(super) fn add(&mut self, contents: &impl Serialize) {
-        postcard::serialize_with_flavor::<_, _, ()>(contents, Tail(&mut self.buffer))
-            .expect("messages have a stable encoding");
-    }
-
-    /// Ends the event.
-    pub(super) fn end(&mut self) {
+    fn end(&mut self) {
         self.state = xxh3_64_with_seed(&self.buffer, self.state);
     }
 
     /// The digest so far.
     #[must_use]
-    pub(super) fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.state
     }
 }
@@ -71,13 +133,9 @@ mod tests {
     #[test]
     fn the_chain_is_pinned() {
         let mut digest = Digest::default();
-        digest.begin(1, [2, 3, 4]);
-        digest.add(&("five", 6u64));
-        digest.end();
+        digest.add_with(EntryKind::Message, [2, 3, 4], &("five", 6u64));
         let first = digest.value();
-        digest.begin(1, [2, 3, 4]);
-        digest.add(&("five", 6u64));
-        digest.end();
+        digest.add_with(EntryKind::Message, [2, 3, 4], &("five", 6u64));
         assert_ne!(first, digest.value(), "the same event moves the digest on");
         assert_eq!(first, 2_152_026_012_409_617_022);
     }

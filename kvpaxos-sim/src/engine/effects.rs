@@ -61,7 +61,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         }
         if from == to {
             let life = self.host(from).life;
-            let pending = Pending::Loop {
+            let pending = Pending::OwnMessage {
                 host: from,
                 life,
                 message,

@@ -3,6 +3,7 @@
 use kvpaxos::{ClientId, Event, Memory, Micros, ReplicaId, Role, Time};
 
 use crate::engine::decider::{Fate, Stream, What};
+use crate::engine::digest::EntryKind;
 use crate::engine::disk::{Damage, Disk, Harm};
 use crate::engine::host::{Arrival, Host, RoleState};
 use crate::engine::latency::Table;
@@ -45,7 +46,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let machine = M::start(&host.config, memory, entropy, shown);
         observer.started(now, id, &machine, records);
         host.machine = Some(machine);
-        self.fold(7, [now.0, id.0.into(), lost.into()]);
+        self.add_to_digest(EntryKind::Start, [now.0, id.0.into(), lost.into()]);
         self.arm(id);
     }
 
@@ -74,7 +75,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             .disk
             .crash(usize::try_from(surviving).unwrap_or(0), &mut fate);
         self.observer.crashed(now, id, left.as_deref(), lost);
-        self.fold(8, [now.0, id.0.into(), surviving]);
+        self.add_to_digest(EntryKind::Crash, [now.0, id.0.into(), surviving]);
         for client in 0..Node::CLIENTS {
             self.break_connection(client, id);
         }
@@ -89,7 +90,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let now = self.now;
         let log = self.new_log(id);
         self.host_mut(id).disk = Disk::new(log);
-        self.fold(23, [now.0, id.0.into(), 0]);
+        self.add_to_digest(EntryKind::FoundAnew, [now.0, id.0.into(), 0]);
         self.observer.founded_anew(now, id);
     }
 
@@ -103,7 +104,10 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         if harm == Harm::Unseen {
             self.observer.misbehaved(self.now, id, Misbehaviour::DamageUnseen);
         }
-        self.fold(15, [self.now.0, id.0.into(), how as u64 + 8 * (harm as u64)]);
+        self.add_to_digest(
+            EntryKind::Damage,
+            [self.now.0, id.0.into(), how as u64 + 8 * (harm as u64)],
+        );
         harm == Harm::Lost
     }
 
@@ -117,20 +121,20 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         } else {
             host.disk.forget(records)
         };
-        self.fold(22, [self.now.0, id.0.into(), gone as u64]);
+        self.add_to_digest(EntryKind::LoseUnnoticed, [self.now.0, id.0.into(), gone as u64]);
         gone
     }
 
     /// The disk of a replica takes no more bytes, or does again. A process whose write fails stops.
     pub fn set_full(&mut self, id: ReplicaId, full: bool) {
         self.host_mut(id).full = full;
-        self.fold(16, [self.now.0, id.0.into(), full.into()]);
+        self.add_to_digest(EntryKind::SetFull, [self.now.0, id.0.into(), full.into()]);
     }
 
     /// The process crashes at the end of the next sync during which more was written, or does not any more.
     pub fn set_doomed(&mut self, id: ReplicaId, doomed: bool) {
         self.host_mut(id).doomed = doomed;
-        self.fold(19, [self.now.0, id.0.into(), doomed.into()]);
+        self.add_to_digest(EntryKind::CrashAtSync, [self.now.0, id.0.into(), doomed.into()]);
     }
 
     /// What a host sends is changed from now on where the protocol has a checksum of its own for it, or is not any more.
@@ -138,7 +142,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let host = self.host_mut(id);
         host.garbles = garbles;
         host.last_sent = None;
-        self.fold(21, [self.now.0, id.0.into(), garbles.into()]);
+        self.add_to_digest(EntryKind::SetGarbling, [self.now.0, id.0.into(), garbles.into()]);
     }
 
     fn host_and_fate(&mut self, id: ReplicaId) -> (&mut Host<M>, Fate<'_>) {
@@ -154,12 +158,12 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let now = self.now;
         let host = self.host_mut(id);
         host.paused = host.machine.is_some();
-        self.fold(9, [now.0, id.0.into(), 0]);
+        self.add_to_digest(EntryKind::Pause, [now.0, id.0.into(), 0]);
     }
 
     /// The process goes on.
     pub fn resume(&mut self, id: ReplicaId) {
-        self.fold(10, [self.now.0, id.0.into(), 0]);
+        self.add_to_digest(EntryKind::Resume, [self.now.0, id.0.into(), 0]);
         self.host_mut(id).paused = false;
         while let Some(arrival) = self.host_mut(id).backlog.pop_front() {
             self.arrive(id, arrival);
@@ -175,7 +179,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         }
         let mark = host.disk.fail(role);
         *host.role(role) = RoleState::Failed { mark };
-        self.fold(11, [now.0, id.0.into(), role as u64]);
+        self.add_to_digest(EntryKind::FailRole, [now.0, id.0.into(), role as u64]);
         self.observer.role_failed(now, id, role);
         self.step(id, Event::Fail(role));
     }
@@ -207,7 +211,10 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             self.host(id).disk.read(visible)
         };
         let memory = kept.map_or(Memory::Lost, Memory::Kept);
-        self.fold(12, [now.0, id.0.into(), role as u64 + 4 * u64::from(lost)]);
+        self.add_to_digest(
+            EntryKind::RestartRole,
+            [now.0, id.0.into(), role as u64 + 4 * u64::from(lost)],
+        );
         self.observer.role_restarting(now, id, role, lost);
         let event = Event::Restart {
             role,
@@ -237,7 +244,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     pub fn set_speed(&mut self, id: ReplicaId, speed: u64) {
         let now = self.now;
         self.host_mut(id).clock.set_speed(now, speed);
-        self.fold(13, [now.0, id.0.into(), speed]);
+        self.add_to_digest(EntryKind::SetSpeed, [now.0, id.0.into(), speed]);
         self.arm(id);
     }
 
@@ -245,7 +252,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     pub fn jump_clock(&mut self, id: ReplicaId, length: Micros) {
         let now = self.now;
         self.host_mut(id).clock.jump(length);
-        self.fold(14, [now.0, id.0.into(), length.0]);
+        self.add_to_digest(EntryKind::JumpClock, [now.0, id.0.into(), length.0]);
         self.arm(id);
     }
 

@@ -1,6 +1,6 @@
 //! Drives any [`Machine`]s under one event queue: processes, disks, clocks, network. Knows nothing of Paxos.
 //!
-//! Clients and the nemesis stand outside: what concerns them comes back from [`Engine::advance`] as a [`Turn`].
+//! Clients and the nemesis stand outside: what concerns them comes back from [`Engine::advance`] as an [`Output`].
 
 mod advance;
 mod clock;
@@ -23,6 +23,7 @@ mod sync;
 
 pub use clock::RIGHT;
 pub use decider::{Choice, Decider, Fate, Range, Seeded, Stream, What};
+pub use digest::EntryKind;
 pub use disk::{Damage, Format, Harm, List, Log, Recovered};
 pub use host::RoleState;
 pub use latency::Table;
@@ -30,5 +31,5 @@ pub use machine::{EffectOf, EventOf, InputOf, Machine};
 pub use network::{Network, Traffic, Weather};
 pub use node::Node;
 pub use observer::{Misbehaviour, Observer};
-pub use pending::{Alarm, Turn};
+pub use pending::{Alarm, Output};
 pub use state::{Counts, Engine};

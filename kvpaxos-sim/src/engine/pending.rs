@@ -14,7 +14,7 @@ pub(super) enum Pending<M: Machine> {
         message: M::Message,
     },
     /// A message of a machine to itself: neither lost nor delayed, but gone with the process.
-    Loop {
+    OwnMessage {
         host: ReplicaId,
         life: u32,
         message: M::Message,
@@ -30,7 +30,7 @@ pub(super) enum Pending<M: Machine> {
         reply: M::Reply,
     },
     /// A process hears that its connection with a client is broken.
-    Gone {
+    ConnectionGone {
         host: ReplicaId,
         life: u32,
         client: u32,
@@ -65,9 +65,9 @@ pub enum Alarm {
 }
 
 /// What one event was, for whoever stands outside.
-pub enum Turn<M: Machine> {
+pub enum Output<M: Machine> {
     /// Nothing that concerns anybody outside.
-    Inside,
+    Nothing,
     /// A client is answered.
     Reply {
         /// By whom.

@@ -6,7 +6,7 @@ use kvpaxos::{Envelope, ReplicaId, Role, Time};
 use serde::Serialize;
 
 use crate::engine::decider::{Decider, Stream, What};
-use crate::engine::digest::Digest;
+use crate::engine::digest::{Digest, EntryKind};
 use crate::engine::disk::{Format, Log};
 use crate::engine::host::{Host, RoleState};
 use crate::engine::latency::Table;
@@ -112,10 +112,9 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         self.digest.value()
     }
 
-    /// Folds something from outside into the digest: what a client or the nemesis does is an event too.
-    pub fn fold(&mut self, kind: u8, numbers: [u64; 3]) {
-        self.digest.begin(kind, numbers);
-        self.digest.end();
+    /// Adds an entry to the digest: what a client or the nemesis does is an event too.
+    pub fn add_to_digest(&mut self, kind: EntryKind, numbers: [u64; 3]) {
+        self.digest.add(kind, numbers);
     }
 
     /// What was simulated so far.
@@ -131,7 +130,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
 
     /// Everybody's id.
     pub fn ids(&self) -> impl Iterator<Item = ReplicaId> + use<M, O> {
-        (0..u8::try_from(self.hosts.len()).unwrap_or(0)).map(ReplicaId)
+        (0u8..).take(self.hosts.len()).map(ReplicaId)
     }
 
     /// The machine of a host, unless its process is down.
@@ -185,9 +184,13 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         self.queue.next_at()
     }
 
-    /// Puts an alarm in the queue.
+    /// Sets an alarm: [`advance`](Engine::advance) returns it when its time has come.
+    ///
+    /// # Panics
+    /// If that time has passed.
     pub fn alarm(&mut self, at: Time, alarm: Alarm) {
-        self.queue.push(at.max(self.now), Pending::Alarm(alarm));
+        assert!(at >= self.now, "an alarm is set for the past");
+        self.queue.push(at, Pending::Alarm(alarm));
     }
 }
 

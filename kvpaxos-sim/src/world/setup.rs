@@ -146,64 +146,64 @@ impl Clients {
     }
 }
 
-/// The kinds of faults that the nemesis knows.
+/// The kinds of faults that the nemesis knows. The numbers are part of every digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 pub enum FaultKind {
     /// A process crashes and starts again later.
-    Crash,
+    Crash = 0,
     /// Every process crashes at once.
-    CrashAll,
+    CrashAll = 1,
     /// A process stands still for a while.
-    Pause,
+    Pause = 2,
     /// A role fails and restarts with its memory.
-    FailRole,
+    FailRole = 3,
     /// A role fails and restarts without its memory.
-    LoseMemory,
+    LoseMemory = 4,
     /// A process crashes and starts again with an empty disk.
-    LoseDisk,
+    LoseDisk = 5,
     /// The cluster is cut in two.
-    Split,
+    Split = 6,
     /// One replica is cut off from all others.
-    Isolate,
+    Isolate = 7,
     /// One replica's messages leave or arrive, but not both.
-    OneWay,
+    OneWay = 8,
     /// Some pairs of replicas are cut.
-    Partial,
+    Partial = 9,
     /// All pairs but those of one replica are cut (quorum loss); or the leader hears nobody but that one.
-    Hub,
+    Hub = 10,
     /// A link comes and goes.
-    Flap,
+    Flap = 11,
     /// A client is cut off from some replicas.
-    CutClient,
+    CutClient = 12,
     /// A client's connection breaks.
-    HangUp,
+    HangUp = 13,
     /// A clock jumps forward.
-    JumpClock,
+    JumpClock = 14,
     /// A clock runs at a wrong speed.
-    DriftClock,
+    DriftClock = 15,
     /// A disk becomes slow.
-    SlowDisk,
+    SlowDisk = 16,
     /// The links of one replica lose and delay most of what passes.
-    Storm,
+    Storm = 17,
     /// A process crashes, and a bit of its log is another one when it starts again.
-    FlipBit,
+    FlipBit = 18,
     /// A process crashes, and a block, a write or a file of its log is gone when it starts again.
-    LoseBlock,
+    LoseBlock = 19,
     /// A process crashes, and a block of its log stands in the place of another when it starts again.
-    MisdirectWrite,
+    MisdirectWrite = 20,
     /// A process crashes, and a part of its log is as it was before when it starts again.
-    StaleBlock,
+    StaleBlock = 21,
     /// A disk takes no more bytes: the process stops at its next write, and starts again when there is room.
-    FullDisk,
+    FullDisk = 22,
     /// A replica speaks to nobody and hears one other only, and its clock is slow: if it leads, another is elected, and it does not find
     /// out for a while.
-    Overtake,
+    Overtake = 23,
     /// A replica changes the content of the snapshot parts that it sends, or mixes those of two states.
-    GarbleParts,
+    GarbleParts = 24,
     /// A process crashes at the end of a sync, when more is on its way to the disk.
-    CrashAtSync,
+    CrashAtSync = 25,
     /// A process crashes, and the end of its log is gone when it starts again.
-    LoseTail,
+    LoseTail = 26,
 }
 
 /// How a kind of fault comes into a run.

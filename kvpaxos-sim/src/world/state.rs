@@ -2,7 +2,7 @@
 
 use kvpaxos::{Micros, Replica, ReplicaSet, Time};
 
-use crate::engine::{Alarm, Decider, Node, Seeded, Turn};
+use crate::engine::{Alarm, Decider, Node, Output, Seeded};
 use crate::invariants::{Audit, Finding, Sometimes, Trace};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
@@ -117,30 +117,30 @@ impl<M: Subject> World<M> {
 
     /// One event. Tells whether there was one.
     pub fn step(&mut self) -> bool {
-        let Some(turn) = self.engine.advance() else {
+        let Some(output) = self.engine.advance() else {
             return false;
         };
-        match turn {
-            Turn::Inside | Turn::Alarm(Alarm::Phase) => {}
-            Turn::Reply { from, to, reply } => {
+        match output {
+            Output::Nothing | Output::Alarm(Alarm::Phase) => {}
+            Output::Reply { from, to, reply } => {
                 let (crowd, mut stage) = self.stage();
                 crowd.on_reply(to, from, reply, &mut stage);
             }
-            Turn::HungUp { from, to } => {
+            Output::HungUp { from, to } => {
                 let (crowd, mut stage) = self.stage();
                 crowd.on_hang_up(to, from, &mut stage);
             }
-            Turn::Alarm(Alarm::Client(number)) => {
+            Output::Alarm(Alarm::Client(number)) => {
                 let (crowd, mut stage) = self.stage();
                 crowd.on_alarm(number, &mut stage);
             }
-            Turn::Alarm(Alarm::Strike) => {
+            Output::Alarm(Alarm::Strike) => {
                 if let Aside::HangUp { client, id } = self.nemesis.on_strike(&mut self.engine) {
                     let (crowd, mut stage) = self.stage();
                     crowd.on_hang_up(client, id, &mut stage);
                 }
             }
-            Turn::Alarm(Alarm::Fault(number)) => {
+            Output::Alarm(Alarm::Fault(number)) => {
                 self.nemesis.on_end(number, &mut self.engine);
             }
         }

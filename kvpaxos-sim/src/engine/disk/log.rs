@@ -57,30 +57,30 @@ pub struct Recovered<R> {
     pub fresh: usize,
 }
 
-/// What a disk may do to what it promised to keep.
+/// What a disk may do to what it promised to keep. The numbers are part of every digest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Damage {
     /// A bit is another one.
-    FlipBit,
+    FlipBit = 0,
     /// A block, a whole write or a whole file is gone.
-    LoseBlock,
+    LoseBlock = 1,
     /// A block was written to the place of another.
-    MisdirectWrite,
+    MisdirectWrite = 2,
     /// A block, or a file, is as it was before.
-    StaleBlock,
+    StaleBlock = 3,
     /// The end of the log is gone, of any length, where it is marked as synced.
-    LoseTail,
+    LoseTail = 4,
 }
 
-/// What damage did.
+/// What damage did. The numbers are part of every digest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Harm {
     /// Nothing is missing of what is needed.
-    None,
+    None = 0,
     /// The reader sees it: the memory is lost.
-    Lost,
+    Lost = 1,
     /// The reader finds other records than were synced and does not notice.
-    Unseen,
+    Unseen = 2,
 }
 
 /// How a log lies on a disk, where its machine knows several ways.

@@ -9,7 +9,7 @@ use kvpaxos::client::{Call, ClientEvent, Fate};
 use kvpaxos::{Micros, ReplicaId, Reply, Time, Update};
 use serde::Serialize;
 
-use crate::engine::{Alarm, Decider};
+use crate::engine::{Alarm, Decider, EntryKind};
 use crate::invariants::{Sometimes, seconds};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
@@ -144,7 +144,9 @@ impl Crowd {
             return;
         }
         caller.armed = None;
-        stage.engine.fold(20, [now.0, number.into(), 0]);
+        stage
+            .engine
+            .add_to_digest(EntryKind::ClientTick, [now.0, number.into(), 0]);
         if caller.machine.deadline().is_some_and(|due| due <= now) {
             self.step(number, ClientEvent::Clock, stage);
         }

@@ -2,7 +2,7 @@
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
-use crate::engine::{Alarm, Damage, RIGHT, RoleState, What};
+use crate::engine::{Alarm, Damage, EntryKind, RIGHT, RoleState, What};
 use crate::invariants::Sometimes;
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
@@ -63,7 +63,7 @@ impl Nemesis {
         let Some(active) = self.active.remove(&number) else {
             return;
         };
-        engine.fold(31, [engine.now().0, number.into(), 0]);
+        engine.add_to_digest(EntryKind::FaultEnd, [engine.now().0, number.into(), 0]);
         if let Active::Flapping { cuts, cut, times } = active {
             let cut = !cut;
             if cut {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use kvpaxos::{Micros, ReplicaId};
 use serde::Serialize;
 
-use crate::engine::{Alarm, Stream, Table, Weather, What};
+use crate::engine::{Alarm, EntryKind, Stream, Table, Weather, What};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
 use crate::world::setup::{FaultKind, Faults, Setup};
@@ -111,7 +111,7 @@ impl Nemesis {
         let kind = if first { Some(FaultKind::FailRole) } else { kind };
         let aside = kind.map_or(Aside::Nothing, |kind| {
             *self.strikes.0.entry(kind).or_default() += 1;
-            engine.fold(30, [engine.now().0, kind as u64, self.next.into()]);
+            engine.add_to_digest(EntryKind::Fault, [engine.now().0, kind as u64, self.next.into()]);
             self.strike(kind, engine)
         });
         self.schedule(engine);
