@@ -33,7 +33,7 @@ pub struct Bounds {
     pub chunks: bool,
     /// Whether the search does without the reductions that rest on an argument about the core (see [`crate::model`]).
     pub thorough: bool,
-    /// Whether only two values chosen for one slot count as wrong: to see how far a violation of a lesser law leads.
+    /// Whether only two values chosen for one slot count as wrong: to see how far a violation of a lesser invariant leads.
     pub agreement_only: bool,
 }
 
@@ -186,7 +186,7 @@ impl fmt::Display for Bounds {
 
 /// What must hold in every state. The names are those of the core's table of invariants.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
-pub enum Law {
+pub enum Invariant {
     /// No two values are chosen for one slot.
     Agreement,
     /// What is proposed is a value that some proposer brought, or a no-op.
@@ -213,52 +213,52 @@ pub enum Law {
     Progress,
 }
 
-impl Law {
-    /// The law in a few words.
+impl Invariant {
+    /// The invariant in a few words.
     #[must_use]
     pub fn says(self) -> &'static str {
         match self {
-            Law::Agreement => "no two values are chosen for one slot",
-            Law::Validity => "only what was proposed is chosen",
-            Law::A1 => "promise, crash vector and cut never go down within a life",
-            Law::A2 => "accepted only at the promise or above",
-            Law::A4 => "no acceptor votes while it recovers",
-            Law::Cut => "only what is chosen is cut",
-            Law::P1 => "one value per ballot and slot",
-            Law::P3 => "no two lives share an incarnation, or a ballot",
-            Law::Fresh => "only answers to the present question count",
-            Law::P4 => "chosen is what a crash-consistent quorum voted for",
-            Law::Assertion => "no assertion fails",
-            Law::Progress => "nobody is stuck",
+            Invariant::Agreement => "no two values are chosen for one slot",
+            Invariant::Validity => "only what was proposed is chosen",
+            Invariant::A1 => "promise, crash vector and cut never go down within a life",
+            Invariant::A2 => "accepted only at the promise or above",
+            Invariant::A4 => "no acceptor votes while it recovers",
+            Invariant::Cut => "only what is chosen is cut",
+            Invariant::P1 => "one value per ballot and slot",
+            Invariant::P3 => "no two lives share an incarnation, or a ballot",
+            Invariant::Fresh => "only answers to the present question count",
+            Invariant::P4 => "chosen is what a crash-consistent quorum voted for",
+            Invariant::Assertion => "no assertion fails",
+            Invariant::Progress => "nobody is stuck",
         }
     }
 }
 
-/// A law that was broken.
+/// An invariant that was broken.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Fault {
+pub struct Breach {
     /// Which.
-    pub law: Law,
+    pub invariant: Invariant,
     /// How, in a sentence.
     pub explanation: String,
 }
 
-impl Fault {
-    pub(super) fn new(law: Law, explanation: impl Into<String>) -> Fault {
-        Fault {
-            law,
+impl Breach {
+    pub(super) fn new(invariant: Invariant, explanation: impl Into<String>) -> Breach {
+        Breach {
+            invariant,
             explanation: explanation.into(),
         }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "{:?} is violated ({}): {}",
-            self.law,
-            self.law.says(),
+            self.invariant,
+            self.invariant.says(),
             self.explanation
         )
     }

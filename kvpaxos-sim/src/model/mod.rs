@@ -30,7 +30,7 @@
 //!
 //! # What must hold
 //!
-//! See [`Law`]. *Chosen* is what a leader's count of votes says, and also what the definition says (a crash-consistent quorum voted in one
+//! See [`Invariant`]. *Chosen* is what a leader's count of votes says, and also what the definition says (a crash-consistent quorum voted in one
 //! ballot), which is computed here without the core's help; both must be the same in every state. And nobody may be stuck: where nothing is
 //! left to happen but crashes, everybody has recovered and the highest ballot has got every slot chosen.
 //!
@@ -39,7 +39,7 @@
 //! ```text
 //!   search     breadth first, 128-bit fingerprints, a shortest way back     knows any Space
 //!     |
-//!   roles      states of numbers; moves, laws, symmetry, reduction          knows what can happen
+//!   roles      states of numbers; actions, checks, symmetry, reduction          knows what can happen
 //!     |
 //!   tables     acceptors, packets, leaders by number; every question        asks the core, once
 //!     |        that the core was asked, with its answer
@@ -63,22 +63,22 @@
 //! | 5 | 2 | 1 | 1 | no | 19,401 | 19 |
 //! | 5 | 2 | 2 | 1 | no | 4,590,671 | 27 |
 //!
-//! Every law holds in every state of these spaces; the last takes about two minutes in one thread.
+//! Every invariant holds in every state of these spaces; the last takes about two minutes in one thread.
 //! Two slots whose memories are told slot by slot, with one loss, are 61,391 states instead of 43,792.
 //!
 //! With answers that need not be crash-consistent with each other (`mutants/recovery/answers-not-consistent.patch`), five acceptors and
 //! two losses, two values are chosen after 26 steps; the search finds that after 3,920,365 states, in about a minute.
 pub mod bounds;
 mod hashing;
-mod laws;
-mod moves;
+mod checks;
+mod actions;
 mod packet;
 mod proposer;
 mod reduction;
 mod roles;
 pub mod search;
 mod seat;
-mod story;
+mod counterexample;
 mod symmetry;
 mod tables;
 #[cfg(test)]
@@ -86,8 +86,8 @@ mod tests;
 mod visited;
 mod whole;
 
-pub use bounds::{Bounds, BoundsError, Fault, Law};
+pub use bounds::{Bounds, BoundsError, Breach, Invariant};
 pub use roles::{Roles, State};
 pub use search::{Limits, Next, Space, Tally, Verdict, search};
-pub use story::Story;
+pub use counterexample::Counterexample;
 pub use whole::{Whole, WholeBounds, World};

@@ -16,7 +16,7 @@ use kvpaxos::message::Promise;
 use kvpaxos::{Ballot, Command, Limits, Message, ReplicaId, Slot, Value, Watermark};
 
 use crate::hashing::BuildQuick;
-use crate::model::bounds::{Bounds, Fault, Law};
+use crate::model::bounds::{Bounds, Breach, Invariant};
 use crate::model::packet::Packet;
 
 /// A candidate that became leader.
@@ -43,7 +43,7 @@ pub(super) fn elections(
     bounds: &Bounds,
     place: usize,
     promises: &[&Packet],
-) -> Result<Vec<(Elected, Vec<usize>)>, Fault> {
+) -> Result<Vec<(Elected, Vec<usize>)>, Breach> {
     let first = Candidacy::new(bounds.ballot(place), Slot::ZERO);
     let mut seen: HashSet<Candidacy, BuildQuick> = HashSet::default();
     let mut open = vec![(first, Vec::new())];
@@ -91,7 +91,7 @@ fn promise(packet: &Packet) -> Option<Promise> {
 
 /// Phase 1 is complete for a candidate that knows what was chosen below `learned`: what it found is proposed, and the proposer's own value
 /// where it found nothing.
-fn elect(bounds: &Bounds, place: usize, candidacy: Candidacy, learned: Slot) -> Result<Elected, Fault> {
+fn elect(bounds: &Bounds, place: usize, candidacy: Candidacy, learned: Slot) -> Result<Elected, Breach> {
     let ballot = candidacy.ballot();
     let (start, carried) = candidacy.into_highest(learned);
     let mut leadership = Leadership::new(ballot, start, carried);
@@ -113,8 +113,8 @@ fn elect(bounds: &Bounds, place: usize, candidacy: Candidacy, learned: Slot) -> 
     let known: Vec<Command> = (0..slots).flat_map(of_slot).collect();
     for (slot, value) in &proposals {
         if !value.commands().iter().all(|command| known.contains(command)) {
-            return Err(Fault::new(
-                Law::Validity,
+            return Err(Breach::new(
+                Invariant::Validity,
                 format!("{ballot} proposes {value:?} for slot {slot}, which no proposer up to it brought"),
             ));
         }

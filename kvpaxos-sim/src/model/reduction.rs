@@ -19,7 +19,7 @@
 //! that the first run chooses is chosen as well. A thorough search does without them; at small bounds both must agree
 //! (`tests.rs` holds them together), and each shortcut in `kvpaxos-sim/mutants` must be found with them.
 //!
-//! 1. *Answers to earlier questions are dropped.* They change nothing: the law [`Fresh`](crate::model::Law::Fresh) is checked on each answer that
+//! 1. *Answers to earlier questions are dropped.* They change nothing: the invariant [`Fresh`](crate::model::Invariant::Fresh) is checked on each answer that
 //!    counts, by bringing the very same under an older nonce.
 //! 2. *The first vote or promise stands for its repeats in the same life.* A repeat differs in that its sender has heard of more lives
 //!    of others; so whatever set the repeat is consistent with, the first one is too.
@@ -31,7 +31,7 @@
 //! 5. *The lowest ballot is elected first.* Nothing was accepted below it, so that its proposer proposes its own value whoever promises, and a promise of it
 //!    refuses nothing. If it is elected in a run, then the same run may begin with everybody's promise and its election; its Accept
 //!    may still arrive at any time, or never.
-//! 6. *When all ballots propose the same, nothing is left to go wrong.* The lesser laws do not depend on values.
+//! 6. *When all ballots propose the same, nothing is left to go wrong.* The lesser invariants do not depend on values.
 
 use crate::model::bounds::MAX_BALLOTS;
 use crate::model::packet::Kind;

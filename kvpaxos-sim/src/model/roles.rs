@@ -4,7 +4,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use kvpaxos::Slot;
 
-use crate::model::bounds::{Bounds, Fault, MAX_ACCEPTORS, MAX_BALLOTS};
+use crate::model::bounds::{Bounds, Breach, MAX_ACCEPTORS, MAX_BALLOTS};
 use crate::model::hashing::spread;
 use crate::model::packet::Kind;
 use crate::model::proposer;
@@ -38,8 +38,8 @@ pub(super) enum Step {
     },
     /// A proposer hears whatever it needs to lead.
     Lead { place: usize, leader: u32 },
-    /// A law is broken.
-    Broken(Box<Fault>),
+    /// An invariant is broken.
+    Broken(Box<Breach>),
 }
 
 /// The role machines within bounds.
@@ -131,7 +131,7 @@ impl Roles {
     }
 
     /// The state that a step leads to, and what is wrong with it.
-    pub(super) fn take(&self, state: &State, step: &Step) -> (State, Option<Box<Fault>>) {
+    pub(super) fn take(&self, state: &State, step: &Step) -> (State, Option<Box<Breach>>) {
         let mut draft = Draft::empty();
         let wrong = self.ask(&mut None, |tables| self.apply(tables, state, step, &mut draft));
         (draft.finish(), wrong)
@@ -144,10 +144,10 @@ impl Roles {
         state: &State,
         step: &Step,
         draft: &mut Draft,
-    ) -> Result<Option<Box<Fault>>, Miss> {
+    ) -> Result<Option<Box<Breach>>, Miss> {
         draft.begin(state);
         let (touched, sent) = match step {
-            Step::Broken(fault) => return Ok(Some(fault.clone())),
+            Step::Broken(breach) => return Ok(Some(breach.clone())),
             Step::Acceptor {
                 place,
                 input,
@@ -168,8 +168,8 @@ impl Roles {
             self.send(tables, draft, *packet);
         }
         self.settle(tables, draft, touched, news)?;
-        if let Some(fault) = touched.and_then(|place| self.unfounded_cut(tables, draft, place)) {
-            return Ok(Some(fault));
+        if let Some(breach) = touched.and_then(|place| self.unfounded_cut(tables, draft, place)) {
+            return Ok(Some(breach));
         }
         self.count_votes(tables, draft)
     }
@@ -319,8 +319,8 @@ impl Space for Roles {
         let mut draft = Draft::empty();
         for step in &steps {
             let wrong = self.ask(&mut tables, |tables| self.apply(tables, state, step, &mut draft));
-            if let Some(fault) = wrong {
-                visit(Next::Fault(fault));
+            if let Some(breach) = wrong {
+                visit(Next::Breach(breach));
                 continue;
             }
             let print = self.ask(&mut tables, |tables| Ok(self.print(tables, &draft)));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::model::bounds::Fault;
+use crate::model::bounds::Breach;
 use crate::model::visited::Visited;
 
 /// Something that can be explored.
@@ -30,8 +30,8 @@ pub trait Space: Sync {
 pub enum Next<S> {
     /// This state.
     State(u128, S),
-    /// A law is broken.
-    Fault(Box<Fault>),
+    /// An invariant is broken.
+    Breach(Box<Breach>),
 }
 
 /// How far a search may go.
@@ -65,13 +65,13 @@ pub struct Tally {
 /// How a search ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// Every state was seen, and all laws hold in all of them.
+    /// Every state was seen, and all invariants hold in all of them.
     Holds,
-    /// A law was broken.
+    /// An invariant was broken.
     Violated {
         /// Which, and how.
-        fault: Fault,
-        /// The fingerprints of the states on a shortest way there, the initial one first. One more step breaks the law.
+        breach: Breach,
+        /// The fingerprints of the states on a shortest way there, the initial one first. One more step breaks the invariant.
         way: Vec<u128>,
     },
     /// There are states that were not seen.
@@ -109,10 +109,10 @@ pub fn search<S: Space>(space: &S, limits: Limits, mut progress: impl FnMut(&Tal
                             next.push(state);
                         }
                     }
-                    Next::Fault(fault) => {
+                    Next::Breach(breach) => {
                         tally.depth += 1;
                         break 'search Verdict::Violated {
-                            fault: *fault,
+                            breach: *breach,
                             way: visited.way_to(from + parent),
                         };
                     }

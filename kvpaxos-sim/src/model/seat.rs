@@ -7,7 +7,7 @@ use kvpaxos::acceptor::{Acceptor, Answer};
 use kvpaxos::recovery::{Progress, Recovery};
 use kvpaxos::{Incarnation, Message, ReplicaId, Slot};
 
-use crate::model::bounds::{Bounds, Fault, Law};
+use crate::model::bounds::{Bounds, Breach, Invariant};
 use crate::model::packet::Packet;
 
 /// Answers are not cut into chunks, unless the bounds say so, or into chunks of one entry each.
@@ -94,7 +94,7 @@ impl Seat {
     }
 
     /// An acceptor hears a proposer, or one that lost its memory.
-    pub(super) fn on_request(&self, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Fault> {
+    pub(super) fn on_request(&self, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
         let Holder::Voting { durable, unsynced } = &self.holder else {
             return Ok(self.cannot_tell(packet));
         };
@@ -168,7 +168,7 @@ impl Seat {
     }
 
     /// One that lost its memory hears what another knows, or remembers.
-    pub(super) fn on_answer(&self, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Fault> {
+    pub(super) fn on_answer(&self, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
         let Holder::Recovering { recovery, last } = &self.holder else {
             return Ok(None);
         };
@@ -207,11 +207,11 @@ impl Seat {
     }
 
     /// (c): it has its memory again, durably.
-    fn return_as(&self, acceptor: Acceptor, last: Incarnation, bounds: &Bounds) -> Result<Change, Fault> {
+    fn return_as(&self, acceptor: Acceptor, last: Incarnation, bounds: &Bounds) -> Result<Change, Breach> {
         let incarnation = acceptor.vector().get(self.id);
         if incarnation <= last && !bounds.agreement_only {
-            return Err(Fault::new(
-                Law::P3,
+            return Err(Breach::new(
+                Invariant::P3,
                 format!(
                     "{} returns in incarnation {}, after it voted in incarnation {}",
                     self.id, incarnation.0, last.0
@@ -330,7 +330,7 @@ enum Said {
 }
 
 /// The one place where the acceptor of the core is asked.
-fn hear(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Option<Said>, Fault> {
+fn hear(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Option<Said>, Breach> {
     let chunk_bytes = if bounds.chunks { ONE_ENTRY } else { WHOLE };
     let answer: Option<Answer> = match &packet.message {
         Message::Prepare { ballot, from, .. } => Some(acceptor.on_prepare(*ballot, *from, WHOLE)),
@@ -338,7 +338,7 @@ fn hear(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Opt
             ballot, slot, value, ..
         } => acceptor
             .on_accept(*ballot, *slot, value)
-            .map_err(|why| Fault::new(Law::P1, why.to_string()))?,
+            .map_err(|why| Breach::new(Invariant::P1, why.to_string()))?,
         Message::Recall { nonce } => {
             return Ok(Some(Said::AtOnce(acceptor.on_recall(packet.from, *nonce))));
         }
@@ -353,20 +353,20 @@ fn hear(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Opt
 }
 
 /// A1 and A2, from outside.
-fn check(before: &Acceptor, after: &Acceptor, packet: &Packet) -> Result<(), Fault> {
+fn check(before: &Acceptor, after: &Acceptor, packet: &Packet) -> Result<(), Breach> {
     let mut merged = after.vector().clone();
     merged.merge(before.vector());
     if after.promised() < before.promised() || after.cut() < before.cut() || merged != *after.vector() {
-        return Err(Fault::new(
-            Law::A1,
+        return Err(Breach::new(
+            Invariant::A1,
             format!("{before:?} became {after:?} by {packet:?}"),
         ));
     }
     for (slot, entry) in after.accepted() {
         let is_new = before.accepted().get(slot) != Some(entry);
         if entry.0 > after.promised() || (is_new && entry.0 < before.promised()) {
-            return Err(Fault::new(
-                Law::A2,
+            return Err(Breach::new(
+                Invariant::A2,
                 format!("{before:?} became {after:?} by {packet:?}"),
             ));
         }

@@ -9,14 +9,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use kvpaxos::{Message, ReplicaId, Slot};
 
 use crate::hashing::BuildQuick;
-use crate::model::bounds::{Bounds, Fault, Law, MAX_ACCEPTORS};
+use crate::model::bounds::{Bounds, Breach, Invariant, MAX_ACCEPTORS};
 use crate::model::hashing::key_of;
 use crate::model::packet::{Kind, Packet, Renaming};
 use crate::model::proposer::{self, Elected};
 use crate::model::seat::{Change, Seat};
 
 /// Wrong acceptors for tests of the checker: the shipping ones are `seat.on_request(packet, bounds)`.
-pub(super) type OnRequest = fn(&Seat, &Packet, &Bounds) -> Result<Option<Change>, Fault>;
+pub(super) type OnRequest = fn(&Seat, &Packet, &Bounds) -> Result<Option<Change>, Breach>;
 
 /// What happens to an acceptor: a packet's number, or one of these.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -54,11 +54,11 @@ pub(super) struct Outcome {
 }
 
 /// What the core was seen to do: nothing, something, or what it must not.
-type Learned = Result<Option<Outcome>, Box<Fault>>;
+type Learned = Result<Option<Outcome>, Box<Breach>>;
 /// All that can come of packets that arrive one after the other.
-type Outcomes = Result<Box<[Outcome]>, Box<Fault>>;
+type Outcomes = Result<Box<[Outcome]>, Box<Breach>>;
 /// All leaders that a candidate can become.
-type Leaders = Result<Box<[u32]>, Box<Fault>>;
+type Leaders = Result<Box<[u32]>, Box<Breach>>;
 
 /// Something that the core was not asked yet.
 #[derive(Debug)]
@@ -295,7 +295,7 @@ impl Tables {
         &mut self,
         seat: u32,
         packets: &[u32],
-    ) -> Result<Vec<(Outcome, Vec<u32>)>, Box<Fault>> {
+    ) -> Result<Vec<(Outcome, Vec<u32>)>, Box<Breach>> {
         let asked: Vec<Packet> = self
             .seat(seat)
             .recovery()
@@ -340,7 +340,7 @@ impl Tables {
     }
 
     /// The very same answer to an earlier question must change nothing.
-    fn check_fresh(&self, seat: u32, packet: u32) -> Result<(), Box<Fault>> {
+    fn check_fresh(&self, seat: u32, packet: u32) -> Result<(), Box<Breach>> {
         let mut stale = self.packet(packet).packet.clone();
         match &mut stale.message {
             Message::Recalled { nonce, .. } => *nonce -= 1,
@@ -350,7 +350,7 @@ impl Tables {
         let change = guarded(|| self.seat(seat).on_answer(&stale, &self.bounds))?;
         if change.is_some_and(|change| !change.is_mere_answer) && !self.bounds.agreement_only {
             let what = format!("{} takes {stale:?} for fresh", self.seat(seat).id);
-            return Err(Box::new(Fault::new(Law::Fresh, what)));
+            return Err(Box::new(Breach::new(Invariant::Fresh, what)));
         }
         Ok(())
     }
@@ -360,7 +360,7 @@ impl Tables {
         &mut self,
         place: usize,
         packets: &[u32],
-    ) -> Result<Vec<(u32, Vec<u32>)>, Box<Fault>> {
+    ) -> Result<Vec<(u32, Vec<u32>)>, Box<Breach>> {
         let promises: Vec<&Packet> = packets.iter().map(|id| &self.packet(*id).packet).collect();
         let elections = guarded(|| proposer::elections(&self.bounds, place, &promises))?;
         let mut leaders = Vec::new();
@@ -501,25 +501,25 @@ impl Tables {
 }
 
 /// A4: who recovers neither promises nor votes.
-fn check_recovering(before: &Seat, change: &Change) -> Result<(), Box<Fault>> {
+fn check_recovering(before: &Seat, change: &Change) -> Result<(), Box<Breach>> {
     let mut kinds = change.sent.iter().map(Packet::kind);
     let speaks = kinds.any(|kind| matches!(kind, Kind::Promise { .. } | Kind::Vote { .. }));
     if before.recovery().is_some() && speaks {
         let what = format!("{} sends {:?} while it recovers", before.id, change.sent);
-        return Err(Box::new(Fault::new(Law::A4, what)));
+        return Err(Box::new(Breach::new(Invariant::A4, what)));
     }
     Ok(())
 }
 
 /// An assertion that fails in the core is a finding.
-pub(super) fn guarded<T>(ask: impl FnOnce() -> Result<T, Fault>) -> Result<T, Box<Fault>> {
+pub(super) fn guarded<T>(ask: impl FnOnce() -> Result<T, Breach>) -> Result<T, Box<Breach>> {
     match catch_unwind(AssertUnwindSafe(ask)) {
         Ok(answer) => answer.map_err(Box::new),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
             let text = text.unwrap_or_else(|| "a panic without words".to_owned());
-            Err(Box::new(Fault::new(Law::Assertion, text)))
+            Err(Box::new(Breach::new(Invariant::Assertion, text)))
         }
     }
 }

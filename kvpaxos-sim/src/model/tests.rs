@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use kvpaxos::message::Promise;
 use kvpaxos::{Message, Quorums};
 
-use crate::model::bounds::{Bounds, Fault, Law};
+use crate::model::bounds::{Bounds, Breach, Invariant};
 use crate::model::packet::Packet;
 use crate::model::roles::Roles;
 use crate::model::search::{Limits, Next, Space, Tally, Verdict, search};
@@ -22,12 +22,12 @@ fn explore(roles: &Roles) -> (Verdict, Tally) {
     search(roles, NO_LIMIT, |_| {})
 }
 
-/// How many states there are, if every law holds in all.
+/// How many states there are, if every invariant holds in all.
 fn states(bounds: Bounds) -> usize {
     let roles = Roles::new(bounds);
     let (verdict, tally) = explore(&roles);
-    if let Verdict::Violated { fault, way } = &verdict {
-        panic!("{fault}\n{}", roles.story(way, fault).lines.join("\n"));
+    if let Verdict::Violated { breach, way } = &verdict {
+        panic!("{breach}\n{}", roles.counterexample(way, breach).lines.join("\n"));
     }
     assert_eq!(verdict, Verdict::Holds);
     tally.states
@@ -143,19 +143,19 @@ fn a_limit_is_told() {
 }
 
 /// Searches with wrong acceptors; returns what was found, and in how many steps.
-fn find(bounds: Bounds, wrong: OnRequest) -> (Law, usize) {
+fn find(bounds: Bounds, wrong: OnRequest) -> (Invariant, usize) {
     let roles = Roles::with(bounds, wrong, true);
     let (verdict, _) = explore(&roles);
-    let Verdict::Violated { fault, way } = verdict else {
+    let Verdict::Violated { breach, way } = verdict else {
         panic!("nothing was found: {verdict:?}");
     };
-    let story = roles.story(&way, &fault);
-    assert!(story.lines.len() >= way.len(), "{story:?}");
-    (fault.law, story.lines.len())
+    let counterexample = roles.counterexample(&way, &breach);
+    assert!(counterexample.lines.len() >= way.len(), "{counterexample:?}");
+    (breach.invariant, counterexample.lines.len())
 }
 
 /// An acceptor that votes below its promise.
-fn votes_for_everybody(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Fault> {
+fn votes_for_everybody(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
     let Message::Accept { ballot, slot, .. } = &packet.message else {
         return seat.on_request(packet, bounds);
     };
@@ -173,7 +173,7 @@ fn votes_for_everybody(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<
 }
 
 /// One that tells of no lives in its votes.
-fn votes_without_vectors(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Fault> {
+fn votes_without_vectors(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
     let mut change = seat.on_request(packet, bounds)?;
     for sent in change.iter_mut().flat_map(|change| &mut change.sent) {
         if let Message::Accepted { vector, .. } | Message::Promise(Promise { vector, .. }) = &mut sent.message
@@ -185,7 +185,7 @@ fn votes_without_vectors(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Resul
 }
 
 /// One that promises, and tells nothing of what it accepted.
-fn promises_without_entries(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Fault> {
+fn promises_without_entries(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
     let mut change = seat.on_request(packet, bounds)?;
     for sent in change.iter_mut().flat_map(|change| &mut change.sent) {
         if let Message::Promise(Promise { entries, .. }) = &mut sent.message {
@@ -198,10 +198,10 @@ fn promises_without_entries(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Re
 #[test]
 fn wrong_acceptors_are_found_out() {
     for bounds in [Bounds::new(3, 0), thorough(Bounds::new(3, 0))] {
-        assert_eq!(find(bounds, votes_for_everybody).0, Law::Agreement);
-        assert_eq!(find(bounds, promises_without_entries).0, Law::Agreement);
+        assert_eq!(find(bounds, votes_for_everybody).0, Invariant::Agreement);
+        assert_eq!(find(bounds, promises_without_entries).0, Invariant::Agreement);
     }
     for bounds in [Bounds::new(3, 1), thorough(Bounds::new(3, 1))] {
-        assert_eq!(find(bounds, votes_without_vectors).0, Law::Agreement);
+        assert_eq!(find(bounds, votes_without_vectors).0, Invariant::Agreement);
     }
 }

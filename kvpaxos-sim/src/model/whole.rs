@@ -16,7 +16,7 @@ use kvpaxos::{
 };
 
 use crate::hashing::BuildQuick;
-use crate::model::bounds::{Fault, Law};
+use crate::model::bounds::{Breach, Invariant};
 use crate::model::hashing::{key_of, spread};
 use crate::model::search::{Next, Space};
 use crate::model::tables::guarded;
@@ -93,7 +93,7 @@ struct Tables {
     replica_ids: HashMap<u128, u32, BuildQuick>,
     mail: Vec<(Mail, u128)>,
     mail_ids: HashMap<u128, u32, BuildQuick>,
-    steps: HashMap<u128, Result<Outcome, Box<Fault>>, BuildQuick>,
+    steps: HashMap<u128, Result<Outcome, Box<Breach>>, BuildQuick>,
 }
 
 /// Whole replicas within bounds.
@@ -145,7 +145,7 @@ impl Whole {
         all
     }
 
-    fn take(&self, world: &World, place: usize, what: &Happening) -> Result<World, Box<Fault>> {
+    fn take(&self, world: &World, place: usize, what: &Happening) -> Result<World, Box<Breach>> {
         let outcome = self.outcome(world.replicas[place], what)?;
         let mut next = world.clone();
         next.replicas[place] = outcome.replica;
@@ -162,7 +162,7 @@ impl Whole {
         Ok(next)
     }
 
-    fn outcome(&self, replica: u32, what: &Happening) -> Result<Outcome, Box<Fault>> {
+    fn outcome(&self, replica: u32, what: &Happening) -> Result<Outcome, Box<Breach>> {
         let key = key_of(&(replica, what));
         let known = self.read(|tables| tables.steps.get(&key).cloned());
         known.unwrap_or_else(|| {
@@ -175,7 +175,7 @@ impl Whole {
     }
 
     /// L1: once chosen, for ever the same value, at every replica.
-    fn note_chosen(&self, world: &mut World, place: usize) -> Result<(), Box<Fault>> {
+    fn note_chosen(&self, world: &mut World, place: usize) -> Result<(), Box<Breach>> {
         self.read(|tables| {
             let (replica, ..) = &tables.replicas[world.replicas[place] as usize];
             for slot in 0..world.chosen.len() as u64 + 1 {
@@ -186,7 +186,7 @@ impl Whole {
                 match world.chosen.get(usize::try_from(slot).unwrap_or(usize::MAX)) {
                     Some(known) if *known != key => {
                         let what = format!("{} holds {value:?} for slot {slot}", replica.config().id);
-                        return Err(Box::new(Fault::new(Law::Agreement, what)));
+                        return Err(Box::new(Breach::new(Invariant::Agreement, what)));
                     }
                     Some(_) => {}
                     None => world.chosen.push(key),
@@ -198,7 +198,7 @@ impl Whole {
 
     /// The steps along a way that a search found, for people.
     #[must_use]
-    pub fn story(&self, way: &[u128], fault: &Fault) -> Vec<String> {
+    pub fn counterexample(&self, way: &[u128], breach: &Breach) -> Vec<String> {
         let mut lines = Vec::new();
         let mut world = self.initial();
         for print in way.iter().skip(1).map(Some).chain([None]) {
@@ -206,7 +206,7 @@ impl Whole {
                 let end = self.take(&world, place, &what);
                 let is_next = match (&end, print) {
                     (Ok(next), Some(print)) => self.fingerprint(next) == *print,
-                    (Err(wrong), None) => **wrong == *fault,
+                    (Err(wrong), None) => **wrong == *breach,
                     _ => false,
                 };
                 if is_next {
@@ -285,7 +285,7 @@ impl Tables {
     }
 
     /// Asks the core.
-    fn take(&mut self, id: u32, what: &Happening) -> Result<Outcome, Box<Fault>> {
+    fn take(&mut self, id: u32, what: &Happening) -> Result<Outcome, Box<Breach>> {
         let (replica, now, _) = &self.replicas[id as usize];
         let (mut replica, mut now) = (replica.clone(), *now);
         let own = replica.config().id;
@@ -367,13 +367,13 @@ impl Tables {
 }
 
 /// What leaves: what is to be durable is so at once.
-fn envelopes(effects: Vec<Effect>) -> Result<Vec<Envelope>, Box<Fault>> {
+fn envelopes(effects: Vec<Effect>) -> Result<Vec<Envelope>, Box<Breach>> {
     let mut all = Vec::new();
     for effect in effects {
         match effect {
             Effect::Send(envelope) => all.push(envelope),
             Effect::Persist { then, .. } => all.extend(then),
-            Effect::Halt(why) => return Err(Box::new(Fault::new(Law::Agreement, why.to_string()))),
+            Effect::Halt(why) => return Err(Box::new(Breach::new(Invariant::Agreement, why.to_string()))),
             _ => {}
         }
     }
@@ -404,7 +404,7 @@ impl Space for Whole {
                         visit(Next::State(print, next));
                     }
                 }
-                Err(fault) => visit(Next::Fault(fault)),
+                Err(breach) => visit(Next::Breach(breach)),
             }
         }
     }

@@ -97,7 +97,7 @@ enum Command {
     ///
     /// Exit codes: 0 it is written, 2 the flags make no sense or it could not be written.
     Generate(generate::Generate),
-    /// Explore every order of delivery, loss, duplication and crash of a few acceptors and proposers, and say whether every law holds.
+    /// Explore every order of delivery, loss, duplication and crash of a few acceptors and proposers, and say whether every invariant holds.
     Model(model::Model),
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use kvpaxos::Quorums;
 use kvpaxos_sim::model::{
-    Bounds, Fault, Limits, Roles, Space, Story, Tally, Verdict, Whole, WholeBounds, search,
+    Bounds, Breach, Limits, Roles, Space, Counterexample, Tally, Verdict, Whole, WholeBounds, search,
 };
 
 /// What to explore.
@@ -107,16 +107,16 @@ pub(crate) fn model(what: &Model) -> ExitCode {
             losses: u8::try_from(what.losses).unwrap_or(u8::MAX),
         };
         let whole = Whole::new(bounds);
-        let story = |way: &[u128], fault: &Fault| whole.story(way, fault);
-        return explore(what, &bounds.to_string(), &whole, limits, story);
+        let counterexample = |way: &[u128], breach: &Breach| whole.counterexample(way, breach);
+        return explore(what, &bounds.to_string(), &whole, limits, counterexample);
     }
     let roles = Roles::new(bounds);
-    let story = |way: &[u128], fault: &Fault| {
-        let Story { mut lines, events } = roles.story(way, fault);
+    let counterexample = |way: &[u128], breach: &Breach| {
+        let Counterexample { mut lines, events } = roles.counterexample(way, breach);
         lines.push(format!("({events} messages were heard and memories lost)"));
         lines
     };
-    explore(what, &bounds.to_string(), &roles, limits, story)
+    explore(what, &bounds.to_string(), &roles, limits, counterexample)
 }
 
 /// Searches and tells.
@@ -125,7 +125,7 @@ fn explore<S: Space>(
     bounds: &str,
     space: &S,
     limits: Limits,
-    story: impl Fn(&[u128], &Fault) -> Vec<String>,
+    counterexample: impl Fn(&[u128], &Breach) -> Vec<String>,
 ) -> ExitCode {
     if !what.json {
         println!("{bounds}");
@@ -143,10 +143,10 @@ fn explore<S: Space>(
         }
     });
     if what.json {
-        println!("{}", json(bounds, &verdict, &tally, story));
+        println!("{}", json(bounds, &verdict, &tally, counterexample));
     } else {
         println!("  {}", so_far(&tally));
-        print!("{}", conclusion(&verdict, story));
+        print!("{}", conclusion(&verdict, counterexample));
     }
     ExitCode::from(match verdict {
         Verdict::Holds => 0,
@@ -172,16 +172,16 @@ fn so_far(tally: &Tally) -> String {
     )
 }
 
-fn conclusion(verdict: &Verdict, story: impl Fn(&[u128], &Fault) -> Vec<String>) -> String {
+fn conclusion(verdict: &Verdict, counterexample: impl Fn(&[u128], &Breach) -> Vec<String>) -> String {
     match verdict {
-        Verdict::Holds => "verdict: every law holds in every state\n".to_owned(),
+        Verdict::Holds => "verdict: every invariant holds in every state\n".to_owned(),
         Verdict::LimitReached => {
-            "verdict: the limit was reached; every law holds in the states that were seen\n".to_owned()
+            "verdict: the limit was reached; every invariant holds in the states that were seen\n".to_owned()
         }
-        Verdict::Violated { fault, way } => {
-            let lines = story(way, fault);
+        Verdict::Violated { breach, way } => {
+            let lines = counterexample(way, breach);
             let steps = lines.iter().filter(|line| !line.starts_with('(')).count();
-            let mut text = format!("verdict: {fault}\na shortest way there, {steps} steps:\n");
+            let mut text = format!("verdict: {breach}\na shortest way there, {steps} steps:\n");
             for (number, line) in (1..).zip(&lines) {
                 if line.starts_with('(') {
                     text.push_str(&format!("      {line}\n"));
@@ -198,7 +198,7 @@ fn json(
     bounds: &str,
     verdict: &Verdict,
     tally: &Tally,
-    story: impl Fn(&[u128], &Fault) -> Vec<String>,
+    counterexample: impl Fn(&[u128], &Breach) -> Vec<String>,
 ) -> serde_json::Value {
     let mut value = serde_json::json!({
         "bounds": bounds,
@@ -213,9 +213,9 @@ fn json(
             Verdict::LimitReached => "limit reached",
         },
     });
-    if let Verdict::Violated { fault, way } = verdict {
-        value["fault"] = serde_json::json!(fault);
-        value["story"] = story(way, fault).into();
+    if let Verdict::Violated { breach, way } = verdict {
+        value["breach"] = serde_json::json!(breach);
+        value["counterexample"] = counterexample(way, breach).into();
     }
     value
 }

@@ -2,14 +2,14 @@
 
 use kvpaxos::{Slot, Value};
 
-use crate::model::bounds::{Fault, Law};
+use crate::model::bounds::{Breach, Invariant};
 use crate::model::proposer;
 use crate::model::roles::{Draft, Roles, State, bit, in_any_ballot};
 use crate::model::tables::{Miss, Tables};
 
 impl Roles {
     /// Notes what is chosen now, and whether that may be.
-    pub(super) fn count_votes(&self, tables: &Tables, draft: &mut Draft) -> Result<Option<Box<Fault>>, Miss> {
+    pub(super) fn count_votes(&self, tables: &Tables, draft: &mut Draft) -> Result<Option<Box<Breach>>, Miss> {
         for place in 0..self.bounds.ballots {
             let Some(leader) = draft.leaders[place].checked_sub(1) else {
                 continue;
@@ -32,13 +32,13 @@ impl Roles {
                 let count = tables.count(&key)?;
                 if count.by_leader != count.by_definition && !self.bounds.agreement_only {
                     let what = format!("slot {slot} in {ballot}: {count:?}");
-                    return Ok(Some(Box::new(Fault::new(Law::P4, what))));
+                    return Ok(Some(Box::new(Breach::new(Invariant::P4, what))));
                 }
                 if count.by_leader || count.by_definition {
                     draft.chosen |= bit(place, *slot);
                     self.forget_useless(tables, draft);
-                    if let Some(fault) = self.disagreement(tables, draft, place, *slot, value) {
-                        return Ok(Some(fault));
+                    if let Some(breach) = self.disagreement(tables, draft, place, *slot, value) {
+                        return Ok(Some(breach));
                     }
                 }
             }
@@ -47,13 +47,13 @@ impl Roles {
     }
 
     /// Whether an acceptor takes a slot for chosen that is not.
-    pub(super) fn unfounded_cut(&self, tables: &Tables, draft: &Draft, place: usize) -> Option<Box<Fault>> {
+    pub(super) fn unfounded_cut(&self, tables: &Tables, draft: &Draft, place: usize) -> Option<Box<Breach>> {
         let seat = tables.seat(draft.seats[place]);
         let cut = seat.live()?.cut();
         let is_chosen = |slot: &u64| draft.chosen & in_any_ballot(Slot(*slot)) != 0;
         let slot = (0..cut.0).find(|slot| !is_chosen(slot))?;
         let what = format!("{} has cut slot {slot}, for which nothing is chosen", seat.id);
-        (!self.bounds.agreement_only).then(|| Box::new(Fault::new(Law::Cut, what)))
+        (!self.bounds.agreement_only).then(|| Box::new(Breach::new(Invariant::Cut, what)))
     }
 
     fn disagreement(
@@ -63,7 +63,7 @@ impl Roles {
         place: usize,
         slot: Slot,
         value: &Value,
-    ) -> Option<Box<Fault>> {
+    ) -> Option<Box<Breach>> {
         for other in 0..self.bounds.ballots {
             let Some(leader) = draft.leaders[other].checked_sub(1) else {
                 continue;
@@ -80,15 +80,15 @@ impl Roles {
                     self.bounds.ballot(low),
                     self.bounds.ballot(high)
                 );
-                return Some(Box::new(Fault::new(Law::Agreement, what)));
+                return Some(Box::new(Breach::new(Invariant::Agreement, what)));
             }
         }
         None
     }
 
     /// Nothing happens any more, unless something crashes: everything must have come to its end.
-    pub(super) fn stuck(&self, tables: &Tables, state: &State) -> Option<Box<Fault>> {
-        let stuck = |what: String| Some(Box::new(Fault::new(Law::Progress, what)));
+    pub(super) fn stuck(&self, tables: &Tables, state: &State) -> Option<Box<Breach>> {
+        let stuck = |what: String| Some(Box::new(Breach::new(Invariant::Progress, what)));
         for seat in &state.seats[..self.bounds.acceptors] {
             let seat = tables.seat(*seat);
             if seat.recovery().is_some() {

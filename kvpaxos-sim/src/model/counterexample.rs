@@ -7,16 +7,16 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::{Accepted, Promise};
 use kvpaxos::{Ballot, Command, Message, ReplicaId, Slot, Value};
 
-use crate::model::bounds::Fault;
+use crate::model::bounds::Breach;
 use crate::model::packet::{Kind, Packet};
 use crate::model::roles::{Roles, State, Step, bit};
 use crate::model::search::follow;
 use crate::model::seat::{Holder, Seat};
 use crate::model::tables::{Input, Tables};
 
-/// How a law comes to be broken.
+/// How an invariant comes to be broken.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Story {
+pub struct Counterexample {
     /// A line for each step.
     pub lines: Vec<String>,
     /// How many packets were heard and memories lost in it: a step of a proposer or a recovering acceptor hears several.
@@ -24,43 +24,43 @@ pub struct Story {
 }
 
 impl Roles {
-    /// Tells a way that [`search`](crate::model::search()) found: its last state, or one step from there, is at fault.
+    /// Tells a way that [`search`](crate::model::search()) found: its last state, or one step from there, is at breach.
     #[must_use]
-    pub fn story(&self, way: &[u128], fault: &Fault) -> Story {
-        let mut story = Story {
+    pub fn counterexample(&self, way: &[u128], breach: &Breach) -> Counterexample {
+        let mut counterexample = Counterexample {
             lines: Vec::new(),
             events: 0,
         };
         let mut before = self.untouched();
         for (step, after) in self.prefix() {
-            self.tell(&mut story, &before, &step, &after);
+            self.tell(&mut counterexample, &before, &step, &after);
             before = after;
         }
         for after in follow(self, way).into_iter().skip(1) {
             let leads_there = |step: &Step| self.take(&before, step).0 == after;
             if let Some(step) = self.steps(&before).into_iter().find(leads_there) {
-                self.tell(&mut story, &before, &step, &after);
+                self.tell(&mut counterexample, &before, &step, &after);
             }
             before = after;
         }
         for step in self.steps(&before) {
             let (after, wrong) = self.take(&before, &step);
-            if wrong.as_deref() == Some(fault) {
-                self.tell(&mut story, &before, &step, &after);
+            if wrong.as_deref() == Some(breach) {
+                self.tell(&mut counterexample, &before, &step, &after);
                 break;
             }
         }
-        story
+        counterexample
     }
 
-    fn tell(&self, story: &mut Story, before: &State, step: &Step, after: &State) {
+    fn tell(&self, counterexample: &mut Counterexample, before: &State, step: &Step, after: &State) {
         let mut line = String::new();
         let mut events = 1;
         self.learn(|tables| {
             let said = match step {
                 Step::Broken(_) => {
                     events = 0;
-                    write!(line, "what follows breaks a law")
+                    write!(line, "what follows breaks an invariant")
                 }
                 Step::Acceptor {
                     place,
@@ -136,8 +136,8 @@ impl Roles {
                 }
             }
         }
-        story.events += events;
-        story.lines.push(line);
+        counterexample.events += events;
+        counterexample.lines.push(line);
     }
 
     fn happening(&self, tables: &Tables, input: Input) -> String {

@@ -26,9 +26,9 @@ impl Roles {
             }
         }
         if steps.is_empty()
-            && let Some(fault) = self.stuck(tables, state)
+            && let Some(breach) = self.stuck(tables, state)
         {
-            steps.push(Step::Broken(fault));
+            steps.push(Step::Broken(breach));
         }
         self.find_crashes(tables, state, &mut steps)?;
         Ok(steps)
@@ -54,7 +54,7 @@ impl Roles {
                     outcome: outcome.clone(),
                 }),
                 Ok(_) => {}
-                Err(fault) => steps.push(Step::Broken(fault.clone())),
+                Err(breach) => steps.push(Step::Broken(breach.clone())),
             }
         }
         if self.bounds.unsynced > 0 {
@@ -86,7 +86,7 @@ impl Roles {
                 input: None,
                 outcome: outcome.clone(),
             })),
-            Err(fault) => steps.push(Step::Broken(fault.clone())),
+            Err(breach) => steps.push(Step::Broken(breach.clone())),
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl Roles {
                 let leaders = leaders.iter().copied();
                 steps.extend(leaders.map(|leader| Step::Lead { place, leader }));
             }
-            Err(fault) => steps.push(Step::Broken(fault.clone())),
+            Err(breach) => steps.push(Step::Broken(breach.clone())),
         }
         Ok(())
     }
@@ -173,7 +173,7 @@ fn add_step(
             outcome: outcome.clone(),
         }),
         Ok(None) => {}
-        Err(fault) => steps.push(Step::Broken(fault.clone())),
+        Err(breach) => steps.push(Step::Broken(breach.clone())),
     }
     Ok(())
 }
