@@ -3,35 +3,35 @@
 use kvpaxos::Slot;
 
 use crate::model::packet::Kind;
-use crate::model::roles::{Roles, State, Step, in_any_ballot};
+use crate::model::roles::{Action, Roles, State, in_any_ballot};
 use crate::model::tables::{Input, Miss, Tables};
 
 impl Roles {
     /// What can happen, always in the same order.
-    pub(super) fn find_steps(&self, tables: &Tables, state: &State) -> Result<Vec<Step>, Miss> {
-        let mut steps = Vec::new();
+    pub(super) fn find_actions(&self, tables: &Tables, state: &State) -> Result<Vec<Action>, Miss> {
+        let mut actions = Vec::new();
         if self.is_settled(tables, state) {
-            return Ok(steps);
+            return Ok(actions);
         }
         for place in 0..self.bounds.acceptors {
             if tables.seat(state.seats[place]).recovery().is_some() {
-                self.find_recoveries(tables, state, place, &mut steps)?;
+                self.find_recoveries(tables, state, place, &mut actions)?;
             } else {
-                self.find_hearings(tables, state, place, &mut steps)?;
+                self.find_hearings(tables, state, place, &mut actions)?;
             }
         }
         for place in 0..self.bounds.ballots {
             if state.leaders[place] == 0 {
-                self.find_elections(tables, state, place, &mut steps)?;
+                self.find_elections(tables, state, place, &mut actions)?;
             }
         }
-        if steps.is_empty()
+        if actions.is_empty()
             && let Some(breach) = self.stuck(tables, state)
         {
-            steps.push(Step::Broken(breach));
+            actions.push(Action::Broken(breach));
         }
-        self.find_crashes(tables, state, &mut steps)?;
-        Ok(steps)
+        self.find_crashes(tables, state, &mut actions)?;
+        Ok(actions)
     }
 
     fn find_hearings(
@@ -39,7 +39,7 @@ impl Roles {
         tables: &Tables,
         state: &State,
         place: usize,
-        steps: &mut Vec<Step>,
+        actions: &mut Vec<Action>,
     ) -> Result<(), Miss> {
         for packet in &state.packets {
             let kind = tables.packet(*packet).kind;
@@ -48,17 +48,17 @@ impl Roles {
             }
             let input = Input::Hear(*packet);
             match tables.step(state.seats[place], input)? {
-                Ok(Some(outcome)) if !outcome.is_mere_answer => steps.push(Step::Acceptor {
+                Ok(Some(outcome)) if !outcome.is_mere_answer => actions.push(Action::Acceptor {
                     place,
                     input: Some(input),
                     outcome: outcome.clone(),
                 }),
                 Ok(_) => {}
-                Err(breach) => steps.push(Step::Broken(breach.clone())),
+                Err(breach) => actions.push(Action::Broken(breach.clone())),
             }
         }
         if self.bounds.unsynced > 0 {
-            add_step(tables, state, place, Input::Sync, steps)?;
+            add_action(tables, state, place, Input::Sync, actions)?;
         }
         if self.bounds.cuts {
             for slot in 0..self.bounds.slots {
@@ -66,7 +66,7 @@ impl Roles {
                 if state.chosen & in_any_ballot(slot) == 0 {
                     break;
                 }
-                add_step(tables, state, place, Input::Cut(slot.next()), steps)?;
+                add_action(tables, state, place, Input::Cut(slot.next()), actions)?;
             }
         }
         Ok(())
@@ -77,16 +77,16 @@ impl Roles {
         tables: &Tables,
         state: &State,
         place: usize,
-        steps: &mut Vec<Step>,
+        actions: &mut Vec<Action>,
     ) -> Result<(), Miss> {
         let key = self.recovery_key(tables, state, place);
         match tables.recovery(&key)? {
-            Ok(outcomes) => steps.extend(outcomes.iter().map(|outcome| Step::Acceptor {
+            Ok(outcomes) => actions.extend(outcomes.iter().map(|outcome| Action::Acceptor {
                 place,
                 input: None,
                 outcome: outcome.clone(),
             })),
-            Err(breach) => steps.push(Step::Broken(breach.clone())),
+            Err(breach) => actions.push(Action::Broken(breach.clone())),
         }
         Ok(())
     }
@@ -106,15 +106,15 @@ impl Roles {
         tables: &Tables,
         state: &State,
         place: usize,
-        steps: &mut Vec<Step>,
+        actions: &mut Vec<Action>,
     ) -> Result<(), Miss> {
         let key = self.election_key(tables, state, place);
         match tables.election(&key)? {
             Ok(leaders) => {
                 let leaders = leaders.iter().copied();
-                steps.extend(leaders.map(|leader| Step::Lead { place, leader }));
+                actions.extend(leaders.map(|leader| Action::Lead { place, leader }));
             }
-            Err(breach) => steps.push(Step::Broken(breach.clone())),
+            Err(breach) => actions.push(Action::Broken(breach.clone())),
         }
         Ok(())
     }
@@ -141,17 +141,17 @@ impl Roles {
     }
 
     /// Faults that come from outside.
-    fn find_crashes(&self, tables: &Tables, state: &State, steps: &mut Vec<Step>) -> Result<(), Miss> {
+    fn find_crashes(&self, tables: &Tables, state: &State, actions: &mut Vec<Action>) -> Result<(), Miss> {
         let is_recovering = |place: &usize| tables.seat(state.seats[*place]).recovery().is_some();
         let recovering = (0..self.bounds.acceptors).filter(is_recovering).count();
         for place in 0..self.bounds.acceptors {
             let already = usize::from(is_recovering(&place));
             if state.losses > 0 && recovering + 1 - already <= self.bounds.most_without_memory() {
-                add_step(tables, state, place, Input::Lose { knows_life: false }, steps)?;
-                add_step(tables, state, place, Input::Lose { knows_life: true }, steps)?;
+                add_action(tables, state, place, Input::Lose { knows_life: false }, actions)?;
+                add_action(tables, state, place, Input::Lose { knows_life: true }, actions)?;
             }
             if self.bounds.unsynced > 0 {
-                add_step(tables, state, place, Input::Restart, steps)?;
+                add_action(tables, state, place, Input::Restart, actions)?;
             }
         }
         Ok(())
@@ -159,21 +159,21 @@ impl Roles {
 }
 
 /// Adds what comes of an input, if anything does.
-fn add_step(
+fn add_action(
     tables: &Tables,
     state: &State,
     place: usize,
     input: Input,
-    steps: &mut Vec<Step>,
+    actions: &mut Vec<Action>,
 ) -> Result<(), Miss> {
     match tables.step(state.seats[place], input)? {
-        Ok(Some(outcome)) => steps.push(Step::Acceptor {
+        Ok(Some(outcome)) => actions.push(Action::Acceptor {
             place,
             input: Some(input),
             outcome: outcome.clone(),
         }),
         Ok(None) => {}
-        Err(breach) => steps.push(Step::Broken(breach.clone())),
+        Err(breach) => actions.push(Action::Broken(breach.clone())),
     }
     Ok(())
 }

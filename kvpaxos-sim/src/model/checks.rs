@@ -9,7 +9,11 @@ use crate::model::tables::{Miss, Tables};
 
 impl Roles {
     /// Notes what is chosen now, and whether that may be.
-    pub(super) fn count_votes(&self, tables: &Tables, draft: &mut Draft) -> Result<Option<Box<Breach>>, Miss> {
+    pub(super) fn count_votes(
+        &self,
+        tables: &Tables,
+        draft: &mut Draft,
+    ) -> Result<Option<Box<Breach>>, Miss> {
         for place in 0..self.bounds.ballots {
             let Some(leader) = draft.leaders[place].checked_sub(1) else {
                 continue;

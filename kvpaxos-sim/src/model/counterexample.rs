@@ -9,7 +9,7 @@ use kvpaxos::{Ballot, Command, Message, ReplicaId, Slot, Value};
 
 use crate::model::bounds::Breach;
 use crate::model::packet::{Kind, Packet};
-use crate::model::roles::{Roles, State, Step, bit};
+use crate::model::roles::{Action, Roles, State, bit};
 use crate::model::search::follow;
 use crate::model::seat::{Holder, Seat};
 use crate::model::tables::{Input, Tables};
@@ -32,37 +32,37 @@ impl Roles {
             events: 0,
         };
         let mut before = self.untouched();
-        for (step, after) in self.prefix() {
-            self.tell(&mut counterexample, &before, &step, &after);
+        for (action, after) in self.prefix() {
+            self.tell(&mut counterexample, &before, &action, &after);
             before = after;
         }
         for after in follow(self, way).into_iter().skip(1) {
-            let leads_there = |step: &Step| self.take(&before, step).0 == after;
-            if let Some(step) = self.steps(&before).into_iter().find(leads_there) {
-                self.tell(&mut counterexample, &before, &step, &after);
+            let leads_there = |action: &Action| self.take(&before, action).0 == after;
+            if let Some(action) = self.actions(&before).into_iter().find(leads_there) {
+                self.tell(&mut counterexample, &before, &action, &after);
             }
             before = after;
         }
-        for step in self.steps(&before) {
-            let (after, wrong) = self.take(&before, &step);
+        for action in self.actions(&before) {
+            let (after, wrong) = self.take(&before, &action);
             if wrong.as_deref() == Some(breach) {
-                self.tell(&mut counterexample, &before, &step, &after);
+                self.tell(&mut counterexample, &before, &action, &after);
                 break;
             }
         }
         counterexample
     }
 
-    fn tell(&self, counterexample: &mut Counterexample, before: &State, step: &Step, after: &State) {
+    fn tell(&self, counterexample: &mut Counterexample, before: &State, action: &Action, after: &State) {
         let mut line = String::new();
         let mut events = 1;
         self.learn(|tables| {
-            let said = match step {
-                Step::Broken(_) => {
+            let said = match action {
+                Action::Broken(_) => {
                     events = 0;
                     write!(line, "what follows breaks an invariant")
                 }
-                Step::Acceptor {
+                Action::Acceptor {
                     place,
                     input: Some(input),
                     outcome,
@@ -76,7 +76,7 @@ impl Roles {
                         self.look(seat)
                     )
                 }
-                Step::Acceptor {
+                Action::Acceptor {
                     place,
                     input: None,
                     outcome,
@@ -90,7 +90,7 @@ impl Roles {
                     let seat = tables.seat(outcome.seat);
                     write!(line, "{} hears {heard}; now {}", letter(*place), self.look(seat))
                 }
-                Step::Lead { place, leader } => {
+                Action::Lead { place, leader } => {
                     let key = self.election_key(tables, before, *place);
                     let found = tables.elect(*place, &key[1..]).unwrap_or_default();
                     let path = found.into_iter().find(|(known, _)| known == leader);

@@ -68,17 +68,17 @@
 //!
 //! With answers that need not be crash-consistent with each other (`mutants/recovery/answers-not-consistent.patch`), five acceptors and
 //! two losses, two values are chosen after 26 steps; the search finds that after 3,920,365 states, in about a minute.
-pub mod bounds;
-mod hashing;
-mod checks;
 mod actions;
+pub mod bounds;
+mod checks;
+mod counterexample;
+mod hashing;
 mod packet;
 mod proposer;
 mod reduction;
 mod roles;
 pub mod search;
 mod seat;
-mod counterexample;
 mod symmetry;
 mod tables;
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod visited;
 mod whole;
 
 pub use bounds::{Bounds, BoundsError, Breach, Invariant};
+pub use counterexample::Counterexample;
 pub use roles::{Roles, State};
 pub use search::{Limits, Next, Space, Tally, Verdict, search};
-pub use counterexample::Counterexample;
 pub use whole::{Whole, WholeBounds, World};

@@ -36,7 +36,7 @@
 use crate::model::bounds::MAX_BALLOTS;
 use crate::model::packet::Kind;
 use crate::model::proposer;
-use crate::model::roles::{Draft, Roles, State, Step, bit};
+use crate::model::roles::{Action, Draft, Roles, State, bit};
 use crate::model::tables::{Input, Tables};
 
 impl Roles {
@@ -105,27 +105,27 @@ impl Roles {
     }
 
     /// What happens first, and may as well: everybody promises the lowest ballot, and its proposer leads.
-    pub(super) fn prefix(&self) -> Vec<(Step, State)> {
-        let mut way: Vec<(Step, State)> = Vec::new();
+    pub(super) fn prefix(&self) -> Vec<(Action, State)> {
+        let mut way: Vec<(Action, State)> = Vec::new();
         let mut state = self.untouched();
         let lowest = state.packets[0];
         while !self.bounds.thorough && state.leaders == [0; MAX_BALLOTS] {
             let (mut promises, mut elections) = (Vec::new(), Vec::new());
-            for step in self.steps(&state) {
-                match &step {
-                    Step::Acceptor { input, .. }
+            for action in self.actions(&state) {
+                match &action {
+                    Action::Acceptor { input, .. }
                         if [Some(Input::Hear(lowest)), Some(Input::Sync)].contains(input) =>
                     {
-                        promises.push(step);
+                        promises.push(action);
                     }
-                    Step::Lead { place: 0, .. } => elections.push(step),
+                    Action::Lead { place: 0, .. } => elections.push(action),
                     _ => {}
                 }
             }
-            let step = promises.into_iter().chain(elections).next();
-            let step = step.expect("in an untouched world everything is possible");
-            state = self.take(&state, &step).0;
-            way.push((step, state.clone()));
+            let action = promises.into_iter().chain(elections).next();
+            let action = action.expect("in an untouched world everything is possible");
+            state = self.take(&state, &action).0;
+            way.push((action, state.clone()));
         }
         way
     }

@@ -29,7 +29,7 @@ pub struct State {
 
 /// What can happen.
 #[derive(Clone, Debug)]
-pub(super) enum Step {
+pub(super) enum Action {
     /// To an acceptor; without an input it hears whatever it needs to get further in its recovery.
     Acceptor {
         place: usize,
@@ -126,14 +126,14 @@ impl Roles {
     }
 
     /// What can happen in a state, always in the same order.
-    pub(super) fn steps(&self, state: &State) -> Vec<Step> {
-        self.ask(&mut None, |tables| self.find_steps(tables, state))
+    pub(super) fn actions(&self, state: &State) -> Vec<Action> {
+        self.ask(&mut None, |tables| self.find_actions(tables, state))
     }
 
     /// The state that a step leads to, and what is wrong with it.
-    pub(super) fn take(&self, state: &State, step: &Step) -> (State, Option<Box<Breach>>) {
+    pub(super) fn take(&self, state: &State, action: &Action) -> (State, Option<Box<Breach>>) {
         let mut draft = Draft::empty();
-        let wrong = self.ask(&mut None, |tables| self.apply(tables, state, step, &mut draft));
+        let wrong = self.ask(&mut None, |tables| self.apply(tables, state, action, &mut draft));
         (draft.finish(), wrong)
     }
 
@@ -142,13 +142,13 @@ impl Roles {
         &self,
         tables: &Tables,
         state: &State,
-        step: &Step,
+        action: &Action,
         draft: &mut Draft,
     ) -> Result<Option<Box<Breach>>, Miss> {
         draft.begin(state);
-        let (touched, sent) = match step {
-            Step::Broken(breach) => return Ok(Some(breach.clone())),
-            Step::Acceptor {
+        let (touched, sent) = match action {
+            Action::Broken(breach) => return Ok(Some(breach.clone())),
+            Action::Acceptor {
                 place,
                 input,
                 outcome,
@@ -157,7 +157,7 @@ impl Roles {
                 draft.losses -= u8::from(matches!(input, Some(Input::Lose { .. })));
                 (Some(*place), &outcome.sent)
             }
-            Step::Lead { place, leader } => {
+            Action::Lead { place, leader } => {
                 draft.leaders[*place] = leader + 1;
                 (None, &tables.leaders[*leader as usize].accepts)
             }
@@ -315,10 +315,12 @@ impl Space for Roles {
 
     fn expand(&self, state: &State, is_known: &dyn Fn(u128) -> bool, visit: &mut dyn FnMut(Next<State>)) {
         let mut tables = None;
-        let steps = self.ask(&mut tables, |tables| self.find_steps(tables, state));
+        let actions = self.ask(&mut tables, |tables| self.find_actions(tables, state));
         let mut draft = Draft::empty();
-        for step in &steps {
-            let wrong = self.ask(&mut tables, |tables| self.apply(tables, state, step, &mut draft));
+        for action in &actions {
+            let wrong = self.ask(&mut tables, |tables| {
+                self.apply(tables, state, action, &mut draft)
+            });
             if let Some(breach) = wrong {
                 visit(Next::Breach(breach));
                 continue;

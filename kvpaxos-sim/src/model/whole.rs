@@ -66,7 +66,7 @@ pub struct World {
 
 /// Something that happens to a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum Happening {
+enum Action {
     Tick,
     Mail(u32),
     Command(u8),
@@ -121,39 +121,39 @@ impl Whole {
     }
 
     /// All that can happen in a world, and to whom.
-    fn happenings(&self, world: &World) -> Vec<(usize, Happening)> {
+    fn actions(&self, world: &World) -> Vec<(usize, Action)> {
         let mut all = Vec::new();
         self.read(|tables| {
             for mail in &world.mail {
                 let to = usize::from(tables.mail[*mail as usize].0.to.0);
-                all.push((to, Happening::Mail(*mail)));
+                all.push((to, Action::Mail(*mail)));
             }
         });
         let has_lost = |replica: &u32| self.read(|tables| tables.has_lost_memory(*replica));
         let may_lose = world.losses > 0 && !world.replicas.iter().any(has_lost);
         for place in 0..world.replicas.len() {
             if world.ticks[place] > 0 {
-                all.push((place, Happening::Tick));
+                all.push((place, Action::Tick));
             }
             if world.commands > 0 {
-                all.push((place, Happening::Command(world.commands)));
+                all.push((place, Action::Command(world.commands)));
             }
             if may_lose {
-                all.push((place, Happening::Loss(world.losses)));
+                all.push((place, Action::Loss(world.losses)));
             }
         }
         all
     }
 
-    fn take(&self, world: &World, place: usize, what: &Happening) -> Result<World, Box<Breach>> {
+    fn take(&self, world: &World, place: usize, what: &Action) -> Result<World, Box<Breach>> {
         let outcome = self.outcome(world.replicas[place], what)?;
         let mut next = world.clone();
         next.replicas[place] = outcome.replica;
         match what {
-            Happening::Tick => next.ticks[place] -= 1,
-            Happening::Command(_) => next.commands -= 1,
-            Happening::Loss(_) => next.losses -= 1,
-            Happening::Mail(mail) => next.mail.retain(|other| other != mail),
+            Action::Tick => next.ticks[place] -= 1,
+            Action::Command(_) => next.commands -= 1,
+            Action::Loss(_) => next.losses -= 1,
+            Action::Mail(mail) => next.mail.retain(|other| other != mail),
         }
         next.mail.extend(outcome.sent);
         next.mail.sort_unstable();
@@ -162,7 +162,7 @@ impl Whole {
         Ok(next)
     }
 
-    fn outcome(&self, replica: u32, what: &Happening) -> Result<Outcome, Box<Breach>> {
+    fn outcome(&self, replica: u32, what: &Action) -> Result<Outcome, Box<Breach>> {
         let key = key_of(&(replica, what));
         let known = self.read(|tables| tables.steps.get(&key).cloned());
         known.unwrap_or_else(|| {
@@ -202,7 +202,7 @@ impl Whole {
         let mut lines = Vec::new();
         let mut world = self.initial();
         for print in way.iter().skip(1).map(Some).chain([None]) {
-            for (place, what) in self.happenings(&world) {
+            for (place, what) in self.actions(&world) {
                 let end = self.take(&world, place, &what);
                 let is_next = match (&end, print) {
                     (Ok(next), Some(print)) => self.fingerprint(next) == *print,
@@ -219,15 +219,15 @@ impl Whole {
         lines
     }
 
-    fn tell(&self, what: &Happening) -> String {
+    fn tell(&self, what: &Action) -> String {
         match what {
-            Happening::Mail(mail) => self.read(|tables| {
+            Action::Mail(mail) => self.read(|tables| {
                 let Mail { from, message, .. } = &tables.mail[*mail as usize].0;
                 format!("hears {from}'s {message:?}")
             }),
-            Happening::Tick => "a tick passes".to_owned(),
-            Happening::Command(number) => format!("a client sends command {number}"),
-            Happening::Loss(_) => "the acceptor loses its memory".to_owned(),
+            Action::Tick => "a tick passes".to_owned(),
+            Action::Command(number) => format!("a client sends command {number}"),
+            Action::Loss(_) => "the acceptor loses its memory".to_owned(),
         }
     }
 
@@ -252,12 +252,12 @@ impl Whole {
         let mut mail: VecDeque<u32> = VecDeque::new();
         loop {
             let (place, what) = match mail.pop_front() {
-                Some(id) => (usize::from(tables.mail[id as usize].0.to.0), Happening::Mail(id)),
+                Some(id) => (usize::from(tables.mail[id as usize].0.to.0), Action::Mail(id)),
                 None if tables.all_follow(&ids) => return ids,
                 None => {
                     let due = |place: &usize| tables.replicas[ids[*place] as usize].0.deadline();
                     let place = (0..ids.len()).min_by_key(due).expect("there are replicas");
-                    (place, Happening::Tick)
+                    (place, Action::Tick)
                 }
             };
             let outcome = tables
@@ -285,17 +285,17 @@ impl Tables {
     }
 
     /// Asks the core.
-    fn take(&mut self, id: u32, what: &Happening) -> Result<Outcome, Box<Breach>> {
+    fn take(&mut self, id: u32, what: &Action) -> Result<Outcome, Box<Breach>> {
         let (replica, now, _) = &self.replicas[id as usize];
         let (mut replica, mut now) = (replica.clone(), *now);
         let own = replica.config().id;
         let mut inbox: VecDeque<Event> = VecDeque::new();
         match what {
-            Happening::Tick => {
+            Action::Tick => {
                 now = replica.deadline().unwrap_or(now);
                 inbox.push_back(Event::Clock);
             }
-            Happening::Mail(mail) => {
+            Action::Mail(mail) => {
                 let Mail { from, message, .. } = self.mail[*mail as usize].0.clone();
                 inbox.push_back(Event::Peer {
                     from,
@@ -303,7 +303,7 @@ impl Tables {
                     message,
                 });
             }
-            Happening::Command(number) => inbox.push_back(Event::Client {
+            Action::Command(number) => inbox.push_back(Event::Client {
                 from: ClientId(u64::from(*number)),
                 request: Request {
                     id: 0,
@@ -312,7 +312,7 @@ impl Tables {
                     },
                 },
             }),
-            Happening::Loss(number) => {
+            Action::Loss(number) => {
                 inbox.push_back(Event::Fail(Role::Acceptor));
                 inbox.push_back(Event::Restart {
                     role: Role::Acceptor,
@@ -396,7 +396,7 @@ impl Space for Whole {
     }
 
     fn expand(&self, world: &World, is_known: &dyn Fn(u128) -> bool, visit: &mut dyn FnMut(Next<World>)) {
-        for (place, what) in self.happenings(world) {
+        for (place, what) in self.actions(world) {
             match self.take(world, place, &what) {
                 Ok(next) => {
                     let print = self.fingerprint(&next);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use kvpaxos::Quorums;
 use kvpaxos_sim::model::{
-    Bounds, Breach, Limits, Roles, Space, Counterexample, Tally, Verdict, Whole, WholeBounds, search,
+    Bounds, Breach, Counterexample, Limits, Roles, Space, Tally, Verdict, Whole, WholeBounds, search,
 };
 
 /// What to explore.
