@@ -14,7 +14,7 @@ impl Roles {
             return Ok(actions);
         }
         for place in 0..self.bounds.acceptors {
-            if tables.seat(state.seats[place]).recovery().is_some() {
+            if tables.node(state.nodes[place]).recovery().is_some() {
                 self.find_recoveries(tables, state, place, &mut actions)?;
             } else {
                 self.find_hearings(tables, state, place, &mut actions)?;
@@ -47,7 +47,7 @@ impl Roles {
                 continue;
             }
             let input = Input::Hear(*packet);
-            match tables.step(state.seats[place], input)? {
+            match tables.step(state.nodes[place], input)? {
                 Ok(Some(outcome)) if !outcome.is_mere_answer => actions.push(Action::Acceptor {
                     place,
                     input: Some(input),
@@ -96,7 +96,7 @@ impl Roles {
         self.key_for(
             tables,
             state,
-            state.seats[place],
+            state.nodes[place],
             |kind| matches!(kind, Kind::Recalled { to, .. } | Kind::Remembered { to, .. } if to == place),
         )
     }
@@ -142,7 +142,7 @@ impl Roles {
 
     /// Faults that come from outside.
     fn find_crashes(&self, tables: &Tables, state: &State, actions: &mut Vec<Action>) -> Result<(), Miss> {
-        let is_recovering = |place: &usize| tables.seat(state.seats[*place]).recovery().is_some();
+        let is_recovering = |place: &usize| tables.node(state.nodes[*place]).recovery().is_some();
         let recovering = (0..self.bounds.acceptors).filter(is_recovering).count();
         for place in 0..self.bounds.acceptors {
             let already = usize::from(is_recovering(&place));
@@ -166,7 +166,7 @@ fn add_action(
     input: Input,
     actions: &mut Vec<Action>,
 ) -> Result<(), Miss> {
-    match tables.step(state.seats[place], input)? {
+    match tables.step(state.nodes[place], input)? {
         Ok(Some(outcome)) => actions.push(Action::Acceptor {
             place,
             input: Some(input),

@@ -1,4 +1,4 @@
-//! What must hold in every state. What must hold of a single acceptor is checked where it is asked: see [`crate::model::seat`].
+//! What must hold in every state. What must hold of a single acceptor is checked where it is asked: see [`crate::model::node`].
 
 use kvpaxos::{Slot, Value};
 
@@ -52,11 +52,11 @@ impl Roles {
 
     /// Whether an acceptor takes a slot for chosen that is not.
     pub(super) fn unfounded_cut(&self, tables: &Tables, draft: &Draft, place: usize) -> Option<Box<Breach>> {
-        let seat = tables.seat(draft.seats[place]);
-        let cut = seat.live()?.cut();
+        let node = tables.node(draft.nodes[place]);
+        let cut = node.live()?.cut();
         let is_chosen = |slot: &u64| draft.chosen & in_any_ballot(Slot(*slot)) != 0;
         let slot = (0..cut.0).find(|slot| !is_chosen(slot))?;
-        let what = format!("{} has cut slot {slot}, for which nothing is chosen", seat.id);
+        let what = format!("{} has cut slot {slot}, for which nothing is chosen", node.id);
         (!self.bounds.agreement_only).then(|| Box::new(Breach::new(Invariant::Cut, what)))
     }
 
@@ -93,10 +93,10 @@ impl Roles {
     /// Nothing happens any more, unless something crashes: everything must have come to its end.
     pub(super) fn stuck(&self, tables: &Tables, state: &State) -> Option<Box<Breach>> {
         let stuck = |what: String| Some(Box::new(Breach::new(Invariant::Progress, what)));
-        for seat in &state.seats[..self.bounds.acceptors] {
-            let seat = tables.seat(*seat);
-            if seat.recovery().is_some() {
-                return stuck(format!("{} has heard all and does not return", seat.id));
+        for node in &state.nodes[..self.bounds.acceptors] {
+            let node = tables.node(*node);
+            if node.recovery().is_some() {
+                return stuck(format!("{} has heard all and does not return", node.id));
             }
         }
         let highest = self.bounds.ballots - 1;
@@ -107,8 +107,8 @@ impl Roles {
             ));
         };
         for (slot, _) in &tables.leaders[leader as usize].elected.proposals {
-            let is_cut = |seat: &u32| tables.seat(*seat).live().is_some_and(|own| own.cut() > *slot);
-            let is_known = state.seats[..self.bounds.acceptors].iter().any(is_cut);
+            let is_cut = |node: &u32| tables.node(*node).live().is_some_and(|own| own.cut() > *slot);
+            let is_known = state.nodes[..self.bounds.acceptors].iter().any(is_cut);
             if state.chosen & bit(highest, *slot) == 0 && !is_known {
                 return stuck(format!(
                     "{ballot} is the highest, everything was heard, and slot {slot} is not chosen in it"

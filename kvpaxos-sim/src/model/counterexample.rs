@@ -8,10 +8,10 @@ use kvpaxos::message::{Accepted, Promise};
 use kvpaxos::{Ballot, Command, Message, ReplicaId, Slot, Value};
 
 use crate::model::bounds::Breach;
+use crate::model::node::{Node, NodeState};
 use crate::model::packet::{Kind, Packet};
 use crate::model::roles::{Action, Roles, State, bit};
 use crate::model::search::follow;
-use crate::model::seat::{Holder, Seat};
 use crate::model::tables::{Input, Tables};
 
 /// How an invariant comes to be broken.
@@ -67,13 +67,13 @@ impl Roles {
                     input: Some(input),
                     outcome,
                 } => {
-                    let seat = tables.seat(outcome.seat);
+                    let node = tables.node(outcome.node);
                     write!(
                         line,
                         "{} {}; now {}",
                         letter(*place),
                         self.happening(tables, *input),
-                        self.look(seat)
+                        self.look(node)
                     )
                 }
                 Action::Acceptor {
@@ -87,8 +87,8 @@ impl Roles {
                     let path = path.map(|(_, path)| path).unwrap_or_default();
                     events = path.len();
                     let heard = self.list(tables, &path);
-                    let seat = tables.seat(outcome.seat);
-                    write!(line, "{} hears {heard}; now {}", letter(*place), self.look(seat))
+                    let node = tables.node(outcome.node);
+                    write!(line, "{} hears {heard}; now {}", letter(*place), self.look(node))
                 }
                 Action::Lead { place, leader } => {
                     let key = self.election_key(tables, before, *place);
@@ -209,10 +209,10 @@ impl Roles {
         format!("{from}'s {what}")
     }
 
-    fn look(&self, seat: &Seat) -> String {
-        match &seat.holder {
-            Holder::Voting { unsynced, .. } => {
-                let live = seat.live().expect("it votes");
+    fn look(&self, node: &Node) -> String {
+        match &node.state {
+            NodeState::Voting { unsynced, .. } => {
+                let live = node.live().expect("it votes");
                 format!(
                     "promised {}, {}, {}{}{}",
                     self.ballot(live.promised()),
@@ -226,9 +226,9 @@ impl Roles {
                     }
                 )
             }
-            Holder::Recovering { recovery, .. } => match recovery.incarnation() {
-                None => format!("asks all for its life (nonce {})", seat.nonces),
-                Some(life) => format!("announces life {} (nonce {})", life.0, seat.nonces),
+            NodeState::Recovering { recovery, .. } => match recovery.incarnation() {
+                None => format!("asks all for its life (nonce {})", node.nonces),
+                Some(life) => format!("announces life {} (nonce {})", life.0, node.nonces),
             },
         }
     }

@@ -43,7 +43,7 @@
 //!     |
 //!   tables     acceptors, packets, leaders by number; every question        asks the core, once
 //!     |        that the core was asked, with its answer
-//!   seat, proposer                                                          the core's machines
+//!   node, proposer                                                          the core's machines
 //! ```
 //!
 //! A state is a handful of numbers, and a step a look into a table: the core is asked only once what an acceptor does with a packet, and what
@@ -73,12 +73,12 @@ pub mod bounds;
 mod checks;
 mod counterexample;
 mod hashing;
+mod node;
 mod packet;
 mod proposer;
 mod reduction;
 mod roles;
 pub mod search;
-mod seat;
 mod symmetry;
 mod tables;
 #[cfg(test)]

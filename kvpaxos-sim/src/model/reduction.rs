@@ -44,14 +44,14 @@ impl Roles {
     pub(super) fn is_useful(&self, tables: &Tables, draft: &Draft, packet: u32) -> bool {
         let thorough = self.bounds.thorough;
         let awaits = |place: usize, nonce: u64| {
-            let seat = tables.seat(draft.seats[place]);
-            match seat.recovery() {
-                Some(_) => thorough || seat.nonces == nonce,
+            let node = tables.node(draft.nodes[place]);
+            match node.recovery() {
+                Some(_) => thorough || node.nonces == nonce,
                 None => thorough && draft.losses > 0,
             }
         };
         let has_announced = |place: usize| {
-            let recovery = tables.seat(draft.seats[place]).recovery();
+            let recovery = tables.node(draft.nodes[place]).recovery();
             recovery.is_some_and(|recovery| recovery.incarnation().is_some())
         };
         let row = tables.packet(packet);
@@ -86,7 +86,7 @@ impl Roles {
             _ if self.bounds.thorough => false,
             Kind::Prepare { from } => state.leaders[from - self.bounds.acceptors] != 0,
             Kind::Announce { from, incarnation } => {
-                let recovery = tables.seat(state.seats[from]).recovery();
+                let recovery = tables.node(state.nodes[from]).recovery();
                 recovery.is_none_or(|recovery| recovery.incarnation().is_some_and(|own| own != incarnation))
             }
             _ => false,

@@ -6,17 +6,17 @@ use kvpaxos::Slot;
 
 use crate::model::bounds::{Bounds, Breach, MAX_ACCEPTORS, MAX_BALLOTS};
 use crate::model::hashing::spread;
+use crate::model::node::Node;
 use crate::model::packet::Kind;
 use crate::model::proposer;
 use crate::model::search::{Next, Space};
-use crate::model::seat::Seat;
 use crate::model::symmetry::Symmetry;
 use crate::model::tables::{Input, Miss, OnRequest, Outcome, Tables};
 
 /// Acceptors, proposers, and all that was sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct State {
-    pub(super) seats: [u32; MAX_ACCEPTORS],
+    pub(super) nodes: [u32; MAX_ACCEPTORS],
     /// One more than the leader's number, or 0 while it is none.
     pub(super) leaders: [u32; MAX_BALLOTS],
     /// A bit for each ballot and slot that is chosen.
@@ -51,7 +51,7 @@ pub struct Roles {
 
 /// A state in the making.
 pub(super) struct Draft {
-    pub(super) seats: [u32; MAX_ACCEPTORS],
+    pub(super) nodes: [u32; MAX_ACCEPTORS],
     pub(super) leaders: [u32; MAX_BALLOTS],
     pub(super) chosen: u8,
     pub(super) losses: u8,
@@ -67,7 +67,7 @@ impl Roles {
     /// If the bounds do not pass [`Bounds::check`].
     #[must_use]
     pub fn new(bounds: Bounds) -> Roles {
-        Roles::with(bounds, Seat::on_request, true)
+        Roles::with(bounds, Node::on_request, true)
     }
 
     /// Wrong acceptors, and names that matter, for tests of the checker.
@@ -111,9 +111,9 @@ impl Roles {
         self.learn(|tables| {
             let mut draft = Draft::empty();
             for id in self.bounds.members().iter() {
-                let seat = tables.seat_id(Seat::new(id), None);
-                tables.show_seat(seat);
-                draft.seats[usize::from(id.0)] = seat;
+                let node = tables.node_id(Node::new(id), None);
+                tables.show_node(node);
+                draft.nodes[usize::from(id.0)] = node;
             }
             draft.losses = u8::try_from(self.bounds.losses).expect("the bounds were checked");
             for place in 0..self.bounds.ballots {
@@ -153,7 +153,7 @@ impl Roles {
                 input,
                 outcome,
             } => {
-                draft.seats[*place] = outcome.seat;
+                draft.nodes[*place] = outcome.node;
                 draft.losses -= u8::from(matches!(input, Some(Input::Lose { .. })));
                 (Some(*place), &outcome.sent)
             }
@@ -207,10 +207,10 @@ impl Roles {
                 if !tables.packet(packet).kind.is_request() {
                     continue;
                 }
-                if let Ok(Some(outcome)) = tables.step(draft.seats[place], Input::Hear(packet))?
+                if let Ok(Some(outcome)) = tables.step(draft.nodes[place], Input::Hear(packet))?
                     && outcome.is_mere_answer
                 {
-                    draft.seats[place] = outcome.seat;
+                    draft.nodes[place] = outcome.node;
                     for sent in &outcome.sent {
                         self.send(tables, draft, *sent);
                     }
@@ -225,11 +225,11 @@ impl Roles {
     pub(super) fn likenesses(&self, state: &State) -> usize {
         let tables = self.read();
         let key = |place: usize| {
-            let seats = state.seats[..self.bounds.acceptors].iter();
-            let seats = seats.map(|seat| tables.looks_of_seat(*seat).keys[place]);
+            let nodes = state.nodes[..self.bounds.acceptors].iter();
+            let nodes = nodes.map(|node| tables.looks_of_node(*node).keys[place]);
             let packets = state.packets.iter();
             let packets = packets.map(|packet| tables.looks_of_packet(*packet).keys[place]);
-            seats.chain(packets).fold(0, u128::wrapping_add)
+            nodes.chain(packets).fold(0, u128::wrapping_add)
         };
         let mut keys: Vec<u128> = (0..tables.names.len()).map(key).collect();
         keys.sort_unstable();
@@ -238,10 +238,10 @@ impl Roles {
     }
 
     fn print(&self, tables: &Tables, draft: &Draft) -> u128 {
-        let seats = &draft.seats[..self.bounds.acceptors];
+        let nodes = &draft.nodes[..self.bounds.acceptors];
         let looks = || {
-            let seats = seats.iter().map(|seat| tables.looks_of_seat(*seat));
-            seats.chain(draft.packets.iter().map(|packet| tables.looks_of_packet(*packet)))
+            let nodes = nodes.iter().map(|node| tables.looks_of_node(*node));
+            nodes.chain(draft.packets.iter().map(|packet| tables.looks_of_packet(*packet)))
         };
         let mut marks = [0u64; MAX_ACCEPTORS];
         for look in looks() {
@@ -275,7 +275,7 @@ pub(super) fn in_any_ballot(slot: Slot) -> u8 {
 impl Draft {
     fn empty() -> Draft {
         Draft {
-            seats: [0; MAX_ACCEPTORS],
+            nodes: [0; MAX_ACCEPTORS],
             leaders: [0; MAX_BALLOTS],
             chosen: 0,
             losses: 0,
@@ -285,7 +285,7 @@ impl Draft {
     }
 
     fn begin(&mut self, state: &State) {
-        self.seats = state.seats;
+        self.nodes = state.nodes;
         self.leaders = state.leaders;
         self.chosen = state.chosen;
         self.losses = state.losses;
@@ -296,7 +296,7 @@ impl Draft {
 
     fn finish(&self) -> State {
         State {
-            seats: self.seats,
+            nodes: self.nodes,
             leaders: self.leaders,
             chosen: self.chosen,
             losses: self.losses,

@@ -11,12 +11,12 @@ use kvpaxos::{Message, ReplicaId, Slot};
 use crate::hashing::BuildQuick;
 use crate::model::bounds::{Bounds, Breach, Invariant, MAX_ACCEPTORS};
 use crate::model::hashing::key_of;
+use crate::model::node::{Change, Node};
 use crate::model::packet::{Kind, Packet, Renaming};
 use crate::model::proposer::{self, Elected};
-use crate::model::seat::{Change, Seat};
 
-/// Wrong acceptors for tests of the checker: the shipping ones are `seat.on_request(packet, bounds)`.
-pub(super) type OnRequest = fn(&Seat, &Packet, &Bounds) -> Result<Option<Change>, Breach>;
+/// Wrong acceptors for tests of the checker: the shipping ones are `node.on_request(packet, bounds)`.
+pub(super) type OnRequest = fn(&Node, &Packet, &Bounds) -> Result<Option<Change>, Breach>;
 
 /// What happens to an acceptor: a packet's number, or one of these.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -48,7 +48,7 @@ impl Input {
 /// What came of an input.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Outcome {
-    pub(super) seat: u32,
+    pub(super) node: u32,
     pub(super) sent: Box<[u32]>,
     pub(super) is_mere_answer: bool,
 }
@@ -78,9 +78,9 @@ pub(super) struct Count {
     pub(super) by_definition: bool,
 }
 
-pub(super) struct SeatRow {
-    pub(super) seat: Seat,
-    /// How it came about; exchanging names there gives the same seat with exchanged names.
+pub(super) struct NodeRow {
+    pub(super) node: Node,
+    /// How it came about; exchanging names there gives the same node with exchanged names.
     origin: Option<(u32, Input)>,
 }
 
@@ -110,12 +110,12 @@ pub(super) struct Tables {
     pub(super) bounds: Bounds,
     on_request: OnRequest,
     pub(super) names: Vec<Renaming>,
-    pub(super) seats: Vec<SeatRow>,
+    pub(super) nodes: Vec<NodeRow>,
     pub(super) packets: Vec<PacketRow>,
     pub(super) leaders: Vec<LeaderRow>,
-    seat_looks: Vec<Option<Box<Looks>>>,
+    node_looks: Vec<Option<Box<Looks>>>,
     packet_looks: Vec<Option<Box<Looks>>>,
-    seat_ids: HashMap<u128, u32, BuildQuick>,
+    node_ids: HashMap<u128, u32, BuildQuick>,
     packet_ids: HashMap<u128, u32, BuildQuick>,
     packet_keys: Vec<u128>,
     leader_ids: HashMap<u128, u32, BuildQuick>,
@@ -133,12 +133,12 @@ impl Tables {
             bounds,
             on_request,
             names: Renaming::all(bounds.acceptors),
-            seats: Vec::new(),
+            nodes: Vec::new(),
             packets: Vec::new(),
             leaders: Vec::new(),
-            seat_looks: Vec::new(),
+            node_looks: Vec::new(),
             packet_looks: Vec::new(),
-            seat_ids: HashMap::default(),
+            node_ids: HashMap::default(),
             packet_ids: HashMap::default(),
             packet_keys: Vec::new(),
             leader_ids: HashMap::default(),
@@ -152,14 +152,14 @@ impl Tables {
 
     // What is known.
 
-    pub(super) fn step(&self, seat: u32, input: Input) -> Result<&Learned, Miss> {
-        match self.steps.get(&(seat, input.code())) {
+    pub(super) fn step(&self, node: u32, input: Input) -> Result<&Learned, Miss> {
+        match self.steps.get(&(node, input.code())) {
             Some((true, known)) => Ok(known),
-            _ => Err(Miss::Step(seat, input)),
+            _ => Err(Miss::Step(node, input)),
         }
     }
 
-    /// What can come of a recovery when any of these packets reach it. `key` is the seat, then the packets in the order of
+    /// What can come of a recovery when any of these packets reach it. `key` is the node, then the packets in the order of
     /// [`Tables::sort`].
     pub(super) fn recovery(&self, key: &[u32]) -> Result<&Outcomes, Miss> {
         let known = self.recoveries.get(key);
@@ -178,17 +178,17 @@ impl Tables {
         known.copied().ok_or_else(|| Miss::Count(key.into()))
     }
 
-    pub(super) fn seat(&self, id: u32) -> &Seat {
-        &self.seats[id as usize].seat
+    pub(super) fn node(&self, id: u32) -> &Node {
+        &self.nodes[id as usize].node
     }
 
     pub(super) fn packet(&self, id: u32) -> &PacketRow {
         &self.packets[id as usize]
     }
 
-    pub(super) fn looks_of_seat(&self, id: u32) -> &Looks {
-        let looks = self.seat_looks[id as usize].as_deref();
-        looks.expect("the looks of a seat are made when it first comes up in a state")
+    pub(super) fn looks_of_node(&self, id: u32) -> &Looks {
+        let looks = self.node_looks[id as usize].as_deref();
+        looks.expect("the looks of a node are made when it first comes up in a state")
     }
 
     pub(super) fn looks_of_packet(&self, id: u32) -> &Looks {
@@ -205,12 +205,12 @@ impl Tables {
 
     pub(super) fn learn(&mut self, miss: Miss) {
         match miss {
-            Miss::Step(seat, input) => {
-                let learned = self.take_step(seat, input);
+            Miss::Step(node, input) => {
+                let learned = self.take_step(node, input);
                 if let Ok(Some(outcome)) = &learned {
                     self.show(outcome);
                 }
-                self.steps.insert((seat, input.code()), (true, learned));
+                self.steps.insert((node, input.code()), (true, learned));
             }
             Miss::Recovery(key) => {
                 let learned = self.recover(key[0], &key[1..]);
@@ -241,11 +241,11 @@ impl Tables {
     }
 
     /// Asks the core.
-    fn take_step(&mut self, seat: u32, input: Input) -> Learned {
-        if let Some((_, known)) = self.steps.get(&(seat, input.code())) {
+    fn take_step(&mut self, node: u32, input: Input) -> Learned {
+        if let Some((_, known)) = self.steps.get(&(node, input.code())) {
             return known.clone();
         }
-        let before = self.seat(seat);
+        let before = self.node(node);
         let bounds = &self.bounds;
         let ask = || match input {
             Input::Hear(packet) => match (&self.packet(packet).packet, self.packet(packet).kind) {
@@ -261,20 +261,20 @@ impl Tables {
         if let Some(change) = &change {
             check_recovering(before, change)?;
         }
-        let outcome = change.map(|change| self.take_in(seat, input, change));
+        let outcome = change.map(|change| self.take_in(node, input, change));
         self.steps
-            .insert((seat, input.code()), (false, Ok(outcome.clone())));
+            .insert((node, input.code()), (false, Ok(outcome.clone())));
         Ok(outcome)
     }
 
-    fn take_in(&mut self, seat: u32, input: Input, change: Change) -> Outcome {
+    fn take_in(&mut self, node: u32, input: Input, change: Change) -> Outcome {
         let Change {
-            seat: after,
+            node: after,
             sent,
             is_mere_answer,
         } = change;
         Outcome {
-            seat: self.seat_id(after, Some((seat, input))),
+            node: self.node_id(after, Some((node, input))),
             sent: sent.into_iter().map(|packet| self.packet_id(packet)).collect(),
             is_mere_answer,
         }
@@ -282,7 +282,7 @@ impl Tables {
 
     /// What an outcome holds will be part of states.
     fn show(&mut self, outcome: &Outcome) {
-        self.show_seat(outcome.seat);
+        self.show_node(outcome.node);
         for packet in &outcome.sent {
             self.show_packet(*packet);
         }
@@ -293,30 +293,30 @@ impl Tables {
     /// to all of it at the end.
     pub(super) fn recover(
         &mut self,
-        seat: u32,
+        node: u32,
         packets: &[u32],
     ) -> Result<Vec<(Outcome, Vec<u32>)>, Box<Breach>> {
         let asked: Vec<Packet> = self
-            .seat(seat)
+            .node(node)
             .recovery()
             .map(|recovery| recovery.questions())
             .into_iter()
             .flatten()
             .map(|(_, message)| Packet {
-                from: self.seat(seat).id,
+                from: self.node(node).id,
                 to: None,
                 message,
             })
             .collect();
         let asked: Vec<u32> = asked.into_iter().map(|packet| self.packet_id(packet)).collect();
         let mut found: Vec<(Outcome, Vec<u32>)> = Vec::new();
-        let mut open = vec![(seat, Vec::new())];
+        let mut open = vec![(node, Vec::new())];
         let mut next = 0;
         while next < open.len() {
-            let (seat, heard) = open[next].clone();
+            let (node, heard) = open[next].clone();
             next += 1;
             for packet in packets {
-                let Some(outcome) = self.take_step(seat, Input::Hear(*packet))? else {
+                let Some(outcome) = self.take_step(node, Input::Hear(*packet))? else {
                     continue;
                 };
                 if outcome.is_mere_answer {
@@ -324,15 +324,15 @@ impl Tables {
                 }
                 let mut path: Vec<u32> = heard.clone();
                 path.push(*packet);
-                let goes_on = self.seat(outcome.seat).recovery().is_some()
+                let goes_on = self.node(outcome.node).recovery().is_some()
                     && outcome.sent.iter().all(|packet| asked.contains(packet));
-                self.check_fresh(seat, *packet)?;
+                self.check_fresh(node, *packet)?;
                 if !goes_on {
                     if !found.iter().any(|(known, _)| *known == outcome) {
                         found.push((outcome, path));
                     }
-                } else if !open.iter().any(|(known, _)| *known == outcome.seat) {
-                    open.push((outcome.seat, path));
+                } else if !open.iter().any(|(known, _)| *known == outcome.node) {
+                    open.push((outcome.node, path));
                 }
             }
         }
@@ -340,16 +340,16 @@ impl Tables {
     }
 
     /// The very same answer to an earlier question must change nothing.
-    fn check_fresh(&self, seat: u32, packet: u32) -> Result<(), Box<Breach>> {
+    fn check_fresh(&self, node: u32, packet: u32) -> Result<(), Box<Breach>> {
         let mut stale = self.packet(packet).packet.clone();
         match &mut stale.message {
             Message::Recalled { nonce, .. } => *nonce -= 1,
             Message::Remembered(told) => told.nonce -= 1,
             _ => return Ok(()),
         }
-        let change = guarded(|| self.seat(seat).on_answer(&stale, &self.bounds))?;
+        let change = guarded(|| self.node(node).on_answer(&stale, &self.bounds))?;
         if change.is_some_and(|change| !change.is_mere_answer) && !self.bounds.agreement_only {
-            let what = format!("{} takes {stale:?} for fresh", self.seat(seat).id);
+            let what = format!("{} takes {stale:?} for fresh", self.node(node).id);
             return Err(Box::new(Breach::new(Invariant::Fresh, what)));
         }
         Ok(())
@@ -414,17 +414,17 @@ impl Tables {
         id
     }
 
-    /// The number of a seat.
-    pub(super) fn seat_id(&mut self, seat: Seat, origin: Option<(u32, Input)>) -> u32 {
-        let key = key_of(&seat);
-        if let Some(id) = self.seat_ids.get(&key) {
-            assert_eq!(*self.seat(*id), seat, "two seats share a key");
+    /// The number of a node.
+    pub(super) fn node_id(&mut self, node: Node, origin: Option<(u32, Input)>) -> u32 {
+        let key = key_of(&node);
+        if let Some(id) = self.node_ids.get(&key) {
+            assert_eq!(*self.node(*id), node, "two nodes share a key");
             return *id;
         }
-        let id = number(self.seats.len());
-        self.seats.push(SeatRow { seat, origin });
-        self.seat_looks.push(None);
-        self.seat_ids.insert(key, id);
+        let id = number(self.nodes.len());
+        self.nodes.push(NodeRow { node, origin });
+        self.node_looks.push(None);
+        self.node_ids.insert(key, id);
         id
     }
 
@@ -440,31 +440,31 @@ impl Tables {
         self.packet_looks[id as usize] = Some(Box::new(looks));
     }
 
-    pub(super) fn show_seat(&mut self, id: u32) {
-        if self.seat_looks[id as usize].is_some() {
+    pub(super) fn show_node(&mut self, id: u32) {
+        if self.node_looks[id as usize].is_some() {
             return;
         }
         let renamed: Vec<u32> = (0..self.names.len())
-            .map(|place| self.renamed_seat(id, place))
+            .map(|place| self.renamed_node(id, place))
             .collect();
-        let keys = renamed.into_iter().map(|id| key_of(self.seat(id)));
+        let keys = renamed.into_iter().map(|id| key_of(self.node(id)));
         let looks = self.looks(keys.collect());
-        self.seat_looks[id as usize] = Some(Box::new(looks));
+        self.node_looks[id as usize] = Some(Box::new(looks));
     }
 
     /// The same acceptor with other names: it lives through the same with other names.
-    fn renamed_seat(&mut self, id: u32, place: usize) -> u32 {
+    fn renamed_node(&mut self, id: u32, place: usize) -> u32 {
         if let Some(known) = self.renamed.get(&(id, place)) {
             return *known;
         }
         let names = self.names[place];
-        let renamed = match self.seats[id as usize].origin {
+        let renamed = match self.nodes[id as usize].origin {
             None => {
-                let seat = Seat::new(names.id(self.seat(id).id));
-                self.seat_id(seat, None)
+                let node = Node::new(names.id(self.node(id).id));
+                self.node_id(node, None)
             }
             Some((parent, input)) => {
-                let parent = self.renamed_seat(parent, place);
+                let parent = self.renamed_node(parent, place);
                 let input = match input {
                     Input::Hear(packet) => {
                         let packet = self.packet(packet).packet.renamed(&names);
@@ -474,7 +474,7 @@ impl Tables {
                 };
                 let outcome = self.take_step(parent, input);
                 let outcome = outcome.ok().flatten();
-                outcome.expect("acceptors do not care for names").seat
+                outcome.expect("acceptors do not care for names").node
             }
         };
         self.renamed.insert((id, place), renamed);
@@ -501,7 +501,7 @@ impl Tables {
 }
 
 /// A4: who recovers neither promises nor votes.
-fn check_recovering(before: &Seat, change: &Change) -> Result<(), Box<Breach>> {
+fn check_recovering(before: &Node, change: &Change) -> Result<(), Box<Breach>> {
     let mut kinds = change.sent.iter().map(Packet::kind);
     let speaks = kinds.any(|kind| matches!(kind, Kind::Promise { .. } | Kind::Vote { .. }));
     if before.recovery().is_some() && speaks {

@@ -6,10 +6,10 @@ use kvpaxos::message::Promise;
 use kvpaxos::{Message, Quorums};
 
 use crate::model::bounds::{Bounds, Breach, Invariant};
+use crate::model::node::{Change, Node};
 use crate::model::packet::Packet;
 use crate::model::roles::Roles;
 use crate::model::search::{Limits, Next, Space, Tally, Verdict, search};
-use crate::model::seat::{Change, Seat};
 use crate::model::tables::OnRequest;
 
 const NO_LIMIT: Limits = Limits {
@@ -112,7 +112,7 @@ fn names_do_not_matter() {
             }
         });
     }
-    let (verdict, all) = explore(&Roles::with(bounds, Seat::on_request, false));
+    let (verdict, all) = explore(&Roles::with(bounds, Node::on_request, false));
     assert_eq!(verdict, Verdict::Holds);
     assert_eq!(likenesses, all.states);
     assert!(seen.len() * 3 < all.states, "{} of {}", seen.len(), all.states);
@@ -155,12 +155,12 @@ fn find(bounds: Bounds, wrong: OnRequest) -> (Invariant, usize) {
 }
 
 /// An acceptor that votes below its promise.
-fn votes_for_everybody(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
+fn votes_for_everybody(node: &Node, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
     let Message::Accept { ballot, slot, .. } = &packet.message else {
-        return seat.on_request(packet, bounds);
+        return node.on_request(packet, bounds);
     };
-    let mut change = seat.on_request(packet, bounds)?;
-    if let (Some(change), Some(acceptor)) = (&mut change, seat.live()) {
+    let mut change = node.on_request(packet, bounds)?;
+    if let (Some(change), Some(acceptor)) = (&mut change, node.live()) {
         for sent in &mut change.sent {
             sent.message = Message::Accepted {
                 ballot: *ballot,
@@ -173,8 +173,8 @@ fn votes_for_everybody(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<
 }
 
 /// One that tells of no lives in its votes.
-fn votes_without_vectors(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
-    let mut change = seat.on_request(packet, bounds)?;
+fn votes_without_vectors(node: &Node, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
+    let mut change = node.on_request(packet, bounds)?;
     for sent in change.iter_mut().flat_map(|change| &mut change.sent) {
         if let Message::Accepted { vector, .. } | Message::Promise(Promise { vector, .. }) = &mut sent.message
         {
@@ -185,8 +185,8 @@ fn votes_without_vectors(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Resul
 }
 
 /// One that promises, and tells nothing of what it accepted.
-fn promises_without_entries(seat: &Seat, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
-    let mut change = seat.on_request(packet, bounds)?;
+fn promises_without_entries(node: &Node, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
+    let mut change = node.on_request(packet, bounds)?;
     for sent in change.iter_mut().flat_map(|change| &mut change.sent) {
         if let Message::Promise(Promise { entries, .. }) = &mut sent.message {
             entries.clear();

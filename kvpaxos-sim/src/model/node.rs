@@ -16,15 +16,15 @@ const ONE_ENTRY: usize = 1;
 
 /// An acceptor, whatever state it is in.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Seat {
+pub(super) struct Node {
     pub(super) id: ReplicaId,
     /// How many nonces it has used.
     pub(super) nonces: u64,
-    pub(super) holder: Holder,
+    pub(super) state: NodeState,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Holder {
+pub(super) enum NodeState {
     /// It has its memory.
     Voting {
         /// What it would remember after a crash.
@@ -52,23 +52,23 @@ pub(super) struct Unsynced {
 /// What came of something.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Change {
-    pub(super) seat: Seat,
+    pub(super) node: Node,
     pub(super) sent: Vec<Packet>,
     /// Nothing changed that anybody's memory holds: an answer was given, or waits for the disk.
     pub(super) is_mere_answer: bool,
 }
 
-impl Seat {
+impl Node {
     /// One that never heard anything.
-    pub(super) fn new(id: ReplicaId) -> Seat {
-        Seat::voting(id, 0, Acceptor::new(id))
+    pub(super) fn new(id: ReplicaId) -> Node {
+        Node::voting(id, 0, Acceptor::new(id))
     }
 
-    fn voting(id: ReplicaId, nonces: u64, durable: Acceptor) -> Seat {
-        Seat {
+    fn voting(id: ReplicaId, nonces: u64, durable: Acceptor) -> Node {
+        Node {
             id,
             nonces,
-            holder: Holder::Voting {
+            state: NodeState::Voting {
                 durable,
                 unsynced: Vec::new(),
             },
@@ -77,25 +77,25 @@ impl Seat {
 
     /// The acceptor as it is in memory, if it has its memory.
     pub(super) fn live(&self) -> Option<&Acceptor> {
-        match &self.holder {
-            Holder::Voting { durable, unsynced } => {
+        match &self.state {
+            NodeState::Voting { durable, unsynced } => {
                 Some(unsynced.last().map_or(durable, |last| &last.acceptor))
             }
-            Holder::Recovering { .. } => None,
+            NodeState::Recovering { .. } => None,
         }
     }
 
     /// The recovery, if it has lost its memory.
     pub(super) fn recovery(&self) -> Option<&Recovery> {
-        match &self.holder {
-            Holder::Voting { .. } => None,
-            Holder::Recovering { recovery, .. } => Some(recovery),
+        match &self.state {
+            NodeState::Voting { .. } => None,
+            NodeState::Recovering { recovery, .. } => Some(recovery),
         }
     }
 
     /// An acceptor hears a proposer, or one that lost its memory.
     pub(super) fn on_request(&self, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
-        let Holder::Voting { durable, unsynced } = &self.holder else {
+        let NodeState::Voting { durable, unsynced } = &self.state else {
             return Ok(self.cannot_tell(packet));
         };
         let before = unsynced.last().map_or(durable, |last| &last.acceptor);
@@ -107,7 +107,7 @@ impl Seat {
             None => return Ok(None),
             Some(Said::AtOnce(message)) => {
                 return Ok(Some(Change {
-                    seat: self.clone(),
+                    node: self.clone(),
                     sent: vec![self.reply(packet, message)],
                     is_mere_answer: true,
                 }));
@@ -118,7 +118,7 @@ impl Seat {
         let is_mere_answer = acceptor == *before;
         if unsynced.is_empty() && (is_mere_answer || bounds.unsynced == 0) {
             return Ok(Some(Change {
-                seat: Seat::voting(self.id, self.nonces, acceptor),
+                node: Node::voting(self.id, self.nonces, acceptor),
                 sent,
                 is_mere_answer,
             }));
@@ -134,13 +134,13 @@ impl Seat {
             _ if is_full => return Ok(None),
             _ => waiting.push(Unsynced { acceptor, then: sent }),
         }
-        let mut seat = self.clone();
-        seat.holder = Holder::Voting {
+        let mut node = self.clone();
+        node.state = NodeState::Voting {
             durable: durable.clone(),
             unsynced: waiting,
         };
         Ok(Some(Change {
-            seat,
+            node,
             sent: Vec::new(),
             is_mere_answer,
         }))
@@ -153,7 +153,7 @@ impl Seat {
         };
         let message = Message::Recalled { nonce, heard: None };
         (packet.from != self.id).then(|| Change {
-            seat: self.clone(),
+            node: self.clone(),
             sent: vec![self.reply(packet, message)],
             is_mere_answer: true,
         })
@@ -169,7 +169,7 @@ impl Seat {
 
     /// One that lost its memory hears what another knows, or remembers.
     pub(super) fn on_answer(&self, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
-        let Holder::Recovering { recovery, last } = &self.holder else {
+        let NodeState::Recovering { recovery, last } = &self.state else {
             return Ok(None);
         };
         let mut recovery = recovery.clone();
@@ -189,18 +189,18 @@ impl Seat {
             }
             Progress::Recovered(acceptor) => return self.return_as(acceptor, *last, bounds).map(Some),
         };
-        let seat = Seat {
+        let node = Node {
             id: self.id,
             nonces,
-            holder: Holder::Recovering {
+            state: NodeState::Recovering {
                 recovery,
                 last: *last,
             },
         };
         let sent = self.to_all(questions);
-        let is_mere_answer = seat == *self && sent.is_empty();
+        let is_mere_answer = node == *self && sent.is_empty();
         Ok(Some(Change {
-            seat,
+            node,
             sent,
             is_mere_answer,
         }))
@@ -219,7 +219,7 @@ impl Seat {
             ));
         }
         Ok(Change {
-            seat: Seat::voting(self.id, self.nonces, acceptor),
+            node: Node::voting(self.id, self.nonces, acceptor),
             sent: Vec::new(),
             is_mere_answer: false,
         })
@@ -229,12 +229,12 @@ impl Seat {
     /// was in; it has lost its disk otherwise. `None` if that makes no difference.
     pub(super) fn lose_memory(&self, bounds: &Bounds, knows_life: bool) -> Option<Change> {
         let needed = bounds.answers_needed()?;
-        let (last, known) = match &self.holder {
-            Holder::Voting { durable, .. } => {
+        let (last, known) = match &self.state {
+            NodeState::Voting { durable, .. } => {
                 let life = durable.vector().get(self.id);
                 (life, life)
             }
-            Holder::Recovering { recovery, last } => {
+            NodeState::Recovering { recovery, last } => {
                 (*last, recovery.incarnation().unwrap_or(recovery.above()))
             }
         };
@@ -247,10 +247,10 @@ impl Seat {
         let recovery = Recovery::new(self.id, bounds.members(), needed, above, nonces);
         let sent = self.to_all(recovery.questions());
         Some(Change {
-            seat: Seat {
+            node: Node {
                 id: self.id,
                 nonces,
-                holder: Holder::Recovering { recovery, last },
+                state: NodeState::Recovering { recovery, last },
             },
             sent,
             is_mere_answer: false,
@@ -259,17 +259,17 @@ impl Seat {
 
     /// The disk has written the first of what waits for it.
     pub(super) fn sync(&self) -> Option<Change> {
-        let Holder::Voting { unsynced, .. } = &self.holder else {
+        let NodeState::Voting { unsynced, .. } = &self.state else {
             return None;
         };
         let (first, rest) = unsynced.split_first()?;
-        let mut seat = self.clone();
-        seat.holder = Holder::Voting {
+        let mut node = self.clone();
+        node.state = NodeState::Voting {
             durable: first.acceptor.clone(),
             unsynced: rest.to_vec(),
         };
         Some(Change {
-            seat,
+            node,
             sent: first.then.clone(),
             is_mere_answer: false,
         })
@@ -278,11 +278,11 @@ impl Seat {
     /// A crash with the memory kept: what was not durable is gone. (What became durable without the answers' having left is the same as
     /// answers that are never delivered.)
     pub(super) fn restart(&self) -> Option<Change> {
-        let Holder::Voting { durable, unsynced } = &self.holder else {
+        let NodeState::Voting { durable, unsynced } = &self.state else {
             return None;
         };
         (!unsynced.is_empty()).then(|| Change {
-            seat: Seat::voting(self.id, self.nonces, durable.clone()),
+            node: Node::voting(self.id, self.nonces, durable.clone()),
             sent: Vec::new(),
             is_mere_answer: false,
         })
@@ -290,7 +290,7 @@ impl Seat {
 
     /// It cuts its log: its replica has all that was chosen below `slot`, durably.
     pub(super) fn cut(&self, slot: Slot) -> Option<Change> {
-        let Holder::Voting { durable, unsynced } = &self.holder else {
+        let NodeState::Voting { durable, unsynced } = &self.state else {
             return None;
         };
         if !unsynced.is_empty() || durable.cut() >= slot {
@@ -299,7 +299,7 @@ impl Seat {
         let mut acceptor = durable.clone();
         acceptor.cut_below(slot);
         Some(Change {
-            seat: Seat::voting(self.id, self.nonces, acceptor),
+            node: Node::voting(self.id, self.nonces, acceptor),
             sent: Vec::new(),
             is_mere_answer: false,
         })
