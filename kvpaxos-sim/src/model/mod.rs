@@ -77,6 +77,8 @@ mod node;
 mod packet;
 mod proposer;
 mod reduction;
+mod replica_tables;
+mod replicas;
 mod roles;
 pub mod search;
 mod symmetry;
@@ -84,10 +86,9 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod visited;
-mod whole;
 
 pub use bounds::{Bounds, BoundsError, Breach, Invariant};
 pub use counterexample::Counterexample;
+pub use replicas::{ReplicaBounds, Replicas, ReplicasState};
 pub use roles::{Roles, State};
 pub use search::{Limits, Next, Space, Tally, Verdict, search};
-pub use whole::{Whole, WholeBounds, World};

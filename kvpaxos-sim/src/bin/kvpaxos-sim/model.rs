@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use kvpaxos::Quorums;
 use kvpaxos_sim::model::{
-    Bounds, Breach, Counterexample, Limits, Roles, Space, Tally, Verdict, Whole, WholeBounds, search,
+    Bounds, Breach, Counterexample, Limits, ReplicaBounds, Replicas, Roles, Space, Tally, Verdict, search,
 };
 
 /// What to explore.
@@ -47,10 +47,10 @@ pub(crate) struct Model {
     #[arg(long, value_name = "N", conflicts_with_all = ["acceptors", "ballots", "quorums", "slots", "cuts", "chunks", "unsynced", "thorough"],
           value_parser = clap::value_parser!(u8).range(1..=7))]
     replicas: Option<u8>,
-    /// Whole replicas: how many ticks of each clock.
+    /// Replicas replicas: how many ticks of each clock.
     #[arg(long, value_name = "N", default_value_t = 3, requires = "replicas")]
     ticks: u8,
-    /// Whole replicas: how many commands of clients.
+    /// Replicas replicas: how many commands of clients.
     #[arg(long, value_name = "N", default_value_t = 2, requires = "replicas")]
     commands: u8,
     /// Go no deeper than so many steps.
@@ -100,13 +100,13 @@ pub(crate) fn model(what: &Model) -> ExitCode {
         threads: what.jobs.map_or_else(cores, usize::from),
     };
     if let Some(replicas) = what.replicas {
-        let bounds = WholeBounds {
+        let bounds = ReplicaBounds {
             replicas,
             ticks: what.ticks,
             commands: what.commands,
             losses: u8::try_from(what.losses).unwrap_or(u8::MAX),
         };
-        let whole = Whole::new(bounds);
+        let whole = Replicas::new(bounds);
         let counterexample = |way: &[u128], breach: &Breach| whole.counterexample(way, breach);
         return explore(what, &bounds.to_string(), &whole, limits, counterexample);
     }

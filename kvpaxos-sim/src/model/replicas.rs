@@ -1,0 +1,289 @@
+//! Replicas replicas as a space to search: [`Replica`] itself is the state.
+//!
+//! Heartbeats and clocks make this space far larger than that of single roles. It is not explored to its end but as deep as the limits
+//! allow, from a state in which a leader has been elected. It covers what lies between the roles: routing, elections and learners.
+//!
+//! Messages arrive in any order, each once or never. Messages of a replica to itself arrive at once. Records are durable at once.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{PoisonError, RwLock};
+
+use kvpaxos::{Config, Entropy, Memory, Replica, ReplicaId, Slot, Time, Timing};
+
+use crate::model::bounds::{Breach, Invariant};
+use crate::model::hashing::{key_of, spread};
+use crate::model::replica_tables::{Action, ReplicaTables, SentMessage, Transition};
+use crate::model::search::{Next, Space};
+
+/// How much of whole replicas is explored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReplicaBounds {
+    /// How many replicas.
+    pub replicas: u8,
+    /// How often each replica's clock reaches its deadline.
+    pub ticks: u8,
+    /// How many commands of clients, each to any replica.
+    pub commands: u8,
+    /// How often acceptors lose their memory, all together; only one lacks it at a time.
+    pub losses: u8,
+}
+
+impl fmt::Display for ReplicaBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ReplicaBounds {
+            replicas,
+            ticks,
+            commands,
+            losses,
+        } = self;
+        write!(
+            f,
+            "{replicas} whole replicas, {ticks} ticks each, {commands} commands, {losses} losses of an acceptor's memory (one at a time), \
+             each message delivered once or never"
+        )
+    }
+}
+
+/// A state of all replicas, and the messages on their way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReplicasState {
+    /// The number of each replica's state.
+    replicas: Vec<u32>,
+    /// The numbers of the messages on their way, in ascending order.
+    messages: Vec<u32>,
+    /// What is left of each bound.
+    ticks: Vec<u8>,
+    commands: u8,
+    losses: u8,
+    /// The key of the value that is known to be chosen, by slot.
+    chosen: Vec<u128>,
+}
+
+/// Whole replicas within bounds, as a [`Space`].
+pub struct Replicas {
+    bounds: ReplicaBounds,
+    tables: RwLock<ReplicaTables>,
+}
+
+impl Replicas {
+    /// Replicas of the core, with short timeouts and majorities as quorums.
+    #[must_use]
+    pub fn new(bounds: ReplicaBounds) -> Replicas {
+        Replicas {
+            bounds,
+            tables: RwLock::new(ReplicaTables::default()),
+        }
+    }
+
+    fn learn<T>(&self, change: impl FnOnce(&mut ReplicaTables) -> T) -> T {
+        change(&mut self.tables.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&ReplicaTables) -> T) -> T {
+        look(&self.tables.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What can happen in a state, each with the place of the replica that it happens to.
+    fn actions(&self, state: &ReplicasState) -> Vec<(usize, Action)> {
+        let mut all = Vec::new();
+        self.read(|tables| {
+            for id in &state.messages {
+                all.push((tables.receiver(*id), Action::Deliver(*id)));
+            }
+        });
+        let has_lost = |replica: &u32| self.read(|tables| tables.has_lost_memory(*replica));
+        let may_lose = state.losses > 0 && !state.replicas.iter().any(has_lost);
+        for place in 0..state.replicas.len() {
+            if state.ticks[place] > 0 {
+                all.push((place, Action::Tick));
+            }
+            if state.commands > 0 {
+                all.push((place, Action::Command(state.commands)));
+            }
+            if may_lose {
+                all.push((place, Action::Loss(state.losses)));
+            }
+        }
+        all
+    }
+
+    fn take(&self, state: &ReplicasState, place: usize, what: &Action) -> Result<ReplicasState, Box<Breach>> {
+        let outcome = self.outcome(state.replicas[place], what)?;
+        let mut next = state.clone();
+        next.replicas[place] = outcome.replica;
+        match what {
+            Action::Tick => next.ticks[place] -= 1,
+            Action::Command(_) => next.commands -= 1,
+            Action::Loss(_) => next.losses -= 1,
+            Action::Deliver(id) => next.messages.retain(|other| other != id),
+        }
+        next.messages.extend(outcome.sent);
+        next.messages.sort_unstable();
+        next.messages.dedup();
+        self.note_chosen(&mut next, place)?;
+        Ok(next)
+    }
+
+    fn outcome(&self, replica: u32, what: &Action) -> Result<Transition, Box<Breach>> {
+        let key = key_of(&(replica, what));
+        let known = self.read(|tables| tables.transitions.get(&key).cloned());
+        known.unwrap_or_else(|| {
+            self.learn(|tables| {
+                let learned = tables.take(replica, what);
+                tables.transitions.insert(key, learned.clone());
+                learned
+            })
+        })
+    }
+
+    /// L1: every replica has the same value for a chosen slot.
+    fn note_chosen(&self, state: &mut ReplicasState, place: usize) -> Result<(), Box<Breach>> {
+        self.read(|tables| {
+            let (replica, ..) = &tables.replicas[state.replicas[place] as usize];
+            for slot in 0..state.chosen.len() as u64 + 1 {
+                let Some(value) = replica.chosen(Slot(slot)) else {
+                    continue;
+                };
+                let key = key_of(value);
+                match state
+                    .chosen
+                    .get(usize::try_from(slot).expect("few slots are explored"))
+                {
+                    Some(known) if *known != key => {
+                        let what = format!(
+                            "{} has {value} for slot {slot}, and another replica had another value",
+                            replica.config().id
+                        );
+                        return Err(Box::new(Breach::new(Invariant::Agreement, what)));
+                    }
+                    Some(_) => {}
+                    None => state.chosen.push(key),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The actions along a path that a search found, a line for each. The last one leads to the breach.
+    #[must_use]
+    pub fn counterexample(&self, way: &[u128], breach: &Breach) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut state = self.initial();
+        for print in way.iter().skip(1).map(Some).chain([None]) {
+            for (place, what) in self.actions(&state) {
+                let end = self.take(&state, place, &what);
+                let is_next = match (&end, print) {
+                    (Ok(next), Some(print)) => self.fingerprint(next) == *print,
+                    (Err(wrong), None) => **wrong == *breach,
+                    _ => false,
+                };
+                if is_next {
+                    lines.push(format!("r{place}: {}", self.tell(&what)));
+                    state = end.unwrap_or(state);
+                    break;
+                }
+            }
+        }
+        lines
+    }
+
+    fn tell(&self, what: &Action) -> String {
+        match what {
+            Action::Deliver(id) => self.read(|tables| {
+                let SentMessage { from, message, .. } = &tables.messages[*id as usize].0;
+                format!("receives from {from}: {message}")
+            }),
+            Action::Tick => "a tick passes".to_owned(),
+            Action::Command(number) => format!("a client sends command {number}"),
+            Action::Loss(_) => "the acceptor loses its memory".to_owned(),
+        }
+    }
+
+    /// Delivers every message in order, and lets the next clock tick when none is on its way, until all replicas know the same leader.
+    fn warm_up(&self, tables: &mut ReplicaTables) -> Vec<u32> {
+        // With short timeouts, a few ticks depose a leader.
+        let timing = Timing {
+            heartbeat: 1,
+            patience: 2,
+            jitter: 1,
+            resend: 1,
+            ..Timing::default()
+        };
+        let config = |id| Config {
+            timing,
+            ..Config::new(ReplicaId(id), usize::from(self.bounds.replicas))
+        };
+        let found = |id| Replica::new(config(id), Memory::Kept(Vec::new()), Entropy([id; 32]), Time(0));
+        let mut ids: Vec<u32> = (0..self.bounds.replicas)
+            .map(|id| tables.replica_id(found(id).expect("the default settings are fine"), Time(0)))
+            .collect();
+        let mut messages: VecDeque<u32> = VecDeque::new();
+        loop {
+            let (place, what) = match messages.pop_front() {
+                Some(id) => (tables.receiver(id), Action::Deliver(id)),
+                None if tables.all_follow(&ids) => return ids,
+                None => {
+                    let due = |place: &usize| tables.replicas[ids[*place] as usize].0.deadline();
+                    let place = (0..ids.len()).min_by_key(due).expect("there are replicas");
+                    (place, Action::Tick)
+                }
+            };
+            let outcome = tables
+                .take(ids[place], &what)
+                .expect("no invariant breaks while nothing fails");
+            ids[place] = outcome.replica;
+            messages.extend(outcome.sent);
+        }
+    }
+}
+
+impl Space for Replicas {
+    type State = ReplicasState;
+
+    fn initial(&self) -> ReplicasState {
+        let replicas = self.learn(|tables| self.warm_up(tables));
+        ReplicasState {
+            ticks: vec![self.bounds.ticks; replicas.len()],
+            replicas,
+            messages: Vec::new(),
+            commands: self.bounds.commands,
+            losses: self.bounds.losses,
+            chosen: Vec::new(),
+        }
+    }
+
+    fn expand(
+        &self,
+        state: &ReplicasState,
+        is_known: &dyn Fn(u128) -> bool,
+        visit: &mut dyn FnMut(Next<ReplicasState>),
+    ) {
+        for (place, what) in self.actions(state) {
+            match self.take(state, place, &what) {
+                Ok(next) => {
+                    let print = self.fingerprint(&next);
+                    if !is_known(print) {
+                        visit(Next::State(print, next));
+                    }
+                }
+                Err(breach) => visit(Next::Breach(breach)),
+            }
+        }
+    }
+
+    fn fingerprint(&self, state: &ReplicasState) -> u128 {
+        self.read(|tables| {
+            let replicas = state.replicas.iter().map(|id| tables.replicas[*id as usize].2);
+            let messages = state.messages.iter().map(|id| tables.messages[*id as usize].1);
+            let parts = replicas.chain(messages).chain(state.chosen.iter().copied());
+            let sum = parts.fold(0u128, u128::wrapping_add);
+            let ticks = state
+                .ticks
+                .iter()
+                .fold(0u64, |sum, ticks| sum << 8 | u64::from(*ticks));
+            let left = u64::from(state.commands) << 8 | u64::from(state.losses);
+            sum.wrapping_add(spread(ticks)).wrapping_add(spread(left) >> 1)
+        })
+    }
+}
