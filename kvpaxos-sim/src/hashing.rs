@@ -1,10 +1,37 @@
-//! The hash of tables in memory: fast, and without std's random seeds, so that nothing differs from run to run.
+//! Hashes that are the same in every run: std's hash tables are seeded at random.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
-/// See the head of this file.
+/// 128 bits of the content of a value that derives [`Hash`].
+///
+/// Two contents share a key with probability 2^-128. Callers that keep the contents assert that they do not.
+pub(crate) fn key_of(content: &impl Hash) -> u128 {
+    let mut bytes = HashedBytes(Vec::with_capacity(256));
+    content.hash(&mut bytes);
+    xxh3_128(&bytes.0)
+}
+
+/// Spreads a number over 128 bits.
+pub(crate) fn spread(number: u64) -> u128 {
+    xxh3_128(&number.to_le_bytes())
+}
+
+/// Collects the bytes that a `Hash` implementation writes.
+struct HashedBytes(Vec<u8>);
+
+impl Hasher for HashedBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        xxh3_64_with_seed(&self.0, 0)
+    }
+}
+
+/// A fast hasher for tables in memory.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Quick(u64);
 

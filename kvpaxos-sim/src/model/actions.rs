@@ -2,7 +2,7 @@
 
 use kvpaxos::Slot;
 
-use crate::model::packet::Kind;
+use crate::model::packet::PacketKind;
 use crate::model::roles::{Action, Roles, State, in_any_ballot};
 use crate::model::tables::{Input, Miss, Tables};
 
@@ -48,10 +48,10 @@ impl Roles {
             }
             let input = Input::Hear(*packet);
             match tables.step(state.nodes[place], input)? {
-                Ok(Some(outcome)) if !outcome.is_mere_answer => actions.push(Action::Acceptor {
+                Ok(Some(transition)) if !transition.is_mere_answer => actions.push(Action::Acceptor {
                     place,
                     input: Some(input),
-                    outcome: outcome.clone(),
+                    transition: transition.clone(),
                 }),
                 Ok(_) => {}
                 Err(breach) => actions.push(Action::Broken(breach.clone())),
@@ -81,10 +81,10 @@ impl Roles {
     ) -> Result<(), Miss> {
         let key = self.recovery_key(tables, state, place);
         match tables.recovery(&key)? {
-            Ok(outcomes) => actions.extend(outcomes.iter().map(|outcome| Action::Acceptor {
+            Ok(transitions) => actions.extend(transitions.iter().map(|transition| Action::Acceptor {
                 place,
                 input: None,
-                outcome: outcome.clone(),
+                transition: transition.clone(),
             })),
             Err(breach) => actions.push(Action::Broken(breach.clone())),
         }
@@ -97,7 +97,7 @@ impl Roles {
             tables,
             state,
             state.nodes[place],
-            |kind| matches!(kind, Kind::Recalled { to, .. } | Kind::Remembered { to, .. } if to == place),
+            |kind| matches!(kind, PacketKind::Recalled { to, .. } | PacketKind::Remembered { to, .. } if to == place),
         )
     }
 
@@ -123,7 +123,7 @@ impl Roles {
     pub(super) fn election_key(&self, tables: &Tables, state: &State, place: usize) -> Vec<u32> {
         let to = self.bounds.acceptors + place;
         let first = u32::try_from(place).unwrap_or(u32::MAX);
-        self.key_for(tables, state, first, |kind| kind == Kind::Promise { to })
+        self.key_for(tables, state, first, |kind| kind == PacketKind::Promise { to })
     }
 
     fn key_for(
@@ -131,7 +131,7 @@ impl Roles {
         tables: &Tables,
         state: &State,
         first: u32,
-        is_for_it: impl Fn(Kind) -> bool,
+        is_for_it: impl Fn(PacketKind) -> bool,
     ) -> Vec<u32> {
         let mut key = vec![first];
         let for_it = |packet: &&u32| is_for_it(tables.packet(**packet).kind);
@@ -167,10 +167,10 @@ fn add_action(
     actions: &mut Vec<Action>,
 ) -> Result<(), Miss> {
     match tables.step(state.nodes[place], input)? {
-        Ok(Some(outcome)) => actions.push(Action::Acceptor {
+        Ok(Some(transition)) => actions.push(Action::Acceptor {
             place,
             input: Some(input),
-            outcome: outcome.clone(),
+            transition: transition.clone(),
         }),
         Ok(None) => {}
         Err(breach) => actions.push(Action::Broken(breach.clone())),

@@ -9,7 +9,7 @@ use kvpaxos::{Ballot, Command, Message, ReplicaId, Slot, Value};
 
 use crate::model::bounds::Breach;
 use crate::model::node::{Node, NodeState};
-use crate::model::packet::{Kind, Packet};
+use crate::model::packet::{Packet, PacketKind};
 use crate::model::roles::{Action, Roles, State, bit};
 use crate::model::search::follow;
 use crate::model::tables::{Input, Tables};
@@ -26,7 +26,7 @@ pub struct Counterexample {
 impl Roles {
     /// Tells a way that [`search`](crate::model::search()) found: its last state, or one step from there, is at breach.
     #[must_use]
-    pub fn counterexample(&self, way: &[u128], breach: &Breach) -> Counterexample {
+    pub fn counterexample(&self, path: &[u128], breach: &Breach) -> Counterexample {
         let mut counterexample = Counterexample {
             lines: Vec::new(),
             events: 0,
@@ -36,7 +36,7 @@ impl Roles {
             self.tell(&mut counterexample, &before, &action, &after);
             before = after;
         }
-        for after in follow(self, way).into_iter().skip(1) {
+        for after in follow(self, path).into_iter().skip(1) {
             let leads_there = |action: &Action| self.take(&before, action).0 == after;
             if let Some(action) = self.actions(&before).into_iter().find(leads_there) {
                 self.tell(&mut counterexample, &before, &action, &after);
@@ -65,9 +65,9 @@ impl Roles {
                 Action::Acceptor {
                     place,
                     input: Some(input),
-                    outcome,
+                    transition,
                 } => {
-                    let node = tables.node(outcome.node);
+                    let node = tables.node(transition.node);
                     write!(
                         line,
                         "{} {}; now {}",
@@ -79,15 +79,15 @@ impl Roles {
                 Action::Acceptor {
                     place,
                     input: None,
-                    outcome,
+                    transition,
                 } => {
                     let key = self.recovery_key(tables, before, *place);
                     let found = tables.recover(key[0], &key[1..]).unwrap_or_default();
-                    let path = found.into_iter().find(|(known, _)| known == outcome);
+                    let path = found.into_iter().find(|(known, _)| known == transition);
                     let path = path.map(|(_, path)| path).unwrap_or_default();
                     events = path.len();
                     let heard = self.list(tables, &path);
-                    let node = tables.node(outcome.node);
+                    let node = tables.node(transition.node);
                     write!(line, "{} hears {heard}; now {}", letter(*place), self.look(node))
                 }
                 Action::Lead { place, leader } => {
@@ -121,7 +121,7 @@ impl Roles {
                 .filter(|packet| {
                     matches!(
                         tables.packet(*packet).kind,
-                        Kind::Promise { .. } | Kind::Vote { .. }
+                        PacketKind::Promise { .. } | PacketKind::Vote { .. }
                     )
                 })
                 .collect();

@@ -72,7 +72,6 @@ mod actions;
 pub mod bounds;
 mod checks;
 mod counterexample;
-mod hashing;
 mod node;
 mod packet;
 mod proposer;
@@ -85,7 +84,7 @@ mod symmetry;
 mod tables;
 #[cfg(test)]
 mod tests;
-mod visited;
+mod visited_set;
 
 pub use bounds::{Bounds, BoundsError, Breach, Invariant};
 pub use counterexample::Counterexample;

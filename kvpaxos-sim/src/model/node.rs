@@ -105,14 +105,14 @@ impl Node {
         let mut acceptor = before.clone();
         let sent = match hear(&mut acceptor, packet, bounds)? {
             None => return Ok(None),
-            Some(Said::AtOnce(message)) => {
+            Some(Response::Immediate(message)) => {
                 return Ok(Some(Change {
                     node: self.clone(),
                     sent: vec![self.reply(packet, message)],
                     is_mere_answer: true,
                 }));
             }
-            Some(Said::BehindTheDisk(message)) => vec![self.reply(packet, message)],
+            Some(Response::AfterSync(message)) => vec![self.reply(packet, message)],
         };
         check(before, &acceptor, packet)?;
         let is_mere_answer = acceptor == *before;
@@ -322,15 +322,15 @@ impl Node {
 }
 
 /// What an acceptor says.
-enum Said {
+enum Response {
     /// Nothing that must be durable first.
-    AtOnce(Message),
+    Immediate(Message),
     /// It reveals what was written before.
-    BehindTheDisk(Message),
+    AfterSync(Message),
 }
 
 /// The one place where the acceptor of the core is asked.
-fn hear(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Option<Said>, Breach> {
+fn hear(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Option<Response>, Breach> {
     let chunk_bytes = if bounds.chunks { ONE_ENTRY } else { WHOLE };
     let answer: Option<Answer> = match &packet.message {
         Message::Prepare { ballot, from, .. } => Some(acceptor.on_prepare(*ballot, *from, WHOLE)),
@@ -340,7 +340,7 @@ fn hear(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Opt
             .on_accept(*ballot, *slot, value)
             .map_err(|why| Breach::new(Invariant::P1, why.to_string()))?,
         Message::Recall { nonce } => {
-            return Ok(Some(Said::AtOnce(acceptor.on_recall(packet.from, *nonce))));
+            return Ok(Some(Response::Immediate(acceptor.on_recall(packet.from, *nonce))));
         }
         Message::Announce {
             nonce,
@@ -349,7 +349,7 @@ fn hear(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Opt
         } => Some(acceptor.on_announce(packet.from, *nonce, *incarnation, *from, chunk_bytes)),
         _ => None,
     };
-    Ok(answer.map(|answer| Said::BehindTheDisk(answer.message)))
+    Ok(answer.map(|answer| Response::AfterSync(answer.message)))
 }
 
 /// A1 and A2, from outside.

@@ -18,7 +18,7 @@ pub(super) struct Packet {
 
 /// Who a packet is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum PacketKind {
     /// Acceptors that have their memory.
     Accept,
     /// They too; asked by one that lost its memory, of its past.
@@ -39,35 +39,38 @@ pub(super) enum Kind {
     Useless,
 }
 
-impl Kind {
+impl PacketKind {
     pub(super) fn is_request(self) -> bool {
         matches!(
             self,
-            Kind::Prepare { .. } | Kind::Accept | Kind::Recall { .. } | Kind::Announce { .. }
+            PacketKind::Prepare { .. }
+                | PacketKind::Accept
+                | PacketKind::Recall { .. }
+                | PacketKind::Announce { .. }
         )
     }
 }
 
 impl Packet {
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> PacketKind {
         let to = self.to.map_or(0, |to| usize::from(to.0));
         let from = usize::from(self.from.0);
         match &self.message {
-            Message::Prepare { .. } => Kind::Prepare { from },
-            Message::Accept { .. } => Kind::Accept,
-            Message::Recall { nonce } => Kind::Recall { from, nonce: *nonce },
-            Message::Announce { incarnation, .. } => Kind::Announce {
+            Message::Prepare { .. } => PacketKind::Prepare { from },
+            Message::Accept { .. } => PacketKind::Accept,
+            Message::Recall { nonce } => PacketKind::Recall { from, nonce: *nonce },
+            Message::Announce { incarnation, .. } => PacketKind::Announce {
                 from,
                 incarnation: *incarnation,
             },
-            Message::Recalled { nonce, .. } => Kind::Recalled { to, nonce: *nonce },
-            Message::Remembered(told) => Kind::Remembered {
+            Message::Recalled { nonce, .. } => PacketKind::Recalled { to, nonce: *nonce },
+            Message::Remembered(told) => PacketKind::Remembered {
                 to,
                 nonce: told.nonce,
             },
-            Message::Promise(_) => Kind::Promise { to },
-            Message::Accepted { .. } => Kind::Vote { to },
-            _ => Kind::Useless,
+            Message::Promise(_) => PacketKind::Promise { to },
+            Message::Accepted { .. } => PacketKind::Vote { to },
+            _ => PacketKind::Useless,
         }
     }
 

@@ -11,7 +11,7 @@
 //!   what can happen.
 //! - *What nobody can hear any more is forgotten*: promises to a proposer that leads, votes for what it has concluded to be chosen (a
 //!   conclusion stands), and refusals, which only make a proposer give up: it may as well hear nothing more.
-//! - *Names do not matter*: see [`crate::model::symmetry`]. That acceptors behave the same under other names is asserted on the way.
+//! - *Names do not matter*: see [`crate::model::symmetry`]. That acceptors behave the same under other names is asserted on the path.
 //!
 //! # Unless the search is thorough
 //!
@@ -34,7 +34,7 @@
 //! 6. *When all ballots propose the same, nothing is left to go wrong.* The lesser invariants do not depend on values.
 
 use crate::model::bounds::MAX_BALLOTS;
-use crate::model::packet::Kind;
+use crate::model::packet::PacketKind;
 use crate::model::proposer;
 use crate::model::roles::{Action, Draft, Roles, State, bit};
 use crate::model::tables::{Input, Tables};
@@ -56,17 +56,17 @@ impl Roles {
         };
         let row = tables.packet(packet);
         match row.kind {
-            Kind::Prepare { .. } | Kind::Accept | Kind::Announce { .. } => true,
-            Kind::Recall { from: asker, nonce } | Kind::Recalled { to: asker, nonce } => {
+            PacketKind::Prepare { .. } | PacketKind::Accept | PacketKind::Announce { .. } => true,
+            PacketKind::Recall { from: asker, nonce } | PacketKind::Recalled { to: asker, nonce } => {
                 awaits(asker, nonce) && (thorough || !has_announced(asker))
             }
-            Kind::Remembered { to, nonce } => awaits(to, nonce),
-            Kind::Promise { to } => draft.leaders[to - self.bounds.acceptors] == 0,
-            Kind::Vote { to } => {
+            PacketKind::Remembered { to, nonce } => awaits(to, nonce),
+            PacketKind::Promise { to } => draft.leaders[to - self.bounds.acceptors] == 0,
+            PacketKind::Vote { to } => {
                 let place = to - self.bounds.acceptors;
                 proposer::vote(&row.packet).is_some_and(|vote| draft.chosen & bit(place, vote.2) == 0)
             }
-            Kind::Useless => false,
+            PacketKind::Useless => false,
         }
     }
 
@@ -81,11 +81,11 @@ impl Roles {
     }
 
     /// Whether an acceptor need not hear a request now.
-    pub(super) fn can_wait(&self, tables: &Tables, state: &State, kind: Kind) -> bool {
+    pub(super) fn can_wait(&self, tables: &Tables, state: &State, kind: PacketKind) -> bool {
         match kind {
             _ if self.bounds.thorough => false,
-            Kind::Prepare { from } => state.leaders[from - self.bounds.acceptors] != 0,
-            Kind::Announce { from, incarnation } => {
+            PacketKind::Prepare { from } => state.leaders[from - self.bounds.acceptors] != 0,
+            PacketKind::Announce { from, incarnation } => {
                 let recovery = tables.node(state.nodes[from]).recovery();
                 recovery.is_none_or(|recovery| recovery.incarnation().is_some_and(|own| own != incarnation))
             }
@@ -106,7 +106,7 @@ impl Roles {
 
     /// What happens first, and may as well: everybody promises the lowest ballot, and its proposer leads.
     pub(super) fn prefix(&self) -> Vec<(Action, State)> {
-        let mut way: Vec<(Action, State)> = Vec::new();
+        let mut path: Vec<(Action, State)> = Vec::new();
         let mut state = self.untouched();
         let lowest = state.packets[0];
         while !self.bounds.thorough && state.leaders == [0; MAX_BALLOTS] {
@@ -125,8 +125,8 @@ impl Roles {
             let action = promises.into_iter().chain(elections).next();
             let action = action.expect("in an untouched world everything is possible");
             state = self.take(&state, &action).0;
-            way.push((action, state.clone()));
+            path.push((action, state.clone()));
         }
-        way
+        path
     }
 }

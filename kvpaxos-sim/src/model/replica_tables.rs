@@ -9,8 +9,8 @@ use kvpaxos::{
 };
 
 use crate::hashing::BuildQuick;
+use crate::hashing::key_of;
 use crate::model::bounds::{Breach, Invariant};
-use crate::model::hashing::key_of;
 use crate::model::tables::guarded;
 
 /// Something that can happen to a replica.

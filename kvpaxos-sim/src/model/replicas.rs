@@ -11,8 +11,8 @@ use std::sync::{PoisonError, RwLock};
 
 use kvpaxos::{Config, Entropy, Memory, Replica, ReplicaId, Slot, Time, Timing};
 
+use crate::hashing::{key_of, spread};
 use crate::model::bounds::{Breach, Invariant};
-use crate::model::hashing::{key_of, spread};
 use crate::model::replica_tables::{Action, ReplicaTables, SentMessage, Transition};
 use crate::model::search::{Next, Space};
 
@@ -45,12 +45,12 @@ impl fmt::Display for ReplicaBounds {
     }
 }
 
-/// A state of all replicas, and the messages on their way.
+/// A state of all replicas, and the messages on their path.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReplicasState {
     /// The number of each replica's state.
     replicas: Vec<u32>,
-    /// The numbers of the messages on their way, in ascending order.
+    /// The numbers of the messages on their path, in ascending order.
     messages: Vec<u32>,
     /// What is left of each bound.
     ticks: Vec<u8>,
@@ -167,10 +167,10 @@ impl Replicas {
 
     /// The actions along a path that a search found, a line for each. The last one leads to the breach.
     #[must_use]
-    pub fn counterexample(&self, way: &[u128], breach: &Breach) -> Vec<String> {
+    pub fn counterexample(&self, path: &[u128], breach: &Breach) -> Vec<String> {
         let mut lines = Vec::new();
         let mut state = self.initial();
-        for print in way.iter().skip(1).map(Some).chain([None]) {
+        for print in path.iter().skip(1).map(Some).chain([None]) {
             for (place, what) in self.actions(&state) {
                 let end = self.take(&state, place, &what);
                 let is_next = match (&end, print) {
@@ -200,7 +200,7 @@ impl Replicas {
         }
     }
 
-    /// Delivers every message in order, and lets the next clock tick when none is on its way, until all replicas know the same leader.
+    /// Delivers every message in order, and lets the next clock tick when none is on its path, until all replicas know the same leader.
     fn warm_up(&self, tables: &mut ReplicaTables) -> Vec<u32> {
         // With short timeouts, a few ticks depose a leader.
         let timing = Timing {

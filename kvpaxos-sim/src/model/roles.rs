@@ -4,14 +4,14 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use kvpaxos::Slot;
 
+use crate::hashing::spread;
 use crate::model::bounds::{Bounds, Breach, MAX_ACCEPTORS, MAX_BALLOTS};
-use crate::model::hashing::spread;
 use crate::model::node::Node;
-use crate::model::packet::Kind;
+use crate::model::packet::PacketKind;
 use crate::model::proposer;
 use crate::model::search::{Next, Space};
 use crate::model::symmetry::Symmetry;
-use crate::model::tables::{Input, Miss, OnRequest, Outcome, Tables};
+use crate::model::tables::{Input, Miss, OnRequest, Tables, Transition};
 
 /// Acceptors, proposers, and all that was sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,7 +34,7 @@ pub(super) enum Action {
     Acceptor {
         place: usize,
         input: Option<Input>,
-        outcome: Outcome,
+        transition: Transition,
     },
     /// A proposer hears whatever it needs to lead.
     Lead { place: usize, leader: u32 },
@@ -112,13 +112,13 @@ impl Roles {
             let mut draft = Draft::empty();
             for id in self.bounds.members().iter() {
                 let node = tables.node_id(Node::new(id), None);
-                tables.show_node(node);
+                tables.rename_node(node);
                 draft.nodes[usize::from(id.0)] = node;
             }
             draft.losses = u8::try_from(self.bounds.losses).expect("the bounds were checked");
             for place in 0..self.bounds.ballots {
                 let packet = tables.packet_id(proposer::prepare(&self.bounds, place));
-                tables.show_packet(packet);
+                tables.rename_packet(packet);
                 draft.packets.push(packet);
             }
             draft.finish()
@@ -151,11 +151,11 @@ impl Roles {
             Action::Acceptor {
                 place,
                 input,
-                outcome,
+                transition,
             } => {
-                draft.nodes[*place] = outcome.node;
+                draft.nodes[*place] = transition.node;
                 draft.losses -= u8::from(matches!(input, Some(Input::Lose { .. })));
-                (Some(*place), &outcome.sent)
+                (Some(*place), &transition.sent)
             }
             Action::Lead { place, leader } => {
                 draft.leaders[*place] = leader + 1;
@@ -185,7 +185,7 @@ impl Roles {
             return;
         }
         draft.packets.push(packet);
-        if let Kind::Vote { to } = tables.packet(packet).kind {
+        if let PacketKind::Vote { to } = tables.packet(packet).kind {
             draft.voted |= 1 << (to - self.bounds.acceptors);
         }
     }
@@ -207,11 +207,11 @@ impl Roles {
                 if !tables.packet(packet).kind.is_request() {
                     continue;
                 }
-                if let Ok(Some(outcome)) = tables.step(draft.nodes[place], Input::Hear(packet))?
-                    && outcome.is_mere_answer
+                if let Ok(Some(transition)) = tables.step(draft.nodes[place], Input::Hear(packet))?
+                    && transition.is_mere_answer
                 {
-                    draft.nodes[place] = outcome.node;
-                    for sent in &outcome.sent {
+                    draft.nodes[place] = transition.node;
+                    for sent in &transition.sent {
                         self.send(tables, draft, *sent);
                     }
                 }
@@ -226,9 +226,9 @@ impl Roles {
         let tables = self.read();
         let key = |place: usize| {
             let nodes = state.nodes[..self.bounds.acceptors].iter();
-            let nodes = nodes.map(|node| tables.looks_of_node(*node).keys[place]);
+            let nodes = nodes.map(|node| tables.keys_of_node(*node).keys[place]);
             let packets = state.packets.iter();
-            let packets = packets.map(|packet| tables.looks_of_packet(*packet).keys[place]);
+            let packets = packets.map(|packet| tables.keys_of_packet(*packet).keys[place]);
             nodes.chain(packets).fold(0, u128::wrapping_add)
         };
         let mut keys: Vec<u128> = (0..tables.names.len()).map(key).collect();
@@ -240,16 +240,16 @@ impl Roles {
     fn print(&self, tables: &Tables, draft: &Draft) -> u128 {
         let nodes = &draft.nodes[..self.bounds.acceptors];
         let looks = || {
-            let nodes = nodes.iter().map(|node| tables.looks_of_node(*node));
-            nodes.chain(draft.packets.iter().map(|packet| tables.looks_of_packet(*packet)))
+            let nodes = nodes.iter().map(|node| tables.keys_of_node(*node));
+            nodes.chain(draft.packets.iter().map(|packet| tables.keys_of_packet(*packet)))
         };
-        let mut marks = [0u64; MAX_ACCEPTORS];
+        let mut signatures = [0u64; MAX_ACCEPTORS];
         for look in looks() {
-            for (sum, mark) in marks.iter_mut().zip(&look.marks) {
-                *sum = sum.wrapping_add(*mark);
+            for (sum, signature) in signatures.iter_mut().zip(&look.signatures) {
+                *sum = sum.wrapping_add(*signature);
             }
         }
-        let candidates = self.symmetry.candidates(&marks).iter();
+        let candidates = self.symmetry.candidates(&signatures).iter();
         let sums = candidates.map(|place| {
             let keys = looks().map(|look| look.keys[usize::from(*place)]);
             keys.fold(0u128, u128::wrapping_add)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::model::bounds::Breach;
-use crate::model::visited::Visited;
+use crate::model::visited_set::VisitedSet;
 
 /// Something that can be explored.
 pub trait Space: Sync {
@@ -72,7 +72,7 @@ pub enum Verdict {
         /// Which, and how.
         breach: Breach,
         /// The fingerprints of the states on a shortest way there, the initial one first. One more step breaks the invariant.
-        way: Vec<u128>,
+        path: Vec<u128>,
     },
     /// There are states that were not seen.
     LimitReached,
@@ -84,7 +84,7 @@ const BATCH: usize = 1 << 13;
 /// Explores. `progress` is told now and then how it stands.
 pub fn search<S: Space>(space: &S, limits: Limits, mut progress: impl FnMut(&Tally)) -> (Verdict, Tally) {
     let began = Instant::now();
-    let mut visited = Visited::new();
+    let mut visited = VisitedSet::new();
     let mut tally = Tally::default();
     let initial = space.initial();
     visited.insert(space.fingerprint(&initial), 0);
@@ -113,7 +113,7 @@ pub fn search<S: Space>(space: &S, limits: Limits, mut progress: impl FnMut(&Tal
                         tally.depth += 1;
                         break 'search Verdict::Violated {
                             breach: *breach,
-                            way: visited.way_to(from + parent),
+                            path: visited.path_to(from + parent),
                         };
                     }
                 }
@@ -141,7 +141,7 @@ pub fn search<S: Space>(space: &S, limits: Limits, mut progress: impl FnMut(&Tal
 /// Expands states, and returns what is new, each with the place of the state that it comes from, in order.
 fn expand_all<S: Space>(
     space: &S,
-    visited: &Visited,
+    visited: &VisitedSet,
     states: &[S::State],
     threads: usize,
     steps: &mut u64,
@@ -184,9 +184,9 @@ fn expand_all<S: Space>(
 ///
 /// # Panics
 /// If the space is not the one that was searched.
-pub fn follow<S: Space>(space: &S, way: &[u128]) -> Vec<S::State> {
+pub fn follow<S: Space>(space: &S, path: &[u128]) -> Vec<S::State> {
     let mut states = vec![space.initial()];
-    for print in &way[1..] {
+    for print in &path[1..] {
         let mut found = None;
         let state = states.last().expect("a way begins somewhere");
         let mut visit = |next| {

@@ -1,7 +1,7 @@
 //! Acceptors are interchangeable: states that differ in their names alone are one.
 //!
 //! A state's fingerprint is the least among those under renamings that sort the acceptors by what can be said of them without naming
-//! any (their marks): all renamings where marks are equal, one where all differ. Proposers are not acceptors here and keep their names, so
+//! any (their signatures): all renamings where signatures are equal, one where all differ. Proposers are not acceptors here and keep their names, so
 //! that ballots stay as they are.
 
 use kvpaxos::ReplicaId;
@@ -9,7 +9,7 @@ use kvpaxos::ReplicaId;
 use crate::model::bounds::MAX_ACCEPTORS;
 use crate::model::packet::Renaming;
 
-/// Which renamings sort acceptors by their marks.
+/// Which renamings sort acceptors by their signatures.
 pub(super) struct Symmetry {
     acceptors: usize,
     /// By order and ties: see [`Symmetry::place`].
@@ -55,16 +55,16 @@ impl Symmetry {
         order.iter().fold(0, |sum, id| sum * 5 + usize::from(*id)) * 16 + ties
     }
 
-    /// The places of the renamings under which acceptors are sorted by their marks.
-    pub(super) fn candidates(&self, marks: &[u64; MAX_ACCEPTORS]) -> &[u8] {
+    /// The places of the renamings under which acceptors are sorted by their signatures.
+    pub(super) fn candidates(&self, signatures: &[u64; MAX_ACCEPTORS]) -> &[u8] {
         if self.sorting.is_empty() {
             return &self.identity;
         }
         let mut order = Renaming::NONE.0;
-        order[..self.acceptors].sort_by_key(|id| marks[usize::from(*id)]);
+        order[..self.acceptors].sort_by_key(|id| signatures[usize::from(*id)]);
         let mut ties = 0;
         for rank in 1..self.acceptors {
-            if marks[usize::from(order[rank - 1])] == marks[usize::from(order[rank])] {
+            if signatures[usize::from(order[rank - 1])] == signatures[usize::from(order[rank])] {
                 ties |= 1 << (rank - 1);
             }
         }

@@ -9,10 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use kvpaxos::{Message, ReplicaId, Slot};
 
 use crate::hashing::BuildQuick;
+use crate::hashing::key_of;
 use crate::model::bounds::{Bounds, Breach, Invariant, MAX_ACCEPTORS};
-use crate::model::hashing::key_of;
 use crate::model::node::{Change, Node};
-use crate::model::packet::{Kind, Packet, Renaming};
+use crate::model::packet::{Packet, PacketKind, Renaming};
 use crate::model::proposer::{self, Elected};
 
 /// Wrong acceptors for tests of the checker: the shipping ones are `node.on_request(packet, bounds)`.
@@ -47,16 +47,16 @@ impl Input {
 
 /// What came of an input.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Outcome {
+pub(super) struct Transition {
     pub(super) node: u32,
     pub(super) sent: Box<[u32]>,
     pub(super) is_mere_answer: bool,
 }
 
 /// What the core was seen to do: nothing, something, or what it must not.
-type Learned = Result<Option<Outcome>, Box<Breach>>;
+type Learned = Result<Option<Transition>, Box<Breach>>;
 /// All that can come of packets that arrive one after the other.
-type Outcomes = Result<Box<[Outcome]>, Box<Breach>>;
+type Transitions = Result<Box<[Transition]>, Box<Breach>>;
 /// All leaders that a candidate can become.
 type Leaders = Result<Box<[u32]>, Box<Breach>>;
 
@@ -86,7 +86,7 @@ pub(super) struct NodeRow {
 
 pub(super) struct PacketRow {
     pub(super) packet: Packet,
-    pub(super) kind: Kind,
+    pub(super) kind: PacketKind,
     /// The same for packets of which the first stands for all.
     pub(super) essence: u64,
 }
@@ -99,11 +99,11 @@ pub(super) struct LeaderRow {
 }
 
 /// How something looks under all renamings of the acceptors.
-pub(super) struct Looks {
+pub(super) struct RenamedKeys {
     /// Its key under each renaming, in the order of [`Tables::names`].
     pub(super) keys: Box<[u128]>,
     /// For each acceptor what does not change if others exchange their names.
-    pub(super) marks: [u64; MAX_ACCEPTORS],
+    pub(super) signatures: [u64; MAX_ACCEPTORS],
 }
 
 pub(super) struct Tables {
@@ -113,8 +113,8 @@ pub(super) struct Tables {
     pub(super) nodes: Vec<NodeRow>,
     pub(super) packets: Vec<PacketRow>,
     pub(super) leaders: Vec<LeaderRow>,
-    node_looks: Vec<Option<Box<Looks>>>,
-    packet_looks: Vec<Option<Box<Looks>>>,
+    renamed_nodes: Vec<Option<Box<RenamedKeys>>>,
+    renamed_packets: Vec<Option<Box<RenamedKeys>>>,
     node_ids: HashMap<u128, u32, BuildQuick>,
     packet_ids: HashMap<u128, u32, BuildQuick>,
     packet_keys: Vec<u128>,
@@ -122,7 +122,7 @@ pub(super) struct Tables {
     renamed: HashMap<(u32, usize), u32, BuildQuick>,
     /// Whether what it leads to may be part of states, and what that is.
     steps: HashMap<(u32, u64), (bool, Learned), BuildQuick>,
-    recoveries: HashMap<Box<[u32]>, Outcomes, BuildQuick>,
+    recoveries: HashMap<Box<[u32]>, Transitions, BuildQuick>,
     elections: HashMap<Box<[u32]>, Leaders, BuildQuick>,
     counts: HashMap<Box<[u32]>, Count, BuildQuick>,
 }
@@ -136,8 +136,8 @@ impl Tables {
             nodes: Vec::new(),
             packets: Vec::new(),
             leaders: Vec::new(),
-            node_looks: Vec::new(),
-            packet_looks: Vec::new(),
+            renamed_nodes: Vec::new(),
+            renamed_packets: Vec::new(),
             node_ids: HashMap::default(),
             packet_ids: HashMap::default(),
             packet_keys: Vec::new(),
@@ -161,7 +161,7 @@ impl Tables {
 
     /// What can come of a recovery when any of these packets reach it. `key` is the node, then the packets in the order of
     /// [`Tables::sort`].
-    pub(super) fn recovery(&self, key: &[u32]) -> Result<&Outcomes, Miss> {
+    pub(super) fn recovery(&self, key: &[u32]) -> Result<&Transitions, Miss> {
         let known = self.recoveries.get(key);
         known.ok_or_else(|| Miss::Recovery(key.into()))
     }
@@ -186,13 +186,13 @@ impl Tables {
         &self.packets[id as usize]
     }
 
-    pub(super) fn looks_of_node(&self, id: u32) -> &Looks {
-        let looks = self.node_looks[id as usize].as_deref();
+    pub(super) fn keys_of_node(&self, id: u32) -> &RenamedKeys {
+        let looks = self.renamed_nodes[id as usize].as_deref();
         looks.expect("the looks of a node are made when it first comes up in a state")
     }
 
-    pub(super) fn looks_of_packet(&self, id: u32) -> &Looks {
-        let looks = self.packet_looks[id as usize].as_deref();
+    pub(super) fn keys_of_packet(&self, id: u32) -> &RenamedKeys {
+        let looks = self.renamed_packets[id as usize].as_deref();
         looks.expect("the looks of a packet are made when it is first sent")
     }
 
@@ -207,20 +207,21 @@ impl Tables {
         match miss {
             Miss::Step(node, input) => {
                 let learned = self.take_step(node, input);
-                if let Ok(Some(outcome)) = &learned {
-                    self.show(outcome);
+                if let Ok(Some(transition)) = &learned {
+                    self.show(transition);
                 }
                 self.steps.insert((node, input.code()), (true, learned));
             }
             Miss::Recovery(key) => {
                 let learned = self.recover(key[0], &key[1..]);
-                let outcomes = learned.map(|found| found.into_iter().map(|(outcome, _)| outcome).collect());
-                if let Ok(outcomes) = &outcomes {
-                    for outcome in <Box<[Outcome]> as AsRef<[Outcome]>>::as_ref(outcomes) {
-                        self.show(outcome);
+                let transitions =
+                    learned.map(|found| found.into_iter().map(|(transition, _)| transition).collect());
+                if let Ok(transitions) = &transitions {
+                    for transition in <Box<[Transition]> as AsRef<[Transition]>>::as_ref(transitions) {
+                        self.show(transition);
                     }
                 }
-                self.recoveries.insert(key, outcomes);
+                self.recoveries.insert(key, transitions);
             }
             Miss::Election(key) => {
                 let learned = self.elect(key[0] as usize, &key[1..]);
@@ -261,30 +262,30 @@ impl Tables {
         if let Some(change) = &change {
             check_recovering(before, change)?;
         }
-        let outcome = change.map(|change| self.take_in(node, input, change));
+        let transition = change.map(|change| self.take_in(node, input, change));
         self.steps
-            .insert((node, input.code()), (false, Ok(outcome.clone())));
-        Ok(outcome)
+            .insert((node, input.code()), (false, Ok(transition.clone())));
+        Ok(transition)
     }
 
-    fn take_in(&mut self, node: u32, input: Input, change: Change) -> Outcome {
+    fn take_in(&mut self, node: u32, input: Input, change: Change) -> Transition {
         let Change {
             node: after,
             sent,
             is_mere_answer,
         } = change;
-        Outcome {
+        Transition {
             node: self.node_id(after, Some((node, input))),
             sent: sent.into_iter().map(|packet| self.packet_id(packet)).collect(),
             is_mere_answer,
         }
     }
 
-    /// What an outcome holds will be part of states.
-    fn show(&mut self, outcome: &Outcome) {
-        self.show_node(outcome.node);
-        for packet in &outcome.sent {
-            self.show_packet(*packet);
+    /// What an transition holds will be part of states.
+    fn show(&mut self, transition: &Transition) {
+        self.rename_node(transition.node);
+        for packet in &transition.sent {
+            self.rename_packet(*packet);
         }
     }
 
@@ -295,7 +296,7 @@ impl Tables {
         &mut self,
         node: u32,
         packets: &[u32],
-    ) -> Result<Vec<(Outcome, Vec<u32>)>, Box<Breach>> {
+    ) -> Result<Vec<(Transition, Vec<u32>)>, Box<Breach>> {
         let asked: Vec<Packet> = self
             .node(node)
             .recovery()
@@ -309,30 +310,30 @@ impl Tables {
             })
             .collect();
         let asked: Vec<u32> = asked.into_iter().map(|packet| self.packet_id(packet)).collect();
-        let mut found: Vec<(Outcome, Vec<u32>)> = Vec::new();
+        let mut found: Vec<(Transition, Vec<u32>)> = Vec::new();
         let mut open = vec![(node, Vec::new())];
         let mut next = 0;
         while next < open.len() {
             let (node, heard) = open[next].clone();
             next += 1;
             for packet in packets {
-                let Some(outcome) = self.take_step(node, Input::Hear(*packet))? else {
+                let Some(transition) = self.take_step(node, Input::Hear(*packet))? else {
                     continue;
                 };
-                if outcome.is_mere_answer {
+                if transition.is_mere_answer {
                     continue;
                 }
                 let mut path: Vec<u32> = heard.clone();
                 path.push(*packet);
-                let goes_on = self.node(outcome.node).recovery().is_some()
-                    && outcome.sent.iter().all(|packet| asked.contains(packet));
+                let goes_on = self.node(transition.node).recovery().is_some()
+                    && transition.sent.iter().all(|packet| asked.contains(packet));
                 self.check_fresh(node, *packet)?;
                 if !goes_on {
-                    if !found.iter().any(|(known, _)| *known == outcome) {
-                        found.push((outcome, path));
+                    if !found.iter().any(|(known, _)| *known == transition) {
+                        found.push((transition, path));
                     }
-                } else if !open.iter().any(|(known, _)| *known == outcome.node) {
-                    open.push((outcome.node, path));
+                } else if !open.iter().any(|(known, _)| *known == transition.node) {
+                    open.push((transition.node, path));
                 }
             }
         }
@@ -380,7 +381,7 @@ impl Tables {
         let accepts: Vec<Packet> = elected.proposals.iter().map(accept).collect();
         let accepts: Box<[u32]> = accepts.into_iter().map(|packet| self.packet_id(packet)).collect();
         for packet in &accepts {
-            self.show_packet(*packet);
+            self.rename_packet(*packet);
         }
         let id = number(self.leaders.len());
         self.leaders.push(LeaderRow {
@@ -409,7 +410,7 @@ impl Tables {
             essence,
         });
         self.packet_keys.push(key);
-        self.packet_looks.push(None);
+        self.renamed_packets.push(None);
         self.packet_ids.insert(key, id);
         id
     }
@@ -423,25 +424,25 @@ impl Tables {
         }
         let id = number(self.nodes.len());
         self.nodes.push(NodeRow { node, origin });
-        self.node_looks.push(None);
+        self.renamed_nodes.push(None);
         self.node_ids.insert(key, id);
         id
     }
 
     // How things look under other names.
 
-    pub(super) fn show_packet(&mut self, id: u32) {
-        if self.packet_looks[id as usize].is_some() {
+    pub(super) fn rename_packet(&mut self, id: u32) {
+        if self.renamed_packets[id as usize].is_some() {
             return;
         }
         let packet = &self.packet(id).packet;
         let keys = self.names.iter().map(|names| key_of(&packet.renamed(names)));
         let looks = self.looks(keys.collect());
-        self.packet_looks[id as usize] = Some(Box::new(looks));
+        self.renamed_packets[id as usize] = Some(Box::new(looks));
     }
 
-    pub(super) fn show_node(&mut self, id: u32) {
-        if self.node_looks[id as usize].is_some() {
+    pub(super) fn rename_node(&mut self, id: u32) {
+        if self.renamed_nodes[id as usize].is_some() {
             return;
         }
         let renamed: Vec<u32> = (0..self.names.len())
@@ -449,7 +450,7 @@ impl Tables {
             .collect();
         let keys = renamed.into_iter().map(|id| key_of(self.node(id)));
         let looks = self.looks(keys.collect());
-        self.node_looks[id as usize] = Some(Box::new(looks));
+        self.renamed_nodes[id as usize] = Some(Box::new(looks));
     }
 
     /// The same acceptor with other names: it lives through the same with other names.
@@ -472,22 +473,22 @@ impl Tables {
                     }
                     other => other,
                 };
-                let outcome = self.take_step(parent, input);
-                let outcome = outcome.ok().flatten();
-                outcome.expect("acceptors do not care for names").node
+                let transition = self.take_step(parent, input);
+                let transition = transition.ok().flatten();
+                transition.expect("acceptors do not care for names").node
             }
         };
         self.renamed.insert((id, place), renamed);
         renamed
     }
 
-    /// An acceptor's mark is the least key of all under which it is called 0: whoever else exchanges names, it stays the same.
-    fn looks(&self, keys: Box<[u128]>) -> Looks {
-        let mut marks = [u128::MAX; MAX_ACCEPTORS];
+    /// An acceptor's signature is the least key of all under which it is called 0: whoever else exchanges names, it stays the same.
+    fn looks(&self, keys: Box<[u128]>) -> RenamedKeys {
+        let mut signatures = [u128::MAX; MAX_ACCEPTORS];
         for (key, names) in keys.iter().zip(&self.names) {
-            for (id, mark) in (0..).zip(&mut marks[..self.bounds.acceptors]) {
+            for (id, signature) in (0..).zip(&mut signatures[..self.bounds.acceptors]) {
                 if names.id(ReplicaId(id)) == ReplicaId(0) {
-                    *mark = (*mark).min(*key);
+                    *signature = (*signature).min(*key);
                 }
             }
         }
@@ -495,15 +496,15 @@ impl Tables {
             clippy::cast_possible_truncation,
             reason = "64 bits of it are enough to sort by"
         )]
-        let marks = marks.map(|mark| mark as u64);
-        Looks { keys, marks }
+        let signatures = signatures.map(|signature| signature as u64);
+        RenamedKeys { keys, signatures }
     }
 }
 
 /// A4: who recovers neither promises nor votes.
 fn check_recovering(before: &Node, change: &Change) -> Result<(), Box<Breach>> {
     let mut kinds = change.sent.iter().map(Packet::kind);
-    let speaks = kinds.any(|kind| matches!(kind, Kind::Promise { .. } | Kind::Vote { .. }));
+    let speaks = kinds.any(|kind| matches!(kind, PacketKind::Promise { .. } | PacketKind::Vote { .. }));
     if before.recovery().is_some() && speaks {
         let what = format!("{} sends {:?} while it recovers", before.id, change.sent);
         return Err(Box::new(Breach::new(Invariant::A4, what)));

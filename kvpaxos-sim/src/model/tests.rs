@@ -26,8 +26,11 @@ fn explore(roles: &Roles) -> (Verdict, Tally) {
 fn states(bounds: Bounds) -> usize {
     let roles = Roles::new(bounds);
     let (verdict, tally) = explore(&roles);
-    if let Verdict::Violated { breach, way } = &verdict {
-        panic!("{breach}\n{}", roles.counterexample(way, breach).lines.join("\n"));
+    if let Verdict::Violated { breach, path } = &verdict {
+        panic!(
+            "{breach}\n{}",
+            roles.counterexample(path, breach).lines.join("\n")
+        );
     }
     assert_eq!(verdict, Verdict::Holds);
     tally.states
@@ -146,11 +149,11 @@ fn a_limit_is_told() {
 fn find(bounds: Bounds, wrong: OnRequest) -> (Invariant, usize) {
     let roles = Roles::with(bounds, wrong, true);
     let (verdict, _) = explore(&roles);
-    let Verdict::Violated { breach, way } = verdict else {
+    let Verdict::Violated { breach, path } = verdict else {
         panic!("nothing was found: {verdict:?}");
     };
-    let counterexample = roles.counterexample(&way, &breach);
-    assert!(counterexample.lines.len() >= way.len(), "{counterexample:?}");
+    let counterexample = roles.counterexample(&path, &breach);
+    assert!(counterexample.lines.len() >= path.len(), "{counterexample:?}");
     (breach.invariant, counterexample.lines.len())
 }
 

@@ -107,12 +107,12 @@ pub(crate) fn model(what: &Model) -> ExitCode {
             losses: u8::try_from(what.losses).unwrap_or(u8::MAX),
         };
         let whole = Replicas::new(bounds);
-        let counterexample = |way: &[u128], breach: &Breach| whole.counterexample(way, breach);
+        let counterexample = |path: &[u128], breach: &Breach| whole.counterexample(path, breach);
         return explore(what, &bounds.to_string(), &whole, limits, counterexample);
     }
     let roles = Roles::new(bounds);
-    let counterexample = |way: &[u128], breach: &Breach| {
-        let Counterexample { mut lines, events } = roles.counterexample(way, breach);
+    let counterexample = |path: &[u128], breach: &Breach| {
+        let Counterexample { mut lines, events } = roles.counterexample(path, breach);
         lines.push(format!("({events} messages were heard and memories lost)"));
         lines
     };
@@ -178,8 +178,8 @@ fn conclusion(verdict: &Verdict, counterexample: impl Fn(&[u128], &Breach) -> Ve
         Verdict::LimitReached => {
             "verdict: the limit was reached; every invariant holds in the states that were seen\n".to_owned()
         }
-        Verdict::Violated { breach, way } => {
-            let lines = counterexample(way, breach);
+        Verdict::Violated { breach, path } => {
+            let lines = counterexample(path, breach);
             let steps = lines.iter().filter(|line| !line.starts_with('(')).count();
             let mut text = format!("verdict: {breach}\na shortest way there, {steps} steps:\n");
             for (number, line) in (1..).zip(&lines) {
@@ -213,9 +213,9 @@ fn json(
             Verdict::LimitReached => "limit reached",
         },
     });
-    if let Verdict::Violated { breach, way } = verdict {
+    if let Verdict::Violated { breach, path } = verdict {
         value["breach"] = serde_json::json!(breach);
-        value["counterexample"] = counterexample(way, breach).into();
+        value["counterexample"] = counterexample(path, breach).into();
     }
     value
 }

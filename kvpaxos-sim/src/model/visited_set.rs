@@ -3,16 +3,16 @@
 /// A set of fingerprints in the order in which they came, with the state that each was reached from.
 ///
 /// An open-addressed table of places in a flat list: about 28 bytes a state.
-pub(super) struct Visited {
+pub(super) struct VisitedSet {
     prints: Vec<u128>,
     parents: Vec<u32>,
     /// Place + 1, or 0 for an empty cell; never more than three quarters full.
     table: Vec<u32>,
 }
 
-impl Visited {
-    pub(super) fn new() -> Visited {
-        Visited {
+impl VisitedSet {
+    pub(super) fn new() -> VisitedSet {
+        VisitedSet {
             prints: Vec::new(),
             parents: Vec::new(),
             table: vec![0; 1 << 12],
@@ -49,14 +49,14 @@ impl Visited {
     }
 
     /// The fingerprints on the way to the state at `place`, the initial one first.
-    pub(super) fn way_to(&self, mut place: usize) -> Vec<u128> {
-        let mut way = vec![self.prints[place]];
+    pub(super) fn path_to(&self, mut place: usize) -> Vec<u128> {
+        let mut path = vec![self.prints[place]];
         while place != 0 {
             place = self.parents[place] as usize;
-            way.push(self.prints[place]);
+            path.push(self.prints[place]);
         }
-        way.reverse();
-        way
+        path.reverse();
+        path
     }
 
     /// The cell that holds the fingerprint, or the empty one where it belongs.
@@ -97,11 +97,11 @@ fn narrow(place: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::hashing::spread;
+    use crate::hashing::spread;
 
     #[test]
     fn what_was_inserted_is_there_and_nothing_else() {
-        let mut visited = Visited::new();
+        let mut visited = VisitedSet::new();
         for number in 0..20_000u64 {
             let parent = usize::try_from(number / 2).unwrap();
             assert!(visited.insert(spread(number), parent));
@@ -110,6 +110,6 @@ mod tests {
         assert_eq!(visited.len(), 20_000);
         assert!((0..20_000).all(|number| visited.contains(spread(number))));
         assert!(!(20_000..30_000).any(|number| visited.contains(spread(number))));
-        assert_eq!(visited.way_to(5), [0, 1, 2, 5].map(spread));
+        assert_eq!(visited.path_to(5), [0, 1, 2, 5].map(spread));
     }
 }
