@@ -71,11 +71,13 @@
 mod actions;
 pub mod bounds;
 mod checks;
+mod core_queries;
 mod counterexample;
 mod node;
 mod packet;
 mod proposer;
 mod reduction;
+mod renamed_keys;
 mod replica_tables;
 mod replicas;
 mod roles;

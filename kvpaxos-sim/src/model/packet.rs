@@ -1,4 +1,4 @@
-//! What travels: a message of the core with its sender and receiver, and how it looks when acceptors exchange their names.
+//! Packets: messages of the core with sender and receiver, and renamings of the acceptors in them.
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::Met;
@@ -16,30 +16,31 @@ pub(super) struct Packet {
     pub(super) message: Message,
 }
 
-/// Who a packet is for.
+/// Which kind of packet it is, and whom it concerns. Numbers are places of acceptors, or of proposers behind them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum PacketKind {
-    /// Acceptors that have their memory.
+    /// An Accept, for every acceptor that has its memory.
     Accept,
-    /// They too; asked by one that lost its memory, of its past.
+    /// A question of a recovering acceptor to all others: which life of mine have you heard of?
     Recall { from: usize, nonce: u64 },
-    /// They too; told by one that lost its memory, of the life that begins.
+    /// The announcement of a recovering acceptor's next life to all others.
     Announce { from: usize, incarnation: Incarnation },
-    /// They too.
+    /// A Prepare, for every acceptor that has its memory.
     Prepare { from: usize },
-    /// An acceptor that lost its memory, about the life that begins.
+    /// The answer to a Recall, for the recovering acceptor.
     Recalled { to: usize, nonce: u64 },
-    /// An acceptor that lost its memory, about what it forgot.
+    /// The answer to an Announce, for the recovering acceptor.
     Remembered { to: usize, nonce: u64 },
-    /// A candidate.
+    /// A promise, for a candidate.
     Promise { to: usize },
-    /// A leader.
+    /// A vote, for a leader.
     Vote { to: usize },
-    /// Nobody here: a refusal does nothing but make a proposer give up, which it may do at any time by hearing nothing more.
+    /// Anything else. A refusal only makes a proposer give up; here a proposer gives up by hearing nothing more.
     Useless,
 }
 
 impl PacketKind {
+    /// Whether acceptors answer it.
     pub(super) fn is_request(self) -> bool {
         matches!(
             self,
@@ -52,6 +53,7 @@ impl PacketKind {
 }
 
 impl Packet {
+    /// Its kind.
     pub(super) fn kind(&self) -> PacketKind {
         let to = self.to.map_or(0, |to| usize::from(to.0));
         let from = usize::from(self.from.0);
@@ -74,12 +76,12 @@ impl Packet {
         }
     }
 
-    /// What a later packet of the same life has in common with the first, for which it need not be sent: see
-    /// [`crate::model::reduction`].
-    pub(super) fn essence(&self) -> Packet {
+    /// The packet without what may differ between repeats in the same life. Only the first of the packets with the same representative is sent:
+    /// see [`crate::model::reduction`].
+    pub(super) fn representative(&self) -> Packet {
         let own = |vector: &CrashVector| CrashVector::from_iter([(self.from, vector.get(self.from))]);
-        let mut essence = self.clone();
-        match &mut essence.message {
+        let mut representative = self.clone();
+        match &mut representative.message {
             Message::Promise(Promise { vector, .. }) | Message::Accepted { vector, .. } => {
                 *vector = own(vector)
             }
@@ -96,10 +98,10 @@ impl Packet {
             }
             _ => {}
         }
-        essence
+        representative
     }
 
-    /// The same with other names.
+    /// The packet with renamed acceptors.
     pub(super) fn renamed(&self, names: &Renaming) -> Packet {
         let mut message = self.message.clone();
         match &mut message {
@@ -120,14 +122,15 @@ impl Packet {
     }
 }
 
-/// A permutation of the acceptors' names.
+/// A permutation of the acceptors' names. Proposers keep theirs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Renaming(pub(super) [u8; MAX_ACCEPTORS]);
 
 impl Renaming {
+    /// The permutation that changes nothing.
     pub(super) const NONE: Renaming = Renaming([0, 1, 2, 3, 4]);
 
-    /// Proposers keep their names.
+    /// The new name.
     pub(super) fn id(&self, id: ReplicaId) -> ReplicaId {
         self.0.get(usize::from(id.0)).map_or(id, |name| ReplicaId(*name))
     }
@@ -137,7 +140,7 @@ impl Renaming {
         vector.iter().map(named).collect()
     }
 
-    /// All permutations of the first `count` names, this order first.
+    /// All permutations of the first `count` names, the identity first.
     pub(super) fn all(count: usize) -> Vec<Renaming> {
         let mut all = vec![Renaming::NONE];
         for place in 0..count {

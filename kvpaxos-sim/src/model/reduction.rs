@@ -75,9 +75,9 @@ impl Roles {
         if self.bounds.thorough {
             return draft.packets.contains(&packet);
         }
-        let essence = tables.packet(packet).essence;
+        let class = tables.packet(packet).class;
         let mut sent = draft.packets.iter();
-        sent.any(|other| tables.packet(*other).essence == essence)
+        sent.any(|other| tables.packet(*other).class == class)
     }
 
     /// Whether an acceptor need not hear a request now.

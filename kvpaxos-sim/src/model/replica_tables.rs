@@ -11,7 +11,7 @@ use kvpaxos::{
 use crate::hashing::BuildQuick;
 use crate::hashing::key_of;
 use crate::model::bounds::{Breach, Invariant};
-use crate::model::tables::guarded;
+use crate::model::core_queries::guarded;
 
 /// Something that can happen to a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -96,7 +96,7 @@ impl Roles {
                 Ok(answer) => return answer,
                 Err(miss) => {
                     *tables = None;
-                    self.learn(|tables| tables.learn(miss));
+                    self.learn(|tables| tables.ask_core(miss));
                 }
             }
         }
@@ -112,13 +112,13 @@ impl Roles {
             let mut draft = Draft::empty();
             for id in self.bounds.members().iter() {
                 let node = tables.node_id(Node::new(id), None);
-                tables.rename_node(node);
+                tables.add_node_keys(node);
                 draft.nodes[usize::from(id.0)] = node;
             }
             draft.losses = u8::try_from(self.bounds.losses).expect("the bounds were checked");
             for place in 0..self.bounds.ballots {
                 let packet = tables.packet_id(proposer::prepare(&self.bounds, place));
-                tables.rename_packet(packet);
+                tables.add_packet_keys(packet);
                 draft.packets.push(packet);
             }
             draft.finish()
