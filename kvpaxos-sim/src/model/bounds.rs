@@ -1,60 +1,59 @@
-//! How much of the protocol is explored.
+//! The bounds within which the protocol is explored.
 
 use std::fmt;
 
 use kvpaxos::{Ballot, Life, Quorums, ReplicaId, ReplicaSet, recovery};
-use serde::Serialize;
 
-/// The most acceptors: all their permutations are kept in tables.
-pub const MAX_ACCEPTORS: usize = 5;
-/// The most ballots.
-pub const MAX_BALLOTS: usize = 4;
-/// The most slots.
-pub const MAX_SLOTS: usize = 2;
+/// How many acceptors there may be. All their permutations are kept in tables.
+pub(super) const MAX_ACCEPTORS: usize = 5;
+/// How many ballots there may be.
+pub(super) const MAX_BALLOTS: usize = 4;
+/// How many slots there may be.
+pub(super) const MAX_SLOTS: usize = 2;
 
-/// What is explored: everything that can happen within these numbers.
+/// How much is explored: everything that can happen within these numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
     /// How many acceptors.
     pub acceptors: usize,
-    /// How many make a quorum.
+    /// The quorum sizes.
     pub quorums: Quorums,
-    /// How many ballots, each of a proposer of its own with a value of its own.
+    /// How many ballots. Each has a proposer of its own with a value of its own.
     pub ballots: usize,
     /// How many slots.
     pub slots: usize,
-    /// How often memory is lost, all acceptors together.
+    /// How often acceptors lose their memory, all together.
     pub losses: usize,
-    /// How many steps of an acceptor may be not yet durable when it crashes with its memory kept. With 0 they are durable at once.
+    /// How many changes of an acceptor may not be durable yet when it crashes and keeps its memory. With 0, changes are durable at once.
     pub unsynced: usize,
-    /// Whether acceptors cut their logs where all is chosen.
+    /// Whether acceptors may cut their logs wherever everything is chosen.
     pub cuts: bool,
-    /// Whether what an acceptor remembers is told slot by slot to one that recovers.
+    /// Whether a recovering acceptor receives what others remember slot by slot.
     pub chunks: bool,
-    /// Whether the search does without the reductions that rest on an argument about the core (see [`crate::model`]).
+    /// Whether to explore without the reductions that rest on an argument about the core (see [`crate::model`]).
     pub thorough: bool,
-    /// Whether only two values chosen for one slot count as wrong: to see how far a violation of a lesser invariant leads.
+    /// Whether to check only that no two values are chosen for one slot, to see how far a breach of another invariant leads.
     pub agreement_only: bool,
 }
 
-/// Why bounds make no sense.
+/// Why bounds are refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BoundsError {
-    /// Too many or too few of something.
+    /// A number is out of range.
     #[error("{what} must be from {least} to {most}, not {value}")]
     Range {
-        /// Of what.
+        /// What the number counts.
         what: &'static str,
-        /// The least that makes sense.
+        /// The lowest number allowed.
         least: usize,
-        /// The most that is supported.
+        /// The highest number allowed.
         most: usize,
-        /// What was asked for.
+        /// The number given.
         value: usize,
     },
-    /// Quorums of the two phases need not meet.
+    /// A quorum of phase 1 and one of phase 2 need not share an acceptor.
     #[error(
-        "quorums of {phase1} and {phase2} out of {acceptors} acceptors need not meet; take sizes that add up to more"
+        "quorums of {phase1} and {phase2} out of {acceptors} acceptors need not meet; choose sizes that add up to more"
     )]
     Quorums {
         /// The phase-1 size.
@@ -67,7 +66,7 @@ pub enum BoundsError {
 }
 
 impl Bounds {
-    /// Majorities, one slot, two ballots, as many losses of memory as asked for.
+    /// Two ballots, one slot and majorities as quorums, with this many acceptors and losses of memory.
     #[must_use]
     pub fn new(acceptors: usize, losses: usize) -> Bounds {
         Bounds {
@@ -84,10 +83,10 @@ impl Bounds {
         }
     }
 
-    /// Checks that the numbers make sense.
+    /// Checks that every number is in range and that quorums meet.
     ///
     /// # Errors
-    /// Names the first that does not.
+    /// With the first number that is not.
     pub fn check(&self) -> Result<(), BoundsError> {
         let Quorums { phase1, phase2 } = self.quorums;
         let acceptors = self.acceptors;
@@ -120,7 +119,7 @@ impl Bounds {
         Ok(())
     }
 
-    /// How many answers an acceptor that lost its memory needs; `None` if it has to stay out.
+    /// How many answers a recovering acceptor needs. `None` if it can never recover with these quorums.
     #[must_use]
     pub fn answers_needed(&self) -> Option<usize> {
         recovery::answers_needed(self.quorums, self.acceptors)
@@ -137,7 +136,7 @@ impl Bounds {
         ReplicaSet::first(self.acceptors)
     }
 
-    /// Proposers are numbered behind the acceptors, so that exchanging acceptors leaves all ballots as they are.
+    /// The proposer at `place`. Proposers are numbered behind the acceptors, so that renaming acceptors leaves ballots as they are.
     pub(super) fn proposer(&self, place: usize) -> ReplicaId {
         ReplicaId(u8::try_from(self.acceptors + place).expect("the bounds were checked"))
     }
@@ -181,85 +180,5 @@ impl fmt::Display for Bounds {
             write!(f, ", agreement only")?;
         }
         Ok(())
-    }
-}
-
-/// What must hold in every state. The names are those of the core's table of invariants.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
-pub enum Invariant {
-    /// No two values are chosen for one slot.
-    Agreement,
-    /// What is proposed is a value that some proposer brought, or a no-op.
-    Validity,
-    /// Within a life a promise, a crash vector or a cut never goes down.
-    A1,
-    /// Accepted only at the promise or above.
-    A2,
-    /// No promise and no vote of an acceptor that is recovering.
-    A4,
-    /// What an acceptor has cut, or has heard that others have, is chosen.
-    Cut,
-    /// One value for a ballot and slot.
-    P1,
-    /// Two lives of an acceptor that voted do not share an incarnation; ballots are named after it.
-    P3,
-    /// An answer to an earlier question changes nothing.
-    Fresh,
-    /// The count of votes says chosen exactly where a crash-consistent quorum voted.
-    P4,
-    /// No assertion of the core fails.
-    Assertion,
-    /// When all that can be heard was heard, nobody is recovering, and the highest ballot has got every slot chosen.
-    Progress,
-}
-
-impl Invariant {
-    /// The invariant in a few words.
-    #[must_use]
-    pub fn says(self) -> &'static str {
-        match self {
-            Invariant::Agreement => "no two values are chosen for one slot",
-            Invariant::Validity => "only what was proposed is chosen",
-            Invariant::A1 => "promise, crash vector and cut never go down within a life",
-            Invariant::A2 => "accepted only at the promise or above",
-            Invariant::A4 => "no acceptor votes while it recovers",
-            Invariant::Cut => "only what is chosen is cut",
-            Invariant::P1 => "one value per ballot and slot",
-            Invariant::P3 => "no two lives share an incarnation, or a ballot",
-            Invariant::Fresh => "only answers to the present question count",
-            Invariant::P4 => "chosen is what a crash-consistent quorum voted for",
-            Invariant::Assertion => "no assertion fails",
-            Invariant::Progress => "nobody is stuck",
-        }
-    }
-}
-
-/// An invariant that was broken.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Breach {
-    /// Which.
-    pub invariant: Invariant,
-    /// How, in a sentence.
-    pub explanation: String,
-}
-
-impl Breach {
-    pub(super) fn new(invariant: Invariant, explanation: impl Into<String>) -> Breach {
-        Breach {
-            invariant,
-            explanation: explanation.into(),
-        }
-    }
-}
-
-impl fmt::Display for Breach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is violated ({}): {}",
-            self.invariant,
-            self.invariant.says(),
-            self.explanation
-        )
     }
 }

@@ -2,7 +2,7 @@
 
 use kvpaxos::{Slot, Value};
 
-use crate::model::bounds::{Breach, Invariant};
+use crate::model::invariant::{Breach, Invariant};
 use crate::model::proposer;
 use crate::model::roles::{Draft, Roles, State, bit, in_any_ballot};
 use crate::model::tables::{Miss, Tables};

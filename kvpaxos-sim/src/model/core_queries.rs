@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use kvpaxos::{Message, Slot};
 
 use crate::hashing::key_of;
-use crate::model::bounds::{Breach, Invariant};
+use crate::model::invariant::{Breach, Invariant};
 use crate::model::node::{Change, Node};
 use crate::model::packet::{Packet, PacketKind};
 use crate::model::proposer::{self, Elected};

@@ -7,7 +7,7 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::{Accepted, Promise};
 use kvpaxos::{Ballot, Command, Message, ReplicaId, Slot, Value};
 
-use crate::model::bounds::Breach;
+use crate::model::invariant::Breach;
 use crate::model::node::{Node, NodeState};
 use crate::model::packet::{Packet, PacketKind};
 use crate::model::roles::{Action, Roles, State, bit};

@@ -69,10 +69,11 @@
 //! With answers that need not be crash-consistent with each other (`mutants/recovery/answers-not-consistent.patch`), five acceptors and
 //! two losses, two values are chosen after 26 steps; the search finds that after 3,920,365 states, in about a minute.
 mod actions;
-pub mod bounds;
+mod bounds;
 mod checks;
 mod core_queries;
 mod counterexample;
+mod invariant;
 mod node;
 mod packet;
 mod proposer;
@@ -81,15 +82,16 @@ mod renamed_keys;
 mod replica_tables;
 mod replicas;
 mod roles;
-pub mod search;
+mod search;
 mod symmetry;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod visited_set;
 
-pub use bounds::{Bounds, BoundsError, Breach, Invariant};
+pub use bounds::{Bounds, BoundsError};
 pub use counterexample::Counterexample;
+pub use invariant::{Breach, Invariant};
 pub use replicas::{ReplicaBounds, Replicas, ReplicasState};
 pub use roles::{Roles, State};
 pub use search::{Limits, Next, Space, Tally, Verdict, search};

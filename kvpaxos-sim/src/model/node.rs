@@ -7,7 +7,8 @@ use kvpaxos::acceptor::{Acceptor, Answer};
 use kvpaxos::recovery::{Progress, Recovery};
 use kvpaxos::{Incarnation, Message, ReplicaId, Slot};
 
-use crate::model::bounds::{Bounds, Breach, Invariant};
+use crate::model::bounds::Bounds;
+use crate::model::invariant::{Breach, Invariant};
 use crate::model::packet::Packet;
 
 /// Answers are not cut into chunks, unless the bounds say so, or into chunks of one entry each.

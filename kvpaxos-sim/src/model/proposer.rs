@@ -16,7 +16,8 @@ use kvpaxos::message::Promise;
 use kvpaxos::{Ballot, Command, Limits, Message, ReplicaId, Slot, Value, Watermark};
 
 use crate::hashing::BuildQuick;
-use crate::model::bounds::{Bounds, Breach, Invariant};
+use crate::model::bounds::Bounds;
+use crate::model::invariant::{Breach, Invariant};
 use crate::model::packet::Packet;
 
 /// A candidate that became leader.

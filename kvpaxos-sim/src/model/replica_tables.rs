@@ -10,8 +10,8 @@ use kvpaxos::{
 
 use crate::hashing::BuildQuick;
 use crate::hashing::key_of;
-use crate::model::bounds::{Breach, Invariant};
 use crate::model::core_queries::guarded;
+use crate::model::invariant::{Breach, Invariant};
 
 /// Something that can happen to a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -12,7 +12,7 @@ use std::sync::{PoisonError, RwLock};
 use kvpaxos::{Config, Entropy, Memory, Replica, ReplicaId, Slot, Time, Timing};
 
 use crate::hashing::{key_of, spread};
-use crate::model::bounds::{Breach, Invariant};
+use crate::model::invariant::{Breach, Invariant};
 use crate::model::replica_tables::{Action, ReplicaTables, SentMessage, Transition};
 use crate::model::search::{Next, Space};
 

@@ -5,7 +5,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use kvpaxos::Slot;
 
 use crate::hashing::spread;
-use crate::model::bounds::{Bounds, Breach, MAX_ACCEPTORS, MAX_BALLOTS};
+use crate::model::bounds::{Bounds, MAX_ACCEPTORS, MAX_BALLOTS};
+use crate::model::invariant::Breach;
 use crate::model::node::Node;
 use crate::model::packet::PacketKind;
 use crate::model::proposer;

@@ -1,20 +1,21 @@
-//! Breadth first through everything that can happen: a shortest way to whatever is wrong is found first.
+//! Breadth-first search of a space of states. The first breach that it finds has a shortest path.
 
 use std::time::{Duration, Instant};
 
-use crate::model::bounds::Breach;
+use crate::model::invariant::Breach;
 use crate::model::visited_set::VisitedSet;
+use crate::parallel;
 
-/// Something that can be explored.
+/// A space of states that can be searched.
 pub trait Space: Sync {
     /// A state.
     type State: Send + Sync;
 
-    /// Where it begins.
+    /// The state in which the search begins.
     fn initial(&self) -> Self::State;
 
-    /// Hands each state that one step leads to, or what is wrong with it, to `visit`: in an order that is the same in every run.
-    /// `is_known` says of a fingerprint that its state need not be built.
+    /// Passes every state that one step leads to, or the breach in it, to `visit`, in an order that is the same in every run. `is_known` says
+    /// whether a fingerprint was seen before; then its state need not be built.
     fn expand(
         &self,
         state: &Self::State,
@@ -22,66 +23,68 @@ pub trait Space: Sync {
         visit: &mut dyn FnMut(Next<Self::State>),
     );
 
-    /// The same for states that are to be taken for one.
+    /// A number that is equal for states that count as the same, and different for others.
     fn fingerprint(&self, state: &Self::State) -> u128;
 }
 
-/// A step's end.
+/// What a step leads to.
 pub enum Next<S> {
-    /// This state.
+    /// A state, with its fingerprint.
     State(u128, S),
-    /// An invariant is broken.
+    /// A breach of an invariant.
     Breach(Box<Breach>),
 }
 
 /// How far a search may go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// How many states are seen at most.
+    /// After how many states it stops.
     pub states: usize,
-    /// How many steps deep at most.
+    /// How many steps from the initial state it goes at most.
     pub depth: usize,
-    /// How many threads expand states. The result is the same for any number.
+    /// How many threads expand states. The result does not depend on it.
     pub threads: usize,
 }
 
-/// How a search stands.
+/// How far a search has come.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Tally {
-    /// States seen.
+    /// How many states were seen.
     pub states: usize,
-    /// Steps that lead from a state to another or the same, as far as they were followed.
+    /// How many steps were taken from the states that were expanded.
     pub steps: u64,
-    /// How many steps the last states are from the first.
+    /// How many steps the last states are from the initial one.
     pub depth: usize,
-    /// States that are seen and not followed yet.
+    /// How many states were seen and not expanded yet.
     pub open: usize,
-    /// About how many bytes the set of seen states takes.
+    /// How many bytes the set of seen states takes, approximately.
     pub bytes: usize,
-    /// How long it took.
+    /// How long it took so far.
     pub elapsed: Duration,
 }
 
 /// How a search ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// Every state was seen, and all invariants hold in all of them.
+    /// Every state was seen, and every invariant holds in each.
     Holds,
-    /// An invariant was broken.
+    /// An invariant does not hold.
     Violated {
-        /// Which, and how.
+        /// The invariant, and what happened.
         breach: Breach,
-        /// The fingerprints of the states on a shortest way there, the initial one first. One more step breaks the invariant.
+        /// The fingerprints of the states on a shortest path, beginning with the initial one. The breach is one step behind the last.
         path: Vec<u128>,
     },
-    /// There are states that were not seen.
+    /// The search stopped at a limit; there are states that it has not seen.
     LimitReached,
 }
 
-/// As many states are expanded before the next ones are looked up among the seen ones.
+/// How many states are expanded before the states that they lead to are added to those seen.
 const BATCH: usize = 1 << 13;
+/// How many states are worth a thread.
+const SMALLEST_SHARE: usize = 256;
 
-/// Explores. `progress` is told now and then how it stands.
+/// Searches a space breadth first. Calls `progress` after each batch of states.
 pub fn search<S: Space>(space: &S, limits: Limits, mut progress: impl FnMut(&Tally)) -> (Verdict, Tally) {
     let began = Instant::now();
     let mut visited = VisitedSet::new();
@@ -89,7 +92,7 @@ pub fn search<S: Space>(space: &S, limits: Limits, mut progress: impl FnMut(&Tal
     let initial = space.initial();
     visited.insert(space.fingerprint(&initial), 0);
     let mut level = vec![initial];
-    // The place of the level's first state among all.
+    // The place of the level's first state among all that were seen.
     let mut first = 0;
     let verdict = 'search: loop {
         if level.is_empty() {
@@ -138,7 +141,7 @@ pub fn search<S: Space>(space: &S, limits: Limits, mut progress: impl FnMut(&Tal
     (verdict, tally)
 }
 
-/// Expands states, and returns what is new, each with the place of the state that it comes from, in order.
+/// Expands states. Returns what they lead to and was not seen before, each with the place of the state that it comes from, in order.
 fn expand_all<S: Space>(
     space: &S,
     visited: &VisitedSet,
@@ -158,37 +161,26 @@ fn expand_all<S: Space>(
         }
         (found, followed.get())
     };
-    let share = states.len().div_ceil(threads.max(1)).max(256);
-    if states.len() <= share {
-        let (found, followed) = expand(states, 0);
+    let share = states.len().div_ceil(threads.max(1)).max(SMALLEST_SHARE);
+    let threads = if states.len() <= share { 1 } else { threads };
+    let work = |(number, states)| expand(states, number * share);
+    let mut all = Vec::new();
+    for (found, followed) in parallel::map(states.chunks(share).enumerate(), threads, work) {
         *steps += followed;
-        return found;
+        all.extend(found);
     }
-    std::thread::scope(|scope| {
-        let shares = states.chunks(share).enumerate();
-        let expand = &expand;
-        let workers: Vec<_> = shares
-            .map(|(number, states)| scope.spawn(move || expand(states, number * share)))
-            .collect();
-        let mut all = Vec::new();
-        for worker in workers {
-            let (found, followed) = worker.join().expect("a worker does not panic");
-            *steps += followed;
-            all.extend(found);
-        }
-        all
-    })
+    all
 }
 
-/// The states along a way that [`search`] found, the initial one first.
+/// The states on a path that [`search`] found, beginning with the initial one.
 ///
 /// # Panics
-/// If the space is not the one that was searched.
-pub fn follow<S: Space>(space: &S, path: &[u128]) -> Vec<S::State> {
+/// If another space was searched.
+pub(super) fn follow<S: Space>(space: &S, path: &[u128]) -> Vec<S::State> {
     let mut states = vec![space.initial()];
     for print in &path[1..] {
         let mut found = None;
-        let state = states.last().expect("a way begins somewhere");
+        let state = states.last().expect("a path has a first state");
         let mut visit = |next| {
             if let Next::State(other, state) = next
                 && other == *print
@@ -198,7 +190,7 @@ pub fn follow<S: Space>(space: &S, path: &[u128]) -> Vec<S::State> {
             }
         };
         space.expand(state, &|other| other != *print, &mut visit);
-        states.push(found.expect("the way was walked before"));
+        states.push(found.expect("the search took this step"));
     }
     states
 }

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use kvpaxos::Slot;
 
 use crate::hashing::{BuildQuick, key_of};
-use crate::model::bounds::{Bounds, Breach, MAX_ACCEPTORS};
+use crate::model::bounds::{Bounds, MAX_ACCEPTORS};
+use crate::model::invariant::Breach;
 use crate::model::node::{Change, Node};
 use crate::model::packet::{Packet, PacketKind, Renaming};
 use crate::model::proposer::Elected;

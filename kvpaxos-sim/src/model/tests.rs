@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use kvpaxos::message::Promise;
 use kvpaxos::{Message, Quorums};
 
-use crate::model::bounds::{Bounds, Breach, Invariant};
+use crate::model::bounds::Bounds;
+use crate::model::invariant::{Breach, Invariant};
 use crate::model::node::{Change, Node};
 use crate::model::packet::Packet;
 use crate::model::roles::Roles;
