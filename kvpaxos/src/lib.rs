@@ -6,7 +6,7 @@
 //!             Input { at, event }                                     Vec<Effect>
 //!   peers ───┐                    ┌──────────── Replica ───────────┐            ┌──▶ Send     to peers
 //!   clients ─┼──────▶ step ──────▶│  Proposer  Acceptor  Learner   │───────────▶┼──▶ Persist  to the disk, then Send
-//!   clock ───┤                    │  Peers     Desk      Reads     │            ├──▶ Reply    to clients
+//!   clock ───┤                    │  Peers     PendingRequests      Reads     │            ├──▶ Reply    to clients
 //!   faults ──┘                    └────────────────────────────────┘            └──▶ Observe, Halt
 //! ```
 //!
@@ -93,7 +93,6 @@
 //! | crash vector | for each acceptor, which life of it is known to have begun ([`crash_vector::CrashVector`]) |
 //! | cut | every slot below is chosen, and the acceptor does not hold what it accepted there ([`acceptor::Acceptor::cut`]) |
 //! | founding | names the first life of a replica ([`Founding`]) |
-//! | front desk | the part of a replica that owes its own clients their answers |
 //! | incarnation | a life of an acceptor: a new one begins when it lost its memory ([`Incarnation`]) |
 //! | leader | a proposer whose phase 1 is complete |
 //! | learner | the role that finds out what is chosen and applies it in slot order |
@@ -133,8 +132,8 @@
 //! | S1 | a request takes effect at most once | `session` |
 //! | S2 | every history is linearizable, reads included | `read` |
 //! | S3 | an acknowledged write survives whatever the fault model allows | all of the above |
-//! | S4 | when faults stop and a quorum is connected, every request is answered in bounded time | `peers`, `desk` |
-//! | S5 | in the two-phase setting a write is answered only once every replica has acknowledged that it has applied it | `leadership`, `desk` |
+//! | S4 | when faults stop and a quorum is connected, every request is answered in bounded time | `peers`, `pending` |
+//! | S5 | in the two-phase setting a write is answered only once every replica has acknowledged that it has applied it | `leadership`, `pending` |
 //! | D1 | replicas that know that their states differ never both serve | [`agreement`] |
 
 pub mod agreement;

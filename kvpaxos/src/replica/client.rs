@@ -6,7 +6,7 @@ use crate::command::{Command, Outcome, Refusal, Reply, Request, RequestBody, Tag
 use crate::config::Update;
 use crate::io::{Effect, Observation};
 use crate::message::Message;
-use crate::replica::desk::Waiting;
+use crate::replica::pending::Waiter;
 use crate::replica::{Replica, observe, send};
 use crate::roles::learner::Learner;
 use crate::roles::read::{Question, Read};
@@ -58,12 +58,12 @@ impl Replica {
         // A repeat of what is applied here is answered from the session table: the log need not hold it again.
         let machine = self.learner.as_ref().map(Learner::machine);
         if let Some(outcome) = machine.and_then(|machine| machine.fate_of(&command)) {
-            self.answer_applied(Waiting::new(client, id), outcome, out);
+            self.answer_applied(Waiter::new(client, id), outcome, out);
             return;
         }
         let leader = self.leader();
         let new = self
-            .desk
+            .pending
             .add(client, id, &command, leader, self.config.timing.resend);
         if let Some(ballot) = leader.filter(|_| new) {
             self.hand_one(ballot, command, out);
@@ -119,8 +119,8 @@ impl Replica {
                 }
             }
         }
-        let pending = self.desk.len() + self.reads.len();
-        if pending >= limits.pending || self.desk.bytes() >= limits.pending_bytes {
+        let pending = self.pending.len() + self.reads.len();
+        if pending >= limits.pending || self.pending.bytes() >= limits.pending_bytes {
             return Err(Refusal::Busy {
                 pending: pending as u64,
             });
@@ -137,10 +137,10 @@ impl Replica {
     }
 
     /// What a client waits for is applied here. The answer waits until all that is applied may be told.
-    fn answer_applied(&mut self, waiting: Waiting, outcome: Outcome, out: &mut Vec<Effect>) {
+    fn answer_applied(&mut self, waiting: Waiter, outcome: Outcome, out: &mut Vec<Effect>) {
         let applied = self.learner.as_ref().map_or(Slot::ZERO, Learner::applied);
         match applied.0.checked_sub(1) {
-            Some(last) if self.answerable() <= Slot(last) => self.desk.hold(Slot(last), waiting, outcome),
+            Some(last) if self.answerable() <= Slot(last) => self.pending.hold(Slot(last), waiting, outcome),
             _ => reply(waiting.client, waiting.id, outcome, out),
         }
     }
@@ -153,7 +153,7 @@ impl Replica {
             let machine = self.learner.as_ref().map(Learner::machine);
             match machine.and_then(|machine| machine.fate_of(&command)) {
                 Some(outcome) => {
-                    for waiting in self.desk.on_applied(&command) {
+                    for waiting in self.pending.on_applied(&command) {
                         self.answer_applied(waiting, outcome.clone(), out);
                     }
                 }
@@ -206,7 +206,7 @@ impl Replica {
 
     /// A new leader: hands it all that waits here, and asks it what the reads wait for.
     pub(super) fn hand_all(&mut self, ballot: Ballot, out: &mut Vec<Effect>) {
-        let commands = self.desk.hand_all(ballot, self.config.timing.resend);
+        let commands = self.pending.hand_all(ballot, self.config.timing.resend);
         self.hand(ballot, commands, out);
         if let Some(number) = self.reads.question() {
             self.ask_leader(number, out);
@@ -245,9 +245,9 @@ impl Replica {
             );
             let answerable = self.answerable();
             for (command, outcome) in applied.value.commands().iter().zip(applied.outcomes) {
-                for waiting in self.desk.on_applied(command) {
+                for waiting in self.pending.on_applied(command) {
                     if answerable <= applied.slot {
-                        self.desk.hold(applied.slot, waiting, outcome.clone());
+                        self.pending.hold(applied.slot, waiting, outcome.clone());
                     } else {
                         reply(waiting.client, waiting.id, outcome.clone(), out);
                     }
@@ -281,9 +281,9 @@ impl Replica {
     /// bring `SessionExpired` for what was done: whoever waits for such a one is told that its fate is unknown, and may ask again under
     /// the same sequence.
     pub(super) fn on_installed(&mut self, out: &mut Vec<Effect>) {
-        let commands = self.desk.commands().cloned().collect();
+        let commands = self.pending.commands().cloned().collect();
         self.answer_known(commands, out);
-        for waiting in self.desk.take_handed() {
+        for waiting in self.pending.take_handed() {
             self.give_up(waiting.client, waiting.id, true, out);
         }
         if self.config.update == Update::TwoPhase {
@@ -305,9 +305,9 @@ impl Replica {
     }
 
     /// Sends the answers that were held back and may be told now.
-    pub(super) fn release_held(&mut self, out: &mut Vec<Effect>) {
+    pub(super) fn release_withheld(&mut self, out: &mut Vec<Effect>) {
         let answerable = self.answerable();
-        for (to, reply) in self.desk.take_held(answerable) {
+        for (to, reply) in self.pending.take_withheld(answerable) {
             out.push(Effect::Reply { to, reply });
         }
     }

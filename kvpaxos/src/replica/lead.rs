@@ -142,7 +142,7 @@ impl Replica {
         }
     }
 
-    /// Gives up the ballot that this replica stands or leads with. What waited in the queue is at the front desks still.
+    /// Gives up the ballot that this replica stands or leads with. What waited in its queue is still among the pending requests of the replicas that it came from.
     pub(super) fn resign(&mut self, why: Deposition, out: &mut Vec<Effect>) {
         let Some(proposer) = &mut self.proposer else {
             return;
@@ -247,7 +247,7 @@ impl Replica {
             }
             self.settled = self.settled.max(chosen.settled);
         }
-        self.release_held(out);
+        self.release_withheld(out);
     }
 
     /// Begins a round of confirmations, if reads wait for one and may be answered.

@@ -14,11 +14,12 @@
 mod agree;
 mod catch_up;
 mod client;
-mod desk;
+
 mod found;
 mod lead;
 mod peer;
 mod peers;
+mod pending;
 mod recover;
 mod role;
 mod save;
@@ -36,8 +37,8 @@ use crate::memory::checkpoint::Saving;
 use crate::memory::restore::Restored;
 use crate::message::{Message, Watermark};
 use crate::random::Random;
-use crate::replica::desk::Desk;
 use crate::replica::peers::Peers;
+use crate::replica::pending::PendingRequests;
 use crate::roles::acceptor::{Acceptor, Answer};
 use crate::roles::learner::Learner;
 use crate::roles::proposer::{Phase, Proposer};
@@ -47,7 +48,7 @@ use crate::state::snapshot::Discarded;
 use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, Status};
 use crate::types::{Ballot, Entropy, Founding, Incarnation, Life, ReplicaId, ReplicaSet, Role, Slot, Time};
 
-/// One replica: a proposer, an acceptor and a learner, and the front desk for its clients.
+/// One replica: a proposer, an acceptor and a learner, and the pending requests of its clients.
 ///
 /// Two replicas that are equal behave alike from here on, whatever comes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -93,7 +94,7 @@ pub struct Replica {
     agreement: Agreement,
     /// What was observed last of who differs: whose states, and whether this replica serves all the same.
     noted: (ReplicaSet, bool),
-    desk: Desk,
+    pending: PendingRequests,
     reads: Reads,
     /// Two-phase setting: slots below may be answered to clients.
     settled: Slot,
@@ -177,7 +178,7 @@ impl Replica {
             peers: Peers::new(nonce),
             agreement: Agreement::default(),
             noted: (ReplicaSet::EMPTY, true),
-            desk: Desk::default(),
+            pending: PendingRequests::default(),
             reads: Reads::new(random.next_u64()),
             settled: Slot::ZERO,
             discarded: Discarded::default(),
@@ -255,7 +256,7 @@ impl Replica {
                 Ok(())
             }
             Event::ClientGone { client } => {
-                self.desk.forget(client);
+                self.pending.forget(client);
                 self.reads.forget(client);
                 Ok(())
             }
@@ -423,7 +424,7 @@ impl Replica {
             waiting_for: leadership.map_or(ReplicaSet::EMPTY, |own| {
                 own.waiting_for(self.config.members, two_phase)
             }),
-            pending: (self.desk.len() + self.reads.len()) as u64,
+            pending: (self.pending.len() + self.reads.len()) as u64,
             lost: self.lost(),
             differing: self.agreement.differing(),
             doubt: self.doubt(),

@@ -133,7 +133,7 @@ impl Replica {
     fn on_tick_of_clients(&mut self, out: &mut Vec<Effect>) {
         let timing = self.config.timing;
         let leader = self.leader();
-        let (expired, again) = self.desk.on_tick(leader, timing.deadline);
+        let (expired, again) = self.pending.on_tick(leader, timing.deadline);
         for late in expired {
             self.give_up(late.client, late.id, late.handed, out);
         }

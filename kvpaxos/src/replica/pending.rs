@@ -1,4 +1,4 @@
-//! The front desk: commands that this replica took in for its clients, until they are applied or their time is up.
+//! Pending requests: the commands that this replica took in for its clients, until they are applied or their time is up.
 //!
 //! A command is handed to whoever leads, and again when the leader changes or nothing is heard. Repeats do no harm: the leader drops
 //! those of what it has under way or has applied, and of those that are chosen all the same the session table (or, for an Open, the
@@ -11,25 +11,25 @@ use crate::types::{Ballot, ClientId, Slot};
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub(crate) struct Desk {
+pub(crate) struct PendingRequests {
     /// The commands of each stream, by ascending number: they mostly come and go at the ends.
-    streams: BTreeMap<Stream, VecDeque<Pending>>,
+    streams: BTreeMap<Stream, VecDeque<PendingCommand>>,
     /// How many requests wait for them: several may ask for the same command.
     requests: usize,
     /// The commands' bytes.
     bytes: usize,
     /// Answers that wait until their slot is vouched for by a leader and, in the two-phase setting, settled.
-    held: BTreeMap<Slot, Vec<Held>>,
+    withheld: BTreeMap<Slot, Vec<WithheldReply>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Pending {
+struct PendingCommand {
     number: u64,
     command: Command,
     /// Who wants to hear of it.
-    first: Waiting,
+    first: Waiter,
     /// Who asked for the same afterwards.
-    more: Vec<Waiting>,
+    more: Vec<Waiter>,
     /// The leader it was handed to last, if to any: from then on it may take effect.
     handed: Option<Ballot>,
     /// Ticks since then.
@@ -40,7 +40,7 @@ struct Pending {
 
 /// A client that waits for an answer.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct Waiter {
     pub(crate) client: ClientId,
     pub(crate) id: u64,
     /// Ticks since it asked.
@@ -50,13 +50,13 @@ pub(crate) struct Waiting {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Held {
-    waiting: Waiting,
+struct WithheldReply {
+    waiting: Waiter,
     outcome: Outcome,
 }
 
 /// A client whose request's time is up.
-pub(crate) struct Expired {
+pub(crate) struct ExpiredRequest {
     pub(crate) client: ClientId,
     pub(crate) id: u64,
     /// Whether the command was handed to a leader: then its fate is unknown.
@@ -64,7 +64,7 @@ pub(crate) struct Expired {
 }
 
 /// Where the number stands, or belongs, in a stream.
-fn find(stream: &VecDeque<Pending>, number: u64) -> Result<usize, usize> {
+fn find(stream: &VecDeque<PendingCommand>, number: u64) -> Result<usize, usize> {
     match (stream.front(), stream.back()) {
         (Some(front), _) if front.number == number => Ok(0),
         (_, Some(back)) if back.number < number => Err(stream.len()),
@@ -72,10 +72,10 @@ fn find(stream: &VecDeque<Pending>, number: u64) -> Result<usize, usize> {
     }
 }
 
-impl Desk {
+impl PendingRequests {
     /// How many requests wait, for their command, or until its outcome may be told.
     pub(crate) fn len(&self) -> usize {
-        self.requests + self.held.values().map(Vec::len).sum::<usize>()
+        self.requests + self.withheld.values().map(Vec::len).sum::<usize>()
     }
 
     /// The commands' bytes.
@@ -93,13 +93,13 @@ impl Desk {
         ballot: Option<Ballot>,
         patience: u32,
     ) -> bool {
-        let waiting = Waiting::new(client, id);
+        let waiting = Waiter::new(client, id);
         let CommandKey { stream, number } = command.key();
         let stream = self.streams.entry(stream).or_default();
         match find(stream, number) {
             Ok(place) => {
                 let pending = &mut stream[place];
-                let is_same = |other: &mut Waiting| other.client == client && other.id == id && !other.gone;
+                let is_same = |other: &mut Waiter| other.client == client && other.id == id && !other.gone;
                 if !pending.waiting().any(is_same) {
                     pending.more.push(waiting);
                     self.requests += 1;
@@ -110,7 +110,7 @@ impl Desk {
                 self.requests += 1;
                 self.bytes += command.size();
                 let command = command.clone();
-                let pending = Pending {
+                let pending = PendingCommand {
                     number,
                     command,
                     first: waiting,
@@ -137,7 +137,7 @@ impl Desk {
     /// Hands every command that the leader of `ballot` was not handed yet.
     pub(crate) fn hand_all(&mut self, ballot: Ballot, patience: u32) -> Vec<Command> {
         let pending = self.streams.values_mut().flatten();
-        let hand = |pending: &mut Pending| {
+        let hand = |pending: &mut PendingCommand| {
             pending.handed = Some(ballot);
             pending.age = 0;
             pending.patience = patience;
@@ -150,14 +150,14 @@ impl Desk {
     }
 
     /// A command was applied: takes out who waits for it.
-    pub(crate) fn on_applied(&mut self, command: &Command) -> impl Iterator<Item = Waiting> + use<> {
+    pub(crate) fn on_applied(&mut self, command: &Command) -> impl Iterator<Item = Waiter> + use<> {
         let waiting = self.take(command).into_iter();
         waiting
             .flat_map(|(first, more)| std::iter::once(first).chain(more))
             .filter(|waiting| !waiting.gone)
     }
 
-    fn take(&mut self, command: &Command) -> Option<(Waiting, Vec<Waiting>)> {
+    fn take(&mut self, command: &Command) -> Option<(Waiter, Vec<Waiter>)> {
         if self.requests == 0 {
             return None;
         }
@@ -170,7 +170,7 @@ impl Desk {
         } else {
             stream.remove(place)
         };
-        let Pending {
+        let PendingCommand {
             command, first, more, ..
         } = pending?;
         if stream.is_empty() {
@@ -182,20 +182,27 @@ impl Desk {
     }
 
     /// Keeps an answer back until its slot may be told, or its time is up.
-    pub(crate) fn hold(&mut self, slot: Slot, waiting: Waiting, outcome: Outcome) {
-        self.held.entry(slot).or_default().push(Held { waiting, outcome });
+    pub(crate) fn hold(&mut self, slot: Slot, waiting: Waiter, outcome: Outcome) {
+        self.withheld
+            .entry(slot)
+            .or_default()
+            .push(WithheldReply { waiting, outcome });
     }
 
     /// Takes the answers whose slots lie below `answerable`.
-    pub(crate) fn take_held(&mut self, answerable: Slot) -> Vec<(ClientId, Reply)> {
+    pub(crate) fn take_withheld(&mut self, answerable: Slot) -> Vec<(ClientId, Reply)> {
         let mut replies = Vec::new();
-        while let Some(entry) = self.held.first_entry().filter(|entry| *entry.key() < answerable) {
-            let reply = |held: Held| {
+        while let Some(entry) = self
+            .withheld
+            .first_entry()
+            .filter(|entry| *entry.key() < answerable)
+        {
+            let reply = |withheld: WithheldReply| {
                 (
-                    held.waiting.client,
+                    withheld.waiting.client,
                     Reply {
-                        id: held.waiting.id,
-                        outcome: held.outcome,
+                        id: withheld.waiting.id,
+                        outcome: withheld.outcome,
                     },
                 )
             };
@@ -206,22 +213,26 @@ impl Desk {
 
     /// A tick has passed. Takes out who has waited `deadline` ticks, and returns the commands to be handed to the leader of
     /// `ballot` again; to one's own proposer too, whose queue may have been full.
-    pub(crate) fn on_tick(&mut self, ballot: Option<Ballot>, deadline: u32) -> (Vec<Expired>, Vec<Command>) {
+    pub(crate) fn on_tick(
+        &mut self,
+        ballot: Option<Ballot>,
+        deadline: u32,
+    ) -> (Vec<ExpiredRequest>, Vec<Command>) {
         let mut expired = Vec::new();
         let mut again = Vec::new();
-        let mut pass = |waiting: &mut Waiting, handed| {
+        let mut pass = |waiting: &mut Waiter, handed| {
             waiting.age += 1;
             if !waiting.gone && waiting.age >= deadline {
                 waiting.gone = true;
-                expired.push(Expired {
+                expired.push(ExpiredRequest {
                     client: waiting.client,
                     id: waiting.id,
                     handed,
                 });
             }
         };
-        for held in self.held.values_mut().flatten() {
-            pass(&mut held.waiting, true);
+        for withheld in self.withheld.values_mut().flatten() {
+            pass(&mut withheld.waiting, true);
         }
         for pending in self.streams.values_mut().flatten() {
             let handed = pending.handed.is_some();
@@ -241,16 +252,24 @@ impl Desk {
 
     /// A client is gone: nobody waits for its requests.
     pub(crate) fn forget(&mut self, client: ClientId) {
-        let held = self.held.values_mut().flatten().map(|held| &mut held.waiting);
-        let pending = self.streams.values_mut().flatten().flat_map(Pending::waiting);
-        for waiting in held.chain(pending).filter(|waiting| waiting.client == client) {
+        let withheld = self
+            .withheld
+            .values_mut()
+            .flatten()
+            .map(|withheld| &mut withheld.waiting);
+        let pending = self
+            .streams
+            .values_mut()
+            .flatten()
+            .flat_map(PendingCommand::waiting);
+        for waiting in withheld.chain(pending).filter(|waiting| waiting.client == client) {
             waiting.gone = true;
         }
         self.drop_unwanted();
     }
 
     /// Takes out everybody whose command was handed to a leader: it may have taken effect.
-    pub(crate) fn take_handed(&mut self) -> Vec<Waiting> {
+    pub(crate) fn take_handed(&mut self) -> Vec<Waiter> {
         let mut taken = Vec::new();
         let pending = self.streams.values_mut().flatten();
         for pending in pending.filter(|pending| pending.handed.is_some()) {
@@ -264,10 +283,10 @@ impl Desk {
     }
 
     fn drop_unwanted(&mut self) {
-        for held in self.held.values_mut() {
-            held.retain(|held| !held.waiting.gone);
+        for withheld in self.withheld.values_mut() {
+            withheld.retain(|withheld| !withheld.waiting.gone);
         }
-        self.held.retain(|_, held| !held.is_empty());
+        self.withheld.retain(|_, withheld| !withheld.is_empty());
         for stream in self.streams.values_mut() {
             stream.retain_mut(|pending| {
                 let before = 1 + pending.more.len();
@@ -284,9 +303,9 @@ impl Desk {
     }
 }
 
-impl Waiting {
-    pub(crate) fn new(client: ClientId, id: u64) -> Waiting {
-        Waiting {
+impl Waiter {
+    pub(crate) fn new(client: ClientId, id: u64) -> Waiter {
+        Waiter {
             client,
             id,
             age: 0,
@@ -295,7 +314,7 @@ impl Waiting {
     }
 }
 
-impl Pending {
+impl PendingCommand {
     /// Drops who does not wait any more; tells whether anybody is left.
     fn drop_gone(&mut self) -> bool {
         self.more.retain(|waiting| !waiting.gone);
@@ -305,7 +324,7 @@ impl Pending {
         !self.first.gone
     }
 
-    fn waiting(&mut self) -> impl Iterator<Item = &mut Waiting> {
+    fn waiting(&mut self) -> impl Iterator<Item = &mut Waiter> {
         std::iter::once(&mut self.first).chain(&mut self.more)
     }
 }
