@@ -111,19 +111,19 @@ enum AcceptorRole {
     /// It failed.
     Failed,
     /// It has its memory.
-    Voting(Box<Bearer>),
+    Voting(Box<AcceptorMemory>),
     /// It lost its memory, and may have promised and accepted what it no longer knows: a vote of it could let two values be
     /// chosen for one slot. It asks the others for what counts, and stays out of every vote meanwhile (A4).
     Recovering(Box<Recovery>),
     /// It has got back what counts, and votes once that is durable.
-    Returning(Box<Bearer>),
+    Returning(Box<AcceptorMemory>),
     /// It lost its memory, and with these quorum sizes there is no way back.
     Out,
 }
 
 /// An acceptor with its memory: what it promised and accepted, and what it knows to be chosen.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Bearer {
+struct AcceptorMemory {
     acceptor: Acceptor,
     archive: Archive,
     /// The checkpoint that is being written, if one is.
@@ -191,7 +191,7 @@ impl Replica {
         replica.acceptor = if restored.memory_lost {
             replica.without_memory()
         } else {
-            AcceptorRole::Voting(Box::new(Bearer::new(replica.config.id, restored)))
+            AcceptorRole::Voting(Box::new(AcceptorMemory::new(replica.config.id, restored)))
         };
         let wait = replica.draw_wait(0);
         replica.proposer = life.map(|life| Proposer::new(replica.config.id, life, wait));
@@ -301,9 +301,9 @@ impl Replica {
         if let Some(learner) = &mut self.learner {
             learner.free_some();
         }
-        if let Some(bearer) = self.bearer() {
-            bearer.acceptor.free_some();
-            bearer.archive.chosen.free_some();
+        if let Some(memory) = self.memory() {
+            memory.acceptor.free_some();
+            memory.archive.chosen.free_some();
         }
     }
 
@@ -328,12 +328,12 @@ impl Replica {
 
     /// The acceptor, if it votes.
     fn voting(&mut self) -> Option<&mut Acceptor> {
-        self.bearer().map(|bearer| &mut bearer.acceptor)
+        self.memory().map(|memory| &mut memory.acceptor)
     }
 
-    fn bearer(&mut self) -> Option<&mut Bearer> {
+    fn memory(&mut self) -> Option<&mut AcceptorMemory> {
         match &mut self.acceptor {
-            AcceptorRole::Voting(bearer) => Some(bearer),
+            AcceptorRole::Voting(memory) => Some(memory),
             _ => None,
         }
     }
@@ -352,12 +352,12 @@ impl Replica {
 
     /// What this replica's learner has learned, from slot `from` on, goes into its acceptor's memory too.
     fn remember(&mut self, from: Slot, ballot: Option<Ballot>, out: &mut Vec<Effect>) {
-        let (AcceptorRole::Voting(bearer), Some(learner)) = (&mut self.acceptor, &self.learner) else {
+        let (AcceptorRole::Voting(memory), Some(learner)) = (&mut self.acceptor, &self.learner) else {
             return;
         };
         let learned = learner.log().iter_from(from);
         let records: Vec<Record> = learned
-            .filter_map(|(slot, value)| bearer.archive.remember(slot, value, ballot))
+            .filter_map(|(slot, value)| memory.archive.remember(slot, value, ballot))
             .collect();
         if !records.is_empty() {
             persist(records, Vec::new(), out);
@@ -389,15 +389,15 @@ impl Replica {
         };
         let acceptor = match &self.acceptor {
             AcceptorRole::Failed => AcceptorStatus::Failed,
-            AcceptorRole::Voting(bearer) => AcceptorStatus::Voting {
-                promised: bearer.acceptor.promised(),
+            AcceptorRole::Voting(memory) => AcceptorStatus::Voting {
+                promised: memory.acceptor.promised(),
             },
             AcceptorRole::Recovering(recovery) => AcceptorStatus::Recovering {
                 incarnation: recovery.incarnation(),
                 unanswered: recovery.unanswered(),
             },
-            AcceptorRole::Returning(bearer) => AcceptorStatus::Recovering {
-                incarnation: Some(bearer.acceptor.vector().get(self.config.id)),
+            AcceptorRole::Returning(memory) => AcceptorStatus::Recovering {
+                incarnation: Some(memory.acceptor.vector().get(self.config.id)),
                 unanswered: ReplicaSet::EMPTY,
             },
             AcceptorRole::Out => AcceptorStatus::Out,
@@ -449,9 +449,9 @@ impl Replica {
     }
 }
 
-impl Bearer {
-    fn new(id: ReplicaId, restored: Restored) -> Bearer {
-        Bearer {
+impl AcceptorMemory {
+    fn new(id: ReplicaId, restored: Restored) -> AcceptorMemory {
+        AcceptorMemory {
             acceptor: restored.acceptor(id),
             archive: Archive::new(restored.snapshot, restored.chosen),
             saving: None,

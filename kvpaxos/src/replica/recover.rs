@@ -5,7 +5,7 @@ use crate::founding::Met;
 use crate::io::{Deposition, Effect, Envelope, Observation, Reason, Record};
 use crate::memory::archive::Archive;
 use crate::message::{Message, Remembered};
-use crate::replica::{AcceptorRole, Bearer, Replica, answer, observe, persist, send};
+use crate::replica::{AcceptorMemory, AcceptorRole, Replica, answer, observe, persist, send};
 use crate::roles::proposer::Proposer;
 use crate::roles::recovery::{Progress, Recovery, answers_needed};
 use crate::types::{Incarnation, Life, ReplicaId, ReplicaSet, Slot};
@@ -36,8 +36,8 @@ impl Replica {
         let heard = vector.get(self.config.id);
         self.incarnation = self.incarnation.max(heard);
         match &mut self.acceptor {
-            AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer) => {
-                if heard > bearer.acceptor.vector().get(self.config.id) {
+            AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory) => {
+                if heard > memory.acceptor.vector().get(self.config.id) {
                     self.become_outlived(out);
                 }
             }
@@ -91,7 +91,7 @@ impl Replica {
 
     pub(super) fn on_recall(&mut self, from: ReplicaId, nonce: u64, out: &mut Vec<Effect>) {
         let message = match &self.acceptor {
-            AcceptorRole::Voting(bearer) => bearer.acceptor.on_recall(from, nonce),
+            AcceptorRole::Voting(memory) => memory.acceptor.on_recall(from, nonce),
             // One that does not know what it forgot vouches for nobody.
             AcceptorRole::Recovering(_) | AcceptorRole::Returning(_) | AcceptorRole::Out => {
                 Message::Recalled { nonce, heard: None }
@@ -180,7 +180,7 @@ impl Replica {
                     // Somebody has cut the log there: what lies below is to be had from those that know it.
                     learner.on_learned_elsewhere(acceptor.cut());
                 }
-                self.acceptor = AcceptorRole::Returning(Box::new(Bearer {
+                self.acceptor = AcceptorRole::Returning(Box::new(AcceptorMemory {
                     acceptor,
                     archive: Archive::default(),
                     saving: None,
@@ -191,17 +191,17 @@ impl Replica {
 
     /// (c) is durable: the acceptor votes again, and the mark of lost memory is void.
     pub(super) fn become_voting(&mut self, out: &mut Vec<Effect>) {
-        let AcceptorRole::Returning(bearer) = std::mem::replace(&mut self.acceptor, AcceptorRole::Failed)
+        let AcceptorRole::Returning(memory) = std::mem::replace(&mut self.acceptor, AcceptorRole::Failed)
         else {
             unreachable!("only an acceptor that returns begins to vote");
         };
-        let incarnation = bearer.acceptor.vector().get(self.config.id);
+        let incarnation = memory.acceptor.vector().get(self.config.id);
         assert!(
             incarnation > Incarnation::default(),
             "A4: an acceptor returns in an incarnation of its own"
         );
-        self.peers.note(bearer.acceptor.promised());
-        self.acceptor = AcceptorRole::Voting(bearer);
+        self.peers.note(memory.acceptor.promised());
+        self.acceptor = AcceptorRole::Voting(memory);
         self.on_memory_back(incarnation, out);
         self.remember_missed(out);
     }

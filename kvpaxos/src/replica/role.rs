@@ -4,7 +4,7 @@ use crate::io::{Deposition, Effect, Memory, Observation, Record};
 use crate::memory::archive::Archive;
 use crate::memory::checkpoint::Saving;
 use crate::memory::restore::Restored;
-use crate::replica::{AcceptorRole, Bearer, Replica, observe};
+use crate::replica::{AcceptorMemory, AcceptorRole, Replica, observe};
 use crate::roles::acceptor::Entries;
 use crate::roles::chosen_log::ChosenLog;
 use crate::roles::learner::Learner;
@@ -30,8 +30,8 @@ impl Replica {
     /// What the acceptor held in memory is gone.
     pub(super) fn drop_acceptor(&mut self) {
         let failed = std::mem::replace(&mut self.acceptor, AcceptorRole::Failed);
-        if let AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer) = failed {
-            let Bearer { archive, saving, .. } = *bearer;
+        if let AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory) = failed {
+            let AcceptorMemory { archive, saving, .. } = *memory;
             let saved = saving.and_then(Saving::into_snapshot);
             let snapshots = archive.snapshot.into_iter().chain(saved);
             snapshots.for_each(|snapshot| self.discarded.push(snapshot));
@@ -97,7 +97,7 @@ impl Replica {
             Some(restored) => {
                 let incarnation = restored.incarnation(self.config.id);
                 self.peers.note(restored.promised);
-                self.acceptor = AcceptorRole::Voting(Box::new(Bearer::new(self.config.id, restored)));
+                self.acceptor = AcceptorRole::Voting(Box::new(AcceptorMemory::new(self.config.id, restored)));
                 if self.lost_in.is_some() {
                     self.on_memory_back(incarnation, out);
                 }
@@ -135,9 +135,9 @@ impl Replica {
                 learner.resume(incoming);
                 learner
             }
-            (None, AcceptorRole::Voting(bearer)) => {
-                let Archive { snapshot, chosen, .. } = &bearer.archive;
-                Learner::new(limits, snapshot.clone(), chosen, bearer.acceptor.accepted())
+            (None, AcceptorRole::Voting(memory)) => {
+                let Archive { snapshot, chosen, .. } = &memory.archive;
+                Learner::new(limits, snapshot.clone(), chosen, memory.acceptor.accepted())
             }
             (None, _) => Learner::new(limits, None, &ChosenLog::default(), &Entries::new()),
         };
@@ -158,8 +158,8 @@ impl Replica {
     /// connected to it, somebody can tell what another's promise does not (S4). An acceptor cuts where a snapshot is, all learners take theirs
     /// at the same slots, and an acceptor that returns waits until its learner has come so far.
     pub(super) fn check_that_the_cut_is_known(&self) {
-        if let (AcceptorRole::Voting(bearer), Some(learner)) = (&self.acceptor, &self.learner) {
-            let (next, cut) = (learner.next(), bearer.acceptor.cut());
+        if let (AcceptorRole::Voting(memory), Some(learner)) = (&self.acceptor, &self.learner) {
+            let (next, cut) = (learner.next(), memory.acceptor.cut());
             assert!(
                 next >= cut,
                 "S4: the log is cut at {cut:?}, and {next:?} is not known"
@@ -170,11 +170,11 @@ impl Replica {
     /// The learner goes on from what the acceptor's side keeps, where that is more: a checkpoint may become durable when the learner that took
     /// the snapshot has failed, and whoever could tell the same may be down for good.
     pub(super) fn learn_what_is_kept(&mut self, out: &mut Vec<Effect>) {
-        let (AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer)) = &self.acceptor else {
+        let (AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory)) = &self.acceptor else {
             return;
         };
         let Some(learner) = &mut self.learner else { return };
-        let Archive { snapshot, chosen, .. } = &bearer.archive;
+        let Archive { snapshot, chosen, .. } = &memory.archive;
         let newer = snapshot
             .as_ref()
             .filter(|snapshot| snapshot.slot() > learner.next());

@@ -3,7 +3,7 @@
 use crate::io::{Effect, Envelope, Observation};
 use crate::memory::checkpoint::{Content, Saved, Saving};
 use crate::message::Message;
-use crate::replica::{AcceptorRole, Bearer, Replica, observe, persist};
+use crate::replica::{AcceptorMemory, AcceptorRole, Replica, observe, persist};
 use crate::state::snapshot::Snapshot;
 use crate::types::Slot;
 
@@ -11,26 +11,26 @@ impl Replica {
     /// Begins a checkpoint if there is something to be written: a newer snapshot than the last one on the disk, or the memory that an
     /// acceptor got back. That waits until this replica has learned all that others do not remember any more.
     pub(super) fn begin_checkpoint(&mut self, out: &mut Vec<Effect>) {
-        let (bearer, returning) = match &mut self.acceptor {
-            AcceptorRole::Voting(bearer) => (bearer, false),
-            AcceptorRole::Returning(bearer) => (bearer, true),
+        let (memory, returning) = match &mut self.acceptor {
+            AcceptorRole::Voting(memory) => (memory, false),
+            AcceptorRole::Returning(memory) => (memory, true),
             _ => return,
         };
-        let Some(learner) = self.learner.as_ref().filter(|_| bearer.saving.is_none()) else {
+        let Some(learner) = self.learner.as_ref().filter(|_| memory.saving.is_none()) else {
             return;
         };
         let slot = learner.snapshot().map_or(Slot::ZERO, Snapshot::slot);
         let due = if returning {
-            learner.next() >= bearer.acceptor.cut()
+            learner.next() >= memory.acceptor.cut()
         } else {
-            slot > bearer.archive.slot()
+            slot > memory.archive.slot()
         };
         if !due {
             return;
         }
         self.checkpoints += 1;
         let content = Content {
-            acceptor: &bearer.acceptor,
+            acceptor: &memory.acceptor,
             snapshot: learner.snapshot().cloned(),
             chosen: learner.log(),
             proposed: self.proposed,
@@ -38,16 +38,16 @@ impl Replica {
             founding: self.founding,
             met: self.met.clone(),
         };
-        bearer.saving = Some(Saving::new(self.checkpoints, content));
+        memory.saving = Some(Saving::new(self.checkpoints, content));
         self.save_next(out);
     }
 
     /// Hands out the next piece.
     fn save_next(&mut self, out: &mut Vec<Effect>) {
-        let (AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer)) = &mut self.acceptor else {
+        let (AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory)) = &mut self.acceptor else {
             return;
         };
-        let Some(saving) = &mut bearer.saving else { return };
+        let Some(saving) = &mut memory.saving else { return };
         let (records, pieces) = saving.next_piece(self.config.limits.chunk_bytes);
         let message = Message::Saved {
             number: self.checkpoints,
@@ -58,10 +58,10 @@ impl Replica {
     }
 
     pub(super) fn on_saved(&mut self, number: u64, pieces: u64, out: &mut Vec<Effect>) {
-        let (AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer)) = &mut self.acceptor else {
+        let (AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory)) = &mut self.acceptor else {
             return;
         };
-        let Some(saving) = &mut bearer.saving else { return };
+        let Some(saving) = &mut memory.saving else { return };
         match saving.on_saved(number, pieces) {
             Saved::Nothing => {}
             Saved::Next => self.save_next(out),
@@ -71,14 +71,14 @@ impl Replica {
 
     /// A checkpoint is durable: what it replaces is not needed any more, and memory that was lost has been made up for.
     fn on_checkpoint(&mut self, out: &mut Vec<Effect>) {
-        let (AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer)) = &mut self.acceptor else {
+        let (AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory)) = &mut self.acceptor else {
             return;
         };
-        let saved = bearer.saving.take().and_then(Saving::into_snapshot);
+        let saved = memory.saving.take().and_then(Saving::into_snapshot);
         let slot = saved.as_ref().map_or(Slot::ZERO, Snapshot::slot);
-        bearer.acceptor.cut_below(slot);
+        memory.acceptor.cut_below(slot);
         if let Some(snapshot) = saved {
-            let replaced = bearer.archive.replace(snapshot);
+            let replaced = memory.archive.replace(snapshot);
             replaced
                 .into_iter()
                 .for_each(|snapshot| self.discarded.push(snapshot));
@@ -94,11 +94,11 @@ impl Replica {
 
     /// The message that tells of a piece may have been lost.
     pub(super) fn on_tick_of_checkpoint(&mut self, out: &mut Vec<Effect>) {
-        let (AcceptorRole::Voting(bearer) | AcceptorRole::Returning(bearer)) = &mut self.acceptor else {
+        let (AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory)) = &mut self.acceptor else {
             return;
         };
         let patience = self.config.timing.resend;
-        if let Some((number, pieces)) = bearer.saving.as_mut().and_then(|saving| saving.on_tick(patience)) {
+        if let Some((number, pieces)) = memory.saving.as_mut().and_then(|saving| saving.on_tick(patience)) {
             let to = self.config.id;
             let message = Message::Saved { number, pieces };
             persist(Vec::new(), vec![Envelope { to, message }], out);
@@ -108,8 +108,8 @@ impl Replica {
     /// What the learner learned while the acceptor was down or had no memory, or while the snapshot that it had gone on from was not
     /// durable.
     pub(super) fn remember_missed(&mut self, out: &mut Vec<Effect>) {
-        if let AcceptorRole::Voting(bearer) = &self.acceptor {
-            let Bearer { archive, .. } = &**bearer;
+        if let AcceptorRole::Voting(memory) = &self.acceptor {
+            let AcceptorMemory { archive, .. } = &**memory;
             let from = archive.chosen.next();
             self.remember(from, None, out);
         }

@@ -32,8 +32,8 @@ impl Replica {
         self.until_heartbeat = self.config.timing.heartbeat;
         let (nonce, beat) = self.peers.next_beat();
         let two_phase = self.two_phase();
-        if let AcceptorRole::Voting(bearer) = &self.acceptor {
-            self.peers.hear(bearer.acceptor.vector());
+        if let AcceptorRole::Voting(memory) = &self.acceptor {
+            self.peers.hear(memory.acceptor.vector());
         }
         let leadership = self.proposer.as_ref().and_then(Proposer::leading);
         let heartbeat = Heartbeat {
@@ -184,7 +184,7 @@ impl Replica {
 
     /// Writes down how far the log is known to be chosen: a hint, for which nobody waits.
     fn write_chosen(&mut self, out: &mut Vec<Effect>) {
-        if let Some(record) = self.bearer().and_then(|bearer| bearer.archive.take_unwritten()) {
+        if let Some(record) = self.memory().and_then(|memory| memory.archive.take_unwritten()) {
             persist(vec![record], Vec::new(), out);
         }
     }
