@@ -19,7 +19,7 @@ use crate::types::{Ballot, Founding, ReplicaSet, Slot};
 
 /// A checkpoint that is being written.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Saving {
+pub(crate) struct CheckpointWriter {
     number: u64,
     /// What is written before the snapshot.
     first: VecDeque<Record>,
@@ -34,7 +34,7 @@ pub(crate) struct Saving {
 }
 
 /// What goes into a checkpoint.
-pub(crate) struct Content<'a> {
+pub(crate) struct CheckpointContent<'a> {
     pub(crate) acceptor: &'a Acceptor,
     pub(crate) snapshot: Option<Snapshot>,
     /// Must hold all that was chosen from the snapshot's slot to the acceptor's cut.
@@ -46,7 +46,7 @@ pub(crate) struct Content<'a> {
 }
 
 /// What follows from a piece that has become durable.
-pub(crate) enum Saved {
+pub(crate) enum CheckpointProgress {
     /// Nothing: it is of another checkpoint, or not the last that was handed out.
     Nothing,
     /// The next piece can be written.
@@ -55,10 +55,10 @@ pub(crate) enum Saved {
     Complete,
 }
 
-impl Saving {
+impl CheckpointWriter {
     /// Begins a checkpoint of this content.
-    pub(crate) fn new(number: u64, content: Content) -> Saving {
-        let Content {
+    pub(crate) fn new(number: u64, content: CheckpointContent) -> CheckpointWriter {
+        let CheckpointContent {
             acceptor,
             snapshot,
             chosen,
@@ -97,7 +97,7 @@ impl Saving {
             slot,
             value: value.clone(),
         }));
-        Saving {
+        CheckpointWriter {
             number,
             first,
             cursor: snapshot.as_ref().map(|_| Cursor::START),
@@ -144,13 +144,13 @@ impl Saving {
     }
 
     /// A piece is durable, and with it all before it.
-    pub(crate) fn on_saved(&mut self, number: u64, pieces: u64) -> Saved {
+    pub(crate) fn on_saved(&mut self, number: u64, pieces: u64) -> CheckpointProgress {
         if number != self.number || pieces != self.pieces {
-            Saved::Nothing
+            CheckpointProgress::Nothing
         } else if self.complete {
-            Saved::Complete
+            CheckpointProgress::Complete
         } else {
-            Saved::Next
+            CheckpointProgress::Next
         }
     }
 

@@ -15,7 +15,7 @@ use crate::types::{Ballot, Founding, Incarnation, Life, ReplicaId, Slot};
 
 /// The sum of a log's records.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Restored {
+pub(crate) struct LogSummary {
     /// The highest ballot promised.
     pub(crate) promised: Ballot,
     /// Which lives of acceptors are known to have begun.
@@ -47,25 +47,25 @@ pub(crate) struct Restored {
 }
 
 /// A checkpoint of which the end has not come.
-struct Pending {
+struct UnfinishedCheckpoint {
     number: u64,
     /// What the log adds up to if the end comes: the checkpoint, and all records since it began.
-    sum: Restored,
+    sum: LogSummary,
     builder: Option<Builder>,
     /// It does not hold what it says: only a disk that lies about whole records does that.
     broken: bool,
 }
 
-impl Restored {
-    pub(crate) fn new(records: &[Record], limits: &Limits) -> Restored {
-        let mut restored = Restored::default();
-        let mut pending: Option<Pending> = None;
+impl LogSummary {
+    pub(crate) fn new(records: &[Record], limits: &Limits) -> LogSummary {
+        let mut restored = LogSummary::default();
+        let mut pending: Option<UnfinishedCheckpoint> = None;
         for record in records {
             restored.add(record, limits);
             match record {
                 Record::Checkpoint(checkpoint) => {
                     restored.checkpoints = restored.checkpoints.max(checkpoint.number);
-                    pending = Some(Pending::new(checkpoint, limits));
+                    pending = Some(UnfinishedCheckpoint::new(checkpoint, limits));
                 }
                 Record::CheckpointEnd { number } => {
                     let ended = pending.take_if(|pending| pending.number == *number);
@@ -210,8 +210,8 @@ impl Restored {
     }
 }
 
-impl Pending {
-    fn new(checkpoint: &Checkpoint, limits: &Limits) -> Pending {
+impl UnfinishedCheckpoint {
+    fn new(checkpoint: &Checkpoint, limits: &Limits) -> UnfinishedCheckpoint {
         let Checkpoint {
             number,
             slot,
@@ -224,7 +224,7 @@ impl Pending {
             met,
             ..
         } = checkpoint.clone();
-        let sum = Restored {
+        let sum = LogSummary {
             promised,
             vector,
             cut,
@@ -232,10 +232,10 @@ impl Pending {
             proposed,
             founding,
             met,
-            ..Restored::default()
+            ..LogSummary::default()
         };
         let builder = (slot > Slot::ZERO).then(|| Builder::new(*limits, slot, digest));
-        Pending {
+        UnfinishedCheckpoint {
             number,
             sum,
             builder,
@@ -265,7 +265,7 @@ impl Pending {
     }
 
     /// The sum of the log, now that the end has come.
-    fn finish(self) -> Restored {
+    fn finish(self) -> LogSummary {
         let mut sum = self.sum;
         let snapshot = self.builder.map(Builder::finish).transpose();
         let broken = self.broken || snapshot.is_err();
@@ -275,11 +275,11 @@ impl Pending {
         }
         if broken || sum.chosen.next() < sum.cut {
             // It stands in for what may be dropped already.
-            sum = Restored {
+            sum = LogSummary {
                 memory_lost: true,
                 ballots_lost: true,
                 met: sum.met,
-                ..Restored::default()
+                ..LogSummary::default()
             };
         }
         sum

@@ -33,8 +33,8 @@ use crate::config::{Config, ConfigError, Update};
 use crate::founding::Met;
 use crate::io::{Effect, Envelope, Event, Input, Memory, Observation, Reason, Record};
 use crate::memory::archive::Archive;
-use crate::memory::checkpoint::Saving;
-use crate::memory::restore::Restored;
+use crate::memory::checkpoint::CheckpointWriter;
+use crate::memory::restore::LogSummary;
 use crate::message::{Message, Watermark};
 use crate::random::Random;
 use crate::replica::peers::Peers;
@@ -127,7 +127,7 @@ struct AcceptorMemory {
     acceptor: Acceptor,
     archive: Archive,
     /// The checkpoint that is being written, if one is.
-    saving: Option<Saving>,
+    checkpoint: Option<CheckpointWriter>,
 }
 
 impl Replica {
@@ -140,10 +140,10 @@ impl Replica {
         let mut random = Random::new(entropy);
         let nonce = random.next_u64();
         let (mut restored, unsaved) = match &memory {
-            Memory::Kept(records) => (Restored::new(records, &config.limits), Vec::new()),
+            Memory::Kept(records) => (LogSummary::new(records, &config.limits), Vec::new()),
             // Durable before anything else, so that a later start with this disk does not take it for all there was.
             Memory::Lost => (
-                Restored::new(&[Record::DiskLost], &config.limits),
+                LogSummary::new(&[Record::DiskLost], &config.limits),
                 vec![Record::DiskLost],
             ),
         };
@@ -450,11 +450,11 @@ impl Replica {
 }
 
 impl AcceptorMemory {
-    fn new(id: ReplicaId, restored: Restored) -> AcceptorMemory {
+    fn new(id: ReplicaId, restored: LogSummary) -> AcceptorMemory {
         AcceptorMemory {
             acceptor: restored.acceptor(id),
             archive: Archive::new(restored.snapshot, restored.chosen),
-            saving: None,
+            checkpoint: None,
         }
     }
 }

@@ -183,7 +183,7 @@ impl Replica {
                 self.acceptor = AcceptorRole::Returning(Box::new(AcceptorMemory {
                     acceptor,
                     archive: Archive::default(),
-                    saving: None,
+                    checkpoint: None,
                 }));
             }
         }

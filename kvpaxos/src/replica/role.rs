@@ -2,8 +2,8 @@
 
 use crate::io::{Deposition, Effect, Memory, Observation, Record};
 use crate::memory::archive::Archive;
-use crate::memory::checkpoint::Saving;
-use crate::memory::restore::Restored;
+use crate::memory::checkpoint::CheckpointWriter;
+use crate::memory::restore::LogSummary;
 use crate::replica::{AcceptorMemory, AcceptorRole, Replica, observe};
 use crate::roles::acceptor::Entries;
 use crate::roles::chosen_log::ChosenLog;
@@ -31,8 +31,10 @@ impl Replica {
     pub(super) fn drop_acceptor(&mut self) {
         let failed = std::mem::replace(&mut self.acceptor, AcceptorRole::Failed);
         if let AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory) = failed {
-            let AcceptorMemory { archive, saving, .. } = *memory;
-            let saved = saving.and_then(Saving::into_snapshot);
+            let AcceptorMemory {
+                archive, checkpoint, ..
+            } = *memory;
+            let saved = checkpoint.and_then(CheckpointWriter::into_snapshot);
             let snapshots = archive.snapshot.into_iter().chain(saved);
             snapshots.for_each(|snapshot| self.discarded.push(snapshot));
         }
@@ -47,7 +49,7 @@ impl Replica {
     ) {
         self.random.stir(entropy);
         let restored = match memory {
-            Memory::Kept(records) => Some(Restored::new(records, &self.config.limits)),
+            Memory::Kept(records) => Some(LogSummary::new(records, &self.config.limits)),
             Memory::Lost => None,
         };
         match role {
@@ -62,7 +64,7 @@ impl Replica {
 
     /// With its memory or without, it begins a new life, whose ballots are all new (P3): the count of lives is the
     /// replica's. Where not even that is known, because the disk was lost, it stays down until the acceptor has recovered.
-    fn restart_proposer(&mut self, restored: Option<&Restored>) {
+    fn restart_proposer(&mut self, restored: Option<&LogSummary>) {
         if let Some(restored) = restored {
             self.peers.note(restored.promised.max(restored.proposed));
         }
@@ -76,12 +78,12 @@ impl Replica {
     /// Whether the acceptor can go on from this log. If it lost its memory, what says so may not be on the disk: the mark may have been
     /// lost with the role. Then the log must have got back what counts since, in an incarnation that it has begun after the loss. (Where the
     /// mark is there, no such incarnation is: it says the same.)
-    fn has_memory(&self, restored: &Restored) -> bool {
+    fn has_memory(&self, restored: &LogSummary) -> bool {
         let since = restored.incarnation(self.config.id);
         !restored.memory_lost && self.lost_in.is_none_or(|lost_in| since > lost_in)
     }
 
-    fn restart_acceptor(&mut self, restored: Option<Restored>, out: &mut Vec<Effect>) {
+    fn restart_acceptor(&mut self, restored: Option<LogSummary>, out: &mut Vec<Effect>) {
         if let Some(restored) = &restored {
             let incarnation = restored.incarnation(self.config.id);
             self.incarnation = self.incarnation.max(incarnation);
@@ -120,12 +122,12 @@ impl Replica {
     ///
     /// A leader proposes only for slots above those its learner knew when it was elected. If the new learner knows less, the
     /// missing ones might be known to nobody; so it resigns, and phase 1 is run again from where a learner stands.
-    fn restart_learner(&mut self, restored: Option<Restored>, out: &mut Vec<Effect>) {
+    fn restart_learner(&mut self, restored: Option<LogSummary>, out: &mut Vec<Effect>) {
         let limits = self.config.limits;
         let learner = match (restored, &self.acceptor) {
             (Some(mut restored), _) => {
                 let incoming = restored.take_incoming();
-                let Restored {
+                let LogSummary {
                     snapshot,
                     chosen,
                     accepted,

@@ -1,7 +1,7 @@
 //! Checkpoints: written piece by piece, the next one when the last is durable.
 
 use crate::io::{Effect, Envelope, Observation};
-use crate::memory::checkpoint::{Content, Saved, Saving};
+use crate::memory::checkpoint::{CheckpointContent, CheckpointProgress, CheckpointWriter};
 use crate::message::Message;
 use crate::replica::{AcceptorMemory, AcceptorRole, Replica, observe, persist};
 use crate::state::snapshot::Snapshot;
@@ -16,7 +16,7 @@ impl Replica {
             AcceptorRole::Returning(memory) => (memory, true),
             _ => return,
         };
-        let Some(learner) = self.learner.as_ref().filter(|_| memory.saving.is_none()) else {
+        let Some(learner) = self.learner.as_ref().filter(|_| memory.checkpoint.is_none()) else {
             return;
         };
         let slot = learner.snapshot().map_or(Slot::ZERO, Snapshot::slot);
@@ -29,7 +29,7 @@ impl Replica {
             return;
         }
         self.checkpoints += 1;
-        let content = Content {
+        let content = CheckpointContent {
             acceptor: &memory.acceptor,
             snapshot: learner.snapshot().cloned(),
             chosen: learner.log(),
@@ -38,7 +38,7 @@ impl Replica {
             founding: self.founding,
             met: self.met.clone(),
         };
-        memory.saving = Some(Saving::new(self.checkpoints, content));
+        memory.checkpoint = Some(CheckpointWriter::new(self.checkpoints, content));
         self.save_next(out);
     }
 
@@ -47,8 +47,10 @@ impl Replica {
         let (AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory)) = &mut self.acceptor else {
             return;
         };
-        let Some(saving) = &mut memory.saving else { return };
-        let (records, pieces) = saving.next_piece(self.config.limits.chunk_bytes);
+        let Some(checkpoint) = &mut memory.checkpoint else {
+            return;
+        };
+        let (records, pieces) = checkpoint.next_piece(self.config.limits.chunk_bytes);
         let message = Message::Saved {
             number: self.checkpoints,
             pieces,
@@ -61,11 +63,13 @@ impl Replica {
         let (AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory)) = &mut self.acceptor else {
             return;
         };
-        let Some(saving) = &mut memory.saving else { return };
-        match saving.on_saved(number, pieces) {
-            Saved::Nothing => {}
-            Saved::Next => self.save_next(out),
-            Saved::Complete => self.on_checkpoint(out),
+        let Some(checkpoint) = &mut memory.checkpoint else {
+            return;
+        };
+        match checkpoint.on_saved(number, pieces) {
+            CheckpointProgress::Nothing => {}
+            CheckpointProgress::Next => self.save_next(out),
+            CheckpointProgress::Complete => self.on_checkpoint(out),
         }
     }
 
@@ -74,7 +78,7 @@ impl Replica {
         let (AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory)) = &mut self.acceptor else {
             return;
         };
-        let saved = memory.saving.take().and_then(Saving::into_snapshot);
+        let saved = memory.checkpoint.take().and_then(CheckpointWriter::into_snapshot);
         let slot = saved.as_ref().map_or(Slot::ZERO, Snapshot::slot);
         memory.acceptor.cut_below(slot);
         if let Some(snapshot) = saved {
@@ -98,7 +102,11 @@ impl Replica {
             return;
         };
         let patience = self.config.timing.resend;
-        if let Some((number, pieces)) = memory.saving.as_mut().and_then(|saving| saving.on_tick(patience)) {
+        if let Some((number, pieces)) = memory
+            .checkpoint
+            .as_mut()
+            .and_then(|checkpoint| checkpoint.on_tick(patience))
+        {
             let to = self.config.id;
             let message = Message::Saved { number, pieces };
             persist(Vec::new(), vec![Envelope { to, message }], out);
