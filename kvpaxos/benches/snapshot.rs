@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use kvpaxos::snapshot::{Builder, Cursor, Discarded, Snapshot};
+use kvpaxos::snapshot::{Builder, Cursor, DeferredFree, Snapshot};
 use kvpaxos::{Command, Limits, Op, Outcome, Random, Sequence, SessionId, Slot, StateMachine, Tag};
 
 const VALUE_BYTES: usize = 100;
@@ -199,7 +199,7 @@ impl Load {
 }
 
 fn run(load: &mut Load, table: &mut Table) {
-    let mut discarded = Discarded::default();
+    let mut to_free = DeferredFree::default();
     for _ in 0..100 {
         load.timed_slot(Step::SlotAlone, table);
     }
@@ -208,11 +208,11 @@ fn run(load: &mut Load, table: &mut Table) {
         load.timed_slot(Step::SlotAfter, table);
         for _ in 0..20 {
             load.timed_slot(Step::SlotLater, table);
-            table.time(Step::Free, || discarded.free_some());
+            table.time(Step::Free, || to_free.free_some());
         }
         let new = table.time(Step::Take, || load.take());
         let old = std::mem::replace(&mut old, new);
-        table.time(Step::Discard, || discarded.push(old));
+        table.time(Step::Discard, || to_free.push(old));
     }
     let snapshot = table.time(Step::Take, || load.take());
     load.timed_slot(Step::SlotAfter, table);
@@ -220,14 +220,14 @@ fn run(load: &mut Load, table: &mut Table) {
     let received = transfer(load, &clone, table);
     let installed = table.time(Step::Install, || received.machine().clone());
     assert_eq!(installed.digest(), snapshot.digest());
-    table.time(Step::Discard, || discarded.push(old));
-    table.time(Step::Discard, || discarded.push(received));
-    table.time(Step::Discard, || discarded.push(snapshot));
-    table.time(Step::Discard, || discarded.push(clone));
+    table.time(Step::Discard, || to_free.push(old));
+    table.time(Step::Discard, || to_free.push(received));
+    table.time(Step::Discard, || to_free.push(snapshot));
+    table.time(Step::Discard, || to_free.push(clone));
     // What was installed takes the place of the state before it, and goes on.
     let before = std::mem::replace(&mut load.machine, installed);
-    table.time(Step::Discard, || discarded.push(before));
-    while table.time(Step::Free, || discarded.free_some()) {
+    table.time(Step::Discard, || to_free.push(before));
+    while table.time(Step::Free, || to_free.free_some()) {
         load.timed_slot(Step::SlotAlone, table);
     }
 }

@@ -81,7 +81,7 @@ impl Replica {
             bytes,
         } = &part;
         let (slot, digest) = (*slot, *digest);
-        match learner.on_part((slot, digest), *at, bytes, *next, &mut self.discarded) {
+        match learner.on_part((slot, digest), *at, bytes, *next, &mut self.to_free) {
             Received::Nothing => {}
             Received::More => {
                 // So that a restart need not begin anew. Nobody waits for it.
@@ -124,7 +124,7 @@ impl Replica {
             return Ok(());
         };
         let before = learner.next();
-        learner.on_learned(from, values, &mut self.discarded)?;
+        learner.on_learned(from, values, &mut self.to_free)?;
         let slots = learner.next().0 - before.0;
         if slots > 0 {
             observe(Observation::CaughtUp { from: before, slots }, out);

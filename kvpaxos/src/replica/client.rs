@@ -232,7 +232,7 @@ impl Replica {
         let two_phase = self.config.update == Update::TwoPhase;
         let mut advanced = false;
         while let Some(learner) = &mut self.learner
-            && let Some(applied) = learner.apply_next(&mut self.discarded)
+            && let Some(applied) = learner.apply_next(&mut self.to_free)
         {
             advanced = true;
             self.agreement.on_applied(learner.trail());

@@ -44,7 +44,7 @@ use crate::roles::learner::Learner;
 use crate::roles::proposer::{Phase, Proposer};
 use crate::roles::read::Reads;
 use crate::roles::recovery::Recovery;
-use crate::state::snapshot::Discarded;
+use crate::state::snapshot::DeferredFree;
 use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, Status};
 use crate::types::{Ballot, Entropy, Founding, Incarnation, Life, ReplicaId, ReplicaSet, Role, Slot, Time};
 
@@ -99,7 +99,7 @@ pub struct Replica {
     /// Two-phase setting: slots below may be answered to clients.
     settled: Slot,
     /// States that nothing needs any more, freed bit by bit.
-    discarded: Discarded,
+    to_free: DeferredFree,
     /// Records of the start that no step has handed out yet.
     unsaved: Vec<Record>,
     halted: bool,
@@ -181,7 +181,7 @@ impl Replica {
             pending: PendingRequests::default(),
             reads: Reads::new(random.next_u64()),
             settled: Slot::ZERO,
-            discarded: Discarded::default(),
+            to_free: DeferredFree::default(),
             unsaved,
             halted: false,
             random,
@@ -297,7 +297,7 @@ impl Replica {
 
     /// Frees a little of what nothing needs any more: much at once would hold up what waits.
     fn free_some(&mut self) {
-        self.discarded.free_some();
+        self.to_free.free_some();
         if let Some(learner) = &mut self.learner {
             learner.free_some();
         }

@@ -21,7 +21,7 @@ impl Replica {
             Role::Acceptor => self.drop_acceptor(),
             Role::Learner => {
                 if let Some(learner) = self.learner.take() {
-                    learner.discard(&mut self.discarded);
+                    learner.discard(&mut self.to_free);
                 }
             }
         }
@@ -36,7 +36,7 @@ impl Replica {
             } = *memory;
             let saved = checkpoint.and_then(CheckpointWriter::into_snapshot);
             let snapshots = archive.snapshot.into_iter().chain(saved);
-            snapshots.for_each(|snapshot| self.discarded.push(snapshot));
+            snapshots.for_each(|snapshot| self.to_free.push(snapshot));
         }
     }
 
@@ -182,7 +182,7 @@ impl Replica {
             .filter(|snapshot| snapshot.slot() > learner.next());
         let installed = newer.map(|snapshot| (snapshot.slot(), snapshot.digest()));
         if let Some(snapshot) = newer {
-            learner.install(snapshot.clone(), &mut self.discarded);
+            learner.install(snapshot.clone(), &mut self.to_free);
         }
         learner.go_on_with(chosen);
         if let Some((slot, digest)) = installed {

@@ -85,7 +85,7 @@ impl Replica {
             let replaced = memory.archive.replace(snapshot);
             replaced
                 .into_iter()
-                .for_each(|snapshot| self.discarded.push(snapshot));
+                .for_each(|snapshot| self.to_free.push(snapshot));
             self.learn_what_is_kept(out);
         }
         observe(Observation::Checkpointed { slot }, out);

@@ -11,7 +11,7 @@ use crate::io::Reason;
 use crate::roles::acceptor::Entries;
 use crate::roles::chosen_log::ChosenLog;
 use crate::state::machine::StateMachine;
-use crate::state::snapshot::{Builder, Cursor, Discarded, Snapshot};
+use crate::state::snapshot::{Builder, Cursor, DeferredFree, Snapshot};
 use crate::types::{Ballot, ReplicaId, Slot};
 
 /// Accepts this far beyond the last chosen slot are remembered; what lies further is asked for when its time comes.
@@ -198,7 +198,7 @@ impl Learner {
         &mut self,
         from: Slot,
         values: &[Value],
-        discarded: &mut Discarded,
+        to_free: &mut DeferredFree,
     ) -> Result<(), Reason> {
         let before = self.next();
         for (slot, value) in (from.0..).map(Slot).zip(values) {
@@ -217,7 +217,7 @@ impl Learner {
             // An answer that brought nothing is no answer: asking again at once would go round and round.
             self.asked = None;
             if !self.insists() {
-                self.give_up_incoming(discarded);
+                self.give_up_incoming(to_free);
             }
         }
         self.known = self.known.max(self.next());
@@ -225,7 +225,7 @@ impl Learner {
     }
 
     /// Applies the next chosen slot, if there is one that is not applied (L2).
-    pub(crate) fn apply_next(&mut self, discarded: &mut Discarded) -> Option<AppliedSlot> {
+    pub(crate) fn apply_next(&mut self, to_free: &mut DeferredFree) -> Option<AppliedSlot> {
         let slot = self.applied;
         let value = self.chosen(slot)?.clone();
         let dropped_before = self.machine.sessions_dropped();
@@ -242,13 +242,13 @@ impl Learner {
             outcomes,
             digest,
             sessions_dropped,
-            snapshot: self.take_snapshot_when_due(discarded),
+            snapshot: self.take_snapshot_when_due(to_free),
         })
     }
 
     /// Takes a snapshot if the log since the last one outweighs the state, or is very long, and cuts the log at the last one:
     /// who lags by less than a whole such stretch is helped with values.
-    fn take_snapshot_when_due(&mut self, discarded: &mut Discarded) -> bool {
+    fn take_snapshot_when_due(&mut self, to_free: &mut DeferredFree) -> bool {
         let (slots, bytes) = self.since;
         let due =
             bytes >= self.machine.bytes().max(self.limits.log_bytes as u64) || slots >= self.limits.log_slots;
@@ -257,7 +257,7 @@ impl Learner {
             let last = self.snapshot.replace(Snapshot::new(self.applied, &self.machine));
             if let Some(last) = last {
                 self.log.cut(last.slot());
-                discarded.push(last);
+                to_free.push(last);
             }
         }
         due
@@ -271,7 +271,7 @@ impl Learner {
         at: Cursor,
         bytes: &bytes::Bytes,
         next: Option<Cursor>,
-        discarded: &mut Discarded,
+        to_free: &mut DeferredFree,
     ) -> Received {
         if slot <= self.next() {
             return Received::Nothing;
@@ -282,7 +282,7 @@ impl Learner {
             .as_ref()
             .is_none_or(|incoming| incoming.slot() < slot);
         if at == Cursor::START && (newer || !self.insists()) {
-            self.give_up_incoming(discarded);
+            self.give_up_incoming(to_free);
             self.incoming = Some(Builder::new(self.limits, slot, digest));
         }
         let expected = |incoming: &&mut Builder| {
@@ -296,17 +296,17 @@ impl Learner {
         match incoming.add(at, bytes, next) {
             Err(_) => {
                 let broken = self.incoming.take();
-                broken.into_iter().for_each(|builder| discarded.push(builder));
+                broken.into_iter().for_each(|builder| to_free.push(builder));
                 Received::Broken
             }
             Ok(false) => Received::More,
             Ok(true) => match self.incoming.take().map(Builder::finish) {
                 Some(Ok(snapshot)) => {
-                    self.install(snapshot, discarded);
+                    self.install(snapshot, to_free);
                     Received::Installed
                 }
                 Some(Err(rejected)) => {
-                    discarded.push(*rejected.builder);
+                    to_free.push(*rejected.builder);
                     Received::Broken
                 }
                 None => Received::Nothing,
@@ -315,21 +315,21 @@ impl Learner {
     }
 
     /// Goes on from a snapshot that is ahead of all that is known here.
-    pub(crate) fn install(&mut self, snapshot: Snapshot, discarded: &mut Discarded) {
+    pub(crate) fn install(&mut self, snapshot: Snapshot, to_free: &mut DeferredFree) {
         let slot = snapshot.slot();
         assert!(
             slot > self.next(),
             "L2: a snapshot at {slot:?} where {:?} is next",
             self.next()
         );
-        discarded.push(std::mem::replace(&mut self.machine, snapshot.machine().clone()));
+        to_free.push(std::mem::replace(&mut self.machine, snapshot.machine().clone()));
         self.applied = slot;
         self.trail.push(slot, snapshot.digest());
         self.log.jump_to(slot);
         self.proposed = self.proposed.split_off(&slot);
         self.since = (0, 0);
         let last = self.snapshot.replace(snapshot);
-        last.into_iter().for_each(|snapshot| discarded.push(snapshot));
+        last.into_iter().for_each(|snapshot| to_free.push(snapshot));
     }
 
     /// Learns what is chosen from the first slot on that is not known here, as its replica's own log has it.
@@ -356,20 +356,20 @@ impl Learner {
     }
 
     /// It has failed: what it held is freed bit by bit.
-    pub(crate) fn discard(self, discarded: &mut Discarded) {
-        discarded.push(self.machine);
+    pub(crate) fn discard(self, to_free: &mut DeferredFree) {
+        to_free.push(self.machine);
         self.snapshot
             .into_iter()
-            .for_each(|snapshot| discarded.push(snapshot));
+            .for_each(|snapshot| to_free.push(snapshot));
         self.incoming
             .into_iter()
-            .for_each(|builder| discarded.push(builder));
+            .for_each(|builder| to_free.push(builder));
     }
 
-    fn give_up_incoming(&mut self, discarded: &mut Discarded) {
+    fn give_up_incoming(&mut self, to_free: &mut DeferredFree) {
         self.unanswered = 0;
         let given_up = self.incoming.take();
-        given_up.into_iter().for_each(|builder| discarded.push(builder));
+        given_up.into_iter().for_each(|builder| to_free.push(builder));
     }
 
     /// Whether it asks for the rest of the snapshot that is on its way; else for whatever others have.

@@ -16,13 +16,13 @@ use std::sync::Arc;
 
 mod assembly;
 mod map;
-mod remains;
+mod to_free;
 mod walk;
 
 pub(crate) use assembly::Assembly;
-pub(crate) use map::{Entries, Map};
-pub(crate) use remains::Remains;
-pub(crate) use walk::{Spot, Walk};
+pub(crate) use map::{Map, MapBucket};
+pub(crate) use to_free::BucketsToFree;
+pub(crate) use walk::{EntryPosition, Walk};
 
 /// Buckets a segment.
 const SEGMENT: usize = 64;
@@ -95,12 +95,12 @@ impl<B: Bucket, const LOAD: usize> Buckets<B, LOAD> {
 
     /// Where entries lie, at `from` and after it, and in which bucket, in an order that follows from the content. Any spot
     /// will do: past the end of a bucket the next one follows, and after the last bucket nothing.
-    pub(crate) fn spots_from(&self, from: Spot) -> impl Iterator<Item = (Spot, &B)> {
+    pub(crate) fn spots_from(&self, from: EntryPosition) -> impl Iterator<Item = (EntryPosition, &B)> {
         let buckets = (from.bucket..=u32::MAX).map_while(|bucket| Some((bucket, self.get_bucket(bucket)?)));
         buckets.flat_map(move |(number, bucket)| {
             let first = if number == from.bucket { from.entry } else { 0 };
             let len = u32::try_from(bucket.len()).expect("a bucket is small");
-            let spot = move |entry| Spot {
+            let spot = move |entry| EntryPosition {
                 bucket: number,
                 entry,
             };

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::command::Op;
-use crate::state::buckets::{Buckets, Remains, Spot};
-use crate::state::session::Kept;
+use crate::state::buckets::{Buckets, BucketsToFree, EntryPosition};
+use crate::state::session::StoredOutcome;
 use crate::types::Revision;
 
 mod assembly;
 mod packed;
 
-pub(crate) use assembly::{Arrived, StoreAssembly};
+pub(crate) use assembly::{ReceivedEntry, StoreAssembly};
 use packed::{Packed, Pair, Value};
 
 /// Seeds the hash of keys. Never changed: buckets, and with them the order of entries, follow from it.
@@ -43,15 +43,15 @@ impl Store {
     }
 
     /// Carries out a write that stands at `revision`.
-    pub(crate) fn execute(&mut self, revision: Revision, op: &Op) -> Kept {
+    pub(crate) fn execute(&mut self, revision: Revision, op: &Op) -> StoredOutcome {
         match op {
             Op::Put { key, value } => {
                 self.put(key, value);
-                Kept::done(revision)
+                StoredOutcome::done(revision)
             }
             Op::Delete { key } => {
                 let existed = self.delete(key);
-                Kept::deleted(revision, existed)
+                StoredOutcome::deleted(revision, existed)
             }
             Op::Cas { key, expect, value } => {
                 let holds = self.value(key).map(Value::bytes);
@@ -61,7 +61,7 @@ impl Store {
                     None if applied => _ = self.delete(key),
                     _ => {}
                 }
-                Kept::swapped(revision, applied)
+                StoredOutcome::swapped(revision, applied)
             }
         }
     }
@@ -102,7 +102,10 @@ impl Store {
     }
 
     /// The entries at `from` and after it, in the order of [`iter`](Store::iter), each with where it lies.
-    pub(crate) fn iter_from(&self, from: Spot) -> impl Iterator<Item = (Spot, &[u8], &[u8])> {
+    pub(crate) fn iter_from(
+        &self,
+        from: EntryPosition,
+    ) -> impl Iterator<Item = (EntryPosition, &[u8], &[u8])> {
         self.entries.spots_from(from).map(|(spot, bucket)| {
             let at = spot.entry as usize;
             (spot, bucket.key(at), bucket.value(at).bytes())
@@ -111,7 +114,8 @@ impl Store {
 
     /// All entries, in an order that follows from the content.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.iter_from(Spot::START).map(|(_, key, value)| (key, value))
+        self.iter_from(EntryPosition::START)
+            .map(|(_, key, value)| (key, value))
     }
 
     fn put(&mut self, key: &Bytes, value: &Bytes) {
@@ -161,10 +165,10 @@ impl Store {
 
 /// What is left of a store that is being freed.
 #[derive(Default)]
-pub(crate) struct StoreRemains(Remains<Packed>);
+pub(crate) struct StoreToFree(BucketsToFree<Packed>);
 
-impl StoreRemains {
-    /// See [`Remains::free_some`].
+impl StoreToFree {
+    /// See [`BucketsToFree::free_some`].
     pub(crate) fn free_some(&mut self, work: &mut usize) {
         self.0.free_some(work);
     }
@@ -174,9 +178,9 @@ impl StoreRemains {
     }
 }
 
-impl From<Store> for StoreRemains {
-    fn from(store: Store) -> StoreRemains {
-        StoreRemains(store.entries.into())
+impl From<Store> for StoreToFree {
+    fn from(store: Store) -> StoreToFree {
+        StoreToFree(store.entries.into())
     }
 }
 
@@ -214,7 +218,7 @@ impl fmt::Debug for Store {
 impl Store {
     /// What the keys and short values take.
     pub(crate) fn memory(&self) -> usize {
-        let buckets = self.entries.spots_from(Spot::START);
+        let buckets = self.entries.spots_from(EntryPosition::START);
         let first = buckets.filter(|(spot, _)| spot.entry == 0);
         first.map(|(_, bucket)| bucket.memory()).sum()
     }

@@ -15,17 +15,17 @@ use std::hash::{Hash, Hasher};
 
 use crate::command::{Refusal, Tag};
 use crate::config::Limits;
-use crate::state::buckets::{Entries, Map, Remains};
+use crate::state::buckets::{BucketsToFree, Map, MapBucket};
 use crate::types::{Revision, Sequence, SessionId};
 
 mod encoding;
 mod outcomes;
 mod queue;
 
-pub(crate) use encoding::Newcomers;
+pub(crate) use encoding::ReceivedSessions;
 pub use encoding::SessionError;
-pub(crate) use outcomes::Kept;
-use outcomes::{Outcomes, digest_words};
+pub(crate) use outcomes::StoredOutcome;
+use outcomes::{OutcomeWindow, digest_words};
 use queue::Queue;
 
 /// The sessions that are open.
@@ -51,7 +51,7 @@ type ByTag = Map<Tag, SessionId, 32>;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Session {
     tag: Tag,
-    outcomes: Outcomes,
+    outcomes: OutcomeWindow,
     last_use: Revision,
     /// Under which time it stands in its queue.
     queued: Revision,
@@ -102,7 +102,7 @@ impl Sessions {
         let id = SessionId(at);
         let mut session = Session {
             tag,
-            outcomes: Outcomes::default(),
+            outcomes: OutcomeWindow::default(),
             last_use: at,
             queued: at,
             standing: Standing::New,
@@ -140,8 +140,8 @@ impl Sessions {
         id: SessionId,
         sequence: Sequence,
         lowest: Sequence,
-        execute: impl FnOnce() -> Kept,
-    ) -> Result<Kept, Refusal> {
+        execute: impl FnOnce() -> StoredOutcome,
+    ) -> Result<StoredOutcome, Refusal> {
         let Some(session) = self.table.get_mut(hash_id(id), &id) else {
             return Err(Refusal::SessionExpired { session: id });
         };
@@ -172,7 +172,7 @@ impl Sessions {
     }
 
     /// What [`once`](Sessions::once) would answer without executing anything: the kept outcome, or that the sequence was answered.
-    pub(crate) fn known(&self, id: SessionId, sequence: Sequence) -> Option<Result<Kept, Refusal>> {
+    pub(crate) fn known(&self, id: SessionId, sequence: Sequence) -> Option<Result<StoredOutcome, Refusal>> {
         self.table.get(hash_id(id), &id)?.outcomes.known(id, sequence)
     }
 
@@ -244,15 +244,15 @@ impl Sessions {
 
 /// What is left of a table that is being freed.
 #[derive(Default)]
-pub(crate) struct SessionsRemains {
-    table: Remains<Entries<SessionId, Session>>,
-    by_tag: Remains<Entries<Tag, SessionId>>,
+pub(crate) struct SessionsToFree {
+    table: BucketsToFree<MapBucket<SessionId, Session>>,
+    by_tag: BucketsToFree<MapBucket<Tag, SessionId>>,
     on_trial: Queue,
     in_use: Queue,
 }
 
-impl SessionsRemains {
-    /// See [`Remains::free_some`].
+impl SessionsToFree {
+    /// See [`BucketsToFree::free_some`].
     pub(crate) fn free_some(&mut self, work: &mut usize) {
         self.table.free_some(work);
         self.by_tag.free_some(work);
@@ -266,9 +266,9 @@ impl SessionsRemains {
     }
 }
 
-impl From<Sessions> for SessionsRemains {
-    fn from(sessions: Sessions) -> SessionsRemains {
-        SessionsRemains {
+impl From<Sessions> for SessionsToFree {
+    fn from(sessions: Sessions) -> SessionsToFree {
+        SessionsToFree {
             table: sessions.table.into(),
             by_tag: sessions.by_tag.into(),
             on_trial: sessions.on_trial,

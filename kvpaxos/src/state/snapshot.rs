@@ -40,20 +40,20 @@ use serde::Serialize;
 use crate::config::MAX_CHUNK;
 use crate::digest::halves;
 use crate::encoding::append_payload;
-use crate::state::buckets::Spot;
+use crate::state::buckets::EntryPosition;
 use crate::state::machine::StateMachine;
 use crate::types::{Revision, Slot};
 
 mod builder;
 mod cursor;
-mod discarded;
+mod deferred_free;
 mod error;
 
 pub use crate::state::session::SessionError;
 pub use builder::{Builder, Rejected};
 pub use cursor::Cursor;
 use cursor::Section;
-pub use discarded::{Discarded, Remains};
+pub use deferred_free::{DeferredFree, StateToFree};
 pub use error::SnapshotError;
 
 /// What an item counts for in a part at least, and what a session does: the time that it takes, in bytes of entries. It bounds the
@@ -126,8 +126,8 @@ impl Snapshot {
     pub fn part(&self, at: Cursor, bytes: usize) -> (Bytes, Option<Cursor>) {
         let mut part = Part::new(self, at, bytes);
         let next = match part.fill(self) {
-            Filled::Full => Some(part.next),
-            Filled::ToTheEnd => None,
+            PartEnd::Full => Some(part.next),
+            PartEnd::LastItem => None,
         };
         (Bytes::from(part.bytes), next)
     }
@@ -153,9 +153,9 @@ struct Part {
     next: Cursor,
 }
 
-enum Filled {
+enum PartEnd {
     Full,
-    ToTheEnd,
+    LastItem,
 }
 
 impl Part {
@@ -170,7 +170,7 @@ impl Part {
         }
     }
 
-    fn fill(&mut self, snapshot: &Snapshot) -> Filled {
+    fn fill(&mut self, snapshot: &Snapshot) -> PartEnd {
         let (last, sessions, store) = snapshot.machine.content();
         let from = self.next;
         if from.section == Section::Head {
@@ -190,7 +190,7 @@ impl Part {
                 if !self.add(Cursor::after(Section::Sessions, spot), charge, |out| {
                     session.append(id, out);
                 }) {
-                    return Filled::Full;
+                    return PartEnd::Full;
                 }
             }
         }
@@ -200,10 +200,10 @@ impl Part {
                 append_bytes(key, out);
                 append_bytes(value, out);
             }) {
-                return Filled::Full;
+                return PartEnd::Full;
             }
         }
-        Filled::ToTheEnd
+        PartEnd::LastItem
     }
 
     /// Adds an item that counts for its length, and for `charge` at least, unless it does not fit; tells whether it did. `after` is
@@ -234,11 +234,11 @@ fn append_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 
 impl Cursor {
     /// Where to begin in a section that is gone through from this cursor on.
-    fn spot_in(self, section: Section) -> Spot {
+    fn spot_in(self, section: Section) -> EntryPosition {
         if self.section == section {
             self.spot
         } else {
-            Spot::START
+            EntryPosition::START
         }
     }
 }

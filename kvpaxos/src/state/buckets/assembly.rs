@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bucket, Buckets, Remains, SEGMENT, Segment, empty_segment};
+use super::{Bucket, Buckets, BucketsToFree, SEGMENT, Segment, empty_segment};
 
 /// A segment with fewer buckets than these that hold anything is not put together before all is there: there may never be more.
 /// Of honest maps, hardly a bucket is empty.
@@ -89,9 +89,9 @@ impl<B: Bucket> Assembly<B> {
     }
 }
 
-impl<B> From<Assembly<B>> for Remains<B> {
-    fn from(assembly: Assembly<B>) -> Remains<B> {
-        Remains {
+impl<B> From<Assembly<B>> for BucketsToFree<B> {
+    fn from(assembly: Assembly<B>) -> BucketsToFree<B> {
+        BucketsToFree {
             segments: assembly
                 .segments
                 .into_iter()

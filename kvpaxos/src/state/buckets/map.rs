@@ -3,18 +3,18 @@
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 
-use super::{Bucket, Buckets, Spot, guess};
+use super::{Bucket, Buckets, EntryPosition, guess};
 
 /// By how many entries a full bucket grows.
 const GROWTH: usize = 8;
 
 /// A map from `K` to `V`.
-pub(crate) type Map<K, V, const LOAD: usize> = Buckets<Entries<K, V>, LOAD>;
+pub(crate) type Map<K, V, const LOAD: usize> = Buckets<MapBucket<K, V>, LOAD>;
 
 /// The entries of a bucket. What makes a write slow is what it touches that is in no cache. So the hashes are kept apart: they
 /// are small enough to stay at hand, and tell which one entry to touch.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Entries<K, V> {
+pub(crate) struct MapBucket<K, V> {
     hashes: Vec<u32>,
     entries: Vec<Entry<K, V>>,
 }
@@ -71,7 +71,7 @@ impl<K: Clone + Ord, V: Clone, const LOAD: usize> Map<K, V, LOAD> {
     }
 
     /// The entries at `from` and after it, each with where it lies. See [`spots_from`](Buckets::spots_from).
-    pub(crate) fn iter_from(&self, from: Spot) -> impl Iterator<Item = (Spot, &K, &V)> {
+    pub(crate) fn iter_from(&self, from: EntryPosition) -> impl Iterator<Item = (EntryPosition, &K, &V)> {
         self.spots_from(from).map(|(spot, bucket)| {
             let entry = &bucket.entries[spot.entry as usize];
             (spot, &entry.key, &entry.value)
@@ -80,17 +80,18 @@ impl<K: Clone + Ord, V: Clone, const LOAD: usize> Map<K, V, LOAD> {
 
     /// All entries, in the same order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.iter_from(Spot::START).map(|(_, key, value)| (key, value))
+        self.iter_from(EntryPosition::START)
+            .map(|(_, key, value)| (key, value))
     }
 }
 
-impl<K: Clone + Ord, V: Clone> Bucket for Entries<K, V> {
+impl<K: Clone + Ord, V: Clone> Bucket for MapBucket<K, V> {
     fn len(&self) -> usize {
         self.entries.len()
     }
 
     fn split(self, goes: impl Fn(u32) -> bool) -> (Self, Self) {
-        let (mut stay, mut go) = (Entries::default(), Entries::default());
+        let (mut stay, mut go) = (MapBucket::default(), MapBucket::default());
         for (hash, entry) in self.hashes.into_iter().zip(self.entries) {
             let bucket = if goes(hash) { &mut go } else { &mut stay };
             bucket.insert(bucket.hashes.len(), hash, entry);
@@ -111,7 +112,7 @@ impl<K: Clone + Ord, V: Clone> Bucket for Entries<K, V> {
     }
 }
 
-impl<K: Ord, V> Entries<K, V> {
+impl<K: Ord, V> MapBucket<K, V> {
     /// Where the key is, or belongs.
     fn find<Q: Ord + ?Sized>(&self, hash: u32, key: &Q) -> Result<usize, usize>
     where
@@ -151,9 +152,9 @@ impl<K: Ord, V> Entries<K, V> {
     }
 }
 
-impl<K, V> Default for Entries<K, V> {
+impl<K, V> Default for MapBucket<K, V> {
     fn default() -> Self {
-        Entries {
+        MapBucket {
             hashes: Vec::new(),
             entries: Vec::new(),
         }

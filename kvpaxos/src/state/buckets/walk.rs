@@ -9,20 +9,20 @@ use super::place;
 /// Where an entry lies in a map. Spots ascend in the order in which a map is gone through, and are the same in maps of equal
 /// content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
-pub(crate) struct Spot {
+pub(crate) struct EntryPosition {
     /// The bucket. A hash has 32 bits, so that there are no more.
     pub(crate) bucket: u32,
     /// The place in the bucket.
     pub(crate) entry: u32,
 }
 
-impl Spot {
+impl EntryPosition {
     /// Where the first entry may lie.
-    pub(crate) const START: Spot = Spot { bucket: 0, entry: 0 };
+    pub(crate) const START: EntryPosition = EntryPosition { bucket: 0, entry: 0 };
 
     /// The next place in the same bucket.
-    pub(crate) fn next(self) -> Spot {
-        Spot {
+    pub(crate) fn next(self) -> EntryPosition {
+        EntryPosition {
             entry: self.entry + 1,
             ..self
         }
@@ -42,7 +42,7 @@ pub(crate) struct Walk<K> {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Last<K> {
-    spot: Spot,
+    spot: EntryPosition,
     hash: u32,
     key: K,
 }
@@ -64,14 +64,14 @@ impl<K> Walk<K> {
     }
 
     /// The next entry has come: tells where it lies. `None`, and nothing has changed, if it is none of those that can follow.
-    pub(crate) fn step<Q>(&mut self, hash: u32, key: &Q) -> Option<Spot>
+    pub(crate) fn step<Q>(&mut self, hash: u32, key: &Q) -> Option<EntryPosition>
     where
         K: Borrow<Q>,
         Q: Ord + ToOwned<Owned = K> + ?Sized,
     {
         let left = self.left.checked_sub(1)?;
         let bucket = u32::try_from(place(hash, self.buckets)).expect("some bits of a hash");
-        let mut spot = Spot { bucket, entry: 0 };
+        let mut spot = EntryPosition { bucket, entry: 0 };
         match &mut self.last {
             None => {
                 let key = key.to_owned();

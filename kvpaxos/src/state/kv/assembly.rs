@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::packed::{LONG, Packed, Pair, Value};
-use super::{LOAD, Store, StoreRemains, digest_entry, hash_key, low};
-use crate::state::buckets::{Assembly, Buckets, Spot, Walk};
+use super::{LOAD, Store, StoreToFree, digest_entry, hash_key, low};
+use crate::state::buckets::{Assembly, Buckets, EntryPosition, Walk};
 
 /// A store that is put together from the entries of another one, in the order of [`Store::iter_from`].
 #[derive(Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(crate) struct StoreAssembly {
 }
 
 /// An entry that came in a part and was not added yet.
-pub(crate) struct Arrived<'a> {
+pub(crate) struct ReceivedEntry<'a> {
     bucket: u32,
     hash: u32,
     key: &'a [u8],
@@ -25,17 +25,17 @@ pub(crate) struct Arrived<'a> {
     digest: u64,
 }
 
-impl<'a> Arrived<'a> {
+impl<'a> ReceivedEntry<'a> {
     /// The next entry in a part, and where it lies; `None` if it is none of those that can follow.
     pub(crate) fn next(
         walk: &mut Walk<Vec<u8>>,
         part: &Bytes,
         key: &'a [u8],
         value: &'a [u8],
-    ) -> Option<(Spot, Arrived<'a>)> {
+    ) -> Option<(EntryPosition, ReceivedEntry<'a>)> {
         let hash = hash_key(key);
         let spot = walk.step(low(hash), key)?;
-        let arrived = Arrived {
+        let arrived = ReceivedEntry {
             bucket: spot.bucket,
             hash: low(hash),
             key,
@@ -81,13 +81,13 @@ impl StoreAssembly {
     }
 
     /// Adds the entries of a part.
-    pub(crate) fn add(&mut self, entries: &[Arrived]) {
+    pub(crate) fn add(&mut self, entries: &[ReceivedEntry]) {
         for entry in entries {
             self.digest = self.digest.wrapping_add(entry.digest);
             self.bytes += (entry.key.len() + entry.value.len()) as u64;
         }
         for group in entries.chunk_by(|one, next| one.bucket == next.bucket) {
-            let add = |bucket: &mut Packed| bucket.extend(group.iter().map(Arrived::pair));
+            let add = |bucket: &mut Packed| bucket.extend(group.iter().map(ReceivedEntry::pair));
             self.buckets.add(group[0].bucket, group.len(), add);
         }
     }
@@ -102,8 +102,8 @@ impl StoreAssembly {
     }
 }
 
-impl From<StoreAssembly> for StoreRemains {
-    fn from(assembly: StoreAssembly) -> StoreRemains {
-        StoreRemains(assembly.buckets.into())
+impl From<StoreAssembly> for StoreToFree {
+    fn from(assembly: StoreAssembly) -> StoreToFree {
+        StoreToFree(assembly.buckets.into())
     }
 }

@@ -15,7 +15,7 @@ fn put(store: &mut Store, key: &'static str, value: &[u8]) {
     store.execute(at(1), &Op::Put { key, value });
 }
 
-fn delete(store: &mut Store, key: &'static str) -> Kept {
+fn delete(store: &mut Store, key: &'static str) -> StoredOutcome {
     let key = Bytes::from(key);
     store.execute(at(2), &Op::Delete { key })
 }
@@ -29,7 +29,7 @@ fn cas(
     let (expect, value) = (expect.map(Bytes::from), value.map(Bytes::from));
     let key = Bytes::from(key);
     let kept = store.execute(at(3), &Op::Cas { key, expect, value });
-    kept == Kept::swapped(at(3), true)
+    kept == StoredOutcome::swapped(at(3), true)
 }
 
 fn lengths() -> impl Strategy<Value = usize> {

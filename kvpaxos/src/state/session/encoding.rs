@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Serialize, Serializer};
 
-use super::{Kept, Outcomes, Queue, Session, Sessions, Standing, Table, hash_id, hash_tag};
+use super::{OutcomeWindow, Queue, Session, Sessions, Standing, StoredOutcome, Table, hash_id, hash_tag};
 use crate::command::{Outcome, Tag};
 use crate::config::Limits;
 use crate::encoding::{DecodeError, Reader, plain};
-use crate::state::buckets::{Spot, Walk};
+use crate::state::buckets::{EntryPosition, Walk};
 use crate::types::{Revision, Sequence, SessionId};
 
 /// What is wrong with a session that came in a part of a snapshot.
@@ -79,32 +79,32 @@ struct Encoded<'a> {
     queued: Revision,
     standing: u32,
     floor: Sequence,
-    #[serde(serialize_with = "encode_kept")]
-    kept: &'a VecDeque<Kept>,
+    #[serde(serialize_with = "encode_stored")]
+    kept: &'a VecDeque<StoredOutcome>,
 }
 
 /// The outcome of one sequence as it is encoded.
 #[derive(Serialize)]
-enum EncodedKept {
+enum EncodedOutcome {
     Nothing,
     Done { revision: Revision },
     Deleted { revision: Revision, existed: bool },
     Swapped { revision: Revision, applied: bool },
 }
 
-fn encode_kept<S: Serializer>(kept: &VecDeque<Kept>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(kept.iter().copied().map(EncodedKept::from))
+fn encode_stored<S: Serializer>(kept: &VecDeque<StoredOutcome>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(kept.iter().copied().map(EncodedOutcome::from))
 }
 
-impl From<Kept> for EncodedKept {
-    fn from(kept: Kept) -> EncodedKept {
-        if kept == Kept::NOTHING {
-            return EncodedKept::Nothing;
+impl From<StoredOutcome> for EncodedOutcome {
+    fn from(kept: StoredOutcome) -> EncodedOutcome {
+        if kept == StoredOutcome::NOTHING {
+            return EncodedOutcome::Nothing;
         }
         match Outcome::from(kept) {
-            Outcome::Done { revision } => EncodedKept::Done { revision },
-            Outcome::Deleted { revision, existed } => EncodedKept::Deleted { revision, existed },
-            Outcome::Swapped { revision, applied } => EncodedKept::Swapped { revision, applied },
+            Outcome::Done { revision } => EncodedOutcome::Done { revision },
+            Outcome::Deleted { revision, existed } => EncodedOutcome::Deleted { revision, existed },
+            Outcome::Swapped { revision, applied } => EncodedOutcome::Swapped { revision, applied },
             other => unreachable!("{other:?} is not the outcome of a write"),
         }
     }
@@ -177,7 +177,7 @@ impl Session {
     }
 }
 
-fn decode_outcomes(r: &mut Reader, session: SessionId, window: u64) -> Result<Outcomes, SessionError> {
+fn decode_outcomes(r: &mut Reader, session: SessionId, window: u64) -> Result<OutcomeWindow, SessionError> {
     let floor = plain::sequence(r)?;
     let count = r.u64("number of outcomes")?;
     if count > window {
@@ -189,20 +189,20 @@ fn decode_outcomes(r: &mut Reader, session: SessionId, window: u64) -> Result<Ou
     }
     let mut kept = VecDeque::new();
     for _ in 0..count {
-        kept.push_back(decode_kept(r)?);
+        kept.push_back(decode_stored(r)?);
     }
-    if kept.back() == Some(&Kept::NOTHING) {
+    if kept.back() == Some(&StoredOutcome::NOTHING) {
         return Err(SessionError::Gap { session });
     }
-    Ok(Outcomes::of(floor, kept))
+    Ok(OutcomeWindow::of(floor, kept))
 }
 
-fn decode_kept(r: &mut Reader) -> Result<Kept, DecodeError> {
+fn decode_stored(r: &mut Reader) -> Result<StoredOutcome, DecodeError> {
     Ok(match r.u32("kept outcome")? {
-        0 => Kept::NOTHING,
-        1 => Kept::done(plain::revision(r)?),
-        2 => Kept::deleted(plain::revision(r)?, r.flag("existed")?),
-        3 => Kept::swapped(plain::revision(r)?, r.flag("applied")?),
+        0 => StoredOutcome::NOTHING,
+        1 => StoredOutcome::done(plain::revision(r)?),
+        2 => StoredOutcome::deleted(plain::revision(r)?, r.flag("existed")?),
+        3 => StoredOutcome::swapped(plain::revision(r)?, r.flag("applied")?),
         found => {
             let what = "kept outcome";
             return Err(DecodeError::Variant { what, found });
@@ -211,15 +211,15 @@ fn decode_kept(r: &mut Reader) -> Result<Kept, DecodeError> {
 }
 
 /// Sessions that came in one part, checked and not added to the table yet.
-pub(crate) struct Newcomers {
+pub(crate) struct ReceivedSessions {
     sessions: Vec<(SessionId, Session)>,
     tags: BTreeSet<Tag>,
     in_use: usize,
 }
 
-impl Newcomers {
-    pub(crate) fn none() -> Newcomers {
-        Newcomers {
+impl ReceivedSessions {
+    pub(crate) fn none() -> ReceivedSessions {
+        ReceivedSessions {
             sessions: Vec::new(),
             tags: BTreeSet::new(),
             in_use: 0,
@@ -234,7 +234,7 @@ impl Newcomers {
         walk: &mut Walk<SessionId>,
         last: Revision,
         r: &mut Reader,
-    ) -> Result<Spot, SessionError> {
+    ) -> Result<EntryPosition, SessionError> {
         let (id, session) = Session::decode(r, table.window)?;
         let order = SessionError::Order { session: id };
         let spot = walk.step(hash_id(id), &id).ok_or(order)?;
@@ -260,7 +260,10 @@ impl Sessions {
     }
 
     /// The sessions at `from` and after it, each with where it lies, in an order that follows from the content.
-    pub(crate) fn iter_from(&self, from: Spot) -> impl Iterator<Item = (Spot, SessionId, &Session)> {
+    pub(crate) fn iter_from(
+        &self,
+        from: EntryPosition,
+    ) -> impl Iterator<Item = (EntryPosition, SessionId, &Session)> {
         let sessions = self.table.iter_from(from);
         sessions.map(|(spot, id, session)| (spot, *id, session))
     }
@@ -271,7 +274,7 @@ impl Sessions {
     }
 
     /// Adds sessions that came from elsewhere.
-    pub(crate) fn add(&mut self, newcomers: Newcomers) {
+    pub(crate) fn add(&mut self, newcomers: ReceivedSessions) {
         for (id, session) in newcomers.sessions {
             self.digest = self.digest.wrapping_add(session.digest(id));
             self.by_tag.add(hash_tag(session.tag), session.tag, id);

@@ -12,7 +12,7 @@ use crate::types::{Revision, Sequence, SessionId, Slot};
 /// Two whole words, so that it is passed in registers. Put together in memory, from smaller parts, it could not be read
 /// again as a whole before all that was written earlier had reached the cache.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct StoredOutcome {
     slot: u64,
     /// The place in the slot's batch, and one of the constants below beside it.
     index_and_kind: u64,
@@ -24,23 +24,23 @@ const DELETED: u64 = 3;
 const NOT_SWAPPED: u64 = 4;
 const SWAPPED: u64 = 5;
 
-impl Kept {
+impl StoredOutcome {
     /// Of what has not been executed.
-    pub(super) const NOTHING: Kept = Kept {
+    pub(super) const NOTHING: StoredOutcome = StoredOutcome {
         slot: 0,
         index_and_kind: 0,
     };
 
-    pub(crate) fn done(revision: Revision) -> Kept {
-        Kept::new(revision, DONE)
+    pub(crate) fn done(revision: Revision) -> StoredOutcome {
+        StoredOutcome::new(revision, DONE)
     }
 
-    pub(crate) fn deleted(revision: Revision, existed: bool) -> Kept {
-        Kept::new(revision, if existed { DELETED } else { DELETED_NOTHING })
+    pub(crate) fn deleted(revision: Revision, existed: bool) -> StoredOutcome {
+        StoredOutcome::new(revision, if existed { DELETED } else { DELETED_NOTHING })
     }
 
-    pub(crate) fn swapped(revision: Revision, applied: bool) -> Kept {
-        Kept::new(revision, if applied { SWAPPED } else { NOT_SWAPPED })
+    pub(crate) fn swapped(revision: Revision, applied: bool) -> StoredOutcome {
+        StoredOutcome::new(revision, if applied { SWAPPED } else { NOT_SWAPPED })
     }
 
     /// Where the write stands, if it was executed.
@@ -49,19 +49,19 @@ impl Kept {
             slot: Slot(self.slot),
             index: u32::try_from(self.index_and_kind >> 8).expect("it was 32 bits long"),
         };
-        (self != Kept::NOTHING).then_some(revision)
+        (self != StoredOutcome::NOTHING).then_some(revision)
     }
 
-    fn new(Revision { slot, index }: Revision, kind: u64) -> Kept {
-        Kept {
+    fn new(Revision { slot, index }: Revision, kind: u64) -> StoredOutcome {
+        StoredOutcome {
             slot: slot.0,
             index_and_kind: u64::from(index) << 8 | kind,
         }
     }
 }
 
-impl From<Kept> for Outcome {
-    fn from(kept: Kept) -> Outcome {
+impl From<StoredOutcome> for Outcome {
+    fn from(kept: StoredOutcome) -> Outcome {
         let revision = kept.revision().expect("what was not executed has no outcome");
         match kept.index_and_kind & 0xFF {
             DONE => Outcome::Done { revision },
@@ -78,9 +78,9 @@ impl From<Kept> for Outcome {
     }
 }
 
-impl fmt::Debug for Kept {
+impl fmt::Debug for StoredOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Kept::NOTHING {
+        if *self == StoredOutcome::NOTHING {
             return f.write_str("not executed");
         }
         Outcome::from(*self).fmt(f)
@@ -89,14 +89,14 @@ impl fmt::Debug for Kept {
 
 /// The outcomes of a session's window.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Outcomes {
+pub(crate) struct OutcomeWindow {
     /// The lowest sequence that the client has no answer for: what is below is not executed, nor kept.
     floor: Sequence,
-    /// From the floor on, with [`Kept::NOTHING`] for what has not been executed. The last was.
-    kept: VecDeque<Kept>,
+    /// From the floor on, with [`StoredOutcome::NOTHING`] for what has not been executed. The last was.
+    kept: VecDeque<StoredOutcome>,
 }
 
-impl Outcomes {
+impl OutcomeWindow {
     pub(crate) fn floor(&self) -> Sequence {
         self.floor
     }
@@ -133,13 +133,13 @@ impl Outcomes {
     }
 
     /// What is known of a sequence, if it was executed or lies below the floor.
-    pub(super) fn known(&self, id: SessionId, sequence: Sequence) -> Option<Result<Kept, Refusal>> {
+    pub(super) fn known(&self, id: SessionId, sequence: Sequence) -> Option<Result<StoredOutcome, Refusal>> {
         if sequence < self.floor {
             return Some(Err(self.answered(id, sequence)));
         }
         let place = usize::try_from(sequence.0 - self.floor.0).ok()?;
         let kept = self.kept.get(place).copied()?;
-        (kept != Kept::NOTHING).then_some(Ok(kept))
+        (kept != StoredOutcome::NOTHING).then_some(Ok(kept))
     }
 
     /// Forgets what is below; returns the change of the digest.
@@ -150,7 +150,7 @@ impl Outcomes {
                 self.floor = floor;
                 break;
             };
-            changed = changed.wrapping_sub(digest_kept(id, self.floor, front));
+            changed = changed.wrapping_sub(digest_stored(id, self.floor, front));
             self.floor = Sequence(self.floor.0 + 1);
         }
         // A burst must not hold its memory for ever.
@@ -161,41 +161,41 @@ impl Outcomes {
     }
 
     /// The outcome of a sequence from the floor on, if it has been executed.
-    pub(crate) fn get(&self, sequence: Sequence) -> Option<Kept> {
+    pub(crate) fn get(&self, sequence: Sequence) -> Option<StoredOutcome> {
         let kept = self.kept.get(self.place(sequence)).copied();
-        kept.filter(|kept| *kept != Kept::NOTHING)
+        kept.filter(|kept| *kept != StoredOutcome::NOTHING)
     }
 
     /// Keeps an outcome; returns the change of the digest.
-    pub(crate) fn keep(&mut self, id: SessionId, sequence: Sequence, kept: Kept) -> u64 {
+    pub(crate) fn keep(&mut self, id: SessionId, sequence: Sequence, kept: StoredOutcome) -> u64 {
         let place = self.place(sequence);
         if place >= self.kept.len() {
-            self.kept.resize(place, Kept::NOTHING);
+            self.kept.resize(place, StoredOutcome::NOTHING);
             self.kept.push_back(kept);
         } else {
             self.kept[place] = kept;
         }
-        digest_kept(id, sequence, kept)
+        digest_stored(id, sequence, kept)
     }
 
     pub(crate) fn digest(&self, id: SessionId) -> u64 {
         let kept = (self.floor.0..).map(Sequence).zip(&self.kept);
         kept.fold(0, |sum: u64, (sequence, kept)| {
-            sum.wrapping_add(digest_kept(id, sequence, *kept))
+            sum.wrapping_add(digest_stored(id, sequence, *kept))
         })
     }
 
-    /// From the floor on, with [`Kept::NOTHING`] for what has not been executed.
-    pub(super) fn kept(&self) -> &VecDeque<Kept> {
+    /// From the floor on, with [`StoredOutcome::NOTHING`] for what has not been executed.
+    pub(super) fn kept(&self) -> &VecDeque<StoredOutcome> {
         &self.kept
     }
 
     /// As they were elsewhere. The last of `kept` was executed.
-    pub(super) fn of(floor: Sequence, kept: VecDeque<Kept>) -> Outcomes {
-        Outcomes { floor, kept }
+    pub(super) fn of(floor: Sequence, kept: VecDeque<StoredOutcome>) -> OutcomeWindow {
+        OutcomeWindow { floor, kept }
     }
 
-    /// Both lie within the window: [`admit`](Outcomes::admit) has seen to it.
+    /// Both lie within the window: [`admit`](OutcomeWindow::admit) has seen to it.
     #[expect(clippy::cast_possible_truncation, reason = "a window fits in memory")]
     fn place(&self, sequence: Sequence) -> usize {
         (sequence.0 - self.floor.0) as usize
@@ -204,7 +204,7 @@ impl Outcomes {
     #[cfg(test)]
     pub(crate) fn check(&self, window: u64) {
         assert!(self.kept.len() as u64 <= window);
-        assert!(self.kept.back() != Some(&Kept::NOTHING));
+        assert!(self.kept.back() != Some(&StoredOutcome::NOTHING));
     }
 
     #[cfg(test)]
@@ -213,8 +213,8 @@ impl Outcomes {
     }
 }
 
-fn digest_kept(id: SessionId, sequence: Sequence, kept: Kept) -> u64 {
-    if kept == Kept::NOTHING {
+fn digest_stored(id: SessionId, sequence: Sequence, kept: StoredOutcome) -> u64 {
+    if kept == StoredOutcome::NOTHING {
         return 0;
     }
     let Revision { slot, index } = id.0;

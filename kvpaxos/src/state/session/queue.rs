@@ -9,7 +9,7 @@ use crate::types::{Revision, SessionId};
 const CHUNK: usize = 64;
 
 /// When a session was queued, and which.
-pub(super) type Place = (Revision, SessionId);
+pub(super) type QueueKey = (Revision, SessionId);
 
 /// Sessions by the time they were queued. Those in use may have been used since: the first one whose
 /// [`Session::queued`](super::Session) and `last_use` are equal is the least recently used.
@@ -18,7 +18,7 @@ pub(super) type Place = (Revision, SessionId);
 #[derive(Clone, Default)]
 pub(super) struct Queue {
     /// None is empty.
-    chunks: VecDeque<Arc<Vec<Place>>>,
+    chunks: VecDeque<Arc<Vec<QueueKey>>>,
     len: usize,
 }
 
@@ -27,12 +27,12 @@ impl Queue {
         self.len
     }
 
-    pub(super) fn first(&self) -> Option<&Place> {
+    pub(super) fn first(&self) -> Option<&QueueKey> {
         self.chunks.front()?.first()
     }
 
     /// Adds a place; tells whether it was new.
-    pub(super) fn insert(&mut self, place: Place) -> bool {
+    pub(super) fn insert(&mut self, place: QueueKey) -> bool {
         let at = self.chunk_of(&place);
         let is_last = at + 1 == self.chunks.len();
         let Some(chunk) = self.chunks.get_mut(at) else {
@@ -62,7 +62,7 @@ impl Queue {
     }
 
     /// Takes a place out; tells whether it was there.
-    pub(super) fn remove(&mut self, place: &Place) -> bool {
+    pub(super) fn remove(&mut self, place: &QueueKey) -> bool {
         let at = self.chunk_of(place);
         let Some(chunk) = self.chunks.get_mut(at) else {
             return false;
@@ -92,12 +92,12 @@ impl Queue {
     }
 
     /// All places in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Place> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &QueueKey> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
     /// The chunk where the place is or belongs: the last that begins at it or before, or else the first.
-    fn chunk_of(&self, place: &Place) -> usize {
+    fn chunk_of(&self, place: &QueueKey) -> usize {
         let after = self.chunks.partition_point(|chunk| chunk.first() <= Some(place));
         after.saturating_sub(1)
     }
@@ -127,7 +127,7 @@ impl Eq for Queue {}
 
 #[cfg(test)]
 impl Queue {
-    pub(super) fn contains(&self, place: &Place) -> bool {
+    pub(super) fn contains(&self, place: &QueueKey) -> bool {
         let chunk = self.chunks.get(self.chunk_of(place));
         chunk.is_some_and(|chunk| chunk.binary_search(place).is_ok())
     }
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
     use crate::types::Slot;
 
-    fn place((slot, session): (u64, u64)) -> Place {
+    fn place((slot, session): (u64, u64)) -> QueueKey {
         let [slot, session] = [slot, session].map(|slot| Revision {
             slot: Slot(slot),
             index: 0,

@@ -64,7 +64,7 @@ impl Log {
             .sessions
             .once(at, id, Sequence(sequence), Sequence(lowest), || {
                 executed = true;
-                Kept::done(at)
+                StoredOutcome::done(at)
             });
         self.sessions.check();
         (executed, result.map_or_else(Outcome::Refused, Outcome::from))
@@ -235,7 +235,7 @@ fn many_uses_since_room_was_made_cost_one_command_little() {
     for sequence in 0..3 {
         for id in &ids {
             let at = log.next();
-            let kept = || Kept::done(at);
+            let kept = || StoredOutcome::done(at);
             let sequence = Sequence(sequence);
             log.sessions.once(at, *id, sequence, sequence, kept).unwrap();
         }

@@ -10,9 +10,9 @@ use super::{Cursor, Head, MAX_ITEMS, Section, Snapshot, SnapshotError};
 use crate::config::Limits;
 use crate::encoding::{Reader, plain};
 use crate::state::buckets::Walk;
-use crate::state::kv::{Arrived, StoreAssembly};
+use crate::state::kv::{ReceivedEntry, StoreAssembly};
 use crate::state::machine::{StateMachine, digest_of};
-use crate::state::session::{Newcomers, Sessions};
+use crate::state::session::{ReceivedSessions, Sessions};
 use crate::types::{Revision, SessionId, Slot};
 
 /// Puts a snapshot together from its parts, in order.
@@ -26,14 +26,14 @@ pub struct Builder {
     digest: u128,
     next: Cursor,
     /// What is still to come; unknown before the head has come.
-    rest: Option<Rest>,
+    rest: Option<Remainder>,
     sessions: Sessions,
     store: StoreAssembly,
 }
 
 /// What follows the head, as far as it has not come.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Rest {
+struct Remainder {
     last: Option<Revision>,
     dropped: u64,
     history: u128,
@@ -42,14 +42,14 @@ struct Rest {
 }
 
 /// What a part was found to hold.
-struct Arrival<'a> {
-    rest: Rest,
+struct CheckedPart<'a> {
+    rest: Remainder,
     next: Cursor,
-    sessions: Newcomers,
-    entries: Vec<Arrived<'a>>,
+    sessions: ReceivedSessions,
+    entries: Vec<ReceivedEntry<'a>>,
 }
 
-/// A snapshot that could not be finished. Its content may be large: see [`Discarded`](super::Discarded).
+/// A snapshot that could not be finished. Its content may be large: see [`DeferredFree`](super::DeferredFree).
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Rejected {
@@ -96,7 +96,7 @@ impl Builder {
     /// Whether all parts have come.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.rest.as_ref().is_some_and(Rest::is_empty)
+        self.rest.as_ref().is_some_and(Remainder::is_empty)
     }
 
     /// Takes the part that begins at `at` and is followed by the one at `next`, `None` if it is the last: what
@@ -159,17 +159,17 @@ impl Builder {
     }
 
     /// Reads a part and checks it against what has come, without taking anything.
-    fn read<'a>(&self, part: &'a Bytes) -> Result<Arrival<'a>, SnapshotError> {
+    fn read<'a>(&self, part: &'a Bytes) -> Result<CheckedPart<'a>, SnapshotError> {
         let mut reader = Reader::new(part);
         let r = &mut reader;
         let (rest, next) = match &self.rest {
-            None => (Rest::read(r, self.slot, &self.limits)?, Cursor::AFTER_HEAD),
+            None => (Remainder::read(r, self.slot, &self.limits)?, Cursor::AFTER_HEAD),
             Some(rest) => (rest.clone(), self.next),
         };
-        let mut arrival = Arrival {
+        let mut arrival = CheckedPart {
             rest,
             next,
-            sessions: Newcomers::none(),
+            sessions: ReceivedSessions::none(),
             entries: Vec::new(),
         };
         let mut items = 0;
@@ -188,7 +188,7 @@ impl Builder {
         Ok(arrival)
     }
 
-    fn read_session(&self, r: &mut Reader, arrival: &mut Arrival) -> Result<(), SnapshotError> {
+    fn read_session(&self, r: &mut Reader, arrival: &mut CheckedPart) -> Result<(), SnapshotError> {
         let last = arrival.rest.last.unwrap_or_default();
         let walk = &mut arrival.rest.sessions;
         let spot = arrival.sessions.read(&self.sessions, walk, last, r)?;
@@ -200,11 +200,11 @@ impl Builder {
         &self,
         part: &Bytes,
         r: &mut Reader<'a>,
-        arrival: &mut Arrival<'a>,
+        arrival: &mut CheckedPart<'a>,
     ) -> Result<(), SnapshotError> {
         let key = r.slice("key", self.limits.key)?;
         let value = r.slice("value", self.limits.value)?;
-        let Some((spot, entry)) = Arrived::next(&mut arrival.rest.keys, part, key, value) else {
+        let Some((spot, entry)) = ReceivedEntry::next(&mut arrival.rest.keys, part, key, value) else {
             let (length, after) = (key.len(), arrival.next);
             return Err(SnapshotError::KeyOrder { length, after });
         };
@@ -213,7 +213,7 @@ impl Builder {
         Ok(())
     }
 
-    fn take(&mut self, arrival: Arrival) {
+    fn take(&mut self, arrival: CheckedPart) {
         self.sessions.add(arrival.sessions);
         self.sessions.set_dropped(arrival.rest.dropped);
         self.store.add(&arrival.entries);
@@ -222,8 +222,8 @@ impl Builder {
     }
 }
 
-impl Rest {
-    fn read(r: &mut Reader, slot: Slot, limits: &Limits) -> Result<Rest, SnapshotError> {
+impl Remainder {
+    fn read(r: &mut Reader, slot: Slot, limits: &Limits) -> Result<Remainder, SnapshotError> {
         let head = Head {
             last: r.option("last command", plain::revision)?,
             dropped: plain::counter(r, "number of dropped sessions")?,
@@ -244,7 +244,7 @@ impl Rest {
             let count = head.sessions;
             return Err(SnapshotError::TooManySessions { count, limit });
         }
-        Ok(Rest {
+        Ok(Remainder {
             last: head.last,
             dropped: head.dropped,
             history: (high << 64) | low,

@@ -5,14 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::{Decode, DecodeError, Reader};
-use crate::state::buckets::Spot;
+use crate::state::buckets::EntryPosition;
 
 /// A place in the content of a snapshot: where a part begins. Cursors ascend in the order in which the parts follow each other,
 /// and mean the same in every snapshot of the same slot and digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Cursor {
     pub(super) section: Section,
-    pub(super) spot: Spot,
+    pub(super) spot: EntryPosition,
 }
 
 /// What the items are, in order.
@@ -27,16 +27,16 @@ impl Cursor {
     /// Where the first part begins.
     pub const START: Cursor = Cursor {
         section: Section::Head,
-        spot: Spot::START,
+        spot: EntryPosition::START,
     };
 
     pub(super) const AFTER_HEAD: Cursor = Cursor {
         section: Section::Sessions,
-        spot: Spot::START,
+        spot: EntryPosition::START,
     };
 
     /// Behind an item: the next one follows from there, wherever it is.
-    pub(super) fn after(section: Section, spot: Spot) -> Cursor {
+    pub(super) fn after(section: Section, spot: EntryPosition) -> Cursor {
         let spot = spot.next();
         Cursor { section, spot }
     }
@@ -54,7 +54,7 @@ impl Decode for Cursor {
                 return Err(DecodeError::Variant { what, found });
             }
         };
-        let spot = Spot {
+        let spot = EntryPosition {
             bucket: r.u32("cursor's bucket")?,
             entry: r.u32("cursor's entry")?,
         };

@@ -256,12 +256,12 @@ fn what_is_discarded_is_freed_bit_by_bit() {
         let at = machine.revision().slot.next().0;
         machine.apply(revision(at), &Command::Open { tag: tag(number) });
     }
-    let (taken, mut discarded) = (snapshot(&machine), Discarded::default());
+    let (taken, mut to_free) = (snapshot(&machine), DeferredFree::default());
     let value = machine.get(b"key 000000000000").unwrap();
-    discarded.push(taken.clone());
-    assert!(discarded.is_empty(), "somebody holds it still");
-    discarded.push(machine);
-    while discarded.free_some() {}
+    to_free.push(taken.clone());
+    assert!(to_free.is_empty(), "somebody holds it still");
+    to_free.push(machine);
+    while to_free.free_some() {}
     let parts = parts(&taken, 1 << 20);
     assert!(!value.is_unique());
     for come in [parts.len() / 2, parts.len()] {
@@ -269,16 +269,16 @@ fn what_is_discarded_is_freed_bit_by_bit() {
         for (at, part, next) in &parts[..come] {
             builder.add(*at, part, *next).unwrap();
         }
-        discarded.push(builder);
+        to_free.push(builder);
     }
-    discarded.push(taken);
+    to_free.push(taken);
     let mut calls = 1;
-    while discarded.free_some() {
+    while to_free.free_some() {
         calls += 1;
     }
     assert!((10..50).contains(&calls), "{calls} calls");
     assert!(value.is_unique(), "nothing was forgotten");
-    assert_eq!(discarded, discarded.clone());
+    assert_eq!(to_free, to_free.clone());
 }
 
 #[test]

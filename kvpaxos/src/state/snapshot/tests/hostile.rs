@@ -256,7 +256,7 @@ fn what_is_said_to_come_costs_nothing() {
     append_bytes(b"v", &mut part);
     let told = Cursor::after(
         Section::Entries,
-        Spot {
+        EntryPosition {
             bucket: u32::MAX,
             entry: 7,
         },
@@ -327,7 +327,7 @@ fn cursors() -> impl Strategy<Value = Cursor> {
     let number = || prop_oneof![0_u32..40, any::<u32>(), Just(u32::MAX)];
     let cursor = |(section, bucket, entry)| Cursor {
         section,
-        spot: Spot { bucket, entry },
+        spot: EntryPosition { bucket, entry },
     };
     (section, number(), number()).prop_map(cursor)
 }

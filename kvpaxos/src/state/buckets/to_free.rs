@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::{Bucket, Buckets, Segment};
 
 /// What is left of a map that is being freed.
-pub(crate) struct Remains<B> {
+pub(crate) struct BucketsToFree<B> {
     pub(super) segments: Vec<Arc<Segment<B>>>,
     /// Of the segment that was taken apart last, or of none.
     pub(super) buckets: Vec<Arc<B>>,
 }
 
-impl<B: Bucket> Remains<B> {
+impl<B: Bucket> BucketsToFree<B> {
     /// Frees buckets until what they cost has used up `work`, or nothing is left. What others share costs little: it is for them to
     /// free it.
     pub(crate) fn free_some(&mut self, work: &mut usize) {
@@ -34,18 +34,18 @@ impl<B: Bucket> Remains<B> {
     }
 }
 
-impl<B, const LOAD: usize> From<Buckets<B, LOAD>> for Remains<B> {
-    fn from(map: Buckets<B, LOAD>) -> Remains<B> {
-        Remains {
+impl<B, const LOAD: usize> From<Buckets<B, LOAD>> for BucketsToFree<B> {
+    fn from(map: Buckets<B, LOAD>) -> BucketsToFree<B> {
+        BucketsToFree {
             segments: map.segments,
             buckets: Vec::new(),
         }
     }
 }
 
-impl<B> Default for Remains<B> {
-    fn default() -> Remains<B> {
-        Remains {
+impl<B> Default for BucketsToFree<B> {
+    fn default() -> BucketsToFree<B> {
+        BucketsToFree {
             segments: Vec::new(),
             buckets: Vec::new(),
         }

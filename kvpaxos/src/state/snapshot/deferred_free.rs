@@ -6,24 +6,24 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::{Builder, Snapshot};
-use crate::state::kv::StoreRemains;
+use crate::state::kv::StoreToFree;
 use crate::state::machine::StateMachine;
-use crate::state::session::SessionsRemains;
+use crate::state::session::SessionsToFree;
 
-/// How much [`Discarded::free_some`] does: about as many pieces of memory are freed, or pages of them.
+/// How much [`DeferredFree::free_some`] does: about as many pieces of memory are freed, or pages of them.
 const WORK: usize = 4096;
 
 /// States that nobody needs any more, freed bit by bit: to drop a large one at once takes as long as to go through it.
 ///
 /// It has no effect on what anything does: all of them are equal, and a clone has nothing to free.
 #[derive(Default)]
-pub struct Discarded {
-    waiting: VecDeque<Remains>,
+pub struct DeferredFree {
+    waiting: VecDeque<StateToFree>,
 }
 
-impl Discarded {
+impl DeferredFree {
     /// Takes a [`StateMachine`], a [`Snapshot`] or a [`Builder`] to be freed. Of what others share, it only lets go.
-    pub fn push(&mut self, state: impl Into<Remains>) {
+    pub fn push(&mut self, state: impl Into<StateToFree>) {
         let remains = state.into();
         if !remains.is_empty() {
             self.waiting.push_back(remains);
@@ -52,12 +52,12 @@ impl Discarded {
 
 /// What is left of a state that is being freed: made of a [`StateMachine`], a [`Snapshot`] or a [`Builder`].
 #[derive(Default)]
-pub struct Remains {
-    store: StoreRemains,
-    sessions: SessionsRemains,
+pub struct StateToFree {
+    store: StoreToFree,
+    sessions: SessionsToFree,
 }
 
-impl Remains {
+impl StateToFree {
     fn free_some(&mut self, work: &mut usize) {
         self.store.free_some(work);
         self.sessions.free_some(work);
@@ -68,10 +68,10 @@ impl Remains {
     }
 }
 
-impl From<StateMachine> for Remains {
-    fn from(machine: StateMachine) -> Remains {
+impl From<StateMachine> for StateToFree {
+    fn from(machine: StateMachine) -> StateToFree {
         let (sessions, store) = machine.into_content();
-        Remains {
+        StateToFree {
             store: store.into(),
             sessions: sessions.into(),
         }
@@ -79,48 +79,48 @@ impl From<StateMachine> for Remains {
 }
 
 /// Nothing is left of it that another clone of the snapshot holds.
-impl From<Snapshot> for Remains {
-    fn from(snapshot: Snapshot) -> Remains {
-        Arc::into_inner(snapshot.machine).map_or_else(Remains::default, Remains::from)
+impl From<Snapshot> for StateToFree {
+    fn from(snapshot: Snapshot) -> StateToFree {
+        Arc::into_inner(snapshot.machine).map_or_else(StateToFree::default, StateToFree::from)
     }
 }
 
-impl From<Builder> for Remains {
-    fn from(builder: Builder) -> Remains {
+impl From<Builder> for StateToFree {
+    fn from(builder: Builder) -> StateToFree {
         let (sessions, store) = builder.into_content();
-        Remains {
+        StateToFree {
             store: store.into(),
             sessions: sessions.into(),
         }
     }
 }
 
-impl fmt::Debug for Remains {
+impl fmt::Debug for StateToFree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Remains")
+        f.write_str("StateToFree")
     }
 }
 
-impl Clone for Discarded {
-    fn clone(&self) -> Discarded {
-        Discarded::default()
+impl Clone for DeferredFree {
+    fn clone(&self) -> DeferredFree {
+        DeferredFree::default()
     }
 }
 
-impl PartialEq for Discarded {
-    fn eq(&self, _: &Discarded) -> bool {
+impl PartialEq for DeferredFree {
+    fn eq(&self, _: &DeferredFree) -> bool {
         true
     }
 }
 
-impl Eq for Discarded {}
+impl Eq for DeferredFree {}
 
-impl Hash for Discarded {
+impl Hash for DeferredFree {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
-impl fmt::Debug for Discarded {
+impl fmt::Debug for DeferredFree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Discarded")
+        f.write_str("DeferredFree")
     }
 }
