@@ -83,13 +83,13 @@ pub struct Doubt {
 
 /// The digests after the last slots that were applied.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub(crate) struct Trail {
+pub(crate) struct DigestHistory {
     /// Of the first digest.
     first: Slot,
     digests: VecDeque<u64>,
 }
 
-impl Trail {
+impl DigestHistory {
     /// Notes the digest after every slot below `slot`. Where that does not follow on what is noted, what went before is forgotten.
     pub(crate) fn push(&mut self, slot: Slot, digest: u128) {
         if self.digests.is_empty() || slot.0 != self.first.0 + self.digests.len() as u64 {
@@ -167,14 +167,20 @@ impl Comparison {
 
 impl Agreement {
     /// A peer has told the digest of its state; `leads` if it did so as a leader.
-    pub(crate) fn on_told(&mut self, peer: ReplicaId, told: StateDigest, leads: bool, trail: &Trail) {
+    pub(crate) fn on_told(
+        &mut self,
+        peer: ReplicaId,
+        told: StateDigest,
+        leads: bool,
+        digests: &DigestHistory,
+    ) {
         let StateDigest { slot, digest } = told;
         if slot == Slot::ZERO {
             return;
         }
-        if let Some(own) = trail.at(slot) {
+        if let Some(own) = digests.at(slot) {
             self.compared(peer, slot, own.digest == digest, leads);
-        } else if slot > trail.last().slot {
+        } else if slot > digests.last().slot {
             let awaited = &mut self.peers.entry(peer).or_default().awaited;
             if awaited.len() == AWAITED && !awaited.contains_key(&slot) {
                 awaited.pop_last();
@@ -202,8 +208,8 @@ impl Agreement {
     }
 
     /// The next slot is applied, or a snapshot installed: what was told of slots so far is compared.
-    pub(crate) fn on_applied(&mut self, trail: &Trail) {
-        let applied = trail.last().slot;
+    pub(crate) fn on_applied(&mut self, digests: &DigestHistory) {
+        let applied = digests.last().slot;
         let first_due = |agreement: &Agreement| {
             let mut peers = agreement.peers.iter();
             peers.find_map(|(peer, comparison)| {
@@ -216,7 +222,7 @@ impl Agreement {
                 comparison.awaited.remove(&slot);
             }
             // What a snapshot has jumped over cannot be compared any more.
-            if let Some(own) = trail.at(slot) {
+            if let Some(own) = digests.at(slot) {
                 self.compared(peer, slot, own.digest == digest, leads);
             }
         }

@@ -31,7 +31,7 @@ mod task;
 mod tests;
 
 pub use interface::{Call, ClientConfig, ClientEffect, ClientEvent, Fate};
-use task::{Pending, Phase, Session, Task, What};
+use task::{Pending, Phase, Session, Task, TaskKind};
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -137,15 +137,15 @@ impl Client {
         let ends = at.after(self.config.deadline);
         match call {
             Call::Write(op) => {
-                self.begin(task, What::Write { op, place: None }, ends);
+                self.begin(task, TaskKind::Write { op, place: None }, ends);
                 self.waiting.push_back(number);
             }
             Call::Get { key } => {
-                self.begin(task, What::Get { key }, ends);
+                self.begin(task, TaskKind::Get { key }, ends);
                 self.send(at, task, effects);
             }
             Call::Status => {
-                self.begin(task, What::Status, ends);
+                self.begin(task, TaskKind::Status, ends);
                 self.send(at, task, effects);
             }
             Call::Close => {
@@ -155,7 +155,7 @@ impl Client {
                     return;
                 };
                 self.session = Session::None;
-                self.begin(task, What::Close { session }, ends);
+                self.begin(task, TaskKind::Close { session }, ends);
                 self.send(at, task, effects);
             }
         }
@@ -210,7 +210,7 @@ impl Client {
         let unsettled = pending.doubt || asked.is_some();
         let refusal = pending.refusal.take();
         let fate = match pending.what {
-            What::Write { .. } | What::Close { .. } if unsettled => Fate::Unknown { silent },
+            TaskKind::Write { .. } | TaskKind::Close { .. } if unsettled => Fate::Unknown { silent },
             _ => Fate::Refused(refusal.unwrap_or(Refusal::Unavailable { silent })),
         };
         if let Some(silent) = asked {
@@ -226,7 +226,7 @@ impl Client {
             match self.session {
                 Session::None => {
                     self.session = Session::Opening;
-                    self.begin(Task::Open, What::Open, Time(u64::MAX));
+                    self.begin(Task::Open, TaskKind::Open, Time(u64::MAX));
                     return self.send(at, Task::Open, effects);
                 }
                 Session::Opening => return,
@@ -236,7 +236,7 @@ impl Client {
                     }
                     self.waiting.pop_front();
                     self.unanswered.insert((id, next));
-                    if let What::Write { place, .. } = &mut self.pending_mut(Task::Call(number)).what {
+                    if let TaskKind::Write { place, .. } = &mut self.pending_mut(Task::Call(number)).what {
                         *place = Some((id, next));
                     }
                     let next = Sequence(next.0 + 1);
@@ -260,7 +260,7 @@ impl Client {
             .map_or(next, |(_, sequence)| *sequence)
     }
 
-    fn begin(&mut self, task: Task, what: What, ends: Time) {
+    fn begin(&mut self, task: Task, what: TaskKind, ends: Time) {
         let pending = Pending {
             what,
             ends,
@@ -289,11 +289,11 @@ impl Client {
         self.requests.insert(id, task);
         let tag = self.tag;
         let body = match &self.pending_mut(task).what {
-            What::Open => RequestBody::Open { tag },
-            What::Get { key } => RequestBody::Get { key: key.clone() },
-            What::Status => RequestBody::Status,
-            What::Close { session } => RequestBody::Close { session: *session },
-            What::Write { op, place } => {
+            TaskKind::Open => RequestBody::Open { tag },
+            TaskKind::Get { key } => RequestBody::Get { key: key.clone() },
+            TaskKind::Status => RequestBody::Status,
+            TaskKind::Close { session } => RequestBody::Close { session: *session },
+            TaskKind::Write { op, place } => {
                 let (session, sequence) = place.expect("a write has its place before it is sent");
                 let op = op.clone();
                 RequestBody::Apply {
@@ -353,7 +353,7 @@ impl Client {
         if let Phase::Sent { request, .. } = pending.phase {
             self.requests.remove(&request);
         }
-        if let What::Write {
+        if let TaskKind::Write {
             place: Some(place), ..
         } = pending.what
         {

@@ -1,6 +1,6 @@
 //! What the replies of replicas lead to.
 
-use super::task::{Phase, Session, Task, What, answers};
+use super::task::{Phase, Session, Task, TaskKind, answers};
 use super::{Client, ClientEffect, Fate};
 use crate::command::{Outcome, Refusal, Reply};
 use crate::types::{ReplicaId, ReplicaSet, Sequence, SessionId, Time};
@@ -27,7 +27,7 @@ impl Client {
             outcome => outcome,
         };
         match (&pending.what, outcome) {
-            (What::Open, Outcome::Opened { session }) => {
+            (TaskKind::Open, Outcome::Opened { session }) => {
                 self.forget(task);
                 let next = Sequence(0);
                 self.session = Session::Open { id: session, next };
@@ -59,8 +59,8 @@ impl Client {
     ) {
         let pending = self.pending_mut(task);
         let place = match pending.what {
-            What::Write { place, .. } => place,
-            What::Open | What::Get { .. } | What::Status | What::Close { .. } => None,
+            TaskKind::Write { place, .. } => place,
+            TaskKind::Open | TaskKind::Get { .. } | TaskKind::Status | TaskKind::Close { .. } => None,
         };
         match refusal {
             // No copy of it passes this limit anywhere.
@@ -96,7 +96,7 @@ impl Client {
     fn leave_session(&mut self, task: Task) {
         let Task::Call(number) = task else { return };
         self.set_phase(task, Phase::Waiting);
-        if let What::Write { place, .. } = &mut self.pending_mut(task).what
+        if let TaskKind::Write { place, .. } = &mut self.pending_mut(task).what
             && let Some((session, sequence)) = place.take()
         {
             self.unanswered.remove(&(session, sequence));

@@ -29,7 +29,7 @@ pub(super) enum Task {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Pending {
-    pub(super) what: What,
+    pub(super) what: TaskKind,
     /// When the call ends, whatever has been answered by then.
     pub(super) ends: Time,
     pub(super) phase: Phase,
@@ -42,7 +42,7 @@ pub(super) struct Pending {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) enum What {
+pub(super) enum TaskKind {
     Open,
     Write {
         op: Op,
@@ -82,16 +82,16 @@ impl Pending {
 }
 
 /// Whether the outcome is one that ends such a call well.
-pub(super) fn answers(what: &What, outcome: &Outcome) -> bool {
+pub(super) fn answers(what: &TaskKind, outcome: &Outcome) -> bool {
     match what {
-        What::Open => false,
-        What::Write { op, .. } => match op {
+        TaskKind::Open => false,
+        TaskKind::Write { op, .. } => match op {
             Op::Put { .. } => matches!(outcome, Outcome::Done { .. }),
             Op::Delete { .. } => matches!(outcome, Outcome::Deleted { .. }),
             Op::Cas { .. } => matches!(outcome, Outcome::Swapped { .. }),
         },
-        What::Get { .. } => matches!(outcome, Outcome::Value { .. }),
-        What::Status => matches!(outcome, Outcome::Status(_)),
-        What::Close { .. } => matches!(outcome, Outcome::Closed),
+        TaskKind::Get { .. } => matches!(outcome, Outcome::Value { .. }),
+        TaskKind::Status => matches!(outcome, Outcome::Status(_)),
+        TaskKind::Close { .. } => matches!(outcome, Outcome::Closed),
     }
 }

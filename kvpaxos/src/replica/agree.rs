@@ -1,6 +1,6 @@
 //! What others tell of their states, and what may be answered: see [`crate::agreement`].
 
-use crate::agreement::{Doubt, StateDigest, Trail};
+use crate::agreement::{DigestHistory, Doubt, StateDigest};
 use crate::config::Update;
 use crate::io::{Effect, Observation};
 use crate::message::{Heartbeat, Message};
@@ -10,18 +10,18 @@ use crate::roles::proposer::Proposer;
 use crate::types::{ReplicaId, ReplicaSet, Slot};
 
 impl Replica {
-    fn trail(&self) -> Option<&Trail> {
-        self.learner.as_ref().map(Learner::trail)
+    fn digests(&self) -> Option<&DigestHistory> {
+        self.learner.as_ref().map(Learner::digests)
     }
 
     /// What this replica tells of its own state.
     pub(super) fn state(&self) -> StateDigest {
-        self.trail().map_or(StateDigest::NOTHING, Trail::last)
+        self.digests().map_or(StateDigest::NOTHING, DigestHistory::last)
     }
 
     /// What it tells of its state at that slot, or at the last one that it has applied if that is lower.
     pub(super) fn state_at(&self, slot: Slot) -> StateDigest {
-        let at_slot = self.trail().and_then(|trail| trail.at(slot));
+        let at_slot = self.digests().and_then(|digests| digests.at(slot));
         at_slot.unwrap_or_else(|| self.state())
     }
 
@@ -36,7 +36,7 @@ impl Replica {
             _ => return,
         };
         if let Some(learner) = self.learner.as_ref().filter(|_| from != self.config.id) {
-            self.agreement.on_told(from, told, leads, learner.trail());
+            self.agreement.on_told(from, told, leads, learner.digests());
         }
     }
 
@@ -49,7 +49,7 @@ impl Replica {
         let leads = heartbeat.leader.is_some_and(|ballot| ballot.replica == from);
         if let Some(learner) = &self.learner {
             self.agreement
-                .on_told(from, heartbeat.state, leads, learner.trail());
+                .on_told(from, heartbeat.state, leads, learner.digests());
         }
     }
 

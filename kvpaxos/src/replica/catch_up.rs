@@ -4,7 +4,7 @@ use crate::command::Value;
 use crate::io::{Effect, Observation, Reason, Record};
 use crate::message::{Message, SnapshotPart};
 use crate::replica::{Replica, observe, send};
-use crate::roles::learner::Received;
+use crate::roles::learner::TransferProgress;
 use crate::state::snapshot::Cursor;
 use crate::types::{ReplicaId, Role, Slot};
 
@@ -82,8 +82,8 @@ impl Replica {
         } = &part;
         let (slot, digest) = (*slot, *digest);
         match learner.on_part((slot, digest), *at, bytes, *next, &mut self.to_free) {
-            Received::Nothing => {}
-            Received::More => {
+            TransferProgress::Nothing => {}
+            TransferProgress::More => {
                 // So that a restart need not begin anew. Nobody waits for it.
                 out.push(Effect::Persist {
                     role: Role::Learner,
@@ -93,14 +93,14 @@ impl Replica {
                 // One part is under way at a time: the sender is never ahead of what is taken in here.
                 self.ask_to_learn(from, out);
             }
-            Received::Broken => {
+            TransferProgress::Broken => {
                 self.catch_up(Some(from), out);
                 // Nobody else can help: asking the same one again at once would go round and round.
                 if let Some(learner) = self.learner.as_mut().filter(|learner| learner.lacks()) {
                     learner.ask(from);
                 }
             }
-            Received::Installed => {
+            TransferProgress::Installed => {
                 observe(Observation::Installed { slot, digest }, out);
                 self.on_installed(out);
             }

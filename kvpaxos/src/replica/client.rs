@@ -9,7 +9,7 @@ use crate::message::Message;
 use crate::replica::pending::Waiter;
 use crate::replica::{Replica, observe, send};
 use crate::roles::learner::Learner;
-use crate::roles::read::{Question, Read};
+use crate::roles::read::{Read, ReadIndexRequest};
 use crate::types::{Ballot, ClientId, Slot};
 
 impl Replica {
@@ -235,7 +235,7 @@ impl Replica {
             && let Some(applied) = learner.apply_next(&mut self.to_free)
         {
             advanced = true;
-            self.agreement.on_applied(learner.trail());
+            self.agreement.on_applied(learner.digests());
             observe(
                 Observation::Applied {
                     slot: applied.slot,
@@ -324,7 +324,9 @@ impl Replica {
     pub(super) fn ask_leader(&mut self, number: u64, out: &mut Vec<Effect>) {
         let own = self.config.id;
         if let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
-            leadership.confirmation.ask(Question { from: own, number });
+            leadership
+                .confirmation
+                .ask(ReadIndexRequest { from: own, number });
         } else if let Some(ballot) = self.peers.leader() {
             send(ballot.replica, Message::ReadIndex { number }, out);
         }

@@ -7,7 +7,7 @@ use crate::message::{Heartbeat, Message, Promise, Watermark};
 use crate::replica::{Replica, answer, observe, send};
 use crate::roles::candidacy::Progress;
 use crate::roles::proposer::Proposer;
-use crate::roles::read::Question;
+use crate::roles::read::ReadIndexRequest;
 use crate::types::{Ballot, Founding, ReplicaId, Slot};
 
 impl Replica {
@@ -58,7 +58,7 @@ impl Replica {
             Message::Forward { commands } => self.enqueue(commands),
             Message::ReadIndex { number } => {
                 if let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
-                    leadership.confirmation.ask(Question { from, number });
+                    leadership.confirmation.ask(ReadIndexRequest { from, number });
                 }
             }
             Message::ReadIndexed { number, up_to, .. } => {
@@ -257,7 +257,7 @@ impl Replica {
         let Some(confirmed) = leadership.confirmation.on_confirmed(from, round, quorum) else {
             return;
         };
-        for Question { from, number } in confirmed.questions {
+        for ReadIndexRequest { from, number } in confirmed.questions {
             if from == self.config.id {
                 self.reads.on_indexed(number, confirmed.up_to);
             } else {

@@ -29,7 +29,7 @@ pub(crate) struct Peers {
     beat: u64,
     table: BTreeMap<ReplicaId, Peer>,
     /// The leader that was heard last, until patience ends.
-    leader: Option<Heard>,
+    leader: Option<LastLeader>,
     /// The highest ballot met.
     highest: Ballot,
     /// Which lives of acceptors have begun, as anybody has told. A rumour, which is not kept on any disk: it reaches an acceptor whose
@@ -48,7 +48,7 @@ struct Peer {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Heard {
+struct LastLeader {
     ballot: Ballot,
     age: u32,
 }
@@ -101,7 +101,7 @@ impl Peers {
                 false
             }
             _ => {
-                self.leader = Some(Heard { ballot, age: 0 });
+                self.leader = Some(LastLeader { ballot, age: 0 });
                 true
             }
         }
@@ -131,7 +131,8 @@ impl Peers {
                 echoed,
             },
         );
-        let resigned = |heard: &Heard| heard.ballot.replica == from && heartbeat.leader != Some(heard.ballot);
+        let resigned =
+            |heard: &LastLeader| heard.ballot.replica == from && heartbeat.leader != Some(heard.ballot);
         if self.leader.as_ref().is_some_and(resigned) {
             self.leader = None;
         }

@@ -15,7 +15,7 @@ pub struct Candidacy {
     /// All slots below are chosen and known here.
     from: Slot,
     /// How far each acceptor has told what it accepted.
-    progress: BTreeMap<ReplicaId, Told>,
+    progress: BTreeMap<ReplicaId, ChunkProgress>,
     /// Whose promises are complete and count together: nobody is in it twice (P4).
     promises: ConsistentSet,
     /// The accepted value of the highest ballot for each slot, among the promises. Those that do not count any more have their
@@ -28,7 +28,7 @@ pub struct Candidacy {
 
 /// How much of a promise has come.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Told {
+struct ChunkProgress {
     /// In which life of the acceptor: chunks of two lives are no promise.
     incarnation: Incarnation,
     /// All that was accepted below.
@@ -113,7 +113,7 @@ impl Candidacy {
             }
         }
         self.idle = 0;
-        let told = Told {
+        let told = ChunkProgress {
             below: more.unwrap_or(end),
             complete: more.is_none(),
             cut: told.cut.max(cut),
@@ -135,8 +135,8 @@ impl Candidacy {
     }
 
     /// What an acceptor has told in its present life.
-    fn told(&self, acceptor: ReplicaId, incarnation: Incarnation) -> Told {
-        let nothing = Told {
+    fn told(&self, acceptor: ReplicaId, incarnation: Incarnation) -> ChunkProgress {
+        let nothing = ChunkProgress {
             incarnation,
             below: self.from,
             complete: false,

@@ -4,7 +4,7 @@
 //! a snapshot, which costs next to nothing, and forgets what was chosen before the *previous* one. Where that falls follows from the
 //! log alone, so that all replicas have the same snapshots, and one can go on with a transfer that another began.
 
-use crate::agreement::Trail;
+use crate::agreement::DigestHistory;
 use crate::command::{Outcome, Value};
 use crate::config::Limits;
 use crate::io::Reason;
@@ -40,13 +40,13 @@ pub(crate) struct Learner {
     /// The first slot not applied.
     applied: Slot,
     /// The digests after the last slots that were applied.
-    trail: Trail,
+    digests: DigestHistory,
     /// The highest slot below which all is said to be chosen.
     known: Slot,
     /// Ticks for which it has lacked something that is chosen, without learning anything.
     behind: u32,
     /// How far it had come at the last tick.
-    before: Reached,
+    before: LearnerPosition,
     /// Whom it asked for what it lacks, and how many ticks ago.
     asked: Option<(ReplicaId, u32)>,
     /// How often in turn nobody answered when it asked for the rest of the snapshot that is on its way.
@@ -54,7 +54,7 @@ pub(crate) struct Learner {
 }
 
 /// How far a learner has come: in the log, and in a snapshot that it receives.
-type Reached = (Slot, Option<(Slot, Cursor)>);
+type LearnerPosition = (Slot, Option<(Slot, Cursor)>);
 
 /// A command that was applied, by its place in the log, and how it went.
 pub(crate) struct AppliedSlot {
@@ -68,7 +68,7 @@ pub(crate) struct AppliedSlot {
 }
 
 /// What a part of a snapshot led to.
-pub(crate) enum Received {
+pub(crate) enum TransferProgress {
     /// It was not what was asked for.
     Nothing,
     /// The next part is to be asked for.
@@ -96,8 +96,8 @@ impl Learner {
             Some(snapshot) => (snapshot.slot(), snapshot.machine().clone()),
             None => (Slot::ZERO, StateMachine::new(limits)),
         };
-        let mut trail = Trail::default();
-        trail.push(applied, machine.digest());
+        let mut digests = DigestHistory::default();
+        digests.push(applied, machine.digest());
         Learner {
             limits,
             log: chosen.clone(),
@@ -107,7 +107,7 @@ impl Learner {
             proposed: within.map(|(slot, proposal)| (*slot, proposal.clone())).collect(),
             machine,
             applied,
-            trail,
+            digests,
             known: next,
             behind: 0,
             before: (next, None),
@@ -131,8 +131,8 @@ impl Learner {
     }
 
     /// The digests after the last slots that were applied.
-    pub(crate) fn trail(&self) -> &Trail {
-        &self.trail
+    pub(crate) fn digests(&self) -> &DigestHistory {
+        &self.digests
     }
 
     /// The chosen values that are not cut.
@@ -235,7 +235,7 @@ impl Learner {
         let (slots, bytes) = self.since;
         self.since = (slots + 1, bytes + value.size() as u64);
         let digest = self.machine.digest();
-        self.trail.push(self.applied, digest);
+        self.digests.push(self.applied, digest);
         Some(AppliedSlot {
             slot,
             value,
@@ -272,9 +272,9 @@ impl Learner {
         bytes: &bytes::Bytes,
         next: Option<Cursor>,
         to_free: &mut DeferredFree,
-    ) -> Received {
+    ) -> TransferProgress {
         if slot <= self.next() {
-            return Received::Nothing;
+            return TransferProgress::Nothing;
         }
         self.known = self.known.max(slot);
         let newer = self
@@ -289,7 +289,7 @@ impl Learner {
             (incoming.slot(), incoming.digest()) == (slot, digest) && incoming.next() == at
         };
         let Some(incoming) = self.incoming.as_mut().filter(expected) else {
-            return Received::Nothing;
+            return TransferProgress::Nothing;
         };
         self.asked = None;
         self.unanswered = 0;
@@ -297,19 +297,19 @@ impl Learner {
             Err(_) => {
                 let broken = self.incoming.take();
                 broken.into_iter().for_each(|builder| to_free.push(builder));
-                Received::Broken
+                TransferProgress::Broken
             }
-            Ok(false) => Received::More,
+            Ok(false) => TransferProgress::More,
             Ok(true) => match self.incoming.take().map(Builder::finish) {
                 Some(Ok(snapshot)) => {
                     self.install(snapshot, to_free);
-                    Received::Installed
+                    TransferProgress::Installed
                 }
                 Some(Err(rejected)) => {
                     to_free.push(*rejected.builder);
-                    Received::Broken
+                    TransferProgress::Broken
                 }
-                None => Received::Nothing,
+                None => TransferProgress::Nothing,
             },
         }
     }
@@ -324,7 +324,7 @@ impl Learner {
         );
         to_free.push(std::mem::replace(&mut self.machine, snapshot.machine().clone()));
         self.applied = slot;
-        self.trail.push(slot, snapshot.digest());
+        self.digests.push(slot, snapshot.digest());
         self.log.jump_to(slot);
         self.proposed = self.proposed.split_off(&slot);
         self.since = (0, 0);

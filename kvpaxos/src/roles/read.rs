@@ -21,7 +21,7 @@ use crate::types::{ClientId, ReplicaId, ReplicaSet, Slot};
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Confirmation {
     /// Questions that came in since the round under way began; they wait for the next.
-    waiting: Vec<Question>,
+    waiting: Vec<ReadIndexRequest>,
     /// The round under way.
     round: Option<Round>,
     /// Rounds begun so far.
@@ -30,7 +30,7 @@ pub(crate) struct Confirmation {
 
 /// Who asks, and the asker's number for it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Question {
+pub(crate) struct ReadIndexRequest {
     pub(crate) from: ReplicaId,
     pub(crate) number: u64,
 }
@@ -39,21 +39,21 @@ pub(crate) struct Question {
 struct Round {
     /// How far the log was chosen when the round began.
     up_to: Slot,
-    questions: Vec<Question>,
+    questions: Vec<ReadIndexRequest>,
     confirmed: ReplicaSet,
     /// Ticks since it was last sent.
     age: u32,
 }
 
 /// A round that a quorum has confirmed.
-pub(crate) struct Confirmed {
+pub(crate) struct ConfirmedRound {
     pub(crate) up_to: Slot,
-    pub(crate) questions: Vec<Question>,
+    pub(crate) questions: Vec<ReadIndexRequest>,
 }
 
 impl Confirmation {
     /// A replica asks. A repeat of a question that waits replaces it.
-    pub(crate) fn ask(&mut self, question: Question) {
+    pub(crate) fn ask(&mut self, question: ReadIndexRequest) {
         self.waiting.retain(|waiting| waiting.from != question.from);
         self.waiting.push(question);
     }
@@ -75,7 +75,12 @@ impl Confirmation {
     }
 
     /// An acceptor confirms a round. Returns the round once `quorum` have.
-    pub(crate) fn on_confirmed(&mut self, from: ReplicaId, round: u64, quorum: usize) -> Option<Confirmed> {
+    pub(crate) fn on_confirmed(
+        &mut self,
+        from: ReplicaId,
+        round: u64,
+        quorum: usize,
+    ) -> Option<ConfirmedRound> {
         let under_way = self.round.as_mut().filter(|_| round == self.rounds)?;
         under_way.confirmed.insert(from);
         if under_way.confirmed.len() < quorum {
@@ -83,7 +88,7 @@ impl Confirmation {
         }
         self.round
             .take()
-            .map(|Round { up_to, questions, .. }| Confirmed { up_to, questions })
+            .map(|Round { up_to, questions, .. }| ConfirmedRound { up_to, questions })
     }
 
     /// A tick has passed; returns the round under way if it must be sent again, and who confirmed it already.

@@ -136,7 +136,7 @@ enum Phase {
 struct Announcing {
     incarnation: Incarnation,
     /// How much each has told.
-    told: BTreeMap<ReplicaId, Told>,
+    told: BTreeMap<ReplicaId, ChunkProgress>,
     /// Whose answers are complete and consistent with each other.
     complete: ConsistentSet,
     // What all answers together say. Answers that do not count any more stay in it: all of it was once true, and a promise that is
@@ -149,7 +149,7 @@ struct Announcing {
 
 /// How much of an answer has come.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Told {
+struct ChunkProgress {
     /// The life of the sender that it comes from: chunks of two lives are no answer.
     incarnation: Incarnation,
     /// All that it accepted below.
@@ -332,7 +332,7 @@ impl Announcing {
     /// Takes in what an answer says; returns who is to be asked for more at once, or `None` if it is of no use.
     fn take(&mut self, from: ReplicaId, answer: Remembered) -> Option<ReplicaSet> {
         let incarnation = answer.vector.get(from);
-        let start = Told {
+        let start = ChunkProgress {
             incarnation,
             below: Slot::ZERO,
         };
