@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::Met;
+use kvpaxos::founding::KnownFoundings;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::{
     Batch as Pieces, HEADER, Header, Log, Mark, Owner, SECTOR, Superblock, Writer, read, scan,
@@ -227,6 +227,6 @@ fn checkpoint(number: u64) -> Record {
         proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
         founding: None,
-        met: Met::default(),
+        met: KnownFoundings::default(),
     }))
 }

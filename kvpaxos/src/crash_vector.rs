@@ -101,7 +101,7 @@ pub struct ConsistentSet {
 
 /// What became of an answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Added {
+pub enum Addition {
     /// It counts, and these do not any longer.
     Counts {
         /// Whose answers it showed to be of earlier lives.
@@ -113,14 +113,14 @@ pub enum Added {
 
 impl ConsistentSet {
     /// Adds an acceptor's answer, in the place of its earlier one if there was one.
-    pub fn add(&mut self, acceptor: ReplicaId, vector: &CrashVector) -> Added {
+    pub fn add(&mut self, acceptor: ReplicaId, vector: &CrashVector) -> Addition {
         let is_other = |(other, _): &&(ReplicaId, CrashVector)| *other != acceptor;
         let own = self.answers.iter().find(|(other, _)| *other == acceptor);
         // For progress: with its older answer the set would be consistent too, but fewer others would go together with it.
         let is_old = own.is_some_and(|(_, known)| known.outdates(acceptor, vector));
         let others = || self.answers.iter().filter(is_other);
         if is_old || others().any(|(_, known)| known.outdates(acceptor, vector)) {
-            return Added::Outdated;
+            return Addition::Outdated;
         }
         let mut dropped = Vec::new();
         self.answers.retain(|(other, known)| {
@@ -132,7 +132,7 @@ impl ConsistentSet {
         });
         let place = self.answers.partition_point(|(other, _)| *other < acceptor);
         self.answers.insert(place, (acceptor, vector.clone()));
-        Added::Counts { dropped }
+        Addition::Counts { dropped }
     }
 
     /// How many answers count.

@@ -15,7 +15,7 @@
 //!
 //! Whoever formats a directory draws a number at random, the [`Founding`]: it names the first life of the replica. It is the first record of
 //! the log ([`Record::Founded`](crate::Record::Founded)), and every message comes with that of its sender. A replica remembers the foundings of
-//! all others that it hears from ([`Met`]), and heartbeats tell what it remembers, so that one learns it, too, that has not met the other
+//! all others that it hears from ([`KnownFoundings`]), and heartbeats tell what it remembers, so that one learns it, too, that has not met the other
 //! itself, or has lost its own disk since.
 //!
 //! - A message from a founding that does not fit what is remembered of the sender is dropped, whatever it says. Where two foundings of a replica
@@ -53,48 +53,48 @@ use crate::types::{Founding, MAX_REPLICAS, ReplicaId};
 
 /// What is known of the foundings of a replica.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum Known {
+pub enum KnownFounding {
     /// It was founded once, as far as is known.
     Founded(Founding),
     /// It was founded more than once, and is not believed in any life that has a founding.
     FoundedAgain,
 }
 
-impl Known {
+impl KnownFounding {
     /// Whether a replica of which this is known may claim that founding.
     #[must_use]
     pub fn admits(self, claimed: Founding) -> bool {
-        self == Known::Founded(claimed)
+        self == KnownFounding::Founded(claimed)
     }
 }
 
-impl fmt::Display for Known {
+impl fmt::Display for KnownFounding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Known::Founded(founding) => write!(f, "{founding}"),
-            Known::FoundedAgain => f.write_str("several foundings"),
+            KnownFounding::Founded(founding) => write!(f, "{founding}"),
+            KnownFounding::FoundedAgain => f.write_str("several foundings"),
         }
     }
 }
 
 /// Which foundings of others a replica knows.
 #[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct Met(
+pub struct KnownFoundings(
     /// In the order of the replicas, each at most once.
-    Vec<(ReplicaId, Known)>,
+    Vec<(ReplicaId, KnownFounding)>,
 );
 
-impl Met {
+impl KnownFoundings {
     /// What is known of a replica.
     #[must_use]
-    pub fn get(&self, replica: ReplicaId) -> Option<Known> {
+    pub fn get(&self, replica: ReplicaId) -> Option<KnownFounding> {
         let place = self.0.binary_search_by_key(&replica, |(id, _)| *id).ok()?;
         Some(self.0[place].1)
     }
 
     /// Notes what was learned of a replica, beside what is known; tells whether it is news. What was known once is never forgotten: of two
     /// foundings none is believed.
-    pub fn note(&mut self, replica: ReplicaId, learned: Known) -> bool {
+    pub fn note(&mut self, replica: ReplicaId, learned: KnownFounding) -> bool {
         if usize::from(replica.0) >= MAX_REPLICAS {
             return false;
         }
@@ -105,24 +105,24 @@ impl Met {
             }
             Ok(place) => {
                 let known = &mut self.0[place].1;
-                if *known == learned || *known == Known::FoundedAgain {
+                if *known == learned || *known == KnownFounding::FoundedAgain {
                     return false;
                 }
-                *known = Known::FoundedAgain;
+                *known = KnownFounding::FoundedAgain;
                 true
             }
         }
     }
 
     /// Notes all that another knows.
-    pub fn merge(&mut self, other: &Met) {
+    pub fn merge(&mut self, other: &KnownFoundings) {
         for (replica, learned) in other.iter() {
             self.note(replica, learned);
         }
     }
 
     /// What is known of each, in the order of the replicas.
-    pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, Known)> {
+    pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, KnownFounding)> {
         self.0.iter().copied()
     }
 
@@ -133,9 +133,9 @@ impl Met {
     }
 }
 
-impl FromIterator<(ReplicaId, Known)> for Met {
-    fn from_iter<I: IntoIterator<Item = (ReplicaId, Known)>>(entries: I) -> Met {
-        let mut met = Met::default();
+impl FromIterator<(ReplicaId, KnownFounding)> for KnownFoundings {
+    fn from_iter<I: IntoIterator<Item = (ReplicaId, KnownFounding)>>(entries: I) -> KnownFoundings {
+        let mut met = KnownFoundings::default();
         for (replica, known) in entries {
             met.note(replica, known);
         }
@@ -143,14 +143,14 @@ impl FromIterator<(ReplicaId, Known)> for Met {
     }
 }
 
-impl fmt::Debug for Met {
+impl fmt::Debug for KnownFoundings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
 /// `{r1:00000000000000ab}`: replica 1 was founded with that number.
-impl fmt::Display for Met {
+impl fmt::Display for KnownFoundings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
         for (place, (replica, known)) in self.iter().enumerate() {

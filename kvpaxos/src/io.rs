@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Reply, Request, Value};
 use crate::crash_vector::CrashVector;
-use crate::founding::{Known, Met};
+use crate::founding::{KnownFounding, KnownFoundings};
 use crate::message::{Accepted, Message, SnapshotPart};
 use crate::state::snapshot::Cursor;
 use crate::types::{
@@ -179,7 +179,7 @@ pub enum Record {
         /// The other.
         replica: ReplicaId,
         /// What it learned.
-        known: Known,
+        known: KnownFounding,
     },
 }
 
@@ -205,7 +205,7 @@ pub struct Checkpoint {
     /// The founding of the replica, if it has one.
     pub founding: Option<Founding>,
     /// Which foundings of others the replica knows.
-    pub met: Met,
+    pub met: KnownFoundings,
 }
 
 /// Everything that leaves a replica.
@@ -294,7 +294,7 @@ pub enum Observation {
         /// Which replica.
         replica: ReplicaId,
         /// What is known of it.
-        known: Known,
+        known: KnownFounding,
         /// The founding that it claims.
         claimed: Founding,
     },
@@ -412,7 +412,7 @@ pub enum Reason {
         /// Who told.
         peer: ReplicaId,
         /// What the peer knows.
-        known: Known,
+        known: KnownFounding,
         /// The replica's own founding.
         own: Founding,
     },

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::agreement::StateDigest;
 use crate::command::{Command, Value};
 use crate::crash_vector::CrashVector;
-use crate::founding::Met;
+use crate::founding::KnownFoundings;
 use crate::state::snapshot::Cursor;
 use crate::types::{Ballot, Incarnation, Slot};
 
@@ -232,7 +232,7 @@ pub struct Remembered {
     pub more: Option<Slot>,
     /// Which foundings of others the sender knows. If these, and what the asker knows, say that one of them was founded twice, the asker may
     /// have taken an answer of it, and begins again without.
-    pub met: Met,
+    pub met: KnownFoundings,
 }
 
 /// See [`Message::SnapshotPart`].
@@ -282,7 +282,7 @@ pub struct Heartbeat {
     /// The receiver's latest heartbeat that the sender has heard: (nonce, beat).
     pub echo: Option<(u64, u64)>,
     /// What the sender's acceptor does.
-    pub acceptor: AcceptorSign,
+    pub acceptor: AcceptorHealth,
     /// The highest ballot the sender has met.
     pub highest: Ballot,
     /// The leader's ballot, if the sender leads or has heard from the leader itself a short while ago.
@@ -299,12 +299,12 @@ pub struct Heartbeat {
     /// The lowest slot at which the sender has found the receiver's state to be another than its own, if it has.
     pub differs: Option<Slot>,
     /// Which foundings of others the sender knows. A replica that hears of another founding of itself than its own halts.
-    pub met: Met,
+    pub met: KnownFoundings,
 }
 
 /// What an acceptor does, as the others are told.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum AcceptorSign {
+pub enum AcceptorHealth {
     /// It runs and has its memory.
     Votes,
     /// It failed, and may come back with its memory.

@@ -7,7 +7,7 @@
 mod random;
 mod support_wal;
 
-use kvpaxos::founding::Known;
+use kvpaxos::founding::KnownFounding;
 use kvpaxos::wal::{Damage, HEADER, Log, ReadError, counters};
 use kvpaxos::{Founding, Incarnation, Record, ReplicaId};
 use support_wal::{Files, OTHER, OWNER, SEED, begin, end, record};
@@ -322,7 +322,7 @@ fn counters_are_salvaged() {
     files.write(&[record(7)]);
     files.sync();
     let (acceptor, incarnation) = (ReplicaId(3), Incarnation(2));
-    let known = Known::Founded(Founding(2));
+    let known = KnownFounding::Founded(Founding(2));
     files.write(&[
         Record::Heard {
             acceptor,

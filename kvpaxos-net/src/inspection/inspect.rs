@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kvpaxos::founding::Met;
+use kvpaxos::founding::KnownFoundings;
 use kvpaxos::wal::{
     self, Damage, Mark, Owner, ReadError, Scan, Scanned, State, Superblock, SuperblockError, scan,
 };
@@ -84,7 +84,7 @@ pub struct Sum {
     /// The replica's founding: that of its first life, unless it lost its disk since.
     pub founding: Option<Founding>,
     /// Which foundings of others it knew.
-    pub met: Met,
+    pub met: KnownFoundings,
     /// The checkpoints: number, segment, position, and whether the end is there.
     pub checkpoints: Vec<(u64, u64, u64, bool)>,
     /// Where it says that memory was lost: which mark, segment, position.

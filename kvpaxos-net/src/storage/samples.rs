@@ -1,7 +1,7 @@
 //! Records and their owner, for tests.
 
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::Met;
+use kvpaxos::founding::KnownFoundings;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::Owner;
 use kvpaxos::{Ballot, Memory, Record, ReplicaId, ReplicaSet, Slot};
@@ -35,7 +35,7 @@ pub(crate) fn begin(number: u64) -> Record {
         proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
         founding: None,
-        met: Met::default(),
+        met: KnownFoundings::default(),
     }))
 }
 

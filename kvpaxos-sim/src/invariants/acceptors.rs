@@ -239,7 +239,7 @@ fn note(accepted: &mut Vec<Option<Ballot>>, slot: Slot, ballot: Ballot) {
 
 #[cfg(test)]
 mod tests {
-    use kvpaxos::founding::Met;
+    use kvpaxos::founding::KnownFoundings;
     use kvpaxos::io::Checkpoint;
     use kvpaxos::{ReplicaId, ReplicaSet};
 
@@ -258,7 +258,7 @@ mod tests {
             proposed: Ballot::ZERO,
             members: ReplicaSet::first(3),
             founding: None,
-            met: Met::default(),
+            met: KnownFoundings::default(),
         }))
     }
 

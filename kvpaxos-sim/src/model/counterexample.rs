@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use kvpaxos::acceptor::Entries;
+use kvpaxos::acceptor::AcceptedValues;
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::{Accepted, Promise};
 use kvpaxos::{Ballot, Command, Message, ReplicaId, Slot, Value};
@@ -233,7 +233,7 @@ impl Roles {
         }
     }
 
-    fn entries(&self, entries: &Entries) -> String {
+    fn entries(&self, entries: &AcceptedValues) -> String {
         let accepted = entries.iter().map(|(slot, (ballot, value))| Accepted {
             slot: *slot,
             ballot: *ballot,

@@ -1,7 +1,7 @@
 //! Packets: messages of the core with sender and receiver, and renamings of the acceptors in them.
 
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::Met;
+use kvpaxos::founding::KnownFoundings;
 use kvpaxos::message::{Promise, Remembered};
 use kvpaxos::{Ballot, Incarnation, Message, ReplicaId, Slot};
 
@@ -92,7 +92,7 @@ impl Packet {
                     cut: Slot::ZERO,
                     entries: Vec::new(),
                     more: None,
-                    met: Met::default(),
+                    met: KnownFoundings::default(),
                     ..**told
                 };
             }

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use crate::founding::Met;
+use crate::founding::KnownFoundings;
 use crate::io::{Checkpoint, Record};
 use crate::message::Accepted;
 use crate::roles::acceptor::Acceptor;
@@ -42,7 +42,7 @@ pub(crate) struct CheckpointContent<'a> {
     pub(crate) proposed: Ballot,
     pub(crate) members: ReplicaSet,
     pub(crate) founding: Option<Founding>,
-    pub(crate) met: Met,
+    pub(crate) met: KnownFoundings,
 }
 
 /// What follows from a piece that has become durable.

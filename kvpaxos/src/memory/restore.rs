@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::command::Value;
 use crate::config::Limits;
 use crate::crash_vector::CrashVector;
-use crate::founding::Met;
+use crate::founding::KnownFoundings;
 use crate::io::{Checkpoint, Record};
 use crate::message::SnapshotPart;
-use crate::roles::acceptor::{Acceptor, Entries};
+use crate::roles::acceptor::{AcceptedValues, Acceptor};
 use crate::roles::chosen_log::ChosenLog;
 use crate::state::snapshot::{Builder, Cursor, Snapshot};
 use crate::types::{Ballot, Founding, Incarnation, Life, ReplicaId, Slot};
@@ -23,7 +23,7 @@ pub(crate) struct LogSummary {
     /// Every slot below is chosen, and what was accepted there is not told.
     pub(crate) cut: Slot,
     /// The last value accepted for each slot from the cut on.
-    pub(crate) accepted: Entries,
+    pub(crate) accepted: AcceptedValues,
     /// The state that the log was cut at, if it was.
     pub(crate) snapshot: Option<Snapshot>,
     /// Chosen values, from where the snapshot ends.
@@ -41,7 +41,7 @@ pub(crate) struct LogSummary {
     /// The founding of the replica, unless it lost its disk since.
     pub(crate) founding: Option<Founding>,
     /// Which foundings of others are known.
-    pub(crate) met: Met,
+    pub(crate) met: KnownFoundings,
     /// What has come of another replica's snapshot.
     pub(crate) incoming: Option<Builder>,
 }

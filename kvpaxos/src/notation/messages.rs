@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Chunk, Cut, Foundings, Vector, list};
-use crate::message::{AcceptorSign, Heartbeat, Message, Promise, Remembered, SnapshotPart};
+use crate::message::{AcceptorHealth, Heartbeat, Message, Promise, Remembered, SnapshotPart};
 
 /// Its name, then what it carries.
 impl fmt::Display for Message {
@@ -149,9 +149,9 @@ impl fmt::Display for Heartbeat {
             write!(f, ", {chosen}")?;
         }
         f.write_str(match self.acceptor {
-            AcceptorSign::Votes => "",
-            AcceptorSign::Failed => ", no vote",
-            AcceptorSign::Lost => ", memory lost",
+            AcceptorHealth::Votes => "",
+            AcceptorHealth::Failed => ", no vote",
+            AcceptorHealth::Lost => ", memory lost",
         })?;
         write!(f, "{}{}", Vector(&self.vector), Foundings(&self.met))?;
         match self.differs {

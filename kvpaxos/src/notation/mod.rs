@@ -29,7 +29,7 @@ mod status;
 use std::fmt;
 
 use crate::crash_vector::CrashVector;
-use crate::founding::Met;
+use crate::founding::KnownFoundings;
 use crate::message::{Accepted, Watermark};
 use crate::types::Slot;
 
@@ -88,7 +88,7 @@ impl fmt::Display for Vector<'_> {
 }
 
 /// Nothing if no founding is known.
-struct Foundings<'a>(&'a Met);
+struct Foundings<'a>(&'a KnownFoundings);
 
 impl fmt::Display for Foundings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! Replicas that claim to be new and are not: see [`crate::founding`].
 
-use crate::founding::{Known, Met};
+use crate::founding::{KnownFounding, KnownFoundings};
 use crate::io::{Effect, Observation, Reason, Record};
 use crate::replica::{AcceptorRole, Replica, observe, persist};
 use crate::roles::recovery::Progress;
@@ -26,7 +26,7 @@ impl Replica {
         };
         match self.met.get(from) {
             None => {
-                self.met.note(from, Known::Founded(claimed));
+                self.met.note(from, KnownFounding::Founded(claimed));
                 self.write_met(out);
                 true
             }
@@ -52,7 +52,7 @@ impl Replica {
     pub(super) fn on_foundings_heard(
         &mut self,
         peer: ReplicaId,
-        told: &Met,
+        told: &KnownFoundings,
         out: &mut Vec<Effect>,
     ) -> Result<(), Reason> {
         let id = self.config.id;

@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use crate::agreement::Agreement;
 use crate::command::Value;
 use crate::config::{Config, ConfigError, Update};
-use crate::founding::Met;
+use crate::founding::KnownFoundings;
 use crate::io::{Effect, Envelope, Event, Input, Memory, Observation, Reason, Record};
 use crate::memory::archive::Archive;
 use crate::memory::checkpoint::CheckpointWriter;
@@ -79,8 +79,8 @@ pub struct Replica {
     /// Its founding, if it has not lost its disk since.
     founding: Option<Founding>,
     /// Which foundings of others it knows, and which of them stand in its log, or are on their way there.
-    met: Met,
-    met_written: Met,
+    met: KnownFoundings,
+    met_written: KnownFoundings,
     /// The last founding of each that it did not believe.
     refused: BTreeMap<ReplicaId, Founding>,
     /// The number of the last checkpoint that was begun.

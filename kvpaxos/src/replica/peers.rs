@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use crate::config::Timing;
 use crate::crash_vector::CrashVector;
-use crate::message::{AcceptorSign, Heartbeat};
+use crate::message::{AcceptorHealth, Heartbeat};
 use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
 
 /// See the module.
@@ -193,14 +193,14 @@ impl Peers {
     /// The connected peers whose acceptors vote.
     pub(crate) fn voters(&self, timing: &Timing) -> ReplicaSet {
         self.connected(timing)
-            .filter(|(_, said)| said.acceptor == AcceptorSign::Votes)
+            .filter(|(_, said)| said.acceptor == AcceptorHealth::Votes)
             .map(|(id, _)| id)
             .collect()
     }
 
     /// The connected peers whose acceptors vote and that hear no leader.
     pub(crate) fn leaderless(&self, timing: &Timing) -> ReplicaSet {
-        let leaderless = |said: &Heartbeat| said.acceptor == AcceptorSign::Votes && said.leader.is_none();
+        let leaderless = |said: &Heartbeat| said.acceptor == AcceptorHealth::Votes && said.leader.is_none();
         self.connected(timing)
             .filter(|(_, said)| leaderless(said))
             .map(|(id, _)| id)
@@ -209,7 +209,7 @@ impl Peers {
 
     /// The peers whose acceptors were without memory when they were heard last.
     pub(crate) fn lost(&self) -> ReplicaSet {
-        let lost = |peer: &Peer| peer.said.acceptor == AcceptorSign::Lost;
+        let lost = |peer: &Peer| peer.said.acceptor == AcceptorHealth::Lost;
         let table = self.table.iter().filter(|(_, peer)| lost(peer));
         table.map(|(id, _)| *id).collect()
     }

@@ -1,7 +1,7 @@
 //! An acceptor that lost its memory comes back, and helps others to: see [`crate::recovery`].
 
 use crate::crash_vector::CrashVector;
-use crate::founding::Met;
+use crate::founding::KnownFoundings;
 use crate::io::{Deposition, Effect, Envelope, Observation, Reason, Record};
 use crate::memory::archive::Archive;
 use crate::message::{Message, Remembered};
@@ -21,7 +21,7 @@ impl Replica {
         }
         persist(vec![mark], Vec::new(), out);
         // They may have been lost with the log.
-        self.met_written = Met::default();
+        self.met_written = KnownFoundings::default();
         self.write_met(out);
         if self.acceptor == AcceptorRole::Out {
             observe(Observation::StaysOut, out);

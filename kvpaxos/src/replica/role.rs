@@ -5,7 +5,7 @@ use crate::memory::archive::Archive;
 use crate::memory::checkpoint::CheckpointWriter;
 use crate::memory::restore::LogSummary;
 use crate::replica::{AcceptorMemory, AcceptorRole, Replica, observe};
-use crate::roles::acceptor::Entries;
+use crate::roles::acceptor::AcceptedValues;
 use crate::roles::chosen_log::ChosenLog;
 use crate::roles::learner::Learner;
 use crate::roles::proposer::Proposer;
@@ -141,7 +141,7 @@ impl Replica {
                 let Archive { snapshot, chosen, .. } = &memory.archive;
                 Learner::new(limits, snapshot.clone(), chosen, memory.acceptor.accepted())
             }
-            (None, _) => Learner::new(limits, None, &ChosenLog::default(), &Entries::new()),
+            (None, _) => Learner::new(limits, None, &ChosenLog::default(), &AcceptedValues::new()),
         };
         self.learner = Some(learner);
         self.learn_what_is_kept(out);

@@ -1,7 +1,7 @@
 //! What the passing of time leads to, one tick at a time.
 
 use crate::io::{Deposition, Effect, Envelope, Reason};
-use crate::message::{AcceptorSign, Heartbeat, Message};
+use crate::message::{AcceptorHealth, Heartbeat, Message};
 use crate::replica::{AcceptorRole, Replica, persist, send};
 use crate::roles::proposer::Proposer;
 use crate::types::Role;
@@ -40,7 +40,7 @@ impl Replica {
             beat,
             nonce,
             echo: None,
-            acceptor: self.acceptor_sign(),
+            acceptor: self.acceptor_health(),
             highest: self.peers.highest(),
             leader: self.leader(),
             learned: self
@@ -70,12 +70,12 @@ impl Replica {
         }
     }
 
-    fn acceptor_sign(&self) -> AcceptorSign {
+    fn acceptor_health(&self) -> AcceptorHealth {
         match self.acceptor {
-            AcceptorRole::Voting(_) => AcceptorSign::Votes,
+            AcceptorRole::Voting(_) => AcceptorHealth::Votes,
             // Whether it comes back with its memory is known when it does.
-            AcceptorRole::Failed if self.lost_in.is_none() => AcceptorSign::Failed,
-            _ => AcceptorSign::Lost,
+            AcceptorRole::Failed if self.lost_in.is_none() => AcceptorHealth::Failed,
+            _ => AcceptorHealth::Lost,
         }
     }
 

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 
 use crate::command::Value;
 use crate::crash_vector::CrashVector;
-use crate::founding::Met;
+use crate::founding::KnownFoundings;
 use crate::io::{Reason, Record};
 use crate::message::{Accepted, Message, Promise, Remembered};
 use crate::types::{Ballot, Incarnation, ReplicaId, Slot};
 
 /// What an acceptor accepted, by slot.
-pub type Entries = BTreeMap<Slot, (Ballot, Value)>;
+pub type AcceptedValues = BTreeMap<Slot, (Ballot, Value)>;
 
 /// An acceptor that has its memory.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -30,7 +30,7 @@ pub struct Acceptor {
     cut: Slot,
     /// What it accepted last for each slot from the cut on, and for some below, which are on their way out. Learning what was chosen never changes this: a value that is reported
     /// in a promise must be one that was accepted in the ballot that is reported with it.
-    accepted: Entries,
+    accepted: AcceptedValues,
 }
 
 /// What an acceptor answers: `message` leaves once `records`, and all earlier ones, are durable.
@@ -51,7 +51,7 @@ impl Acceptor {
             Ballot::ZERO,
             CrashVector::default(),
             Slot::ZERO,
-            Entries::new(),
+            AcceptedValues::new(),
         )
     }
 
@@ -61,7 +61,7 @@ impl Acceptor {
         promised: Ballot,
         vector: CrashVector,
         cut: Slot,
-        accepted: Entries,
+        accepted: AcceptedValues,
     ) -> Acceptor {
         let highest = accepted.values().map(|(ballot, _)| *ballot).max();
         assert!(
@@ -97,7 +97,7 @@ impl Acceptor {
 
     /// What was accepted: a learner without memory may take it for proposed, from the cut on.
     #[must_use]
-    pub fn accepted(&self) -> &Entries {
+    pub fn accepted(&self) -> &AcceptedValues {
         &self.accepted
     }
 
@@ -274,7 +274,7 @@ impl Acceptor {
                 from,
                 entries,
                 more,
-                met: Met::default(),
+                met: KnownFoundings::default(),
             })),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::command::Value;
-use crate::crash_vector::{Added, ConsistentSet};
+use crate::crash_vector::{Addition, ConsistentSet};
 use crate::message::{Accepted, Promise};
 use crate::types::{Ballot, Incarnation, ReplicaId, Slot};
 
@@ -124,12 +124,12 @@ impl Candidacy {
             return Progress::More(slot);
         }
         match self.promises.add(acceptor, &vector) {
-            Added::Counts { dropped } => {
+            Addition::Counts { dropped } => {
                 for outdated in dropped {
                     self.progress.remove(&outdated);
                 }
             }
-            Added::Outdated => _ = self.progress.remove(&acceptor),
+            Addition::Outdated => _ = self.progress.remove(&acceptor),
         }
         Progress::Complete
     }

@@ -8,7 +8,7 @@ use crate::agreement::DigestHistory;
 use crate::command::{Outcome, Value};
 use crate::config::Limits;
 use crate::io::Reason;
-use crate::roles::acceptor::Entries;
+use crate::roles::acceptor::AcceptedValues;
 use crate::roles::chosen_log::ChosenLog;
 use crate::state::machine::StateMachine;
 use crate::state::snapshot::{Builder, Cursor, DeferredFree, Snapshot};
@@ -34,7 +34,7 @@ pub(crate) struct Learner {
     /// A snapshot of another replica, on its way here.
     incoming: Option<Builder>,
     /// What leaders proposed for later slots, of the highest ballot for each.
-    proposed: Entries,
+    proposed: AcceptedValues,
     /// The state after all of `log`, but for what `apply_next` has not applied yet.
     machine: StateMachine,
     /// The first slot not applied.
@@ -86,7 +86,7 @@ impl Learner {
         limits: Limits,
         snapshot: Option<Snapshot>,
         chosen: &ChosenLog,
-        accepted: &Entries,
+        accepted: &AcceptedValues,
     ) -> Learner {
         let next = chosen.next();
         let within = accepted

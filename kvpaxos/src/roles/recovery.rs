@@ -91,7 +91,7 @@ use std::collections::BTreeMap;
 
 use crate::command::Value;
 use crate::config::Quorums;
-use crate::crash_vector::{Added, ConsistentSet, CrashVector};
+use crate::crash_vector::{Addition, ConsistentSet, CrashVector};
 use crate::message::{Accepted, Message, Remembered};
 use crate::roles::acceptor::Acceptor;
 use crate::types::{Ballot, Incarnation, ReplicaId, ReplicaSet, Slot};
@@ -364,7 +364,7 @@ impl Announcing {
                 more.insert(from);
             }
             None => match self.complete.add(from, &answer.vector) {
-                Added::Counts { dropped } => {
+                Addition::Counts { dropped } => {
                     // All anew and at once, to lose no time: what it told as another would not be taken for a part of this.
                     for outdated in dropped {
                         self.told.remove(&outdated);
@@ -372,7 +372,7 @@ impl Announcing {
                     }
                 }
                 // Its sender does not know that its life is over, and would say the same again at once.
-                Added::Outdated => {
+                Addition::Outdated => {
                     self.told.remove(&from);
                 }
             },

@@ -3,7 +3,7 @@
 use super::{Owner, VERSION};
 use crate::crash_vector::CrashVector;
 use crate::encoding::DecodeError;
-use crate::founding::Met;
+use crate::founding::KnownFoundings;
 use crate::io::Record;
 use crate::types::Ballot;
 
@@ -27,7 +27,7 @@ pub struct Damaged {
 pub fn counters(records: &[Record]) -> Vec<Record> {
     let mut highest = Ballot::ZERO;
     let mut vector = CrashVector::default();
-    let mut met = Met::default();
+    let mut met = KnownFoundings::default();
     for record in records {
         match record {
             Record::Proposed { ballot } => highest = highest.max(*ballot),

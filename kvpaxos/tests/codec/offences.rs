@@ -8,7 +8,7 @@ use kvpaxos::codec::{
 };
 use kvpaxos::config::{MAX_KEY, MAX_VALUE};
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::Met;
+use kvpaxos::founding::KnownFoundings;
 use kvpaxos::message::{Accepted, Promise};
 use kvpaxos::{
     Ballot, Batch, Command, Message, Op, ReplicaId, ReplicaSet, Request, RequestBody, Sequence, SessionId,
@@ -156,7 +156,7 @@ fn known_foundings_are_in_order() {
     let frame = |known: &[u8]| {
         let at = match crate::samples::messages().remove(7) {
             Message::Heartbeat(mut heartbeat) => {
-                heartbeat.met = Met::default();
+                heartbeat.met = KnownFoundings::default();
                 PeerFrame::Message(Message::Heartbeat(heartbeat))
             }
             other => panic!("not a heartbeat: {other:?}"),

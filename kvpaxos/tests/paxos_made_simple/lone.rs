@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::Met;
-use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat, Promise};
+use kvpaxos::founding::KnownFoundings;
+use kvpaxos::message::{Accepted, AcceptorHealth, Heartbeat, Promise};
 use kvpaxos::{
     Ballot, Batch, ClientId, Command, Config, Effect, Entropy, Envelope, Event, Input, Life, Memory, Message,
     Observation, Record, Replica, ReplicaId, Request, RequestBody, Role, Slot, Tag, Time, Value, Watermark,
@@ -148,7 +148,7 @@ impl Lone {
                 beat: self.beats,
                 nonce: 1,
                 echo: Some(echo),
-                acceptor: AcceptorSign::Votes,
+                acceptor: AcceptorHealth::Votes,
                 highest: self.met,
                 leader: None,
                 learned: Slot::ZERO,
@@ -156,7 +156,7 @@ impl Lone {
                 vector: CrashVector::default(),
                 state: StateDigest::NOTHING,
                 differs: None,
-                met: Met::default(),
+                met: KnownFoundings::default(),
             };
             self.hears(from, Message::Heartbeat(Box::new(heartbeat)));
         }

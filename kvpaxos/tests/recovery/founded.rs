@@ -2,8 +2,8 @@
 
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::{Known, Met};
-use kvpaxos::message::{AcceptorSign, Heartbeat, Remembered};
+use kvpaxos::founding::{KnownFounding, KnownFoundings};
+use kvpaxos::message::{AcceptorHealth, Heartbeat, Remembered};
 use kvpaxos::{
     Ballot, Effect, Entropy, Event, Founding, Incarnation, Input, Memory, Message, Observation, Reason,
     Record, Replica, ReplicaId, Role, Slot, Time, Watermark,
@@ -21,12 +21,12 @@ fn new(id: ReplicaId) -> Whole {
     Whole::kept(id, &[Record::Founded { founding: OWN }])
 }
 
-fn heartbeat(beat: u64, met: Met) -> Message {
+fn heartbeat(beat: u64, met: KnownFoundings) -> Message {
     Message::Heartbeat(Box::new(Heartbeat {
         beat,
         nonce: 5,
         echo: None,
-        acceptor: AcceptorSign::Votes,
+        acceptor: AcceptorHealth::Votes,
         highest: Ballot::ZERO,
         leader: None,
         learned: SLOT,
@@ -38,12 +38,12 @@ fn heartbeat(beat: u64, met: Met) -> Message {
     }))
 }
 
-fn knows(replica: ReplicaId, founding: Founding) -> Met {
-    Met::from_iter([(replica, Known::Founded(founding))])
+fn knows(replica: ReplicaId, founding: Founding) -> KnownFoundings {
+    KnownFoundings::from_iter([(replica, KnownFounding::Founded(founding))])
 }
 
 fn met(replica: ReplicaId, founding: Founding) -> Record {
-    let known = Known::Founded(founding);
+    let known = KnownFounding::Founded(founding);
     Record::Met { replica, known }
 }
 
@@ -56,7 +56,7 @@ fn prepare(ballot: Ballot) -> Message {
 }
 
 /// What it tells its peers of foundings with its next heartbeat.
-fn tells(whole: &mut Whole) -> Met {
+fn tells(whole: &mut Whole) -> KnownFoundings {
     for _ in 0..100 {
         let told = whole
             .ticks()
@@ -135,7 +135,7 @@ fn nothing_is_heard_of_a_peer_that_was_founded_anew() {
         let messages = [
             prepare(B2),
             accept,
-            heartbeat(1, Met::default()),
+            heartbeat(1, KnownFoundings::default()),
             Message::Recall { nonce },
             Message::Learn { from: SLOT },
         ];
@@ -143,7 +143,7 @@ fn nothing_is_heard_of_a_peer_that_was_founded_anew() {
         let notes: Vec<_> = said.iter().flat_map(|said| said.notes.clone()).collect();
         let refused = Observation::FoundedAnew {
             replica: A,
-            known: Known::Founded(FIRST),
+            known: KnownFounding::Founded(FIRST),
             claimed: LATER,
         };
         assert_eq!(notes, [refused], "told once");
@@ -175,7 +175,7 @@ fn nothing_is_heard_of_a_peer_that_was_founded_anew() {
 #[test]
 fn a_replica_that_was_founded_anew_halts_when_it_hears_so() {
     let replica = new(A).replica;
-    let (own, known) = (OWN, Known::Founded(FIRST));
+    let (own, known) = (OWN, KnownFounding::Founded(FIRST));
     let reason = halts(&replica, B, heartbeat(1, knows(A, FIRST)));
     assert_eq!(reason, Some(Reason::FoundedAnew { peer: B, known, own }));
     let text = reason.map(|reason| reason.to_string()).unwrap_or_default();
@@ -183,7 +183,7 @@ fn a_replica_that_was_founded_anew_halts_when_it_hears_so() {
         text.contains("formatted") && text.contains("kvpaxos recover"),
         "{text}"
     );
-    let again = Met::from_iter([(A, Known::FoundedAgain)]);
+    let again = KnownFoundings::from_iter([(A, KnownFounding::FoundedAgain)]);
     assert!(halts(&replica, B, heartbeat(1, again.clone())).is_some());
     assert_eq!(halts(&replica, B, heartbeat(1, knows(A, OWN))), None);
     assert_eq!(halts(&replica, B, heartbeat(1, knows(C, LATER))), None);
@@ -198,7 +198,7 @@ fn a_replica_that_was_founded_anew_halts_when_it_hears_so() {
 #[test]
 fn of_two_foundings_none_is_believed() {
     let mut whole = new(B);
-    whole.hears_founded(A, Some(LATER), heartbeat(1, Met::default()));
+    whole.hears_founded(A, Some(LATER), heartbeat(1, KnownFoundings::default()));
     whole.hears_founded(C, None, heartbeat(1, knows(A, FIRST)));
     for restarted in [false, true] {
         if restarted {
@@ -208,7 +208,10 @@ fn of_two_foundings_none_is_believed() {
             let said = whole.hears_founded(A, Some(founding), prepare(B1));
             assert!(said.answers().is_empty(), "{founding}: {said:?}");
         }
-        assert_eq!(tells(&mut whole), Met::from_iter([(A, Known::FoundedAgain)]));
+        assert_eq!(
+            tells(&mut whole),
+            KnownFoundings::from_iter([(A, KnownFounding::FoundedAgain)])
+        );
     }
 }
 
@@ -217,7 +220,7 @@ fn of_two_foundings_none_is_believed() {
 fn foundings_are_learned_from_others_too() {
     for mut whole in [new(C), Whole::lost(C)] {
         whole.hears_founded(B, None, heartbeat(1, knows(A, FIRST)));
-        let said = whole.hears_founded(A, Some(LATER), heartbeat(1, Met::default()));
+        let said = whole.hears_founded(A, Some(LATER), heartbeat(1, KnownFoundings::default()));
         assert!(
             matches!(said.notes[..], [Observation::FoundedAnew { .. }]),
             "{said:?}"
@@ -232,10 +235,10 @@ fn foundings_are_learned_from_others_too() {
 fn what_an_acceptor_that_failed_could_not_write_is_written_when_it_restarts() {
     for lost in [false, true] {
         let mut whole = new(C);
-        whole.hears_founded(A, Some(FIRST), heartbeat(1, Met::default()));
+        whole.hears_founded(A, Some(FIRST), heartbeat(1, KnownFoundings::default()));
         assert_eq!(whole.disk.pop(), Some(met(A, FIRST)), "it is lost on its way");
         whole.step(Event::Fail(Role::Acceptor));
-        whole.hears_founded(B, Some(LATER), heartbeat(1, Met::default()));
+        whole.hears_founded(B, Some(LATER), heartbeat(1, KnownFoundings::default()));
         assert_eq!(whole.disk.len(), 1, "{:?}", whole.disk);
         let memory = match lost {
             true => Memory::Lost,
@@ -256,7 +259,7 @@ fn what_an_acceptor_that_failed_could_not_write_is_written_when_it_restarts() {
 #[test]
 fn a_checkpoint_carries_foundings() {
     let mut whole = new(A);
-    whole.hears_founded(B, Some(FIRST), heartbeat(1, Met::default()));
+    whole.hears_founded(B, Some(FIRST), heartbeat(1, KnownFoundings::default()));
     whole.step(Event::Fail(Role::Acceptor));
     whole.step(Event::Restart {
         role: Role::Acceptor,
@@ -313,8 +316,12 @@ fn an_acceptor_that_recovers_takes_no_answer_of_one_that_was_founded_anew() {
                 met,
             }))
         };
-        whole.hears_founded(A, Some(LATER), told(Met::default()));
-        let met = if knows_it { knows(A, FIRST) } else { Met::default() };
+        whole.hears_founded(A, Some(LATER), told(KnownFoundings::default()));
+        let met = if knows_it {
+            knows(A, FIRST)
+        } else {
+            KnownFoundings::default()
+        };
         whole.hears_founded(B, None, told(met));
         assert_eq!(whole.votes(), !knows_it);
         if knows_it {
@@ -337,7 +344,7 @@ fn an_acceptor_that_recovers_takes_no_answer_of_one_that_was_founded_anew() {
 #[test]
 fn a_replica_that_is_outlived_has_no_founding_any_more() {
     let mut whole = new(A);
-    let mut message = heartbeat(1, Met::default());
+    let mut message = heartbeat(1, KnownFoundings::default());
     if let Message::Heartbeat(heartbeat) = &mut message {
         heartbeat.vector = CrashVector::from_iter([(A, Incarnation(1))]);
     }

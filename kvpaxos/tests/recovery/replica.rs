@@ -2,8 +2,8 @@
 
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::Met;
-use kvpaxos::message::{AcceptorSign, Heartbeat, Remembered};
+use kvpaxos::founding::KnownFoundings;
+use kvpaxos::message::{AcceptorHealth, Heartbeat, Remembered};
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{
     Ballot, Config, Effect, Entropy, Envelope, Event, Founding, Incarnation, Input, Memory, Message,
@@ -171,7 +171,7 @@ impl Whole {
             from: SLOT,
             entries: Vec::new(),
             more: None,
-            met: Met::default(),
+            met: KnownFoundings::default(),
         };
         let both = Message::Remembered(Box::new(told));
         self.hears(B, both.clone());
@@ -191,7 +191,7 @@ impl Whole {
                     beat,
                     nonce: 5,
                     echo: echoed,
-                    acceptor: AcceptorSign::Votes,
+                    acceptor: AcceptorHealth::Votes,
                     highest: Ballot::ZERO,
                     leader: None,
                     learned: SLOT,
@@ -199,7 +199,7 @@ impl Whole {
                     vector: CrashVector::default(),
                     state: StateDigest::NOTHING,
                     differs: None,
-                    met: Met::default(),
+                    met: KnownFoundings::default(),
                 };
                 let said = self.hears(peer, Message::Heartbeat(Box::new(heartbeat)));
                 notes.extend(said.notes);

@@ -2,8 +2,8 @@
 
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::Met;
-use kvpaxos::message::{AcceptorSign, Heartbeat, Promise};
+use kvpaxos::founding::KnownFoundings;
+use kvpaxos::message::{AcceptorHealth, Heartbeat, Promise};
 use kvpaxos::status::{AcceptorStatus, ProposerStatus};
 use kvpaxos::{
     Ballot, ClientId, Config, Effect, Entropy, Envelope, Event, Incarnation, Input, Memory, Message,
@@ -32,7 +32,7 @@ fn accept(ballot: Ballot) -> Message {
 }
 
 /// From one that has heard of this life of A.
-fn heartbeat(beat: u64, acceptor: AcceptorSign, of_a: Incarnation) -> Message {
+fn heartbeat(beat: u64, acceptor: AcceptorHealth, of_a: Incarnation) -> Message {
     Message::Heartbeat(Box::new(Heartbeat {
         beat,
         nonce: 5,
@@ -45,7 +45,7 @@ fn heartbeat(beat: u64, acceptor: AcceptorSign, of_a: Incarnation) -> Message {
         vector: CrashVector::from_iter([(A, of_a)]),
         state: StateDigest::NOTHING,
         differs: None,
-        met: Met::default(),
+        met: KnownFoundings::default(),
     }))
 }
 
@@ -222,7 +222,7 @@ fn nobody_is_asked_before_the_mark_of_the_loss_is_durable() {
 #[test]
 fn an_acceptor_that_hears_of_a_later_life_of_itself_has_lost_its_memory() {
     let heartbeat =
-        |incarnation: u32, beat: u64| heartbeat(beat, AcceptorSign::Votes, Incarnation(incarnation));
+        |incarnation: u32, beat: u64| heartbeat(beat, AcceptorHealth::Votes, Incarnation(incarnation));
     let mut whole = Whole::kept(A, &[]);
     whole.hears(B, heartbeat(0, 1));
     assert!(whole.votes());
@@ -464,7 +464,7 @@ fn where_too_many_have_lost_their_memory_everybody_is_refused() {
             _ => None,
         })
     };
-    let lost = || heartbeat(1, AcceptorSign::Lost, Incarnation(0));
+    let lost = || heartbeat(1, AcceptorHealth::Lost, Incarnation(0));
     let mut whole = Whole::kept(A, &[]);
     whole.hears(B, lost());
     assert_eq!(missing(&whole), None);

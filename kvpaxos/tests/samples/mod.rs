@@ -5,9 +5,9 @@ use bytes::Bytes;
 use kvpaxos::agreement::{Doubt, StateDigest};
 use kvpaxos::codec::{Hello, PeerFrame};
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::{Known, Met};
+use kvpaxos::founding::{KnownFounding, KnownFoundings};
 use kvpaxos::io::Checkpoint;
-use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat, Promise, Remembered, SnapshotPart};
+use kvpaxos::message::{Accepted, AcceptorHealth, Heartbeat, Promise, Remembered, SnapshotPart};
 use kvpaxos::snapshot::Cursor;
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos::{
@@ -50,10 +50,10 @@ fn vector() -> CrashVector {
     CrashVector::from_iter([(ReplicaId(1), Incarnation(300)), (ReplicaId(3), Incarnation(1))])
 }
 
-fn met() -> Met {
-    Met::from_iter([
-        (ReplicaId(1), Known::Founded(Founding(u64::MAX))),
-        (ReplicaId(3), Known::FoundedAgain),
+fn met() -> KnownFoundings {
+    KnownFoundings::from_iter([
+        (ReplicaId(1), KnownFounding::Founded(Founding(u64::MAX))),
+        (ReplicaId(3), KnownFounding::FoundedAgain),
     ])
 }
 
@@ -172,7 +172,7 @@ samples! { messages: Message =
         beat: 12,
         nonce: u64::MAX,
         echo: Some((7, 11)),
-        acceptor: AcceptorSign::Lost,
+        acceptor: AcceptorHealth::Lost,
         highest: ballot(3, 0),
         leader: Some(ballot(2, 1)),
         learned: Slot(41),
@@ -376,5 +376,5 @@ samples! { records: Record =
     Record::CheckpointEnd { .. } => Record::CheckpointEnd { number: 7 },
     Record::Received(_) => Record::Received(Box::new(part())),
     Record::Founded { .. } => Record::Founded { founding: Founding(0x0123_4567_89ab_cdef) },
-    Record::Met { .. } => Record::Met { replica: ReplicaId(3), known: Known::Founded(Founding(300)) },
+    Record::Met { .. } => Record::Met { replica: ReplicaId(3), known: KnownFounding::Founded(Founding(300)) },
 }

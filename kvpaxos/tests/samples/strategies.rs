@@ -4,9 +4,9 @@ use bytes::Bytes;
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::codec::{MAX_COUNTER, MAX_SMALL_COUNTER};
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::{Known, Met};
+use kvpaxos::founding::{KnownFounding, KnownFoundings};
 use kvpaxos::io::Checkpoint;
-use kvpaxos::message::{Accepted, AcceptorSign, Heartbeat, Promise, Remembered, SnapshotPart};
+use kvpaxos::message::{Accepted, AcceptorHealth, Heartbeat, Promise, Remembered, SnapshotPart};
 use kvpaxos::snapshot::Cursor;
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos::{
@@ -126,15 +126,15 @@ fn any_founding() -> impl Strategy<Value = Founding> {
     any::<u64>().prop_map(Founding)
 }
 
-fn any_known() -> impl Strategy<Value = Known> {
+fn any_known() -> impl Strategy<Value = KnownFounding> {
     prop_oneof![
-        4 => any_founding().prop_map(Known::Founded),
-        1 => Just(Known::FoundedAgain)
+        4 => any_founding().prop_map(KnownFounding::Founded),
+        1 => Just(KnownFounding::FoundedAgain)
     ]
 }
 
-fn any_met() -> impl Strategy<Value = Met> {
-    vec((any_replica(), any_known()), 0..4).prop_map(Met::from_iter)
+fn any_met() -> impl Strategy<Value = KnownFoundings> {
+    vec((any_replica(), any_known()), 0..4).prop_map(KnownFoundings::from_iter)
 }
 
 fn any_vector() -> impl Strategy<Value = CrashVector> {
@@ -231,9 +231,9 @@ fn any_heartbeat() -> impl Strategy<Value = Message> {
         any::<u64>(),
         option::of((any::<u64>(), any_counter())),
         proptest::sample::select(vec![
-            AcceptorSign::Votes,
-            AcceptorSign::Failed,
-            AcceptorSign::Lost,
+            AcceptorHealth::Votes,
+            AcceptorHealth::Failed,
+            AcceptorHealth::Lost,
         ]),
     );
     let seen = (

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::Met;
+use kvpaxos::founding::KnownFoundings;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::{Batch, Damage, HEADER, Header, Log, Mark, Owner, ReadError, SECTOR, Writer, read, scan};
 use kvpaxos::{Ballot, Command, Record, ReplicaId, ReplicaSet, Slot, Tag, Value};
@@ -48,7 +48,7 @@ pub(crate) fn begin(number: u64) -> Record {
         proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
         founding: None,
-        met: Met::default(),
+        met: KnownFoundings::default(),
     }))
 }
 

@@ -97,7 +97,7 @@ fn cut(slot: u64, client: u64, texts: &[&str]) -> Vec<Record> {
         proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
         founding: None,
-        met: kvpaxos::founding::Met::default(),
+        met: kvpaxos::founding::KnownFoundings::default(),
     }))];
     let mut at = Some(Cursor::START);
     while let Some(here) = at {

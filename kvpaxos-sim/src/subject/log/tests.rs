@@ -1,7 +1,7 @@
 //! Logs in files survive crashes at any point, and damage to them is seen or harmless.
 
 use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::Met;
+use kvpaxos::founding::KnownFoundings;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::{Ballot, ReplicaSet, Slot};
 
@@ -32,7 +32,7 @@ fn begin(number: u64) -> Record {
         proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
         founding: None,
-        met: Met::default(),
+        met: KnownFoundings::default(),
     }))
 }
 

@@ -5,9 +5,9 @@ use crate::agreement::StateDigest;
 use crate::codec::peer::{Hello, PeerFrame};
 use crate::encoding::plain::{ballot, counter, crash_vector, founding, incarnation, replica, replicas, slot};
 use crate::encoding::{Decode, DecodeError, Elements, MAX_PART, Reader};
-use crate::founding::{Known, Met};
+use crate::founding::{KnownFounding, KnownFoundings};
 use crate::message::{
-    Accepted, AcceptorSign, Heartbeat, Message, Promise, Remembered, SnapshotPart, Watermark,
+    Accepted, AcceptorHealth, Heartbeat, Message, Promise, Remembered, SnapshotPart, Watermark,
 };
 use crate::state::snapshot::Cursor;
 use crate::types::{Ballot, MAX_REPLICAS, Slot};
@@ -227,10 +227,10 @@ pub(super) fn snapshot_part(r: &mut Reader) -> Result<SnapshotPart, DecodeError>
     })
 }
 
-pub(super) fn known(r: &mut Reader) -> Result<Known, DecodeError> {
+pub(super) fn known(r: &mut Reader) -> Result<KnownFounding, DecodeError> {
     match r.u32("known founding")? {
-        0 => founding(r).map(Known::Founded),
-        1 => Ok(Known::FoundedAgain),
+        0 => founding(r).map(KnownFounding::Founded),
+        1 => Ok(KnownFounding::FoundedAgain),
         found => {
             let what = "known founding";
             Err(DecodeError::Variant { what, found })
@@ -239,14 +239,14 @@ pub(super) fn known(r: &mut Reader) -> Result<Known, DecodeError> {
 }
 
 /// Each replica at most once, in ascending order: no two encodings mean the same.
-pub(super) fn met(r: &mut Reader) -> Result<Met, DecodeError> {
+pub(super) fn met(r: &mut Reader) -> Result<KnownFoundings, DecodeError> {
     let count = usize::from(r.byte("number of known foundings")?);
     if count > MAX_REPLICAS {
         let limit = MAX_REPLICAS;
         let what = "known foundings";
         return Err(DecodeError::TooMany { what, count, limit });
     }
-    let mut met = Met::default();
+    let mut met = KnownFoundings::default();
     let mut last = None;
     for _ in 0..count {
         let id = replica(r)?;
@@ -268,9 +268,9 @@ fn heartbeat(r: &mut Reader) -> Result<Heartbeat, DecodeError> {
             Ok((r.u64("echo's nonce")?, counter(r, "echo's beat")?))
         })?,
         acceptor: match r.u32("acceptor's sign")? {
-            0 => AcceptorSign::Votes,
-            1 => AcceptorSign::Failed,
-            2 => AcceptorSign::Lost,
+            0 => AcceptorHealth::Votes,
+            1 => AcceptorHealth::Failed,
+            2 => AcceptorHealth::Lost,
             found => {
                 let what = "acceptor's sign";
                 return Err(DecodeError::Variant { what, found });
