@@ -1,15 +1,16 @@
 //! Judges histories that were written down: by clients of a real cluster, or by anything else that writes kv-history/1.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, IsTerminal, Read, Seek};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use kvpaxos_sim::history::{ReadError, Reader};
+use kvpaxos_sim::history::ReadError;
 use kvpaxos_sim::linearizability::{Budget, FileReport, Report, Verdict, check_twice, page};
 
+use crate::exit::{Exit, NO_PAGE};
+use crate::source::{name, source};
 use crate::witness;
 
 #[derive(Args)]
@@ -36,54 +37,16 @@ pub(crate) struct Check {
 
 /// [`Budget::default`] as it is written on the command line.
 const DEFAULT: &str = "20000000,1024";
-/// Bytes of a history that are read at a time.
-const BUFFER: usize = 1 << 17;
-
-/// What one file comes to, as an exit code.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Code {
-    Linearizable = 0,
-    Undecided = 2,
-    Malformed = 3,
-    NotLinearizable = 1,
-}
-
-impl Code {
-    fn of(file: &FileReport) -> Code {
-        match file.found.as_ref().map(|report| &report.verdict) {
-            Ok(Verdict::Linearizable) => Code::Linearizable,
-            Ok(Verdict::NotLinearizable(_)) => Code::NotLinearizable,
-            Ok(Verdict::Undecided { .. }) => Code::Undecided,
-            Err(_) => Code::Malformed,
-        }
-    }
-
-    /// A history that is bad is worse news than one that could not be judged.
-    pub(crate) fn gravity(self) -> u8 {
-        match self {
-            Code::Linearizable => 0,
-            Code::Undecided => 1,
-            Code::Malformed => 2,
-            Code::NotLinearizable => 3,
-        }
-    }
-}
-
-/// The exit code if the verdict stands, but no page of it.
-const NO_PAGE: u8 = 4;
 
 pub(crate) fn run(what: &Check) -> ExitCode {
     if what.witness {
         return witness::run(&what.files);
     }
-    let mut worst = Code::Linearizable;
+    let mut exits = Vec::new();
     let mut files = Vec::new();
     for file in &what.files {
         let file = judge(file, what);
-        worst = [worst, Code::of(&file)]
-            .into_iter()
-            .max_by_key(|code| code.gravity())
-            .unwrap_or(worst);
+        exits.push(Exit::of(&file));
         if what.html.is_some() {
             files.push(file);
         }
@@ -94,7 +57,7 @@ pub(crate) fn run(what: &Check) -> ExitCode {
         eprintln!("the page {} cannot be written: {error}", path.display());
         return ExitCode::from(NO_PAGE);
     }
-    ExitCode::from(worst as u8)
+    ExitCode::from(Exit::worst(exits).code())
 }
 
 fn judge(file: &Path, what: &Check) -> FileReport {
@@ -145,51 +108,6 @@ fn found(file: &Path, budget: Budget) -> Result<Report, ReadError> {
         Ok((reader.initial().clone(), reader))
     };
     check_twice(open, budget)
-}
-
-/// A history that can be read more than once.
-pub(crate) struct Source(File);
-
-impl Source {
-    /// From its beginning.
-    pub(crate) fn reader(&mut self) -> Result<Reader<BufReader<File>>, ReadError> {
-        self.0.rewind()?;
-        Reader::new(BufReader::with_capacity(BUFFER, self.0.try_clone()?))
-    }
-}
-
-/// What comes from a pipe is copied into a file that goes when it is closed.
-pub(crate) fn source(file: &Path) -> io::Result<Source> {
-    if is_stdin(file) {
-        if io::stdin().is_terminal() {
-            eprintln!("reading a history from standard input, a JSON object a line; Ctrl-D ends it");
-        }
-        return copied(io::stdin().lock());
-    }
-    let opened = File::open(file)?;
-    if opened.metadata()?.is_file() {
-        return Ok(Source(opened));
-    }
-    copied(opened)
-}
-
-fn copied(mut source: impl Read) -> io::Result<Source> {
-    let mut copy = tempfile::tempfile()?;
-    io::copy(&mut source, &mut copy)?;
-    Ok(Source(copy))
-}
-
-/// What messages call it.
-pub(crate) fn name(file: &Path) -> String {
-    if is_stdin(file) {
-        "standard input".to_owned()
-    } else {
-        file.display().to_string()
-    }
-}
-
-fn is_stdin(file: &Path) -> bool {
-    file == Path::new("-")
 }
 
 /// Reads a budget like `20000000,1024`. Without the second number the memory is that of the default.

@@ -4,11 +4,13 @@
 //! limit was reached. Those of `check` stand with it.
 
 mod check;
+mod exit;
 mod forks;
 mod generate;
 mod model;
 mod mutants;
 mod run;
+mod source;
 mod sweep;
 mod witness;
 

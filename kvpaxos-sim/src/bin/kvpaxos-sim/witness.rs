@@ -7,40 +7,40 @@ use std::time::Instant;
 use kvpaxos_sim::history::ReadError;
 use kvpaxos_sim::linearizability::witness::{Witness, WitnessVerdict};
 
-use crate::check::{Code, name, source};
+use crate::exit::Exit;
+use crate::source::{name, source};
 
 pub(crate) fn run(files: &[PathBuf]) -> ExitCode {
     let judged = files.iter().map(|file| judge(file));
-    let worst = judged.max_by_key(|code| code.gravity());
-    ExitCode::from(worst.unwrap_or(Code::Linearizable) as u8)
+    ExitCode::from(Exit::worst(judged).code())
 }
 
-fn judge(file: &Path) -> Code {
+fn judge(file: &Path) -> Exit {
     let began = Instant::now();
     let name = name(file);
     let (found, events) = match found(file) {
         Ok(found) => found,
         Err(error) => {
             println!("{name}: {error}");
-            return Code::Malformed;
+            return Exit::Malformed;
         }
     };
     let took = format!("({events} events, {} ms)", began.elapsed().as_millis());
     match found {
         WitnessVerdict::Consistent => {
             println!("{name}: linearizable in the order of its positions {took}");
-            Code::Linearizable
+            Exit::Linearizable
         }
         WitnessVerdict::Contradicted(why) => {
             println!("{name}: NOT linearizable in the order of its positions {took}");
             println!("{}", why.explanation);
             why.operations.iter().for_each(|one| println!("  {one}"));
-            Code::NotLinearizable
+            Exit::NotLinearizable
         }
         WitnessVerdict::NotDecided { keys } => {
             println!("{name}: not decided by its positions alone {took}");
             keys.iter().for_each(|key| println!("  {key}"));
-            Code::Undecided
+            Exit::Undecided
         }
     }
 }
