@@ -20,7 +20,8 @@ fn check_with(flags: &[&str], lines: &[&str]) -> (Option<i32>, String) {
         .spawn()
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("a pipe");
-    writeln!(stdin, "{}", lines.join("\n")).expect("it reads");
+    // It does not read if the command line is wrong.
+    let _ = writeln!(stdin, "{}", lines.join("\n"));
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");
     let text = String::from_utf8(output.stdout).expect("text");
@@ -75,6 +76,25 @@ fn json_is_one_object_on_one_line_with_the_same_exit_codes() {
 }
 
 #[test]
+fn positions_that_decide_nothing_are_5() {
+    let (code, text) = check_with(&["--witness"], &[HEADER, PUT]);
+    assert_eq!(code, Some(5), "{text}");
+    assert!(text.contains("an answer does not say its position"), "{text}");
+}
+
+#[test]
+fn a_command_line_that_is_wrong_is_2_and_no_verdict() {
+    for flags in [
+        &["--budget", "0"][..],
+        &["--no-such-flag"],
+        &["--witness", "--json"],
+    ] {
+        let (code, text) = check_with(flags, &[HEADER, PUT]);
+        assert_eq!((code, text.as_str()), (Some(2), ""), "{flags:?}");
+    }
+}
+
+#[test]
 fn a_page_is_written_and_the_verdict_printed_all_the_same() {
     let file = format!("kvpaxos-page-{}.html", std::process::id());
     let file = std::env::temp_dir().join(file);
@@ -104,7 +124,7 @@ fn a_budget_that_is_too_small_leaves_a_history_undecided() {
     let ends = |process| format!(r#"{{"type":"ok","process":{process},"op":"put","key":"k"}}"#);
     let puts = [begins(1), begins(2), ends(1), ends(2)].join("\n");
     let (code, text) = check_with(&["--budget", "1,1"], &[HEADER, &puts]);
-    assert_eq!(code, Some(2), "{text}");
+    assert_eq!(code, Some(5), "{text}");
     assert!(
         text.contains("not decided within 1 steps and 1 MiB for these keys together: k; --budget"),
         "{text}"

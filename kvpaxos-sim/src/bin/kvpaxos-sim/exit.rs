@@ -1,4 +1,4 @@
-//! The exit codes of `check`.
+//! The exit codes of `check`: 0 to 5, without 2, with which the program answers a wrong command line.
 
 use kvpaxos_sim::linearizability::{FileReport, Verdict};
 
@@ -7,8 +7,8 @@ use kvpaxos_sim::linearizability::{FileReport, Verdict};
 pub(crate) enum Exit {
     Linearizable = 0,
     NotLinearizable = 1,
-    Undecided = 2,
     Malformed = 3,
+    Undecided = 5,
 }
 
 /// The exit code if verdicts were printed, but the page could not be written.

@@ -91,9 +91,9 @@ enum Command {
     },
     /// Say of histories that clients wrote down (kv-history/1, a JSON object a line) whether they are linearizable.
     ///
-    /// Exit codes: 0 all are linearizable; 1 one is not, for the keys that are named; 2 one could not be decided within the budget;
-    /// 3 one cannot be read, or a line of it is malformed. With several files the worst counts: 1, then 3, then 2. After the verdicts
-    /// are printed: 4 the page could not be written.
+    /// Exit codes: 0 all are linearizable; 1 one is not, for the keys that are named; 2 the command line is wrong, and nothing was judged;
+    /// 3 one cannot be read, or a line of it is malformed; 4 the verdicts are printed, but the page could not be written; 5 one could not
+    /// be decided within the budget. With several files the worst counts: 1, then 3, then 5.
     Check(check::Check),
     /// Write a history that is made from a seed (kv-history/1, a JSON object a line), linearizable or with one wrong answer.
     ///
