@@ -127,9 +127,18 @@ impl dyn Decider + Send + '_ {
         self.ask(stream, what, Range::Below(bound))
     }
 
+    /// A place in a list of so many; 0 if the list is empty.
+    pub fn index(&mut self, stream: Stream, what: What, length: usize) -> usize {
+        to_index(self.below(stream, what, length as u64))
+    }
+
     /// A number from `low` to `high`, both included.
+    ///
+    /// # Panics
+    /// If `low` is above `high`.
     pub fn between(&mut self, stream: Stream, what: What, low: u64, high: u64) -> u64 {
-        low + self.below(stream, what, high.saturating_sub(low) + 1)
+        assert!(low <= high, "nothing lies between {low} and {high} for {what:?}");
+        low + self.below(stream, what, high - low + 1)
     }
 
     /// A length of time in microseconds.
@@ -144,10 +153,7 @@ impl dyn Decider + Send + '_ {
             return None;
         }
         let index = self.ask(stream, what, Range::Weighted(&weights));
-        usize::try_from(index)
-            .ok()
-            .and_then(|index| of.get(index))
-            .map(|(_, thing)| *thing)
+        Some(of[to_index(index)].1)
     }
 
     /// One of these, each as often as any other.
@@ -156,7 +162,7 @@ impl dyn Decider + Send + '_ {
     /// If there are none.
     pub fn pick<T: Copy>(&mut self, stream: Stream, what: What, of: &[T]) -> T {
         assert!(!of.is_empty(), "nothing to pick from for {what:?}");
-        of[index_below(self, stream, what, of.len())]
+        of[self.index(stream, what, of.len())]
     }
 
     /// Entropy for a life.
@@ -185,16 +191,12 @@ pub struct Fate<'a> {
 impl Fate<'_> {
     /// A number below `bound`.
     pub fn below(&mut self, what: What, bound: usize) -> usize {
-        let drawn = self
-            .decider
-            .below(Stream::Files(self.replica), what, bound as u64);
-        usize::try_from(drawn).unwrap_or(0)
+        self.decider.index(Stream::Files(self.replica), what, bound)
     }
 }
 
-fn index_below(decider: &mut (dyn Decider + Send + '_), stream: Stream, what: What, length: usize) -> usize {
-    let index = decider.below(stream, what, length as u64);
-    usize::try_from(index).unwrap_or(0).min(length.saturating_sub(1))
+fn to_index(drawn: u64) -> usize {
+    usize::try_from(drawn).expect("what is drawn below a length is an index")
 }
 
 /// Decides everything from one seed.
@@ -258,7 +260,7 @@ impl Decider for Seeded {
                     }
                     left -= u64::from(*weight);
                 }
-                0
+                unreachable!("{left} is drawn below the sum of the weights {weights:?}")
             }
             Range::Bits => random.next_u64(),
         }

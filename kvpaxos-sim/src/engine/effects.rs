@@ -25,7 +25,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
                 }
             }
             Effect::Reply { to, reply } => {
-                let to = u32::try_from(to.0).unwrap_or(0);
+                let to = u32::try_from(to.0).expect("a machine answers clients that asked it");
                 if self.broken.contains(&(to, id)) {
                     return;
                 }

@@ -28,10 +28,17 @@ impl Table {
         }
     }
 
-    /// The length at a point below [`POINTS`](Table::POINTS).
+    /// The length at a point.
+    ///
+    /// # Panics
+    /// If the point is not below [`POINTS`](Table::POINTS).
     #[must_use]
     pub fn at(&self, point: u64) -> u64 {
-        let point = point.min(Table::POINTS - 1);
+        assert!(
+            point < Table::POINTS,
+            "a table has {} points, not {point}",
+            Table::POINTS
+        );
         let (low, high, part, parts) = if point < 240 * 256 {
             let (index, part) = (point / 4096, point % 4096);
             let high = self.body.get(step(index) + 1).unwrap_or(&self.tail[0]);
@@ -46,7 +53,7 @@ impl Table {
 }
 
 fn step(index: u64) -> usize {
-    usize::try_from(index).unwrap_or(0).min(15)
+    usize::try_from(index).expect("there are 16 steps")
 }
 
 /// A rack: a fifth of a millisecond, hardly ever ten.

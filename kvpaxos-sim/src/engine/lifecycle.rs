@@ -55,10 +55,10 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         if self.host(id).machine.is_none() {
             return;
         }
-        let unsynced = self.host(id).disk.unsynced() as u64;
+        let unsynced = self.host(id).disk.unsynced();
         let surviving = self
             .decider
-            .below(Stream::Disk(id), What::SurvivingWrites, unsynced + 1);
+            .index(Stream::Disk(id), What::SurvivingWrites, unsynced + 1);
         let now = self.now;
         if self.is_at_rest(id) {
             self.host_mut(id).disk.mark();
@@ -71,11 +71,9 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         host.paused = false;
         host.backlog.clear();
         host.armed = None;
-        let (left, lost) = host
-            .disk
-            .crash(usize::try_from(surviving).unwrap_or(0), &mut fate);
+        let (left, lost) = host.disk.crash(surviving, &mut fate);
         self.observer.crashed(now, id, left.as_deref(), lost);
-        self.add_to_digest(EntryKind::Crash, [now.0, id.0.into(), surviving]);
+        self.add_to_digest(EntryKind::Crash, [now.0, id.0.into(), surviving as u64]);
         for client in 0..Node::CLIENTS {
             self.break_connection(client, id);
         }
@@ -199,11 +197,10 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             return;
         }
         *host.role(role) = RoleState::Running;
-        let unsynced = host.disk.unsynced() as u64;
+        let unsynced = host.disk.unsynced();
         let visible = self
             .decider
-            .below(Stream::Disk(id), What::VisibleWrites, unsynced + 1);
-        let visible = usize::try_from(visible).unwrap_or(0);
+            .index(Stream::Disk(id), What::VisibleWrites, unsynced + 1);
         let entropy = self.decider.entropy(Stream::Life(id));
         let kept = if lost {
             None

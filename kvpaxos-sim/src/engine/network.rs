@@ -170,12 +170,15 @@ impl Network {
     /// Cuts one direction; cuts add up, and each is mended on its own.
     pub fn cut(&mut self, from: Node, to: Node) {
         let cuts = &mut self.cuts[from.index() * Node::LIMIT + to.index()];
-        *cuts = cuts.saturating_add(1);
+        *cuts = cuts
+            .checked_add(1)
+            .expect("fewer than 256 faults cut one link at a time");
     }
 
     /// Mends one cut of one direction.
     pub fn mend(&mut self, from: Node, to: Node) {
         let cuts = &mut self.cuts[from.index() * Node::LIMIT + to.index()];
+        // None is left if every cut was mended at once.
         *cuts = cuts.saturating_sub(1);
     }
 

@@ -29,7 +29,7 @@ impl Node {
             "a world has at most {} clients",
             Node::CLIENTS
         );
-        Node(16 + u8::try_from(number).unwrap_or(0))
+        Node(16 + u8::try_from(number).expect("clients are numbered below 48"))
     }
 
     /// Its place among all.

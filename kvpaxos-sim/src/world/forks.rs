@@ -135,7 +135,9 @@ impl<M: Subject> World<M> {
         if self.draws_percent(20) {
             self.found_anew(forgetful);
         } else {
-            let since = self.held(forgetful) - held[usize::from(forgetful.0)].min(self.held(forgetful));
+            let since = self
+                .held(forgetful)
+                .saturating_sub(held[usize::from(forgetful.0)]);
             let lengths = [since, since, 1, 4, 40, usize::MAX];
             let records = self
                 .engine

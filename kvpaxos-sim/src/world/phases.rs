@@ -6,7 +6,7 @@ use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Time};
 use serde::Serialize;
 
 use crate::engine::{Stream, What};
-use crate::invariants::{Finding, Property, Violation};
+use crate::invariants::{Property, Violation};
 use crate::subject::Subject;
 use crate::world::World;
 use crate::world::service::{LEAST_SHARE, Round};
@@ -86,8 +86,9 @@ impl<M: Subject> World<M> {
         let round = Round::of(&self.setup, self.engine.observer.prefix());
         // More clients than there is room for push each other's sessions out, and some of them have no luck for long. Nothing is owed
         // but to as many as there are sessions.
-        let room = u32::try_from(self.setup.cluster.limits.sessions).unwrap_or(u32::MAX);
-        self.crowd.asking = self.crowd.asking.min(room);
+        if let Ok(room) = u32::try_from(self.setup.cluster.limits.sessions) {
+            self.crowd.asking = self.crowd.asking.min(room);
+        }
         // Some wait for a replica that does not answer, and have nothing done while the others go on. From when each has found one, all
         // have the same to expect.
         self.serve(1, quorum, round)?;
@@ -161,8 +162,8 @@ impl<M: Subject> World<M> {
             let place = self
                 .engine
                 .decider()
-                .below(Stream::Healing, What::Healed, able.len() as u64);
-            quorum.insert(able.swap_remove(usize::try_from(place).unwrap_or(0)));
+                .index(Stream::Healing, What::Healed, able.len());
+            quorum.insert(able.swap_remove(place));
         }
         quorum
     }
@@ -254,9 +255,8 @@ impl<M: Subject> World<M> {
         self.unharmed()?;
         if let Err(why) = self.recorder.judge() {
             self.report_finding(Property::S2, why.explanation);
-            return Err(self.violation());
         }
-        Ok(())
+        self.unharmed()
     }
 
     /// Reports what is found wrong now.
@@ -265,30 +265,22 @@ impl<M: Subject> World<M> {
         self.engine.observer.report(now, property, explanation);
     }
 
+    /// Whether nothing was found wrong.
     pub(crate) fn unharmed(&self) -> Result<(), Violation> {
-        match self.finding() {
-            None => Ok(()),
-            Some(_) => Err(self.violation()),
-        }
-    }
-
-    fn violation(&self) -> Violation {
-        let finding = self.finding().cloned().unwrap_or(Finding {
-            property: Property::Assertion,
-            at: self.now(),
-            explanation: "nothing is wrong".to_owned(),
-        });
+        let Some(finding) = self.finding().cloned() else {
+            return Ok(());
+        };
         let history = match self.recorder.wrong() {
             Some(why) if finding.property == Property::S2 => why.lines.clone(),
             _ => self.traced(),
         };
-        Violation {
+        Err(Violation {
             property: finding.property,
             seed: self.setup.seed,
             at: finding.at,
             explanation: finding.explanation,
             history,
-        }
+        })
     }
 }
 

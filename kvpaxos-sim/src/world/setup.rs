@@ -78,7 +78,9 @@ impl Cluster {
     pub fn losable(&self) -> usize {
         let Quorums { phase1, phase2 } = self.quorums;
         let kept = answers_needed(self.quorums, self.replicas).unwrap_or(phase1.max(phase2));
-        self.replicas.saturating_sub(kept)
+        self.replicas
+            .checked_sub(kept)
+            .expect("a quorum is a part of the cluster")
     }
 
     /// Whether an acceptor that lost its memory comes back.
@@ -376,6 +378,10 @@ impl Setup {
         for (name, number) in [
             ("clients.lanes", u64::from(self.clients.lanes)),
             ("clients.keys", self.clients.keys),
+            (
+                "one weight of clients.mix",
+                self.clients.mix.iter().map(|weight| u64::from(*weight)).sum(),
+            ),
             ("clients.attempt", self.clients.attempt.0),
             ("clients.deadline", self.clients.deadline.0),
             ("faults.pause", self.faults.pause.0),

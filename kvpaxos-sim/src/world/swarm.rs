@@ -59,7 +59,13 @@ impl Draw<'_> {
     }
 
     fn small(&mut self, name: &'static str, low: u32, high: u32) -> u32 {
-        u32::try_from(self.between(name, low.into(), high.into())).unwrap_or(low)
+        u32::try_from(self.between(name, low.into(), high.into()))
+            .expect("what is drawn between two u32 is one")
+    }
+
+    fn size(&mut self, name: &'static str, low: usize, high: usize) -> usize {
+        let drawn = self.between(name, low as u64, high as u64);
+        usize::try_from(drawn).expect("what is drawn between two usize is one")
     }
 
     fn percent(&mut self, name: &'static str, percent: u32) -> bool {
@@ -86,8 +92,7 @@ impl Draw<'_> {
             cluster.quorums = config.quorums;
             cluster.update = Update::TwoPhase;
         } else if self.percent("flexible", 12) {
-            let phase2 = self.between("phase2", 2, replicas as u64 - 1);
-            let phase2 = usize::try_from(phase2).unwrap_or(replicas);
+            let phase2 = self.size("phase2", 2, replicas - 1);
             cluster.quorums = Quorums {
                 phase1: replicas + 1 - phase2,
                 phase2,
@@ -198,11 +203,11 @@ impl Draw<'_> {
                 ));
             }
         }
-        let losses = self.between("losses", 0, cluster.losable() as u64 + 1);
-        let losses = losses.min(cluster.losable() as u64);
+        let losses = self.size("losses", 0, cluster.losable() + 1);
+        let losses = losses.min(cluster.losable());
         // Beyond what can be made up for: then the cluster refuses, and what it does answer is right.
         let beyond = self.percent("beyond", 6) && cluster.recovers();
-        let losses = if beyond { cluster.replicas as u64 } else { losses };
+        let losses = if beyond { cluster.replicas } else { losses };
         // Where every replica is needed for every update, anything at all stops the work.
         let rarer = if cluster.update == Update::TwoPhase { 4 } else { 1 };
         let length = Micros(self.between("fault length", 200, 1_500) * 1_000);
@@ -213,7 +218,7 @@ impl Draw<'_> {
             weights,
             pause,
             length,
-            losses: usize::try_from(losses).unwrap_or(0),
+            losses,
             at_leader: self.small("at leader", 10, 70),
             uneven_clocks: false,
         }

@@ -108,7 +108,8 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
             let Some(write) = self.waiting.pop_front() else {
                 break;
             };
-            self.synced = self.synced.max(write.end);
+            assert!(write.end >= self.synced, "writes are synced in order");
+            self.synced = write.end;
             self.settled += 1;
             write.records.iter().for_each(&mut durable);
             self.replaces_lost &= write.records.is_empty();

@@ -25,7 +25,7 @@ impl<R: Clone> Log<R> for List<R> {
     }
 
     fn read(&self, units: usize) -> Option<Vec<R>> {
-        Some(self.0[..units.min(self.0.len())].to_vec())
+        Some(self.0[..units].to_vec())
     }
 
     fn crash(&mut self, synced: usize, surviving: usize, _: &mut Fate<'_>) {
@@ -41,7 +41,7 @@ impl<R: Clone> Log<R> for List<R> {
     fn recover(&mut self, synced: usize) -> Option<Recovered<R>> {
         Some(Recovered {
             records: self.0.clone(),
-            fresh: self.0.len() - synced.min(self.0.len()),
+            fresh: self.0.len() - synced,
         })
     }
 }

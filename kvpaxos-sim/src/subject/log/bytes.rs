@@ -8,7 +8,7 @@ use kvpaxos::{Record, ReplicaId};
 use crate::engine::{Damage, Fate, Harm, Recovered};
 
 use super::damage;
-use super::files::Files;
+use super::files::{Files, index};
 
 /// The fingerprint of every simulated cluster.
 const CLUSTER: u64 = 0x51_4d;
@@ -107,7 +107,7 @@ impl BytesLog {
         if let Some(torn) = torn
             && let Some(bytes) = self.files.segments.get_mut(&torn.segment)
         {
-            bytes.truncate(usize::try_from(torn.at).unwrap_or(usize::MAX));
+            bytes.truncate(index(torn.at));
         }
         self.writer = writer.with_limit(limit(self.seed));
         let end = self.writer.position();

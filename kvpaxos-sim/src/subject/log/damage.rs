@@ -10,7 +10,7 @@ use kvpaxos::wal::{HEADER, SECTOR, scan};
 
 use crate::engine::{Damage, Fate, What};
 
-use super::files::Files;
+use super::files::{Files, index};
 
 /// Damages files of which all is durable, up to the position `end`. `ends` are the positions of earlier syncs.
 pub(super) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], fate: &mut Fate<'_>) {
@@ -50,7 +50,7 @@ fn marked(files: &Files) -> u64 {
 fn below(files: &Files, position: u64) -> Vec<(u64, usize)> {
     let within = |(number, bytes): (&u64, &Vec<u8>)| {
         let base = scan(bytes)?.header.base;
-        let length = usize::try_from(position.checked_sub(base)?).unwrap_or(usize::MAX);
+        let length = index(position.checked_sub(base)?);
         Some((*number, length.min(bytes.len())))
     };
     files.segments.iter().filter_map(within).collect()
@@ -117,7 +117,7 @@ fn flip_bit(files: &mut Files, marked: u64, end: u64, fate: &mut Fate<'_>) {
             .chunks(SECTOR)
             .any(|sector| sector.iter().all(|byte| *byte == 0))
     };
-    let first = usize::try_from(marked.saturating_sub(base)).unwrap_or(usize::MAX) / SECTOR * SECTOR;
+    let first = index(marked.saturating_sub(base)) / SECTOR * SECTOR;
     if base + (at as u64) < marked || !bytes.get(first..).is_some_and(blank) {
         bytes[at] ^= 1 << bit;
     }
@@ -252,8 +252,4 @@ fn stale_segment(files: &mut Files, fate: &mut Fate<'_>) {
     if let Some((_, bytes)) = files.segments.iter_mut().take(last).nth(drawn) {
         bytes.truncate(HEADER);
     }
-}
-
-fn index(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -112,13 +112,12 @@ impl Files {
             ..Files::default()
         };
         for (at, operation) in &self.pending {
-            let mut operation = operation.clone();
-            if let Operation::Append { bytes, .. } = &mut operation {
-                let seen = position.saturating_sub(*at);
-                bytes.truncate(usize::try_from(seen).unwrap_or(usize::MAX));
-            }
             if *at >= position {
                 break;
+            }
+            let mut operation = operation.clone();
+            if let Operation::Append { bytes, .. } = &mut operation {
+                bytes.truncate(index(position - *at));
             }
             files.carry_out(operation);
         }
@@ -154,8 +153,7 @@ impl Files {
         } else {
             pending.retain(|(at, _)| *at < position);
             if let Some((at, Operation::Append { bytes, .. })) = pending.back_mut() {
-                let written = position.saturating_sub(*at);
-                bytes.truncate(usize::try_from(written).unwrap_or(usize::MAX));
+                bytes.truncate(index(position - *at));
             }
         }
         // What no sync came after may be there or not.
@@ -203,4 +201,9 @@ fn tear(bytes: &mut [u8], from: usize, fate: &mut Fate<'_>) {
             bytes[begin.max(from)..end].fill(0);
         }
     }
+}
+
+/// A position or a length in a file as an index into its bytes.
+pub(super) fn index(number: u64) -> usize {
+    usize::try_from(number).expect("a file in memory is no longer than memory")
 }

@@ -12,6 +12,7 @@ use kvpaxos::{Record, ReplicaId};
 use crate::engine::{Damage, Fate, Format, Harm, List, Log, Recovered};
 
 use bytes::BytesLog;
+use files::index;
 
 /// See the module.
 pub enum ReplicaLog {
@@ -51,14 +52,14 @@ impl Log<Record> for ReplicaLog {
     fn unmarked(&self) -> usize {
         match self {
             ReplicaLog::Plain(_) => 0,
-            ReplicaLog::Bytes(log) => usize::try_from(log.unmarked()).unwrap_or(usize::MAX),
+            ReplicaLog::Bytes(log) => index(log.unmarked()),
         }
     }
 
     fn len(&self) -> usize {
         match self {
             ReplicaLog::Plain(list) => list.len(),
-            ReplicaLog::Bytes(log) => usize::try_from(log.position()).unwrap_or(usize::MAX),
+            ReplicaLog::Bytes(log) => index(log.position()),
         }
     }
 

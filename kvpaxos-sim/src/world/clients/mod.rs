@@ -208,7 +208,7 @@ impl Crowd {
         stage: &mut Stage<'_, M>,
     ) -> u64 {
         let caller = &self.callers[number as usize];
-        let lane = u32::try_from(caller.lanes.len() as u64 + caller.numbers).unwrap_or(0);
+        let lane = u32::try_from(caller.lanes.len() as u64 + caller.numbers).expect("fewer than 2^32 calls");
         let call = self.invoke(number, lane, true, call, stage);
         self.arm(number, stage);
         call

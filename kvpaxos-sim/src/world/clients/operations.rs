@@ -164,7 +164,9 @@ impl Crowd {
         let stream = Stream::Client(number);
         let [put, get, delete, cas] = self.setup.mix;
         let kinds = [(put, 'p'), (get, 'g'), (delete, 'd'), (cas, 'c')];
-        let kind = decider.weighted(stream, What::Operation, &kinds).unwrap_or('g');
+        let kind = decider
+            .weighted(stream, What::Operation, &kinds)
+            .expect("the setup's mix was checked");
         let key = Bytes::from(format!("k{}", decider.below(stream, What::Key, self.setup.keys)));
         let caller = &self.callers[number as usize];
         let value = if self.setup.unique {

@@ -51,7 +51,7 @@ impl Nemesis {
                 let client = engine
                     .decider()
                     .below(STREAM, What::FaultTarget, self.clients.into());
-                let client = u32::try_from(client).unwrap_or(0);
+                let client = u32::try_from(client).expect("what is drawn below a u32 is one");
                 engine.hang_up(id, client);
                 return Aside::HangUp { client, id };
             }
@@ -114,12 +114,11 @@ impl Nemesis {
         let at_leader = engine
             .decider()
             .chance(STREAM, What::FaultTarget, self.faults.at_leader * 10_000);
-        let anybody = engine
-            .decider()
-            .below(STREAM, What::FaultTarget, self.replicas as u64);
+        let ids: Vec<ReplicaId> = engine.ids().collect();
+        let anybody = engine.decider().pick(STREAM, What::FaultTarget, &ids);
         match leader {
             Some(leader) if at_leader => leader,
-            _ => ReplicaId(u8::try_from(anybody).unwrap_or(0)),
+            _ => anybody,
         }
     }
 
