@@ -7,7 +7,7 @@ use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::KnownFoundings;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::{
-    Batch as Pieces, HEADER, Header, Log, Mark, Owner, SECTOR, Superblock, Writer, read, scan,
+    Batch as Pieces, HEADER, Header, LogState, Owner, SECTOR, Superblock, SyncedPosition, Writer, read, scan,
 };
 use kvpaxos::{Ballot, Batch, Command, Record, ReplicaId, ReplicaSet, Slot, Tag, Value};
 
@@ -35,8 +35,8 @@ pub fn check_log(bytes: &[u8]) {
     let mut log = Written::new(&mut bytes);
     if log.crash(&mut bytes) {
         let position = log.writer.synced();
-        match read(&log.files, OWNER, Some(Mark { log: SEED, position })) {
-            Ok(Log::Kept { records, .. }) => {
+        match read(&log.files, OWNER, Some(SyncedPosition { log: SEED, position })) {
+            Ok(LogState::Kept { records, .. }) => {
                 let end = log.end_of(&records);
                 assert!(end >= log.synced_records, "a crash lost what was synced");
             }
@@ -48,8 +48,8 @@ pub fn check_log(bytes: &[u8]) {
     }
     log.files.values().for_each(|file| drop(scan(file)));
     match read(&log.files, OWNER, None) {
-        Ok(Log::Kept { records, .. }) => drop(log.end_of(&records)),
-        Ok(Log::Damaged(damaged)) => {
+        Ok(LogState::Kept { records, .. }) => drop(log.end_of(&records)),
+        Ok(LogState::Damaged(damaged)) => {
             let mut written = log.records.iter();
             let in_order = damaged
                 .salvaged

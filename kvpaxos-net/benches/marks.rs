@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kvpaxos::snapshot::Cursor;
-use kvpaxos::wal::{Batch, Header, Owner, SECTOR, State, Superblock, Writer};
+use kvpaxos::wal::{Batch, Header, Owner, SECTOR, Superblock, SuperblockState, Writer};
 use kvpaxos::{Record, ReplicaId};
 
 const OWNER: Owner = Owner {
@@ -119,7 +119,7 @@ impl Log {
     fn keep_mark(&mut self, number: usize) -> Result<()> {
         let mark = Superblock {
             owner: OWNER,
-            state: State::Ready(self.writer.synced_mark()),
+            state: SuperblockState::Ready(self.writer.synced_mark()),
         };
         let mut text = mark.to_string().into_bytes();
         match self.keeping {

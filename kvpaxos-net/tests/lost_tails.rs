@@ -8,7 +8,7 @@ mod common;
 use std::path::Path;
 
 use common::{Cluster, runtime, text, wait_for};
-use kvpaxos::wal::{SECTOR, State};
+use kvpaxos::wal::{SECTOR, SuperblockState};
 use kvpaxos_net::inspect::{Verdict, inspect};
 
 /// What the disk loses of the file that ends at `end`.
@@ -40,7 +40,9 @@ fn wait_for_mark(directory: &Path) -> std::path::PathBuf {
         let Ok(superblock) = inspection.superblock? else {
             return None;
         };
-        let (State::Ready(mark), Verdict::Whole { end, .. }) = (superblock.state, &inspection.verdict) else {
+        let (SuperblockState::Ready(mark), Verdict::Whole { end, .. }) =
+            (superblock.state, &inspection.verdict)
+        else {
             return None;
         };
         let last = inspection.segments.last()?;

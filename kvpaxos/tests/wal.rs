@@ -11,7 +11,8 @@ use std::fmt::Write;
 
 use expect_test::expect_file;
 use kvpaxos::wal::{
-    Batch as Pieces, Damage, Damaged, GROUP_HEADER, HEADER, Log, Owner, ReadError, SECTOR, Torn, Writer,
+    Batch as Pieces, Damage, DamagedLog, GROUP_HEADER, HEADER, LogState, Owner, ReadError, SECTOR, TornTail,
+    Writer,
 };
 use kvpaxos::{Batch, Command, Record, ReplicaId, Slot, Tag, Value};
 use proptest::prelude::*;
@@ -55,7 +56,7 @@ proptest! {
         }
         prop_assert_eq!(writer.position(), segments.values().map(|bytes| bytes.len() as u64).sum::<u64>());
         match kvpaxos::wal::read(&segments, OWNER, None) {
-            Ok(Log::Kept { records, writer: mut found, torn: None, .. }) => {
+            Ok(LogState::Kept { records, writer: mut found, torn: None, .. }) => {
                 // A complete checkpoint among them replaces what stands before it.
                 prop_assert!(groups.concat().ends_with(&records));
                 writer.on_synced(writer.position());
@@ -88,10 +89,10 @@ proptest! {
             sample.bytes.truncate(cut / 2 % length);
         }
         match read(&sample.bytes, OWNER, 0) {
-            Ok(Log::Kept { records, .. }) => {
+            Ok(LogState::Kept { records, .. }) => {
                 prop_assert!(records == (0..records.len() as u64).map(record).collect::<Vec<_>>());
             }
-            Ok(Log::Damaged(Damaged { salvaged, .. })) => {
+            Ok(LogState::Damaged(DamagedLog { salvaged, .. })) => {
                 let written: Vec<_> = (0..count).map(record).collect();
                 let mut written = written.iter();
                 prop_assert!(salvaged.iter().all(|record| written.any(|other| other == record)));
@@ -104,7 +105,7 @@ proptest! {
 #[test]
 fn a_log_goes_on_where_it_was_read_to() {
     let Sample { mut bytes, .. } = Sample::new(3);
-    let Log::Kept { mut writer, .. } = read(&bytes, OWNER, 0).unwrap() else {
+    let LogState::Kept { mut writer, .. } = read(&bytes, OWNER, 0).unwrap() else {
         panic!("nothing was damaged");
     };
     writer.on_synced(writer.position());
@@ -173,9 +174,9 @@ fn a_tail_of_many_writes_is_cut_at_the_first_that_is_torn() {
 fn a_cut_log_is_appended_to() {
     let Sample { mut bytes, groups } = Sample::new(2);
     bytes.truncate(groups[2] - 1);
-    let Log::Kept {
+    let LogState::Kept {
         mut writer,
-        torn: Some(Torn { at, dropped, .. }),
+        torn: Some(TornTail { at, dropped, .. }),
         ..
     } = read(&bytes, OWNER, 0).unwrap()
     else {
@@ -205,7 +206,7 @@ fn a_lost_tail_is_seen_only_by_a_mark_kept_elsewhere() {
     let end = groups[2] as u64;
     assert!(matches!(
         log,
-        Log::Damaged(Damaged { why: Damage::LostTail { end: found, .. }, .. }) if found == end
+        LogState::Damaged(DamagedLog { why: Damage::LostTail { end: found, .. }, .. }) if found == end
     ));
     let sample = Sample { bytes, groups };
     assert_eq!(sample.kept(), (2, None));
@@ -279,12 +280,12 @@ fn a_missing_block_is_lost_memory_where_a_mark_covers_it() {
         let known_synced = sample.bytes.len() as u64;
         assert!(matches!(
             read(&sample.bytes, OWNER, known_synced),
-            Ok(Log::Damaged(Damaged {
+            Ok(LogState::Damaged(DamagedLog {
                 why: Damage::Synced { .. },
                 ..
             }))
         ));
-        let Ok(Log::Kept { mut writer, .. }) = read(&whole.bytes, OWNER, 0) else {
+        let Ok(LogState::Kept { mut writer, .. }) = read(&whole.bytes, OWNER, 0) else {
             panic!("the log is whole");
         };
         writer.on_synced(known_synced);
@@ -354,7 +355,7 @@ fn an_older_copy_is_not_seen_but_by_a_mark_kept_elsewhere() {
     let log = read(&old.bytes, OWNER, new.groups[2] as u64 + 1).unwrap();
     assert!(matches!(
         log,
-        Log::Damaged(Damaged {
+        LogState::Damaged(DamagedLog {
             why: Damage::LostTail { .. },
             ..
         })
@@ -402,7 +403,7 @@ fn a_large_write_is_cut_into_groups() {
     assert_eq!(groups, 2);
     assert_eq!(
         read(&bytes, OWNER, 0),
-        Ok(Log::Kept {
+        Ok(LogState::Kept {
             records,
             writer,
             torn: None,

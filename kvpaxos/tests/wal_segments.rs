@@ -8,7 +8,7 @@ mod random;
 mod support_wal;
 
 use kvpaxos::founding::KnownFounding;
-use kvpaxos::wal::{Damage, HEADER, Log, ReadError, counters};
+use kvpaxos::wal::{Damage, HEADER, LogState, ReadError, counters};
 use kvpaxos::{Founding, Incarnation, Record, ReplicaId};
 use support_wal::{Files, OTHER, OWNER, SEED, begin, end, record};
 
@@ -80,7 +80,7 @@ fn a_full_segment_ends() {
 #[test]
 fn a_reader_hands_out_the_same_writer() {
     let mut files = three();
-    let Ok(Log::Kept { mut writer, .. }) = files.read() else {
+    let Ok(LogState::Kept { mut writer, .. }) = files.read() else {
         panic!("nothing is damaged")
     };
     assert_eq!(
@@ -91,7 +91,7 @@ fn a_reader_hands_out_the_same_writer() {
     writer.on_synced(writer.position());
     assert_eq!(writer.keep_from(), 2);
     files.delete_obsolete();
-    let Ok(Log::Kept { mut writer, .. }) = files.read() else {
+    let Ok(LogState::Kept { mut writer, .. }) = files.read() else {
         panic!("nothing is damaged")
     };
     writer.on_synced(writer.position());
@@ -342,7 +342,7 @@ fn counters_are_salvaged() {
     ]);
     files.sync();
     files.segments.get_mut(&2).unwrap()[HEADER + 40] ^= 1;
-    let Ok(Log::Damaged(damaged)) = files.read() else {
+    let Ok(LogState::Damaged(damaged)) = files.read() else {
         panic!("it is damaged")
     };
     let ballot = support_wal::ballot(5);

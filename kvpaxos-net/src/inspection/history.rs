@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use kvpaxos::status::{AcceptorStatus, LearnerStatus};
 use kvpaxos::types::MAX_REPLICAS;
-use kvpaxos::wal::{self, Damage, Owner, ReadError, State, Superblock};
+use kvpaxos::wal::{self, Damage, Owner, ReadError, Superblock, SuperblockState};
 use kvpaxos::{
     Ballot, Config, Effect, Entropy, Event, Input, Limits, Memory, Observation, Record, Replica, Slot, Time,
     Value,
@@ -122,7 +122,7 @@ pub fn read(directory: &Path, limits: Limits) -> Result<History, HistoryError> {
     let (owner, mark) = match superblock {
         Some(Superblock {
             owner,
-            state: State::Ready(mark),
+            state: SuperblockState::Ready(mark),
         }) => (owner, Some(mark)),
         Some(_) => return Err(HistoryError::Unfinished { path: path() }),
         None => (
@@ -132,8 +132,8 @@ pub fn read(directory: &Path, limits: Limits) -> Result<History, HistoryError> {
     };
     let unreadable = |error| HistoryError::Unreadable { path: path(), error };
     let (records, torn) = match wal::read(&files, owner, mark).map_err(unreadable)? {
-        wal::Log::Kept { records, torn, .. } => (records, torn.is_some_and(|torn| !torn.blank)),
-        wal::Log::Damaged(damaged) => {
+        wal::LogState::Kept { records, torn, .. } => (records, torn.is_some_and(|torn| !torn.blank)),
+        wal::LogState::Damaged(damaged) => {
             return Err(HistoryError::Damaged {
                 path: path(),
                 segment: damaged.segment,

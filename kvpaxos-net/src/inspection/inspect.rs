@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use kvpaxos::founding::KnownFoundings;
 use kvpaxos::wal::{
-    self, Damage, Mark, Owner, ReadError, Scan, Scanned, State, Superblock, SuperblockError, scan,
+    self, Damage, Owner, ReadError, Scan, ScannedGroup, Superblock, SuperblockError, SuperblockState,
+    SyncedPosition, scan,
 };
 use kvpaxos::{Ballot, Founding, Record, Slot};
 
@@ -117,8 +118,8 @@ pub fn inspect(directory: &Path) -> io::Result<Inspection> {
         scans.next().map(|scan| scan.header.owner())
     });
     let known_synced = known.and_then(|superblock| match superblock.state {
-        State::Ready(mark) => Some(mark),
-        State::Founding { .. } => None,
+        SuperblockState::Ready(mark) => Some(mark),
+        SuperblockState::Founding { .. } => None,
     });
     Ok(Inspection {
         verdict: verdict(&files, owner, known_synced),
@@ -127,14 +128,18 @@ pub fn inspect(directory: &Path) -> io::Result<Inspection> {
     })
 }
 
-fn verdict(files: &BTreeMap<u64, Vec<u8>>, owner: Option<Owner>, known_synced: Option<Mark>) -> Verdict {
+fn verdict(
+    files: &BTreeMap<u64, Vec<u8>>,
+    owner: Option<Owner>,
+    known_synced: Option<SyncedPosition>,
+) -> Verdict {
     // Without an owner no header is whole, and whose it would be does not matter.
     let owner = owner.unwrap_or(Owner {
         cluster: 0,
         replica: kvpaxos::ReplicaId(0),
     });
     match wal::read(files, owner, known_synced) {
-        Ok(wal::Log::Kept {
+        Ok(wal::LogState::Kept {
             records,
             writer,
             torn,
@@ -148,7 +153,7 @@ fn verdict(files: &BTreeMap<u64, Vec<u8>>, owner: Option<Owner>, known_synced: O
                 .filter(|torn| !torn.blank)
                 .map(|torn| (torn.segment, torn.at, torn.dropped)),
         },
-        Ok(wal::Log::Damaged(damaged)) => Verdict::Damaged {
+        Ok(wal::LogState::Damaged(damaged)) => Verdict::Damaged {
             segment: damaged.segment,
             at: damaged.at,
             why: damaged.why,
@@ -159,7 +164,7 @@ fn verdict(files: &BTreeMap<u64, Vec<u8>>, owner: Option<Owner>, known_synced: O
 
 impl Inspection {
     /// All groups that are whole in themselves, with the numbers of their segments.
-    pub fn groups(&self) -> impl Iterator<Item = (u64, &Scanned)> {
+    pub fn groups(&self) -> impl Iterator<Item = (u64, &ScannedGroup)> {
         self.segments.iter().flat_map(|segment| {
             let groups = segment.scan.iter().flat_map(|scan| &scan.groups);
             groups.map(|group| (segment.number, group))

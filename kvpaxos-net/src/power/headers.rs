@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use kvpaxos::Random;
-use kvpaxos::wal::{self, GROUP_HEADER, GROUP_TRAILER, Log, Mark, State, Superblock};
+use kvpaxos::wal::{
+    self, GROUP_HEADER, GROUP_TRAILER, LogState, Superblock, SuperblockState, SyncedPosition,
+};
 
 use super::check::{DATA, Recording, combination};
 use super::scenes;
@@ -189,18 +191,18 @@ fn by_copies(tree: &Tree) -> Verdict {
     judge(tree, mark)
 }
 
-fn judge(tree: &Tree, mark: Mark) -> Verdict {
+fn judge(tree: &Tree, mark: SyncedPosition) -> Verdict {
     let segments = BTreeMap::from([(0, content(tree, &name()))]);
     match wal::read(&segments, OWNER, Some(mark)).unwrap() {
-        Log::Kept { .. } => Verdict::Kept,
-        Log::Damaged(_) => Verdict::MemoryLost,
+        LogState::Kept { .. } => Verdict::Kept,
+        LogState::Damaged(_) => Verdict::MemoryLost,
     }
 }
 
-fn mark(tree: &Tree) -> Mark {
+fn mark(tree: &Tree) -> SyncedPosition {
     match Superblock::parse(content(tree, SUPERBLOCK)).unwrap().state {
-        State::Ready(mark) => mark,
-        State::Founding { .. } => panic!("it is founded"),
+        SuperblockState::Ready(mark) => mark,
+        SuperblockState::Founding { .. } => panic!("it is founded"),
     }
 }
 

@@ -21,7 +21,7 @@ use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kvpaxos::wal::{self, Owner, State, Superblock, SuperblockError};
+use kvpaxos::wal::{self, Owner, Superblock, SuperblockError, SuperblockState};
 use kvpaxos::{Founding, Memory, Record};
 
 #[cfg(test)]
@@ -65,12 +65,12 @@ impl Directory {
         }
         let directory = Directory::lock(path, owner)?;
         let found = match directory.state()? {
-            Some(State::Ready(mark)) => Log::open(path, owner, mark)?,
-            Some(State::Founding { lost: false }) | None => {
+            Some(SuperblockState::Ready(mark)) => Log::open(path, owner, mark)?,
+            Some(SuperblockState::Founding { lost: false }) | None => {
                 let path = path.to_owned();
                 return Err(DirectoryError::Unfinished { path });
             }
-            Some(State::Founding { lost: true }) => {
+            Some(SuperblockState::Founding { lost: true }) => {
                 tracing::warn!(directory = %path.display(), "the replacement of a lost log was not completed; it is repeated");
                 let (_, log) = directory.replace(&[])?;
                 return directory.opened(vec![Record::DiskLost], log);
@@ -106,7 +106,7 @@ impl Directory {
         let directory = Directory::create(path, owner)?;
         match read_superblock(path)? {
             Some(Ok(Superblock {
-                state: State::Founding { lost: false },
+                state: SuperblockState::Founding { lost: false },
                 owner: found,
             })) if found == owner => {}
             Some(Ok(Superblock { owner, .. })) => return Err(directory.taken(described(owner))),
@@ -132,8 +132,8 @@ impl Directory {
             Some(Ok(superblock)) => {
                 directory.check(superblock.owner)?;
                 match superblock.state {
-                    State::Ready(mark) => Some(mark),
-                    State::Founding { .. } => None,
+                    SuperblockState::Ready(mark) => Some(mark),
+                    SuperblockState::Founding { .. } => None,
                 }
             }
             Some(Err(error @ SuperblockError::Version { .. })) => return Err(directory.unreadable(error)),
@@ -141,12 +141,12 @@ impl Directory {
         };
         let segments = segments::read_all(path).map_err(failed("read the log in", path))?;
         let salvaged = match log::judge(path, &segments, owner, known_synced)? {
-            wal::Log::Kept { .. } if !discard => {
+            wal::LogState::Kept { .. } if !discard => {
                 let path = path.to_owned();
                 return Err(DirectoryError::Healthy { path });
             }
-            wal::Log::Kept { records, .. } => records,
-            wal::Log::Damaged(damaged) => damaged.salvaged,
+            wal::LogState::Kept { records, .. } => records,
+            wal::LogState::Damaged(damaged) => damaged.salvaged,
         };
         let (aside, _) = directory.replace(&salvaged)?;
         Ok(aside)
@@ -154,20 +154,20 @@ impl Directory {
 
     /// Moves the old log aside and creates a new one.
     fn replace(&self, salvaged: &[Record]) -> Result<(Option<PathBuf>, Log), DirectoryError> {
-        self.write_state(State::Founding { lost: true })?;
+        self.write_state(SuperblockState::Founding { lost: true })?;
         let aside = self.set_aside()?;
         let log = self.found(true, &beginning(salvaged))?;
         Ok((aside, log))
     }
 
     fn found(&self, lost: bool, records: &[Record]) -> Result<Log, DirectoryError> {
-        self.write_state(State::Founding { lost })?;
+        self.write_state(SuperblockState::Founding { lost })?;
         let mut log = Log::found(&self.path, self.owner, draw(&self.path)?, records)?;
         log.keep_mark()?;
         Ok(log)
     }
 
-    fn write_state(&self, state: State) -> Result<(), DirectoryError> {
+    fn write_state(&self, state: SuperblockState) -> Result<(), DirectoryError> {
         let owner = self.owner;
         Ok(write_superblock(
             &self.path,
@@ -230,7 +230,7 @@ impl Directory {
     }
 
     /// The state in the superblock, which must be of this replica.
-    fn state(&self) -> Result<Option<State>, DirectoryError> {
+    fn state(&self) -> Result<Option<SuperblockState>, DirectoryError> {
         match read_superblock(&self.path)? {
             None => Ok(None),
             Some(Err(error)) => Err(self.unreadable(error)),
@@ -299,7 +299,8 @@ fn create_durably(path: &Path) -> io::Result<()> {
 pub(crate) fn is_formatted(path: &Path) -> Result<bool, DirectoryError> {
     let superblock = read_superblock(path)?;
     Ok(superblock.is_some_and(|superblock| {
-        superblock.is_err() || superblock.is_ok_and(|it| it.state != State::Founding { lost: false })
+        superblock.is_err()
+            || superblock.is_ok_and(|it| it.state != SuperblockState::Founding { lost: false })
     }))
 }
 

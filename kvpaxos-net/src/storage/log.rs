@@ -5,7 +5,9 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kvpaxos::wal::{self, Batch, HEADER, Header, Mark, Owner, Piece, State, Superblock, Writer};
+use kvpaxos::wal::{
+    self, Batch, HEADER, Header, Owner, Piece, Superblock, SuperblockState, SyncedPosition, Writer,
+};
 use kvpaxos::{Memory, Record};
 
 #[cfg(test)]
@@ -48,7 +50,7 @@ pub(crate) enum LogContents {
     /// Everything that was ever synced.
     Kept { records: Vec<Record>, log: Box<Log> },
     /// Something that was synced is missing.
-    Damaged(wal::Damaged),
+    Damaged(wal::DamagedLog),
 }
 
 impl Log {
@@ -94,17 +96,21 @@ impl Log {
     }
 
     /// Reads a log and cuts off an incomplete last write. What was read is durable before it is returned.
-    pub(crate) fn open(directory: &Path, owner: Owner, known_synced: Mark) -> Result<LogContents, LogError> {
+    pub(crate) fn open(
+        directory: &Path,
+        owner: Owner,
+        known_synced: SyncedPosition,
+    ) -> Result<LogContents, LogError> {
         let segments = segments::read_all(directory).map_err(log_failed("read", directory))?;
         let oldest = segments.keys().next().copied().unwrap_or(0);
         let (records, writer, torn) = match judge(directory, &segments, owner, Some(known_synced))? {
-            wal::Log::Kept {
+            wal::LogState::Kept {
                 records,
                 writer,
                 torn,
                 ..
             } => (records, writer, torn),
-            wal::Log::Damaged(damaged) => return Ok(LogContents::Damaged(damaged)),
+            wal::LogState::Damaged(damaged) => return Ok(LogContents::Damaged(damaged)),
         };
         let path = segments::path(directory, writer.segment());
         if let Some(torn) = torn.filter(|torn| !torn.blank) {
@@ -229,7 +235,7 @@ impl Log {
         let mark = self.writer.synced_mark();
         let superblock = Superblock {
             owner: self.owner,
-            state: State::Ready(mark),
+            state: SuperblockState::Ready(mark),
         };
         write_superblock(&self.directory, &superblock, &self.on_shortage)?;
         self.marked = mark.position;
@@ -298,7 +304,7 @@ pub(crate) struct Reader {
     from: u64,
     last: u64,
     length: u64,
-    mark: Mark,
+    mark: SyncedPosition,
     on_shortage: ShortagePolicy,
     /// While this exists, no segment is deleted.
     _reads: Arc<()>,
@@ -321,8 +327,8 @@ impl Reader {
             .map(part)
             .collect::<Result<_, LogError>>()?;
         match judge(&self.directory, &segments, self.owner, Some(self.mark))? {
-            wal::Log::Kept { records, .. } => Ok(Memory::Kept(records)),
-            wal::Log::Damaged(damaged) => Err(LogError::Damaged {
+            wal::LogState::Kept { records, .. } => Ok(Memory::Kept(records)),
+            wal::LogState::Damaged(damaged) => Err(LogError::Damaged {
                 path: segments::path(&self.directory, damaged.segment),
                 why: damaged.why,
             }),
@@ -335,8 +341,8 @@ pub(crate) fn judge(
     directory: &Path,
     segments: &std::collections::BTreeMap<u64, Vec<u8>>,
     owner: Owner,
-    known_synced: Option<Mark>,
-) -> Result<wal::Log, LogError> {
+    known_synced: Option<SyncedPosition>,
+) -> Result<wal::LogState, LogError> {
     wal::read(segments, owner, known_synced).map_err(|error| LogError::Foreign {
         path: directory.to_owned(),
         error,

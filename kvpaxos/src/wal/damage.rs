@@ -9,7 +9,7 @@ use crate::types::Ballot;
 
 /// A log that lost what had been synced.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Damaged {
+pub struct DamagedLog {
     /// In which segment the first flaw was met.
     pub segment: u64,
     /// Where in that segment's file.

@@ -93,7 +93,7 @@
 //! 1. *Begin* a segment by syncing the one before it, writing the [`HEADER`] bytes to a file of another name, syncing that, renaming it,
 //!    and syncing the directory; then call [`on_synced`](Writer::on_synced) with the position after the header, and only then append to it.
 //!    The same for the first segment of a new log, with whatever it is to begin with.
-//! 2. After reading, cut the last segment at [`Torn::at`] if there is a torn tail, and **sync before the first step**, torn or not: what was
+//! 2. After reading, cut the last segment at [`TornTail::at`] if there is a torn tail, and **sync before the first step**, torn or not: what was
 //!    read may stand in the system's cache only, and the replica will act on it.
 //! 3. Append in order, and call [`on_synced`](Writer::on_synced) with the position that the sync covered, after it succeeded. A sync that
 //!    failed is fatal.
@@ -109,11 +109,11 @@ mod scan;
 mod superblock;
 mod write;
 
-pub use damage::{Damage, Damaged, ReadError, counters};
+pub use damage::{Damage, DamagedLog, ReadError, counters};
 pub use header::Header;
-pub use read::{Log, Owner, Torn, read};
-pub use scan::{Scan, Scanned, scan};
-pub use superblock::{State, Superblock, SuperblockError};
+pub use read::{LogState, Owner, TornTail, read};
+pub use scan::{Scan, ScannedGroup, scan};
+pub use superblock::{Superblock, SuperblockError, SuperblockState};
 pub use write::{Batch, Piece, SEGMENT, Writer};
 
 #[cfg(doc)]
@@ -137,7 +137,7 @@ const GROUP_END: [u8; 4] = *b"end\n";
 
 /// Up to where a log was synced: what is worth keeping elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Mark {
+pub struct SyncedPosition {
     /// The log's [`seed`](Header::seed).
     pub log: u64,
     /// The position.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cut::begins_segment;
 use super::scan::File;
-use super::{Damage, Damaged, HEADER, Header, Mark, ReadError, VERSION, Writer};
+use super::{Damage, DamagedLog, HEADER, Header, ReadError, SyncedPosition, VERSION, Writer};
 use crate::io::Record;
 use crate::types::ReplicaId;
 
@@ -19,7 +19,7 @@ pub struct Owner {
 
 /// What the segments of a log held.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Log {
+pub enum LogState {
     /// All that was ever synced ([`Memory::Kept`](crate::Memory::Kept)).
     Kept {
         /// All records from the last complete checkpoint on, in the order they were appended.
@@ -27,19 +27,19 @@ pub enum Log {
         /// Goes on appending, once the tail is cut and what was read is synced.
         writer: Writer,
         /// What follows the end of the last segment.
-        torn: Option<Torn>,
+        torn: Option<TornTail>,
         /// Segments that a complete checkpoint replaces. They were not looked at. Once what was read is synced they may be deleted, as
         /// [`Writer::keep_from`] then says.
         obsolete: Vec<u64>,
     },
     /// Something that was synced is gone ([`Memory::Lost`](crate::Memory::Lost)).
-    Damaged(Damaged),
+    Damaged(DamagedLog),
 }
 
 /// A tail of the last segment that was never synced and is there in part, or that is blank. It must be cut, or be zeros, before anything
 /// is appended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Torn {
+pub struct TornTail {
     /// In which segment: the last.
     pub segment: u64,
     /// Where the file is to be cut: its new length.
@@ -57,8 +57,8 @@ pub struct Torn {
 pub fn read<B: AsRef<[u8]>>(
     segments: &BTreeMap<u64, B>,
     expected: Owner,
-    known_synced: Option<Mark>,
-) -> Result<Log, ReadError> {
+    known_synced: Option<SyncedPosition>,
+) -> Result<LogState, ReadError> {
     let log = Segments {
         all: segments
             .iter()
@@ -72,7 +72,7 @@ pub fn read<B: AsRef<[u8]>>(
             .map_or_else(|| log.read(), |flaw| Ok(Err(flaw)))?
         {
             Ok(kept) => kept,
-            Err(Flaw { segment, at, why }) => Log::Damaged(Damaged {
+            Err(Flaw { segment, at, why }) => LogState::Damaged(DamagedLog {
                 segment,
                 at: at as u64,
                 why,
@@ -92,12 +92,12 @@ struct Flaw {
 
 struct Segments<'a> {
     all: BTreeMap<u64, &'a [u8]>,
-    known_synced: Option<Mark>,
+    known_synced: Option<SyncedPosition>,
 }
 
 /// What came of reading from one segment to the last.
 struct Reading {
-    log: Result<Log, Flaw>,
+    log: Result<LogState, Flaw>,
     /// The segment that it began with begins with a checkpoint that is complete.
     begins_complete: bool,
 }
@@ -136,7 +136,7 @@ impl<'a> Segments<'a> {
     }
 
     /// Reads from the last complete checkpoint on, or from the beginning.
-    fn read(&self) -> Result<Result<Log, Flaw>, ReadError> {
+    fn read(&self) -> Result<Result<LogState, Flaw>, ReadError> {
         let Some((first, _)) = self.all.first_key_value() else {
             let why = Damage::Gone;
             return Ok(Err(Flaw {
@@ -188,7 +188,7 @@ impl<'a> Segments<'a> {
             (None, Some(mut writer)) => {
                 let oldest = self.all.keys().next().copied().unwrap_or(first);
                 writer.cuts.nothing_before(oldest);
-                Ok(Log::Kept {
+                Ok(LogState::Kept {
                     records: chain.records,
                     writer,
                     torn: chain.torn,
@@ -249,7 +249,7 @@ impl<'a> Segments<'a> {
             if let Some(why) = file.judge(at, self.known_synced.map_or(0, |mark| mark.position)) {
                 return flaw(at, why);
             }
-            chain.torn = Some(Torn {
+            chain.torn = Some(TornTail {
                 segment: number,
                 at: at as u64,
                 dropped: (bytes.len() - at) as u64,
@@ -294,7 +294,7 @@ impl<'a> Segments<'a> {
 struct Chain {
     records: Vec<Record>,
     writer: Option<Writer>,
-    torn: Option<Torn>,
+    torn: Option<TornTail>,
 }
 
 impl Chain {

@@ -144,7 +144,7 @@ pub struct Scan {
     /// The segment's header.
     pub header: Header,
     /// Every group that is whole in itself, in order.
-    pub groups: Vec<Scanned>,
+    pub groups: Vec<ScannedGroup>,
     /// Offsets of bytes that are part of no such group, but for zeros at the end.
     pub unreadable: Vec<Range<u64>>,
     /// How many zeros follow the last byte that is not zero and the end of the last group.
@@ -153,7 +153,7 @@ pub struct Scan {
 
 /// A group that is whole in itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Scanned {
+pub struct ScannedGroup {
     /// Where in the file it begins.
     pub offset: u64,
     /// Where in the log it begins.
@@ -182,7 +182,7 @@ pub fn scan(bytes: &[u8]) -> Option<Scan> {
         if offset > at {
             unreadable.push(at as u64..offset as u64);
         }
-        groups.push(Scanned {
+        groups.push(ScannedGroup {
             offset: offset as u64,
             position: group.header.position,
             length: (group.end - offset) as u64,

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Mark, Owner, checksum};
+use super::{Owner, SyncedPosition, checksum};
 use crate::types::{MAX_REPLICAS, ReplicaId};
 
 const TITLE: &str = "kvpaxos superblock ";
@@ -19,19 +19,19 @@ pub struct Superblock {
     /// Whose log it is.
     pub owner: Owner,
     /// What is there of it.
-    pub state: State,
+    pub state: SuperblockState,
 }
 
 /// What is there of a log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
+pub enum SuperblockState {
     /// It is being founded, and nobody has used it yet. Whatever else there is, is not to be used.
     Founding {
         /// It replaces one that was lost.
         lost: bool,
     },
     /// It was synced up to here, at least.
-    Ready(Mark),
+    Ready(SyncedPosition),
 }
 
 /// Why a superblock is none.
@@ -78,9 +78,9 @@ impl Superblock {
             replica: ReplicaId(field("replica")?.parse().ok()?),
         };
         let state = match field("state")? {
-            "founding" => State::Founding { lost: false },
-            "founding again" => State::Founding { lost: true },
-            "ready" => State::Ready(Mark {
+            "founding" => SuperblockState::Founding { lost: false },
+            "founding again" => SuperblockState::Founding { lost: true },
+            "ready" => SuperblockState::Ready(SyncedPosition {
                 log: u64::from_str_radix(field("log")?, 16).ok()?,
                 position: field("synced")?.parse().ok()?,
             }),
@@ -99,9 +99,9 @@ impl fmt::Display for Superblock {
             replica.0
         );
         text += &match self.state {
-            State::Founding { lost: false } => "state founding\n".to_owned(),
-            State::Founding { lost: true } => "state founding again\n".to_owned(),
-            State::Ready(Mark { log, position }) => {
+            SuperblockState::Founding { lost: false } => "state founding\n".to_owned(),
+            SuperblockState::Founding { lost: true } => "state founding again\n".to_owned(),
+            SuperblockState::Ready(SyncedPosition { log, position }) => {
                 format!("state ready\nlog {log:016x}\nsynced {position}\n")
             }
         };
@@ -131,9 +131,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_nothing_else() {
         let states = [
-            State::Founding { lost: false },
-            State::Founding { lost: true },
-            State::Ready(Mark {
+            SuperblockState::Founding { lost: false },
+            SuperblockState::Founding { lost: true },
+            SuperblockState::Ready(SyncedPosition {
                 log: 0xfeed,
                 position: 12_345,
             }),

@@ -4,7 +4,7 @@ use std::iter::Peekable;
 
 use super::cut::{Cuts, begins_segment};
 use super::header::GroupHeader;
-use super::{GROUP_END, GROUP_HEADER, HEADER, Header, Mark, checksum};
+use super::{GROUP_END, GROUP_HEADER, HEADER, Header, SyncedPosition, checksum};
 use crate::encoding::append_payload;
 use crate::io::Record;
 
@@ -156,8 +156,8 @@ impl Writer {
 
     /// The same, to be kept elsewhere and given to [`read`](super::read) later.
     #[must_use]
-    pub fn synced_mark(&self) -> Mark {
-        Mark {
+    pub fn synced_mark(&self) -> SyncedPosition {
+        SyncedPosition {
             log: self.header.seed,
             position: self.synced,
         }

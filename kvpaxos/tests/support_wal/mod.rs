@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::KnownFoundings;
 use kvpaxos::io::Checkpoint;
-use kvpaxos::wal::{Batch, Damage, HEADER, Header, Log, Mark, Owner, ReadError, SECTOR, Writer, read, scan};
+use kvpaxos::wal::{
+    Batch, Damage, HEADER, Header, LogState, Owner, ReadError, SECTOR, SyncedPosition, Writer, read, scan,
+};
 use kvpaxos::{Ballot, Command, Record, ReplicaId, ReplicaSet, Slot, Tag, Value};
 
 pub(crate) const OWNER: Owner = Owner {
@@ -70,7 +72,7 @@ pub(crate) struct Files {
     pub(crate) segments: BTreeMap<u64, Vec<u8>>,
     pub(crate) writer: Writer,
     /// Kept elsewhere.
-    pub(crate) known_synced: Option<Mark>,
+    pub(crate) known_synced: Option<SyncedPosition>,
     limit: u64,
 }
 
@@ -158,14 +160,14 @@ impl Files {
         scan(&self.segments[&number]).unwrap().header.base
     }
 
-    pub(crate) fn read(&self) -> Result<Log, ReadError> {
+    pub(crate) fn read(&self) -> Result<LogState, ReadError> {
         read(&self.segments, self.owner, self.known_synced)
     }
 
     /// The records, and which segments are obsolete.
     pub(crate) fn kept(&self) -> (Vec<Record>, Vec<u64>) {
         match self.read() {
-            Ok(Log::Kept {
+            Ok(LogState::Kept {
                 records, obsolete, ..
             }) => (records, obsolete),
             other => panic!("not kept: {other:?}"),
@@ -174,7 +176,7 @@ impl Files {
 
     pub(crate) fn damage(&self) -> (u64, Damage) {
         match self.read() {
-            Ok(Log::Damaged(damaged)) => (damaged.segment, damaged.why),
+            Ok(LogState::Damaged(damaged)) => (damaged.segment, damaged.why),
             other => panic!("not seen: {other:?}"),
         }
     }
@@ -182,7 +184,7 @@ impl Files {
     /// What a starting process does.
     pub(crate) fn reopen(&mut self) {
         match self.read() {
-            Ok(Log::Kept { writer, torn, .. }) => {
+            Ok(LogState::Kept { writer, torn, .. }) => {
                 if let Some(torn) = torn {
                     let last = self.segments.get_mut(&torn.segment).unwrap();
                     assert_eq!(last.len() as u64, torn.at + torn.dropped);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kvpaxos::wal::{Batch as Pieces, Damaged, Header, Log, Mark, Owner, ReadError, SECTOR, Writer};
+use kvpaxos::wal::{
+    Batch as Pieces, DamagedLog, Header, LogState, Owner, ReadError, SECTOR, SyncedPosition, Writer,
+};
 use kvpaxos::{Ballot, Batch, Command, Record, ReplicaId, Slot, Tag, Value};
 
 pub(crate) const OWNER: Owner = Owner {
@@ -46,8 +48,8 @@ pub(crate) fn take(pieces: &Pieces, bytes: &mut Vec<u8>) {
     }
 }
 
-pub(crate) fn read(bytes: &[u8], owner: Owner, known_synced: u64) -> Result<Log, ReadError> {
-    let known_synced = (known_synced > 0).then_some(Mark {
+pub(crate) fn read(bytes: &[u8], owner: Owner, known_synced: u64) -> Result<LogState, ReadError> {
+    let known_synced = (known_synced > 0).then_some(SyncedPosition {
         log: SEED,
         position: known_synced,
     });
@@ -92,26 +94,26 @@ impl Sample {
         Sample { bytes, groups }
     }
 
-    pub(crate) fn read(&self) -> Log {
+    pub(crate) fn read(&self) -> LogState {
         read(&self.bytes, OWNER, 0).unwrap()
     }
 
-    pub(crate) fn damage(&self) -> Damaged {
+    pub(crate) fn damage(&self) -> DamagedLog {
         match self.read() {
-            Log::Damaged(damaged) => damaged,
-            Log::Kept { torn, .. } => panic!("not seen as damaged: {torn:?}"),
+            LogState::Damaged(damaged) => damaged,
+            LogState::Kept { torn, .. } => panic!("not seen as damaged: {torn:?}"),
         }
     }
 
     /// How many records are kept, and where the rest is cut.
     pub(crate) fn kept(&self) -> (u64, Option<usize>) {
         match self.read() {
-            Log::Kept { records, torn, .. } => {
+            LogState::Kept { records, torn, .. } => {
                 let count = records.len() as u64;
                 assert_eq!(records, (0..count).map(record).collect::<Vec<_>>());
                 (count, torn.map(|torn| usize::try_from(torn.at).unwrap()))
             }
-            Log::Damaged(damaged) => panic!("not kept: {} at {}", damaged.why, damaged.at),
+            LogState::Damaged(damaged) => panic!("not kept: {} at {}", damaged.why, damaged.at),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::support_wal::{Files, SEED, begin, checkpoint_number, end, record};
 use kvpaxos::Record;
-use kvpaxos::wal::{Log, SECTOR};
+use kvpaxos::wal::{LogState, SECTOR};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -11,7 +11,7 @@ enum Action {
     Begin,
     End,
     Sync,
-    Mark,
+    SyncedPosition,
     Delete(u8),
     /// What is left: how many steps of the rotations under way, how much of the last write, and which sectors of it are missing.
     Crash {
@@ -26,7 +26,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => Just(Action::Begin),
         2 => Just(Action::End),
         4 => Just(Action::Sync),
-        1 => Just(Action::Mark),
+        1 => Just(Action::SyncedPosition),
         1 => any::<u8>().prop_map(Action::Delete),
         2 => (any::<u16>(), any::<u64>()).prop_map(|(length, missing)| Action::Crash { length, missing }),
     ]
@@ -96,7 +96,7 @@ impl Model {
                 self.files.sync();
                 self.synced = self.written.len();
             }
-            Action::Mark => self.files.mark(),
+            Action::SyncedPosition => self.files.mark(),
             Action::Delete(which) => self.files.delete_some_obsolete(*which),
             Action::Crash { length, missing } => {
                 self.files.crash(*length, *missing);
@@ -214,8 +214,8 @@ proptest! {
         let before = model.files.kept().0;
         if model.damage(&harm, at).is_some() {
             match model.files.read() {
-                Ok(Log::Kept { records, .. }) => prop_assert_eq!(records, before),
-                Ok(Log::Damaged(damaged)) => {
+                Ok(LogState::Kept { records, .. }) => prop_assert_eq!(records, before),
+                Ok(LogState::Damaged(damaged)) => {
                     let mut written = model.written.iter();
                     prop_assert!(damaged.salvaged.iter().all(|record| written.any(|other| other == record)));
                 }

@@ -112,7 +112,7 @@ fn only_a_formatted_directory_is_opened() {
 fn what_was_begun_and_not_finished_is_begun_again() {
     let dir = tempfile::tempdir().unwrap();
     let write = |lost| {
-        let state = State::Founding { lost };
+        let state = SuperblockState::Founding { lost };
         write_superblock(
             dir.path(),
             &Superblock { owner: OWNER, state },

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kvpaxos::wal::{State, Superblock};
+use kvpaxos::wal::{Superblock, SuperblockState};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -111,8 +111,8 @@ fn a_log_that_waits_can_be_stopped() {
 fn marked(path: &Path) -> u64 {
     let text = std::fs::read(path.join(crate::storage::log::SUPERBLOCK)).unwrap();
     match Superblock::parse(&text).unwrap().state {
-        State::Ready(mark) => mark.position,
-        State::Founding { .. } => panic!("it is founded"),
+        SuperblockState::Ready(mark) => mark.position,
+        SuperblockState::Founding { .. } => panic!("it is founded"),
     }
 }
 

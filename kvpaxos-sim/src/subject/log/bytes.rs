@@ -88,14 +88,14 @@ impl BytesLog {
 
     pub(super) fn read(&self, position: u64) -> Option<Vec<Record>> {
         match wal::read(&self.files.up_to(position), self.owner(), self.files.known_synced) {
-            Ok(wal::Log::Kept { records, .. }) => Some(records),
-            Ok(wal::Log::Damaged(_)) | Err(_) => None,
+            Ok(wal::LogState::Kept { records, .. }) => Some(records),
+            Ok(wal::LogState::Damaged(_)) | Err(_) => None,
         }
     }
 
     pub(super) fn recover(&mut self, synced: u64) -> Option<Recovered<Record>> {
         let read = wal::read(&self.files.segments, self.owner(), self.files.known_synced);
-        let Ok(wal::Log::Kept {
+        let Ok(wal::LogState::Kept {
             records,
             writer,
             torn,

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use kvpaxos::wal::{HEADER, Mark, Piece, SECTOR};
+use kvpaxos::wal::{HEADER, Piece, SECTOR, SyncedPosition};
 
 use crate::engine::{Fate, What};
 
@@ -24,7 +24,7 @@ enum Operation {
     },
     SyncDirectory,
     /// A new superblock, written as segments are: all or nothing.
-    KeepMark(Mark),
+    KeepMark(SyncedPosition),
 }
 
 /// See the module.
@@ -33,7 +33,7 @@ pub(super) struct Files {
     /// The segments, as they are durable.
     pub(super) segments: BTreeMap<u64, Vec<u8>>,
     /// The mark that is kept elsewhere.
-    pub(super) known_synced: Option<Mark>,
+    pub(super) known_synced: Option<SyncedPosition>,
     /// What was asked for since, and where in the log that stands.
     pending: VecDeque<(u64, Operation)>,
     /// Segments that are deleted, in a directory that is not synced yet.
@@ -47,7 +47,7 @@ impl Files {
         let (header, bytes) = piece.bytes.split_at(if piece.begins { HEADER } else { 0 });
         let position = piece.position;
         if piece.begins {
-            let mark = Mark {
+            let mark = SyncedPosition {
                 log,
                 position: position + HEADER as u64,
             };
@@ -76,7 +76,7 @@ impl Files {
         }
     }
 
-    pub(super) fn keep_mark(&mut self, mark: Mark) {
+    pub(super) fn keep_mark(&mut self, mark: SyncedPosition) {
         self.pending.push_back((mark.position, Operation::KeepMark(mark)));
     }
 
@@ -138,7 +138,7 @@ impl Files {
     }
 
     /// A superblock that says so is durable. What it said before never goes back.
-    pub(super) fn note_synced(&mut self, mark: Mark) {
+    pub(super) fn note_synced(&mut self, mark: SyncedPosition) {
         let known = self.known_synced.filter(|known| known.log == mark.log);
         if known.is_none_or(|known| known.position < mark.position) {
             self.known_synced = Some(mark);

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use kvpaxos::wal::{State, Superblock, SuperblockError};
+use kvpaxos::wal::{Superblock, SuperblockError, SuperblockState};
 use kvpaxos_net::inspect::{Inspection, Segment, Verdict, inspect};
 use serde_json::{Value, json};
 
@@ -102,9 +102,11 @@ fn said(superblock: Option<Result<Superblock, SuperblockError>>) -> String {
         Some(Err(error)) => error.to_string(),
         Some(Ok(Superblock { owner, state })) => {
             let state = match state {
-                State::Founding { lost: false } => "being founded".to_owned(),
-                State::Founding { lost: true } => "being founded in the place of a lost log".to_owned(),
-                State::Ready(mark) => {
+                SuperblockState::Founding { lost: false } => "being founded".to_owned(),
+                SuperblockState::Founding { lost: true } => {
+                    "being founded in the place of a lost log".to_owned()
+                }
+                SuperblockState::Ready(mark) => {
                     format!("log {:016x} synced up to {} at least", mark.log, mark.position)
                 }
             };
@@ -121,8 +123,10 @@ fn as_value(inspection: &Inspection, records: bool) -> Value {
         Err(error) => json!({ "error": error.to_string() }),
         Ok(Superblock { owner, state }) => {
             let (state, log, synced) = match state {
-                State::Founding { .. } => ("founding", None, None),
-                State::Ready(mark) => ("ready", Some(format!("{:016x}", mark.log)), Some(mark.position)),
+                SuperblockState::Founding { .. } => ("founding", None, None),
+                SuperblockState::Ready(mark) => {
+                    ("ready", Some(format!("{:016x}", mark.log)), Some(mark.position))
+                }
             };
             json!({
                 "replica": owner.replica.0, "cluster": format!("{:016x}", owner.cluster),

@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use kvpaxos::Random;
-use kvpaxos::wal::{HEADER, State, Superblock};
+use kvpaxos::wal::{HEADER, Superblock, SuperblockState};
 use kvpaxos_net::inspect::{Inspection, Segment, Verdict, inspect};
 
 /// Bytes that a zeroed block has.
@@ -113,7 +113,7 @@ fn target<'a>(harm: Harm, inspection: &'a Inspection, random: &mut Random) -> Op
     };
     let kept = match &inspection.superblock {
         Some(Ok(Superblock {
-            state: State::Ready(mark),
+            state: SuperblockState::Ready(mark),
             ..
         })) => mark.position,
         _ => 0,
