@@ -12,7 +12,7 @@ use kvpaxos::client::{Call, Fate};
 use kvpaxos::status::LearnerStatus;
 use kvpaxos::{Micros, Op, Record, ReplicaId, Role, Slot};
 use kvpaxos_sim::World;
-use kvpaxos_sim::engine::Weather;
+use kvpaxos_sim::engine::LinkProfile;
 use kvpaxos_sim::engine::latency;
 use kvpaxos_sim::invariants::Sometimes;
 
@@ -81,13 +81,13 @@ fn thousands_of_slots_behind() {
 fn thousands_of_slots_behind_on_a_bad_link() {
     let (mut world, away, _) = behind(2);
     world.stop_clients();
-    let weather = Weather {
+    let links = LinkProfile {
         drop: 300_000,
         duplicate: 100_000,
         delay: latency::LAN,
         reorder: true,
     };
-    world.storm(away, Some(weather));
+    world.degrade_links(away, Some(links));
     parts(&mut world, 5);
     let end = world.now().after(Micros(60_000_000));
     let before = installed(&world);
@@ -96,7 +96,7 @@ fn thousands_of_slots_behind_on_a_bad_link() {
         world.run_for(Micros(100_000));
     }
     assert!(installed(&world) > before, "it gets there in spite of it");
-    world.storm(away, None);
+    world.degrade_links(away, None);
     has_caught_up(&mut world, away);
 }
 

@@ -3,7 +3,7 @@
 
 use kvpaxos::Micros;
 use kvpaxos_sim::engine::latency;
-use kvpaxos_sim::engine::{Format, Weather};
+use kvpaxos_sim::engine::{Format, LinkProfile};
 use kvpaxos_sim::world::{Clients, Cluster, FaultKind, Faults, Length};
 use kvpaxos_sim::{Setup, Trace, run};
 use proptest::prelude::*;
@@ -52,10 +52,10 @@ fn clients() -> impl Strategy<Value = Clients> {
         })
 }
 
-fn weather() -> impl Strategy<Value = Weather> {
+fn links() -> impl Strategy<Value = LinkProfile> {
     let delays = proptest::sample::select(vec![latency::LAN, latency::REGION, latency::WILD]);
     (0u32..60_000, 0u32..60_000, delays, any::<bool>()).prop_map(|(drop, duplicate, delay, reorder)| {
-        Weather {
+        LinkProfile {
             drop,
             duplicate,
             delay,
@@ -66,12 +66,12 @@ fn weather() -> impl Strategy<Value = Weather> {
 
 fn setups() -> impl Strategy<Value = Setup> {
     let replicas = proptest::sample::select(vec![1usize, 3, 3, 4, 5]);
-    (any::<u64>(), replicas, weather(), clients()).prop_flat_map(|(seed, replicas, weather, clients)| {
+    (any::<u64>(), replicas, links(), clients()).prop_flat_map(|(seed, replicas, links, clients)| {
         let cluster = Cluster::new(replicas);
         faults(cluster.losable()).prop_map(move |faults| Setup {
             seed,
             cluster: cluster.clone(),
-            weather,
+            links,
             sync: latency::FLASH,
             format: if seed % 2 == 0 {
                 Format::Plain

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 
 use kvpaxos::{Effect, Entropy, Envelope, Event, Memory, Micros, ReplicaId, Role, Time};
 use kvpaxos_sim::engine::{
-    EffectOf, Engine, Format, InputOf, List, Machine, Node, Observer, Output, Seeded, Weather, latency,
+    EffectOf, Engine, Format, InputOf, LinkProfile, List, Machine, Node, Observer, Output, Seeded, latency,
 };
 
 const HOSTS: u8 = 3;
@@ -103,7 +103,7 @@ impl Observer<Highest> for NothingUnsaved {
 }
 
 fn run(seed: u64) -> (Vec<u64>, u64, usize) {
-    let weather = Weather {
+    let links = LinkProfile {
         drop: 200_000,
         duplicate: 100_000,
         delay: latency::WILD,
@@ -112,7 +112,7 @@ fn run(seed: u64) -> (Vec<u64>, u64, usize) {
     let configs = vec![(); usize::from(HOSTS)];
     let mut engine: Engine<Highest, NothingUnsaved> = Engine::new(
         configs,
-        weather,
+        links,
         latency::BUSY,
         Format::Plain,
         Box::new(Seeded::new(seed)),
@@ -132,7 +132,7 @@ fn run(seed: u64) -> (Vec<u64>, u64, usize) {
             replies += usize::from(matches!(engine.advance(), Some(Output::Reply { .. })));
         }
     }
-    engine.network.weather = Weather::fair();
+    engine.network.links = LinkProfile::lossless();
     let end = engine.now().after(Micros(2_000_000));
     while engine.next_at().is_some_and(|at| at < end) {
         engine.advance();
@@ -160,12 +160,12 @@ fn a_toy_converges_and_repeats() {
 
 /// What a client hears that asks two hosts in turn, one of which crashes now and then: how often it is answered, and how often its
 /// connection breaks.
-fn ask(connected: bool, weather: Weather) -> (usize, usize) {
+fn ask(connected: bool, links: LinkProfile) -> (usize, usize) {
     let configs = vec![(); usize::from(HOSTS)];
     let decider = Box::new(Seeded::new(1));
     let mut engine: Engine<Highest, NothingUnsaved> = Engine::new(
         configs,
-        weather,
+        links,
         latency::FLASH,
         Format::Plain,
         decider,
@@ -200,12 +200,12 @@ fn ask(connected: bool, weather: Weather) -> (usize, usize) {
 
 #[test]
 fn a_connection_loses_nothing_unless_it_breaks_and_then_says_so() {
-    let lossy = Weather {
+    let lossy = LinkProfile {
         drop: 100_000,
         duplicate: 100_000,
-        ..Weather::fair()
+        ..LinkProfile::lossless()
     };
-    let (answered, broken) = ask(true, Weather::fair());
+    let (answered, broken) = ask(true, LinkProfile::lossless());
     assert_eq!(
         (answered, broken),
         (196, 4),

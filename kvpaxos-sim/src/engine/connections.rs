@@ -41,7 +41,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             client,
         };
         self.queue.push(self.now, gone);
-        let delay = self.network.weather.delay;
+        let delay = self.network.links.delay;
         let delay = self
             .decider
             .spread(Stream::Link(id.into(), node), What::Delay, &delay);

@@ -28,7 +28,7 @@ pub use disk::{Damage, Format, Harm, List, Log, Recovered};
 pub use host::RoleState;
 pub use latency::Table;
 pub use machine::{EffectOf, EventOf, InputOf, Machine};
-pub use network::{Network, Traffic, Weather};
+pub use network::{LinkProfile, Network, Traffic};
 pub use node::Node;
 pub use observer::{Misbehaviour, Observer};
 pub use pending::{Alarm, Output};

@@ -9,7 +9,7 @@ use crate::engine::node::Node;
 
 /// How links behave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-pub struct Weather {
+pub struct LinkProfile {
     /// Messages lost, in a million.
     pub drop: u32,
     /// Messages that arrive twice, in a million.
@@ -20,12 +20,12 @@ pub struct Weather {
     pub reorder: bool,
 }
 
-impl Weather {
+impl LinkProfile {
     /// The same network when it is well. Delays beyond what replicas have patience for are faults too.
     #[must_use]
-    pub fn calm(self) -> Weather {
+    pub fn without_faults(self) -> LinkProfile {
         let wild = [latency::WILD, latency::STRAGGLING].contains(&self.delay);
-        Weather {
+        LinkProfile {
             drop: 0,
             duplicate: 0,
             delay: if wild { latency::REGION } else { self.delay },
@@ -35,8 +35,8 @@ impl Weather {
 
     /// Nothing is lost, repeated or reordered.
     #[must_use]
-    pub fn fair() -> Weather {
-        Weather {
+    pub fn lossless() -> LinkProfile {
+        LinkProfile {
             drop: 0,
             duplicate: 0,
             delay: latency::LAN,
@@ -61,9 +61,9 @@ pub struct Traffic {
 /// All links.
 pub struct Network {
     /// How links behave where nothing else is said.
-    pub weather: Weather,
-    /// How the links of these replicas behave instead (a storm around one replica).
-    storms: Vec<Option<Weather>>,
+    pub links: LinkProfile,
+    /// The profiles of nodes whose links behave otherwise.
+    own_profiles: Vec<Option<LinkProfile>>,
     /// How many faults cut each link: `from * LIMIT + to`.
     cuts: Vec<u8>,
     /// When the last message of a link arrives, for links that keep order.
@@ -75,12 +75,12 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network under this weather, nothing cut.
+    /// A network whose links have this profile, none of them cut.
     #[must_use]
-    pub fn new(weather: Weather) -> Network {
+    pub fn new(links: LinkProfile) -> Network {
         Network {
-            weather,
-            storms: vec![None; Node::LIMIT],
+            links,
+            own_profiles: vec![None; Node::LIMIT],
             cuts: vec![0; Node::LIMIT * Node::LIMIT],
             last: vec![0; Node::LIMIT * Node::LIMIT],
             connected: 0,
@@ -113,25 +113,25 @@ impl Network {
             self.traffic.cut += 1;
             return [None, None];
         }
-        let weather = self.storms[from.index()]
-            .or(self.storms[to.index()])
-            .unwrap_or(self.weather);
+        let profile = self.own_profiles[from.index()]
+            .or(self.own_profiles[to.index()])
+            .unwrap_or(self.links);
         let link = Stream::Link(from, to);
-        if decider.chance(link, What::Drop, weather.drop) {
+        if decider.chance(link, What::Drop, profile.drop) {
             self.traffic.dropped += 1;
             return [None, None];
         }
         if self.is_connected(from) || self.is_connected(to) {
-            let in_order = Weather {
+            let in_order = LinkProfile {
                 reorder: false,
-                ..weather
+                ..profile
             };
             return [Some(self.arrival(now, from, to, &in_order, decider)), None];
         }
-        let first = self.arrival(now, from, to, &weather, decider);
+        let first = self.arrival(now, from, to, &profile, decider);
         let second = decider
-            .chance(link, What::Duplicate, weather.duplicate)
-            .then(|| self.arrival(now, from, to, &weather, decider));
+            .chance(link, What::Duplicate, profile.duplicate)
+            .then(|| self.arrival(now, from, to, &profile, decider));
         self.traffic.duplicated += u64::from(second.is_some());
         [Some(first), second]
     }
@@ -141,12 +141,12 @@ impl Network {
         now: Time,
         from: Node,
         to: Node,
-        weather: &Weather,
+        profile: &LinkProfile,
         decider: &mut (dyn Decider + Send),
     ) -> Time {
-        let delay = decider.spread(Stream::Link(from, to), What::Delay, &weather.delay);
+        let delay = decider.spread(Stream::Link(from, to), What::Delay, &profile.delay);
         let mut at = now.0 + delay.max(1);
-        if !weather.reorder {
+        if !profile.reorder {
             let last = &mut self.last[from.index() * Node::LIMIT + to.index()];
             at = at.max(*last);
             *last = at;
@@ -187,8 +187,8 @@ impl Network {
         self.cuts[from.index() * Node::LIMIT + to.index()] = 0;
     }
 
-    /// Changes the weather of all links of a node; `None` ends the storm.
-    pub fn set_storm(&mut self, node: Node, weather: Option<Weather>) {
-        self.storms[node.index()] = weather;
+    /// Gives all links of a node a profile of their own; `None`: that of the network again.
+    pub fn set_profile(&mut self, node: Node, profile: Option<LinkProfile>) {
+        self.own_profiles[node.index()] = profile;
     }
 }

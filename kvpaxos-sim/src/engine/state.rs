@@ -11,7 +11,7 @@ use crate::engine::disk::{Format, Log};
 use crate::engine::host::{Host, RoleState};
 use crate::engine::latency::Table;
 use crate::engine::machine::Machine;
-use crate::engine::network::{Network, Weather};
+use crate::engine::network::{LinkProfile, Network};
 use crate::engine::observer::Observer;
 use crate::engine::pending::{Alarm, Pending};
 use crate::engine::queue::Queue;
@@ -58,7 +58,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     #[must_use]
     pub fn new(
         configs: Vec<M::Config>,
-        weather: Weather,
+        links: LinkProfile,
         latency: Table,
         format: Format,
         mut decider: Box<dyn Decider + Send>,
@@ -78,7 +78,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             now: Time(0),
             queue: Queue::default(),
             hosts,
-            network: Network::new(weather),
+            network: Network::new(links),
             broken: BTreeSet::new(),
             format,
             decider,

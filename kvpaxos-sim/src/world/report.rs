@@ -122,7 +122,7 @@ impl fmt::Display for Report {
         let Setup {
             seed,
             cluster,
-            weather,
+            links,
             sync,
             format,
             clients,
@@ -141,10 +141,10 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "  network     {} delays, {} lost and {} repeated in a million, {}; {} syncs, logs in {}",
-            weather.delay.name,
-            weather.drop,
-            weather.duplicate,
-            if weather.reorder { "reordered" } else { "in order" },
+            links.delay.name,
+            links.drop,
+            links.duplicate,
+            if links.reorder { "reordered" } else { "in order" },
             sync.name,
             if *format == Format::Bytes {
                 "bytes"

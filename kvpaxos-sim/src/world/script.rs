@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kvpaxos::client::{Call, Fate};
 use kvpaxos::{Micros, Op, Record, ReplicaId, ReplicaSet, Role, Slot, Status};
 
-use crate::engine::{Node, Table, Weather};
+use crate::engine::{LinkProfile, Node, Table};
 use crate::invariants::Coverage;
 use crate::subject::Subject;
 use crate::world::audited;
@@ -240,8 +240,8 @@ impl<M: Subject> World<M> {
     }
 
     /// The links of a replica behave like this; `None`: like all others.
-    pub fn storm(&mut self, id: ReplicaId, weather: Option<Weather>) {
-        self.engine.network.set_storm(id.into(), weather);
+    pub fn degrade_links(&mut self, id: ReplicaId, profile: Option<LinkProfile>) {
+        self.engine.network.set_profile(id.into(), profile);
     }
 
     /// What the world is made of.

@@ -40,7 +40,7 @@ impl Round {
     pub(crate) fn of(setup: &Setup, chosen: Slot) -> Round {
         let Setup { cluster, clients, .. } = setup;
         let (timing, limits) = (&cluster.timing, &cluster.limits);
-        let trip = 2 * usual(&setup.weather.calm().delay) + 2 * usual(&setup.sync);
+        let trip = 2 * usual(&setup.links.without_faults().delay) + 2 * usual(&setup.sync);
         let waiting = u64::from(clients.count) * u64::from(clients.lanes);
         let at_once = (limits.window as u64).saturating_mul(limits.batch_commands as u64);
         // A log is cut at the last snapshot but one.

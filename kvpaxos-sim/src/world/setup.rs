@@ -5,7 +5,7 @@ use kvpaxos::types::MAX_REPLICAS;
 use kvpaxos::{Config, ConfigError, Limits, Micros, Quorums, ReplicaId, Timing, Update};
 use serde::Serialize;
 
-use crate::engine::{Damage, Format, Node, Table, Weather, latency};
+use crate::engine::{Damage, Format, LinkProfile, Node, Table, latency};
 
 /// Everything that is settled before a run begins. The same setup gives the same run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -15,7 +15,7 @@ pub struct Setup {
     /// The replicas.
     pub cluster: Cluster,
     /// How links behave.
-    pub weather: Weather,
+    pub links: LinkProfile,
     /// How long a sync takes.
     pub sync: Table,
     /// How logs lie on disks.
@@ -186,7 +186,7 @@ pub enum FaultKind {
     /// A disk becomes slow.
     SlowDisk = 16,
     /// The links of one replica lose and delay most of what passes.
-    Storm = 17,
+    DegradeLinks = 17,
     /// A process crashes, and a bit of its log is another one when it starts again.
     FlipBit = 18,
     /// A process crashes, and a block, a write or a file of its log is gone when it starts again.
@@ -241,7 +241,7 @@ impl FaultKind {
         FaultKind::JumpClock,
         FaultKind::DriftClock,
         FaultKind::SlowDisk,
-        FaultKind::Storm,
+        FaultKind::DegradeLinks,
         FaultKind::FlipBit,
         FaultKind::LoseBlock,
         FaultKind::MisdirectWrite,
@@ -348,7 +348,7 @@ impl Setup {
         Setup {
             seed,
             cluster: Cluster::new(5),
-            weather: Weather::fair(),
+            links: LinkProfile::lossless(),
             sync: latency::FLASH,
             format: Format::Bytes,
             memory_only: false,

@@ -67,7 +67,7 @@ impl<M: Subject> World<M> {
         if setup.memory_only {
             audit.coverage.hit(Sometimes::MemoryOnly);
         }
-        let mut engine = AuditedEngine::new(configs, setup.weather, setup.sync, setup.format, decider, audit);
+        let mut engine = AuditedEngine::new(configs, setup.links, setup.sync, setup.format, decider, audit);
         let clients = 0..setup.clients.count;
         for client in clients.filter(|client| setup.clients.is_connected(*client)) {
             engine.network.connect(Node::client(client));

@@ -3,7 +3,7 @@
 use kvpaxos::{Micros, Quorums, Update};
 
 use crate::engine::latency;
-use crate::engine::{Decider, Format, Seeded, Stream, Weather, What};
+use crate::engine::{Decider, Format, LinkProfile, Seeded, Stream, What};
 use crate::world::setup::{Clients, Cluster, FaultKind, Faults, Group, Length, Setup};
 
 impl Setup {
@@ -13,7 +13,7 @@ impl Setup {
         let mut seeded = Seeded::new(seed);
         let mut draw = Draw(&mut seeded);
         let mut cluster = draw.cluster();
-        let weather = draw.weather(&cluster);
+        let links = draw.links(&cluster);
         let clients = draw.clients(&cluster);
         let faults = draw.faults(&cluster);
         if draw.percent("few sessions", 12) {
@@ -23,7 +23,7 @@ impl Setup {
         }
         let mut setup = Setup {
             seed,
-            weather,
+            links,
             sync: draw.pick(
                 "sync",
                 &[latency::FLASH, latency::FLASH, latency::FLASH, latency::BUSY],
@@ -136,7 +136,7 @@ impl Draw<'_> {
         }
     }
 
-    fn weather(&mut self, cluster: &Cluster) -> Weather {
+    fn links(&mut self, cluster: &Cluster) -> LinkProfile {
         let drop = self.pick("drop", &[0, 1_000, 10_000, 30_000, 80_000]);
         // Where every replica is needed twice for every update, a wild network hardly lets one through.
         let calm = cluster.update == Update::TwoPhase;
@@ -145,7 +145,7 @@ impl Draw<'_> {
         let delay = self.pick("delay", &delays);
         let delay = if calm { latency::LAN } else { delay };
         let in_order = self.percent("in order", 30);
-        Weather {
+        LinkProfile {
             drop,
             duplicate: self.pick("duplicate", &[0, 1_000, 20_000, 60_000]),
             delay,
@@ -249,7 +249,7 @@ impl Draw<'_> {
         clients.mix = [5, 6, 1, 1];
         clients.unique = true;
         clients.think.0 = clients.think.0.max(60_000);
-        setup.weather.drop = setup.weather.drop.max(20_000);
+        setup.links.drop = setup.links.drop.max(20_000);
     }
 
     /// Some messages take longer than an election, and a leader that is cut off, and whose clock may be slow, does not find out at once
@@ -264,8 +264,8 @@ impl Draw<'_> {
             setup.cluster.replicas = 3;
             setup.cluster.quorums = Quorums::majority(3);
         }
-        setup.weather = Weather {
-            drop: setup.weather.drop.min(10_000),
+        setup.links = LinkProfile {
+            drop: setup.links.drop.min(10_000),
             duplicate: 60_000,
             delay: latency::STRAGGLING,
             reorder: true,

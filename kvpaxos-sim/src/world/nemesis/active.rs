@@ -38,7 +38,7 @@ pub(super) enum Active {
     /// A sender changes what it sends.
     Garbling(ReplicaId),
     /// Links of a replica lose most of what passes.
-    Storm(ReplicaId),
+    DegradedLinks(ReplicaId),
 }
 
 impl Nemesis {
@@ -109,7 +109,7 @@ impl Nemesis {
                 self.start_again(*id, Sometimes::CrashedAtSync, engine);
             }
             Active::Garbling(id) => engine.set_garbling(*id, false),
-            Active::Storm(id) => engine.network.set_storm((*id).into(), None),
+            Active::DegradedLinks(id) => engine.network.set_profile((*id).into(), None),
         }
     }
 

@@ -20,7 +20,7 @@ impl Nemesis {
                 engine.set_speed(id, RIGHT);
             }
         }
-        engine.network.weather = self.weather.calm();
+        engine.network.links = self.links.without_faults();
     }
 
     /// Whatever is wrong with these replicas, and between them, heals; what is wrong with the others stays.
@@ -37,7 +37,7 @@ impl Nemesis {
                     | Active::Full(id)
                     | Active::Doomed(id)
                     | Active::Garbling(id)
-                    | Active::Storm(id),
+                    | Active::DegradedLinks(id),
                 ) => *id,
                 // Cuts are mended link by link below; nothing flaps from now on.
                 _ => continue,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use kvpaxos::{Micros, ReplicaId};
 use serde::Serialize;
 
-use crate::engine::{Alarm, EntryKind, Stream, Table, Weather, What};
+use crate::engine::{Alarm, EntryKind, LinkProfile, Stream, Table, What};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
 use crate::world::setup::{FaultKind, Faults, Setup};
@@ -25,7 +25,7 @@ pub(super) struct Nemesis {
     faults: Faults,
     replicas: usize,
     clients: u32,
-    weather: Weather,
+    links: LinkProfile,
     sync: Table,
     active: BTreeMap<u32, Active>,
     next: u32,
@@ -61,7 +61,7 @@ impl Nemesis {
             faults: setup.faults.clone(),
             replicas: setup.cluster.replicas,
             clients: setup.clients.count,
-            weather: setup.weather,
+            links: setup.links,
             sync: setup.sync,
             active: BTreeMap::new(),
             next: 0,

@@ -2,7 +2,7 @@
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
-use crate::engine::{Damage, RoleState, Weather, latency};
+use crate::engine::{Damage, LinkProfile, RoleState, latency};
 use crate::invariants::Sometimes;
 use crate::subject::Subject;
 use crate::world::audited::{AuditedEngine, leader};
@@ -94,15 +94,15 @@ impl Nemesis {
                 let lost = self.may_lose(id, engine);
                 self.crash(id, lost, kind.damage(), engine);
             }
-            FaultKind::Storm => {
-                let storm = Weather {
+            FaultKind::DegradeLinks => {
+                let profile = LinkProfile {
                     drop: 600_000,
                     duplicate: 100_000,
                     delay: latency::WILD,
                     reorder: true,
                 };
-                engine.network.set_storm(id.into(), Some(storm));
-                self.activate(Active::Storm(id), engine);
+                engine.network.set_profile(id.into(), Some(profile));
+                self.activate(Active::DegradedLinks(id), engine);
             }
         }
         Aside::Nothing
