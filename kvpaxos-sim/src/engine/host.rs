@@ -38,7 +38,7 @@ pub(super) struct Host<M: Machine> {
     /// The disk takes no more bytes.
     pub(super) full: bool,
     /// The process crashes at the end of the next sync during which more was written.
-    pub(super) doomed: bool,
+    pub(super) crash_at_sync: bool,
     /// What it sends may be changed: see [`Machine::garble`].
     pub(super) garbles: bool,
     /// The last message of those that may be changed, as it was.
@@ -73,7 +73,7 @@ impl<M: Machine> Host<M> {
             life: 0,
             disk: Disk::new(log),
             full: false,
-            doomed: false,
+            crash_at_sync: false,
             garbles: false,
             last_sent: None,
             synced_at: Time(0),

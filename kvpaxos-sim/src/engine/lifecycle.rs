@@ -130,9 +130,12 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     }
 
     /// The process crashes at the end of the next sync during which more was written, or does not any more.
-    pub fn set_doomed(&mut self, id: ReplicaId, doomed: bool) {
-        self.host_mut(id).doomed = doomed;
-        self.add_to_digest(EntryKind::CrashAtSync, [self.now.0, id.0.into(), doomed.into()]);
+    pub fn set_crash_at_sync(&mut self, id: ReplicaId, crash_at_sync: bool) {
+        self.host_mut(id).crash_at_sync = crash_at_sync;
+        self.add_to_digest(
+            EntryKind::CrashAtSync,
+            [self.now.0, id.0.into(), crash_at_sync.into()],
+        );
     }
 
     /// What a host sends is changed from now on where the protocol has a checksum of its own for it, or is not any more.

@@ -57,9 +57,9 @@ pub enum Alarm {
     /// A client wants to hear the clock.
     Client(u32),
     /// The nemesis acts.
-    Strike,
+    NextFault,
     /// The nemesis ends, or goes on with, the fault of this number.
-    Fault(u32),
+    FaultEnd(u32),
     /// A phase ends.
     Phase,
 }

@@ -47,7 +47,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             self.send(id, envelope);
         }
         self.released = released;
-        if next == Next::Sync && std::mem::take(&mut self.host_mut(id).doomed) {
+        if next == Next::Sync && std::mem::take(&mut self.host_mut(id).crash_at_sync) {
             self.crash(id);
             return;
         }

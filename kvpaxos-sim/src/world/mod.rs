@@ -18,7 +18,7 @@ mod sweep;
 mod tests;
 
 pub use clients::Fates;
-pub use nemesis::Strikes;
+pub use nemesis::FaultCounts;
 pub use phases::Phases;
 pub use report::{Report, run, run_seed};
 pub use script::Answer;

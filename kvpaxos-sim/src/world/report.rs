@@ -12,7 +12,7 @@ use crate::invariants::{Coverage, Property, ProtocolCounts, Trace, Violation};
 use crate::subject::Subject;
 use crate::world::World;
 use crate::world::clients::Fates;
-use crate::world::nemesis::Strikes;
+use crate::world::nemesis::FaultCounts;
 use crate::world::phases::Phases;
 use crate::world::setup::Setup;
 
@@ -32,7 +32,7 @@ pub struct Report {
     /// What the network did.
     pub traffic: Traffic,
     /// What the nemesis did.
-    pub strikes: Strikes,
+    pub faults: FaultCounts,
     /// How often each situation occurred that should occur in some runs.
     pub coverage: Coverage,
     /// How long the phases took; `None` if the run did not get to its end.
@@ -99,7 +99,7 @@ impl<M: Subject> World<M> {
             protocol: self.engine.observer.protocol,
             fates: self.crowd.fates,
             traffic: self.engine.network.traffic,
-            strikes: self.nemesis.strikes.clone(),
+            faults: self.nemesis.counts.clone(),
             coverage: self.engine.observer.coverage.clone(),
             phases: played.as_ref().ok().copied(),
             simulated: Micros(self.now().0),
@@ -191,13 +191,13 @@ impl fmt::Display for Report {
 
 impl Report {
     fn fmt_happened(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let strikes: Vec<String> = self
-            .strikes
+        let kinds: Vec<String> = self
+            .faults
             .0
             .iter()
             .map(|(kind, n)| format!("{kind:?} {n}"))
             .collect();
-        writeln!(f, "  struck      {}", strikes.join(", "))?;
+        writeln!(f, "  faults      {}", kinds.join(", "))?;
         let Traffic {
             sent,
             dropped,

@@ -7,7 +7,7 @@ use crate::invariants::{Audit, Finding, Sometimes, Trace};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
 use crate::world::clients::{Crowd, Stage};
-use crate::world::nemesis::{Aside, Nemesis};
+use crate::world::nemesis::{BrokenConnection, Nemesis};
 use crate::world::recorder::Recorder;
 use crate::world::setup::{Setup, SetupError};
 
@@ -134,13 +134,13 @@ impl<M: Subject> World<M> {
                 let (crowd, mut stage) = self.stage();
                 crowd.on_alarm(number, &mut stage);
             }
-            Output::Alarm(Alarm::Strike) => {
-                if let Aside::HangUp { client, id } = self.nemesis.on_strike(&mut self.engine) {
+            Output::Alarm(Alarm::NextFault) => {
+                if let Some(BrokenConnection { client, id }) = self.nemesis.on_next_fault(&mut self.engine) {
                     let (crowd, mut stage) = self.stage();
                     crowd.on_hang_up(client, id, &mut stage);
                 }
             }
-            Output::Alarm(Alarm::Fault(number)) => {
+            Output::Alarm(Alarm::FaultEnd(number)) => {
                 self.nemesis.on_end(number, &mut self.engine);
             }
         }

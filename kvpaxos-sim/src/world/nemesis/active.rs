@@ -34,7 +34,7 @@ pub(super) enum Active {
     /// A disk is full.
     Full(ReplicaId),
     /// A process crashes at the end of a sync.
-    Doomed(ReplicaId),
+    CrashAtSync(ReplicaId),
     /// A sender changes what it sends.
     Garbling(ReplicaId),
     /// Links of a replica lose most of what passes.
@@ -52,7 +52,7 @@ impl Nemesis {
             .below(STREAM, What::FaultLength, self.faults.length.0);
         let length = if short { length / 8 } else { length };
         self.active.insert(number, active);
-        engine.alarm(engine.now().after(Micros(length + 1)), Alarm::Fault(number));
+        engine.alarm(engine.now().after(Micros(length + 1)), Alarm::FaultEnd(number));
     }
 
     /// A fault ends (or, if it flaps, goes on).
@@ -104,8 +104,8 @@ impl Nemesis {
                 engine.set_full(*id, false);
                 self.start_again(*id, Sometimes::DiskFull, engine);
             }
-            Active::Doomed(id) => {
-                engine.set_doomed(*id, false);
+            Active::CrashAtSync(id) => {
+                engine.set_crash_at_sync(*id, false);
                 self.start_again(*id, Sometimes::CrashedAtSync, engine);
             }
             Active::Garbling(id) => engine.set_garbling(*id, false),

@@ -13,7 +13,7 @@ use super::active::Active;
 impl Nemesis {
     /// It strikes no more, and the faults under way do not end by themselves.
     pub(in crate::world) fn stop<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
-        self.striking = false;
+        self.awake = false;
         self.frozen = true;
         if self.faults.uneven_clocks {
             for id in engine.ids() {
@@ -35,7 +35,7 @@ impl Nemesis {
                     | Active::Drift(id)
                     | Active::Slow(id)
                     | Active::Full(id)
-                    | Active::Doomed(id)
+                    | Active::CrashAtSync(id)
                     | Active::Garbling(id)
                     | Active::DegradedLinks(id),
                 ) => *id,

@@ -1,8 +1,8 @@
 //! What goes wrong, when, and for how long: faults of the kinds that the setup weighs, each ended by an alarm.
 
 mod active;
+mod begin;
 mod healing;
-mod strike;
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use active::Active;
 
 /// How often each kind of fault struck.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize)]
-pub struct Strikes(pub BTreeMap<FaultKind, u64>);
+pub struct FaultCounts(pub BTreeMap<FaultKind, u64>);
 
 /// See the module.
 pub(super) struct Nemesis {
@@ -29,23 +29,19 @@ pub(super) struct Nemesis {
     sync: Table,
     active: BTreeMap<u32, Active>,
     next: u32,
-    striking: bool,
+    awake: bool,
     /// Faults under way do not end by themselves any more.
     frozen: bool,
     /// No disk outlives its process.
     memory_only: bool,
     /// What struck.
-    pub strikes: Strikes,
+    pub counts: FaultCounts,
 }
 
-/// What a strike asks of whoever holds the clients.
-pub(in crate::world) enum Aside {
-    Nothing,
-    /// A client's connection to a replica broke.
-    HangUp {
-        client: u32,
-        id: ReplicaId,
-    },
+/// A client's connection to a replica broke: the replica has heard of it, and the client must.
+pub(in crate::world) struct BrokenConnection {
+    pub(in crate::world) client: u32,
+    pub(in crate::world) id: ReplicaId,
 }
 
 const STREAM: Stream = Stream::Nemesis;
@@ -65,16 +61,16 @@ impl Nemesis {
             sync: setup.sync,
             active: BTreeMap::new(),
             next: 0,
-            striking: false,
+            awake: false,
             frozen: false,
             memory_only: setup.memory_only,
-            strikes: Strikes::default(),
+            counts: FaultCounts::default(),
         }
     }
 
-    /// It wakes: strikes until it is told to stop.
+    /// It wakes: begins faults until it is told to stop.
     pub(in crate::world) fn begin<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
-        self.striking = !self.faults.weights.is_empty();
+        self.awake = !self.faults.weights.is_empty();
         self.schedule(engine);
         if self.faults.uneven_clocks {
             for id in engine.ids() {
@@ -85,18 +81,21 @@ impl Nemesis {
     }
 
     fn schedule<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
-        if self.striking {
+        if self.awake {
             let pause = engine
                 .decider()
                 .below(STREAM, What::FaultPause, self.faults.pause.0);
-            engine.alarm(engine.now().after(Micros(pause + 1)), Alarm::Strike);
+            engine.alarm(engine.now().after(Micros(pause + 1)), Alarm::NextFault);
         }
     }
 
-    /// It strikes.
-    pub(in crate::world) fn on_strike<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) -> Aside {
-        if !self.striking {
-            return Aside::Nothing;
+    /// The time of the next fault has come: begins it, and sets the alarm for the one after it. Returns the connection that the fault broke.
+    pub(in crate::world) fn on_next_fault<M: Subject>(
+        &mut self,
+        engine: &mut AuditedEngine<M>,
+    ) -> Option<BrokenConnection> {
+        if !self.awake {
+            return None;
         }
         let weights: Vec<(u32, FaultKind)> = self
             .faults
@@ -105,16 +104,16 @@ impl Nemesis {
             .map(|(kind, weight)| (*weight, *kind))
             .collect();
         let kind = engine.decider().weighted(STREAM, What::FaultKind, &weights);
-        // A role fails in every run that lets roles fail at all: the first strike sees to it.
+        // A role fails in every run that lets roles fail at all: the first fault sees to it.
         let roles_fail = weights.iter().any(|(_, kind)| *kind == FaultKind::FailRole);
-        let first = self.strikes.0.is_empty() && roles_fail;
-        let kind = if first { Some(FaultKind::FailRole) } else { kind };
-        let aside = kind.map_or(Aside::Nothing, |kind| {
-            *self.strikes.0.entry(kind).or_default() += 1;
+        let is_first = self.counts.0.is_empty() && roles_fail;
+        let kind = if is_first { Some(FaultKind::FailRole) } else { kind };
+        let broken = kind.and_then(|kind| {
+            *self.counts.0.entry(kind).or_default() += 1;
             engine.add_to_digest(EntryKind::Fault, [engine.now().0, kind as u64, self.next.into()]);
-            self.strike(kind, engine)
+            self.begin_fault(kind, engine)
         });
         self.schedule(engine);
-        aside
+        broken
     }
 }

@@ -10,11 +10,24 @@ use crate::world::partition;
 use crate::world::setup::FaultKind;
 
 use super::active::Active;
-use super::{Aside, Nemesis, SPEEDS, STREAM};
+use super::{BrokenConnection, Nemesis, SPEEDS, STREAM};
 use crate::engine::What;
 
+/// How the links of a replica behave that lose most of what passes.
+const DEGRADED: LinkProfile = LinkProfile {
+    drop: 600_000,
+    duplicate: 100_000,
+    delay: latency::WILD,
+    reorder: true,
+};
+
 impl Nemesis {
-    pub(super) fn strike<M: Subject>(&mut self, kind: FaultKind, engine: &mut AuditedEngine<M>) -> Aside {
+    /// Begins a fault of this kind, or does nothing where it is ruled out.
+    pub(super) fn begin_fault<M: Subject>(
+        &mut self,
+        kind: FaultKind,
+        engine: &mut AuditedEngine<M>,
+    ) -> Option<BrokenConnection> {
         let id = self.target(engine);
         match kind {
             FaultKind::Crash => self.crash(id, false, None, engine),
@@ -43,19 +56,9 @@ impl Nemesis {
             | FaultKind::CutClient => self.cut(kind, id, engine),
             FaultKind::Overtake => {
                 self.cut(kind, id, engine);
-                engine.set_speed(id, SPEEDS[0]);
-                engine.observer.coverage.hit(Sometimes::ClockDrifted);
-                self.activate(Active::Drift(id), engine);
+                self.drift_clock(id, SPEEDS[0], engine);
             }
-            FaultKind::HangUp if self.clients > 0 => {
-                let client = engine
-                    .decider()
-                    .below(STREAM, What::FaultTarget, self.clients.into());
-                let client = u32::try_from(client).expect("what is drawn below a u32 is one");
-                engine.hang_up(id, client);
-                return Aside::HangUp { client, id };
-            }
-            FaultKind::HangUp => {}
+            FaultKind::HangUp => return self.hang_up(id, engine),
             FaultKind::JumpClock => {
                 let length = engine.decider().below(STREAM, What::FaultDetail, 5_000_000);
                 engine.jump_clock(id, Micros(length));
@@ -63,25 +66,13 @@ impl Nemesis {
             }
             FaultKind::DriftClock => {
                 let speed = engine.decider().pick(STREAM, What::FaultDetail, &SPEEDS);
-                engine.set_speed(id, speed);
-                engine.observer.coverage.hit(Sometimes::ClockDrifted);
-                self.activate(Active::Drift(id), engine);
+                self.drift_clock(id, speed, engine);
             }
             FaultKind::SlowDisk => {
                 engine.set_latency(id, latency::BUSY);
                 self.activate(Active::Slow(id), engine);
             }
-            FaultKind::FullDisk if self.memory_only => {}
-            FaultKind::FullDisk => {
-                engine.set_full(id, true);
-                self.activate(Active::Full(id), engine);
-            }
-            // It would be without memory, and nobody knows when.
-            FaultKind::CrashAtSync if self.memory_only => {}
-            FaultKind::CrashAtSync => {
-                engine.set_doomed(id, true);
-                self.activate(Active::Doomed(id), engine);
-            }
+            FaultKind::FullDisk | FaultKind::CrashAtSync => self.doom(kind, id, engine),
             FaultKind::GarbleParts => {
                 engine.set_garbling(id, true);
                 self.activate(Active::Garbling(id), engine);
@@ -95,17 +86,43 @@ impl Nemesis {
                 self.crash(id, lost, kind.damage(), engine);
             }
             FaultKind::DegradeLinks => {
-                let profile = LinkProfile {
-                    drop: 600_000,
-                    duplicate: 100_000,
-                    delay: latency::WILD,
-                    reorder: true,
-                };
-                engine.network.set_profile(id.into(), Some(profile));
+                engine.network.set_profile(id.into(), Some(DEGRADED));
                 self.activate(Active::DegradedLinks(id), engine);
             }
         }
-        Aside::Nothing
+        None
+    }
+
+    fn hang_up<M: Subject>(&self, id: ReplicaId, engine: &mut AuditedEngine<M>) -> Option<BrokenConnection> {
+        if self.clients == 0 {
+            return None;
+        }
+        let decider = engine.decider();
+        let client = decider.below(STREAM, What::FaultTarget, self.clients.into());
+        let client = u32::try_from(client).expect("what is drawn below a u32 is one");
+        engine.hang_up(id, client);
+        Some(BrokenConnection { client, id })
+    }
+
+    fn drift_clock<M: Subject>(&mut self, id: ReplicaId, speed: u64, engine: &mut AuditedEngine<M>) {
+        engine.set_speed(id, speed);
+        engine.observer.coverage.hit(Sometimes::ClockDrifted);
+        self.activate(Active::Drift(id), engine);
+    }
+
+    /// The process will stop when it writes next. Where no disk outlives its process it would lose its memory by that at a time that nobody
+    /// knows, so there nothing happens.
+    fn doom<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut AuditedEngine<M>) {
+        if self.memory_only {
+            return;
+        }
+        if kind == FaultKind::FullDisk {
+            engine.set_full(id, true);
+            self.activate(Active::Full(id), engine);
+        } else {
+            engine.set_crash_at_sync(id, true);
+            self.activate(Active::CrashAtSync(id), engine);
+        }
     }
 
     /// The leader, or anybody.
