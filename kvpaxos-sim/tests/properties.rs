@@ -4,7 +4,7 @@
 use kvpaxos::Micros;
 use kvpaxos_sim::engine::latency;
 use kvpaxos_sim::engine::{Format, LinkProfile};
-use kvpaxos_sim::world::{Clients, Cluster, FaultKind, Faults, Length};
+use kvpaxos_sim::world::{Cluster, FaultKind, Faults, Length, Workload};
 use kvpaxos_sim::{Setup, Trace, run};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -35,7 +35,7 @@ fn faults(losable: usize) -> impl Strategy<Value = Faults> {
         )
 }
 
-fn clients() -> impl Strategy<Value = Clients> {
+fn clients() -> impl Strategy<Value = Workload> {
     (
         1u32..5,
         1u32..3,
@@ -43,12 +43,12 @@ fn clients() -> impl Strategy<Value = Clients> {
         any::<bool>(),
         proptest::array::uniform4(1u32..5),
     )
-        .prop_map(|(count, lanes, keys, unique, mix)| Clients {
+        .prop_map(|(count, lanes, keys, unique, mix)| Workload {
             lanes,
             keys,
             unique,
             mix,
-            ..Clients::some(count)
+            ..Workload::some(count)
         })
 }
 

@@ -12,7 +12,7 @@ use common::{SECOND, everybody, is_whole, other, settled};
 use kvpaxos::client::{Call, ClientConfig};
 use kvpaxos::{Command, Micros, Op, ReplicaId, ReplicaSet, Slot, Time};
 use kvpaxos_sim::engine::{Table, latency};
-use kvpaxos_sim::world::Clients;
+use kvpaxos_sim::world::Workload;
 use kvpaxos_sim::{Setup, World};
 
 /// How long the cluster stands still: longer than a replica lets a client wait, and several times what a client waits for one replica.
@@ -30,11 +30,11 @@ const CLIENTS: u32 = 40;
 fn setup(seed: u64) -> Setup {
     let defaults = ClientConfig::new(ReplicaSet::first(5));
     Setup {
-        clients: Clients {
+        clients: Workload {
             connected: CLIENTS / 2,
             attempt: defaults.attempt,
             deadline: defaults.deadline,
-            ..Clients::some(CLIENTS)
+            ..Workload::some(CLIENTS)
         },
         ..Setup::quiet(seed)
     }

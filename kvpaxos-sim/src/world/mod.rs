@@ -22,6 +22,6 @@ pub use nemesis::FaultCounts;
 pub use phases::Phases;
 pub use report::{Report, run, run_seed};
 pub use script::Answer;
-pub use setup::{Clients, Cluster, FaultKind, Faults, Length, Setup, SetupError};
+pub use setup::{Cluster, FaultKind, Faults, Length, Setup, SetupError, Workload};
 pub use state::World;
 pub use sweep::{ENOUGH_FOR_COVERAGE, Summary, Sweep, per_second, sweep};

@@ -68,7 +68,7 @@ impl<M: Subject> World<M> {
         for _ in 0..LONGEST {
             self.run_for(faults);
             self.unharmed()?;
-            if self.crowd.fates.begun >= operations && self.engine.counts().events >= events {
+            if self.clients.fates.begun >= operations && self.engine.counts().events >= events {
                 break;
             }
         }
@@ -87,7 +87,7 @@ impl<M: Subject> World<M> {
         // More clients than there is room for push each other's sessions out, and some of them have no luck for long. Nothing is owed
         // but to as many as there are sessions.
         if let Ok(room) = u32::try_from(self.setup.cluster.limits.sessions) {
-            self.crowd.asking = self.crowd.asking.min(room);
+            self.clients.asking = self.clients.asking.min(room);
         }
         // Some wait for a replica that does not answer, and have nothing done while the others go on. From when each has found one, all
         // have the same to expect.
@@ -95,7 +95,7 @@ impl<M: Subject> World<M> {
         self.serve(OWED, quorum, round)?;
         phases.serving = since(began, self.now());
         phases.serving_rounds = round.hundredths(phases.serving);
-        phases.unfairness = self.crowd.unfairness();
+        phases.unfairness = self.clients.unfairness();
         if phases.unfairness > LEAST_SHARE {
             let what = format!(
                 "with {quorum} healed one client had one operation done where clients on average had {}",
@@ -104,11 +104,11 @@ impl<M: Subject> World<M> {
             self.report_finding(Property::S4, what);
         }
         // Whoever still waits is answered too: nobody begins anything new.
-        self.crowd.asking = 0;
-        let answered = self.run_until(round.bound(), |world| world.crowd.open() == 0);
+        self.clients.asking = 0;
+        let answered = self.run_until(round.bound(), |world| world.clients.open() == 0);
         self.unharmed()?;
         if !answered {
-            let open = self.crowd.describe_open().join("; ");
+            let open = self.clients.describe_open().join("; ");
             let what = format!("with {quorum} healed these are not answered after {round}: {open}");
             self.report_finding(Property::S4, what);
         }
@@ -117,14 +117,14 @@ impl<M: Subject> World<M> {
 
     /// Every client that asks has so many operations done, within the bound.
     fn serve(&mut self, operations: u64, quorum: ReplicaSet, round: Round) -> Result<(), Violation> {
-        self.crowd.begin_count();
-        let served = self.run_until(round.bound(), |world| world.crowd.all_done(operations));
+        self.clients.begin_count();
+        let served = self.run_until(round.bound(), |world| world.clients.all_done(operations));
         self.unharmed()?;
         if !served {
-            let open = self.crowd.describe_open().join("; ");
+            let open = self.clients.describe_open().join("; ");
             let what = format!(
                 "{quorum} healed and are connected, but after {round} these clients have not been served: {:?}; under way: {open}",
-                self.crowd.unserved(operations)
+                self.clients.unserved(operations)
             );
             self.report_finding(Property::S4, what);
         }

@@ -50,7 +50,7 @@ impl Recorder {
     /// An operation begins. What is not about a key is not recorded.
     ///
     /// # Panics
-    /// If the lane has an operation under way, which the crowd does not let happen.
+    /// If the lane has an operation under way, which the clients do not let happen.
     pub(super) fn invoke(&mut self, client: u32, lane: u32, call: &Call, now: Time) {
         let Some(operation) = operation(call) else { return };
         self.at(now)

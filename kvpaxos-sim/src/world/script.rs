@@ -42,20 +42,22 @@ impl<M: Subject> World<M> {
     pub fn call(&mut self, call: Call) -> Answer {
         let number = self.begin(call);
         let patience = Micros(self.setup.clients.deadline.0.saturating_mul(50));
-        let client = self.crowd.scripted();
-        self.run_until(patience, |world| world.crowd.told.contains_key(&(client, number)));
+        let client = self.clients.scripted();
+        self.run_until(patience, |world| {
+            world.clients.told.contains_key(&(client, number))
+        });
         self.end(number).expect("every call ends by its deadline")
     }
 
     /// Begins a call and does not wait. Returns the number to ask [`end`](World::end) with.
     pub fn begin(&mut self, call: Call) -> u64 {
-        self.begin_as(self.crowd.scripted(), call)
+        self.begin_as(self.clients.scripted(), call)
     }
 
     /// How a call ended, if it has.
     pub fn end(&mut self, number: u64) -> Option<Answer> {
-        let client = self.crowd.scripted();
-        self.crowd.told.remove(&(client, number)).map(Answer)
+        let client = self.clients.scripted();
+        self.clients.told.remove(&(client, number)).map(Answer)
     }
 
     /// One of the setup's clients begins a call, whatever else it does. Returns the number that [`take_ends`](World::take_ends) names the
@@ -64,13 +66,13 @@ impl<M: Subject> World<M> {
     /// # Panics
     /// If there is no such client.
     pub fn begin_as(&mut self, client: u32, call: Call) -> u64 {
-        let (crowd, mut stage) = self.stage();
-        crowd.call(client, call, &mut stage)
+        let (clients, mut context) = self.context();
+        clients.call(client, call, &mut context)
     }
 
     /// How calls ended that a test began, by client and number: those that ended since this was last asked.
     pub fn take_ends(&mut self) -> impl Iterator<Item = ((u32, u64), Answer)> + use<M> {
-        let told = std::mem::take(&mut self.crowd.told);
+        let told = std::mem::take(&mut self.clients.told);
         told.into_iter().map(|(call, fate)| (call, Answer(fate)))
     }
 
@@ -218,7 +220,7 @@ impl<M: Subject> World<M> {
     /// Cuts the test's client off from all replicas but these.
     pub fn talk_only_to(&mut self, replicas: impl IntoIterator<Item = ReplicaId>) {
         let these: ReplicaSet = replicas.into_iter().collect();
-        let client = Node::client(self.crowd.scripted());
+        let client = Node::client(self.clients.scripted());
         for id in self.engine.ids() {
             let node = Node::from(id);
             self.engine.network.mend_all(client, node);

@@ -23,7 +23,7 @@ pub struct Setup {
     /// No disk outlives its process: whoever stops has lost its memory, and so has a role that fails.
     pub memory_only: bool,
     /// Who asks.
-    pub clients: Clients,
+    pub clients: Workload,
     /// What strikes.
     pub faults: Faults,
     /// How long the run is.
@@ -92,7 +92,7 @@ impl Cluster {
 
 /// The clients of a world.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Clients {
+pub struct Workload {
     /// How many, each with a session of its own.
     pub count: u32,
     /// How many of them, the last ones, speak over connections, as over TCP, and not by datagrams.
@@ -113,7 +113,7 @@ pub struct Clients {
     pub deadline: Micros,
 }
 
-impl Clients {
+impl Workload {
     /// Whether the client of this number speaks over connections.
     #[must_use]
     pub fn is_connected(&self, number: u32) -> bool {
@@ -121,20 +121,20 @@ impl Clients {
     }
 }
 
-impl Clients {
+impl Workload {
     /// Nobody asks but the test.
     #[must_use]
-    pub fn none() -> Clients {
-        Clients {
+    pub fn none() -> Workload {
+        Workload {
             count: 0,
-            ..Clients::some(0)
+            ..Workload::some(0)
         }
     }
 
     /// So many clients that do a bit of everything.
     #[must_use]
-    pub fn some(count: u32) -> Clients {
-        Clients {
+    pub fn some(count: u32) -> Workload {
+        Workload {
             count,
             connected: 0,
             lanes: 1,
@@ -352,7 +352,7 @@ impl Setup {
             sync: latency::FLASH,
             format: Format::Bytes,
             memory_only: false,
-            clients: Clients::none(),
+            clients: Workload::none(),
             faults: Faults::none(),
             length: Length {
                 faults: Micros(10_000_000),

@@ -6,7 +6,7 @@ use crate::engine::{Alarm, Decider, Node, Output, Seeded};
 use crate::invariants::{Audit, Finding, Sometimes, Trace};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
-use crate::world::clients::{Crowd, Stage};
+use crate::world::clients::{Clients, Context};
 use crate::world::nemesis::{BrokenConnection, Nemesis};
 use crate::world::recorder::Recorder;
 use crate::world::setup::{Setup, SetupError};
@@ -29,7 +29,7 @@ use crate::world::setup::{Setup, SetupError};
 pub struct World<M: Subject = Replica> {
     pub(super) setup: Setup,
     pub(super) engine: AuditedEngine<M>,
-    pub(super) crowd: Crowd,
+    pub(super) clients: Clients,
     pub(super) nemesis: Nemesis,
     pub(super) recorder: Recorder,
 }
@@ -76,7 +76,7 @@ impl<M: Subject> World<M> {
             engine.start(id, false);
         }
         Ok(World {
-            crowd: Crowd::new(&setup, engine.decider()),
+            clients: Clients::new(&setup, engine.decider()),
             nemesis: Nemesis::new(&setup),
             recorder: Recorder::default(),
             engine,
@@ -107,12 +107,12 @@ impl<M: Subject> World<M> {
         self.engine.observer.trace.kept()
     }
 
-    pub(super) fn stage(&mut self) -> (&mut Crowd, Stage<'_, M>) {
-        let stage = Stage {
+    pub(super) fn context(&mut self) -> (&mut Clients, Context<'_, M>) {
+        let context = Context {
             engine: &mut self.engine,
             recorder: &mut self.recorder,
         };
-        (&mut self.crowd, stage)
+        (&mut self.clients, context)
     }
 
     /// One event. Tells whether there was one.
@@ -123,21 +123,21 @@ impl<M: Subject> World<M> {
         match output {
             Output::Nothing | Output::Alarm(Alarm::Phase) => {}
             Output::Reply { from, to, reply } => {
-                let (crowd, mut stage) = self.stage();
-                crowd.on_reply(to, from, reply, &mut stage);
+                let (clients, mut context) = self.context();
+                clients.on_reply(to, from, reply, &mut context);
             }
             Output::HungUp { from, to } => {
-                let (crowd, mut stage) = self.stage();
-                crowd.on_hang_up(to, from, &mut stage);
+                let (clients, mut context) = self.context();
+                clients.on_hang_up(to, from, &mut context);
             }
             Output::Alarm(Alarm::Client(number)) => {
-                let (crowd, mut stage) = self.stage();
-                crowd.on_alarm(number, &mut stage);
+                let (clients, mut context) = self.context();
+                clients.on_alarm(number, &mut context);
             }
             Output::Alarm(Alarm::NextFault) => {
                 if let Some(BrokenConnection { client, id }) = self.nemesis.on_next_fault(&mut self.engine) {
-                    let (crowd, mut stage) = self.stage();
-                    crowd.on_hang_up(client, id, &mut stage);
+                    let (clients, mut context) = self.context();
+                    clients.on_hang_up(client, id, &mut context);
                 }
             }
             Output::Alarm(Alarm::FaultEnd(number)) => {
@@ -168,19 +168,19 @@ impl<M: Subject> World<M> {
 
     /// Lets the clients of the setup begin.
     pub fn start_clients(&mut self) {
-        let (crowd, mut stage) = self.stage();
-        crowd.begin(&mut stage);
+        let (clients, mut context) = self.context();
+        clients.begin(&mut context);
     }
 
     /// They begin nothing new from now on.
     pub fn stop_clients(&mut self) {
-        self.crowd.asking = 0;
+        self.clients.asking = 0;
     }
 
     /// How many operations of clients are under way.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.crowd.open()
+        self.clients.open()
     }
 
     /// Wakes the nemesis of the setup.

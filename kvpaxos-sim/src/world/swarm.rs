@@ -4,7 +4,7 @@ use kvpaxos::{Micros, Quorums, Update};
 
 use crate::engine::latency;
 use crate::engine::{Decider, Format, LinkProfile, Seeded, Stream, What};
-use crate::world::setup::{Clients, Cluster, FaultKind, Faults, Group, Length, Setup};
+use crate::world::setup::{Cluster, FaultKind, Faults, Group, Length, Setup, Workload};
 
 impl Setup {
     /// The mix that this seed draws.
@@ -42,7 +42,7 @@ impl Setup {
         draw.faults_of_files(&mut setup.faults);
         setup.faults.uneven_clocks = draw.percent("uneven clocks", 25);
         draw.connections(&mut setup.clients);
-        draw.crowd(&mut setup);
+        draw.more_clients_than_sessions(&mut setup);
         draw.stragglers(&mut setup);
         draw.added_faults(&mut setup);
         draw.cramped(&mut setup);
@@ -154,7 +154,7 @@ impl Draw<'_> {
         }
     }
 
-    fn clients(&mut self, cluster: &Cluster) -> Clients {
+    fn clients(&mut self, cluster: &Cluster) -> Workload {
         let count = self.small("clients", 4, 9);
         let lanes = self.pick("lanes", &[1, 1, 1, 2, 3]);
         let mix = self.pick(
@@ -170,7 +170,7 @@ impl Draw<'_> {
         let ticks = |count: u64| Micros(cluster.timing.tick.0 * count);
         let attempt = self.between("attempt", 8, 30);
         let more = self.between("patience", 20, 140);
-        Clients {
+        Workload {
             count,
             connected: 0,
             lanes,
@@ -225,7 +225,7 @@ impl Draw<'_> {
     }
 
     /// Some clients, or all, speak over connections. Drawn behind what was there before: what else a seed means does not depend on it.
-    fn connections(&mut self, clients: &mut Clients) {
+    fn connections(&mut self, clients: &mut Workload) {
         let count = clients.count;
         clients.connected = self.pick("connected", &[0, 0, 0, 0, 0, 0, count / 2, count]);
     }
@@ -236,8 +236,8 @@ impl Draw<'_> {
     /// What is owed there (S4): a write that finds its session gone is told so at once, and so ends, or goes into a new session, which
     /// it finds there if no more others are opened between the two than there are places on trial. A client opens no second one before
     /// it has written into the first, and thinks in between; so this happens to every client again and again, and soon.
-    fn crowd(&mut self, setup: &mut Setup) {
-        let is_crowded = self.percent("crowd", 8);
+    fn more_clients_than_sessions(&mut self, setup: &mut Setup) {
+        let is_crowded = self.percent("more clients than sessions", 8);
         let (clients, limits) = (&mut setup.clients, &mut setup.cluster.limits);
         if !is_crowded || setup.cluster.update == Update::TwoPhase {
             return;

@@ -7,7 +7,7 @@ use kvpaxos::client::Fate;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Status};
 use kvpaxos_sim::world::Answer;
-use kvpaxos_sim::world::Clients;
+use kvpaxos_sim::world::Workload;
 use kvpaxos_sim::{Setup, World};
 
 /// Whatever has happened, the cluster must be whole again within this.
@@ -50,13 +50,13 @@ pub(crate) fn short_logs(seed: u64, slots: u64) -> Setup {
 }
 
 /// Clients that write without pause.
-pub(crate) fn busy_clients(count: u32) -> Clients {
-    Clients {
+pub(crate) fn busy_clients(count: u32) -> Workload {
+    Workload {
         lanes: 4,
         keys: 60,
         mix: [8, 1, 1, 0],
         think: Micros(100),
-        ..Clients::some(count)
+        ..Workload::some(count)
     }
 }
 

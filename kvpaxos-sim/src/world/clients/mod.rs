@@ -1,6 +1,6 @@
 //! Simulated clients: each a [`kvpaxos::Client`] that draws operations, thinks between them, and notes what it was told.
 
-mod caller;
+mod client;
 mod operations;
 
 use std::collections::BTreeMap;
@@ -14,9 +14,9 @@ use crate::invariants::{Sometimes, seconds};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
 use crate::world::recorder::Recorder;
-use crate::world::setup::{Clients, Setup};
+use crate::world::setup::{Setup, Workload};
 
-use caller::{Caller, Lane};
+use client::{Lane, SimulatedClient};
 use operations::says_expired;
 
 /// What became of operations.
@@ -33,10 +33,10 @@ pub struct Fates {
 }
 
 /// All clients of a world.
-pub(super) struct Crowd {
-    setup: Clients,
+pub(super) struct Clients {
+    setup: Workload,
     two_phase: bool,
-    callers: Vec<Caller>,
+    clients: Vec<SimulatedClient>,
     /// How many of them begin new operations: those of lower numbers.
     pub asking: u32,
     /// What became of their operations.
@@ -47,16 +47,16 @@ pub(super) struct Crowd {
     pub slowest: Micros,
 }
 
-impl Crowd {
+impl Clients {
     /// The clients of this setup, and one more that a test speaks through.
-    pub(super) fn new(setup: &Setup, decider: &mut (dyn Decider + Send + 'static)) -> Crowd {
-        let callers = (0..=setup.clients.count)
-            .map(|number| Caller::new(number, setup, decider))
+    pub(super) fn new(setup: &Setup, decider: &mut (dyn Decider + Send + 'static)) -> Clients {
+        let clients = (0..=setup.clients.count)
+            .map(|number| SimulatedClient::new(number, setup, decider))
             .collect();
-        Crowd {
+        Clients {
             setup: setup.clients.clone(),
             two_phase: setup.cluster.update == Update::TwoPhase,
-            callers,
+            clients,
             asking: 0,
             fates: Fates::default(),
             told: BTreeMap::new(),
@@ -73,29 +73,29 @@ impl Crowd {
     /// How many operations are under way.
     #[must_use]
     pub(super) fn open(&self) -> usize {
-        self.callers.iter().map(|caller| caller.open.len()).sum()
+        self.clients.iter().map(|client| client.open.len()).sum()
     }
 
     /// A few words for each operation under way.
     pub(super) fn describe_open(&self) -> Vec<String> {
-        let callers = (0u32..).zip(&self.callers);
-        callers
-            .flat_map(|(number, caller)| caller.open.values().map(move |open| (number, open)))
+        let clients = (0u32..).zip(&self.clients);
+        clients
+            .flat_map(|(number, client)| client.open.values().map(move |open| (number, open)))
             .map(|(number, open)| format!("client {number}: {:?}, since {}", open.call, seconds(open.since)))
             .collect()
     }
 
     /// From now on operations that are done are counted anew.
     pub(super) fn begin_count(&mut self) {
-        for caller in &mut self.callers {
-            caller.done_since = 0;
+        for client in &mut self.clients {
+            client.done_since = 0;
         }
     }
 
     /// Those of the clients that begin operations, and how many each has had done since the count began.
     fn served(&self) -> impl Iterator<Item = (u32, u64)> {
-        let asking = (0u32..).zip(&self.callers).take(self.asking as usize);
-        asking.map(|(number, caller)| (number, caller.done_since))
+        let asking = (0u32..).zip(&self.clients).take(self.asking as usize);
+        asking.map(|(number, client)| (number, client.done_since))
     }
 
     /// Those of the clients that begin operations who have not had so many done since the count began.
@@ -122,38 +122,38 @@ impl Crowd {
 }
 
 /// What clients act on.
-pub(in crate::world) struct Stage<'a, M: Subject> {
+pub(in crate::world) struct Context<'a, M: Subject> {
     pub(in crate::world) engine: &'a mut AuditedEngine<M>,
     pub(in crate::world) recorder: &'a mut Recorder,
 }
 
-impl Crowd {
+impl Clients {
     /// Everybody looks at the clock once, so that alarms are set.
-    pub(in crate::world) fn begin<M: Subject>(&mut self, stage: &mut Stage<'_, M>) {
+    pub(in crate::world) fn begin<M: Subject>(&mut self, context: &mut Context<'_, M>) {
         self.asking = self.setup.count;
-        for number in (0u32..).take(self.callers.len()) {
-            self.arm(number, stage);
+        for number in (0u32..).take(self.clients.len()) {
+            self.arm(number, context);
         }
     }
 
     /// A client's alarm.
-    pub(in crate::world) fn on_alarm<M: Subject>(&mut self, number: u32, stage: &mut Stage<'_, M>) {
-        let now = stage.engine.now();
-        let caller = &mut self.callers[number as usize];
-        if caller.armed != Some(now) {
+    pub(in crate::world) fn on_alarm<M: Subject>(&mut self, number: u32, context: &mut Context<'_, M>) {
+        let now = context.engine.now();
+        let client = &mut self.clients[number as usize];
+        if client.armed != Some(now) {
             return;
         }
-        caller.armed = None;
-        stage
+        client.armed = None;
+        context
             .engine
             .add_to_digest(EntryKind::ClientTick, [now.0, number.into(), 0]);
-        if caller.machine.deadline().is_some_and(|due| due <= now) {
-            self.step(number, ClientEvent::Clock, stage);
+        if client.machine.deadline().is_some_and(|due| due <= now) {
+            self.step(number, ClientEvent::Clock, context);
         }
         if number < self.asking {
-            self.issue_due(number, stage);
+            self.issue_due(number, context);
         }
-        self.arm(number, stage);
+        self.arm(number, context);
     }
 
     /// A replica answers a client.
@@ -162,27 +162,27 @@ impl Crowd {
         number: u32,
         from: ReplicaId,
         reply: Reply,
-        stage: &mut Stage<'_, M>,
+        context: &mut Context<'_, M>,
     ) {
         let event = ClientEvent::Reply { from, reply };
         let expired = says_expired(&event);
-        let caller = &self.callers[number as usize];
-        let (open, had) = (caller.open.len(), caller.machine.session());
-        self.step(number, event, stage);
+        let client = &self.clients[number as usize];
+        let (open, had) = (client.open.len(), client.machine.session());
+        self.step(number, event, context);
         if let Some((session, id)) = expired {
-            let caller = &self.callers[number as usize];
-            let moved = had == Some(session) && caller.machine.session() != had;
-            let again = caller
+            let client = &self.clients[number as usize];
+            let moved = had == Some(session) && client.machine.session() != had;
+            let again = client
                 .asked
                 .values()
                 .any(|(last, times)| *last == id && *times > 1);
-            if caller.open.len() < open && again {
-                stage.engine.observer.coverage.hit(Sometimes::DoubtExpired);
-            } else if caller.open.len() == open && moved {
-                stage.engine.observer.coverage.hit(Sometimes::SessionLeft);
+            if client.open.len() < open && again {
+                context.engine.observer.coverage.hit(Sometimes::DoubtExpired);
+            } else if client.open.len() == open && moved {
+                context.engine.observer.coverage.hit(Sometimes::SessionLeft);
             }
         }
-        self.arm(number, stage);
+        self.arm(number, context);
     }
 
     /// A client's connection to a replica broke.
@@ -190,14 +190,14 @@ impl Crowd {
         &mut self,
         number: u32,
         from: ReplicaId,
-        stage: &mut Stage<'_, M>,
+        context: &mut Context<'_, M>,
     ) {
-        let caller = &self.callers[number as usize];
-        if self.setup.is_connected(number) && caller.machine.pending() > 0 {
-            stage.engine.observer.coverage.hit(Sometimes::ConnectionBroke);
+        let client = &self.clients[number as usize];
+        if self.setup.is_connected(number) && client.machine.pending() > 0 {
+            context.engine.observer.coverage.hit(Sometimes::ConnectionBroke);
         }
-        self.step(number, ClientEvent::Disconnected { from }, stage);
-        self.arm(number, stage);
+        self.step(number, ClientEvent::Disconnected { from }, context);
+        self.arm(number, context);
     }
 
     /// A client begins a call for a test. Returns the call's number.
@@ -205,45 +205,45 @@ impl Crowd {
         &mut self,
         number: u32,
         call: Call,
-        stage: &mut Stage<'_, M>,
+        context: &mut Context<'_, M>,
     ) -> u64 {
-        let caller = &self.callers[number as usize];
-        let lane = u32::try_from(caller.lanes.len() as u64 + caller.numbers).expect("fewer than 2^32 calls");
-        let call = self.invoke(number, lane, true, call, stage);
-        self.arm(number, stage);
+        let client = &self.clients[number as usize];
+        let lane = u32::try_from(client.lanes.len() as u64 + client.numbers).expect("fewer than 2^32 calls");
+        let call = self.invoke(number, lane, true, call, context);
+        self.arm(number, context);
         call
     }
 
-    fn issue_due<M: Subject>(&mut self, number: u32, stage: &mut Stage<'_, M>) {
-        let now = stage.engine.now();
+    fn issue_due<M: Subject>(&mut self, number: u32, context: &mut Context<'_, M>) {
+        let now = context.engine.now();
         for lane in 0..self.setup.lanes {
-            let due = match self.callers[number as usize].lanes.get(lane as usize) {
+            let due = match self.clients[number as usize].lanes.get(lane as usize) {
                 Some(Lane::Thinking { until }) => *until <= now,
                 _ => false,
             };
             if due {
-                let call = self.draw(number, stage.engine.decider());
-                self.callers[number as usize].lanes[lane as usize] = Lane::Waiting;
-                self.invoke(number, lane, false, call, stage);
+                let call = self.draw(number, context.engine.decider());
+                self.clients[number as usize].lanes[lane as usize] = Lane::Waiting;
+                self.invoke(number, lane, false, call, context);
             }
         }
     }
 
     /// Sets the alarm for whatever a client wants next.
-    fn arm<M: Subject>(&mut self, number: u32, stage: &mut Stage<'_, M>) {
-        let now = stage.engine.now();
-        let caller = &mut self.callers[number as usize];
-        let thinking = caller.lanes.iter().filter_map(|lane| match lane {
+    fn arm<M: Subject>(&mut self, number: u32, context: &mut Context<'_, M>) {
+        let now = context.engine.now();
+        let client = &mut self.clients[number as usize];
+        let thinking = client.lanes.iter().filter_map(|lane| match lane {
             Lane::Thinking { until } if number < self.asking => Some(*until),
             _ => None,
         });
-        let Some(due) = thinking.chain(caller.machine.deadline()).min() else {
+        let Some(due) = thinking.chain(client.machine.deadline()).min() else {
             return;
         };
         let at = due.max(Time(now.0 + 1));
-        if caller.armed.is_none_or(|armed| armed > at || armed < now) {
-            caller.armed = Some(at);
-            stage.engine.alarm(at, Alarm::Client(number));
+        if client.armed.is_none_or(|armed| armed > at || armed < now) {
+            client.armed = Some(at);
+            context.engine.alarm(at, Alarm::Client(number));
         }
     }
 }

@@ -9,24 +9,24 @@ use crate::invariants::{Property, Sometimes, seconds};
 use crate::subject::Subject;
 use crate::world::audited::{self, AuditedEngine};
 
-use super::caller::{Lane, Open, remember};
-use super::{Crowd, Stage};
+use super::client::{Lane, Open, remember};
+use super::{Clients, Context};
 
-impl Crowd {
+impl Clients {
     pub(super) fn invoke<M: Subject>(
         &mut self,
         number: u32,
         lane: u32,
         scripted: bool,
         call: Call,
-        stage: &mut Stage<'_, M>,
+        context: &mut Context<'_, M>,
     ) -> u64 {
-        let caller = &mut self.callers[number as usize];
-        let id = caller.numbers;
-        caller.numbers += 1;
-        let now = stage.engine.now();
-        stage.recorder.invoke(number, lane, &call, now);
-        stage
+        let client = &mut self.clients[number as usize];
+        let id = client.numbers;
+        client.numbers += 1;
+        let now = context.engine.now();
+        context.recorder.invoke(number, lane, &call, now);
+        context
             .engine
             .observer
             .trace
@@ -35,32 +35,32 @@ impl Crowd {
             lane,
             scripted,
             call: call.clone(),
-            floor: stage.engine.observer.floor(),
+            floor: context.engine.observer.floor(),
             since: now,
         };
-        caller.open.insert(id, open);
+        client.open.insert(id, open);
         self.fates.begun += 1;
-        self.step(number, ClientEvent::Call { number: id, call }, stage);
+        self.step(number, ClientEvent::Call { number: id, call }, context);
         id
     }
 
-    pub(super) fn step<M: Subject>(&mut self, number: u32, event: ClientEvent, stage: &mut Stage<'_, M>) {
-        let now = stage.engine.now();
+    pub(super) fn step<M: Subject>(&mut self, number: u32, event: ClientEvent, context: &mut Context<'_, M>) {
+        let now = context.engine.now();
         let expired = says_expired(&event);
-        for effect in self.callers[number as usize].machine.step(now, event) {
-            stage
+        for effect in self.clients[number as usize].machine.step(now, event) {
+            context
                 .engine
                 .observer
                 .trace
                 .line(now, || format!("client {number} {effect:?}"));
             match effect {
                 ClientEffect::Send { to, request } => {
-                    self.callers[number as usize].note(&request);
-                    stage.engine.request(number, to, &request);
+                    self.clients[number as usize].note(&request);
+                    context.engine.request(number, to, &request);
                 }
                 ClientEffect::Done { number: id, fate } => {
-                    self.check_fate(number, id, &fate, expired.is_some(), stage);
-                    self.on_done(number, id, fate, stage);
+                    self.check_fate(number, id, &fate, expired.is_some(), context);
+                    self.on_done(number, id, fate, context);
                 }
             }
         }
@@ -75,12 +75,12 @@ impl Crowd {
         id: u64,
         fate: &Fate,
         expired: bool,
-        stage: &mut Stage<'_, M>,
+        context: &mut Context<'_, M>,
     ) {
-        let now = stage.engine.now();
-        let caller = &self.callers[number as usize];
-        let Some(open) = caller.open.get(&id) else { return };
-        let early = now < open.since.after(caller.deadline);
+        let now = context.engine.now();
+        let client = &self.clients[number as usize];
+        let Some(open) = client.open.get(&id) else { return };
+        let early = now < open.since.after(client.deadline);
         let forgotten = match fate {
             Fate::Unknown { .. } => early && !expired,
             Fate::Refused(refusal) => matches!(refusal, Refusal::AlreadyAnswered { .. }),
@@ -92,19 +92,27 @@ impl Crowd {
                 "client {number} waits for the answer to {:?} since {since}, and is told {fate:?}",
                 open.call
             );
-            stage.engine.observer.report(now, Property::Contract, what);
+            context.engine.observer.report(now, Property::Contract, what);
         }
     }
 
-    pub(super) fn on_done<M: Subject>(&mut self, number: u32, id: u64, fate: Fate, stage: &mut Stage<'_, M>) {
-        let now = stage.engine.now();
-        let caller = &mut self.callers[number as usize];
-        let Some(open) = caller.open.remove(&id) else {
+    pub(super) fn on_done<M: Subject>(
+        &mut self,
+        number: u32,
+        id: u64,
+        fate: Fate,
+        context: &mut Context<'_, M>,
+    ) {
+        let now = context.engine.now();
+        let client = &mut self.clients[number as usize];
+        let Some(open) = client.open.remove(&id) else {
             return;
         };
-        let wrong = stage.recorder.complete(number, open.lane, &open.call, &fate, now);
+        let wrong = context
+            .recorder
+            .complete(number, open.lane, &open.call, &fate, now);
         if let Some(why) = wrong {
-            stage
+            context
                 .engine
                 .observer
                 .report(now, Property::S2, why.explanation.clone());
@@ -112,35 +120,35 @@ impl Crowd {
         match &fate {
             Fate::Done(outcome) => {
                 self.fates.done += 1;
-                caller.done_since += 1;
+                client.done_since += 1;
                 self.slowest = self.slowest.max(Micros(now.0 - open.since.0));
-                remember(&mut caller.seen, &open.call, outcome);
+                remember(&mut client.seen, &open.call, outcome);
                 match &open.call {
                     Call::Write(op) => {
                         if self.two_phase {
-                            stage.engine.observer.coverage.hit(Sometimes::TwoPhaseUpdate);
+                            context.engine.observer.coverage.hit(Sometimes::TwoPhaseUpdate);
                         }
-                        stage.engine.observer.on_written(open.floor, op, outcome);
+                        context.engine.observer.on_written(open.floor, op, outcome);
                     }
-                    Call::Get { .. } => stage.engine.observer.on_read(open.floor, outcome),
+                    Call::Get { .. } => context.engine.observer.on_read(open.floor, outcome),
                     Call::Status | Call::Close => {}
                 }
             }
             Fate::Refused(refusal) => {
                 self.fates.refused += 1;
                 if matches!(refusal, Refusal::Unavailable { .. } | Refusal::Busy { .. }) {
-                    stage.engine.observer.coverage.hit(Sometimes::Refused);
+                    context.engine.observer.coverage.hit(Sometimes::Refused);
                 }
                 if matches!(refusal, Refusal::MemoryLost { .. }) {
-                    stage.engine.observer.coverage.hit(Sometimes::MemoryLost);
+                    context.engine.observer.coverage.hit(Sometimes::MemoryLost);
                 }
             }
             Fate::Unknown { silent } => {
-                if self.two_phase && (!silent.is_empty() || names_who_is_waited_for(stage.engine)) {
-                    stage.engine.observer.coverage.hit(Sometimes::TwoPhaseStall);
+                if self.two_phase && (!silent.is_empty() || names_who_is_waited_for(context.engine)) {
+                    context.engine.observer.coverage.hit(Sometimes::TwoPhaseStall);
                 }
                 self.fates.unknown += 1;
-                stage.engine.observer.coverage.hit(Sometimes::UnknownOutcome);
+                context.engine.observer.coverage.hit(Sometimes::UnknownOutcome);
             }
         }
         if open.scripted {
@@ -148,12 +156,12 @@ impl Crowd {
             return;
         }
         let think = self.setup.think.0;
-        let pause = stage
+        let pause = context
             .engine
             .decider()
             .below(Stream::Client(number), What::Think, think + 1);
-        let caller = &mut self.callers[number as usize];
-        if let Some(lane) = caller.lanes.get_mut(open.lane as usize) {
+        let client = &mut self.clients[number as usize];
+        if let Some(lane) = client.lanes.get_mut(open.lane as usize) {
             *lane = Lane::Thinking {
                 until: now.after(Micros(pause)),
             };
@@ -168,9 +176,9 @@ impl Crowd {
             .weighted(stream, What::Operation, &kinds)
             .expect("the setup's mix was checked");
         let key = Bytes::from(format!("k{}", decider.below(stream, What::Key, self.setup.keys)));
-        let caller = &self.callers[number as usize];
+        let client = &self.clients[number as usize];
         let value = if self.setup.unique {
-            Bytes::from(format!("{number}-{}", caller.numbers))
+            Bytes::from(format!("{number}-{}", client.numbers))
         } else {
             Bytes::from(format!("v{}", decider.below(stream, What::Value, 4)))
         };
@@ -178,7 +186,7 @@ impl Crowd {
             'p' => Call::Write(Op::Put { key, value }),
             'd' => Call::Write(Op::Delete { key }),
             'c' => {
-                let expect = caller.seen.get(&key).cloned().flatten();
+                let expect = client.seen.get(&key).cloned().flatten();
                 let removes = decider.below(stream, What::Value, 8) == 0;
                 let value = (!removes).then_some(value);
                 Call::Write(Op::Cas { key, expect, value })

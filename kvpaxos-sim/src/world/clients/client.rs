@@ -28,7 +28,7 @@ pub(super) enum Lane {
 }
 
 /// One client.
-pub(super) struct Caller {
+pub(super) struct SimulatedClient {
     pub(super) machine: Client,
     /// How long its calls may take.
     pub(super) deadline: Micros,
@@ -44,8 +44,12 @@ pub(super) struct Caller {
     pub(super) asked: BTreeMap<(SessionId, Sequence), (u64, u32)>,
 }
 
-impl Caller {
-    pub(super) fn new(number: u32, setup: &Setup, decider: &mut (dyn Decider + Send + 'static)) -> Caller {
+impl SimulatedClient {
+    pub(super) fn new(
+        number: u32,
+        setup: &Setup,
+        decider: &mut (dyn Decider + Send + 'static),
+    ) -> SimulatedClient {
         let stream = Stream::Client(number);
         let servers = ReplicaSet::first(setup.cluster.replicas);
         let mut config = ClientConfig::new(servers);
@@ -69,7 +73,7 @@ impl Caller {
             })
             .collect();
         let deadline = config.deadline;
-        Caller {
+        SimulatedClient {
             deadline,
             machine: Client::new(config, decider.entropy(stream)),
             armed: None,
@@ -83,7 +87,7 @@ impl Caller {
     }
 }
 
-impl Caller {
+impl SimulatedClient {
     /// Notes a request for a place in a session.
     pub(super) fn note(&mut self, request: &Request) {
         let RequestBody::Apply {
