@@ -56,15 +56,17 @@ pub mod failures {
 
 /// What a data directory holds, and where its log is damaged.
 pub mod inspect {
-    pub use crate::inspection::inspect::{Inspection, Segment, Sum, Verdict, inspect};
+    pub use crate::inspection::inspect::{
+        CheckpointPlace, Inspection, LogSummary, LogVerdict, LossPlace, Segment, TornEnd, inspect,
+    };
 }
 
 /// What the logs of several directories tell of the history of slots, and from which slot on they differ.
 pub mod compare {
     pub use crate::inspection::compare::{
-        CompareError, Comparison, Difference, How, Parting, Verdict, compare,
+        CompareError, Comparison, Difference, Divergence, DivergenceKind, Verdict, compare,
     };
-    pub use crate::inspection::history::{History, HistoryError, Standing, read};
+    pub use crate::inspection::history::{History, HistoryError, SlotContents, read};
 }
 
 /// Pages for those who run a cluster.

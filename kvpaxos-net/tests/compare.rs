@@ -140,7 +140,7 @@ fn two_histories_are_shown_side_by_side() {
         let (code, printed, _) = compare(&[data[side[0]], data[side[1]]], &[]);
         assert_eq!(code, 0, "{printed}");
         assert!(
-            printed.contains("no difference: they are the same in every slot"),
+            printed.contains("no difference: they agree in every slot"),
             "{printed}"
         );
         assert!(!printed.contains("PUT"), "{printed}");
@@ -198,7 +198,7 @@ fn a_directory_that_was_formatted_anew_differs_from_the_first_slot_on() {
     }
     let (code, printed, _) = compare(&[&cluster.data(0), &kept], &[]);
     assert_eq!(code, 10, "{printed}");
-    assert!(printed.contains("(r0): tells no slot\n"), "{printed}");
+    assert!(printed.contains("(r0): holds no slot\n"), "{printed}");
     assert!(printed.contains("no slot in common"), "{printed}");
 
     [0, 1].into_iter().for_each(|id| cluster.restart(id));
@@ -233,7 +233,7 @@ fn what_cannot_be_compared_is_refused() {
     let (code, printed, _) = compare(&[&zero, &again], &[]);
     assert_eq!(code, 0);
     assert!(
-        printed.contains("are of replica r0, and count as one"),
+        printed.contains("these are all of replica r0, and count as one"),
         "{printed}"
     );
 
@@ -313,7 +313,7 @@ fn a_pipe_may_be_closed_early() {
         if reads_a_line {
             let mut first = String::new();
             out.read_line(&mut first).unwrap();
-            assert!(first.contains("(r0): tells slots 0 to"), "{first}");
+            assert!(first.contains("(r0): holds slots 0 to"), "{first}");
         }
         drop(out);
         let output = child.wait_with_output().unwrap();

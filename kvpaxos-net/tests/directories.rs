@@ -82,7 +82,7 @@ fn only_a_formatted_directory_is_served() {
         "promised    b",
         "accepted    up to slot",
         "verdict     whole",
-        "Accepted {",
+        "Accepted b",
     ] {
         assert!(printed.contains(word), "{word:?} is not in\n{printed}");
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::{Cluster, runtime, text, wait_for};
 use kvpaxos::wal::{SECTOR, SuperblockState};
-use kvpaxos_net::inspect::{Verdict, inspect};
+use kvpaxos_net::inspect::{LogVerdict, inspect};
 
 /// What the disk loses of the file that ends at `end`.
 type Loss = fn(bytes: Vec<u8>, end: usize) -> Vec<u8>;
@@ -40,7 +40,7 @@ fn wait_for_mark(directory: &Path) -> std::path::PathBuf {
         let Ok(superblock) = inspection.superblock? else {
             return None;
         };
-        let (SuperblockState::Ready(mark), Verdict::Whole { end, .. }) =
+        let (SuperblockState::Ready(mark), LogVerdict::Whole { end, .. }) =
             (superblock.state, &inspection.verdict)
         else {
             return None;
@@ -63,7 +63,7 @@ fn a_lost_tail_does_no_harm(loss: Loss) {
     let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
     std::fs::write(&log, loss(bytes, end)).unwrap();
     let found = inspect(&cluster.data(0)).unwrap().verdict;
-    assert!(matches!(found, Verdict::Damaged { .. }), "{found}");
+    assert!(matches!(found, LogVerdict::Damaged { .. }), "{found}");
 
     [0, 3, 4].into_iter().for_each(|id| cluster.restart(id));
     let (code, value) = cluster.get(&[0, 3, 4]);
@@ -125,7 +125,7 @@ fn where_no_mark_tells_of_it_replicas_that_differ_refuse() {
         std::fs::write(path, bytes).unwrap();
     }
     let found = inspect(&cluster.data(0)).unwrap().verdict;
-    assert!(matches!(found, Verdict::Whole { .. }), "{found}");
+    assert!(matches!(found, LogVerdict::Whole { .. }), "{found}");
 
     [0, 3, 4].into_iter().for_each(|id| cluster.restart(id));
     let read = wait_for("an answer", || {

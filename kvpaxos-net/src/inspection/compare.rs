@@ -1,13 +1,15 @@
-//! What the logs of several directories tell of the history of slots, and from which slot on they tell different histories. Changes nothing.
+//! Compares the histories of several logs, and finds the first slot at which they diverge.
 //!
-//! Replicas that keep what they promise never differ. They do if a disk lost in silence what it had synced, or if a directory was replaced by an
-//! older copy, or formatted anew: then a quorum may have forgotten what was chosen, and chosen something else. [`read`] rebuilds what one log
-//! holds, as a replica that starts would, and [`compare`] says where histories part.
+//! Replicas that keep their promises never differ. They do differ if a disk silently lost what it had synced, or if a data
+//! directory was replaced by an older copy or formatted again: then a quorum may have forgotten a chosen value, and chosen
+//! another one. [`read`](crate::inspection::history::read) rebuilds what one log holds, as a replica that starts would, and
+//! [`compare`] finds where histories diverge.
 //!
-//! A log tells of a slot what it knows to be chosen, and the digest of the state after it; behind that, what its acceptor accepted. Two
-//! values of the second kind that differ prove nothing: one may have been proposed and have lost, as Paxos allows. After a disk lost its last
-//! writes, the acknowledged value may stand on the others in just that way. So such a difference is reported, and called open
-//! ([`How::Accepted`]), unless both were accepted in one ballot ([`How::Ballot`]).
+//! A log holds values that it knows to be chosen, with the digest of the state after each, and behind these, values that its
+//! acceptor accepted. Two accepted values that differ prove nothing: one may have been proposed in vain, as Paxos allows. But
+//! after a disk lost its last writes, an acknowledged value may be left on the other disks in just this form. So such a
+//! difference is reported as open ([`DivergenceKind::Accepted`]), unless both values were accepted in the same ballot
+//! ([`DivergenceKind::Ballot`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,104 +21,106 @@ use crate::inspection::history::History;
 /// Why directories cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
-    /// They are of two clusters, which have nothing in common.
+    /// They belong to different clusters.
     #[error(
-        "{} is of cluster {:016x} and {} of cluster {:016x}: the histories of two clusters have nothing in common. If the cluster is one, \
+        "{} is of cluster {:016x} and {} of cluster {:016x}: the histories of two clusters have nothing in common. If it is one cluster, \
          its name, members, quorums or limits have changed",
         first.display(), clusters[0], second.display(), clusters[1]
     )]
     Clusters {
-        /// A directory,
+        /// A directory.
         first: PathBuf,
-        /// another,
+        /// Another one.
         second: PathBuf,
-        /// and the fingerprints of their clusters.
+        /// The fingerprints of their clusters.
         clusters: [u64; 2],
     },
-    /// One is named twice.
-    #[error("{} and {} are one directory: name each once", first.display(), second.display())]
-    Twice {
-        /// By this name,
+    /// One directory is named twice.
+    #[error("{} and {} are one directory: name each directory once", first.display(), second.display())]
+    SameDirectory {
+        /// Its first name.
         first: PathBuf,
-        /// and by this one.
+        /// Its second name.
         second: PathBuf,
     },
 }
 
-/// Where two histories part.
+/// The first difference of two histories.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Parting {
-    /// The first slot in which they differ, or before which they do.
+pub struct Divergence {
+    /// The slot. With [`DivergenceKind::Before`] they differ before it, otherwise in it.
     pub slot: Slot,
-    /// How that is known.
-    pub how: How,
+    /// How the difference shows.
+    pub kind: DivergenceKind,
 }
 
-/// How it is known that two histories differ.
+/// How a difference of two histories shows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum How {
-    /// The states before the slot differ already, and it is the first that both tell: they parted earlier.
+pub enum DivergenceKind {
+    /// The slot is the first that both logs hold, and the states before it differ already: they diverged earlier.
     Before,
-    /// Different values are known to be chosen for it.
+    /// Different values are known to be chosen for the slot.
     Chosen,
-    /// The same value is, and the states after it differ all the same.
+    /// The same value is known to be chosen, but the states after it differ.
     State,
-    /// Different values were accepted for it in one ballot, which has one value for each slot.
+    /// Different values were accepted for the slot in one ballot, although a ballot has one value per slot.
     Ballot,
-    /// Different values stand in it, and at least one of them was only accepted. It may have lost, and then nothing is wrong.
+    /// The values differ, and at least one of them was only accepted. It may never have been chosen, and then nothing is wrong.
     Accepted,
 }
 
-/// Two sides of a [`Comparison`], and where they part.
+/// The first difference between two sides of a [`Comparison`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Difference {
-    /// Where.
-    pub parting: Parting,
-    /// Between which sides.
+    /// Where they diverge, and how it shows.
+    pub divergence: Divergence,
+    /// The two sides, by their places in [`Comparison::sides`].
     pub sides: [usize; 2],
 }
 
-/// What several histories have in common. Histories are named by their places.
+/// The result of comparing several histories. A history is named by its place in the list that was compared.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Comparison {
-    /// From which slot on and below which one two of them at least can be compared by what is chosen; `None` if there is no such slot.
+    /// The range of slots, from the first to before the second, in which at least two histories know what is chosen; `None` if
+    /// there is no such slot.
     pub told: Option<(Slot, Slot)>,
-    /// Who agrees with whom: those of one side do not differ from each other. There are none if nobody differs from anybody.
+    /// Groups of histories that agree with each other. Empty if no histories differ.
     pub sides: Vec<Vec<usize>>,
-    /// Where sides part, in the order of slots.
+    /// The first difference of each two sides that differ, in the order of slots.
     pub differences: Vec<Difference>,
-    /// Where there are sides, those that differ from nobody: what they tell ends before histories part, or is told by nobody else.
+    /// If there are sides, the histories that differ from no other one: they end before the first difference, or have no slot in
+    /// common with the others.
     pub undecided: Vec<usize>,
-    /// Which of them can be compared, directly or by way of others. There is one group if all can.
+    /// Groups of histories that can be compared, directly or by way of others; one group if all can.
     pub comparable: Vec<Vec<usize>>,
-    /// In short.
+    /// The result in a word.
     pub verdict: Verdict,
 }
 
 /// Whether histories differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// Nobody differs from anybody, in any slot that two can tell.
+    /// No histories differ in any slot that two of them hold.
     Same,
-    /// Some do.
+    /// Some histories differ.
     Differ,
-    /// What is known to be chosen does not show a difference. But what was accepted may, or some have no slot in common with the others.
+    /// The chosen values show no difference, but accepted values do, or some histories have no slot in common with the others.
     Unknown,
 }
 
-/// How two histories relate to each other.
+/// How two histories relate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Relation {
-    /// There is nothing that both tell.
-    Apart,
+    /// There is no slot that both hold.
+    Incomparable,
     Same,
-    Differ(Parting),
+    Differ(Divergence),
 }
 
-/// Compares histories, each with each.
+/// Compares each history with each other one.
 ///
 /// # Errors
-/// If they are of different clusters, or two are one.
+/// If they are of different clusters, or a directory is named twice.
 pub fn compare(histories: &[History]) -> Result<Comparison, CompareError> {
     check_that_they_fit(histories)?;
     let relations: BTreeMap<(usize, usize), Relation> = pairs_of(histories.len())
@@ -129,20 +133,24 @@ pub fn compare(histories: &[History]) -> Result<Comparison, CompareError> {
         let across = sides[one]
             .iter()
             .flat_map(|first| sides[other].iter().map(move |second| (*first, *second)));
-        let partings = across.filter_map(|(first, second)| match relation(first, second) {
-            Relation::Differ(parting) => Some(parting),
+        let divergences = across.filter_map(|(first, second)| match relation(first, second) {
+            Relation::Differ(divergence) => Some(divergence),
             _ => None,
         });
         let sides = [one, other];
-        differences.extend(partings.min().map(|parting| Difference { parting, sides }));
+        differences.extend(
+            divergences
+                .min()
+                .map(|divergence| Difference { divergence, sides }),
+        );
     }
-    differences.sort_by_key(|difference| (difference.parting, difference.sides));
+    differences.sort_by_key(|difference| (difference.divergence, difference.sides));
     let comparable = comparable(histories.len(), &relation);
     let told =
         pairs_of(histories.len()).filter_map(|(one, other)| common(&histories[one], &histories[other]));
     let told = told
         .reduce(|(from, below), (other_from, other_below)| (from.min(other_from), below.max(other_below)));
-    let proven = |difference: &Difference| difference.parting.how != How::Accepted;
+    let proven = |difference: &Difference| difference.divergence.kind != DivergenceKind::Accepted;
     let verdict = if differences.iter().any(proven) {
         Verdict::Differ
     } else if differences.is_empty() && comparable.len() == 1 {
@@ -178,37 +186,37 @@ fn check_that_they_fit(histories: &[History]) -> Result<(), CompareError> {
         }
         let real = |path: &Path| path.canonicalize().ok();
         if first == second || real(&first).is_some_and(|path| Some(path) == real(&second)) {
-            return Err(CompareError::Twice { first, second });
+            return Err(CompareError::SameDirectory { first, second });
         }
     }
     Ok(())
 }
 
-/// The slots whose chosen values both tell, or the one before which both tell the state: from which on, and below which.
+/// The range of slots whose chosen values both know, or the empty range at a slot before which both know the state.
 fn common(one: &History, other: &History) -> Option<(Slot, Slot)> {
     let from = one.from().max(other.from());
     let below = one.below().min(other.below());
-    // That all began alike says nothing.
+    // That both begin with the empty state says nothing.
     (from <= below && below > Slot::ZERO).then_some((from, below))
 }
 
 fn relate(one: &History, other: &History) -> Relation {
-    let differ = |slot, how| Relation::Differ(Parting { slot, how });
+    let differ = |slot, kind| Relation::Differ(Divergence { slot, kind });
     let common = common(one, other);
     if let Some((from, below)) = common {
         if one.digest(from) != other.digest(from) {
-            return differ(from, How::Before);
+            return differ(from, DivergenceKind::Before);
         }
         for slot in (from.0..below.0).map(Slot) {
             if one.chosen(slot) != other.chosen(slot) {
-                return differ(slot, How::Chosen);
+                return differ(slot, DivergenceKind::Chosen);
             }
             if one.digest(slot.next()) != other.digest(slot.next()) {
-                return differ(slot, How::State);
+                return differ(slot, DivergenceKind::State);
             }
         }
     }
-    // Behind what both know to be chosen, each slot in which something stands that at least one has only accepted.
+    // Behind the slots that both know to be chosen: each slot of which at least one has only accepted a value.
     let from = one.from().max(other.from());
     let below = one.below().min(other.below());
     let behind = [one, other]
@@ -216,27 +224,31 @@ fn relate(one: &History, other: &History) -> Relation {
         .flat_map(|history| history.accepted_from(from.max(below)));
     let mut met = common.is_some();
     for slot in behind.collect::<BTreeSet<Slot>>() {
-        if let (Some(first), Some(second)) = (one.standing(slot), other.standing(slot)) {
+        if let (Some(first), Some(second)) = (one.contents(slot), other.contents(slot)) {
             if first.value() != second.value() {
-                let ballots = [first, second].map(|standing| standing.accepted.map(|(ballot, _)| ballot));
+                let ballots = [first, second].map(|contents| contents.accepted.map(|(ballot, _)| ballot));
                 let one_ballot = ballots[0].is_some() && ballots[0] == ballots[1];
                 let differ_in_it = first.accepted != second.accepted;
                 return differ(
                     slot,
                     if one_ballot && differ_in_it {
-                        How::Ballot
+                        DivergenceKind::Ballot
                     } else {
-                        How::Accepted
+                        DivergenceKind::Accepted
                     },
                 );
             }
             met = true;
         }
     }
-    if met { Relation::Same } else { Relation::Apart }
+    if met {
+        Relation::Same
+    } else {
+        Relation::Incomparable
+    }
 }
 
-/// Who stands with whom among those that differ from somebody; and those that differ from nobody, if others do.
+/// The groups of [`Comparison::sides`], and the rest of [`Comparison::undecided`].
 fn sides(count: usize, relation: &impl Fn(usize, usize) -> Relation) -> (Vec<Vec<usize>>, Vec<usize>) {
     let differs =
         |one: usize, other: usize| one != other && matches!(relation(one, other), Relation::Differ(_));
@@ -257,13 +269,15 @@ fn sides(count: usize, relation: &impl Fn(usize, usize) -> Relation) -> (Vec<Vec
     (sides, undecided)
 }
 
-/// Who can be compared with whom, directly or by way of others.
+/// The groups of [`Comparison::comparable`].
 fn comparable(count: usize, relation: &impl Fn(usize, usize) -> Relation) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for one in 0..count {
-        let (mut met, others): (Vec<_>, Vec<_>) = groups
-            .into_iter()
-            .partition(|group| group.iter().any(|other| relation(one, *other) != Relation::Apart));
+        let (mut met, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| {
+            group
+                .iter()
+                .any(|other| relation(one, *other) != Relation::Incomparable)
+        });
         groups = others;
         let mut group: Vec<usize> = met.drain(..).flatten().collect();
         group.push(one);

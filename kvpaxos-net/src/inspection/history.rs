@@ -17,21 +17,21 @@ use crate::storage::directory::{LOCK, read_superblock};
 use crate::storage::error::{DirectoryError, failed};
 use crate::storage::segments;
 
-/// Why it cannot be told what a directory holds. Nothing was changed.
+/// Why the history in a directory cannot be read. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// It cannot be read, or is in use.
+    /// The directory cannot be read, or is in use.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// There is no log.
-    #[error("{} holds no log: it is no replica's data directory", path.display())]
+    /// The directory has no log.
+    #[error("{} holds no log: it is not the data directory of a replica", path.display())]
     NoLog {
         /// The directory.
         path: PathBuf,
     },
-    /// It was to be formatted or recovered, and what stands in it is not to be used.
+    /// Formatting or recovering the directory was interrupted, so its contents are not to be used.
     #[error(
-        "the data directory {} was being founded when that was interrupted; what its replica knew before stands in a directory damaged.N in it, \
+        "formatting or recovering the data directory {} was interrupted; what its replica knew before is in a directory damaged.N in it, \
          if there is one",
         path.display()
     )]
@@ -39,23 +39,23 @@ pub enum HistoryError {
         /// The directory.
         path: PathBuf,
     },
-    /// Something that was synced is gone.
+    /// Something that was synced is missing or changed.
     #[error(
-        "the log in {} is damaged in segment {segment} at offset {at}: {why}. What it held cannot be told for certain, and it is not compared; \
+        "the log in {} is damaged in segment {segment} at offset {at}: {why}. What it held is not certain, so it is not compared; \
          `log inspect --records` prints what can be read of it",
         path.display()
     )]
     Damaged {
         /// The directory.
         path: PathBuf,
-        /// In which segment the first flaw is,
+        /// The segment of the first flaw.
         segment: u64,
-        /// at which offset,
+        /// The offset in that segment.
         at: u64,
-        /// and what it is.
+        /// The flaw.
         why: Damage,
     },
-    /// It is not of this release.
+    /// The log is of another replica or another release.
     #[error("cannot read the log in {}: {error}", path.display())]
     Unreadable {
         /// The directory.
@@ -63,17 +63,17 @@ pub enum HistoryError {
         /// What is wrong.
         error: ReadError,
     },
-    /// Its records are whole and say what no replica writes.
-    #[error("the log in {} {what}: no replica of this release wrote that", path.display())]
-    Senseless {
+    /// The records can be read, but no replica writes such records.
+    #[error("the log in {} {what}: no replica of this release wrote it", path.display())]
+    Inconsistent {
         /// The directory.
         path: PathBuf,
-        /// What they say.
+        /// What is wrong with them, as the rest of a sentence.
         what: String,
     },
 }
 
-/// What the log of a directory tells. Nobody else can use the directory until this is dropped.
+/// What the log of a directory tells. No other process can use the directory until this is dropped.
 #[derive(Debug)]
 pub struct History {
     directory: PathBuf,
@@ -82,7 +82,7 @@ pub struct History {
     from: Slot,
     /// The digest of the state before `from`, and after each slot from there on that is known to be chosen.
     digests: Vec<u128>,
-    /// Knows the values that were chosen.
+    /// A replica with the memory of the log: it knows the chosen values.
     replica: Replica,
     /// The value of the highest ballot that the acceptor accepted for each slot.
     accepted: BTreeMap<Slot, (Ballot, Value)>,
@@ -91,19 +91,19 @@ pub struct History {
     _lock: Option<std::fs::File>,
 }
 
-/// What stands in a slot of one log; one of the two at least.
+/// What one log holds of a slot. At least one of the fields is set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Standing<'a> {
-    /// The value that is known to be chosen.
+pub struct SlotContents<'a> {
+    /// The value, if it is known to be chosen.
     pub chosen: Option<&'a Value>,
-    /// What the acceptor accepted last, and in which ballot.
+    /// The value that the acceptor accepted last, and its ballot.
     pub accepted: Option<(Ballot, &'a Value)>,
 }
 
-/// Reads what a directory tells. `limits` are those of its replica: they decide what becomes of sessions.
+/// Reads the history in a directory. `limits` must be those of its replica, because they decide when sessions are dropped.
 ///
 /// # Errors
-/// If it is in use, is no replica's, is damaged, or cannot be read.
+/// If the directory is in use, is not that of a replica, is damaged, or cannot be read.
 pub fn read(directory: &Path, limits: Limits) -> Result<History, HistoryError> {
     let path = || directory.to_owned();
     let lock = lock_for_reading(directory)?;
@@ -143,9 +143,9 @@ pub fn read(directory: &Path, limits: Limits) -> Result<History, HistoryError> {
         }
     };
     drop(files);
-    let senseless = |what| HistoryError::Senseless { path: path(), what };
+    let inconsistent = |what| HistoryError::Inconsistent { path: path(), what };
     let accepted = accepted(&records);
-    let (from, digests, replica) = replay(owner, limits, records).map_err(senseless)?;
+    let (from, digests, replica) = replay(owner, limits, records).map_err(inconsistent)?;
     Ok(History {
         directory: path(),
         owner,
@@ -159,7 +159,8 @@ pub fn read(directory: &Path, limits: Limits) -> Result<History, HistoryError> {
     })
 }
 
-/// Whoever uses a directory holds its lock. One without a lock was never used, or was set aside. The file is not created: it would be a change.
+/// Takes the lock that a running replica holds. A directory without one was never used, or was set aside. The lock file is not
+/// created here, because that would be a change.
 fn lock_for_reading(directory: &Path) -> Result<Option<std::fs::File>, DirectoryError> {
     let name = directory.join(LOCK);
     let file = match std::fs::File::open(&name) {
@@ -176,13 +177,13 @@ fn lock_for_reading(directory: &Path) -> Result<Option<std::fs::File>, Directory
     }
 }
 
-/// Whose a log is that was set aside: there is no superblock beside it.
+/// The owner of a log that was set aside, from its headers: it has no superblock.
 fn owner_by_headers(files: &BTreeMap<u64, Vec<u8>>) -> Option<Owner> {
     let mut scans = files.values().filter_map(|bytes| wal::scan(bytes));
     scans.next().map(|scan| scan.header.owner())
 }
 
-/// What the acceptor accepted last for each slot: that of the highest ballot.
+/// For each slot, the accepted value of the highest ballot.
 fn accepted(records: &[Record]) -> BTreeMap<Slot, (Ballot, Value)> {
     let mut accepted: BTreeMap<Slot, (Ballot, Value)> = BTreeMap::new();
     for record in records {
@@ -198,10 +199,11 @@ fn accepted(records: &[Record]) -> BTreeMap<Slot, (Ballot, Value)> {
     accepted
 }
 
-/// Starts a replica on these records, and lets it apply what it knows. Returns the slot that it begins with, and the digests from there on.
+/// Starts a replica on these records and lets it apply what it knows to be chosen. Returns the slot at which it begins, and the
+/// digest of the state there and after each further slot.
 fn replay(owner: Owner, limits: Limits, records: Vec<Record>) -> Result<(Slot, Vec<u128>, Replica), String> {
     let mut config = Config::new(owner.replica, MAX_REPLICAS);
-    // It cuts nothing of what it knows.
+    // These limits keep the replica from cutting its log.
     config.limits = Limits {
         log_bytes: usize::MAX,
         log_slots: u64::MAX,
@@ -209,12 +211,12 @@ fn replay(owner: Owner, limits: Limits, records: Vec<Record>) -> Result<(Slot, V
     };
     let memory = Memory::Kept(records);
     let mut replica = Replica::new(config, memory, Entropy([0; 32]), Time(0))
-        .map_err(|error| format!("is of a replica that no cluster has ({error})"))?;
+        .map_err(|error| format!("names a replica that no cluster has ({error})"))?;
     let LearnerStatus::Learning { applied, digest, .. } = replica.status().learner else {
         return Ok((Slot::ZERO, Vec::new(), replica));
     };
     let mut digests = vec![digest];
-    // The time is that of the start: no tick is counted, and nothing but what follows from the records takes place.
+    // No time passes, so the replica does nothing but apply what the records say.
     let effects = replica.step(Input {
         at: Time(0),
         event: Event::Clock,
@@ -236,50 +238,50 @@ impl History {
         &self.directory
     }
 
-    /// Whose it is.
+    /// The replica that it belongs to.
     #[must_use]
     pub fn owner(&self) -> Owner {
         self.owner
     }
 
-    /// The first slot that it tells: those below are in the snapshot of a checkpoint, if there are any.
+    /// The first slot of the log. Earlier slots, if any, are in the snapshot of a checkpoint.
     #[must_use]
     pub fn from(&self) -> Slot {
         self.from
     }
 
-    /// The first slot from there on that it does not know to be chosen.
+    /// The first slot, from there on, that is not known to be chosen.
     #[must_use]
     pub fn below(&self) -> Slot {
         Slot(self.from.0 + self.digests.len().saturating_sub(1) as u64)
     }
 
-    /// The digest of the state after all slots below this one.
+    /// The digest of the state before this slot; `None` if the log does not tell.
     #[must_use]
     pub fn digest(&self, below: Slot) -> Option<u128> {
         let place = below.0.checked_sub(self.from.0)?;
         self.digests.get(usize::try_from(place).ok()?).copied()
     }
 
-    /// What stands in a slot.
+    /// What the log holds of a slot; `None` if nothing.
     #[must_use]
-    pub fn standing(&self, slot: Slot) -> Option<Standing<'_>> {
+    pub fn contents(&self, slot: Slot) -> Option<SlotContents<'_>> {
         let chosen = self.chosen(slot);
         let accepted = self.accepted.get(&slot).filter(|_| slot >= self.from);
-        (chosen.is_some() || accepted.is_some()).then(|| Standing {
+        (chosen.is_some() || accepted.is_some()).then(|| SlotContents {
             chosen,
             accepted: accepted.map(|(ballot, value)| (*ballot, value)),
         })
     }
 
-    /// The slots from this one on in which anything stands, in ascending order.
+    /// The slots from this one on of which the log holds something, in ascending order.
     pub fn slots_from(&self, slot: Slot) -> impl Iterator<Item = Slot> {
         let chosen = self.from.max(slot).0..self.below().0;
         let behind = self.accepted.range(self.below().max(slot)..);
         chosen.map(Slot).chain(behind.map(|(slot, _)| *slot))
     }
 
-    /// The last slot that was accepted, if it is not known to be chosen.
+    /// The last slot in which a value was accepted that is not known to be chosen.
     #[must_use]
     pub fn only_accepted(&self) -> Option<Slot> {
         let behind = self.accepted.range(self.below()..).next_back();
@@ -291,13 +293,13 @@ impl History {
         self.accepted.range(slot..).map(|(slot, _)| *slot)
     }
 
-    /// Whether its acceptor lost its memory and has not got it back: what it holds is not all that it held.
+    /// Whether the acceptor lost its memory and has not recovered: then the log does not hold all that the acceptor promised.
     #[must_use]
     pub fn memory_lost(&self) -> bool {
         self.memory_lost
     }
 
-    /// Whether its last write is not whole, and left out here. No mark says that it was synced.
+    /// Whether the last write is incomplete, and left out here. No mark says that it was synced.
     #[must_use]
     pub fn torn(&self) -> bool {
         self.torn
@@ -310,14 +312,14 @@ impl History {
     }
 }
 
-impl<'a> Standing<'a> {
-    /// The value that counts: the chosen one, if one is known.
+impl<'a> SlotContents<'a> {
+    /// The chosen value if it is known, else the accepted one.
     #[must_use]
     pub fn value(&self) -> Option<&'a Value> {
         self.chosen.or(self.accepted.map(|(_, value)| value))
     }
 
-    /// The ballot in which that value was accepted here. Of a value that others told to be chosen, none is known.
+    /// The ballot in which that value was accepted here; `None` if others told that it is chosen.
     #[must_use]
     pub fn ballot(&self) -> Option<Ballot> {
         let (ballot, value) = self.accepted?;

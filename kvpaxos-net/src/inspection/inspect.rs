@@ -1,4 +1,5 @@
-//! Looking into a data directory: what its log holds, and where and how it is damaged. Changes nothing, and takes no lock.
+//! Inspects a data directory: what its log holds, and where and how it is damaged. Changes nothing and takes no lock, so the
+//! replica may be running.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,84 +16,120 @@ use kvpaxos::{Ballot, Founding, Record, Slot};
 use crate::storage::log::SUPERBLOCK;
 use crate::storage::segments;
 
-/// What a directory holds.
+/// What a data directory holds.
 #[derive(Debug)]
 pub struct Inspection {
-    /// Its superblock, if it has one.
+    /// Its superblock: `None` if it has none, an error if it is damaged.
     pub superblock: Option<Result<Superblock, SuperblockError>>,
-    /// Every segment that is there.
+    /// Its segments, by ascending numbers.
     pub segments: Vec<Segment>,
-    /// What a replica that starts would find.
-    pub verdict: Verdict,
+    /// What a replica that starts would make of the log.
+    pub verdict: LogVerdict,
 }
 
-/// One segment.
+/// One segment of a log.
 #[derive(Debug)]
 pub struct Segment {
-    /// Its number, by its name.
+    /// Its number, according to its name.
     pub number: u64,
-    /// Its file.
+    /// The path of its file.
     pub file: PathBuf,
-    /// How long the file is.
+    /// The length of the file, in bytes.
     pub bytes: u64,
-    /// What is in it; `None` if its header is not whole.
+    /// Its contents; `None` if its header is damaged.
     pub scan: Option<Scan>,
 }
 
-/// Whether a log is whole.
+/// Whether a log is intact.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// All that a mark covers is there.
+pub enum LogVerdict {
+    /// Everything that a mark covers is there.
     Whole {
-        /// Records that count: from the last complete checkpoint on.
+        /// How many records count: those from the last complete checkpoint on.
         records: usize,
-        /// Where the log ends.
+        /// The position at which the log ends.
         end: u64,
-        /// The highest mark: all below was synced. What was written behind it may have been synced as well, and if the disk lost some of that
-        /// nobody can tell by this log. A running replica lets it lag by 200 ms at most (see the table of [`kvpaxos::wal`]).
+        /// The highest mark: everything below was synced. What stands behind it may have been synced too, and if the disk lost
+        /// some of that, this log does not show it. The mark of a running replica lags by 200 ms at most (see the table in
+        /// [`kvpaxos::wal`]).
         marked: u64,
-        /// Segments that a complete checkpoint replaces.
+        /// The segments that a complete checkpoint replaces.
         obsolete: Vec<u64>,
-        /// The last segment, where its writes end, and how many bytes follow of a write that is not whole, and that no mark covers.
-        torn: Option<(u64, u64, u64)>,
+        /// The incomplete write at the end, if there is one. No mark covers it.
+        torn: Option<TornEnd>,
     },
-    /// Something that was synced is gone.
+    /// Something that was synced is missing or changed.
     Damaged {
-        /// Where the first flaw is: in which segment,
+        /// The segment of the first flaw.
         segment: u64,
-        /// and at which offset.
+        /// The offset in that segment.
         at: u64,
-        /// What it is.
+        /// The flaw.
         why: Damage,
     },
-    /// It cannot be read by this program.
+    /// This program cannot read it.
     Unreadable(ReadError),
 }
 
-/// What the records of all groups that can be read come to.
+/// An incomplete write at the end of a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TornEnd {
+    /// The last segment.
+    pub segment: u64,
+    /// The offset in it at which the complete writes end.
+    pub at: u64,
+    /// How many bytes of the incomplete write follow.
+    pub dropped: u64,
+}
+
+/// Where a checkpoint begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CheckpointPlace {
+    /// The number of the checkpoint.
+    pub number: u64,
+    /// The segment.
+    pub segment: u64,
+    /// The position in the log.
+    pub position: u64,
+    /// Whether its end is there too.
+    pub complete: bool,
+}
+
+/// Where the log says that memory was lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LossPlace {
+    /// The kind of the record that says so: "memory lost" or "disk lost".
+    pub mark: &'static str,
+    /// The segment.
+    pub segment: u64,
+    /// The position in the log.
+    pub position: u64,
+}
+
+/// A summary of all records that can be read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Sum {
-    /// How many there are of each kind.
+pub struct LogSummary {
+    /// How many records there are of each kind.
     pub kinds: BTreeMap<&'static str, u64>,
     /// The highest ballot promised.
     pub promised: Ballot,
-    /// The highest ballot that the replica's proposer used.
+    /// The highest ballot that the proposer of the replica used.
     pub proposed: Ballot,
-    /// The highest slot accepted.
+    /// The highest slot in which a value was accepted.
     pub accepted: Option<Slot>,
-    /// The first slot not told to be chosen.
+    /// The first slot that the log does not know to be chosen.
     pub chosen: Slot,
-    /// The replica's founding: that of its first life, unless it lost its disk since.
+    /// The founding of the replica: that of its first life, or `None` if it has lost its disk since.
     pub founding: Option<Founding>,
-    /// Which foundings of others it knew.
+    /// The foundings of other replicas that it knew.
     pub met: KnownFoundings,
-    /// The checkpoints: number, segment, position, and whether the end is there.
-    pub checkpoints: Vec<(u64, u64, u64, bool)>,
-    /// Where it says that memory was lost: which mark, segment, position.
-    pub losses: Vec<(&'static str, u64, u64)>,
+    /// Its checkpoints, in order.
+    pub checkpoints: Vec<CheckpointPlace>,
+    /// Where it says that memory was lost, in order.
+    pub losses: Vec<LossPlace>,
 }
 
-/// Looks into a directory.
+/// Inspects a data directory.
 ///
 /// # Errors
 /// If it cannot be read.
@@ -132,8 +169,8 @@ fn verdict(
     files: &BTreeMap<u64, Vec<u8>>,
     owner: Option<Owner>,
     known_synced: Option<SyncedPosition>,
-) -> Verdict {
-    // Without an owner no header is whole, and whose it would be does not matter.
+) -> LogVerdict {
+    // Without an owner every header is damaged, so it does not matter which owner is expected.
     let owner = owner.unwrap_or(Owner {
         cluster: 0,
         replica: kvpaxos::ReplicaId(0),
@@ -144,26 +181,28 @@ fn verdict(
             writer,
             torn,
             obsolete,
-        }) => Verdict::Whole {
+        }) => LogVerdict::Whole {
             records: records.len(),
             end: writer.position(),
             marked: known_synced.map_or(0, |mark| mark.position).max(writer.synced()),
             obsolete,
-            torn: torn
-                .filter(|torn| !torn.blank)
-                .map(|torn| (torn.segment, torn.at, torn.dropped)),
+            torn: torn.filter(|torn| !torn.blank).map(|torn| TornEnd {
+                segment: torn.segment,
+                at: torn.at,
+                dropped: torn.dropped,
+            }),
         },
-        Ok(wal::LogState::Damaged(damaged)) => Verdict::Damaged {
+        Ok(wal::LogState::Damaged(damaged)) => LogVerdict::Damaged {
             segment: damaged.segment,
             at: damaged.at,
             why: damaged.why,
         },
-        Err(error) => Verdict::Unreadable(error),
+        Err(error) => LogVerdict::Unreadable(error),
     }
 }
 
 impl Inspection {
-    /// All groups that are whole in themselves, with the numbers of their segments.
+    /// All groups that can be read, with the numbers of their segments.
     pub fn groups(&self) -> impl Iterator<Item = (u64, &ScannedGroup)> {
         self.segments.iter().flat_map(|segment| {
             let groups = segment.scan.iter().flat_map(|scan| &scan.groups);
@@ -171,20 +210,20 @@ impl Inspection {
         })
     }
 
-    /// What the records in them come to.
+    /// Summarizes all records that can be read.
     #[must_use]
-    pub fn sum(&self) -> Sum {
-        let mut sum = Sum::default();
+    pub fn summary(&self) -> LogSummary {
+        let mut summary = LogSummary::default();
         for (segment, group) in self.groups() {
             for record in &group.records {
-                sum.add(record, segment, group.position);
+                summary.add(record, segment, group.position);
             }
         }
-        sum
+        summary
     }
 }
 
-impl Sum {
+impl LogSummary {
     fn add(&mut self, record: &Record, segment: u64, position: u64) {
         let kind = kind(record);
         *self.kinds.entry(kind).or_default() += 1;
@@ -197,10 +236,18 @@ impl Sum {
             }
             Record::Chosen { up_to, .. } => self.chosen = self.chosen.max(*up_to),
             Record::Learned { slot, .. } => self.chosen = self.chosen.max(slot.next()),
-            Record::MemoryLost => self.losses.push((kind, segment, position)),
+            Record::MemoryLost => self.losses.push(LossPlace {
+                mark: kind,
+                segment,
+                position,
+            }),
             Record::DiskLost => {
                 self.founding = None;
-                self.losses.push((kind, segment, position));
+                self.losses.push(LossPlace {
+                    mark: kind,
+                    segment,
+                    position,
+                });
             }
             Record::Checkpoint(checkpoint) => {
                 self.promised = self.promised.max(checkpoint.promised);
@@ -208,12 +255,17 @@ impl Sum {
                 self.chosen = self.chosen.max(checkpoint.cut).max(checkpoint.slot);
                 self.founding = self.founding.or(checkpoint.founding);
                 self.met.merge(&checkpoint.met);
-                self.checkpoints
-                    .push((checkpoint.number, segment, position, false));
+                self.checkpoints.push(CheckpointPlace {
+                    number: checkpoint.number,
+                    segment,
+                    position,
+                    complete: false,
+                });
             }
             Record::CheckpointEnd { number } => {
-                if let Some(last) = self.checkpoints.last_mut().filter(|last| last.0 == *number) {
-                    last.3 = true;
+                let last = self.checkpoints.last_mut();
+                if let Some(last) = last.filter(|last| last.number == *number) {
+                    last.complete = true;
                 }
             }
             Record::Carried(entry) => self.accepted = self.accepted.max(Some(entry.slot)),
@@ -224,7 +276,7 @@ impl Sum {
     }
 }
 
-/// The kind of a record, in a word.
+/// The name of a kind of records.
 fn kind(record: &Record) -> &'static str {
     match record {
         Record::Proposed { .. } => "proposed",
@@ -245,10 +297,10 @@ fn kind(record: &Record) -> &'static str {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for LogVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Verdict::Whole {
+            LogVerdict::Whole {
                 records,
                 end,
                 marked,
@@ -264,25 +316,25 @@ impl fmt::Display for Verdict {
                 } else {
                     write!(
                         f,
-                        "and was synced up to {marked} at least: had the disk lost what it synced after that, this log would not tell"
+                        "and was synced up to {marked} at least; if the disk lost something that it synced after that, this log does not show it"
                     )?;
                 }
                 if !obsolete.is_empty() {
-                    write!(f, "; a checkpoint stands in for segments {obsolete:?}")?;
+                    write!(f, "; a checkpoint replaces segments {obsolete:?}")?;
                 }
-                if let Some((segment, at, dropped)) = torn {
+                if let Some(TornEnd { segment, at, dropped }) = torn {
                     write!(
                         f,
-                        "; segment {segment} ends at offset {at}, where {dropped} bytes follow of a write that is not whole and that no mark \
-                         covers: a crash cut it short, as far as this log can tell, and it will be cut off"
+                        "; segment {segment} ends at offset {at}, and {dropped} bytes of an incomplete write follow, which no mark covers: as \
+                         far as this log can tell a crash interrupted it, and it will be cut off"
                     )?;
                 }
                 Ok(())
             }
-            Verdict::Damaged { segment, at, why } => {
+            LogVerdict::Damaged { segment, at, why } => {
                 write!(f, "damaged in segment {segment} at offset {at}: {why}")
             }
-            Verdict::Unreadable(error) => write!(f, "not readable: {error}"),
+            LogVerdict::Unreadable(error) => write!(f, "unreadable: {error}"),
         }
     }
 }

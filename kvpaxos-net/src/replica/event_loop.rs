@@ -214,7 +214,7 @@ impl EventLoop {
     fn on_control(&mut self, control: Control) {
         match control {
             Control::Fail(role) => {
-                tracing::info!(replica = %self.id, ?role, "a role fails on purpose");
+                tracing::info!(replica = %self.id, %role, "a role fails on purpose");
                 self.step(Event::Fail(role));
                 // The messages that this life of the role still had to send are void.
                 for sends in self.deferred.iter_mut().filter(|sends| sends.role == role) {
@@ -239,7 +239,7 @@ impl EventLoop {
         };
         match entropy() {
             Ok(entropy) => {
-                tracing::info!(replica = %self.id, ?role, records = kept, "a role restarts");
+                tracing::info!(replica = %self.id, %role, records = kept, "a role restarts");
                 self.step(Event::Restart {
                     role,
                     memory,
@@ -248,7 +248,7 @@ impl EventLoop {
             }
             Err(error) => {
                 tracing::error!(
-                    replica = %self.id, ?role, %error,
+                    replica = %self.id, %role, %error,
                     "a role stays down: the system gives no random bits; restart the role later"
                 );
             }

@@ -293,7 +293,7 @@ impl Cluster {
                     return None;
                 };
                 all.push(applied);
-                all.push(inspect(&self.data(*replica)).ok()?.sum().chosen);
+                all.push(inspect(&self.data(*replica)).ok()?.summary().chosen);
             }
             all.windows(2).all(|pair| pair[0] == pair[1]).then_some(())
         });

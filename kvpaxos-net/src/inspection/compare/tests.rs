@@ -119,9 +119,9 @@ fn cut(slot: u64, client: u64, texts: &[&str]) -> Vec<Record> {
     records
 }
 
-fn parting(slot: u64, how: How) -> Parting {
+fn divergence(slot: u64, kind: DivergenceKind) -> Divergence {
     let slot = Slot(slot);
-    Parting { slot, how }
+    Divergence { slot, kind }
 }
 
 #[test]
@@ -140,13 +140,13 @@ fn a_log_tells_what_is_chosen_and_behind_it_what_was_accepted() {
     assert_eq!(history.only_accepted(), Some(Slot(9)));
     let slots: Vec<u64> = history.slots_from(Slot(1)).map(|slot| slot.0).collect();
     assert_eq!(slots, [1, 2, 9]);
-    let second = history.standing(Slot(1)).unwrap();
+    let second = history.contents(Slot(1)).unwrap();
     assert_eq!(second.chosen, Some(&value("b")));
     assert_eq!(second.ballot(), Some(ballot(1)));
-    let third = history.standing(Slot(2)).unwrap();
+    let third = history.contents(Slot(2)).unwrap();
     assert_eq!((third.chosen, third.value()), (None, Some(&value("c"))));
     assert_eq!(third.ballot(), Some(ballot(3)));
-    assert_eq!(history.standing(Slot(3)), None);
+    assert_eq!(history.contents(Slot(3)), None);
     assert!(history.digest(Slot(2)).is_some() && history.digest(Slot(3)).is_none());
     assert!(!history.memory_lost() && !history.torn());
 }
@@ -163,10 +163,10 @@ fn what_was_accepted_and_lost_is_told_beside_what_is_chosen() {
         },
     ];
     let history = logs.history(1, &records);
-    let standing = history.standing(Slot(0)).unwrap();
-    assert_eq!(standing.value(), Some(&value("theirs")));
-    assert_eq!(standing.ballot(), None);
-    assert_eq!(standing.accepted, Some((ballot(2), &value("mine"))));
+    let contents = history.contents(Slot(0)).unwrap();
+    assert_eq!(contents.value(), Some(&value("theirs")));
+    assert_eq!(contents.ballot(), None);
+    assert_eq!(contents.accepted, Some((ballot(2), &value("mine"))));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn sides_part_where_different_values_are_chosen() {
     assert_eq!(comparison.undecided, [3]);
     assert_eq!(comparison.told, Some((Slot(0), Slot(4))));
     let expected = Difference {
-        parting: parting(2, How::Chosen),
+        divergence: divergence(2, DivergenceKind::Chosen),
         sides: [0, 1],
     };
     assert_eq!(comparison.differences, [expected]);
@@ -205,18 +205,18 @@ fn three_sides_part_where_each_two_do() {
         logs.history(2, &chosen(&["a", "b", "y"])),
     ];
     let comparison = compare(&histories).unwrap();
-    let partings: Vec<(Parting, [usize; 2])> = comparison
+    let divergences: Vec<(Divergence, [usize; 2])> = comparison
         .differences
         .iter()
-        .map(|difference| (difference.parting, difference.sides))
+        .map(|difference| (difference.divergence, difference.sides))
         .collect();
-    let second = parting(1, How::Chosen);
+    let second = divergence(1, DivergenceKind::Chosen);
     assert_eq!(
-        partings,
+        divergences,
         [
             (second, [0, 1]),
             (second, [1, 2]),
-            (parting(2, How::Chosen), [0, 2])
+            (divergence(2, DivergenceKind::Chosen), [0, 2])
         ]
     );
 }
@@ -233,7 +233,10 @@ fn what_was_only_accepted_is_an_open_difference() {
     ];
     let comparison = compare(&histories).unwrap();
     assert_eq!(comparison.verdict, Verdict::Unknown);
-    assert_eq!(comparison.differences[0].parting, parting(1, How::Accepted));
+    assert_eq!(
+        comparison.differences[0].divergence,
+        divergence(1, DivergenceKind::Accepted)
+    );
     assert_eq!(comparison.sides, [[0], [1]]);
 
     records.pop();
@@ -255,7 +258,10 @@ fn two_values_of_one_ballot_prove_two_histories() {
     ];
     let comparison = compare(&histories).unwrap();
     assert_eq!(comparison.verdict, Verdict::Differ);
-    assert_eq!(comparison.differences[0].parting, parting(1, How::Ballot));
+    assert_eq!(
+        comparison.differences[0].divergence,
+        divergence(1, DivergenceKind::Ballot)
+    );
 }
 
 /// The states before the slot where a log was cut differ, whatever the values are from there on.
@@ -270,7 +276,10 @@ fn histories_may_have_parted_below_what_the_logs_hold() {
     assert_eq!((histories[0].from(), histories[0].below()), (Slot(5), Slot(7)));
     let comparison = compare(&histories).unwrap();
     assert_eq!(comparison.verdict, Verdict::Differ);
-    assert_eq!(comparison.differences[0].parting, parting(5, How::Before));
+    assert_eq!(
+        comparison.differences[0].divergence,
+        divergence(5, DivergenceKind::Before)
+    );
     assert_eq!(comparison.sides, [vec![0, 2], vec![1]]);
 }
 
@@ -299,7 +308,10 @@ fn only_directories_of_one_cluster_are_compared_and_each_once() {
     let one = logs.write(0, &chosen(&["a"]));
     let roundabout = one.join("../r0");
     let histories = [&one, &roundabout].map(|path| read(path, Limits::default()).unwrap());
-    assert!(matches!(compare(&histories), Err(CompareError::Twice { .. })));
+    assert!(matches!(
+        compare(&histories),
+        Err(CompareError::SameDirectory { .. })
+    ));
 
     let other = logs.0.path().join("other");
     std::fs::create_dir(&other).unwrap();

@@ -1,10 +1,10 @@
-//! What a log holds, for people and for programs.
+//! `kvpaxos log inspect`: what a log holds, as text or as JSON.
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use kvpaxos::wal::{Superblock, SuperblockError, SuperblockState};
-use kvpaxos_net::inspect::{Inspection, Segment, Verdict, inspect};
+use kvpaxos_net::inspect::{CheckpointPlace, Inspection, LogVerdict, LossPlace, Segment, inspect};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -15,7 +15,7 @@ pub(crate) fn run(directory: &Path, records: bool, as_json: bool) -> Result<Exit
         inspect(directory).map_err(|error| format!("cannot read {}: {error}", directory.display()))?;
     if inspection.segments.is_empty() && inspection.superblock.is_none() {
         return Err(format!(
-            "{} holds no log: it is no replica's data directory",
+            "{} holds no log: it is not the data directory of a replica",
             directory.display()
         ));
     }
@@ -27,48 +27,59 @@ pub(crate) fn run(directory: &Path, records: bool, as_json: bool) -> Result<Exit
         }
     })?;
     Ok(match inspection.verdict {
-        Verdict::Whole { .. } => Exit::Done,
-        Verdict::Damaged { .. } => Exit::Damaged,
-        Verdict::Unreadable(_) => Exit::Not,
+        LogVerdict::Whole { .. } => Exit::Done,
+        LogVerdict::Damaged { .. } => Exit::Damaged,
+        LogVerdict::Unreadable(_) => Exit::Not,
     })
 }
 
 fn print(inspection: &Inspection, records: bool, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "superblock  {}", said(inspection.superblock))?;
+    writeln!(out, "superblock  {}", superblock_text(inspection.superblock))?;
     for segment in &inspection.segments {
         print_segment(segment, out)?;
     }
-    let sum = inspection.sum();
+    let summary = inspection.summary();
     let kinds: Vec<String> = sum
         .kinds
         .iter()
         .map(|(kind, count)| format!("{count} {kind}"))
         .collect();
     writeln!(out, "records     {}", kinds.join(", "))?;
-    writeln!(out, "promised    {}", sum.promised)?;
-    writeln!(out, "proposed    {}", sum.proposed)?;
+    writeln!(out, "promised    {}", summary.promised)?;
+    writeln!(out, "proposed    {}", summary.proposed)?;
     let accepted = sum
         .accepted
         .map_or("nothing".to_owned(), |slot| format!("up to slot {slot}"));
     writeln!(out, "accepted    {accepted}")?;
-    writeln!(out, "chosen      told below slot {}", sum.chosen)?;
-    let founding = sum.founding.map_or("none".to_owned(), |it| it.to_string());
+    writeln!(out, "chosen      told below slot {}", summary.chosen)?;
+    let founding = summary.founding.map_or("none".to_owned(), |it| it.to_string());
     writeln!(out, "founding    {founding}")?;
-    writeln!(out, "met         {}", sum.met)?;
-    for (number, segment, position, complete) in &sum.checkpoints {
+    writeln!(out, "met         {}", summary.met)?;
+    for CheckpointPlace {
+        number,
+        segment,
+        position,
+        complete,
+    } in &summary.checkpoints
+    {
         let end = if *complete { "complete" } else { "without its end" };
         writeln!(
             out,
             "checkpoint  {number} in segment {segment} at {position}, {end}"
         )?;
     }
-    for (mark, segment, position) in &sum.losses {
+    for LossPlace {
+        mark,
+        segment,
+        position,
+    } in &summary.losses
+    {
         writeln!(out, "mark        {mark}, in segment {segment} at {position}")?;
     }
     if records {
         for (segment, group) in inspection.groups() {
             for record in &group.records {
-                writeln!(out, "{segment:>4} {:>12}  {record:?}", group.position)?;
+                writeln!(out, "{segment:>4} {:>12}  {record}", group.position)?;
             }
         }
     }
@@ -96,16 +107,14 @@ fn print_segment(segment: &Segment, out: &mut impl Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn said(superblock: Option<Result<Superblock, SuperblockError>>) -> String {
+fn superblock_text(superblock: Option<Result<Superblock, SuperblockError>>) -> String {
     match superblock {
         None => "none".to_owned(),
         Some(Err(error)) => error.to_string(),
         Some(Ok(Superblock { owner, state })) => {
             let state = match state {
                 SuperblockState::Founding { lost: false } => "being founded".to_owned(),
-                SuperblockState::Founding { lost: true } => {
-                    "being founded in the place of a lost log".to_owned()
-                }
+                SuperblockState::Founding { lost: true } => "being founded in place of a lost log".to_owned(),
                 SuperblockState::Ready(mark) => {
                     format!("log {:016x} synced up to {} at least", mark.log, mark.position)
                 }
@@ -135,28 +144,28 @@ fn as_value(inspection: &Inspection, records: bool) -> Value {
         }
     });
     let segments: Vec<Value> = inspection.segments.iter().map(segment_value).collect();
-    let sum = inspection.sum();
-    let checkpoint = |(number, segment, position, complete): &(u64, u64, u64, bool)| json!({ "number": number, "segment": segment, "position": position, "complete": complete });
-    let loss = |(mark, segment, position): &(&str, u64, u64)| json!({ "mark": mark, "segment": segment, "position": position });
+    let summary = inspection.summary();
+    let checkpoint = |it: &CheckpointPlace| json!({ "number": it.number, "segment": it.segment, "position": it.position, "complete": it.complete });
+    let loss = |it: &LossPlace| json!({ "mark": it.mark, "segment": it.segment, "position": it.position });
     let mut value = json!({
         "superblock": superblock,
         "segments": segments,
-        "records": sum.kinds,
-        "promised": sum.promised.to_string(),
-        "proposed": sum.proposed.to_string(),
-        "highest_accepted": sum.accepted.map(|slot| slot.0),
-        "chosen_below": sum.chosen.0,
-        "founding": sum.founding.map(|founding| founding.to_string()),
-        "met": sum.met.iter().map(|(replica, known)| json!({ "replica": replica.0, "founding": known.to_string() })).collect::<Vec<_>>(),
-        "checkpoints": sum.checkpoints.iter().map(checkpoint).collect::<Vec<_>>(),
-        "losses": sum.losses.iter().map(loss).collect::<Vec<_>>(),
+        "records": summary.kinds,
+        "promised": summary.promised.to_string(),
+        "proposed": summary.proposed.to_string(),
+        "highest_accepted": summary.accepted.map(|slot| slot.0),
+        "chosen_below": summary.chosen.0,
+        "founding": summary.founding.map(|founding| founding.to_string()),
+        "met": summary.met.iter().map(|(replica, known)| json!({ "replica": replica.0, "founding": known.to_string() })).collect::<Vec<_>>(),
+        "checkpoints": summary.checkpoints.iter().map(checkpoint).collect::<Vec<_>>(),
+        "losses": summary.losses.iter().map(loss).collect::<Vec<_>>(),
         "verdict": verdict_value(&inspection.verdict),
     });
     if records {
         let listed = inspection.groups().flat_map(|(segment, group)| {
             let records = group.records.iter();
             records.map(move |record| {
-                json!({ "segment": segment, "position": group.position, "record": format!("{record:?}") })
+                json!({ "segment": segment, "position": group.position, "record": record.to_string() })
             })
         });
         value["listed"] = listed.collect();
@@ -185,9 +194,9 @@ fn segment_value(segment: &Segment) -> Value {
     })
 }
 
-fn verdict_value(verdict: &Verdict) -> Value {
+fn verdict_value(verdict: &LogVerdict) -> Value {
     match verdict {
-        Verdict::Whole {
+        LogVerdict::Whole {
             records,
             end,
             marked,
@@ -195,11 +204,11 @@ fn verdict_value(verdict: &Verdict) -> Value {
             torn,
         } => json!({
             "log": "whole", "records": records, "end": end, "marked": marked, "obsolete": obsolete,
-            "torn": torn.map(|(segment, at, dropped)| json!({ "segment": segment, "at": at, "dropped": dropped })),
+            "torn": torn.map(|torn| json!({ "segment": torn.segment, "at": torn.at, "dropped": torn.dropped })),
         }),
-        Verdict::Damaged { segment, at, why } => json!({
+        LogVerdict::Damaged { segment, at, why } => json!({
             "log": "damaged", "segment": segment, "at": at, "why": why.to_string(),
         }),
-        Verdict::Unreadable(error) => json!({ "log": "unreadable", "why": error.to_string() }),
+        LogVerdict::Unreadable(error) => json!({ "log": "unreadable", "why": error.to_string() }),
     }
 }

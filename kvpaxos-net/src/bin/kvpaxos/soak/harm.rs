@@ -8,7 +8,7 @@ use std::path::Path;
 
 use kvpaxos::Random;
 use kvpaxos::wal::{HEADER, Superblock, SuperblockState};
-use kvpaxos_net::inspect::{Inspection, Segment, Verdict, inspect};
+use kvpaxos_net::inspect::{Inspection, LogVerdict, Segment, inspect};
 
 /// Bytes that a zeroed block has.
 const BLOCK: u64 = 4096;
@@ -91,7 +91,7 @@ pub(crate) fn inflict(harm: Harm, data: &Path, random: &mut Random) -> Result<bo
         return Ok(false);
     }
     match inspect(data).map_err(failed)?.verdict {
-        Verdict::Damaged { .. } => Ok(true),
+        LogVerdict::Damaged { .. } => Ok(true),
         other => Err(format!(
             "{harm} in {} up to offset {}, which was synced, and the log is still taken for {other}",
             target.segment.file.display(),
@@ -108,7 +108,7 @@ struct Target<'a> {
 }
 
 fn target<'a>(harm: Harm, inspection: &'a Inspection, random: &mut Random) -> Option<Target<'a>> {
-    let Verdict::Whole { obsolete, .. } = &inspection.verdict else {
+    let LogVerdict::Whole { obsolete, .. } = &inspection.verdict else {
         return None;
     };
     let kept = match &inspection.superblock {

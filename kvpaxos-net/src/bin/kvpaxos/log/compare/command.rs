@@ -1,13 +1,13 @@
-//! Commands of clients, for people and for programs.
+//! Commands of clients, as text and as JSON.
 
 use std::fmt;
 
 use kvpaxos::{Command, Op};
 use serde_json::{Value, json};
 
-/// So many bytes of a key or a value are printed, unless all are asked for.
+/// The most bytes of a key or a value that are printed, unless all are asked for.
 const SHOWN: usize = 64;
-/// A command for people.
+/// A command as text. `full` asks for keys and values in full.
 pub(crate) struct Readable<'a> {
     pub(crate) command: &'a Command,
     pub(crate) full: bool,
@@ -52,12 +52,12 @@ impl fmt::Display for Readable<'_> {
     }
 }
 
-/// Bytes in quotation marks, with escapes for what cannot be read; only the first `most` of them.
+/// The first `most` bytes in quotation marks, with escapes for what is not printable.
 fn quoted(bytes: &[u8], most: usize) -> String {
     let shown = &bytes[..bytes.len().min(most)];
     let text = match str::from_utf8(shown) {
         Ok(text) => format!("{text:?}"),
-        // A character that is cut in two is left out, other bytes are escaped.
+        // The cut went through a character: it is left out. Other bytes that are no text are escaped.
         Err(error) if error.error_len().is_none() && shown.len() < bytes.len() => {
             format!("{:?}", String::from_utf8_lossy(&shown[..error.valid_up_to()]))
         }
@@ -70,6 +70,7 @@ fn quoted(bytes: &[u8], most: usize) -> String {
     }
 }
 
+/// A command as a JSON object.
 pub(crate) fn command_value(command: &Command) -> Value {
     match command {
         Command::Open { tag } => {
@@ -100,7 +101,7 @@ pub(crate) fn command_value(command: &Command) -> Value {
     }
 }
 
-/// Text as it is; other bytes as `{"hex": "..."}`.
+/// Text as a string, other bytes as `{"hex": "..."}`.
 fn bytes_value(bytes: &[u8]) -> Value {
     match str::from_utf8(bytes) {
         Ok(text) => text.into(),
@@ -126,7 +127,7 @@ mod tests {
         assert_eq!(
             quoted(b"\x1b[2J", 64),
             r#""\u{1b}[2J""#,
-            "no terminal is told anything"
+            "no control sequence reaches the terminal"
         );
         assert_eq!(quoted(b"0123456789", 4), r#""0123"... (10 bytes)"#);
         assert_eq!(quoted("\u{e9}\u{e9}".as_bytes(), 3), "\"\u{e9}\"... (4 bytes)");

@@ -1,13 +1,14 @@
-//! A comparison for programs.
+//! A comparison as JSON.
 
 use kvpaxos::Slot;
-use kvpaxos_net::compare::{Difference, History, How, Verdict};
+use kvpaxos_net::compare::{Difference, DivergenceKind, History, Verdict};
 use serde_json::{Value, json};
 
 use crate::log::compare::command::command_value;
 use crate::log::compare::report::Report;
 
 impl Report<'_> {
+    /// The whole report as one object.
     pub(crate) fn as_value(&self) -> Value {
         let comparison = self.comparison;
         let names = |places: &Vec<usize>| -> Vec<String> {
@@ -32,13 +33,13 @@ impl Report<'_> {
         };
         let difference = |difference: &Difference| {
             json!({
-                "slot": difference.parting.slot.0,
-                "how": match difference.parting.how {
-                    How::Before => "before",
-                    How::Chosen => "chosen",
-                    How::State => "state",
-                    How::Ballot => "ballot",
-                    How::Accepted => "accepted",
+                "slot": difference.divergence.slot.0,
+                "how": match difference.divergence.kind {
+                    DivergenceKind::Before => "before",
+                    DivergenceKind::Chosen => "chosen",
+                    DivergenceKind::State => "state",
+                    DivergenceKind::Ballot => "ballot",
+                    DivergenceKind::Accepted => "accepted",
                 },
                 "sides": difference.sides,
             })
@@ -63,18 +64,18 @@ impl Report<'_> {
     fn slot_value(&self, slot: Slot) -> Value {
         let commands =
             |value: &kvpaxos::Value| value.commands().iter().map(command_value).collect::<Vec<_>>();
-        let standings = self.standings(slot).into_iter().map(|(standing, places)| {
+        let all_contents = self.all_contents(slot).into_iter().map(|(contents, places)| {
             let directories = places
                 .iter()
                 .map(|place| self.histories[*place].directory().display().to_string());
             json!({
                 "directories": directories.collect::<Vec<_>>(),
-                "chosen": standing.chosen.map(commands),
-                "accepted": standing.accepted.map(|(ballot, value)| json!({
+                "chosen": contents.chosen.map(commands),
+                "accepted": contents.accepted.map(|(ballot, value)| json!({
                     "ballot": ballot.to_string(), "commands": commands(value),
                 })),
             })
         });
-        json!({ "slot": slot.0, "values": standings.collect::<Vec<_>>() })
+        json!({ "slot": slot.0, "values": all_contents.collect::<Vec<_>>() })
     }
 }

@@ -1,4 +1,4 @@
-//! From which slot on directories tell different histories, for people and for programs.
+//! `kvpaxos log compare`: the first slot at which the histories of several directories diverge, as text or as JSON.
 
 mod command;
 mod json;

@@ -1,14 +1,15 @@
-//! What is compared, and which slots of it are shown.
+//! What a report of a comparison is made from, and which slots it shows.
 
 use std::collections::BTreeSet;
 
 use kvpaxos::Slot;
-use kvpaxos_net::compare::{Comparison, History, How, Parting, Standing};
+use kvpaxos_net::compare::{Comparison, Divergence, DivergenceKind, History, SlotContents};
 
-/// So many slots of a difference likewise: a client that writes once opens a session before, and closes it behind.
+/// The most slots of a difference that are shown, unless all are asked for: a client that writes once opens a session before the
+/// write and closes it afterwards.
 const SHOWN_SLOTS: usize = 4;
 
-/// What there is to print.
+/// What a report is made from. `rest` asks for all slots from the first difference on.
 pub(crate) struct Report<'a> {
     pub(crate) histories: &'a [History],
     pub(crate) comparison: &'a Comparison,
@@ -16,14 +17,14 @@ pub(crate) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Below this slot, and not before it, all tell the state.
+    /// The slot before which all histories know the state, if there is one: the highest.
     pub(crate) fn last_common(&self) -> Option<Slot> {
         let below = self.histories.iter().map(History::below).min()?;
         let from = self.histories.iter().map(History::from).max()?;
         (from <= below && below > Slot::ZERO).then_some(below)
     }
 
-    /// The first slots of each difference in which something can be seen, or all from the first on; and whether there are more.
+    /// The slots to show, and whether there are more: the first slots of each difference in which values differ, or all.
     pub(crate) fn slots_to_show(&self) -> (BTreeSet<Slot>, bool) {
         let from = |slot: Slot| -> BTreeSet<Slot> {
             let slots = self.histories.iter().flat_map(|history| history.slots_from(slot));
@@ -32,19 +33,19 @@ impl Report<'_> {
         let differences = &self.comparison.differences;
         let all = differences
             .first()
-            .map_or_else(BTreeSet::new, |first| from(first.parting.slot));
+            .map_or_else(BTreeSet::new, |first| from(first.divergence.slot));
         if self.rest {
             return (all, false);
         }
         let shown: BTreeSet<Slot> = differences
             .iter()
             .flat_map(|difference| {
-                let Parting { slot, how } = difference.parting;
-                // Where they parted before, the first slots may well be the same.
-                let seen = move |slot: &Slot| how != How::Before || self.values_differ(*slot);
+                let Divergence { slot, kind } = difference.divergence;
+                // Where they diverged before the slot, the next values may be equal.
+                let is_shown = move |slot: &Slot| kind != DivergenceKind::Before || self.values_differ(*slot);
                 from(slot)
                     .into_iter()
-                    .skip_while(move |slot| !seen(slot))
+                    .skip_while(move |slot| !is_shown(slot))
                     .take(SHOWN_SLOTS)
             })
             .collect();
@@ -53,24 +54,24 @@ impl Report<'_> {
     }
 
     fn values_differ(&self, slot: Slot) -> bool {
-        let standings = self.standings(slot);
-        standings
+        let all_contents = self.all_contents(slot);
+        all_contents
             .windows(2)
             .any(|pair| pair[0].0.value() != pair[1].0.value())
     }
 
-    /// What stands in a slot, and in which histories; each value once for each way it is known.
-    pub(crate) fn standings(&self, slot: Slot) -> Vec<(Standing<'_>, Vec<usize>)> {
-        let mut standings: Vec<(Standing<'_>, Vec<usize>)> = Vec::new();
+    /// The different contents of a slot, each with the places of the histories that hold it.
+    pub(crate) fn all_contents(&self, slot: Slot) -> Vec<(SlotContents<'_>, Vec<usize>)> {
+        let mut all_contents: Vec<(SlotContents<'_>, Vec<usize>)> = Vec::new();
         for (place, history) in self.histories.iter().enumerate() {
-            let Some(standing) = history.standing(slot) else {
+            let Some(contents) = history.contents(slot) else {
                 continue;
             };
-            match standings.iter_mut().find(|(known, _)| *known == standing) {
+            match all_contents.iter_mut().find(|(known, _)| *known == contents) {
                 Some((_, places)) => places.push(place),
-                None => standings.push((standing, vec![place])),
+                None => all_contents.push((contents, vec![place])),
             }
         }
-        standings
+        all_contents
     }
 }

@@ -1,18 +1,19 @@
-//! A comparison for people.
+//! A comparison as text.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use kvpaxos::Slot;
-use kvpaxos_net::compare::{Comparison, Difference, History, How, Parting};
+use kvpaxos_net::compare::{Comparison, Difference, Divergence, DivergenceKind, History};
 
 use crate::log::compare::command::Readable;
 use crate::log::compare::report::Report;
 
-/// So many commands of a slot likewise.
+/// The most commands of a slot that are printed, unless all are asked for.
 const SHOWN_COMMANDS: usize = 8;
 
 impl Report<'_> {
+    /// Prints everything.
     pub(crate) fn print(&self, out: &mut impl Write) -> io::Result<()> {
         for history in self.histories {
             print_history(history, out)?;
@@ -29,13 +30,13 @@ impl Report<'_> {
         } = self.comparison;
         match (differences.first(), told) {
             (None, Some((from, below))) => {
-                write!(out, "no difference: {}", same(*from, *below))?;
+                write!(out, "no difference: {}", agreement(*from, *below))?;
                 if self
                     .histories
                     .iter()
                     .any(|history| history.only_accepted().is_some())
                 {
-                    write!(out, "; nor do they differ in what was accepted behind that")?;
+                    write!(out, ", and in what was accepted after that")?;
                 }
                 writeln!(out)?;
             }
@@ -46,7 +47,7 @@ impl Report<'_> {
                 }
             }
         }
-        self.print_apart(out)?;
+        self.print_incomparable(out)?;
         for (number, side) in sides.iter().enumerate() {
             writeln!(out, "side {}      {}", number + 1, self.names(side))?;
         }
@@ -54,7 +55,7 @@ impl Report<'_> {
             let names = self.names(undecided);
             writeln!(
                 out,
-                "no side     {names}: what is told there fits every side that it can be compared with"
+                "no side     {names}: agrees with every side that it can be compared with"
             )?;
         }
         let (slots, more) = self.slots_to_show();
@@ -63,19 +64,22 @@ impl Report<'_> {
             self.print_slot(slot, out)?;
         }
         if more {
-            writeln!(out, "\nand more: --rest prints all slots from there on")?;
+            writeln!(
+                out,
+                "\nThere is more: --rest prints all slots from the first difference on."
+            )?;
         }
         Ok(())
     }
 
-    /// The state of all of them after the last slot that all tell.
+    /// The digests of the states after the last slot that all hold.
     fn print_digests(&self, out: &mut impl Write) -> io::Result<()> {
         let Some(below) = self.last_common() else {
             return Ok(());
         };
         writeln!(
             out,
-            "digests of the states after slot {}, the last that all tell:",
+            "digests of the states after slot {}, the last that all know to be chosen:",
             below.0 - 1
         )?;
         for history in self.histories {
@@ -86,7 +90,7 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// Directories of one replica: a copy, or what was set aside.
+    /// Says which directories are of one replica: copies, or logs that were set aside.
     fn print_repeated(&self, out: &mut impl Write) -> io::Result<()> {
         let replica = |history: &History| history.owner().replica;
         let replicas: BTreeSet<_> = self.histories.iter().map(replica).collect();
@@ -99,7 +103,7 @@ impl Report<'_> {
             if own.len() > 1 {
                 writeln!(
                     out,
-                    "note: all of these are of replica {id}, and count as one vote: {}",
+                    "note: these are all of replica {id}, and count as one vote: {}",
                     self.names(&own)
                 )?;
             }
@@ -107,12 +111,12 @@ impl Report<'_> {
         Ok(())
     }
 
-    fn print_apart(&self, out: &mut impl Write) -> io::Result<()> {
+    fn print_incomparable(&self, out: &mut impl Write) -> io::Result<()> {
         let groups = &self.comparison.comparable;
         if groups.len() > 1 {
             writeln!(
                 out,
-                "those of different lines here have no slot in common that both can tell: whether they differ is not known"
+                "directories of different lines here have no slot in common, so it is not known whether they differ:"
             )?;
             for group in groups {
                 writeln!(out, "  {}", self.names(group))?;
@@ -128,56 +132,56 @@ impl Report<'_> {
 
     fn described(&self, difference: &Difference) -> String {
         let Difference {
-            parting: Parting { slot, how },
+            divergence: Divergence { slot, kind },
             sides: [one, other],
         } = difference;
         let sides = format!("side {} and side {}", one + 1, other + 1);
-        match how {
-            How::Before => format!(
-                "{sides} differ before slot {slot}: it is the first that both tell, and the states before it differ already. They parted in a slot \
-                 that a checkpoint has taken out of at least one of the logs"
+        match kind {
+            DivergenceKind::Before => format!(
+                "{sides} differ before slot {slot}: this is the first slot that both hold, and the states before it differ already. They diverged in a \
+                 slot that a checkpoint has replaced in at least one of the logs"
             ),
-            How::Chosen => {
+            DivergenceKind::Chosen => {
                 format!(
-                    "{sides} differ from slot {slot} on: the states before it are the same, and different values are known to be chosen for it"
+                    "{sides} differ from slot {slot} on: the states before it are equal, and different values are known to be chosen for it"
                 )
             }
-            How::State => format!(
-                "{sides} differ from slot {slot} on: the values in it are the same, and the states after it differ all the same. Either they \
-                 differed before, in what the digest does not show, or this program has limits that the replicas did not have"
+            DivergenceKind::State => format!(
+                "{sides} differ from slot {slot} on: the values chosen for it are equal, but the states after it differ. Either the states differed \
+                 before in something that the digest does not cover, or this program does not use the limits that the replicas had"
             ),
-            How::Ballot => format!(
-                "{sides} differ from slot {slot} on: different values were accepted for it in one ballot, which has one value for each slot"
+            DivergenceKind::Ballot => format!(
+                "{sides} differ from slot {slot} on: different values were accepted for it in one ballot, and a ballot has one value per slot"
             ),
-            How::Accepted => format!(
-                "{sides} may differ from slot {slot} on: different values stand in it, and not all of them are known to be chosen. A value that was \
-                 only accepted may have been chosen and acknowledged, or have lost, in which case nothing is wrong: see in how many directories \
-                 it stands with one ballot"
+            DivergenceKind::Accepted => format!(
+                "{sides} may differ from slot {slot} on: they hold different values for it, and not all of them are known to be chosen. A value that was \
+                 only accepted may have been chosen and acknowledged, or not chosen at all, and then nothing is wrong: look how many directories \
+                 hold it with the same ballot"
             ),
         }
     }
 
     fn print_slot(&self, slot: Slot, out: &mut impl Write) -> io::Result<()> {
-        for (standing, places) in self.standings(slot) {
-            let ballot = standing.ballot();
-            let how = match (standing.chosen, ballot) {
+        for (contents, places) in self.all_contents(slot) {
+            let ballot = contents.ballot();
+            let how = match (contents.chosen, ballot) {
                 (Some(_), Some(ballot)) => format!("chosen; accepted there in ballot {ballot}"),
-                (Some(_), None) => "chosen; others told so".to_owned(),
+                (Some(_), None) => "chosen, as other replicas told it".to_owned(),
                 (None, Some(ballot)) => format!("only accepted, in ballot {ballot}"),
                 (None, None) => continue,
             };
             writeln!(out, "  {}: {how}", self.names(&places))?;
-            self.print_value(standing.value(), out)?;
-            if let (None, Some((ballot, value))) = (ballot, standing.accepted) {
+            self.print_value(contents.value(), out)?;
+            if let (None, Some((ballot, value))) = (ballot, contents.accepted) {
                 writeln!(
                     out,
-                    "    and what was accepted there, in ballot {ballot}, is another value:"
+                    "    and another value was accepted there, in ballot {ballot}:"
                 )?;
                 self.print_value(Some(value), out)?;
             }
         }
-        let silent = |history: &&History| history.standing(slot).is_none();
-        for history in self.histories.iter().filter(silent) {
+        let without = |history: &&History| history.contents(slot).is_none();
+        for history in self.histories.iter().filter(without) {
             let why = if slot < history.from() {
                 "in the snapshot of a checkpoint"
             } else {
@@ -207,7 +211,7 @@ impl Report<'_> {
         if commands.len() > shown {
             writeln!(
                 out,
-                "    and {} commands more (--rest prints all)",
+                "    and {} more commands (--rest prints all)",
                 commands.len() - shown
             )?;
         }
@@ -219,20 +223,20 @@ fn print_history(history: &History, out: &mut impl Write) -> io::Result<()> {
     let (from, below) = (history.from(), history.below());
     write!(out, "{}: ", name(history))?;
     if below > from {
-        write!(out, "tells slots {from} to {}", below.0 - 1)?;
+        write!(out, "holds slots {from} to {}", below.0 - 1)?;
     } else if from > Slot::ZERO {
-        write!(out, "tells no slot, but the state after slot {}", from.0 - 1)?;
+        write!(out, "holds no slot, but the state after slot {}", from.0 - 1)?;
     } else {
-        write!(out, "tells no slot")?;
+        write!(out, "holds no slot")?;
     }
     if let Some(last) = history.only_accepted() {
         write!(out, "; accepted more, up to slot {last}")?;
     }
     if history.memory_lost() {
-        write!(out, "; it lost its memory, and has not got it back")?;
+        write!(out, "; it lost its memory and has not recovered")?;
     }
     if history.torn() {
-        write!(out, "; its last write is not whole, and left out")?;
+        write!(out, "; its last write is incomplete and left out")?;
     }
     writeln!(out)
 }
@@ -242,15 +246,15 @@ fn name(history: &History) -> String {
     format!("{} ({})", history.directory().display(), history.owner().replica)
 }
 
-fn same(from: Slot, below: Slot) -> String {
+fn agreement(from: Slot, below: Slot) -> String {
     if from < below {
         format!(
-            "they are the same in every slot that two of them tell, from slot {from} to {}",
+            "they agree in every slot that two of them hold, from slot {from} to {}",
             below.0 - 1
         )
     } else {
         format!(
-            "they are the same in the state after slot {}, and tell nothing more in common",
+            "they agree in the state after slot {}, and have no further slot in common",
             below.0 - 1
         )
     }
