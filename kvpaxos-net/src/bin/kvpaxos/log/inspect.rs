@@ -39,7 +39,7 @@ fn print(inspection: &Inspection, records: bool, out: &mut impl Write) -> io::Re
         print_segment(segment, out)?;
     }
     let summary = inspection.summary();
-    let kinds: Vec<String> = sum
+    let kinds: Vec<String> = summary
         .kinds
         .iter()
         .map(|(kind, count)| format!("{count} {kind}"))
@@ -47,7 +47,7 @@ fn print(inspection: &Inspection, records: bool, out: &mut impl Write) -> io::Re
     writeln!(out, "records     {}", kinds.join(", "))?;
     writeln!(out, "promised    {}", summary.promised)?;
     writeln!(out, "proposed    {}", summary.proposed)?;
-    let accepted = sum
+    let accepted = summary
         .accepted
         .map_or("nothing".to_owned(), |slot| format!("up to slot {slot}"));
     writeln!(out, "accepted    {accepted}")?;
