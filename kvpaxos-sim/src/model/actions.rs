@@ -7,17 +7,17 @@ use crate::model::roles::{Action, Roles, State, in_any_ballot};
 use crate::model::tables::{Input, Miss, Tables};
 
 impl Roles {
-    /// What can happen, always in the same order.
+    /// What can happen in a state, in an order that is the same in every run.
     pub(super) fn find_actions(&self, tables: &Tables, state: &State) -> Result<Vec<Action>, Miss> {
         let mut actions = Vec::new();
-        if self.is_settled(tables, state) {
+        if self.all_propose_the_same(tables, state) {
             return Ok(actions);
         }
         for place in 0..self.bounds.acceptors {
             if tables.node(state.nodes[place]).recovery().is_some() {
                 self.find_recoveries(tables, state, place, &mut actions)?;
             } else {
-                self.find_hearings(tables, state, place, &mut actions)?;
+                self.find_deliveries(tables, state, place, &mut actions)?;
             }
         }
         for place in 0..self.bounds.ballots {
@@ -34,7 +34,8 @@ impl Roles {
         Ok(actions)
     }
 
-    fn find_hearings(
+    /// Requests that reach an acceptor, its disk, and its cuts.
+    fn find_deliveries(
         &self,
         tables: &Tables,
         state: &State,
@@ -43,7 +44,7 @@ impl Roles {
     ) -> Result<(), Miss> {
         for packet in &state.packets {
             let kind = tables.packet(*packet).kind;
-            if !kind.is_request() || self.can_wait(tables, state, kind) {
+            if !kind.is_request() || self.is_deferred(tables, state, kind) {
                 continue;
             }
             let input = Input::Hear(*packet);
@@ -72,6 +73,7 @@ impl Roles {
         Ok(())
     }
 
+    /// What the recovery of an acceptor can conclude.
     fn find_recoveries(
         &self,
         tables: &Tables,
@@ -91,7 +93,7 @@ impl Roles {
         Ok(())
     }
 
-    /// What there is to hear for an acceptor that recovers.
+    /// The key of [`Tables::recovery`]: the packets for an acceptor that recovers.
     pub(super) fn recovery_key(&self, tables: &Tables, state: &State, place: usize) -> Vec<u32> {
         self.key_for(
             tables,
@@ -101,6 +103,7 @@ impl Roles {
         )
     }
 
+    /// Which leaders a candidate can become.
     fn find_elections(
         &self,
         tables: &Tables,
@@ -119,13 +122,14 @@ impl Roles {
         Ok(())
     }
 
-    /// What there is to hear for a candidate.
+    /// The key of [`Tables::election`]: the packets for a candidate.
     pub(super) fn election_key(&self, tables: &Tables, state: &State, place: usize) -> Vec<u32> {
         let to = self.bounds.acceptors + place;
-        let first = u32::try_from(place).unwrap_or(u32::MAX);
+        let first = u32::try_from(place).expect("the bounds were checked");
         self.key_for(tables, state, first, |kind| kind == PacketKind::Promise { to })
     }
 
+    /// A key of the tables: a number, then the packets for which `is_for_it` holds.
     fn key_for(
         &self,
         tables: &Tables,
@@ -140,7 +144,7 @@ impl Roles {
         key
     }
 
-    /// Faults that come from outside.
+    /// Crashes and losses of memory.
     fn find_crashes(&self, tables: &Tables, state: &State, actions: &mut Vec<Action>) -> Result<(), Miss> {
         let is_recovering = |place: &usize| tables.node(state.nodes[*place]).recovery().is_some();
         let recovering = (0..self.bounds.acceptors).filter(is_recovering).count();
@@ -158,7 +162,7 @@ impl Roles {
     }
 }
 
-/// Adds what comes of an input, if anything does.
+/// Adds the action that an input to a node is, if the input has an effect.
 fn add_action(
     tables: &Tables,
     state: &State,

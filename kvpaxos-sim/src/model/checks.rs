@@ -1,4 +1,5 @@
-//! What must hold in every state. What must hold of a single acceptor is checked where it is asked: see [`crate::model::node`].
+//! Checks of states: agreement, cuts, counts of votes and progress. Invariants of a single acceptor are checked when it is asked, in
+//! [`crate::model::node`] and [`crate::model::core_queries`].
 
 use kvpaxos::{Slot, Value};
 
@@ -8,7 +9,9 @@ use crate::model::roles::{Draft, Roles, State, bit, in_any_ballot};
 use crate::model::tables::{Miss, Tables};
 
 impl Roles {
-    /// Notes what is chosen now, and whether that may be.
+    /// Notes which values are chosen now.
+    ///
+    /// Returns a breach of P4 if the leader counts them otherwise than the definition, and one of agreement if another value is chosen as well.
     pub(super) fn count_votes(
         &self,
         tables: &Tables,
@@ -26,7 +29,7 @@ impl Roles {
                 if draft.chosen & bit(place, *slot) != 0 {
                     continue;
                 }
-                let mut key = vec![leader, u32::try_from(slot.0).unwrap_or(u32::MAX)];
+                let mut key = vec![leader, u32::try_from(slot.0).expect("the bounds were checked")];
                 let is_vote = |id: &&u32| {
                     let packet = &tables.packet(**id).packet;
                     proposer::vote(packet).is_some_and(|vote| vote.1 == ballot && vote.2 == *slot)
@@ -40,7 +43,7 @@ impl Roles {
                 }
                 if count.by_leader || count.by_definition {
                     draft.chosen |= bit(place, *slot);
-                    self.forget_useless(tables, draft);
+                    self.drop_useless_packets(tables, draft);
                     if let Some(breach) = self.disagreement(tables, draft, place, *slot, value) {
                         return Ok(Some(breach));
                     }
@@ -50,7 +53,7 @@ impl Roles {
         Ok(None)
     }
 
-    /// Whether an acceptor takes a slot for chosen that is not.
+    /// A breach if the acceptor at `place` has cut a slot for which nothing is chosen.
     pub(super) fn unfounded_cut(&self, tables: &Tables, draft: &Draft, place: usize) -> Option<Box<Breach>> {
         let node = tables.node(draft.nodes[place]);
         let cut = node.live()?.cut();
@@ -60,6 +63,7 @@ impl Roles {
         (!self.bounds.agreement_only).then(|| Box::new(Breach::new(Invariant::Cut, what)))
     }
 
+    /// A breach if another ballot has another value chosen for the slot.
     fn disagreement(
         &self,
         tables: &Tables,
@@ -90,20 +94,23 @@ impl Roles {
         None
     }
 
-    /// Nothing happens any more, unless something crashes: everything must have come to its end.
+    /// A breach of progress, in a state in which nothing but crashes can happen: everything must have come to its end.
     pub(super) fn stuck(&self, tables: &Tables, state: &State) -> Option<Box<Breach>> {
         let stuck = |what: String| Some(Box::new(Breach::new(Invariant::Progress, what)));
         for node in &state.nodes[..self.bounds.acceptors] {
             let node = tables.node(*node);
             if node.recovery().is_some() {
-                return stuck(format!("{} has heard all and does not return", node.id));
+                return stuck(format!(
+                    "{} has received everything and does not recover",
+                    node.id
+                ));
             }
         }
         let highest = self.bounds.ballots - 1;
         let ballot = self.bounds.ballot(highest);
         let Some(leader) = state.leaders[highest].checked_sub(1) else {
             return stuck(format!(
-                "{ballot} is the highest, everything was heard, and it was not elected"
+                "{ballot} is the highest ballot, everything has arrived, and it is not elected"
             ));
         };
         for (slot, _) in &tables.leaders[leader as usize].elected.proposals {
@@ -111,7 +118,7 @@ impl Roles {
             let is_known = state.nodes[..self.bounds.acceptors].iter().any(is_cut);
             if state.chosen & bit(highest, *slot) == 0 && !is_known {
                 return stuck(format!(
-                    "{ballot} is the highest, everything was heard, and slot {slot} is not chosen in it"
+                    "{ballot} is the highest ballot, everything has arrived, and slot {slot} is not chosen in it"
                 ));
             }
         }

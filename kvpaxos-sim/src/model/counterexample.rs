@@ -1,11 +1,10 @@
-//! A way through the states, told to people.
+//! Counterexamples: the path to a breach, a line for each step.
+//!
+//! Messages are written in the core's [notation](kvpaxos::notation). Acceptors are `r0`, `r1`, ...; proposers are numbered behind them. The
+//! ballot of round 1 belongs to the first proposer, whose command for each slot is `v1`, and so on.
 
-use std::fmt::Write as _;
-
-use kvpaxos::acceptor::AcceptedValues;
-use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::message::{Accepted, Promise};
-use kvpaxos::{Ballot, Command, Message, ReplicaId, Slot, Value};
+use kvpaxos::acceptor::Acceptor;
+use kvpaxos::{ReplicaId, Slot, Value};
 
 use crate::model::invariant::Breach;
 use crate::model::node::{Node, NodeState};
@@ -14,283 +13,207 @@ use crate::model::roles::{Action, Roles, State, bit};
 use crate::model::search::follow;
 use crate::model::tables::{Input, Tables};
 
-/// How an invariant comes to be broken.
+/// The path to a breach of an invariant.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Counterexample {
     /// A line for each step.
     pub lines: Vec<String>,
-    /// How many packets were heard and memories lost in it: a step of a proposer or a recovering acceptor hears several.
+    /// How many packets arrive and how many memories are lost on the path. One step of a proposer or of a recovering acceptor takes in
+    /// several packets.
     pub events: usize,
 }
 
+/// A step in words, and the number of its events.
+struct Line {
+    text: String,
+    events: usize,
+}
+
 impl Roles {
-    /// Tells a way that [`search`](crate::model::search()) found: its last state, or one step from there, is at breach.
+    /// The steps along a path that [`search`](crate::model::search()) found, up to the breach.
     #[must_use]
     pub fn counterexample(&self, path: &[u128], breach: &Breach) -> Counterexample {
         let mut counterexample = Counterexample {
             lines: Vec::new(),
             events: 0,
         };
-        let mut before = self.untouched();
+        let mut add = |line: Line| {
+            counterexample.lines.push(line.text);
+            counterexample.events += line.events;
+        };
+        let mut before = self.blank();
         for (action, after) in self.prefix() {
-            self.tell(&mut counterexample, &before, &action, &after);
+            add(self.line(&before, &action, &after));
             before = after;
         }
         for after in follow(self, path).into_iter().skip(1) {
             let leads_there = |action: &Action| self.take(&before, action).0 == after;
-            if let Some(action) = self.actions(&before).into_iter().find(leads_there) {
-                self.tell(&mut counterexample, &before, &action, &after);
-            }
+            let action = self.actions(&before).into_iter().find(leads_there);
+            let action = action.expect("the search took an action from this state to the next");
+            add(self.line(&before, &action, &after));
             before = after;
         }
         for action in self.actions(&before) {
-            let (after, wrong) = self.take(&before, &action);
-            if wrong.as_deref() == Some(breach) {
-                self.tell(&mut counterexample, &before, &action, &after);
+            let (after, found) = self.take(&before, &action);
+            if found.as_deref() == Some(breach) {
+                add(self.line(&before, &action, &after));
                 break;
             }
         }
         counterexample
     }
 
-    fn tell(&self, counterexample: &mut Counterexample, before: &State, action: &Action, after: &State) {
-        let mut line = String::new();
-        let mut events = 1;
-        self.learn(|tables| {
-            let said = match action {
-                Action::Broken(_) => {
-                    events = 0;
-                    write!(line, "what follows breaks an invariant")
-                }
-                Action::Acceptor {
-                    place,
-                    input: Some(input),
-                    transition,
-                } => {
-                    let node = tables.node(transition.node);
-                    write!(
-                        line,
-                        "{} {}; now {}",
-                        letter(*place),
-                        self.happening(tables, *input),
-                        self.look(node)
-                    )
-                }
-                Action::Acceptor {
-                    place,
-                    input: None,
-                    transition,
-                } => {
-                    let key = self.recovery_key(tables, before, *place);
-                    let found = tables.recover(key[0], &key[1..]).unwrap_or_default();
-                    let path = found.into_iter().find(|(known, _)| known == transition);
-                    let path = path.map(|(_, path)| path).unwrap_or_default();
-                    events = path.len();
-                    let heard = self.list(tables, &path);
-                    let node = tables.node(transition.node);
-                    write!(line, "{} hears {heard}; now {}", letter(*place), self.look(node))
-                }
-                Action::Lead { place, leader } => {
-                    let key = self.election_key(tables, before, *place);
-                    let found = tables.elect(*place, &key[1..]).unwrap_or_default();
-                    let path = found.into_iter().find(|(known, _)| known == leader);
-                    let path = path.map(|(_, path)| path).unwrap_or_default();
-                    events = path.len();
-                    let heard = self.list(tables, &path);
-                    let proposals = &tables.leaders[*leader as usize].elected.proposals;
-                    let proposals = proposals
-                        .iter()
-                        .map(|(slot, value)| format!("slot {slot}: {}", self.value(value)));
-                    let proposals: Vec<String> = proposals.collect();
-                    write!(
-                        line,
-                        "p{} hears {heard}; leads, and proposes {}",
-                        place + 1,
-                        proposals.join(", ")
-                    )
-                }
+    fn line(&self, before: &State, action: &Action, after: &State) -> Line {
+        let mut line = self.update(|tables| {
+            let mut line = self.action(tables, before, action);
+            let is_new = |packet: &&u32| !before.packets.contains(packet);
+            let is_answer = |packet: &&u32| {
+                let kind = tables.packet(**packet).kind;
+                matches!(kind, PacketKind::Promise { .. } | PacketKind::Vote { .. })
             };
-            // Writing to a String does not fail.
-            let _ = said;
-            let news = after
+            let sent: Vec<String> = after
                 .packets
                 .iter()
-                .filter(|packet| !before.packets.contains(packet));
-            let answers: Vec<u32> = news
-                .copied()
-                .filter(|packet| {
-                    matches!(
-                        tables.packet(*packet).kind,
-                        PacketKind::Promise { .. } | PacketKind::Vote { .. }
-                    )
-                })
+                .filter(is_new)
+                .filter(is_answer)
+                .map(|id| tables.packet(*id).packet.message.to_string())
                 .collect();
-            if !answers.is_empty() {
-                let _ = write!(line, "; sent: {}", self.list(tables, &answers));
+            if !sent.is_empty() {
+                line.text.push_str(&format!("; sends {}", sent.join(" | ")));
             }
+            line
         });
         for place in 0..self.bounds.ballots {
             for slot in (0..self.bounds.slots).map(|slot| Slot(slot as u64)) {
                 if (after.chosen & !before.chosen) & bit(place, slot) != 0 {
-                    let _ = write!(line, "; slot {slot} is chosen in b{}", place + 1);
+                    let ballot = self.bounds.ballot(place);
+                    line.text
+                        .push_str(&format!("; {slot:?} has a chosen value in {ballot}"));
                 }
             }
         }
-        counterexample.events += events;
-        counterexample.lines.push(line);
+        line
     }
 
-    fn happening(&self, tables: &Tables, input: Input) -> String {
-        match input {
-            Input::Hear(packet) => format!("hears {}", self.packet(&tables.packet(packet).packet)),
-            Input::Lose { knows_life: false } => "loses its memory".to_owned(),
-            Input::Lose { knows_life: true } => "loses its memory, and knows its life".to_owned(),
-            Input::Sync => "has written to its disk what waited".to_owned(),
-            Input::Restart => "crashes and restarts from its disk".to_owned(),
-            Input::Cut(slot) => format!("cuts its log below slot {slot}"),
-        }
-    }
-
-    fn list(&self, tables: &Tables, packets: &[u32]) -> String {
-        let told: Vec<String> = packets
-            .iter()
-            .map(|id| self.packet(&tables.packet(*id).packet))
-            .collect();
-        told.join(", ")
-    }
-
-    fn packet(&self, packet: &Packet) -> String {
-        let from = self.name(packet.from);
-        let what = match &packet.message {
-            Message::Prepare { ballot, .. } => format!("Prepare({})", self.ballot(*ballot)),
-            Message::Promise(Promise {
-                ballot,
-                vector,
-                entries,
-                cut,
-                ..
-            }) => format!(
-                "Promise({}, {}, {}{})",
-                self.ballot(*ballot),
-                vector_of(vector),
-                self.accepted(entries),
-                cut_at(cut.0)
-            ),
-            Message::Accept {
-                ballot, slot, value, ..
-            } => format!(
-                "Accept({}, slot {slot}: {})",
-                self.ballot(*ballot),
-                self.value(value)
-            ),
-            Message::Accepted { ballot, slot, vector } => format!(
-                "Accepted({}, slot {slot}, {})",
-                self.ballot(*ballot),
-                vector_of(vector)
-            ),
-            Message::Recall { nonce } => format!("Recall(nonce {nonce})"),
-            Message::Recalled { nonce, heard } => {
-                let heard = heard.map_or("nothing".to_owned(), |life| format!("life {}", life.0));
-                format!("Recalled(nonce {nonce}, {heard})")
-            }
-            Message::Announce {
-                nonce, incarnation, ..
-            } => format!("Announce(nonce {nonce}, life {})", incarnation.0),
-            Message::Remembered(told) => format!(
-                "Remembered(nonce {}, {}, promised {}, {}{})",
-                told.nonce,
-                vector_of(&told.vector),
-                self.ballot(told.promised),
-                self.accepted(&told.entries),
-                cut_at(told.cut.0)
-            ),
-            other => format!("{other:?}"),
-        };
-        format!("{from}'s {what}")
-    }
-
-    fn look(&self, node: &Node) -> String {
-        match &node.state {
-            NodeState::Voting { unsynced, .. } => {
-                let live = node.live().expect("it votes");
-                format!(
-                    "promised {}, {}, {}{}{}",
-                    self.ballot(live.promised()),
-                    self.entries(live.accepted()),
-                    vector_of(live.vector()),
-                    cut_at(live.cut().0),
-                    if unsynced.is_empty() {
-                        ""
-                    } else {
-                        ", not yet durable"
-                    }
-                )
-            }
-            NodeState::Recovering { recovery, .. } => match recovery.incarnation() {
-                None => format!("asks all for its life (nonce {})", node.nonces),
-                Some(life) => format!("announces life {} (nonce {})", life.0, node.nonces),
+    fn action(&self, tables: &mut Tables, before: &State, action: &Action) -> Line {
+        match action {
+            Action::Broken(_) => Line {
+                text: "the next step breaks the invariant".to_owned(),
+                events: 0,
             },
-        }
-    }
-
-    fn entries(&self, entries: &AcceptedValues) -> String {
-        let accepted = entries.iter().map(|(slot, (ballot, value))| Accepted {
-            slot: *slot,
-            ballot: *ballot,
-            value: value.clone(),
-        });
-        self.accepted(&accepted.collect::<Vec<Accepted>>())
-    }
-
-    fn accepted(&self, entries: &[Accepted]) -> String {
-        if entries.is_empty() {
-            return "accepted nothing".to_owned();
-        }
-        let told = entries.iter().map(|entry| {
-            let (ballot, value) = (self.ballot(entry.ballot), self.value(&entry.value));
-            format!("slot {}: {value} in {ballot}", entry.slot)
-        });
-        format!("accepted {}", told.collect::<Vec<String>>().join(", "))
-    }
-
-    fn ballot(&self, ballot: Ballot) -> String {
-        format!("b{}", ballot.round)
-    }
-
-    fn value(&self, value: &Value) -> String {
-        match value.commands().first() {
-            Some(Command::Opaque { tag, .. }) => {
-                format!("v{}", tag.number + 1 - self.bounds.acceptors as u64)
+            Action::Acceptor {
+                place,
+                input: Some(input),
+                transition,
+            } => Line {
+                text: format!(
+                    "r{place} {}; now {}",
+                    input_in_words(tables, *input),
+                    node_in_words(tables.node(transition.node))
+                ),
+                events: 1,
+            },
+            Action::Acceptor {
+                place,
+                input: None,
+                transition,
+            } => {
+                let key = self.recovery_key(tables, before, *place);
+                let found = tables.recover(key[0], &key[1..]).unwrap_or_default();
+                let path = path_to(found, transition);
+                Line {
+                    text: format!(
+                        "r{place} receives {}; now {}",
+                        packets_in_words(tables, &path),
+                        node_in_words(tables.node(transition.node))
+                    ),
+                    events: path.len(),
+                }
             }
-            _ => "no-op".to_owned(),
-        }
-    }
-
-    fn name(&self, id: ReplicaId) -> String {
-        match usize::from(id.0).checked_sub(self.bounds.acceptors) {
-            Some(place) => format!("p{}", place + 1),
-            None => letter(usize::from(id.0)).to_string(),
+            Action::Lead { place, leader } => {
+                let key = self.election_key(tables, before, *place);
+                let found = tables.elect(*place, &key[1..]).unwrap_or_default();
+                let path = path_to(found, leader);
+                let proposals = &tables.leaders[*leader as usize].elected.proposals;
+                Line {
+                    text: format!(
+                        "{} receives {}; leads, and proposes {}",
+                        self.bounds.proposer(*place),
+                        packets_in_words(tables, &path),
+                        proposals_in_words(proposals)
+                    ),
+                    events: path.len(),
+                }
+            }
         }
     }
 }
 
-/// Acceptors are a, b, c, as in the core's own tables.
-fn letter(place: usize) -> char {
-    char::from(b'a' + u8::try_from(place).unwrap_or(25))
+/// The packets that lead to this outcome.
+fn path_to<T: PartialEq>(found: Vec<(T, Vec<u32>)>, outcome: &T) -> Vec<u32> {
+    let found = found.into_iter().find(|(known, _)| known == outcome);
+    found.expect("the search saw the core come to this outcome").1
 }
 
-fn vector_of(vector: &CrashVector) -> String {
-    let told: Vec<String> = vector
+fn input_in_words(tables: &Tables, input: Input) -> String {
+    match input {
+        Input::Hear(packet) => format!("receives {}", packet_in_words(&tables.packet(packet).packet)),
+        Input::Lose { knows_life: false } => "loses its memory".to_owned(),
+        Input::Lose { knows_life: true } => "loses its memory, but its replica knows its life".to_owned(),
+        Input::Sync => "has its oldest write on the disk".to_owned(),
+        Input::Restart => "crashes and restarts from its disk".to_owned(),
+        Input::Cut(slot) => format!("cuts its log below {slot:?}"),
+    }
+}
+
+fn packets_in_words(tables: &Tables, packets: &[u32]) -> String {
+    let packets = packets
         .iter()
-        .map(|(id, life)| format!("{}:{}", letter(usize::from(id.0)), life.0))
-        .collect();
-    format!("{{{}}}", told.join(" "))
+        .map(|id| packet_in_words(&tables.packet(*id).packet));
+    packets.collect::<Vec<String>>().join(" | ")
 }
 
-fn cut_at(slot: u64) -> String {
-    if slot == 0 {
-        String::new()
-    } else {
-        format!(", cut below {slot}")
+fn packet_in_words(packet: &Packet) -> String {
+    format!("from {}: {}", packet.from, packet.message)
+}
+
+fn proposals_in_words(proposals: &[(Slot, Value)]) -> String {
+    let proposals = proposals.iter().map(|(slot, value)| format!("{slot:?} {value}"));
+    proposals.collect::<Vec<String>>().join(", ")
+}
+
+fn node_in_words(node: &Node) -> String {
+    match &node.state {
+        NodeState::Voting { durable, unsynced } => {
+            let live = unsynced.last().map_or(durable, |last| last.acceptor());
+            let unsynced = if unsynced.is_empty() {
+                ""
+            } else {
+                ", not yet durable"
+            };
+            format!("{}{unsynced}", acceptor_in_words(live, node.id))
+        }
+        NodeState::Recovering { recovery, .. } => match recovery.incarnation() {
+            None => format!("asks for its life (#{})", node.nonces),
+            Some(life) => format!("announces life {} (#{})", life.0, node.nonces),
+        },
     }
+}
+
+fn acceptor_in_words(acceptor: &Acceptor, id: ReplicaId) -> String {
+    let accepted = acceptor.accepted().iter();
+    let accepted = accepted.map(|(slot, (ballot, value))| format!("{slot:?} {ballot} {value}"));
+    let mut text = format!(
+        "promised {}, accepted {{{}}}",
+        acceptor.promised(),
+        accepted.collect::<Vec<String>>().join("; ")
+    );
+    if acceptor.vector().iter().next().is_some() {
+        let life = acceptor.vector().get(id).0;
+        text.push_str(&format!(", in life {life}, knows {}", acceptor.vector()));
+    }
+    if acceptor.cut() > Slot::ZERO {
+        text.push_str(&format!(", cut below {:?}", acceptor.cut()));
+    }
+    text
 }

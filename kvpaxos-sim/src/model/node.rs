@@ -1,7 +1,7 @@
-//! The place of one acceptor: the shipping [`Acceptor`], or the shipping [`Recovery`] while it has lost its memory.
+//! A node: the core's [`Acceptor`], or the core's [`Recovery`] while it lacks its memory.
 //!
-//! What is here and not in the core is what a replica and a disk do for their acceptor: they route messages to the one or the other,
-//! bring fresh nonces, hold answers back until they are durable, and crash.
+//! The code here, and not in the core, does what a replica and its disk do for an acceptor: it routes messages to the acceptor or to the
+//! recovery, draws fresh nonces, holds answers back until they are durable, and crashes.
 
 use kvpaxos::acceptor::{Acceptor, Answer};
 use kvpaxos::recovery::{Progress, Recovery};
@@ -11,15 +11,16 @@ use crate::model::bounds::Bounds;
 use crate::model::invariant::{Breach, Invariant};
 use crate::model::packet::Packet;
 
-/// Answers are not cut into chunks, unless the bounds say so, or into chunks of one entry each.
-const WHOLE: usize = usize::MAX / 2;
+/// The limit of bytes for an answer that comes in one piece.
+const UNLIMITED: usize = usize::MAX / 2;
+/// The limit of bytes for an answer that comes in chunks of one entry each.
 const ONE_ENTRY: usize = 1;
 
-/// An acceptor, whatever state it is in.
+/// An acceptor in whichever state it is.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Node {
     pub(super) id: ReplicaId,
-    /// How many nonces it has used.
+    /// How many nonces it has used. The last one is also the number of its present question.
     pub(super) nonces: u64,
     pub(super) state: NodeState,
 }
@@ -28,39 +29,46 @@ pub(super) struct Node {
 pub(super) enum NodeState {
     /// It has its memory.
     Voting {
-        /// What it would remember after a crash.
+        /// The state that a crash leaves.
         durable: Acceptor,
-        /// What has happened since, not yet durable, and what leaves once it is.
+        /// The changes since then, oldest first.
         unsynced: Vec<Unsynced>,
     },
-    /// It lost its memory.
+    /// It lost its memory and has not recovered yet.
     Recovering {
         recovery: Recovery,
-        /// The last life in which it voted.
+        /// The incarnation in which it voted last.
         last: Incarnation,
     },
 }
 
-/// A step that is not durable.
+/// A change that is not durable yet.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Unsynced {
-    /// What it came to.
+    /// The acceptor after the change.
     acceptor: Acceptor,
-    /// What leaves once this is durable.
+    /// The packets that leave once the change is durable.
     then: Vec<Packet>,
 }
 
-/// What came of something.
+impl Unsynced {
+    /// The acceptor after the change.
+    pub(super) fn acceptor(&self) -> &Acceptor {
+        &self.acceptor
+    }
+}
+
+/// What an input to a node leads to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Change {
     pub(super) node: Node,
     pub(super) sent: Vec<Packet>,
-    /// Nothing changed that anybody's memory holds: an answer was given, or waits for the disk.
+    /// Whether nothing in the node's memory changes: it only answers, or the answer waits for the disk.
     pub(super) is_mere_answer: bool,
 }
 
 impl Node {
-    /// One that never heard anything.
+    /// A node that has not received anything yet.
     pub(super) fn new(id: ReplicaId) -> Node {
         Node::voting(id, 0, Acceptor::new(id))
     }
@@ -76,7 +84,7 @@ impl Node {
         }
     }
 
-    /// The acceptor as it is in memory, if it has its memory.
+    /// The acceptor with all its changes, durable or not. `None` while it recovers.
     pub(super) fn live(&self) -> Option<&Acceptor> {
         match &self.state {
             NodeState::Voting { durable, unsynced } => {
@@ -86,7 +94,7 @@ impl Node {
         }
     }
 
-    /// The recovery, if it has lost its memory.
+    /// The recovery. `None` while the acceptor has its memory.
     pub(super) fn recovery(&self) -> Option<&Recovery> {
         match &self.state {
             NodeState::Voting { .. } => None,
@@ -94,17 +102,20 @@ impl Node {
         }
     }
 
-    /// An acceptor hears a proposer, or one that lost its memory.
+    /// A request arrives, from a proposer or from a recovering acceptor.
+    ///
+    /// # Errors
+    /// If the acceptor's reaction breaks an invariant.
     pub(super) fn on_request(&self, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
         let NodeState::Voting { durable, unsynced } = &self.state else {
-            return Ok(self.cannot_tell(packet));
+            return Ok(self.answer_while_recovering(packet));
         };
         let before = unsynced.last().map_or(durable, |last| &last.acceptor);
         if packet.from == self.id {
             return Ok(None);
         }
         let mut acceptor = before.clone();
-        let sent = match hear(&mut acceptor, packet, bounds)? {
+        let sent = match ask(&mut acceptor, packet, bounds)? {
             None => return Ok(None),
             Some(Response::Immediate(message)) => {
                 return Ok(Some(Change {
@@ -115,7 +126,7 @@ impl Node {
             }
             Some(Response::AfterSync(message)) => vec![self.reply(packet, message)],
         };
-        check(before, &acceptor, packet)?;
+        check_change(before, &acceptor, packet)?;
         let is_mere_answer = acceptor == *before;
         if unsynced.is_empty() && (is_mere_answer || bounds.unsynced == 0) {
             return Ok(Some(Change {
@@ -147,8 +158,8 @@ impl Node {
         }))
     }
 
-    /// One that is recovering vouches for nobody: it answers as its replica does for it, and nothing but this.
-    fn cannot_tell(&self, packet: &Packet) -> Option<Change> {
+    /// A recovering acceptor answers no request, except that it says so to another that recovers. In a replica, the replica answers for it.
+    fn answer_while_recovering(&self, packet: &Packet) -> Option<Change> {
         let Message::Recall { nonce } = packet.message else {
             return None;
         };
@@ -168,7 +179,10 @@ impl Node {
         }
     }
 
-    /// One that lost its memory hears what another knows, or remembers.
+    /// An answer to a question of a recovering acceptor arrives.
+    ///
+    /// # Errors
+    /// If the recovery ends in an incarnation that was used before.
     pub(super) fn on_answer(&self, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
         let NodeState::Recovering { recovery, last } = &self.state else {
             return Ok(None);
@@ -177,7 +191,7 @@ impl Node {
         let mut nonces = self.nonces;
         let progress = match packet.message.clone() {
             Message::Recalled { nonce, heard } => recovery.on_recalled(packet.from, nonce, heard),
-            Message::Remembered(told) => recovery.on_remembered(packet.from, *told),
+            Message::Remembered(memory) => recovery.on_remembered(packet.from, *memory),
             _ => return Ok(None),
         };
         let questions = match progress {
@@ -207,7 +221,7 @@ impl Node {
         }))
     }
 
-    /// (c): it has its memory again, durably.
+    /// The recovery is complete and durable.
     fn return_as(&self, acceptor: Acceptor, last: Incarnation, bounds: &Bounds) -> Result<Change, Breach> {
         let incarnation = acceptor.vector().get(self.id);
         if incarnation <= last && !bounds.agreement_only {
@@ -226,8 +240,10 @@ impl Node {
         })
     }
 
-    /// The memory is lost. One that was recovering begins again. `knows_life`: the replica lives on, and knows the life that its acceptor
-    /// was in; it has lost its disk otherwise. `None` if that makes no difference.
+    /// The memory is lost. An acceptor that was recovering begins again.
+    ///
+    /// With `knows_life` the replica survives and still knows which life its acceptor was in; without, the disk is lost as well. `None` if
+    /// knowing it makes no difference, or if no acceptor can recover with these quorums.
     pub(super) fn lose_memory(&self, bounds: &Bounds, knows_life: bool) -> Option<Change> {
         let needed = bounds.answers_needed()?;
         let (last, known) = match &self.state {
@@ -258,7 +274,7 @@ impl Node {
         })
     }
 
-    /// The disk has written the first of what waits for it.
+    /// The oldest change becomes durable. `None` if everything is.
     pub(super) fn sync(&self) -> Option<Change> {
         let NodeState::Voting { unsynced, .. } = &self.state else {
             return None;
@@ -276,8 +292,8 @@ impl Node {
         })
     }
 
-    /// A crash with the memory kept: what was not durable is gone. (What became durable without the answers' having left is the same as
-    /// answers that are never delivered.)
+    /// A crash that keeps the memory: changes that are not durable are lost. `None` if there are none. (A change that becomes durable just before
+    /// the crash, so that its answers never leave, is the same as one whose answers never arrive.)
     pub(super) fn restart(&self) -> Option<Change> {
         let NodeState::Voting { durable, unsynced } = &self.state else {
             return None;
@@ -289,7 +305,7 @@ impl Node {
         })
     }
 
-    /// It cuts its log: its replica has all that was chosen below `slot`, durably.
+    /// The acceptor cuts its log below `slot`: its replica has everything that was chosen there, durably. `None` if it may not, or has already.
     pub(super) fn cut(&self, slot: Slot) -> Option<Change> {
         let NodeState::Voting { durable, unsynced } = &self.state else {
             return None;
@@ -306,7 +322,7 @@ impl Node {
         })
     }
 
-    /// Questions to each are one packet for all, if they say the same.
+    /// Equal questions to several acceptors become one packet to all.
     fn to_all(&self, questions: Vec<(ReplicaId, Message)>) -> Vec<Packet> {
         let mut sent: Vec<Packet> = Vec::new();
         for (_, message) in questions {
@@ -322,19 +338,19 @@ impl Node {
     }
 }
 
-/// What an acceptor says.
+/// An acceptor's answer, and when it may leave.
 enum Response {
-    /// Nothing that must be durable first.
+    /// At once.
     Immediate(Message),
-    /// It reveals what was written before.
+    /// Once everything that was written before is durable.
     AfterSync(Message),
 }
 
-/// The one place where the acceptor of the core is asked.
-fn hear(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Option<Response>, Breach> {
-    let chunk_bytes = if bounds.chunks { ONE_ENTRY } else { WHOLE };
+/// Hands a request to the acceptor of the core.
+fn ask(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Option<Response>, Breach> {
+    let chunk_bytes = if bounds.chunks { ONE_ENTRY } else { UNLIMITED };
     let answer: Option<Answer> = match &packet.message {
-        Message::Prepare { ballot, from, .. } => Some(acceptor.on_prepare(*ballot, *from, WHOLE)),
+        Message::Prepare { ballot, from, .. } => Some(acceptor.on_prepare(*ballot, *from, UNLIMITED)),
         Message::Accept {
             ballot, slot, value, ..
         } => acceptor
@@ -353,14 +369,14 @@ fn hear(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Opt
     Ok(answer.map(|answer| Response::AfterSync(answer.message)))
 }
 
-/// A1 and A2, from outside.
-fn check(before: &Acceptor, after: &Acceptor, packet: &Packet) -> Result<(), Breach> {
+/// A1 and A2, checked independently of the core.
+fn check_change(before: &Acceptor, after: &Acceptor, packet: &Packet) -> Result<(), Breach> {
     let mut merged = after.vector().clone();
     merged.merge(before.vector());
     if after.promised() < before.promised() || after.cut() < before.cut() || merged != *after.vector() {
         return Err(Breach::new(
             Invariant::A1,
-            format!("{before:?} became {after:?} by {packet:?}"),
+            format!("{before:?} became {after:?} by {}", packet.message),
         ));
     }
     for (slot, entry) in after.accepted() {
@@ -368,7 +384,7 @@ fn check(before: &Acceptor, after: &Acceptor, packet: &Packet) -> Result<(), Bre
         if entry.0 > after.promised() || (is_new && entry.0 < before.promised()) {
             return Err(Breach::new(
                 Invariant::A2,
-                format!("{before:?} became {after:?} by {packet:?}"),
+                format!("{before:?} became {after:?} by {}", packet.message),
             ));
         }
     }

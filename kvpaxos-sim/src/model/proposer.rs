@@ -1,12 +1,11 @@
-//! Proposers: the shipping [`Candidacy`] and the shipping [`Leadership`], which counts votes.
+//! Proposers: the core's [`Candidacy`], and its [`Leadership`], which counts votes.
 //!
-//! Both only listen until they conclude, and what was sent stays deliverable. So whatever a proposer concludes, it also concludes if all
-//! that it listens to arrives right before the conclusion: proposers need no place in the state between their steps. What they can
-//! conclude from a set of packets is found by delivering these in every order, to a candidate or leader of their own.
+//! Both only listen until they conclude something, and packets stay deliverable. So a proposer concludes the same if everything that led to
+//! the conclusion arrives right before it, and states need not contain what a proposer has heard so far. What it can conclude from a set of
+//! packets is found by delivering them in every order to a candidate or a leader of the core.
 
 use std::collections::{BTreeSet, HashSet};
 
-use bytes::Bytes;
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::candidacy::Candidacy;
 use kvpaxos::command::Tag;
@@ -24,22 +23,24 @@ use crate::model::packet::Packet;
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Elected {
     pub(super) leadership: Leadership,
-    /// What it proposes.
+    /// The values that it proposes.
     pub(super) proposals: Vec<(Slot, Value)>,
 }
 
-/// What the proposer at `place` brings, one command for each slot: a leader proposes the same one only once.
+/// The command that the proposer at `place` brings for its `nth` slot. Each slot has a command of its own, since a leader proposes a command
+/// only once.
 pub(super) fn own_command(bounds: &Bounds, place: usize, nth: u64) -> Command {
     Command::Opaque {
         tag: Tag {
             nonce: nth,
             number: bounds.proposer(place).0.into(),
         },
-        payload: Bytes::new(),
+        payload: format!("v{}", place + 1).into(),
     }
 }
 
-/// All that the candidate at `place` can become when these promises reach it, and which of them in which order lead there.
+/// Every leader that the candidate at `place` can become when some of these promises reach it, and the places of those that lead there, in
+/// order.
 pub(super) fn elections(
     bounds: &Bounds,
     place: usize,
@@ -53,7 +54,7 @@ pub(super) fn elections(
     while next < open.len() {
         let (candidacy, heard) = open[next].clone();
         next += 1;
-        // What somebody has cut the candidate may have learned, or not.
+        // The candidate may or may not have learned what acceptors have cut.
         let cuts = heard.iter().filter_map(|index| promise(promises[*index]));
         let learned: BTreeSet<Slot> = cuts.map(|promise| promise.cut).chain([Slot::ZERO]).collect();
         for learned in learned {
@@ -64,7 +65,7 @@ pub(super) fn elections(
                 }
             }
         }
-        // It leads at once, unless it must first learn what others have cut.
+        // It leads as soon as it can, unless it must first learn what others have cut.
         if candidacy.is_ready(bounds.quorums.phase1, Slot::ZERO) {
             continue;
         }
@@ -90,8 +91,8 @@ fn promise(packet: &Packet) -> Option<Promise> {
     }
 }
 
-/// Phase 1 is complete for a candidate that knows what was chosen below `learned`: what it found is proposed, and the proposer's own value
-/// where it found nothing.
+/// Phase 1 is complete for a candidate that knows every value chosen below `learned`. It proposes the values that it found, and its own where it
+/// found none.
 fn elect(bounds: &Bounds, place: usize, candidacy: Candidacy, learned: Slot) -> Result<Elected, Breach> {
     let ballot = candidacy.ballot();
     let (start, carried) = candidacy.into_highest(learned);
@@ -116,7 +117,9 @@ fn elect(bounds: &Bounds, place: usize, candidacy: Candidacy, learned: Slot) -> 
         if !value.commands().iter().all(|command| known.contains(command)) {
             return Err(Breach::new(
                 Invariant::Validity,
-                format!("{ballot} proposes {value:?} for slot {slot}, which no proposer up to it brought"),
+                format!(
+                    "{ballot} proposes {value:?} for slot {slot}, which no proposer up to this ballot brought"
+                ),
             ));
         }
     }
@@ -126,7 +129,7 @@ fn elect(bounds: &Bounds, place: usize, candidacy: Candidacy, learned: Slot) -> 
     })
 }
 
-/// What a leader sends for a proposal.
+/// The Accept that a leader sends for a proposal.
 pub(super) fn accept(bounds: &Bounds, place: usize, slot: Slot, value: &Value) -> Packet {
     Packet {
         from: bounds.proposer(place),
@@ -141,7 +144,7 @@ pub(super) fn accept(bounds: &Bounds, place: usize, slot: Slot, value: &Value) -
     }
 }
 
-/// What a candidate sends.
+/// The Prepare that a candidate sends.
 pub(super) fn prepare(bounds: &Bounds, place: usize) -> Packet {
     Packet {
         from: bounds.proposer(place),
@@ -154,7 +157,7 @@ pub(super) fn prepare(bounds: &Bounds, place: usize) -> Packet {
     }
 }
 
-/// A vote for a slot: who, and what it knew.
+/// The content of a vote: the voter, the ballot, the slot and the crash vector. `None` for other packets.
 pub(super) fn vote(packet: &Packet) -> Option<(ReplicaId, Ballot, Slot, &CrashVector)> {
     match &packet.message {
         Message::Accepted { ballot, slot, vector } => Some((packet.from, *ballot, *slot, vector)),
@@ -162,7 +165,7 @@ pub(super) fn vote(packet: &Packet) -> Option<(ReplicaId, Ballot, Slot, &CrashVe
     }
 }
 
-/// The votes of which the leader concludes that the slot is chosen, in some order in which they can reach it.
+/// The places of votes from which the leader concludes that the slot is chosen, in an order that leads there. `None` if there are none.
 pub(super) fn count(
     bounds: &Bounds,
     leader: &Leadership,
@@ -190,8 +193,8 @@ pub(super) fn count(
     None
 }
 
-/// The same from outside: whether a quorum of different acceptors voted, none of whom knew of a later life of another than the one that
-/// the other's vote was cast in. Written without the core's help.
+/// The definition of chosen, without the core: whether a quorum of different acceptors voted, and none of them knew of a later life of another
+/// than that in which the other voted.
 pub(super) fn has_consistent_quorum(bounds: &Bounds, votes: &[&Packet]) -> bool {
     let votes: Vec<(ReplicaId, &CrashVector)> = votes
         .iter()
@@ -201,6 +204,7 @@ pub(super) fn has_consistent_quorum(bounds: &Bounds, votes: &[&Packet]) -> bool 
     extend(&mut Vec::new(), &votes, bounds.quorums.phase2)
 }
 
+/// Whether votes out of `rest` complete `chosen` to such a quorum.
 fn extend<'a>(
     chosen: &mut Vec<(ReplicaId, &'a CrashVector)>,
     rest: &[(ReplicaId, &'a CrashVector)],
@@ -210,12 +214,12 @@ fn extend<'a>(
         return true;
     }
     for (index, vote) in rest.iter().enumerate() {
-        let goes = chosen.iter().all(|other| {
+        let is_consistent = chosen.iter().all(|other| {
             vote.0 != other.0
                 && vote.1.get(other.0) <= other.1.get(other.0)
                 && other.1.get(vote.0) <= vote.1.get(vote.0)
         });
-        if goes {
+        if is_consistent {
             chosen.push(*vote);
             if extend(chosen, &rest[index + 1..], quorum) {
                 return true;

@@ -1,37 +1,37 @@
-//! What need not be explored, and why.
+//! Reductions: what need not be explored, and why.
 //!
 //! # Always
 //!
-//! These hold for any code whatever, as long as it looks at nothing but its state and what it hears:
+//! These hold for any code whose behaviour depends on its state and on the packets that it receives, and on nothing else:
 //!
-//! - *Who only listens, listens last.* A candidate, a leader that counts votes and an acceptor that recovers do nothing but listen until they
-//!   come to a conclusion. Packets stay deliverable, so whatever they conclude, they also conclude if everything that led to it arrives
-//!   right before. Their steps are conclusions; what can be concluded from a set of packets is found by delivering them in every order.
-//! - *Answers that change nothing are given at once.* An answer on its way may be lost, so that one more of them takes nothing away from
-//!   what can happen.
-//! - *What nobody can hear any more is forgotten*: promises to a proposer that leads, votes for what it has concluded to be chosen (a
-//!   conclusion stands), and refusals, which only make a proposer give up: it may as well hear nothing more.
-//! - *Names do not matter*: see [`crate::model::symmetry`]. That acceptors behave the same under other names is asserted on the path.
+//! - *Packets for a listener arrive right before its conclusion.* A candidate, a leader that counts votes and an acceptor that recovers only
+//!   listen until they conclude something. Packets stay deliverable, so they conclude the same if everything that led to the conclusion
+//!   arrives right before it. Their actions are conclusions, found by delivering a set of packets in every order.
+//! - *Answers that change nothing are given at once.* An answer on its way may be lost, so one more of them only adds to what can happen.
+//! - *Packets without effect are dropped*: promises to a proposer that leads, votes for a slot that it has concluded to be chosen (a conclusion
+//!   stands), and refusals. A refusal only makes a proposer give up, and a proposer may as well receive nothing more.
+//! - *Acceptors are interchangeable*: see [`crate::model::symmetry`]. The search asserts that they behave the same under other names.
 //!
 //! # Unless the search is thorough
 //!
-//! These rest on an argument about the protocol. In each, a run with the omitted step is compared with one without it, in which everything
-//! that the first run chooses is chosen as well. A thorough search does without them; at small bounds both must agree
-//! (`tests.rs` holds them together), and each shortcut in `kvpaxos-sim/mutants` must be found with them.
+//! These rest on an argument about the protocol. Each argument compares a run that has the omitted action with one that does not, and in which
+//! everything is chosen that the first run chooses. A thorough search does without these reductions. At small bounds both searches must agree
+//! (`tests.rs` compares them), and every patch in `kvpaxos-sim/mutants/recovery` must be found with the reductions.
 //!
-//! 1. *Answers to earlier questions are dropped.* They change nothing: the invariant [`Fresh`](crate::model::Invariant::Fresh) is checked on each answer that
-//!    counts, by bringing the very same under an older nonce.
-//! 2. *The first vote or promise stands for its repeats in the same life.* A repeat differs in that its sender has heard of more lives
-//!    of others; so whatever set the repeat is consistent with, the first one is too.
-//! 3. *Announcements are heard as late as possible.* To have heard of a life makes an acceptor's later votes and answers go together with
-//!    fewer others and makes nothing possible but the answer itself. So nobody hears an announcement unless its sender still waits for the
-//!    answer, or is about to ask in which life it is; and the answer that a recovery takes in is given when the announcement is heard: the
-//!    first one of a life stands for its repeats.
-//! 4. *Nobody hears a prepare whose promise is of no use*, as its proposer leads already. It would only refuse lower ballots.
-//! 5. *The lowest ballot is elected first.* Nothing was accepted below it, so that its proposer proposes its own value whoever promises, and a promise of it
-//!    refuses nothing. If it is elected in a run, then the same run may begin with everybody's promise and its election; its Accept
-//!    may still arrive at any time, or never.
-//! 6. *When all ballots propose the same, nothing is left to go wrong.* The lesser invariants do not depend on values.
+//! 1. *Answers to earlier questions are dropped.* They change nothing. The invariant [`Fresh`](crate::model::Invariant::Fresh) checks that for
+//!    each answer that counts, by delivering the same answer with an older nonce.
+//! 2. *The first vote or promise stands for its repeats in the same life.* A repeat differs only in that its sender has heard of more lives of
+//!    others. So the first one is consistent with every set of votes that the repeat is consistent with.
+//! 3. *Announcements arrive as late as possible.* An acceptor that has heard of a life casts votes and answers that are consistent with fewer
+//!    others, and gains nothing but the ability to answer. So an announcement arrives only while its sender waits for the answer, or is about
+//!    to ask which life comes next. The answer that counts is the one given when the announcement arrives: the first answer of a life stands
+//!    for its repeats.
+//! 4. *A Prepare of a proposer that leads already does not arrive.* The promise would have no effect but to refuse lower ballots.
+//! 5. *The lowest ballot is elected first.* Nothing was accepted below it, so its proposer proposes its own value whichever acceptors promise,
+//!    and a promise of it refuses nothing. If it is elected in a run, the same run may begin with the promises of all acceptors and with its
+//!    election. Its Accept may still arrive at any time, or never.
+//! 6. *Once all ballots propose the same values, the search stops there.* No two values can be chosen any more, and the other invariants do not
+//!    depend on values.
 
 use crate::model::bounds::MAX_BALLOTS;
 use crate::model::packet::PacketKind;
@@ -40,7 +40,7 @@ use crate::model::roles::{Action, Draft, Roles, State, bit};
 use crate::model::tables::{Input, Tables};
 
 impl Roles {
-    /// Whether a packet can still do anything.
+    /// Whether a packet can still have an effect.
     pub(super) fn is_useful(&self, tables: &Tables, draft: &Draft, packet: u32) -> bool {
         let thorough = self.bounds.thorough;
         let awaits = |place: usize, nonce: u64| {
@@ -70,7 +70,7 @@ impl Roles {
         }
     }
 
-    /// Whether a packet was sent already, or one that stands for it.
+    /// Whether the packet, or one that stands for it, was sent already.
     pub(super) fn is_sent(&self, tables: &Tables, draft: &Draft, packet: u32) -> bool {
         if self.bounds.thorough {
             return draft.packets.contains(&packet);
@@ -80,8 +80,8 @@ impl Roles {
         sent.any(|other| tables.packet(*other).class == class)
     }
 
-    /// Whether an acceptor need not hear a request now.
-    pub(super) fn can_wait(&self, tables: &Tables, state: &State, kind: PacketKind) -> bool {
+    /// Whether a request need not arrive in this state (reductions 3 and 4).
+    pub(super) fn is_deferred(&self, tables: &Tables, state: &State, kind: PacketKind) -> bool {
         match kind {
             _ if self.bounds.thorough => false,
             PacketKind::Prepare { from } => state.leaders[from - self.bounds.acceptors] != 0,
@@ -93,8 +93,8 @@ impl Roles {
         }
     }
 
-    /// No two values can be chosen any more.
-    pub(super) fn is_settled(&self, tables: &Tables, state: &State) -> bool {
+    /// Whether all ballots propose the same values (reduction 6).
+    pub(super) fn all_propose_the_same(&self, tables: &Tables, state: &State) -> bool {
         let leaders = &state.leaders[..self.bounds.ballots];
         let proposals = |leader: &u32| {
             let leader = leader.checked_sub(1)? as usize;
@@ -104,10 +104,11 @@ impl Roles {
         !self.bounds.thorough && first.is_some() && leaders.iter().all(|leader| proposals(leader) == first)
     }
 
-    /// What happens first, and may as well: everybody promises the lowest ballot, and its proposer leads.
+    /// The actions with which every run may begin, and the states that they lead to: all acceptors promise the lowest ballot, and its proposer
+    /// leads (reduction 5).
     pub(super) fn prefix(&self) -> Vec<(Action, State)> {
         let mut path: Vec<(Action, State)> = Vec::new();
-        let mut state = self.untouched();
+        let mut state = self.blank();
         let lowest = state.packets[0];
         while !self.bounds.thorough && state.leaders == [0; MAX_BALLOTS] {
             let (mut promises, mut elections) = (Vec::new(), Vec::new());
@@ -123,7 +124,7 @@ impl Roles {
                 }
             }
             let action = promises.into_iter().chain(elections).next();
-            let action = action.expect("in an untouched world everything is possible");
+            let action = action.expect("acceptors can promise in a state in which nothing has happened");
             state = self.take(&state, &action).0;
             path.push((action, state.clone()));
         }

@@ -1,4 +1,4 @@
-//! The role machines as a space to search: what states are, and what can happen in them.
+//! The core's roles as a space to search: states, actions, and what an action leads to.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -14,55 +14,56 @@ use crate::model::search::{Next, Space};
 use crate::model::symmetry::Symmetry;
 use crate::model::tables::{Input, Miss, OnRequest, Tables, Transition};
 
-/// Acceptors, proposers, and all that was sent.
+/// A state of all acceptors and proposers, and the packets that were sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct State {
+    /// The number of each acceptor's node.
     pub(super) nodes: [u32; MAX_ACCEPTORS],
-    /// One more than the leader's number, or 0 while it is none.
+    /// By ballot: one more than the number of its leader, or 0 while it has none.
     pub(super) leaders: [u32; MAX_BALLOTS],
-    /// A bit for each ballot and slot that is chosen.
+    /// A bit for each ballot and slot in which a value is chosen.
     pub(super) chosen: u8,
-    /// How often memory may still be lost.
+    /// How often memory can still be lost.
     pub(super) losses: u8,
-    /// What was sent and may still do something.
+    /// The numbers of the packets that were sent and may still have an effect.
     pub(super) packets: Box<[u32]>,
 }
 
-/// What can happen.
+/// What can happen in a state.
 #[derive(Clone, Debug)]
 pub(super) enum Action {
-    /// To an acceptor; without an input it hears whatever it needs to get further in its recovery.
+    /// Something happens to an acceptor. Without an input, it receives whichever packets its recovery needs to get further.
     Acceptor {
         place: usize,
         input: Option<Input>,
         transition: Transition,
     },
-    /// A proposer hears whatever it needs to lead.
+    /// A proposer receives whichever packets it needs to lead.
     Lead { place: usize, leader: u32 },
-    /// An invariant is broken.
+    /// An invariant does not hold.
     Broken(Box<Breach>),
 }
 
-/// The role machines within bounds.
+/// The core's roles within bounds, as a [`Space`].
 pub struct Roles {
     pub(super) bounds: Bounds,
     pub(super) tables: RwLock<Tables>,
     symmetry: Symmetry,
 }
 
-/// A state in the making.
+/// A state that is being built.
 pub(super) struct Draft {
     pub(super) nodes: [u32; MAX_ACCEPTORS],
     pub(super) leaders: [u32; MAX_BALLOTS],
     pub(super) chosen: u8,
     pub(super) losses: u8,
     pub(super) packets: Vec<u32>,
-    /// Ballots that got a vote.
+    /// A bit for each ballot for which a vote was sent by this action.
     pub(super) voted: u8,
 }
 
 impl Roles {
-    /// The shipping acceptors, recoveries and proposers.
+    /// The acceptors, recoveries and proposers of the core.
     ///
     /// # Panics
     /// If the bounds do not pass [`Bounds::check`].
@@ -71,7 +72,7 @@ impl Roles {
         Roles::with(bounds, Node::on_request, true)
     }
 
-    /// Wrong acceptors, and names that matter, for tests of the checker.
+    /// For tests of the model checker: with a mutant of the acceptors, or without exchanging their names.
     pub(super) fn with(bounds: Bounds, on_request: OnRequest, is_symmetric: bool) -> Roles {
         bounds.check().expect("bounds are checked before they are used");
         let tables = Tables::new(bounds, on_request);
@@ -86,7 +87,7 @@ impl Roles {
         self.tables.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the tables, and the core where they do not know.
+    /// Looks a question up in the tables. Asks the core if they have no answer yet.
     fn ask<'a, T>(
         &'a self,
         tables: &mut Option<RwLockReadGuard<'a, Tables>>,
@@ -97,19 +98,20 @@ impl Roles {
                 Ok(answer) => return answer,
                 Err(miss) => {
                     *tables = None;
-                    self.learn(|tables| tables.ask_core(miss));
+                    self.update(|tables| tables.ask_core(miss));
                 }
             }
         }
     }
 
-    pub(super) fn learn<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> T {
+    /// Changes the tables.
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> T {
         change(&mut self.tables.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Nobody has heard anything.
-    pub(super) fn untouched(&self) -> State {
-        self.learn(|tables| {
+    /// The state in which every Prepare was sent and none has arrived.
+    pub(super) fn blank(&self) -> State {
+        self.update(|tables| {
             let mut draft = Draft::empty();
             for id in self.bounds.members().iter() {
                 let node = tables.node_id(Node::new(id), None);
@@ -126,19 +128,19 @@ impl Roles {
         })
     }
 
-    /// What can happen in a state, always in the same order.
+    /// What can happen in a state, in an order that is the same in every run.
     pub(super) fn actions(&self, state: &State) -> Vec<Action> {
         self.ask(&mut None, |tables| self.find_actions(tables, state))
     }
 
-    /// The state that a step leads to, and what is wrong with it.
+    /// The state that an action leads to, and the breach in it.
     pub(super) fn take(&self, state: &State, action: &Action) -> (State, Option<Box<Breach>>) {
         let mut draft = Draft::empty();
-        let wrong = self.ask(&mut None, |tables| self.apply(tables, state, action, &mut draft));
-        (draft.finish(), wrong)
+        let breach = self.ask(&mut None, |tables| self.apply(tables, state, action, &mut draft));
+        (draft.finish(), breach)
     }
 
-    /// Takes a step. Tells what is wrong with the state that it leads to, if something is.
+    /// Builds the state that an action leads to. Returns the breach in it, if there is one.
     fn apply(
         &self,
         tables: &Tables,
@@ -163,19 +165,20 @@ impl Roles {
                 (None, &tables.leaders[*leader as usize].accepts)
             }
         };
-        self.forget_useless(tables, draft);
-        let news = draft.packets.len();
+        self.drop_useless_packets(tables, draft);
+        let first_new = draft.packets.len();
         for packet in sent {
             self.send(tables, draft, *packet);
         }
-        self.settle(tables, draft, touched, news)?;
+        self.answer_requests(tables, draft, touched, first_new)?;
         if let Some(breach) = touched.and_then(|place| self.unfounded_cut(tables, draft, place)) {
             return Ok(Some(breach));
         }
         self.count_votes(tables, draft)
     }
 
-    pub(super) fn forget_useless(&self, tables: &Tables, draft: &mut Draft) {
+    /// Drops the packets that can no longer have an effect.
+    pub(super) fn drop_useless_packets(&self, tables: &Tables, draft: &mut Draft) {
         let mut packets = std::mem::take(&mut draft.packets);
         packets.retain(|packet| self.is_useful(tables, draft, *packet));
         draft.packets = packets;
@@ -191,18 +194,18 @@ impl Roles {
         }
     }
 
-    /// Acceptors answer all that they can answer without changing. More answers on their way are more that can happen, and nothing
-    /// less, as each may be lost: so these answers are no steps of their own.
-    fn settle(
+    /// Every acceptor answers each request that it can answer without changing. Such an answer can be lost, so it only adds to what can happen,
+    /// and need not be an action of its own.
+    fn answer_requests(
         &self,
         tables: &Tables,
         draft: &mut Draft,
         touched: Option<usize>,
-        news: usize,
+        first_new: usize,
     ) -> Result<(), Miss> {
         let requests = draft.packets.len();
         for place in 0..self.bounds.acceptors {
-            let from = if touched == Some(place) { 0 } else { news };
+            let from = if touched == Some(place) { 0 } else { first_new };
             for index in from..requests {
                 let packet = draft.packets[index];
                 if !tables.packet(packet).kind.is_request() {
@@ -221,9 +224,9 @@ impl Roles {
         Ok(())
     }
 
-    /// How many states differ from this one in names alone, itself included.
+    /// How many states differ from this one only in the names of acceptors, this one included.
     #[cfg(test)]
-    pub(super) fn likenesses(&self, state: &State) -> usize {
+    pub(super) fn count_renamed(&self, state: &State) -> usize {
         let tables = self.read();
         let key = |place: usize| {
             let nodes = state.nodes[..self.bounds.acceptors].iter();
@@ -238,7 +241,8 @@ impl Roles {
         keys.len()
     }
 
-    fn print(&self, tables: &Tables, draft: &Draft) -> u128 {
+    /// The lowest of the state's keys under the renamings that sort the acceptors by their signatures.
+    fn fingerprint_of(&self, tables: &Tables, draft: &Draft) -> u128 {
         let nodes = &draft.nodes[..self.bounds.acceptors];
         let looks = || {
             let nodes = nodes.iter().map(|node| tables.keys_of_node(*node));
@@ -255,20 +259,20 @@ impl Roles {
             let keys = looks().map(|look| look.keys[usize::from(*place)]);
             keys.fold(0u128, u128::wrapping_add)
         });
-        let mut print = sums.min().expect("there is always a renaming");
+        let mut sum = sums.min().expect("there is always a renaming");
         for leader in draft.leaders.iter().filter_map(|leader| leader.checked_sub(1)) {
-            print = print.wrapping_add(tables.leaders[leader as usize].key);
+            sum = sum.wrapping_add(tables.leaders[leader as usize].key);
         }
-        print.wrapping_add(spread(u64::from(draft.losses) << 8 | u64::from(draft.chosen)))
+        sum.wrapping_add(spread(u64::from(draft.losses) << 8 | u64::from(draft.chosen)))
     }
 }
 
-/// Of a ballot and a slot.
+/// The bit of a ballot, by its place, and a slot.
 pub(super) fn bit(place: usize, slot: Slot) -> u8 {
     1 << (place as u64 * 2 + slot.0)
 }
 
-/// Of a slot, in whatever ballot.
+/// The bits of a slot in all ballots.
 pub(super) fn in_any_ballot(slot: Slot) -> u8 {
     (0..MAX_BALLOTS).fold(0, |bits, place| bits | bit(place, slot))
 }
@@ -311,7 +315,7 @@ impl Space for Roles {
 
     fn initial(&self) -> State {
         let last = self.prefix().pop();
-        last.map_or_else(|| self.untouched(), |(_, state)| state)
+        last.map_or_else(|| self.blank(), |(_, state)| state)
     }
 
     fn expand(&self, state: &State, is_known: &dyn Fn(u128) -> bool, visit: &mut dyn FnMut(Next<State>)) {
@@ -319,14 +323,14 @@ impl Space for Roles {
         let actions = self.ask(&mut tables, |tables| self.find_actions(tables, state));
         let mut draft = Draft::empty();
         for action in &actions {
-            let wrong = self.ask(&mut tables, |tables| {
+            let breach = self.ask(&mut tables, |tables| {
                 self.apply(tables, state, action, &mut draft)
             });
-            if let Some(breach) = wrong {
+            if let Some(breach) = breach {
                 visit(Next::Breach(breach));
                 continue;
             }
-            let print = self.ask(&mut tables, |tables| Ok(self.print(tables, &draft)));
+            let print = self.ask(&mut tables, |tables| Ok(self.fingerprint_of(tables, &draft)));
             if !is_known(print) {
                 visit(Next::State(print, draft.finish()));
             }
@@ -336,6 +340,6 @@ impl Space for Roles {
     fn fingerprint(&self, state: &State) -> u128 {
         let mut draft = Draft::empty();
         draft.begin(state);
-        self.print(&self.read(), &draft)
+        self.fingerprint_of(&self.read(), &draft)
     }
 }

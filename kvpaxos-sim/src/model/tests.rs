@@ -1,4 +1,4 @@
-//! The checker is checked: it counts what it should, and finds what is wrong.
+//! Tests of the model checker: it sees as many states as it should, and finds mutants.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ fn explore(roles: &Roles) -> (Verdict, Tally) {
     search(roles, NO_LIMIT, |_| {})
 }
 
-/// How many states there are, if every invariant holds in all.
+/// How many states there are. Every invariant must hold in all of them.
 fn states(bounds: Bounds) -> usize {
     let roles = Roles::new(bounds);
     let (verdict, tally) = explore(&roles);
@@ -44,13 +44,13 @@ fn thorough(bounds: Bounds) -> Bounds {
     }
 }
 
-/// The numbers are pinned: a change of the core that adds or removes something that can happen shows here.
+/// The numbers are pinned, so that a change of the core shows here if it adds or removes something that can happen.
 #[test]
-fn the_shipping_roles_hold() {
+fn every_invariant_holds() {
     assert_eq!(states(Bounds::new(3, 1)), 970);
     assert_eq!(states(thorough(Bounds::new(3, 0))), 141);
     assert_eq!(states(thorough(Bounds::new(3, 1))), 5_003);
-    // Each ballot has something to propose for every slot.
+    // Every ballot proposes a value for each slot.
     let two_slots = Bounds {
         slots: 2,
         ..Bounds::new(3, 0)
@@ -59,7 +59,7 @@ fn the_shipping_roles_hold() {
 }
 
 #[test]
-fn they_hold_with_quorums_of_different_sizes() {
+fn every_invariant_holds_with_quorums_of_different_sizes() {
     let quorums = Quorums { phase1: 3, phase2: 2 };
     let bounds = Bounds {
         quorums,
@@ -69,7 +69,7 @@ fn they_hold_with_quorums_of_different_sizes() {
 }
 
 #[test]
-fn they_hold_when_what_is_not_durable_is_lost() {
+fn every_invariant_holds_when_crashes_lose_unsynced_changes() {
     let bounds = Bounds {
         unsynced: 1,
         ..Bounds::new(3, 1)
@@ -78,7 +78,7 @@ fn they_hold_when_what_is_not_durable_is_lost() {
 }
 
 #[test]
-fn they_hold_when_logs_are_cut() {
+fn every_invariant_holds_when_logs_are_cut() {
     let bounds = Bounds {
         cuts: true,
         ..Bounds::new(3, 1)
@@ -87,7 +87,7 @@ fn they_hold_when_logs_are_cut() {
 }
 
 #[test]
-fn they_hold_when_memories_are_told_slot_by_slot() {
+fn every_invariant_holds_when_memories_come_slot_by_slot() {
     let bounds = Bounds {
         slots: 2,
         chunks: true,
@@ -96,18 +96,18 @@ fn they_hold_when_memories_are_told_slot_by_slot() {
     assert_eq!(states(bounds), 61_391);
 }
 
-/// One state of those that differ in names alone stands for all of them, and for no other: if names are told apart, there are just as many
-/// states as those that were seen have likenesses.
+/// A state stands for those that differ from it only in the names of acceptors, and for no others. A search that distinguishes names sees
+/// exactly as many states as these.
 #[test]
-fn names_do_not_matter() {
+fn one_state_stands_for_its_renamings() {
     let bounds = thorough(Bounds::new(3, 0));
     let roles = Roles::new(bounds);
     let mut seen = HashSet::new();
     let mut open = vec![roles.initial()];
-    let mut likenesses = 0;
+    let mut renamings = 0;
     seen.insert(roles.fingerprint(&open[0]));
     while let Some(state) = open.pop() {
-        likenesses += roles.likenesses(&state);
+        renamings += roles.count_renamed(&state);
         roles.expand(&state, &|_| false, &mut |next| {
             if let Next::State(print, state) = next
                 && seen.insert(print)
@@ -118,12 +118,12 @@ fn names_do_not_matter() {
     }
     let (verdict, all) = explore(&Roles::with(bounds, Node::on_request, false));
     assert_eq!(verdict, Verdict::Holds);
-    assert_eq!(likenesses, all.states);
+    assert_eq!(renamings, all.states);
     assert!(seen.len() * 3 < all.states, "{} of {}", seen.len(), all.states);
 }
 
 #[test]
-fn any_number_of_threads_sees_the_same() {
+fn the_result_does_not_depend_on_the_number_of_threads() {
     let bounds = thorough(Bounds::new(3, 1));
     let limits = Limits {
         threads: 3,
@@ -139,16 +139,16 @@ fn any_number_of_threads_sees_the_same() {
 }
 
 #[test]
-fn a_limit_is_told() {
+fn a_search_that_stops_at_a_limit_says_so() {
     let limits = Limits { depth: 5, ..NO_LIMIT };
     let (verdict, tally) = search(&Roles::new(Bounds::new(3, 1)), limits, |_| {});
     assert_eq!(verdict, Verdict::LimitReached);
     assert_eq!(tally.depth, 5);
 }
 
-/// Searches with wrong acceptors; returns what was found, and in how many steps.
-fn find(bounds: Bounds, wrong: OnRequest) -> (Invariant, usize) {
-    let roles = Roles::with(bounds, wrong, true);
+/// Searches with mutants of the acceptors. Returns the invariant that was broken, and after how many steps.
+fn find(bounds: Bounds, mutant: OnRequest) -> (Invariant, usize) {
+    let roles = Roles::with(bounds, mutant, true);
     let (verdict, _) = explore(&roles);
     let Verdict::Violated { breach, path } = verdict else {
         panic!("nothing was found: {verdict:?}");
@@ -158,7 +158,7 @@ fn find(bounds: Bounds, wrong: OnRequest) -> (Invariant, usize) {
     (breach.invariant, counterexample.lines.len())
 }
 
-/// An acceptor that votes below its promise.
+/// A mutant: it votes below its promise.
 fn votes_for_everybody(node: &Node, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
     let Message::Accept { ballot, slot, .. } = &packet.message else {
         return node.on_request(packet, bounds);
@@ -176,7 +176,7 @@ fn votes_for_everybody(node: &Node, packet: &Packet, bounds: &Bounds) -> Result<
     Ok(change)
 }
 
-/// One that tells of no lives in its votes.
+/// A mutant: its promises and votes carry no crash vector.
 fn votes_without_vectors(node: &Node, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
     let mut change = node.on_request(packet, bounds)?;
     for sent in change.iter_mut().flat_map(|change| &mut change.sent) {
@@ -188,7 +188,7 @@ fn votes_without_vectors(node: &Node, packet: &Packet, bounds: &Bounds) -> Resul
     Ok(change)
 }
 
-/// One that promises, and tells nothing of what it accepted.
+/// A mutant: its promises leave out what it accepted.
 fn promises_without_entries(node: &Node, packet: &Packet, bounds: &Bounds) -> Result<Option<Change>, Breach> {
     let mut change = node.on_request(packet, bounds)?;
     for sent in change.iter_mut().flat_map(|change| &mut change.sent) {
@@ -200,7 +200,7 @@ fn promises_without_entries(node: &Node, packet: &Packet, bounds: &Bounds) -> Re
 }
 
 #[test]
-fn wrong_acceptors_are_found_out() {
+fn mutants_are_found() {
     for bounds in [Bounds::new(3, 0), thorough(Bounds::new(3, 0))] {
         assert_eq!(find(bounds, votes_for_everybody).0, Invariant::Agreement);
         assert_eq!(find(bounds, promises_without_entries).0, Invariant::Agreement);

@@ -1,12 +1,12 @@
-//! The states that were seen: 128 bits and the way back for each.
+//! The set of states that a search has seen: a fingerprint of 128 bits and a parent for each.
 
-/// A set of fingerprints in the order in which they came, with the state that each was reached from.
+/// Fingerprints in the order in which they were added, each with the place of the state that led to it.
 ///
-/// An open-addressed table of places in a flat list: about 28 bytes a state.
+/// A hash table with open addressing holds places in a flat list. It takes about 28 bytes for each state.
 pub(super) struct VisitedSet {
     prints: Vec<u128>,
     parents: Vec<u32>,
-    /// Place + 1, or 0 for an empty cell; never more than three quarters full.
+    /// The place of a fingerprint plus 1, or 0 for an empty cell. At most three quarters of the cells are used.
     table: Vec<u32>,
 }
 
@@ -19,12 +19,12 @@ impl VisitedSet {
         }
     }
 
-    /// How many.
+    /// How many states it holds.
     pub(super) fn len(&self) -> usize {
         self.prints.len()
     }
 
-    /// About how many bytes it takes.
+    /// How many bytes it takes, approximately.
     pub(super) fn bytes(&self) -> usize {
         self.prints.capacity() * 16 + self.parents.capacity() * 4 + self.table.len() * 4
     }
@@ -33,7 +33,7 @@ impl VisitedSet {
         self.table[self.find(print)] != 0
     }
 
-    /// Adds a state; tells whether it is new.
+    /// Adds a state. Returns whether it is new.
     pub(super) fn insert(&mut self, print: u128, parent: usize) -> bool {
         let cell = self.find(print);
         if self.table[cell] != 0 {
@@ -48,7 +48,7 @@ impl VisitedSet {
         true
     }
 
-    /// The fingerprints on the way to the state at `place`, the initial one first.
+    /// The fingerprints on the path to the state at `place`, beginning with the initial state.
     pub(super) fn path_to(&self, mut place: usize) -> Vec<u128> {
         let mut path = vec![self.prints[place]];
         while place != 0 {
@@ -59,10 +59,10 @@ impl VisitedSet {
         path
     }
 
-    /// The cell that holds the fingerprint, or the empty one where it belongs.
+    /// The cell that holds the fingerprint, or the empty cell where it belongs.
     fn find(&self, print: u128) -> usize {
         let mask = self.table.len() - 1;
-        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
         let mut cell = (print >> 64) as usize & mask;
         loop {
             match self.table[cell] {
@@ -74,13 +74,13 @@ impl VisitedSet {
     }
 
     fn grow(&mut self) {
-        // The old one is given back before the new one is asked for.
+        // Free the old table before the new one is allocated.
         let cells = self.table.len() * 2;
         self.table = Vec::new();
         self.table = vec![0; cells];
         let mask = cells - 1;
         for (place, print) in self.prints.iter().enumerate() {
-            #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+            #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
             let mut cell = (print >> 64) as usize & mask;
             while self.table[cell] != 0 {
                 cell = (cell + 1) & mask;

@@ -1,4 +1,4 @@
-//! Seeds whose disks forget.
+//! `kvpaxos-sim forks`: simulates disks that lose synced data unnoticed.
 
 use std::ops::{ControlFlow, Range};
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use kvpaxos_sim::invariants::Trace;
 use kvpaxos_sim::parallel;
 use kvpaxos_sim::world::forks::{self, Forked};
 
-/// Plays them and says what came of it.
+/// Simulates the seeds and prints the sums and all violations.
 pub(crate) fn run(seeds: Range<u64>, jobs: usize, trace: bool) -> ExitCode {
     let count = seeds.end - seeds.start;
     let mut sum = Forked::default();

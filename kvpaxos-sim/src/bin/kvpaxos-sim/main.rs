@@ -1,7 +1,7 @@
-//! The program `kvpaxos-sim`: plays seeds, one or many, judges histories, and makes some to be judged.
+//! The program `kvpaxos-sim`: simulates clusters from seeds, hunts mutants, judges and generates histories, and runs the model checker.
 //!
-//! Exit codes: 0 all held, 1 a property was violated or a situation that must occur never did, 2 the command line makes no sense, or the model checker's
-//! limit was reached. Those of `check` stand with it.
+//! Exit codes: 0 everything held; 1 a property was violated, or a situation that must occur never did; 2 the command line is wrong, or the
+//! model checker stopped at a limit. The help of `mutants`, `check` and `generate` says where theirs differ.
 
 mod check;
 mod exit;
@@ -19,8 +19,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use kvpaxos_sim::parallel;
 
-/// Deterministic simulation of kvpaxos: seeded networks, disks, clocks and crashes, and checks of every promise.
+/// Deterministic simulation of kvpaxos: networks, disks, clocks and crashes from a seed, and a check of every promise.
+///
+/// Exit codes: 0 everything held; 1 a property was violated, or a situation that must occur never did; 2 the command line is wrong, or
+/// the model checker stopped at a limit. The help of a command says where its codes differ.
 #[derive(Parser)]
 #[command(version, max_term_width = 110)]
 struct Cli {
@@ -30,59 +34,59 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Play one seed and say what was drawn, what happened and whether everything held.
+    /// Simulate one seed. Prints what the seed drew, what happened and whether everything held.
     Run {
-        /// The seed.
+        /// The seed to simulate.
         #[arg(long, value_name = "N")]
         seed: u64,
-        /// Write the report as JSON.
+        /// Print the report as JSON.
         #[arg(long)]
         json: bool,
         /// Print a line for each event.
         #[arg(long, conflicts_with = "json")]
         trace: bool,
     },
-    /// Play many seeds and say how they went.
+    /// Simulate many seeds. Prints sums, the first violation, and the command that repeats it.
     Sweep {
-        /// The seeds: from A up to, and without, B.
+        /// The seeds from A to B, without B.
         #[arg(long, value_name = "A..B", value_parser = seeds)]
         seeds: Range<u64>,
-        /// How many at a time; as many as there are cores if not given.
+        /// How many seeds to simulate at a time. Default: one per core.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         jobs: Option<u16>,
-        /// Go on after a failure and collect them all.
+        /// Continue after a violation and collect all of them.
         #[arg(long)]
         keep_going: bool,
-        /// Write a line "seed digest" for each seed to this file.
+        /// Write a line `seed digest` for each seed to this file.
         #[arg(long, value_name = "FILE")]
         digests: Option<PathBuf>,
-        /// Write the summary as JSON.
+        /// Print the summary as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Play seeds in which disks forget in silence what they had synced, and say whether replicas that differ notice and stop.
+    /// Simulate disks that lose synced data unnoticed. Prints whether replicas whose states differ notice and stop.
     Forks {
-        /// The seeds: from A up to, and without, B.
+        /// The seeds from A to B, without B.
         #[arg(long, value_name = "A..B", value_parser = seeds)]
         seeds: Range<u64>,
-        /// How many at a time; as many as there are cores if not given.
+        /// How many seeds to simulate at a time. Default: one per core.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         jobs: Option<u16>,
         /// Print a line for each event.
         #[arg(long)]
         trace: bool,
     },
-    /// Play replicas that are wrong on purpose, in the ways in which real systems were, and print which check finds each, and with which seed.
+    /// Simulate replicas that are wrong on purpose, in the ways in which real systems were. Prints which check finds each, and with which seed.
     ///
     /// Exit codes: 0 all were found, 1 one was not, 2 there is no such mutant.
     Mutants {
-        /// How many seeds to play at most for each.
+        /// How many seeds to simulate at most for each mutant.
         #[arg(long, value_name = "N", default_value_t = 2000)]
         seeds: u64,
-        /// How many at a time; as many as there are cores if not given.
+        /// How many seeds to simulate at a time. Default: one per core.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         jobs: Option<u16>,
-        /// Print the names of all mutants and play nothing.
+        /// Print the names of all mutants and simulate nothing.
         #[arg(long)]
         list: bool,
         /// The mutants to hunt. Default: all.
@@ -99,7 +103,7 @@ enum Command {
     ///
     /// Exit codes: 0 it is written, 2 the flags make no sense or it could not be written.
     Generate(generate::Generate),
-    /// Explore every order of delivery, loss, duplication and crash of a few acceptors and proposers, and say whether every invariant holds.
+    /// Explore every order of delivery, loss, duplication and crash of a few acceptors and proposers. Prints whether every invariant holds.
     Model(model::Model),
 }
 
@@ -109,18 +113,20 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or_else(|| example.to_owned())?;
     let number = |text: &str| {
         let parsed = text.parse::<u64>();
-        parsed.map_err(|why| format!("{text:?} is no seed ({why}); {example}"))
+        parsed.map_err(|why| format!("{text:?} is not a seed ({why}); {example}"))
     };
     let (from, to) = (number(from)?, number(to)?);
     if from >= to {
-        return Err(format!("there is no seed from {from} up to, and without, {to}"));
+        return Err(format!(
+            "there are no seeds from {from} to {to}, without {to}; {example}"
+        ));
     }
     Ok(from..to)
 }
 
-fn cores(jobs: Option<u16>) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    jobs.map_or_else(cores, usize::from)
+/// The number of threads for `--jobs`.
+fn threads(jobs: Option<u16>) -> usize {
+    jobs.map_or_else(parallel::cores, usize::from)
 }
 
 fn main() -> ExitCode {
@@ -136,18 +142,18 @@ fn main() -> ExitCode {
         } => {
             let what = kvpaxos_sim::world::Sweep {
                 seeds,
-                jobs: cores(jobs),
+                jobs: threads(jobs),
                 keep_going,
             };
             sweep::sweep(&what, digests.as_deref(), json)
         }
         Command::Forks { seeds, jobs, trace } => {
-            forks::run(seeds, if trace { 1 } else { cores(jobs) }, trace)
+            forks::run(seeds, if trace { 1 } else { threads(jobs) }, trace)
         }
         Command::Mutants { list: true, .. } => mutants::list(),
         Command::Mutants {
             seeds, jobs, names, ..
-        } => mutants::hunt(0..seeds, cores(jobs), &names),
+        } => mutants::hunt(0..seeds, threads(jobs), &names),
         Command::Check(what) => check::run(&what),
         Command::Generate(what) => generate::run(&what),
     }
@@ -158,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_holds_together() {
+    fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
     }
@@ -168,9 +174,9 @@ mod tests {
         assert_eq!(seeds("3..7"), Ok(3..7));
         assert_eq!(
             seeds("7..7").unwrap_err(),
-            "there is no seed from 7 up to, and without, 7"
+            "there are no seeds from 7 to 7, without 7; write it as A..B, for example 0..2000"
         );
         assert!(seeds("7").unwrap_err().contains("0..2000"));
-        assert!(seeds("a..7").unwrap_err().starts_with("\"a\" is no seed"));
+        assert!(seeds("a..7").unwrap_err().starts_with("\"a\" is not a seed"));
     }
 }

@@ -1,4 +1,4 @@
-//! The model checker.
+//! `kvpaxos-sim model`: the model checker.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -9,65 +9,66 @@ use kvpaxos::Quorums;
 use kvpaxos_sim::model::{
     Bounds, Breach, Counterexample, Limits, ReplicaBounds, Replicas, Roles, Space, Tally, Verdict, search,
 };
+use kvpaxos_sim::parallel;
 
-/// What to explore.
+/// The flags of `kvpaxos-sim model`.
 #[derive(Args)]
 pub(crate) struct Model {
-    /// How many acceptors, up to 5.
+    /// How many acceptors: 1 to 5.
     #[arg(long, value_name = "N", default_value_t = 3)]
     acceptors: usize,
-    /// How many ballots, up to 4, each of a proposer of its own with a value of its own.
+    /// How many ballots: 1 to 4. Each has a proposer of its own with a value of its own.
     #[arg(long, value_name = "N", default_value_t = 2)]
     ballots: usize,
-    /// How often memory is lost.
+    /// How often acceptors lose their memory, all together.
     #[arg(long, value_name = "N", default_value_t = 2)]
     losses: usize,
-    /// The sizes of quorums of phase 1 and phase 2; majorities if not given.
+    /// The quorum sizes of phase 1 and phase 2. Default: majorities.
     #[arg(long, value_name = "Q1,Q2", value_parser = quorums)]
     quorums: Option<Quorums>,
     /// How many slots: 1 or 2.
     #[arg(long, value_name = "N", default_value_t = 1)]
     slots: usize,
-    /// Acceptors cut their logs where all is chosen.
+    /// Let acceptors cut their logs wherever everything is chosen.
     #[arg(long)]
     cuts: bool,
-    /// What an acceptor remembers is told slot by slot to one that recovers.
+    /// Let a recovering acceptor receive what others remember slot by slot.
     #[arg(long)]
     chunks: bool,
-    /// How many steps of an acceptor may not be durable yet when it crashes with its memory kept.
+    /// How many changes of an acceptor may not be durable yet when it crashes and keeps its memory: 0 to 2.
     #[arg(long, value_name = "N", default_value_t = 0)]
     unsynced: usize,
-    /// Do without the reductions that rest on an argument about the protocol.
+    /// Explore without the reductions that rest on an argument about the protocol.
     #[arg(long)]
     thorough: bool,
-    /// Look for nothing but two values chosen for one slot.
+    /// Check only that no two values are chosen for one slot.
     #[arg(long)]
     agreement_only: bool,
-    /// Explore so many whole replicas instead of single roles, from a world in which one leads, as deep as the limits go.
+    /// Explore this many whole replicas instead of single roles, from a state in which one leads, as deep as the limits allow.
     #[arg(long, value_name = "N", conflicts_with_all = ["acceptors", "ballots", "quorums", "slots", "cuts", "chunks", "unsynced", "thorough"],
           value_parser = clap::value_parser!(u8).range(1..=7))]
     replicas: Option<u8>,
-    /// Replicas replicas: how many ticks of each clock.
+    /// With whole replicas: how often each replica's clock reaches its deadline.
     #[arg(long, value_name = "N", default_value_t = 3, requires = "replicas")]
     ticks: u8,
-    /// Replicas replicas: how many commands of clients.
+    /// With whole replicas: how many commands clients send.
     #[arg(long, value_name = "N", default_value_t = 2, requires = "replicas")]
     commands: u8,
-    /// Go no deeper than so many steps.
+    /// Stop at this many steps from the initial state.
     #[arg(long, value_name = "STEPS", default_value_t = usize::MAX, hide_default_value = true)]
     depth: usize,
-    /// Stop after so many states.
+    /// Stop after this many states.
     #[arg(long, value_name = "STATES", default_value_t = 100_000_000)]
     limit: usize,
-    /// How many threads; as many as there are cores if not given.
+    /// How many threads. Default: one per core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// Write the result as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Reads sizes like `3,3`.
+/// Reads quorum sizes like `3,3`.
 fn quorums(text: &str) -> Result<Quorums, String> {
     let sizes = text
         .split_once(',')
@@ -76,7 +77,7 @@ fn quorums(text: &str) -> Result<Quorums, String> {
     Ok(Quorums { phase1, phase2 })
 }
 
-/// Explores and tells.
+/// Explores the space that the flags describe and prints the result.
 pub(crate) fn model(what: &Model) -> ExitCode {
     let bounds = Bounds {
         quorums: what.quorums.unwrap_or(Quorums::majority(what.acceptors)),
@@ -93,33 +94,34 @@ pub(crate) fn model(what: &Model) -> ExitCode {
         eprintln!("{why}");
         return ExitCode::from(2);
     }
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let limits = Limits {
         states: what.limit,
         depth: what.depth,
-        threads: what.jobs.map_or_else(cores, usize::from),
+        threads: what.jobs.map_or_else(parallel::cores, usize::from),
     };
     if let Some(replicas) = what.replicas {
         let bounds = ReplicaBounds {
             replicas,
             ticks: what.ticks,
             commands: what.commands,
-            losses: u8::try_from(what.losses).unwrap_or(u8::MAX),
+            losses: u8::try_from(what.losses).expect("the bounds were checked"),
         };
-        let whole = Replicas::new(bounds);
-        let counterexample = |path: &[u128], breach: &Breach| whole.counterexample(path, breach);
-        return explore(what, &bounds.to_string(), &whole, limits, counterexample);
+        let replicas = Replicas::new(bounds);
+        let counterexample = |path: &[u128], breach: &Breach| replicas.counterexample(path, breach);
+        return explore(what, &bounds.to_string(), &replicas, limits, counterexample);
     }
     let roles = Roles::new(bounds);
     let counterexample = |path: &[u128], breach: &Breach| {
         let Counterexample { mut lines, events } = roles.counterexample(path, breach);
-        lines.push(format!("({events} messages were heard and memories lost)"));
+        lines.push(format!(
+            "(in all {events} arrivals of messages and losses of memory)"
+        ));
         lines
     };
     explore(what, &bounds.to_string(), &roles, limits, counterexample)
 }
 
-/// Searches and tells.
+/// Searches a space and prints the result.
 fn explore<S: Space>(
     what: &Model,
     bounds: &str,
@@ -130,10 +132,10 @@ fn explore<S: Space>(
     if !what.json {
         println!("{bounds}");
     }
-    let mut told = Instant::now();
+    let mut printed = Instant::now();
     let (verdict, tally) = search(space, limits, |tally| {
-        if told.elapsed() > Duration::from_secs(10) && !what.json {
-            told = Instant::now();
+        if printed.elapsed() > Duration::from_secs(10) && !what.json {
+            printed = Instant::now();
             let line = format!("  {}", so_far(tally));
             if std::io::stderr().is_terminal() {
                 eprint!("\r{line}");

@@ -1,4 +1,4 @@
-//! One seed.
+//! `kvpaxos-sim run`: simulates one seed.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -7,15 +7,15 @@ use kvpaxos_sim::invariants::excerpt;
 use kvpaxos_sim::world::per_second;
 use kvpaxos_sim::{Trace, Violation, run_seed};
 
-/// How much of a trace is kept to choose an excerpt from.
-const KEPT: usize = 50_000;
+/// How many lines of a trace are kept to choose an excerpt from.
+const TRACE_LINES: usize = 50_000;
 
-/// Plays the seed and tells.
+/// Simulates the seed and prints the report.
 pub(crate) fn run(seed: u64, json: bool, trace: bool) -> ExitCode {
     let began = Instant::now();
     let mut report = run_seed(seed, if trace { Trace::Print } else { Trace::Off });
     let took = began.elapsed();
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let micros = u64::try_from(took.as_micros()).expect("a run ends within centuries");
     let rate = per_second(report.counts.events, micros);
     if let Some(violation) = &mut report.violation {
         violation.history = history(violation);
@@ -28,18 +28,18 @@ pub(crate) fn run(seed: u64, json: bool, trace: bool) -> ExitCode {
         print!("{report}");
         println!("  speed       {rate} events/s ({} ms)", took.as_millis());
         if let Some(violation) = &report.violation {
-            print!("{}", told(violation));
+            print!("{}", violation_text(violation));
         }
     }
     ExitCode::from(u8::from(report.violation.is_some()))
 }
 
-/// The part of the history that shows what happened; the seed is played again to get it.
+/// The part of the history that shows the violation. If the violation has none, the seed is simulated again to get an excerpt of its trace.
 pub(crate) fn history(violation: &Violation) -> Vec<String> {
     if !violation.history.is_empty() {
         return violation.history.clone();
     }
-    let again = run_seed(violation.seed, Trace::keep(KEPT));
+    let again = run_seed(violation.seed, Trace::keep(TRACE_LINES));
     let lines = again
         .violation
         .map(|violation| violation.history)
@@ -47,8 +47,8 @@ pub(crate) fn history(violation: &Violation) -> Vec<String> {
     excerpt(violation, &lines)
 }
 
-/// A violation for people: the seed, the property, the part of the history, the command that repeats it.
-pub(crate) fn told(violation: &Violation) -> String {
+/// A violation as text: the property and the seed, the part of the history that shows it, and the command that repeats it.
+pub(crate) fn violation_text(violation: &Violation) -> String {
     let mut text = format!("\n{violation}\n");
     for line in &violation.history {
         text.push_str("  ");

@@ -1,4 +1,4 @@
-//! Many seeds.
+//! `kvpaxos-sim sweep`: simulates many seeds.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -11,11 +11,11 @@ use kvpaxos_sim::world::{ENOUGH_FOR_COVERAGE, Summary, Sweep, sweep as play};
 
 use crate::run;
 
-/// Plays the seeds and tells.
+/// Simulates the seeds and prints the summary.
 pub(crate) fn sweep(what: &Sweep, digests: Option<&Path>, json: bool) -> ExitCode {
     let total = what.seeds.end - what.seeds.start;
     let mut progress = Progress::new(total);
-    let mut summary = play(what, |so_far| progress.tell(so_far));
+    let mut summary = play(what, |so_far| progress.update(so_far));
     progress.end();
     if let Some(violation) = summary.violations.first_mut() {
         violation.history = run::history(violation);
@@ -23,7 +23,7 @@ pub(crate) fn sweep(what: &Sweep, digests: Option<&Path>, json: bool) -> ExitCod
     if json {
         println!("{}", serde_json::json!(summary));
     } else {
-        print!("{}", told(&summary));
+        print!("{}", summary_text(&summary));
     }
     if let Some(path) = digests
         && let Err(why) = write_digests(path, &summary)
@@ -42,7 +42,7 @@ fn write_digests(path: &Path, summary: &Summary) -> std::io::Result<()> {
     std::fs::write(path, text)
 }
 
-/// A bar on a terminal, now and then a line elsewhere.
+/// A progress bar on a terminal; elsewhere a line every few seconds.
 struct Progress {
     bar: Option<ProgressBar>,
     total: u64,
@@ -67,7 +67,7 @@ impl Progress {
         }
     }
 
-    fn tell(&mut self, summary: &Summary) {
+    fn update(&mut self, summary: &Summary) {
         let failures = summary.violations.len();
         if let Some(bar) = &self.bar {
             bar.set_position(summary.seeds);
@@ -87,14 +87,14 @@ impl Progress {
     }
 }
 
-fn told(summary: &Summary) -> String {
+fn summary_text(summary: &Summary) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
-    let _ = tell(&mut text, summary);
+    let _ = write_summary(&mut text, summary);
     text
 }
 
-fn tell(text: &mut String, summary: &Summary) -> std::fmt::Result {
+fn write_summary(text: &mut String, summary: &Summary) -> std::fmt::Result {
     let rate = summary.seeds_per_second();
     writeln!(
         text,
@@ -123,7 +123,7 @@ fn tell(text: &mut String, summary: &Summary) -> std::fmt::Result {
     )?;
     writeln!(
         text,
-        "  healing     clients were served within {} ms (seed {}) and {}.{:02} rounds (seed {}) of a quorum's healing",
+        "  healing     clients were served at most {} ms (seed {}) and {}.{:02} rounds (seed {}) after a quorum healed",
         summary.slowest_serving.0 / 1000,
         summary.slowest_serving.1,
         summary.most_rounds.0 / 100,
@@ -132,12 +132,12 @@ fn tell(text: &mut String, summary: &Summary) -> std::fmt::Result {
     )?;
     writeln!(
         text,
-        "  fairness    the slowest client had at least one operation done for {} that clients had on average (seed {})",
+        "  fairness    the slowest client of a seed completed at least one operation for each {} that its clients completed on average (seed {})",
         summary.least_fair.0, summary.least_fair.1
     )?;
     writeln!(
         text,
-        "  digests     {} seeds were played twice and repeated",
+        "  digests     {} seeds were simulated twice, with the same digest",
         summary.repeated
     )?;
     if summary.undecided > 0 {
@@ -150,7 +150,7 @@ fn tell(text: &mut String, summary: &Summary) -> std::fmt::Result {
     if summary.unwitnessed > 0 {
         writeln!(
             text,
-            "  revisions   explain all answers, but for {} keys that they leave open",
+            "  revisions   explain all answers, except on {} keys that they leave undecided",
             summary.unwitnessed
         )?;
     }
@@ -158,13 +158,13 @@ fn tell(text: &mut String, summary: &Summary) -> std::fmt::Result {
     for (situation, count) in summary.coverage.iter() {
         writeln!(text, "    {count:>9}  {situation}")?;
     }
-    tell_failures(text, summary)
+    write_violations(text, summary)
 }
 
-fn tell_failures(text: &mut String, summary: &Summary) -> std::fmt::Result {
+fn write_violations(text: &mut String, summary: &Summary) -> std::fmt::Result {
     for (place, violation) in summary.violations.iter().enumerate() {
         if place == 0 {
-            write!(text, "{}", run::told(violation))?;
+            write!(text, "{}", run::violation_text(violation))?;
         } else {
             writeln!(text, "{violation}")?;
         }
@@ -172,13 +172,13 @@ fn tell_failures(text: &mut String, summary: &Summary) -> std::fmt::Result {
     if summary.seeds >= ENOUGH_FOR_COVERAGE && !summary.missing.is_empty() {
         writeln!(
             text,
-            "never happened, so the sweep has not looked there: {}",
+            "situations that never occurred, so that the sweep says nothing about them: {}",
             summary.missing.join(", ")
         )?;
     }
     let verdict = match summary.violations.len() {
         0 if summary.is_good() => "good".to_owned(),
-        0 => "situations are missing".to_owned(),
+        0 => "some situations never occurred".to_owned(),
         failures => format!("{failures} of {} seeds failed", summary.seeds),
     };
     writeln!(text, "verdict: {verdict}")
