@@ -8,7 +8,7 @@ use common::{
     SECOND, SOON, busy_clients, everybody, fill, is_whole, lose_disk, other, settled, short_logs, status,
     votes, write,
 };
-use kvpaxos::client::{Call, Fate};
+use kvpaxos::client::{Call, Completion};
 use kvpaxos::status::LearnerStatus;
 use kvpaxos::{Micros, Op, Record, ReplicaId, Role, Slot};
 use kvpaxos_sim::World;
@@ -180,7 +180,7 @@ fn a_write_that_a_snapshot_jumped_over_is_of_unknown_outcome() {
         assert!(world.run_until(SOON, |world| installed(world) > before));
         assert!(world.run_until(Micros(60_000_000), |world| world.open() == 0));
         match world.end(number).unwrap().0 {
-            Fate::Unknown { .. } | Fate::Done(_) => {}
+            Completion::Unknown { .. } | Completion::Done(_) => {}
             other => panic!("seed {seed}: {other:?}"),
         }
         is_whole(&mut world);

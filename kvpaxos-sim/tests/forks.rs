@@ -5,7 +5,7 @@
 mod common;
 
 use common::{R, SECOND, SOON};
-use kvpaxos::client::Fate;
+use kvpaxos::client::Completion;
 use kvpaxos::{Refusal, ReplicaId, ReplicaSet};
 use kvpaxos_sim::engine::Format;
 use kvpaxos_sim::world::forks;
@@ -67,7 +67,7 @@ fn a_minority_that_differs_refuses_and_keeps_its_log() {
             "seed {seed}: both find that they differ"
         );
         world.talk_only_to([R[1]]);
-        let Fate::Refused(Refusal::Differs(doubt)) = world.get("balance").0 else {
+        let Completion::Refused(Refusal::Differs(doubt)) = world.get("balance").0 else {
             panic!("seed {seed}: r1 serves");
         };
         assert_eq!(doubt.with, majority);
@@ -98,7 +98,7 @@ fn where_no_quorum_shares_a_state_all_refuse() {
         for id in &R[..4] {
             world.talk_only_to([*id]);
             assert!(
-                matches!(world.get("balance").0, Fate::Refused(Refusal::Differs(_))),
+                matches!(world.get("balance").0, Completion::Refused(Refusal::Differs(_))),
                 "seed {seed}: {id} serves"
             );
         }

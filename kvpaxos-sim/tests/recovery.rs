@@ -8,7 +8,7 @@ mod common;
 use common::{
     SECOND, SOON, everybody, is_whole, lose_disk, other, recovers, settled, short_logs, status, votes, write,
 };
-use kvpaxos::client::Fate;
+use kvpaxos::client::Completion;
 use kvpaxos::status::{AcceptorStatus, ProposerStatus};
 use kvpaxos::{
     ClientId, Effect, Event, Incarnation, Input, Outcome, Quorums, Refusal, ReplicaId, ReplicaSet, Request,
@@ -280,7 +280,10 @@ fn assert_refused(world: &mut World, whose: &[ReplicaId]) {
     }
     // A client whose requests may be repeated by the network cannot be sure that a write was not done before.
     assert!(!world.put("k", "refused").is_done());
-    assert_eq!(world.get("k").0, Fate::Refused(Refusal::MemoryLost { lost }));
+    assert_eq!(
+        world.get("k").0,
+        Completion::Refused(Refusal::MemoryLost { lost })
+    );
 }
 
 /// More have lost their memory than the others can make up for: what was acknowledged may be known to nobody. The cluster refuses,

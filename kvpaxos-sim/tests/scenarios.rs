@@ -104,7 +104,7 @@ fn two_phase_update_stalls_where_the_majority_goes_on() {
         let answer = world.put("k", "second");
         assert_eq!(answer.is_done(), !two_phase, "{answer:?}");
         if two_phase {
-            let kvpaxos::client::Fate::Unknown { silent: named } = answer.0 else {
+            let kvpaxos::client::Completion::Unknown { silent: named } = answer.0 else {
                 panic!("{answer:?}")
             };
             assert_eq!(named, [silent].into_iter().collect());

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use kvpaxos::client::{Call, ClientConfig, Fate};
+use kvpaxos::client::{Call, ClientConfig, Completion};
 use kvpaxos::codec::MAX_DATAGRAM;
 use kvpaxos::types::MAX_REPLICAS;
 use kvpaxos::{Op, Outcome, Refusal, ReplicaId, ReplicaSet, Revision, Status};
@@ -169,10 +169,10 @@ impl Client {
         let order = CallOrder { call, answer };
         self.orders.send(order).await.map_err(|_| ClientError::Gone)?;
         match fate.await.map_err(|_| ClientError::Gone)? {
-            Fate::Done(outcome) => Ok(outcome),
-            Fate::Refused(Refusal::Unavailable { silent }) => Err(ClientError::Unavailable { silent }),
-            Fate::Refused(refusal) => Err(ClientError::Refused(refusal)),
-            Fate::Unknown { silent } => Err(ClientError::Unknown { silent }),
+            Completion::Done(outcome) => Ok(outcome),
+            Completion::Refused(Refusal::Unavailable { silent }) => Err(ClientError::Unavailable { silent }),
+            Completion::Refused(refusal) => Err(ClientError::Refused(refusal)),
+            Completion::Unknown { silent } => Err(ClientError::Unknown { silent }),
         }
     }
 }

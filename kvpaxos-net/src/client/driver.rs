@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use kvpaxos::client::{Call, ClientEffect, ClientEvent, Fate};
+use kvpaxos::client::{Call, ClientEffect, ClientEvent, Completion};
 use kvpaxos::{ReplicaId, Request, codec};
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,7 +18,7 @@ const BATCH: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct CallOrder {
     pub(crate) call: Call,
-    pub(crate) answer: oneshot::Sender<Fate>,
+    pub(crate) answer: oneshot::Sender<Completion>,
 }
 
 /// The state of the task.
@@ -34,7 +34,7 @@ pub(crate) struct Driver {
     orders: mpsc::Receiver<CallOrder>,
     events: mpsc::Receiver<ConnectionEvent>,
     events_sender: mpsc::Sender<ConnectionEvent>,
-    answers: HashMap<u64, oneshot::Sender<Fate>>,
+    answers: HashMap<u64, oneshot::Sender<Completion>>,
     next_call: u64,
     frame: Vec<u8>,
 }
@@ -128,10 +128,10 @@ impl Driver {
         for effect in self.core.step(self.clock.now(), event) {
             match effect {
                 ClientEffect::Send { to, request } => self.send(to, &request),
-                ClientEffect::Done { number, fate } => {
+                ClientEffect::Done { number, completion } => {
                     if let Some(answer) = self.answers.remove(&number) {
                         // The caller may have stopped waiting.
-                        let _ = answer.send(fate);
+                        let _ = answer.send(completion);
                     }
                 }
             }

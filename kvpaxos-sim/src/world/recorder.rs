@@ -2,7 +2,7 @@
 //! revisions, which the replicas claim to be one.
 
 use kvpaxos::Time;
-use kvpaxos::client::{Call, Fate};
+use kvpaxos::client::{Call, Completion};
 
 use crate::history::{Answer, History, Operation, rev_of};
 use crate::linearizability::witness::{self, WitnessVerdict};
@@ -68,19 +68,19 @@ impl Recorder {
         client: u32,
         lane: u32,
         call: &Call,
-        fate: &Fate,
+        completion: &Completion,
         now: Time,
     ) -> Option<&Unlinearizable> {
         operation(call)?;
         let process = process(client, lane);
         let history = self.at(now);
-        let noted = match fate {
-            Fate::Done(outcome) => match Answer::of(outcome) {
+        let noted = match completion {
+            Completion::Done(outcome) => match Answer::of(outcome) {
                 Some(answer) => history.ok_at(process, answer, rev_of(outcome)),
                 None => history.info(process),
             },
-            Fate::Refused(_) => history.fail(process),
-            Fate::Unknown { .. } => history.info(process),
+            Completion::Refused(_) => history.fail(process),
+            Completion::Unknown { .. } => history.info(process),
         };
         noted.expect("what ends was begun, and is answered by what answers it");
         self.watch();
@@ -200,7 +200,13 @@ mod tests {
         let call = Call::Write(Op::Put { key, value });
         let revision = revision(slot);
         recorder.invoke(0, 0, &call, Time(at));
-        recorder.complete(0, 0, &call, &Fate::Done(Outcome::Done { revision }), Time(at));
+        recorder.complete(
+            0,
+            0,
+            &call,
+            &Completion::Done(Outcome::Done { revision }),
+            Time(at),
+        );
     }
 
     /// Finds nothing; tells what is said to be wrong then.
@@ -211,7 +217,7 @@ mod tests {
             value: None,
         };
         recorder.invoke(0, 0, &call, Time(at));
-        recorder.complete(0, 0, &call, &Fate::Done(outcome), Time(at))
+        recorder.complete(0, 0, &call, &Completion::Done(outcome), Time(at))
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a test can ask of a world, and do to it.
 
 use bytes::Bytes;
-use kvpaxos::client::{Call, Fate};
+use kvpaxos::client::{Call, Completion};
 use kvpaxos::{Micros, Op, Record, ReplicaId, ReplicaSet, Role, Slot, Status};
 
 use crate::engine::{LinkProfile, Node, Table};
@@ -14,20 +14,20 @@ use crate::world::state::World;
 
 /// How a call of a test ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Answer(pub Fate);
+pub struct Answer(pub Completion);
 
 impl Answer {
     /// Whether it was done.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        matches!(self.0, Fate::Done(_))
+        matches!(self.0, Completion::Done(_))
     }
 
     /// What a read saw; `None` if the key was absent, or this was no read, or it was not done.
     #[must_use]
     pub fn value(&self) -> Option<Bytes> {
         match &self.0 {
-            Fate::Done(kvpaxos::Outcome::Value { value, .. }) => value.clone(),
+            Completion::Done(kvpaxos::Outcome::Value { value, .. }) => value.clone(),
             _ => None,
         }
     }
@@ -73,7 +73,8 @@ impl<M: Subject> World<M> {
     /// How calls ended that a test began, by client and number: those that ended since this was last asked.
     pub fn take_ends(&mut self) -> impl Iterator<Item = ((u32, u64), Answer)> + use<M> {
         let told = std::mem::take(&mut self.clients.told);
-        told.into_iter().map(|(call, fate)| (call, Answer(fate)))
+        told.into_iter()
+            .map(|(call, completion)| (call, Answer(completion)))
     }
 
     /// Sets a key.

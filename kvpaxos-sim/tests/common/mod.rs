@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
-use kvpaxos::client::Fate;
+use kvpaxos::client::Completion;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Status};
 use kvpaxos_sim::world::Answer;
@@ -98,7 +98,7 @@ pub(crate) fn fill(world: &mut World, slots: u64) {
 }
 
 pub(crate) fn done(answer: &Answer) -> bool {
-    matches!(answer.0, Fate::Done(_))
+    matches!(answer.0, Completion::Done(_))
 }
 
 /// All hold the same, all acceptors have their memory, and nothing was found wrong.

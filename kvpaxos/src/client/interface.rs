@@ -95,13 +95,13 @@ pub enum ClientEffect {
         /// The caller's number.
         number: u64,
         /// How it went.
-        fate: Fate,
+        completion: Completion,
     },
 }
 
 /// How a call ended.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Fate {
+pub enum Completion {
     /// Done, as the outcome says (never `Refused` or `Unknown`).
     Done(Outcome),
     /// Certainly not done, now or later.

@@ -13,7 +13,7 @@
 //!   |<-------------|
 //! ```
 //!
-//! Every call ends in exactly one [`Fate`], at the latest when its deadline passes. A write that may have reached a
+//! Every call ends in exactly one [`Completion`], at the latest when its deadline passes. A write that may have reached a
 //! replica is never called refused: a refusal speaks for the attempt that it answers and says nothing of an earlier
 //! one that was not answered, which may still take effect. It is asked again under the same session and sequence, so
 //! that it takes effect once; when that is no longer possible its fate is told as unknown.
@@ -30,7 +30,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use interface::{Call, ClientConfig, ClientEffect, ClientEvent, Fate};
+pub use interface::{Call, ClientConfig, ClientEffect, ClientEvent, Completion};
 use task::{Pending, Phase, Session, Task, TaskKind};
 
 /// See the module.
@@ -150,8 +150,8 @@ impl Client {
             }
             Call::Close => {
                 let Some(session) = self.session() else {
-                    let fate = Fate::Done(Outcome::Closed);
-                    effects.push(ClientEffect::Done { number, fate });
+                    let completion = Completion::Done(Outcome::Closed);
+                    effects.push(ClientEffect::Done { number, completion });
                     return;
                 };
                 self.session = Session::None;
@@ -209,15 +209,15 @@ impl Client {
         };
         let unsettled = pending.doubt || asked.is_some();
         let refusal = pending.refusal.take();
-        let fate = match pending.what {
-            TaskKind::Write { .. } | TaskKind::Close { .. } if unsettled => Fate::Unknown { silent },
-            _ => Fate::Refused(refusal.unwrap_or(Refusal::Unavailable { silent })),
+        let completion = match pending.what {
+            TaskKind::Write { .. } | TaskKind::Close { .. } if unsettled => Completion::Unknown { silent },
+            _ => Completion::Refused(refusal.unwrap_or(Refusal::Unavailable { silent })),
         };
         if let Some(silent) = asked {
             // The next call need not wait for it as well.
             self.leave_server(silent);
         }
-        self.end(task, fate, effects);
+        self.end(task, completion, effects);
     }
 
     /// Gives waiting writes their place in the session, opening one if need be.
@@ -338,10 +338,10 @@ impl Client {
         }
     }
 
-    fn end(&mut self, task: Task, fate: Fate, effects: &mut Vec<ClientEffect>) {
+    fn end(&mut self, task: Task, completion: Completion, effects: &mut Vec<ClientEffect>) {
         self.forget(task);
         if let Task::Call(number) = task {
-            effects.push(ClientEffect::Done { number, fate });
+            effects.push(ClientEffect::Done { number, completion });
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the replies of replicas lead to.
 
 use super::task::{Phase, Session, Task, TaskKind, answers};
-use super::{Client, ClientEffect, Fate};
+use super::{Client, ClientEffect, Completion};
 use crate::command::{Outcome, Refusal, Reply};
 use crate::types::{ReplicaId, ReplicaSet, Sequence, SessionId, Time};
 
@@ -35,7 +35,7 @@ impl Client {
             }
             (what, outcome) if answers(what, &outcome) => {
                 self.silent = ReplicaSet::EMPTY;
-                self.end(task, Fate::Done(outcome), effects);
+                self.end(task, Completion::Done(outcome), effects);
             }
             (_, outcome) => {
                 // Unknown, or nothing that answers this: it may have taken effect, or may yet.
@@ -65,12 +65,12 @@ impl Client {
         match refusal {
             // No copy of it passes this limit anywhere.
             Refusal::KeyTooLong { .. } | Refusal::ValueTooLong { .. } if task != Task::Open => {
-                self.end(task, Fate::Refused(refusal), effects);
+                self.end(task, Completion::Refused(refusal), effects);
             }
             // The session is gone, and with it who could tell what an earlier attempt did.
             Refusal::SessionExpired { .. } if place.is_some() && settled => self.leave_session(task),
             Refusal::AlreadyAnswered { .. } if place.is_some() && settled => {
-                self.end(task, Fate::Refused(refusal), effects);
+                self.end(task, Completion::Refused(refusal), effects);
             }
             Refusal::SessionExpired { .. } | Refusal::AlreadyAnswered { .. } if place.is_some() => {
                 // What is certain all the same is that nothing will be done in that session any more.
@@ -78,7 +78,7 @@ impl Client {
                     self.abandon(session);
                 }
                 let silent = self.silent;
-                self.end(task, Fate::Unknown { silent }, effects);
+                self.end(task, Completion::Unknown { silent }, effects);
             }
             refusal => {
                 pending.doubt = !settled;

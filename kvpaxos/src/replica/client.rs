@@ -57,7 +57,7 @@ impl Replica {
         };
         // A repeat of what is applied here is answered from the session table: the log need not hold it again.
         let machine = self.learner.as_ref().map(Learner::machine);
-        if let Some(outcome) = machine.and_then(|machine| machine.fate_of(&command)) {
+        if let Some(outcome) = machine.and_then(|machine| machine.outcome_of(&command)) {
             self.answer_applied(Waiter::new(client, id), outcome, out);
             return;
         }
@@ -151,7 +151,7 @@ impl Replica {
         let mut unknown = Vec::new();
         for command in commands {
             let machine = self.learner.as_ref().map(Learner::machine);
-            match machine.and_then(|machine| machine.fate_of(&command)) {
+            match machine.and_then(|machine| machine.outcome_of(&command)) {
                 Some(outcome) => {
                     for waiting in self.pending.on_applied(&command) {
                         self.answer_applied(waiting, outcome.clone(), out);

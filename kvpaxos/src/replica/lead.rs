@@ -182,7 +182,7 @@ impl Replica {
             }
             let machine = self.learner.as_ref().map(Learner::machine);
             let is_applied =
-                |command: &Command| machine.is_some_and(|machine| machine.fate_of(command).is_some());
+                |command: &Command| machine.is_some_and(|machine| machine.outcome_of(command).is_some());
             let Some((slot, value)) = leadership.propose_next(&limits, is_applied) else {
                 break;
             };

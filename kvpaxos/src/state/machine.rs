@@ -125,7 +125,7 @@ impl StateMachine {
 
     /// How a command went that was applied already, if it is one of those that are kept; `None` if it was not applied, or if nothing is
     /// known of it any more. What it says is final, also where later slots are not applied here yet.
-    pub(crate) fn fate_of(&self, command: &Command) -> Option<Outcome> {
+    pub(crate) fn outcome_of(&self, command: &Command) -> Option<Outcome> {
         match command {
             Command::Open { tag } => {
                 let session = self.sessions.opened(*tag)?;

@@ -5,7 +5,7 @@ mod operations;
 
 use std::collections::BTreeMap;
 
-use kvpaxos::client::{Call, ClientEvent, Fate};
+use kvpaxos::client::{Call, ClientEvent, Completion};
 use kvpaxos::{Micros, ReplicaId, Reply, Time, Update};
 use serde::Serialize;
 
@@ -42,7 +42,7 @@ pub(super) struct Clients {
     /// What became of their operations.
     pub fates: Fates,
     /// How the calls of tests ended, by client and number.
-    pub(in crate::world) told: BTreeMap<(u32, u64), Fate>,
+    pub(in crate::world) told: BTreeMap<(u32, u64), Completion>,
     /// The longest that an operation which was done took.
     pub slowest: Micros,
 }

@@ -1,7 +1,7 @@
 //! Operations of clients, from the draw to the answer.
 
 use bytes::Bytes;
-use kvpaxos::client::{Call, ClientEffect, ClientEvent, Fate};
+use kvpaxos::client::{Call, ClientEffect, ClientEvent, Completion};
 use kvpaxos::{Micros, Op, Outcome, Refusal, SessionId};
 
 use crate::engine::{Decider, Stream, What};
@@ -58,22 +58,25 @@ impl Clients {
                     self.clients[number as usize].note(&request);
                     context.engine.request(number, to, &request);
                 }
-                ClientEffect::Done { number: id, fate } => {
-                    self.check_fate(number, id, &fate, expired.is_some(), context);
-                    self.on_done(number, id, fate, context);
+                ClientEffect::Done {
+                    number: id,
+                    completion,
+                } => {
+                    self.check_fate(number, id, &completion, expired.is_some(), context);
+                    self.on_done(number, id, completion, context);
                 }
             }
         }
     }
 
-    /// A client keeps the contract of [`Fate`]: whoever waits for an answer that is still to be had is not told that it is unknown. It
+    /// A client keeps the contract of [`Completion`]: whoever waits for an answer that is still to be had is not told that it is unknown. It
     /// cannot be had when the session has expired. But for every write that has not ended the session keeps the answer, as long as the
     /// client names no lowest unanswered sequence above it.
     pub(super) fn check_fate<M: Subject>(
         &mut self,
         number: u32,
         id: u64,
-        fate: &Fate,
+        completion: &Completion,
         expired: bool,
         context: &mut Context<'_, M>,
     ) {
@@ -81,15 +84,15 @@ impl Clients {
         let client = &self.clients[number as usize];
         let Some(open) = client.open.get(&id) else { return };
         let early = now < open.since.after(client.deadline);
-        let forgotten = match fate {
-            Fate::Unknown { .. } => early && !expired,
-            Fate::Refused(refusal) => matches!(refusal, Refusal::AlreadyAnswered { .. }),
-            Fate::Done(_) => false,
+        let forgotten = match completion {
+            Completion::Unknown { .. } => early && !expired,
+            Completion::Refused(refusal) => matches!(refusal, Refusal::AlreadyAnswered { .. }),
+            Completion::Done(_) => false,
         };
         if forgotten {
             let since = seconds(open.since);
             let what = format!(
-                "client {number} waits for the answer to {:?} since {since}, and is told {fate:?}",
+                "client {number} waits for the answer to {:?} since {since}, and is told {completion:?}",
                 open.call
             );
             context.engine.observer.report(now, Property::Contract, what);
@@ -100,7 +103,7 @@ impl Clients {
         &mut self,
         number: u32,
         id: u64,
-        fate: Fate,
+        completion: Completion,
         context: &mut Context<'_, M>,
     ) {
         let now = context.engine.now();
@@ -110,15 +113,15 @@ impl Clients {
         };
         let wrong = context
             .recorder
-            .complete(number, open.lane, &open.call, &fate, now);
+            .complete(number, open.lane, &open.call, &completion, now);
         if let Some(why) = wrong {
             context
                 .engine
                 .observer
                 .report(now, Property::S2, why.explanation.clone());
         }
-        match &fate {
-            Fate::Done(outcome) => {
+        match &completion {
+            Completion::Done(outcome) => {
                 self.fates.done += 1;
                 client.done_since += 1;
                 self.slowest = self.slowest.max(Micros(now.0 - open.since.0));
@@ -134,7 +137,7 @@ impl Clients {
                     Call::Status | Call::Close => {}
                 }
             }
-            Fate::Refused(refusal) => {
+            Completion::Refused(refusal) => {
                 self.fates.refused += 1;
                 if matches!(refusal, Refusal::Unavailable { .. } | Refusal::Busy { .. }) {
                     context.engine.observer.coverage.hit(Sometimes::Refused);
@@ -143,7 +146,7 @@ impl Clients {
                     context.engine.observer.coverage.hit(Sometimes::MemoryLost);
                 }
             }
-            Fate::Unknown { silent } => {
+            Completion::Unknown { silent } => {
                 if self.two_phase && (!silent.is_empty() || names_who_is_waited_for(context.engine)) {
                     context.engine.observer.coverage.hit(Sometimes::TwoPhaseStall);
                 }
@@ -152,7 +155,7 @@ impl Clients {
             }
         }
         if open.scripted {
-            self.told.insert((number, id), fate);
+            self.told.insert((number, id), completion);
             return;
         }
         let think = self.setup.think.0;

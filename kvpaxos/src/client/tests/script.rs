@@ -87,7 +87,7 @@ impl Script {
                 ClientEffect::Send { to, request } => {
                     format!("{to} <- #{} {}", request.id, show_body(&request.body))
                 }
-                ClientEffect::Done { number, fate } => format!("call {number} ends: {fate:?}"),
+                ClientEffect::Done { number, completion } => format!("call {number} ends: {completion:?}"),
             };
             writeln!(self.text, "    {line}").unwrap();
         }
