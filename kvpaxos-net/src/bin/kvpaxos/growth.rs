@@ -1,5 +1,5 @@
-//! `kvpaxos growth`: whether memory and disk grow with uptime. A durable cluster of processes takes millions of writes over the same keys,
-//! and what its replicas take is printed on the way.
+//! `kvpaxos growth`: whether memory and disk grow with uptime. Five durable replicas, each a process, take millions of writes over
+//! the same keys; what they use of memory and disk is printed from time to time.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,11 +14,11 @@ use tokio::runtime::Runtime;
 
 use crate::args::GrowthArguments;
 use crate::exit::Exit;
-use crate::processes::Cluster;
+use crate::processes::Processes;
 use crate::signal::Signal;
 
 const REPLICAS: usize = 5;
-/// Where it is measured, in tenths of all operations.
+/// After how many tenths of all operations it is measured.
 const TENTHS: [u64; 4] = [1, 2, 5, 10];
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &GrowthArguments, runtime: &Runtime) -> Result<Exit
     let dir = tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?;
     runtime.block_on(async {
         let signal = Signal::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
-        // Its end, too, must not leave replicas behind.
+        // A signal must not leave replicas behind.
         tokio::select! {
             result = grow(arguments, dir.path()) => result.map(|()| Exit::Done),
             name = signal.wait() => Err(format!("{name}: the replicas are killed")),
@@ -39,9 +39,9 @@ async fn grow(arguments: &GrowthArguments, dir: &Path) -> Result<(), String> {
         .log_bytes
         .map(|bytes| vec!["--log-bytes".to_owned(), bytes.to_string()])
         .unwrap_or_default();
-    let mut cluster = Cluster::new(REPLICAS, dir, false, extra)?;
-    cluster.found()?;
-    cluster.whole(Duration::from_secs(60)).await?;
+    let mut processes = Processes::new(REPLICAS, dir, false, extra)?;
+    processes.found()?;
+    processes.wait_until_voting(Duration::from_secs(60)).await?;
     println!(
         "{} writes over {} keys with values of {} bytes, {} in flight; {REPLICAS} durable replicas",
         arguments.operations,
@@ -52,7 +52,7 @@ async fn grow(arguments: &GrowthArguments, dir: &Path) -> Result<(), String> {
     println!("     writes    time   writes/s   memory of each replica, MiB            on disk, MiB");
     let begun = Arc::new(AtomicU64::new(0));
     let done = Arc::new(AtomicU64::new(0));
-    let addresses = cluster.addresses();
+    let addresses = processes.addresses();
     let mut workers = Vec::new();
     for index in 0..arguments.clients {
         let options = ClientOptions {
@@ -79,7 +79,7 @@ async fn grow(arguments: &GrowthArguments, dir: &Path) -> Result<(), String> {
     for tenths in TENTHS {
         let goal = arguments.operations * tenths / 10;
         while done.load(Ordering::Relaxed) < goal {
-            cluster.check()?;
+            processes.check()?;
             if workers.iter().all(tokio::task::JoinHandle::is_finished) {
                 break;
             }
@@ -89,25 +89,25 @@ async fn grow(arguments: &GrowthArguments, dir: &Path) -> Result<(), String> {
         let rate = (count - last.0) as f64 / (now - last.1).as_secs_f64();
         last = (count, now);
         print!("{count:11} {:5.0} s {rate:10.0}  ", (now - began).as_secs_f64());
-        let memory = (0..REPLICAS).map(|replica| resident(&cluster, replica));
+        let memory = (0..REPLICAS).map(|replica| resident(&processes, replica));
         for bytes in memory.collect::<Result<Vec<u64>, String>>()? {
             print!(" {:6.1}", bytes as f64 / MIB);
         }
         print!("   ");
         for replica in 0..REPLICAS {
-            print!(" {:6.1}", allocated(&cluster.data(replica))? as f64 / MIB);
+            print!(" {:6.1}", allocated(&processes.data(replica))? as f64 / MIB);
         }
         println!();
     }
     for worker in workers {
         worker
             .await
-            .map_err(|error| format!("a worker ended: {error}"))??;
+            .map_err(|error| format!("a worker panicked: {error}"))??;
     }
-    cluster.stop()
+    processes.stop()
 }
 
-/// One request after the other.
+/// Sends one request after the other.
 struct Worker {
     client: Client,
     random: Random,
@@ -130,9 +130,9 @@ impl Worker {
     }
 }
 
-/// Bytes of memory that a replica's process holds.
-fn resident(cluster: &Cluster, replica: usize) -> Result<u64, String> {
-    let id = cluster
+/// The resident memory of a replica's process, in bytes.
+fn resident(processes: &Processes, replica: usize) -> Result<u64, String> {
+    let id = processes
         .process(replica)
         .ok_or_else(|| format!("r{replica} does not run"))?;
     let path = format!("/proc/{id}/status");
@@ -148,12 +148,12 @@ fn resident(cluster: &Cluster, replica: usize) -> Result<u64, String> {
         .ok_or_else(|| format!("{path} does not say how much memory the process holds"))
 }
 
-/// Bytes that the files of a directory take on disk: the room that is made for a log beforehand takes none.
+/// The bytes that the files of a directory take on disk. The holes at the ends of logs take none.
 fn allocated(directory: &Path) -> Result<u64, String> {
     let failed = |error: std::io::Error| format!("cannot look into {}: {error}", directory.display());
     let mut bytes = 0;
     for entry in std::fs::read_dir(directory).map_err(failed)? {
-        // What is deleted meanwhile takes nothing.
+        // A file that was deleted meanwhile takes nothing.
         if let Ok(metadata) = entry.map_err(failed)?.metadata() {
             bytes += metadata.blocks() * 512;
         }

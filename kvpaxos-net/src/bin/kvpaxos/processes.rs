@@ -1,4 +1,4 @@
-//! Replicas as processes of this very program, on loopback ports.
+//! Replicas as processes of this program, on loopback ports.
 
 use std::fs::File;
 use std::net::{TcpListener, UdpSocket};
@@ -10,15 +10,15 @@ use kvpaxos::Status;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos_net::{Client, ClientOptions};
 
-/// How long one replica is waited for when it is asked how it is.
-const ASK: Duration = Duration::from_millis(500);
-/// Between two questions.
-const AGAIN: Duration = Duration::from_millis(20);
-/// How many lines of a log are shown of a replica that failed.
+/// How long a replica may take to answer a request for its status.
+const STATUS: Duration = Duration::from_millis(500);
+/// How often replicas are asked for their status.
+const POLL: Duration = Duration::from_millis(20);
+/// How many lines of the log of a replica that failed are shown.
 const LINES: usize = 15;
 
-/// Replicas as processes. They are killed when this is dropped.
-pub(crate) struct Cluster {
+/// The replicas of a cluster as processes. They are killed when this is dropped.
+pub(crate) struct Processes {
     program: PathBuf,
     dir: PathBuf,
     peers: Vec<u16>,
@@ -26,33 +26,33 @@ pub(crate) struct Cluster {
     extra: Vec<String>,
     memory_only: bool,
     processes: Vec<Option<Child>>,
-    /// One for each replica, that asks it alone.
-    askers: Vec<Client>,
+    /// For each replica, a client that asks only that one.
+    status_clients: Vec<Client>,
 }
 
-impl Cluster {
-    /// So many replicas that are to be founded in this directory; none runs yet.
+impl Processes {
+    /// This many replicas, with their data in this directory. None is started yet.
     pub(crate) fn new(
         replicas: usize,
         dir: &Path,
         memory_only: bool,
         extra: Vec<String>,
-    ) -> Result<Cluster, String> {
+    ) -> Result<Processes, String> {
         let program = std::env::current_exe()
             .map_err(|error| format!("the system does not say where this program is: {error}"))?;
         let ports = free_ports(2 * replicas)?;
         let (peers, clients) = ports.split_at(replicas);
         let ask = |port: &u16| {
             let options = ClientOptions {
-                deadline: ASK,
+                deadline: STATUS,
                 ..ClientOptions::new([format!("127.0.0.1:{port}")])
             };
             Client::new(options).map_err(|error| error.to_string())
         };
-        Ok(Cluster {
+        Ok(Processes {
             program,
             dir: dir.to_owned(),
-            askers: clients.iter().map(ask).collect::<Result<_, _>>()?,
+            status_clients: clients.iter().map(ask).collect::<Result<_, _>>()?,
             peers: peers.to_vec(),
             clients: clients.to_vec(),
             extra,
@@ -65,7 +65,7 @@ impl Cluster {
         self.processes.len()
     }
 
-    /// Where clients reach each replica, by TCP and by UDP.
+    /// The address of each replica for clients, for TCP and for UDP.
     pub(crate) fn addresses(&self) -> Vec<String> {
         self.clients
             .iter()
@@ -73,31 +73,32 @@ impl Cluster {
             .collect()
     }
 
+    /// The data directory of a replica.
     pub(crate) fn data(&self, replica: usize) -> PathBuf {
         self.dir.join(format!("r{replica}"))
     }
 
-    /// The process of a replica that runs.
+    /// The process id of a replica; `None` if it is not running.
     #[cfg(unix)]
     pub(crate) fn process(&self, replica: usize) -> Option<u32> {
         self.processes[replica].as_ref().map(Child::id)
     }
 
-    /// Formats the directories of all, and starts them.
+    /// Formats all directories, and starts all replicas.
     pub(crate) fn found(&mut self) -> Result<(), String> {
         for replica in 0..self.len() {
             if self.memory_only {
                 self.spawn(replica, &["--new-cluster"])?;
             } else {
-                self.errand("format", replica)?;
+                self.run("format", replica)?;
                 self.start(replica)?;
             }
         }
         Ok(())
     }
 
-    /// `kvpaxos format` or `kvpaxos recover`.
-    pub(crate) fn errand(&self, command: &str, replica: usize) -> Result<(), String> {
+    /// Runs `kvpaxos format` or `kvpaxos recover` for a replica.
+    pub(crate) fn run(&self, command: &str, replica: usize) -> Result<(), String> {
         let output = Command::new(&self.program)
             .arg(command)
             .args(self.member(replica))
@@ -107,8 +108,11 @@ impl Cluster {
         if output.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(format!("kvpaxos {command} of r{replica} failed: {}", said.trim()))
+        let errors = String::from_utf8_lossy(&output.stderr);
+        Err(format!(
+            "kvpaxos {command} of r{replica} failed: {}",
+            errors.trim()
+        ))
     }
 
     fn member(&self, replica: usize) -> Vec<String> {
@@ -128,7 +132,7 @@ impl Cluster {
         arguments
     }
 
-    /// Starts a replica that does not run, with what is in its directory.
+    /// Starts a replica that is not running.
     pub(crate) fn start(&mut self, replica: usize) -> Result<(), String> {
         self.spawn(replica, &[])
     }
@@ -159,7 +163,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// `kill -9`: the process gets no chance to do anything.
+    /// Kills the process of a replica with SIGKILL, so that it cannot do anything more.
     pub(crate) fn kill(&mut self, replica: usize) -> Result<(), String> {
         self.check()?;
         if let Some(mut child) = self.processes[replica].take() {
@@ -169,10 +173,10 @@ impl Cluster {
         Ok(())
     }
 
-    /// Whether no process has stopped by itself.
+    /// Checks that no process has stopped by itself.
     ///
     /// # Errors
-    /// Which did, how, and what it said last.
+    /// The replica that has, its exit status, and the end of its log.
     pub(crate) fn check(&mut self) -> Result<(), String> {
         for replica in 0..self.len() {
             let Some(child) = &mut self.processes[replica] else {
@@ -180,24 +184,25 @@ impl Cluster {
             };
             let ended = child
                 .try_wait()
-                .map_err(|error| format!("r{replica} cannot be asked whether it runs: {error}"))?;
+                .map_err(|error| format!("the system does not tell whether r{replica} runs: {error}"))?;
             if let Some(status) = ended {
                 self.processes[replica] = None;
                 return Err(format!(
                     "r{replica} stopped by itself ({status})\n{}",
-                    self.last_words(replica)
+                    self.log_tail(replica)
                 ));
             }
         }
         Ok(())
     }
 
+    /// The status of a replica; `None` if it does not answer.
     pub(crate) async fn status(&self, replica: usize) -> Option<Status> {
-        self.askers[replica].status().await.ok()
+        self.status_clients[replica].status().await.ok()
     }
 
-    /// Waits until all run and have their memory. Answers with how long each of them took.
-    pub(crate) async fn whole(&mut self, patience: Duration) -> Result<Vec<Duration>, String> {
+    /// Waits until all replicas run and vote, so that none is without memory. Returns how long each of them took.
+    pub(crate) async fn wait_until_voting(&mut self, patience: Duration) -> Result<Vec<Duration>, String> {
         let began = Instant::now();
         let mut took: Vec<Option<Duration>> = vec![None; self.len()];
         loop {
@@ -210,7 +215,10 @@ impl Cluster {
                 let status = self.status(replica).await;
                 match status.map(|status| status.acceptor) {
                     Some(AcceptorStatus::Voting { .. }) => *took = Some(began.elapsed()),
-                    other => states.push(format!("r{replica}: {other:?}")),
+                    other => states.push(match other {
+                        Some(acceptor) => format!("r{replica}: {acceptor}"),
+                        None => format!("r{replica}: no answer"),
+                    }),
                 }
             }
             if states.is_empty() {
@@ -218,16 +226,19 @@ impl Cluster {
             }
             if began.elapsed() > patience {
                 return Err(format!(
-                    "the cluster is not whole after {} s; {}",
+                    "not all replicas vote after {} s; {}",
                     patience.as_secs(),
                     states.join(", ")
                 ));
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
-    /// Asks all to stop, and waits until they have. Their last words must not be of a panic.
+    /// Stops all replicas in order.
+    ///
+    /// # Errors
+    /// If one ends with an error, or one of its threads has panicked.
     pub(crate) fn stop(&mut self) -> Result<(), String> {
         self.check()?;
         for replica in 0..self.len() {
@@ -235,7 +246,7 @@ impl Cluster {
                 continue;
             };
             let failed = |error: std::io::Error| format!("r{replica} cannot be stopped: {error}");
-            // The standard library knows no gentle signal.
+            // The standard library can only send SIGKILL.
             Command::new("kill")
                 .args(["-TERM", &child.id().to_string()])
                 .status()
@@ -244,14 +255,14 @@ impl Cluster {
             if !status.success() {
                 return Err(format!(
                     "r{replica} was asked to stop and ended with {status}\n{}",
-                    self.last_words(replica)
+                    self.log_tail(replica)
                 ));
             }
         }
         for replica in 0..self.len() {
-            let said = std::fs::read_to_string(self.errors(replica)).unwrap_or_default();
-            if said.contains("panicked at") {
-                return Err(format!("a thread of r{replica} panicked:\n{said}"));
+            let errors = std::fs::read_to_string(self.errors(replica)).unwrap_or_default();
+            if errors.contains("panicked at") {
+                return Err(format!("a thread of r{replica} panicked:\n{errors}"));
             }
         }
         Ok(())
@@ -265,20 +276,20 @@ impl Cluster {
         self.dir.join(format!("r{replica}.err"))
     }
 
-    /// The end of what a replica logged, for whoever looks for what went wrong.
-    fn last_words(&self, replica: usize) -> String {
-        let mut words = String::new();
+    /// The last lines of the logs of a replica.
+    fn log_tail(&self, replica: usize) -> String {
+        let mut tail = String::new();
         for path in [self.log(replica), self.errors(replica)] {
             let text = std::fs::read_to_string(&path).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
             let last = &lines[lines.len().saturating_sub(LINES)..];
-            words += &format!("--- {}\n{}\n", path.display(), last.join("\n"));
+            tail += &format!("--- {}\n{}\n", path.display(), last.join("\n"));
         }
-        words
+        tail
     }
 }
 
-impl Drop for Cluster {
+impl Drop for Processes {
     fn drop(&mut self) {
         for mut child in self.processes.iter_mut().filter_map(Option::take) {
             let _ = child.kill();
@@ -287,12 +298,12 @@ impl Drop for Cluster {
     }
 }
 
-/// Free ports below those that the system gives to outgoing connections, so that a replica that was killed finds its port
-/// free when it comes back.
+/// Finds free ports below the range that the system uses for outgoing connections, so that a replica that was killed finds its
+/// port still free when it is restarted.
 fn free_ports(count: usize) -> Result<Vec<u16>, String> {
     const FIRST: u16 = 10_000;
     const PORTS: u16 = 20_000;
-    let start = u16::try_from(std::process::id() % 1009).unwrap_or(0) * 19;
+    let start = u16::try_from(std::process::id() % 1009).expect("below 1009") * 19;
     let free = (0..PORTS)
         .map(|step| FIRST + (start + step) % PORTS)
         .filter(|port| {
@@ -304,7 +315,7 @@ fn free_ports(count: usize) -> Result<Vec<u16>, String> {
         Ok(ports)
     } else {
         Err(format!(
-            "there are no {count} free ports from {FIRST} to {}",
+            "there are not {count} free ports from {FIRST} to {}",
             FIRST + PORTS
         ))
     }

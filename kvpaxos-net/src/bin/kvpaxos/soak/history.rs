@@ -21,22 +21,22 @@ pub(crate) enum Completion {
     Unknown,
 }
 
-/// How many operations ended how.
+/// How many operations had which result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct OperationCounts {
     pub(crate) done: u64,
     pub(crate) refused: u64,
     pub(crate) unknown: u64,
 }
 
-/// The history that all clients write together.
+/// The history that all clients write to. Clones write to the same one.
 #[derive(Clone)]
 pub(crate) struct Recorder(Arc<Shared>);
 
 struct Shared {
     began: Instant,
     writer: Option<Mutex<Writer<BufWriter<File>>>>,
-    /// A line that could not be written makes the whole history void.
+    /// Lines that could not be written. One is enough to make the history void.
     lost: AtomicU64,
     done: AtomicU64,
     refused: AtomicU64,
@@ -44,7 +44,7 @@ struct Shared {
 }
 
 impl Recorder {
-    /// Writes to this file, or only counts.
+    /// Writes to this file, or only counts if there is none.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -66,12 +66,12 @@ impl Recorder {
         })))
     }
 
-    /// A process begins an operation.
+    /// Records that a process begins an operation.
     pub(crate) fn invoke(&self, process: u64, operation: &Operation) {
         self.write(process, EventKind::Invoke(operation.clone()), None);
     }
 
-    /// The operation of the process has ended.
+    /// Records the result of the operation of a process.
     pub(crate) fn complete(&self, process: u64, completion: &Completion) {
         let (kind, rev, counter) = match completion {
             Completion::Done(answer, rev) => (EventKind::Ok(answer.clone()), Some(*rev), &self.0.done),
@@ -82,19 +82,19 @@ impl Recorder {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many operations ended how, so far.
-    pub(crate) fn counts(&self) -> Counts {
-        Counts {
+    /// Counts the results so far.
+    pub(crate) fn counts(&self) -> OperationCounts {
+        OperationCounts {
             done: self.0.done.load(Ordering::Relaxed),
             refused: self.0.refused.load(Ordering::Relaxed),
             unknown: self.0.unknown.load(Ordering::Relaxed),
         }
     }
 
-    /// Everything is in the file.
+    /// Writes everything to the file.
     ///
     /// # Errors
-    /// If it is not.
+    /// If anything could not be written.
     pub(crate) fn finish(&self) -> Result<(), String> {
         let Some(writer) = &self.0.writer else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Clients that put, get, delete and swap at random, and write down what they did and saw.
+//! Clients that put, get, delete and swap at random, and record what they did and saw.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,38 +12,38 @@ use tokio::task::JoinHandle;
 
 use crate::soak::history::{Completion, Recorder};
 
-/// Some clients are impatient: while nobody serves them they are told that the fate of what they asked is unknown.
+/// The deadline of impatient clients: while nobody serves them, the outcomes of their operations are unknown.
 const IMPATIENT: Duration = Duration::from_millis(100);
-/// A client that goes on when an operation was refused does so after this: nobody can serve it for a moment.
+/// The pause of a client after a refusal: nobody can serve it for a moment.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What the load is.
+/// How much load there is, and of what kind.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mix {
+pub(crate) struct LoadSettings {
     pub(crate) clients: u64,
     pub(crate) keys: u64,
-    /// The mean time a client waits between two operations, so that the processors are left to the replicas.
+    /// The mean time that a client waits between two operations, so that the processors are left to the replicas.
     pub(crate) pace: Duration,
     pub(crate) seed: u64,
 }
 
-/// Clients that go on until they are told to stop.
+/// Clients that run until they are told to stop.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Load {
-    /// A task for each client. Every fourth talks in datagrams, and every fourth is impatient.
+    /// Starts a task for each client. Every fourth client uses UDP, and every fourth is impatient.
     pub(crate) fn start(
-        mix: Mix,
+        settings: LoadSettings,
         tcp: &[String],
         udp: &[String],
         recorder: &Recorder,
     ) -> Result<Load, String> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = Vec::new();
-        for process in 0..mix.clients {
+        for process in 0..settings.clients {
             let options = match process % 4 {
                 1 => ClientOptions {
                     deadline: IMPATIENT,
@@ -58,15 +58,15 @@ impl Load {
             let client = Client::new(options).map_err(|error| error.to_string())?;
             let (stop, recorder) = (Arc::clone(&stop), recorder.clone());
             tasks.push(tokio::spawn(async move {
-                let mut draw = Draw::new(process, mix);
+                let mut source = OperationSource::new(process, settings);
                 while !stop.load(Ordering::Relaxed) {
-                    let operation = draw.operation();
+                    let operation = source.operation();
                     let completion = perform(&client, process, &operation, &recorder).await;
-                    draw.saw(&completion);
+                    source.saw(&completion);
                     if completion == Completion::Refused {
                         tokio::time::sleep(PAUSE).await;
                     }
-                    tokio::time::sleep(draw.pause()).await;
+                    tokio::time::sleep(source.pause()).await;
                 }
                 client.close().await;
             }));
@@ -74,23 +74,23 @@ impl Load {
         Ok(Load { stop, tasks })
     }
 
-    /// Lets every client end its operation.
+    /// Lets every client complete its operation.
     pub(crate) async fn stop(self) -> Result<(), String> {
         self.stop.store(true, Ordering::Relaxed);
         for task in self.tasks {
             task.await
-                .map_err(|error| format!("a client ended by itself: {error}"))?;
+                .map_err(|error| format!("a client panicked: {error}"))?;
         }
         Ok(())
     }
 }
 
-/// The names of the keys.
+/// The name of a key.
 pub(crate) fn key(number: u64) -> String {
     format!("key{number}")
 }
 
-/// Does what the operation says, and records it.
+/// Performs an operation, and records it.
 pub(crate) async fn perform(
     client: &Client,
     process: u64,
@@ -139,24 +139,24 @@ fn text(value: &Datum) -> Bytes {
     value.as_text().into_owned().into()
 }
 
-/// Draws operations: unique values, so that reads tell which write they saw.
-struct Draw {
+/// Draws operations. All values differ, so that a read shows which write it saw.
+struct OperationSource {
     process: u64,
-    mix: Mix,
+    settings: LoadSettings,
     random: Random,
     count: u64,
-    /// The key whose value was seen last, and that value: a compare-and-swap of it may well succeed.
+    /// The key that was read last, and its value: a compare-and-swap of it may well succeed.
     last: (u64, Datum),
     /// The key of the operation that is under way.
     current: u64,
 }
 
-impl Draw {
-    fn new(process: u64, mix: Mix) -> Draw {
-        Draw {
+impl OperationSource {
+    fn new(process: u64, settings: LoadSettings) -> OperationSource {
+        OperationSource {
             process,
-            random: Random::from_seed(mix.seed.wrapping_mul(1_000_003).wrapping_add(process)),
-            mix,
+            random: Random::from_seed(settings.seed.wrapping_mul(1_000_003).wrapping_add(process)),
+            settings,
             count: 0,
             last: (0, Datum::Null),
             current: 0,
@@ -167,7 +167,7 @@ impl Draw {
         self.count += 1;
         let value = format!("{}-{}", self.process, self.count);
         let kind = self.random.below(10);
-        self.current = self.random.below(self.mix.keys);
+        self.current = self.random.below(self.settings.keys);
         match kind {
             0..4 => Operation::get(key(self.current)),
             4..7 => Operation::put(key(self.current), value),
@@ -186,7 +186,8 @@ impl Draw {
     }
 
     fn pause(&mut self) -> Duration {
-        let mean = u64::try_from(self.mix.pace.as_micros()).unwrap_or(u64::MAX);
+        let mean =
+            u64::try_from(self.settings.pace.as_micros()).expect("the command line allows a day at most");
         Duration::from_micros(self.random.below(mean.saturating_mul(2).max(1)))
     }
 }

@@ -1,12 +1,11 @@
-//! `kvpaxos soak`: real processes are killed and their disks damaged, round after round, under load; every acknowledged write must
-//! be there afterwards.
+//! `kvpaxos soak`: kills real processes and damages their disks, round after round, under load. No acknowledged write may be lost.
 
-mod harm;
+mod damage;
 mod history;
 mod load;
-mod play;
 mod round;
-mod tally;
+mod runner;
+mod totals;
 
 use std::path::Path;
 use std::time::Instant;
@@ -16,12 +15,12 @@ use tokio::runtime::Runtime;
 
 use crate::args::SoakArguments;
 use crate::exit::Exit;
-use crate::processes::Cluster;
+use crate::processes::Processes;
 use crate::signal::Signal;
 use history::Recorder;
-use load::{Load, Mix};
-use play::{REPLICAS, Soak};
-use tally::Tally;
+use load::{Load, LoadSettings};
+use runner::{REPLICAS, Soak};
+use totals::Totals;
 
 pub(crate) fn run(arguments: &SoakArguments, runtime: &Runtime) -> Result<Exit, String> {
     let temporary = match &arguments.dir {
@@ -40,7 +39,7 @@ pub(crate) fn run(arguments: &SoakArguments, runtime: &Runtime) -> Result<Exit, 
         let signal = Signal::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
         tokio::select! {
             result = soak(arguments, &dir) => result,
-            name = signal.wait() => Err(format!("{name}: the replicas are killed, and the soak ends undecided")),
+            name = signal.wait() => Err(format!("{name}: the replicas are killed, and the soak ends without a result")),
         }
     });
     if result.is_err()
@@ -58,13 +57,13 @@ async fn soak(arguments: &SoakArguments, dir: &Path) -> Result<(), String> {
     let recorder = Recorder::create(arguments.history.as_deref())
         .map_err(|error| format!("cannot write the history: {error}"))?;
     let extra = vec!["--log-bytes".to_owned(), arguments.log_bytes.to_string()];
-    let mut cluster = Cluster::new(REPLICAS, dir, arguments.memory_only, extra)?;
-    cluster.found()?;
-    cluster.whole(arguments.patience).await?;
+    let mut processes = Processes::new(REPLICAS, dir, arguments.memory_only, extra)?;
+    processes.found()?;
+    processes.wait_until_voting(arguments.patience).await?;
     println!(
         "{REPLICAS} replicas run{}; seed {}, {} clients on {} keys",
         if arguments.memory_only {
-            " and keep nothing on disks"
+            " and keep nothing on disk"
         } else {
             ""
         },
@@ -72,30 +71,30 @@ async fn soak(arguments: &SoakArguments, dir: &Path) -> Result<(), String> {
         arguments.clients,
         arguments.keys
     );
-    let mix = Mix {
+    let settings = LoadSettings {
         clients: arguments.clients,
         keys: arguments.keys,
         pace: arguments.pace,
         seed: arguments.seed,
     };
-    let addresses = cluster.addresses();
-    let load = Load::start(mix, &addresses, &addresses, &recorder)?;
+    let addresses = processes.addresses();
+    let load = Load::start(settings, &addresses, &addresses, &recorder)?;
     let mut soak = Soak {
         arguments,
-        cluster,
+        processes,
         recorder,
         random: Random::from_seed(arguments.seed),
-        tally: Tally::default(),
+        totals: Totals::default(),
         began,
     };
     let result = soak.rounds().await;
     load.stop().await?;
     let result = match result {
-        // A last look at every key, through every replica.
+        // Finally every key is read, through every replica.
         Ok(()) => soak.read_all().await,
         error => error,
     };
-    let result = result.and_then(|()| soak.cluster.stop());
+    let result = result.and_then(|()| soak.processes.stop());
     let finished = soak.recorder.finish();
     soak.summary();
     result.and(finished)

@@ -1,27 +1,28 @@
-//! One round: who is killed, what becomes of the disks meanwhile, and whether all come back.
+//! The plan of one round: which replicas are killed, and what happens to their disks meanwhile.
 
 use std::fmt;
 use std::time::Duration;
 
 use kvpaxos::Random;
 
-use crate::soak::harm::Harm;
+use crate::soak::damage::{DiskDamage, random_index};
 
-/// What happens in a round.
+/// The plan of a round.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Round {
-    /// Who is killed, and what is done to the disk of each.
-    pub(crate) killed: Vec<(usize, Option<Harm>)>,
-    /// How long clients work before.
+    /// The replicas that are killed, and the damage to the disk of each.
+    pub(crate) killed: Vec<(usize, Option<DiskDamage>)>,
+    /// How long clients work before that.
     pub(crate) before: Duration,
-    /// How long the replicas stay away.
+    /// How long the replicas stay down.
     pub(crate) away: Duration,
-    /// Who is killed a second time, so long after they were started again.
+    /// The replicas that are killed a second time, and how long after the restart.
     pub(crate) again: Option<(Vec<usize>, Duration)>,
     pub(crate) memory_only: bool,
 }
 
 impl Round {
+    /// Draws a plan.
     pub(crate) fn draw(random: &mut Random, replicas: usize, memory_only: bool) -> Round {
         let all = !memory_only && random.below(5) == 0;
         let mut left: Vec<usize> = (0..replicas).collect();
@@ -32,13 +33,13 @@ impl Round {
         };
         let mut killed = Vec::new();
         for _ in 0..count {
-            let replica = left.remove(below(random, left.len()));
-            let harmed = !all && !memory_only && random.below(10) < 6;
-            killed.push((replica, harmed.then(|| Harm::draw(random))));
+            let replica = left.remove(random_index(random, left.len()));
+            let is_damaged = !all && !memory_only && random.below(10) < 6;
+            killed.push((replica, is_damaged.then(|| DiskDamage::draw(random))));
         }
-        let lose = memory_only || killed.iter().any(|(_, harm)| harm.is_some());
+        let lose = memory_only || killed.iter().any(|(_, damage)| damage.is_some());
         let again = (lose && random.below(3) == 0).then(|| {
-            // Who has not got back its memory falls again; or everybody does, who has a disk to come back with.
+            // Replicas that are still without memory are killed again; or all are, if they have disks.
             let whom = if !memory_only && random.below(2) == 0 {
                 (0..replicas).collect()
             } else {
@@ -55,28 +56,28 @@ impl Round {
         }
     }
 
-    /// Everybody falls at some time of the round.
+    /// Whether all replicas are down at once at some time of the round.
     pub(crate) fn is_total(&self, replicas: usize) -> bool {
         let again = self.again.as_ref().map_or(0, |(whom, _)| whom.len());
         self.killed.len() == replicas || again == replicas
     }
 }
 
-/// What is planned.
+/// The plan in words.
 impl fmt::Display for Round {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("kill -9 of")?;
-        for (place, (replica, harm)) in self.killed.iter().enumerate() {
+        for (place, (replica, damage)) in self.killed.iter().enumerate() {
             write!(f, "{} r{replica}", if place == 0 { "" } else { "," })?;
-            if let Some(harm) = harm {
-                write!(f, " ({harm})")?;
+            if let Some(damage) = damage {
+                write!(f, " ({damage})")?;
             }
         }
         if let Some((whom, after)) = &self.again {
             let names: Vec<String> = whom.iter().map(|replica| format!("r{replica}")).collect();
             write!(
                 f,
-                ", {} ms after their return of {}",
+                ", and {} ms after their restart of {}",
                 after.as_millis(),
                 names.join(", ")
             )?;
@@ -85,10 +86,7 @@ impl fmt::Display for Round {
     }
 }
 
-fn below(random: &mut Random, bound: usize) -> usize {
-    usize::try_from(random.below(bound.max(1) as u64)).unwrap_or(0)
-}
-
+/// A random time below this many milliseconds.
 fn millis(random: &mut Random, most: u64) -> Duration {
     Duration::from_millis(random.below(most))
 }

@@ -1,4 +1,4 @@
-//! Plays round after round, and looks whether all that was acknowledged is still there.
+//! Runs round after round, and checks that every acknowledged write is still there.
 
 use std::time::{Duration, Instant};
 
@@ -6,28 +6,29 @@ use kvpaxos::Random;
 use kvpaxos_history::{Answer, Operation};
 
 use crate::args::SoakArguments;
-use crate::processes::Cluster;
-use crate::soak::harm::{Harm, inflict};
+use crate::processes::Processes;
+use crate::soak::damage::{DiskDamage, inflict};
 use crate::soak::history::{Completion, Recorder};
 use crate::soak::load;
 use crate::soak::round::Round;
-use crate::soak::tally::Tally;
+use crate::soak::totals::Totals;
 
 pub(crate) const REPLICAS: usize = 5;
-/// Processes of the history that only read, after the clients of the load.
+/// The number of the first process of the history that only reads. The clients of the load come before.
 const READERS: u64 = 1000;
 
-/// How many of five may be without memory at once: n - r, with majorities.
-const FORGETFUL: usize = 2;
-/// Tries to find something in a log that was synced and can be damaged.
-const TRIES: usize = 20;
+/// How many of five replicas may be without memory at once: n - r of `kvpaxos::recovery`, with majorities.
+const MAX_LOSSES: usize = 2;
+/// How often a damage is tried, until it hits something that was synced.
+const ATTEMPTS: usize = 20;
 
+/// The state of a soak.
 pub(crate) struct Soak<'a> {
     pub(crate) arguments: &'a SoakArguments,
-    pub(crate) cluster: Cluster,
+    pub(crate) processes: Processes,
     pub(crate) recorder: Recorder,
     pub(crate) random: Random,
-    pub(crate) tally: Tally,
+    pub(crate) totals: Totals,
     pub(crate) began: Instant,
 }
 
@@ -45,13 +46,13 @@ impl Soak<'_> {
                 break;
             }
             let round = Round::draw(&mut self.random, REPLICAS, self.arguments.memory_only);
-            let told = self
-                .play(&round)
+            let summary = self
+                .run_round(&round)
                 .await
                 .map_err(|error| format!("round {number} ({round}): {error}"))?;
             let counts = self.recorder.counts();
             println!(
-                "{:7.1} s  round {number}: {told}; {} done, {} refused, {} unknown",
+                "{:7.1} s  round {number}: {summary}; {} done, {} refused, {} unknown",
                 self.began.elapsed().as_secs_f64(),
                 counts.done,
                 counts.refused,
@@ -61,15 +62,15 @@ impl Soak<'_> {
         Ok(())
     }
 
-    /// Waits until the cluster serves again: every client has one more operation done, on average.
+    /// Waits until the cluster serves again: until every client has done two more operations, on average.
     async fn progress(&mut self) -> Result<(), String> {
         let began = Instant::now();
         let goal = self.recorder.counts().done + 2 * self.arguments.clients;
         while self.recorder.counts().done < goal {
-            self.cluster.check()?;
+            self.processes.check()?;
             if began.elapsed() > self.arguments.patience {
                 return Err(format!(
-                    "the cluster does not serve: {} operations are done after {} s, and not {goal}",
+                    "the cluster does not serve: {} operations are done after {} s, not {goal}",
                     self.recorder.counts().done,
                     self.arguments.patience.as_secs()
                 ));
@@ -79,9 +80,9 @@ impl Soak<'_> {
         Ok(())
     }
 
-    /// Reads every key, spread over the replicas: what was acknowledged is there.
+    /// Reads every key, spread over the replicas, so that the history shows whether every acknowledged write is there.
     pub(crate) async fn read_all(&mut self) -> Result<(), String> {
-        let readers = self.cluster.addresses().into_iter().zip(READERS..);
+        let readers = self.processes.addresses().into_iter().zip(READERS..);
         let mut tasks = Vec::new();
         let clients = (0..REPLICAS as u64).zip(readers);
         for (first, (address, process)) in clients {
@@ -97,7 +98,7 @@ impl Soak<'_> {
                     let read = Operation::get(load::key(number));
                     match load::perform(&client, process, &read, &recorder).await {
                         Completion::Done(Answer::Value(_), _) => {}
-                        other => return Err(format!("{} cannot be read: {other:?}", read.key)),
+                        other => return Err(format!("cannot read {}: {other:?}", read.key)),
                     }
                 }
                 client.close().await;
@@ -114,31 +115,31 @@ impl Soak<'_> {
     pub(crate) fn summary(&self) {
         let counts = self.recorder.counts();
         println!(
-            "{} in {:.0} s; operations: {} done, {} refused, {} of unknown fate",
-            self.tally,
+            "{} in {:.0} s; operations: {} done, {} refused, {} of unknown outcome",
+            self.totals,
             self.began.elapsed().as_secs_f64(),
             counts.done,
             counts.refused,
             counts.unknown
         );
         if let Some(history) = &self.arguments.history {
-            println!("judge it: kvpaxos-sim check {}", history.display());
+            println!("check the history: kvpaxos-sim check {}", history.display());
         }
     }
 
-    /// Plays a round, and says what was done.
-    async fn play(&mut self, round: &Round) -> Result<String, String> {
+    /// Runs a round, and returns what was done in words.
+    async fn run_round(&mut self, round: &Round) -> Result<String, String> {
         assert!(
-            round.killed.iter().filter(|(_, harm)| harm.is_some()).count() <= FORGETFUL,
-            "more would be without memory than the others can make up for"
+            round.killed.iter().filter(|(_, damage)| damage.is_some()).count() <= MAX_LOSSES,
+            "more would be without memory than can recover from the others"
         );
         tokio::time::sleep(round.before).await;
         let whom: Vec<usize> = round.killed.iter().map(|(replica, _)| *replica).collect();
         self.kill(&whom)?;
         tokio::time::sleep(round.away).await;
         let mut losers = Vec::new();
-        for (replica, harm) in &round.killed {
-            if round.memory_only || self.harm(*replica, *harm)? {
+        for (replica, damage) in &round.killed {
+            if round.memory_only || self.damage(*replica, *damage)? {
                 losers.push(*replica);
             }
         }
@@ -148,63 +149,64 @@ impl Soak<'_> {
             self.kill(whom)?;
             self.start(whom)?;
         }
-        let took = self.cluster.whole(self.arguments.patience).await?;
+        let took = self.processes.wait_until_voting(self.arguments.patience).await?;
         let slowest = losers.iter().map(|replica| took[*replica]).max();
-        self.tally.slowest = self.tally.slowest.max(slowest.unwrap_or_default());
-        self.tally.losses += losers.len() as u64;
-        self.tally.rounds += 1;
+        self.totals.slowest = self.totals.slowest.max(slowest.unwrap_or_default());
+        self.totals.losses += losers.len() as u64;
+        self.totals.rounds += 1;
         self.check_set_aside(round, &losers)?;
         self.progress().await?;
-        let mut told = round.to_string();
+        let mut summary = round.to_string();
         if let Some(slowest) = slowest {
-            told += &format!(", memory back after {:.2} s", slowest.as_secs_f64());
+            summary += &format!(", memory recovered after {:.2} s", slowest.as_secs_f64());
         }
-        if round.is_total(self.cluster.len()) {
-            self.tally.total += 1;
+        if round.is_total(self.processes.len()) {
+            self.totals.total += 1;
             self.read_all().await?;
-            told += ", every key read";
+            summary += ", every key read";
         }
-        Ok(told)
+        Ok(summary)
     }
 
     fn kill(&mut self, whom: &[usize]) -> Result<(), String> {
         for replica in whom {
-            self.cluster.kill(*replica)?;
-            self.tally.kills += 1;
+            self.processes.kill(*replica)?;
+            self.totals.kills += 1;
         }
         Ok(())
     }
 
     fn start(&mut self, whom: &[usize]) -> Result<(), String> {
-        whom.iter().try_for_each(|replica| self.cluster.start(*replica))
+        whom.iter().try_for_each(|replica| self.processes.start(*replica))
     }
 
-    /// Does what is to be done to a disk. Answers with whether the replica has lost its memory by that.
-    fn harm(&mut self, replica: usize, harm: Option<Harm>) -> Result<bool, String> {
-        let Some(harm) = harm else { return Ok(false) };
-        let data = self.cluster.data(replica);
+    /// Damages a disk as planned. Returns whether the replica has lost its memory by that.
+    fn damage(&mut self, replica: usize, damage: Option<DiskDamage>) -> Result<bool, String> {
+        let Some(damage) = damage else { return Ok(false) };
+        let data = self.processes.data(replica);
         let mut done = false;
-        for _ in 0..TRIES {
-            done = inflict(harm, &data, &mut self.random)?;
+        for _ in 0..ATTEMPTS {
+            done = inflict(damage, &data, &mut self.random)?;
             if done {
                 break;
             }
         }
-        if done && harm.is_told() {
-            self.cluster.errand("recover", replica)?;
+        if done && damage.is_recovered_by_operator() {
+            self.processes.run("recover", replica)?;
         }
         Ok(done)
     }
 
-    /// Whoever was not told of the damage has seen it, and has set the log aside. What was set aside goes, to save room.
+    /// Checks that every replica that was not recovered by the operator noticed the damage and set its log aside. Deletes the logs
+    /// that were set aside, to save room.
     fn check_set_aside(&mut self, round: &Round, losers: &[usize]) -> Result<(), String> {
-        for (replica, harm) in &round.killed {
-            let Some(harm) = harm.filter(|_| losers.contains(replica)) else {
+        for (replica, damage) in &round.killed {
+            let Some(damage) = damage.filter(|_| losers.contains(replica)) else {
                 continue;
             };
-            let data = self.cluster.data(*replica);
+            let data = self.processes.data(*replica);
             let failed = |error: std::io::Error| format!("cannot look into {}: {error}", data.display());
-            let mut found = harm.is_told();
+            let mut found = damage.is_recovered_by_operator();
             for entry in std::fs::read_dir(&data).map_err(failed)? {
                 let path = entry.map_err(failed)?.path();
                 if path
@@ -215,10 +217,10 @@ impl Soak<'_> {
                     std::fs::remove_dir_all(path).map_err(failed)?;
                 }
             }
-            // A log of one segment that is gone leaves nothing to set aside.
-            if !found && harm != Harm::Segment {
+            // If the only segment of a log was deleted, nothing is left to set aside.
+            if !found && damage != DiskDamage::Segment {
                 return Err(format!(
-                    "r{replica} did not notice what was done to its log ({harm})"
+                    "r{replica} did not notice the damage to its log ({damage})"
                 ));
             }
         }
