@@ -123,7 +123,8 @@ impl DigestHistory {
 /// What a replica knows of how its state compares with the others'.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Agreement {
-    peers: BTreeMap<ReplicaId, Comparison>,
+    /// By ascending ids. A vector, because all of them are looked at for each request of a client.
+    peers: Vec<(ReplicaId, Comparison)>,
     /// The highest slot at which the digest of a leader was the same.
     vouched: Slot,
 }
@@ -181,7 +182,7 @@ impl Agreement {
         if let Some(own) = digests.at(slot) {
             self.compared(peer, slot, own.digest == digest, leads);
         } else if slot > digests.last().slot {
-            let awaited = &mut self.peers.entry(peer).or_default().awaited;
+            let awaited = &mut self.peer_mut(peer).awaited;
             if awaited.len() == AWAITED && !awaited.contains_key(&slot) {
                 awaited.pop_last();
             }
@@ -197,7 +198,7 @@ impl Agreement {
 
     /// A heartbeat of a peer: of which life, and where it says that it differs from this replica, if it does.
     pub(crate) fn on_heartbeat(&mut self, peer: ReplicaId, nonce: u64, told: Option<Slot>) {
-        let comparison = self.peers.entry(peer).or_default();
+        let comparison = self.peer_mut(peer);
         if comparison.nonce != Some(nonce) {
             *comparison = Comparison {
                 nonce: Some(nonce),
@@ -218,9 +219,7 @@ impl Agreement {
             })
         };
         while let Some((peer, slot, (digest, leads))) = first_due(self) {
-            if let Some(comparison) = self.peers.get_mut(&peer) {
-                comparison.awaited.remove(&slot);
-            }
+            self.peer_mut(peer).awaited.remove(&slot);
             // What a snapshot has jumped over cannot be compared any more.
             if let Some(own) = digests.at(slot) {
                 self.compared(peer, slot, own.digest == digest, leads);
@@ -228,8 +227,16 @@ impl Agreement {
         }
     }
 
+    fn peer_mut(&mut self, peer: ReplicaId) -> &mut Comparison {
+        let place = self.peers.partition_point(|(id, _)| *id < peer);
+        if self.peers.get(place).is_none_or(|(id, _)| *id != peer) {
+            self.peers.insert(place, (peer, Comparison::default()));
+        }
+        &mut self.peers[place].1
+    }
+
     fn compared(&mut self, peer: ReplicaId, slot: Slot, same: bool, leads: bool) {
-        self.peers.entry(peer).or_default().compared(slot, same);
+        self.peer_mut(peer).compared(slot, same);
         if same && leads {
             self.vouched = self.vouched.max(slot);
         }
@@ -242,7 +249,8 @@ impl Agreement {
 
     /// Where the peer's state is known to differ, if it is.
     pub(crate) fn differs(&self, peer: ReplicaId) -> Option<Slot> {
-        self.peers.get(&peer).and_then(Comparison::differing)
+        let peer = self.peers.iter().find(|(id, _)| *id == peer);
+        peer.and_then(|(_, comparison)| comparison.differing())
     }
 
     /// Whose states are known to differ.
@@ -256,9 +264,10 @@ impl Agreement {
     ///
     /// A peer that was compared only further down counts for neither side: it may come to the one or the other.
     pub(crate) fn doubt(&self, quorum: usize) -> Option<Doubt> {
-        let slot = self.peers.values().filter_map(Comparison::differing).min()?;
+        let peers = self.peers.iter().map(|(_, peer)| peer);
+        let slot = peers.clone().filter_map(Comparison::differing).min()?;
         let shares = |peer: &&Comparison| peer.differing().is_none() && peer.same >= Some(slot);
-        let sharing = 1 + self.peers.values().filter(shares).count();
+        let sharing = 1 + peers.filter(shares).count();
         let with = self.differing();
         (sharing < quorum).then_some(Doubt { with, slot })
     }

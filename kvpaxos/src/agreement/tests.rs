@@ -76,7 +76,7 @@ fn the_first_and_the_newest_that_are_ahead_wait_and_no_more() {
     for slot in 4..100 {
         agreement.on_told(A, at(slot, 1), false, &digests(3));
     }
-    let waiting: Vec<u64> = agreement.peers[&A].awaited.keys().map(|slot| slot.0).collect();
+    let waiting: Vec<u64> = agreement.peer_mut(A).awaited.keys().map(|slot| slot.0).collect();
     assert_eq!(waiting, [4, 5, 6, 7, 8, 9, 10, 99]);
 }
 
