@@ -68,11 +68,12 @@ impl Client {
         assert!(!config.servers.is_empty(), "a client needs a server to ask");
         let mut random = Random::new(entropy);
         let drawn = random.below(config.servers.len() as u64);
+        let drawn = usize::try_from(drawn).expect("a number below that of the servers");
         let server = config
             .first
             .filter(|first| config.servers.contains(*first))
-            .or_else(|| config.servers.iter().nth(usize::try_from(drawn).unwrap_or(0)))
-            .unwrap_or_default();
+            .or_else(|| config.servers.iter().nth(drawn))
+            .expect("the number drawn is below that of the servers");
         let nonce = random.next_u64();
         Client {
             config,
@@ -334,7 +335,7 @@ impl Client {
             let after = servers.find(|id| *id > server);
             self.server = after
                 .or_else(|| self.config.servers.iter().next())
-                .unwrap_or(server);
+                .expect("a client has a server to ask");
         }
     }
 

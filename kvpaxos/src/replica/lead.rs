@@ -25,6 +25,7 @@ impl Replica {
     /// Ticks to wait before standing: longer, the more candidacies in a row have failed.
     pub(super) fn draw_wait(&mut self, failures: u32) -> u32 {
         let range = u64::from(self.config.timing.jitter) << failures.min(4);
+        // More ticks than fit can be drawn only with a jitter of years.
         u32::try_from(self.random.below(range)).unwrap_or(u32::MAX)
     }
 

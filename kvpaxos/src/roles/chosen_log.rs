@@ -53,9 +53,9 @@ impl ChosenLog {
 
     /// The values from a slot on, with their slots; none if they are cut, in whole or in part.
     pub(crate) fn iter_from(&self, slot: Slot) -> impl Iterator<Item = (Slot, &Value)> {
-        let skipped = slot.0.checked_sub(self.base.0).map(usize::try_from);
-        let skipped = skipped.and_then(Result::ok).unwrap_or(usize::MAX);
-        let start = skipped.min(self.values.len());
+        let length = self.values.len() as u64;
+        let skipped = slot.0.checked_sub(self.base.0).unwrap_or(length).min(length);
+        let start = usize::try_from(skipped).expect("at most the number of values");
         (slot.0..).map(Slot).zip(self.values.range(start..))
     }
 

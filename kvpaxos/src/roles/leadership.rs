@@ -242,7 +242,7 @@ impl Leadership {
                 .iter()
                 .map(applied)
                 .min()
-                .unwrap_or_default()
+                .expect("a cluster has members")
                 .min(self.chosen)
         });
         Watermark {

@@ -161,9 +161,9 @@ enum PartEnd {
 impl Part {
     fn new(snapshot: &Snapshot, at: Cursor, bytes: usize) -> Part {
         let limit = bytes.min(MAX_CHUNK);
-        let content = usize::try_from(snapshot.bytes()).unwrap_or(usize::MAX);
+        let content = snapshot.bytes().min(limit as u64);
         Part {
-            bytes: Vec::with_capacity(limit.min(content)),
+            bytes: Vec::with_capacity(usize::try_from(content).expect("at most the limit")),
             charged: 0,
             limit,
             next: at,
