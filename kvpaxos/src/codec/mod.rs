@@ -9,8 +9,8 @@
 //!                                  the crc32 covers the first 8 bytes and the payload
 //! ```
 //!
-//! There are three [kinds](Kind) of frames: what peers say to each other ([`PeerFrame`]), what clients ask ([`Request`]) and
-//! what they are answered ([`Reply`]). Over TCP, frames follow each other and a [`Decoder`] takes them apart; over UDP a
+//! There are three [kinds](Kind) of frames: what peers say to each other ([`PeerFrame`]), what clients ask ([`Request`](crate::Request)) and
+//! what they are answered ([`Reply`](crate::Reply)). Over TCP, frames follow each other and a [`Decoder`] takes them apart; over UDP a
 //! datagram is exactly one frame ([`decode_datagram`]).
 //!
 //! **Encoding** is postcard's, from the serde derives of the types. The order of the variants of an enum and of the fields

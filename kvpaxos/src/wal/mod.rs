@@ -56,7 +56,7 @@
 //! A write that was under way at a crash leaves each sector of [`SECTOR`] bytes as it was (zeros, past the old end of the
 //! file) or as it was to be, in any combination, or a file that ends somewhere within: this is the model. A group in which no sector
 //! is missing, and that is wrong all the same, was not torn: it was damaged. Damage is always reported as
-//! [`Log::Damaged`], lost memory; records are never made up, and never reported in another order.
+//! [`LogState::Damaged`], lost memory; records are never made up, and never reported in another order.
 //!
 //! | damage | what the reader does |
 //! | --- | --- |
