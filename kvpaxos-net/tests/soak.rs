@@ -73,7 +73,7 @@ fn a_replica_without_disk_and_without_peers_says_what_to_do() {
     let _ = child.wait();
     let told = told.expect("it says something").expect("text");
     for word in [
-        "r0 is without its memory",
+        "r0 has lost its memory",
         "2 others must have theirs",
         "--new-cluster",
     ] {

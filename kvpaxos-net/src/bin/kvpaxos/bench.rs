@@ -1,4 +1,4 @@
-//! A small load generator: clients that keep a number of requests in flight, and what that brings.
+//! `kvpaxos bench`: clients that keep a number of requests in flight, and the throughput and latencies that result.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use crate::args::BenchArguments;
 use crate::exit::Exit;
 
-/// Runs before anything is measured.
+/// How long the load runs before anything is measured.
 const WARM_UP: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(arguments: BenchArguments, runtime: &Runtime) -> Result<Exit, String> {
@@ -37,7 +37,7 @@ async fn bench(arguments: BenchArguments) -> Result<Exit, String> {
         };
         clients.push(Client::new(options).map_err(|error| error.to_string())?);
     }
-    // Each opens its session and its connection, and shows that the cluster serves at all.
+    // Each client opens its session and its connection, which also shows that the cluster serves.
     for client in &clients {
         if let Err(error) = client.put("bench/warm-up", "x").await {
             return Err(format!("the cluster does not serve: {error}"));
@@ -60,17 +60,21 @@ async fn bench(arguments: BenchArguments) -> Result<Exit, String> {
     }
     let mut latencies = Vec::new();
     for worker in workers {
-        latencies.extend(worker.await.map_err(|error| format!("a worker ended: {error}"))?);
+        latencies.extend(
+            worker
+                .await
+                .map_err(|error| format!("a worker panicked: {error}"))?,
+        );
     }
     let errors = plan.errors.load(Ordering::Relaxed);
     report(&plan.arguments, latencies, errors);
     for client in clients {
         client.close().await;
     }
-    Ok(if errors == 0 { Exit::Done } else { Exit::Not })
+    Ok(if errors == 0 { Exit::Done } else { Exit::Negative })
 }
 
-/// One request after the other; answers with the microseconds that each took.
+/// Sends one request after the other, and returns how many microseconds each took.
 async fn work(client: Client, plan: Arc<Plan>, seed: u64) -> Vec<u32> {
     let mut random = Random::from_seed(seed);
     let mut latencies = Vec::new();
@@ -89,7 +93,9 @@ async fn work(client: Client, plan: Arc<Plan>, seed: u64) -> Vec<u32> {
         match result {
             Ok(()) if began >= plan.from && ended <= plan.until => {
                 let micros = (ended - began).as_micros();
-                latencies.push(u32::try_from(micros).unwrap_or(u32::MAX));
+                latencies.push(
+                    u32::try_from(micros).expect("a deadline of a day at most, and the plan ends sooner"),
+                );
             }
             Ok(()) => {}
             Err(error) => {

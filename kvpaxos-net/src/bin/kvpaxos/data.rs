@@ -1,4 +1,4 @@
-//! Data directories: preparing one, and saying what to do with one that cannot be used.
+//! `kvpaxos format` and `kvpaxos recover`, and advice about directories that cannot be used.
 
 use kvpaxos_net::{DirectoryError, StartError};
 
@@ -16,7 +16,7 @@ pub(crate) fn format(member: &MemberArguments) -> Exit {
             );
             Exit::Done
         }
-        Err(error) => failed(&error, member),
+        Err(error) => report(&error, member),
     }
 }
 
@@ -24,37 +24,37 @@ pub(crate) fn recover(member: &MemberArguments, discard: bool) -> Exit {
     match member.options().recover(discard) {
         Ok(aside) => {
             if let Some(aside) = aside {
-                println!("the log that was there is in {} now", aside.display());
+                println!("the old log is now in {}", aside.display());
             }
             println!(
-                "{} is ready for replica {} to recover: serve it, and it gets back from the others what counts",
+                "{} is ready for replica {} to recover: serve it, and it gets back from the others what it may have promised",
                 member.data.display(),
                 member.identity.id
             );
             Exit::Done
         }
-        Err(error) => failed(&error, member),
+        Err(error) => report(&error, member),
     }
 }
 
-fn failed(error: &StartError, member: &MemberArguments) -> Exit {
-    complain(&advised(error, member));
+fn report(error: &StartError, member: &MemberArguments) -> Exit {
+    complain(&with_advice(error, member));
     Exit::from(error)
 }
 
-/// The error, and the command that helps where there is one.
-pub(crate) fn advised(error: &StartError, member: &MemberArguments) -> String {
+/// The error, and the command that helps if there is one.
+pub(crate) fn with_advice(error: &StartError, member: &MemberArguments) -> String {
     let flags = member.flags();
     let StartError::Directory(directory) = error else {
         return error.to_string();
     };
     let advice = match directory {
         DirectoryError::NotFormatted { .. } => format!(
-            "if the cluster is new:\n  kvpaxos format {flags}\nif the replica's disk is gone:\n  kvpaxos recover {flags}"
+            "if the cluster is new:\n  kvpaxos format {flags}\nif the replica has lost its disk:\n  kvpaxos recover {flags}"
         ),
         DirectoryError::Unfinished { .. } => format!("run:\n  kvpaxos format {flags}"),
         DirectoryError::Superblock { .. } | DirectoryError::Healthy { .. } => {
-            format!("to give up what is there:\n  kvpaxos recover --discard {flags}")
+            format!("to discard what is there:\n  kvpaxos recover --discard {flags}")
         }
         _ => return error.to_string(),
     };

@@ -1,4 +1,4 @@
-//! Five replicas in one process, a show while acceptors fail and come back, and a prompt.
+//! `kvpaxos demo`: five replicas in one process, operations while acceptors fail and come back, and a prompt.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -17,10 +17,10 @@ use tokio::task::JoinHandle;
 
 use crate::args::{DemoArguments, ServerArguments};
 use crate::exit::Exit;
-use crate::prompt::{self, Session};
+use crate::prompt::{self, Prompt};
 
 const REPLICAS: u8 = 5;
-/// Between two operations, so that a person can follow.
+/// The pause between two operations, so that a person can follow.
 const PACE: Duration = Duration::from_millis(180);
 const FRUIT: [(&str, &str); 5] = [
     ("apple", "red"),
@@ -54,12 +54,12 @@ pub(crate) fn run(arguments: &DemoArguments, runtime: &Runtime) -> Result<Exit, 
 
 struct Demo {
     nodes: Vec<Node>,
-    /// Where replicas listen to clients.
+    /// Where the replicas listen for clients.
     addresses: Vec<String>,
-    /// One client for each replica, that asks it first.
+    /// For each replica, a client that asks it first.
     clients: Vec<Client>,
     began: Instant,
-    /// What acceptors that fail come back with.
+    /// The memory with which acceptors come back.
     restart_memory: RestartMemory,
 }
 
@@ -95,7 +95,7 @@ impl Demo {
                 bounds: Bounds::default(),
             };
             let start = || {
-                // A directory of an earlier demo is gone on with.
+                // A directory of an earlier demo is used again.
                 if !arguments.memory_only && !options.is_formatted()? {
                     options.format()?;
                 }
@@ -127,7 +127,7 @@ impl Demo {
             addresses,
             clients,
             began,
-            // In the two-phase setting there is no way to get memory back.
+            // In the two-phase setting a lost memory cannot be recovered.
             restart_memory: if arguments.keep_memory || arguments.two_phase {
                 RestartMemory::Kept
             } else {
@@ -136,22 +136,22 @@ impl Demo {
         })
     }
 
-    /// Stores some keys, and then puts, gets and deletes through all replicas while acceptors fail.
+    /// Stores some keys, then puts, gets and deletes through all replicas while acceptors fail.
     async fn show(&self, seed: u64) -> Result<(), String> {
         self.wait_for_leader().await?;
-        println!("Some keys are stored, each through another replica:");
+        println!("Some keys are stored, each through a different replica:");
         for (turn, (key, value)) in FRUIT.into_iter().enumerate() {
             self.put(turn, &format!("fruit/{key}"), value).await;
         }
         println!(
-            "Now acceptors fail at random and come back{}, two of five down at most. Five PUTs, GETs and DELETEs:",
+            "Now acceptors fail at random and come back{}, at most two of five at a time. Five PUTs, GETs and DELETEs:",
             match self.restart_memory {
                 RestartMemory::Kept => "",
                 RestartMemory::Lost => " without their memory",
             }
         );
         let (stop, stopped) = watch::channel(false);
-        // Replicas take turns in two groups, so that a majority of acceptors is always there.
+        // In each of two groups one acceptor is down at most, so that a majority is always up.
         let failing = [0, 1].map(|group| self.fail_acceptors(group, seed, stopped.clone()));
         for (turn, (key, value)) in FRUIT.into_iter().enumerate() {
             self.put(turn + 1, &format!("colour/{value}"), key).await;
@@ -161,14 +161,14 @@ impl Demo {
             self.delete(turn + 3, &format!("fruit/{key}")).await;
             tokio::time::sleep(PACE).await;
         }
-        // Nobody may be listening any more, which is as well.
+        // It is no error if both groups have ended already.
         let _ = stop.send(true);
         for group in failing {
             group
                 .await
-                .map_err(|error| format!("the failures' task ended: {error}"))?;
+                .map_err(|error| format!("the task that makes acceptors fail panicked: {error}"))?;
         }
-        println!("All acceptors are back. What is left:");
+        println!("All acceptors are back. The keys now:");
         for (turn, (key, value)) in FRUIT.into_iter().enumerate() {
             self.get(turn, &format!("fruit/{key}")).await;
             self.get(turn, &format!("colour/{value}")).await;
@@ -204,13 +204,13 @@ impl Demo {
             every: 3 * PACE,
             down: 4 * PACE,
             memory: self.restart_memory,
-            // The two groups bound it by themselves.
+            // The two groups already bound how many are down.
             turns: false,
             seed: seed.wrapping_mul(2).wrapping_add(group as u64),
         };
         let began = self.began;
         let stop = async move {
-            // An error means that the show has ended, too.
+            // An error means that the show has ended.
             let _ = stopped.wait_for(|stop| *stop).await;
         };
         tokio::spawn(failures::run(
@@ -236,7 +236,7 @@ impl Demo {
                 FailureEvent::Recovered(id) => {
                     tell(
                         began,
-                        &format!("    the acceptor of {id} has what counts, and votes"),
+                        &format!("    the acceptor of {id} has recovered, and votes"),
                     );
                 }
             },
@@ -298,7 +298,7 @@ impl Demo {
         if io::stdin().is_terminal() {
             println!("The cluster is yours.");
         }
-        let session = Session {
+        let prompt = Prompt {
             runtime,
             client: client.clone(),
             servers: ServerArguments {
@@ -309,7 +309,7 @@ impl Demo {
             },
             nodes: self.nodes.iter().map(Node::handle).collect(),
         };
-        session.run()
+        prompt.run()
     }
 
     async fn stop(self) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! Exit codes, so that scripts can tell fates apart.
+//! Exit codes. Scripts can tell by them what became of a request.
 
 use std::process::ExitCode;
 
@@ -10,21 +10,21 @@ pub(crate) const TABLE: &str = "Exit codes:
   1  get, delete: the key has no value; cas: not swapped; otherwise: another error, nothing was changed
   2  the command line is wrong
   3  refused: over a limit, or not acceptable; nothing was changed
-  4  unavailable: no replica could be reached that reaches a leader; nothing was changed
+  4  unavailable: no replica that could be reached reaches a leader; nothing was changed
   5  outcome unknown: it may have been done, or may still be
-  6  serve: the replica met what only a lying peer or disk can cause, and halted;
-     or its directory was formatted though it had been a member before
-  7  serve, format, recover: the disk failed or is full, and nothing more can be promised
-  8  log inspect, log compare: something that was synced is damaged or gone
+  6  serve: the replica halted, because it met something that only a lying peer or disk can cause;
+     or because its directory was formatted although it had been a member before
+  7  serve, format, recover: the disk failed or is full
+  8  log inspect, log compare: something that was synced is damaged or missing
   9  status, log compare: replicas differ
- 10  log compare: whether they differ cannot be told";
+ 10  log compare: it is not certain whether they differ";
 
-/// How the program ends.
+/// The result of the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Exit {
     Done = 0,
     /// Not found, not swapped; or another error.
-    Not = 1,
+    Negative = 1,
     Usage = 2,
     Refused = 3,
     Unavailable = 4,
@@ -33,7 +33,7 @@ pub(crate) enum Exit {
     Disk = 7,
     Damaged = 8,
     Differ = 9,
-    Untold = 10,
+    Undecided = 10,
 }
 
 impl From<Exit> for ExitCode {
@@ -57,7 +57,7 @@ impl From<&StartError> for Exit {
         match error {
             StartError::Config(_) => Exit::Usage,
             error if error.is_disk_failure() => Exit::Disk,
-            _ => Exit::Not,
+            _ => Exit::Negative,
         }
     }
 }
@@ -67,7 +67,7 @@ impl From<&NodeError> for Exit {
         match error {
             NodeError::Halted { .. } => Exit::Halted,
             NodeError::Disk(_) => Exit::Disk,
-            NodeError::Broken { .. } => Exit::Not,
+            NodeError::Broken { .. } => Exit::Negative,
         }
     }
 }
@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether it is met when the replica starts or while it runs: a disk that fails is told apart from descriptors that are missing.
+    /// A failure of the disk has its own exit code, when the replica starts and while it runs; a shortage of descriptors has not.
     #[test]
     fn a_disk_that_fails_has_one_code() {
         let (eio, emfile, enospc, eacces) = (5, 24, 28, 13);
@@ -105,9 +105,9 @@ mod tests {
         for code in [emfile, eacces] {
             assert_eq!(
                 Exit::from(&StartError::from(DirectoryError::from(log(code)))),
-                Exit::Not
+                Exit::Negative
             );
-            assert_eq!(Exit::from(&StartError::from(directory(code))), Exit::Not);
+            assert_eq!(Exit::from(&StartError::from(directory(code))), Exit::Negative);
         }
         let advice = [log(emfile).to_string(), log(eio).to_string()];
         assert!(

@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use crate::args::GrowthArguments;
 use crate::exit::Exit;
 use crate::processes::Processes;
-use crate::signal::Signal;
+use crate::signal::StopSignal;
 
 const REPLICAS: usize = 5;
 /// After how many tenths of all operations it is measured.
@@ -25,7 +25,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 pub(crate) fn run(arguments: &GrowthArguments, runtime: &Runtime) -> Result<Exit, String> {
     let dir = tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?;
     runtime.block_on(async {
-        let signal = Signal::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+        let signal = StopSignal::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
         // A signal must not leave replicas behind.
         tokio::select! {
             result = grow(arguments, dir.path()) => result.map(|()| Exit::Done),

@@ -11,7 +11,7 @@ use crate::args::LogArguments;
 /// Begins to log.
 ///
 /// # Errors
-/// If the level is none, or the file cannot be opened.
+/// If the level is not valid, or the file cannot be opened.
 pub(crate) fn start(arguments: &LogArguments, default: &str) -> Result<(), String> {
     let level = arguments.log_level.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(level).map_err(|error| {

@@ -1,4 +1,7 @@
-//! The program `kvpaxos`: a cluster to try out, one replica as a process, and clients.
+//! The program `kvpaxos`: a demo, a replica as a process, clients, tools for data directories, and clusters under load.
+//!
+//! `args` and `exit` are the interface, `terminal`, `signal`, `logging` and `processes` what commands share; every other module is
+//! a command. No command imports another, except that the demo uses the prompt, and the prompt prints a status like `kvpaxos status`.
 
 mod args;
 mod bench;
@@ -28,7 +31,7 @@ use exit::Exit;
 use terminal::complain;
 
 fn main() -> ExitCode {
-    // Wrong arguments and --help end here, with 2 and 0.
+    // With wrong arguments or --help the program ends here, with exit code 2 or 0.
     let arguments = Arguments::parse();
     let level = match arguments.command {
         Command::Serve(_) => "info",
@@ -39,35 +42,37 @@ fn main() -> ExitCode {
     }
     match run(arguments.command) {
         Ok(exit) => exit.into(),
-        Err(error) => fail(Exit::Not, &error),
+        Err(error) => fail(Exit::Negative, &error),
     }
 }
 
 fn run(command: Command) -> Result<Exit, String> {
     match command {
-        Command::Demo(arguments) => demo::run(&arguments, &threads()?),
-        Command::Serve(arguments) => serve::run(arguments, &single()?),
+        Command::Demo(arguments) => demo::run(&arguments, &multi_threaded()?),
+        Command::Serve(arguments) => serve::run(arguments, &single_threaded()?),
         Command::Format(member) => Ok(data::format(&member)),
         Command::Recover { member, discard } => Ok(data::recover(&member, discard)),
         Command::Log(LogCommand::Inspect { dir, records, json }) => log::inspect::run(&dir, records, json),
         Command::Log(LogCommand::Compare { dirs, rest, json }) => log::compare::run(&dirs, rest, json),
-        Command::Client(servers) => prompt::run(&servers, &threads()?),
-        Command::Bench(arguments) => bench::run(arguments, &threads()?),
-        Command::Soak(arguments) => soak::run(&arguments, &threads()?),
+        Command::Client(servers) => prompt::run(&servers, &multi_threaded()?),
+        Command::Bench(arguments) => bench::run(arguments, &multi_threaded()?),
+        Command::Soak(arguments) => soak::run(&arguments, &multi_threaded()?),
         #[cfg(unix)]
-        Command::Growth(arguments) => growth::run(&arguments, &threads()?),
-        Command::Status(servers) => single()?.block_on(oneshot::status(&servers)),
-        Command::Get { key, raw, servers } => single()?.block_on(oneshot::get(&servers, key, raw)),
-        Command::Put { key, value, servers } => single()?.block_on(oneshot::put(&servers, key, &value)),
-        Command::Delete { key, servers } => single()?.block_on(oneshot::delete(&servers, key)),
+        Command::Growth(arguments) => growth::run(&arguments, &multi_threaded()?),
+        Command::Status(servers) => single_threaded()?.block_on(oneshot::status(&servers)),
+        Command::Get { key, raw, servers } => single_threaded()?.block_on(oneshot::get(&servers, key, raw)),
+        Command::Put { key, value, servers } => {
+            single_threaded()?.block_on(oneshot::put(&servers, key, &value))
+        }
+        Command::Delete { key, servers } => single_threaded()?.block_on(oneshot::delete(&servers, key)),
         Command::Cas {
             key,
             values,
             absent,
             remove,
             servers,
-        } => match oneshot::Swap::from_arguments(values, absent, remove) {
-            Ok(swap) => single()?.block_on(oneshot::cas(&servers, key, swap)),
+        } => match oneshot::CasArguments::parse(values, absent, remove) {
+            Ok(arguments) => single_threaded()?.block_on(oneshot::cas(&servers, key, arguments)),
             Err(error) => {
                 complain(&error);
                 Ok(Exit::Usage)
@@ -76,20 +81,21 @@ fn run(command: Command) -> Result<Exit, String> {
     }
 }
 
-/// Everything on one thread, where wake-ups cost least: for one replica, whose disk has a thread of its own anyway, and for
-/// short errands.
-fn single() -> Result<Runtime, String> {
-    built(tokio::runtime::Builder::new_current_thread())
+/// A runtime on this thread, where waking a task costs least: for one replica, whose disk has its own thread anyway, and for single
+/// requests.
+fn single_threaded() -> Result<Runtime, String> {
+    build(tokio::runtime::Builder::new_current_thread())
 }
 
-/// Threads of its own, so that this one can wait at a prompt.
-fn threads() -> Result<Runtime, String> {
+/// A runtime with two threads of its own, so that this one can wait at a prompt.
+fn multi_threaded() -> Result<Runtime, String> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(2);
-    built(builder)
+    build(builder)
 }
 
-fn built(mut builder: tokio::runtime::Builder) -> Result<Runtime, String> {
+/// Builds the runtime.
+fn build(mut builder: tokio::runtime::Builder) -> Result<Runtime, String> {
     builder
         .enable_all()
         .build()

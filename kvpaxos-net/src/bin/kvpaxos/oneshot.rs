@@ -1,4 +1,4 @@
-//! One request, one answer, one exit code.
+//! Commands that send one request: `get`, `put`, `delete`, `cas` and `status`.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::args::ServerArguments;
 use crate::exit::Exit;
 use crate::terminal::complain;
 
-/// Somebody who asks how things are does not want to wait long for who is not there.
+/// The longest time that `status` waits for one replica.
 const STATUS: Duration = Duration::from_secs(2);
 
 pub(crate) async fn get(servers: &ServerArguments, key: String, raw: bool) -> Result<Exit, String> {
@@ -23,7 +23,7 @@ pub(crate) async fn get(servers: &ServerArguments, key: String, raw: bool) -> Re
             print_bytes(&value, !raw)?;
             Ok(Exit::Done)
         }
-        None => Ok(not(&format!("{key:?} has no value"))),
+        None => Ok(negative(&format!("{key:?} has no value"))),
     })
     .await
 }
@@ -42,59 +42,63 @@ pub(crate) async fn delete(servers: &ServerArguments, key: String) -> Result<Exi
         if deleted.existed {
             print_line(&deleted.revision)
         } else {
-            Ok(not(&format!("{key:?} has no value")))
+            Ok(negative(&format!("{key:?} has no value")))
         }
     })
     .await
 }
 
-/// What a compare-and-swap expects and sets.
+/// What a compare-and-swap expects and sets; `None` stands for no value.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Swap {
+pub(crate) struct CasArguments {
     expect: Option<String>,
     value: Option<String>,
 }
 
-impl Swap {
-    /// From OLD and NEW, of which flags may stand for one or both.
+impl CasArguments {
+    /// Takes OLD and NEW from the values, except where a flag replaces one.
     ///
     /// # Errors
     /// If there are too few or too many values, or both come from standard input.
-    pub(crate) fn from_arguments(values: Vec<String>, absent: bool, remove: bool) -> Result<Swap, String> {
+    pub(crate) fn parse(values: Vec<String>, absent: bool, remove: bool) -> Result<CasArguments, String> {
         let wanted = 2 - usize::from(absent) - usize::from(remove);
         let given = values.len();
         if given != wanted {
             return Err(format!(
-                "cas takes OLD and NEW, --absent in place of OLD, --remove in place of NEW: {wanted} values here, not {given}"
+                "cas takes OLD and NEW, with --absent instead of OLD and --remove instead of NEW: here {wanted} values, not {given}"
             ));
         }
         if values.iter().filter(|value| *value == "-").count() > 1 {
             return Err("only one of OLD and NEW can be read from standard input".to_owned());
         }
         let mut values = values.into_iter();
-        Ok(Swap {
+        Ok(CasArguments {
             expect: if absent { None } else { values.next() },
             value: values.next(),
         })
     }
 }
 
-pub(crate) async fn cas(servers: &ServerArguments, key: String, swap: Swap) -> Result<Exit, String> {
-    let expect = swap.expect.as_deref().map(argument).transpose()?;
-    let value = swap.value.as_deref().map(argument).transpose()?;
+pub(crate) async fn cas(
+    servers: &ServerArguments,
+    key: String,
+    arguments: CasArguments,
+) -> Result<Exit, String> {
+    let expect = arguments.expect.as_deref().map(argument).transpose()?;
+    let value = arguments.value.as_deref().map(argument).transpose()?;
     let client = client(servers)?;
     let swapped = client.cas(key.clone(), expect, value).await;
     finish(client, swapped, |swapped| {
         if swapped.applied {
             print_line(&swapped.revision)
         } else {
-            Ok(not(&format!("{key:?} does not hold what was expected")))
+            Ok(negative(&format!("{key:?} does not hold what was expected")))
         }
     })
     .await
 }
 
-/// A line for each server; those that do not answer are named, too.
+/// Prints a line for each server, also for those that do not answer.
 pub(crate) async fn status(servers: &ServerArguments) -> Result<Exit, String> {
     let mut exit = Exit::Unavailable;
     for server in &servers.servers {
@@ -123,7 +127,7 @@ pub(crate) async fn status(servers: &ServerArguments) -> Result<Exit, String> {
     Ok(exit)
 }
 
-/// `leading b3.r1, voting b3.r1, applied 17, 4 keys, 1 session, leader r1`.
+/// One line, such as `leading b3.r1; promised b3.r1; applied 17, keys 4, sessions 1, digest ...; leader r1; pending 0`.
 pub(crate) fn describe(status: &Status) -> String {
     let proposer = match status.proposer {
         ProposerStatus::Failed => "proposer failed".to_owned(),
@@ -134,7 +138,7 @@ pub(crate) fn describe(status: &Status) -> String {
     let acceptor = match status.acceptor {
         AcceptorStatus::Failed => "acceptor failed".to_owned(),
         AcceptorStatus::Voting { promised } => format!("promised {promised}"),
-        AcceptorStatus::Out => "acceptor out of votes for good (lost its memory)".to_owned(),
+        AcceptorStatus::Out => "acceptor never votes again (lost its memory)".to_owned(),
         AcceptorStatus::Recovering { unanswered, .. } if unanswered.is_empty() => {
             "acceptor lost its memory, and has almost recovered".to_owned()
         }
@@ -179,7 +183,7 @@ fn client(servers: &ServerArguments) -> Result<Client, String> {
     Client::new(servers.options()).map_err(|error| error.to_string())
 }
 
-/// Prints a result or complains, and lets the cluster forget the session.
+/// Prints the result or the error, and ends the session.
 async fn finish<T>(
     client: Client,
     result: Result<T, ClientError>,
@@ -198,7 +202,7 @@ async fn finish<T>(
     }
 }
 
-/// An argument, or what standard input brings.
+/// The argument itself, or standard input if it is `-`.
 fn argument(text: &str) -> Result<Bytes, String> {
     if text != "-" {
         return Ok(Bytes::copy_from_slice(text.as_bytes()));
@@ -215,7 +219,7 @@ fn print_line(text: &impl ToString) -> Result<Exit, String> {
     Ok(Exit::Done)
 }
 
-/// Bytes as they are. The answer counts as given only once it is out.
+/// Prints bytes as they are, and returns once they are written.
 fn print_bytes(bytes: &[u8], newline: bool) -> Result<(), String> {
     let mut out = io::stdout().lock();
     let written = out
@@ -225,9 +229,10 @@ fn print_bytes(bytes: &[u8], newline: bool) -> Result<(), String> {
     written.map_err(|error| format!("cannot write to standard output: {error}"))
 }
 
-fn not(why: &str) -> Exit {
+/// Prints why the answer is no.
+fn negative(why: &str) -> Exit {
     complain(why);
-    Exit::Not
+    Exit::Negative
 }
 
 #[cfg(test)]
@@ -238,10 +243,10 @@ mod tests {
     fn flags_stand_for_values() {
         let swap = |values: &[&str], absent, remove| {
             let values = values.iter().map(|value| (*value).to_owned()).collect();
-            Swap::from_arguments(values, absent, remove)
+            CasArguments::parse(values, absent, remove)
         };
         let some = |text: &str| Some(text.to_owned());
-        let made = |expect, value| Ok(Swap { expect, value });
+        let made = |expect, value| Ok(CasArguments { expect, value });
         assert_eq!(swap(&["a", "b"], false, false), made(some("a"), some("b")));
         assert_eq!(swap(&["b"], true, false), made(None, some("b")));
         assert_eq!(swap(&["a"], false, true), made(some("a"), None));

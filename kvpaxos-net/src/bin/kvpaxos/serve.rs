@@ -1,4 +1,4 @@
-//! One replica as a process.
+//! `kvpaxos serve`: one replica as a process.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use kvpaxos_net::{MemoryLocation, Node, NodeHandle, RestartMemory, Sockets, Star
 use tokio::runtime::Runtime;
 
 use crate::args::{FailureArguments, MemberArguments, ServeArguments};
-use crate::data::advised;
+use crate::data::with_advice;
 use crate::exit::Exit;
-use crate::signal::Signal;
+use crate::signal::StopSignal;
 use crate::terminal::complain;
 
 pub(crate) fn run(arguments: ServeArguments, runtime: &Runtime) -> Result<Exit, String> {
@@ -20,15 +20,15 @@ pub(crate) fn run(arguments: ServeArguments, runtime: &Runtime) -> Result<Exit, 
 }
 
 async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
-    // First of all: a signal that comes while the replica starts must not be missed.
-    let signal = Signal::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    // First of all, so that no signal is missed while the replica starts.
+    let signal = StopSignal::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let mut node = match start(&arguments).await {
         Ok(node) => node,
         Err(error) => {
             let text = match &arguments.data {
                 Some(data) => {
                     let (identity, data) = (arguments.identity.clone(), data.clone());
-                    advised(&error, &MemberArguments { identity, data })
+                    with_advice(&error, &MemberArguments { identity, data })
                 }
                 None => error.to_string(),
             };
@@ -38,15 +38,15 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
     };
     announce(&node).map_err(|error| format!("cannot write to standard output: {error}"))?;
     let failing = fail_on_purpose(&arguments.failures, &node)?;
-    let watching = tokio::spawn(watch_recovery(node.handle(), arguments.memory_only));
+    let reports = tokio::spawn(report_recovery(node.handle(), arguments.memory_only));
     let result = tokio::select! {
         result = node.wait() => result,
         name = signal.wait() => {
-            tracing::info!(signal = name, "stops: what was written is synced, connections are closed");
+            tracing::info!(signal = name, "the replica stops: it syncs what it has written, and closes its connections");
             node.stop().await
         }
     };
-    watching.abort();
+    reports.abort();
     if let Some(failing) = failing {
         failing.abort();
     }
@@ -78,7 +78,7 @@ async fn start(arguments: &ServeArguments) -> Result<Node, StartError> {
     Node::start(options, sockets)
 }
 
-/// One line on standard output once the ports are open, for whoever started the process and waits for it.
+/// Prints one line once the ports are open, so that the process that started this one can wait for it.
 fn announce(node: &Node) -> io::Result<()> {
     let id = node.handle().id();
     let mut line = format!("ready {id}");
@@ -98,40 +98,40 @@ fn announce(node: &Node) -> io::Result<()> {
     out.flush()
 }
 
-/// After so long without its memory, a replica says what it waits for.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// And then again and again.
+/// After this long without memory, a replica says what it waits for.
+const FIRST_REPORT: Duration = Duration::from_secs(5);
+/// And again after each further such time.
 const REMINDER: Duration = Duration::from_secs(60);
 
-/// Whoever starts a replica wants to know why it does not get back its memory, and what to do.
-async fn watch_recovery(node: NodeHandle, memory_only: bool) {
-    tokio::time::sleep(PATIENCE).await;
+/// Tells the operator why the replica does not get back its memory, and what to do.
+async fn report_recovery(node: NodeHandle, memory_only: bool) {
+    tokio::time::sleep(FIRST_REPORT).await;
     while let Some(status) = node.status().await {
         if let AcceptorStatus::Recovering { unanswered, .. } = status.acceptor {
             let needed = status.members.len() - node.spare_memories();
             let mut text = format!(
-                "{} is without its memory and waits: {needed} others must have theirs and answer",
+                "{} has lost its memory and waits: {needed} others must have theirs, and answer",
                 status.id
             );
             for (whom, what) in [
-                (unanswered, "no answer came from"),
-                (status.silent, "silent are"),
-                (status.lost, "without memory are"),
+                (unanswered, "no answer yet from"),
+                (status.silent, "silent:"),
+                (status.lost, "without memory:"),
             ] {
                 if !whom.is_empty() {
                     text += &format!("; {what} {whom}");
                 }
             }
-            text += ". Start those that do not run";
+            text += ". Start the replicas that are not running";
             if memory_only {
-                text += ". If the cluster is new and nothing was ever stored in it, stop all its replicas and start each with --new-cluster; \
-                         if as many as here have lost their memory, what was stored is lost, and that is the only way, too";
+                text += ". If the cluster is new and nothing was ever stored in it, stop all its replicas and start each with --new-cluster. \
+                         If too many replicas have lost their memory, what was stored is lost, and this is the only way out as well";
             }
             complain(&text);
             tracing::warn!(replica = %status.id, "{text}");
             tokio::time::sleep(REMINDER).await;
         }
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(FIRST_REPORT).await;
     }
 }
 

@@ -1,12 +1,13 @@
-//! What the program says, on standard output and standard error.
+//! Standard output and standard error.
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 
+/// Prints an error to standard error.
 pub(crate) fn complain(error: &str) {
     eprintln!("kvpaxos: {error}");
 }
 
-/// Prints to standard output. Whoever reads it may stop when he has seen enough.
+/// Prints to standard output. It is no error if the reader closes the pipe early.
 pub(crate) fn to_stdout(
     print: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>,
 ) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! What clients of a running cluster are started with.
+//! Arguments of the commands that are clients of a running cluster.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::args::duration::duration;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServerArguments {
-    /// Where replicas listen to clients: 127.0.0.1:8000,127.0.0.1:8001,... Any will do; who fails is passed over.
+    /// Where replicas listen for clients: 127.0.0.1:8000,127.0.0.1:8001,... Any of them will do; one that fails is skipped.
     #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
     pub(crate) servers: Vec<String>,
-    /// Ask by datagrams; the list is then of the replicas' UDP addresses.
+    /// Use UDP; the list must then have the UDP addresses of the replicas.
     #[arg(long)]
     pub(crate) udp: bool,
     /// How long a request may take in all.
@@ -24,7 +24,7 @@ pub(crate) struct ServerArguments {
 }
 
 impl ServerArguments {
-    /// A client of these servers.
+    /// The options of a client of these servers.
     pub(crate) fn options(&self) -> ClientOptions {
         ClientOptions {
             transport: if self.udp { Transport::Udp } else { Transport::Tcp },
@@ -39,22 +39,22 @@ impl ServerArguments {
 pub(crate) struct BenchArguments {
     #[command(flatten)]
     pub(crate) servers: ServerArguments,
-    /// Clients, each with a session and a connection of its own, spread over the servers.
+    /// How many clients there are, each with its own session and connection, spread over the servers.
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) clients: usize,
-    /// Requests that each client keeps in flight.
+    /// How many requests each client keeps in flight.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) pipeline: usize,
-    /// How long to measure; half a second more goes first, unmeasured.
+    /// How many seconds to measure, after half a second that is not measured.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) seconds: u64,
-    /// Of 100 requests, so many are reads.
+    /// How many of 100 requests are reads.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) reads: u8,
-    /// Different keys.
+    /// How many different keys there are.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub(crate) keys: u64,
-    /// Bytes of a value.
+    /// How many bytes a value has.
     #[arg(long, value_name = "BYTES", default_value_t = 100)]
     pub(crate) value_size: usize,
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// The longest time that makes sense on a command line, in milliseconds: a day.
+/// The longest time that is accepted, in milliseconds: a day.
 const LONGEST: u64 = 24 * 60 * 60 * 1000;
 
-/// `250ms`, `2s`, `1m`; a number without a unit is of seconds.
+/// Parses `250ms`, `2s` or `1m`; a number without a unit counts seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a length of time; write it as 250ms, 2s or 1m, of a day at most");
+    let wrong = || format!("{text:?} is not a length of time; write it as 250ms, 2s or 1m, up to a day");
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| wrong())?;

@@ -28,24 +28,24 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Start five replicas in this process, show what they do while acceptors fail, and give a prompt.
+    /// Start five replicas in this process, show how they serve clients while acceptors fail, and open a prompt.
     Demo(DemoArguments),
-    /// Prepare a data directory for a replica that is new. Once for each replica of a new cluster.
+    /// Prepare the data directory of a new replica. Do this once for each replica of a new cluster.
     Format(MemberArguments),
-    /// Run one replica of a cluster, on a data directory that was formatted.
+    /// Run one replica of a cluster. Its data directory must have been formatted.
     Serve(ServeArguments),
-    /// Prepare a data directory for a replica that is not new, and whose disk is gone: it gets back from the others what counts.
+    /// Prepare a data directory for a replica that has lost its disk. It then gets back from the others what it may have promised.
     Recover {
         #[command(flatten)]
         member: MemberArguments,
-        /// Even if there is a log that is whole: it is set aside, and the replica forgets what is in it.
+        /// Do so even if the directory holds an intact log: it is set aside, and the replica forgets its contents.
         #[arg(long)]
         discard: bool,
     },
-    /// Look at write-ahead logs.
+    /// Inspect or compare write-ahead logs.
     #[command(subcommand)]
     Log(LogCommand),
-    /// A prompt against a running cluster.
+    /// Open a prompt for a running cluster.
     Client(ServerArguments),
     /// Print the value of a key.
     Get {
@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Put {
         /// The key.
         key: String,
-        /// The value; `-` reads it from standard input, all of it. What else begins with a hyphen goes after `--`.
+        /// The value; `-` reads it from standard input, to the end. Put any other value that begins with a hyphen after `--`.
         #[arg(allow_negative_numbers = true)]
         value: String,
         #[command(flatten)]
@@ -77,37 +77,37 @@ pub(crate) enum Command {
     },
     /// Compare and swap: set a key to NEW if it holds OLD.
     ///
-    /// With --absent, leave OLD out: the key must have no value. With --remove, leave NEW out: the key is removed.
+    /// With --absent, leave out OLD: the key must have no value. With --remove, leave out NEW: the key is removed.
     Cas {
         /// The key.
         key: String,
-        /// OLD and NEW, unless --absent or --remove stands for one; `-` reads one of them from standard input.
+        /// OLD and NEW, unless --absent or --remove replaces one; `-` reads one of them from standard input.
         #[arg(allow_negative_numbers = true, num_args = 0..=2, value_names = ["OLD", "NEW"])]
         values: Vec<String>,
         /// Swap only if the key has no value.
         #[arg(long)]
         absent: bool,
-        /// Remove the key rather than set it.
+        /// Remove the key instead of setting it.
         #[arg(long)]
         remove: bool,
         #[command(flatten)]
         servers: ServerArguments,
     },
-    /// Print what each of the replicas knows of itself and its peers, a line each.
+    /// Print one line for each replica: what it knows of itself and its peers.
     Status(ServerArguments),
-    /// Put load on a running cluster and print what it bears.
+    /// Put load on a running cluster, and print its throughput and latencies.
     Bench(BenchArguments),
-    /// Run a cluster of processes under load, kill them and damage their disks, round after round: nothing that was acknowledged
-    /// may be lost.
+    /// Run a cluster of processes under load, and kill them and damage their disks, round after round. No acknowledged write may
+    /// be lost.
     Soak(SoakArguments),
-    /// Write millions of times over the same keys, and print what the replicas take of memory and disk on the way.
+    /// Write the same keys millions of times, and print how much memory and disk the replicas use meanwhile.
     #[cfg(unix)]
     Growth(GrowthArguments),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct LogArguments {
-    /// Append the log to this file rather than to standard error.
+    /// Append log lines to this file instead of writing them to standard error.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Logging")]
     pub(crate) log_file: Option<PathBuf>,
     /// What to log: error, warn, info, debug or trace, or a list such as warn,kvpaxos_net::links=debug
@@ -118,50 +118,51 @@ pub(crate) struct LogArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct DemoArguments {
-    /// Keep the replicas' data here rather than in a directory that is removed at the end.
+    /// Keep the replicas' data here, instead of in a directory that is removed at the end.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// End after the show.
+    /// Exit after the show.
     #[arg(long)]
     pub(crate) no_prompt: bool,
-    /// Draws which acceptors fail when.
+    /// The seed of the random choice which acceptors fail when.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Two-phase update instead of majorities: every replica must acknowledge twice. Watch it stall.
+    /// Use two-phase update instead of majorities: every replica must acknowledge every update twice. Watch it stall.
     #[arg(long)]
     pub(crate) two_phase: bool,
-    /// Let acceptors that fail come back with the memory they had, rather than without.
+    /// Let acceptors that fail come back with their memory, instead of without.
     #[arg(long)]
     pub(crate) keep_memory: bool,
-    /// Keep nothing on disk: what an acceptor forgets it gets back from the others.
+    /// Keep nothing on disk: an acceptor gets back from the others what it forgot.
     #[arg(long, conflicts_with_all = ["dir", "keep_memory", "two_phase"])]
     pub(crate) memory_only: bool,
 }
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum LogCommand {
-    /// Print what the log in a data directory holds, and where and how it is damaged. Changes nothing; the replica may run.
+    /// Print what the log in a data directory holds, and where and how it is damaged. Changes nothing; the replica may be running.
     Inspect {
-        /// The data directory, or one that was set aside in it.
+        /// The data directory, or a log that was set aside in it.
         dir: PathBuf,
-        /// Print every record, with its segment and its group's position in the log.
+        /// Print every record too, with its segment and the position of its group in the log.
         #[arg(long)]
         records: bool,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Print from which slot on data directories of one cluster tell different histories. Changes nothing; their replicas must not run.
+    /// Find the first slot at which the histories in several data directories of a cluster differ. Changes nothing; the replicas must
+    /// not be running.
     ///
-    /// A log tells what it knows to be chosen from its last checkpoint on, and behind that what its replica accepted.
+    /// A log holds the values that it knows to be chosen, from its last checkpoint on, and then values that its replica accepted.
     Compare {
         /// Two or more data directories, copies of them, or logs that were set aside in them.
         #[arg(required = true, num_args = 2.., value_name = "DIR")]
         dirs: Vec<PathBuf>,
-        /// Print what stands in every slot from the first difference on, and keys and values in full.
+        /// Print every slot from the first difference on, with keys and values in full.
         #[arg(long)]
         rest: bool,
-        /// Print one JSON object; keys and values are in full.
+        /// Print one JSON object, with keys and values in full.
         #[arg(long)]
         json: bool,
     },

@@ -1,4 +1,4 @@
-//! What one replica is started with.
+//! Arguments of the commands that concern one replica.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,38 +9,39 @@ use kvpaxos_net::{Bounds, Cluster, MemoryLocation, NodeOptions, PeerAddresses};
 
 use crate::args::duration::duration;
 
-/// Which replica of which cluster.
+/// The cluster, and the replica in it.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct IdentityArguments {
-    /// Which replica of the list this is.
+    /// The id of this replica in the list.
     #[arg(long, value_name = "N")]
     pub(crate) id: u8,
-    /// All replicas and where they listen to each other: 0=127.0.0.1:7000,1=127.0.0.1:7001,...
+    /// The ids of all replicas, and where they listen for each other: 0=127.0.0.1:7000,1=127.0.0.1:7001,...
     #[arg(long, value_name = "LIST")]
     pub(crate) peers: PeerAddresses,
-    /// Keeps clusters apart that are otherwise alike.
+    /// The name of the cluster. It tells clusters apart that are otherwise alike.
     #[arg(long, value_name = "NAME", default_value = CLUSTER)]
     pub(crate) cluster: String,
-    /// Two-phase update instead of majorities: every replica must acknowledge twice, and one silent replica stops all.
+    /// Use two-phase update instead of majorities: every replica must acknowledge every update twice, and one silent replica stops
+    /// all updates.
     #[arg(long)]
     pub(crate) two_phase: bool,
 }
 
-/// Which replica of which cluster, and where it keeps its memory.
+/// A replica of a cluster, and its data directory.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct MemberArguments {
     #[command(flatten)]
     pub(crate) identity: IdentityArguments,
-    /// Where the replica keeps its memory. A directory belongs to one replica for good.
+    /// The data directory of the replica. It belongs to this replica for good.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
 }
 
-/// The name of a cluster that was given none.
+/// The default name of a cluster.
 pub(crate) const CLUSTER: &str = "kvpaxos";
 
 impl IdentityArguments {
-    /// What the replica is started with.
+    /// The options of the replica.
     pub(crate) fn options(&self, memory: MemoryLocation) -> NodeOptions {
         let mut cluster = Cluster::new(&self.cluster, self.peers.clone());
         if self.two_phase {
@@ -56,25 +57,20 @@ impl IdentityArguments {
 }
 
 impl MemberArguments {
-    /// What the replica is started with.
+    /// The options of the replica.
     pub(crate) fn options(&self) -> NodeOptions {
         self.identity
             .options(MemoryLocation::Directory(self.data.clone()))
     }
 
-    /// The flags that give these arguments, for a shell.
+    /// These arguments as flags, for a shell.
     pub(crate) fn flags(&self) -> String {
         let identity = &self.identity;
-        let peers: Vec<String> = identity
-            .peers
-            .iter()
-            .map(|(id, address)| format!("{}={address}", id.0))
-            .collect();
         let data = self.data.display().to_string();
         let mut flags = format!(
             "--id {} --peers {} --data {}",
             identity.id,
-            quoted(&peers.join(",")),
+            quoted(&identity.peers.to_string()),
             quoted(&data)
         );
         if identity.cluster != CLUSTER {
@@ -87,7 +83,7 @@ impl MemberArguments {
     }
 }
 
-/// A word for a shell.
+/// A word for a shell, in quotation marks where it needs them.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,@%+[]".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -101,27 +97,27 @@ fn quoted(word: &str) -> String {
 pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) identity: IdentityArguments,
-    /// Where the replica keeps its memory. A directory belongs to one replica for good, and must have been formatted for it.
+    /// The data directory of the replica. It belongs to this replica for good, and must have been formatted for it.
     #[arg(long, value_name = "DIR", required_unless_present = "memory_only")]
     pub(crate) data: Option<PathBuf>,
-    /// Keep nothing on disk. Whenever it starts, the replica has lost its memory and gets it back from the others: of five, three must
-    /// have theirs at any time, or all is lost.
+    /// Keep nothing on disk. Whenever the replica starts it is without memory, and gets it back from the others. Of five replicas,
+    /// three must have their memory at any time, or everything is lost.
     #[arg(long, conflicts_with = "data")]
     pub(crate) memory_only: bool,
-    /// With --memory-only: the cluster is new, and this replica has never run. Only for the very first start.
+    /// With --memory-only: the cluster is new, and this replica has never run. Only for its very first start.
     #[arg(long, requires = "memory_only")]
     pub(crate) new_cluster: bool,
-    /// Listen to the other replicas here, if it is not what the list says (such as 0.0.0.0:7000 behind a name).
+    /// Listen for the other replicas here, if not at the address in the list (for instance at 0.0.0.0:7000 behind a name).
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
-    /// Listen to clients here. Whoever reaches this port can read and write.
+    /// Listen for clients here. Anyone who reaches this port can read and write.
     #[arg(long, value_name = "ADDR")]
     pub(crate) client: String,
-    /// Serve datagrams here, too.
+    /// Serve datagrams here too.
     #[arg(long, value_name = "ADDR")]
     pub(crate) udp: Option<String>,
-    /// Cut the log after so many bytes of values, if the state takes no more than they do. The same at all replicas
-    /// [default: 64 MiB].
+    /// Cut the log after this many bytes of values, or after as many as the state takes if that is more. All replicas must have the
+    /// same value [default: 64 MiB].
     #[arg(long, value_name = "BYTES")]
     pub(crate) log_bytes: Option<usize>,
     #[command(flatten)]
@@ -131,20 +127,21 @@ pub(crate) struct ServeArguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Failures on purpose")]
 pub(crate) struct FailureArguments {
-    /// Let these roles fail at random times and come back without their memory: acceptor, proposer, learner. An acceptor does so only
-    /// while enough others have theirs, as far as its replica knows; the replicas' clocks must agree to a tenth of a second.
+    /// Let these roles fail at random times and come back without their memory: acceptor, proposer, learner. An acceptor loses its
+    /// memory only while enough others have theirs, as far as its replica knows; the clocks of the replicas must agree to a tenth of
+    /// a second.
     #[arg(long, value_name = "ROLES", value_delimiter = ',')]
     pub(crate) fail: Vec<RoleName>,
     /// The mean time between two failures.
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     pub(crate) fail_every: Duration,
-    /// The mean time a role is down.
+    /// The mean time that a role is down.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub(crate) fail_for: Duration,
-    /// Let roles that fail come back with the memory they had.
+    /// Let roles that fail come back with their memory.
     #[arg(long)]
     pub(crate) keep_memory: bool,
-    /// Draws the times and the roles; otherwise drawn from the system and logged.
+    /// The seed of the random choice of times and roles [default: a random one, which is logged].
     #[arg(long, value_name = "SEED")]
     pub(crate) fail_seed: Option<u64>,
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(directory: &Path, records: bool, as_json: bool) -> Result<Exit
     Ok(match inspection.verdict {
         LogVerdict::Whole { .. } => Exit::Done,
         LogVerdict::Damaged { .. } => Exit::Damaged,
-        LogVerdict::Unreadable(_) => Exit::Not,
+        LogVerdict::Unreadable(_) => Exit::Negative,
     })
 }
 

@@ -1,4 +1,4 @@
-//! The prompt: reads commands from a terminal or a pipe, and asks the cluster.
+//! The prompt: reads commands from a terminal or a pipe, and carries them out.
 
 mod parse;
 
@@ -14,45 +14,45 @@ use tokio::runtime::Runtime;
 use crate::args::ServerArguments;
 use crate::exit::Exit;
 use crate::oneshot;
-use parse::{Line, parse};
+use parse::{PromptCommand, parse};
 
 const HELP: &str = r#"  PUT key value        set a key
-  GET key              read it, linearizably
+  GET key              read it; the read is linearizable
   DELETE key           remove it
-  CAS key old new      set it to new if it holds old; - for old: has no value, - for new: remove it
-  STATUS               what each replica knows of itself and its peers
-  HELP                 this
+  CAS key old new      set it to new if it holds old; - as old: if it has no value, - as new: remove it
+  STATUS               print what each replica knows of itself and its peers
+  HELP                 print this
   EXIT                 leave (so does Ctrl-D)
-Put quotes around what has spaces: PUT "my key" "my value"; within quotes, \" \\ \n and \t are understood."#;
+Put quotes around words with spaces: PUT "my key" "my value". Within quotes, \" \\ \n and \t are understood."#;
 
-const HELP_NODES: &str = "  FAIL r2 acceptor     let a role fail: acceptor, proposer or learner
-  RESTART r2 acceptor  let it start again, with what its log holds";
+const HELP_NODES: &str = "  FAIL r2 acceptor     make a role fail: acceptor, proposer or learner
+  RESTART r2 acceptor  restart it with the memory in its log";
 
-/// A prompt against a cluster that runs elsewhere.
+/// Runs a prompt for a cluster of other processes.
 pub(crate) fn run(servers: &ServerArguments, runtime: &Runtime) -> Result<Exit, String> {
     let _inside = runtime.enter();
     let client = Client::new(servers.options()).map_err(|error| error.to_string())?;
-    let session = Session {
+    let prompt = Prompt {
         runtime,
         client,
         servers: servers.clone(),
         nodes: Vec::new(),
     };
-    session.run()?;
+    prompt.run()?;
     Ok(Exit::Done)
 }
 
-/// Whom a prompt talks to.
-pub(crate) struct Session<'a> {
+/// A prompt, and the cluster that it talks to.
+pub(crate) struct Prompt<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) client: Client,
-    /// For STATUS, which asks each of them.
+    /// The servers that STATUS asks.
     pub(crate) servers: ServerArguments,
-    /// Replicas of this process, whose roles can be made to fail.
+    /// The replicas in this process, whose roles FAIL can make fail.
     pub(crate) nodes: Vec<NodeHandle>,
 }
 
-impl Session<'_> {
+impl Prompt<'_> {
     /// Runs until EXIT or the end of input.
     pub(crate) fn run(self) -> Result<(), String> {
         if io::stdin().is_terminal() {
@@ -60,7 +60,7 @@ impl Session<'_> {
         } else {
             for line in io::stdin().lock().lines() {
                 let line = line.map_err(|error| format!("cannot read a command: {error}"))?;
-                if !self.obey(&line) {
+                if !self.run_line(&line) {
                     break;
                 }
             }
@@ -75,7 +75,7 @@ impl Session<'_> {
         let mut editor = rustyline::DefaultEditor::new().map_err(broken)?;
         let history = history_file();
         if let Some(path) = &history {
-            // There is none the first time.
+            // The first time there is none.
             let _ = editor.load_history(path);
         }
         loop {
@@ -84,11 +84,11 @@ impl Session<'_> {
                     if !line.trim().is_empty() {
                         let _ = editor.add_history_entry(line.as_str());
                     }
-                    if !self.obey(&line) {
+                    if !self.run_line(&line) {
                         break;
                     }
                 }
-                Err(ReadlineError::Interrupted) => println!("EXIT or Ctrl-D leaves."),
+                Err(ReadlineError::Interrupted) => println!("Leave with EXIT or Ctrl-D."),
                 Err(ReadlineError::Eof) => break,
                 Err(error) => return Err(broken(error)),
             }
@@ -96,54 +96,54 @@ impl Session<'_> {
         if let Some(path) = &history
             && let Err(error) = editor.save_history(path)
         {
-            tracing::info!(path = %path.display(), %error, "the history was not saved");
+            tracing::info!(path = %path.display(), %error, "cannot save the history of commands");
         }
         Ok(())
     }
 
-    /// Does what a line says; `false` if it says to leave.
-    fn obey(&self, text: &str) -> bool {
+    /// Carries out a line. Returns `false` if the prompt is to end.
+    fn run_line(&self, text: &str) -> bool {
         match parse(text) {
-            Ok(Line::Exit) => return false,
-            Ok(line) => self.runtime.block_on(self.execute(line)),
+            Ok(PromptCommand::Exit) => return false,
+            Ok(command) => self.runtime.block_on(self.execute(command)),
             Err(error) => println!("error: {error}"),
         }
         true
     }
 
-    async fn execute(&self, line: Line) {
+    async fn execute(&self, command: PromptCommand) {
         let began = Instant::now();
-        let answer = match line {
-            Line::Nothing | Line::Exit => return,
-            Line::Help => {
+        let answer = match command {
+            PromptCommand::Nothing | PromptCommand::Exit => return,
+            PromptCommand::Help => {
                 println!("{HELP}");
                 if !self.nodes.is_empty() {
                     println!("{HELP_NODES}");
                 }
                 return;
             }
-            Line::Status => {
+            PromptCommand::Status => {
                 if let Err(error) = oneshot::status(&self.servers).await {
                     println!("error: {error}");
                 }
                 return;
             }
-            Line::Put { key, value } => put(&self.client, key, value).await,
-            Line::Get { key } => get(&self.client, key).await,
-            Line::Delete { key } => delete(&self.client, key).await,
-            Line::Cas { key, expect, value } => self.cas(key, expect, value).await,
-            Line::Fail { replica, role } => match self.node(replica) {
+            PromptCommand::Put { key, value } => put(&self.client, key, value).await,
+            PromptCommand::Get { key } => get(&self.client, key).await,
+            PromptCommand::Delete { key } => delete(&self.client, key).await,
+            PromptCommand::Cas { key, expect, value } => self.cas(key, expect, value).await,
+            PromptCommand::Fail { replica, role } => match self.node(replica) {
                 Err(error) => Ok(error),
                 Ok(node) => {
                     node.fail(role).await;
                     Ok("it has failed; RESTART brings it back".to_owned())
                 }
             },
-            Line::Restart { replica, role } => match self.node(replica) {
+            PromptCommand::Restart { replica, role } => match self.node(replica) {
                 Err(error) => Ok(error),
                 Ok(node) => {
                     node.restart(role, RestartMemory::Kept).await;
-                    Ok("it reads its log and starts again".to_owned())
+                    Ok("it reads its log and restarts".to_owned())
                 }
             },
         };
@@ -164,27 +164,27 @@ impl Session<'_> {
         let what = if swapped.applied {
             "swapped"
         } else {
-            "not swapped: the key does not hold that"
+            "not swapped: the key holds another value"
         };
         Ok(format!("{what}, revision {}", swapped.revision))
     }
 
     fn node(&self, replica: u8) -> Result<&NodeHandle, String> {
         if self.nodes.is_empty() {
-            return Err("error: only the demo's own replicas can be made to fail from here".to_owned());
+            return Err("error: FAIL and RESTART work in the demo only".to_owned());
         }
         let found = self.nodes.iter().find(|node| node.id().0 == replica);
         found.ok_or_else(|| format!("error: there is no replica r{replica} here"))
     }
 }
 
-/// Also the demo's way to put, so that it prints alike.
+/// Puts, and returns the line to print. The demo uses it too.
 pub(crate) async fn put(client: &Client, key: String, value: String) -> Result<String, ClientError> {
     let revision = client.put(key, value).await?;
     Ok(format!("ok, revision {revision}"))
 }
 
-/// See [`put`].
+/// Gets, and returns the line to print.
 pub(crate) async fn get(client: &Client, key: String) -> Result<String, ClientError> {
     Ok(match client.get(key).await?.value {
         Some(value) => format!("{:?}", String::from_utf8_lossy(&value)),
@@ -192,7 +192,7 @@ pub(crate) async fn get(client: &Client, key: String) -> Result<String, ClientEr
     })
 }
 
-/// See [`put`].
+/// Deletes, and returns the line to print.
 pub(crate) async fn delete(client: &Client, key: String) -> Result<String, ClientError> {
     let deleted = client.delete(key).await?;
     let what = if deleted.existed {

@@ -1,10 +1,10 @@
-//! What a line at the prompt says.
+//! Parses a line at the prompt.
 
 use kvpaxos::Role;
 
-/// A command.
+/// A command at the prompt.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Line {
+pub(crate) enum PromptCommand {
     Nothing,
     Put {
         key: String,
@@ -34,72 +34,72 @@ pub(crate) enum Line {
     Exit,
 }
 
-/// A word, and whether it stood in quotes.
+/// A word of a line, and whether it was in quotes.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Word {
+struct Token {
     text: String,
     quoted: bool,
 }
 
-/// Reads a line.
+/// Parses a line.
 ///
 /// # Errors
-/// A sentence that says what is wrong and how it is written.
-pub(crate) fn parse(text: &str) -> Result<Line, String> {
-    let mut words = words(text)?.into_iter();
-    let Some(verb) = words.next() else {
-        return Ok(Line::Nothing);
+/// A sentence that says what is wrong, and what to write.
+pub(crate) fn parse(text: &str) -> Result<PromptCommand, String> {
+    let mut tokens = tokens(text)?.into_iter();
+    let Some(verb) = tokens.next() else {
+        return Ok(PromptCommand::Nothing);
     };
-    let rest: Vec<Word> = words.collect();
+    let rest: Vec<Token> = tokens.collect();
     let verb = verb.text;
     match verb.to_ascii_uppercase().as_str() {
-        "PUT" => take(rest, "PUT key value").map(|[key, value]| Line::Put {
+        "PUT" => take(rest, "PUT key value").map(|[key, value]| PromptCommand::Put {
             key: key.text,
             value: value.text,
         }),
-        "GET" => take(rest, "GET key").map(|[key]| Line::Get { key: key.text }),
-        "DELETE" | "DEL" => take(rest, "DELETE key").map(|[key]| Line::Delete { key: key.text }),
-        "CAS" => take(rest, "CAS key old new").map(|[key, expect, value]| Line::Cas {
+        "GET" => take(rest, "GET key").map(|[key]| PromptCommand::Get { key: key.text }),
+        "DELETE" | "DEL" => take(rest, "DELETE key").map(|[key]| PromptCommand::Delete { key: key.text }),
+        "CAS" => take(rest, "CAS key old new").map(|[key, expect, value]| PromptCommand::Cas {
             key: key.text,
             expect: unless_dash(expect),
             value: unless_dash(value),
         }),
-        "STATUS" => take(rest, "STATUS").map(|[]| Line::Status),
+        "STATUS" => take(rest, "STATUS").map(|[]| PromptCommand::Status),
         "FAIL" => {
             let [replica, role] = take(rest, "FAIL r2 acceptor")?;
-            Ok(Line::Fail {
+            Ok(PromptCommand::Fail {
                 replica: named_replica(&replica.text)?,
                 role: named_role(&role.text)?,
             })
         }
         "RESTART" => {
             let [replica, role] = take(rest, "RESTART r2 acceptor")?;
-            Ok(Line::Restart {
+            Ok(PromptCommand::Restart {
                 replica: named_replica(&replica.text)?,
                 role: named_role(&role.text)?,
             })
         }
-        "HELP" | "?" => Ok(Line::Help),
-        "EXIT" | "QUIT" => Ok(Line::Exit),
+        "HELP" | "?" => Ok(PromptCommand::Help),
+        "EXIT" | "QUIT" => Ok(PromptCommand::Exit),
         _ => Err(format!("{verb:?} is no command; HELP lists them")),
     }
 }
 
-/// Exactly as many words as the command takes.
-fn take<const N: usize>(words: Vec<Word>, usage: &str) -> Result<[Word; N], String> {
-    <[Word; N]>::try_from(words).map_err(|words| {
-        let count = words.len();
+/// Checks that there are as many words as the command takes.
+fn take<const N: usize>(tokens: Vec<Token>, usage: &str) -> Result<[Token; N], String> {
+    <[Token; N]>::try_from(tokens).map_err(|tokens| {
+        let count = tokens.len();
         let quotes = if count > N {
-            "; put quotes around what has spaces"
+            "; put quotes around words with spaces"
         } else {
             ""
         };
-        format!("it is written {usage}: {N} words after the command, not {count}{quotes}")
+        format!("write {usage}: {N} words after the command, not {count}{quotes}")
     })
 }
 
-/// A bare dash stands for "no value"; one in quotes is a dash.
-fn unless_dash(word: Word) -> Option<String> {
+/// A bare dash stands for "no value"; a dash in quotes is a dash.
+fn unless_dash(word: Token) -> Option<String> {
     (word.quoted || word.text != "-").then_some(word.text)
 }
 
@@ -120,19 +120,19 @@ fn named_role(text: &str) -> Result<Role, String> {
     }
 }
 
-/// Splits at spaces, but for those within double quotes.
-fn words(text: &str) -> Result<Vec<Word>, String> {
-    let mut words = Vec::new();
+/// Splits a line at spaces, except within double quotes.
+fn tokens(text: &str) -> Result<Vec<Token>, String> {
+    let mut tokens = Vec::new();
     let mut letters = text.chars().peekable();
     loop {
         while letters.next_if(|letter| letter.is_whitespace()).is_some() {}
         let Some(first) = letters.peek() else {
-            return Ok(words);
+            return Ok(tokens);
         };
         let quoted = *first == '"';
         let text = if quoted {
             letters.next();
-            quoted_word(&mut letters)?
+            quoted_token(&mut letters)?
         } else {
             let mut word = String::new();
             while let Some(letter) = letters.next_if(|letter| !letter.is_whitespace()) {
@@ -143,11 +143,11 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
         if quoted && letters.peek().is_some_and(|letter| !letter.is_whitespace()) {
             return Err("a space must follow the closing quote".to_owned());
         }
-        words.push(Word { text, quoted });
+        tokens.push(Token { text, quoted });
     }
 }
 
-fn quoted_word(letters: &mut impl Iterator<Item = char>) -> Result<String, String> {
+fn quoted_token(letters: &mut impl Iterator<Item = char>) -> Result<String, String> {
     let mut word = String::new();
     loop {
         match letters.next() {
@@ -158,7 +158,7 @@ fn quoted_word(letters: &mut impl Iterator<Item = char>) -> Result<String, Strin
                 Some(letter @ ('"' | '\\')) => word.push(letter),
                 Some(letter) => {
                     return Err(format!(
-                        "\\{letter} means nothing here; write \\\" \\\\ \\n or \\t"
+                        "\\{letter} is not understood; write \\\" \\\\ \\n or \\t"
                     ));
                 }
                 None => return Err("the closing quote is missing".to_owned()),
@@ -176,27 +176,27 @@ mod tests {
     #[test]
     fn commands_are_read_whatever_their_case() {
         let put = |key: &str, value: &str| {
-            Ok(Line::Put {
+            Ok(PromptCommand::Put {
                 key: key.to_owned(),
                 value: value.to_owned(),
             })
         };
         assert_eq!(parse("  put a b "), put("a", "b"));
         assert_eq!(
-            parse(r#"PUT "two words" "say \"hi\"\n""#),
-            put("two words", "say \"hi\"\n")
+            parse(r#"PUT "two tokens" "say \"hi\"\n""#),
+            put("two tokens", "say \"hi\"\n")
         );
         assert_eq!(parse(r#"PUT empty """#), put("empty", ""));
-        assert_eq!(parse(""), Ok(Line::Nothing));
-        assert_eq!(parse("Exit"), Ok(Line::Exit));
+        assert_eq!(parse(""), Ok(PromptCommand::Nothing));
+        assert_eq!(parse("Exit"), Ok(PromptCommand::Exit));
         let cas = parse(r#"CAS k - "-""#);
-        let expected = Line::Cas {
+        let expected = PromptCommand::Cas {
             key: "k".to_owned(),
             expect: None,
             value: Some("-".to_owned()),
         };
         assert_eq!(cas, Ok(expected));
-        let fail = Line::Fail {
+        let fail = PromptCommand::Fail {
             replica: 2,
             role: Role::Acceptor,
         };

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use crate::args::SoakArguments;
 use crate::exit::Exit;
 use crate::processes::Processes;
-use crate::signal::Signal;
+use crate::signal::StopSignal;
 use history::Recorder;
 use load::{Load, LoadSettings};
 use runner::{REPLICAS, Soak};
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &SoakArguments, runtime: &Runtime) -> Result<Exit, 
         (None, None) => return Err("no directory for the replicas' data".to_owned()),
     };
     let result = runtime.block_on(async {
-        let signal = Signal::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+        let signal = StopSignal::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
         tokio::select! {
             result = soak(arguments, &dir) => result,
             name = signal.wait() => Err(format!("{name}: the replicas are killed, and the soak ends without a result")),

@@ -43,6 +43,6 @@ pub(crate) fn run(directories: &[PathBuf], rest: bool, as_json: bool) -> Result<
     Ok(match comparison.verdict {
         Verdict::Same => Exit::Done,
         Verdict::Differ => Exit::Differ,
-        Verdict::Unknown => Exit::Untold,
+        Verdict::Unknown => Exit::Undecided,
     })
 }
