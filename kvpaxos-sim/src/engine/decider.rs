@@ -181,14 +181,14 @@ impl dyn Decider + Send + '_ {
 }
 
 /// Decides what becomes of one replica's files.
-pub struct Fate<'a> {
+pub struct FileDecider<'a> {
     /// Who decides.
     pub decider: &'a mut (dyn Decider + Send),
     /// Whose files.
     pub replica: ReplicaId,
 }
 
-impl Fate<'_> {
+impl FileDecider<'_> {
     /// A number below `bound`.
     pub fn below(&mut self, what: What, bound: usize) -> usize {
         self.decider.index(Stream::Files(self.replica), what, bound)

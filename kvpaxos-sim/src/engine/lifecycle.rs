@@ -2,7 +2,7 @@
 
 use kvpaxos::{ClientId, Event, Memory, Micros, ReplicaId, Role, Time};
 
-use crate::engine::decider::{Fate, Stream, What};
+use crate::engine::decider::{FileDecider, Stream, What};
 use crate::engine::digest::EntryKind;
 use crate::engine::disk::{Damage, Disk, Harm};
 use crate::engine::host::{Arrival, Host, RoleState};
@@ -65,13 +65,13 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         }
         self.observer
             .unmarked(now, id, self.hosts[usize::from(id.0)].disk.unmarked());
-        let (host, mut fate) = self.host_and_fate(id);
+        let (host, mut decider) = self.host_and_decider(id);
         host.machine = None;
         host.life += 1;
         host.paused = false;
         host.backlog.clear();
         host.armed = None;
-        let (left, lost) = host.disk.crash(surviving, &mut fate);
+        let (left, lost) = host.disk.crash(surviving, &mut decider);
         self.observer.crashed(now, id, left.as_deref(), lost);
         self.add_to_digest(EntryKind::Crash, [now.0, id.0.into(), surviving as u64]);
         for client in 0..Node::CLIENTS {
@@ -97,8 +97,8 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         if self.host(id).machine.is_some() {
             return false;
         }
-        let (host, mut fate) = self.host_and_fate(id);
-        let harm = host.disk.damage(how, &mut fate);
+        let (host, mut decider) = self.host_and_decider(id);
+        let harm = host.disk.damage(how, &mut decider);
         if harm == Harm::Unseen {
             self.observer.misbehaved(self.now, id, Misbehaviour::DamageUnseen);
         }
@@ -146,12 +146,12 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         self.add_to_digest(EntryKind::SetGarbling, [self.now.0, id.0.into(), garbles.into()]);
     }
 
-    fn host_and_fate(&mut self, id: ReplicaId) -> (&mut Host<M>, Fate<'_>) {
-        let fate = Fate {
+    fn host_and_decider(&mut self, id: ReplicaId) -> (&mut Host<M>, FileDecider<'_>) {
+        let decider = FileDecider {
             decider: &mut *self.decider,
             replica: id,
         };
-        (&mut self.hosts[usize::from(id.0)], fate)
+        (&mut self.hosts[usize::from(id.0)], decider)
     }
 
     /// The process stands still until it is resumed; what arrives meanwhile waits.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use kvpaxos::{Envelope, Role};
 
-use crate::engine::decider::Fate;
+use crate::engine::decider::FileDecider;
 use crate::engine::disk::log::{Damage, Harm, Log};
 
 /// One `Persist` on its way to the disk.
@@ -169,8 +169,12 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
     /// The process is gone: of what was not durable about `surviving` units are left. Everything has settled.
     /// Returns the records that are left and were not known to be durable (`None` if the log cannot be read), and how many writes were
     /// lost at least in part.
-    pub(crate) fn crash(&mut self, surviving: usize, fate: &mut Fate<'_>) -> (Option<Vec<R>>, usize) {
-        self.log.crash(self.synced, surviving, fate);
+    pub(crate) fn crash(
+        &mut self,
+        surviving: usize,
+        decider: &mut FileDecider<'_>,
+    ) -> (Option<Vec<R>>, usize) {
+        self.log.crash(self.synced, surviving, decider);
         let left = self.log.recover(self.synced).map(|recovered| {
             let mut records = recovered.records;
             records.split_off(records.len() - recovered.fresh)
@@ -195,8 +199,8 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
     }
 
     /// Something that was synced is damaged while no process runs.
-    pub(crate) fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
-        let harm = self.log.damage(how, fate);
+    pub(crate) fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> Harm {
+        let harm = self.log.damage(how, decider);
         // What a process will find there may end earlier, where nothing was lost that counts.
         self.synced = self.log.len();
         harm
@@ -260,11 +264,11 @@ mod tests {
             disk.write(Role::Acceptor, vec![2], vec![]);
             disk.write(Role::Acceptor, vec![3], vec![]);
             let mut seeded = crate::engine::decider::Seeded::new(1);
-            let mut fate = Fate {
+            let mut decider = FileDecider {
                 decider: &mut seeded,
                 replica: OTHER,
             };
-            let (fresh, lost) = disk.crash(surviving, &mut fate);
+            let (fresh, lost) = disk.crash(surviving, &mut decider);
             assert_eq!((fresh, lost), (Some(left[1..].to_vec()), 2 - surviving));
             assert_eq!(disk.read(0), Some(left.clone()));
             assert!(disk.is_idle());

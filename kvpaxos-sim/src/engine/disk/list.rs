@@ -2,7 +2,7 @@
 
 use kvpaxos::ReplicaId;
 
-use crate::engine::decider::Fate;
+use crate::engine::decider::FileDecider;
 use crate::engine::disk::log::{Format, Log, Recovered};
 
 /// The plainest log: a list of records.
@@ -28,7 +28,7 @@ impl<R: Clone> Log<R> for List<R> {
         Some(self.0[..units].to_vec())
     }
 
-    fn crash(&mut self, synced: usize, surviving: usize, _: &mut Fate<'_>) {
+    fn crash(&mut self, synced: usize, surviving: usize, _: &mut FileDecider<'_>) {
         self.0.truncate(synced + surviving);
     }
 

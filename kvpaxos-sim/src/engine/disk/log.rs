@@ -2,7 +2,7 @@
 
 use kvpaxos::ReplicaId;
 
-use crate::engine::decider::Fate;
+use crate::engine::decider::FileDecider;
 
 /// How records lie on a disk: a list of them here, bytes where a machine has a format of its own.
 ///
@@ -25,7 +25,7 @@ pub trait Log<R> {
     fn read(&self, units: usize) -> Option<Vec<R>>;
     /// The process is gone. All below `synced` units is durable. Beyond, about so many units were written, and a format that lies in
     /// files decides what is left of them.
-    fn crash(&mut self, synced: usize, surviving: usize, fate: &mut Fate<'_>);
+    fn crash(&mut self, synced: usize, surviving: usize, decider: &mut FileDecider<'_>);
     /// What a starting process does: reads all, cuts a torn record off the end before anything is appended to it, and syncs. Of the
     /// records found, counts those beyond `synced` units. `None` if the log is damaged.
     fn recover(&mut self, synced: usize) -> Option<Recovered<R>>;
@@ -42,8 +42,8 @@ pub trait Log<R> {
         0
     }
     /// Damages what was synced.
-    fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
-        let _ = (how, fate);
+    fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> Harm {
+        let _ = (how, decider);
         Harm::Lost
     }
 }

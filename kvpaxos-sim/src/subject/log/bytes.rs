@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use kvpaxos::wal::{self, Batch, Header, Owner, Writer, scan};
 use kvpaxos::{Record, ReplicaId};
 
-use crate::engine::{Damage, Fate, Harm, Recovered};
+use crate::engine::{Damage, FileDecider, Harm, Recovered};
 
 use super::damage;
 use super::files::{Files, index};
@@ -75,8 +75,8 @@ impl BytesLog {
         self.writer.position()
     }
 
-    pub(super) fn crash(&mut self, position: u64, fate: &mut Fate<'_>) {
-        self.files.crash(position, fate);
+    pub(super) fn crash(&mut self, position: u64, decider: &mut FileDecider<'_>) {
+        self.files.crash(position, decider);
     }
 
     fn owner(&self) -> Owner {
@@ -134,14 +134,14 @@ impl BytesLog {
         self.writer.synced().saturating_sub(known)
     }
 
-    pub(super) fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
+    pub(super) fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> Harm {
         let end = self.writer.position();
         let Some(before) = self.read(end) else {
             return Harm::Lost;
         };
         self.files.settle(end);
         let syncs: Vec<u64> = self.syncs.iter().copied().collect();
-        damage::damage(&mut self.files, how, end, &syncs, fate);
+        damage::damage(&mut self.files, how, end, &syncs, decider);
         match self.recover(end) {
             None => Harm::Lost,
             Some(recovered) if recovered.records == before => Harm::None,

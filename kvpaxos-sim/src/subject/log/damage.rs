@@ -8,29 +8,29 @@ use std::ops::Range;
 
 use kvpaxos::wal::{HEADER, SECTOR, scan};
 
-use crate::engine::{Damage, Fate, What};
+use crate::engine::{Damage, FileDecider, What};
 
 use super::files::{Files, index};
 
 /// Damages files of which all is durable, up to the position `end`. `ends` are the positions of earlier syncs.
-pub(super) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], fate: &mut Fate<'_>) {
+pub(super) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], decider: &mut FileDecider<'_>) {
     let marked = marked(files);
     match how {
-        Damage::FlipBit => flip_bit(files, marked, end, fate),
-        Damage::LoseBlock => match fate.below(What::Damage, 8) {
-            0 => lose_segment(files, fate),
-            1 => lose_last_segments(files, fate),
+        Damage::FlipBit => flip_bit(files, marked, end, decider),
+        Damage::LoseBlock => match decider.below(What::Damage, 8) {
+            0 => lose_segment(files, decider),
+            1 => lose_last_segments(files, decider),
             // Whose data this is cannot be told any more: an operator lets the replica recover, and discards it.
             2 => files.segments.clear(),
-            3 | 4 => lose_write(files, marked, fate),
-            _ => lose_sector(files, marked, fate),
+            3 | 4 => lose_write(files, marked, decider),
+            _ => lose_sector(files, marked, decider),
         },
-        Damage::MisdirectWrite => misdirect(files, marked, fate),
-        Damage::LoseTail => lose_tail(files, fate),
-        Damage::StaleBlock => match fate.below(What::Damage, 4) {
-            0 => stale_segment(files, fate),
-            1 => stale_superblock(files, ends, fate),
-            _ => stale_sector(files, marked, ends, fate),
+        Damage::MisdirectWrite => misdirect(files, marked, decider),
+        Damage::LoseTail => lose_tail(files, decider),
+        Damage::StaleBlock => match decider.below(What::Damage, 4) {
+            0 => stale_segment(files, decider),
+            1 => stale_superblock(files, ends, decider),
+            _ => stale_sector(files, marked, ends, decider),
         },
     }
 }
@@ -57,9 +57,9 @@ fn below(files: &Files, position: u64) -> Vec<(u64, usize)> {
 }
 
 /// Any byte below a position, all alike.
-fn byte_below(files: &Files, position: u64, fate: &mut Fate<'_>) -> Option<(u64, usize)> {
+fn byte_below(files: &Files, position: u64, decider: &mut FileDecider<'_>) -> Option<(u64, usize)> {
     let below = below(files, position);
-    let mut place = fate.below(What::Damage, below.iter().map(|(_, length)| length).sum());
+    let mut place = decider.below(What::Damage, below.iter().map(|(_, length)| length).sum());
     for (number, length) in below {
         match place.checked_sub(length) {
             Some(rest) => place = rest,
@@ -86,25 +86,25 @@ fn sectors_below(files: &Files, position: u64) -> Vec<(u64, Range<usize>)> {
 
 /// One of the things that stand in files, by the number of their file: any, or, every third time, the first or last of some file, where
 /// readers go wrong sooner than in the middle.
-fn any_in_files<T: Clone>(of: &[(u64, T)], fate: &mut Fate<'_>) -> Option<(u64, T)> {
-    if fate.below(What::Damage, 3) > 0 {
-        return any_of(of, fate);
+fn any_in_files<T: Clone>(of: &[(u64, T)], decider: &mut FileDecider<'_>) -> Option<(u64, T)> {
+    if decider.below(What::Damage, 3) > 0 {
+        return any_of(of, decider);
     }
     let files = of.chunk_by(|one, next| one.0 == next.0);
     let ends: Vec<_> = files
         .flat_map(|file| file.first().into_iter().chain(file.last()))
         .cloned()
         .collect();
-    any_of(&ends, fate)
+    any_of(&ends, decider)
 }
 
-fn any_of<T: Clone>(of: &[T], fate: &mut Fate<'_>) -> Option<T> {
-    of.get(fate.below(What::Damage, of.len())).cloned()
+fn any_of<T: Clone>(of: &[T], decider: &mut FileDecider<'_>) -> Option<T> {
+    of.get(decider.below(What::Damage, of.len())).cloned()
 }
 
-fn flip_bit(files: &mut Files, marked: u64, end: u64, fate: &mut Fate<'_>) {
-    let bit = fate.below(What::Damage, 8);
-    let Some((number, at)) = byte_below(files, end, fate) else {
+fn flip_bit(files: &mut Files, marked: u64, end: u64, decider: &mut FileDecider<'_>) {
+    let bit = decider.below(What::Damage, 8);
+    let Some((number, at)) = byte_below(files, end, decider) else {
         return;
     };
     let Some(bytes) = files.segments.get_mut(&number) else {
@@ -123,8 +123,8 @@ fn flip_bit(files: &mut Files, marked: u64, end: u64, fate: &mut Fate<'_>) {
     }
 }
 
-fn lose_sector(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
-    if let Some((number, sector)) = any_in_files(&sectors_below(files, marked), fate)
+fn lose_sector(files: &mut Files, marked: u64, decider: &mut FileDecider<'_>) {
+    if let Some((number, sector)) = any_in_files(&sectors_below(files, marked), decider)
         && let Some(bytes) = files.segments.get_mut(&number)
     {
         bytes[sector].fill(0);
@@ -132,7 +132,7 @@ fn lose_sector(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
 }
 
 /// A write that was said to be synced never came.
-fn lose_write(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
+fn lose_write(files: &mut Files, marked: u64, decider: &mut FileDecider<'_>) {
     let groups = |(number, bytes): (&u64, &Vec<u8>)| {
         let number = *number;
         let groups = scan(bytes).map(|scan| scan.groups).unwrap_or_default();
@@ -144,7 +144,7 @@ fn lose_write(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
         .flat_map(groups)
         .filter(|(_, group)| group.position + group.length <= marked)
         .collect();
-    if let Some((number, group)) = any_in_files(&written, fate)
+    if let Some((number, group)) = any_in_files(&written, decider)
         && let Some(bytes) = files.segments.get_mut(&number)
     {
         let (from, length) = (index(group.offset), index(group.length));
@@ -152,16 +152,16 @@ fn lose_write(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
     }
 }
 
-fn lose_segment(files: &mut Files, fate: &mut Fate<'_>) {
-    let drawn = fate.below(What::Damage, files.segments.len());
+fn lose_segment(files: &mut Files, decider: &mut FileDecider<'_>) {
+    let drawn = decider.below(What::Damage, files.segments.len());
     if let Some(number) = files.segments.keys().nth(drawn).copied() {
         files.segments.remove(&number);
     }
 }
 
 /// The last files are gone: a directory whose newest entries were lost.
-fn lose_last_segments(files: &mut Files, fate: &mut Fate<'_>) {
-    let lost = 1 + fate.below(What::Damage, files.segments.len());
+fn lose_last_segments(files: &mut Files, decider: &mut FileDecider<'_>) {
+    let lost = 1 + decider.below(What::Damage, files.segments.len());
     for _ in 0..lost {
         files.segments.pop_last();
     }
@@ -169,7 +169,7 @@ fn lose_last_segments(files: &mut Files, fate: &mut Fate<'_>) {
 
 /// The log ends earlier: files are gone, or shorter, or zeros from there on. Only another file can tell; so it ends before the mark that stands
 /// there.
-fn lose_tail(files: &mut Files, fate: &mut Fate<'_>) {
+fn lose_tail(files: &mut Files, decider: &mut FileDecider<'_>) {
     let marked = files.known_synced.map_or(0, |mark| mark.position);
     let below = below(files, marked);
     let length: usize = below.iter().map(|(_, length)| length).sum();
@@ -177,9 +177,9 @@ fn lose_tail(files: &mut Files, fate: &mut Fate<'_>) {
         return;
     }
     // The last bytes, the last sectors, or any part.
-    let most = length.min([16, 4 * SECTOR, length][fate.below(What::Damage, 3)]);
-    let end = marked - 1 - fate.below(What::Damage, most) as u64;
-    let zeroed = fate.below(What::Damage, 2) == 0;
+    let most = length.min([16, 4 * SECTOR, length][decider.below(What::Damage, 3)]);
+    let end = marked - 1 - decider.below(What::Damage, most) as u64;
+    let zeroed = decider.below(What::Damage, 2) == 0;
     let mut left = files.segments.clone();
     left.retain(|number, bytes| {
         let base = scan(bytes).map_or(0, |scan| scan.header.base);
@@ -204,20 +204,20 @@ fn lose_tail(files: &mut Files, fate: &mut Fate<'_>) {
 }
 
 /// The superblock is as it was at an earlier sync. By itself that does no harm: it only knows less.
-fn stale_superblock(files: &mut Files, ends: &[u64], fate: &mut Fate<'_>) {
-    if let (Some(end), Some(mark)) = (any_of(ends, fate), &mut files.known_synced) {
+fn stale_superblock(files: &mut Files, ends: &[u64], decider: &mut FileDecider<'_>) {
+    if let (Some(end), Some(mark)) = (any_of(ends, decider), &mut files.known_synced) {
         mark.position = mark.position.min(end);
     }
 }
 
-fn misdirect(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
+fn misdirect(files: &mut Files, marked: u64, decider: &mut FileDecider<'_>) {
     let sectors = sectors_below(files, marked);
-    let from = any_in_files(&sectors, fate);
+    let from = any_in_files(&sectors, decider);
     let others: Vec<_> = sectors
         .into_iter()
         .filter(|sector| Some(sector) != from.as_ref())
         .collect();
-    if let (Some((from, source)), Some((to, target))) = (from, any_in_files(&others, fate))
+    if let (Some((from, source)), Some((to, target))) = (from, any_in_files(&others, decider))
         && let Some(block) = files.segments.get(&from).map(|bytes| bytes[source].to_vec())
         && let Some(bytes) = files.segments.get_mut(&to)
     {
@@ -227,9 +227,9 @@ fn misdirect(files: &mut Files, marked: u64, fate: &mut Fate<'_>) {
 }
 
 /// A sector is as it was at an earlier sync, which ended within it.
-fn stale_sector(files: &mut Files, marked: u64, ends: &[u64], fate: &mut Fate<'_>) {
+fn stale_sector(files: &mut Files, marked: u64, ends: &[u64], decider: &mut FileDecider<'_>) {
     let below = below(files, marked);
-    let Some(end) = any_of(ends, fate) else { return };
+    let Some(end) = any_of(ends, decider) else { return };
     for (number, length) in below {
         let Some(bytes) = files.segments.get_mut(&number) else {
             continue;
@@ -246,8 +246,8 @@ fn stale_sector(files: &mut Files, marked: u64, ends: &[u64], fate: &mut Fate<'_
 }
 
 /// A segment that is not the last is as it was when it was begun.
-fn stale_segment(files: &mut Files, fate: &mut Fate<'_>) {
-    let drawn = fate.below(What::Damage, files.segments.len().saturating_sub(1));
+fn stale_segment(files: &mut Files, decider: &mut FileDecider<'_>) {
+    let drawn = decider.below(What::Damage, files.segments.len().saturating_sub(1));
     let last = files.segments.len().saturating_sub(1);
     if let Some((_, bytes)) = files.segments.iter_mut().take(last).nth(drawn) {
         bytes.truncate(HEADER);

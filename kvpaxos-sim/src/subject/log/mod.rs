@@ -9,7 +9,7 @@ mod tests;
 
 use kvpaxos::{Record, ReplicaId};
 
-use crate::engine::{Damage, Fate, Format, Harm, List, Log, Recovered};
+use crate::engine::{Damage, FileDecider, Format, Harm, List, Log, Recovered};
 
 use bytes::BytesLog;
 use files::index;
@@ -70,10 +70,10 @@ impl Log<Record> for ReplicaLog {
         }
     }
 
-    fn crash(&mut self, synced: usize, surviving: usize, fate: &mut Fate<'_>) {
+    fn crash(&mut self, synced: usize, surviving: usize, decider: &mut FileDecider<'_>) {
         match self {
-            ReplicaLog::Plain(list) => list.crash(synced, surviving, fate),
-            ReplicaLog::Bytes(log) => log.crash((synced + surviving) as u64, fate),
+            ReplicaLog::Plain(list) => list.crash(synced, surviving, decider),
+            ReplicaLog::Bytes(log) => log.crash((synced + surviving) as u64, decider),
         }
     }
 
@@ -91,10 +91,10 @@ impl Log<Record> for ReplicaLog {
         }
     }
 
-    fn damage(&mut self, how: Damage, fate: &mut Fate<'_>) -> Harm {
+    fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> Harm {
         match self {
-            ReplicaLog::Plain(list) => list.damage(how, fate),
-            ReplicaLog::Bytes(log) => log.damage(how, fate),
+            ReplicaLog::Plain(list) => list.damage(how, decider),
+            ReplicaLog::Bytes(log) => log.damage(how, decider),
         }
     }
 }

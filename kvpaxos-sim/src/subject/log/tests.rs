@@ -10,7 +10,7 @@ use kvpaxos::{Record, ReplicaId};
 
 use super::ReplicaLog;
 use super::bytes::BytesLog;
-use crate::engine::{Damage, Fate, Format, Harm, Log, Recovered, Seeded, What};
+use crate::engine::{Damage, FileDecider, Format, Harm, Log, Recovered, Seeded, What};
 
 fn promised(round: u64) -> Record {
     Record::Promised {
@@ -36,7 +36,7 @@ fn begin(number: u64) -> Record {
     }))
 }
 
-/// A log, and the fate of its files.
+/// A log, and the decider of its files.
 fn log(seed: u64) -> (ReplicaLog, Seeded) {
     (
         ReplicaLog::found(ReplicaId(2), seed, Format::Bytes),
@@ -76,24 +76,24 @@ fn write(log: &mut ReplicaLog, number: u64) -> Vec<Record> {
 fn crashes_between_any_two_operations_lose_nothing_that_was_synced() {
     for seed in 0..300 {
         let (mut log, mut seeded) = log(seed);
-        let mut fate = Fate {
+        let mut decider = FileDecider {
             decider: &mut seeded,
             replica: ReplicaId(2),
         };
         let mut written: Vec<Record> = Vec::new();
         let (mut synced, mut units, mut number) = (0, log.len(), 0);
         for _ in 0..12 {
-            for _ in 0..fate.below(What::Think, 6) {
+            for _ in 0..decider.below(What::Think, 6) {
                 written.extend(write(&mut log, number));
                 number += 1;
-                if fate.below(What::Think, 2) == 0 {
+                if decider.below(What::Think, 2) == 0 {
                     (synced, units) = (written.len(), log.len());
                     log.synced(units);
                 }
             }
             let unsynced = log.len() - units;
-            let surviving = fate.below(What::Think, unsynced + 1);
-            log.crash(units, surviving, &mut fate);
+            let surviving = decider.below(What::Think, unsynced + 1);
+            log.crash(units, surviving, &mut decider);
             let Recovered { records, fresh } = log.recover(units).expect("a crash is no damage");
             let left = synced + fresh;
             assert!(left <= written.len(), "seed {seed}: made up");
@@ -140,7 +140,7 @@ fn a_start_renews_the_mark() {
     let mut met = 0;
     for seed in 0..400 {
         let (mut log, mut seeded) = log(seed);
-        let mut fate = Fate {
+        let mut decider = FileDecider {
             decider: &mut seeded,
             replica: ReplicaId(2),
         };
@@ -148,7 +148,7 @@ fn a_start_renews_the_mark() {
         let synced = log.len();
         log.synced(synced);
         log.append(&[begin(1)]);
-        log.crash(synced, log.len() - synced, &mut fate);
+        log.crash(synced, log.len() - synced, &mut decider);
         let files = &bytes(&mut log).files;
         let is_marked = files
             .known_synced
@@ -183,14 +183,14 @@ fn an_end_that_no_mark_covers_is_left_alone() {
     for seed in (0..3000).filter(ends_in_zero).take(3) {
         for draw in 0..300 {
             let mut seeded = Seeded::new(draw);
-            let mut fate = Fate {
+            let mut decider = FileDecider {
                 decider: &mut seeded,
                 replica: ReplicaId(2),
             };
             let (mut log, _) = log(seed);
             log.append(&[promised(1), promised(2)]);
             log.synced(log.len());
-            let harm = log.damage(Damage::LoseTail, &mut fate);
+            let harm = log.damage(Damage::LoseTail, &mut decider);
             assert_ne!(harm, Harm::Unseen, "seed {seed}, draw {draw}");
         }
     }
@@ -209,21 +209,21 @@ fn damage_is_seen_or_harmless() {
         let mut harms = [0; 3];
         for seed in 0..300 {
             let (mut log, mut seeded) = log(seed);
-            let mut fate = Fate {
+            let mut decider = FileDecider {
                 decider: &mut seeded,
                 replica: ReplicaId(2),
             };
-            for number in 0..fate.below(What::Think, 60) as u64 {
+            for number in 0..decider.below(What::Think, 60) as u64 {
                 write(&mut log, number);
-                if fate.below(What::Think, 3) > 0 {
+                if decider.below(What::Think, 3) > 0 {
                     log.synced(log.len());
                 }
-                if fate.below(What::Think, 10) == 0 {
+                if decider.below(What::Think, 10) == 0 {
                     log.mark();
                 }
             }
             log.synced(log.len());
-            harms[log.damage(how, &mut fate) as usize] += 1;
+            harms[log.damage(how, &mut decider) as usize] += 1;
         }
         println!("{how:?}: harmless, seen, unseen: {harms:?}");
         assert_eq!(harms[Harm::Unseen as usize], 0, "{how:?} is not seen");
