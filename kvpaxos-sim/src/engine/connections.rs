@@ -2,7 +2,7 @@
 
 use kvpaxos::{Micros, ReplicaId};
 
-use crate::engine::decider::{Stream, What};
+use crate::engine::decider::{Decision, Stream};
 use crate::engine::machine::Machine;
 use crate::engine::node::Node;
 use crate::engine::observer::Observer;
@@ -44,7 +44,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let delay = self.network.links.delay;
         let delay = self
             .decider
-            .spread(Stream::Link(id.into(), node), What::Delay, &delay);
+            .spread(Stream::Link(id.into(), node), Decision::Delay, &delay);
         let told = self.now.after(Micros(delay.max(1)));
         self.queue.push(told, Pending::HungUp { from: id, to: client });
     }

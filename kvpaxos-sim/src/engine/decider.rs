@@ -31,7 +31,7 @@ pub enum Stream {
 
 /// What is being decided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum What {
+pub enum Decision {
     /// A part of the setup, by name.
     Setup(&'static str),
     /// Whether a message is lost.
@@ -101,7 +101,7 @@ pub struct Choice<'a> {
     /// Who asks.
     pub stream: Stream,
     /// What.
-    pub what: What,
+    pub decision: Decision,
     /// Between what.
     pub range: Range<'a>,
 }
@@ -115,44 +115,47 @@ pub trait Decider {
 /// Short ways to ask.
 impl dyn Decider + Send + '_ {
     /// Whether something happens that happens so many times in a million.
-    pub fn chance(&mut self, stream: Stream, what: What, per_million: u32) -> bool {
-        per_million > 0 && self.ask(stream, what, Range::Chance(per_million)) == 1
+    pub fn chance(&mut self, stream: Stream, decision: Decision, per_million: u32) -> bool {
+        per_million > 0 && self.ask(stream, decision, Range::Chance(per_million)) == 1
     }
 
     /// A number below `bound`.
-    pub fn below(&mut self, stream: Stream, what: What, bound: u64) -> u64 {
+    pub fn below(&mut self, stream: Stream, decision: Decision, bound: u64) -> u64 {
         if bound <= 1 {
             return 0;
         }
-        self.ask(stream, what, Range::Below(bound))
+        self.ask(stream, decision, Range::Below(bound))
     }
 
     /// A place in a list of so many; 0 if the list is empty.
-    pub fn index(&mut self, stream: Stream, what: What, length: usize) -> usize {
-        to_index(self.below(stream, what, length as u64))
+    pub fn index(&mut self, stream: Stream, decision: Decision, length: usize) -> usize {
+        to_index(self.below(stream, decision, length as u64))
     }
 
     /// A number from `low` to `high`, both included.
     ///
     /// # Panics
     /// If `low` is above `high`.
-    pub fn between(&mut self, stream: Stream, what: What, low: u64, high: u64) -> u64 {
-        assert!(low <= high, "nothing lies between {low} and {high} for {what:?}");
-        low + self.below(stream, what, high - low + 1)
+    pub fn between(&mut self, stream: Stream, decision: Decision, low: u64, high: u64) -> u64 {
+        assert!(
+            low <= high,
+            "nothing lies between {low} and {high} for {decision:?}"
+        );
+        low + self.below(stream, decision, high - low + 1)
     }
 
     /// A length of time in microseconds.
-    pub fn spread(&mut self, stream: Stream, what: What, table: &Table) -> u64 {
-        self.ask(stream, what, Range::Spread(table))
+    pub fn spread(&mut self, stream: Stream, decision: Decision, table: &Table) -> u64 {
+        self.ask(stream, decision, Range::Spread(table))
     }
 
     /// One of these, each as often as its weight says; `None` if all weights are 0.
-    pub fn weighted<T: Copy>(&mut self, stream: Stream, what: What, of: &[(u32, T)]) -> Option<T> {
+    pub fn weighted<T: Copy>(&mut self, stream: Stream, decision: Decision, of: &[(u32, T)]) -> Option<T> {
         let weights: Vec<u32> = of.iter().map(|(weight, _)| *weight).collect();
         if weights.iter().all(|weight| *weight == 0) {
             return None;
         }
-        let index = self.ask(stream, what, Range::Weighted(&weights));
+        let index = self.ask(stream, decision, Range::Weighted(&weights));
         Some(of[to_index(index)].1)
     }
 
@@ -160,23 +163,27 @@ impl dyn Decider + Send + '_ {
     ///
     /// # Panics
     /// If there are none.
-    pub fn pick<T: Copy>(&mut self, stream: Stream, what: What, of: &[T]) -> T {
-        assert!(!of.is_empty(), "nothing to pick from for {what:?}");
-        of[self.index(stream, what, of.len())]
+    pub fn pick<T: Copy>(&mut self, stream: Stream, decision: Decision, of: &[T]) -> T {
+        assert!(!of.is_empty(), "nothing to pick from for {decision:?}");
+        of[self.index(stream, decision, of.len())]
     }
 
     /// Entropy for a life.
     pub fn entropy(&mut self, stream: Stream) -> Entropy {
         let mut bytes = [0; 32];
         for chunk in bytes.chunks_exact_mut(8) {
-            let bits = self.ask(stream, What::Entropy, Range::Bits);
+            let bits = self.ask(stream, Decision::Entropy, Range::Bits);
             chunk.copy_from_slice(&bits.to_le_bytes());
         }
         Entropy(bytes)
     }
 
-    fn ask(&mut self, stream: Stream, what: What, range: Range<'_>) -> u64 {
-        self.decide(&Choice { stream, what, range })
+    fn ask(&mut self, stream: Stream, decision: Decision, range: Range<'_>) -> u64 {
+        self.decide(&Choice {
+            stream,
+            decision,
+            range,
+        })
     }
 }
 
@@ -190,8 +197,8 @@ pub struct FileDecider<'a> {
 
 impl FileDecider<'_> {
     /// A number below `bound`.
-    pub fn below(&mut self, what: What, bound: usize) -> usize {
-        self.decider.index(Stream::Files(self.replica), what, bound)
+    pub fn below(&mut self, decision: Decision, bound: usize) -> usize {
+        self.decider.index(Stream::Files(self.replica), decision, bound)
     }
 }
 
@@ -278,10 +285,10 @@ mod tests {
             let mut seeded = Seeded::new(7);
             let decider: &mut (dyn Decider + Send) = &mut seeded;
             for _ in 0..extra {
-                decider.below(Stream::Nemesis, What::FaultKind, 100);
+                decider.below(Stream::Nemesis, Decision::FaultKind, 100);
             }
             (0..8)
-                .map(|_| decider.below(Stream::Client(3), What::Key, 1000))
+                .map(|_| decider.below(Stream::Client(3), Decision::Key, 1000))
                 .collect::<Vec<_>>()
         };
         assert_eq!(draws(0), draws(5));
@@ -292,11 +299,15 @@ mod tests {
         let mut seeded = Seeded::new(1);
         let decider: &mut (dyn Decider + Send) = &mut seeded;
         for _ in 0..100 {
-            let drawn = decider.weighted(Stream::Setup, What::Setup("t"), &[(0, 'a'), (3, 'b'), (0, 'c')]);
+            let drawn = decider.weighted(
+                Stream::Setup,
+                Decision::Setup("t"),
+                &[(0, 'a'), (3, 'b'), (0, 'c')],
+            );
             assert_eq!(drawn, Some('b'));
         }
         assert_eq!(
-            decider.weighted(Stream::Setup, What::Setup("t"), &[(0, 'a')]),
+            decider.weighted(Stream::Setup, Decision::Setup("t"), &[(0, 'a')]),
             None
         );
     }

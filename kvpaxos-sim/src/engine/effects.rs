@@ -2,7 +2,7 @@
 
 use kvpaxos::{Effect, Envelope, ReplicaId};
 
-use crate::engine::decider::{Stream, What};
+use crate::engine::decider::{Decision, Stream};
 use crate::engine::disk::Next;
 use crate::engine::machine::{EffectOf, Machine};
 use crate::engine::node::Node;
@@ -92,7 +92,9 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     pub(super) fn garble(&mut self, from: ReplicaId, to: ReplicaId, message: &mut M::Message) {
         let original = message.clone();
         let before = self.host_mut(from).last_sent.take();
-        let draw = self.decider.below(Stream::Nemesis, What::FaultDetail, u64::MAX);
+        let draw = self
+            .decider
+            .below(Stream::Nemesis, Decision::FaultDetail, u64::MAX);
         if M::garble(message, before.as_ref(), draw) {
             self.observer.garbled(self.now, from, to);
             self.host_mut(from).last_sent = Some(original);

@@ -2,7 +2,7 @@
 
 use kvpaxos::{ClientId, Event, Memory, Micros, ReplicaId, Role, Time};
 
-use crate::engine::decider::{FileDecider, Stream, What};
+use crate::engine::decider::{Decision, FileDecider, Stream};
 use crate::engine::digest::EntryKind;
 use crate::engine::disk::{Damage, Disk, Harm};
 use crate::engine::host::{Arrival, Host, RoleState};
@@ -24,7 +24,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let lost = lost || self.host(id).disk.replaces_lost();
         let stream = Stream::Life(id);
         let entropy = self.decider.entropy(stream);
-        let shown = Time(self.decider.below(stream, What::ClockStart, 1 << 40));
+        let shown = Time(self.decider.below(stream, Decision::ClockStart, 1 << 40));
         let fresh = lost.then(|| self.found(id));
         let Engine { hosts, observer, .. } = self;
         let host = &mut hosts[usize::from(id.0)];
@@ -58,7 +58,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let unsynced = self.host(id).disk.unsynced();
         let surviving = self
             .decider
-            .index(Stream::Disk(id), What::SurvivingWrites, unsynced + 1);
+            .index(Stream::Disk(id), Decision::SurvivingWrites, unsynced + 1);
         let now = self.now;
         if self.is_at_rest(id) {
             self.host_mut(id).disk.mark();
@@ -203,7 +203,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let unsynced = host.disk.unsynced();
         let visible = self
             .decider
-            .index(Stream::Disk(id), What::VisibleWrites, unsynced + 1);
+            .index(Stream::Disk(id), Decision::VisibleWrites, unsynced + 1);
         let entropy = self.decider.entropy(Stream::Life(id));
         let kept = if lost {
             None

@@ -22,7 +22,7 @@ mod state;
 mod sync;
 
 pub use clock::RIGHT;
-pub use decider::{Choice, Decider, FileDecider, Range, Seeded, Stream, What};
+pub use decider::{Choice, Decider, Decision, FileDecider, Range, Seeded, Stream};
 pub use digest::EntryKind;
 pub use disk::{Damage, Format, Harm, List, Log, Recovered};
 pub use host::RoleState;

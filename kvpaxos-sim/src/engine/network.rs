@@ -3,7 +3,7 @@
 use kvpaxos::Time;
 use serde::Serialize;
 
-use crate::engine::decider::{Decider, Stream, What};
+use crate::engine::decider::{Decider, Decision, Stream};
 use crate::engine::latency::{self, Table};
 use crate::engine::node::Node;
 
@@ -117,7 +117,7 @@ impl Network {
             .or(self.own_profiles[to.index()])
             .unwrap_or(self.links);
         let link = Stream::Link(from, to);
-        if decider.chance(link, What::Drop, profile.drop) {
+        if decider.chance(link, Decision::Drop, profile.drop) {
             self.traffic.dropped += 1;
             return [None, None];
         }
@@ -130,7 +130,7 @@ impl Network {
         }
         let first = self.arrival(now, from, to, &profile, decider);
         let second = decider
-            .chance(link, What::Duplicate, profile.duplicate)
+            .chance(link, Decision::Duplicate, profile.duplicate)
             .then(|| self.arrival(now, from, to, &profile, decider));
         self.traffic.duplicated += u64::from(second.is_some());
         [Some(first), second]
@@ -144,7 +144,7 @@ impl Network {
         profile: &LinkProfile,
         decider: &mut (dyn Decider + Send),
     ) -> Time {
-        let delay = decider.spread(Stream::Link(from, to), What::Delay, &profile.delay);
+        let delay = decider.spread(Stream::Link(from, to), Decision::Delay, &profile.delay);
         let mut at = now.0 + delay.max(1);
         if !profile.reorder {
             let last = &mut self.last[from.index() * Node::LIMIT + to.index()];

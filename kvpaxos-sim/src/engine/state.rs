@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kvpaxos::{Envelope, ReplicaId, Role, Time};
 use serde::Serialize;
 
-use crate::engine::decider::{Decider, Stream, What};
+use crate::engine::decider::{Decider, Decision, Stream};
 use crate::engine::digest::{Digest, EntryKind};
 use crate::engine::disk::{Format, Log};
 use crate::engine::host::{Host, RoleState};
@@ -208,6 +208,6 @@ fn found_log<R, L: Log<R>>(
     format: Format,
     decider: &mut (dyn Decider + Send + 'static),
 ) -> (L, u64) {
-    let seed = decider.below(Stream::Disk(id), What::Entropy, u64::MAX);
+    let seed = decider.below(Stream::Disk(id), Decision::Entropy, u64::MAX);
     (L::found(id, seed, format), seed)
 }

@@ -2,7 +2,7 @@
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
-use crate::engine::decider::{Stream, What};
+use crate::engine::decider::{Decision, Stream};
 use crate::engine::disk::Next;
 use crate::engine::host::{Host, RoleState};
 use crate::engine::machine::Machine;
@@ -18,7 +18,9 @@ pub(super) const REST: Micros = Micros(10_000);
 impl<M: Machine, O: Observer<M>> Engine<M, O> {
     pub(super) fn begin_sync(&mut self, id: ReplicaId) {
         let Host { latency, life, .. } = *self.host(id);
-        let length = self.decider.spread(Stream::Disk(id), What::SyncLatency, &latency);
+        let length = self
+            .decider
+            .spread(Stream::Disk(id), Decision::SyncLatency, &latency);
         let at = self.now.after(Micros(length.max(1)));
         self.queue.push(at, Pending::Synced { host: id, life });
     }

@@ -8,7 +8,7 @@
 use kvpaxos::{Limits, Micros, Quorums, Replica, ReplicaId, ReplicaSet, Update};
 use serde::Serialize;
 
-use crate::engine::{Format, Stream, What};
+use crate::engine::{Decision, Format, Stream};
 use crate::invariants::{Property, Trace, Violation};
 use crate::subject::Subject;
 use crate::world::World;
@@ -130,7 +130,10 @@ impl<M: Subject> World<M> {
         let all = ReplicaSet::first(self.setup.cluster.replicas);
         all.iter().for_each(|id| self.crash(id));
         let others: Vec<ReplicaId> = all.without(minority).iter().collect();
-        let forgetful = self.engine.decider().pick(Stream::Healing, What::Healed, &others);
+        let forgetful = self
+            .engine
+            .decider()
+            .pick(Stream::Healing, Decision::Healed, &others);
         let mut forgotten = 0;
         if self.draws_percent(20) {
             self.found_anew(forgetful);
@@ -142,7 +145,7 @@ impl<M: Subject> World<M> {
             let records = self
                 .engine
                 .decider()
-                .pick(Stream::Healing, What::Damage, &lengths);
+                .pick(Stream::Healing, Decision::Damage, &lengths);
             forgotten = self.forget(forgetful, records) as u64;
         }
         minority.iter().for_each(|id| self.start(id));
@@ -176,7 +179,7 @@ impl<M: Subject> World<M> {
     fn draws_percent(&mut self, percent: u32) -> bool {
         self.engine
             .decider()
-            .chance(Stream::Healing, What::FaultKind, percent * 10_000)
+            .chance(Stream::Healing, Decision::FaultKind, percent * 10_000)
     }
 
     /// As many as can be missing from a quorum.
@@ -184,7 +187,10 @@ impl<M: Subject> World<M> {
         let mut left: Vec<ReplicaId> = self.engine.ids().collect();
         let mut minority = ReplicaSet::EMPTY;
         for _ in 0..(left.len() - 1) / 2 {
-            let drawn = self.engine.decider().pick(Stream::Healing, What::Healed, &left);
+            let drawn = self
+                .engine
+                .decider()
+                .pick(Stream::Healing, Decision::Healed, &left);
             left.retain(|id| *id != drawn);
             minority.insert(drawn);
         }
@@ -195,7 +201,7 @@ impl<M: Subject> World<M> {
         let length = self
             .engine
             .decider()
-            .below(Stream::Healing, What::FaultLength, at_most);
+            .below(Stream::Healing, Decision::FaultLength, at_most);
         self.run_for(Micros(length + 200_000));
         self.unharmed()
     }

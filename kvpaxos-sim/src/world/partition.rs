@@ -2,7 +2,7 @@
 
 use kvpaxos::{ReplicaId, ReplicaSet};
 
-use crate::engine::{Decider, Network, Node, Stream, What};
+use crate::engine::{Decider, Decision, Network, Node, Stream};
 use crate::world::setup::FaultKind;
 
 /// One direction of a link.
@@ -120,7 +120,7 @@ pub fn draw(
                 .collect()
         }
         FaultKind::CutClient => {
-            let client = decider.below(Stream::Nemesis, What::FaultTarget, clients.into());
+            let client = decider.below(Stream::Nemesis, Decision::FaultTarget, clients.into());
             let client = Node::client(u32::try_from(client).expect("what is drawn below a u32 is one"));
             let side = all.iter().filter(|_| flip(decider)).map(Node::from);
             side.flat_map(|node| [(client, node), (node, client)]).collect()
@@ -133,11 +133,11 @@ pub fn draw(
 }
 
 fn flip(decider: &mut (dyn Decider + Send + 'static)) -> bool {
-    decider.chance(Stream::Nemesis, What::FaultDetail, 500_000)
+    decider.chance(Stream::Nemesis, Decision::FaultDetail, 500_000)
 }
 
 fn flip_rarely(decider: &mut (dyn Decider + Send + 'static)) -> bool {
-    decider.chance(Stream::Nemesis, What::FaultDetail, 200_000)
+    decider.chance(Stream::Nemesis, Decision::FaultDetail, 200_000)
 }
 
 fn other_than(id: ReplicaId, replicas: usize, decider: &mut (dyn Decider + Send + 'static)) -> ReplicaId {
@@ -146,5 +146,5 @@ fn other_than(id: ReplicaId, replicas: usize, decider: &mut (dyn Decider + Send 
     if others.is_empty() {
         return id;
     }
-    decider.pick(Stream::Nemesis, What::FaultTarget, &others)
+    decider.pick(Stream::Nemesis, Decision::FaultTarget, &others)
 }

@@ -5,7 +5,7 @@ use kvpaxos::status::{AcceptorStatus, LearnerStatus};
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Time};
 use serde::Serialize;
 
-use crate::engine::{Stream, What};
+use crate::engine::{Decision, Stream};
 use crate::invariants::{Property, Violation};
 use crate::subject::Subject;
 use crate::world::World;
@@ -162,7 +162,7 @@ impl<M: Subject> World<M> {
             let place = self
                 .engine
                 .decider()
-                .index(Stream::Healing, What::Healed, able.len());
+                .index(Stream::Healing, Decision::Healed, able.len());
             quorum.insert(able.swap_remove(place));
         }
         quorum

@@ -3,7 +3,7 @@
 use kvpaxos::{Micros, Quorums, Update};
 
 use crate::engine::latency;
-use crate::engine::{Decider, Format, LinkProfile, Seeded, Stream, What};
+use crate::engine::{Decider, Decision, Format, LinkProfile, Seeded, Stream};
 use crate::world::setup::{Cluster, FaultKind, Faults, Group, Length, Setup, Workload};
 
 impl Setup {
@@ -55,7 +55,7 @@ struct Draw<'a>(&'a mut (dyn Decider + Send));
 
 impl Draw<'_> {
     fn between(&mut self, name: &'static str, low: u64, high: u64) -> u64 {
-        self.0.between(Stream::Setup, What::Setup(name), low, high)
+        self.0.between(Stream::Setup, Decision::Setup(name), low, high)
     }
 
     fn small(&mut self, name: &'static str, low: u32, high: u32) -> u32 {
@@ -69,11 +69,12 @@ impl Draw<'_> {
     }
 
     fn percent(&mut self, name: &'static str, percent: u32) -> bool {
-        self.0.chance(Stream::Setup, What::Setup(name), percent * 10_000)
+        self.0
+            .chance(Stream::Setup, Decision::Setup(name), percent * 10_000)
     }
 
     fn pick<T: Copy>(&mut self, name: &'static str, of: &[T]) -> T {
-        self.0.pick(Stream::Setup, What::Setup(name), of)
+        self.0.pick(Stream::Setup, Decision::Setup(name), of)
     }
 
     fn cluster(&mut self) -> Cluster {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use kvpaxos::wal::{HEADER, SECTOR, scan};
 
-use crate::engine::{Damage, FileDecider, What};
+use crate::engine::{Damage, Decision, FileDecider};
 
 use super::files::{Files, index};
 
@@ -17,7 +17,7 @@ pub(super) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], dec
     let marked = marked(files);
     match how {
         Damage::FlipBit => flip_bit(files, marked, end, decider),
-        Damage::LoseBlock => match decider.below(What::Damage, 8) {
+        Damage::LoseBlock => match decider.below(Decision::Damage, 8) {
             0 => lose_segment(files, decider),
             1 => lose_last_segments(files, decider),
             // Whose data this is cannot be told any more: an operator lets the replica recover, and discards it.
@@ -27,7 +27,7 @@ pub(super) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], dec
         },
         Damage::MisdirectWrite => misdirect(files, marked, decider),
         Damage::LoseTail => lose_tail(files, decider),
-        Damage::StaleBlock => match decider.below(What::Damage, 4) {
+        Damage::StaleBlock => match decider.below(Decision::Damage, 4) {
             0 => stale_segment(files, decider),
             1 => stale_superblock(files, ends, decider),
             _ => stale_sector(files, marked, ends, decider),
@@ -59,7 +59,7 @@ fn below(files: &Files, position: u64) -> Vec<(u64, usize)> {
 /// Any byte below a position, all alike.
 fn byte_below(files: &Files, position: u64, decider: &mut FileDecider<'_>) -> Option<(u64, usize)> {
     let below = below(files, position);
-    let mut place = decider.below(What::Damage, below.iter().map(|(_, length)| length).sum());
+    let mut place = decider.below(Decision::Damage, below.iter().map(|(_, length)| length).sum());
     for (number, length) in below {
         match place.checked_sub(length) {
             Some(rest) => place = rest,
@@ -87,7 +87,7 @@ fn sectors_below(files: &Files, position: u64) -> Vec<(u64, Range<usize>)> {
 /// One of the things that stand in files, by the number of their file: any, or, every third time, the first or last of some file, where
 /// readers go wrong sooner than in the middle.
 fn any_in_files<T: Clone>(of: &[(u64, T)], decider: &mut FileDecider<'_>) -> Option<(u64, T)> {
-    if decider.below(What::Damage, 3) > 0 {
+    if decider.below(Decision::Damage, 3) > 0 {
         return any_of(of, decider);
     }
     let files = of.chunk_by(|one, next| one.0 == next.0);
@@ -99,11 +99,11 @@ fn any_in_files<T: Clone>(of: &[(u64, T)], decider: &mut FileDecider<'_>) -> Opt
 }
 
 fn any_of<T: Clone>(of: &[T], decider: &mut FileDecider<'_>) -> Option<T> {
-    of.get(decider.below(What::Damage, of.len())).cloned()
+    of.get(decider.below(Decision::Damage, of.len())).cloned()
 }
 
 fn flip_bit(files: &mut Files, marked: u64, end: u64, decider: &mut FileDecider<'_>) {
-    let bit = decider.below(What::Damage, 8);
+    let bit = decider.below(Decision::Damage, 8);
     let Some((number, at)) = byte_below(files, end, decider) else {
         return;
     };
@@ -153,7 +153,7 @@ fn lose_write(files: &mut Files, marked: u64, decider: &mut FileDecider<'_>) {
 }
 
 fn lose_segment(files: &mut Files, decider: &mut FileDecider<'_>) {
-    let drawn = decider.below(What::Damage, files.segments.len());
+    let drawn = decider.below(Decision::Damage, files.segments.len());
     if let Some(number) = files.segments.keys().nth(drawn).copied() {
         files.segments.remove(&number);
     }
@@ -161,7 +161,7 @@ fn lose_segment(files: &mut Files, decider: &mut FileDecider<'_>) {
 
 /// The last files are gone: a directory whose newest entries were lost.
 fn lose_last_segments(files: &mut Files, decider: &mut FileDecider<'_>) {
-    let lost = 1 + decider.below(What::Damage, files.segments.len());
+    let lost = 1 + decider.below(Decision::Damage, files.segments.len());
     for _ in 0..lost {
         files.segments.pop_last();
     }
@@ -177,9 +177,9 @@ fn lose_tail(files: &mut Files, decider: &mut FileDecider<'_>) {
         return;
     }
     // The last bytes, the last sectors, or any part.
-    let most = length.min([16, 4 * SECTOR, length][decider.below(What::Damage, 3)]);
-    let end = marked - 1 - decider.below(What::Damage, most) as u64;
-    let zeroed = decider.below(What::Damage, 2) == 0;
+    let most = length.min([16, 4 * SECTOR, length][decider.below(Decision::Damage, 3)]);
+    let end = marked - 1 - decider.below(Decision::Damage, most) as u64;
+    let zeroed = decider.below(Decision::Damage, 2) == 0;
     let mut left = files.segments.clone();
     left.retain(|number, bytes| {
         let base = scan(bytes).map_or(0, |scan| scan.header.base);
@@ -247,7 +247,7 @@ fn stale_sector(files: &mut Files, marked: u64, ends: &[u64], decider: &mut File
 
 /// A segment that is not the last is as it was when it was begun.
 fn stale_segment(files: &mut Files, decider: &mut FileDecider<'_>) {
-    let drawn = decider.below(What::Damage, files.segments.len().saturating_sub(1));
+    let drawn = decider.below(Decision::Damage, files.segments.len().saturating_sub(1));
     let last = files.segments.len().saturating_sub(1);
     if let Some((_, bytes)) = files.segments.iter_mut().take(last).nth(drawn) {
         bytes.truncate(HEADER);

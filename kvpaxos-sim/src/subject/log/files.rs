@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kvpaxos::wal::{HEADER, Piece, SECTOR, SyncedPosition};
 
-use crate::engine::{FileDecider, What};
+use crate::engine::{Decision, FileDecider};
 
 /// One operation of a shell on its files, in the order that [`kvpaxos::wal`] asks for.
 #[derive(Clone, Debug)]
@@ -148,8 +148,8 @@ impl Files {
     /// The process is gone before some operation: half the time between any two, else at about this position.
     pub(super) fn crash(&mut self, position: u64, decider: &mut FileDecider<'_>) {
         let mut pending = std::mem::take(&mut self.pending);
-        if !pending.is_empty() && decider.below(What::CrashPoint, 2) == 0 {
-            pending.truncate(decider.below(What::CrashPoint, pending.len() + 1));
+        if !pending.is_empty() && decider.below(Decision::CrashPoint, 2) == 0 {
+            pending.truncate(decider.below(Decision::CrashPoint, pending.len() + 1));
         } else {
             pending.retain(|(at, _)| *at < position);
             if let Some((at, Operation::Append { bytes, .. })) = pending.back_mut() {
@@ -172,12 +172,12 @@ impl Files {
             self.carry_out(operation);
         }
         if let Some(segment) = unnamed
-            && decider.below(What::UnsyncedName, 2) == 0
+            && decider.below(Decision::UnsyncedName, 2) == 0
         {
             self.segments.remove(&segment);
         }
         for segment in std::mem::take(&mut self.deleting) {
-            if decider.below(What::UnsyncedName, 2) == 0 {
+            if decider.below(Decision::UnsyncedName, 2) == 0 {
                 self.segments.remove(&segment);
             }
         }
@@ -191,11 +191,11 @@ impl Files {
 
 /// Of what was not synced any sectors may be missing.
 fn tear(bytes: &mut [u8], from: usize, decider: &mut FileDecider<'_>) {
-    if decider.below(What::TornSector, 2) == 0 {
+    if decider.below(Decision::TornSector, 2) == 0 {
         return;
     }
     for sector in from / SECTOR..bytes.len().div_ceil(SECTOR) {
-        if decider.below(What::TornSector, 3) == 0 {
+        if decider.below(Decision::TornSector, 3) == 0 {
             let (begin, end) = (sector * SECTOR, (sector + 1) * SECTOR);
             let end = end.min(bytes.len());
             bytes[begin.max(from)..end].fill(0);

@@ -10,7 +10,7 @@ use kvpaxos::{Record, ReplicaId};
 
 use super::ReplicaLog;
 use super::bytes::BytesLog;
-use crate::engine::{Damage, FileDecider, Format, Harm, Log, Recovered, Seeded, What};
+use crate::engine::{Damage, Decision, FileDecider, Format, Harm, Log, Recovered, Seeded};
 
 fn promised(round: u64) -> Record {
     Record::Promised {
@@ -83,16 +83,16 @@ fn crashes_between_any_two_operations_lose_nothing_that_was_synced() {
         let mut written: Vec<Record> = Vec::new();
         let (mut synced, mut units, mut number) = (0, log.len(), 0);
         for _ in 0..12 {
-            for _ in 0..decider.below(What::Think, 6) {
+            for _ in 0..decider.below(Decision::Think, 6) {
                 written.extend(write(&mut log, number));
                 number += 1;
-                if decider.below(What::Think, 2) == 0 {
+                if decider.below(Decision::Think, 2) == 0 {
                     (synced, units) = (written.len(), log.len());
                     log.synced(units);
                 }
             }
             let unsynced = log.len() - units;
-            let surviving = decider.below(What::Think, unsynced + 1);
+            let surviving = decider.below(Decision::Think, unsynced + 1);
             log.crash(units, surviving, &mut decider);
             let Recovered { records, fresh } = log.recover(units).expect("a crash is no damage");
             let left = synced + fresh;
@@ -213,12 +213,12 @@ fn damage_is_seen_or_harmless() {
                 decider: &mut seeded,
                 replica: ReplicaId(2),
             };
-            for number in 0..decider.below(What::Think, 60) as u64 {
+            for number in 0..decider.below(Decision::Think, 60) as u64 {
                 write(&mut log, number);
-                if decider.below(What::Think, 3) > 0 {
+                if decider.below(Decision::Think, 3) > 0 {
                     log.synced(log.len());
                 }
-                if decider.below(What::Think, 10) == 0 {
+                if decider.below(Decision::Think, 10) == 0 {
                     log.mark();
                 }
             }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kvpaxos::client::{Call, Client, ClientConfig};
 use kvpaxos::{Micros, Op, Outcome, ReplicaSet, Request, RequestBody, Sequence, SessionId, Time};
 
-use crate::engine::{Decider, Stream, What};
+use crate::engine::{Decider, Decision, Stream};
 use crate::invariants::Floor;
 use crate::world::setup::Setup;
 
@@ -69,7 +69,7 @@ impl SimulatedClient {
         let think = setup.clients.think.0;
         let lanes = (0..lanes)
             .map(|_| Lane::Thinking {
-                until: Time(decider.below(stream, What::Think, think + 1)),
+                until: Time(decider.below(stream, Decision::Think, think + 1)),
             })
             .collect();
         let deadline = config.deadline;

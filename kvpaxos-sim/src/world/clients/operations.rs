@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kvpaxos::client::{Call, ClientEffect, ClientEvent, Completion};
 use kvpaxos::{Micros, Op, Outcome, Refusal, SessionId};
 
-use crate::engine::{Decider, Stream, What};
+use crate::engine::{Decider, Decision, Stream};
 use crate::invariants::{Property, Sometimes, seconds};
 use crate::subject::Subject;
 use crate::world::audited::{self, AuditedEngine};
@@ -162,7 +162,7 @@ impl Clients {
         let pause = context
             .engine
             .decider()
-            .below(Stream::Client(number), What::Think, think + 1);
+            .below(Stream::Client(number), Decision::Think, think + 1);
         let client = &mut self.clients[number as usize];
         if let Some(lane) = client.lanes.get_mut(open.lane as usize) {
             *lane = Lane::Thinking {
@@ -176,21 +176,24 @@ impl Clients {
         let [put, get, delete, cas] = self.setup.mix;
         let kinds = [(put, 'p'), (get, 'g'), (delete, 'd'), (cas, 'c')];
         let kind = decider
-            .weighted(stream, What::Operation, &kinds)
+            .weighted(stream, Decision::Operation, &kinds)
             .expect("the setup's mix was checked");
-        let key = Bytes::from(format!("k{}", decider.below(stream, What::Key, self.setup.keys)));
+        let key = Bytes::from(format!(
+            "k{}",
+            decider.below(stream, Decision::Key, self.setup.keys)
+        ));
         let client = &self.clients[number as usize];
         let value = if self.setup.unique {
             Bytes::from(format!("{number}-{}", client.numbers))
         } else {
-            Bytes::from(format!("v{}", decider.below(stream, What::Value, 4)))
+            Bytes::from(format!("v{}", decider.below(stream, Decision::Value, 4)))
         };
         match kind {
             'p' => Call::Write(Op::Put { key, value }),
             'd' => Call::Write(Op::Delete { key }),
             'c' => {
                 let expect = client.seen.get(&key).cloned().flatten();
-                let removes = decider.below(stream, What::Value, 8) == 0;
+                let removes = decider.below(stream, Decision::Value, 8) == 0;
                 let value = (!removes).then_some(value);
                 Call::Write(Op::Cas { key, expect, value })
             }

@@ -2,7 +2,7 @@
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
-use crate::engine::{Alarm, Damage, EntryKind, RIGHT, RoleState, What};
+use crate::engine::{Alarm, Damage, Decision, EntryKind, RIGHT, RoleState};
 use crate::invariants::Sometimes;
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
@@ -49,7 +49,7 @@ impl Nemesis {
         let short = matches!(active, Active::Flapping { .. });
         let length = engine
             .decider()
-            .below(STREAM, What::FaultLength, self.faults.length.0);
+            .below(STREAM, Decision::FaultLength, self.faults.length.0);
         let length = if short { length / 8 } else { length };
         self.active.insert(number, active);
         engine.alarm(engine.now().after(Micros(length + 1)), Alarm::FaultEnd(number));

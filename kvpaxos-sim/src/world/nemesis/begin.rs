@@ -11,7 +11,7 @@ use crate::world::setup::FaultKind;
 
 use super::active::Active;
 use super::{BrokenConnection, Nemesis, SPEEDS, STREAM};
-use crate::engine::What;
+use crate::engine::Decision;
 
 /// How the links of a replica behave that lose most of what passes.
 const DEGRADED: LinkProfile = LinkProfile {
@@ -60,12 +60,12 @@ impl Nemesis {
             }
             FaultKind::HangUp => return self.hang_up(id, engine),
             FaultKind::JumpClock => {
-                let length = engine.decider().below(STREAM, What::FaultDetail, 5_000_000);
+                let length = engine.decider().below(STREAM, Decision::FaultDetail, 5_000_000);
                 engine.jump_clock(id, Micros(length));
                 engine.observer.coverage.hit(Sometimes::ClockJumped);
             }
             FaultKind::DriftClock => {
-                let speed = engine.decider().pick(STREAM, What::FaultDetail, &SPEEDS);
+                let speed = engine.decider().pick(STREAM, Decision::FaultDetail, &SPEEDS);
                 self.drift_clock(id, speed, engine);
             }
             FaultKind::SlowDisk => {
@@ -98,7 +98,7 @@ impl Nemesis {
             return None;
         }
         let decider = engine.decider();
-        let client = decider.below(STREAM, What::FaultTarget, self.clients.into());
+        let client = decider.below(STREAM, Decision::FaultTarget, self.clients.into());
         let client = u32::try_from(client).expect("what is drawn below a u32 is one");
         engine.hang_up(id, client);
         Some(BrokenConnection { client, id })
@@ -128,11 +128,12 @@ impl Nemesis {
     /// The leader, or anybody.
     pub(super) fn target<M: Subject>(&self, engine: &mut AuditedEngine<M>) -> ReplicaId {
         let leader = leader(engine);
-        let at_leader = engine
-            .decider()
-            .chance(STREAM, What::FaultTarget, self.faults.at_leader * 10_000);
+        let at_leader =
+            engine
+                .decider()
+                .chance(STREAM, Decision::FaultTarget, self.faults.at_leader * 10_000);
         let ids: Vec<ReplicaId> = engine.ids().collect();
-        let anybody = engine.decider().pick(STREAM, What::FaultTarget, &ids);
+        let anybody = engine.decider().pick(STREAM, Decision::FaultTarget, &ids);
         match leader {
             Some(leader) if at_leader => leader,
             _ => anybody,
@@ -159,7 +160,7 @@ impl Nemesis {
     }
 
     pub(super) fn fail_role<M: Subject>(&mut self, id: ReplicaId, lose: bool, engine: &mut AuditedEngine<M>) {
-        let role = engine.decider().pick(STREAM, What::FaultDetail, &Role::ALL);
+        let role = engine.decider().pick(STREAM, Decision::FaultDetail, &Role::ALL);
         if engine.machine(id).is_none() || engine.is_paused(id) || engine.role(id, role) != RoleState::Running
         {
             return;
@@ -187,7 +188,7 @@ impl Nemesis {
         });
         partition::cut(&cuts, &mut engine.network);
         if kind == FaultKind::Flap {
-            let times = engine.decider().between(STREAM, What::FaultDetail, 3, 9);
+            let times = engine.decider().between(STREAM, Decision::FaultDetail, 3, 9);
             self.activate(
                 Active::Flapping {
                     cuts,

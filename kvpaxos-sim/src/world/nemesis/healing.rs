@@ -2,7 +2,7 @@
 
 use kvpaxos::{ReplicaSet, Role};
 
-use crate::engine::{Node, RIGHT, Stream, What};
+use crate::engine::{Decision, Node, RIGHT, Stream};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
 
@@ -73,7 +73,7 @@ impl Nemesis {
         engine: &mut AuditedEngine<M>,
     ) {
         for id in broken.iter() {
-            match engine.decider().below(Stream::Healing, What::Healed, 6) {
+            match engine.decider().below(Stream::Healing, Decision::Healed, 6) {
                 0 if !self.memory_only => engine.crash(id),
                 0 | 1 => engine.pause(id),
                 2 if !self.memory_only => engine.fail_role(id, Role::Acceptor),

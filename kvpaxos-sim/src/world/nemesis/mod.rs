@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use kvpaxos::{Micros, ReplicaId};
 use serde::Serialize;
 
-use crate::engine::{Alarm, EntryKind, LinkProfile, Stream, Table, What};
+use crate::engine::{Alarm, Decision, EntryKind, LinkProfile, Stream, Table};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
 use crate::world::setup::{FaultKind, Faults, Setup};
@@ -74,7 +74,7 @@ impl Nemesis {
         self.schedule(engine);
         if self.faults.uneven_clocks {
             for id in engine.ids() {
-                let speed = engine.decider().pick(STREAM, What::FaultDetail, &SPEEDS);
+                let speed = engine.decider().pick(STREAM, Decision::FaultDetail, &SPEEDS);
                 engine.set_speed(id, speed);
             }
         }
@@ -84,7 +84,7 @@ impl Nemesis {
         if self.awake {
             let pause = engine
                 .decider()
-                .below(STREAM, What::FaultPause, self.faults.pause.0);
+                .below(STREAM, Decision::FaultPause, self.faults.pause.0);
             engine.alarm(engine.now().after(Micros(pause + 1)), Alarm::NextFault);
         }
     }
@@ -103,7 +103,7 @@ impl Nemesis {
             .iter()
             .map(|(kind, weight)| (*weight, *kind))
             .collect();
-        let kind = engine.decider().weighted(STREAM, What::FaultKind, &weights);
+        let kind = engine.decider().weighted(STREAM, Decision::FaultKind, &weights);
         // A role fails in every run that lets roles fail at all: the first fault sees to it.
         let roles_fail = weights.iter().any(|(_, kind)| *kind == FaultKind::FailRole);
         let is_first = self.counts.0.is_empty() && roles_fail;
