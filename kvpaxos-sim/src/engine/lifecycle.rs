@@ -4,7 +4,7 @@ use kvpaxos::{ClientId, Event, Memory, Micros, ReplicaId, Role, Time};
 
 use crate::engine::decider::{Decision, FileDecider, Stream};
 use crate::engine::digest::EntryKind;
-use crate::engine::disk::{Damage, Disk, Harm};
+use crate::engine::disk::{Damage, DamageOutcome, Disk};
 use crate::engine::host::{Arrival, Host, RoleState};
 use crate::engine::latency::Table;
 use crate::engine::machine::Machine;
@@ -98,15 +98,16 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             return false;
         }
         let (host, mut decider) = self.host_and_decider(id);
-        let harm = host.disk.damage(how, &mut decider);
-        if harm == Harm::Unseen {
-            self.observer.misbehaved(self.now, id, Misbehaviour::DamageUnseen);
+        let outcome = host.disk.damage(how, &mut decider);
+        if outcome == DamageOutcome::Undetected {
+            self.observer
+                .misbehaved(self.now, id, Misbehaviour::DamageUndetected);
         }
         self.add_to_digest(
             EntryKind::Damage,
-            [self.now.0, id.0.into(), how as u64 + 8 * (harm as u64)],
+            [self.now.0, id.0.into(), how as u64 + 8 * (outcome as u64)],
         );
-        harm == Harm::Lost
+        outcome == DamageOutcome::Detected
     }
 
     /// A disk loses the last records that it synced, while the process is down, and nothing tells of it: the process will take what is

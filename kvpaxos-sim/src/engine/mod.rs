@@ -24,7 +24,7 @@ mod sync;
 pub use clock::RIGHT;
 pub use decider::{Choice, Decider, Decision, FileDecider, Range, Seeded, Stream};
 pub use digest::EntryKind;
-pub use disk::{Damage, Format, Harm, List, Log, Recovered};
+pub use disk::{Damage, DamageOutcome, Format, List, Log, Recovered};
 pub use host::RoleState;
 pub use latency::Table;
 pub use machine::{EffectOf, EventOf, InputOf, Machine};

@@ -90,7 +90,7 @@ pub enum Misbehaviour {
     /// It calls a log damaged whose disk lost nothing that was synced.
     Damaged,
     /// It takes a damaged log for a good one, and finds other records in it than were synced.
-    DamageUnseen,
+    DamageUndetected,
     /// It halted, though no peer and no disk lied.
     Halted {
         /// Why.

@@ -203,7 +203,7 @@ impl<M: Subject> Observer<M> for Audit {
             Misbehaviour::Damaged => {
                 format!("{host} calls its log damaged, but nothing that was synced is lost")
             }
-            Misbehaviour::DamageUnseen => format!("{host} takes a damaged log for a whole one"),
+            Misbehaviour::DamageUndetected => format!("{host} takes a damaged log for a whole one"),
             Misbehaviour::Halted { reason } if self.refounded.contains(host) => {
                 self.trace.line(now, || format!("{host} halted: {reason}"));
                 self.refounded_halts += 1;

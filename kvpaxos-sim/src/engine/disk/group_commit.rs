@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use kvpaxos::{Envelope, Role};
 
 use crate::engine::decider::FileDecider;
-use crate::engine::disk::log::{Damage, Harm, Log};
+use crate::engine::disk::log::{Damage, DamageOutcome, Log};
 
 /// One `Persist` on its way to the disk.
 struct Write<R, T> {
@@ -199,11 +199,11 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
     }
 
     /// Something that was synced is damaged while no process runs.
-    pub(crate) fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> Harm {
-        let harm = self.log.damage(how, decider);
+    pub(crate) fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> DamageOutcome {
+        let outcome = self.log.damage(how, decider);
         // What a process will find there may end earlier, where nothing was lost that counts.
         self.synced = self.log.len();
-        harm
+        outcome
     }
 }
 

@@ -42,9 +42,9 @@ pub trait Log<R> {
         0
     }
     /// Damages what was synced.
-    fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> Harm {
+    fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> DamageOutcome {
         let _ = (how, decider);
-        Harm::Lost
+        DamageOutcome::Detected
     }
 }
 
@@ -74,13 +74,13 @@ pub enum Damage {
 
 /// What damage did. The numbers are part of every digest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Harm {
+pub enum DamageOutcome {
     /// Nothing is missing of what is needed.
-    None = 0,
+    Harmless = 0,
     /// The reader sees it: the memory is lost.
-    Lost = 1,
+    Detected = 1,
     /// The reader finds other records than were synced and does not notice.
-    Unseen = 2,
+    Undetected = 2,
 }
 
 /// How a log lies on a disk, where its machine knows several ways.

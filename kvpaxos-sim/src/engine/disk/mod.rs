@@ -6,4 +6,4 @@ mod log;
 
 pub(super) use group_commit::{Disk, Next};
 pub use list::List;
-pub use log::{Damage, Format, Harm, Log, Recovered};
+pub use log::{Damage, DamageOutcome, Format, Log, Recovered};

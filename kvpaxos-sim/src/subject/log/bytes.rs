@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use kvpaxos::wal::{self, Batch, Header, Owner, Writer, scan};
 use kvpaxos::{Record, ReplicaId};
 
-use crate::engine::{Damage, FileDecider, Harm, Recovered};
+use crate::engine::{Damage, DamageOutcome, FileDecider, Recovered};
 
 use super::damage;
 use super::files::{Files, index};
@@ -134,18 +134,18 @@ impl BytesLog {
         self.writer.synced().saturating_sub(known)
     }
 
-    pub(super) fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> Harm {
+    pub(super) fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> DamageOutcome {
         let end = self.writer.position();
         let Some(before) = self.read(end) else {
-            return Harm::Lost;
+            return DamageOutcome::Detected;
         };
         self.files.settle(end);
         let syncs: Vec<u64> = self.syncs.iter().copied().collect();
         damage::damage(&mut self.files, how, end, &syncs, decider);
         match self.recover(end) {
-            None => Harm::Lost,
-            Some(recovered) if recovered.records == before => Harm::None,
-            Some(_) => Harm::Unseen,
+            None => DamageOutcome::Detected,
+            Some(recovered) if recovered.records == before => DamageOutcome::Harmless,
+            Some(_) => DamageOutcome::Undetected,
         }
     }
 }

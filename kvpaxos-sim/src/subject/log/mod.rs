@@ -9,7 +9,7 @@ mod tests;
 
 use kvpaxos::{Record, ReplicaId};
 
-use crate::engine::{Damage, FileDecider, Format, Harm, List, Log, Recovered};
+use crate::engine::{Damage, DamageOutcome, FileDecider, Format, List, Log, Recovered};
 
 use bytes::BytesLog;
 use files::index;
@@ -91,7 +91,7 @@ impl Log<Record> for ReplicaLog {
         }
     }
 
-    fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> Harm {
+    fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> DamageOutcome {
         match self {
             ReplicaLog::Plain(list) => list.damage(how, decider),
             ReplicaLog::Bytes(log) => log.damage(how, decider),

@@ -10,7 +10,7 @@ use kvpaxos::{Record, ReplicaId};
 
 use super::ReplicaLog;
 use super::bytes::BytesLog;
-use crate::engine::{Damage, Decision, FileDecider, Format, Harm, Log, Recovered, Seeded};
+use crate::engine::{Damage, DamageOutcome, Decision, FileDecider, Format, Log, Recovered, Seeded};
 
 fn promised(round: u64) -> Record {
     Record::Promised {
@@ -190,8 +190,8 @@ fn an_end_that_no_mark_covers_is_left_alone() {
             let (mut log, _) = log(seed);
             log.append(&[promised(1), promised(2)]);
             log.synced(log.len());
-            let harm = log.damage(Damage::LoseTail, &mut decider);
-            assert_ne!(harm, Harm::Unseen, "seed {seed}, draw {draw}");
+            let outcome = log.damage(Damage::LoseTail, &mut decider);
+            assert_ne!(outcome, DamageOutcome::Undetected, "seed {seed}, draw {draw}");
         }
     }
 }
@@ -206,7 +206,7 @@ fn damage_is_seen_or_harmless() {
         Damage::StaleBlock,
         Damage::LoseTail,
     ] {
-        let mut harms = [0; 3];
+        let mut outcomes = [0; 3];
         for seed in 0..300 {
             let (mut log, mut seeded) = log(seed);
             let mut decider = FileDecider {
@@ -223,13 +223,17 @@ fn damage_is_seen_or_harmless() {
                 }
             }
             log.synced(log.len());
-            harms[log.damage(how, &mut decider) as usize] += 1;
+            outcomes[log.damage(how, &mut decider) as usize] += 1;
         }
-        println!("{how:?}: harmless, seen, unseen: {harms:?}");
-        assert_eq!(harms[Harm::Unseen as usize], 0, "{how:?} is not seen");
+        println!("{how:?}: harmless, seen, unseen: {outcomes:?}");
+        assert_eq!(
+            outcomes[DamageOutcome::Undetected as usize],
+            0,
+            "{how:?} is not seen"
+        );
         assert!(
-            harms[Harm::Lost as usize] > 30,
-            "{how:?} is hardly ever done: {harms:?}"
+            outcomes[DamageOutcome::Detected as usize] > 30,
+            "{how:?} is hardly ever done: {outcomes:?}"
         );
     }
 }
