@@ -3,7 +3,7 @@
 use kvpaxos::{Effect, Envelope, ReplicaId};
 
 use crate::engine::decider::{Decision, Stream};
-use crate::engine::disk::Next;
+use crate::engine::disk::SyncRequest;
 use crate::engine::machine::{EffectOf, Machine};
 use crate::engine::node::Node;
 use crate::engine::observer::{Misbehaviour, Observer};
@@ -20,7 +20,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
                     for envelope in then {
                         self.send(id, envelope);
                     }
-                } else if disk.write(role, records, then) == Next::Sync {
+                } else if disk.write(role, records, then) == SyncRequest::Begin {
                     self.begin_sync(id);
                 }
             }

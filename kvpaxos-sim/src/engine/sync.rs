@@ -3,7 +3,7 @@
 use kvpaxos::{Micros, ReplicaId, Role};
 
 use crate::engine::decider::{Decision, Stream};
-use crate::engine::disk::Next;
+use crate::engine::disk::SyncRequest;
 use crate::engine::host::{Host, RoleState};
 use crate::engine::machine::Machine;
 use crate::engine::observer::Observer;
@@ -42,14 +42,14 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             host.marked_at = now;
             host.disk.mark();
         }
-        if next == Next::Sync {
+        if next == SyncRequest::Begin {
             self.begin_sync(id);
         }
         for envelope in released.drain(..) {
             self.send(id, envelope);
         }
         self.released = released;
-        if next == Next::Sync && std::mem::take(&mut self.host_mut(id).crash_at_sync) {
+        if next == SyncRequest::Begin && std::mem::take(&mut self.host_mut(id).crash_at_sync) {
             self.crash(id);
             return;
         }

@@ -39,11 +39,11 @@ pub(crate) struct Disk<R, T, L> {
 
 /// What to do after a write was handed in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Next {
+pub(crate) enum SyncRequest {
     /// Begin a sync: none is running.
-    Sync,
+    Begin,
     /// Nothing: a sync is running.
-    Wait,
+    None,
 }
 
 impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
@@ -78,7 +78,7 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
     }
 
     /// Appends the records of one `Persist`; an empty one is a barrier.
-    pub(crate) fn write(&mut self, role: Role, records: Vec<R>, then: Vec<Envelope<T>>) -> Next {
+    pub(crate) fn write(&mut self, role: Role, records: Vec<R>, then: Vec<Envelope<T>>) -> SyncRequest {
         self.log.append(&records);
         self.written += 1;
         self.waiting.push_back(Write {
@@ -89,10 +89,10 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
             then,
         });
         if self.syncing > 0 {
-            return Next::Wait;
+            return SyncRequest::None;
         }
         self.syncing = self.waiting.len();
-        Next::Sync
+        SyncRequest::Begin
     }
 
     /// Whether a barrier handed in now would leave at once: nothing waits.
@@ -103,7 +103,11 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
 
     /// The running sync is done: calls `durable` with each record that became so, and hands out what waited for them, in
     /// order. Tells whether another sync must begin.
-    pub(crate) fn sync_done(&mut self, mut durable: impl FnMut(&R), released: &mut Vec<Envelope<T>>) -> Next {
+    pub(crate) fn sync_done(
+        &mut self,
+        mut durable: impl FnMut(&R),
+        released: &mut Vec<Envelope<T>>,
+    ) -> SyncRequest {
         for _ in 0..std::mem::take(&mut self.syncing) {
             let Some(write) = self.waiting.pop_front() else {
                 break;
@@ -119,7 +123,11 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
         }
         self.log.synced(self.synced);
         self.syncing = self.waiting.len();
-        if self.syncing > 0 { Next::Sync } else { Next::Wait }
+        if self.syncing > 0 {
+            SyncRequest::Begin
+        } else {
+            SyncRequest::None
+        }
     }
 
     /// The role failed: what waits for its writes is void. Returns the mark that [`has_settled`](Disk::has_settled)
@@ -229,13 +237,28 @@ mod tests {
     #[test]
     fn what_waits_leaves_in_order_when_all_before_it_is_durable() {
         let mut disk = plain();
-        assert_eq!(disk.write(Role::Acceptor, vec![1], vec![to("a")]), Next::Sync);
-        assert_eq!(disk.write(Role::Acceptor, vec![2], vec![to("b")]), Next::Wait);
-        assert_eq!(disk.write(Role::Proposer, vec![], vec![to("c")]), Next::Wait);
+        assert_eq!(
+            disk.write(Role::Acceptor, vec![1], vec![to("a")]),
+            SyncRequest::Begin
+        );
+        assert_eq!(
+            disk.write(Role::Acceptor, vec![2], vec![to("b")]),
+            SyncRequest::None
+        );
+        assert_eq!(
+            disk.write(Role::Proposer, vec![], vec![to("c")]),
+            SyncRequest::None
+        );
         let (mut durable, mut released) = (Vec::new(), Vec::new());
-        assert_eq!(disk.sync_done(|r| durable.push(*r), &mut released), Next::Sync);
+        assert_eq!(
+            disk.sync_done(|r| durable.push(*r), &mut released),
+            SyncRequest::Begin
+        );
         assert_eq!((durable.as_slice(), released.len()), (&[1][..], 1));
-        assert_eq!(disk.sync_done(|r| durable.push(*r), &mut released), Next::Wait);
+        assert_eq!(
+            disk.sync_done(|r| durable.push(*r), &mut released),
+            SyncRequest::None
+        );
         assert_eq!(durable, [1, 2]);
         assert_eq!(released.iter().map(|e| e.message).collect::<String>(), "abc");
     }

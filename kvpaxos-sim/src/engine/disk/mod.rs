@@ -4,6 +4,6 @@ mod group_commit;
 mod list;
 mod log;
 
-pub(super) use group_commit::{Disk, Next};
+pub(super) use group_commit::{Disk, SyncRequest};
 pub use list::List;
 pub use log::{Damage, DamageOutcome, Format, Log, Recovered};
