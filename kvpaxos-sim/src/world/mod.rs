@@ -17,7 +17,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub use clients::Fates;
+pub use clients::OperationCounts;
 pub use nemesis::FaultCounts;
 pub use phases::Phases;
 pub use report::{Report, run, run_seed};

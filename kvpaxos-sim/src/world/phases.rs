@@ -68,7 +68,7 @@ impl<M: Subject> World<M> {
         for _ in 0..LONGEST {
             self.run_for(faults);
             self.unharmed()?;
-            if self.clients.fates.begun >= operations && self.engine.counts().events >= events {
+            if self.clients.operations.begun >= operations && self.engine.counts().events >= events {
                 break;
             }
         }

@@ -11,7 +11,7 @@ use crate::engine::{Format, Traffic};
 use crate::invariants::{Coverage, Property, ProtocolCounts, Trace, Violation};
 use crate::subject::Subject;
 use crate::world::World;
-use crate::world::clients::Fates;
+use crate::world::clients::OperationCounts;
 use crate::world::nemesis::FaultCounts;
 use crate::world::phases::Phases;
 use crate::world::setup::Setup;
@@ -28,7 +28,7 @@ pub struct Report {
     /// What the replicas did.
     pub protocol: ProtocolCounts,
     /// What became of operations.
-    pub fates: Fates,
+    pub operations: OperationCounts,
     /// What the network did.
     pub traffic: Traffic,
     /// What the nemesis did.
@@ -97,7 +97,7 @@ impl<M: Subject> World<M> {
             digest: format!("{:016x}", self.digest()),
             counts: self.engine.counts(),
             protocol: self.engine.observer.protocol,
-            fates: self.clients.fates,
+            operations: self.clients.operations,
             traffic: self.engine.network.traffic,
             faults: self.nemesis.counts.clone(),
             coverage: self.engine.observer.coverage.clone(),
@@ -220,12 +220,12 @@ impl Report {
             "  replicas    {standing} candidacies, {elected} elections won, {chosen} slots chosen, {applied} applied, \
              {records} records durable"
         )?;
-        let Fates {
+        let OperationCounts {
             begun,
             done,
             refused,
             unknown,
-        } = self.fates;
+        } = self.operations;
         writeln!(
             f,
             "  operations  {begun} begun, {done} done, {refused} refused, {unknown} unknown; the slowest took {} ms",

@@ -44,7 +44,7 @@ impl<M: Subject> World<M> {
         let patience = Micros(self.setup.clients.deadline.0.saturating_mul(50));
         let client = self.clients.scripted();
         self.run_until(patience, |world| {
-            world.clients.told.contains_key(&(client, number))
+            world.clients.ended_calls.contains_key(&(client, number))
         });
         self.end(number).expect("every call ends by its deadline")
     }
@@ -57,7 +57,7 @@ impl<M: Subject> World<M> {
     /// How a call ended, if it has.
     pub fn end(&mut self, number: u64) -> Option<Answer> {
         let client = self.clients.scripted();
-        self.clients.told.remove(&(client, number)).map(Answer)
+        self.clients.ended_calls.remove(&(client, number)).map(Answer)
     }
 
     /// One of the setup's clients begins a call, whatever else it does. Returns the number that [`take_ends`](World::take_ends) names the
@@ -72,8 +72,8 @@ impl<M: Subject> World<M> {
 
     /// How calls ended that a test began, by client and number: those that ended since this was last asked.
     pub fn take_ends(&mut self) -> impl Iterator<Item = ((u32, u64), Answer)> + use<M> {
-        let told = std::mem::take(&mut self.clients.told);
-        told.into_iter()
+        let ended = std::mem::take(&mut self.clients.ended_calls);
+        ended.into_iter()
             .map(|(call, completion)| (call, Answer(completion)))
     }
 

@@ -107,7 +107,7 @@ impl Summary {
         self.busy_micros += micros(took);
         let runs = if repeated { 2 } else { 1 };
         self.events += report.counts.events * runs;
-        self.operations += report.fates.begun;
+        self.operations += report.operations.begun;
         self.simulated_seconds += report.simulated.0 * runs / 1_000_000;
         self.chosen += report.protocol.chosen;
         self.elected += report.protocol.elected;
@@ -132,7 +132,7 @@ impl Summary {
                 so_far => so_far.min((now, seed)),
             };
             self.fewest_events = fewest(self.fewest_events, report.counts.events);
-            self.fewest_operations = fewest(self.fewest_operations, report.fates.begun);
+            self.fewest_operations = fewest(self.fewest_operations, report.operations.begun);
             self.slowest_serving = self.slowest_serving.max((phases.serving.0, seed));
             self.most_rounds = self.most_rounds.max((phases.serving_rounds, seed));
             self.least_fair = self.least_fair.max((phases.unfairness, seed));

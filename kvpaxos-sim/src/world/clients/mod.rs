@@ -21,7 +21,7 @@ use operations::says_expired;
 
 /// What became of operations.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
-pub struct Fates {
+pub struct OperationCounts {
     /// Begun.
     pub begun: u64,
     /// Done.
@@ -40,9 +40,9 @@ pub(super) struct Clients {
     /// How many of them begin new operations: those of lower numbers.
     pub asking: u32,
     /// What became of their operations.
-    pub fates: Fates,
+    pub operations: OperationCounts,
     /// How the calls of tests ended, by client and number.
-    pub(in crate::world) told: BTreeMap<(u32, u64), Completion>,
+    pub(in crate::world) ended_calls: BTreeMap<(u32, u64), Completion>,
     /// The longest that an operation which was done took.
     pub slowest: Micros,
 }
@@ -58,8 +58,8 @@ impl Clients {
             two_phase: setup.cluster.update == Update::TwoPhase,
             clients,
             asking: 0,
-            fates: Fates::default(),
-            told: BTreeMap::new(),
+            operations: OperationCounts::default(),
+            ended_calls: BTreeMap::new(),
             slowest: Micros(0),
         }
     }

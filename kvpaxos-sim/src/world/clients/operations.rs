@@ -39,7 +39,7 @@ impl Clients {
             since: now,
         };
         client.open.insert(id, open);
-        self.fates.begun += 1;
+        self.operations.begun += 1;
         self.step(number, ClientEvent::Call { number: id, call }, context);
         id
     }
@@ -122,7 +122,7 @@ impl Clients {
         }
         match &completion {
             Completion::Done(outcome) => {
-                self.fates.done += 1;
+                self.operations.done += 1;
                 client.done_since += 1;
                 self.slowest = self.slowest.max(Micros(now.0 - open.since.0));
                 remember(&mut client.seen, &open.call, outcome);
@@ -138,7 +138,7 @@ impl Clients {
                 }
             }
             Completion::Refused(refusal) => {
-                self.fates.refused += 1;
+                self.operations.refused += 1;
                 if matches!(refusal, Refusal::Unavailable { .. } | Refusal::Busy { .. }) {
                     context.engine.observer.coverage.hit(Sometimes::Refused);
                 }
@@ -150,12 +150,12 @@ impl Clients {
                 if self.two_phase && (!silent.is_empty() || names_who_is_waited_for(context.engine)) {
                     context.engine.observer.coverage.hit(Sometimes::TwoPhaseStall);
                 }
-                self.fates.unknown += 1;
+                self.operations.unknown += 1;
                 context.engine.observer.coverage.hit(Sometimes::UnknownOutcome);
             }
         }
         if open.scripted {
-            self.told.insert((number, id), completion);
+            self.ended_calls.insert((number, id), completion);
             return;
         }
         let think = self.setup.think.0;
