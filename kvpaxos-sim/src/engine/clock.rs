@@ -14,7 +14,7 @@ pub(super) struct Clock {
 }
 
 /// The speed of a clock that is right.
-pub const RIGHT: u64 = 1_000_000;
+pub const RIGHT_SPEED: u64 = 1_000_000;
 
 impl Clock {
     /// A clock that is right but for what it shows at `now`.
@@ -23,7 +23,7 @@ impl Clock {
         Clock {
             since: now,
             shown,
-            speed: RIGHT,
+            speed: RIGHT_SPEED,
         }
     }
 
@@ -32,15 +32,15 @@ impl Clock {
     pub(super) fn read(&self, now: Time) -> Time {
         assert!(now >= self.since, "a clock is read at times that do not go down");
         let elapsed = now.0 - self.since.0;
-        Time(self.shown.0 + scale(elapsed, self.speed, RIGHT))
+        Time(self.shown.0 + scale(elapsed, self.speed, RIGHT_SPEED))
     }
 
     /// The first time of the world at which it shows `local` or later.
     #[must_use]
     pub(super) fn when(&self, local: Time) -> Time {
         let left = local.0.saturating_sub(self.shown.0);
-        let mut elapsed = scale(left, RIGHT, self.speed);
-        if scale(elapsed, self.speed, RIGHT) < left {
+        let mut elapsed = scale(left, RIGHT_SPEED, self.speed);
+        if scale(elapsed, self.speed, RIGHT_SPEED) < left {
             elapsed += 1;
         }
         // The end of all time, if it shows that only afterwards.
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn when_is_the_first_time_that_shows_it() {
-        for speed in [1, 333_333, 999_999, RIGHT, 1_000_003, 3_000_000] {
+        for speed in [1, 333_333, 999_999, RIGHT_SPEED, 1_000_003, 3_000_000] {
             let mut clock = Clock::new(Time(100), Time(77));
             clock.set_speed(Time(150), speed);
             for local in [128, 129, 200, 1_000, 54_321] {

@@ -21,7 +21,7 @@ mod queue;
 mod state;
 mod sync;
 
-pub use clock::RIGHT;
+pub use clock::RIGHT_SPEED;
 pub use decider::{Choice, Decider, Decision, FileDecider, Range, Seeded, Stream};
 pub use digest::EntryKind;
 pub use disk::{Damage, DamageOutcome, Format, List, Log, Recovered};

@@ -22,7 +22,7 @@ const REST: Micros = Micros(20_000_000);
 
 /// What came of one seed.
 #[derive(Clone, Default, Debug, Serialize)]
-pub struct Forked {
+pub struct ForkReport {
     /// The seed.
     pub seed: u64,
     /// The rolling digest over all events, in hexadecimal.
@@ -52,7 +52,7 @@ pub struct Forked {
 /// # Panics
 /// If what it draws does not fit together.
 #[must_use]
-pub fn play(seed: u64, trace: Trace) -> Forked {
+pub fn play(seed: u64, trace: Trace) -> ForkReport {
     play_as::<Replica>(seed, trace)
 }
 
@@ -61,13 +61,13 @@ pub fn play(seed: u64, trace: Trace) -> Forked {
 /// # Panics
 /// If what it draws does not fit together.
 #[must_use]
-pub fn play_as<M: Subject>(seed: u64, trace: Trace) -> Forked {
+pub fn play_as<M: Subject>(seed: u64, trace: Trace) -> ForkReport {
     let mut world = World::<M>::of(setup(seed)).expect("what is drawn fits together");
     world.trace(trace);
     world.expect_forks();
-    let mut forked = Forked {
+    let mut forked = ForkReport {
         seed,
-        ..Forked::default()
+        ..ForkReport::default()
     };
     let played = caught(&mut world, |world| world.play_forks(&mut forked.forgotten));
     forked.digest = format!("{:016x}", world.digest());
@@ -116,7 +116,7 @@ impl<M: Subject> World<M> {
             self.start(id);
         }
         self.run_for(REST);
-        self.unharmed()?;
+        self.check_findings()?;
         self.serve_one_history()
     }
 
@@ -203,7 +203,7 @@ impl<M: Subject> World<M> {
             .decider()
             .below(Stream::Healing, Decision::FaultLength, at_most);
         self.run_for(Micros(length + 200_000));
-        self.unharmed()
+        self.check_findings()
     }
 
     /// At rest, with everybody up: all that serve hold one history.
@@ -222,6 +222,6 @@ impl<M: Subject> World<M> {
         if let Some(what) = apart {
             self.report_finding(Property::D1, what);
         }
-        self.unharmed()
+        self.check_findings()
     }
 }

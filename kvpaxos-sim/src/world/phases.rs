@@ -67,7 +67,7 @@ impl<M: Subject> World<M> {
         } = self.setup.length;
         for _ in 0..LONGEST {
             self.run_for(faults);
-            self.unharmed()?;
+            self.check_findings()?;
             if self.clients.operations.begun >= operations && self.engine.counts().events >= events {
                 break;
             }
@@ -106,20 +106,20 @@ impl<M: Subject> World<M> {
         // Whoever still waits is answered too: nobody begins anything new.
         self.clients.asking = 0;
         let answered = self.run_until(round.bound(), |world| world.clients.open() == 0);
-        self.unharmed()?;
+        self.check_findings()?;
         if !answered {
             let open = self.clients.describe_open().join("; ");
             let what = format!("with {quorum} healed these are not answered after {round}: {open}");
             self.report_finding(Property::S4, what);
         }
-        self.unharmed()
+        self.check_findings()
     }
 
     /// Every client that asks has so many operations done, within the bound.
     fn serve(&mut self, operations: u64, quorum: ReplicaSet, round: Round) -> Result<(), Violation> {
         self.clients.begin_count();
         let served = self.run_until(round.bound(), |world| world.clients.all_done(operations));
-        self.unharmed()?;
+        self.check_findings()?;
         if !served {
             let open = self.clients.describe_open().join("; ");
             let what = format!(
@@ -128,7 +128,7 @@ impl<M: Subject> World<M> {
             );
             self.report_finding(Property::S4, what);
         }
-        self.unharmed()
+        self.check_findings()
     }
 
     /// Whether more acceptors have lost their memory, or are about to find it lost, than the others can make up for.
@@ -145,7 +145,7 @@ impl<M: Subject> World<M> {
         let all = ReplicaSet::first(self.setup.cluster.replicas);
         self.nemesis.heal(all, &mut self.engine);
         self.run_for(REFUSING);
-        self.unharmed()?;
+        self.check_findings()?;
         Ok(since(began, self.now()))
     }
 
@@ -175,7 +175,7 @@ impl<M: Subject> World<M> {
         self.nemesis.heal(all, &mut self.engine);
         let round = Round::of(&self.setup, self.engine.observer.prefix());
         let agreed = self.run_until(round.bound(), |world| world.agreed());
-        self.unharmed()?;
+        self.check_findings()?;
         if !agreed {
             let states: Vec<String> = all
                 .iter()
@@ -186,7 +186,7 @@ impl<M: Subject> World<M> {
                 states.join("; ")
             );
             self.report_finding(Property::S4, what);
-            self.unharmed()?;
+            self.check_findings()?;
         }
         Ok(since(began, self.now()))
     }
@@ -252,11 +252,11 @@ impl<M: Subject> World<M> {
     /// # Errors
     /// The first property that does not hold.
     pub fn verdict(&mut self) -> Result<(), Violation> {
-        self.unharmed()?;
+        self.check_findings()?;
         if let Err(why) = self.recorder.judge() {
             self.report_finding(Property::S2, why.explanation);
         }
-        self.unharmed()
+        self.check_findings()
     }
 
     /// Reports what is found wrong now.
@@ -266,7 +266,7 @@ impl<M: Subject> World<M> {
     }
 
     /// Whether nothing was found wrong.
-    pub(crate) fn unharmed(&self) -> Result<(), Violation> {
+    pub(crate) fn check_findings(&self) -> Result<(), Violation> {
         let Some(finding) = self.finding().cloned() else {
             return Ok(());
         };

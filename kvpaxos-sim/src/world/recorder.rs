@@ -19,14 +19,14 @@ pub(super) struct Recorder {
     history: History,
     /// Judges as it goes, so that a run ends where it has gone wrong.
     stream: Stream,
-    wrong: Option<Unlinearizable>,
+    wrong: Option<Refutation>,
     undecided: u64,
     unwitnessed: u64,
 }
 
 /// Why a history is not linearizable.
 #[derive(Clone, Debug)]
-pub(super) struct Unlinearizable {
+pub(super) struct Refutation {
     /// In a sentence.
     pub explanation: String,
     /// The operations that show it.
@@ -70,7 +70,7 @@ impl Recorder {
         call: &Call,
         completion: &Completion,
         now: Time,
-    ) -> Option<&Unlinearizable> {
+    ) -> Option<&Refutation> {
         operation(call)?;
         let process = process(client, lane);
         let history = self.at(now);
@@ -100,7 +100,7 @@ impl Recorder {
 
     /// What was found wrong, if anything was.
     #[must_use]
-    pub(super) fn wrong(&self) -> Option<&Unlinearizable> {
+    pub(super) fn wrong(&self) -> Option<&Refutation> {
         self.wrong.as_ref()
     }
 
@@ -113,20 +113,20 @@ impl Recorder {
     ///
     /// # Errors
     /// If it is not linearizable, or not in the order of its revisions.
-    pub(super) fn judge(&mut self) -> Result<(), Unlinearizable> {
+    pub(super) fn judge(&mut self) -> Result<(), Refutation> {
         let judged = self.search().and_then(|()| self.replay());
         self.wrong = judged.as_ref().err().cloned();
         judged
     }
 
-    fn search(&mut self) -> Result<(), Unlinearizable> {
+    fn search(&mut self) -> Result<(), Refutation> {
         match check(&self.history, BUDGET).verdict {
             Verdict::Linearizable => Ok(()),
             Verdict::Undecided { keys } => {
                 self.undecided = keys.len() as u64;
                 Ok(())
             }
-            Verdict::NotLinearizable(evidence) => Err(Unlinearizable {
+            Verdict::NotLinearizable(evidence) => Err(Refutation {
                 explanation: evidence.first().map_or_else(String::new, |evidence| {
                     format!(
                         "no order of the operations on key {:?} explains {}",
@@ -141,14 +141,14 @@ impl Recorder {
         }
     }
 
-    fn replay(&mut self) -> Result<(), Unlinearizable> {
+    fn replay(&mut self) -> Result<(), Refutation> {
         match witness::judge(&self.history) {
             WitnessVerdict::Consistent => Ok(()),
             WitnessVerdict::NotDecided { keys } => {
                 self.unwitnessed = keys.len() as u64;
                 Ok(())
             }
-            WitnessVerdict::Contradicted(why) => Err(Unlinearizable {
+            WitnessVerdict::Contradicted(why) => Err(Refutation {
                 explanation: why.explanation,
                 lines: why.operations.iter().map(ToString::to_string).collect(),
             }),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     /// Finds nothing; tells what is said to be wrong then.
-    fn get(recorder: &mut Recorder, at: u64, slot: u64) -> Option<&Unlinearizable> {
+    fn get(recorder: &mut Recorder, at: u64, slot: u64) -> Option<&Refutation> {
         let call = Call::Get { key: "k".into() };
         let outcome = Outcome::Value {
             revision: revision(slot),

@@ -96,8 +96,8 @@ impl Summary {
         per_second(self.seeds * 100, self.wall_micros)
     }
 
-    fn add(&mut self, played: Played) {
-        let Played {
+    fn add(&mut self, played: SeedResult) {
+        let SeedResult {
             report,
             took,
             repeated,
@@ -142,7 +142,7 @@ impl Summary {
     }
 }
 
-struct Played {
+struct SeedResult {
     report: Report,
     took: Duration,
     repeated: bool,
@@ -174,7 +174,7 @@ pub fn sweep(what: &Sweep, mut heard: impl FnMut(&Summary)) -> Summary {
 }
 
 /// Plays one seed, some of them twice.
-fn play(seed: u64) -> Played {
+fn play(seed: u64) -> SeedResult {
     let began = Instant::now();
     let mut report = run_seed(seed, Trace::Off);
     let repeated = seed.is_multiple_of(REPEAT);
@@ -193,7 +193,7 @@ fn play(seed: u64) -> Played {
             });
         }
     }
-    Played {
+    SeedResult {
         report,
         took: began.elapsed(),
         repeated,

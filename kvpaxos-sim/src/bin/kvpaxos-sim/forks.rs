@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use kvpaxos_sim::invariants::Trace;
 use kvpaxos_sim::parallel;
-use kvpaxos_sim::world::forks::{self, Forked};
+use kvpaxos_sim::world::forks::{self, ForkReport};
 
 /// Simulates the seeds and prints the sums and all violations.
 pub(crate) fn run(seeds: Range<u64>, jobs: usize, trace: bool) -> ExitCode {
     let count = seeds.end - seeds.start;
-    let mut sum = Forked::default();
+    let mut sum = ForkReport::default();
     let (mut forked, mut stopped, mut violations) = (0, 0, Vec::new());
     let play = |seed| forks::play(seed, if trace { Trace::Print } else { Trace::Off });
     parallel::for_each(seeds, jobs, play, |played| {

@@ -2,7 +2,7 @@
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
-use crate::engine::{Alarm, Damage, Decision, EntryKind, RIGHT, RoleState};
+use crate::engine::{Alarm, Damage, Decision, EntryKind, RIGHT_SPEED, RoleState};
 use crate::invariants::Sometimes;
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
@@ -98,7 +98,7 @@ impl Nemesis {
                     partition::mend(cuts, &mut engine.network);
                 }
             }
-            Active::Drift(id) => engine.set_speed(*id, RIGHT),
+            Active::Drift(id) => engine.set_speed(*id, RIGHT_SPEED),
             Active::Slow(id) => engine.set_latency(*id, self.sync),
             Active::Full(id) => {
                 engine.set_full(*id, false);

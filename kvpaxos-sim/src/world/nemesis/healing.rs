@@ -2,7 +2,7 @@
 
 use kvpaxos::{ReplicaSet, Role};
 
-use crate::engine::{Decision, Node, RIGHT, Stream};
+use crate::engine::{Decision, Node, RIGHT_SPEED, Stream};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
 
@@ -17,7 +17,7 @@ impl Nemesis {
         self.frozen = true;
         if self.faults.uneven_clocks {
             for id in engine.ids() {
-                engine.set_speed(id, RIGHT);
+                engine.set_speed(id, RIGHT_SPEED);
             }
         }
         engine.network.links = self.links.without_faults();
