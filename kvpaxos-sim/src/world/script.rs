@@ -73,7 +73,8 @@ impl<M: Subject> World<M> {
     /// How calls ended that a test began, by client and number: those that ended since this was last asked.
     pub fn take_ends(&mut self) -> impl Iterator<Item = ((u32, u64), Answer)> + use<M> {
         let ended = std::mem::take(&mut self.clients.ended_calls);
-        ended.into_iter()
+        ended
+            .into_iter()
             .map(|(call, completion)| (call, Answer(completion)))
     }
 
