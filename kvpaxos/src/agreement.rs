@@ -28,7 +28,7 @@
 //!
 //! - Who has not heard of the other history cannot know that it exists: before the replicas that hold it are back, the quorum that is up
 //!   serves what it has.
-//! - What a replica has applied is in its log a tick later ([`Record::Chosen`](crate::Record::Chosen); nobody waits for it). If it stops sooner, it
+//! - What a replica has applied is in its log a tick later ([`Record::Chosen`](crate::Record::Chosen); nobody waits for it). If it is killed sooner, it
 //!   knows after its restart only that it accepted the value. It then takes what others tell of that slot, as it must where the value was
 //!   not chosen.
 //! - A replica that was away for more than the remembered slots, or that comes back when the others have restarted and cut their logs above where

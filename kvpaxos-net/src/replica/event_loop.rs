@@ -93,7 +93,12 @@ impl EventLoop {
                 biased;
                 Some(event) = self.inbox.disk.recv() => self.on_disk(event)?,
                 control = self.inbox.controls.recv() => match control {
-                    None | Some(Control::Stop) => return self.stop(),
+                    None | Some(Control::Stop) => {
+                        // With its next tick the replica writes down how far it knows the log to be chosen.
+                        alarm.rings().await;
+                        self.step(Event::Clock);
+                        return self.stop();
+                    }
                     Some(control) => self.on_control(control),
                 },
                 () = alarm.rings() => {}

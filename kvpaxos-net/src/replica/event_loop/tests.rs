@@ -2,13 +2,16 @@ use kvpaxos::agreement::StateDigest;
 use kvpaxos::codec::{self, PeerFrame};
 use kvpaxos::message::Promise;
 use kvpaxos::wal::Owner;
-use kvpaxos::{Ballot, Config, Slot};
+use kvpaxos::{Ballot, Config, Record, Slot};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::storage::directory::{Directory, OpenDirectory};
 use crate::storage::disk::Disk;
+use crate::{
+    Bounds, Client, ClientOptions, Cluster, MemoryLocation, Node, NodeOptions, PeerAddresses, Sockets,
+};
 
 const ID: ReplicaId = ReplicaId(1);
 const PEER: ReplicaId = ReplicaId(0);
@@ -127,4 +130,43 @@ async fn what_waits_leaves_when_another_role_fails() {
     scene.settles().await;
     let sent = scene.sent().await;
     assert!(matches!(sent, Some(Message::Promise(_))), "{sent:?}");
+}
+
+/// A log that was closed in order tells that all its slots are chosen, however soon after the last answer its replica was stopped.
+#[tokio::test]
+async fn a_replica_that_is_stopped_writes_down_what_is_chosen() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = Cluster::new("stopped", PeerAddresses::in_order(["127.0.0.1:1"]).unwrap());
+    let owner = Owner {
+        cluster: cluster.fingerprint(),
+        replica: ReplicaId(0),
+    };
+    let options = || NodeOptions {
+        id: ReplicaId(0),
+        cluster: cluster.clone(),
+        memory: MemoryLocation::Directory(directory.path().to_owned()),
+        bounds: Bounds::default(),
+    };
+    options().format().unwrap();
+    for life in 0..4 {
+        let sockets = Sockets::bind("127.0.0.1:0", "127.0.0.1:0", None).await.unwrap();
+        let address = sockets.clients.local_addr().unwrap();
+        let client = Client::new(ClientOptions::new([address.to_string()])).unwrap();
+        let node = Node::start(options(), sockets).unwrap();
+        client.put("key", vec![life]).await.unwrap();
+        node.stop().await.unwrap();
+        let opened = Directory::open(directory.path(), owner).unwrap();
+        let Memory::Kept(records) = opened.memory else {
+            panic!("the memory is lost");
+        };
+        let accepted = records.iter().filter_map(|record| match record {
+            Record::Accepted { slot, .. } => Some(slot.next()),
+            _ => None,
+        });
+        let chosen = records.iter().filter_map(|record| match record {
+            Record::Chosen { up_to, .. } => Some(*up_to),
+            _ => None,
+        });
+        assert_eq!(chosen.max(), accepted.max(), "life {life}");
+    }
 }
