@@ -1,24 +1,62 @@
 //! The tokio shell around [`kvpaxos`]: replicas on real sockets and disks, and a client.
 //!
+//! [`Node`] is a running replica, [`Client`] asks a cluster, [`failures`] makes roles fail on purpose, [`inspect`] and [`compare`]
+//! read data directories. The program `kvpaxos` is built from these (`src/bin/kvpaxos`).
+//!
 //! ```text
-//!   peers (TCP in)      clients (TCP, UDP)        operator, failures on purpose
-//!        |  frames            |  frames                  |
-//!   [inbound tasks]     [client tasks]                   |
+//!   peers (TCP)         clients (TCP, UDP)        operator, failures on purpose
+//!        |  frames            |  frames                  |  controls
+//!   [listen::peers]     [listen::tcp, udp]          [node::handle]
 //!        +------ batches -----+--------------------------+
 //!                             v
-//!                 [event loop: owns the Replica] --- records ---> [disk thread: append, one sync]
+//!         [replica::event_loop: owns the Replica] --- records ---> [storage::disk: append, one sync]
 //!                   |                       ^                              |
 //!                   | frames                +-------- settled -------------+
-//!        [outgoing links: one write]     [client writers: one write]
+//!        [links: one write each]     [listen::tcp: one write per client]
 //! ```
 //!
-//! - One task owns one [`kvpaxos::Replica`]; it is never locked. The shell decides nothing about consensus.
-//! - Everything moves in batches: all that has arrived is stepped, then the disk gets one job and each socket one write.
-//! - One thread owns the disk and syncs once for everyone who waits; the loop goes on stepping meanwhile.
-//! - Every queue is bounded: peers' messages are dropped (the protocol sends them again), clients are held back or
-//!   disconnected.
+//! - One task owns one [`kvpaxos::Replica`], so there is no lock. The shell decides nothing about consensus.
+//! - Everything moves in batches: the event loop steps all that has arrived; then the disk gets one job, and each socket one write.
+//! - One thread owns the disk and syncs once for everyone who waits, while the event loop goes on stepping.
+//! - Every queue is bounded. Messages of peers are dropped (the protocol sends them again); clients are slowed down or disconnected.
 //!
-//! [`Node`] is a running replica, [`Client`] asks a cluster, [`failures`] lets roles fail on purpose.
+//! # The folders
+//!
+//! Imports run one way, from the last row to the first.
+//!
+//! | folder | what it holds |
+//! | --- | --- |
+//! | `system` | the clock, random bits, waits between attempts, shortages of descriptors and memory |
+//! | `cluster` (a file) | the configuration of a cluster, and the addresses of its replicas |
+//! | `wire` | frames on one socket: reading, queueing, writing |
+//! | `storage` | the data directory: superblock, write-ahead log, segments, and the thread that writes them |
+//! | `links` | the outgoing connections to the other replicas |
+//! | `replica` | the event loop, what enters it, the replies to clients, log lines |
+//! | `listen` | accepting connections of peers and clients, datagrams |
+//! | `node` | starting and stopping a replica, its handle, failures on purpose |
+//! | `client` | the client: calls, the task that drives it, its connections |
+//! | `inspection` | what the logs in data directories hold, and where they differ |
+//! | `power` (tests) | what a power failure may leave of a directory, at any operation on its files |
+//!
+//! # What happens to a PUT
+//!
+//! 1. `client/calls.rs`, [`Client::put`]: hands the call to the client's task. `client/driver.rs` steps the state machine
+//!    [`kvpaxos::Client`], which names a server and gives the write its session and sequence number; `client/connection.rs` sends the
+//!    frame.
+//! 2. `listen/tcp.rs`: the server reads the frame (`wire/frames.rs`) and puts the request into the inbox of the event loop
+//!    (`replica/inbox.rs`).
+//! 3. `replica/event_loop.rs`, `on_arrival`: steps the replica with [`kvpaxos::Event::Client`]. A replica that does not lead sends the
+//!    request on to the leader.
+//! 4. The leader puts the write into a batch. Its step returns [`kvpaxos::Effect::Send`] with `Accept` messages, which leave through
+//!    `links/outboxes.rs` and `links/link.rs`, and [`kvpaxos::Effect::Persist`] with its own vote.
+//! 5. Each replica receives the `Accept` (`listen/peers.rs`) and steps it. The effect is `Persist`, with the vote as a record and the
+//!    `Accepted` message as what may leave only afterwards: the event loop keeps it in `deferred`.
+//! 6. `storage/disk.rs`: the thread appends the records of the batch (`storage/log.rs`) and syncs once. It reports the ticket as
+//!    settled; `on_disk` in the event loop sends what was deferred for it.
+//! 7. The leader counts the votes. With a quorum the slot is chosen; the learner applies the write and the step returns
+//!    [`kvpaxos::Effect::Reply`], at the replica that the client asked.
+//! 8. **The acknowledgement**: `replica/clients.rs`, `reply`, puts the frame into the outbox of the client's connection;
+//!    `listen/tcp.rs` writes it, and `client/driver.rs` resolves the call.
 
 mod client;
 mod cluster;
@@ -45,26 +83,25 @@ pub use node::running::Node;
 pub use node::sockets::Sockets;
 pub use replica::error::NodeError;
 pub use replica::inbox::RestartMemory;
-pub use storage::error::DirectoryError;
-pub use storage::error::LogError;
+pub use storage::error::{DirectoryError, LogError};
 pub use system::random::entropy;
 
-/// Roles of running replicas that fail on purpose, and come back.
+/// Failures on purpose: roles of running replicas fail at random times and come back.
 pub mod failures {
     pub use crate::node::failures::{FailureEvent, Failures, run};
 }
 
-/// What a data directory holds, and where its log is damaged.
+/// What the log in a data directory holds, and where it is damaged.
 pub mod inspect {
     pub use crate::inspection::inspect::{
         CheckpointPlace, Inspection, LogSummary, LogVerdict, LossPlace, Segment, TornEnd, inspect,
     };
 }
 
-/// What the logs of several directories tell of the history of slots, and from which slot on they differ.
+/// The histories of slots in several data directories, and the first slot at which they differ.
 pub mod compare {
     pub use crate::inspection::compare::{
-        CompareError, Comparison, Difference, Divergence, DivergenceKind, Verdict, compare,
+        CompareError, Comparison, ComparisonVerdict, Difference, Divergence, DivergenceKind, compare,
     };
     pub use crate::inspection::history::{History, HistoryError, SlotContents, read};
 }

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
-use common::{Cluster, ask, runtime};
+use common::{ProcessCluster, ask, runtime};
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::codec::{self, PeerFrame};
 use kvpaxos::{
@@ -16,7 +16,7 @@ use kvpaxos_net::PeerAddresses;
 
 #[test]
 fn bad_bytes_close_their_connection_and_nothing_else() {
-    let mut cluster = Cluster::start(3, &[]);
+    let mut cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
     let mut request = Vec::new();
     let status = Request {
@@ -46,13 +46,13 @@ fn bad_bytes_close_their_connection_and_nothing_else() {
             let mut answer = Vec::new();
             // Closed, or reset because not all was read.
             let _ = stream.read_to_end(&mut answer);
-            assert!(answer.is_empty(), "nothing is said to {bytes:?}");
+            assert!(answer.is_empty(), "{bytes:?} is not answered");
         }
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let datagram = &bytes[..bytes.len().min(60_000)];
         socket.send_to(datagram, cluster.address(0)).unwrap();
     }
-    // A peer of another cluster.
+    // A hello of another cluster.
     let own = runtime().block_on(cluster.status(0)).expect("it serves still");
     let hello = codec::Hello {
         cluster: 1,
@@ -67,7 +67,7 @@ fn bad_bytes_close_their_connection_and_nothing_else() {
     stream.write_all(&bytes).unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
-    assert!(answer.is_empty(), "no hello for a stranger");
+    assert!(answer.is_empty(), "the hello of a stranger is not answered");
 
     let first = cluster.address(0);
     assert_eq!(ask(&first, &["put", "k", "v"], "").0, 0);
@@ -83,11 +83,11 @@ fn bad_bytes_close_their_connection_and_nothing_else() {
     }
 }
 
-/// A peer that sends two values for one ballot and slot breaks the protocol's first rule. Whoever notices stops, says why,
-/// and harms nobody.
+/// A peer that sends two values for one ballot and slot breaks the first rule of the protocol. A replica that notices this stops
+/// and says why, and the others go on.
 #[test]
 fn a_lying_peer_is_answered_by_a_halt() {
-    let mut cluster = Cluster::start(3, &[]);
+    let mut cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
     let accept = |value| {
         PeerFrame::Message(Message::Accept {

@@ -1,4 +1,4 @@
-//! Directories that tell different histories, as `kvpaxos log compare` shows them to an operator.
+//! `kvpaxos log compare` on directories whose histories differ.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{Cluster, program, run, runtime, text};
+use common::{ProcessCluster, program, run, runtime, text};
 use kvpaxos_net::inspect::inspect;
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ fn compare(directories: &[&Path], flags: &[&str]) -> (i32, String, String) {
     (code, text(&output.stdout), text(&output.stderr))
 }
 
-fn put(cluster: &Cluster, replicas: &[usize], key: &str, value: &str) {
+fn put(cluster: &ProcessCluster, replicas: &[usize], key: &str, value: &str) {
     runtime().block_on(async {
         let client = cluster.patient_client_of(replicas);
         client.put(key.to_owned(), value.to_owned()).await.unwrap();
@@ -38,15 +38,15 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.success());
 }
 
-/// Stops these once their logs tell what they applied.
-fn stop(cluster: &mut Cluster, replicas: &[usize]) {
+/// Stops these replicas once their logs hold what they applied.
+fn stop(cluster: &mut ProcessCluster, replicas: &[usize]) {
     cluster.wait_for_logs(replicas);
     for replica in replicas {
         assert_eq!(cluster.terminate(*replica), Some(0));
     }
 }
 
-/// The lines about a slot.
+/// The lines of the output about a slot.
 fn about(printed: &str, slot: u64) -> String {
     let heading = format!("slot {slot}");
     let lines = printed.lines().skip_while(|line| *line != heading).skip(1);
@@ -54,9 +54,9 @@ fn about(printed: &str, slot: u64) -> String {
     lines.join("\n")
 }
 
-/// r0, r1 and r2 acknowledge a write. Then r0 goes back to a copy of its directory from before, and with r3 and r4 acknowledges another: two
-/// histories. Returns the five directories.
-fn two_histories(cluster: &mut Cluster) -> Vec<PathBuf> {
+/// Makes two histories: r0, r1 and r2 acknowledge a write; then r0 gets an older copy of its directory, and acknowledges another
+/// write with r3 and r4. Returns the five directories.
+fn two_histories(cluster: &mut ProcessCluster) -> Vec<PathBuf> {
     runtime().block_on(cluster.leader());
     put(cluster, &[0, 1, 2, 3, 4], "balance", "old");
     stop(cluster, &[0, 1, 2, 3, 4]);
@@ -76,7 +76,7 @@ fn two_histories(cluster: &mut Cluster) -> Vec<PathBuf> {
 
 #[test]
 fn two_histories_are_shown_side_by_side() {
-    let mut cluster = Cluster::start(5, &[]);
+    let mut cluster = ProcessCluster::start(5, &[]);
     let data = two_histories(&mut cluster);
     let data: Vec<&Path> = data.iter().map(PathBuf::as_path).collect();
     let before: Vec<String> = data.iter().map(|path| listing(path)).collect();
@@ -91,7 +91,8 @@ fn two_histories_are_shown_side_by_side() {
         serde_json::json!([names(&[0, 3, 4]), names(&[1, 2])])
     );
     assert_eq!(found["differences"][0]["how"], "chosen");
-    // Before their first writes the sides elected leaders, and closed and opened sessions. The first slot is found here by what stands there.
+    // Before their first writes both sides elected leaders and opened and closed sessions, so the first slot that differs is looked up
+    // here.
     let first = first_difference(data[0], data[1]);
     assert_eq!(found["differences"][0]["slot"], first);
     let digests: Vec<&Value> = found["directories"]
@@ -149,7 +150,7 @@ fn two_histories_are_shown_side_by_side() {
     assert_eq!(before, after, "nothing is changed");
 }
 
-/// The names, lengths and times of what is in a directory.
+/// The names, lengths and times of the files in a directory.
 fn listing(path: &Path) -> String {
     let output = Command::new("ls")
         .args(["-la", "--time-style=full-iso"])
@@ -160,7 +161,7 @@ fn listing(path: &Path) -> String {
     text(&output.stdout)
 }
 
-/// Found another way: by the records of two logs that were never cut.
+/// The first slot that differs, found in another way: in the records of two logs that were never cut.
 fn first_difference(one: &Path, other: &Path) -> u64 {
     let values = |path: &Path| {
         let inspection = inspect(path).unwrap();
@@ -183,10 +184,10 @@ fn first_difference(one: &Path, other: &Path) -> u64 {
     (0..).find(differs).unwrap()
 }
 
-/// A directory that was formatted anew forgets what was chosen, and its replica helps to choose something else.
+/// A replica whose directory is formatted again forgets what was chosen, and helps to choose something else.
 #[test]
 fn a_directory_that_was_formatted_anew_differs_from_the_first_slot_on() {
-    let mut cluster = Cluster::start(3, &[]);
+    let mut cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
     put(&cluster, &[0, 1, 2], "k", "first");
     stop(&mut cluster, &[0, 1, 2]);
@@ -214,7 +215,7 @@ fn a_directory_that_was_formatted_anew_differs_from_the_first_slot_on() {
 
 #[test]
 fn what_cannot_be_compared_is_refused() {
-    let mut cluster = Cluster::start(3, &[]);
+    let mut cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
     put(&cluster, &[0, 1, 2], "k", "v");
     let [zero, one, two] = [0, 1, 2].map(|id| cluster.data(id));
@@ -282,12 +283,12 @@ fn what_cannot_be_compared_is_refused() {
     assert!(why.contains("damaged in segment 0 at offset"), "{why}");
 }
 
-/// Whoever reads what is printed may stop when he has seen enough.
+/// It is no error if the reader of the output closes the pipe early.
 #[test]
 fn a_pipe_may_be_closed_early() {
-    let mut cluster = Cluster::start(3, &[]);
+    let mut cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
-    // More than a pipe holds.
+    // More output than a pipe holds.
     for number in 0..10 {
         put(&cluster, &[0, 1, 2], &format!("k{number}"), &"x".repeat(50_000));
     }

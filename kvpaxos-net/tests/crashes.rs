@@ -1,24 +1,24 @@
-//! Replicas are killed with `kill -9` and started again under load; what the clients saw must be linearizable.
+//! Replicas are killed with SIGKILL and restarted under load; the history of the clients must be linearizable.
 
 mod common;
 
 use common::load::{Load, Recorder};
-use common::{Cluster, runtime};
+use common::{ProcessCluster, runtime};
 
 #[test]
 fn killing_a_minority_and_then_all_loses_nothing() {
     runtime().block_on(async {
-        let mut cluster = Cluster::start(5, &[]);
+        let mut cluster = ProcessCluster::start(5, &[]);
         let leader = cluster.leader().await;
         let recorder = Recorder::new();
         let clients = (0..6).map(|_| cluster.client()).collect();
         let load = Load::start(clients, 0, 3, &recorder);
         recorder.progress(100).await;
 
-        // The leader, which a new one must follow.
+        // The leader: a new one must be elected.
         cluster.kill(leader);
         recorder.progress(100).await;
-        // Another one: three of five are left.
+        // Another replica: three of five are left.
         let other = (leader + 1) % 5;
         cluster.kill(other);
         recorder.progress(100).await;
@@ -26,7 +26,7 @@ fn killing_a_minority_and_then_all_loses_nothing() {
         cluster.restart(other);
         recorder.progress(100).await;
 
-        // The lights go out.
+        // All replicas at once.
         for replica in 0..5 {
             cluster.kill(replica);
         }
@@ -37,7 +37,7 @@ fn killing_a_minority_and_then_all_loses_nothing() {
         load.stop().await;
         cluster.converge().await;
 
-        // What was acknowledged before is still there: a last look at every key, through every replica.
+        // Every acknowledged write is still there: read every key, through every replica.
         let clients = (0..5).map(|replica| cluster.client_of(&[replica])).collect();
         let load = Load::start(clients, 100, 3, &recorder);
         recorder.progress(30).await;
@@ -51,7 +51,7 @@ fn acceptors_that_fail_on_purpose_do_no_harm() {
     runtime().block_on(async {
         let roles = ["--fail", "acceptor,proposer,learner"];
         let pace = ["--fail-every", "400ms", "--fail-for", "150ms", "--fail-seed", "7"];
-        let cluster = Cluster::start(5, &[&roles[..], &pace[..]].concat());
+        let cluster = ProcessCluster::start(5, &[&roles[..], &pace[..]].concat());
         cluster.leader().await;
         let recorder = Recorder::new();
         let clients = (0..6).map(|_| cluster.client()).collect();

@@ -1,19 +1,19 @@
-//! Data directories of real processes: whose they are, what is set aside, and what happens when the disk is full.
+//! Data directories of real processes: whose they are, which logs are set aside, and what happens when the disk is full.
 
 mod common;
 
-use common::{Cluster, ask, code, free_ports, run, runtime, text, wait_for};
+use common::{ProcessCluster, ask, code, free_ports, run, runtime, text, wait_for};
 
 #[test]
 fn a_data_directory_has_one_owner() {
-    let mut cluster = Cluster::start(3, &[]);
+    let mut cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
     let again = |arguments: Vec<String>| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let output = run(&arguments, "");
         (code(&output), text(&output.stderr))
     };
-    // The ports are taken, so the second process gets others.
+    // The ports are in use, so the second process gets others.
     let elsewhere = |mut arguments: Vec<String>| {
         let ports = free_ports(2).into_iter().map(|port| format!("127.0.0.1:{port}"));
         for (flag, address) in ["--client", "--udp"].into_iter().zip(ports) {
@@ -50,10 +50,10 @@ fn inspect(dir: &std::path::Path, flags: &[&str]) -> (i32, String, String) {
     (code(&output), text(&output.stdout), text(&output.stderr))
 }
 
-/// An empty disk is never taken for a new replica: somebody must say which of the two it is.
+/// An empty disk is never taken for that of a new replica: the operator must format or recover it.
 #[test]
 fn only_a_formatted_directory_is_served() {
-    let mut cluster = Cluster::start(3, &[]);
+    let mut cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
     let (done, _, why) = ask(&cluster.servers(), &["put", "k", "v"], "");
     assert_eq!(done, 0, "{why}");
@@ -62,7 +62,7 @@ fn only_a_formatted_directory_is_served() {
         let output = run(arguments, "");
         (code(&output), text(&output.stdout), text(&output.stderr))
     };
-    // Formatted once is formatted, recovered is what has lost something.
+    // A directory is formatted once, and recovered only if something was lost.
     let (refused, _, why) = attempt(&cluster.member("format", 1));
     assert_eq!(refused, 1);
     assert!(
@@ -103,7 +103,7 @@ fn only_a_formatted_directory_is_served() {
     let (nothing, _, why) = inspect(&cluster.data(1), &[]);
     assert_eq!(nothing, 1);
     assert!(why.contains("holds no log"), "{why}");
-    // What was printed is what is run.
+    // The command that was printed works.
     let (done, printed, why) = attempt(&cluster.member("recover", 1));
     assert_eq!(done, 0, "{why}");
     assert!(printed.contains("ready for replica 1 to recover"), "{printed}");
@@ -116,7 +116,7 @@ fn only_a_formatted_directory_is_served() {
 
 #[test]
 fn a_damaged_log_is_set_aside_and_the_others_go_on() {
-    let mut cluster = Cluster::start(3, &[]);
+    let mut cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(async {
         cluster.leader().await;
         for number in 0..20 {
@@ -151,7 +151,7 @@ fn a_damaged_log_is_set_aside_and_the_others_go_on() {
     assert_eq!(code, 0);
     let found: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(found["verdict"]["log"], "whole", "the new one");
-    // It says that the disk was lost, or has got back what counts already and forgotten that, too.
+    // The log says that the disk was lost, or the replica has recovered already and a checkpoint has replaced that record.
     let lost = found["losses"][0]["mark"] == "disk lost";
     assert!(lost || found["checkpoints"][0]["complete"] == true, "{found}");
     let third = cluster.address(2);
@@ -162,12 +162,11 @@ fn a_damaged_log_is_set_aside_and_the_others_go_on() {
     );
 }
 
-/// A disk that takes no more bytes is fatal for its replica, and for nothing else: what it could not write down it has not
-/// promised.
+/// A full disk stops its replica and no other one. What the replica could not write it has not promised.
 #[test]
 #[cfg(unix)]
 fn a_full_disk_stops_the_replica_and_nobody_else() {
-    let mut cluster = Cluster::start(3, &["--log-level", "warn"]);
+    let mut cluster = ProcessCluster::start(3, &["--log-level", "warn"]);
     let leader = runtime().block_on(cluster.leader());
     let other = (leader + 1) % 3;
     cluster.kill(other);
@@ -187,7 +186,7 @@ fn a_full_disk_stops_the_replica_and_nobody_else() {
     assert_eq!(cluster.ended(other), Some(7));
     let log = std::fs::read_to_string(cluster.log(other)).unwrap();
     assert!(log.contains("cannot append to the log"), "{log}");
-    // With room again it comes back, with what it had promised.
+    // With room again it restarts with its memory.
     cluster.restart(other);
     runtime().block_on(cluster.converge());
 }

@@ -1,13 +1,14 @@
-//! A directory is formatted over one that had been in use. The replica has forgotten its votes and claims to be new: with two others that know
-//! nothing of a write, it would be a majority. They have met it before, and so nothing is served, it stops and says why; recovered, it goes on.
-#![cfg(unix)]
+//! A directory that was in use is formatted again. Its replica has forgotten its votes and claims to be new; with two others that
+//! do not know of a write, it would be a majority. But they have met it before, so nothing is served, and it stops and says why.
+//! Recovered, it goes on.
+
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
 mod common;
 
-use common::{Cluster, runtime, text, wait_for};
+use common::{ProcessCluster, runtime, text, wait_for};
 
-fn founding(cluster: &Cluster, replica: usize) -> String {
+fn founding(cluster: &ProcessCluster, replica: usize) -> String {
     let data = cluster.data(replica).display().to_string();
     let output = common::run(&["log", "inspect", &data], "");
     let report = text(&output.stdout);
@@ -16,10 +17,10 @@ fn founding(cluster: &Cluster, replica: usize) -> String {
         .to_owned()
 }
 
-/// r0, r1 and r2 know of the second write, r3 and r4 do not. All stop, r0's directory is deleted and formatted, and r0, r3 and r4 start.
+/// r0, r1 and r2 know of the second write, r3 and r4 do not. All stop; r0's directory is deleted and formatted; r0, r3 and r4 start.
 #[test]
 fn a_replica_whose_directory_is_formatted_again_is_found_out() {
-    let mut cluster = Cluster::start(5, &[]);
+    let mut cluster = ProcessCluster::start(5, &[]);
     cluster.write_twice();
     (0..3).for_each(|id| cluster.kill(id));
 
@@ -38,7 +39,7 @@ fn a_replica_whose_directory_is_formatted_again_is_found_out() {
     let healthy = common::run(&cluster.member("recover", 0), "");
     assert!(
         !healthy.status.success(),
-        "its log is whole: that it is wrong must be said"
+        "its log is intact, so --discard is needed"
     );
     let mut recover = cluster.member("recover", 0);
     recover.push("--discard".to_owned());

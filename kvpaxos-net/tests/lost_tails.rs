@@ -1,39 +1,40 @@
-//! A disk loses the end of what it had synced, and nothing else. The log alone cannot tell that from a write that a crash cut short; the mark
-//! in the superblock can. Either the acknowledged value is read in the end, or replicas refuse and say why: never the value before it.
-#![cfg(unix)]
+//! A disk loses the end of what it had synced, and nothing else. The log alone cannot tell this from a write that a crash
+//! interrupted; the mark in the superblock can. In the end either the acknowledged value is read, or replicas refuse and say why; the
+//! older value is never read.
+
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
 mod common;
 
 use std::path::Path;
 
-use common::{Cluster, runtime, text, wait_for};
+use common::{ProcessCluster, runtime, text, wait_for};
 use kvpaxos::wal::{SECTOR, SuperblockState};
 use kvpaxos_net::inspect::{LogVerdict, inspect};
 
-/// What the disk loses of the file that ends at `end`.
+/// What the disk loses of a file whose used part ends at `end`.
 type Loss = fn(bytes: Vec<u8>, end: usize) -> Vec<u8>;
 
-/// The sector that the last byte lies in is zeros.
+/// Zeros the sector of the last byte.
 fn last_sector(mut bytes: Vec<u8>, end: usize) -> Vec<u8> {
     let begin = (end - 1) / SECTOR * SECTOR;
     bytes[begin..end].fill(0);
     bytes
 }
 
-/// So many bytes at the end are zeros, wherever sectors begin.
+/// Zeros this many bytes at the end, wherever sectors begin.
 fn last_bytes(mut bytes: Vec<u8>, end: usize) -> Vec<u8> {
     bytes[end - 340..end].fill(0);
     bytes
 }
 
-/// The file ends earlier: the last writes are gone as if they had never been.
+/// Cuts the file, so that the last writes leave no trace.
 fn cut(mut bytes: Vec<u8>, end: usize) -> Vec<u8> {
     bytes.truncate(end - 340);
     bytes
 }
 
-/// Waits until the superblock covers all of the log, as it does when nothing was written for some milliseconds. Returns the last segment.
+/// Waits until the mark covers the whole log, as it does when nothing is written for some milliseconds. Returns the last segment.
 fn wait_for_mark(directory: &Path) -> std::path::PathBuf {
     wait_for("the mark to cover the log", || {
         let inspection = inspect(directory).ok()?;
@@ -50,10 +51,10 @@ fn wait_for_mark(directory: &Path) -> std::path::PathBuf {
     })
 }
 
-/// r0, r1 and r2 know of the second write, r3 and r4 do not. Then r0's disk loses the end of its log, and r1 and r2 are down: with r0 as it
-/// then is, r3 and r4 would be a majority that knows of the first write only.
+/// r0, r1 and r2 know of the second write, r3 and r4 do not. Then r0's disk loses the end of its log, while r1 and r2 are down. If r0
+/// did not notice, it would be a majority with r3 and r4 that knows of the first write only.
 fn a_lost_tail_does_no_harm(loss: Loss) {
-    let mut cluster = Cluster::start(5, &[]);
+    let mut cluster = ProcessCluster::start(5, &[]);
     cluster.write_twice();
     assert_eq!(cluster.get(&[0, 1, 2]), (Some(0), "NEW\n".into()));
     let log = wait_for_mark(&cluster.data(0));
@@ -98,11 +99,11 @@ fn of_whole_writes() {
     a_lost_tail_does_no_harm(cut);
 }
 
-/// The superblock is as old as the disk could make it, and what was written since is gone: r0 cannot know, and with r3 and r4 it serves the first
-/// write. When r1 and r2 are back, they find that they differ from a quorum, refuse, and say why.
+/// The disk also goes back to an older superblock, so r0 cannot notice the loss, and serves the first write with r3 and r4. When r1 and r2
+/// restart, they find that they differ from a quorum, refuse, and say why.
 #[test]
 fn where_no_mark_tells_of_it_replicas_that_differ_refuse() {
-    let mut cluster = Cluster::start(5, &[]);
+    let mut cluster = ProcessCluster::start(5, &[]);
     runtime().block_on(async {
         cluster.leader().await;
         cluster.patient_client().put("balance", "old").await.unwrap();

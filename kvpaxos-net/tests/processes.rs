@@ -1,18 +1,18 @@
-//! Many client processes at once, on one key and on many: their exit codes and what they print make a history.
+//! Many client processes at once, on one key and on many. Their exit codes and their output make a history.
 
 mod common;
 
 use std::thread;
 
 use common::load::{Draw, Ended, Recorder};
-use common::{Cluster, run, runtime, text};
+use common::{ProcessCluster, run, runtime, text};
 use kvpaxos_sim::history::{Action, Answer, Datum, Operation};
 
 const PROCESSES: u64 = 8;
 const OPERATIONS: usize = 12;
 
 fn hammer(keys: u64) {
-    let cluster = Cluster::start(5, &[]);
+    let cluster = ProcessCluster::start(5, &[]);
     runtime().block_on(cluster.leader());
     let recorder = Recorder::new();
     thread::scope(|scope| {
@@ -35,7 +35,7 @@ fn hammer(keys: u64) {
     assert_eq!(recorder.done(), PROCESSES * OPERATIONS as u64);
 }
 
-/// Runs the program for one operation, and reads the fate from its exit code.
+/// Runs the program for one operation, and reads the result from its exit code and its output.
 fn one_shot(operation: &Operation, servers: &str) -> Ended {
     let key = operation.key.as_str();
     let arguments = match &operation.action {

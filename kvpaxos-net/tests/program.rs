@@ -1,15 +1,15 @@
-//! The program as a person or a script meets it: exit codes, prompts, refusals.
+//! The interface of the program: exit codes, the prompt, refusals, the demo.
 
 mod common;
 
 use std::time::Duration;
 
-use common::{Cluster, ask, code, free_ports, run, runtime, text};
+use common::{ProcessCluster, ask, code, free_ports, run, runtime, text};
 use kvpaxos_net::{Client, ClientError, ClientOptions};
 
 #[test]
 fn exit_codes_tell_fates_apart() {
-    let mut cluster = Cluster::start(3, &[]);
+    let mut cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
     let servers = cluster.servers();
     let ask = |arguments: &[&str], input: &str| ask(&servers, arguments, input);
@@ -49,7 +49,7 @@ fn exit_codes_tell_fates_apart() {
     let gone = ["--timeout", "300ms", "--servers", &nobody];
     let output = run(&[&["put", "k", "v"], &gone[..]].concat(), "");
     assert_eq!(code(&output), 4, "{}", text(&output.stderr));
-    // One of three is no majority. Nobody leads, or nobody answers the one who did.
+    // One of three is no majority: there is no leader, or nobody answers the old one.
     cluster.kill(0);
     cluster.kill(1);
     let alone = ["--timeout", "6s", "--servers", &servers];
@@ -62,7 +62,7 @@ fn exit_codes_tell_fates_apart() {
 
 #[test]
 fn two_phase_update_stalls_and_names_the_silent_replica() {
-    let mut cluster = Cluster::start(5, &["--two-phase"]);
+    let mut cluster = ProcessCluster::start(5, &["--two-phase"]);
     runtime().block_on(async {
         let leader = cluster.leader().await;
         let silent = (leader + 2) % 5;
@@ -75,7 +75,7 @@ fn two_phase_update_stalls_and_names_the_silent_replica() {
         client.put("k", "before, too").await.unwrap();
         cluster.kill(silent);
         let named = format!("r{silent}");
-        // A new session cannot be opened, so that nothing was changed; in one that is open, who knows.
+        // A new session cannot be opened, so nothing was changed. In an open session the outcome is unknown.
         let (stalled, _, why) = ask(&servers, &["put", "k", "after", "--timeout", "8s"], "");
         assert_eq!(stalled, 4, "{why}");
         assert!(why.contains(&named), "{why}");
@@ -90,7 +90,7 @@ fn two_phase_update_stalls_and_names_the_silent_replica() {
 
 #[test]
 fn datagrams_serve_as_well() {
-    let cluster = Cluster::start(3, &[]);
+    let cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
     let servers = cluster.servers();
     let ask = |arguments: &[&str], input: &str| ask(&servers, &[arguments, &["--udp"]].concat(), input);
@@ -102,7 +102,7 @@ fn datagrams_serve_as_well() {
     let (refused, _, why) = ask(&["put", "k", "-"], &"x".repeat(70_000));
     assert_eq!(refused, 3, "it does not fit in a datagram");
     assert!(why.contains("70001"), "{why}");
-    // What was stored over TCP can be too long to be read by datagram.
+    // A value that was stored over TCP can be too long for a datagram.
     let long = "x".repeat(70_000);
     assert_eq!(common_put(&servers, &long), 0);
     let (refused, _, why) = ask(&["get", "k"], "");
@@ -115,7 +115,7 @@ fn common_put(servers: &str, value: &str) -> i32 {
 
 #[test]
 fn the_prompt_obeys_a_pipe() {
-    let cluster = Cluster::start(3, &[]);
+    let cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
     let commands = "PUT k \"two words\"\nGET k\nNONSENSE\nGET\nCAS k \"two words\" one\nGET k\nDELETE k\nGET k\nSTATUS\nHELP\nEXIT\nPUT never done\n";
     let output = run(&["client", "--servers", &cluster.servers()], commands);

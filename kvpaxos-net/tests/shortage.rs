@@ -1,6 +1,5 @@
-//! Descriptors are not disks: a replica that has none left to begin a segment of its log with waits for some, acknowledges nothing
-//! meanwhile, and goes on. A disk that is full stops it, with the same exit code whether that is met when it starts or while it runs.
-#![cfg(unix)]
+//! A shortage of descriptors is no failure of the disk: a replica that has none left for the next segment of its log waits, acknowledges
+//! nothing meanwhile, and then goes on. A full disk stops the replica, with the same exit code at its start and while it runs.
 
 mod common;
 
@@ -11,29 +10,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{Cluster, run, runtime, text, wait_for};
+use common::{ProcessCluster, run, runtime, text, wait_for};
 use kvpaxos::{Command, Op, Record};
 use kvpaxos_net::Client;
 use kvpaxos_net::inspect::inspect;
 
-/// Descriptors that the replica has: about twenty are in use before anybody calls.
+/// How many descriptors the replica has. About twenty are in use before anybody connects.
 const DESCRIPTORS: &str = "40";
-/// Bytes of values after which segments follow each other.
+/// Bytes of values after which the log is cut, which begins a segment.
 const LOG_BYTES: &str = "30000";
 const WAITS: &str = "the log waits";
 const GOES_ON: &str = "the log goes on";
-const NOT_ACCEPTED: &str = "a connection could not be accepted";
+const NOT_ACCEPTED: &str = "cannot accept a connection";
 
-/// Three replicas with short logs, and one of them, which does not lead, with few descriptors.
+/// Three replicas with short logs. One of them, which does not lead, has few descriptors.
 struct Stage {
-    cluster: Cluster,
+    cluster: ProcessCluster,
     leader: usize,
     short: usize,
 }
 
 impl Stage {
     async fn set() -> Stage {
-        let mut cluster = Cluster::start(3, &["--log-bytes", LOG_BYTES]);
+        let mut cluster = ProcessCluster::start(3, &["--log-bytes", LOG_BYTES]);
         let leader = cluster.leader().await;
         let short = (leader + 1) % 3;
         cluster.kill(short);
@@ -49,13 +48,14 @@ impl Stage {
         }
     }
 
-    /// How often the short one has said so in its log.
+    /// How often that replica has logged a line with this text.
     fn said(&self, what: &str) -> usize {
         let log = std::fs::read_to_string(self.cluster.log(self.short)).expect("a log");
         log.matches(what).count()
     }
 
-    /// Calls until it has no descriptor left, and some more, who wait for those that it might get. They hang up when this is dropped.
+    /// Connects until that replica has no descriptor left, and some more times, so that these take any that it frees. The connections are closed
+    /// when the result is dropped.
     fn crowd(&self) -> Vec<TcpStream> {
         let call =
             || TcpStream::connect(self.cluster.address(self.short)).expect("there is room in the queue");
@@ -72,7 +72,7 @@ impl Stage {
         self.said(WAITS) > self.said(GOES_ON)
     }
 
-    /// Up to which of the values its log says that it accepted them.
+    /// How many of the values its log says it accepted.
     fn accepted(&self) -> usize {
         let inspection = inspect(&self.cluster.data(self.short)).expect("a directory can be read");
         let records = inspection.groups().flat_map(|(_, group)| &group.records);
@@ -91,7 +91,7 @@ impl Stage {
     }
 }
 
-/// Writes one value after the other, several segments in all.
+/// Writes values until the log has begun several segments.
 struct Writer {
     done: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
@@ -129,7 +129,7 @@ fn a_log_without_descriptors_waits_and_goes_on() {
     runtime().block_on(async {
         let mut stage = Stage::set().await;
         let (leader, short) = (stage.leader, stage.short);
-        // Nothing is chosen without the short one any more, and what it has not written down it has not promised.
+        // Nothing is chosen without that replica now, and it promises nothing that it has not written.
         let third = 3 - leader - short;
         stage.cluster.kill(third);
         let callers = stage.crowd();
@@ -162,14 +162,14 @@ fn a_log_without_descriptors_waits_and_goes_on() {
         assert!(stage.said(GOES_ON) > 0);
         stage.cluster.restart(third);
         stage.cluster.converge().await;
-        // A failure to accept is told once, and not fifty times a second.
+        // A failure to accept is logged once, not fifty times a second.
         let told = stage.said(NOT_ACCEPTED);
         println!("{last} writes were done before the log waited; {told} lines about connections");
         assert!(told <= 20, "{told} lines about connections");
     });
 }
 
-/// A log that waits does not keep its replica from stopping; and that is no failure of the disk.
+/// A replica whose log waits can be stopped, and that is no failure of the disk.
 #[test]
 fn a_replica_that_waits_for_descriptors_can_be_stopped() {
     runtime().block_on(async {
@@ -187,19 +187,19 @@ fn a_replica_that_waits_for_descriptors_can_be_stopped() {
     });
 }
 
-/// Whoever writes to this device is told that no space is left.
+/// A write to this device fails because no space is left.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_has_one_exit_code() {
     runtime().block_on(async {
-        let mut cluster = Cluster::start(3, &["--log-bytes", LOG_BYTES]);
+        let mut cluster = ProcessCluster::start(3, &["--log-bytes", LOG_BYTES]);
         let leader = cluster.leader().await;
         let other = (leader + 1) % 3;
-        // It listens before it has opened its directory; once it answers it has.
+        // It listens before it has opened its directory; when it answers, it has opened it.
         cluster.converge().await;
         let draft = cluster.data(other).join("superblock.new");
         symlink("/dev/full", &draft).expect("a link");
-        // While it runs: at the next segment.
+        // While it runs, at the next segment.
         let client = cluster.client_of(&[leader]);
         for number in 0..100 {
             client.put("k", value(number)).await.expect("two of three answer");
@@ -207,7 +207,7 @@ fn a_full_disk_has_one_exit_code() {
         assert_eq!(cluster.ended(other), Some(7));
         let log = std::fs::read_to_string(cluster.log(other)).expect("a log");
         assert!(log.contains("No space left on device"), "{log}");
-        // When it starts.
+        // At its start.
         let output = run(&cluster.serve(other), "");
         let why = text(&output.stderr);
         assert_eq!(output.status.code(), Some(7), "{why}");
@@ -215,11 +215,11 @@ fn a_full_disk_has_one_exit_code() {
             why.contains("No space left on device") && why.contains("Check the disk"),
             "{why}"
         );
-        // With room again it comes back, with what it had promised.
+        // With room again it restarts with its memory.
         std::fs::remove_file(&draft).expect("the link goes");
         cluster.restart(other);
         cluster.converge().await;
-        // And when a directory is made.
+        // When a directory is formatted.
         let new = cluster.data(7);
         std::fs::create_dir(&new).expect("a directory");
         symlink("/dev/full", new.join("superblock.new")).expect("a link");

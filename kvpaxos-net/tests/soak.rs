@@ -1,4 +1,4 @@
-//! `kvpaxos soak`, a few rounds of it: all come back, and the history that it writes is linearizable.
+//! A few rounds of `kvpaxos soak`: all replicas recover, and the history that it writes is linearizable.
 
 mod common;
 
@@ -68,15 +68,15 @@ fn a_replica_without_disk_and_without_peers_says_what_to_do() {
         .spawn()
         .expect("it starts");
     let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-    let told = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("kvpaxos: ")));
+    let line = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("kvpaxos: ")));
     let _ = child.kill();
     let _ = child.wait();
-    let told = told.expect("it says something").expect("text");
+    let line = line.expect("it says something").expect("text");
     for word in [
         "r0 has lost its memory",
         "2 others must have theirs",
         "--new-cluster",
     ] {
-        assert!(told.contains(word), "{told}");
+        assert!(line.contains(word), "{line}");
     }
 }

@@ -1,6 +1,5 @@
-//! A majority of real processes stands still for some seconds under load that never lets up: everything that was asked is answered, and the
-//! cluster has not taken up again and again what was repeated meanwhile.
-#![cfg(unix)]
+//! A majority of real processes is stopped for some seconds under constant load. Afterwards every request is answered, and the requests that
+//! were repeated meanwhile did not enter the log again and again.
 
 mod common;
 
@@ -8,17 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::load::{OpenLoad, Recorder};
-use common::{Cluster, runtime};
+use common::{ProcessCluster, runtime};
 use kvpaxos::{Ballot, Command, Record, Slot, Value};
 use kvpaxos_net::inspect::inspect;
 
-/// Long enough that replicas send again several times, and that clients ask a second replica and a third.
+/// Long enough that replicas send their messages again several times, and clients ask a second and a third replica.
 const STALL: Duration = Duration::from_secs(6);
 
 #[test]
 fn a_stall_is_not_fed_by_repeats() {
     runtime().block_on(async {
-        let cluster = Cluster::start(5, &[]);
+        let cluster = ProcessCluster::start(5, &[]);
         let leader = cluster.leader().await;
         let recorder = Recorder::new();
         let clients = (0..16).map(|_| cluster.patient_client()).collect();
@@ -41,21 +40,21 @@ fn a_stall_is_not_fed_by_repeats() {
             "{begun} operations, {before} of them done when the stall ended; {chosen} commands were chosen in \
              {slots} slots, {different} different ones"
         );
-        // A leader that was deposed while it was still proposing may leave a few that the next one proposes once more.
+        // A leader that was deposed while it proposed may leave a few commands that the next one proposes again.
         assert!((chosen - different) * 20 <= different, "{chosen} commands, but {different} different ones");
     });
 }
 
-/// What was chosen, by the logs of all replicas.
+/// The commands that were chosen, according to the logs of all replicas.
 struct Commands {
     chosen: usize,
-    /// Without repeats.
+    /// How many different ones.
     different: usize,
     slots: usize,
 }
 
-fn commands(cluster: &Cluster) -> Commands {
-    // In each slot the value of the highest ballot is the one that was chosen, as all have converged.
+fn commands(cluster: &ProcessCluster) -> Commands {
+    // All replicas have converged, so the value of the highest ballot in each slot is the chosen one.
     let mut values: BTreeMap<Slot, (Ballot, Value)> = BTreeMap::new();
     for replica in 0..5 {
         let inspection = inspect(&cluster.data(replica)).expect("a directory can be read");

@@ -55,7 +55,7 @@ enum Queue {
 
 /// Where a connection reports, and as which.
 #[derive(Clone)]
-struct Reports {
+struct ConnectionReports {
     server: usize,
     generation: u64,
     events: mpsc::Sender<ConnectionEvent>,
@@ -71,7 +71,7 @@ impl Connection {
         events: mpsc::Sender<ConnectionEvent>,
     ) -> Connection {
         let address = address.to_owned();
-        let reports = Reports {
+        let reports = ConnectionReports {
             server,
             generation,
             events,
@@ -127,7 +127,7 @@ impl Drop for Connection {
     }
 }
 
-impl Reports {
+impl ConnectionReports {
     /// Runs a connection in a task of its own, and reports its end.
     fn spawn(self, connection: impl Future<Output = Result<(), ReadError>> + Send + 'static) -> AbortHandle {
         let task = tokio::spawn(async move {
@@ -154,7 +154,7 @@ impl Reports {
     }
 }
 
-async fn stream(address: String, outbox: Arc<Outbox>, reports: Reports) -> Result<(), ReadError> {
+async fn stream(address: String, outbox: Arc<Outbox>, reports: ConnectionReports) -> Result<(), ReadError> {
     let connected = tokio::time::timeout(CONNECT, TcpStream::connect(&address)).await;
     let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     stream.set_nodelay(true)?;
@@ -178,7 +178,7 @@ async fn stream(address: String, outbox: Arc<Outbox>, reports: Reports) -> Resul
 async fn datagrams(
     address: String,
     mut queue: mpsc::Receiver<Vec<u8>>,
-    reports: Reports,
+    reports: ConnectionReports,
 ) -> Result<(), ReadError> {
     let target = tokio::net::lookup_host(&address)
         .await?

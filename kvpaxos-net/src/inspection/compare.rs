@@ -94,12 +94,12 @@ pub struct Comparison {
     /// Groups of histories that can be compared, directly or by way of others; one group if all can.
     pub comparable: Vec<Vec<usize>>,
     /// The result in a word.
-    pub verdict: Verdict,
+    pub verdict: ComparisonVerdict,
 }
 
 /// Whether histories differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub enum ComparisonVerdict {
     /// No histories differ in any slot that two of them hold.
     Same,
     /// Some histories differ.
@@ -152,11 +152,11 @@ pub fn compare(histories: &[History]) -> Result<Comparison, CompareError> {
         .reduce(|(from, below), (other_from, other_below)| (from.min(other_from), below.max(other_below)));
     let proven = |difference: &Difference| difference.divergence.kind != DivergenceKind::Accepted;
     let verdict = if differences.iter().any(proven) {
-        Verdict::Differ
+        ComparisonVerdict::Differ
     } else if differences.is_empty() && comparable.len() == 1 {
-        Verdict::Same
+        ComparisonVerdict::Same
     } else {
-        Verdict::Unknown
+        ComparisonVerdict::Unknown
     };
     Ok(Comparison {
         told,

@@ -83,7 +83,7 @@ impl Disk {
         let written = Arc::clone(&backlog);
         let on_shortage = ShortagePolicy::wait_until_stopped();
         log.set_shortage_policy(on_shortage.clone());
-        let reports = Reports {
+        let reports = DiskReports {
             events,
             on_shortage: on_shortage.clone(),
         };
@@ -208,20 +208,20 @@ fn size(record: &Record) -> usize {
 /// The thread's end.
 struct Worker {
     log: Log,
-    reports: Reports,
+    reports: DiskReports,
     backlog: Arc<AtomicUsize>,
     /// When the mark was last renewed.
     renewed: Instant,
 }
 
-/// Reports to the event loop.
+/// DiskReports to the event loop.
 #[derive(Clone)]
-struct Reports {
+struct DiskReports {
     events: UnboundedSender<DiskEvent>,
     on_shortage: ShortagePolicy,
 }
 
-impl Reports {
+impl DiskReports {
     fn send(&self, event: DiskEvent) {
         // An event loop that has stopped needs no report.
         let _ = self.events.send(event);

@@ -102,7 +102,6 @@ impl Log {
         known_synced: SyncedPosition,
     ) -> Result<LogContents, LogError> {
         let segments = segments::read_all(directory).map_err(log_failed("read", directory))?;
-        let oldest = segments.keys().next().copied().unwrap_or(0);
         let (records, writer, torn) = match judge(directory, &segments, owner, Some(known_synced))? {
             wal::LogState::Kept {
                 records,
@@ -112,6 +111,10 @@ impl Log {
             } => (records, writer, torn),
             wal::LogState::Damaged(damaged) => return Ok(LogContents::Damaged(damaged)),
         };
+        let oldest = *segments
+            .keys()
+            .next()
+            .expect("a log that is intact has a segment");
         let path = segments::path(directory, writer.segment());
         if let Some(torn) = torn.filter(|torn| !torn.blank) {
             tracing::warn!(

@@ -25,11 +25,11 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 struct State {
     buffer: Vec<u8>,
-    connection: Connection,
+    connection: ConnectionState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Connection {
+enum ConnectionState {
     /// There is none at present: what is pushed is dropped.
     #[default]
     Down,
@@ -65,7 +65,7 @@ impl Outbox {
     /// larger than its limit: such a frame is late, but it gets through.
     pub(crate) fn push(&self, frame: &[u8]) -> PushResult {
         let mut state = self.lock();
-        if state.connection != Connection::Up {
+        if state.connection != ConnectionState::Up {
             return PushResult::Unconnected;
         }
         if !state.buffer.is_empty() && state.buffer.len() + frame.len() > self.limit {
@@ -82,22 +82,22 @@ impl Outbox {
 
     /// A connection is up: from now on frames are queued for it.
     pub(crate) fn open(&self) {
-        self.set(Connection::Up);
+        self.set(ConnectionState::Up);
     }
 
     /// The connection broke: what was queued for it is dropped.
     pub(crate) fn disconnect(&self) {
-        self.set(Connection::Down);
+        self.set(ConnectionState::Down);
     }
 
     /// There will be no further connection: the writer ends, and so does whoever waits for room.
     pub(crate) fn close(&self) {
-        self.set(Connection::Closed);
+        self.set(ConnectionState::Closed);
     }
 
-    fn set(&self, connection: Connection) {
+    fn set(&self, connection: ConnectionState) {
         let mut state = self.lock();
-        if state.connection == Connection::Closed {
+        if state.connection == ConnectionState::Closed {
             return;
         }
         state.connection = connection;
@@ -116,7 +116,7 @@ impl Outbox {
         loop {
             {
                 let mut state = self.lock();
-                if state.connection == Connection::Closed {
+                if state.connection == ConnectionState::Closed {
                     return false;
                 }
                 if !state.buffer.is_empty() {
@@ -139,7 +139,7 @@ impl Outbox {
             drained.as_mut().enable();
             {
                 let state = self.lock();
-                if state.connection == Connection::Closed || state.buffer.len() < bytes {
+                if state.connection == ConnectionState::Closed || state.buffer.len() < bytes {
                     return;
                 }
             }

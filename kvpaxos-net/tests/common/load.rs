@@ -1,4 +1,4 @@
-//! Clients that do this and that at random, and write down what they did and saw.
+//! Clients that perform random operations, and record what they did and saw.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,13 +17,13 @@ const FITS: &str = "events fit the history";
 /// How an operation ended.
 pub(crate) enum Ended {
     Ok(Answer),
-    /// Certainly not done.
+    /// Refused: certainly not done.
     Fail,
     /// Nobody knows.
     Info,
 }
 
-/// The history that all clients of a test write together.
+/// The history that all clients of a test write to.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     history: Arc<Mutex<History>>,
@@ -64,7 +64,7 @@ impl Recorder {
         self.history.lock().expect("nobody panics while writing")
     }
 
-    /// The lock is what orders events: one that is recorded later happened later, or at the same time.
+    /// Records an event. The lock orders events: one that is recorded later happened later, or at the same time.
     fn with(&self, write: impl FnOnce(&mut History)) {
         let mut history = self.lock();
         let time = i64::try_from(self.began.elapsed().as_micros()).expect("a test is short");
@@ -76,7 +76,7 @@ impl Recorder {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// Waits until `more` operations are done that are not done yet: the cluster serves.
+    /// Waits until `more` further operations are done, which shows that the cluster serves.
     pub(crate) async fn progress(&self, more: u64) {
         let (began, goal) = (Instant::now(), self.done() + more);
         while self.done() < goal {
@@ -89,10 +89,10 @@ impl Recorder {
         }
     }
 
-    /// Judges what was recorded.
+    /// Checks the history.
     ///
     /// # Panics
-    /// If it is not linearizable, or cannot be judged.
+    /// If it is not linearizable, or the check is not decided.
     pub(crate) fn judge(&self) -> Report {
         let report = check(&self.lock(), Budget::default());
         match &report.verdict {
@@ -107,13 +107,13 @@ impl Recorder {
     }
 }
 
-/// Draws operations: unique values, so that reads tell which write they saw.
+/// Draws operations. All values differ, so that a read shows which write it saw.
 pub(crate) struct Draw {
     pub(crate) process: u64,
     pub(crate) keys: u64,
     random: Random,
     count: u64,
-    /// A value that may well be there, for a compare-and-swap.
+    /// A value that the key may well hold, for a compare-and-swap.
     last: Datum,
 }
 
@@ -140,7 +140,7 @@ impl Draw {
         }
     }
 
-    /// What came back, for the next compare-and-swap.
+    /// Remembers a value that was read, for the next compare-and-swap.
     pub(crate) fn saw(&mut self, ended: &Ended) {
         if let Ended::Ok(Answer::Value(value)) = ended {
             self.last = value.clone();
@@ -148,7 +148,7 @@ impl Draw {
     }
 }
 
-/// Asks for what the operation says.
+/// Performs an operation.
 pub(crate) async fn perform(client: &Client, operation: &Operation) -> Ended {
     let key = operation.key.clone();
     let result = match &operation.action {
@@ -186,14 +186,14 @@ fn bytes(datum: &Datum) -> Option<Bytes> {
     }
 }
 
-/// Clients that go on until they are told to stop.
+/// Clients that run until they are told to stop.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Load {
-    /// A task for each client, numbered as processes from `first` on.
+    /// Starts a task for each client. Their process numbers begin with `first`.
     pub(crate) fn start(clients: Vec<Client>, first: u64, keys: u64, recorder: &Recorder) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let tasks = clients.into_iter().zip(first..).map(|(client, process)| {
@@ -206,7 +206,7 @@ impl Load {
                     let ended = perform(&client, &operation).await;
                     draw.saw(&ended);
                     recorder.end(process, ended);
-                    // A pace that leaves the processors to the replicas.
+                    // A pause that leaves the processors to the replicas.
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
             })
@@ -215,7 +215,7 @@ impl Load {
         Load { stop, tasks }
     }
 
-    /// Lets every client end its operation.
+    /// Lets every client complete its operation.
     pub(crate) async fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         for task in self.tasks {
@@ -224,14 +224,14 @@ impl Load {
     }
 }
 
-/// Clients in an open loop: they begin operations at a fixed rate, whatever is answered.
+/// Clients in an open loop: they begin operations at a fixed rate, whether or not earlier ones are answered.
 pub(crate) struct OpenLoad {
     stop: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<u64>,
 }
 
 impl OpenLoad {
-    /// One operation every `pace`, by each client in its turn.
+    /// Begins one operation every `pace`, by each client in turn.
     pub(crate) fn start(clients: Vec<Client>, pace: Duration, keys: u64, recorder: &Recorder) -> OpenLoad {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, recorder) = (Arc::clone(&stop), recorder.clone());
@@ -240,7 +240,7 @@ impl OpenLoad {
                 .take(clients.len())
                 .map(|number| Draw::new(number, keys))
                 .collect();
-            // What was missed is made up for: the rate is what counts.
+            // Operations that are late are made up for, so that the rate holds.
             let mut clock = tokio::time::interval(pace);
             let mut operations = tokio::task::JoinSet::new();
             let mut begun = 0;
@@ -249,7 +249,7 @@ impl OpenLoad {
                 let turn = begun % clients.len();
                 let operation = draws[turn].operation();
                 let (client, recorder) = (clients[turn].clone(), recorder.clone());
-                // Many are under way at once: each is a process of its own to the history.
+                // Many operations are in flight at once, so each is a process of its own in the history.
                 let process = begun as u64;
                 recorder.invoke(process, operation.clone());
                 operations.spawn(async move {
@@ -266,7 +266,7 @@ impl OpenLoad {
         OpenLoad { stop, task }
     }
 
-    /// Begins nothing more, and lets every operation end. Returns how many were begun.
+    /// Stops beginning operations, and waits for all that are in flight. Returns how many were begun.
     pub(crate) async fn stop(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.expect("the load does not panic")

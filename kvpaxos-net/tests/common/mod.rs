@@ -1,4 +1,4 @@
-//! Clusters of real `kvpaxos serve` processes, on free ports of the loopback device, for tests.
+//! Clusters of real `kvpaxos serve` processes, on free loopback ports, for tests.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -18,7 +18,7 @@ use kvpaxos_net::inspect::inspect;
 use kvpaxos_net::{Client, ClientOptions};
 use tempfile::TempDir;
 
-/// The longest that any condition is waited for. Far more than it takes, for machines that are busy with other things.
+/// The longest time that a test waits for anything. Far more than it takes, for machines that are busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn program() -> Command {
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &[impl AsRef<std::ffi::OsStr>], input: &str) -> Out
         .spawn()
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("a pipe");
-    // A program that does not read its input closes the pipe early, which is its right.
+    // A program that does not read its input may close the pipe early.
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     child.wait_with_output().expect("the program ends")
@@ -62,7 +62,7 @@ pub(crate) fn ask(cluster: &str, arguments: &[&str], input: &str) -> (i32, Strin
 /// Asks again and again until there is an answer.
 ///
 /// # Panics
-/// If there is none within [`PATIENCE`].
+/// If there is no answer within [`PATIENCE`].
 pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -74,8 +74,8 @@ pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Free ports below those that the system gives to outgoing connections, so that a replica that was killed finds its port
-/// free when it comes back.
+/// Finds free ports below the range that the system uses for outgoing connections, so that a replica that was killed finds its port
+/// still free when it restarts.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 10_000;
@@ -94,8 +94,8 @@ pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     ports
 }
 
-/// Replicas as processes. They are killed when this is dropped.
-pub(crate) struct Cluster {
+/// The replicas of a cluster as processes. They are killed when this is dropped.
+pub(crate) struct ProcessCluster {
     dir: TempDir,
     peers: Vec<u16>,
     clients: Vec<u16>,
@@ -103,11 +103,11 @@ pub(crate) struct Cluster {
     processes: Vec<Option<Child>>,
 }
 
-impl Cluster {
-    /// Starts so many replicas, with these arguments more.
-    pub(crate) fn start(replicas: usize, arguments: &[&str]) -> Cluster {
+impl ProcessCluster {
+    /// Starts this many replicas, with these additional arguments.
+    pub(crate) fn start(replicas: usize, arguments: &[&str]) -> ProcessCluster {
         let ports = free_ports(2 * replicas);
-        let mut cluster = Cluster {
+        let mut cluster = ProcessCluster {
             dir: tempfile::tempdir().expect("a temporary directory"),
             peers: ports[..replicas].to_vec(),
             clients: ports[replicas..].to_vec(),
@@ -139,7 +139,7 @@ impl Cluster {
         arguments
     }
 
-    /// The arguments that replica is started with.
+    /// The arguments with which a replica is started.
     pub(crate) fn serve(&self, replica: usize) -> Vec<String> {
         let peers: Vec<String> = self
             .peers
@@ -188,17 +188,17 @@ impl Cluster {
             .collect()
     }
 
-    /// All addresses as the program takes them.
+    /// The addresses of all replicas for clients, as `--servers` takes them.
     pub(crate) fn servers(&self) -> String {
         self.addresses().join(",")
     }
 
-    /// Starts a replica that does not run, with what is in its directory. Waits until it listens.
+    /// Starts a replica that is not running, and waits until it listens.
     pub(crate) fn restart(&mut self, replica: usize) {
         self.restart_as(replica, program());
     }
 
-    /// Starts it by another command, to which the program's arguments are added.
+    /// Starts it with another command, to which the arguments of the program are added.
     pub(crate) fn restart_as(&mut self, replica: usize, mut command: Command) {
         let errors = File::options()
             .create(true)
@@ -222,7 +222,7 @@ impl Cluster {
         });
     }
 
-    /// `kill -9`: the process gets no chance to do anything.
+    /// Kills the process with SIGKILL, so that it cannot do anything more.
     pub(crate) fn kill(&mut self, replica: usize) {
         if let Some(mut child) = self.processes[replica].take() {
             child.kill().expect("a process can be killed");
@@ -237,7 +237,7 @@ impl Cluster {
         child.wait().expect("it ends").code()
     }
 
-    /// `kill -NAME`: `STOP` lets the process stand still, `CONT` lets it go on.
+    /// Sends a signal: `STOP` suspends the process, `CONT` resumes it.
     pub(crate) fn signal(&self, replica: usize, name: &str) {
         let child = self.processes[replica].as_ref().expect("it runs");
         let told = Command::new("kill")
@@ -255,7 +255,7 @@ impl Cluster {
         status.code()
     }
 
-    /// Whether the process still runs.
+    /// Whether the process is still running.
     pub(crate) fn runs(&mut self, replica: usize) -> bool {
         match &mut self.processes[replica] {
             Some(child) => child.try_wait().expect("a process can be asked").is_none(),
@@ -263,7 +263,7 @@ impl Cluster {
         }
     }
 
-    /// `balance` is old at all replicas, and then NEW, which only the first three know: the last two are down.
+    /// Sets `balance` to old at all replicas, and then to NEW while the last two are down, so that only the first three know.
     pub(crate) fn write_twice(&mut self) {
         runtime().block_on(async {
             self.leader().await;
@@ -282,7 +282,7 @@ impl Cluster {
         runtime().block_on(put);
     }
 
-    /// Waits until these have applied the same, and until their logs say that it is chosen, which nobody waits for otherwise.
+    /// Waits until these replicas have applied the same slots, and until their logs say that the slots are chosen.
     pub(crate) fn wait_for_logs(&self, replicas: &[usize]) {
         wait_for("logs that tell what was applied", || {
             let mut all = Vec::new();
@@ -299,7 +299,7 @@ impl Cluster {
         });
     }
 
-    /// What the program prints for `balance` at some of the replicas, and how it ends.
+    /// Reads `balance` at some of the replicas: the output and the exit code.
     pub(crate) fn get(&self, replicas: &[usize]) -> (Option<i32>, String) {
         let servers: Vec<String> = replicas.iter().map(|id| self.address(*id)).collect();
         let servers = servers.join(",");
@@ -311,13 +311,13 @@ impl Cluster {
         self.client_of(&(0..self.clients.len()).collect::<Vec<_>>())
     }
 
-    /// A client that knows of these replicas only.
+    /// A client of these replicas only.
     pub(crate) fn client_of(&self, replicas: &[usize]) -> Client {
         let servers = replicas.iter().map(|replica| self.address(*replica));
         Client::new(ClientOptions::new(servers)).expect("a client")
     }
 
-    /// A client that waits as long as a test does.
+    /// A client whose deadline is [`PATIENCE`].
     pub(crate) fn patient_client(&self) -> Client {
         self.patient_client_of(&(0..self.clients.len()).collect::<Vec<_>>())
     }
@@ -339,7 +339,7 @@ impl Cluster {
         Client::new(options).expect("a client").status().await.ok()
     }
 
-    /// Waits until some replica leads; which.
+    /// Waits until a replica leads, and returns which.
     pub(crate) async fn leader(&self) -> usize {
         let began = Instant::now();
         loop {
@@ -355,7 +355,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until all replicas have applied the same, and agree on what that led to.
+    /// Waits until all replicas have applied the same slots, and checks that their states are equal.
     pub(crate) async fn converge(&self) {
         let began = Instant::now();
         loop {
@@ -375,7 +375,7 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
+impl Drop for ProcessCluster {
     fn drop(&mut self) {
         for replica in 0..self.processes.len() {
             if let Some(mut child) = self.processes[replica].take() {

@@ -260,7 +260,9 @@ impl Processes {
             }
         }
         for replica in 0..self.len() {
-            let errors = std::fs::read_to_string(self.errors(replica)).unwrap_or_default();
+            let path = self.errors(replica);
+            let errors = std::fs::read_to_string(&path)
+                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
             if errors.contains("panicked at") {
                 return Err(format!("a thread of r{replica} panicked:\n{errors}"));
             }
@@ -280,7 +282,8 @@ impl Processes {
     fn log_tail(&self, replica: usize) -> String {
         let mut tail = String::new();
         for path in [self.log(replica), self.errors(replica)] {
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let text =
+                std::fs::read_to_string(&path).unwrap_or_else(|error| format!("cannot be read: {error}"));
             let lines: Vec<&str> = text.lines().collect();
             let last = &lines[lines.len().saturating_sub(LINES)..];
             tail += &format!("--- {}\n{}\n", path.display(), last.join("\n"));

@@ -72,7 +72,8 @@ async fn start(arguments: &ServeArguments) -> Result<Node, StartError> {
         options.cluster.limits.log_bytes = bytes;
     }
     options.cluster.config(options.id)?;
-    let own = options.cluster.peers.address(options.id).unwrap_or_default();
+    let own = options.cluster.peers.address(options.id);
+    let own = own.expect("the configuration was checked, so the replica is in the list");
     let listen = arguments.listen.as_deref().unwrap_or(own);
     let sockets = Sockets::bind(listen, &arguments.client, arguments.udp.as_deref()).await?;
     Node::start(options, sockets)

@@ -1,4 +1,4 @@
-//! Logs that are written record by record, and what is told of them.
+//! Comparisons of logs that are written record by record.
 
 use bytes::Bytes;
 use kvpaxos::crash_vector::CrashVector;
@@ -17,7 +17,7 @@ use crate::storage::log::Log;
 use crate::storage::samples::ballot;
 use crate::storage::segments;
 
-/// Directories with a log each.
+/// Directories that each have a log.
 struct Logs(TempDir);
 
 impl Logs {
@@ -25,7 +25,7 @@ impl Logs {
         Logs(tempfile::tempdir().unwrap())
     }
 
-    /// A directory of that replica with these records, as one that was set aside.
+    /// Writes a directory of this replica with these records, like one that was set aside.
     fn write(&self, replica: u8, records: &[Record]) -> PathBuf {
         let path = self.0.path().join(format!("r{replica}"));
         std::fs::create_dir(&path).unwrap();
@@ -63,7 +63,7 @@ fn accepted(slot: u64, round: u64, text: &str) -> Record {
     }
 }
 
-/// These were accepted in turn from slot 0 on, and are known to be chosen.
+/// Records that accept these values from slot 0 on, and say that they are chosen.
 fn chosen(texts: &[&str]) -> Vec<Record> {
     let mut records: Vec<Record> = (0..)
         .zip(texts)
@@ -76,7 +76,7 @@ fn chosen(texts: &[&str]) -> Vec<Record> {
     records
 }
 
-/// A checkpoint of the state after a no-op in each slot but the last, which is a session of this client; and these values behind it.
+/// A checkpoint of the state after no-ops and, in the last slot, a session of this client; then these values, learned.
 fn cut(slot: u64, client: u64, texts: &[&str]) -> Vec<Record> {
     let mut machine = StateMachine::new(Limits::default());
     let open = Command::Open {
@@ -151,7 +151,7 @@ fn a_log_tells_what_is_chosen_and_behind_it_what_was_accepted() {
     assert!(!history.memory_lost() && !history.torn());
 }
 
-/// What others told to be chosen need not be what was accepted: both are shown.
+/// A value that others told to be chosen may differ from the accepted one. Both are shown.
 #[test]
 fn what_was_accepted_and_lost_is_told_beside_what_is_chosen() {
     let logs = Logs::new();
@@ -180,7 +180,7 @@ fn sides_part_where_different_values_are_chosen() {
         logs.history(4, &chosen(&["a", "b", "x", "y"])),
     ];
     let comparison = compare(&histories).unwrap();
-    assert_eq!(comparison.verdict, Verdict::Differ);
+    assert_eq!(comparison.verdict, ComparisonVerdict::Differ);
     assert_eq!(comparison.sides, [vec![0, 2], vec![1, 4]]);
     assert_eq!(comparison.undecided, [3]);
     assert_eq!(comparison.told, Some((Slot(0), Slot(4))));
@@ -191,7 +191,7 @@ fn sides_part_where_different_values_are_chosen() {
     assert_eq!(comparison.differences, [expected]);
 
     let comparison = compare(&histories[2..4]).unwrap();
-    assert_eq!(comparison.verdict, Verdict::Same);
+    assert_eq!(comparison.verdict, ComparisonVerdict::Same);
     assert_eq!(comparison.told, Some((Slot(0), Slot(2))));
     assert!(comparison.sides.is_empty() && comparison.differences.is_empty());
 }
@@ -221,7 +221,7 @@ fn three_sides_part_where_each_two_do() {
     );
 }
 
-/// An acknowledged value may be one that those that are left have only accepted. It may as well be one that lost: that is not decided here.
+/// A value that the remaining logs only accepted may have been acknowledged, or never chosen. The comparison leaves that open.
 #[test]
 fn what_was_only_accepted_is_an_open_difference() {
     let logs = Logs::new();
@@ -232,7 +232,7 @@ fn what_was_only_accepted_is_an_open_difference() {
         logs.history(1, &records),
     ];
     let comparison = compare(&histories).unwrap();
-    assert_eq!(comparison.verdict, Verdict::Unknown);
+    assert_eq!(comparison.verdict, ComparisonVerdict::Unknown);
     assert_eq!(
         comparison.differences[0].divergence,
         divergence(1, DivergenceKind::Accepted)
@@ -245,10 +245,14 @@ fn what_was_only_accepted_is_an_open_difference() {
         logs.history(2, &chosen(&["a", "other", "more"])),
         logs.history(3, &records),
     ]);
-    assert_eq!(comparison.unwrap().verdict, Verdict::Same, "in another ballot");
+    assert_eq!(
+        comparison.unwrap().verdict,
+        ComparisonVerdict::Same,
+        "in another ballot"
+    );
 }
 
-/// A ballot has one value for a slot. So of two that stand in one ballot, one at least was accepted in a history that the other does not know.
+/// A ballot has one value for a slot. So two values of one ballot prove that there are two histories.
 #[test]
 fn two_values_of_one_ballot_prove_two_histories() {
     let logs = Logs::new();
@@ -257,14 +261,14 @@ fn two_values_of_one_ballot_prove_two_histories() {
         logs.history(1, &[accepted(0, 1, "a"), accepted(1, 1, "other")]),
     ];
     let comparison = compare(&histories).unwrap();
-    assert_eq!(comparison.verdict, Verdict::Differ);
+    assert_eq!(comparison.verdict, ComparisonVerdict::Differ);
     assert_eq!(
         comparison.differences[0].divergence,
         divergence(1, DivergenceKind::Ballot)
     );
 }
 
-/// The states before the slot where a log was cut differ, whatever the values are from there on.
+/// The states at the slot where a log was cut differ, although the values from there on are equal.
 #[test]
 fn histories_may_have_parted_below_what_the_logs_hold() {
     let logs = Logs::new();
@@ -275,7 +279,7 @@ fn histories_may_have_parted_below_what_the_logs_hold() {
     ];
     assert_eq!((histories[0].from(), histories[0].below()), (Slot(5), Slot(7)));
     let comparison = compare(&histories).unwrap();
-    assert_eq!(comparison.verdict, Verdict::Differ);
+    assert_eq!(comparison.verdict, ComparisonVerdict::Differ);
     assert_eq!(
         comparison.differences[0].divergence,
         divergence(5, DivergenceKind::Before)
@@ -292,13 +296,17 @@ fn logs_that_are_cut_too_far_apart_cannot_be_compared() {
     let lost = logs.history(3, &[Record::DiskLost]);
     assert!(lost.memory_lost() && !empty.memory_lost());
     let comparison = compare(&[ends_before, begins_behind, empty, lost]).unwrap();
-    assert_eq!(comparison.verdict, Verdict::Unknown);
+    assert_eq!(comparison.verdict, ComparisonVerdict::Unknown);
     assert_eq!(comparison.comparable, [[0], [1], [2], [3]]);
     assert_eq!(comparison.told, None);
 
     let up_to_the_cut = logs.history(4, &cut(5, 1, &[]));
     let comparison = compare(&[up_to_the_cut, logs.history(5, &cut(5, 1, &["c"]))]).unwrap();
-    assert_eq!(comparison.verdict, Verdict::Same, "the states at the cut are");
+    assert_eq!(
+        comparison.verdict,
+        ComparisonVerdict::Same,
+        "the states at the cut are"
+    );
     assert_eq!(comparison.told, Some((Slot(5), Slot(5))));
 }
 
@@ -361,7 +369,7 @@ fn what_is_in_use_or_holds_nothing_is_refused_and_nothing_is_changed() {
     assert!(read(&nothing.join("missing"), Limits::default()).is_err());
 }
 
-/// Records that are whole, and that no replica writes: they are refused, and nothing panics.
+/// Records that can be read but that no replica writes are refused, without a panic.
 #[test]
 fn records_that_make_no_sense_are_refused() {
     let logs = Logs::new();
@@ -375,16 +383,16 @@ fn records_that_make_no_sense_are_refused() {
         matches!(stranger, Err(HistoryError::NoLog { .. })),
         "{stranger:?}"
     );
-    // At the limit there is no other slot to count up to, nor any need to.
+    // A log that ends at the highest slot can be read too.
     let far = accepted((1 << 62) - 1, 1, "a");
     let histories = [
         logs.history(1, std::slice::from_ref(&far)),
         logs.history(2, &[far]),
     ];
-    assert_eq!(compare(&histories).unwrap().verdict, Verdict::Same);
+    assert_eq!(compare(&histories).unwrap().verdict, ComparisonVerdict::Same);
 }
 
-/// Whatever bytes a log is changed to, it is read or refused.
+/// A log with arbitrary changes is read or refused, without a panic.
 #[test]
 fn no_bytes_make_it_panic() {
     let logs = Logs::new();

@@ -16,11 +16,11 @@ use crate::{
 const ID: ReplicaId = ReplicaId(1);
 const PEER: ReplicaId = ReplicaId(0);
 
-/// A replica of three on a disk whose answers do not reach it by themselves.
+/// One replica of three. The test hands it the answers of its disk.
 struct Scene {
     event_loop: EventLoop,
     answers: mpsc::UnboundedReceiver<DiskEvent>,
-    /// What leaves for a peer.
+    /// What is sent to the peer.
     outbox: Arc<Outbox>,
     _directory: (Directory, TempDir),
 }
@@ -54,7 +54,7 @@ impl Scene {
         }
     }
 
-    /// A candidate asks for a promise, which goes to the disk.
+    /// A candidate asks for a promise, which is then written to the disk.
     fn is_asked(&mut self) -> Ballot {
         let ballot = Ballot {
             round: 5,
@@ -76,14 +76,14 @@ impl Scene {
         ballot
     }
 
-    /// The promise is durable, and the loop hears it.
+    /// The promise becomes durable, and the event loop learns it.
     async fn settles(&mut self) {
         let answer = self.answers.recv().await.unwrap();
         assert!(matches!(answer, DiskEvent::Settled(_)), "{answer:?}");
         self.event_loop.on_disk(answer).unwrap();
     }
 
-    /// What has left for the peer.
+    /// The message that was sent to the peer.
     async fn sent(&self) -> Option<Message> {
         let mut bytes = Vec::new();
         tokio::select! {
@@ -111,7 +111,7 @@ async fn a_promise_leaves_when_it_is_durable() {
     );
 }
 
-/// Its next life may not know of it: the operator may let it begin without memory.
+/// The next life of the role may not know of the write: it may begin without memory.
 #[tokio::test]
 async fn what_waits_for_the_write_of_a_role_that_fails_never_leaves() {
     let mut scene = Scene::new();
@@ -121,7 +121,7 @@ async fn what_waits_for_the_write_of_a_role_that_fails_never_leaves() {
     assert_eq!(scene.sent().await, None);
 }
 
-/// What the other roles wait for is not touched.
+/// The failure of another role changes nothing.
 #[tokio::test]
 async fn what_waits_leaves_when_another_role_fails() {
     let mut scene = Scene::new();

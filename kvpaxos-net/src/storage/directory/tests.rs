@@ -38,7 +38,7 @@ fn names(path: &Path) -> Vec<String> {
     names
 }
 
-/// Changes a file's bytes.
+/// Changes the bytes of a file.
 fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = std::fs::read(path).unwrap();
     change(&mut bytes);
@@ -188,7 +188,7 @@ fn damage_and_missing_logs_are_lost_memory_for_good() {
     append(&mut opened, &[promised(2)]);
     append(&mut opened, &[promised(3)]);
     drop(opened);
-    // In the write after the ballot was written.
+    // In the write after that of the ballot.
     let flip = |bytes: &mut Vec<u8>| {
         let scan = wal::scan(bytes).unwrap();
         let at = scan.groups[2].position - scan.header.base;
@@ -204,14 +204,14 @@ fn damage_and_missing_logs_are_lost_memory_for_good() {
     std::fs::remove_file(&log).unwrap();
     assert_eq!(kept(dir.path()), [Record::DiskLost]);
     assert_eq!(kept(dir.path()), [Record::DiskLost]);
-    // The log that was set aside does not come back in by the back door.
+    // The log that was set aside is not used again.
     std::fs::copy(segments::path(&aside, 0), &log).unwrap();
     change(&log, |bytes| bytes[HEADER + 44 + 40] ^= 1);
     assert!(kept(dir.path()).contains(&Record::DiskLost));
     assert!(dir.path().join("damaged.2").exists());
 }
 
-/// An older copy of the log is seen up to what the superblock knows.
+/// An older copy of the log is noticed, because the superblock has a later mark.
 #[test]
 fn an_older_log_is_lost_memory() {
     let dir = formatted();
@@ -226,7 +226,7 @@ fn an_older_log_is_lost_memory() {
     assert_eq!(kept(dir.path()), [Record::DiskLost]);
 }
 
-/// Whatever the log's last file is, and whenever it goes: what stood in it had been promised.
+/// The loss of the last segment is noticed, whenever it happens: its records had been promised.
 #[test]
 fn the_loss_of_the_last_segment_is_seen_wherever_the_log_stands() {
     let writes: [&[Record]; 6] = [
@@ -273,7 +273,7 @@ fn a_damaged_superblock_is_refused() {
     assert_eq!(kept(dir.path()), [Record::DiskLost]);
 }
 
-/// Segments follow checkpoints; what a checkpoint replaces is deleted, but not while somebody reads it.
+/// A checkpoint begins a segment. The segments that it replaces are deleted, but not while they are being read.
 #[test]
 fn checkpoints_cut_the_log() {
     let dir = formatted();
@@ -309,7 +309,7 @@ fn checkpoints_cut_the_log() {
     assert_eq!(opened.log.reader().memory().unwrap(), Memory::Kept(left.clone()));
     drop(opened);
     assert_eq!(kept(dir.path()), left);
-    // The next checkpoint is begun and not complete when the process is gone; drafts are left.
+    // The process is killed during the next checkpoint, and leaves incomplete files.
     append(&mut open(dir.path()), &[begin(2), promised(6)]);
     std::fs::write(dir.path().join("log.00000007.new"), "half a head").unwrap();
     assert_eq!(
@@ -319,12 +319,12 @@ fn checkpoints_cut_the_log() {
     append(&mut open(dir.path()), &[begin(3), promised(7), end(3)]);
     assert_eq!(logs(), segments(3, 3));
     assert_eq!(kept(dir.path()), [begin(3), promised(7), end(3)]);
-    // The segment that all rests on is gone.
+    // The segment with the last complete checkpoint is missing.
     std::fs::remove_file(segments::path(dir.path(), 3)).unwrap();
     assert_eq!(kept(dir.path()), [Record::DiskLost]);
 }
 
-/// Roles read back while the writer begins and deletes segments.
+/// Roles can read back while the writer begins and deletes segments.
 #[test]
 fn readers_and_the_writer_do_not_meet() {
     let dir = formatted();
@@ -347,10 +347,10 @@ fn readers_and_the_writer_do_not_meet() {
     assert_eq!(segments::list(dir.path()).unwrap(), [59]);
 }
 
-/// A write or a sync that fails is told and never tried again.
+/// A write or a sync that fails is reported and never repeated.
 #[test]
 #[cfg(unix)]
-fn a_failed_write_or_sync_is_told() {
+fn a_failed_write_or_sync_is_reported() {
     let failing = |file: &str| {
         let dir = formatted();
         let mut opened = open(dir.path());
@@ -366,7 +366,7 @@ fn a_failed_write_or_sync_is_told() {
         assert_eq!(kept(dir.path()), [promised(1)]);
         failed.to_string()
     };
-    // This one has no room; that one takes everything and cannot be synced.
+    // The first file has no room; the second takes everything and cannot be synced.
     let full = failing("/dev/full");
     assert!(
         full.contains("cannot append to the log") && full.contains("space"),

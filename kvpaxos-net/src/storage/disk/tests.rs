@@ -17,7 +17,7 @@ fn founded(path: &Path) -> (Directory, Disk, UnboundedReceiver<DiskEvent>) {
     (directory, Disk::start(log, sender).unwrap(), events)
 }
 
-/// A disk with a promise on it, which the system lacks memory to go on with from now on.
+/// A disk with a promise on it. From now on the system has no memory for its next segment.
 fn short(path: &Path) -> (Directory, Disk, UnboundedReceiver<DiskEvent>) {
     let (directory, mut disk, mut events) = founded(path);
     let ticket = disk.append(vec![promised(1)], true).unwrap();
@@ -34,8 +34,8 @@ fn settled(events: &mut UnboundedReceiver<DiskEvent>) -> Ticket {
     }
 }
 
-/// Waits until the log has tried in vain a few times.
-fn wait_for_lack(disk: &Disk) {
+/// Waits until a few attempts have failed.
+fn wait_for_shortage(disk: &Disk) {
     let began = Instant::now();
     while disk.on_shortage.failed_attempts() < 4 {
         assert!(began.elapsed() < Duration::from_secs(20), "nothing was tried");
@@ -51,12 +51,12 @@ fn kept(path: &Path) -> Vec<Record> {
 fn a_log_that_waits_acknowledges_nothing_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (directory, mut disk, mut events) = short(dir.path());
-    // The first needs another segment, the second comes while the log waits for that one.
+    // The first write needs another segment; the second comes while the log waits for it.
     let begun = disk
         .append(vec![promised(2), begin(1), promised(3)], true)
         .unwrap();
     disk.flush();
-    wait_for_lack(&disk);
+    wait_for_shortage(&disk);
     let after = disk.append(vec![promised(4)], true).unwrap();
     disk.flush();
     assert!(events.try_recv().is_err(), "nothing was written down");
@@ -73,13 +73,13 @@ fn a_log_that_waits_acknowledges_nothing_and_loses_nothing() {
     );
 }
 
-/// A role that restarts waits for its records as the log does for a segment.
+/// A role that restarts waits for its records during a shortage.
 #[test]
 fn a_role_that_restarts_waits_too() {
     let dir = tempfile::tempdir().unwrap();
     let (_directory, mut disk, mut events) = short(dir.path());
     disk.read_back(Role::Acceptor);
-    wait_for_lack(&disk);
+    wait_for_shortage(&disk);
     assert!(events.try_recv().is_err(), "nothing was read");
     disk.on_shortage.simulate(false);
     match events.blocking_recv() {
@@ -90,14 +90,14 @@ fn a_role_that_restarts_waits_too() {
     }
 }
 
-/// Whoever stops does not wait, and does not take it for a failure of the disk.
+/// A replica can be stopped during a shortage, and does not report a failure of the disk.
 #[test]
 fn a_log_that_waits_can_be_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let (directory, mut disk, mut events) = short(dir.path());
     disk.append(vec![begin(1), promised(2)], true);
     disk.flush();
-    wait_for_lack(&disk);
+    wait_for_shortage(&disk);
     disk.finish();
     assert!(
         events.try_recv().is_err(),
@@ -107,7 +107,7 @@ fn a_log_that_waits_can_be_stopped() {
     assert_eq!(kept(dir.path()), [promised(1)]);
 }
 
-/// Up to where the log is synced, as the superblock says.
+/// The position of the mark in the superblock.
 fn marked(path: &Path) -> u64 {
     let text = std::fs::read(path.join(crate::storage::log::SUPERBLOCK)).unwrap();
     match Superblock::parse(&text).unwrap().state {
@@ -137,8 +137,8 @@ fn write(disk: &mut Disk, events: &mut UnboundedReceiver<DiskEvent>, round: u64)
     assert_eq!(settled(events), ticket);
 }
 
-/// What was synced last is covered once there was nothing to sync for a while, so that its loss is seen: the process is gone without a word,
-/// and the end of its log is missing.
+/// The mark covers the last sync once nothing was written for a while. So if the process is killed and the end of its log is lost, that is
+/// noticed.
 #[test]
 fn an_idle_log_is_marked_to_its_end() {
     let dir = tempfile::tempdir().unwrap();
@@ -161,7 +161,7 @@ fn an_idle_log_is_marked_to_its_end() {
     assert_eq!(kept(dir.path()), [Record::DiskLost]);
 }
 
-/// Under load, too, the mark comes along.
+/// Under load the mark is renewed too.
 #[test]
 fn a_busy_log_is_marked_again_and_again() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! A comparison as JSON.
 
 use kvpaxos::Slot;
-use kvpaxos_net::compare::{Difference, DivergenceKind, History, Verdict};
+use kvpaxos_net::compare::{ComparisonVerdict, Difference, DivergenceKind, History};
 use serde_json::{Value, json};
 
 use crate::log::compare::command::command_value;
@@ -46,9 +46,9 @@ impl Report<'_> {
         };
         json!({
             "verdict": match comparison.verdict {
-                Verdict::Same => "same",
-                Verdict::Differ => "differ",
-                Verdict::Unknown => "unknown",
+                ComparisonVerdict::Same => "same",
+                ComparisonVerdict::Differ => "differ",
+                ComparisonVerdict::Unknown => "unknown",
             },
             "directories": self.histories.iter().map(directory).collect::<Vec<_>>(),
             "told": comparison.told.map(|(from, below)| json!({ "from": from.0, "below": below.0 })),

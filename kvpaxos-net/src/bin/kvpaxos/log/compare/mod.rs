@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use kvpaxos::Limits;
-use kvpaxos_net::compare::{HistoryError, Verdict, compare, read};
+use kvpaxos_net::compare::{ComparisonVerdict, HistoryError, compare, read};
 
 use crate::exit::Exit;
 use crate::terminal::{complain, to_stdout};
@@ -41,8 +41,8 @@ pub(crate) fn run(directories: &[PathBuf], rest: bool, as_json: bool) -> Result<
         }
     })?;
     Ok(match comparison.verdict {
-        Verdict::Same => Exit::Done,
-        Verdict::Differ => Exit::Differ,
-        Verdict::Unknown => Exit::Undecided,
+        ComparisonVerdict::Same => Exit::Done,
+        ComparisonVerdict::Differ => Exit::Differ,
+        ComparisonVerdict::Unknown => Exit::Undecided,
     })
 }
