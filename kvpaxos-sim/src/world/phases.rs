@@ -122,9 +122,11 @@ impl<M: Subject> World<M> {
         self.check_findings()?;
         if !served {
             let open = self.clients.describe_open().join("; ");
+            let unserved = self.clients.unserved(operations);
+            let unserved: Vec<String> = unserved.iter().map(u32::to_string).collect();
             let what = format!(
-                "{quorum} healed and are connected, but after {round} these clients have not been served: {:?}; under way: {open}",
-                self.clients.unserved(operations)
+                "{quorum} healed and are connected, but after {round} these clients have not been served: {}; under way: {open}",
+                unserved.join(", ")
             );
             self.report_finding(Property::S4, what);
         }

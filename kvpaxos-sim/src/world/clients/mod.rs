@@ -2,6 +2,7 @@
 
 mod client;
 mod operations;
+mod text;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use crate::world::setup::{Setup, Workload};
 
 use client::{Lane, SimulatedClient};
 use operations::says_expired;
+use text::CallText;
 
 /// What became of operations.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
@@ -81,7 +83,13 @@ impl Clients {
         let clients = (0u32..).zip(&self.clients);
         clients
             .flat_map(|(number, client)| client.open.values().map(move |open| (number, open)))
-            .map(|(number, open)| format!("client {number}: {:?}, since {}", open.call, seconds(open.since)))
+            .map(|(number, open)| {
+                format!(
+                    "client {number}: {}, since {}",
+                    CallText(&open.call),
+                    seconds(open.since)
+                )
+            })
             .collect()
     }
 

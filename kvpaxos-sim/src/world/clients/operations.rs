@@ -10,6 +10,7 @@ use crate::subject::Subject;
 use crate::world::audited::{self, AuditedEngine};
 
 use super::client::{Lane, Open, remember};
+use super::text::{CallText, CompletionText, EffectText};
 use super::{Clients, Context};
 
 impl Clients {
@@ -30,7 +31,7 @@ impl Clients {
             .engine
             .observer
             .trace
-            .line(now, || format!("client {number} calls {call:?}"));
+            .line(now, || format!("client {number} calls {}", CallText(&call)));
         let open = Open {
             lane,
             scripted,
@@ -52,7 +53,7 @@ impl Clients {
                 .engine
                 .observer
                 .trace
-                .line(now, || format!("client {number} {effect:?}"));
+                .line(now, || format!("client {number} {}", EffectText(&effect)));
             match effect {
                 ClientEffect::Send { to, request } => {
                     self.clients[number as usize].note(&request);
@@ -92,8 +93,9 @@ impl Clients {
         if forgotten {
             let since = seconds(open.since);
             let what = format!(
-                "client {number} waits for the answer to {:?} since {since}, and is told {completion:?}",
-                open.call
+                "client {number} waits for the answer to {} since {since}, and gets: {}",
+                CallText(&open.call),
+                CompletionText(completion)
             );
             context.engine.observer.report(now, Property::Contract, what);
         }
