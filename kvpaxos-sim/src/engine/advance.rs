@@ -11,7 +11,7 @@ use crate::engine::pending::{Output, Pending};
 use crate::engine::state::Engine;
 
 impl<M: Machine, O: Observer<M>> Engine<M, O> {
-    /// Takes the next event and carries it out; `None` if nothing waits.
+    /// Takes the next event from the queue and carries it out. Returns `None` if the queue is empty.
     pub fn advance(&mut self) -> Option<Output<M>> {
         let (at, pending) = self.queue.pop()?;
         self.now = at;
@@ -117,7 +117,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         self.arrive_in_life(host, life, Arrival::Input(Event::ClientGone { client }));
     }
 
-    /// What was addressed to an earlier life of a process is void.
+    /// Delivers to a process, unless it has restarted since: an event for an earlier life is dropped.
     fn arrive_in_life(&mut self, id: ReplicaId, life: u32, arrival: Arrival<M>) {
         if self.host(id).life == life {
             self.arrive(id, arrival);
@@ -131,7 +131,8 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             return;
         }
         host.armed = None;
-        // A clock that jumped or changed speed: the deadline may lie elsewhere by now.
+        // The clock may have jumped or changed its speed since the event was queued, so the deadline may not
+        // be reached yet.
         let due = host.machine.as_ref().and_then(Machine::deadline);
         if due.is_some_and(|due| host.clock.read(now) >= due) {
             self.add_to_digest(EntryKind::Tick, [now.0, id.0.into(), life.into()]);
@@ -142,7 +143,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         }
     }
 
-    /// Something arrives at a process: at once, after its pause, or never if it is down.
+    /// Delivers to a process: at once, after its pause, or not at all if it is down.
     pub(super) fn arrive(&mut self, id: ReplicaId, arrival: Arrival<M>) {
         let host = self.host_mut(id);
         if host.machine.is_none() {
@@ -182,7 +183,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         }
     }
 
-    /// Sees to it that a clock event comes when the machine's deadline is reached.
+    /// Queues a clock event for the machine's deadline.
     pub(super) fn arm(&mut self, id: ReplicaId) {
         let now = self.now;
         let host = self.host_mut(id);
@@ -190,7 +191,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             return;
         };
         let at = host.clock.when(due).max(Time(now.0 + 1));
-        // An earlier event that is already under way finds out by itself that it is early.
+        // An event that is queued for an earlier time finds that the deadline is not reached, and arms again.
         if host.armed.is_none_or(|armed| armed > at) {
             host.armed = Some(at);
             let life = host.life;

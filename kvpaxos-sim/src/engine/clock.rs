@@ -1,23 +1,23 @@
-//! A replica's own clock: it runs at a speed of its own and jumps forward.
+//! A replica's clock. It has a speed of its own, and it can jump forward.
 
 use kvpaxos::{Micros, Time};
 
-/// Shows a local time for each time of the world.
+/// Maps the simulated time to a replica's local time.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
-    /// The world's time when the present speed began ...
+    /// The simulated time at which the present speed began.
     since: Time,
-    /// ... and what the clock showed then.
+    /// The local time at that moment.
     shown: Time,
-    /// Local microseconds per million of the world's.
+    /// Local microseconds per million simulated ones.
     speed: u64,
 }
 
-/// The speed of a clock that is right.
+/// The speed of a correct clock, in local microseconds per million simulated ones.
 pub const RIGHT_SPEED: u64 = 1_000_000;
 
 impl Clock {
-    /// A clock that is right but for what it shows at `now`.
+    /// A clock of the right speed that shows `shown` at `now`.
     #[must_use]
     pub(super) fn new(now: Time, shown: Time) -> Clock {
         Clock {
@@ -27,7 +27,7 @@ impl Clock {
         }
     }
 
-    /// What it shows at a time of the world that is not before the last change of speed.
+    /// The local time at `now`, which is not before the last change of speed.
     #[must_use]
     pub(super) fn read(&self, now: Time) -> Time {
         assert!(now >= self.since, "a clock is read at times that do not go down");
@@ -35,7 +35,7 @@ impl Clock {
         Time(self.shown.0 + scale(elapsed, self.speed, RIGHT_SPEED))
     }
 
-    /// The first time of the world at which it shows `local` or later.
+    /// The first simulated time at which the clock shows `local` or later.
     #[must_use]
     pub(super) fn when(&self, local: Time) -> Time {
         let left = local.0.saturating_sub(self.shown.0);
@@ -43,7 +43,7 @@ impl Clock {
         if scale(elapsed, self.speed, RIGHT_SPEED) < left {
             elapsed += 1;
         }
-        // The end of all time, if it shows that only afterwards.
+        // A deadline that is so far away is never reached.
         Time(self.since.0.saturating_add(elapsed))
     }
 
@@ -55,12 +55,12 @@ impl Clock {
         self.speed = speed;
     }
 
-    /// Jumps forward.
+    /// Jumps forward by `length`.
     pub(super) fn jump(&mut self, length: Micros) {
         self.shown = self.shown.after(length);
     }
 
-    /// Shows this at `now`, and goes on at the same speed: its process has started again.
+    /// Shows `shown` at `now`, at the same speed as before: the process has restarted.
     pub(super) fn restart(&mut self, now: Time, shown: Time) {
         self.since = now;
         self.shown = shown;

@@ -1,4 +1,4 @@
-//! What clients send, and what happens to their connections.
+//! Requests of clients, and connections that break.
 
 use kvpaxos::{Micros, ReplicaId};
 
@@ -10,7 +10,7 @@ use crate::engine::pending::Pending;
 use crate::engine::state::Engine;
 
 impl<M: Machine, O: Observer<M>> Engine<M, O> {
-    /// A client sends a request.
+    /// A client sends a request. A request over a broken connection is lost.
     pub fn request(&mut self, from: u32, to: ReplicaId, request: &M::Request) {
         if self.broken.contains(&(from, to)) {
             return;
@@ -27,8 +27,9 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         }
     }
 
-    /// What a connection loses, it loses because it breaks: both ends hear of that, and until the client does, whatever is sent is lost
-    /// too. What was on its way may still arrive. Nothing happens if the client speaks by datagrams.
+    /// Breaks a connection: a connection loses a message only by breaking. Both ends are told. Until the
+    /// client is told, everything that either end sends is lost; what was under way may still arrive. Nothing
+    /// happens if the client uses datagrams.
     pub(super) fn break_connection(&mut self, client: u32, id: ReplicaId) {
         let node = Node::client(client);
         if !self.network.is_connected(node) || !self.broken.insert((client, id)) {

@@ -1,38 +1,39 @@
-//! Everything random or undecided in a world is asked of one [`Decider`], as a typed [`Choice`].
+//! Everything random in a world is a question to one [`Decider`], typed as a [`Choice`]: this is where
+//! faults, delays and losses are drawn.
 //!
-//! The seeded one is the first: each component draws from a ChaCha stream of its own, so that one more draw in one
-//! component changes nothing elsewhere.
+//! [`Seeded`] decides from a seed. Each component has a ChaCha stream of its own, so that one more draw in
+//! one component changes nothing elsewhere.
 
 use kvpaxos::{Entropy, Random, ReplicaId};
 
 use crate::engine::latency::Table;
 use crate::engine::node::Node;
 
-/// Which component asks. Each has a stream of its own.
+/// The component that asks. Each has a random stream of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stream {
-    /// The drawing of a run's setup.
+    /// The setup of a run.
     Setup,
-    /// What the nemesis does and when.
+    /// The nemesis: which faults happen, and when.
     Nemesis,
-    /// Who heals when the faults stop.
+    /// Which replicas heal when the faults stop.
     Healing,
-    /// A replica's disk.
+    /// A replica's disk: latencies of syncs, and how much survives a crash.
     Disk(ReplicaId),
-    /// The entropy and the clock that a replica's lives begin with.
+    /// The entropy and the clock with which a replica starts.
     Life(ReplicaId),
-    /// What becomes of a replica's files when it crashes, and what damages them.
+    /// A replica's files: what a crash leaves of them, and how they are damaged.
     Files(ReplicaId),
     /// One direction of a link.
     Link(Node, Node),
-    /// A client's workload.
+    /// A client: its operations and pauses.
     Client(u32),
 }
 
-/// What is being decided.
+/// What is decided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
-    /// A part of the setup, by name.
+    /// A part of the setup, by its name.
     Setup(&'static str),
     /// Whether a message is lost.
     Drop,
@@ -44,13 +45,13 @@ pub enum Decision {
     SyncLatency,
     /// How much of what was not synced survives a crash.
     SurvivingWrites,
-    /// Before which operation on its files a process is gone.
+    /// Before which operation on its files a process crashes.
     CrashPoint,
-    /// Whether a name that was not synced is there after a crash.
+    /// Whether a file name that was not synced is present after a crash.
     UnsyncedName,
     /// Whether sectors of what was not synced are missing after a crash, and which.
     TornSector,
-    /// Which kind of damage, and where.
+    /// The kind of damage, and its place.
     Damage,
     /// How much of what is not synced a restarting role reads.
     VisibleWrites,
@@ -58,51 +59,51 @@ pub enum Decision {
     Entropy,
     /// What a clock shows when a process starts.
     ClockStart,
-    /// How long until the nemesis acts again.
+    /// The pause until the next fault.
     FaultPause,
-    /// Which fault strikes.
+    /// The kind of a fault.
     FaultKind,
-    /// Whom it strikes.
+    /// The replica or client that a fault hits.
     FaultTarget,
-    /// How long it lasts.
+    /// How long a fault lasts.
     FaultLength,
-    /// A detail of the fault: direction, memory, speed.
+    /// A detail of a fault: its direction, its role, its speed.
     FaultDetail,
-    /// Which replicas heal for good, and how the others stay broken.
+    /// Which replicas heal for good, and what stays wrong with the others.
     Healed,
-    /// What a client does next.
+    /// The kind of a client's next operation.
     Operation,
-    /// On which key.
+    /// The key of an operation.
     Key,
-    /// With which value.
+    /// The value of an operation.
     Value,
-    /// How long a client thinks.
+    /// The pause between two operations of a client.
     Think,
 }
 
-/// Between what is to be decided.
+/// The possible answers.
 #[derive(Clone, Copy, Debug)]
 pub enum Range<'a> {
-    /// 1 (yes) so many times in a million, else 0.
+    /// 1 (yes) with this many chances in a million, else 0.
     Chance(u32),
     /// A number below this.
     Below(u64),
-    /// A length of time in microseconds, spread as the table says.
+    /// A length of time in microseconds, distributed as the table says.
     Spread(&'a Table),
-    /// An index, each as often as its weight says.
+    /// An index, each with the probability that its weight gives it.
     Weighted(&'a [u32]),
     /// Any 64 bits.
     Bits,
 }
 
-/// One decision to be made.
+/// One question to a [`Decider`].
 #[derive(Clone, Copy, Debug)]
 pub struct Choice<'a> {
-    /// Who asks.
+    /// The component that asks.
     pub stream: Stream,
-    /// What.
+    /// What is decided.
     pub decision: Decision,
-    /// Between what.
+    /// The possible answers.
     pub range: Range<'a>,
 }
 
@@ -112,9 +113,9 @@ pub trait Decider {
     fn decide(&mut self, choice: &Choice<'_>) -> u64;
 }
 
-/// Short ways to ask.
+/// Shorthands.
 impl dyn Decider + Send + '_ {
-    /// Whether something happens that happens so many times in a million.
+    /// Whether an event of this probability, in millionths, happens.
     pub fn chance(&mut self, stream: Stream, decision: Decision, per_million: u32) -> bool {
         per_million > 0 && self.ask(stream, decision, Range::Chance(per_million)) == 1
     }
@@ -127,7 +128,7 @@ impl dyn Decider + Send + '_ {
         self.ask(stream, decision, Range::Below(bound))
     }
 
-    /// A place in a list of so many; 0 if the list is empty.
+    /// An index into a list of this length; 0 if the list is empty.
     pub fn index(&mut self, stream: Stream, decision: Decision, length: usize) -> usize {
         to_index(self.below(stream, decision, length as u64))
     }
@@ -149,7 +150,7 @@ impl dyn Decider + Send + '_ {
         self.ask(stream, decision, Range::Spread(table))
     }
 
-    /// One of these, each as often as its weight says; `None` if all weights are 0.
+    /// One of these, each with the probability that its weight gives it; `None` if all weights are 0.
     pub fn weighted<T: Copy>(&mut self, stream: Stream, decision: Decision, of: &[(u32, T)]) -> Option<T> {
         let weights: Vec<u32> = of.iter().map(|(weight, _)| *weight).collect();
         if weights.iter().all(|weight| *weight == 0) {
@@ -159,16 +160,16 @@ impl dyn Decider + Send + '_ {
         Some(of[to_index(index)].1)
     }
 
-    /// One of these, each as often as any other.
+    /// One of these, all with the same probability.
     ///
     /// # Panics
-    /// If there are none.
+    /// If the list is empty.
     pub fn pick<T: Copy>(&mut self, stream: Stream, decision: Decision, of: &[T]) -> T {
         assert!(!of.is_empty(), "nothing to pick from for {decision:?}");
         of[self.index(stream, decision, of.len())]
     }
 
-    /// Entropy for a life.
+    /// Entropy for a process or a role that starts.
     pub fn entropy(&mut self, stream: Stream) -> Entropy {
         let mut bytes = [0; 32];
         for chunk in bytes.chunks_exact_mut(8) {
@@ -187,11 +188,11 @@ impl dyn Decider + Send + '_ {
     }
 }
 
-/// Decides what becomes of one replica's files.
+/// Decides about the files of one replica.
 pub struct FileDecider<'a> {
-    /// Who decides.
+    /// The decider of the world.
     pub decider: &'a mut (dyn Decider + Send),
-    /// Whose files.
+    /// The replica whose files they are.
     pub replica: ReplicaId,
 }
 
@@ -213,7 +214,7 @@ pub struct Seeded {
 }
 
 impl Seeded {
-    /// The decider of this seed.
+    /// A decider that draws everything from this seed.
     #[must_use]
     pub fn new(seed: u64) -> Seeded {
         Seeded {
@@ -237,7 +238,7 @@ impl Seeded {
     }
 }
 
-/// Where a stream stands among all. Part of what a seed means: a change here changes every run.
+/// The number of a stream. It seeds the stream: a change here changes every run.
 fn place(stream: Stream) -> usize {
     match stream {
         Stream::Setup => 0,
@@ -278,7 +279,7 @@ impl Decider for Seeded {
 mod tests {
     use super::*;
 
-    /// One more draw of one component changes nothing for another.
+    /// One more draw of one component changes nothing in another.
     #[test]
     fn streams_do_not_touch_each_other() {
         let draws = |extra: usize| {

@@ -1,10 +1,11 @@
-//! The rolling digest over all events of a run: the same seed gives the same digest everywhere.
+//! The rolling digest over all events of a run. The same seed gives the same digest on every machine.
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// What an entry of the digest is about. The numbers are part of every digest: a kind keeps its number, and a new kind gets a new one.
+/// The kind of an entry. The numbers are part of every digest: a kind keeps its number, and a new kind gets a
+/// new one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum EntryKind {
@@ -24,15 +25,15 @@ pub enum EntryKind {
     Start = 7,
     /// A process crashes.
     Crash = 8,
-    /// A process stands still.
+    /// A process is paused.
     Pause = 9,
-    /// A process goes on.
+    /// A paused process goes on.
     Resume = 10,
     /// A role fails.
     FailRole = 11,
     /// A failed role restarts.
     RestartRole = 12,
-    /// A clock gets another speed.
+    /// The speed of a clock changes.
     SetSpeed = 13,
     /// A clock jumps.
     JumpClock = 14,
@@ -60,7 +61,7 @@ pub enum EntryKind {
     FaultEnd = 31,
 }
 
-/// A chain of xxh3: each entry is encoded and hashed with the digest so far as the seed.
+/// A chain of hashes: each entry is encoded and hashed by xxh3, with the digest so far as the seed.
 #[derive(Default)]
 pub(crate) struct Digest {
     state: u64,
@@ -68,16 +69,17 @@ pub(crate) struct Digest {
 }
 
 impl Digest {
-    /// Adds an entry: its kind and three numbers, the first of which is the time.
+    /// Adds an entry: its kind and three numbers, of which the first is the time.
     pub(crate) fn add(&mut self, kind: EntryKind, numbers: [u64; 3]) {
         self.begin(kind, numbers);
         self.end();
     }
 
-    /// Adds an entry with contents.
+    /// Adds an entry with contents, such as a message.
     ///
     /// # Panics
-    /// If the contents have no stable encoding (maps of unknown length), which no message has.
+    /// If the contents have no stable encoding. Only maps of unknown length have none, and no message
+    /// contains one.
     pub(crate) fn add_with(&mut self, kind: EntryKind, numbers: [u64; 3], contents: &impl Serialize) {
         self.begin(kind, numbers);
         postcard::serialize_with_flavor::<_, _, ()>(contents, Tail(&mut self.buffer))
@@ -104,7 +106,7 @@ impl Digest {
     }
 }
 
-/// Appends to a buffer that is used again and again.
+/// Appends to a buffer that is reused for each entry.
 struct Tail<'a>(&'a mut Vec<u8>);
 
 impl Flavor for Tail<'_> {
@@ -129,7 +131,7 @@ impl Flavor for Tail<'_> {
 mod tests {
     use super::*;
 
-    /// Pins the chain: digests that were written down stay comparable.
+    /// Pins the chain, so that digests of different versions can be compared.
     #[test]
     fn the_chain_is_pinned() {
         let mut digest = Digest::default();

@@ -1,4 +1,4 @@
-//! Carrying out the effects of a machine.
+//! Carries out the effects of a step: messages, writes, replies, halts.
 
 use kvpaxos::{Effect, Envelope, ReplicaId};
 

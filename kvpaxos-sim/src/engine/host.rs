@@ -1,4 +1,4 @@
-//! What holds one machine: its process, its disk, its clock, and what waits for it.
+//! A host: one machine with its process, disk and clock.
 
 use std::collections::VecDeque;
 
@@ -9,21 +9,21 @@ use crate::engine::disk::Disk;
 use crate::engine::latency::Table;
 use crate::engine::machine::{EventOf, Machine};
 
-/// A role as the world knows it.
+/// The state of a role, as the engine sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum RoleState {
     /// It runs.
     #[default]
     Running,
-    /// It failed; its last write has this mark.
+    /// It has failed.
     Failed {
-        /// See [`Disk::has_settled`].
-        mark: u64,
+        /// The number of its last write before it failed.
+        last_write: u64,
     },
-    /// It restarts with its memory as soon as every write up to the mark has settled.
+    /// It restarts with its memory once every write of its earlier life has settled.
     Restarting {
-        /// See [`Disk::has_settled`].
-        mark: u64,
+        /// The number of its last write before it failed.
+        last_write: u64,
     },
 }
 
@@ -32,34 +32,34 @@ pub(super) struct Host<M: Machine> {
     pub(super) config: M::Config,
     /// `None` while the process is down.
     pub(super) machine: Option<M>,
-    /// Counts the lives of the process: what was addressed to an earlier one is void.
+    /// How often the process has crashed. An event for an earlier life is dropped.
     pub(super) life: u32,
     pub(super) disk: Disk<M::Record, M::Message, M::Log>,
-    /// The disk takes no more bytes.
+    /// The disk is full.
     pub(super) full: bool,
     /// The process crashes at the end of the next sync during which more was written.
     pub(super) crash_at_sync: bool,
-    /// What it sends may be changed: see [`Machine::garble`].
+    /// Messages that it sends are changed: see [`Machine::garble`].
     pub(super) garbles: bool,
-    /// The last message of those that may be changed, as it was.
+    /// The last message that was changed, as it was before.
     pub(super) last_sent: Option<M::Message>,
-    /// When a sync was last done, and when that was last noted elsewhere.
+    /// When the last sync ended, and when the synced position was last noted elsewhere.
     pub(super) synced_at: Time,
     pub(super) marked_at: Time,
     /// How long a sync takes.
     pub(super) latency: Table,
     pub(super) clock: Clock,
-    /// The local time of the last step: never goes down in a life.
+    /// The local time of the last step. It never goes down within a life.
     pub(super) stepped: Time,
-    /// When its next clock event is due, in the world's time.
+    /// When its next clock event is due, in simulated time.
     pub(super) armed: Option<Time>,
-    /// While paused, what arrives waits here.
+    /// What arrived during a pause.
     pub(super) paused: bool,
     pub(super) backlog: VecDeque<Arrival<M>>,
     pub(super) roles: [RoleState; 3],
 }
 
-/// What arrives at a running process.
+/// What is delivered to a process.
 pub(super) enum Arrival<M: Machine> {
     Input(EventOf<M>),
     Synced,
@@ -88,7 +88,7 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// The local time for a step.
+    /// The local time for a step at `now`.
     pub(super) fn local(&mut self, now: Time) -> Time {
         self.stepped = self.stepped.max(self.clock.read(now));
         self.stepped

@@ -1,12 +1,12 @@
-//! Heavy-tailed lengths of time as tables of quantiles: no floating point decides a simulation.
+//! Heavy-tailed latencies as tables of quantiles, so that no floating point decides a simulation.
 
 use serde::Serialize;
 
-/// A distribution of microseconds: 17 quantiles at sixteenths, straight lines between them. The last sixteenth, where the
-/// tail is, has a table of its own.
+/// A distribution of latencies in microseconds: quantiles at sixteenths, with straight lines between them.
+/// The last sixteenth, the tail, has a finer table of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Table {
-    /// What a person calls it.
+    /// Its name in reports.
     pub name: &'static str,
     /// The quantiles at 0/16, 1/16, ... 15/16.
     body: [u32; 16],
@@ -15,10 +15,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// How many points [`at`](Table::at) tells apart.
+    /// The number of points that [`at`](Table::at) knows.
     pub const POINTS: u64 = 256 * 256;
 
-    /// Always the same length, of so many microseconds.
+    /// A table that always gives the same latency.
     #[must_use]
     pub const fn always(name: &'static str, micros: u32) -> Table {
         Table {
@@ -28,7 +28,7 @@ impl Table {
         }
     }
 
-    /// The length at a point.
+    /// The latency at a point of the distribution, in microseconds.
     ///
     /// # Panics
     /// If the point is not below [`POINTS`](Table::POINTS).
@@ -56,7 +56,7 @@ fn step(index: u64) -> usize {
     usize::try_from(index).expect("there are 16 steps")
 }
 
-/// A rack: a fifth of a millisecond, hardly ever ten.
+/// The network of a rack: a fifth of a millisecond, rarely ten.
 pub const LAN: Table = Table {
     name: "lan",
     body: [
@@ -67,7 +67,7 @@ pub const LAN: Table = Table {
     ],
 };
 
-/// Data centres of one region: a few milliseconds, sometimes a hundred.
+/// The network between data centres of one region: a few milliseconds, sometimes a hundred.
 pub const REGION: Table = Table {
     name: "region",
     body: [
@@ -80,7 +80,7 @@ pub const REGION: Table = Table {
     ],
 };
 
-/// A network that reorders a great deal: anything from nothing to tens of milliseconds, and a tail of half a second.
+/// A network that reorders many messages: up to tens of milliseconds, with a tail up to half a second.
 pub const WILD: Table = Table {
     name: "wild",
     body: [
@@ -93,7 +93,8 @@ pub const WILD: Table = Table {
     ],
 };
 
-/// A quick network in which every tenth message is late, by up to two seconds: longer than an election takes.
+/// A fast network in which every tenth message is late by up to two seconds, which is longer than an election
+/// takes.
 pub const STRAGGLING: Table = Table {
     name: "straggling",
     body: [
@@ -105,7 +106,7 @@ pub const STRAGGLING: Table = Table {
     ],
 };
 
-/// A good disk: a fifth of a millisecond a sync.
+/// A fast disk: a fifth of a millisecond for a sync.
 pub const FLASH: Table = Table {
     name: "flash",
     body: [
@@ -117,7 +118,7 @@ pub const FLASH: Table = Table {
     ],
 };
 
-/// A disk that turns, or that others use too: milliseconds, sometimes a third of a second.
+/// A disk that rotates or is shared: milliseconds for a sync, sometimes a third of a second.
 pub const BUSY: Table = Table {
     name: "busy",
     body: [

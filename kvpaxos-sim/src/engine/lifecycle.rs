@@ -1,4 +1,5 @@
-//! What can be done to the hosts of an [`Engine`]: crashes, pauses, failing roles, clocks that go wrong.
+//! What the nemesis or a test can do to hosts: crashes and restarts, failing roles, damaged and full disks,
+//! pauses, wrong clocks.
 
 use kvpaxos::{ClientId, Event, Memory, Micros, ReplicaId, Role, Time};
 
@@ -12,10 +13,11 @@ use crate::engine::node::Node;
 use crate::engine::observer::{Misbehaviour, Observer};
 use crate::engine::state::Engine;
 
-/// What a nemesis, or a test, can do to hosts.
+/// What the nemesis or a test can do to hosts.
 impl<M: Machine, O: Observer<M>> Engine<M, O> {
-    /// Starts a process that is down, with what its disk holds, or (`lost`) with an empty disk that is known to replace one that was lost.
-    /// So it is at the next start, too, until a record is durable there. Nothing happens if it runs.
+    /// Starts a process that is down. It finds the records of its disk or, if `lost`, an empty disk that
+    /// replaces a lost one. Until a record is durable on that disk, every later start finds its memory lost
+    /// as well. Nothing happens if the process runs.
     pub fn start(&mut self, id: ReplicaId, lost: bool) {
         if self.host(id).machine.is_some() {
             return;
@@ -34,7 +36,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         } else if kept.is_none() {
             observer.misbehaved(now, id, Misbehaviour::Damaged);
         }
-        // Before the first step: a crash may have come between a sync and the mark that says so.
+        // Before the first step: the crash may have come between a sync and the note of it.
         host.disk.mark();
         host.marked_at = now;
         let records = kept.as_ref().map(Vec::len);
@@ -50,7 +52,8 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         self.arm(id);
     }
 
-    /// The process is gone, and of what was not synced an arbitrary part. Nothing happens if it is down.
+    /// Crashes a process. An arbitrary part of what was not synced is lost. Nothing happens if the process is
+    /// down.
     pub fn crash(&mut self, id: ReplicaId) {
         if self.host(id).machine.is_none() {
             return;
@@ -79,8 +82,8 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         }
     }
 
-    /// The disk of a process that is down is founded anew, as if its machine had never run: what an operator does who formats a directory that
-    /// should have been recovered. Nothing happens if it runs.
+    /// Formats the disk of a process that is down, as if its machine had never run. This is the mistake of an
+    /// operator who formats a directory instead of recovering it. Nothing happens if the process runs.
     pub fn found_anew(&mut self, id: ReplicaId) {
         if self.host(id).machine.is_some() {
             return;
@@ -92,7 +95,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         self.observer.founded_anew(now, id);
     }
 
-    /// A disk damages what was synced, while the process is down; tells whether the memory is lost by that.
+    /// Damages synced data on the disk of a process that is down. Returns whether the memory is lost by that.
     pub fn damage(&mut self, id: ReplicaId, how: Damage) -> bool {
         if self.host(id).machine.is_some() {
             return false;
@@ -110,9 +113,10 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         outcome == DamageOutcome::Detected
     }
 
-    /// A disk loses the last records that it synced, while the process is down, and nothing tells of it: the process will take what is
-    /// left for all there was. No log can prevent that within the window that its mark leaves; see [`kvpaxos::agreement`]. Tells how many are
-    /// gone.
+    /// Loses the last synced records of a process that is down, and leaves no trace of them: the process
+    /// takes the rest for the whole log. Returns how many records are lost. A log can detect such a loss only
+    /// below the position that was noted elsewhere as synced; [`kvpaxos::agreement`] describes what replicas
+    /// do about the rest.
     pub fn forget(&mut self, id: ReplicaId, records: usize) -> usize {
         let host = self.host_mut(id);
         let gone = if host.machine.is_some() {
@@ -124,13 +128,13 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         gone
     }
 
-    /// The disk of a replica takes no more bytes, or does again. A process whose write fails stops.
+    /// Fills a disk, or makes room again. A process stops when a write fails on a full disk.
     pub fn set_full(&mut self, id: ReplicaId, full: bool) {
         self.host_mut(id).full = full;
         self.add_to_digest(EntryKind::SetFull, [self.now.0, id.0.into(), full.into()]);
     }
 
-    /// The process crashes at the end of the next sync during which more was written, or does not any more.
+    /// Makes a process crash at the end of the next sync during which more was written, or takes that back.
     pub fn set_crash_at_sync(&mut self, id: ReplicaId, crash_at_sync: bool) {
         self.host_mut(id).crash_at_sync = crash_at_sync;
         self.add_to_digest(
@@ -139,7 +143,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         );
     }
 
-    /// What a host sends is changed from now on where the protocol has a checksum of its own for it, or is not any more.
+    /// Begins or ends to change messages that a host sends: see [`Machine::garble`].
     pub fn set_garbling(&mut self, id: ReplicaId, garbles: bool) {
         let host = self.host_mut(id);
         host.garbles = garbles;
@@ -155,7 +159,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         (&mut self.hosts[usize::from(id.0)], decider)
     }
 
-    /// The process stands still until it is resumed; what arrives meanwhile waits.
+    /// Pauses a process. What arrives meanwhile waits until it is resumed.
     pub fn pause(&mut self, id: ReplicaId) {
         let now = self.now;
         let host = self.host_mut(id);
@@ -163,7 +167,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         self.add_to_digest(EntryKind::Pause, [now.0, id.0.into(), 0]);
     }
 
-    /// The process goes on.
+    /// Resumes a paused process.
     pub fn resume(&mut self, id: ReplicaId) {
         self.add_to_digest(EntryKind::Resume, [self.now.0, id.0.into(), 0]);
         self.host_mut(id).paused = false;
@@ -172,32 +176,35 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         }
     }
 
-    /// A role of a running process fails: what waits for its writes is void. Nothing happens if it has failed.
+    /// Makes a role of a running process fail. Messages that wait for its writes are never sent. Nothing
+    /// happens if the role has failed already.
     pub fn fail_role(&mut self, id: ReplicaId, role: Role) {
         let now = self.now;
         let host = self.host_mut(id);
         if host.machine.is_none() || host.paused || *host.role(role) != RoleState::Running {
             return;
         }
-        let mark = host.disk.fail(role);
-        *host.role(role) = RoleState::Failed { mark };
+        let last_write = host.disk.fail(role);
+        *host.role(role) = RoleState::Failed { last_write };
         self.add_to_digest(EntryKind::FailRole, [now.0, id.0.into(), role as u64]);
         self.observer.role_failed(now, id, role);
         self.step(id, Event::Fail(role));
     }
 
-    /// A failed role starts again. With its memory kept it waits until every write of its earlier life has settled.
+    /// Restarts a failed role. A role that keeps its memory waits until every write of its earlier life has
+    /// settled.
     pub fn restart_role(&mut self, id: ReplicaId, role: Role, lost: bool) {
         let now = self.now;
         let host = self.host_mut(id);
-        let (RoleState::Failed { mark } | RoleState::Restarting { mark }) = *host.role(role) else {
+        let (RoleState::Failed { last_write } | RoleState::Restarting { last_write }) = *host.role(role)
+        else {
             return;
         };
         if host.machine.is_none() || host.paused {
             return;
         }
-        if !lost && !host.disk.has_settled(mark) {
-            *host.role(role) = RoleState::Restarting { mark };
+        if !lost && !host.disk.has_settled(last_write) {
+            *host.role(role) = RoleState::Restarting { last_write };
             return;
         }
         *host.role(role) = RoleState::Running;
@@ -229,19 +236,19 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         }
     }
 
-    /// Whether a write of the role is on its way to the disk.
+    /// Whether a write of the role waits for a sync.
     #[must_use]
     pub fn has_write_under_way(&self, id: ReplicaId, role: Role) -> bool {
         self.host(id).disk.has_waiting(role)
     }
 
-    /// The connection between a replica and a client is gone: the replica hears of it.
+    /// Tells a replica that its connection to a client is gone.
     pub fn hang_up(&mut self, id: ReplicaId, client: u32) {
         let client = ClientId(client.into());
         self.arrive(id, Arrival::Input(Event::ClientGone { client }));
     }
 
-    /// The clock of a replica runs at this speed from now on (a million is right).
+    /// Sets the speed of a clock, in local microseconds per million simulated ones.
     pub fn set_speed(&mut self, id: ReplicaId, speed: u64) {
         let now = self.now;
         self.host_mut(id).clock.set_speed(now, speed);
@@ -249,7 +256,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         self.arm(id);
     }
 
-    /// The clock of a replica jumps forward.
+    /// Makes a clock jump forward.
     pub fn jump_clock(&mut self, id: ReplicaId, length: Micros) {
         let now = self.now;
         self.host_mut(id).clock.jump(length);
@@ -257,7 +264,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         self.arm(id);
     }
 
-    /// Syncs of a replica take so long from now on.
+    /// Sets how long syncs take that begin from now on.
     pub fn set_latency(&mut self, id: ReplicaId, latency: Table) {
         self.host_mut(id).latency = latency;
     }

@@ -1,7 +1,7 @@
-//! The seam between a world and what it drives: any deterministic machine of one `step`.
+//! The seam between the engine and a protocol: a deterministic machine with one `step`.
 //!
-//! [`kvpaxos::Replica`] is the first such machine (see [`crate::subject`]); a wrapper that changes its inputs, effects or
-//! records is another, which is how known-wrong variants are made.
+//! [`kvpaxos::Replica`] is such a machine: see [`crate::subject`]. A [mutant](crate::mutants) is another one:
+//! it wraps a replica and changes its inputs, effects or records.
 
 use std::fmt::{Debug, Display};
 
@@ -12,59 +12,60 @@ use crate::engine::disk::Log;
 
 /// A deterministic state machine that an [`Engine`](crate::Engine) can drive, under the contract of [`kvpaxos::io`].
 pub trait Machine: Sized {
-    /// What it is told at its birth.
+    /// What it is configured with.
     type Config: Clone + Debug;
-    /// What machines say to each other.
+    /// What machines send to each other.
     type Message: Clone + Debug + Serialize;
-    /// What must outlive the process.
+    /// What it keeps on its disk.
     type Record: Clone + Debug;
-    /// What clients ask.
+    /// What clients ask for.
     type Request: Clone + Debug + Serialize;
-    /// What clients are answered.
+    /// What it answers.
     type Reply: Clone + Debug + Serialize;
-    /// What it tells of itself, for observers.
+    /// What it reports about itself to observers; the engine ignores it.
     type Observation: Debug;
-    /// Why it halts.
+    /// The reason with which it halts.
     type Reason: Display;
-    /// How its records lie on a disk.
+    /// The format in which its records lie on a disk.
     type Log: Log<Self::Record>;
 
-    /// A machine that starts with what its disk held.
+    /// Starts a machine with what its disk holds.
     fn start(config: &Self::Config, memory: Memory<Self::Record>, entropy: Entropy, at: Time) -> Self;
 
-    /// Takes an input in, and returns the effects, to be carried out in order.
+    /// Handles an input. The engine carries out the effects in their order.
     fn step(&mut self, input: InputOf<Self>) -> Vec<EffectOf<Self>>;
 
-    /// What the log of a machine that is new begins with; `draw` is random.
+    /// The first records of the log of a new machine; `draw` is random.
     #[must_use]
     fn founds(draw: u64) -> Vec<Self::Record> {
         let _ = draw;
         Vec::new()
     }
 
-    /// The founding that comes with all that it sends.
+    /// The founding that is sent along with each message: see [`kvpaxos::founding`].
     fn founding(&self) -> Option<Founding> {
         None
     }
 
-    /// When it next wants to hear the clock; after a step later than that step's time.
+    /// When it wants to be told the time. After a step this is later than the time of the step.
     fn deadline(&self) -> Option<Time>;
 
-    /// What a sender does whose memory is damaged: changes what a message carries, where a checksum of the protocol's own covers it.
-    /// `before` is the last such message that the sender sent, as it was; `draw` is random. Tells whether the message is one of those.
+    /// Changes the content of a message as a sender with damaged memory would, where the protocol has a
+    /// checksum of its own. `before` is the last such message of this sender, before it was changed; `draw`
+    /// is random. Returns whether the message is of such a kind.
     fn garble(message: &mut Self::Message, before: Option<&Self::Message>, draw: u64) -> bool {
         let _ = (message, before, draw);
         false
     }
 }
 
-/// What enters a machine, and when.
+/// The input of a machine of this kind.
 pub type InputOf<M> = Input<<M as Machine>::Message, <M as Machine>::Record, <M as Machine>::Request>;
 
-/// What enters a machine.
+/// The events of a machine of this kind.
 pub type EventOf<M> = Event<<M as Machine>::Message, <M as Machine>::Record, <M as Machine>::Request>;
 
-/// What leaves a machine.
+/// The effects of a machine of this kind.
 pub type EffectOf<M> = Effect<
     <M as Machine>::Message,
     <M as Machine>::Record,

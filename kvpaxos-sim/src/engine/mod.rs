@@ -1,6 +1,26 @@
-//! Drives any [`Machine`]s under one event queue: processes, disks, clocks, network. Knows nothing of Paxos.
+//! Drives deterministic [`Machine`]s under one event queue, with simulated processes, disks, clocks and a
+//! network. It knows nothing of Paxos: `tests/toy.rs` drives a protocol of a few lines with it.
 //!
-//! Clients and the nemesis stand outside: what concerns them comes back from [`Engine::advance`] as an [`Output`].
+//! [`Engine::advance`] takes one event from the queue and carries it out. Clients and the nemesis are not
+//! part of the engine: `advance` returns what concerns them as an [`Output`]. Everything random is a question
+//! to a [`Decider`]; every event is added to a rolling digest; an [`Observer`] sees every step.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `state` | [`Engine`], and what can be asked of it |
+//! | `advance` | taking an event from the queue, stepping a machine |
+//! | `effects` | carrying out the effects of a step |
+//! | `sync` | the syncs of disks |
+//! | `connections` | requests of clients, and connections that break |
+//! | `lifecycle` | crashes, restarts, failing roles, damage, pauses, clocks that go wrong |
+//! | `host` | one machine with its process, disk and clock |
+//! | `disk` | logs, group commit, and what a crash leaves of them |
+//! | `network`, `node`, `latency` | links, their ends, and how long things take |
+//! | `clock` | the clock of a replica |
+//! | `decider` | random decisions: where a fault, a delay or a loss is drawn |
+//! | `digest` | the rolling digest over all events |
+//! | `machine`, `observer` | the seams to a protocol and to its checks |
+//! | `queue`, `pending` | the event queue and what waits in it |
 
 mod advance;
 mod clock;

@@ -1,4 +1,4 @@
-//! The network: every link, in each direction, loses, repeats, delays and reorders; and it can be cut.
+//! The network. Each direction of a link loses, duplicates, delays and reorders messages, and can be cut.
 
 use kvpaxos::Time;
 use serde::Serialize;
@@ -7,21 +7,21 @@ use crate::engine::decider::{Decider, Decision, Stream};
 use crate::engine::latency::{self, Table};
 use crate::engine::node::Node;
 
-/// How links behave.
+/// How links treat messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct LinkProfile {
-    /// Messages lost, in a million.
+    /// How many of a million messages are lost.
     pub drop: u32,
-    /// Messages that arrive twice, in a million.
+    /// How many of a million messages arrive twice.
     pub duplicate: u32,
-    /// How long messages take.
+    /// The delay of messages.
     pub delay: Table,
-    /// Whether messages of one link overtake each other.
+    /// Whether messages on a link overtake each other.
     pub reorder: bool,
 }
 
 impl LinkProfile {
-    /// The same network when it is well. Delays beyond what replicas have patience for are faults too.
+    /// The same profile without faults. Delays that exceed the patience of replicas are faults too.
     #[must_use]
     pub fn without_faults(self) -> LinkProfile {
         let wild = [latency::WILD, latency::STRAGGLING].contains(&self.delay);
@@ -33,7 +33,7 @@ impl LinkProfile {
         }
     }
 
-    /// Nothing is lost, repeated or reordered.
+    /// Links of a rack that lose, duplicate and reorder nothing.
     #[must_use]
     pub fn lossless() -> LinkProfile {
         LinkProfile {
@@ -45,10 +45,10 @@ impl LinkProfile {
     }
 }
 
-/// Counts of what the network did.
+/// How many messages the network handled, and how.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
 pub struct Traffic {
-    /// Messages handed in.
+    /// Messages sent.
     pub sent: u64,
     /// Lost by chance.
     pub dropped: u64,
@@ -58,19 +58,19 @@ pub struct Traffic {
     pub cut: u64,
 }
 
-/// All links.
+/// All links between nodes.
 pub struct Network {
-    /// How links behave where nothing else is said.
+    /// The profile of links whose nodes have no profile of their own.
     pub links: LinkProfile,
-    /// The profiles of nodes whose links behave otherwise.
+    /// The profiles of single nodes.
     own_profiles: Vec<Option<LinkProfile>>,
-    /// How many faults cut each link: `from * LIMIT + to`.
+    /// How many faults cut each link, at `from * LIMIT + to`.
     cuts: Vec<u8>,
-    /// When the last message of a link arrives, for links that keep order.
+    /// When the last message of each link arrives, for links that keep order.
     last: Vec<u64>,
-    /// Whether a node is a client that speaks over connections: a bit for each.
+    /// The clients that use connections: a bit for each node.
     connected: u64,
-    /// What happened.
+    /// What happened to messages so far.
     pub traffic: Traffic,
 }
 
@@ -88,19 +88,20 @@ impl Network {
         }
     }
 
-    /// The client speaks over connections from now on, as over TCP, and not by datagrams: its links repeat nothing and keep order.
-    /// What they lose is lost with the connection, of which whoever asks [`send`](Network::send) must tell both ends.
+    /// Makes a client use connections, as over TCP, and not datagrams. Its links duplicate nothing and keep
+    /// order. They lose a message only if the connection breaks: when [`send`](Network::send) returns no
+    /// arrival, the caller must tell both ends.
     pub fn connect(&mut self, client: Node) {
         self.connected |= 1 << client.index();
     }
 
-    /// Whether this is a client that speaks over connections.
+    /// Whether this is a client that uses connections.
     #[must_use]
     pub fn is_connected(&self, client: Node) -> bool {
         self.connected & (1 << client.index()) != 0
     }
 
-    /// When copies of a message that is sent now arrive: none if it is lost, two if it is repeated.
+    /// When the copies of a message arrive that is sent now: none if it is lost, two if it is duplicated.
     pub fn send(
         &mut self,
         now: Time,
@@ -154,20 +155,20 @@ impl Network {
         Time(at)
     }
 
-    /// Whether a message that arrives now is lost because the link is cut meanwhile.
+    /// Whether a message that is due now arrives. It is lost if the link has been cut meanwhile.
     pub fn arrives(&mut self, from: Node, to: Node) -> bool {
         let cut = self.is_cut(from, to);
         self.traffic.cut += u64::from(cut);
         !cut
     }
 
-    /// Whether the link is cut in this direction.
+    /// Whether this direction of a link is cut.
     #[must_use]
     pub fn is_cut(&self, from: Node, to: Node) -> bool {
         self.cuts[from.index() * Node::LIMIT + to.index()] > 0
     }
 
-    /// Cuts one direction; cuts add up, and each is mended on its own.
+    /// Cuts one direction of a link. Cuts add up: each must be mended.
     pub fn cut(&mut self, from: Node, to: Node) {
         let cuts = &mut self.cuts[from.index() * Node::LIMIT + to.index()];
         *cuts = cuts
@@ -175,19 +176,19 @@ impl Network {
             .expect("fewer than 256 faults cut one link at a time");
     }
 
-    /// Mends one cut of one direction.
+    /// Mends one cut of one direction of a link.
     pub fn mend(&mut self, from: Node, to: Node) {
         let cuts = &mut self.cuts[from.index() * Node::LIMIT + to.index()];
-        // None is left if every cut was mended at once.
+        // No cut is left if `mend_all` came first.
         *cuts = cuts.saturating_sub(1);
     }
 
-    /// Mends every cut of one direction.
+    /// Mends all cuts of one direction of a link.
     pub fn mend_all(&mut self, from: Node, to: Node) {
         self.cuts[from.index() * Node::LIMIT + to.index()] = 0;
     }
 
-    /// Gives all links of a node a profile of their own; `None`: that of the network again.
+    /// Gives the links of a node a profile of their own, or (`None`) the network's profile again.
     pub fn set_profile(&mut self, node: Node, profile: Option<LinkProfile>) {
         self.own_profiles[node.index()] = profile;
     }

@@ -2,23 +2,23 @@
 
 use kvpaxos::ReplicaId;
 
-/// Whoever is connected: a replica or a client.
+/// A replica or a client, as an end of links.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Node(u8);
 
 impl Node {
-    /// How many there can be.
+    /// The highest number of nodes.
     pub const LIMIT: usize = 64;
-    /// How many of them can be clients.
+    /// The highest number of clients.
     pub const CLIENTS: u32 = 48;
 
-    /// A replica.
+    /// The node of a replica.
     #[must_use]
     pub fn replica(id: ReplicaId) -> Node {
         Node(id.0)
     }
 
-    /// A client.
+    /// The node of a client.
     ///
     /// # Panics
     /// If its number is [`CLIENTS`](Node::CLIENTS) or above.
@@ -32,7 +32,7 @@ impl Node {
         Node(16 + u8::try_from(number).expect("clients are numbered below 48"))
     }
 
-    /// Its place among all.
+    /// Its place in tables of nodes.
     #[must_use]
     pub fn index(self) -> usize {
         usize::from(self.0)

@@ -1,12 +1,13 @@
-//! What a checker sees of an [`Engine`](crate::Engine): everything, from outside.
+//! The seam between the engine and checks: an observer is told of everything that happens to hosts.
 
 use kvpaxos::{ReplicaId, Role, Time};
 
 use crate::engine::machine::{EffectOf, EventOf, Machine};
 
-/// Hooks that an engine calls while it works. Each has an empty body, so that an observer implements those that it needs.
+/// Hooks that the engine calls. Each has an empty default, so that an observer implements only those that it
+/// needs.
 pub trait Observer<M: Machine> {
-    /// A process starts, with so many records of its disk; `None` if its memory is lost.
+    /// A process has started. `kept` is the number of records that it found; `None` if its memory is lost.
     fn started(&mut self, now: Time, host: ReplicaId, machine: &M, kept: Option<usize>) {
         let _ = (now, host, machine, kept);
     }
@@ -21,12 +22,12 @@ pub trait Observer<M: Machine> {
         let _ = (now, host, machine, effects);
     }
 
-    /// A message leaves a host, at once or because what it waited for is durable.
+    /// A message leaves a host, at once or because the write that it waited for is durable.
     fn leaves(&mut self, now: Time, from: ReplicaId, to: ReplicaId, message: &M::Message) {
         let _ = (now, from, to, message);
     }
 
-    /// A message that has just left a host was changed: see [`Machine::garble`].
+    /// The message that has just left was changed: see [`Machine::garble`].
     fn garbled(&mut self, now: Time, from: ReplicaId, to: ReplicaId) {
         let _ = (now, from, to);
     }
@@ -51,19 +52,20 @@ pub trait Observer<M: Machine> {
         let _ = (now, host, role, machine);
     }
 
-    /// A process is about to go, and so many units of what it synced are not covered by a mark: if the disk loses some of them, nobody can
-    /// tell.
+    /// A process is about to crash. So many units of its log are synced, but not noted elsewhere as synced:
+    /// the loss of one of them by the disk cannot be detected.
     fn unmarked(&mut self, now: Time, host: ReplicaId, units: usize) {
         let _ = (now, host, units);
     }
 
-    /// A process is gone. `survived` is what became durable by that and was not known to be (`None`: nothing is readable), `lost`
-    /// how many writes that were on their way are not whole.
+    /// A process has crashed. `survived` are the records that turn out to be durable although they had not
+    /// been reported as such (`None` if the log cannot be read); `lost` is the number of writes that did not
+    /// reach the disk as a whole.
     fn crashed(&mut self, now: Time, host: ReplicaId, survived: Option<&[M::Record]>, lost: usize) {
         let _ = (now, host, survived, lost);
     }
 
-    /// The disk of a process that is down was founded anew: it will claim to be new, and is not.
+    /// The disk of a process that is down was formatted: the process will claim to be new, though it is not.
     fn founded_anew(&mut self, now: Time, host: ReplicaId) {
         let _ = (now, host);
     }
@@ -77,23 +79,23 @@ pub trait Observer<M: Machine> {
 /// Observes nothing.
 impl<M: Machine> Observer<M> for () {}
 
-/// What a machine may not do.
+/// What a machine must not do.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Misbehaviour {
-    /// It named a deadline that is not after the step.
+    /// Its deadline is not after the step.
     Deadline {
         /// The step's time.
         at: Time,
         /// The deadline.
         deadline: Time,
     },
-    /// It calls a log damaged whose disk lost nothing that was synced.
+    /// It calls a log damaged although the disk lost nothing that was synced.
     Damaged,
-    /// It takes a damaged log for a good one, and finds other records in it than were synced.
+    /// It does not notice that a log is damaged, and finds other records in it than were synced.
     DamageUndetected,
-    /// It halted, though no peer and no disk lied.
+    /// It halted, although no peer and no disk lied.
     Halted {
-        /// Why.
+        /// The reason that it gave.
         reason: String,
     },
 }

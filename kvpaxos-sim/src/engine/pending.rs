@@ -1,19 +1,20 @@
-//! What waits in the queue of an engine, and what an engine tells of an event to those outside.
+//! What waits in the queue, and what an event means to clients and the nemesis.
 
 use kvpaxos::{Founding, ReplicaId};
 
 use crate::engine::machine::Machine;
 
-/// What waits in the queue.
+/// An event in the queue.
 pub(super) enum Pending<M: Machine> {
     Message {
         from: ReplicaId,
-        /// That of the sender when it sent this.
+        /// The sender's founding at the time of sending.
         founding: Option<Founding>,
         to: ReplicaId,
         message: M::Message,
     },
-    /// A message of a machine to itself: neither lost nor delayed, but gone with the process.
+    /// A message of a machine to itself. It is neither lost nor delayed, but it vanishes when the process
+    /// crashes.
     OwnMessage {
         host: ReplicaId,
         life: u32,
@@ -29,13 +30,13 @@ pub(super) enum Pending<M: Machine> {
         to: u32,
         reply: M::Reply,
     },
-    /// A process hears that its connection with a client is broken.
+    /// A process is told that its connection to a client is broken.
     ConnectionGone {
         host: ReplicaId,
         life: u32,
         client: u32,
     },
-    /// A client hears the same.
+    /// A client is told that its connection to a process is broken.
     HungUp {
         from: ReplicaId,
         to: u32,
@@ -51,26 +52,26 @@ pub(super) enum Pending<M: Machine> {
     Alarm(Alarm),
 }
 
-/// Something that whoever stands outside asked to be reminded of.
+/// A time that somebody outside the engine waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Alarm {
-    /// A client wants to hear the clock.
+    /// A client wants to be told the time.
     Client(u32),
-    /// The nemesis acts.
+    /// The nemesis begins the next fault.
     NextFault,
-    /// The nemesis ends, or goes on with, the fault of this number.
+    /// The fault of this number ends, or goes on in another way.
     FaultEnd(u32),
     /// A phase ends.
     Phase,
 }
 
-/// What one event was, for whoever stands outside.
+/// What an event means to clients and the nemesis.
 pub enum Output<M: Machine> {
-    /// Nothing that concerns anybody outside.
+    /// Nothing.
     Nothing,
     /// A client is answered.
     Reply {
-        /// By whom.
+        /// The replica that answers.
         from: ReplicaId,
         /// The client.
         to: u32,
@@ -79,7 +80,7 @@ pub enum Output<M: Machine> {
     },
     /// The connection of a client is broken.
     HungUp {
-        /// With whom.
+        /// The replica at the other end.
         from: ReplicaId,
         /// The client.
         to: u32,

@@ -1,13 +1,14 @@
-//! The one event queue of a world, ordered by (time, sequence).
+//! The event queue, ordered by time and, within one time, by the order of insertion.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use kvpaxos::Time;
 
-/// Events in the order of their times; those of one time in the order they were put in.
+/// Events ordered by time and, within one time, by the order of insertion.
 ///
-/// The heap holds small keys and the events lie beside it, so that sifting moves 24 bytes and not whole messages.
+/// The heap holds small keys; the events lie beside it, so that the heap moves 24 bytes and not whole
+/// messages.
 pub(super) struct Queue<E> {
     heap: BinaryHeap<Reverse<(u64, u64, u32)>>,
     events: Vec<Option<E>>,
@@ -27,7 +28,7 @@ impl<E> Default for Queue<E> {
 }
 
 impl<E> Queue<E> {
-    /// Puts an event in.
+    /// Inserts an event.
     ///
     /// # Panics
     /// If more than 2^32 events wait.
@@ -43,7 +44,7 @@ impl<E> Queue<E> {
         self.sequence += 1;
     }
 
-    /// Takes the next event out.
+    /// Removes the next event.
     pub(super) fn pop(&mut self) -> Option<(Time, E)> {
         let Reverse((at, _, place)) = self.heap.pop()?;
         self.free.push(place);

@@ -1,4 +1,4 @@
-//! An engine: hosts, network and queue, and what can be asked of them.
+//! The engine's state, and what can be asked of it.
 
 use std::collections::BTreeSet;
 
@@ -17,41 +17,41 @@ use crate::engine::pending::{Alarm, Pending};
 use crate::engine::queue::Queue;
 use crate::engine::sync::REST;
 
-/// Counts of what was simulated.
+/// How much was simulated.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
 pub struct Counts {
-    /// All events taken from the queue.
+    /// Events taken from the queue.
     pub events: u64,
-    /// Messages between replicas that arrived.
+    /// Messages between replicas that were due, whether they arrived or not.
     pub messages: u64,
-    /// Requests and replies of clients that arrived.
+    /// Requests and replies of clients that were due, whether they arrived or not.
     pub client_messages: u64,
-    /// Clock events.
+    /// Clock events that reached a machine.
     pub ticks: u64,
-    /// Syncs.
+    /// Syncs that ended.
     pub syncs: u64,
 }
 
-/// See the module.
+/// Machines of kind `M` on simulated hosts, observed by an `O`. See the module.
 pub struct Engine<M: Machine, O = ()> {
     pub(super) now: Time,
     pub(super) queue: Queue<Pending<M>>,
     pub(super) hosts: Vec<Host<M>>,
     /// The network.
     pub network: Network,
-    /// Connections that are broken, of which the client has not heard yet.
+    /// Broken connections whose clients have not been told yet.
     pub(super) broken: BTreeSet<(u32, ReplicaId)>,
     pub(super) format: Format,
     pub(super) decider: Box<dyn Decider + Send>,
     pub(super) digest: Digest,
     pub(super) counts: Counts,
     pub(super) released: Vec<Envelope<M::Message>>,
-    /// Who observes.
+    /// The observer.
     pub observer: O,
 }
 
 impl<M: Machine, O: Observer<M>> Engine<M, O> {
-    /// Hosts for machines of these configurations, in the order of their ids; none of them runs yet.
+    /// An engine with a host for each configuration, in the order of their ids. No process runs yet.
     ///
     /// # Panics
     /// If there are more than [`kvpaxos::types::MAX_REPLICAS`].
@@ -89,18 +89,18 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         }
     }
 
-    /// A new log of a host that is new, or claims to be.
+    /// A log for a host that is new, or claims to be.
     pub(super) fn new_log(&mut self, id: ReplicaId) -> M::Log {
         found::<M>(id, self.format, &mut *self.decider)
     }
 
-    /// A new log for a host whose disk was lost.
+    /// An empty log for a host whose disk was lost.
     pub(super) fn found(&mut self, id: ReplicaId) -> M::Log {
         let (log, _) = found_log(id, self.format, &mut *self.decider);
         log
     }
 
-    /// The world's time.
+    /// The simulated time.
     #[must_use]
     pub fn now(&self) -> Time {
         self.now
@@ -112,40 +112,40 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         self.digest.value()
     }
 
-    /// Adds an entry to the digest: what a client or the nemesis does is an event too.
+    /// Adds an entry to the digest for an event outside the engine, such as a fault.
     pub fn add_to_digest(&mut self, kind: EntryKind, numbers: [u64; 3]) {
         self.digest.add(kind, numbers);
     }
 
-    /// What was simulated so far.
+    /// How much was simulated so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Whom to ask for decisions.
+    /// The decider.
     pub fn decider(&mut self) -> &mut (dyn Decider + Send + 'static) {
         &mut *self.decider
     }
 
-    /// Everybody's id.
+    /// The ids of all hosts.
     pub fn ids(&self) -> impl Iterator<Item = ReplicaId> + use<M, O> {
         (0u8..).take(self.hosts.len()).map(ReplicaId)
     }
 
-    /// The machine of a host, unless its process is down.
+    /// The machine of a host; `None` if its process is down.
     #[must_use]
     pub fn machine(&self, id: ReplicaId) -> Option<&M> {
         self.host(id).machine.as_ref()
     }
 
-    /// Whether the process is paused.
+    /// Whether the process of a host is paused.
     #[must_use]
     pub fn is_paused(&self, id: ReplicaId) -> bool {
         self.host(id).paused
     }
 
-    /// What the world knows of a role.
+    /// The state of a role.
     #[must_use]
     pub fn role(&self, id: ReplicaId, role: Role) -> RoleState {
         self.host(id).roles[role as usize]
@@ -157,13 +157,13 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         self.host(id).disk.read(0)
     }
 
-    /// How many units of a host's log are synced, and not noted as synced elsewhere; see [`Log::unmarked`].
+    /// How many units of a host's log are synced but not noted elsewhere as synced; see [`Log::unmarked`].
     #[must_use]
     pub fn unmarked(&self, id: ReplicaId) -> usize {
         self.host(id).disk.unmarked()
     }
 
-    /// Whether nothing was written for so long that a crash finds all that is synced noted elsewhere.
+    /// Whether nothing was written for a while: then everything that is synced is noted elsewhere as synced.
     #[must_use]
     pub fn is_at_rest(&self, id: ReplicaId) -> bool {
         let host = self.host(id);
@@ -178,7 +178,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         &mut self.hosts[usize::from(id.0)]
     }
 
-    /// When the next event is due.
+    /// When the next event is due; `None` if the queue is empty.
     #[must_use]
     pub fn next_at(&self) -> Option<Time> {
         self.queue.next_at()
@@ -194,7 +194,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     }
 }
 
-/// A log that begins with what a machine that is new founds it with.
+/// The log of a new machine, with its first records synced.
 fn found<M: Machine>(id: ReplicaId, format: Format, decider: &mut (dyn Decider + Send + 'static)) -> M::Log {
     let (mut log, seed): (M::Log, u64) = found_log(id, format, decider);
     log.append(&M::founds(seed));

@@ -1,4 +1,5 @@
-//! Syncs of disks: when they begin, what their end makes durable and lets go, and when the position that is synced is noted elsewhere.
+//! Syncs of disks: when they begin, what becomes durable when they end, and when the synced position is noted
+//! elsewhere.
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
@@ -10,8 +11,8 @@ use crate::engine::observer::Observer;
 use crate::engine::pending::Pending;
 use crate::engine::state::Engine;
 
-/// How a shell keeps the mark of what is synced: again and again while syncs go on, and when nothing was written for a while. As
-/// `kvpaxos-net` does.
+/// How often the synced position is noted elsewhere while syncs go on, and how long after the last one.
+/// `kvpaxos-net` uses the same times.
 const RENEWAL: Micros = Micros(200_000);
 pub(super) const REST: Micros = Micros(10_000);
 
@@ -27,7 +28,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
 
     pub(super) fn on_synced(&mut self, id: ReplicaId) {
         if self.host(id).full {
-            // A write has failed: the process stops, and nothing that waited for it was ever told.
+            // The write has failed. The process stops, and what waited for the write is never sent.
             self.crash(id);
             return;
         }

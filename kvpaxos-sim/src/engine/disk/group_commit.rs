@@ -1,7 +1,8 @@
-//! A disk: one log, group commit, and what a crash leaves of it.
+//! A disk with one log and group commit.
 //!
-//! What is written is synced by and by: one sync runs at a time and covers all that was written before it began. What
-//! waits for a write (`then`) leaves when that write and all before it are durable, and not before (A3).
+//! One sync runs at a time, and covers everything that was written before it began. Messages that wait for a
+//! write leave when that write and all earlier ones are durable, and not before: this is invariant A3 of the
+//! core, nothing reveals state that is not synced.
 
 use std::collections::VecDeque;
 
@@ -10,50 +11,50 @@ use kvpaxos::{Envelope, Role};
 use crate::engine::decider::FileDecider;
 use crate::engine::disk::log::{Damage, DamageOutcome, Log};
 
-/// One `Persist` on its way to the disk.
+/// A write that waits for a sync.
 struct Write<R, T> {
     role: Role,
-    /// The role that wrote it failed meanwhile: nobody waits for it any more.
+    /// The role that wrote it has failed: its messages are not sent.
     void: bool,
     records: Vec<R>,
-    /// Where the log ends with it, in units.
+    /// The end of the log after this write, in units.
     end: usize,
     then: Vec<Envelope<T>>,
 }
 
-/// A disk with a log of records `R`; messages `T` wait for writes.
+/// A disk with a log `L` of records `R`. Messages `T` wait for writes.
 pub(crate) struct Disk<R, T, L> {
     log: L,
-    /// Units that are durable.
+    /// How many units are durable.
     synced: usize,
     waiting: VecDeque<Write<R, T>>,
-    /// How many of those that wait the running sync covers.
+    /// How many of the waiting writes the running sync covers.
     syncing: usize,
-    /// Writes handed in, and settled, so far in this life of the process.
+    /// How many writes were handed in, and how many have settled, in this life of the process.
     written: u64,
     settled: u64,
-    /// It replaces a disk that was lost, as its superblock says, and no record of its own is durable yet: whoever starts with it has lost
-    /// its memory.
+    /// The disk replaces a lost one, as its superblock says, and no record is durable on it yet: a process
+    /// that starts with it has lost its memory.
     replaces_lost: bool,
 }
 
-/// What to do after a write was handed in.
+/// Whether a sync must begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SyncRequest {
-    /// Begin a sync: none is running.
+    /// A sync must begin.
     Begin,
-    /// Nothing: a sync is running.
+    /// No sync must begin: one is running, or nothing waits for one.
     None,
 }
 
 impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
-    /// A disk with a new log, of a replica that is new.
+    /// The disk of a new replica.
     #[must_use]
     pub(crate) fn new(log: L) -> Self {
         Disk::founded(log, false)
     }
 
-    /// A disk with a new log, in the place of one that was lost.
+    /// A disk that replaces a lost one.
     #[must_use]
     pub(crate) fn replacing(log: L) -> Self {
         Disk::founded(log, true)
@@ -71,13 +72,15 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
         }
     }
 
-    /// Whether a process that starts has lost its memory, as far as the disk's superblock knows: nothing was ever durable here.
+    /// Whether a process that starts with this disk has lost its memory: the disk replaces a lost one, and
+    /// nothing was ever durable on it.
     #[must_use]
     pub(crate) fn replaces_lost(&self) -> bool {
         self.replaces_lost
     }
 
-    /// Appends the records of one `Persist`; an empty one is a barrier.
+    /// Appends the records of a `Persist` effect. Without records it is a barrier: `then` waits for all
+    /// earlier writes.
     pub(crate) fn write(&mut self, role: Role, records: Vec<R>, then: Vec<Envelope<T>>) -> SyncRequest {
         self.log.append(&records);
         self.written += 1;
@@ -95,14 +98,14 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
         SyncRequest::Begin
     }
 
-    /// Whether a barrier handed in now would leave at once: nothing waits.
+    /// Whether no write waits for a sync: then a barrier is passed at once.
     #[must_use]
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// The running sync is done: calls `durable` with each record that became so, and hands out what waited for them, in
-    /// order. Tells whether another sync must begin.
+    /// The running sync has ended. Calls `durable` with each record that became durable, and appends to
+    /// `released` what waited for them, in order.
     pub(crate) fn sync_done(
         &mut self,
         mut durable: impl FnMut(&R),
@@ -130,8 +133,8 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
         }
     }
 
-    /// The role failed: what waits for its writes is void. Returns the mark that [`has_settled`](Disk::has_settled)
-    /// takes.
+    /// A role has failed: what waits for its writes is not sent. Returns the number of its last write, for
+    /// [`has_settled`](Disk::has_settled).
     pub(crate) fn fail(&mut self, role: Role) -> u64 {
         for write in self.waiting.iter_mut().filter(|write| write.role == role) {
             write.void = true;
@@ -139,13 +142,13 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
         self.written
     }
 
-    /// Whether all writes before the mark are on the disk.
+    /// Whether all writes up to this number are durable.
     #[must_use]
-    pub(crate) fn has_settled(&self, mark: u64) -> bool {
-        self.settled >= mark
+    pub(crate) fn has_settled(&self, last_write: u64) -> bool {
+        self.settled >= last_write
     }
 
-    /// Whether a write of the role is on its way.
+    /// Whether a write of the role waits for a sync.
     #[must_use]
     pub(crate) fn has_waiting(&self, role: Role) -> bool {
         self.waiting.iter().any(|write| write.role == role)
@@ -162,21 +165,22 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
         self.log.unmarked()
     }
 
-    /// Units that are not durable.
+    /// How many units are not durable.
     #[must_use]
     pub(crate) fn unsynced(&self) -> usize {
         self.log.len() - self.synced
     }
 
-    /// What a role that restarts in a running process reads: all that is durable, and `visible` units of what is not.
+    /// The records that a role reads which restarts in a running process: those that are durable, and those
+    /// of `visible` units beyond.
     #[must_use]
     pub(crate) fn read(&self, visible: usize) -> Option<Vec<R>> {
         self.log.read(self.synced + visible)
     }
 
-    /// The process is gone: of what was not durable about `surviving` units are left. Everything has settled.
-    /// Returns the records that are left and were not known to be durable (`None` if the log cannot be read), and how many writes were
-    /// lost at least in part.
+    /// The process has crashed. About `surviving` of the units that were not durable are left; all writes
+    /// have settled. Returns the records that are left although they had not been reported as durable (`None`
+    /// if the log cannot be read), and the number of writes that were lost in whole or in part.
     pub(crate) fn crash(
         &mut self,
         surviving: usize,
@@ -199,17 +203,17 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
         (left, lost)
     }
 
-    /// The last records that were synced are lost in silence while no process runs. Tells how many.
+    /// Loses the last synced records without a trace, while no process runs. Returns how many.
     pub(crate) fn forget(&mut self, records: usize) -> usize {
         let gone = self.log.forget(records);
         self.synced = self.log.len();
         gone
     }
 
-    /// Something that was synced is damaged while no process runs.
+    /// Damages synced data while no process runs.
     pub(crate) fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> DamageOutcome {
         let outcome = self.log.damage(how, decider);
-        // What a process will find there may end earlier, where nothing was lost that counts.
+        // The log may end earlier now, where nothing was lost that is still needed.
         self.synced = self.log.len();
         outcome
     }
@@ -268,12 +272,12 @@ mod tests {
         let mut disk = plain();
         disk.write(Role::Acceptor, vec![1], vec![to("a")]);
         disk.write(Role::Proposer, vec![2], vec![to("b")]);
-        let mark = disk.fail(Role::Acceptor);
-        assert!(!disk.has_settled(mark));
+        let last_write = disk.fail(Role::Acceptor);
+        assert!(!disk.has_settled(last_write));
         let mut released = Vec::new();
         disk.sync_done(|_| (), &mut released);
         disk.sync_done(|_| (), &mut released);
-        assert!(disk.has_settled(mark));
+        assert!(disk.has_settled(last_write));
         assert_eq!(released, [to("b")]);
         assert_eq!(disk.read(0), Some(vec![1, 2]));
     }

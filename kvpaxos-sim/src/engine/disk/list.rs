@@ -1,11 +1,11 @@
-//! The plainest log: a list of records.
+//! A log that is a list of records.
 
 use kvpaxos::ReplicaId;
 
 use crate::engine::decider::FileDecider;
 use crate::engine::disk::log::{Format, Log, Recovered};
 
-/// The plainest log: a list of records.
+/// A log that is a list of records. Its units are records.
 #[derive(Clone, Debug)]
 pub struct List<R>(Vec<R>);
 

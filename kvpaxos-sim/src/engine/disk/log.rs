@@ -1,47 +1,50 @@
-//! What a disk holds: the log of a machine, in a format of its own.
+//! The log of a machine on a disk, and how a disk damages it.
 
 use kvpaxos::ReplicaId;
 
 use crate::engine::decider::FileDecider;
 
-/// How records lie on a disk: a list of them here, bytes where a machine has a format of its own.
+/// The log of a machine, in a format of its own: a [`List`](super::List) of records, or the bytes of files.
 ///
-/// Units are whatever a crash may cut between: records, or bytes (a torn record is for the reader to cut).
+/// Lengths are in units: what a crash may cut between. That is a record or a byte; where it is a byte, the
+/// format's reader cuts off a torn record.
 pub trait Log<R> {
-    /// A new log, synced. The seed is random.
+    /// A new log, synced. `seed` is random.
     fn found(replica: ReplicaId, seed: u64, format: Format) -> Self;
-    /// Appends the records of one write; not synced.
+    /// Appends the records of one write, without a sync.
     fn append(&mut self, records: &[R]);
-    /// The first so many units are durable now.
+    /// The first `units` units have become durable.
     fn synced(&mut self, units: usize);
-    /// How many units there are.
+    /// The length in units.
     fn len(&self) -> usize;
-    /// Whether there are none.
+    /// Whether the log has no unit.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// All records in the first `units` units that are still needed, as the format's own reader finds them; `None` if it calls the
-    /// log damaged.
+    /// The records in the first `units` units that are still needed, as the format's reader finds them;
+    /// `None` if the reader finds the log damaged.
     fn read(&self, units: usize) -> Option<Vec<R>>;
-    /// The process is gone. All below `synced` units is durable. Beyond, about so many units were written, and a format that lies in
-    /// files decides what is left of them.
+    /// The process has crashed. The first `synced` units are durable. About `surviving` units beyond were
+    /// written; a format that consists of files decides what is left of them.
     fn crash(&mut self, synced: usize, surviving: usize, decider: &mut FileDecider<'_>);
-    /// What a starting process does: reads all, cuts a torn record off the end before anything is appended to it, and syncs. Of the
-    /// records found, counts those beyond `synced` units. `None` if the log is damaged.
+    /// What a starting process does: it reads the log, cuts off a torn record at the end, and syncs. Counts
+    /// the records beyond the first `synced` units. `None` if the log is damaged.
     fn recover(&mut self, synced: usize) -> Option<Recovered<R>>;
-    /// The shell notes elsewhere up to where the log is synced, so that the loss of its end is seen.
+    /// Notes outside of the log up to where it is synced, so that the loss of its end is detected. This is
+    /// the mark of [`kvpaxos::wal`].
     fn mark(&mut self) {}
-    /// How many units are synced and not covered by that: what a disk loses of them cannot be told from what a crash interrupted.
+    /// How many synced units lie beyond the mark. If the disk loses some of them, that cannot be
+    /// distinguished from a write that a crash interrupted.
     fn unmarked(&self) -> usize {
         0
     }
-    /// Loses the last so many records that were synced, in silence: nothing that is left tells of them. A format that cannot do that loses
-    /// nothing. Tells how many are gone.
+    /// Loses the last `records` synced records without a trace. Returns how many; 0 if the format cannot do
+    /// that.
     fn forget(&mut self, records: usize) -> usize {
         let _ = records;
         0
     }
-    /// Damages what was synced.
+    /// Damages synced data.
     fn damage(&mut self, how: Damage, decider: &mut FileDecider<'_>) -> DamageOutcome {
         let _ = (how, decider);
         DamageOutcome::Detected
@@ -51,43 +54,43 @@ pub trait Log<R> {
 /// What a starting process finds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recovered<R> {
-    /// The records that are needed, in order.
+    /// The records that are still needed, in order.
     pub records: Vec<R>,
-    /// How many of the last of them were not known to be durable.
+    /// How many of them, at the end, had not been reported as durable.
     pub fresh: usize,
 }
 
-/// What a disk may do to what it promised to keep. The numbers are part of every digest.
+/// How a disk damages synced data. The numbers are part of every digest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Damage {
-    /// A bit is another one.
+    /// A bit is flipped.
     FlipBit = 0,
-    /// A block, a whole write or a whole file is gone.
+    /// A block, a write or a file is lost.
     LoseBlock = 1,
-    /// A block was written to the place of another.
+    /// A block was written to the place of another one.
     MisdirectWrite = 2,
-    /// A block, or a file, is as it was before.
+    /// A block or a file is as it was earlier: a later write to it was lost.
     StaleBlock = 3,
-    /// The end of the log is gone, of any length, where it is marked as synced.
+    /// The end of the log is lost, from a place below the mark.
     LoseTail = 4,
 }
 
 /// What damage did. The numbers are part of every digest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DamageOutcome {
-    /// Nothing is missing of what is needed.
+    /// No record that is still needed is lost.
     Harmless = 0,
-    /// The reader sees it: the memory is lost.
+    /// The reader detects it: the memory is lost.
     Detected = 1,
-    /// The reader finds other records than were synced and does not notice.
+    /// The reader finds other records than were synced, and does not notice.
     Undetected = 2,
 }
 
-/// How a log lies on a disk, where its machine knows several ways.
+/// The format of a log, for machines that have several.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 pub enum Format {
-    /// As a list of records: fast.
+    /// A list of records. It is fast, and knows no damage.
     Plain,
-    /// In the bytes of the machine's own format, read back by its own reader.
+    /// The bytes of the machine's own format, read back by its own reader.
     Bytes,
 }

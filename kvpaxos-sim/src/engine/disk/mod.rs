@@ -1,4 +1,4 @@
-//! Disks: the log of a machine, group commit, and what a crash leaves.
+//! Disks: the log of a machine, group commit, and what a crash leaves of a log.
 
 mod group_commit;
 mod list;
