@@ -5,6 +5,8 @@
 //!
 //! Whether the check sees anything is checked, too. A shell without one of its syncs does the same but for that, so its record is the real
 //! one without that sync; and whichever it is, but for those that are [`SPARE`], something must be found gone.
+//!
+//! The same states show what second copies of headers would cost or bring ([`headers`]).
 
 mod check;
 mod headers;
