@@ -1,38 +1,48 @@
-//! Whether replicas hold the same: digests of their states travel between them, and those that differ never serve side by side.
+//! How replicas notice that their states differ. They exchange digests of their states, and two that differ
+//! never both serve.
 //!
-//! Nothing of this is needed while disks keep what they were told to keep: agreement (L1, L3) follows from the votes. But a disk may lose, in
-//! silence, the last records that it said were durable, and its acceptor then votes as if it had never voted (see [`crate::wal`] for what
-//! a log can notice, and what it cannot). Then another value can be chosen for a slot, and two histories exist. Nothing can undo that; what
-//! can be done is to notice, to stop, and to say so, before some clients build on one history and some on the other. Castro and Liskov,
-//! *Practical Byzantine Fault Tolerance* (OSDI 1999), 4.3, compare digests of checkpoints between replicas in the same way.
+//! As long as disks keep what they have synced, none of this is needed: agreement (L1, L3) follows from the
+//! votes. But a disk may silently lose the last records that it has synced. Its acceptor then votes as if it
+//! had never voted ([`crate::wal`] says which losses a log can notice). Then a second value can be chosen for
+//! a slot, and two histories exist. Nothing can undo that. But replicas can notice it, stop, and say so,
+//! before some clients build on one history and some on the other. Castro and Liskov, *Practical Byzantine
+//! Fault Tolerance* (OSDI 1999), section 4.3, compare digests of checkpoints between replicas in the same
+//! way.
 //!
 //! # What is compared
 //!
-//! Each replica remembers the digests after the last [`REMEMBERED`] slots that it applied. A digest covers all slots that led to
-//! the state ([`StateMachine::digest`](crate::machine::StateMachine::digest)), so that one comparison at one slot speaks for all below it. A
-//! replica tells the digest of its state, with its slot, in its heartbeats, and as a candidate or leader in every Prepare, Accept, Chosen, Confirm
-//! and ReadIndexed. Whoever gets it compares, at once or when it has applied as much.
+//! Each replica remembers the digests of its state after the last [`REMEMBERED`] slots that it applied. A
+//! digest covers all slots that led to the state
+//! ([`StateMachine::digest`](crate::machine::StateMachine::digest)), so one comparison at one slot covers all
+//! slots below. Each heartbeat carries the digest of the sender's state and its slot; so does every Prepare,
+//! Accept, Chosen, Confirm and ReadIndexed of a candidate or leader. The receiver compares it with its own
+//! digest at that slot, as soon as it has applied that far.
 //!
 //! # What follows
 //!
-//! - *A replica hears nothing but heartbeats from one that differs from it.* It does not vote for it, nor count its votes, nor learn from it,
-//!   nor count it as connected. So nobody is elected, and nothing is chosen, by a quorum in which somebody is known to differ.
-//! - *A replica tells its clients only what a leader has vouched for*: the leader's digest was the same at that slot or a later one. A leader
-//!   vouches for itself: nobody in the quorum that elected it was known to differ from it.
-//! - *A replica that differs from another serves only if a quorum shares its digest*. The others refuse every request but for their
-//!   status, and learn nothing from those that differ: their logs may hold the truth, and an operator decides. Where no quorum shares one
-//!   digest, all refuse. Two quorums have a member in common, and it has one digest: so two histories are never served by replicas that
-//!   know of each other (D1).
+//! - *A replica ignores every message of a replica that differs from it, except for heartbeats.* It does not
+//!   vote for it, count its votes, learn from it, or count it as connected. So no quorum that elects a leader
+//!   or chooses a value has a member that is known to differ from the leader.
+//! - *A replica answers its clients only from a state for which a leader has vouched*: the leader's digest
+//!   was the same at that slot or a later one. A leader vouches for itself, because no member of the quorum
+//!   that elected it was known to differ from it.
+//! - *A replica that differs from another serves only if a quorum shares its digest.* The others refuse every
+//!   request except for their status. They learn nothing from the replicas that differ, because their own
+//!   logs may hold the right history: an operator decides. If no quorum shares one digest, all refuse. Any
+//!   two quorums have a member in common, and it has one digest. So replicas that know of each other never
+//!   serve two histories (D1).
 //!
 //! # What is left
 //!
-//! - Who has not heard of the other history cannot know that it exists: before the replicas that hold it are back, the quorum that is up
-//!   serves what it has.
-//! - What a replica has applied is in its log a tick later ([`Record::Chosen`](crate::Record::Chosen); nobody waits for it). If it is killed sooner, it
-//!   knows after its restart only that it accepted the value. It then takes what others tell of that slot, as it must where the value was
-//!   not chosen.
-//! - A replica that was away for more than the remembered slots, or that comes back when the others have restarted and cut their logs above where
-//!   it stopped, gets their snapshot without a comparison.
+//! - A replica that has not heard of the other history cannot know that it exists. Until the replicas that
+//!   hold it are back, the quorum that is up serves what it has.
+//! - A replica logs how far it has applied one tick later ([`Record::Chosen`](crate::Record::Chosen));
+//!   nothing waits for that record. If the replica is killed before, it knows after its restart only that it
+//!   accepted the value. It then takes the value that others report for that slot, as it must when its own
+//!   value was not chosen.
+//! - A replica that was away for more than the remembered slots gets a snapshot of the others without a
+//!   comparison. The same goes for a replica that comes back after the others have restarted and cut their
+//!   logs above its last slot.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -41,29 +51,32 @@ use serde::{Deserialize, Serialize};
 use crate::digest::halves;
 use crate::types::{ReplicaId, ReplicaSet, Slot};
 
-/// The digests after so many slots are remembered: 8 bytes each.
+/// The number of slots after which the digest is remembered, at 8 bytes each.
 pub const REMEMBERED: usize = 1 << 16;
 
-/// So many digests of a peer that are ahead of what is applied here wait to be compared: the first and the newest among them.
+/// The greatest number of digests of one peer that are kept until this replica has applied their slots. The
+/// first and the newest are among them.
 const AWAITED: usize = 8;
 
-/// What a replica tells of its state.
+/// The digest of a replica's state, as messages carry it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct StateDigest {
-    /// The state is the one after every slot below this. At slot 0 all states are the same, and nothing is said.
+    /// The digest is that of the state after every slot below this one. At slot 0 all states are equal, and
+    /// the digest says nothing.
     pub slot: Slot,
-    /// The lower half of the state's digest: enough to tell histories apart that nobody forged.
+    /// The lower half of the digest of the state. It is enough to distinguish histories that nobody has
+    /// forged.
     pub digest: u64,
 }
 
 impl StateDigest {
-    /// Of a replica that has applied nothing, or has no learner.
+    /// The digest of a replica that has applied nothing, or has no learner.
     pub const NOTHING: StateDigest = StateDigest {
         slot: Slot(0),
         digest: 0,
     };
 
-    /// Of a state with this digest.
+    /// From the digest of the whole state.
     #[must_use]
     pub fn new(slot: Slot, digest: u128) -> StateDigest {
         let [_, digest] = halves(digest);
@@ -71,26 +84,27 @@ impl StateDigest {
     }
 }
 
-/// With whom a replica that does not serve disagrees.
+/// Why a replica does not serve: others differ from it, and no quorum is known to share its state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Doubt {
-    /// Whose digests are not the same.
+    /// The replicas whose digests differ.
     pub with: ReplicaSet,
-    /// The lowest slot that was compared and found different: after every slot below it, the states differ. What made them differ may lie
-    /// further down.
+    /// The lowest slot at which a comparison showed a difference. The slot that made the states differ may be
+    /// lower.
     pub slot: Slot,
 }
 
-/// The digests after the last slots that were applied.
+/// The digests of the state after the last slots that were applied.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct DigestHistory {
-    /// Of the first digest.
+    /// The slot of the first digest.
     first: Slot,
     digests: VecDeque<u64>,
 }
 
 impl DigestHistory {
-    /// Notes the digest after every slot below `slot`. Where that does not follow on what is noted, what went before is forgotten.
+    /// Adds the digest of the state after every slot below `slot`. If this slot does not follow the last one,
+    /// the earlier digests are dropped.
     pub(crate) fn push(&mut self, slot: Slot, digest: u128) {
         if self.digests.is_empty() || slot.0 != self.first.0 + self.digests.len() as u64 {
             self.digests.clear();
@@ -112,7 +126,7 @@ impl DigestHistory {
         last.unwrap_or(StateDigest::NOTHING)
     }
 
-    /// The digest at a slot, if it is remembered.
+    /// The digest at a slot, if it is still remembered.
     pub(crate) fn at(&self, slot: Slot) -> Option<StateDigest> {
         let place = usize::try_from(slot.0.checked_sub(self.first.0)?).ok()?;
         let digest = *self.digests.get(place)?;
@@ -120,32 +134,32 @@ impl DigestHistory {
     }
 }
 
-/// What a replica knows of how its state compares with the others'.
+/// How the state of a replica compares with those of its peers, as far as it knows.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Agreement {
     /// By ascending ids. A vector, because all of them are looked at for each request of a client.
     peers: Vec<(ReplicaId, Comparison)>,
-    /// The highest slot at which the digest of a leader was the same.
+    /// The highest slot at which a leader had the same digest.
     vouched: Slot,
 }
 
-/// How one peer's state compares.
+/// How the state of one peer compares.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 struct Comparison {
-    /// Of the peer's life, as its heartbeats tell it.
+    /// Identifies the life of the peer, as its heartbeats report it.
     nonce: Option<u64>,
-    /// The highest slot at which it was the same.
+    /// The highest slot at which the digests were equal.
     same: Option<Slot>,
-    /// The lowest slot at which it was another.
+    /// The lowest slot at which they differed.
     differs: Option<Slot>,
-    /// Where the peer says that it differs.
+    /// The slot at which the peer reports a difference.
     told: Option<Slot>,
-    /// What it told of slots that are not applied here yet, and whether it told it as the leader.
+    /// The digests of slots that are not applied here yet, and whether the peer sent them as the leader.
     awaited: BTreeMap<Slot, (u64, bool)>,
 }
 
 impl Comparison {
-    /// The lowest slot at which it is known to differ.
+    /// The lowest slot at which a difference is known, by this replica or by the peer.
     fn differing(&self) -> Option<Slot> {
         let told = self.told.filter(|told| self.same.is_none_or(|same| same < *told));
         match (self.differs, told) {
@@ -157,7 +171,7 @@ impl Comparison {
     fn compared(&mut self, slot: Slot, same: bool) {
         if same {
             self.same = self.same.max(Some(slot));
-            // What differed below is over: it goes on from another state.
+            // A difference at a lower slot no longer counts: the peer has continued from another state.
             self.differs = self.differs.filter(|differs| *differs > slot);
         } else {
             self.differs = Some(self.differs.map_or(slot, |differs| differs.min(slot)));
@@ -167,7 +181,7 @@ impl Comparison {
 }
 
 impl Agreement {
-    /// A peer has told the digest of its state; `leads` if it did so as a leader.
+    /// A peer has sent the digest of its state; `leads` says whether it did so as a leader.
     pub(crate) fn on_told(
         &mut self,
         peer: ReplicaId,
@@ -190,13 +204,14 @@ impl Agreement {
             if *known == digest {
                 *by_leader |= leads;
             } else {
-                // Of a later life, or of another history that it has gone over to.
+                // The peer is in a later life, or has changed over to another history.
                 (*known, *by_leader) = (digest, leads);
             }
         }
     }
 
-    /// A heartbeat of a peer: of which life, and where it says that it differs from this replica, if it does.
+    /// A peer has sent a heartbeat. The nonce identifies its life; `told` is the slot at which it reports a
+    /// difference from this replica.
     pub(crate) fn on_heartbeat(&mut self, peer: ReplicaId, nonce: u64, told: Option<Slot>) {
         let comparison = self.peer_mut(peer);
         if comparison.nonce != Some(nonce) {
@@ -208,7 +223,7 @@ impl Agreement {
         comparison.told = told;
     }
 
-    /// The next slot is applied, or a snapshot installed: what was told of slots so far is compared.
+    /// A slot was applied or a snapshot installed: compares the digests that were waiting for that.
     pub(crate) fn on_applied(&mut self, digests: &DigestHistory) {
         let applied = digests.last().slot;
         let first_due = |agreement: &Agreement| {
@@ -220,7 +235,7 @@ impl Agreement {
         };
         while let Some((peer, slot, (digest, leads))) = first_due(self) {
             self.peer_mut(peer).awaited.remove(&slot);
-            // What a snapshot has jumped over cannot be compared any more.
+            // Digests at slots that a snapshot skipped cannot be compared any more.
             if let Some(own) = digests.at(slot) {
                 self.compared(peer, slot, own.digest == digest, leads);
             }
@@ -242,27 +257,27 @@ impl Agreement {
         }
     }
 
-    /// Slots below are what a leader has: answers of them may go to clients.
+    /// A leader has vouched for the state after every slot below this one: clients may be answered from it.
     pub(crate) fn vouched(&self) -> Slot {
         self.vouched
     }
 
-    /// Where the peer's state is known to differ, if it is.
+    /// The slot at which the peer's state is known to differ, if any.
     pub(crate) fn differs(&self, peer: ReplicaId) -> Option<Slot> {
         let peer = self.peers.iter().find(|(id, _)| *id == peer);
         peer.and_then(|(_, comparison)| comparison.differing())
     }
 
-    /// Whose states are known to differ.
+    /// The peers whose states are known to differ.
     pub(crate) fn differing(&self) -> ReplicaSet {
         let differing = self.peers.iter().filter(|(_, peer)| peer.differing().is_some());
         differing.map(|(id, _)| *id).collect()
     }
 
-    /// Why this replica must not serve, if it must not: some differ, and no `quorum`, itself included, is known to share its digest at a slot at
-    /// which they do.
+    /// Set if this replica must not serve: some peers differ, and fewer than `quorum` replicas, including
+    /// itself, are known to share its digest at the lowest slot at which they do.
     ///
-    /// A peer that was compared only further down counts for neither side: it may come to the one or the other.
+    /// A peer whose last comparison was at a lower slot counts for neither side.
     pub(crate) fn doubt(&self, quorum: usize) -> Option<Doubt> {
         let peers = self.peers.iter().map(|(_, peer)| peer);
         // Nearly always nobody differs, and each request asks.

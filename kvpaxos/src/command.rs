@@ -1,4 +1,4 @@
-//! What clients ask for and what the log holds: operations, commands, values of slots, outcomes.
+//! What clients ask for, what the log holds, and how requests end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,8 @@ pub enum Op {
         /// The key.
         key: Bytes,
     },
-    /// Compare-and-swap: sets the key to `value` (`None` removes it) if it holds `expect` (`None`: is absent).
+    /// Compare-and-swap: sets the key to `value` (`None` removes it) if it holds `expect` (`None`: is
+    /// absent).
     Cas {
         /// The key.
         key: Bytes,
@@ -37,7 +38,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// The key it is about.
+    /// The key that it reads or writes.
     #[must_use]
     pub fn key(&self) -> &Bytes {
         match self {
@@ -45,7 +46,7 @@ impl Op {
         }
     }
 
-    /// The values it carries.
+    /// The values that it carries.
     pub fn values(&self) -> impl Iterator<Item = &Bytes> {
         let (first, second) = match self {
             Op::Put { value, .. } => (Some(value), None),
@@ -56,13 +57,14 @@ impl Op {
     }
 }
 
-/// Tells one command that has no session from every other. Whoever gives it draws the nonce from its entropy and counts from there: a
-/// client for the sessions that it opens, so that it may ask any replica again; a replica for opaque bytes.
+/// Identifies a command that belongs to no session. Clients number the sessions that they open, so that they
+/// can repeat the request at any replica. Replicas number opaque payloads. The nonce is random, and the
+/// number counts from 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Tag {
-    /// A random 64-bit number.
+    /// Drawn at random, once, by the client or replica.
     pub nonce: u64,
-    /// A count.
+    /// The number within the nonce.
     pub number: u64,
 }
 
@@ -71,36 +73,36 @@ pub struct Tag {
 pub enum Command {
     /// Opens a session, whose id is this command's revision.
     Open {
-        /// Whose it is; a repeat opens nothing new while the session lives.
+        /// Identifies the request: a repeat opens no second session while the first is open.
         tag: Tag,
     },
-    /// Ends a session. A repeat does nothing.
+    /// Closes a session. A repeat has no effect.
     Close {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// A write, exactly once.
+    /// A write in a session. It takes effect once, however often it is chosen.
     Apply {
         /// The client's session.
         session: SessionId,
-        /// Its number in the session.
+        /// The number of the write within the session.
         sequence: Sequence,
-        /// The lowest sequence whose answer the client has not had: what is below is forgotten.
+        /// The lowest sequence for which the client still needs an answer. Outcomes below it are dropped.
         lowest_unanswered: Sequence,
-        /// What to do.
+        /// The write.
         op: Op,
     },
-    /// Bytes that the store does not interpret, for programs that bring a state machine of their own. Without a
-    /// session: a repeat is a second entry in the log.
+    /// Bytes that the store does not interpret, for programs with a state machine of their own. They belong
+    /// to no session: a repeat is a second entry in the log.
     Opaque {
-        /// Whose it is.
+        /// Identifies the command.
         tag: Tag,
         /// The bytes.
         payload: Bytes,
     },
 }
 
-/// What a command is, however often it is sent: two commands with one key are repeats of each other.
+/// The identity of a command: two commands with the same key are repeats of each other.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct CommandKey {
     pub(crate) stream: Stream,
@@ -108,18 +110,18 @@ pub(crate) struct CommandKey {
     pub(crate) number: u64,
 }
 
-/// What numbers a command.
+/// The sequence of numbers to which a command belongs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Stream {
-    /// A client, or a replica in one life, by tags.
+    /// The tags of one nonce.
     Tags { nonce: u64 },
-    /// A session, by sequences.
+    /// The writes of a session.
     Session(SessionId),
-    /// The end of a session, of which there is one.
+    /// The end of a session; there is only one.
     Close(SessionId),
 }
 
-/// Commands that are chosen together in one slot; shared, never copied.
+/// Commands that are chosen together in one slot. Clones share them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Batch(Arc<Vec<Command>>);
 
@@ -156,7 +158,7 @@ impl Value {
         }
     }
 
-    /// About how many bytes it takes, encoded or in memory; used for bounds on chunks and queues.
+    /// The approximate size in bytes, encoded or in memory. Bounds on chunks and queues use it.
     #[must_use]
     pub fn size(&self) -> usize {
         16 + self.commands().iter().map(Command::size).sum::<usize>()
@@ -178,7 +180,7 @@ impl Command {
         CommandKey { stream, number }
     }
 
-    /// About how many bytes it takes, encoded or in memory; used for bounds on batches and queues.
+    /// The approximate size in bytes, encoded or in memory. Bounds on batches and queues use it.
     #[must_use]
     pub fn size(&self) -> usize {
         match self {
@@ -194,36 +196,38 @@ impl Command {
 /// A request of a client to the replica it is connected to.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Request {
-    /// Chosen by the client and repeated in the [`Reply`]; any number that is free on its connection.
+    /// Chosen by the client and repeated in the [`Reply`]. Unique among the requests in flight on its
+    /// connection.
     pub id: u64,
-    /// What is asked.
+    /// The content of the request.
     pub body: RequestBody,
 }
 
 /// What a client can ask of a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum RequestBody {
-    /// Open a session. Answered by [`Outcome::Opened`]. May be asked again, of any replica, under the same tag until it is answered: one
-    /// session is opened.
+    /// Open a session. Answered by [`Outcome::Opened`]. Until it is answered, the client may repeat it at any
+    /// replica under the same tag; only one session is opened.
     Open {
-        /// Which of the client's sessions.
+        /// Identifies the session among all that are opened.
         tag: Tag,
     },
-    /// End a session. Answered by [`Outcome::Closed`].
+    /// Close a session. Answered by [`Outcome::Closed`].
     Close {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// A write in a session. Answered by [`Outcome::Done`], [`Outcome::Deleted`] or [`Outcome::Swapped`]. May be
-    /// asked again, of any replica, under the same session and sequence until it is answered: it takes effect once.
+    /// A write in a session. Answered by [`Outcome::Done`], [`Outcome::Deleted`] or [`Outcome::Swapped`].
+    /// Until it is answered, the client may repeat it at any replica under the same session and sequence; it
+    /// takes effect once.
     Apply {
         /// The client's session.
         session: SessionId,
-        /// Its number in the session.
+        /// The number of the write within the session.
         sequence: Sequence,
-        /// The lowest sequence whose answer the client has not had; at most `sequence`.
+        /// The lowest sequence for which the client still needs an answer; at most `sequence`.
         lowest_unanswered: Sequence,
-        /// What to do.
+        /// The write.
         op: Op,
     },
     /// A linearizable read. Answered by [`Outcome::Value`].
@@ -231,68 +235,69 @@ pub enum RequestBody {
         /// The key.
         key: Bytes,
     },
-    /// Puts opaque bytes into the log. Answered by [`Outcome::Done`] once chosen and learned here.
+    /// Put opaque bytes into the log. Answered by [`Outcome::Done`] once they are chosen and applied at this
+    /// replica.
     Submit {
         /// The bytes, at most as long as a value may be.
         payload: Bytes,
     },
-    /// What the replica knows of itself and its peers. Answered at once by [`Outcome::Status`].
+    /// Ask for the status of the replica. Answered at once by [`Outcome::Status`].
     Status,
 }
 
-/// The answer to a [`Request`]: exactly one follows each, unless the replica stops.
+/// The answer to a [`Request`]. Each request gets exactly one, unless the replica stops.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Reply {
-    /// The request's id.
+    /// The id of the request.
     pub id: u64,
-    /// How it went.
+    /// The result.
     pub outcome: Outcome,
 }
 
-/// The fate of a request: done, certainly not done ([`Refusal`]), or unknown.
+/// The result of a request: done, certainly not done ([`Refusal`]), or unknown.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Outcome {
     /// The session is open.
     Opened {
-        /// Its id.
+        /// The id of the session.
         session: SessionId,
     },
-    /// The session is closed, or had been dropped before.
+    /// The session is closed, or did not exist any more.
     Closed,
     /// The put (or the submitted payload) is in the log.
     Done {
-        /// Where.
+        /// The position of the command.
         revision: Revision,
     },
     /// The delete took place.
     Deleted {
-        /// Where.
+        /// The position of the command.
         revision: Revision,
-        /// Whether there was a value to remove.
+        /// Whether the key had a value.
         existed: bool,
     },
     /// The compare-and-swap took place.
     Swapped {
-        /// Where.
+        /// The position of the command.
         revision: Revision,
-        /// Whether the key held what was expected, so that the value was changed.
+        /// Whether the key held the expected value, and so was changed.
         applied: bool,
     },
-    /// The read's result.
+    /// The result of a read.
     Value {
         /// The last command whose effect the read saw (of any key).
         revision: Revision,
         /// The value, or `None` if the key is absent.
         value: Option<Bytes>,
     },
-    /// The replica's state.
+    /// The status of the replica.
     Status(Box<crate::status::Status>),
-    /// Certainly not done: nothing was changed, and nothing will be by this request.
+    /// Certainly not done: this request has changed nothing, and never will.
     Refused(Refusal),
-    /// Handed on, and not heard of again before the deadline: done, or not, or it will be. A write may be asked again
-    /// under the same session and sequence.
+    /// The deadline passed after the request was handed to a leader. It may have been done, or may still be.
+    /// A write may be repeated under the same session and sequence.
     Unknown {
-        /// Replicas that this replica has not heard from for a while.
+        /// Replicas that this replica has not heard from recently.
         silent: ReplicaSet,
     },
 }
@@ -300,42 +305,44 @@ pub enum Outcome {
 /// Why a request was certainly not done.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
-    /// The key is over the limit.
+    /// The key is longer than the limit.
     #[error("the key is {length} bytes long, over the limit of {limit}; nothing was changed")]
     KeyTooLong {
-        /// The key's length.
+        /// The length of the key, in bytes.
         length: u64,
         /// The limit.
         limit: u64,
     },
-    /// A value is over the limit.
+    /// A value is longer than the limit.
     #[error("the value is {length} bytes long, over the limit of {limit}; nothing was changed")]
     ValueTooLong {
-        /// The value's length.
+        /// The length of the value, in bytes.
         length: u64,
         /// The limit.
         limit: u64,
     },
-    /// The replica holds as many requests as it may.
+    /// The replica has as many pending requests as the limit allows.
     #[error(
-        "busy: {pending} requests are waiting here, the limit; nothing was changed, try again later or elsewhere"
+        "busy: {pending} requests are pending here, which is the limit; nothing was changed, try again \
+         later or at another replica"
     )]
     Busy {
-        /// How many are waiting.
+        /// The number of pending requests.
         pending: u64,
     },
-    /// The session was dropped (the table holds a bounded number) or never existed.
+    /// The session was dropped, because the table holds a bounded number, or never existed.
     #[error(
         "session {session} has expired: this request changed nothing now; open a new session. \
          Whether an earlier copy of it took effect can no longer be told"
     )]
     SessionExpired {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// The sequence lies below the lowest unanswered one that the session has named.
+    /// The sequence is below the lowest unanswered one that the session has reported.
     #[error(
-        "sequence {} of session {session} lies below {}, the lowest the client still wants answers for; \
+        "sequence {} of session {session} is below {}, the lowest for which the client still needs an \
+         answer; \
          nothing was changed", sequence.0, lowest.0
     )]
     AlreadyAnswered {
@@ -343,10 +350,10 @@ pub enum Refusal {
         session: SessionId,
         /// The sequence of the request.
         sequence: Sequence,
-        /// The lowest that is still kept.
+        /// The lowest sequence of which the outcome is still stored.
         lowest: Sequence,
     },
-    /// The sequence lies too far above the lowest unanswered one, or below it.
+    /// The sequence is too far above the lowest unanswered one, or below it.
     #[error(
         "sequence {} is not within {window} of {}, the lowest unanswered one; nothing was changed, \
          wait for the answers that are still out", sequence.0, lowest.0
@@ -354,33 +361,35 @@ pub enum Refusal {
     OutOfWindow {
         /// The sequence of the request.
         sequence: Sequence,
-        /// The lowest unanswered one that the request named.
+        /// The lowest unanswered sequence that the request named.
         lowest: Sequence,
-        /// How many sequences may be in flight.
+        /// The number of sequences that may be in flight.
         window: u64,
     },
     /// The deadline passed before the request could be handed to a leader.
     #[error("unavailable: no leader could be reached{}; nothing was changed", silence(*silent))]
     Unavailable {
-        /// Replicas that this replica has not heard from for a while.
+        /// Replicas that this replica has not heard from recently.
         silent: ReplicaSet,
     },
-    /// So many acceptors have lost their memory that what was acknowledged may be known to nobody any more. The cluster serves nobody
-    /// until an operator decides.
+    /// So many acceptors have lost their memory that acknowledged writes may be lost. The cluster serves no
+    /// client until an operator decides.
     #[error(
-        "the memory of {lost} is lost, of too many to recover from the others: acknowledged writes may be lost with it, so that nothing \
-         is served; nothing was changed. Bring back the disks of enough of them, or found the cluster anew from a backup"
+        "{lost} have lost their memory, too many to recover from the others: acknowledged writes may be \
+         lost, so nothing is served; nothing was changed. Bring back the disks of enough of them, or found \
+         a new cluster from a backup"
     )]
     MemoryLost {
-        /// Whose memory.
+        /// The replicas without memory.
         lost: ReplicaSet,
     },
-    /// The replica's state is not the same as that of others, and no quorum is known to share it: it serves nobody until an operator
-    /// decides. See [`crate::agreement`].
+    /// The state of this replica differs from that of others, and no quorum is known to share it. The replica
+    /// serves no client until an operator decides. See [`crate::agreement`].
     #[error(
-        "this replica differs from {} in what was chosen before slot {}, and no quorum is known to share its state: it serves nothing, and \
-         nothing was changed. A disk has lost what was written to it, and acknowledged writes may be on one side only: compare the logs, \
-         and decide which side is to be recovered from the other", .0.with, .0.slot
+        "the state of this replica differs from that of {} before slot {}, and no quorum is known to share \
+         it: it serves nothing; nothing was changed. A disk has lost synced writes, and some acknowledged \
+         writes may be on one side only. Compare the logs, and decide which side is to be recovered from \
+         the other", .0.with, .0.slot
     )]
     Differs(Doubt),
 }

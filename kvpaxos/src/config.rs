@@ -1,33 +1,34 @@
-//! What a replica is told at its birth: who it is, who the others are, quorum sizes, paces and limits.
+//! The configuration of a replica: who it is, who the others are, quorum sizes, timing and limits.
 
 use serde::{Deserialize, Serialize};
 
 use crate::types::{MAX_REPLICAS, Micros, ReplicaId, ReplicaSet};
 
-/// The configuration of one replica. All replicas of a cluster must agree in everything but `id` and `timing`.
+/// The configuration of one replica. All replicas of a cluster must agree in everything but `id` and
+/// `timing`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Config {
-    /// Who this replica is.
+    /// The id of this replica.
     pub id: ReplicaId,
-    /// All replicas, this one included.
+    /// All replicas of the cluster, including this one.
     pub members: ReplicaSet,
-    /// How many make a quorum.
+    /// The quorum sizes.
     pub quorums: Quorums,
-    /// When a client may be answered.
+    /// The condition for answering a client.
     pub update: Update,
-    /// Paces and patience.
+    /// Intervals and deadlines.
     pub timing: Timing,
-    /// Bounds.
+    /// Bounds on sizes and numbers.
     pub limits: Limits,
 }
 
-/// Quorum sizes of the two phases (Howard et al., *Flexible Paxos*, 2016): any two that add up to more than the number of
-/// replicas, so that every phase-1 quorum meets every phase-2 quorum.
+/// Quorum sizes of the two phases (Howard et al., *Flexible Paxos*, 2016): any two that add up to more than
+/// the number of replicas, so that every phase-1 quorum meets every phase-2 quorum.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Quorums {
-    /// Promises that elect a leader.
+    /// The number of promises that elect a leader.
     pub phase1: usize,
-    /// Acceptances that choose a value.
+    /// The number of votes that choose a value.
     pub phase2: usize,
 }
 
@@ -41,83 +42,88 @@ impl Quorums {
         }
     }
 
-    /// How many acceptors must confirm a ballot so that no higher one can have been elected without one of them:
-    /// n - q1 + 1. Confirmations reveal that a leader was not deposed *before* they were asked for, which is what a
-    /// linearizable read needs.
+    /// The number of acceptors that must confirm a ballot, n - q1 + 1: so many meet every phase-1 quorum.
+    /// Their confirmations show that no leader with a higher ballot had been elected *before* they were
+    /// asked, which is what a linearizable read needs.
     #[must_use]
     pub fn confirm(self, replicas: usize) -> usize {
         replicas - self.phase1 + 1
     }
 }
 
-/// When a client may be answered.
+/// The condition for answering the client of a write.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Update {
-    /// Once its command is chosen by a phase-2 quorum and applied at the replica that the client asked.
+    /// The command is chosen by a phase-2 quorum and applied at the replica that the client is connected to.
     Quorum,
-    /// Two-phase update, the protocol that Paxos replaces here: once every replica has acknowledged the update and then the
-    /// *go*. Needs `phase2` = all. One silent replica stops all updates.
+    /// The two-phase update: every replica has acknowledged first the update, then the *go*. Needs `phase2` =
+    /// all replicas. One silent replica stops all updates.
     TwoPhase,
 }
 
-/// Paces and patience, all counted in ticks of one clock. Safety depends on none of them.
+/// Intervals and deadlines, counted in ticks. Safety does not depend on them.
 ///
-/// A tick is counted when [`Event::Clock`](crate::Event::Clock) comes at or after the deadline; however late it comes, it is
-/// one tick. A replica that was paused, or whose clock jumped, thus hears what has arrived before its patience ends.
+/// A step at or after the [`deadline`](crate::Replica::deadline) counts one tick, however late it comes. So a
+/// replica that was paused, or whose clock jumped, receives what has arrived meanwhile before it takes its
+/// peers for silent.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Timing {
     /// The length of a tick.
     pub tick: Micros,
-    /// Ticks between heartbeats.
+    /// The number of ticks between heartbeats.
     pub heartbeat: u32,
-    /// Ticks of silence after which a replica counts as not connected, and a leader as gone.
+    /// The number of ticks of silence after which a peer counts as disconnected and a leader as gone.
     pub patience: u32,
-    /// At most so many ticks more, drawn anew each time, before a candidate stands.
+    /// A candidate waits a random number of ticks below this before it stands.
     pub jitter: u32,
-    /// Ticks after which what was not answered is sent again.
+    /// The number of ticks after which an unanswered message is sent again.
     pub resend: u32,
-    /// Ticks after which a client is told that its request's fate is unknown, or that no leader can be reached.
+    /// The number of ticks after which a client is told that the outcome of its request is unknown, or that
+    /// no leader can be reached.
     pub deadline: u32,
 }
 
-/// Bounds on sizes and numbers. Those on sessions decide replicated state.
+/// Bounds on sizes and numbers. The limits on keys, values and sessions influence the replicated state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Limits {
     /// The longest key, in bytes.
     pub key: usize,
     /// The longest value, in bytes.
     pub value: usize,
-    /// Commands in one slot.
+    /// The greatest number of commands in one slot.
     pub batch_commands: usize,
-    /// Bytes in one slot, but for a single command that is larger alone.
+    /// The greatest number of bytes in one slot. A single larger command is still proposed.
     pub batch_bytes: usize,
-    /// Slots proposed and not yet chosen.
+    /// The greatest number of slots that are proposed and not yet chosen.
     pub window: usize,
-    /// Requests of clients that wait at one replica.
+    /// The greatest number of pending requests at one replica.
     pub pending: usize,
-    /// Bytes of commands that wait at one replica.
+    /// The greatest number of bytes of pending commands at one replica.
     pub pending_bytes: usize,
-    /// Bytes of values in one Promise or Learned, but for a single value that is larger alone.
+    /// The greatest number of bytes of values in one Promise, Remembered, Learned or SnapshotPart. A single
+    /// larger value is still sent.
     pub chunk_bytes: usize,
-    /// Bytes of chosen values after which the log is cut, if the state itself takes no more than they do. Decides where snapshots
-    /// are taken: where replicas differ in it, a transfer that one began cannot go on from another. Up to about twice as much is kept in
+    /// The number of bytes of chosen values after which a snapshot is taken and the log is cut, provided that
+    /// the state is not larger than these. If replicas differ in this limit, their snapshots differ, and a
+    /// transfer that one replica began cannot continue from another. About twice as many bytes are kept in
     /// memory.
     pub log_bytes: usize,
-    /// Slots after which the log is cut, however little they hold.
+    /// The number of slots after which the log is cut, however few bytes they hold.
     pub log_slots: u64,
-    /// Sessions kept.
+    /// The greatest number of open sessions.
     pub sessions: usize,
-    /// Sequences of one session that may be in flight.
+    /// The greatest number of sequences of one session that may be in flight.
     pub session_window: u64,
 }
 
 impl Limits {
-    /// What a command takes beside its key and values.
+    /// The bytes that a command takes in addition to its key and values.
     pub(crate) const OVERHEAD: usize = 48;
 }
 
 impl Config {
-    /// A cluster of `replicas` with majorities and default paces and limits, as replica `id` sees it.
+    /// The configuration of replica `id` in a cluster of `replicas`, with majorities and default timing and
+    /// limits.
     ///
     /// # Panics
     /// If `replicas` exceeds [`MAX_REPLICAS`].
@@ -133,7 +139,7 @@ impl Config {
         }
     }
 
-    /// The same in the two-phase setting: every replica must acknowledge every update twice.
+    /// The same configuration with the two-phase update: every replica must acknowledge every update twice.
     #[must_use]
     pub fn two_phase(mut self) -> Config {
         self.quorums = Quorums {
@@ -144,10 +150,10 @@ impl Config {
         self
     }
 
-    /// Checks that the parts fit together.
+    /// Checks that the parts are consistent.
     ///
     /// # Errors
-    /// Names the first part that does not, and its value.
+    /// The first part that is not, with its value.
     pub fn check(&self) -> Result<(), ConfigError> {
         let replicas = self.members.len();
         let Quorums { phase1, phase2 } = self.quorums;
@@ -247,7 +253,7 @@ fn none_is_zero(numbers: &[(&'static str, u64)]) -> Result<(), ConfigError> {
 pub const MAX_KEY: usize = 4 * 1024;
 /// The longest value that can be configured, in bytes.
 pub const MAX_VALUE: usize = 1024 * 1024;
-/// The largest batch or chunk that can be configured, in bytes. A frame holds a chunk and one value more.
+/// The largest batch or chunk that can be configured, in bytes. A frame holds a chunk and one more value.
 pub const MAX_CHUNK: usize = 4 * 1024 * 1024;
 
 impl Default for Timing {
@@ -282,71 +288,73 @@ impl Default for Limits {
     }
 }
 
-/// What does not fit in a [`Config`].
+/// Why a [`Config`] is not valid.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The replica is not one of the cluster's.
+    /// The replica is not a member of its own cluster.
     #[error("replica {id} is not a member of the cluster ({members})")]
     NotAMember {
         /// The replica.
         id: ReplicaId,
-        /// The cluster.
+        /// The members of the cluster.
         members: ReplicaSet,
     },
-    /// Two quorums could miss each other, or one is larger than the cluster.
+    /// Two quorums need not have a member in common, or one is larger than the cluster.
     #[error(
-        "quorums of {phase1} and {phase2} do not fit {replicas} replicas: each must be 1 to {replicas}, and they must add \
+        "quorums of {phase1} and {phase2} do not fit {replicas} replicas: each must be 1 to {replicas}, and \
+         they must add \
          up to more than {replicas}"
     )]
     Quorums {
-        /// Phase 1.
+        /// The size of a phase-1 quorum.
         phase1: usize,
-        /// Phase 2.
+        /// The size of a phase-2 quorum.
         phase2: usize,
-        /// How many replicas there are.
+        /// The number of replicas.
         replicas: usize,
     },
-    /// The two-phase setting asks all replicas.
+    /// The two-phase setting needs votes of all replicas.
     #[error("the two-phase setting needs a phase-2 quorum of all {replicas} replicas, not {phase2}")]
     TwoPhase {
-        /// Phase 2.
+        /// The size of a phase-2 quorum.
         phase2: usize,
-        /// How many replicas there are.
+        /// The number of replicas.
         replicas: usize,
     },
-    /// A leader would be given up between two of its heartbeats.
+    /// A leader would count as gone between two of its heartbeats.
     #[error("timing.patience ({patience} ticks) must be greater than timing.heartbeat ({heartbeat} ticks)")]
     Patience {
-        /// The patience.
+        /// The configured patience, in ticks.
         patience: u32,
-        /// The heartbeat.
+        /// The configured interval of heartbeats, in ticks.
         heartbeat: u32,
     },
-    /// A number that must be positive is zero.
+    /// A setting that must be positive is 0.
     #[error("{name} must be at least 1, not 0")]
     Zero {
-        /// Which.
+        /// The name of the setting.
         name: &'static str,
     },
-    /// The largest command would be taken in and never be proposed: the leader's queue, which holds what all replicas may, is too small.
+    /// The queue of a leader could not hold the largest command, which would never be proposed.
     #[error(
-        "limits.pending_bytes is {pending_bytes}: {replicas} times that does not hold the largest command that limits.key and \
+        "limits.pending_bytes is {pending_bytes}: {replicas} times that does not hold the largest command \
+         that limits.key and \
          limits.value allow, {command} bytes; raise it, or lower these"
     )]
     PendingBytes {
         /// The limit.
         pending_bytes: usize,
-        /// How many replicas there are.
+        /// The number of replicas.
         replicas: usize,
         /// The bytes of a compare-and-swap with the longest key and two of the longest values.
         command: usize,
     },
-    /// A limit is above what the formats can hold.
-    #[error("{name} is {number}, over the greatest that can be configured, {limit}")]
+    /// A limit is larger than the formats allow.
+    #[error("{name} is {number}, but at most {limit} can be configured")]
     TooLarge {
-        /// Which.
+        /// The name of the setting.
         name: &'static str,
-        /// Its value.
+        /// The configured value.
         number: usize,
         /// The greatest value.
         limit: usize,
@@ -362,8 +370,8 @@ const _: () = assert!(
 mod tests {
     use super::*;
 
-    /// What a replica takes in, a leader's queue must have room for: else it is never proposed, and its client hears nothing else than
-    /// that the outcome is unknown.
+    /// The queue of a leader must have room for every command that a replica admits. Otherwise the command is
+    /// never proposed, and the client only learns that the outcome is unknown.
     #[test]
     fn the_largest_command_fits_in_a_leaders_queue() {
         let mut config = Config::new(ReplicaId(0), 3);
@@ -378,7 +386,7 @@ mod tests {
             command,
         };
         assert_eq!(config.check(), Err(refused));
-        // What is wrong first is named first.
+        // The first part that is wrong is reported.
         config.limits.value = usize::MAX;
         assert!(matches!(config.check(), Err(ConfigError::TooLarge { .. })));
     }

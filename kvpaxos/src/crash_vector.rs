@@ -1,9 +1,9 @@
-//! Crash vectors: who has begun anew after losing its memory, and how often, as far as an acceptor knows (Michael, Ports, Sharma
-//! and Szekeres, *Recovering Shared Objects Without Stable Storage*, 2017).
+//! Crash vectors: how often each acceptor has started again after losing its memory, as far as one acceptor
+//! knows (Michael, Ports, Sharma and Szekeres, *Recovering Shared Objects Without Stable Storage*, 2017).
 //!
-//! Each acceptor keeps one, durably, and puts it on every promise and every vote. A set of votes counts only if it is
-//! *crash-consistent*: nobody in it knows of a later life of another than the one that its vote was cast in. See
-//! [`crate::recovery`] for what that is good for, and why it is enough.
+//! Each acceptor keeps a crash vector, durably, and adds it to every promise and every vote. A set of votes
+//! counts only if it is *crash-consistent*: no voter knows of a later incarnation of another voter than the
+//! one in which that vote was cast. [`crate::recovery`] says why this is needed, and why it is enough.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::{Incarnation, MAX_REPLICAS, ReplicaId};
 
-/// For each acceptor the highest incarnation that is known to have begun. In a cluster that never lost any memory it is all zeros,
-/// and takes no memory either.
+/// For each acceptor the highest incarnation that is known to have begun. While no acceptor has lost its
+/// memory, all are zero and nothing is stored.
 #[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct CrashVector(
-    /// By replica, without zeros at the end, so that equal vectors are equal in every part.
+    /// By replica, without trailing zeros, so that equal vectors have equal representations.
     Vec<Incarnation>,
 );
 
@@ -27,7 +27,8 @@ impl CrashVector {
         known.copied().unwrap_or_default()
     }
 
-    /// Notes that an acceptor has begun an incarnation; tells whether that is news. Entries only ever go up.
+    /// Notes that an acceptor has begun an incarnation; returns whether that was unknown. Entries never go
+    /// down.
     pub fn raise(&mut self, acceptor: ReplicaId, incarnation: Incarnation) -> bool {
         let place = usize::from(acceptor.0);
         if place >= MAX_REPLICAS || incarnation <= self.get(acceptor) {
@@ -40,7 +41,7 @@ impl CrashVector {
         true
     }
 
-    /// Notes all that another knows.
+    /// Takes the higher entry of the two vectors for each acceptor.
     pub fn merge(&mut self, other: &CrashVector) {
         for (acceptor, incarnation) in other.iter() {
             self.raise(acceptor, incarnation);
@@ -53,7 +54,8 @@ impl CrashVector {
         known.filter(|(_, incarnation)| *incarnation > Incarnation::default())
     }
 
-    /// Whether it says that what `acceptor` sent with the vector `other` was sent in a life that is over.
+    /// Whether a message that `acceptor` sent with the vector `other` is of an incarnation that is over, as
+    /// far as this vector knows.
     #[must_use]
     pub fn outdates(&self, acceptor: ReplicaId, other: &CrashVector) -> bool {
         self.get(acceptor) > other.get(acceptor)
@@ -76,7 +78,7 @@ impl fmt::Debug for CrashVector {
     }
 }
 
-/// `{r1:2}`: replica 1 is in its second life after the first.
+/// `{r1:2}`: replica 1 is in incarnation 2; all others are in incarnation 0.
 impl fmt::Display for CrashVector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
@@ -88,35 +90,37 @@ impl fmt::Display for CrashVector {
     }
 }
 
-/// Answers of several acceptors, of each the latest, of which none outdates another: the one place where crash-consistency is
-/// kept (P4).
+/// The latest answers of several acceptors, of which none outdates another. Crash-consistency is kept here
+/// and nowhere else (P4).
 ///
-/// Adding an answer drops those that it shows to be of earlier lives; one that is itself of an earlier life, as far as the others
-/// know, is not added. What was concluded from a set once stands, whatever is added to it later.
+/// A new answer removes those that it shows to be of earlier incarnations. An answer that is itself of an
+/// earlier incarnation, as far as the others know, is not added. A conclusion that was once drawn from the
+/// set stays valid, whatever is added later.
 #[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
 pub struct ConsistentSet {
     /// In the order of the acceptors.
     answers: Vec<(ReplicaId, CrashVector)>,
 }
 
-/// What became of an answer.
+/// The result of adding an answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Addition {
-    /// It counts, and these do not any longer.
+    /// It counts. These answers no longer do.
     Counts {
-        /// Whose answers it showed to be of earlier lives.
+        /// The acceptors whose answers were of earlier incarnations.
         dropped: Vec<ReplicaId>,
     },
-    /// It is of an earlier life than another knows of, and does not count.
+    /// It is of an earlier incarnation than another answer knows of, and does not count.
     Outdated,
 }
 
 impl ConsistentSet {
-    /// Adds an acceptor's answer, in the place of its earlier one if there was one.
+    /// Adds an acceptor's answer. It replaces the acceptor's earlier one.
     pub fn add(&mut self, acceptor: ReplicaId, vector: &CrashVector) -> Addition {
         let is_other = |(other, _): &&(ReplicaId, CrashVector)| *other != acceptor;
         let own = self.answers.iter().find(|(other, _)| *other == acceptor);
-        // For progress: with its older answer the set would be consistent too, but fewer others would go together with it.
+        // For progress only: the set would be consistent with the older answer too, but fewer others would be
+        // consistent with it.
         let is_old = own.is_some_and(|(_, known)| known.outdates(acceptor, vector));
         let others = || self.answers.iter().filter(is_other);
         if is_old || others().any(|(_, known)| known.outdates(acceptor, vector)) {
@@ -135,13 +139,13 @@ impl ConsistentSet {
         Addition::Counts { dropped }
     }
 
-    /// How many answers count.
+    /// The number of answers that count.
     #[must_use]
     pub fn len(&self) -> usize {
         self.answers.len()
     }
 
-    /// Whether none does.
+    /// Whether no answer counts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.answers.is_empty()
@@ -153,7 +157,7 @@ impl ConsistentSet {
         self.answers.iter().any(|(other, _)| *other == acceptor)
     }
 
-    /// Whose answers count.
+    /// The acceptors whose answers count, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = ReplicaId> {
         self.answers.iter().map(|(acceptor, _)| *acceptor)
     }

@@ -1,49 +1,57 @@
-//! How replicas notice that one of them claims to be new and is not.
+//! How replicas notice that one of them claims to be new although it is not.
 //!
 //! # The problem
 //!
-//! A replica that is new has promised nothing, and votes at once. If its directory is deleted, or its disk replaced, and it is *formatted* again
-//! instead of recovered, it believes the same, and what it promised and accepted is forgotten. With five replicas:
+//! A new replica has promised nothing, so it votes at once. If the directory of an old replica is deleted, or
+//! its disk replaced, and an operator *formats* it again instead of recovering it, the replica also believes
+//! that it has promised nothing. With five replicas this loses a write:
 //!
 //! 1. r0, r1 and r2 accept a write, and it is acknowledged. r3 and r4 are down.
 //! 2. All stop. r0 is formatted anew. r0, r3 and r4 start.
-//! 3. r0, r3 and r4 are a quorum, and none of them knows of the write: it is lost.
+//! 3. r0, r3 and r4 are a quorum, and none of them knows of the write.
 //!
-//! Incarnations do not show it (see [`crate::recovery`]): both lives of r0 say that they are the first.
+//! Incarnations (see [`crate::recovery`]) do not show it: both lives of r0 claim to be incarnation 0.
 //!
 //! # What is done
 //!
-//! Whoever formats a directory draws a number at random, the [`Founding`]: it names the first life of the replica. It is the first record of
-//! the log ([`Record::Founded`](crate::Record::Founded)), and every message comes with that of its sender. A replica remembers the foundings of
-//! all others that it hears from ([`KnownFoundings`]), and heartbeats tell what it remembers, so that one learns it, too, that has not met the other
-//! itself, or has lost its own disk since.
+//! Formatting a directory draws a random number, the [`Founding`], which names the first life of the replica.
+//! It is the first record of the log ([`Record::Founded`](crate::Record::Founded)), and every message comes
+//! with the founding of its sender. A replica remembers the foundings of all replicas that it hears from
+//! ([`KnownFoundings`]). Heartbeats carry what it remembers, so that replicas learn a founding even if they
+//! never met its owner, or have lost their own disk since.
 //!
-//! - A message from a founding that does not fit what is remembered of the sender is dropped, whatever it says. Where two foundings of a replica
-//!   are known, for one of them was believed here and the other elsewhere, both are refused.
-//! - A replica that hears of another founding of itself than its own halts ([`Reason::FoundedAnew`](crate::Reason::FoundedAnew)), and is to be
-//!   recovered. Heartbeats go to a replica that is refused as to any other, so it hears that.
-//! - A replica that has lost its disk has no founding, however it was founded. It votes only in an incarnation of its own, which crash vectors
-//!   tell from all others; so it is heard, and hears, like any other, and what is remembered of its earlier founding does not matter to it.
+//! - A message whose founding is not the one remembered for its sender is dropped, whatever it says. If two
+//!   foundings of a replica are known, because different replicas believed different ones, messages of both
+//!   are dropped.
+//! - A replica that hears of another founding of itself than its own halts
+//!   ([`Reason::FoundedAnew`](crate::Reason::FoundedAnew)). An operator must recover it. Heartbeats are also
+//!   sent to replicas whose messages are dropped, so the replica does hear of it.
+//! - A replica that has lost its disk has no founding any more. It votes only in a new incarnation, which
+//!   crash vectors distinguish from all others. So its messages are accepted, whatever founding is remembered
+//!   for it.
 //!
-//! - What is told to an acceptor that recovers comes with the foundings that the teller knows. If it had taken an answer of a replica that was
-//!   founded anew before it hears so, it begins again.
+//! - Answers to a recovering acceptor carry the foundings that the sender knows. If they show that the
+//!   acceptor has taken an answer of a replica that was founded again, it restarts its recovery.
 //!
-//! What is learned of a founding is written to the log before anything that the same message leads to. The log is one sequence: a vote,
-//! promise or ballot that is durable is so together with all foundings that were known before.
+//! A new founding is written to the log before anything else that the same message leads to. Because the log
+//! is one sequence, a durable vote, promise or ballot implies that all foundings known before it are durable.
 //!
 //! # Why it is safe, and what is left
 //!
-//! A vote or a promise of the later life is never counted by a replica that knows of the earlier one, and neither does such a replica promise or
-//! accept anything that the later life proposes. A replica stands for election only when it is connected to a quorum of acceptors that vote,
-//! that is, when it has heard a heartbeat of each: it then knows of all foundings that any of them knew of when it sent that. So a value that was
-//! chosen with a vote of the earlier life can be missed only if a quorum is found in which nobody knew, when it sent its last heartbeat, that the
-//! earlier life had been there. A replica that was connected to the earlier life for as long as a sync takes knows it; so what is left is this:
+//! A replica that knows of the earlier life never counts a vote or a promise of the later one, and never
+//! promises or accepts anything that the later one proposes. A replica stands for election only when it is
+//! connected to a quorum of voting acceptors. Then it has received a heartbeat of each, and knows all
+//! foundings that they knew when they sent it. So a value that was chosen with a vote of the earlier life can
+//! be missed only if there is a quorum in which no member knew of the earlier life when it sent its last
+//! heartbeat. A replica that was connected to the earlier life for as long as one sync takes knows of it. Two
+//! cases remain:
 //!
-//! - a peer that met the earlier life so shortly before it stopped that this had not become durable;
-//! - a quorum of the later life and of peers that never heard, from the earlier life or from anybody who knew it, that it was there: because they
-//!   were down or cut off ever since the cluster was founded, or lost their disks since, and meet the later life first.
+//! - the peers met the earlier life so shortly before they stopped that the record of it was not durable;
+//! - the quorum consists of the later life and of peers that never heard of the earlier life, directly or
+//!   through others: they were down or disconnected since the cluster was founded, or have lost their disks
+//!   since, and meet the later life first.
 //!
-//! Shells that do not tell foundings (`None`) leave all of it to the operator.
+//! A driver that does not transmit foundings (`None`) leaves all of this to the operator.
 
 use std::fmt;
 
@@ -51,17 +59,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::{Founding, MAX_REPLICAS, ReplicaId};
 
-/// What is known of the foundings of a replica.
+/// What is known of the foundings of one replica.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum KnownFounding {
-    /// It was founded once, as far as is known.
+    /// One founding of it is known.
     Founded(Founding),
-    /// It was founded more than once, and is not believed in any life that has a founding.
+    /// Several foundings of it are known. No message that claims any founding of it is accepted.
     FoundedAgain,
 }
 
 impl KnownFounding {
-    /// Whether a replica of which this is known may claim that founding.
+    /// Whether messages that claim this founding are accepted.
     #[must_use]
     pub fn admits(self, claimed: Founding) -> bool {
         self == KnownFounding::Founded(claimed)
@@ -77,7 +85,7 @@ impl fmt::Display for KnownFounding {
     }
 }
 
-/// Which foundings of others a replica knows.
+/// The foundings of other replicas that a replica knows.
 #[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct KnownFoundings(
     /// In the order of the replicas, each at most once.
@@ -85,15 +93,15 @@ pub struct KnownFoundings(
 );
 
 impl KnownFoundings {
-    /// What is known of a replica.
+    /// What is known of one replica.
     #[must_use]
     pub fn get(&self, replica: ReplicaId) -> Option<KnownFounding> {
         let place = self.0.binary_search_by_key(&replica, |(id, _)| *id).ok()?;
         Some(self.0[place].1)
     }
 
-    /// Notes what was learned of a replica, beside what is known; tells whether it is news. What was known once is never forgotten: of two
-    /// foundings none is believed.
+    /// Adds something that was learned of a replica; returns whether it was unknown. Nothing is forgotten: if
+    /// two foundings differ, the result is [`KnownFounding::FoundedAgain`].
     pub fn note(&mut self, replica: ReplicaId, learned: KnownFounding) -> bool {
         if usize::from(replica.0) >= MAX_REPLICAS {
             return false;
@@ -114,19 +122,19 @@ impl KnownFoundings {
         }
     }
 
-    /// Notes all that another knows.
+    /// Adds everything that another replica knows.
     pub fn merge(&mut self, other: &KnownFoundings) {
         for (replica, learned) in other.iter() {
             self.note(replica, learned);
         }
     }
 
-    /// What is known of each, in the order of the replicas.
+    /// What is known of each replica, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, KnownFounding)> {
         self.0.iter().copied()
     }
 
-    /// Whether nothing is known of anybody.
+    /// Whether nothing is known of any replica.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -149,7 +157,7 @@ impl fmt::Debug for KnownFoundings {
     }
 }
 
-/// `{r1:00000000000000ab}`: replica 1 was founded with that number.
+/// `{r1:00000000000000ab}`: one founding of replica 1 is known.
 impl fmt::Display for KnownFoundings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;

@@ -1,31 +1,36 @@
 //! The contract of `step`: what goes in ([`Input`]) and what comes out ([`Effect`]).
 //!
-//! Whoever drives a [`Replica`](crate::Replica) owes it this:
+//! The driver of a [`Replica`](crate::Replica) (a shell, a simulator, a test) must do the following:
 //!
-//! 1. One input at a time, with times that never go down within a life. After each step, call
-//!    [`deadline`](crate::Replica::deadline) and bring [`Event::Clock`] when that time has come.
-//! 2. Effects are carried out in the order given. [`Effect::Send`] may be lost, repeated or delayed; messages that name
-//!    the replica itself come back to it as [`Event::Peer`].
-//! 3. The records of successive [`Effect::Persist`] are appended to one log in order. Its `then` leaves when its own
-//!    records *and those of every earlier `Persist`* are durable, and not before; an empty `records` is a barrier. Many
-//!    `Persist`s may share one sync, and the replica may be stepped meanwhile.
-//! 4. Each `Persist` belongs to one role. When that role fails ([`Event::Fail`]) or the replica stops, what still waits
-//!    in `then` is void. A restart with [`Memory::Kept`] gives back all records of the log, read only after every write
-//!    of the earlier life has settled, on disk or not at all; those that were synced must be there, a suffix of those that
-//!    were not may be missing.
-//! 5. A role whose log cannot be read back in full is restarted with [`Memory::Lost`], and so is a replica that starts after the first
-//!    time and has no log at all, because it was lost or because its cluster keeps nothing on disks: only a replica that is new may
-//!    start with no records.
-//! 6. Once a [`Record::CheckpointEnd`] is durable, the records before the [`Record::Checkpoint`] of the same number are no longer
-//!    needed. They may be dropped, oldest first; what is left then begins with that `Checkpoint`, and is given back as all there is.
-//! 7. The log of a replica that is new begins with a [`Record::Founded`], durable before the replica starts for the first time, and each
-//!    message comes with the [founding](crate::Replica::founding) that its sender had. A shell that does without both leaves it to the
-//!    operator that no replica is founded twice: see [`crate::founding`].
-//! 8. After [`Effect::Halt`] the replica is not stepped again.
+//! 1. It gives one input at a time. Times never go down within a life of the replica. After each step it
+//!    calls [`deadline`](crate::Replica::deadline), and it gives [`Event::Clock`] when that time has come.
+//! 2. It carries out effects in the order given. Messages of [`Effect::Send`] may be lost, repeated or
+//!    delayed. A message that is addressed to the replica itself comes back as [`Event::Peer`].
+//! 3. It appends the records of successive [`Effect::Persist`] to one log, in order. It sends the messages in
+//!    `then` when the records of this *and of every earlier `Persist`* are durable, and not before. A
+//!    `Persist` with empty `records` waits for the earlier ones only. Many `Persist`s may share one sync, and
+//!    the driver may step the replica in the meantime.
+//! 4. Each `Persist` belongs to one role. When that role fails ([`Event::Fail`]) or the replica stops, the
+//!    driver drops the messages of `then` that it has not sent. A restart with [`Memory::Kept`] gives back
+//!    all records of the log. The driver reads them only after every write of the earlier life has either
+//!    reached the disk or failed for good. All records that were synced must be there; of those that were
+//!    not, any suffix may be missing.
+//! 5. It restarts a role with [`Memory::Lost`] if the log cannot be read back in full. The same goes for a
+//!    replica that has run before and has no log at all, because the log was lost or because its cluster
+//!    keeps nothing on disk. Only a new replica may start with no records.
+//! 6. Once a [`Record::CheckpointEnd`] is durable, the records before the [`Record::Checkpoint`] of the same
+//!    number are no longer needed. The driver may drop them, oldest first. The log then begins with that
+//!    `Checkpoint`.
+//! 7. The log of a new replica begins with a [`Record::Founded`] that is durable before the replica starts
+//!    for the first time. Each message comes with the [founding](crate::Replica::founding) of its sender. If
+//!    a driver does neither, the operator must make sure that no replica is founded twice: see
+//!    [`crate::founding`].
+//! 8. After [`Effect::Halt`] it does not step the replica again.
 //!
-//! The types of inputs and effects have parameters, so that what drives a replica can drive another deterministic state machine as well
-//! (`kvpaxos-sim` does): `M` are messages, `R` records, `Q` requests, `A` answers to them, `O` observations and `H` reasons to halt. The
-//! defaults are those of a [`Replica`](crate::Replica), so that `Event` and `Effect` alone are what enters and leaves one.
+//! The types of inputs and effects have parameters, so that what drives a replica can drive another
+//! deterministic state machine as well (`kvpaxos-sim` does): `M` are messages, `R` records, `Q` requests, `A`
+//! answers to them, `O` observations and `H` reasons to halt. The defaults are those of a
+//! [`Replica`](crate::Replica), so that `Event` and `Effect` alone are what enters and leaves one.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -42,46 +47,47 @@ use crate::types::{
 /// Everything that enters a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Input<M = Message, R = Record, Q = Request> {
-    /// When.
+    /// The present time.
     pub at: Time,
-    /// What.
+    /// What happened.
     pub event: Event<M, R, Q>,
 }
 
-/// What happened.
+/// Something that happens to a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Event<M = Message, R = Record, Q = Request> {
-    /// The time that [`deadline`](crate::Replica::deadline) named has come. Early or repeated calls do nothing.
+    /// The time that [`deadline`](crate::Replica::deadline) returned has come. Nothing happens if this comes
+    /// early or twice.
     Clock,
     /// A message of another replica, or of this one to itself.
     Peer {
-        /// Who sent it; the shell vouches for this.
+        /// The sender. The driver guarantees that it is the real one.
         from: ReplicaId,
-        /// The founding that the sender had when it sent this, as it said when the connection was made; `None` if it has none, or
-        /// if the shell does not tell.
+        /// The founding that the sender had when it sent this; `None` if it has none, or if the driver does
+        /// not transmit foundings.
         founding: Option<Founding>,
         /// The message.
         message: M,
     },
-    /// A client asks.
+    /// A request of a client.
     Client {
-        /// Whom the reply goes to.
+        /// The client, to which the reply goes.
         from: ClientId,
         /// The request.
         request: Q,
     },
-    /// A client will not hear any more replies. What it asked goes on.
+    /// A client is disconnected. Its requests are still carried out, but nobody is answered.
     ClientGone {
-        /// Who.
+        /// The client.
         client: ClientId,
     },
-    /// A role fails: its state is gone from memory and it hears nothing until it restarts.
+    /// A role fails. It loses its state in memory and receives nothing until it restarts.
     Fail(Role),
-    /// A failed role starts again. Nothing happens if it runs.
+    /// A failed role starts again. Nothing happens if the role is running.
     Restart {
-        /// Which.
+        /// The role.
         role: Role,
-        /// What it finds.
+        /// What it finds on its disk.
         memory: Memory<R>,
         /// Fresh random bits.
         entropy: Entropy,
@@ -91,26 +97,27 @@ pub enum Event<M = Message, R = Record, Q = Request> {
 /// What a role, or a whole replica, finds on its disk when it starts.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Memory<R = Record> {
-    /// All records that it made durable, in order; none for a replica that is new.
+    /// All records that are durable, in order; none for a new replica.
     Kept(Vec<R>),
-    /// The disk is gone, or damaged where it had been synced.
+    /// The disk is gone, or synced records are missing or damaged.
     Lost,
 }
 
-/// Something that must outlive the process.
+/// An entry of the log. It must survive the process.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Record {
-    /// The proposer uses this ballot, of its present life, from now on (P3); durable before anybody hears of it.
+    /// The proposer uses this ballot, in its present life, from now on (P3). It is durable before any message
+    /// names the ballot.
     Proposed {
-        /// Which.
+        /// The new ballot.
         ballot: Ballot,
     },
     /// The acceptor promised this ballot (A1).
     Promised {
-        /// Which.
+        /// The promised ballot.
         ballot: Ballot,
     },
-    /// The acceptor accepted this value, and with it promised the ballot.
+    /// The acceptor accepted this value. This promises the ballot as well.
     Accepted {
         /// The ballot.
         ballot: Ballot,
@@ -119,80 +126,83 @@ pub enum Record {
         /// The value.
         value: Value,
     },
-    /// Every slot below `up_to` is chosen; where the accepted value is of this ballot, it is the chosen one. A hint that
-    /// saves work after a restart: its loss loses nothing.
+    /// Every slot below `up_to` is chosen. An accepted value of this ballot is the chosen one. This is a hint
+    /// that saves work after a restart; nothing is lost with it.
     Chosen {
         /// The leader's ballot.
         ballot: Ballot,
         /// The first slot not known to be chosen.
         up_to: Slot,
     },
-    /// The value was chosen for the slot, as another replica told. A hint like [`Record::Chosen`].
+    /// Another replica reported that this value was chosen for the slot. A hint like [`Record::Chosen`].
     Learned {
         /// The slot.
         slot: Slot,
         /// The value.
         value: Value,
     },
-    /// The acceptor lost its memory: what stands before this in the log is not all it promised.
+    /// The acceptor lost its memory: the records before this one do not hold all that it promised.
     MemoryLost,
-    /// The replica lost its disk, or what it had made durable there: what stands before this in the log is not all that it
-    /// promised, nor all the ballots that it used.
+    /// The replica lost its disk, or synced records of it: the records before this one hold neither all that
+    /// the acceptor promised nor all ballots that the proposer used.
     DiskLost,
-    /// An acceptor has begun a new incarnation: an entry of this one's crash vector.
+    /// Another acceptor has begun a new incarnation: a new entry of the crash vector.
     Heard {
-        /// Which.
+        /// The other acceptor.
         acceptor: ReplicaId,
-        /// Which life of it.
+        /// Its new incarnation.
         incarnation: Incarnation,
     },
-    /// A checkpoint begins: all that is needed of the log before this follows, mixed with whatever is written meanwhile. Once
-    /// its [`Record::CheckpointEnd`] is durable, all records before this one may be dropped, and a mark of lost memory among
-    /// them is void. A checkpoint without its end counts for nothing.
+    /// A checkpoint begins: a copy of everything that is still needed of the earlier log follows, mixed with
+    /// new records. Once its [`Record::CheckpointEnd`] is durable, all records before this one may be
+    /// dropped, and a [`Record::MemoryLost`] among them no longer counts. A checkpoint without its end is
+    /// ignored.
     Checkpoint(Box<Checkpoint>),
-    /// Part of a checkpoint: a value that the acceptor accepted. Unlike [`Record::Accepted`] it says nothing new.
+    /// Part of a checkpoint: a value that the acceptor accepted earlier.
     Carried(Accepted),
     /// Part of a checkpoint: a part of its snapshot.
     SnapshotPart {
-        /// Where the part begins.
+        /// The position at which the part begins.
         at: Cursor,
-        /// Where the next one does; `None` after the last.
+        /// The position at which the next part begins; `None` after the last.
         next: Option<Cursor>,
-        /// The content.
+        /// The encoded items of the part.
         bytes: Bytes,
     },
     /// The checkpoint of this number is complete.
     CheckpointEnd {
-        /// Its number.
+        /// The number of the checkpoint.
         number: u64,
     },
-    /// The learner took in a part of another replica's snapshot: after a restart the transfer goes on behind it. A hint like
-    /// [`Record::Chosen`].
+    /// The learner received a part of another replica's snapshot. After a restart the transfer continues
+    /// behind it. A hint like [`Record::Chosen`].
     Received(Box<SnapshotPart>),
-    /// The replica is new, and this is its first life: the first record of a log that was founded for it.
+    /// The replica is new and this is its first life. The first record of its log.
     Founded {
-        /// Names that life.
+        /// The name of that life.
         founding: Founding,
     },
-    /// What the replica has learned of another's foundings, beside what it knew.
+    /// The replica has learned something new about the foundings of another.
     Met {
-        /// The other.
+        /// The other replica.
         replica: ReplicaId,
-        /// What it learned.
+        /// What it now knows.
         known: KnownFounding,
     },
 }
 
-/// What a log's records up to some moment come to, but for what follows in records of their own.
+/// The beginning of a checkpoint: the sum of all earlier records, except for accepted values, chosen values
+/// and the snapshot, which follow in records of their own.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Numbers the checkpoints of a log.
+    /// The number of the checkpoint, counted from 1 within the log.
     pub number: u64,
-    /// The snapshot that follows holds the state after every slot below this; there is none if it is 0.
+    /// The snapshot of the checkpoint holds the state after every slot below this one. If it is 0, there is
+    /// no snapshot.
     pub slot: Slot,
     /// The digest of that state (L3).
     pub digest: u128,
-    /// Every slot below is chosen, and the acceptor tells of it only that.
+    /// The acceptor no longer holds what it accepted below this slot; all of it is chosen.
     pub cut: Slot,
     /// The acceptor's promise.
     pub promised: Ballot,
@@ -204,47 +214,48 @@ pub struct Checkpoint {
     pub members: ReplicaSet,
     /// The founding of the replica, if it has one.
     pub founding: Option<Founding>,
-    /// Which foundings of others the replica knows.
+    /// The foundings of other replicas that this one knows.
     pub met: KnownFoundings,
 }
 
-/// Everything that leaves a replica.
+/// Something that the driver is to do for a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Effect<M = Message, R = Record, A = Reply, O = Observation, H = Reason> {
     /// Send a message.
     Send(Envelope<M>),
-    /// Make the records durable, then send what reveals them.
+    /// Make the records durable, then send the messages that reveal them.
     Persist {
-        /// Whose it is: when this role fails, `then` is void.
+        /// The role that writes. If it fails first, `then` is not sent.
         role: Role,
-        /// To be appended in order; may be empty.
+        /// The records, to be appended in order. May be empty.
         records: Vec<R>,
-        /// Leaves in order once the records, and all before them, are durable.
+        /// The messages, to be sent in order once the records, and all records before them, are durable.
         then: Vec<Envelope<M>>,
     },
     /// Answer a client.
     Reply {
-        /// Whom.
+        /// The client.
         to: ClientId,
         /// The answer.
         reply: A,
     },
-    /// Something worth counting or logging; carries no duty.
+    /// Something to count or to log. The driver may ignore it.
     Observe(O),
-    /// The replica has met what only a lying peer or disk can cause, and stops. It must not be stepped again.
+    /// The replica found something that only a peer or a disk that lies can cause. It stops and must not be
+    /// stepped again.
     Halt(H),
 }
 
-/// A message and whom it is for.
+/// A message and its receiver.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Envelope<M = Message> {
-    /// The receiver; may be the replica itself.
+    /// The receiver. It may be the sender itself.
     pub to: ReplicaId,
     /// The message.
     pub message: M,
 }
 
-/// What a replica tells of itself, for logs, statistics and checkers.
+/// Something that a replica did, for logs, statistics and checkers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Observation {
     /// Phase 1 begins.
@@ -256,19 +267,19 @@ pub enum Observation {
     Elected {
         /// The ballot.
         ballot: Ballot,
-        /// Slots whose value phase 1 carried over.
+        /// The number of slots for which phase 1 found a value.
         carried_over: u64,
-        /// Slots that were gaps and get a no-op.
+        /// The number of gaps between these, which get a no-op.
         gaps: u64,
     },
-    /// The replica leads no longer, or gave up its candidacy.
+    /// The replica no longer leads, or has given up its candidacy.
     Deposed {
         /// Its ballot.
         ballot: Ballot,
-        /// Why.
+        /// The reason.
         why: Deposition,
     },
-    /// The leader counted the last vote that was needed for a slot.
+    /// The leader has counted enough votes for a slot.
     Chosen {
         /// The ballot.
         ballot: Ballot,
@@ -279,74 +290,75 @@ pub enum Observation {
     Applied {
         /// The slot.
         slot: Slot,
-        /// The digest of the whole state after it (L3).
+        /// The digest of the state after it (L3).
         digest: u128,
     },
-    /// A lagging learner took values from another replica.
+    /// A lagging learner received values from another replica.
     CaughtUp {
         /// The first slot.
         from: Slot,
-        /// How many slots.
+        /// The number of slots.
         slots: u64,
     },
-    /// A replica claims to be new that had been a member before: nothing of it is heard. Told once, until it claims something else.
+    /// A replica that had been a member before claims to be new. Its messages are dropped. This is observed
+    /// once per claimed founding.
     FoundedAnew {
-        /// Which replica.
+        /// The replica.
         replica: ReplicaId,
-        /// What is known of it.
+        /// What is known of its foundings.
         known: KnownFounding,
         /// The founding that it claims.
         claimed: Founding,
     },
-    /// The acceptor stays out of every vote for good: its memory is lost, and these quorum sizes leave no way to get it back.
+    /// The acceptor has lost its memory and will never vote again: with these quorum sizes it cannot recover.
     StaysOut,
-    /// The acceptor was told of a later life of itself than it knew of: what it holds is not all that it promised. It has lost its
-    /// memory, as if its disk were lost (see [`crate::recovery`]).
+    /// The acceptor has heard of a later incarnation of itself than it knows of, so its log is incomplete. It
+    /// recovers as if its disk were lost (see [`crate::recovery`]).
     Outlived {
-        /// The number of that life.
+        /// The later incarnation.
         incarnation: Incarnation,
     },
-    /// The acceptor lost its memory, and begins a new life (see [`crate::recovery`]).
+    /// The acceptor has lost its memory and begins a new incarnation (see [`crate::recovery`]).
     Recovering {
         /// Its number.
         incarnation: Incarnation,
     },
-    /// The acceptor has got back what counts, durably, and votes again.
+    /// The acceptor has recovered, durably, and votes again.
     Recovered {
-        /// The number of its life.
+        /// Its incarnation.
         incarnation: Incarnation,
     },
-    /// The learner went on from another replica's snapshot.
+    /// The learner installed a snapshot of another replica.
     Installed {
-        /// It holds the state after every slot below.
+        /// The snapshot holds the state after every slot below this one.
         slot: Slot,
         /// Its digest (L3, L4).
         digest: u128,
     },
-    /// A snapshot was taken, and the log before the last one cut.
+    /// A snapshot was taken, and the log was cut at the snapshot before it.
     SnapshotTaken {
-        /// It holds the state after every slot below.
+        /// The snapshot holds the state after every slot below this one.
         slot: Slot,
         /// Its digest.
         digest: u128,
     },
-    /// A checkpoint is durable, and all records before it can go.
+    /// A checkpoint is durable, and all records before it can be dropped.
     Checkpointed {
-        /// The slot of its snapshot; 0 if there is none.
+        /// The slot of its snapshot; 0 if it has none.
         slot: Slot,
     },
-    /// Other replicas' states are found to differ from this one's, or fewer than before are, or none. See [`crate::agreement`].
+    /// The set of replicas whose states differ from this one's has changed. See [`crate::agreement`].
     Differs {
-        /// Whose; empty if nobody's is any more.
+        /// The replicas that differ; empty if none does any more.
         with: ReplicaSet,
-        /// The lowest slot at which they were compared and differed; 0 if nobody's does.
+        /// The lowest slot at which a comparison showed a difference; 0 if no replica differs.
         slot: Slot,
-        /// Whether this replica serves all the same, because a quorum shares its state.
+        /// Whether this replica still serves, because a quorum shares its state.
         serves: bool,
     },
     /// Sessions were dropped to make room for new ones.
     SessionsDropped {
-        /// How many.
+        /// The number of sessions.
         count: u64,
     },
 }
@@ -354,29 +366,31 @@ pub enum Observation {
 /// Why a proposer gave up its ballot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Deposition {
-    /// An acceptor, or a message of it, showed a higher ballot.
+    /// A message showed a higher ballot.
     Higher {
-        /// The higher one.
+        /// The higher ballot.
         ballot: Ballot,
     },
-    /// It has not heard from a quorum of voting acceptors for a while.
+    /// It is no longer connected to a quorum of voting acceptors.
     QuorumLost,
     /// Its candidacy found no quorum in time.
     TimedOut,
-    /// Its role failed.
+    /// The proposer failed.
     Failed,
-    /// It led, and its learner has failed or lacks what was chosen, for longer than it takes anybody to help.
+    /// Its learner has failed, or has lacked chosen values for longer than a transfer from another replica
+    /// takes.
     Behind,
-    /// It learned from others that what was chosen for a slot is not what it proposed: a higher ballot was elected unheard.
+    /// Another value was chosen for a slot than it proposed: a leader with a higher ballot exists.
     Overtaken,
 }
 
 /// Why a replica halts.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, thiserror::Error)]
 pub enum Reason {
-    /// Two values were sent for one ballot and slot (P1).
+    /// Two values were proposed for one ballot and slot (P1).
     #[error(
-        "two different values came for ballot {ballot} and slot {slot}: a peer or a disk lies; this replica stops"
+        "two different values were proposed in ballot {ballot} for slot {slot}: a peer or a disk is faulty; \
+         this replica stops"
     )]
     TwoValues {
         /// The ballot.
@@ -384,34 +398,37 @@ pub enum Reason {
         /// The slot.
         slot: Slot,
     },
-    /// Two values were told chosen for one slot (L1).
+    /// Two values were reported as chosen for one slot (L1).
     #[error(
-        "two different values were told chosen for slot {slot}: a peer or a disk lies; this replica stops"
+        "two different values were reported as chosen for slot {slot}: a peer or a disk is faulty; this \
+         replica stops"
     )]
     TwoChosen {
         /// The slot.
         slot: Slot,
     },
-    /// A promise reports a slot so far beyond all others that no honest cluster gets there.
+    /// A promise reports a slot so far beyond all others that no correct cluster reaches it.
     #[error(
-        "a promise reports slot {slot}, {gap} slots beyond what is chosen: a peer or a disk lies; this replica stops"
+        "a promise reports slot {slot}, with {gap} slots before it for which no value is known: a peer or a \
+         disk is faulty; this replica stops"
     )]
     Gap {
         /// The slot.
         slot: Slot,
-        /// How many slots of the gap no acceptor knows a value for.
+        /// The number of slots before it for which no acceptor reported a value.
         gap: u64,
     },
-    /// It was founded as a new replica, and a peer has met an earlier life of it: see [`crate::founding`].
+    /// It was founded as a new replica, but a peer knows an earlier life of it: see [`crate::founding`].
     #[error(
-        "{peer} knows this replica from another founding than its own: its directory was formatted although this replica had been a member \
-         before (own founding {own}, {peer} knows: {known}). It does not know what it promised, and stops; nothing was changed. Recover it: \
+        "{peer} knows this replica by another founding: its directory was formatted although this replica \
+         had been a member before (own founding {own}, {peer} knows: {known}). The replica does not know \
+         what it promised before, and stops; nothing was changed. Recover it with \
          `kvpaxos recover --discard`, or restore the directory that it had before"
     )]
     FoundedAnew {
-        /// Who told.
+        /// The peer that reported it.
         peer: ReplicaId,
-        /// What the peer knows.
+        /// What the peer knows of this replica.
         known: KnownFounding,
         /// The replica's own founding.
         own: Founding,

@@ -1,4 +1,4 @@
-//! The messages between replicas: the protocol's manual.
+//! The messages between replicas: the protocol, message by message.
 //!
 //! ```text
 //! client   replica r1        leader r0          r2 r3 r4
@@ -14,8 +14,8 @@
 //!   |<--------|
 //! ```
 //!
-//! A message may be lost, repeated, delayed for any time and arrive in any order; no handler assumes more. Ballots in
-//! it say which leader it belongs to; whoever gets one that is stale drops or refuses it.
+//! A message may be lost, repeated, delayed for any time, and reordered; no handler assumes anything else.
+//! The ballot in a message says to which leader it belongs; the receiver drops or refuses a stale one.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -27,33 +27,36 @@ use crate::founding::KnownFoundings;
 use crate::state::snapshot::Cursor;
 use crate::types::{Ballot, Incarnation, Slot};
 
-/// What one replica says to another (or, about its own votes, to itself).
+/// A message of one replica to another, or to itself: a leader sends its own acceptor's votes to itself, so
+/// that they wait for the disk.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Message {
-    /// Phase 1a. A candidate asks every acceptor to promise `ballot` and to tell what it accepted from slot `from` on.
-    /// Sent once the candidate's own record of the ballot is durable (P3); resent until answered. Answered by
-    /// [`Message::Promise`] or [`Message::Refused`].
+    /// Phase 1a. A candidate asks every acceptor to promise `ballot` and to report what it accepted from slot
+    /// `from` on. Sent once the candidate's own record of the ballot is durable (P3), and resent until
+    /// answered. Answered by [`Message::Promise`] or [`Message::Refused`].
     Prepare {
         /// The candidate's ballot.
         ballot: Ballot,
-        /// The first slot it wants to hear of: all below are chosen and known to it, or told by an earlier chunk.
+        /// The first slot to report. All slots below are chosen and known to the candidate, or reported by an
+        /// earlier chunk.
         from: Slot,
-        /// The candidate's state: see [`crate::agreement`].
+        /// The digest of the candidate's state: see [`crate::agreement`].
         state: StateDigest,
     },
-    /// Phase 1b. An acceptor promises to accept nothing below `ballot`. The promise is durable before this leaves.
-    /// Answers a [`Message::Prepare`]; large answers come in chunks, and the candidate asks for the next one.
+    /// Phase 1b. An acceptor promises to accept nothing below `ballot`. The promise is durable before this
+    /// leaves. Answers a [`Message::Prepare`]; large answers come in chunks, and the candidate asks for the
+    /// next one.
     Promise(Promise),
-    /// An acceptor tells a proposer (or a leader whose heartbeat it heard) that it promised a higher ballot. Leaves only
-    /// when that promise is durable. No answer: the proposer gives up its ballot.
+    /// An acceptor tells a proposer, or a leader whose heartbeat it received, that it has promised a higher
+    /// ballot. Sent only once that promise is durable. Not answered; the proposer gives up its ballot.
     Refused {
-        /// The ballot refused.
+        /// The refused ballot.
         ballot: Ballot,
-        /// The higher one that was promised.
+        /// The higher ballot that was promised.
         promised: Ballot,
     },
-    /// Phase 2a. The leader of `ballot` asks every acceptor to accept `value` for `slot`; one value per ballot and slot
-    /// (P1). Resent until chosen. Answered by [`Message::Accepted`] or [`Message::Refused`].
+    /// Phase 2a. The leader of `ballot` asks every acceptor to accept `value` for `slot`; one value per
+    /// ballot and slot (P1). Resent until chosen. Answered by [`Message::Accepted`] or [`Message::Refused`].
     Accept {
         /// The leader's ballot.
         ballot: Ballot,
@@ -61,192 +64,202 @@ pub enum Message {
         slot: Slot,
         /// The value.
         value: Value,
-        /// What is chosen so far.
+        /// How far the log is chosen.
         chosen: Watermark,
-        /// The leader's state: see [`crate::agreement`].
+        /// The digest of the leader's state: see [`crate::agreement`].
         state: StateDigest,
     },
-    /// Phase 2b. An acceptor has accepted the leader's value for the slot, durably. No answer.
+    /// Phase 2b. An acceptor has accepted the leader's value for the slot, durably. Not answered.
     Accepted {
-        /// The ballot it was accepted in.
+        /// The ballot in which it was accepted.
         ballot: Ballot,
         /// The slot.
         slot: Slot,
-        /// Whose earlier lives the acceptor knew to be over when it voted (P4).
+        /// The crash vector of the acceptor when it voted (P4).
         vector: CrashVector,
     },
-    /// The leader tells all how far the log is chosen, when no Accept goes out that could carry it; the *go* of the
-    /// two-phase setting. No answer, but in the two-phase setting [`Message::Applied`].
+    /// The leader tells all how far the log is chosen, if it sends no Accept that could carry this. In the
+    /// two-phase setting this is the *go*, answered by [`Message::Applied`]; otherwise it is not answered.
     Chosen {
         /// The leader's ballot.
         ballot: Ballot,
-        /// What is chosen so far.
+        /// How far the log is chosen.
         chosen: Watermark,
-        /// The leader's state: see [`crate::agreement`].
+        /// The digest of the leader's state: see [`crate::agreement`].
         state: StateDigest,
     },
-    /// Two-phase setting only. A replica tells the leader that it has applied every slot below `up_to`: the ACK of the
-    /// *go*. No answer; sent again with every heartbeat.
+    /// Two-phase setting only. A replica acknowledges the *go*: it has applied every slot below `up_to`. Not
+    /// answered; sent again with every heartbeat.
     Applied {
         /// The leader's ballot.
         ballot: Ballot,
         /// The first slot not applied.
         up_to: Slot,
     },
-    /// Everybody tells everybody, at a steady pace, that it runs and what it sees. Never durable, never answered but
-    /// by the other's own heartbeat, whose `echo` shows that the link works both ways.
+    /// Every replica regularly tells every other that it runs, and what it knows. Nothing in it must be
+    /// durable first. Not answered; but the next heartbeat of the receiver echoes it, which shows that the
+    /// link works in both directions.
     ///
-    /// Boxed: it is the largest message, rarely sent, and would make all others and every effect as large.
+    /// Boxed: it is the largest message, and would make every message and effect as large.
     Heartbeat(Box<Heartbeat>),
-    /// A replica hands commands of its clients to the leader. Answered by the commands being chosen; resent until then.
+    /// A replica hands commands of its clients to the leader. Not answered; resent until the commands are
+    /// applied.
     Forward {
         /// The commands, in the order they came in.
         commands: Vec<Command>,
     },
-    /// A replica asks the leader for a slot up to which it must have applied before it may serve reads that began before
-    /// this was sent (read index; Ongaro's thesis, 6.4). Resent until answered by [`Message::ReadIndexed`].
+    /// A replica asks the leader up to which slot it must have applied before it may serve the reads that it
+    /// received before it sent this (read index; Ongaro's thesis, 6.4). Resent until answered by
+    /// [`Message::ReadIndexed`].
     ReadIndex {
-        /// Numbers the asker's questions.
+        /// The number of the request, chosen by the sender.
         number: u64,
     },
-    /// The leader's answer, after a quorum has confirmed that it still leads.
+    /// The leader's answer to [`Message::ReadIndex`], once enough acceptors have confirmed that it still
+    /// leads. Not answered.
     ReadIndexed {
-        /// The question's number.
+        /// The number of the request.
         number: u64,
-        /// Reads may be served once every slot below is applied.
+        /// The reads may be served once every slot below this one is applied.
         up_to: Slot,
-        /// The leader's state there, or as far as it has applied: see [`crate::agreement`].
+        /// The digest of the leader's state at `up_to`, or at the last slot that it has applied: see
+        /// [`crate::agreement`].
         state: StateDigest,
     },
-    /// The leader asks the acceptors whether its ballot is still the highest they promised. Answered by
-    /// [`Message::Confirmed`] or [`Message::Refused`].
+    /// The leader asks the acceptors whether its ballot is still the highest that they have promised.
+    /// Answered by [`Message::Confirmed`] or [`Message::Refused`].
     Confirm {
         /// The leader's ballot.
         ballot: Ballot,
-        /// Numbers the leader's rounds.
+        /// The number of the round of confirmations.
         round: u64,
-        /// The leader's state: see [`crate::agreement`].
+        /// The digest of the leader's state: see [`crate::agreement`].
         state: StateDigest,
     },
-    /// An acceptor whose promise is exactly `ballot` confirms it.
+    /// An acceptor whose promise is exactly `ballot` confirms it. Not answered.
     Confirmed {
         /// The leader's ballot.
         ballot: Ballot,
-        /// The round it confirms.
+        /// The round that it confirms.
         round: u64,
     },
-    /// A replica that lags asks another for chosen values. Resent until answered by [`Message::Learned`], or by the first
-    /// [`Message::SnapshotPart`] if the log was cut above `from`.
+    /// A lagging replica asks another for chosen values. Resent until answered by [`Message::Learned`], or by
+    /// the first [`Message::SnapshotPart`] if the other has cut its log above `from`.
     Learn {
-        /// The first slot it lacks.
+        /// The first slot of which it does not know the value.
         from: Slot,
     },
-    /// Chosen values of consecutive slots, as many as fit in a chunk; empty if the sender does not know the first one.
+    /// Chosen values of consecutive slots, as many as fit in a chunk; none if the sender does not know the
+    /// first one. Not answered.
     Learned {
         /// The slot of the first value.
         from: Slot,
         /// The values.
         values: Vec<Value>,
     },
-    /// Recovery, (a). An acceptor that lost its memory asks all others which life of it they know of. Leaves once the mark of the loss
-    /// is durable; resent until enough have answered with [`Message::Recalled`].
+    /// Recovery, step (a). An acceptor that lost its memory asks all others which incarnation of it they
+    /// know. Sent once the record of the loss is durable, and resent until enough have answered with
+    /// [`Message::Recalled`].
     Recall {
-        /// Fresh for each attempt, so that no answer to an earlier life counts for this one.
+        /// Drawn for each attempt, so that answers to an earlier attempt do not count.
         nonce: u64,
     },
-    /// What an acceptor knows of the one that asks. No answer.
+    /// An acceptor's answer to [`Message::Recall`]. Not answered.
     Recalled {
-        /// The question's.
+        /// The nonce of the request.
         nonce: u64,
-        /// The highest incarnation of the asker that it has heard of; `None` if it is recovering itself, and so cannot tell.
+        /// The highest incarnation of the asking acceptor that it has heard of; `None` if it is itself
+        /// recovering, and so does not know.
         heard: Option<Incarnation>,
     },
-    /// Recovery, (b). An acceptor that lost its memory begins an incarnation, and asks what others remember from slot `from`
-    /// on. Resent until enough have answered with [`Message::Remembered`].
+    /// Recovery, step (b). An acceptor that lost its memory begins an incarnation and asks what others
+    /// remember from slot `from` on. Resent until enough have answered with [`Message::Remembered`].
     Announce {
-        /// That of the attempt.
+        /// The nonce of the attempt.
         nonce: u64,
-        /// The life that begins.
+        /// The incarnation that begins.
         incarnation: Incarnation,
-        /// Where the next chunk of the answer is to begin.
+        /// The slot at which the next chunk of the answer is to begin.
         from: Slot,
     },
-    /// What an acceptor remembers: it stands in for the memory that the asker lost. Leaves once the asker's incarnation is
-    /// durable in the sender's vector. Large answers come in chunks, and the asker asks for the next one.
+    /// What an acceptor remembers: the recovering acceptor builds its new memory from such answers. Sent once
+    /// the incarnation of the recovering acceptor is durable in the sender's crash vector. Large answers come
+    /// in chunks, and the recovering acceptor asks for the next one.
     Remembered(Box<Remembered>),
-    /// A replica that lags asks another for the next part of a snapshot: the same that it had the last part of, from whomever. Resent
-    /// until answered by [`Message::SnapshotPart`].
+    /// A lagging replica asks another for the next part of a snapshot of which it has received the earlier
+    /// parts, perhaps from a third replica. Resent until answered by [`Message::SnapshotPart`].
     Fetch {
         /// The snapshot holds the state after every slot below.
         slot: Slot,
-        /// Where the part begins.
+        /// The position at which the part begins.
         at: Cursor,
     },
-    /// A part of the snapshot that was asked for, or the first part of a newer one.
+    /// A part of the requested snapshot, or the first part of a newer one. Answered by the request for the
+    /// next part.
     SnapshotPart(Box<SnapshotPart>),
-    /// A replica to itself: a piece of its checkpoint is durable.
+    /// Of a replica to itself: a piece of its checkpoint is durable. Not answered.
     Saved {
-        /// The checkpoint's number.
+        /// The number of the checkpoint.
         number: u64,
-        /// How many pieces are durable.
+        /// The number of pieces that are durable.
         pieces: u64,
     },
 }
 
-/// See [`Message::Promise`]: a promise, or a chunk of one.
+/// The content of [`Message::Promise`]: a promise, or a chunk of one.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Promise {
-    /// The ballot promised: counts for this ballot only.
+    /// The promised ballot. The promise counts for this ballot only.
     pub ballot: Ballot,
     /// The `from` of the Prepare that it answers.
     pub from: Slot,
-    /// Whose earlier lives the acceptor knew to be over when it promised (P4).
+    /// The crash vector of the acceptor when it promised (P4).
     pub vector: CrashVector,
-    /// Every slot below is chosen, and what was accepted for it is not told any more: the candidate must have learned all
-    /// of them before it leads.
+    /// Every slot below is chosen, and what was accepted there is not reported. The candidate must have
+    /// learned all of these slots before this promise counts.
     pub cut: Slot,
     /// What the acceptor accepted at `from` and above, and not below `cut`, in ascending order of slots.
     pub entries: Vec<Accepted>,
-    /// Where the next chunk begins; `None` when this was the last.
+    /// The slot at which the next chunk begins; `None` after the last chunk.
     pub more: Option<Slot>,
 }
 
-/// See [`Message::Remembered`].
+/// The content of [`Message::Remembered`], or a chunk of it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Remembered {
-    /// The question's.
+    /// The nonce of the request.
     pub nonce: u64,
-    /// The asker's incarnation.
+    /// The incarnation of the recovering acceptor.
     pub incarnation: Incarnation,
-    /// The sender's crash vector, the asker's incarnation and its own included.
+    /// The sender's crash vector, including the incarnation of the recovering acceptor and its own.
     pub vector: CrashVector,
     /// The sender's promise.
     pub promised: Ballot,
-    /// Every slot below is chosen, and the sender does not hold what it accepted for it any more.
+    /// Every slot below is chosen, and the sender no longer holds what it accepted there.
     pub cut: Slot,
-    /// The `from` of the question.
+    /// The `from` of the request.
     pub from: Slot,
     /// What the sender accepted at `from` and above, in ascending order of slots.
     pub entries: Vec<Accepted>,
-    /// Where the next chunk begins; `None` when this was the last.
+    /// The slot at which the next chunk begins; `None` after the last chunk.
     pub more: Option<Slot>,
-    /// Which foundings of others the sender knows. If these, and what the asker knows, say that one of them was founded twice, the asker may
-    /// have taken an answer of it, and begins again without.
+    /// The foundings of other replicas that the sender knows. If they show that a replica was founded twice,
+    /// the recovering acceptor may have taken an answer of it, and restarts its recovery.
     pub met: KnownFoundings,
 }
 
-/// See [`Message::SnapshotPart`].
+/// The content of [`Message::SnapshotPart`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct SnapshotPart {
     /// The snapshot holds the state after every slot below.
     pub slot: Slot,
     /// The digest of that state: two snapshots of one slot are the same (L3).
     pub digest: u128,
-    /// Where the part begins.
+    /// The position at which the part begins.
     pub at: Cursor,
-    /// Where the next one does; `None` after the last.
+    /// The position at which the next part begins; `None` after the last.
     pub next: Option<Cursor>,
-    /// The content.
+    /// The encoded items of the part.
     pub bytes: Bytes,
 }
 
@@ -255,57 +268,59 @@ pub struct SnapshotPart {
 pub struct Accepted {
     /// The slot.
     pub slot: Slot,
-    /// The ballot it was accepted in.
+    /// The ballot in which it was accepted.
     pub ballot: Ballot,
     /// The value.
     pub value: Value,
 }
 
-/// How far the log is chosen, as its leader tells it.
+/// How far the log is chosen, as its leader reports it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
 pub struct Watermark {
-    /// Every slot below is chosen. A replica may take the value it was sent for such a slot as the chosen one if it
-    /// came in an Accept of this very ballot, and must ask otherwise.
+    /// Every slot below is chosen. If a replica received a value for such a slot in an Accept of the same
+    /// ballot, that value is the chosen one. Otherwise it must ask for it.
     pub chosen: Slot,
-    /// Every slot below may be answered to clients. The same as `chosen`, but in the two-phase setting, where every
-    /// replica must have acknowledged the *go* first.
+    /// Commands below may be answered to clients. Equal to `chosen`, except in the two-phase setting, where
+    /// every replica must have acknowledged the *go* first.
     pub settled: Slot,
 }
 
-/// See [`Message::Heartbeat`].
+/// The content of [`Message::Heartbeat`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Counts the sender's heartbeats of this life, from 1.
     pub beat: u64,
-    /// Tells the lives of the sender apart: drawn from its entropy.
+    /// Distinguishes the lives of the sender: drawn at random at its start.
     pub nonce: u64,
-    /// The receiver's latest heartbeat that the sender has heard: (nonce, beat).
+    /// The nonce and beat of the latest heartbeat that the sender has received from the receiver.
     pub echo: Option<(u64, u64)>,
-    /// What the sender's acceptor does.
+    /// The state of the sender's acceptor.
     pub acceptor: AcceptorHealth,
-    /// The highest ballot the sender has met.
+    /// The highest ballot that the sender has seen.
     pub highest: Ballot,
-    /// The leader's ballot, if the sender leads or has heard from the leader itself a short while ago.
+    /// The ballot of the leader, if the sender leads or has heard from the leader directly and recently.
     pub leader: Option<Ballot>,
-    /// The first slot that the sender's learner does not know to be chosen.
+    /// The first slot of which the sender's learner does not know the chosen value.
     pub learned: Slot,
-    /// How far the log is chosen, if the sender leads (of its ballot in `leader`).
+    /// How far the log is chosen, if the sender leads, in its ballot `leader`.
     pub chosen: Option<Watermark>,
-    /// Which lives of acceptors the sender has heard of, from whomever. An acceptor that hears of a later life of its own than it knows of
-    /// has lost its memory.
+    /// The highest incarnation of each acceptor that the sender has heard of, directly or through others. An
+    /// acceptor that hears of a later incarnation of itself than it knows has lost its memory.
     pub vector: CrashVector,
-    /// The sender's state: see [`crate::agreement`].
+    /// The digest of the sender's state: see [`crate::agreement`].
     pub state: StateDigest,
-    /// The lowest slot at which the sender has found the receiver's state to be another than its own, if it has.
+    /// The lowest slot at which the receiver's state differs from the sender's, if the sender has found a
+    /// difference.
     pub differs: Option<Slot>,
-    /// Which foundings of others the sender knows. A replica that hears of another founding of itself than its own halts.
+    /// The foundings of other replicas that the sender knows. A replica that hears of another founding of
+    /// itself than its own halts.
     pub met: KnownFoundings,
 }
 
-/// What an acceptor does, as the others are told.
+/// The state of an acceptor, as heartbeats report it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum AcceptorHealth {
-    /// It runs and has its memory.
+    /// It runs, has its memory, and votes.
     Votes,
     /// It failed, and may come back with its memory.
     Failed,

@@ -1,47 +1,48 @@
-//! What a replica tells of itself when asked.
+//! The status of a replica: what it reports when a client asks.
 
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::Doubt;
 use crate::types::{Ballot, Incarnation, ReplicaId, ReplicaSet, Slot};
 
-/// A replica's view of itself and its peers, at one moment.
+/// What a replica knows about itself and its peers, at one moment.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Status {
-    /// Who tells.
+    /// The replica that reports.
     pub id: ReplicaId,
     /// The members of its cluster.
     pub members: ReplicaSet,
-    /// Its proposer.
+    /// What its proposer does.
     pub proposer: ProposerStatus,
-    /// Its acceptor.
+    /// What its acceptor does.
     pub acceptor: AcceptorStatus,
-    /// Its learner.
+    /// What its learner has applied.
     pub learner: LearnerStatus,
-    /// The leader's ballot, if one has been heard from a short while ago.
+    /// The ballot of the leader, if the replica has heard from one recently.
     pub leader: Option<Ballot>,
-    /// Whom it has not heard from for a while.
+    /// The replicas that it has not heard from recently.
     pub silent: ReplicaSet,
-    /// Whom it waits for, if it leads and slots are not chosen or, in the two-phase setting, not settled.
+    /// If it leads: the replicas whose votes it lacks for the lowest open slot or, in the two-phase setting,
+    /// that have not applied what is chosen.
     pub waiting_for: ReplicaSet,
-    /// Requests of clients that wait here.
+    /// The number of pending requests.
     pub pending: u64,
-    /// Whose acceptors are without memory, as far as it knows.
+    /// The replicas whose acceptors have no memory, as far as it knows.
     pub lost: ReplicaSet,
-    /// Whose states are known to differ from its own: see [`crate::agreement`].
+    /// The replicas whose states are known to differ from its own: see [`crate::agreement`].
     pub differing: ReplicaSet,
-    /// Why it serves no client, if others differ from it and no quorum is known to share its state.
+    /// Set if it serves no client, because others differ from it and no quorum is known to share its state.
     pub doubt: Option<Doubt>,
 }
 
-/// What the proposer does.
+/// The state of a proposer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum ProposerStatus {
-    /// It has failed and not restarted.
+    /// It has failed and has not restarted.
     Failed,
-    /// It follows, or waits for a chance to stand.
+    /// It follows a leader, or waits until it may stand for election.
     Following,
-    /// Phase 1 is under way.
+    /// It is in phase 1.
     Preparing {
         /// Its ballot.
         ballot: Ballot,
@@ -53,41 +54,41 @@ pub enum ProposerStatus {
     },
 }
 
-/// What the acceptor does.
+/// The state of an acceptor.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum AcceptorStatus {
-    /// It has failed and not restarted.
+    /// It has failed and has not restarted.
     Failed,
     /// It votes.
     Voting {
         /// The ballot it promised.
         promised: Ballot,
     },
-    /// It lost its memory and stays out of every vote for good: with these quorum sizes there is no way to get it back.
+    /// It lost its memory and never votes again: with these quorum sizes it cannot recover.
     Out,
-    /// It lost its memory, and gets back what counts from the others before it votes again.
+    /// It lost its memory and recovers from the others before it votes again.
     Recovering {
-        /// The life that it has announced, if it has come so far.
+        /// The incarnation that it has announced, if it has.
         incarnation: Option<Incarnation>,
-        /// Whose answers it lacks.
+        /// The replicas whose answers it still needs.
         unanswered: ReplicaSet,
     },
 }
 
-/// What the learner knows.
+/// The state of a learner.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum LearnerStatus {
-    /// It has failed and not restarted.
+    /// It has failed and has not restarted.
     Failed,
     /// It learns and applies.
     Learning {
         /// The first slot not applied.
         applied: Slot,
-        /// Keys in the store.
+        /// The number of keys in the store.
         keys: u64,
-        /// Sessions in the table.
+        /// The number of open sessions.
         sessions: u64,
-        /// Digest of the whole state.
+        /// The digest of the state.
         digest: u128,
     },
 }

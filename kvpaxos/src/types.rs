@@ -1,6 +1,6 @@
-//! The plain types at the bottom of the house: identities, positions, ballots, time.
+//! Plain types that everything else uses: identities, positions, ballots, time.
 //!
-//! Every number that means something has a type of its own, so that a slot is never taken for a round.
+//! Every kind of number has a type of its own, so that a slot cannot be passed where a round is expected.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ const MAX_ID: u8 = 16;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct ReplicaId(pub u8);
 
-/// Names a client of one replica, as the shell that owns the connection numbers them. It never leaves the
-/// process: other replicas do not know it.
+/// Names a client of one replica. The driver that owns the connection chooses the number. It never leaves the
+/// process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ClientId(pub u64);
 
@@ -37,20 +37,20 @@ impl Slot {
     }
 }
 
-/// How many times an acceptor has begun anew after losing its memory (its entry of the crash vector).
+/// How many times an acceptor has started again after it lost its memory: its entry in the crash vector.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
 pub struct Incarnation(pub u32);
 
-/// Names the first life of a replica: drawn at random, once, when its directory is formatted. Two that differ are two foundings; see
-/// [`crate::founding`].
+/// Names the first life of a replica. It is drawn at random, once, when the directory of the replica is
+/// formatted; see [`crate::founding`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Founding(pub u64);
 
-/// Tells the lives of one replica's proposer apart, so that no ballot is ever used twice: the incarnation, which
-/// peers remember, and within it the count of restarts, which the disk remembers.
+/// Distinguishes the lives of one replica's proposer, so that no ballot is used twice. Peers remember the
+/// incarnation; the disk remembers the number of restarts within it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
 pub struct Life {
-    /// Raised each time the replica lost its memory.
+    /// Raised each time the replica has lost its memory.
     pub incarnation: Incarnation,
     /// Raised, durably, each time the replica or its proposer starts.
     pub restarts: u32,
@@ -59,11 +59,11 @@ pub struct Life {
 /// A proposal number (*Paxos Made Simple*, 2.2): totally ordered, and used by one life of one proposer only.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Ballot {
-    /// Raised by whoever wants to be heard over a ballot it has met.
+    /// A candidate takes a round above every round that it has seen.
     pub round: u64,
-    /// Whose ballot it is.
+    /// The replica whose proposer uses it.
     pub replica: ReplicaId,
-    /// Which life of that replica's proposer it belongs to.
+    /// The life of that proposer.
     pub life: Life,
 }
 
@@ -79,12 +79,13 @@ impl Ballot {
     };
 }
 
-/// A position in the order of all commands: the slot, and the place within the slot's batch.
+/// A position in the order of all commands.
 ///
-/// The revision of a write is where it stands. The revision of a read is the last command it saw the effect of.
+/// The revision of a write is its own position. The revision of a read is the position of the last command
+/// whose effect it saw.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Revision {
-    /// The slot.
+    /// The slot of the command.
     pub slot: Slot,
     /// The place within the slot's batch, from 0.
     pub index: u32,
@@ -98,9 +99,9 @@ pub struct SessionId(pub Revision);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
 pub struct Sequence(pub u64);
 
-/// A point on the clock that the caller of `step` reads: microseconds since any fixed moment.
+/// A time as the driver reads it from its clock: microseconds since some fixed moment.
 ///
-/// Only differences matter, and safety depends on none of them.
+/// Only differences matter, and safety does not depend on them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
 pub struct Time(pub u64);
 
@@ -109,22 +110,22 @@ pub struct Time(pub u64);
 pub struct Micros(pub u64);
 
 impl Time {
-    /// This point and `length` later; the end of time if there is none so late.
+    /// The time `length` later. Saturates at the largest value.
     #[must_use]
     pub fn after(self, length: Micros) -> Time {
         Time(self.0.saturating_add(length.0))
     }
 }
 
-/// Fresh random bits that a shell brings when a replica or a role starts: whoever lost its memory must not
-/// repeat the numbers of an earlier life.
+/// Fresh random bits. The driver brings them when a replica or a role starts, so that a role without memory
+/// does not repeat the random numbers of an earlier life.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Entropy(pub [u8; 32]);
 
-/// One of the three parts that Paxos gives a replica; each can fail and restart while the others run.
+/// One of the three parts of a replica. Each can fail and restart while the others run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Role {
-    /// Leads: phase 1 and phase 2 (*Paxos Made Simple*, 2.2).
+    /// Runs phase 1 and phase 2 (*Paxos Made Simple*, 2.2).
     Proposer,
     /// Promises and votes.
     Acceptor,
@@ -133,16 +134,16 @@ pub enum Role {
 }
 
 impl Role {
-    /// All three.
+    /// All roles.
     pub const ALL: [Role; 3] = [Role::Proposer, Role::Acceptor, Role::Learner];
 }
 
-/// A set of replicas.
+/// A set of replicas, of at most [`MAX_REPLICAS`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct ReplicaSet(u16);
 
 impl ReplicaSet {
-    /// The set of nobody.
+    /// The empty set.
     pub const EMPTY: ReplicaSet = ReplicaSet(0);
 
     /// The replicas 0 to `count` - 1.
@@ -164,7 +165,7 @@ impl ReplicaSet {
         set
     }
 
-    /// Adds a replica; tells whether it was new. An id of [`MAX_REPLICAS`] or above is never a member.
+    /// Adds a replica and returns whether it was new. An id of [`MAX_REPLICAS`] or above is never added.
     pub fn insert(&mut self, id: ReplicaId) -> bool {
         let new = usize::from(id.0) < MAX_REPLICAS && !self.contains(id);
         if new {
@@ -173,7 +174,7 @@ impl ReplicaSet {
         new
     }
 
-    /// Takes a replica out; tells whether it was there.
+    /// Removes a replica and returns whether it was a member.
     pub fn remove(&mut self, id: ReplicaId) -> bool {
         let there = self.contains(id);
         if there {
@@ -182,19 +183,19 @@ impl ReplicaSet {
         there
     }
 
-    /// Whether the replica is in the set.
+    /// Whether the replica is a member.
     #[must_use]
     pub fn contains(self, id: ReplicaId) -> bool {
         usize::from(id.0) < MAX_REPLICAS && self.0 & (1 << id.0) != 0
     }
 
-    /// How many there are.
+    /// The number of members.
     #[must_use]
     pub fn len(self) -> usize {
         self.0.count_ones() as usize
     }
 
-    /// Whether nobody is in the set.
+    /// Whether the set has no member.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
@@ -205,7 +206,7 @@ impl ReplicaSet {
         (0..MAX_ID).map(ReplicaId).filter(move |id| self.contains(*id))
     }
 
-    /// Who is in this set and not in `other`.
+    /// The members that are not in `other`.
     #[must_use]
     pub fn without(self, other: ReplicaSet) -> ReplicaSet {
         ReplicaSet(self.0 & !other.0)
@@ -274,7 +275,8 @@ impl fmt::Display for Founding {
     }
 }
 
-/// `b3.r1` is round 3 of replica 1 in its first life; `b3.r1.0.2` is the same in its life of two restarts.
+/// `b3.r1` is round 3 of replica 1 in its first life. `b3.r1.0.2` is round 3 in its life of incarnation 0
+/// after two restarts.
 impl fmt::Debug for Ballot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "b{}.{}", self.round, self.replica)?;

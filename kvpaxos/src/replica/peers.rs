@@ -1,17 +1,20 @@
-//! What a replica knows of the others: who is connected, who leads, and whether it may stand for election.
+//! What a replica knows of its peers: which are connected, which one leads, and whether it may stand for
+//! election.
 //!
-//! Every replica sends every other a heartbeat at a steady pace. A peer counts as *connected* while its heartbeats come
-//! and echo recent ones of ours, so that the link is known to work both ways. Leader election follows the idea of Ng, Haridi
-//! and Carbone, *Omni-Paxos* (2023), section 5: what counts is being connected to a quorum. A replica stands when it hears no
-//! leader, is connected to a quorum of voting acceptors, and enough of these hear no leader either. So
+//! Every replica regularly sends every other a heartbeat. A peer counts as *connected* while its heartbeats
+//! arrive and echo recent heartbeats of this replica, so that the link works in both directions. Leader
+//! election follows Ng, Haridi and Carbone, *Omni-Paxos* (2023), section 5: a leader must be connected to a
+//! quorum. A replica stands when it hears no leader, is connected to a quorum of voting acceptors, and enough
+//! of these hear no leader either. This handles the partial partitions of that paper:
 //!
-//! - *quorum loss* (the leader lives, is heard, and has lost its quorum): the leader finds itself disconnected, resigns, and
-//!   says so in its heartbeats; whoever still has a quorum stands;
-//! - *constrained election* (the only one with a quorum lags behind): it stands all the same, for phase 1 brings what it lacks;
-//! - *chained* (two replicas hear each other only through a third): the one cut off from the leader sees that the third
-//!   follows a live leader, and does not depose it.
+//! - *quorum loss* (the leader runs and is heard, but has lost its quorum): the leader notices that it is
+//!   disconnected, resigns, and says so in its heartbeats; a replica that still has a quorum stands;
+//! - *constrained election* (the only replica with a quorum lags behind): it stands nevertheless, because
+//!   phase 1 brings the values that it lacks;
+//! - *chained* (two replicas are connected only through a third): the one that does not hear the leader sees
+//!   that the third one follows it, and does not stand.
 //!
-//! All of it decides only who tries to lead, and when: safety is the ballots' business.
+//! All this only decides which replica tries to lead, and when. Ballots keep it safe.
 
 use std::collections::BTreeMap;
 
@@ -20,20 +23,21 @@ use crate::crash_vector::CrashVector;
 use crate::message::{AcceptorHealth, Heartbeat};
 use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
 
-/// See the module.
+/// What is known of the peers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Peers {
-    /// Drawn anew in each life.
+    /// Drawn at random in each life.
     nonce: u64,
-    /// Heartbeats sent in this life.
+    /// The number of heartbeats sent in this life.
     beat: u64,
     table: BTreeMap<ReplicaId, Peer>,
-    /// The leader that was heard last, until patience ends.
+    /// The leader that was heard last, unless it has been silent for too long.
     leader: Option<LastLeader>,
-    /// The highest ballot met.
+    /// The highest ballot seen.
     highest: Ballot,
-    /// Which lives of acceptors have begun, as anybody has told. A rumour, which is not kept on any disk: it reaches an acceptor whose
-    /// life is over by way of others where those that know of it do not reach it themselves.
+    /// The highest incarnation of each acceptor that any message has reported. It is not durable. It is
+    /// passed on in heartbeats, so that an acceptor hears that its incarnation is over even if the replicas
+    /// that know it are not connected to it.
     heard: CrashVector,
 }
 
@@ -41,9 +45,9 @@ pub(crate) struct Peers {
 struct Peer {
     /// Its last heartbeat.
     said: Heartbeat,
-    /// Ticks since it came.
+    /// Ticks since it arrived.
     age: u32,
-    /// The latest of our heartbeats that it has echoed.
+    /// The latest heartbeat of this replica that it has echoed.
     echoed: u64,
 }
 
@@ -65,33 +69,33 @@ impl Peers {
         }
     }
 
-    /// Notes a ballot that was met in a message.
+    /// Notes a ballot that was seen in a message.
     pub(crate) fn note(&mut self, ballot: Ballot) {
         self.highest = self.highest.max(ballot);
     }
 
-    /// The highest ballot met.
+    /// The highest ballot seen.
     pub(crate) fn highest(&self) -> Ballot {
         self.highest
     }
 
-    /// Notes which lives of acceptors have begun.
+    /// Merges a crash vector that was seen in a message.
     pub(crate) fn hear(&mut self, vector: &CrashVector) {
         self.heard.merge(vector);
     }
 
-    /// Which lives of acceptors have begun, as anybody has told.
+    /// The highest incarnation of each acceptor that any message has reported.
     pub(crate) fn heard(&self) -> &CrashVector {
         &self.heard
     }
 
-    /// The ballot of the leader that was heard a short while ago.
+    /// The ballot of the leader that was heard recently.
     pub(crate) fn leader(&self) -> Option<Ballot> {
         self.leader.as_ref().map(|heard| heard.ballot)
     }
 
-    /// The leader of `ballot` was heard itself. Returns whether it is another than before. An older leader than the one known
-    /// is not listened to.
+    /// A message of the leader of `ballot` has arrived. Returns whether it is a new leader. A leader with a
+    /// lower ballot than the known one is ignored.
     pub(crate) fn on_leader(&mut self, ballot: Ballot) -> bool {
         self.note(ballot);
         match &mut self.leader {
@@ -107,12 +111,13 @@ impl Peers {
         }
     }
 
-    /// The leader is not followed any longer: it resigned, or this replica leads itself.
+    /// The leader is no longer followed: it resigned, or this replica leads.
     pub(crate) fn forget_leader(&mut self) {
         self.leader = None;
     }
 
-    /// A heartbeat. One that is older than another from the same life is dropped; returns whether it was news.
+    /// A heartbeat has arrived. Returns whether it is newer than the last one of the same life; older ones
+    /// are ignored.
     pub(crate) fn on_heartbeat(&mut self, from: ReplicaId, heartbeat: &Heartbeat) -> bool {
         self.note(heartbeat.highest);
         let before = self.table.get(&from);
@@ -139,27 +144,27 @@ impl Peers {
         true
     }
 
-    /// A peer has shown, by other means than its heartbeat, that it knows every slot below `learned` to be chosen.
+    /// Another message has shown that the peer knows the values of all slots below `learned`.
     pub(crate) fn note_learned(&mut self, peer: ReplicaId, learned: Slot) {
         if let Some(peer) = self.table.get_mut(&peer) {
             peer.said.learned = peer.said.learned.max(learned);
         }
     }
 
-    /// The number of the next heartbeat; the same for all receivers.
+    /// The nonce and number of the next heartbeat, which are the same for all receivers.
     pub(crate) fn next_beat(&mut self) -> (u64, u64) {
         self.beat += 1;
         (self.nonce, self.beat)
     }
 
-    /// The latest heartbeat heard of a peer, to be echoed to it.
+    /// The latest heartbeat of a peer, to be echoed to it.
     pub(crate) fn echo_for(&self, peer: ReplicaId) -> Option<(u64, u64)> {
         self.table
             .get(&peer)
             .map(|peer| (peer.said.nonce, peer.said.beat))
     }
 
-    /// A tick has passed. Returns whether the leader's silence has become too long by it.
+    /// A tick has passed. Returns whether the leader has now been silent for too long.
     pub(crate) fn on_tick(&mut self, patience: u32) -> bool {
         for peer in self.table.values_mut() {
             peer.age = peer.age.saturating_add(1);
@@ -176,7 +181,7 @@ impl Peers {
     }
 
     fn is_connected(&self, peer: &Peer, timing: &Timing) -> bool {
-        // Heartbeats are also sent between the regular ones, and take their time to be echoed.
+        // Heartbeats are also sent between the regular ones, and echoes take time.
         let beats = u64::from(timing.patience / timing.heartbeat) + 3;
         peer.age < timing.patience && peer.echoed > 0 && peer.echoed + beats >= self.beat
     }
@@ -207,20 +212,21 @@ impl Peers {
             .collect()
     }
 
-    /// The peers whose acceptors were without memory when they were heard last.
+    /// The peers whose last heartbeat said that the acceptor has no memory.
     pub(crate) fn lost(&self) -> ReplicaSet {
         let lost = |peer: &Peer| peer.said.acceptor == AcceptorHealth::Lost;
         let table = self.table.iter().filter(|(_, peer)| lost(peer));
         table.map(|(id, _)| *id).collect()
     }
 
-    /// Who of `members`, but for `me`, has not been heard for a while.
+    /// The members, except for `me`, that have not been heard recently.
     pub(crate) fn silent(&self, members: ReplicaSet, me: ReplicaId, timing: &Timing) -> ReplicaSet {
         let heard = |id: &ReplicaId| self.table.get(id).is_some_and(|peer| peer.age < timing.patience);
         members.iter().filter(|id| *id != me && !heard(id)).collect()
     }
 
-    /// A connected peer that says it learned more than `next`, but for `not`: the leader if it is one, else who knows most.
+    /// A connected peer, not in `not`, that has learned more than `next`: the leader if it is one of them,
+    /// otherwise the one that has learned most.
     pub(crate) fn ahead_of(&self, next: Slot, not: ReplicaSet, timing: &Timing) -> Option<ReplicaId> {
         let leader = self.leader().map(|ballot| ballot.replica);
         self.connected(timing)

@@ -1,24 +1,26 @@
-//! Pending requests: the commands that this replica took in for its clients, until they are applied or their time is up.
+//! Pending requests: the commands that this replica took in for its clients, until they are applied or their
+//! time is up.
 //!
-//! A command is handed to whoever leads, and again when the leader changes or nothing is heard. Repeats do no harm: the leader drops
-//! those of what it has under way or has applied, and of those that are chosen all the same the session table (or, for an Open, the
-//! tag) lets one take effect.
+//! A command is handed to the leader, and again when the leader changes or when nothing is heard of it.
+//! Repeats do no harm: the leader drops repeats of commands that are under way or applied. If a repeat is
+//! chosen nevertheless, the session table (or, for an Open, the tag) lets the command take effect once.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::command::{Command, CommandKey, Outcome, Reply, Stream};
 use crate::types::{Ballot, ClientId, Slot};
 
-/// See the module.
+/// The commands that wait to be applied, and the replies that are withheld.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct PendingRequests {
-    /// The commands of each stream, by ascending number: they mostly come and go at the ends.
+    /// The commands of each stream, by ascending number. They mostly arrive and leave at the ends.
     streams: BTreeMap<Stream, VecDeque<PendingCommand>>,
-    /// How many requests wait for them: several may ask for the same command.
+    /// The number of requests that wait for these commands. Several requests may ask for the same command.
     requests: usize,
     /// The commands' bytes.
     bytes: usize,
-    /// Answers that wait until their slot is vouched for by a leader and, in the two-phase setting, settled.
+    /// Replies that are withheld until a leader has vouched for their slot and, in the two-phase setting, the
+    /// slot is settled.
     withheld: BTreeMap<Slot, Vec<WithheldReply>>,
 }
 
@@ -26,26 +28,27 @@ pub(crate) struct PendingRequests {
 struct PendingCommand {
     number: u64,
     command: Command,
-    /// Who wants to hear of it.
+    /// The request that asked for it first.
     first: Waiter,
-    /// Who asked for the same afterwards.
+    /// Later requests for the same command.
     more: Vec<Waiter>,
-    /// The leader it was handed to last, if to any: from then on it may take effect.
+    /// The ballot of the leader that it was handed to last, if any. From then on it may take effect.
     handed: Option<Ballot>,
     /// Ticks since then.
     age: u32,
-    /// Ticks after which it is handed on again; doubled each time, so that a leader that is merely slow is not buried.
+    /// The number of ticks after which it is handed on again. Doubled each time, so that a slow leader is not
+    /// overloaded.
     patience: u32,
 }
 
-/// A client that waits for an answer.
+/// A request of a client that waits for a reply.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Waiter {
     pub(crate) client: ClientId,
     pub(crate) id: u64,
-    /// Ticks since it asked.
+    /// Ticks since the request arrived.
     age: u32,
-    /// Nobody waits any more: the client is gone, or was told that its time is up.
+    /// Set if no reply is expected any more: the client is gone, or was told that the deadline has passed.
     gone: bool,
 }
 
@@ -55,15 +58,15 @@ struct WithheldReply {
     outcome: Outcome,
 }
 
-/// A client whose request's time is up.
+/// A request whose deadline has passed.
 pub(crate) struct ExpiredRequest {
     pub(crate) client: ClientId,
     pub(crate) id: u64,
-    /// Whether the command was handed to a leader: then its fate is unknown.
+    /// Whether the command was handed to a leader. Then its outcome is unknown.
     pub(crate) handed: bool,
 }
 
-/// Where the number stands, or belongs, in a stream.
+/// The place of the number in a stream, or the place where it belongs.
 fn find(stream: &VecDeque<PendingCommand>, number: u64) -> Result<usize, usize> {
     match (stream.front(), stream.back()) {
         (Some(front), _) if front.number == number => Ok(0),
@@ -73,7 +76,7 @@ fn find(stream: &VecDeque<PendingCommand>, number: u64) -> Result<usize, usize> 
 }
 
 impl PendingRequests {
-    /// How many requests wait, for their command, or until its outcome may be told.
+    /// The number of requests that wait for their command or for a withheld reply.
     pub(crate) fn len(&self) -> usize {
         self.requests + self.withheld.values().map(Vec::len).sum::<usize>()
     }
@@ -83,8 +86,9 @@ impl PendingRequests {
         self.bytes
     }
 
-    /// Takes a command in, which is being handed to the leader of `ballot`, if there is one. Returns whether it is new: it
-    /// need not be handed on if it was, for somebody who asked before. A request that came twice is answered once.
+    /// Adds a command that is being handed to the leader of `ballot`, if there is one. Returns whether the
+    /// command is new; a command that is pending already need not be handed on again. A request that arrived
+    /// twice is answered once.
     pub(crate) fn add(
         &mut self,
         client: ClientId,
@@ -129,12 +133,13 @@ impl PendingRequests {
         }
     }
 
-    /// All commands that wait.
+    /// All pending commands.
     pub(crate) fn commands(&self) -> impl Iterator<Item = &Command> {
         self.streams.values().flatten().map(|pending| &pending.command)
     }
 
-    /// Hands every command that the leader of `ballot` was not handed yet.
+    /// Returns every command that was not handed to the leader of `ballot` yet, and notes that it is being
+    /// handed over.
     pub(crate) fn hand_all(&mut self, ballot: Ballot, patience: u32) -> Vec<Command> {
         let pending = self.streams.values_mut().flatten();
         let hand = |pending: &mut PendingCommand| {
@@ -149,7 +154,7 @@ impl PendingRequests {
             .collect()
     }
 
-    /// A command was applied: takes out who waits for it.
+    /// A command was applied: removes it, and returns the requests that wait for it.
     pub(crate) fn on_applied(&mut self, command: &Command) -> impl Iterator<Item = Waiter> + use<> {
         let waiting = self.take(command).into_iter();
         waiting
@@ -164,7 +169,7 @@ impl PendingRequests {
         let CommandKey { stream: key, number } = command.key();
         let stream = self.streams.get_mut(&key)?;
         let place = find(stream, number).ok()?;
-        // Most come first in their stream: those need no search and move nobody.
+        // Most commands are the first in their stream; these need no search and move no other.
         let pending = if place == 0 {
             stream.pop_front()
         } else {
@@ -181,7 +186,7 @@ impl PendingRequests {
         Some((first, more))
     }
 
-    /// Keeps an answer back until its slot may be told, or its time is up.
+    /// Withholds a reply until its slot may be answered, or its deadline passes.
     pub(crate) fn hold(&mut self, slot: Slot, waiting: Waiter, outcome: Outcome) {
         self.withheld
             .entry(slot)
@@ -189,7 +194,7 @@ impl PendingRequests {
             .push(WithheldReply { waiting, outcome });
     }
 
-    /// Takes the answers whose slots lie below `answerable`.
+    /// Removes and returns the replies whose slots are below `answerable`.
     pub(crate) fn take_withheld(&mut self, answerable: Slot) -> Vec<(ClientId, Reply)> {
         let mut replies = Vec::new();
         while let Some(entry) = self
@@ -211,8 +216,9 @@ impl PendingRequests {
         replies
     }
 
-    /// A tick has passed. Takes out who has waited `deadline` ticks, and returns the commands to be handed to the leader of
-    /// `ballot` again; to one's own proposer too, whose queue may have been full.
+    /// A tick has passed. Returns the requests that have waited for `deadline` ticks, and the commands that
+    /// must be handed to the leader of `ballot` again. That may be this replica's own proposer, whose queue
+    /// may have been full.
     pub(crate) fn on_tick(
         &mut self,
         ballot: Option<Ballot>,
@@ -250,7 +256,7 @@ impl PendingRequests {
         (expired, again)
     }
 
-    /// A client is gone: nobody waits for its requests.
+    /// A client is gone: its requests expect no reply.
     pub(crate) fn forget(&mut self, client: ClientId) {
         let withheld = self
             .withheld
@@ -268,7 +274,7 @@ impl PendingRequests {
         self.drop_unwanted();
     }
 
-    /// Takes out everybody whose command was handed to a leader: it may have taken effect.
+    /// Removes and returns the requests whose commands were handed to a leader, and so may have taken effect.
     pub(crate) fn take_handed(&mut self) -> Vec<Waiter> {
         let mut taken = Vec::new();
         let pending = self.streams.values_mut().flatten();
@@ -315,7 +321,7 @@ impl Waiter {
 }
 
 impl PendingCommand {
-    /// Drops who does not wait any more; tells whether anybody is left.
+    /// Drops requests that expect no reply; returns whether any is left.
     fn drop_gone(&mut self) -> bool {
         self.more.retain(|waiting| !waiting.gone);
         if self.first.gone && !self.more.is_empty() {

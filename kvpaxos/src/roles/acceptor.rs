@@ -1,10 +1,11 @@
-//! The acceptor: promises, votes, and remembers (*Paxos Made Simple*, 2.2, P1a: "an acceptor can accept a proposal
-//! numbered n iff it has not responded to a prepare request having a number greater than n").
+//! The acceptor: it promises, votes and remembers (*Paxos Made Simple*, 2.2, P1a: "an acceptor can accept a
+//! proposal numbered n iff it has not responded to a prepare request having a number greater than n").
 //!
-//! Every answer that reveals a promise, a vote or what was heard of others is handed to the driver *behind* the record of it, and so
-//! is every refusal: it reveals the promise too (A3).
+//! Every answer that reveals a promise, a vote or an entry of the crash vector leaves only after the record
+//! of it is durable. So does every refusal, because it reveals the promise (A3).
 //!
-//! One that lost its memory is not an acceptor but a [`Recovery`](crate::recovery::Recovery), until it has got back what counts.
+//! An acceptor that lost its memory is not an [`Acceptor`] but a [`Recovery`](crate::recovery::Recovery)
+//! until it has recovered.
 
 use std::collections::BTreeMap;
 
@@ -15,35 +16,37 @@ use crate::io::{Reason, Record};
 use crate::message::{Accepted, Message, Promise, Remembered};
 use crate::types::{Ballot, Incarnation, ReplicaId, Slot};
 
-/// What an acceptor accepted, by slot.
+/// What an acceptor accepted last, by slot: the ballot and the value.
 pub type AcceptedValues = BTreeMap<Slot, (Ballot, Value)>;
 
 /// An acceptor that has its memory.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Acceptor {
     id: ReplicaId,
-    /// It accepts nothing below this (A2), and it never goes down (A1).
+    /// The promise: nothing below is accepted (A2), and it never goes down (A1).
     promised: Ballot,
-    /// Which lives of others are over, as far as it has heard, and which life of its own this is.
+    /// The highest incarnation of each acceptor that it has heard of, and its own incarnation.
     vector: CrashVector,
-    /// Every slot below is chosen, and this replica holds a snapshot or the chosen values. What it accepted there is not kept.
+    /// Every slot below is chosen, and this replica has the chosen values or a snapshot. What was accepted
+    /// there is dropped.
     cut: Slot,
-    /// What it accepted last for each slot from the cut on, and for some below, which are on their way out. Learning what was chosen never changes this: a value that is reported
-    /// in a promise must be one that was accepted in the ballot that is reported with it.
+    /// What it accepted last for each slot from the cut on, and for some slots below, which are still to be
+    /// freed. Learning a chosen value never changes an entry: a promise must report each value with the
+    /// ballot in which it was accepted.
     accepted: AcceptedValues,
 }
 
-/// What an acceptor answers: `message` leaves once `records`, and all earlier ones, are durable.
+/// The answer of an acceptor. `message` leaves once `records`, and all earlier records, are durable.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Answer {
-    /// What it reveals.
+    /// The records that the message reveals.
     pub records: Vec<Record>,
-    /// The answer itself.
+    /// The message.
     pub message: Message,
 }
 
 impl Acceptor {
-    /// One that has never promised or accepted anything.
+    /// An acceptor that has never promised or accepted anything.
     #[must_use]
     pub fn new(id: ReplicaId) -> Acceptor {
         Acceptor::recovered(
@@ -55,7 +58,7 @@ impl Acceptor {
         )
     }
 
-    /// One that remembers this, from its own records or from what others told.
+    /// An acceptor with this memory, from its own records or from the answers of others.
     pub(crate) fn recovered(
         id: ReplicaId,
         promised: Ballot,
@@ -83,30 +86,31 @@ impl Acceptor {
         self.promised
     }
 
-    /// Which lives of others it knows to be over, and which life of its own this is.
+    /// The highest incarnation of each acceptor that it has heard of, including its own.
     #[must_use]
     pub fn vector(&self) -> &CrashVector {
         &self.vector
     }
 
-    /// Every slot below is chosen, and what was accepted for it is not kept.
+    /// Every slot below is chosen, and what was accepted there is dropped.
     #[must_use]
     pub fn cut(&self) -> Slot {
         self.cut
     }
 
-    /// What was accepted: a learner without memory may take it for proposed, from the cut on.
+    /// What it accepted. From the cut on, a learner without memory may treat these values as proposed.
     #[must_use]
     pub fn accepted(&self) -> &AcceptedValues {
         &self.accepted
     }
 
-    /// Tells no more of what it accepted below: a snapshot of all that was chosen there is durable, or the values are.
+    /// No longer reports what it accepted below `slot`: a snapshot of what was chosen there is durable, or
+    /// the values are.
     pub fn cut_below(&mut self, slot: Slot) {
         self.cut = self.cut.max(slot);
     }
 
-    /// Frees a few of the entries below the cut. All at once would hold up the replica.
+    /// Frees a few of the entries below the cut. To free all at once would stall the replica.
     pub(crate) fn free_some(&mut self) {
         for _ in 0..16 {
             match self.accepted.first_entry() {
@@ -116,9 +120,9 @@ impl Acceptor {
         }
     }
 
-    /// Phase 1b. Promises a ballot that is not below the present promise, and tells what was accepted from `from` on,
-    /// whether chosen or not: a slot left out would look like a gap, and the new leader would fill it anew. What is cut is not
-    /// told, but for the fact that it is chosen.
+    /// Phase 1b. Promises a ballot that is not below the present promise, and reports what was accepted from
+    /// `from` on, chosen or not: the new leader would take a missing slot for a gap and fill it with another
+    /// value. Of slots below the cut it reports only that they are chosen.
     pub fn on_prepare(&mut self, ballot: Ballot, from: Slot, chunk_bytes: usize) -> Answer {
         if ballot < self.promised {
             return self.refuse(ballot);
@@ -146,7 +150,7 @@ impl Acceptor {
         vec![Record::Promised { ballot }]
     }
 
-    /// As many of the accepted values as fit, and where the rest begins.
+    /// As many of the accepted values as fit into a chunk, and the slot at which the next chunk begins.
     fn entries_from(&self, from: Slot, chunk_bytes: usize) -> (Vec<Accepted>, Option<Slot>) {
         let mut entries = Vec::new();
         let mut bytes = 0;
@@ -164,12 +168,12 @@ impl Acceptor {
         (entries, None)
     }
 
-    /// Phase 2b. Accepts unless a higher ballot was promised; accepting promises the ballot as well. A repeat is answered afresh,
-    /// with the present vector: it is a new vote for what was accepted before. `None` for a slot that is cut: it is chosen, as the
-    /// leader will learn from others.
+    /// Phase 2b. Accepts the value unless a higher ballot was promised. Accepting promises the ballot as
+    /// well. A repeat is answered again with the present vector: it is a new vote for the same value. `None`
+    /// for a slot below the cut: it is chosen, and the leader will learn that from others.
     ///
     /// # Errors
-    /// If another value was accepted in this very ballot and slot, which no honest leader sends (P1).
+    /// If another value was accepted in the same ballot and slot. No correct leader proposes two (P1).
     pub fn on_accept(&mut self, ballot: Ballot, slot: Slot, value: &Value) -> Result<Option<Answer>, Reason> {
         if ballot < self.promised {
             return Ok(Some(self.refuse(ballot)));
@@ -187,7 +191,7 @@ impl Acceptor {
                 if same != value {
                     return Err(Reason::TwoValues { ballot, slot });
                 }
-                // The first answer may have been lost, or have been outdated by somebody's new life.
+                // The first answer may have been lost, or outdated by a new incarnation of an acceptor.
                 return Ok(Some(Answer {
                     records: Vec::new(),
                     message,
@@ -211,19 +215,21 @@ impl Acceptor {
         }))
     }
 
-    /// A refusal, if the ballot is below the promise: for a leader whose heartbeat or question came too late.
+    /// A refusal if the ballot is below the promise, for a leader whose heartbeat came too late.
     pub(crate) fn on_leader(&self, ballot: Ballot) -> Option<Answer> {
         (ballot < self.promised).then(|| self.refuse(ballot))
     }
 
-    /// Whether the promise is still this ballot, so that no higher one was elected with this acceptor's help. Needs no
-    /// sync: if the promise is forgotten in a crash, what is forgotten forbade only lower ballots than the leader's.
+    /// Whether the promise is exactly this ballot, so that no leader with a higher ballot was elected with
+    /// this acceptor's promise. This needs no sync: a promise of this ballot that is lost in a crash only
+    /// refused lower ballots.
     pub(crate) fn confirms(&self, ballot: Ballot) -> bool {
         self.promised == ballot
     }
 
-    /// The leader asks whether its ballot still stands. An acceptor that did not take part in its election joins it now: to
-    /// raise a promise is always safe, and without it a leader whose electors are gone could not be confirmed.
+    /// The leader asks for a confirmation of its ballot. An acceptor that did not promise this ballot
+    /// promises it now. Raising a promise is always safe; without it, a leader could not be confirmed after
+    /// the acceptors that elected it have failed.
     pub(crate) fn on_confirm(&mut self, ballot: Ballot, round: u64) -> Answer {
         if ballot < self.promised {
             return self.refuse(ballot);
@@ -234,8 +240,8 @@ impl Acceptor {
         }
     }
 
-    /// Recovery, (a): another lost its memory, and asks which life of it was heard of. What is told may not be durable yet: too
-    /// high an answer does no harm.
+    /// Recovery, step (a): another acceptor lost its memory and asks which incarnation of it is known. The
+    /// answer need not be durable: an incarnation that is too high is safe.
     #[must_use]
     pub fn on_recall(&self, from: ReplicaId, nonce: u64) -> Message {
         Message::Recalled {
@@ -244,8 +250,9 @@ impl Acceptor {
         }
     }
 
-    /// Recovery, (b): another begins an incarnation. It is written down before anything is answered: a vote that this acceptor
-    /// casts afterwards does not go together with one of the other's earlier lives, and all that it accepted before is in the answer.
+    /// Recovery, step (b): another acceptor begins an incarnation. The incarnation is durable before the
+    /// answer leaves. So votes that this acceptor casts later are not consistent with votes of the other's
+    /// earlier incarnations, and everything that it accepted before is in the answer.
     pub fn on_announce(
         &mut self,
         asker: ReplicaId,
@@ -255,7 +262,7 @@ impl Acceptor {
         chunk_bytes: usize,
     ) -> Answer {
         let mut records = Vec::new();
-        // Nobody else says in which life this acceptor is.
+        // Only the acceptor itself decides its own incarnation.
         if asker != self.id && self.vector.raise(asker, incarnation) {
             records.push(Record::Heard {
                 acceptor: asker,

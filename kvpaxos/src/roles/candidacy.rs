@@ -1,4 +1,4 @@
-//! Phase 1: a candidate gathers promises for all open slots at once (*Paxos Made Simple*, section 3).
+//! Phase 1: a candidate collects promises for all open slots at once (*Paxos Made Simple*, section 3).
 
 use std::collections::BTreeMap;
 
@@ -10,48 +10,49 @@ use crate::types::{Ballot, Incarnation, ReplicaId, Slot};
 /// A proposer in phase 1.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Candidacy {
-    /// The ballot it stands with.
+    /// The ballot of the candidate.
     ballot: Ballot,
-    /// All slots below are chosen and known here.
+    /// All slots below are chosen and known to this replica.
     from: Slot,
-    /// How far each acceptor has told what it accepted.
+    /// How much each acceptor has reported.
     progress: BTreeMap<ReplicaId, ChunkProgress>,
-    /// Whose promises are complete and count together: nobody is in it twice (P4).
+    /// The complete promises that are consistent with each other; at most one per acceptor (P4).
     promises: ConsistentSet,
-    /// The accepted value of the highest ballot for each slot, among the promises. Those that do not count any more have their
-    /// share in it: what was accepted in a higher ballot is always the better choice.
+    /// For each slot the value that was accepted in the highest ballot, among all promises. Promises that no
+    /// longer count still contribute: a value of a higher ballot is always a safe choice.
     highest: BTreeMap<Slot, (Ballot, Value)>,
-    /// Ticks since it began, and since a promise last came: as long as they come, it goes on, however much they have to tell.
+    /// Ticks since the candidacy began, and since the last promise arrived. It does not time out as long as
+    /// promises arrive.
     ticks: u32,
     idle: u32,
 }
 
-/// How much of a promise has come.
+/// How much of a promise has arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct ChunkProgress {
-    /// In which life of the acceptor: chunks of two lives are no promise.
+    /// The incarnation that the acceptor sent it in: chunks of two incarnations do not make a promise.
     incarnation: Incarnation,
-    /// All that was accepted below.
+    /// Everything that was accepted below this slot is reported.
     below: Slot,
     /// Nothing was accepted beyond.
     complete: bool,
-    /// Every slot below is chosen, and what was accepted there is not told.
+    /// Every slot below is chosen, and what was accepted there is not reported.
     cut: Slot,
 }
 
-/// What a promise led to.
+/// The effect of a promise on the candidacy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
-    /// Nothing new: stale, repeated, or of a shape that no honest acceptor sends.
+    /// None: the promise is stale or repeated, or no correct acceptor sends it.
     Nothing,
-    /// The acceptor has more to tell, from this slot on.
+    /// The acceptor has more to report, from this slot on.
     More(Slot),
     /// Another acceptor's promise is complete.
     Complete,
 }
 
 impl Candidacy {
-    /// Stands with a ballot; all slots below `from` are chosen and known here.
+    /// A candidate with this ballot. All slots below `from` are chosen and known to this replica.
     #[must_use]
     pub fn new(ballot: Ballot, from: Slot) -> Candidacy {
         Candidacy {
@@ -65,20 +66,21 @@ impl Candidacy {
         }
     }
 
-    /// The ballot it stands with.
+    /// The ballot of the candidate.
     #[must_use]
     pub fn ballot(&self) -> Ballot {
         self.ballot
     }
 
-    /// All slots below were chosen and known here when it began.
+    /// All slots below were chosen and known to this replica when the candidacy began.
     #[must_use]
     pub fn from(&self) -> Slot {
         self.from
     }
 
-    /// A promise, or a chunk of one. It counts only for this very ballot: one for an earlier ballot says nothing about
-    /// what was accepted since. And it counts only together with those that it is crash-consistent with: see [`crate::recovery`].
+    /// Takes a promise, or a chunk of one. It counts only for exactly this ballot: a promise for an earlier
+    /// ballot says nothing about what was accepted since. It counts only together with promises that it is
+    /// crash-consistent with: see [`crate::recovery`].
     pub fn on_promise(&mut self, acceptor: ReplicaId, promise: Promise) -> Progress {
         let Promise {
             ballot,
@@ -103,7 +105,7 @@ impl Candidacy {
         }
         let end = entries.last().map_or(from, |last| last.slot.next());
         for Accepted { slot, ballot, value } in entries {
-            // P2c: of all values that the quorum reports for the slot, the one of the highest ballot.
+            // P2c: of all values that the quorum reports for a slot, the one of the highest ballot.
             if self
                 .highest
                 .get(&slot)
@@ -134,7 +136,7 @@ impl Candidacy {
         Progress::Complete
     }
 
-    /// What an acceptor has told in its present life.
+    /// What an acceptor has reported in its present incarnation.
     fn told(&self, acceptor: ReplicaId, incarnation: Incarnation) -> ChunkProgress {
         let nothing = ChunkProgress {
             incarnation,
@@ -147,45 +149,47 @@ impl Candidacy {
             .unwrap_or(nothing)
     }
 
-    /// Whose promises are complete and count.
+    /// The complete promises that count together.
     #[must_use]
     pub fn promises(&self) -> &ConsistentSet {
         &self.promises
     }
 
-    /// Whether it can lead where all slots below `learned` are chosen and known: `quorum` promises are complete, count together, and have
-    /// told all that was accepted from there on.
+    /// Whether the candidate may lead if it knows all slots below `learned`: `quorum` complete promises count
+    /// together and report everything that was accepted from there on.
     ///
-    /// A promise that tells less, because its acceptor has cut its log further up, is not counted, and not waited for: whoever knows what was
-    /// chosen there may be down, for good, while the promises of others are a quorum. What these tell of a slot is enough (P2c), though it be
-    /// chosen.
+    /// A promise that reports less, because its acceptor has cut its log at a higher slot, does not count.
+    /// The candidate does not wait for the missing slots either: the replicas that know them may be down for
+    /// good, while the other promises are a quorum. By P2c these promises are enough, even for a slot that is
+    /// already chosen.
     #[must_use]
     pub fn is_ready(&self, quorum: usize, learned: Slot) -> bool {
         let told_all = |id: &ReplicaId| self.progress.get(id).is_some_and(|told| told.cut <= learned);
         self.promises.iter().filter(told_all).count() >= quorum
     }
 
-    /// From which slot on an acceptor is to be asked. Those whose promises are complete are asked beyond what they told: the
-    /// answer counts for nothing, but they hear that somebody stands.
+    /// The slot from which an acceptor is to be asked. An acceptor whose promise is complete is asked beyond
+    /// its report: its answer changes nothing, but it hears that the candidate still stands.
     #[must_use]
     pub fn next_for(&self, acceptor: ReplicaId) -> Slot {
         self.progress.get(&acceptor).map_or(self.from, |told| told.below)
     }
 
-    /// What has been cut is being learned: that is progress too.
+    /// This replica is learning slots that acceptors have cut, which counts as progress.
     pub(crate) fn on_learning(&mut self) {
         self.idle = 0;
     }
 
-    /// A tick has passed; tells how many since it began, and since a promise last came.
+    /// A tick has passed. Returns the ticks since the candidacy began and since the last promise arrived.
     pub(crate) fn on_tick(&mut self) -> (u32, u32) {
         self.ticks = self.ticks.saturating_add(1);
         self.idle = self.idle.saturating_add(1);
         (self.ticks, self.idle)
     }
 
-    /// What phase 1 found, for the leader to carry over, if it [is ready](Candidacy::is_ready) with all known below `learned`: the first
-    /// slot that is open, and what is to be proposed from there on.
+    /// The result of phase 1 for a candidate that [is ready](Candidacy::is_ready): the first open slot, and
+    /// the values that the leader must propose from there on. `learned` is the first slot that this replica
+    /// does not know.
     #[must_use]
     pub fn into_highest(mut self, learned: Slot) -> (Slot, BTreeMap<Slot, Value>) {
         let start = self.from.max(learned);

@@ -1,30 +1,30 @@
 //! The chosen values of consecutive slots: the tail of the log that has not been cut.
 //!
-//! A stretch of log that is cut may hold hundreds of thousands of commands, and to free them at once would hold up the replica: they go
-//! a few at a time.
+//! A part of the log that is cut may hold hundreds of thousands of commands. To free them at once would stall
+//! the replica, so they are freed a few at a time.
 
 use std::collections::VecDeque;
 
 use crate::command::Value;
 use crate::types::Slot;
 
-/// See the module.
+/// The chosen values of consecutive slots.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct ChosenLog {
-    /// The slot of the first value: what was chosen below is not kept.
+    /// The slot of the first value.
     base: Slot,
     values: VecDeque<Value>,
-    /// What was chosen below is not wanted any more, and goes by and by.
+    /// Values below this slot are no longer needed, and are freed little by little.
     wanted_from: Slot,
-    /// Values before a jump, which go likewise.
+    /// Values from before a jump, which are freed likewise.
     left_behind: VecDeque<Value>,
 }
 
-/// How many values are freed at a time.
+/// The number of values that are freed at a time.
 const AT_A_TIME: usize = 16;
 
 impl ChosenLog {
-    /// Nothing, from this slot on.
+    /// An empty log that begins at this slot.
     pub(crate) fn new(base: Slot) -> ChosenLog {
         ChosenLog {
             base,
@@ -32,7 +32,7 @@ impl ChosenLog {
         }
     }
 
-    /// What was chosen below is not kept.
+    /// The slot of the first value that is still held.
     pub(crate) fn base(&self) -> Slot {
         self.base
     }
@@ -51,7 +51,7 @@ impl ChosenLog {
         self.values.push_back(value);
     }
 
-    /// The values from a slot on, with their slots; none if they are cut, in whole or in part.
+    /// The values from a slot on, with their slots; none if the log begins above that slot.
     pub(crate) fn iter_from(&self, slot: Slot) -> impl Iterator<Item = (Slot, &Value)> {
         let length = self.values.len() as u64;
         let skipped = slot.0.checked_sub(self.base.0).unwrap_or(length).min(length);
@@ -59,7 +59,7 @@ impl ChosenLog {
         (slot.0..).map(Slot).zip(self.values.range(start..))
     }
 
-    /// What was chosen below is not wanted any more.
+    /// Values below this slot are no longer needed.
     pub(crate) fn cut(&mut self, below: Slot) {
         self.wanted_from = self.wanted_from.max(below);
         if below > self.next() {
@@ -67,13 +67,13 @@ impl ChosenLog {
         }
     }
 
-    /// Goes on from a slot ahead of all that is known.
+    /// Continues from a slot beyond all known values.
     pub(crate) fn jump_to(&mut self, slot: Slot) {
         self.base = slot;
         self.left_behind.append(&mut self.values);
     }
 
-    /// Frees a few values that are not wanted any more.
+    /// Frees a few values that are no longer needed.
     pub(crate) fn free_some(&mut self) {
         for _ in 0..AT_A_TIME {
             if self.left_behind.pop_front().is_none() {

@@ -1,6 +1,6 @@
 //! Phase 2: a leader proposes values for slots and counts votes, several slots at once within a window.
 //!
-//! What proposes and what counts votes is public for the model checker's sake; the rest is the replica's own.
+//! The methods that propose and that count votes are public for the model checker.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -15,15 +15,16 @@ use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
 /// A proposer in phase 2.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Leadership {
-    /// The ballot it leads with.
+    /// The ballot of the leader.
     pub(crate) ballot: Ballot,
-    /// Values that phase 1 found, not yet proposed anew.
+    /// Values that phase 1 found and that are not proposed again yet.
     carried: BTreeMap<Slot, Value>,
-    /// Slots below were open when this leader was elected: each gets the value that phase 1 found, or a no-op.
+    /// The end of the slots that were open when this leader was elected. Each of them gets the value that
+    /// phase 1 found, or a no-op.
     carried_up_to: Slot,
     /// The next slot to propose for.
     next: Slot,
-    /// Slots that are proposed and not all chosen below.
+    /// Slots that are proposed, from the first one that is not chosen.
     open: BTreeMap<Slot, Proposal>,
     /// Every slot below is chosen.
     chosen: Slot,
@@ -31,30 +32,30 @@ pub struct Leadership {
     applied: BTreeMap<ReplicaId, Slot>,
     /// Commands that wait for a slot.
     queue: VecDeque<Command>,
-    /// Their bytes.
+    /// The bytes of the queue.
     queue_bytes: usize,
-    /// What is carried, queued or open. A repeat of it is not proposed again: commands are handed in again and again while a leader is
-    /// slow, and repeats that took slots would make it slower still.
+    /// The commands that are carried over, queued or proposed. Repeats of them are dropped: replicas resend
+    /// commands while a leader is slow, and repeats in the log would make it slower still.
     under_way: BTreeSet<CommandKey>,
-    /// What was told to everybody last.
+    /// The watermark that was sent to all last.
     told: Watermark,
-    /// Reads that wait for the ballot to be confirmed.
+    /// Read index requests that wait until the ballot is confirmed.
     pub(crate) confirmation: Confirmation,
 }
 
-/// A value on its way to being chosen.
+/// A value that is proposed for a slot.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Proposal {
     value: Value,
-    /// Who accepted it in this ballot: nobody counts twice, and those that count do so together (P4).
+    /// The votes for it in this ballot: at most one per acceptor, and consistent with each other (P4).
     votes: ConsistentSet,
-    /// Enough votes counted together once. That stands, whatever becomes of the voters.
+    /// Set once enough votes counted together. It stays set, whatever happens to the voters.
     chosen: bool,
     /// Ticks since it was last sent.
     age: u32,
 }
 
-/// Something that must be sent again to those that have not voted.
+/// An Accept that must be sent again to the acceptors that have not voted.
 pub(crate) struct Resend {
     pub(crate) slot: Slot,
     pub(crate) value: Value,
@@ -83,14 +84,14 @@ impl Leadership {
         }
     }
 
-    /// How many slots carry a value over, and how many are gaps.
+    /// The number of slots with a value from phase 1, and the number of gaps between them.
     pub(crate) fn carried(&self) -> (u64, u64) {
         let found = self.carried.len() as u64;
         (found, self.carried_up_to.0 - self.next.0 - found)
     }
 
-    /// Takes a command in. Drops it if it is a repeat of what is under way, or if the queue is full: then its replica will send it
-    /// again.
+    /// Queues a command. Drops it if it is a repeat of a command that is under way, or if the queue is full;
+    /// its replica will send it again.
     pub fn enqueue(&mut self, command: Command, bound: usize, bound_bytes: usize) {
         let size = command.size();
         let has_room = self.queue.len() < bound && self.queue_bytes + size <= bound_bytes;
@@ -100,8 +101,9 @@ impl Leadership {
         }
     }
 
-    /// Opens the next slot, if the window allows and there is a value for it: first what phase 1 found, with no-ops in
-    /// the gaps (P2), then new commands, as many as fit in a batch. Those that `is_applied` tells of are dropped: they were repeats.
+    /// Proposes a value for the next slot, if the window allows and there is a value: first what phase 1
+    /// found, with no-ops in the gaps (P2), then new commands, as many as fit in a batch. Commands for which
+    /// `is_applied` is true are repeats, and are dropped.
     pub fn propose_next(
         &mut self,
         limits: &Limits,
@@ -157,14 +159,14 @@ impl Leadership {
         (!commands.is_empty()).then(|| Value::Batch(Batch::new(commands)))
     }
 
-    /// What was proposed for a slot needs no votes any more, or what was carried for it will not be proposed.
+    /// The commands of this value are no longer under way.
     fn forget(&mut self, value: &Value) {
         for key in keys(value) {
             self.under_way.remove(&key);
         }
     }
 
-    /// Goes past the slots that are chosen, up to the first that is not.
+    /// Removes the chosen slots up to the first one that is not chosen.
     fn advance(&mut self) {
         while let Some(entry) = self.open.first_entry()
             && *entry.key() == self.chosen
@@ -176,8 +178,8 @@ impl Leadership {
         }
     }
 
-    /// A vote. Returns whether the slot is chosen by it, which it is once `quorum` acceptors, whose votes are crash-consistent,
-    /// accepted its value in this ballot.
+    /// Counts a vote. Returns whether the slot is chosen by it: `quorum` acceptors accepted its value in this
+    /// ballot, and their votes are crash-consistent.
     pub fn on_accepted(
         &mut self,
         acceptor: ReplicaId,
@@ -195,11 +197,12 @@ impl Leadership {
         chosen
     }
 
-    /// Whether what it proposed is what was chosen, wherever this replica has learned it from others.
+    /// Whether the values that this leader proposed are the chosen ones, for all slots that this replica has
+    /// learned from others.
     ///
-    /// Where it is not, or that cannot be told any more because a snapshot took the place of the value, a higher ballot was elected,
-    /// of which nothing was heard yet. To go on would be a lie: "every slot below is chosen", said in this ballot, means what was
-    /// proposed in it. The counterexample:
+    /// If one is not, or if a snapshot has replaced the value so that it cannot be compared, a leader with a
+    /// higher ballot has been elected that this one has not heard of. It must stop: "every slot below is
+    /// chosen", said in this ballot, means the values that were proposed in it. A counterexample to going on:
     ///
     /// 1. r0 leads with b1 and proposes x for a slot; r3 accepts it, and nobody else but r0.
     /// 2. r1 is elected with b2 by r2 and r4, and y is chosen for the slot.
@@ -210,8 +213,8 @@ impl Leadership {
         unsure.all(|(slot, proposal)| log.get(*slot) == Some(&proposal.value))
     }
 
-    /// This replica has learned from others that every slot below is chosen, and that its proposals agree with it: their votes are
-    /// needed no more. Acceptors that have cut their log would not give them.
+    /// This replica has learned from others that every slot below is chosen, with the values that this leader
+    /// proposed. Their votes are no longer needed; acceptors that have cut their logs would not send them.
     pub(crate) fn on_learned(&mut self, below: Slot) {
         if below > self.chosen {
             let open = self.open.split_off(&below);
@@ -234,7 +237,8 @@ impl Leadership {
         *applied = (*applied).max(up_to);
     }
 
-    /// How far the log is chosen and settled; `members` are those that must have applied, in the two-phase setting.
+    /// How far the log is chosen and settled. `two_phase` is the set of replicas that must have applied a
+    /// slot before it is settled, in the two-phase setting.
     pub(crate) fn watermark(&self, two_phase: Option<ReplicaSet>) -> Watermark {
         let settled = two_phase.map_or(self.chosen, |members| {
             let applied = |id| self.applied.get(&id).copied().unwrap_or_default();
@@ -251,25 +255,26 @@ impl Leadership {
         }
     }
 
-    /// Notes that everybody is being told this; tells whether it is news.
+    /// Notes that this watermark is being sent to all; returns whether it is new.
     pub(crate) fn tell(&mut self, watermark: Watermark) -> bool {
         let news = watermark != self.told;
         self.told = watermark;
         news
     }
 
-    /// Reads may be answered: every slot that phase 1 carried over is chosen, so that `chosen` covers all that was ever
-    /// acknowledged by earlier leaders. "Something of its own ballot" would not be enough, as slots are chosen out of order.
+    /// Whether reads may be answered: every slot that phase 1 carried over is chosen, so that `chosen` covers
+    /// everything that earlier leaders acknowledged. One chosen slot of its own ballot would not be enough,
+    /// because slots are chosen out of order.
     pub(crate) fn may_read(&self) -> bool {
         self.chosen >= self.carried_up_to
     }
 
-    /// Everything below is chosen.
+    /// Every slot below is chosen.
     pub(crate) fn chosen(&self) -> Slot {
         self.chosen
     }
 
-    /// A tick has passed; returns what has waited for votes too long.
+    /// A tick has passed. Returns the proposals that have waited for votes for too long.
     pub(crate) fn on_tick(&mut self, patience: u32) -> Vec<Resend> {
         let mut late = Vec::new();
         for (slot, proposal) in &mut self.open {
@@ -286,7 +291,8 @@ impl Leadership {
         late
     }
 
-    /// Who has not voted for the lowest open slot; or, in the two-phase setting, who has not applied what is chosen.
+    /// The replicas that have not voted for the lowest open slot or, in the two-phase setting, have not
+    /// applied what is chosen.
     pub(crate) fn waiting_for(&self, members: ReplicaSet, two_phase: bool) -> ReplicaSet {
         if let Some(proposal) = self.open.values().next() {
             return members.without(proposal.votes.iter().collect());

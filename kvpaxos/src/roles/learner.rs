@@ -1,8 +1,9 @@
-//! The learner: finds out what was chosen, applies it in slot order, and helps others that lag.
+//! The learner: it finds out what was chosen, applies it in slot order, and helps learners that lag.
 //!
-//! Its log is cut as it grows: once the values since the last snapshot outweigh the state itself, or are very many, the learner takes
-//! a snapshot, which costs next to nothing, and forgets what was chosen before the *previous* one. Where that falls follows from the
-//! log alone, so that all replicas have the same snapshots, and one can go on with a transfer that another began.
+//! Its log is cut as it grows. Once the values since the last snapshot are larger than the state itself, or
+//! very many, the learner takes a snapshot, which costs little, and drops the values from before the
+//! *previous* snapshot. The slots of snapshots follow from the log alone. So all replicas have the same
+//! snapshots, and one replica can continue a transfer that another began.
 
 use crate::agreement::DigestHistory;
 use crate::command::{Outcome, Value};
@@ -14,74 +15,75 @@ use crate::state::machine::StateMachine;
 use crate::state::snapshot::{Builder, Cursor, DeferredFree, Snapshot};
 use crate::types::{Ballot, ReplicaId, Slot};
 
-/// Accepts this far beyond the last chosen slot are remembered; what lies further is asked for when its time comes.
+/// The number of slots beyond the last chosen one for which proposals are kept. Values of later slots are
+/// requested when they are needed.
 const LOOKAHEAD: u64 = 4096;
 
-/// A snapshot that is on its way is given up if it was asked for so often in turn and nobody answered: it may be that nobody has it any
-/// more, or nobody that can be reached.
+/// The number of unanswered requests in a row after which the learner gives up a transfer: perhaps no
+/// reachable replica has that snapshot any more.
 const INSISTENCE: u32 = 3;
 
 /// A learner.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Learner {
     limits: Limits,
-    /// The chosen values from where the log was cut.
+    /// The chosen values, from the slot at which the log was cut.
     log: ChosenLog,
-    /// The last snapshot that was taken or installed: others that lag behind the log get it.
+    /// The last snapshot that was taken or installed. Replicas that lag behind the start of the log get it.
     snapshot: Option<Snapshot>,
-    /// Values applied since then: how many slots, and how many bytes.
+    /// The number of slots, and of bytes of values, applied since that snapshot.
     since: (u64, u64),
-    /// A snapshot of another replica, on its way here.
+    /// A snapshot of another replica that is being received.
     incoming: Option<Builder>,
-    /// What leaders proposed for later slots, of the highest ballot for each.
+    /// For later slots, the value that was proposed in the highest ballot.
     proposed: AcceptedValues,
-    /// The state after all of `log`, but for what `apply_next` has not applied yet.
+    /// The state after every slot below `applied`.
     machine: StateMachine,
     /// The first slot not applied.
     applied: Slot,
     /// The digests after the last slots that were applied.
     digests: DigestHistory,
-    /// The highest slot below which all is said to be chosen.
+    /// Every slot below is known to be chosen, here or elsewhere.
     known: Slot,
-    /// Ticks for which it has lacked something that is chosen, without learning anything.
+    /// Ticks for which it has lacked a chosen value without making progress.
     behind: u32,
-    /// How far it had come at the last tick.
+    /// Its position at the last tick.
     before: LearnerPosition,
-    /// Whom it asked for what it lacks, and how many ticks ago.
+    /// The replica that it has asked for missing values, and the ticks since.
     asked: Option<(ReplicaId, u32)>,
-    /// How often in turn nobody answered when it asked for the rest of the snapshot that is on its way.
+    /// The number of requests in a row for the rest of the incoming snapshot that were not answered.
     unanswered: u32,
 }
 
-/// How far a learner has come: in the log, and in a snapshot that it receives.
+/// The position of a learner in the log, and in the snapshot that it receives.
 type LearnerPosition = (Slot, Option<(Slot, Cursor)>);
 
-/// A command that was applied, by its place in the log, and how it went.
+/// A slot that was applied, with the outcomes of its commands.
 pub(crate) struct AppliedSlot {
     pub(crate) slot: Slot,
     pub(crate) value: Value,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) digest: u128,
     pub(crate) sessions_dropped: u64,
-    /// Whether a snapshot was taken after it.
+    /// Whether a snapshot was taken after this slot.
     pub(crate) snapshot: bool,
 }
 
-/// What a part of a snapshot led to.
+/// The effect of a part of a snapshot on the transfer.
 pub(crate) enum TransferProgress {
-    /// It was not what was asked for.
+    /// None: it is not the part that was requested.
     Nothing,
-    /// The next part is to be asked for.
+    /// The part was added; the next one must be requested.
     More,
-    /// It was the last, and the state is installed.
+    /// It was the last part, and the snapshot is installed.
     Installed,
-    /// The parts do not make up what they say.
+    /// The part, or the whole snapshot, is not what its sender claims.
     Broken,
 }
 
 impl Learner {
-    /// A learner that begins with what is known to be chosen, and with what was accepted: that was proposed, in the ballot that
-    /// stands with it, and may turn out to be chosen.
+    /// A learner that begins with these chosen values. It treats the accepted values as proposed in their
+    /// ballots: they may turn out to be chosen.
     pub(crate) fn new(
         limits: Limits,
         snapshot: Option<Snapshot>,
@@ -135,7 +137,7 @@ impl Learner {
         &self.digests
     }
 
-    /// The chosen values that are not cut.
+    /// The chosen values that are still held.
     pub(crate) fn log(&self) -> &ChosenLog {
         &self.log
     }
@@ -149,10 +151,10 @@ impl Learner {
         self.log.get(slot)
     }
 
-    /// Remembers what the leader of `ballot` proposed.
+    /// Keeps the value that the leader of `ballot` proposed.
     ///
     /// # Errors
-    /// If it proposed another value before (P1).
+    /// If the same leader proposed another value for the slot before (P1).
     pub(crate) fn on_accept(&mut self, ballot: Ballot, slot: Slot, value: &Value) -> Result<(), Reason> {
         if slot < self.next() || slot.0 >= self.next().0 + LOOKAHEAD {
             return Ok(());
@@ -169,8 +171,8 @@ impl Learner {
         }
     }
 
-    /// The leader of `ballot` says that every slot below `up_to` is chosen. What it proposed for them is the chosen value;
-    /// what another leader proposed may not be.
+    /// The leader of `ballot` reports that every slot below `up_to` is chosen. The values that it proposed
+    /// for them are the chosen ones; values of other leaders need not be.
     pub(crate) fn on_watermark(&mut self, ballot: Ballot, up_to: Slot) {
         self.known = self.known.max(up_to);
         while self.next() < up_to {
@@ -185,15 +187,15 @@ impl Learner {
         }
     }
 
-    /// Another replica says that every slot below `up_to` is chosen.
+    /// Another replica reports that every slot below `up_to` is chosen.
     pub(crate) fn on_learned_elsewhere(&mut self, up_to: Slot) {
         self.known = self.known.max(up_to);
     }
 
-    /// Another replica tells the values chosen for consecutive slots.
+    /// Another replica sends the values chosen for consecutive slots.
     ///
     /// # Errors
-    /// If one of them is not what was learned here for the same slot (L1).
+    /// If one of them differs from the value that was learned here for the same slot (L1).
     pub(crate) fn on_learned(
         &mut self,
         from: Slot,
@@ -214,7 +216,8 @@ impl Learner {
             }
         }
         if self.next() > before {
-            // An answer that brought nothing is no answer: asking again at once would go round and round.
+            // Only an answer with new values ends the request: asking again at once after an empty one would
+            // never end.
             self.asked = None;
             if !self.insists() {
                 self.give_up_incoming(to_free);
@@ -246,8 +249,9 @@ impl Learner {
         })
     }
 
-    /// Takes a snapshot if the log since the last one outweighs the state, or is very long, and cuts the log at the last one:
-    /// who lags by less than a whole such stretch is helped with values.
+    /// Takes a snapshot if the log since the last one is larger than the state, or very long, and cuts the
+    /// log at the last one. A replica that lags by less than the part that remains is helped with values
+    /// instead of a snapshot.
     fn take_snapshot_when_due(&mut self, to_free: &mut DeferredFree) -> bool {
         let (slots, bytes) = self.since;
         let due =
@@ -263,8 +267,8 @@ impl Learner {
         due
     }
 
-    /// A part of another replica's snapshot. The newest one that anybody offers is taken; one that is on its way is given up for a
-    /// newer one only, or if nobody goes on with it.
+    /// Takes a part of another replica's snapshot. A transfer is given up only for a newer snapshot, or if no
+    /// replica continues it.
     pub(crate) fn on_part(
         &mut self,
         (slot, digest): (Slot, u128),
@@ -314,7 +318,7 @@ impl Learner {
         }
     }
 
-    /// Goes on from a snapshot that is ahead of all that is known here.
+    /// Continues from a snapshot that is ahead of all slots that this learner knows.
     pub(crate) fn install(&mut self, snapshot: Snapshot, to_free: &mut DeferredFree) {
         let slot = snapshot.slot();
         assert!(
@@ -332,7 +336,7 @@ impl Learner {
         last.into_iter().for_each(|snapshot| to_free.push(snapshot));
     }
 
-    /// Learns what is chosen from the first slot on that is not known here, as its replica's own log has it.
+    /// Learns the chosen values that the acceptor's side of this replica has and the learner has not.
     pub(crate) fn go_on_with(&mut self, chosen: &ChosenLog) {
         let next = self.next();
         for (slot, value) in chosen.iter_from(next) {
@@ -342,12 +346,12 @@ impl Learner {
         self.known = self.known.max(self.next());
     }
 
-    /// Frees a little of the log that is cut.
+    /// Frees a few values of the part of the log that is cut.
     pub(crate) fn free_some(&mut self) {
         self.log.free_some();
     }
 
-    /// Goes on with a transfer of an earlier life.
+    /// Continues a transfer that began in an earlier life.
     pub(crate) fn resume(&mut self, incoming: Option<Builder>) {
         if let Some(incoming) = &incoming {
             self.known = self.known.max(incoming.slot());
@@ -355,7 +359,7 @@ impl Learner {
         self.incoming = incoming;
     }
 
-    /// It has failed: what it held is freed bit by bit.
+    /// The learner has failed: hands its state over to be freed little by little.
     pub(crate) fn discard(self, to_free: &mut DeferredFree) {
         to_free.push(self.machine);
         self.snapshot
@@ -372,13 +376,13 @@ impl Learner {
         given_up.into_iter().for_each(|builder| to_free.push(builder));
     }
 
-    /// Whether it asks for the rest of the snapshot that is on its way; else for whatever others have.
+    /// Whether it still requests the rest of the incoming snapshot. If not, it requests whatever others have.
     pub(crate) fn insists(&self) -> bool {
         self.unanswered < INSISTENCE
     }
 
-    /// What it lacks first: a part of the snapshot that is on its way, if one is and has not come too late: what lies in it may
-    /// have been learned by other ways meanwhile.
+    /// The next part of the incoming snapshot, if there is one and the learner has not passed its slot by
+    /// other means.
     pub(crate) fn wanted_part(&self) -> Option<(Slot, Cursor)> {
         let incoming = self
             .incoming
@@ -387,7 +391,7 @@ impl Learner {
         Some((incoming.slot(), incoming.next()))
     }
 
-    /// Chosen values from a slot on, as many as fit; empty if the first is not known here.
+    /// Chosen values from a slot on, as many as fit into a chunk; none if the first is not known.
     pub(crate) fn values_from(&self, from: Slot, chunk_bytes: usize) -> Vec<Value> {
         let mut values = Vec::new();
         let mut bytes = 0;
@@ -401,27 +405,27 @@ impl Learner {
         values
     }
 
-    /// Whether something is chosen elsewhere that is not known here and that nobody was asked for.
+    /// Whether a value is chosen that this learner lacks and has not requested.
     pub(crate) fn lacks(&self) -> bool {
         self.next() < self.known && self.asked.is_none()
     }
 
-    /// Notes whom it asks.
+    /// Notes the replica that it asks.
     pub(crate) fn ask(&mut self, whom: ReplicaId) {
         self.asked = Some((whom, 0));
     }
 
-    /// For how many ticks it has lacked something that is chosen, and learned nothing.
+    /// The number of ticks for which it has lacked a chosen value without making progress.
     pub(crate) fn behind(&self) -> u32 {
         self.behind
     }
 
-    /// This replica leads from now on: what the learner lacks, phase 2 is about to bring.
+    /// This replica leads from now on: phase 2 will bring the missing values.
     pub(crate) fn on_elected(&mut self) {
         self.behind = 0;
     }
 
-    /// A tick has passed. Tells who did not answer in time, if somebody did not.
+    /// A tick has passed. Returns the replica that did not answer in time, if one did not.
     pub(crate) fn on_tick(&mut self, patience: u32) -> Option<ReplicaId> {
         let reached = (self.next(), self.wanted_part());
         let stuck = self.next() < self.known && reached == self.before;

@@ -1,4 +1,4 @@
-//! The proposer: stands for election with ballots that it uses once, and leads.
+//! The proposer: it stands for election, with ballots that it uses once, and leads.
 
 use crate::roles::candidacy::Candidacy;
 use crate::roles::leadership::Leadership;
@@ -11,18 +11,19 @@ pub(crate) struct Proposer {
     life: Life,
     /// The round of the last ballot used in this life.
     round: u64,
-    /// What it does.
+    /// The phase that it is in.
     pub(crate) phase: Phase,
-    /// Ticks until it may stand.
+    /// The number of ticks until it may stand.
     pub(crate) wait: u32,
-    /// Candidacies in a row that failed: each doubles the wait before the next, so that duelling proposers part.
+    /// The number of candidacies that failed in a row. Each doubles the range of the wait before the next, so
+    /// that duelling proposers separate.
     pub(crate) failures: u32,
 }
 
-/// What a proposer does, and just what belongs to that.
+/// The phase of a proposer, with the state that belongs to it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Phase {
-    /// It follows, or waits for its chance.
+    /// It follows a leader, or waits until it may stand.
     Following,
     /// Phase 1.
     Preparing(Box<Candidacy>),
@@ -42,8 +43,8 @@ impl Proposer {
         }
     }
 
-    /// A ballot above `highest` that nobody ever used (P3): its replica and life are this proposer's own, and within the
-    /// life the rounds go up.
+    /// A ballot above `highest` that was never used (P3): its replica and life are those of this proposer,
+    /// and rounds go up within a life.
     pub(crate) fn next_ballot(&mut self, highest: Ballot) -> Ballot {
         self.round = self.round.max(highest.round) + 1;
         Ballot {
@@ -53,7 +54,7 @@ impl Proposer {
         }
     }
 
-    /// The ballot it stands or leads with.
+    /// The ballot of its candidacy or leadership.
     pub(crate) fn ballot(&self) -> Option<Ballot> {
         match &self.phase {
             Phase::Following => None,
@@ -62,7 +63,8 @@ impl Proposer {
         }
     }
 
-    /// The slot below which it takes all to be chosen and known here.
+    /// The slot below which everything was chosen and known to this replica when it stood, or is chosen now
+    /// that it leads.
     pub(crate) fn first_open(&self) -> Option<Slot> {
         match &self.phase {
             Phase::Following => None,

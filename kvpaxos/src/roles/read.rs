@@ -1,15 +1,19 @@
-//! Linearizable reads without clocks: read index (Ongaro's thesis, 6.4), at any replica.
+//! Linearizable reads at any replica, without clocks: read index (Ongaro's thesis, 6.4).
 //!
-//! A read must see every write that was acknowledged before it began. The replica that took it in asks the leader how far
-//! the log is chosen; the leader answers once acceptors have confirmed, *after* the question came in, that its ballot is
-//! still the highest they promised; the replica then waits until it has applied that much.
+//! A read must see every write that was acknowledged before it began. The replica that received the read asks
+//! the leader how far the log is chosen. The leader answers once acceptors have confirmed, *after* the
+//! request arrived, that its ballot is still the highest that they have promised. The replica serves the read
+//! when it has applied that far.
 //!
-//! Why n - q1 + 1 confirmations are enough: a later leader needs q1 promises, and q1 + (n - q1 + 1) > n, so one of those
-//! that confirmed would have had to promise first. It had not, when it confirmed; so no later leader was elected before the
-//! question, and nothing can have been chosen, nor acknowledged, that this leader does not know.
+//! Why n - q1 + 1 confirmations are enough: a later leader needs q1 promises, and q1 + (n - q1 + 1) > n. So
+//! one of the acceptors that confirmed would have promised the later ballot. It had not promised it when it
+//! confirmed. So no later leader had been elected before the request, and nothing had been chosen or
+//! acknowledged that this leader does not know.
 //!
-//! The counterexample to answering without asking: the leader is cut off, a new one is elected, a write is chosen and
-//! acknowledged there, and a read at the old leader returns the value before (known bugs 11).
+//! What goes wrong if a leader answers without confirmations: the leader is disconnected, a new leader is
+//! elected, a write is chosen and acknowledged there, and a read at the old leader returns the value from
+//! before the write. Several stores had this bug; the mutant `11-read-by-deposed-leader` of the simulator has
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -17,18 +21,18 @@ use bytes::Bytes;
 
 use crate::types::{ClientId, ReplicaId, ReplicaSet, Slot};
 
-/// The leader's side: questions wait for the next round of confirmations, one round at a time.
+/// The leader's side: requests wait for the next round of confirmations. One round runs at a time.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Confirmation {
-    /// Questions that came in since the round under way began; they wait for the next.
+    /// Requests that arrived after the present round began. They wait for the next one.
     waiting: Vec<ReadIndexRequest>,
-    /// The round under way.
+    /// The present round.
     round: Option<Round>,
-    /// Rounds begun so far.
+    /// The number of rounds so far.
     rounds: u64,
 }
 
-/// Who asks, and the asker's number for it.
+/// A request for a read index: the replica that asks, and its number for the request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ReadIndexRequest {
     pub(crate) from: ReplicaId,
@@ -45,20 +49,20 @@ struct Round {
     age: u32,
 }
 
-/// A round that a quorum has confirmed.
+/// A round that enough acceptors have confirmed.
 pub(crate) struct ConfirmedRound {
     pub(crate) up_to: Slot,
     pub(crate) questions: Vec<ReadIndexRequest>,
 }
 
 impl Confirmation {
-    /// A replica asks. A repeat of a question that waits replaces it.
+    /// Adds a request. It replaces a waiting request of the same replica.
     pub(crate) fn ask(&mut self, question: ReadIndexRequest) {
         self.waiting.retain(|waiting| waiting.from != question.from);
         self.waiting.push(question);
     }
 
-    /// Begins a round if questions wait and none is under way. Returns its number.
+    /// Begins a round if requests wait and no round is running. Returns its number.
     pub(crate) fn begin(&mut self, up_to: Slot) -> Option<u64> {
         if self.round.is_some() || self.waiting.is_empty() {
             return None;
@@ -74,7 +78,7 @@ impl Confirmation {
         Some(self.rounds)
     }
 
-    /// An acceptor confirms a round. Returns the round once `quorum` have.
+    /// An acceptor confirms a round. Returns the round once `quorum` acceptors have.
     pub(crate) fn on_confirmed(
         &mut self,
         from: ReplicaId,
@@ -91,7 +95,8 @@ impl Confirmation {
             .map(|Round { up_to, questions, .. }| ConfirmedRound { up_to, questions })
     }
 
-    /// A tick has passed; returns the round under way if it must be sent again, and who confirmed it already.
+    /// A tick has passed. Returns the present round, if it must be sent again, and the acceptors that have
+    /// confirmed it.
     pub(crate) fn on_tick(&mut self, patience: u32) -> Option<(u64, ReplicaSet)> {
         let under_way = self.round.as_mut()?;
         under_way.age += 1;
@@ -103,20 +108,20 @@ impl Confirmation {
     }
 }
 
-/// The side of the replica that took reads in.
+/// The side of the replica that received the reads.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Reads {
-    /// Reads that came in since the question under way was sent; they wait for the next.
+    /// Reads that arrived after the present request was sent. They wait for the next one.
     fresh: Vec<Read>,
-    /// Reads that the question under way is for.
+    /// Reads that the present request is for.
     asked: Vec<Read>,
-    /// Ticks since the question was last sent.
+    /// Ticks since the request was last sent.
     asked_age: u32,
-    /// Questions so far; the last is the one under way, if `asked` is not empty.
+    /// The number of the last request. It is unanswered if `asked` is not empty.
     number: u64,
     /// Reads that wait for a slot to be applied.
     ready: BTreeMap<Slot, Vec<Read>>,
-    /// How many there are in all.
+    /// The number of all these reads.
     count: usize,
 }
 
@@ -126,14 +131,15 @@ pub(crate) struct Read {
     pub(crate) client: ClientId,
     pub(crate) id: u64,
     pub(crate) key: Bytes,
-    /// Ticks since it came in.
+    /// Ticks since it arrived.
     pub(crate) age: u32,
 }
 
 impl Reads {
-    /// Reads begin with numbers that this life draws, so that answers to an earlier life's questions match nothing.
+    /// Requests are numbered from a random number of this life, so that answers to an earlier life match none
+    /// of them.
     pub(crate) fn new(nonce: u64) -> Reads {
-        // The upper part of the range stays for counting.
+        // The upper part of the range is left for counting.
         Reads {
             number: nonce >> 3,
             ..Reads::default()
@@ -149,7 +155,7 @@ impl Reads {
         self.fresh.push(read);
     }
 
-    /// The next question for the leader, if reads wait for one and none is under way.
+    /// The number of the next request to the leader, if reads wait for one and none is unanswered.
     pub(crate) fn next_question(&mut self) -> Option<u64> {
         if self.fresh.is_empty() || !self.asked.is_empty() {
             return None;
@@ -160,19 +166,19 @@ impl Reads {
         Some(self.number)
     }
 
-    /// The question under way, to be sent again: every read it is for began before it was first sent.
+    /// The unanswered request, to be sent again. All reads that it is for began before it was first sent.
     pub(crate) fn question(&self) -> Option<u64> {
         (!self.asked.is_empty()).then_some(self.number)
     }
 
-    /// The leader's answer: the reads of that question may be served once every slot below `up_to` is applied.
+    /// The leader's answer: the reads of that request may be served once every slot below `up_to` is applied.
     pub(crate) fn on_indexed(&mut self, number: u64, up_to: Slot) {
         if number == self.number && !self.asked.is_empty() {
             self.ready.entry(up_to).or_default().append(&mut self.asked);
         }
     }
 
-    /// Takes the reads that may be served when every slot below `applied` is applied.
+    /// Removes and returns the reads that may be served when every slot below `applied` is applied.
     pub(crate) fn take_ready(&mut self, applied: Slot) -> Vec<Read> {
         let mut served = Vec::new();
         while let Some(entry) = self.ready.first_entry().filter(|entry| *entry.key() <= applied) {
@@ -182,7 +188,8 @@ impl Reads {
         served
     }
 
-    /// A tick has passed. Takes out what has waited `deadline` ticks, and tells whether the question is to be sent again.
+    /// A tick has passed. Removes and returns the reads that have waited for `deadline` ticks, and whether
+    /// the request must be sent again.
     pub(crate) fn on_tick(&mut self, resend: u32, deadline: u32) -> (Vec<Read>, bool) {
         let mut expired = Vec::new();
         for reads in [&mut self.fresh, &mut self.asked]
@@ -202,7 +209,7 @@ impl Reads {
         (expired, again)
     }
 
-    /// A client is gone: nobody waits for its reads.
+    /// A client is gone: removes its reads.
     pub(crate) fn forget(&mut self, client: ClientId) {
         for reads in [&mut self.fresh, &mut self.asked]
             .into_iter()

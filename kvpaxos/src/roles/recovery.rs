@@ -1,20 +1,22 @@
-//! How an acceptor that lost its memory comes back: by crash vectors (Michael, Ports, Sharma and Szekeres, *Recovering Shared Objects
-//! Without Stable Storage*, DISC 2017, section 4; the wording and the sizes are this project's own, and were checked by exhaustive
-//! search: see `kvpaxos-sim model`).
+//! How an acceptor that lost its memory recovers: with crash vectors (Michael, Ports, Sharma and Szekeres,
+//! *Recovering Shared Objects Without Stable Storage*, DISC 2017, section 4). The rules and the quorum sizes
+//! below are this project's own; `kvpaxos-sim model` checks them by exhaustive search.
 //!
 //! # The problem
 //!
-//! "A new acceptor could then be restarted after another delay which should resume the functions of the previous acceptor, even though
-//! it clearly won't have the same state." Done naively this breaks Paxos: an acceptor that forgot its promise to ballot 2 accepts in
-//! ballot 1, and two values are chosen for one slot. Asking the others what they remember is not enough either: what the lost memory
-//! held may have counted in a quorum of which the others' parts come into being only *after* they were asked. A vote of the earlier life
-//! is still on its way, and is counted together with votes that the recovered acceptor knows nothing of.
+//! "A new acceptor could then be restarted after another delay which should resume the functions of the
+//! previous acceptor, even though it clearly won't have the same state." Done naively this breaks Paxos: an
+//! acceptor that forgot its promise of ballot 2 accepts in ballot 1, and two values are chosen for one slot.
+//! Asking the others what they remember is not enough either. A vote of the lost life may still be in flight,
+//! and may be counted together with votes that the others cast only *after* they were asked. The recovered
+//! acceptor knows nothing of those.
 //!
-//! # The way back
+//! # The protocol
 //!
-//! Life number k of an acceptor is its *incarnation*; every acceptor keeps, durably, the highest incarnation that it has heard of for each
-//! (its [`CrashVector`]), and puts the vector on every promise and vote. With n acceptors, quorums q1 and q2, and
-//! r = max(⌊n/2⌋ + 1, n - min(q1, q2) + 1), see [`answers_needed`]:
+//! Each life of an acceptor has a number, its *incarnation*. Every acceptor keeps, durably, the highest
+//! incarnation that it has heard of for each acceptor (its [`CrashVector`]), and adds the vector to every
+//! promise and vote. With n acceptors, quorums q1 and q2, and r = max(⌊n/2⌋ + 1, n - min(q1, q2) + 1), see
+//! [`answers_needed`]:
 //!
 //! ```text
 //!  a   lost its memory                                    b  c  d    others that have theirs
@@ -31,61 +33,72 @@
 //!
 //! # Why it is safe
 //!
-//! *Votes counted together know of each other's lives.* A set of votes counts only if it is crash-consistent: for votes x and y in it,
-//! y's vector knows no later incarnation of x's sender than x was cast in ([`ConsistentSet`]).
+//! *Votes that count together agree about incarnations.* A set of votes counts only if it is
+//! crash-consistent: for any votes x and y in it, y's vector has no later incarnation of x's sender than the
+//! one in which x was cast ([`ConsistentSet`]).
 //!
-//! Suppose `a` cast a vote v in incarnation k, lost its memory, and returned with incarnation k' > k. Let Q be a set of votes with v in it
-//! that is counted at any time, before or after, and let R be the r acceptors whose answers `a` took in (c). Besides `a` there are n - 1
-//! acceptors; at least min(q1, q2) - 1 of them voted in Q, and r of them are in R. As r + min(q1, q2) - 1 > n - 1, some b is both. b answered
-//! `a` only after k' was in its vector. If b cast its vote in Q after that, the vote's vector says k' > k for `a`, and Q with v in it is
-//! not consistent: a contradiction. So b cast it before, and what b remembered when it answered includes it: the promise, or the accepted
-//! value, is in what `a` takes over. `a` therefore remembers everything that its lost vote can ever be counted together with: for every
-//! conclusion that is ever drawn, it is as good as an acceptor that did not forget.
+//! Suppose `a` cast a vote v in incarnation k, lost its memory, and returned with incarnation k' > k. Let Q
+//! be a set of votes with v in it that is counted at any time, before or after. Let R be the r acceptors
+//! whose answers `a` took in (c). Besides `a` there are n - 1 acceptors. At least min(q1, q2) - 1 of them
+//! voted in Q, and r of them are in R. Because r + min(q1, q2) - 1 > n - 1, some acceptor b is in both. b
+//! answered `a` only after k' was in its vector. If b cast its vote in Q after that, the vote's vector says
+//! k' > k for `a`, and Q with v in it is not consistent: a contradiction. So b cast it before, and b's answer
+//! includes it: `a` takes over that promise or accepted value. Therefore `a` remembers everything that its
+//! lost vote can ever be counted together with. For every conclusion that is ever drawn, it behaves like an
+//! acceptor that did not forget.
 //!
-//! *But b may itself have lost that vote*, and have answered `a` in a later life of its own. If b returned before it answered, b's
-//! recovery restored what its own lost votes may be counted with, by the same argument; unless b recovered from what *others* answered
-//! before they in turn voted, with vectors that did not know of `a`'s death. This circle is what (c)'s condition cuts: the answers must be
-//! crash-consistent with each other, so that none was given by a life that another answer already knows to be over. And an
-//! acceptor that is recovering answers nobody, or two could vouch for each other's emptiness.
+//! *But b may itself have lost that vote*, and may have answered `a` in a later incarnation of its own. If b
+//! recovered before it answered, its recovery restored everything that its own lost votes can be counted
+//! with, by the same argument, unless the acceptors that b recovered from voted only after they had answered,
+//! with vectors that did not contain `a`'s new incarnation. The condition in (c) breaks this circle: the
+//! answers must be crash-consistent with each other, so none of them comes from an incarnation that another
+//! answer already knows to be over. And a recovering acceptor gives no such answer; otherwise two recovering
+//! acceptors could confirm to each other that nothing was accepted.
 //!
-//! *Two lives never share an incarnation.* (a) asks r > n/2 acceptors, as (b) did in every earlier life that came to vote; the two sets
-//! have one in common that had written the earlier incarnation down before that life voted, and answers with it or a higher one. It
-//! may have lost its memory since: then it merged the vectors of r that had not. The nonce is fresh, so that no answer given to an earlier
-//! life counts.
+//! *Two lives never share an incarnation.* Step (a) asks r > n/2 acceptors, as step (b) did in every earlier
+//! life that voted. The two sets have a member in common. It had written the earlier incarnation to its log
+//! before that life voted, and answers with that incarnation or a higher one. If it has lost its memory
+//! since, it has merged the vectors of r acceptors that had not. The nonce is fresh, so answers to an earlier
+//! life do not count.
 //!
-//! *Enough are left.* At most n - r may be without memory at a time: then r others have theirs. Where more have lost it, nobody can tell
-//! what was chosen; the recovering acceptors wait, and the replicas refuse to serve and say so, until an operator decides.
+//! *Enough acceptors are left.* At most n - r acceptors may be without memory at a time; then r others have
+//! theirs. If more have lost it, no replica knows what was chosen. The recovering acceptors wait, and the
+//! replicas refuse to serve until an operator decides.
 //!
-//! *A loss is never undone.* The first question leaves when the mark of the loss is durable in the acceptor's own log. Before that nobody
-//! has heard of the loss: if the mark itself is lost in a crash, the log that is read back holds all that was ever revealed, and the
-//! acceptor goes on in the life that it had. The counterexample to asking at once, with three acceptors:
+//! *A loss is never undone.* The first request leaves when the record of the loss is durable in the
+//! acceptor's own log. Before that, no other replica has heard of the loss: if the record itself is lost in a
+//! crash, the log that is read back holds everything that was ever revealed, and the acceptor continues in
+//! its old incarnation. What goes wrong if it asks at once, with three acceptors:
 //!
-//! 1. c's role loses its memory; the mark is on its way to a slow disk. c asks and announces life 1, and a and b write it down.
-//! 2. Power fails at c before the mark is durable: c starts with its old log, whole, and votes as life 0.
-//! 3. a fails for good. b and c are a quorum, and b's votes outdate c's: nothing is chosen any more.
+//! 1. c's role loses its memory, and its disk is slow. Before the record of the loss is durable, c asks and
+//!    announces incarnation 1, and a and b write it to their logs.
+//! 2. Power fails at c: c starts with its complete old log and votes in incarnation 0.
+//! 3. a fails for good. b and c are a quorum, but b's votes outdate c's, so nothing is ever chosen again.
 //!
-//! *A life that is over ends.* An acceptor may meet a later life of itself than it knows of: its disk went back to an older state, or an
-//! attempt to return was announced to some, was forgotten in a crash, and a later attempt returned without having heard of it. Its votes
-//! would never count together with those of whoever knows. So heartbeats carry which lives have been heard of, and the acceptor that
-//! hears of a later one of itself has lost its memory.
+//! *An outdated incarnation ends.* An acceptor may hear of a later incarnation of itself than it knows: its
+//! disk went back to an older state; or it announced an incarnation to some acceptors, forgot that in a
+//! crash, and recovered later without hearing of it. Its votes would never count together with those of
+//! acceptors that know the later incarnation. So heartbeats carry crash vectors, and an acceptor that hears
+//! of a later incarnation of itself has lost its memory.
 //!
 //! # What breaks it
 //!
-//! Each of these shortcuts lets two values be chosen for one slot. The scenes of `tests/recovery.rs` play them step by step, and the
-//! model checker finds them in copies of this code that take the shortcut (`kvpaxos-sim/mutants`).
+//! Each of these shortcuts lets two values be chosen for one slot, or stops progress. `tests/recovery.rs`
+//! plays them step by step. The model checker finds them in copies of this code that take the shortcut
+//! (`kvpaxos-sim/mutants`).
 //!
 //! | shortcut | what goes wrong |
 //! | --- | --- |
-//! | no vectors in votes | a lost vote on its way is counted together with one that was cast after the recovery |
-//! | the vector is written after the answer | a voter votes in between, with a vector that does not know of the new life |
-//! | answers not consistent with each other | two that recover in turn each take over from a life of the other that is gone |
-//! | no fresh nonce | an answer to an earlier life is taken for news: two lives share an incarnation, and the first one's votes count for the second |
-//! | questions leave before the mark is durable | a crash brings the old life back, and nobody counts its votes |
-//! | answers from recovering acceptors | two that know nothing vouch for each other |
+//! | no vectors in votes | a lost vote that is in flight is counted together with one that was cast after the recovery |
+//! | the vector is written after the answer | an acceptor votes in between, with a vector without the new incarnation |
+//! | answers not consistent with each other | two acceptors that recover in turn each take over from an incarnation of the other that is over |
+//! | no fresh nonce | an answer to an earlier life counts for the present one: two lives share an incarnation, and votes of the first count for the second |
+//! | requests leave before the record of the loss is durable | a crash brings the old incarnation back, whose votes no longer count |
+//! | answers from recovering acceptors | two acceptors without memory confirm to each other that nothing was accepted |
 //! | ballots of the first life used again | one ballot proposes two values (P3) |
 //!
-//! Each condition was also broken by one, and on one side only (`kvpaxos-sim/mutants/rules`). Where nothing comes of that but lost time, it is
-//! said beside the condition.
+//! Each condition in this file was also changed by one, and dropped on one side only
+//! (`kvpaxos-sim/mutants/rules`). Where this costs only time, a comment beside the condition says so.
 
 use std::collections::BTreeMap;
 
@@ -96,12 +109,13 @@ use crate::message::{Accepted, Message, Remembered};
 use crate::roles::acceptor::Acceptor;
 use crate::types::{Ballot, Incarnation, ReplicaId, ReplicaSet, Slot};
 
-/// How many acceptors that have their memory must answer one that lost it: r = max(⌊n/2⌋ + 1, n - min(q1, q2) + 1), counted over all n
-/// replicas, whether they are up or not. `None` if there are not so many others: then an acceptor that lost its memory must stay out for
-/// ever, as in the two-phase setting, where q1 = 1.
+/// The number of acceptors with memory that must answer one that lost it: r = max(⌊n/2⌋ + 1, n - min(q1, q2)
+/// + 1), where n counts all replicas, up or down. `None` if there are fewer others than that. Then an
+/// acceptor that lost its memory can never vote again; this is so in the two-phase setting, where q1 = 1.
 ///
-/// The majority is there so that two lives never share an incarnation. ⌈n/2⌉ may do for that, one fewer where n is even: of the n - 1 others any
-/// two sets of so many have one in common, and with four acceptors and two losses the model checker finds nothing. It is not relied upon.
+/// The majority ensures that two lives never share an incarnation. ⌈n/2⌉ may be enough, which is one fewer if
+/// n is even: any two such sets of the n - 1 others have a member in common, and with four acceptors and two
+/// losses the model checker finds no violation. This crate does not rely on it.
 #[must_use]
 pub fn answers_needed(quorums: Quorums, replicas: usize) -> Option<usize> {
     let meets_every_quorum = replicas - quorums.phase1.min(quorums.phase2) + 1;
@@ -109,14 +123,14 @@ pub fn answers_needed(quorums: Quorums, replicas: usize) -> Option<usize> {
     (needed < replicas).then_some(needed)
 }
 
-/// An acceptor on its way back. It neither votes nor tells anybody what it remembers.
+/// An acceptor that recovers. It neither votes nor answers other recovering acceptors.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Recovery {
     id: ReplicaId,
     others: ReplicaSet,
     /// See [`answers_needed`].
     needed: usize,
-    /// The incarnation must be above this one, as far as is known here.
+    /// The new incarnation must be above this one.
     above: Incarnation,
     nonce: u64,
     phase: Phase,
@@ -126,7 +140,7 @@ pub struct Recovery {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Phase {
-    /// (a): what others have heard of it, in answers to this nonce.
+    /// (a): the incarnations that others know of it, from answers to the present nonce.
     Recalling(BTreeMap<ReplicaId, Incarnation>),
     /// (b) and (c).
     Announcing(Box<Announcing>),
@@ -135,43 +149,46 @@ enum Phase {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Announcing {
     incarnation: Incarnation,
-    /// How much each has told.
+    /// How much each acceptor has reported.
     told: BTreeMap<ReplicaId, ChunkProgress>,
-    /// Whose answers are complete and consistent with each other.
+    /// The complete answers that are consistent with each other.
     complete: ConsistentSet,
-    // What all answers together say. Answers that do not count any more stay in it: all of it was once true, and a promise that is
-    // higher, an entry of a higher ballot that was proposed for the slot, and a vector that knows more are always safe to take over.
+    // The sum of all answers. Answers that no longer count stay in it, which is safe: a higher promise, a
+    // value that was proposed for the slot in a higher ballot, and a higher vector entry can always be taken
+    // over.
     promised: Ballot,
     vector: CrashVector,
     cut: Slot,
     entries: BTreeMap<Slot, (Ballot, Value)>,
 }
 
-/// How much of an answer has come.
+/// How much of an answer has arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct ChunkProgress {
-    /// The life of the sender that it comes from: chunks of two lives are no answer.
+    /// The incarnation of the sender: chunks of two incarnations do not make an answer.
     incarnation: Incarnation,
-    /// All that it accepted below.
+    /// Everything that was accepted below this slot is reported.
     below: Slot,
 }
 
-/// What an answer led to.
+/// The effect of an answer on the recovery.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Progress {
-    /// Nothing new: stale, repeated, or of a shape that no honest acceptor sends.
+    /// None: the answer is stale or repeated, or no correct acceptor sends it.
     Nothing,
-    /// These are to be sent.
+    /// These messages must be sent.
     Ask(Vec<(ReplicaId, Message)>),
-    /// Others know of a later life than the announced one: it must begin again, with a fresh nonce.
+    /// Another acceptor knows a later incarnation than the announced one: the recovery must begin again, with
+    /// a fresh nonce.
     Again,
-    /// It has all it needs. What it is from now on must be durable before it votes, or answers anybody; and it must know what was
-    /// chosen for every slot below [`Acceptor::cut`].
+    /// The recovery is complete. The new acceptor must be durable before it votes or answers, and its replica
+    /// must know what was chosen for every slot below [`Acceptor::cut`].
     Recovered(Acceptor),
 }
 
 impl Recovery {
-    /// Begins. `above` is the highest incarnation that this replica knows it has had; the nonce must be fresh.
+    /// Begins a recovery. `above` is the highest incarnation of this acceptor that its replica knows of. The
+    /// nonce must be fresh.
     #[must_use]
     pub fn new(
         id: ReplicaId,
@@ -193,14 +210,14 @@ impl Recovery {
         }
     }
 
-    /// Begins again, with a fresh nonce, which tells the attempts apart. Agreement does not need that: what was answered under the old one was
-    /// answered after the loss, too.
+    /// Begins again, with a fresh nonce that distinguishes the attempts. Safety does not need the new nonce,
+    /// because answers to the old one were also given after the loss.
     pub fn again(&mut self, nonce: u64) {
         self.nonce = nonce;
         self.phase = Phase::Recalling(BTreeMap::new());
     }
 
-    /// The incarnation that it has announced, if it has.
+    /// The incarnation that it has announced, if any.
     #[must_use]
     pub fn incarnation(&self) -> Option<Incarnation> {
         match &self.phase {
@@ -209,13 +226,13 @@ impl Recovery {
         }
     }
 
-    /// The highest incarnation that it knows it has had.
+    /// The highest incarnation of this acceptor that is known.
     #[must_use]
     pub fn above(&self) -> Incarnation {
         self.above
     }
 
-    /// Whose answers are still missing.
+    /// The acceptors whose answers are still missing.
     #[must_use]
     pub fn unanswered(&self) -> ReplicaSet {
         let answered = |id: &ReplicaId| match &self.phase {
@@ -225,7 +242,7 @@ impl Recovery {
         self.others.iter().filter(|id| !answered(id)).collect()
     }
 
-    /// What is to be sent to those whose answers are missing.
+    /// The requests to the acceptors whose answers are missing.
     #[must_use]
     pub fn questions(&self) -> Vec<(ReplicaId, Message)> {
         let ask = |id| (id, self.question_for(id));
@@ -244,7 +261,7 @@ impl Recovery {
         }
     }
 
-    /// A tick has passed; returns what must be sent again.
+    /// A tick has passed. Returns the requests that must be sent again.
     pub fn on_tick(&mut self, patience: u32) -> Vec<(ReplicaId, Message)> {
         self.age = self.age.saturating_add(1);
         if self.age < patience {
@@ -254,7 +271,8 @@ impl Recovery {
         self.questions()
     }
 
-    /// (a) Another tells which life of this acceptor it has heard of. One that is recovering itself cannot tell.
+    /// (a) Another acceptor answers with the incarnation of this acceptor that it knows; `None` if it is
+    /// itself recovering.
     pub fn on_recalled(&mut self, from: ReplicaId, nonce: u64, heard: Option<Incarnation>) -> Progress {
         let (true, Phase::Recalling(answers)) =
             (nonce == self.nonce && self.others.contains(from), &mut self.phase)
@@ -263,11 +281,13 @@ impl Recovery {
         };
         match heard {
             Some(incarnation) => answers.insert(from, incarnation),
-            // It has lost its memory since it answered. What it answered is as true as before: this is for tidiness.
+            // It has lost its memory since it answered. Its earlier answer is still true; it is removed for
+            // tidiness only.
             None => answers.remove(&from),
         };
-        // One fewer would do here, though not in (c): of n - 1 others, any r - 1 have one in common with the r that an earlier life was
-        // announced to, as 2r > n. With two fewer, and five acceptors, two lives share an incarnation.
+        // One answer fewer would be enough here, though not in (c): of n - 1 others, any r - 1 have a member
+        // in common with the r to which an earlier life was announced, because 2r > n. With two fewer, and
+        // five acceptors, two lives share an incarnation.
         if answers.len() < self.needed {
             return Progress::Nothing;
         }
@@ -278,7 +298,7 @@ impl Recovery {
             told: BTreeMap::new(),
             complete: ConsistentSet::default(),
             promised: Ballot::ZERO,
-            // Every answer that is taken says the same of this acceptor.
+            // Every answer that is taken has the same entry for this acceptor.
             vector: CrashVector::from_iter([(self.id, incarnation)]),
             cut: Slot::ZERO,
             entries: BTreeMap::new(),
@@ -287,8 +307,8 @@ impl Recovery {
         Progress::Ask(self.questions())
     }
 
-    /// Somebody has told, outside of an answer, of this life of it. To begin again is for progress alone: if it returned in a lower life, it
-    /// would hear of the later one then.
+    /// Another message has reported this incarnation of the acceptor. Beginning again is for progress only:
+    /// if the acceptor recovered in a lower incarnation, it would hear of the higher one then.
     pub fn on_heard(&mut self, incarnation: Incarnation) -> Progress {
         self.above = self.above.max(incarnation);
         match self.incarnation() {
@@ -297,10 +317,11 @@ impl Recovery {
         }
     }
 
-    /// (b), (c) Another tells what it remembers, or a chunk of it.
+    /// (b), (c) Another acceptor answers with what it remembers, or a chunk of it.
     ///
-    /// The nonce, the incarnation and the sender's vector say the same: that this is an answer to the present announcement. One of them would
-    /// be enough. Without any, what was told to an earlier life would count.
+    /// The nonce, the incarnation and the sender's vector all show that this answers the present
+    /// announcement. One of them would be enough. Without any of them, an answer to an earlier life would
+    /// count.
     pub fn on_remembered(&mut self, from: ReplicaId, answer: Remembered) -> Progress {
         let (true, Phase::Announcing(announcing)) = (
             answer.nonce == self.nonce && self.others.contains(from),
@@ -313,7 +334,8 @@ impl Recovery {
             return Progress::Nothing;
         }
         if known > announcing.incarnation {
-            // Taken, it would make this the later life, of which nobody else has heard: the next one might be given the same number.
+            // If it were taken, this acceptor would continue as the later incarnation without having
+            // announced it, and the next one might get the same number.
             self.above = self.above.max(known);
             return Progress::Again;
         }
@@ -329,7 +351,8 @@ impl Recovery {
 }
 
 impl Announcing {
-    /// Takes in what an answer says; returns who is to be asked for more at once, or `None` if it is of no use.
+    /// Adds an answer. Returns the acceptors that must be asked for more at once, or `None` if the answer is
+    /// of no use.
     fn take(&mut self, from: ReplicaId, answer: Remembered) -> Option<ReplicaSet> {
         let incarnation = answer.vector.get(from);
         let start = ChunkProgress {
@@ -338,10 +361,11 @@ impl Announcing {
         };
         let told = self.told.entry(from).or_insert(start);
         if told.incarnation != incarnation {
-            // It has lost its memory since its last chunk, and returned: all anew.
+            // The sender has lost its memory since its last chunk, and recovered: begin with its first chunk
+            // again.
             *told = start;
         }
-        // A gap would be forgotten. A repeat would do no harm.
+        // A gap would be lost. A repeat would do no harm.
         let is_repeat = self.complete.contains(from) || answer.from != told.below;
         let onward = answer.more.is_none_or(|more| more > answer.from);
         if is_repeat || !onward {
@@ -351,7 +375,7 @@ impl Announcing {
         self.vector.merge(&answer.vector);
         self.cut = self.cut.max(answer.cut);
         for Accepted { slot, ballot, value } in answer.entries {
-            // Its sender has promised as much, and said so, unless it lies.
+            // A correct sender has promised at least this ballot, and says so.
             self.promised = self.promised.max(ballot);
             if self.entries.get(&slot).is_none_or(|(known, _)| *known < ballot) {
                 self.entries.insert(slot, (ballot, value));
@@ -365,13 +389,15 @@ impl Announcing {
             }
             None => match self.complete.add(from, &answer.vector) {
                 Addition::Counts { dropped } => {
-                    // All anew and at once, to lose no time: what it told as another would not be taken for a part of this.
+                    // Ask again at once, to save time: chunks of the earlier incarnation would not be taken
+                    // for a part of the new answer.
                     for outdated in dropped {
                         self.told.remove(&outdated);
                         more.insert(outdated);
                     }
                 }
-                // Its sender does not know that its life is over, and would say the same again at once.
+                // The sender does not know yet that its incarnation is over, and would give the same answer
+                // again.
                 Addition::Outdated => {
                     self.told.remove(&from);
                 }
@@ -380,8 +406,9 @@ impl Announcing {
         Some(more)
     }
 
-    /// (c) Below the highest cut only what was chosen counts: somebody does not hold any more what it accepted there. Entries below it
-    /// would do no harm, as no acceptor tells of them; one from the cut on must not be missing.
+    /// (c) Below the highest cut only chosen values count, because some acceptor no longer holds what it
+    /// accepted there. Entries below the cut would do no harm, because acceptors do not report them; no entry
+    /// from the cut on may be missing.
     fn conclude(&self, id: ReplicaId) -> Acceptor {
         let mut entries = self.entries.clone();
         Acceptor::recovered(
