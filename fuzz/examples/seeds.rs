@@ -1,7 +1,7 @@
-//! Writes `seeds/<target>/`, or checks with `--check` that what stands there is what would be written.
+//! Writes the files in `seeds/<target>/`, or checks with `--check` that they are up to date.
 //!
-//! The frames come from the codec's golden files, so that a seed exists for every variant; histories come from the simulator's generator
-//! and, malformed in every way that the format names, from a list.
+//! Frames come from the golden files of the codec, so that every variant has a seed. Histories come from the simulator's generator. A list
+//! adds one malformed history for each way that the format names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -62,7 +62,7 @@ fn seeds(root: &Path) -> std::io::Result<Seeds> {
             .iter()
             .flat_map(|(_, header, payload)| [&header[..], payload].concat())
             .collect();
-        // From 128 on checksums are repaired; 129 = 3 * 43 leaves the kind as it is.
+        // Checksums are corrected if the first byte is 128 or more. Adding 129, a multiple of 3, keeps the kind.
         for first in [kind, kind + 129] {
             let bytes = [&[first], &pieces[..], &stream].concat();
             seeds.insert(format!("frame/{what}-{first:03}").into(), bytes);
@@ -98,7 +98,7 @@ fn bytes_of(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-/// Logs that end well, that are torn, and with each kind of damage.
+/// Logs that are whole, torn, and damaged in each way.
 fn logs() -> Seeds {
     // Three groups of two records each, the first two synced.
     let groups = [3, 2, 4, 65, 0, 0, 0, 2, 7, 66, 1, 0, 0, 2, 5, 67, 2, 1, 1];
@@ -118,7 +118,7 @@ fn logs() -> Seeds {
         .collect()
 }
 
-/// States of two sessions and three keys that come in parts, with a lie of each kind before the second.
+/// States of two sessions and three keys that are sent in parts, with a made-up part of each kind before the second.
 fn snapshots() -> Seeds {
     let state = [
         6, 0, 0, 0, 0, 0, 0, 5, 0, 1, b'v', 30, 0, 0, 0, 5, 0, 2, b'w', 100, 1, 1, 0, 5, 1, 3, b'x', 10, 0,
@@ -139,14 +139,16 @@ fn snapshots() -> Seeds {
         .collect()
 }
 
-/// A replica that leads hears a payload from a peer.
+/// A leader receives a payload from a peer.
 fn lie(payload: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_le_bytes();
+    let length = u16::try_from(payload.len())
+        .expect("golden payloads are short")
+        .to_le_bytes();
     let at = |to: u8| [&[9, (to + 1) % 3, to], &length[..], payload].concat();
     [&[0, 0, 31][..], &at(0), &at(1), &at(2), &[0, 7]].concat()
 }
 
-/// Scripts for replicas; see the steps in `src/replicas.rs`.
+/// Scripts for a cluster; see the steps in `src/script.rs`.
 fn scripts() -> Seeds {
     let scripts: [(&str, &[u8]); 8] = [
         ("elect", &[0, 0, 31]),
@@ -189,7 +191,7 @@ fn scripts() -> Seeds {
 
 const HEADER: &str = r#"{"type":"header","format":"kv-history","version":1,"initial":null}"#;
 
-/// Good and bad ones, each short, and one with the synonyms and without times.
+/// Short histories, linearizable and not, and one by hand with synonyms and without times.
 fn histories() -> std::io::Result<Seeds> {
     let mut seeds = Seeds::new();
     for (name, values, flaw) in [
@@ -227,97 +229,99 @@ fn histories() -> std::io::Result<Seeds> {
     Ok(seeds)
 }
 
-/// Histories of which one line is malformed, by what is wrong with it.
+/// Malformed lines behind a valid invocation, by the name of what is wrong with each.
+const MALFORMED_LINES: [(&str, &str); 25] = [
+    (
+        "busy",
+        r#"{"type":"invoke","process":1,"op":"get","key":"k","time":6}"#,
+    ),
+    (
+        "not-open",
+        r#"{"type":"fail","process":2,"op":"get","key":"k","time":6}"#,
+    ),
+    (
+        "other-key",
+        r#"{"type":"ok","process":1,"op":"cas","key":"l","applied":true,"time":6}"#,
+    ),
+    (
+        "other-op",
+        r#"{"type":"ok","process":1,"op":"get","key":"k","value":null,"time":6}"#,
+    ),
+    (
+        "missing-applied",
+        r#"{"type":"ok","process":1,"op":"cas","key":"k","time":6}"#,
+    ),
+    (
+        "missing-process",
+        r#"{"type":"info","op":"cas","key":"k","time":6}"#,
+    ),
+    (
+        "missing-key",
+        r#"{"type":"invoke","process":2,"op":"get","time":6}"#,
+    ),
+    ("missing-type", r#"{"process":2,"op":"get","key":"k","time":6}"#),
+    (
+        "missing-op",
+        r#"{"type":"invoke","process":2,"key":"k","time":6}"#,
+    ),
+    (
+        "missing-value",
+        r#"{"type":"invoke","process":2,"op":"put","key":"k","time":6}"#,
+    ),
+    (
+        "missing-expect",
+        r#"{"type":"invoke","process":2,"op":"cas","key":"k","value":1,"time":6}"#,
+    ),
+    (
+        "unknown-type",
+        r#"{"type":"done","process":1,"op":"cas","key":"k","time":6}"#,
+    ),
+    (
+        "unknown-op",
+        r#"{"type":"invoke","process":2,"op":"scan","key":"k","time":6}"#,
+    ),
+    (
+        "negative-process",
+        r#"{"type":"invoke","process":-2,"op":"get","key":"k","time":6}"#,
+    ),
+    (
+        "key-of-number",
+        r#"{"type":"invoke","process":2,"op":"get","key":3,"time":6}"#,
+    ),
+    (
+        "time-of-text",
+        r#"{"type":"invoke","process":2,"op":"get","key":"k","time":"6"}"#,
+    ),
+    (
+        "time-back",
+        r#"{"type":"invoke","process":2,"op":"get","key":"k","time":4}"#,
+    ),
+    (
+        "value-of-fraction",
+        r#"{"type":"invoke","process":2,"op":"put","key":"k","value":1.5,"time":6}"#,
+    ),
+    (
+        "value-of-list",
+        r#"{"type":"invoke","process":2,"op":"put","key":"k","value":[1],"time":6}"#,
+    ),
+    (
+        "applied-of-text",
+        r#"{"type":"ok","process":1,"op":"cas","key":"k","applied":"yes","time":6}"#,
+    ),
+    (
+        "other-value",
+        r#"{"type":"ok","process":1,"op":"cas","key":"k","value":"w","applied":true,"time":6}"#,
+    ),
+    ("no-object", "[1,2,3]"),
+    ("no-json", r#"{"type":"invoke","process":2"#),
+    ("blank-line", ""),
+    ("second-header", HEADER),
+];
+
+/// Histories with one malformed line, by the name of what is wrong with it.
 fn malformed_histories() -> Seeds {
     let begun = r#"{"type":"invoke","process":1,"op":"cas","key":"k","expect":null,"value":"v","time":5}"#;
-    let lines = [
-        (
-            "busy",
-            r#"{"type":"invoke","process":1,"op":"get","key":"k","time":6}"#,
-        ),
-        (
-            "not-open",
-            r#"{"type":"fail","process":2,"op":"get","key":"k","time":6}"#,
-        ),
-        (
-            "other-key",
-            r#"{"type":"ok","process":1,"op":"cas","key":"l","applied":true,"time":6}"#,
-        ),
-        (
-            "other-op",
-            r#"{"type":"ok","process":1,"op":"get","key":"k","value":null,"time":6}"#,
-        ),
-        (
-            "missing-applied",
-            r#"{"type":"ok","process":1,"op":"cas","key":"k","time":6}"#,
-        ),
-        (
-            "missing-process",
-            r#"{"type":"info","op":"cas","key":"k","time":6}"#,
-        ),
-        (
-            "missing-key",
-            r#"{"type":"invoke","process":2,"op":"get","time":6}"#,
-        ),
-        ("missing-type", r#"{"process":2,"op":"get","key":"k","time":6}"#),
-        (
-            "missing-op",
-            r#"{"type":"invoke","process":2,"key":"k","time":6}"#,
-        ),
-        (
-            "missing-value",
-            r#"{"type":"invoke","process":2,"op":"put","key":"k","time":6}"#,
-        ),
-        (
-            "missing-expect",
-            r#"{"type":"invoke","process":2,"op":"cas","key":"k","value":1,"time":6}"#,
-        ),
-        (
-            "unknown-type",
-            r#"{"type":"done","process":1,"op":"cas","key":"k","time":6}"#,
-        ),
-        (
-            "unknown-op",
-            r#"{"type":"invoke","process":2,"op":"scan","key":"k","time":6}"#,
-        ),
-        (
-            "negative-process",
-            r#"{"type":"invoke","process":-2,"op":"get","key":"k","time":6}"#,
-        ),
-        (
-            "key-of-number",
-            r#"{"type":"invoke","process":2,"op":"get","key":3,"time":6}"#,
-        ),
-        (
-            "time-of-text",
-            r#"{"type":"invoke","process":2,"op":"get","key":"k","time":"6"}"#,
-        ),
-        (
-            "time-back",
-            r#"{"type":"invoke","process":2,"op":"get","key":"k","time":4}"#,
-        ),
-        (
-            "value-of-fraction",
-            r#"{"type":"invoke","process":2,"op":"put","key":"k","value":1.5,"time":6}"#,
-        ),
-        (
-            "value-of-list",
-            r#"{"type":"invoke","process":2,"op":"put","key":"k","value":[1],"time":6}"#,
-        ),
-        (
-            "applied-of-text",
-            r#"{"type":"ok","process":1,"op":"cas","key":"k","applied":"yes","time":6}"#,
-        ),
-        (
-            "other-value",
-            r#"{"type":"ok","process":1,"op":"cas","key":"k","value":"w","applied":true,"time":6}"#,
-        ),
-        ("no-object", "[1,2,3]"),
-        ("no-json", r#"{"type":"invoke","process":2"#),
-        ("blank-line", ""),
-        ("second-header", HEADER),
-    ];
-    let mut seeds: Seeds = lines
+    let mut seeds: Seeds = MALFORMED_LINES
         .into_iter()
         .map(|(name, line)| (name, format!("{HEADER}\n{begun}\n{line}\n")))
         .chain([

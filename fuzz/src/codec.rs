@@ -1,4 +1,4 @@
-//! Checks of the codec: what is taken has one encoding, and a stream may be split anywhere.
+//! Checks of the codec: everything that it accepts has one encoding, and a stream may be split anywhere.
 
 use std::fmt::Debug;
 
@@ -9,12 +9,12 @@ use kvpaxos::{Reply, Request};
 
 use crate::Bytes;
 
-/// Any bytes as the payload of a frame between peers.
+/// Decodes any bytes as the payload of a frame between peers.
 pub fn check_peer_payload(payload: &[u8]) {
     check_payload(payload, encode_into::<PeerFrame>);
 }
 
-/// Any bytes as the payload of a request (first byte even) or a reply (odd).
+/// Decodes any bytes as the payload of a request (first byte even) or a reply (first byte odd).
 pub fn check_client_payload(bytes: &[u8]) {
     match bytes.split_first() {
         Some((kind, payload)) if kind % 2 == 0 => check_payload(payload, encode_into::<Request>),
@@ -36,8 +36,8 @@ fn check_payload<F: Frame + PartialEq + Debug>(payload: &[u8], encode: Encode<F>
     }
 }
 
-/// A stream of frames of the kind that the first byte picks, fed in pieces whose lengths come from the next sixteen. If the
-/// first byte is 128 or more, right checksums are put in first, so that the payloads are reached.
+/// Decodes a stream of frames in pieces. The first byte picks the kind of frames, and the next sixteen are the lengths of the pieces. If the
+/// first byte is 128 or more, checksums are corrected first, so that the payloads are decoded.
 pub fn check_stream(bytes: &[u8]) {
     let mut bytes = Bytes::new(bytes);
     let first = bytes.byte();
@@ -95,12 +95,12 @@ fn check_pieces<F: Frame + PartialEq + Debug>(
             }
         }
     }
-    assert_eq!(in_pieces, at_once, "a stream in pieces yields other frames");
-    // What is wrong first may be met at another byte of the header; whether something is wrong may not differ.
+    assert_eq!(in_pieces, at_once, "a stream in pieces yields different frames");
+    // The two may find different faults first in a header, but both must find one.
     assert_eq!(error_in_pieces.is_some(), error_at_once.is_some());
 }
 
-/// Gives each frame of the stream the checksum that its bytes have.
+/// Corrects the checksum of each frame in the stream.
 fn repair_checksums<F: Frame>(mut rest: &mut [u8]) {
     while let Some((header, after)) = rest.split_first_chunk_mut::<HEADER>() {
         let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;

@@ -1,5 +1,5 @@
-//! Checks of the write-ahead log: whatever happens to its bytes, nothing is read that was not written, and what only a crash did loses
-//! nothing that was synced.
+//! Checks of the write-ahead log. Whatever happens to its bytes, no record is read that was not written. A crash alone loses no record that was
+//! synced, and is not taken for damage.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,8 @@ const OWNER: Owner = Owner {
 };
 const SEED: u64 = 0x5eed;
 
-/// A log, written and then damaged as the bytes say; or, if the first byte is 0, the bytes themselves after a good header.
+/// Writes a log, crashes and damages it as the bytes say, and reads it back. If the first byte is 0, reads the other bytes as a log behind a
+/// valid header instead.
 pub fn check_log(bytes: &[u8]) {
     let mut bytes = Bytes::new(bytes);
     if bytes.byte() == 0 {
@@ -55,12 +56,13 @@ pub fn check_log(bytes: &[u8]) {
                 .salvaged
                 .iter()
                 .all(|record| written.any(|other| other == record));
-            assert!(in_order, "records made up");
+            assert!(in_order, "records that were never written");
         }
         Err(error) => panic!("damage is taken for somebody's mistake: {error}"),
     }
 }
 
+/// A log that was written, and what it must hold.
 struct Written {
     files: BTreeMap<u64, Vec<u8>>,
     writer: Writer,
@@ -107,7 +109,7 @@ impl Written {
         log
     }
 
-    /// As a shell does: a segment is begun when all before it is synced.
+    /// Writes pieces as a shell does, which begins a segment only when everything before it is synced.
     fn write(&mut self, pieces: &Pieces) {
         for piece in pieces.pieces() {
             if piece.begins {
@@ -117,22 +119,26 @@ impl Written {
         }
     }
 
-    /// How many of the records that were written are there, if these were read: all from the last complete checkpoint on.
+    /// How many of the written records precede the end of those that were read. They must be the written ones, from the beginning or from a
+    /// checkpoint on.
     fn end_of(&self, read: &[Record]) -> usize {
         let Some(first) = read.first() else { return 0 };
         let start = self.records.iter().position(|record| record == first);
-        let start = start.expect("records made up");
+        let start = start.expect("records that were never written");
         let is_checkpoint = matches!(first, Record::Checkpoint(_));
         assert!(
             start == 0 || is_checkpoint,
             "records are missing at the beginning"
         );
         let end = start + read.len();
-        assert!(self.records.get(start..end) == Some(read), "records made up");
+        assert!(
+            self.records.get(start..end) == Some(read),
+            "records that were never written"
+        );
         end
     }
 
-    /// What a crash may do to what was not synced. Returns whether there was a crash.
+    /// Does to unsynced bytes what a crash may do, if the bytes say so. Returns whether there was a crash.
     fn crash(&mut self, bytes: &mut Bytes) -> bool {
         if bytes.below(2) == 0 {
             return false;
@@ -152,7 +158,7 @@ impl Written {
         true
     }
 
-    /// What no crash does.
+    /// Does what no crash does.
     fn damage(&mut self, bytes: &mut Bytes) {
         let kind = bytes.below(7);
         let numbers: Vec<u64> = self.files.keys().copied().collect();
@@ -184,7 +190,7 @@ impl Written {
     }
 }
 
-/// A record of any kind, with a number that no other of the log has.
+/// A record of any kind, with a number that no other record of the log has.
 fn record(number: u64, bytes: &mut Bytes) -> Record {
     let (ballot, slot) = (
         Ballot {
@@ -195,7 +201,7 @@ fn record(number: u64, bytes: &mut Bytes) -> Record {
     );
     match bytes.below(10) {
         8 => checkpoint(number),
-        // Mostly of the record before.
+        // Usually the end of the checkpoint that began with the record before.
         9 => Record::CheckpointEnd {
             number: number.saturating_sub(bytes.below(4) as u64),
         },
@@ -215,7 +221,7 @@ fn record(number: u64, bytes: &mut Bytes) -> Record {
     }
 }
 
-/// A checkpoint of this number begins.
+/// The beginning of the checkpoint of this number.
 fn checkpoint(number: u64) -> Record {
     Record::Checkpoint(Box::new(Checkpoint {
         number,

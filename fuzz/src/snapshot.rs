@@ -1,4 +1,4 @@
-//! Checks of snapshots: whatever a sender's parts hold, what comes together is the state whose digest was named, or nothing.
+//! Checks of snapshots: whatever parts a sender sends, the receiver puts together the state with the announced digest, or nothing.
 
 use bytes::Bytes as Part;
 use kvpaxos::snapshot::{Builder, Cursor, Snapshot};
@@ -6,7 +6,7 @@ use kvpaxos::{Command, Limits, Op, Revision, Sequence, SessionId, Slot, StateMac
 
 use crate::Bytes;
 
-/// A state that the bytes describe is sent in parts, and before each of them the bytes may make up another.
+/// Sends a state that the bytes describe in parts. Before each part the bytes may make up another one.
 pub fn check_snapshot(bytes: &[u8]) {
     let mut bytes = Bytes::new(bytes);
     let limits = Limits {
@@ -46,7 +46,7 @@ pub fn check_snapshot(bytes: &[u8]) {
     }
 }
 
-/// A part that the bytes make up, of this true one or of nothing; `None` if they do not lie.
+/// A part that the bytes make up, from the true one or from nothing. `None` if they make up none.
 fn made_up(
     at: Cursor,
     part: &Part,
@@ -72,7 +72,7 @@ fn made_up(
     lies.then(|| (from, lie.into(), told))
 }
 
-/// The state that some commands lead to.
+/// The state that commands described by the bytes lead to.
 fn state(limits: Limits, bytes: &mut Bytes) -> Snapshot {
     let mut machine = StateMachine::new(limits);
     let mut slot = Slot(1);
@@ -123,7 +123,7 @@ fn command(slot: Slot, bytes: &mut Bytes) -> Command {
 mod tests {
     use super::*;
 
-    /// A fuzzer that only ever sends empty states finds little.
+    /// A fuzzer that starts from empty states finds little.
     #[test]
     fn the_seeds_hold_sessions_and_keys() {
         for name in ["whole", "flip", "short", "other", "long", "last", "skipped"] {

@@ -1,116 +1,56 @@
-//! Replicas under arbitrary inputs, in any order, from each other and from liars: none panics, and each keeps the contract of
-//! `step`. That lying peers may make them disagree, or halt, is expected.
+//! Scripts for a cluster: arbitrary inputs in any order, from replicas, clients and lying peers. No replica may panic, and each must keep the
+//! contract of `step`. Lying peers may make replicas disagree or halt.
 //!
-//! The bytes are a script. Each step is a byte that picks one of the [`Step`]s below, and what that step needs.
-
-use std::collections::VecDeque;
+//! The bytes are the script. One byte picks a [`Step`], and the bytes behind it are what that step reads.
 
 use kvpaxos::codec::{PeerFrame, decode_datagram, encode_into, wrap};
 use kvpaxos::{
-    ClientId, Config, Effect, Entropy, Envelope, Event, Input, Memory, Message, Micros, Op, Record, Replica,
-    ReplicaId, Request, RequestBody, Revision, Role, Sequence, SessionId, Slot, Tag, Time,
+    ClientId, Envelope, Event, Memory, Micros, Op, Replica, Request, RequestBody, Revision, Role, Sequence,
+    SessionId, Slot, Tag,
 };
 
 use crate::Bytes;
+use crate::cluster::{Cluster, IN_FLIGHT, Node, STEPS};
 
-/// Messages on their way; the oldest is lost when more come.
-const IN_FLIGHT: usize = 64;
-/// A script ends after so many steps of replicas, so that no input takes long.
-const STEPS: usize = 3000;
-
-/// Runs a script.
+/// Runs the script that the bytes are.
 pub fn check_replicas(bytes: &[u8]) {
     let mut bytes = Bytes::new(bytes);
-    let mut world = World::new(&mut bytes);
-    while !bytes.is_empty() && world.steps < STEPS {
-        world.play(&mut bytes);
+    let mut cluster = Cluster::new(&mut bytes);
+    while !bytes.is_empty() && cluster.steps < STEPS {
+        cluster.play(&mut bytes);
     }
 }
 
-/// What a step of the script does; its number is the byte that picks it, modulo their count.
+/// The steps of scripts. A byte modulo their number picks one.
 const SCRIPT: [Step; 16] = [
-    World::run,
-    World::deliver,
-    World::deliver,
-    World::deliver_all,
-    World::tick,
-    World::sync,
-    World::write,
-    World::ask,
-    World::request,
-    World::lie,
-    World::tamper,
-    World::duplicate,
-    World::lose,
-    World::fail,
-    World::restart,
-    World::crash,
+    Cluster::run,
+    Cluster::deliver,
+    Cluster::deliver,
+    Cluster::deliver_all,
+    Cluster::tick,
+    Cluster::sync,
+    Cluster::write,
+    Cluster::ask,
+    Cluster::request,
+    Cluster::lie,
+    Cluster::tamper,
+    Cluster::duplicate,
+    Cluster::lose,
+    Cluster::fail,
+    Cluster::restart,
+    Cluster::crash,
 ];
 
-type Step = fn(&mut World, &mut Bytes);
+type Step = fn(&mut Cluster, &mut Bytes);
 
-struct World {
-    nodes: Vec<Node>,
-    network: VecDeque<(ReplicaId, Envelope)>,
-    now: Time,
-    steps: usize,
-    /// How often a replica or a role started: each start has entropy of its own.
-    starts: u8,
-}
-
-struct Node {
-    config: Config,
-    /// `None` once it has halted.
-    replica: Option<Replica>,
-    /// What is durable.
-    log: Vec<Record>,
-    /// What is not yet.
-    writes: VecDeque<Write>,
-}
-
-struct Write {
-    role: Role,
-    records: Vec<Record>,
-    then: Vec<Envelope>,
-}
-
-impl World {
-    fn new(bytes: &mut Bytes) -> World {
-        let kind = bytes.byte();
-        let count = [3, 1, 3, 5][usize::from(kind % 4)];
-        let mut world = World {
-            nodes: Vec::new(),
-            network: VecDeque::new(),
-            now: Time(0),
-            steps: 0,
-            starts: 0,
-        };
-        for id in (0..).take(count) {
-            let config = Config::new(ReplicaId(id), count);
-            let config = if kind & 4 == 0 { config } else { config.two_phase() };
-            let replica = Replica::new(
-                config.clone(),
-                Memory::Kept(Vec::new()),
-                world.entropy(),
-                world.now,
-            );
-            let replica = Some(replica.expect("the default configuration fits together"));
-            world.nodes.push(Node {
-                config,
-                replica,
-                log: Vec::new(),
-                writes: VecDeque::new(),
-            });
-        }
-        world
-    }
-
+impl Cluster {
+    /// Runs the next step of the script.
     fn play(&mut self, bytes: &mut Bytes) {
         let step = SCRIPT[bytes.below(SCRIPT.len())];
         step(self, bytes);
     }
 
-    /// An undisturbed while: everything is synced and delivered, clocks tick.
+    /// Some time without faults: everything is synced and delivered, and clocks tick.
     fn run(&mut self, bytes: &mut Bytes) {
         for _ in 0..=bytes.below(32) {
             for node in 0..self.nodes.len() {
@@ -123,7 +63,7 @@ impl World {
         }
     }
 
-    /// Any message on its way arrives.
+    /// One of the messages on their way arrives.
     fn deliver(&mut self, bytes: &mut Bytes) {
         let place = bytes.below(IN_FLIGHT);
         let length = self.network.len().max(1);
@@ -132,14 +72,14 @@ impl World {
         }
     }
 
-    /// All messages that are on their way now arrive, in order.
+    /// All messages on their way arrive, in order.
     fn deliver_all(&mut self, _: &mut Bytes) {
         for (from, envelope) in std::mem::take(&mut self.network) {
             self.hand_over(from, envelope);
         }
     }
 
-    /// Time passes until a replica wants to hear the clock, or not quite.
+    /// A replica hears the clock, at its deadline or after a millisecond.
     fn tick(&mut self, bytes: &mut Bytes) {
         let node = self.pick(bytes);
         if bytes.below(4) == 0 {
@@ -150,7 +90,7 @@ impl World {
         }
     }
 
-    /// A write becomes durable.
+    /// Up to four writes of a replica become durable.
     fn sync(&mut self, bytes: &mut Bytes) {
         let node = self.pick(bytes);
         for _ in 0..=bytes.below(4) {
@@ -158,7 +98,7 @@ impl World {
         }
     }
 
-    /// A client writes, in a session that may exist.
+    /// A client writes, in a session that may or may not exist.
     fn write(&mut self, bytes: &mut Bytes) {
         let session = SessionId(Revision {
             slot: Slot(bytes.below(8) as u64),
@@ -190,7 +130,7 @@ impl World {
         );
     }
 
-    /// A client asks for something small, or leaves.
+    /// A client sends another request, or leaves.
     fn ask(&mut self, bytes: &mut Bytes) {
         let body = match bytes.below(6) {
             0 => RequestBody::Get {
@@ -222,7 +162,7 @@ impl World {
         self.client(bytes, body);
     }
 
-    /// A client sends whatever the codec lets in.
+    /// A client sends any request that the codec accepts.
     fn request(&mut self, bytes: &mut Bytes) {
         if let Ok(request) = decode_datagram::<Request>(&wrap::<Request>(bytes.string())) {
             let node = self.pick(bytes);
@@ -236,7 +176,7 @@ impl World {
         }
     }
 
-    /// A peer sends whatever the codec lets in.
+    /// A peer sends any message that the codec accepts.
     fn lie(&mut self, bytes: &mut Bytes) {
         let (from, to) = (self.pick(bytes), self.pick(bytes));
         if let Ok(PeerFrame::Message(message)) = decode_datagram(&wrap::<PeerFrame>(bytes.string()))
@@ -253,7 +193,7 @@ impl World {
         }
     }
 
-    /// A byte of a message changes on its way, and its checksum too.
+    /// A byte of a message changes on its way, with a correct checksum.
     fn tamper(&mut self, bytes: &mut Bytes) {
         let (place, at, byte) = (bytes.below(IN_FLIGHT), bytes.short(), bytes.byte());
         let length = self.network.len().max(1);
@@ -269,7 +209,7 @@ impl World {
         }
     }
 
-    /// A message will arrive twice.
+    /// A message is duplicated.
     fn duplicate(&mut self, bytes: &mut Bytes) {
         let place = bytes.below(IN_FLIGHT) % self.network.len().max(1);
         if let Some((from, envelope)) = self.network.get(place).cloned() {
@@ -284,7 +224,7 @@ impl World {
         let _ = self.network.remove(place % length);
     }
 
-    /// A role fails: what waits for its writes is void.
+    /// A role fails. The messages that wait for its writes never leave.
     fn fail(&mut self, bytes: &mut Bytes) {
         let (node, role) = (self.pick(bytes), Role::ALL[bytes.below(3)]);
         let writes = self.nodes[node].writes.iter_mut();
@@ -294,7 +234,7 @@ impl World {
         self.step(node, Event::Fail(role));
     }
 
-    /// A role restarts, once all writes have settled.
+    /// A role restarts, with its memory or without, once all writes of its replica are durable.
     fn restart(&mut self, bytes: &mut Bytes) {
         let (node, role) = (self.pick(bytes), Role::ALL[bytes.below(3)]);
         self.sync_all(node);
@@ -315,7 +255,7 @@ impl World {
         );
     }
 
-    /// A replica stops, and starts again with what its disk holds. Writes that were not synced may be there or not.
+    /// A replica crashes and starts again with what its disk holds. Writes that were not synced may have survived or not.
     fn crash(&mut self, bytes: &mut Bytes) {
         let (node, settled, lost) = (self.pick(bytes), bytes.below(4), bytes.below(4) == 3);
         let entropy = self.entropy();
@@ -339,6 +279,7 @@ impl World {
         }
     }
 
+    /// A client sends a request to a replica.
     fn client(&mut self, bytes: &mut Bytes, body: RequestBody) {
         let node = self.pick(bytes);
         let request = Request {
@@ -354,105 +295,9 @@ impl World {
         );
     }
 
-    fn tick_at(&mut self, node: usize) {
-        let deadline = self.nodes[node].replica.as_ref().and_then(Replica::deadline);
-        self.now = self.now.max(deadline.unwrap_or_default());
-        self.step(node, Event::Clock);
-    }
-
-    fn sync_all(&mut self, node: usize) {
-        while self.sync_one(node) {}
-    }
-
-    fn sync_one(&mut self, node: usize) -> bool {
-        let Some(write) = self.nodes[node].writes.pop_front() else {
-            return false;
-        };
-        self.nodes[node].log.extend(write.records);
-        let from = self.nodes[node].config.id;
-        write
-            .then
-            .into_iter()
-            .for_each(|envelope| self.post(from, envelope));
-        true
-    }
-
-    /// One step of one replica, and the contract that it must keep.
-    fn step(&mut self, node: usize, event: Event) {
-        let Some(replica) = &mut self.nodes[node].replica else {
-            return;
-        };
-        self.steps += 1;
-        if self.steps >= STEPS {
-            return;
-        }
-        let input = Input { at: self.now, event };
-        let twin = self
-            .steps
-            .is_multiple_of(16)
-            .then(|| (replica.clone(), input.clone()));
-        let effects = replica.step(input);
-        if let Some((mut twin, input)) = twin {
-            assert_eq!(
-                twin.step(input),
-                effects,
-                "the same step of the same state has other effects"
-            );
-            assert!(
-                twin == *replica,
-                "the same step of the same state leads elsewhere"
-            );
-        }
-        let halted = effects.iter().any(|effect| matches!(effect, Effect::Halt(_)));
-        let deadline = replica.deadline();
-        assert!(
-            halted || deadline.is_none_or(|deadline| deadline > self.now),
-            "after a step at {:?} the deadline is {deadline:?}",
-            self.now
-        );
-        let _ = replica.status();
-        effects
-            .into_iter()
-            .for_each(|effect| self.carry_out(node, effect));
-    }
-
-    fn carry_out(&mut self, node: usize, effect: Effect) {
-        match effect {
-            Effect::Send(envelope) => self.post(self.nodes[node].config.id, envelope),
-            Effect::Persist { role, records, then } => {
-                self.nodes[node].writes.push_back(Write { role, records, then });
-            }
-            Effect::Reply { .. } | Effect::Observe(_) => {}
-            Effect::Halt(_) => self.nodes[node].replica = None,
-        }
-    }
-
-    fn post(&mut self, from: ReplicaId, envelope: Envelope) {
-        self.network.push_back((from, envelope));
-        if self.network.len() > IN_FLIGHT {
-            self.network.pop_front();
-        }
-    }
-
-    fn hand_over(&mut self, from: ReplicaId, Envelope { to, message }: Envelope) {
-        let message: Message = message;
-        self.step(
-            usize::from(to.0),
-            Event::Peer {
-                from,
-                founding: None,
-                message,
-            },
-        );
-    }
-
+    /// The place of a replica.
     fn pick(&self, bytes: &mut Bytes) -> usize {
         bytes.below(self.nodes.len())
-    }
-
-    fn entropy(&mut self) -> Entropy {
-        self.starts = self.starts.wrapping_add(1);
-        Entropy([self.starts; 32])
     }
 }
 
@@ -461,16 +306,16 @@ mod tests {
     use super::*;
     use kvpaxos::status::{LearnerStatus, ProposerStatus};
 
-    fn played(script: &[u8]) -> World {
+    fn played(script: &[u8]) -> Cluster {
         let mut bytes = Bytes::new(script);
-        let mut world = World::new(&mut bytes);
+        let mut cluster = Cluster::new(&mut bytes);
         while !bytes.is_empty() {
-            world.play(&mut bytes);
+            cluster.play(&mut bytes);
         }
-        world
+        cluster
     }
 
-    /// A fuzzer that only ever sees followers finds little.
+    /// A fuzzer that starts from seeds without a leader finds little.
     #[test]
     fn the_seeds_reach_a_leader_that_commits() {
         for name in [
@@ -484,8 +329,8 @@ mod tests {
             "crash",
         ] {
             let path = format!("{}/seeds/replica_step/{name}", env!("CARGO_MANIFEST_DIR"));
-            let world = played(&std::fs::read(path).expect("seeds are committed"));
-            let status = world
+            let cluster = played(&std::fs::read(path).expect("seeds are committed"));
+            let status = cluster
                 .nodes
                 .iter()
                 .filter_map(|node| node.replica.as_ref())
