@@ -31,7 +31,7 @@ fn hammer(keys: u64) {
         }
     });
     let report = recorder.judge();
-    assert_eq!(report.unknown, 0, "nothing failed, so every fate is known");
+    assert_eq!(report.unknown, 0, "nothing failed, so every outcome is known");
     assert_eq!(recorder.done(), PROCESSES * OPERATIONS as u64);
 }
 

@@ -56,16 +56,16 @@ impl Stage {
 
     /// Connects until that replica has no descriptor left, and some more times, so that these take any that it frees. The connections are closed
     /// when the result is dropped.
-    fn crowd(&self) -> Vec<TcpStream> {
-        let call =
+    fn exhaust_descriptors(&self) -> Vec<TcpStream> {
+        let connect =
             || TcpStream::connect(self.cluster.address(self.short)).expect("there is room in the queue");
-        let mut callers = Vec::new();
+        let mut connections = Vec::new();
         wait_for("a replica without descriptors", || {
-            callers.push(call());
+            connections.push(connect());
             (self.said(NOT_ACCEPTED) > 0).then_some(())
         });
-        callers.extend((0..10).map(|_| call()));
-        callers
+        connections.extend((0..10).map(|_| connect()));
+        connections
     }
 
     fn waits(&self) -> bool {
@@ -132,7 +132,7 @@ fn a_log_without_descriptors_waits_and_goes_on() {
         // Nothing is chosen without that replica now, and it promises nothing that it has not written.
         let third = 3 - leader - short;
         stage.cluster.kill(third);
-        let callers = stage.crowd();
+        let connections = stage.exhaust_descriptors();
         let writer = Writer::start(stage.cluster.patient_client_of(&[leader]));
         let (mut last, mut looks) = (0, 0);
         while looks < 30 {
@@ -156,7 +156,7 @@ fn a_log_without_descriptors_waits_and_goes_on() {
             "{last} writes were answered, {written} are in the log that waits"
         );
 
-        drop(callers);
+        drop(connections);
         writer.task.await.expect("all is answered in the end");
         assert!(stage.cluster.runs(short));
         assert!(stage.said(GOES_ON) > 0);
@@ -175,12 +175,12 @@ fn a_replica_that_waits_for_descriptors_can_be_stopped() {
     runtime().block_on(async {
         let mut stage = Stage::set().await;
         let short = stage.short;
-        let callers = stage.crowd();
+        let connections = stage.exhaust_descriptors();
         let writer = Writer::start(stage.cluster.patient_client_of(&[stage.leader]));
         wait_for("a log that waits", || stage.waits().then_some(()));
         stage.cluster.signal(short, "TERM");
         assert_eq!(stage.cluster.ended(short), Some(0));
-        drop(callers);
+        drop(connections);
         stage.cluster.restart(short);
         writer.task.await.expect("the others answer");
         stage.cluster.converge().await;

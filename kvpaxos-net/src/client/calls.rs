@@ -165,10 +165,10 @@ impl Client {
     }
 
     async fn call(&self, call: Call) -> Result<Outcome, ClientError> {
-        let (answer, fate) = oneshot::channel();
+        let (answer, completion) = oneshot::channel();
         let order = CallOrder { call, answer };
         self.orders.send(order).await.map_err(|_| ClientError::Gone)?;
-        match fate.await.map_err(|_| ClientError::Gone)? {
+        match completion.await.map_err(|_| ClientError::Gone)? {
             Completion::Done(outcome) => Ok(outcome),
             Completion::Refused(Refusal::Unavailable { silent }) => Err(ClientError::Unavailable { silent }),
             Completion::Refused(refusal) => Err(ClientError::Refused(refusal)),

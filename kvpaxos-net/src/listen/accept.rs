@@ -18,7 +18,7 @@ pub(crate) struct Listener {
     /// The replica, for the log.
     pub(crate) id: ReplicaId,
     /// Who connects here, for the log.
-    pub(crate) whom: &'static str,
+    pub(crate) from: &'static str,
     /// The most connections served at once; a further one is closed as soon as it is accepted.
     pub(crate) limit: usize,
 }
@@ -37,7 +37,7 @@ impl Listener {
             let (stream, address) = self.accept(&mut failing).await;
             let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
                 tracing::warn!(
-                    replica = %self.id, %address, whom = self.whom, limit = self.limit,
+                    replica = %self.id, %address, from = self.from, limit = self.limit,
                     "too many connections; this one is closed"
                 );
                 continue;
@@ -62,7 +62,7 @@ impl Listener {
                     // Logged once until the next success: the cause may last.
                     if !std::mem::replace(failing, true) {
                         tracing::warn!(
-                            replica = %self.id, whom = self.whom, %error,
+                            replica = %self.id, from = self.from, %error,
                             "cannot accept a connection; trying again. If the process is out of descriptors, raise the limit: ulimit -n, or \
                              LimitNOFILE= of a systemd unit"
                         );

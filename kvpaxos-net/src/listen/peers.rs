@@ -59,7 +59,7 @@ impl PeerService {
         let listener = Listener {
             socket,
             id: self.id,
-            whom: "peer",
+            from: "peer",
             limit: self.members.len() * PER_PEER,
         };
         let service = Arc::new(self);

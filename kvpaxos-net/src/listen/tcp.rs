@@ -45,7 +45,7 @@ impl ClientService {
         let listener = Listener {
             socket,
             id: self.id,
-            whom: "client",
+            from: "client",
             limit: self.bounds.connections,
         };
         let service = Arc::new(self);

@@ -100,7 +100,7 @@ impl Recorder {
             other => panic!("{other:#?}"),
         }
         println!(
-            "{} operations on {} keys, {} of unknown fate: linearizable",
+            "{} operations on {} keys, {} of unknown outcome: linearizable",
             report.operations, report.keys, report.unknown
         );
         report

@@ -163,9 +163,9 @@ pub(crate) fn describe(status: &Status) -> String {
         "{proposer}; {acceptor}; {learner}; {leader}; pending {}",
         status.pending
     );
-    for (what, whom) in [("silent", status.silent), ("waiting for", status.waiting_for)] {
-        if !whom.is_empty() {
-            line += &format!("; {what} {whom}");
+    for (what, replicas) in [("silent", status.silent), ("waiting for", status.waiting_for)] {
+        if !replicas.is_empty() {
+            line += &format!("; {what} {replicas}");
         }
     }
     if !status.differing.is_empty() {

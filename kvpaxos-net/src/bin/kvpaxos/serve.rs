@@ -114,13 +114,13 @@ async fn report_recovery(node: NodeHandle, memory_only: bool) {
                 "{} has lost its memory and waits: {needed} others must have theirs, and answer",
                 status.id
             );
-            for (whom, what) in [
+            for (replicas, what) in [
                 (unanswered, "no answer yet from"),
                 (status.silent, "silent:"),
                 (status.lost, "without memory:"),
             ] {
-                if !whom.is_empty() {
-                    text += &format!("; {what} {whom}");
+                if !replicas.is_empty() {
+                    text += &format!("; {what} {replicas}");
                 }
             }
             text += ". Start the replicas that are not running";

@@ -40,12 +40,12 @@ impl Round {
         let lose = memory_only || killed.iter().any(|(_, damage)| damage.is_some());
         let again = (lose && random.below(3) == 0).then(|| {
             // Replicas that are still without memory are killed again; or all are, if they have disks.
-            let whom = if !memory_only && random.below(2) == 0 {
+            let killed_again = if !memory_only && random.below(2) == 0 {
                 (0..replicas).collect()
             } else {
                 killed.iter().map(|(replica, _)| *replica).collect()
             };
-            (whom, millis(random, 200))
+            (killed_again, millis(random, 200))
         });
         Round {
             killed,
@@ -58,7 +58,7 @@ impl Round {
 
     /// Whether all replicas are down at once at some time of the round.
     pub(crate) fn is_total(&self, replicas: usize) -> bool {
-        let again = self.again.as_ref().map_or(0, |(whom, _)| whom.len());
+        let again = self.again.as_ref().map_or(0, |(replicas, _)| replicas.len());
         self.killed.len() == replicas || again == replicas
     }
 }
@@ -73,8 +73,8 @@ impl fmt::Display for Round {
                 write!(f, " ({damage})")?;
             }
         }
-        if let Some((whom, after)) = &self.again {
-            let names: Vec<String> = whom.iter().map(|replica| format!("r{replica}")).collect();
+        if let Some((replicas, after)) = &self.again {
+            let names: Vec<String> = replicas.iter().map(|replica| format!("r{replica}")).collect();
             write!(
                 f,
                 ", and {} ms after their restart of {}",

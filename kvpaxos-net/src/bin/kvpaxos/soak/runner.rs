@@ -134,8 +134,8 @@ impl Soak<'_> {
             "more would be without memory than can recover from the others"
         );
         tokio::time::sleep(round.before).await;
-        let whom: Vec<usize> = round.killed.iter().map(|(replica, _)| *replica).collect();
-        self.kill(&whom)?;
+        let replicas: Vec<usize> = round.killed.iter().map(|(replica, _)| *replica).collect();
+        self.kill(&replicas)?;
         tokio::time::sleep(round.away).await;
         let mut losers = Vec::new();
         for (replica, damage) in &round.killed {
@@ -143,11 +143,11 @@ impl Soak<'_> {
                 losers.push(*replica);
             }
         }
-        self.start(&whom)?;
-        if let Some((whom, after)) = &round.again {
+        self.start(&replicas)?;
+        if let Some((replicas, after)) = &round.again {
             tokio::time::sleep(*after).await;
-            self.kill(whom)?;
-            self.start(whom)?;
+            self.kill(replicas)?;
+            self.start(replicas)?;
         }
         let took = self.processes.wait_until_voting(self.arguments.patience).await?;
         let slowest = losers.iter().map(|replica| took[*replica]).max();
@@ -168,16 +168,18 @@ impl Soak<'_> {
         Ok(summary)
     }
 
-    fn kill(&mut self, whom: &[usize]) -> Result<(), String> {
-        for replica in whom {
+    fn kill(&mut self, replicas: &[usize]) -> Result<(), String> {
+        for replica in replicas {
             self.processes.kill(*replica)?;
             self.totals.kills += 1;
         }
         Ok(())
     }
 
-    fn start(&mut self, whom: &[usize]) -> Result<(), String> {
-        whom.iter().try_for_each(|replica| self.processes.start(*replica))
+    fn start(&mut self, replicas: &[usize]) -> Result<(), String> {
+        replicas
+            .iter()
+            .try_for_each(|replica| self.processes.start(*replica))
     }
 
     /// Damages a disk as planned. Returns whether the replica has lost its memory by that.
