@@ -45,14 +45,14 @@
 //! - [`engine`] drives any [`Machine`] and knows no Paxos. Every random or undecided thing is a question to its
 //!   [`Decider`](engine::Decider); the seeded one gives each component a stream of its own. [`engine::Log`] says what a crash, a
 //!   lost or a misdirected write leaves of a log.
-//! - [`subject`] puts a [`kvpaxos::Replica`], or a variant of it, behind that seam.
+//! - [`subject`] puts a [`kvpaxos::Replica`], or a mutant of it, behind that seam.
 //! - [`invariants`] watches from outside, after every event, and believes only what is durable.
 //! - [`world`] puts clients and a nemesis around an engine, draws all from a seed, and plays it in three phases.
 //! - [`history`] holds what clients asked and were told: the format, its readers and writers, and generators for the checker's own tests.
 //! - [`linearizability`] judges a history, knowing nothing of replicas; [`linearizability::witness`] judges it by the order that the
 //!   replicas say it has.
 //! - [`model`] explores the core exhaustively at small bounds.
-//! - [`mutants`] breaks replicas in the ways that real systems were broken, to see that all of the above notices.
+//! - [`mutants`] holds replicas that are wrong on purpose, in the ways in which real systems were. The checks above must find each.
 
 pub mod engine;
 mod hashing;

@@ -166,7 +166,7 @@ impl Default for Coverage {
 
 impl Coverage {
     /// Counts one occurrence.
-    pub fn hit(&mut self, situation: Sometimes) {
+    pub(crate) fn hit(&mut self, situation: Sometimes) {
         self.0[situation as usize] += 1;
     }
 
@@ -177,7 +177,7 @@ impl Coverage {
     }
 
     /// Adds the counts of another run.
-    pub fn add(&mut self, other: &Coverage) {
+    pub(crate) fn add(&mut self, other: &Coverage) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             *mine += theirs;
         }
@@ -190,7 +190,7 @@ impl Coverage {
 
     /// The situations that never occurred.
     #[must_use]
-    pub fn missing(&self) -> Vec<Sometimes> {
+    pub(crate) fn missing(&self) -> Vec<Sometimes> {
         self.iter()
             .filter(|(_, count)| *count == 0)
             .map(|(situation, _)| situation)

@@ -24,7 +24,7 @@ impl Trace {
     }
 
     /// Adds a line. It is made only if it goes somewhere.
-    pub fn line(&mut self, now: Time, what: impl FnOnce() -> String) {
+    pub(crate) fn line(&mut self, now: Time, what: impl FnOnce() -> String) {
         match self {
             Trace::Off => {}
             Trace::Print => println!("{} {}", seconds(now), what()),

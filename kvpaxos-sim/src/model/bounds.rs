@@ -121,13 +121,13 @@ impl Bounds {
 
     /// How many answers a recovering acceptor needs. `None` if it can never recover with these quorums.
     #[must_use]
-    pub fn answers_needed(&self) -> Option<usize> {
+    pub(super) fn answers_needed(&self) -> Option<usize> {
         recovery::answers_needed(self.quorums, self.acceptors)
     }
 
     /// How many acceptors may be without memory at a time.
     #[must_use]
-    pub fn most_without_memory(&self) -> usize {
+    pub(super) fn most_without_memory(&self) -> usize {
         self.answers_needed().map_or(0, |needed| self.acceptors - needed)
     }
 

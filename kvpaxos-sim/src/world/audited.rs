@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::invariants::Audit;
 use crate::subject::Subject;
 
-/// An engine of replicas, or of variants of them, that the audit observes.
+/// An engine of replicas, or of mutants of them, that the audit observes.
 pub(crate) type AuditedEngine<M> = Engine<M, Audit>;
 
 /// The replica that leads, by what replicas say of themselves; of several the one with the highest ballot.
