@@ -1,7 +1,14 @@
-//! The machines that this simulator is for, behind the engine's seam: replicas of kvpaxos and variants of them, and the logs that they keep
-//! on simulated disks.
+//! Replicas of kvpaxos behind the engine's seam, and the logs that they keep on simulated disks.
 //!
-//! The log in files stands here and not in [`crate::engine`], which knows nothing of the write-ahead log's format.
+//! | file | what it holds |
+//! | --- | --- |
+//! | `replica` | [`Subject`]: what a machine must be to stand in the place of a replica |
+//! | `log` | [`ReplicaLog`]: the log of a replica on a simulated disk |
+//! | `log/files` | the files of a log, operation by operation, and what a crash leaves of them |
+//! | `log/damage` | what a disk does to these files: flipped bits, lost, misdirected and stale blocks, lost ends |
+//!
+//! The log is here and not in [`crate::engine`], because the engine does not know the format of the
+//! write-ahead log.
 
 mod log;
 mod replica;

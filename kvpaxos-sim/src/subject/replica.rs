@@ -1,4 +1,4 @@
-//! The machine that this simulator is for: a [`kvpaxos::Replica`], or whatever else speaks its messages.
+//! A [`kvpaxos::Replica`], or a machine that can stand in its place.
 
 use kvpaxos::{
     Config, Effect, Entropy, Founding, Input, Memory, Message, Observation, Reason, Record, Replica, Reply,
@@ -8,10 +8,9 @@ use kvpaxos::{
 use crate::engine::Machine;
 use crate::subject::log::ReplicaLog;
 
-/// A machine that speaks the messages of kvpaxos, and that checkers can look into.
+/// A machine that sends and receives the messages of kvpaxos, and whose state checks can inspect.
 ///
-/// A known-wrong variant is a struct around a [`Replica`] that implements this and [`Machine`], and changes on the way in
-/// or out what it wants to get wrong.
+/// A [mutant](crate::mutants) is one as well: it wraps a [`Replica`] and changes its inputs or effects.
 pub trait Subject:
     Machine<
         Config = Config,
@@ -23,10 +22,10 @@ pub trait Subject:
         Reason = Reason,
     >
 {
-    /// What it knows of itself.
+    /// Its status, as it reports it.
     fn status(&self) -> Status;
 
-    /// The value chosen for a slot, if it knows it.
+    /// The value that is chosen for a slot; `None` if it does not know that.
     fn chosen(&self, slot: Slot) -> Option<&Value>;
 }
 
@@ -77,8 +76,9 @@ impl Machine for Replica {
     }
 }
 
-/// Changes the content of a snapshot's part, which the digest covers: to that of an older snapshot, if the sender sent the part of the same
-/// place of one, so that parts of two states come together; else by one bit.
+/// Changes the content of a part of a snapshot, which the snapshot's digest covers. If the sender sent the
+/// same part of an older snapshot before, the content becomes that of the older part, so that the receiver
+/// mixes two states; otherwise one bit is flipped.
 pub(crate) fn garble(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {
     let Message::SnapshotPart(part) = message else {
         return false;

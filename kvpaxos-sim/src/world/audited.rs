@@ -1,4 +1,4 @@
-//! An engine of replicas whose observer checks the invariants: what the clients and the nemesis of a world act on.
+//! An engine of replicas whose observer checks the invariants. Clients and the nemesis of a world act on it.
 
 use kvpaxos::ReplicaId;
 use kvpaxos::status::ProposerStatus;
@@ -7,10 +7,10 @@ use crate::engine::Engine;
 use crate::invariants::Audit;
 use crate::subject::Subject;
 
-/// An engine of replicas, or of mutants of them, that the audit observes.
+/// An engine of replicas, or of mutants, whose observer is the audit.
 pub(crate) type AuditedEngine<M> = Engine<M, Audit>;
 
-/// The replica that leads, by what replicas say of themselves; of several the one with the highest ballot.
+/// The replica that leads according to its own status; of several, the one with the highest ballot.
 pub(crate) fn leader<M: Subject>(engine: &AuditedEngine<M>) -> Option<ReplicaId> {
     let leading = engine
         .ids()

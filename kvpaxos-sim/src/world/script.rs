@@ -1,4 +1,4 @@
-//! What a test can ask of a world, and do to it.
+//! What a scripted test can ask of a world, and do to it.
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, Completion};
@@ -23,7 +23,8 @@ impl Answer {
         matches!(self.0, Completion::Done(_))
     }
 
-    /// What a read saw; `None` if the key was absent, or this was no read, or it was not done.
+    /// The value that a read returned; `None` if the key was absent, or this was not a read, or it was not
+    /// done.
     #[must_use]
     pub fn value(&self) -> Option<Bytes> {
         match &self.0 {
@@ -33,12 +34,12 @@ impl Answer {
     }
 }
 
-/// What a test can ask of a cluster. Each call runs the world until it is answered, or its deadline has passed.
+/// What a test can ask of a cluster. A call runs the world until the call ends.
 impl<M: Subject> World<M> {
-    /// Makes a call and waits for its end.
+    /// Makes a call and runs the world until it ends.
     ///
     /// # Panics
-    /// If it has no end, which a client machine does not let happen.
+    /// If the call does not end. A client ends every call by its deadline.
     pub fn call(&mut self, call: Call) -> Answer {
         let number = self.begin(call);
         let patience = Micros(self.setup.clients.deadline.0.saturating_mul(50));
@@ -49,7 +50,7 @@ impl<M: Subject> World<M> {
         self.end(number).expect("every call ends by its deadline")
     }
 
-    /// Begins a call and does not wait. Returns the number to ask [`end`](World::end) with.
+    /// Begins a call without waiting. Returns its number for [`end`](World::end).
     pub fn begin(&mut self, call: Call) -> u64 {
         self.begin_as(self.clients.scripted(), call)
     }
@@ -60,8 +61,8 @@ impl<M: Subject> World<M> {
         self.clients.ended_calls.remove(&(client, number)).map(Answer)
     }
 
-    /// One of the setup's clients begins a call, whatever else it does. Returns the number that [`take_ends`](World::take_ends) names the
-    /// call by.
+    /// Makes one of the setup's clients begin a call, beside its own operations. Returns the number of the
+    /// call in [`take_ends`](World::take_ends).
     ///
     /// # Panics
     /// If there is no such client.
@@ -70,7 +71,7 @@ impl<M: Subject> World<M> {
         clients.call(client, call, &mut context)
     }
 
-    /// How calls ended that a test began, by client and number: those that ended since this was last asked.
+    /// The calls begun by a test that have ended since this was last called, by client and number.
     pub fn take_ends(&mut self) -> impl Iterator<Item = ((u32, u64), Answer)> + use<M> {
         let ended = std::mem::take(&mut self.clients.ended_calls);
         ended
@@ -84,12 +85,12 @@ impl<M: Subject> World<M> {
         self.call(Call::Write(Op::Put { key, value }))
     }
 
-    /// Removes a key.
+    /// Deletes a key.
     pub fn delete(&mut self, key: impl Into<Bytes>) -> Answer {
         self.call(Call::Write(Op::Delete { key: key.into() }))
     }
 
-    /// Sets a key if it holds what is expected.
+    /// Sets a key if it has the expected value.
     pub fn cas(&mut self, key: impl Into<Bytes>, expect: Option<Bytes>, value: Option<Bytes>) -> Answer {
         let key = key.into();
         self.call(Call::Write(Op::Cas { key, expect, value }))
@@ -100,25 +101,25 @@ impl<M: Subject> World<M> {
         self.call(Call::Get { key: key.into() })
     }
 
-    /// Who leads, as far as replicas say.
+    /// The replica that leads, according to the replicas.
     #[must_use]
     pub fn leader(&self) -> Option<ReplicaId> {
         audited::leader(&self.engine)
     }
 
-    /// What a replica knows of itself; `None` if its process is down.
+    /// The status of a replica; `None` if its process is down.
     #[must_use]
     pub fn status(&self, id: ReplicaId) -> Option<Status> {
         self.engine.machine(id).map(Subject::status)
     }
 
-    /// How often each situation has occurred so far.
+    /// How often each situation has occurred.
     #[must_use]
     pub fn coverage(&self) -> &Coverage {
         &self.engine.observer.coverage
     }
 
-    /// How often a replica that was founded anew halted.
+    /// How often a replica halted because its disk had been formatted although it had been a member before.
     #[must_use]
     pub fn halted_anew(&self) -> u64 {
         self.engine.observer.refounded_halts
@@ -130,13 +131,13 @@ impl<M: Subject> World<M> {
         self.engine.observer.prefix()
     }
 
-    /// What lies durably on a replica's disk; `None` if that is damaged.
+    /// The durable records on a replica's disk; `None` if its log is damaged.
     #[must_use]
     pub fn records(&self, id: ReplicaId) -> Option<Vec<Record>> {
         self.engine.durable_records(id)
     }
 
-    /// A replica's machine; `None` if its process is down.
+    /// The machine of a replica; `None` if its process is down.
     #[must_use]
     pub fn machine(&self, id: ReplicaId) -> Option<&M> {
         self.engine.machine(id)
@@ -145,74 +146,75 @@ impl<M: Subject> World<M> {
 
 /// What a test can do to a cluster.
 impl<M: Subject> World<M> {
-    /// A process crashes.
+    /// Crashes a process.
     pub fn crash(&mut self, id: ReplicaId) {
         self.engine.crash(id);
     }
 
-    /// A process that is down starts with what its disk holds.
+    /// Starts a process that is down, with the records of its disk.
     pub fn start(&mut self, id: ReplicaId) {
         self.engine.start(id, self.setup.memory_only);
     }
 
-    /// A process that is down starts with an empty disk: its memory is lost.
+    /// Starts a process that is down, with an empty disk: its memory is lost.
     pub fn start_empty(&mut self, id: ReplicaId) {
         self.engine.start(id, true);
     }
 
-    /// Disks may forget in silence from now on, so that replicas may come to differ. Agreement, and all that follows from it, is not judged any
-    /// more; what is, is that no two histories are served by those who know of each other (D1).
+    /// Expects disks to lose synced records without a trace from now on, so that replicas may come to differ.
+    /// Only invariant D1 is checked from now on: replicas that know that their states differ never both
+    /// serve.
     pub fn expect_forks(&mut self) {
         self.engine.observer.expect_divergence();
     }
 
-    /// The disk of a process that is down loses the last so many records that it had synced, and nothing tells of it. Tells how many are gone.
-    /// Only where logs lie as lists of records ([`Format::Plain`](crate::engine::disk::Format)).
+    /// Loses the last synced records of a process that is down, without a trace. Returns how many. Only logs
+    /// of the format [`Format::Plain`](crate::engine::Format) can do that.
     pub fn forget(&mut self, id: ReplicaId, records: usize) -> usize {
         self.engine.forget(id, records)
     }
 
-    /// The disk of a process that is down is founded anew: it claims to be new, and is not.
+    /// Formats the disk of a process that is down: it will claim to be new, though it is not.
     pub fn found_anew(&mut self, id: ReplicaId) {
         self.engine.found_anew(id);
     }
 
-    /// A process stands still.
+    /// Pauses a process.
     pub fn pause(&mut self, id: ReplicaId) {
         self.engine.pause(id);
     }
 
-    /// A process goes on.
+    /// Resumes a process.
     pub fn resume(&mut self, id: ReplicaId) {
         self.engine.resume(id);
     }
 
-    /// Syncs of a replica that begin from now on take so long.
+    /// Sets how long syncs of a replica take that begin from now on.
     pub fn slow_disk(&mut self, id: ReplicaId, latency: Table) {
         self.engine.set_latency(id, latency);
     }
 
-    /// A role fails.
+    /// Makes a role fail.
     pub fn fail(&mut self, id: ReplicaId, role: Role) {
         self.engine.fail_role(id, role);
     }
 
-    /// A failed role restarts with its memory.
+    /// Restarts a failed role with its memory.
     pub fn restart(&mut self, id: ReplicaId, role: Role) {
         self.engine.restart_role(id, role, false);
     }
 
-    /// A failed role restarts without its memory.
+    /// Restarts a failed role without its memory.
     pub fn restart_empty(&mut self, id: ReplicaId, role: Role) {
         self.engine.restart_role(id, role, true);
     }
 
-    /// Cuts links; see [`crate::world::partition`].
+    /// Cuts links; see [`partition`](crate::world::partition).
     pub fn cut(&mut self, cuts: &[Cut]) {
         partition::cut(cuts, &mut self.engine.network);
     }
 
-    /// Cuts the cluster in two.
+    /// Cuts all links between these replicas and the others.
     pub fn partition(&mut self, side: impl IntoIterator<Item = ReplicaId>) {
         let side: ReplicaSet = side.into_iter().collect();
         let all = ReplicaSet::first(self.setup.cluster.replicas);
@@ -243,12 +245,12 @@ impl<M: Subject> World<M> {
         }
     }
 
-    /// The links of a replica behave like this; `None`: like all others.
+    /// Gives the links of a replica a profile of their own, or (`None`) that of all links again.
     pub fn degrade_links(&mut self, id: ReplicaId, profile: Option<LinkProfile>) {
         self.engine.network.set_profile(id.into(), profile);
     }
 
-    /// What the world is made of.
+    /// The setup of the world.
     #[must_use]
     pub fn setup(&self) -> &Setup {
         &self.setup

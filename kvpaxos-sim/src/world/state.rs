@@ -1,4 +1,4 @@
-//! A world: replicas, clients, network, disks, clocks and a nemesis under one event queue.
+//! A world, and how time passes in it.
 
 use kvpaxos::{Micros, Replica, ReplicaSet, Time};
 
@@ -11,7 +11,7 @@ use crate::world::nemesis::{BrokenConnection, Nemesis};
 use crate::world::recorder::Recorder;
 use crate::world::setup::{Setup, SetupError};
 
-/// A world of replicas, or of whatever else speaks their messages.
+/// Replicas (or mutants) with their network, disks and clocks, and clients and a nemesis around them.
 ///
 /// ```
 /// use kvpaxos::{Micros, ReplicaId};
@@ -35,7 +35,7 @@ pub struct World<M: Subject = Replica> {
 }
 
 impl World<Replica> {
-    /// A world of replicas in which everything is decided by the setup's seed. All replicas have just been started.
+    /// A world of replicas in which the setup's seed decides everything. All replicas have just started.
     ///
     /// # Errors
     /// If the setup does not fit together.
@@ -45,7 +45,7 @@ impl World<Replica> {
 }
 
 impl<M: Subject> World<M> {
-    /// Like [`new`](World::new), of other machines.
+    /// Like [`new`](World::new), with other machines.
     ///
     /// # Errors
     /// If the setup does not fit together.
@@ -54,7 +54,7 @@ impl<M: Subject> World<M> {
         World::decided_by(setup, decider)
     }
 
-    /// Like [`of`](World::of), where somebody else decides.
+    /// Like [`of`](World::of), with another decider.
     ///
     /// # Errors
     /// If the setup does not fit together.
@@ -84,24 +84,24 @@ impl<M: Subject> World<M> {
         })
     }
 
-    /// The time.
+    /// The simulated time.
     #[must_use]
     pub fn now(&self) -> Time {
         self.engine.now()
     }
 
-    /// The first thing found wrong so far, if anything is.
+    /// The first finding, if anything was found wrong.
     #[must_use]
     pub fn finding(&self) -> Option<&Finding> {
         self.engine.observer.finding()
     }
 
-    /// Prints or keeps a line for each event from now on.
+    /// Sets what happens to the trace: a line for each event from now on.
     pub fn trace(&mut self, trace: Trace) {
         self.engine.observer.trace = trace;
     }
 
-    /// The lines that were kept.
+    /// The lines of the trace that were kept.
     #[must_use]
     pub fn traced(&self) -> Vec<String> {
         self.engine.observer.trace.kept()
@@ -115,7 +115,7 @@ impl<M: Subject> World<M> {
         (&mut self.clients, context)
     }
 
-    /// One event. Tells whether there was one.
+    /// Carries out one event. Returns whether there was one.
     pub fn step(&mut self) -> bool {
         let Some(output) = self.engine.advance() else {
             return false;
@@ -147,14 +147,14 @@ impl<M: Subject> World<M> {
         true
     }
 
-    /// Lets time pass. Stops early if something is found wrong.
+    /// Runs for `length` of simulated time. Stops early if something is found wrong.
     pub fn run_for(&mut self, length: Micros) {
         let end = self.now().after(length);
         self.engine.alarm(end, Alarm::Phase);
         while self.now() < end && self.finding().is_none() && self.step() {}
     }
 
-    /// Lets time pass until something holds, but not longer than `bound`. Tells whether it holds.
+    /// Runs until a condition holds, but no longer than `bound`. Returns whether it holds.
     pub fn run_until(&mut self, bound: Micros, mut holds: impl FnMut(&World<M>) -> bool) -> bool {
         let end = self.now().after(bound);
         self.engine.alarm(end, Alarm::Phase);
@@ -166,24 +166,24 @@ impl<M: Subject> World<M> {
         true
     }
 
-    /// Lets the clients of the setup begin.
+    /// Starts the clients of the setup.
     pub fn start_clients(&mut self) {
         let (clients, mut context) = self.context();
         clients.begin(&mut context);
     }
 
-    /// They begin nothing new from now on.
+    /// Stops the clients: they begin no operation from now on.
     pub fn stop_clients(&mut self) {
         self.clients.asking = 0;
     }
 
-    /// How many operations of clients are under way.
+    /// How many operations are under way.
     #[must_use]
     pub fn open(&self) -> usize {
         self.clients.open()
     }
 
-    /// Wakes the nemesis of the setup.
+    /// Starts the nemesis of the setup.
     pub fn start_faults(&mut self) {
         self.nemesis.begin(&mut self.engine);
     }

@@ -1,4 +1,4 @@
-//! A log in the very files that a real disk would hold, so that what a crash leaves and what a disk damages is for the real reader to judge.
+//! A log in the files that a real disk would hold. The real reader reads them after a crash or damage.
 
 use std::collections::VecDeque;
 
@@ -10,19 +10,20 @@ use crate::engine::{Damage, DamageOutcome, FileDecider, Recovered};
 use super::damage;
 use super::files::{Files, index};
 
-/// The fingerprint of every simulated cluster.
+/// The fingerprint of the cluster in the headers of all simulated logs.
 const CLUSTER: u64 = 0x51_4d;
-/// How many of the last syncs are remembered: blocks may go stale back to one of them.
+/// How many of the last syncs are remembered. A stale block is as it was at one of them.
 const SYNCS: usize = 32;
 
-/// A log in the write-ahead log's format, in segments. Its units are positions in the log: a crash may leave a record in part.
+/// A log in segments of the write-ahead log's format. Its units are bytes: a crash may leave a part of a
+/// record.
 pub struct BytesLog {
     replica: ReplicaId,
     seed: u64,
     pub(super) files: Files,
     writer: Writer,
     batch: Batch,
-    /// Where the last syncs ended.
+    /// The positions at which the last syncs ended.
     syncs: VecDeque<u64>,
 }
 
@@ -150,7 +151,7 @@ impl BytesLog {
     }
 }
 
-/// Segments of 256 bytes to 64 KiB, by the log's seed.
+/// The size of segments, 256 bytes to 64 KiB, by the log's seed.
 fn limit(seed: u64) -> u64 {
     256 << (seed % 9)
 }

@@ -1,7 +1,7 @@
-//! What a disk does to a log that it promised to keep.
+//! What a disk does to synced files of a log.
 //!
-//! Only what the format claims to see is done: bits anywhere, and all else below the highest mark, as the tables of
-//! [`kvpaxos::wal`] say.
+//! The damage stays within what the format must detect, as the tables of [`kvpaxos::wal`] say: flipped bits
+//! anywhere, and everything else below the highest mark.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use crate::engine::{Damage, Decision, FileDecider};
 
 use super::files::{Files, index};
 
-/// Damages files of which all is durable, up to the position `end`. `ends` are the positions of earlier syncs.
+/// Damages files that are durable up to the position `end`. `ends` are the positions of earlier syncs.
 pub(super) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], decider: &mut FileDecider<'_>) {
     let marked = marked(files);
     match how {
@@ -20,7 +20,8 @@ pub(super) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], dec
         Damage::LoseBlock => match decider.below(Decision::Damage, 8) {
             0 => lose_segment(files, decider),
             1 => lose_last_segments(files, decider),
-            // Whose data this is cannot be told any more: an operator lets the replica recover, and discards it.
+            // No header is left that names the owner of the data: an operator discards the directory and lets
+            // the replica recover.
             2 => files.segments.clear(),
             3 | 4 => lose_write(files, marked, decider),
             _ => lose_sector(files, marked, decider),
@@ -35,7 +36,7 @@ pub(super) fn damage(files: &mut Files, how: Damage, end: u64, ends: &[u64], dec
     }
 }
 
-/// The highest mark: what is damaged below is never taken for torn.
+/// The highest mark. Damage below it is never taken for a torn write.
 fn marked(files: &Files) -> u64 {
     let scans = files.segments.values().filter_map(|bytes| scan(bytes));
     let in_segments = scans.map(|scan| {
@@ -56,7 +57,7 @@ fn below(files: &Files, position: u64) -> Vec<(u64, usize)> {
     files.segments.iter().filter_map(within).collect()
 }
 
-/// Any byte below a position, all alike.
+/// Any byte below a position, all with the same probability.
 fn byte_below(files: &Files, position: u64, decider: &mut FileDecider<'_>) -> Option<(u64, usize)> {
     let below = below(files, position);
     let mut place = decider.below(Decision::Damage, below.iter().map(|(_, length)| length).sum());
@@ -69,7 +70,7 @@ fn byte_below(files: &Files, position: u64, decider: &mut FileDecider<'_>) -> Op
     None
 }
 
-/// All sectors, or what a file has of one at its end, that lie below a position as a whole.
+/// All sectors that lie entirely below a position. The last sector of a file may be shorter.
 fn sectors_below(files: &Files, position: u64) -> Vec<(u64, Range<usize>)> {
     let mut sectors = Vec::new();
     for (number, length) in below(files, position) {
@@ -84,8 +85,8 @@ fn sectors_below(files: &Files, position: u64) -> Vec<(u64, Range<usize>)> {
     sectors
 }
 
-/// One of the things that stand in files, by the number of their file: any, or, every third time, the first or last of some file, where
-/// readers go wrong sooner than in the middle.
+/// Picks one of several parts of files, given with the number of their file. Every third pick is the first or
+/// last part of a file, because readers have more bugs there than in the middle.
 fn any_in_files<T: Clone>(of: &[(u64, T)], decider: &mut FileDecider<'_>) -> Option<(u64, T)> {
     if decider.below(Decision::Damage, 3) > 0 {
         return any_of(of, decider);
@@ -111,7 +112,7 @@ fn flip_bit(files: &mut Files, marked: u64, end: u64, decider: &mut FileDecider<
         return;
     };
     let base = scan(bytes).map_or(0, |scan| scan.header.base);
-    // In the last writes a flaw beside a sector of zeros looks torn.
+    // In the last writes, a flaw beside a sector of zeros looks like a torn write.
     let blank = |bytes: &[u8]| {
         bytes
             .chunks(SECTOR)
@@ -131,7 +132,7 @@ fn lose_sector(files: &mut Files, marked: u64, decider: &mut FileDecider<'_>) {
     }
 }
 
-/// A write that was said to be synced never came.
+/// A synced write never reached the disk.
 fn lose_write(files: &mut Files, marked: u64, decider: &mut FileDecider<'_>) {
     let groups = |(number, bytes): (&u64, &Vec<u8>)| {
         let number = *number;
@@ -159,7 +160,7 @@ fn lose_segment(files: &mut Files, decider: &mut FileDecider<'_>) {
     }
 }
 
-/// The last files are gone: a directory whose newest entries were lost.
+/// The last files are lost: the newest entries of the directory are missing.
 fn lose_last_segments(files: &mut Files, decider: &mut FileDecider<'_>) {
     let lost = 1 + decider.below(Decision::Damage, files.segments.len());
     for _ in 0..lost {
@@ -167,8 +168,8 @@ fn lose_last_segments(files: &mut Files, decider: &mut FileDecider<'_>) {
     }
 }
 
-/// The log ends earlier: files are gone, or shorter, or zeros from there on. Only another file can tell; so it ends before the mark that stands
-/// there.
+/// The log ends earlier: files are missing, shorter, or zeros from there on. Only the mark in another file
+/// tells of the loss, so the new end lies before that mark.
 fn lose_tail(files: &mut Files, decider: &mut FileDecider<'_>) {
     let marked = files.known_synced.map_or(0, |mark| mark.position);
     let below = below(files, marked);
@@ -197,13 +198,13 @@ fn lose_tail(files: &mut Files, decider: &mut FileDecider<'_>) {
         segments.get(&number)?.get(..length).map(<[u8]>::to_vec)
     };
     let is_lost = |place: &(u64, usize)| part(&left, *place) != part(&files.segments, *place);
-    // Zeros in the place of zeros are no loss; and then all that is gone lies behind the mark, where nobody could tell.
+    // Zeros in the place of zeros lose nothing below the mark, and a loss behind the mark cannot be detected.
     if below.iter().any(is_lost) {
         files.segments = left;
     }
 }
 
-/// The superblock is as it was at an earlier sync. By itself that does no harm: it only knows less.
+/// The superblock is as it was at an earlier sync. That alone loses nothing: its mark is only lower.
 fn stale_superblock(files: &mut Files, ends: &[u64], decider: &mut FileDecider<'_>) {
     if let (Some(end), Some(mark)) = (any_of(ends, decider), &mut files.known_synced) {
         mark.position = mark.position.min(end);
@@ -226,7 +227,7 @@ fn misdirect(files: &mut Files, marked: u64, decider: &mut FileDecider<'_>) {
     }
 }
 
-/// A sector is as it was at an earlier sync, which ended within it.
+/// A sector is as it was at an earlier sync that ended within it.
 fn stale_sector(files: &mut Files, marked: u64, ends: &[u64], decider: &mut FileDecider<'_>) {
     let below = below(files, marked);
     let Some(end) = any_of(ends, decider) else { return };
@@ -245,7 +246,7 @@ fn stale_sector(files: &mut Files, marked: u64, ends: &[u64], decider: &mut File
     }
 }
 
-/// A segment that is not the last is as it was when it was begun.
+/// A segment, but not the last one, is as it was when it was begun.
 fn stale_segment(files: &mut Files, decider: &mut FileDecider<'_>) {
     let drawn = decider.below(Decision::Damage, files.segments.len().saturating_sub(1));
     let last = files.segments.len().saturating_sub(1);

@@ -1,5 +1,5 @@
-//! The files of a write-ahead log on a simulated disk: what is durable of them, what was asked for since, operation by operation, and
-//! what a crash between any two operations leaves.
+//! The files of a write-ahead log on a simulated disk: their durable content, the operations since, and what
+//! a crash between any two operations leaves.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -7,7 +7,7 @@ use kvpaxos::wal::{HEADER, Piece, SECTOR, SyncedPosition};
 
 use crate::engine::{Decision, FileDecider};
 
-/// One operation of a shell on its files, in the order that [`kvpaxos::wal`] asks for.
+/// An operation on files, in the order that [`kvpaxos::wal`] requires.
 #[derive(Clone, Debug)]
 enum Operation {
     Append {
@@ -23,25 +23,25 @@ enum Operation {
         header: Vec<u8>,
     },
     SyncDirectory,
-    /// A new superblock, written as segments are: all or nothing.
+    /// Writes a new superblock. Like a new segment, it is there as a whole or not at all.
     KeepMark(SyncedPosition),
 }
 
-/// See the module.
+/// The files of a log: their durable content, and the operations since.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Files {
-    /// The segments, as they are durable.
+    /// The durable content of the segments, by number.
     pub(super) segments: BTreeMap<u64, Vec<u8>>,
-    /// The mark that is kept elsewhere.
+    /// The mark in the superblock.
     pub(super) known_synced: Option<SyncedPosition>,
-    /// What was asked for since, and where in the log that stands.
+    /// Operations that are not durable yet, each with its position in the log.
     pending: VecDeque<(u64, Operation)>,
-    /// Segments that are deleted, in a directory that is not synced yet.
+    /// Deleted segments whose directory is not synced yet.
     deleting: BTreeSet<u64>,
 }
 
 impl Files {
-    /// Asks for what a piece of the log needs.
+    /// Adds the operations that write a piece of the log.
     pub(super) fn write(&mut self, piece: &Piece, log: u64) {
         let segment = piece.segment;
         let (header, bytes) = piece.bytes.split_at(if piece.begins { HEADER } else { 0 });
@@ -80,7 +80,7 @@ impl Files {
         self.pending.push_back((mark.position, Operation::KeepMark(mark)));
     }
 
-    /// What was deleted before is gone, and these are deleted now.
+    /// Deletes the segments below `keep_from`. Segments that were deleted earlier are gone for good now.
     pub(super) fn delete_below(&mut self, keep_from: u64) {
         for segment in std::mem::take(&mut self.deleting) {
             self.segments.remove(&segment);
@@ -92,7 +92,7 @@ impl Files {
             .collect();
     }
 
-    /// All that stands below a position is done and durable.
+    /// Makes everything below a position durable.
     pub(super) fn settle(&mut self, position: u64) {
         let is_below = |(at, operation): &&(u64, Operation)| match operation {
             Operation::Append { bytes, .. } => *at + bytes.len() as u64 <= position,
@@ -105,7 +105,7 @@ impl Files {
         }
     }
 
-    /// The segments as a process reads them that sees all below a position.
+    /// The segments as a process reads them that sees everything below a position.
     pub(super) fn up_to(&self, position: u64) -> BTreeMap<u64, Vec<u8>> {
         let mut files = Files {
             segments: self.segments.clone(),
@@ -137,7 +137,7 @@ impl Files {
         }
     }
 
-    /// A superblock that says so is durable. What it said before never goes back.
+    /// A superblock with this mark is durable. The mark of a log never goes down.
     pub(super) fn note_synced(&mut self, mark: SyncedPosition) {
         let known = self.known_synced.filter(|known| known.log == mark.log);
         if known.is_none_or(|known| known.position < mark.position) {
@@ -145,7 +145,8 @@ impl Files {
         }
     }
 
-    /// The process is gone before some operation: half the time between any two, else at about this position.
+    /// The process crashes: in half of the cases between any two operations, otherwise at about this
+    /// position.
     pub(super) fn crash(&mut self, position: u64, decider: &mut FileDecider<'_>) {
         let mut pending = std::mem::take(&mut self.pending);
         if !pending.is_empty() && decider.below(Decision::CrashPoint, 2) == 0 {
@@ -156,7 +157,7 @@ impl Files {
                 bytes.truncate(index(position - *at));
             }
         }
-        // What no sync came after may be there or not.
+        // Operations without a sync after them may have happened or not.
         let (mut unsynced, mut unnamed) = (None, None);
         for (_, operation) in pending {
             match &operation {
@@ -189,7 +190,7 @@ impl Files {
     }
 }
 
-/// Of what was not synced any sectors may be missing.
+/// Removes some sectors of what was not synced.
 fn tear(bytes: &mut [u8], from: usize, decider: &mut FileDecider<'_>) {
     if decider.below(Decision::TornSector, 2) == 0 {
         return;

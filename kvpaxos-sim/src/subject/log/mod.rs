@@ -1,5 +1,4 @@
-//! A replica's log on a simulated disk: as a list, or in the very files that a real disk would hold, so that what a crash leaves and what a
-//! disk damages is for the real reader to judge.
+//! The log of a replica on a simulated disk: a list of records, or the files that a real disk would hold.
 
 mod bytes;
 mod damage;
@@ -14,11 +13,11 @@ use crate::engine::{Damage, DamageOutcome, FileDecider, Format, List, Log, Recov
 use bytes::BytesLog;
 use files::index;
 
-/// See the module.
+/// The log of a replica, in one of two formats.
 pub enum ReplicaLog {
     /// A list of records.
     Plain(List<Record>),
-    /// The write-ahead log's format.
+    /// The files of a write-ahead log: see [`kvpaxos::wal`].
     Bytes(Box<BytesLog>),
 }
 

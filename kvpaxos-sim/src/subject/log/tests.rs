@@ -1,4 +1,4 @@
-//! Logs in files survive crashes at any point, and damage to them is seen or harmless.
+//! Logs in files survive crashes at any point. Damage to them is detected or harmless.
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::KnownFoundings;
@@ -44,7 +44,7 @@ fn log(seed: u64) -> (ReplicaLog, Seeded) {
     )
 }
 
-/// Wherever a process that reads the log gets to, the reader finds the whole records before.
+/// A process that reads a part of the log finds the whole records in that part.
 #[test]
 fn what_is_read_are_whole_records() {
     let (mut log, _) = log(5);
@@ -71,7 +71,7 @@ fn write(log: &mut ReplicaLog, number: u64) -> Vec<Record> {
     records
 }
 
-/// Crashes at every point, again and again: nothing that was synced is lost, and the log goes on.
+/// After a crash at any point, nothing that was synced is lost and the log goes on.
 #[test]
 fn crashes_between_any_two_operations_lose_nothing_that_was_synced() {
     for seed in 0..300 {
@@ -116,8 +116,9 @@ fn bytes(log: &mut ReplicaLog) -> &mut BytesLog {
     }
 }
 
-/// Of seed 7009313. The beginning of a segment leaves a mark behind its header. The end of a checkpoint before it, which is known to be
-/// durable only afterwards, leaves one too, which must not take the place of the first: else the segment could vanish unseen.
+/// From seed 7009313. A new segment sets a mark behind its header. The end of a checkpoint before the segment
+/// is known to be durable only later, and sets a mark too. That lower mark must not replace the higher one:
+/// otherwise the loss of the segment could not be detected.
 #[test]
 fn a_mark_never_goes_back() {
     let (mut log, _) = log(0);
@@ -133,8 +134,9 @@ fn a_mark_never_goes_back() {
     assert_eq!(log.recover(end as u64), None, "the last segment is gone");
 }
 
-/// Of seed 7000238. A crash comes between the beginning of a segment and the mark that says so. The next process goes on in the segment,
-/// and renews the mark before it does anything: else the segment could vanish unseen, with what was appended to it.
+/// From seed 7000238. A crash comes between the beginning of a segment and its mark. The next process
+/// continues in that segment, and must set the mark first: otherwise the loss of the segment, with what was
+/// appended to it, could not be detected.
 #[test]
 fn a_start_renews_the_mark() {
     let mut met = 0;
@@ -172,8 +174,8 @@ fn a_start_renews_the_mark() {
     assert!(met > 10, "a crash strikes there in {met} of 400 seeds");
 }
 
-/// Of seed 540608640501. Only the header of the first segment is marked, and zeros take the place of its last byte, which was zero, and of
-/// all that follows: nobody could tell that from a crash, so it is no damage that a reader must see.
+/// From seed 540608640501. The mark covers only the header of the first segment, and the last byte of the
+/// header is zero. Zeros from that byte on look like a crash, so a reader need not detect them.
 #[test]
 fn an_end_that_no_mark_covers_is_left_alone() {
     let ends_in_zero = |seed: &u64| {
@@ -196,7 +198,7 @@ fn an_end_that_no_mark_covers_is_left_alone() {
     }
 }
 
-/// Damage of each kind is seen at most places, and where it is not it does no harm.
+/// Damage of each kind is detected in most places, and harmless in the others.
 #[test]
 fn damage_is_seen_or_harmless() {
     for how in [

@@ -13,34 +13,34 @@ use crate::world::setup::Setup;
 /// An operation under way.
 pub(super) struct Open {
     pub(super) lane: u32,
-    /// A test began it, and will ask how it ended.
+    /// A test began it, and will ask for its end.
     pub(super) scripted: bool,
     pub(super) call: Call,
     pub(super) floor: Floor,
     pub(super) since: Time,
 }
 
-/// What a lane does: one operation after the other.
+/// A lane of a client runs one operation after the other.
 #[derive(Clone, Copy)]
 pub(super) enum Lane {
     Thinking { until: Time },
     Waiting,
 }
 
-/// One client.
+/// A client with its lanes.
 pub(super) struct SimulatedClient {
     pub(super) machine: Client,
-    /// How long its calls may take.
+    /// How long its calls may take at most.
     pub(super) deadline: Micros,
     pub(super) armed: Option<Time>,
     pub(super) lanes: Vec<Lane>,
     pub(super) open: BTreeMap<u64, Open>,
     pub(super) numbers: u64,
-    /// What it last saw under each key, to draw swaps that have a chance.
+    /// The last value that it saw for each key: a drawn compare-and-swap expects it, so that some succeed.
     pub(super) seen: BTreeMap<Bytes, Option<Bytes>>,
-    /// Operations done since the faults ended.
+    /// Operations done since the count began; see [`Clients::begin_count`](super::Clients::begin_count).
     pub(super) done_since: u64,
-    /// The last request for each place in a session, and how many there were.
+    /// For each sequence number of a session, the last request with it and the number of requests.
     pub(super) asked: BTreeMap<(SessionId, Sequence), (u64, u32)>,
 }
 
@@ -55,7 +55,8 @@ impl SimulatedClient {
         let mut config = ClientConfig::new(servers);
         config.attempt = setup.clients.attempt;
         config.deadline = setup.clients.deadline;
-        // Every other client waits so long that only an answer ends its calls: S4 is about those.
+        // Every other client waits so long that only an answer ends its calls. S4, the promise that requests
+        // are answered, is checked with these.
         if number % 2 == 1 && number < setup.clients.count {
             config.deadline = Micros(setup.clients.deadline.0.saturating_mul(40));
         }
@@ -88,7 +89,7 @@ impl SimulatedClient {
 }
 
 impl SimulatedClient {
-    /// Notes a request for a place in a session.
+    /// Notes a request with a sequence number of a session.
     pub(super) fn note(&mut self, request: &Request) {
         let RequestBody::Apply {
             session,
@@ -99,7 +100,7 @@ impl SimulatedClient {
         else {
             return;
         };
-        // What lies below has been answered, in this session and in those before it but for a few.
+        // Everything below is answered: in this session, and in earlier ones apart from a few requests.
         while let Some(entry) = self.asked.first_entry()
             && *entry.key() < (session, lowest_unanswered)
         {
@@ -110,7 +111,7 @@ impl SimulatedClient {
     }
 }
 
-/// What a client knows of a key after an operation.
+/// Notes the value of a key after an operation.
 pub(super) fn remember(seen: &mut BTreeMap<Bytes, Option<Bytes>>, call: &Call, outcome: &Outcome) {
     let (key, value) = match (call, outcome) {
         (Call::Get { key }, Outcome::Value { value, .. }) => (key, value.clone()),

@@ -1,4 +1,5 @@
-//! Simulated clients: each a [`kvpaxos::Client`] that draws operations, thinks between them, and notes what it was told.
+//! Simulated clients. Each is a [`kvpaxos::Client`] that draws operations, pauses between them, and records
+//! how they end.
 
 mod client;
 mod operations;
@@ -21,16 +22,16 @@ use client::{Lane, SimulatedClient};
 use operations::says_expired;
 use text::CallText;
 
-/// What became of operations.
+/// How many operations ended, and how.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
 pub struct OperationCounts {
     /// Begun.
     pub begun: u64,
     /// Done.
     pub done: u64,
-    /// Certainly not done.
+    /// Refused: certainly not done.
     pub refused: u64,
-    /// Of unknown outcome.
+    /// Ended with an unknown outcome.
     pub unknown: u64,
 }
 
@@ -39,18 +40,18 @@ pub(super) struct Clients {
     setup: Workload,
     two_phase: bool,
     clients: Vec<SimulatedClient>,
-    /// How many of them begin new operations: those of lower numbers.
+    /// How many clients, the first ones, begin operations.
     pub asking: u32,
-    /// What became of their operations.
+    /// How many operations ended, and how.
     pub operations: OperationCounts,
-    /// How the calls of tests ended, by client and number.
+    /// The ends of calls that tests began, by client and number.
     pub(in crate::world) ended_calls: BTreeMap<(u32, u64), Completion>,
-    /// The longest that an operation which was done took.
+    /// The longest time that a completed operation took.
     pub slowest: Micros,
 }
 
 impl Clients {
-    /// The clients of this setup, and one more that a test speaks through.
+    /// The clients of this setup, and one more for the calls of tests.
     pub(super) fn new(setup: &Setup, decider: &mut (dyn Decider + Send + 'static)) -> Clients {
         let clients = (0..=setup.clients.count)
             .map(|number| SimulatedClient::new(number, setup, decider))
@@ -66,7 +67,7 @@ impl Clients {
         }
     }
 
-    /// The client that a test speaks through.
+    /// The client for the calls of tests.
     #[must_use]
     pub(super) fn scripted(&self) -> u32 {
         self.setup.count
@@ -78,7 +79,7 @@ impl Clients {
         self.clients.iter().map(|client| client.open.len()).sum()
     }
 
-    /// A few words for each operation under way.
+    /// Each operation under way, in words.
     pub(super) fn describe_open(&self) -> Vec<String> {
         let clients = (0u32..).zip(&self.clients);
         clients
@@ -93,33 +94,34 @@ impl Clients {
             .collect()
     }
 
-    /// From now on operations that are done are counted anew.
+    /// Begins to count the operations that each client has had done.
     pub(super) fn begin_count(&mut self) {
         for client in &mut self.clients {
             client.done_since = 0;
         }
     }
 
-    /// Those of the clients that begin operations, and how many each has had done since the count began.
+    /// The clients that begin operations, each with the number of operations done since the count began.
     fn served(&self) -> impl Iterator<Item = (u32, u64)> {
         let asking = (0u32..).zip(&self.clients).take(self.asking as usize);
         asking.map(|(number, client)| (number, client.done_since))
     }
 
-    /// Those of the clients that begin operations who have not had so many done since the count began.
+    /// The clients that begin operations and have had fewer than this many done since the count began.
     #[must_use]
     pub(super) fn unserved(&self, operations: u64) -> Vec<u32> {
         let unserved = self.served().filter(|(_, done)| *done < operations);
         unserved.map(|(number, _)| number).collect()
     }
 
-    /// Whether every client that begins operations has had so many done since the count began.
+    /// Whether each client that begins operations has had this many done since the count began.
     #[must_use]
     pub(super) fn all_done(&self, operations: u64) -> bool {
         self.served().all(|(_, done)| done >= operations)
     }
 
-    /// Of how many operations that clients have had done on average since the count began the slowest client has had one. 1 is fair.
+    /// The operations that clients have had done on average since the count began, for each operation of the
+    /// slowest client. 1 is fair.
     #[must_use]
     pub(super) fn unfairness(&self) -> u64 {
         let fewest = self.served().map(|(_, done)| done).min().unwrap_or(0);
@@ -129,14 +131,14 @@ impl Clients {
     }
 }
 
-/// What clients act on.
+/// What clients act on: the engine, and the recorder of the history.
 pub(in crate::world) struct Context<'a, M: Subject> {
     pub(in crate::world) engine: &'a mut AuditedEngine<M>,
     pub(in crate::world) recorder: &'a mut Recorder,
 }
 
 impl Clients {
-    /// Everybody looks at the clock once, so that alarms are set.
+    /// Starts all clients: sets their first alarms.
     pub(in crate::world) fn begin<M: Subject>(&mut self, context: &mut Context<'_, M>) {
         self.asking = self.setup.count;
         for number in (0u32..).take(self.clients.len()) {
@@ -144,7 +146,7 @@ impl Clients {
         }
     }
 
-    /// A client's alarm.
+    /// The alarm of a client.
     pub(in crate::world) fn on_alarm<M: Subject>(&mut self, number: u32, context: &mut Context<'_, M>) {
         let now = context.engine.now();
         let client = &mut self.clients[number as usize];
@@ -208,7 +210,7 @@ impl Clients {
         self.arm(number, context);
     }
 
-    /// A client begins a call for a test. Returns the call's number.
+    /// Begins a call of a test. Returns the number of the call.
     pub(in crate::world) fn call<M: Subject>(
         &mut self,
         number: u32,
@@ -237,7 +239,7 @@ impl Clients {
         }
     }
 
-    /// Sets the alarm for whatever a client wants next.
+    /// Sets the alarm for the next thing that a client wants to do.
     fn arm<M: Subject>(&mut self, number: u32, context: &mut Context<'_, M>) {
         let now = context.engine.now();
         let client = &mut self.clients[number as usize];

@@ -1,4 +1,4 @@
-//! Operations of clients, from the draw to the answer.
+//! Operations of clients, from the draw to the end.
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, ClientEffect, ClientEvent, Completion};
@@ -70,9 +70,9 @@ impl Clients {
         }
     }
 
-    /// A client keeps the contract of [`Completion`]: whoever waits for an answer that is still to be had is not told that it is unknown. It
-    /// cannot be had when the session has expired. But for every write that has not ended the session keeps the answer, as long as the
-    /// client names no lowest unanswered sequence above it.
+    /// Checks the contract of [`Completion`]: an outcome is not unknown while its answer can still be
+    /// obtained. The answer is lost when the session has expired. Otherwise the session keeps the answer to
+    /// every write that has not ended, as long as the client reports no lowest unanswered sequence above it.
     pub(super) fn check_fate<M: Subject>(
         &mut self,
         number: u32,
@@ -204,7 +204,7 @@ impl Clients {
     }
 }
 
-/// The session, if a replica says that it has expired, and the request that this answers.
+/// The session that a reply reports as expired, with the request that it answers; `None` for any other event.
 pub(super) fn says_expired(event: &ClientEvent) -> Option<(SessionId, u64)> {
     match event {
         ClientEvent::Reply { reply, .. } => match reply.outcome {
@@ -215,7 +215,7 @@ pub(super) fn says_expired(event: &ClientEvent) -> Option<(SessionId, u64)> {
     }
 }
 
-/// Whether a leader tells whom it waits for.
+/// Whether the leader names replicas that it waits for.
 fn names_who_is_waited_for<M: Subject>(engine: &AuditedEngine<M>) -> bool {
     let leader = audited::leader(engine).and_then(|id| engine.machine(id));
     leader.is_some_and(|leader| !leader.status().waiting_for.is_empty())

@@ -10,22 +10,23 @@ use crate::world::partition::{self, Cut};
 
 use super::{Nemesis, STREAM};
 
-/// A fault that is under way, and thereby how it ends.
+/// A fault that is under way. It says what must be undone when it ends.
 #[derive(Clone, Debug)]
 pub(super) enum Active {
-    /// A process is down; it starts again, with an empty disk if that was lost, or with a log that is damaged.
+    /// A process is down. It restarts with its disk, with an empty disk if that was `lost`, or with a damaged
+    /// log.
     Down {
         id: ReplicaId,
         lost: bool,
         damage: Option<Damage>,
     },
-    /// A process stands still.
+    /// A process is paused.
     Paused(ReplicaId),
-    /// A role has failed; it restarts with or without its memory.
+    /// A role has failed. It restarts with or without its memory.
     Role { id: ReplicaId, role: Role, lost: bool },
     /// Links are cut.
     Cut(Vec<Cut>),
-    /// Links come and go.
+    /// Links are cut and mended in turn.
     Flapping { cuts: Vec<Cut>, cut: bool, times: u64 },
     /// A clock runs at a wrong speed.
     Drift(ReplicaId),
@@ -33,16 +34,16 @@ pub(super) enum Active {
     Slow(ReplicaId),
     /// A disk is full.
     Full(ReplicaId),
-    /// A process crashes at the end of a sync.
+    /// A process is to crash at the end of a sync.
     CrashAtSync(ReplicaId),
-    /// A sender changes what it sends.
+    /// A replica changes messages that it sends.
     Garbling(ReplicaId),
-    /// Links of a replica lose most of what passes.
+    /// The links of a replica lose most messages.
     DegradedLinks(ReplicaId),
 }
 
 impl Nemesis {
-    /// Sets the alarm that ends a fault.
+    /// Notes a fault that has begun, and sets the alarm that ends it.
     pub(super) fn activate<M: Subject>(&mut self, active: Active, engine: &mut AuditedEngine<M>) {
         let number = self.next;
         self.next += 1;
@@ -55,7 +56,7 @@ impl Nemesis {
         engine.alarm(engine.now().after(Micros(length + 1)), Alarm::FaultEnd(number));
     }
 
-    /// A fault ends (or, if it flaps, goes on).
+    /// A fault ends or, if its links come and go, goes on.
     pub(in crate::world) fn on_end<M: Subject>(&mut self, number: u32, engine: &mut AuditedEngine<M>) {
         if self.frozen {
             return;
@@ -83,7 +84,7 @@ impl Nemesis {
     pub(super) fn undo<M: Subject>(&self, active: &Active, engine: &mut AuditedEngine<M>) {
         match active {
             Active::Down { id, lost, damage } => {
-                // Damage may do no harm: then the memory is kept.
+                // Harmless damage does not lose the memory.
                 let lost = match damage {
                     Some(damage) => damaged(*id, *damage, engine),
                     None => *lost,
@@ -113,7 +114,7 @@ impl Nemesis {
         }
     }
 
-    /// Starts a process that stopped by itself, if it did, and nothing else will start it.
+    /// Starts a process if the fault made it stop, and no other fault will start it.
     pub(super) fn start_again<M: Subject>(
         &self,
         id: ReplicaId,
@@ -126,7 +127,7 @@ impl Nemesis {
         }
     }
 
-    /// Whether a fault that is under way will start the process when it ends.
+    /// Whether a fault under way will start the process when it ends.
     pub(super) fn is_down(&self, id: ReplicaId) -> bool {
         let mut active = self.active.values();
         active.any(|active| matches!(active, Active::Down { id: other, .. } if *other == id))
@@ -134,19 +135,20 @@ impl Nemesis {
 }
 
 impl Nemesis {
-    /// Whether this acceptor may lose its memory: it has lost it already, or few enough others have not got theirs back.
+    /// Whether an acceptor may lose its memory: it lacks it already, or fewer acceptors lack theirs than the
+    /// setup allows.
     pub(super) fn may_lose<M: Subject>(&self, id: ReplicaId, engine: &AuditedEngine<M>) -> bool {
         let lost = |id: &ReplicaId| self.has_lost(*id, engine);
         lost(&id) || engine.ids().filter(lost).count() < self.faults.losses
     }
 
-    /// Whether the replica's acceptor is without memory, or will find it lost when it starts.
+    /// Whether a replica's acceptor lacks its memory, or will when it starts.
     pub(in crate::world) fn has_lost<M: Subject>(&self, id: ReplicaId, engine: &AuditedEngine<M>) -> bool {
         let is_down = engine.machine(id).is_none() || engine.role(id, Role::Acceptor) != RoleState::Running;
         engine.observer.lacks_memory(id) || self.dooms(id) || (self.memory_only && is_down)
     }
 
-    /// Whether the replica's acceptor will find its memory lost when the fault that is under way ends.
+    /// Whether a replica's acceptor will lack its memory when a fault under way ends.
     pub(super) fn dooms(&self, id: ReplicaId) -> bool {
         self.active.values().any(|active| match active {
             Active::Down { id: other, lost, .. } => *lost && *other == id,
@@ -160,7 +162,7 @@ impl Nemesis {
     }
 }
 
-/// Damages the log of a process that is down; tells whether the memory is lost by that.
+/// Damages the log of a process that is down. Returns whether the memory is lost by that.
 fn damaged<M: Subject>(id: ReplicaId, how: Damage, engine: &mut AuditedEngine<M>) -> bool {
     let lost = engine.damage(id, how);
     if lost {

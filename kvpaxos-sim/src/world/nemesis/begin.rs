@@ -1,4 +1,4 @@
-//! How faults begin: what each kind of fault does, to whom.
+//! How faults begin: what each kind of fault does.
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
@@ -13,7 +13,7 @@ use super::active::Active;
 use super::{BrokenConnection, Nemesis, SPEEDS, STREAM};
 use crate::engine::Decision;
 
-/// How the links of a replica behave that lose most of what passes.
+/// The profile of degraded links: they lose and delay most messages.
 const DEGRADED: LinkProfile = LinkProfile {
     drop: 600_000,
     duplicate: 100_000,
@@ -22,7 +22,7 @@ const DEGRADED: LinkProfile = LinkProfile {
 };
 
 impl Nemesis {
-    /// Begins a fault of this kind, or does nothing where it is ruled out.
+    /// Begins a fault of this kind. Does nothing where the setup rules it out.
     pub(super) fn begin_fault<M: Subject>(
         &mut self,
         kind: FaultKind,
@@ -110,8 +110,8 @@ impl Nemesis {
         self.activate(Active::Drift(id), engine);
     }
 
-    /// The process will stop when it writes next. Where no disk outlives its process it would lose its memory by that at a time that nobody
-    /// knows, so there nothing happens.
+    /// Makes a process stop at one of its next writes. Nothing happens where disks do not survive their
+    /// processes: the process would lose its memory at a time that the nemesis does not control.
     fn doom<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut AuditedEngine<M>) {
         if self.memory_only {
             return;
@@ -125,7 +125,7 @@ impl Nemesis {
         }
     }
 
-    /// The leader, or anybody.
+    /// The replica that a fault hits: the leader as often as the setup says, or any replica.
     pub(super) fn target<M: Subject>(&self, engine: &mut AuditedEngine<M>) -> ReplicaId {
         let leader = leader(engine);
         let at_leader =
@@ -153,7 +153,8 @@ impl Nemesis {
         let lost = lost || self.memory_only;
         if engine.machine(id).is_some() {
             engine.crash(id);
-            // A replica that must keep its memory gets no damage either, and one without a disk has lost it anyway.
+            // Damage would lose the memory, which may be ruled out; and a replica without a disk loses it
+            // anyway.
             let damage = damage.filter(|_| lost && !self.memory_only);
             self.activate(Active::Down { id, lost, damage }, engine);
         }

@@ -1,4 +1,4 @@
-//! How faults stop: replicas that heal, and replicas that stay broken for good.
+//! The end of faults: some replicas heal, and the others stay broken for good.
 
 use kvpaxos::{ReplicaSet, Role};
 
@@ -11,7 +11,7 @@ use super::active::Active;
 
 /// Healing.
 impl Nemesis {
-    /// It strikes no more, and the faults under way do not end by themselves.
+    /// Stops the nemesis: no fault begins from now on, and faults under way do not end by themselves.
     pub(in crate::world) fn stop<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
         self.awake = false;
         self.frozen = true;
@@ -23,7 +23,7 @@ impl Nemesis {
         engine.network.links = self.links.without_faults();
     }
 
-    /// Whatever is wrong with these replicas, and between them, heals; what is wrong with the others stays.
+    /// Heals these replicas and the links between them. What is wrong with the others stays.
     pub(in crate::world) fn heal<M: Subject>(&mut self, healed: ReplicaSet, engine: &mut AuditedEngine<M>) {
         let numbers: Vec<u32> = self.active.keys().copied().collect();
         for number in numbers {
@@ -39,7 +39,7 @@ impl Nemesis {
                     | Active::Garbling(id)
                     | Active::DegradedLinks(id),
                 ) => *id,
-                // Cuts are mended link by link below; nothing flaps from now on.
+                // Cuts are mended below, link by link. Links no longer come and go.
                 _ => continue,
             };
             if healed.contains(whose)
@@ -66,7 +66,7 @@ impl Nemesis {
         }
     }
 
-    /// What is wrong for good with replicas that do not heal, where nothing is wrong yet.
+    /// Breaks replicas that do not heal, each in a random way and for good.
     pub(in crate::world) fn break_for_good<M: Subject>(
         &mut self,
         broken: ReplicaSet,
@@ -85,13 +85,13 @@ impl Nemesis {
                     }
                 }
                 4 => {
-                    // It hears nobody, and everybody hears it.
+                    // It hears nobody; everybody hears it.
                     for other in engine.ids().filter(|other| *other != id) {
                         engine.network.cut(other.into(), id.into());
                     }
                 }
                 _ => {
-                    // It reaches one replica only.
+                    // It is connected to one replica only.
                     for other in engine.ids().filter(|other| *other != id).skip(1) {
                         engine.network.cut(id.into(), other.into());
                         engine.network.cut(other.into(), id.into());

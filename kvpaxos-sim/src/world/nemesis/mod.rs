@@ -1,4 +1,6 @@
-//! What goes wrong, when, and for how long: faults of the kinds that the setup weighs, each ended by an alarm.
+//! The nemesis: it begins faults of the kinds in the setup, and an alarm ends each.
+//!
+//! The kind, the time, the length and the target of a fault are drawn from [`Stream::Nemesis`].
 
 mod active;
 mod begin;
@@ -16,11 +18,11 @@ use crate::world::setup::{FaultKind, Faults, Setup};
 
 use active::Active;
 
-/// How often each kind of fault struck.
+/// How many faults of each kind began.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize)]
 pub struct FaultCounts(pub BTreeMap<FaultKind, u64>);
 
-/// See the module.
+/// The nemesis of a world.
 pub(super) struct Nemesis {
     faults: Faults,
     replicas: usize,
@@ -30,15 +32,15 @@ pub(super) struct Nemesis {
     active: BTreeMap<u32, Active>,
     next: u32,
     awake: bool,
-    /// Faults under way do not end by themselves any more.
+    /// Faults under way no longer end by themselves.
     frozen: bool,
-    /// No disk outlives its process.
+    /// Disks do not survive their processes.
     memory_only: bool,
-    /// What struck.
+    /// How many faults of each kind began.
     pub counts: FaultCounts,
 }
 
-/// A client's connection to a replica broke: the replica has heard of it, and the client must.
+/// A client's connection to a replica that a fault broke. The replica has been told; the client must be.
 pub(in crate::world) struct BrokenConnection {
     pub(in crate::world) client: u32,
     pub(in crate::world) id: ReplicaId,
@@ -46,11 +48,11 @@ pub(in crate::world) struct BrokenConnection {
 
 const STREAM: Stream = Stream::Nemesis;
 
-/// How clocks run that are wrong: local microseconds per million of the world's.
+/// The speeds of wrong clocks, in local microseconds per million simulated ones.
 const SPEEDS: [u64; 6] = [250_000, 600_000, 900_000, 1_100_000, 1_600_000, 3_000_000];
 
 impl Nemesis {
-    /// The nemesis of this setup; it sleeps.
+    /// The nemesis of this setup. It begins no fault yet.
     #[must_use]
     pub(super) fn new(setup: &Setup) -> Nemesis {
         Nemesis {
@@ -68,7 +70,7 @@ impl Nemesis {
         }
     }
 
-    /// It wakes: begins faults until it is told to stop.
+    /// Starts: from now on it begins faults until it is stopped.
     pub(in crate::world) fn begin<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
         self.awake = !self.faults.weights.is_empty();
         self.schedule(engine);
@@ -89,7 +91,8 @@ impl Nemesis {
         }
     }
 
-    /// The time of the next fault has come: begins it, and sets the alarm for the one after it. Returns the connection that the fault broke.
+    /// Begins the next fault, and sets the alarm for the one after it. Returns the connection that the fault
+    /// broke, if it broke one.
     pub(in crate::world) fn on_next_fault<M: Subject>(
         &mut self,
         engine: &mut AuditedEngine<M>,
@@ -104,7 +107,7 @@ impl Nemesis {
             .map(|(kind, weight)| (*weight, *kind))
             .collect();
         let kind = engine.decider().weighted(STREAM, Decision::FaultKind, &weights);
-        // A role fails in every run that lets roles fail at all: the first fault sees to it.
+        // Where roles may fail, one fails in every run: the first fault is of that kind.
         let roles_fail = weights.iter().any(|(_, kind)| *kind == FaultKind::FailRole);
         let is_first = self.counts.0.is_empty() && roles_fail;
         let kind = if is_first { Some(FaultKind::FailRole) } else { kind };
