@@ -9,7 +9,7 @@ mod phases;
 mod recorder;
 mod report;
 mod script;
-mod service;
+mod liveness;
 mod setup;
 mod state;
 mod swarm;

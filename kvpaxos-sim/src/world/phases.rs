@@ -9,7 +9,7 @@ use crate::engine::{Decision, Stream};
 use crate::invariants::{Property, Violation};
 use crate::subject::Subject;
 use crate::world::World;
-use crate::world::service::{LEAST_SHARE, Round};
+use crate::world::liveness::{LEAST_SHARE, Round};
 use crate::world::setup::Length;
 
 /// Operations that every client must get done after the faults have stopped.
