@@ -1,7 +1,7 @@
-//! Deterministic simulation of kvpaxos.
+//! Deterministic simulation of kvpaxos, and the checkers that judge it.
 //!
-//! A [`World`] is replicas, clients, a network, disks, clocks and a nemesis under one event queue. One seed decides
-//! everything in it, bit for bit. What a test wants to see is a few lines:
+//! A [`World`] is a set of replicas, clients, a network, disks, clocks and a nemesis under one event queue. One seed
+//! decides everything in it: the same seed gives the same run, bit for bit, on every machine. A test is a few lines:
 //!
 //! ```
 //! use kvpaxos::{Micros, ReplicaId, Role};
@@ -9,7 +9,7 @@
 //!
 //! let mut world = World::new(Setup::quiet(7))?;
 //! assert!(world.put("k", "before").is_done());
-//! let leader = world.leader().expect("somebody has led the put");
+//! let leader = world.leader().expect("the put had a leader");
 //! world.partition([leader]); // cut the leader off from the other four
 //! assert!(world.put("k", "after").is_done());
 //! world.mend();
@@ -20,7 +20,7 @@
 //! # Ok::<(), kvpaxos_sim::world::SetupError>(())
 //! ```
 //!
-//! Or a seed draws it all, plays safety under faults, then liveness, then convergence:
+//! Or a seed draws the whole setup. The run checks safety under faults, then liveness, then convergence:
 //!
 //! ```
 //! let report = kvpaxos_sim::run_seed(42, kvpaxos_sim::Trace::Off);
@@ -29,30 +29,50 @@
 //!
 //! # The wings
 //!
+//! Each folder is a wing with a facade. Imports go down only:
+//!
 //! ```text
-//!   mutants           replicas that are wrong on purpose
+//!   mutants ---------.       replicas that are wrong on purpose
+//!      |             |
+//!    world ----------+-----.     setups, clients, nemesis, whole runs, sweeps
+//!      |             |      \
+//!  invariants        |   linearizability     is there an order of the operations that explains the answers?
+//!      |             |        |
+//!   subject <--------'     history           operations: format, readers, writers, generators
 //!      |
-//!   world             clients, nemesis, setups, whole runs, sweeps        linearizability   judges histories: stream, search, witness
-//!      |         \                                                           |
-//!   invariants   subject   what is checked after every event              history           operations, their format, generators
-//!      |
-//!   engine            queue, hosts, disks, clocks, network                model             every order of a small bound, on the same core
+//!    engine                model             every order of events within small bounds
+//!
+//!                 parallel                   work on several threads, for all wings
 //! ```
 //!
-//! An arrow down is an import; there are none up. `world` also uses `history` and `linearizability` to judge what clients saw, and
-//! `model` uses no other wing.
+//! - [`engine`] drives any deterministic [`Machine`]: event queue, hosts, disks, clocks, network. It knows nothing of Paxos.
+//! - [`subject`] puts a [`kvpaxos::Replica`] behind the engine's seam, with its log on a simulated disk.
+//! - [`invariants`] observes every event from outside, and checks the invariants of the protocol. It believes only what is durable.
+//! - [`world`] puts clients and a nemesis around an engine, and plays whole runs.
+//! - [`history`] holds what clients asked and what they were answered.
+//! - [`linearizability`] judges a history, knowing nothing of replicas. [`linearizability::witness`] judges it by the order that the
+//!   revisions in the answers claim.
+//! - [`model`] explores the core exhaustively within small bounds. It uses no other wing but `parallel`.
+//! - [`mutants`] holds replicas with the bugs that real systems had. The checks above must find each.
 //!
-//! - [`engine`] drives any [`Machine`] and knows no Paxos. Every random or undecided thing is a question to its
-//!   [`Decider`](engine::Decider); the seeded one gives each component a stream of its own. [`engine::Log`] says what a crash, a
-//!   lost or a misdirected write leaves of a log.
-//! - [`subject`] puts a [`kvpaxos::Replica`], or a mutant of it, behind that seam.
-//! - [`invariants`] watches from outside, after every event, and believes only what is durable.
-//! - [`world`] puts clients and a nemesis around an engine, draws all from a seed, and plays it in three phases.
-//! - [`history`] holds what clients asked and were told: the format, its readers and writers, and generators for the checker's own tests.
-//! - [`linearizability`] judges a history, knowing nothing of replicas; [`linearizability::witness`] judges it by the order that the
-//!   replicas say it has.
-//! - [`model`] explores the core exhaustively at small bounds.
-//! - [`mutants`] holds replicas that are wrong on purpose, in the ways in which real systems were. The checks above must find each.
+//! # Where is ...?
+//!
+//! | question | file in `kvpaxos-sim/src` |
+//! | --- | --- |
+//! | What does a crash leave of a disk? | `engine/disk/group_commit.rs` for a list of records, `subject/log/files.rs` for files |
+//! | What does a misdirected write, a flipped bit or a lost block do to a disk? | `subject/log/damage.rs`: `misdirect`, `flip_bit`, `lose_sector` |
+//! | How is a world set up? | `world/setup.rs` ([`Setup`]); `world/swarm.rs` draws one from a seed ([`Setup::drawn`]) |
+//! | Where is a fault drawn, and begun? | `world/nemesis/mod.rs` (`on_next_fault`) draws it, `world/nemesis/begin.rs` begins it |
+//! | Where does a fault end? | `world/nemesis/active.rs`; `world/nemesis/healing.rs` at the end of the phase with faults |
+//! | Where does randomness come from? | `engine/decider.rs` ([`Decider`](engine::Decider)) |
+//! | Where is the digest of a run made? | `engine/digest.rs`; `engine/advance.rs` adds each event |
+//! | Where is a message lost, delayed or duplicated? | `engine/network.rs` |
+//! | What do clients do? | `world/clients/` |
+//! | What must hold after every event? | `invariants/`, with a table of all properties in [`invariants`] |
+//! | How long may a request take? | `world/liveness.rs` |
+//! | Which rule decides that a history is not linearizable? | `linearizability/`, with an index in [`linearizability`] |
+//! | How is a mutant made? | `mutants/`, with a table of all in [`mutants`] |
+//! | How is another protocol simulated? | `tests/toy.rs`, a machine of 60 lines |
 
 pub mod engine;
 mod hashing;

@@ -1,9 +1,11 @@
-//! Worlds in which disks forget: the last records that a minority's disks had synced are lost, any number of them, and nothing tells of it
-//! (a lost end within the window that no mark covers, see [`kvpaxos::wal`]); or a directory is founded anew, and its replica claims to be new.
+//! Worlds in which disks lose synced records without a trace. Such a loss lies at the end of a log, beyond
+//! its mark (see [`kvpaxos::wal`]). Or a directory is formatted although its replica had been a member, so
+//! that the replica claims to be new.
 //!
-//! Agreement cannot be had there: a value that was acknowledged may be known to a few replicas only, and another may be chosen in its place.
-//! What is judged is what follows ([`kvpaxos::agreement`]): who has been told of another history serves only with a quorum that shares its own
-//! (D1); and at rest, when all are up and hear each other, all that serve hold one history.
+//! Agreement is impossible in such worlds: an acknowledged value may be left on a few replicas only, and
+//! another value may be chosen in its place. Checked is what [`kvpaxos::agreement`] promises instead. D1: a
+//! replica that has been told of another history serves only with a quorum that shares its own. And when all
+//! replicas are up and connected, those that serve hold the same history.
 
 use kvpaxos::{Limits, Micros, Quorums, Replica, ReplicaId, ReplicaSet, Update};
 use serde::Serialize;
@@ -15,54 +17,54 @@ use crate::world::World;
 use crate::world::report::caught;
 use crate::world::setup::Setup;
 
-/// How often all processes go down and a disk forgets.
+/// How often all processes crash and a disk loses records.
 const ROUNDS: u64 = 4;
-/// How long it takes until everybody has heard of everybody.
+/// The time within which all replicas have heard of each other's states.
 const REST: Micros = Micros(20_000_000);
 
-/// What came of one seed.
+/// The outcome of one seed.
 #[derive(Clone, Default, Debug, Serialize)]
 pub struct ForkReport {
     /// The seed.
     pub seed: u64,
     /// The rolling digest over all events, in hexadecimal.
     pub digest: String,
-    /// Events.
+    /// Events that were simulated.
     pub events: u64,
-    /// Records that were lost in silence.
+    /// Records that were lost without a trace.
     pub forgotten: u64,
-    /// How often a replica that was founded anew halted.
+    /// How often a replica halted because its directory had been formatted.
     pub halted: u64,
-    /// How often an answer was given in another history than the answer before.
+    /// How often an answer came from another history than the answer before it.
     pub switches: u64,
-    /// How often a replica began or ceased to differ from others, as it found.
+    /// How often a replica found that it began or ceased to differ from others.
     pub noticed: u64,
-    /// Requests that were refused because of it.
+    /// Requests that were refused because replicas differ.
     pub refused: u64,
     /// Answers that were given.
     pub answers: u64,
-    /// Replicas that did not serve at the end.
+    /// Replicas that refused to serve at the end.
     pub stopped: u64,
-    /// What does not hold, if anything.
+    /// The violation, if a property does not hold.
     pub violation: Option<Violation>,
 }
 
 /// Plays a seed.
 ///
 /// # Panics
-/// If what it draws does not fit together.
+/// If the setup that it draws is not valid.
 #[must_use]
 pub fn play(seed: u64, trace: Trace) -> ForkReport {
     play_as::<Replica>(seed, trace)
 }
 
-/// Plays a seed with other machines.
+/// Plays a seed with mutants in the place of replicas.
 ///
 /// # Panics
-/// If what it draws does not fit together.
+/// If the setup that it draws is not valid.
 #[must_use]
 pub fn play_as<M: Subject>(seed: u64, trace: Trace) -> ForkReport {
-    let mut world = World::<M>::of(setup(seed)).expect("what is drawn fits together");
+    let mut world = World::<M>::of(setup(seed)).expect("a drawn setup is valid");
     world.trace(trace);
     world.expect_forks();
     let mut forked = ForkReport {
@@ -85,12 +87,12 @@ pub fn play_as<M: Subject>(seed: u64, trace: Trace) -> ForkReport {
     forked
 }
 
-/// What a seed draws, as far as it goes with disks that forget.
+/// The setup that a seed draws, without what does not fit disks that lose records.
 fn setup(seed: u64) -> Setup {
     let mut setup = Setup::drawn(seed);
     setup.format = Format::Plain;
     if !seed.is_multiple_of(4) {
-        // Nothing is forgotten that could be compared.
+        // Logs are rarely cut, so that states can be compared.
         let default = Limits::default();
         setup.cluster.limits.log_slots = default.log_slots;
         setup.cluster.limits.log_bytes = default.log_bytes;
@@ -120,8 +122,9 @@ impl<M: Subject> World<M> {
         self.serve_one_history()
     }
 
-    /// A minority is down while the others go on. All stop; the disk of one of the others forgets, or its directory is founded anew. With the
-    /// minority it makes a quorum in which nobody may know what was chosen last. Then the rest are back. Tells how many records were forgotten.
+    /// A minority is down while the others go on. Then all crash, and the disk of one of the others loses
+    /// records, or its directory is formatted. Together with the minority that replica is a quorum in which
+    /// nobody may know the last chosen values. Then the rest restart. Returns how many records were lost.
     fn play_round(&mut self) -> Result<u64, Violation> {
         let minority = self.draw_minority();
         minority.iter().for_each(|id| self.crash(id));
@@ -159,7 +162,8 @@ impl<M: Subject> World<M> {
         Ok(forgotten)
     }
 
-    /// An operator gives up what those hold that do not serve, or that have halted, if a minority are.
+    /// Recovers the replicas that do not serve or have halted, as an operator would, if they are a minority:
+    /// their disks are replaced.
     fn recover_the_few(&mut self) {
         let serves = |id: &ReplicaId| self.status(*id).is_some_and(|status| status.doubt.is_none());
         let few: Vec<ReplicaId> = self.engine.ids().filter(|id| !serves(id)).collect();
@@ -182,7 +186,7 @@ impl<M: Subject> World<M> {
             .chance(Stream::Healing, Decision::FaultKind, percent * 10_000)
     }
 
-    /// As many as can be missing from a quorum.
+    /// A random set of as many replicas as a quorum can do without.
     fn draw_minority(&mut self) -> ReplicaSet {
         let mut left: Vec<ReplicaId> = self.engine.ids().collect();
         let mut minority = ReplicaSet::EMPTY;
@@ -206,7 +210,7 @@ impl<M: Subject> World<M> {
         self.check_findings()
     }
 
-    /// At rest, with everybody up: all that serve hold one history.
+    /// With all replicas up and connected, those that serve must hold the same history.
     fn serve_one_history(&mut self) -> Result<(), Violation> {
         let serves = |id: &ReplicaId| self.status(*id).is_some_and(|status| status.doubt.is_none());
         let serving: Vec<ReplicaId> = self.engine.ids().filter(serves).collect();

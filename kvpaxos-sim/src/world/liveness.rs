@@ -1,9 +1,11 @@
-//! What is owed to clients once a quorum has healed (S4), in terms of what the setup drew: not so many seconds, but so many *rounds*.
+//! How long requests may take once a quorum has healed (S4): a number of *rounds*, whose length depends on
+//! the setup.
 //!
-//! A round is the time in which each thing that may stand between a client and its answer happens once: an election, an attempt at a
-//! replica that does not answer, the turn of everybody who waits for the same window, and the transfer of what a replica lacks.
-//! Each is reckoned with lengths that fifteen of sixteen messages and syncs keep to. So a cluster with slow disks, a window of one and
-//! parts of a byte has longer rounds than one with quick disks and large windows, and each is held to the same number of them.
+//! A round is the time in which everything happens once that can delay an answer: an election, an attempt at
+//! a replica that does not answer, the requests of all clients that wait for the same window, and the
+//! transfer of what a replica lacks. Latencies count with the value that fifteen of sixteen messages and
+//! syncs do not exceed. So a cluster with slow disks, a window of one and snapshot parts of one byte has
+//! longer rounds than one with fast disks and large windows; the number of rounds is the same for both.
 
 use std::fmt;
 
@@ -12,26 +14,27 @@ use kvpaxos::{Micros, Slot};
 use crate::engine::Table;
 use crate::world::setup::Setup;
 
-/// In so many rounds every client is served, every call that is under way is answered, and all replicas agree. In 8,000 seeds the slowest
-/// took 15: where a replica has room for one request, it is chance which of many clients it takes.
+/// Within this many rounds every client must be served, every open call be answered, and all replicas agree.
+/// The slowest of 8,000 seeds took 15: a replica with room for one request takes that of a random client.
 const ROUNDS: u64 = 40;
 
-/// The slowest client gets at least one in so many of what clients get on average, counted from when each has been served once.
+/// Unfairness may be at most this: the average number of operations of a client, for each operation of the
+/// slowest, counted from when each has been served once.
 pub(crate) const LEAST_SHARE: u64 = 200;
 
-/// About the size of an entry of a snapshot or a log, in bytes.
+/// The approximate size of an entry of a snapshot or a log, in bytes.
 const ENTRY: usize = 64;
 
-/// See the module.
+/// A round, by its parts. See the module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Round {
-    /// Until somebody leads: the longest wait, and both phases.
+    /// An election: the longest wait, and both phases of Paxos.
     election: Micros,
-    /// An attempt at a replica that does not answer, and the client's own pause.
+    /// An attempt at a replica that does not answer, and the pause of the client.
     attempt: Micros,
-    /// All clients' requests, one window after the other.
+    /// The requests of all clients, one window after the other.
     turn: Micros,
-    /// What a replica may lack, part by part.
+    /// The transfer of what a replica lacks, part by part.
     transfer: Micros,
 }
 
@@ -43,7 +46,7 @@ impl Round {
         let trip = 2 * usual(&setup.links.without_faults().delay) + 2 * usual(&setup.sync);
         let waiting = u64::from(clients.count) * u64::from(clients.lanes);
         let at_once = (limits.window as u64).saturating_mul(limits.batch_commands as u64);
-        // A log is cut at the last snapshot but one.
+        // A log is cut at the snapshot before the last one.
         let entries = chosen.0.min(limits.log_slots.saturating_mul(2))
             + clients.keys
             + u64::from(clients.count).min(limits.sessions as u64);
@@ -60,18 +63,18 @@ impl Round {
         self.election.0 + self.attempt.0 + self.turn.0 + self.transfer.0
     }
 
-    /// How long what is owed may take.
+    /// The time within which requests must be answered.
     pub(crate) fn bound(self) -> Micros {
         Micros(self.length() * ROUNDS)
     }
 
-    /// So long a time in hundredths of rounds.
+    /// A length of time in hundredths of rounds.
     pub(crate) fn hundredths(self, took: Micros) -> u64 {
         took.0 * 100 / self.length().max(1)
     }
 }
 
-/// What fifteen of sixteen do not exceed.
+/// The latency that fifteen of sixteen do not exceed.
 fn usual(table: &Table) -> u64 {
     table.at(Table::POINTS * 15 / 16)
 }
@@ -94,7 +97,7 @@ impl fmt::Display for Round {
 mod tests {
     use super::*;
 
-    /// What is slower in a setup makes its rounds longer, each part by itself.
+    /// Each part of a setup that is slower makes its part of the round longer.
     #[test]
     fn a_round_is_measured_in_what_was_drawn() {
         let chosen = Slot(1000);
@@ -112,7 +115,7 @@ mod tests {
         setup.cluster.limits.chunk_bytes = 1;
         let small_parts = Round::of(&setup, chosen);
         assert!(small_parts.transfer > small_window.transfer);
-        // Of a log that is cut every ten slots there is less to send.
+        // A log that is cut every ten slots leaves less to send.
         setup.cluster.limits.log_slots = 10;
         assert!(Round::of(&setup, chosen).transfer < small_parts.transfer);
         assert_eq!(small_parts.bound().0, small_parts.length() * ROUNDS);

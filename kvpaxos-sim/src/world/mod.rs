@@ -1,15 +1,36 @@
-//! Whole runs: replicas, clients, a network, disks, clocks and a nemesis under one event queue, drawn from a seed, played, and judged.
+//! Whole runs: a seed draws a [`Setup`], a [`World`] is built from it and played, and the checks judge it.
+//!
+//! A world is an [engine](crate::engine) of replicas, with clients and a nemesis around it.
+//! [`World::play`](World::play) has three phases: faults, during which safety is checked; then a random
+//! quorum heals, and every request must be answered within a bound; then all replicas heal, and must come to
+//! hold the same state. At the end the history of the clients must be linearizable.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `setup` | [`Setup`]: everything that is fixed before a run begins |
+//! | `swarm` | how a seed draws a setup |
+//! | `state` | [`World`], and how time passes in it |
+//! | `script` | what a scripted test can ask of a world, and do to it |
+//! | `clients` | the simulated clients |
+//! | `nemesis` | the faults: how they begin, how they end, how they heal |
+//! | `partition` | which links a fault cuts |
+//! | `phases` | the three phases of a run, and its verdict |
+//! | `liveness` | how long requests may take once a quorum has healed |
+//! | `recorder` | the history of the clients, and its verdict |
+//! | `report` | the outcome of one run |
+//! | `sweep` | many seeds in parallel |
+//! | `forks` | worlds in which disks lose synced records without a trace |
 
 mod audited;
 mod clients;
 pub mod forks;
+mod liveness;
 mod nemesis;
 pub mod partition;
 mod phases;
 mod recorder;
 mod report;
 mod script;
-mod liveness;
 mod setup;
 mod state;
 mod swarm;

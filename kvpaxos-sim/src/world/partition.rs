@@ -1,4 +1,4 @@
-//! Partitions: which links are cut.
+//! Partitions: the links that faults cut.
 
 use kvpaxos::{ReplicaId, ReplicaSet};
 
@@ -8,21 +8,21 @@ use crate::world::setup::FaultKind;
 /// One direction of a link.
 pub type Cut = (Node, Node);
 
-/// Cuts these.
+/// Cuts links.
 pub fn cut(cuts: &[Cut], network: &mut Network) {
     for (from, to) in cuts {
         network.cut(*from, *to);
     }
 }
 
-/// Mends these.
+/// Mends links.
 pub fn mend(cuts: &[Cut], network: &mut Network) {
     for (from, to) in cuts {
         network.mend(*from, *to);
     }
 }
 
-/// Both directions of every link between one side and the other.
+/// Both directions of all links between two sides.
 #[must_use]
 pub fn between(side: ReplicaSet, other: ReplicaSet) -> Vec<Cut> {
     let mut cuts = Vec::new();
@@ -35,7 +35,7 @@ pub fn between(side: ReplicaSet, other: ReplicaSet) -> Vec<Cut> {
     cuts
 }
 
-/// Quorum loss (Omni-Paxos, section 2): everybody is connected to `hub` and to nobody else.
+/// Quorum loss (Omni-Paxos, section 2): every replica is connected to `hub` only.
 #[must_use]
 pub fn quorum_loss(replicas: usize, hub: ReplicaId) -> Vec<Cut> {
     let mut cuts = Vec::new();
@@ -50,8 +50,8 @@ pub fn quorum_loss(replicas: usize, hub: ReplicaId) -> Vec<Cut> {
     cuts
 }
 
-/// Constrained election (Omni-Paxos, section 2): like [`quorum_loss`], and the old leader is cut off from all, so that
-/// only `hub`, which may lag, can be elected.
+/// Constrained election (Omni-Paxos, section 2): [`quorum_loss`] with the old leader cut off entirely, so
+/// that only `hub`, which may lag, can be elected.
 #[must_use]
 pub fn constrained_election(replicas: usize, hub: ReplicaId, leader: ReplicaId) -> Vec<Cut> {
     let mut cuts = quorum_loss(replicas, hub);
@@ -59,7 +59,7 @@ pub fn constrained_election(replicas: usize, hub: ReplicaId, leader: ReplicaId) 
     cuts
 }
 
-/// Chained (Omni-Paxos, section 2): everybody is connected to the next and the one before only.
+/// Chained (Omni-Paxos, section 2): every replica is connected to its two neighbours only.
 #[must_use]
 pub fn chained(replicas: usize) -> Vec<Cut> {
     let all = ReplicaSet::first(replicas);
@@ -72,7 +72,7 @@ pub fn chained(replicas: usize) -> Vec<Cut> {
     cuts
 }
 
-/// Draws the links that a fault of this kind around this replica cuts.
+/// Draws the links that a fault of this kind cuts around a replica.
 #[must_use]
 pub fn draw(
     kind: FaultKind,

@@ -1,5 +1,5 @@
-//! A whole run: first safety under faults, then liveness with a random quorum healed, then everything heals and all
-//! replicas must agree; at the end the history is judged.
+//! The phases of a run: faults; a random quorum heals and must serve; all heal and must agree. At the end the
+//! history is judged.
 
 use kvpaxos::status::{AcceptorStatus, LearnerStatus};
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Time};
@@ -12,32 +12,34 @@ use crate::world::World;
 use crate::world::liveness::{LEAST_SHARE, Round};
 use crate::world::setup::Length;
 
-/// Operations that every client must get done after the faults have stopped.
+/// How many operations each client must have done once a quorum has healed.
 const OWED: u64 = 3;
 
-/// How long a cluster that has lost too much is watched.
+/// How long a cluster is observed that has lost too many memories to serve.
 const REFUSING: Micros = Micros(10_000_000);
 
-/// How many times its length the phase with faults takes at most.
+/// The phase with faults takes at most this many times its length.
 const LONGEST: u32 = 16;
 
-/// How long the phases took, on the world's clock.
+/// How long the phases took, in simulated time.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
 pub struct Phases {
-    /// With faults.
+    /// The phase with faults.
     pub faults: Micros,
-    /// From the healing of a quorum until every client was served.
+    /// From the healing of a quorum until each client had its operations done.
     pub serving: Micros,
-    /// The same in hundredths of rounds, as this setup has them (see the module `owed`).
+    /// The same in hundredths of rounds. A round is the time in which everything that can delay an answer
+    /// happens once; it depends on the setup.
     pub serving_rounds: u64,
-    /// Of how many operations that clients had done on average the slowest client had one, from when each had been served once.
+    /// The operations that clients had done on average, for each operation of the slowest client, counted
+    /// from when each had been served once.
     pub unfairness: u64,
-    /// From the healing of all until all agreed.
+    /// From the healing of all replicas until all held the same state.
     pub agreeing: Micros,
 }
 
 impl<M: Subject> World<M> {
-    /// Plays the whole run that the setup describes.
+    /// Plays the run that the setup describes.
     ///
     /// # Errors
     /// The first property that does not hold.
@@ -75,7 +77,8 @@ impl<M: Subject> World<M> {
         Ok(since(began, self.now()))
     }
 
-    /// S4: with a quorum connected, what was asked is answered and what is asked now is too, whatever the others do.
+    /// S4: while a quorum is connected, requests are answered, earlier and new ones, whatever the other
+    /// replicas do.
     fn run_healed_quorum(&mut self, phases: &mut Phases) -> Result<(), Violation> {
         let began = self.now();
         let quorum = self.draw_quorum();
@@ -84,13 +87,13 @@ impl<M: Subject> World<M> {
         self.nemesis.break_for_good(all.without(quorum), &mut self.engine);
         self.nemesis.heal(quorum, &mut self.engine);
         let round = Round::of(&self.setup, self.engine.observer.prefix());
-        // More clients than there is room for push each other's sessions out, and some of them have no luck for long. Nothing is owed
-        // but to as many as there are sessions.
+        // Where there are more clients than sessions, clients push each other's sessions out, and some of
+        // them fail for long. So only as many clients go on as there are sessions.
         if let Ok(room) = u32::try_from(self.setup.cluster.limits.sessions) {
             self.clients.asking = self.clients.asking.min(room);
         }
-        // Some wait for a replica that does not answer, and have nothing done while the others go on. From when each has found one, all
-        // have the same to expect.
+        // Some clients still wait for a replica that does not answer. Fairness is judged from when each has
+        // been served once.
         self.serve(1, quorum, round)?;
         self.serve(OWED, quorum, round)?;
         phases.serving = since(began, self.now());
@@ -103,7 +106,7 @@ impl<M: Subject> World<M> {
             );
             self.report_finding(Property::S4, what);
         }
-        // Whoever still waits is answered too: nobody begins anything new.
+        // Calls that are still open must be answered too; no client begins a new one.
         self.clients.asking = 0;
         let answered = self.run_until(round.bound(), |world| world.clients.open() == 0);
         self.check_findings()?;
@@ -115,7 +118,8 @@ impl<M: Subject> World<M> {
         self.check_findings()
     }
 
-    /// Every client that asks has so many operations done, within the bound.
+    /// Runs until each client has had this many operations done. It is a violation if the bound passes
+    /// before.
     fn serve(&mut self, operations: u64, quorum: ReplicaSet, round: Round) -> Result<(), Violation> {
         self.clients.begin_count();
         let served = self.run_until(round.bound(), |world| world.clients.all_done(operations));
@@ -133,14 +137,14 @@ impl<M: Subject> World<M> {
         self.check_findings()
     }
 
-    /// Whether more acceptors have lost their memory, or are about to find it lost, than the others can make up for.
+    /// Whether more acceptors lack their memory, or will when they start, than the others can make up for.
     fn has_lost_too_much(&self) -> bool {
         let lost = |id: &ReplicaId| self.nemesis.has_lost(*id, &self.engine);
         self.engine.ids().filter(lost).count() > self.setup.cluster.losable()
     }
 
-    /// Beyond the bound all heal, and nothing is owed but that whatever is answered is right: the cluster refuses to serve, for good,
-    /// and says why.
+    /// Too many memories are lost: every replica heals, the cluster must refuse service, and any answer it
+    /// still gives must be correct.
     fn run_refusing(&mut self) -> Result<Micros, Violation> {
         let began = self.now();
         self.nemesis.stop(&mut self.engine);
@@ -151,7 +155,7 @@ impl<M: Subject> World<M> {
         Ok(since(began, self.now()))
     }
 
-    /// As many replicas as both kinds of quorum need, whose acceptors have their memory.
+    /// A random quorum for both phases, of replicas whose acceptors have their memory.
     fn draw_quorum(&mut self) -> ReplicaSet {
         let quorums = self.setup.cluster.quorums;
         let all = ReplicaSet::first(self.setup.cluster.replicas);
@@ -170,7 +174,7 @@ impl<M: Subject> World<M> {
         quorum
     }
 
-    /// All heal, and all must come to hold the same.
+    /// All replicas heal, and must come to hold the same state.
     fn run_healed(&mut self) -> Result<Micros, Violation> {
         let began = self.now();
         let all = ReplicaSet::first(self.setup.cluster.replicas);
@@ -193,7 +197,8 @@ impl<M: Subject> World<M> {
         Ok(since(began, self.now()))
     }
 
-    /// Whether all replicas have applied all that is chosen, and hold the same.
+    /// Whether all replicas have applied everything that is chosen and hold the same state, and every
+    /// acceptor that can has recovered its memory.
     #[must_use]
     pub fn agreed(&self) -> bool {
         let mut states = self.engine.ids().map(|id| self.applied(id));
@@ -205,7 +210,7 @@ impl<M: Subject> World<M> {
             && self.remembers()
     }
 
-    /// Whether every acceptor that lost its memory has got it back, where there is a way.
+    /// Whether every acceptor that lost its memory has recovered it, where the quorums allow that.
     fn remembers(&self) -> bool {
         let mut out = self
             .engine
@@ -249,7 +254,7 @@ impl<M: Subject> World<M> {
         )
     }
 
-    /// Judges what has happened so far: the first thing found wrong, and whether the history is linearizable.
+    /// Judges the run so far: whether any invariant was violated, and whether the history is linearizable.
     ///
     /// # Errors
     /// The first property that does not hold.
@@ -261,13 +266,13 @@ impl<M: Subject> World<M> {
         self.check_findings()
     }
 
-    /// Reports what is found wrong now.
+    /// Reports a violation at the present time.
     pub(crate) fn report_finding(&mut self, property: Property, explanation: String) {
         let now = self.now();
         self.engine.observer.report(now, property, explanation);
     }
 
-    /// Whether nothing was found wrong.
+    /// Fails with the first finding, if anything was found wrong.
     pub(crate) fn check_findings(&self) -> Result<(), Violation> {
         let Some(finding) = self.finding().cloned() else {
             return Ok(());

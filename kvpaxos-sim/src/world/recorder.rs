@@ -1,5 +1,5 @@
-//! The history of what clients asked and were told, and its verdict (S2): that of a search for an order, and that of the
-//! revisions, which the replicas claim to be one.
+//! The history of all operations, and its verdict on S2, linearizability: a search must find an order of the
+//! operations, and the order of the revisions in the answers must be one.
 
 use kvpaxos::Time;
 use kvpaxos::client::{Call, Completion};
@@ -8,16 +8,16 @@ use crate::history::{Answer, History, Operation, rev_of};
 use crate::linearizability::witness::{self, WitnessVerdict};
 use crate::linearizability::{Budget, Stream, Verdict, check};
 
-/// What may be spent on judging one key of a run. A run's keys take a thousandth of it as a rule.
+/// The budget for judging one key. Keys usually take a thousandth of it.
 const BUDGET: Budget = Budget {
     steps: 10_000_000,
     memory: 512 << 20,
 };
 
-/// Collects the history.
+/// Records the history and judges it.
 pub(super) struct Recorder {
     history: History,
-    /// Judges as it goes, so that a run ends where it has gone wrong.
+    /// Judges the history event by event, so that a run ends where it goes wrong.
     stream: Stream,
     wrong: Option<Refutation>,
     undecided: u64,
@@ -27,7 +27,7 @@ pub(super) struct Recorder {
 /// Why a history is not linearizable.
 #[derive(Clone, Debug)]
 pub(super) struct Refutation {
-    /// In a sentence.
+    /// The reason in a sentence.
     pub explanation: String,
     /// The operations that show it.
     pub lines: Vec<String>,
@@ -47,10 +47,10 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// An operation begins. What is not about a key is not recorded.
+    /// An operation begins. Calls without a key are not recorded.
     ///
     /// # Panics
-    /// If the lane has an operation under way, which the clients do not let happen.
+    /// If the lane has an operation under way. Clients never begin two at a time in a lane.
     pub(super) fn invoke(&mut self, client: u32, lane: u32, call: &Call, now: Time) {
         let Some(operation) = operation(call) else { return };
         self.at(now)
@@ -59,7 +59,7 @@ impl Recorder {
         self.watch();
     }
 
-    /// An operation ends. Tells why, if from here on the history is not linearizable.
+    /// An operation ends. Returns the reason if the history is no longer linearizable with it.
     ///
     /// # Panics
     /// If the lane has none under way.
@@ -91,14 +91,14 @@ impl Recorder {
         self.wrong.as_ref()
     }
 
-    /// Shows the event that was noted last to the judge that goes along.
+    /// Shows the last event to the running judge.
     fn watch(&mut self) {
         if let Some(event) = self.history.events().last() {
             self.stream.add(event);
         }
     }
 
-    /// What was found wrong, if anything was.
+    /// Why the history is not linearizable, if that was found.
     #[must_use]
     pub(super) fn wrong(&self) -> Option<&Refutation> {
         self.wrong.as_ref()
@@ -112,7 +112,7 @@ impl Recorder {
     /// Judges the history.
     ///
     /// # Errors
-    /// If it is not linearizable, or not in the order of its revisions.
+    /// If it is not linearizable, or not linearizable in the order of its revisions.
     pub(super) fn judge(&mut self) -> Result<(), Refutation> {
         let judged = self.search().and_then(|()| self.replay());
         self.wrong = judged.as_ref().err().cloned();
@@ -155,13 +155,13 @@ impl Recorder {
         }
     }
 
-    /// Keys that could not be judged within the budget.
+    /// The number of keys that could not be judged within the budget.
     #[must_use]
     pub(super) fn undecided(&self) -> u64 {
         self.undecided
     }
 
-    /// Keys that the revisions alone could not decide.
+    /// The number of keys whose revisions alone did not decide.
     #[must_use]
     pub(super) fn unwitnessed(&self) -> u64 {
         self.unwitnessed
@@ -179,7 +179,7 @@ fn operation(call: &Call) -> Option<Operation> {
     }
 }
 
-/// A process of the history is a lane of a client.
+/// The process in the history that stands for a lane of a client.
 fn process(client: u32, lane: u32) -> u64 {
     u64::from(client) * 1_000_000 + u64::from(lane)
 }
@@ -209,7 +209,7 @@ mod tests {
         );
     }
 
-    /// Finds nothing; tells what is said to be wrong then.
+    /// A read that finds no value; returns what the recorder finds wrong then.
     fn get(recorder: &mut Recorder, at: u64, slot: u64) -> Option<&Refutation> {
         let call = Call::Get { key: "k".into() };
         let outcome = Outcome::Value {
@@ -231,7 +231,7 @@ mod tests {
         assert!(recorder.wrong().is_some());
     }
 
-    /// The answers alone could be right.
+    /// The values alone would be linearizable.
     #[test]
     fn a_revision_that_goes_back_is_found() {
         let mut recorder = Recorder::default();

@@ -1,4 +1,4 @@
-//! What a run was and how it went, for people and for programs.
+//! The outcome of a run, for people and for programs.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,37 +19,37 @@ use crate::world::setup::Setup;
 /// The outcome of one seed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// What was drawn.
+    /// The setup that was played.
     pub setup: Setup,
     /// The rolling digest over all events, in hexadecimal.
     pub digest: String,
-    /// What was simulated.
+    /// How much was simulated.
     pub counts: Counts,
     /// What the replicas did.
     pub protocol: ProtocolCounts,
-    /// What became of operations.
+    /// How many operations ended, and how.
     pub operations: OperationCounts,
-    /// What the network did.
+    /// What the network did with messages.
     pub traffic: Traffic,
-    /// What the nemesis did.
+    /// How many faults of each kind began.
     pub faults: FaultCounts,
     /// How often each situation occurred that should occur in some runs.
     pub coverage: Coverage,
-    /// How long the phases took; `None` if the run did not get to its end.
+    /// How long the phases took; `None` if the run ended early.
     pub phases: Option<Phases>,
-    /// Time on the world's clock.
+    /// The simulated time.
     pub simulated: Micros,
-    /// The longest that an operation which was done took.
+    /// The longest time that a completed operation took.
     pub slowest: Micros,
-    /// Keys whose history could not be judged within the budget.
+    /// Keys that could not be judged within the budget.
     pub undecided: u64,
-    /// Keys whose history the revisions alone could not decide, for its operations of unknown outcome.
+    /// Keys whose revisions alone did not decide, because operations have unknown outcomes.
     pub unwitnessed: u64,
-    /// What does not hold, if anything.
+    /// The violation, if a property does not hold.
     pub violation: Option<Violation>,
 }
 
-/// Plays what this seed draws.
+/// Plays the setup that a seed draws.
 #[must_use]
 pub fn run_seed(seed: u64, trace: Trace) -> Report {
     run::<Replica>(Setup::drawn(seed), trace)
@@ -58,7 +58,7 @@ pub fn run_seed(seed: u64, trace: Trace) -> Report {
 /// Plays a setup.
 ///
 /// # Panics
-/// If the setup does not fit together: check it first.
+/// If the setup is not valid: call [`Setup::check`] first.
 #[must_use]
 pub fn run<M: Subject>(setup: Setup, trace: Trace) -> Report {
     let mut world = World::<M>::of(setup).expect("the setup was checked");
@@ -67,7 +67,7 @@ pub fn run<M: Subject>(setup: Setup, trace: Trace) -> Report {
     world.report(played)
 }
 
-/// Plays a world. A machine that panics is a violation like any other.
+/// Plays a world. A panic of a machine becomes a violation.
 pub(crate) fn caught<M: Subject, T>(
     world: &mut World<M>,
     play: impl FnOnce(&mut World<M>) -> Result<T, Violation>,
@@ -90,7 +90,7 @@ pub(crate) fn caught<M: Subject, T>(
 }
 
 impl<M: Subject> World<M> {
-    /// What has happened so far, and how it ended.
+    /// The report of a run that was played.
     pub fn report(&self, played: Result<Phases, Violation>) -> Report {
         Report {
             setup: self.setup.clone(),
@@ -110,7 +110,7 @@ impl<M: Subject> World<M> {
         }
     }
 
-    /// The rolling digest over everything that has happened.
+    /// The rolling digest over all events so far.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.engine.digest()

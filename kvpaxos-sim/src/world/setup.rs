@@ -1,4 +1,4 @@
-//! What a world is made of and what may happen in it.
+//! What a world consists of, and what may happen in it.
 
 use kvpaxos::recovery::answers_needed;
 use kvpaxos::types::MAX_REPLICAS;
@@ -7,46 +7,47 @@ use serde::Serialize;
 
 use crate::engine::{Damage, Format, LinkProfile, Node, Table, latency};
 
-/// Everything that is settled before a run begins. The same setup gives the same run.
+/// Everything that is fixed before a run begins. The same setup gives the same run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Setup {
-    /// Where every decision of the run comes from.
+    /// The seed of all decisions of the run.
     pub seed: u64,
     /// The replicas.
     pub cluster: Cluster,
-    /// How links behave.
+    /// The profile of links.
     pub links: LinkProfile,
-    /// How long a sync takes.
+    /// The latency of syncs.
     pub sync: Table,
-    /// How logs lie on disks.
+    /// The format of logs on disks.
     pub format: Format,
-    /// No disk outlives its process: whoever stops has lost its memory, and so has a role that fails.
+    /// Disks do not survive their processes: a process that stops loses its memory, and so does a role that
+    /// fails.
     pub memory_only: bool,
-    /// Who asks.
+    /// The clients.
     pub clients: Workload,
-    /// What strikes.
+    /// The faults.
     pub faults: Faults,
-    /// How long the run is.
+    /// The length of the run.
     pub length: Length,
 }
 
 /// The replicas of a world.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Cluster {
-    /// How many.
+    /// The number of replicas.
     pub replicas: usize,
-    /// How many make a quorum.
+    /// The sizes of quorums.
     pub quorums: Quorums,
-    /// When a client may be answered.
+    /// When a write is acknowledged.
     pub update: Update,
-    /// Paces and patience.
+    /// The timing of replicas.
     pub timing: Timing,
-    /// Bounds.
+    /// The limits of replicas.
     pub limits: Limits,
 }
 
 impl Cluster {
-    /// A cluster of majorities with default paces and limits.
+    /// A cluster with majority quorums, default timing and default limits.
     #[must_use]
     pub fn new(replicas: usize) -> Cluster {
         Cluster {
@@ -72,8 +73,9 @@ impl Cluster {
         config
     }
 
-    /// How many acceptors may be without memory at a time: so many that those that have theirs can make up for it (design 4.9); or,
-    /// where the quorum sizes leave no way back, so many that a quorum of both kinds is left without them for good.
+    /// How many acceptors may lack their memory at a time. Where an acceptor can recover its memory, enough
+    /// others must have theirs to answer it: see [`kvpaxos::recovery`]. Where the quorum sizes leave no way
+    /// to recover, the others must be a quorum of both phases for good.
     #[must_use]
     pub fn losable(&self) -> usize {
         let Quorums { phase1, phase2 } = self.quorums;
@@ -83,38 +85,38 @@ impl Cluster {
             .expect("a quorum is a part of the cluster")
     }
 
-    /// Whether an acceptor that lost its memory comes back.
+    /// Whether the quorum sizes let an acceptor recover its memory.
     #[must_use]
     pub fn recovers(&self) -> bool {
         answers_needed(self.quorums, self.replicas).is_some()
     }
 }
 
-/// The clients of a world.
+/// What the clients of a world do.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Workload {
-    /// How many, each with a session of its own.
+    /// The number of clients, each with a session of its own.
     pub count: u32,
-    /// How many of them, the last ones, speak over connections, as over TCP, and not by datagrams.
+    /// How many of them, the last ones, use connections, as over TCP. The others use datagrams.
     pub connected: u32,
-    /// How many operations each may have in flight at once.
+    /// How many operations each client may have in flight.
     pub lanes: u32,
-    /// Over how many keys.
+    /// The number of keys.
     pub keys: u64,
-    /// Values are never repeated; else they are drawn from a handful.
+    /// Whether each value is written once only; otherwise values are drawn from four.
     pub unique: bool,
-    /// How often each kind of operation is drawn: put, get, delete, compare-and-swap.
+    /// The weights of operations: put, get, delete, compare-and-swap.
     pub mix: [u32; 4],
-    /// Longest pause between two operations.
+    /// The longest pause between two operations.
     pub think: Micros,
     /// How long a client waits for one replica.
     pub attempt: Micros,
-    /// How long a client waits in all; every other client waits much longer.
+    /// How long a client waits for the end of a call. Every other client waits much longer.
     pub deadline: Micros,
 }
 
 impl Workload {
-    /// Whether the client of this number speaks over connections.
+    /// Whether the client of this number uses connections.
     #[must_use]
     pub fn is_connected(&self, number: u32) -> bool {
         number < self.count && number >= self.count.saturating_sub(self.connected)
@@ -122,7 +124,7 @@ impl Workload {
 }
 
 impl Workload {
-    /// Nobody asks but the test.
+    /// No clients but that of the test.
     #[must_use]
     pub fn none() -> Workload {
         Workload {
@@ -131,7 +133,7 @@ impl Workload {
         }
     }
 
-    /// So many clients that do a bit of everything.
+    /// So many clients with operations of all kinds.
     #[must_use]
     pub fn some(count: u32) -> Workload {
         Workload {
@@ -155,7 +157,7 @@ pub enum FaultKind {
     Crash = 0,
     /// Every process crashes at once.
     CrashAll = 1,
-    /// A process stands still for a while.
+    /// A process is paused.
     Pause = 2,
     /// A role fails and restarts with its memory.
     FailRole = 3,
@@ -167,13 +169,13 @@ pub enum FaultKind {
     Split = 6,
     /// One replica is cut off from all others.
     Isolate = 7,
-    /// One replica's messages leave or arrive, but not both.
+    /// Messages of one replica leave or arrive, but not both.
     OneWay = 8,
     /// Some pairs of replicas are cut.
     Partial = 9,
-    /// All pairs but those of one replica are cut (quorum loss); or the leader hears nobody but that one.
+    /// All pairs are cut but those with one replica (quorum loss).
     Hub = 10,
-    /// A link comes and goes.
+    /// A link is cut and mended in turn.
     Flap = 11,
     /// A client is cut off from some replicas.
     CutClient = 12,
@@ -185,39 +187,40 @@ pub enum FaultKind {
     DriftClock = 15,
     /// A disk becomes slow.
     SlowDisk = 16,
-    /// The links of one replica lose and delay most of what passes.
+    /// The links of one replica lose and delay most messages.
     DegradeLinks = 17,
-    /// A process crashes, and a bit of its log is another one when it starts again.
+    /// A process crashes, and a bit of its log is flipped.
     FlipBit = 18,
-    /// A process crashes, and a block, a write or a file of its log is gone when it starts again.
+    /// A process crashes, and a block, a write or a file of its log is lost.
     LoseBlock = 19,
-    /// A process crashes, and a block of its log stands in the place of another when it starts again.
+    /// A process crashes, and a block of its log was written to the place of another one.
     MisdirectWrite = 20,
-    /// A process crashes, and a part of its log is as it was before when it starts again.
+    /// A process crashes, and a part of its log is as it was earlier.
     StaleBlock = 21,
-    /// A disk takes no more bytes: the process stops at its next write, and starts again when there is room.
+    /// A disk is full: the process stops at its next sync, and starts again when there is room.
     FullDisk = 22,
-    /// A replica speaks to nobody and hears one other only, and its clock is slow: if it leads, another is elected, and it does not find
-    /// out for a while.
+    /// Messages of one replica do not leave, it hears one other only, and its clock is slow. If it leads,
+    /// another replica is elected, and it does not notice for a while.
     Overtake = 23,
-    /// A replica changes the content of the snapshot parts that it sends, or mixes those of two states.
+    /// A replica changes the content of the snapshot parts that it sends, or mixes parts of two states.
     GarbleParts = 24,
-    /// A process crashes at the end of a sync, when more is on its way to the disk.
+    /// A process crashes at the end of a sync, while more writes wait.
     CrashAtSync = 25,
-    /// A process crashes, and the end of its log is gone when it starts again.
+    /// A process crashes, and the end of its log is lost.
     LoseTail = 26,
 }
 
-/// How a kind of fault comes into a run.
+/// How a kind of fault is drawn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Group {
-    /// Every run draws about half of these.
+    /// Every run draws about half of these kinds.
     Common,
-    /// Some runs draw some of these, which strike files.
+    /// Some runs draw some of these kinds, which damage files.
     OfFiles,
-    /// Some runs draw some of these. They came later, and are drawn last: what else a seed means does not depend on them.
+    /// Some runs draw some of these kinds. They were added later and are drawn last, so that they change
+    /// nothing else in what a seed draws.
     Added,
-    /// Of worlds that are made for it.
+    /// Only worlds that are made for it have this kind.
     Special,
 }
 
@@ -253,7 +256,7 @@ impl FaultKind {
         FaultKind::LoseTail,
     ];
 
-    /// What the kind does to what a disk promised to keep.
+    /// The damage that this kind does to synced data, if it does any.
     #[must_use]
     pub fn damage(self) -> Option<Damage> {
         match self {
@@ -277,26 +280,26 @@ impl FaultKind {
     }
 }
 
-/// What the nemesis does by itself.
+/// What the nemesis does.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Faults {
-    /// How often each kind strikes, against the others.
+    /// The weight of each kind.
     pub weights: Vec<(FaultKind, u32)>,
-    /// Longest pause between two faults.
+    /// The longest pause between two faults.
     pub pause: Micros,
-    /// Longest life of a fault.
+    /// The longest duration of a fault.
     pub length: Micros,
-    /// How many acceptors may be without memory at a time. More than [`Cluster::losable`] is beyond what the protocol can make up
-    /// for: then the cluster may refuse to serve, and what it does serve must be right.
+    /// How many acceptors may lack their memory at a time. With more than [`Cluster::losable`] the cluster
+    /// may refuse service, but any answer it still gives must be correct.
     pub losses: usize,
-    /// In a hundred: how often the leader is the target rather than anybody.
+    /// How often the leader is the target, in percent. Otherwise any replica is.
     pub at_leader: u32,
-    /// Every clock runs at a speed of its own, for as long as there are faults.
+    /// During the phase with faults every clock has a wrong speed of its own.
     pub uneven_clocks: bool,
 }
 
 impl Faults {
-    /// None.
+    /// No faults.
     #[must_use]
     pub fn none() -> Faults {
         Faults {
@@ -310,25 +313,26 @@ impl Faults {
     }
 }
 
-/// How long a run is.
+/// The length of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Length {
-    /// The phase with faults takes at least so long ...
+    /// The least duration of the phase with faults. It is extended, up to sixteen times, until there were
+    /// enough operations and events.
     pub faults: Micros,
-    /// ... and until so many operations were begun ...
+    /// The least number of operations in that phase.
     pub operations: u64,
-    /// ... and so many events have happened, but at most sixteen times as long.
+    /// The least number of events in that phase.
     pub events: u64,
 }
 
-/// One place is the test's own client's.
+/// One client is reserved for the calls of tests.
 const MOST_CLIENTS: u32 = Node::CLIENTS - 1;
 
-/// What does not fit in a [`Setup`].
+/// Why a [`Setup`] is not valid.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The cluster does not fit together.
-    #[error("the cluster does not fit together: {0}")]
+    /// The configuration of the cluster is not valid.
+    #[error("the configuration of the cluster is not valid: {0}")]
     Cluster(#[from] ConfigError),
     /// Too many or too few replicas.
     #[error("a cluster has 1 to {MAX_REPLICAS} replicas, not {0}")]
@@ -342,7 +346,7 @@ pub enum SetupError {
 }
 
 impl Setup {
-    /// Five replicas on a fair network, no faults, nobody who asks but the test.
+    /// Five replicas on a good network, without faults, and no client but that of the test.
     #[must_use]
     pub fn quiet(seed: u64) -> Setup {
         Setup {
@@ -362,10 +366,10 @@ impl Setup {
         }
     }
 
-    /// Checks that the parts fit together.
+    /// Checks that the setup is valid.
     ///
     /// # Errors
-    /// Names the first part that does not, and its value.
+    /// The first part that is not valid, with its value.
     pub fn check(&self) -> Result<(), SetupError> {
         let replicas = self.cluster.replicas;
         if !(1..=MAX_REPLICAS).contains(&replicas) {

@@ -38,7 +38,7 @@ impl World<Replica> {
     /// A world of replicas in which the setup's seed decides everything. All replicas have just started.
     ///
     /// # Errors
-    /// If the setup does not fit together.
+    /// If the setup is not valid.
     pub fn new(setup: Setup) -> Result<World, SetupError> {
         World::of(setup)
     }
@@ -48,7 +48,7 @@ impl<M: Subject> World<M> {
     /// Like [`new`](World::new), with other machines.
     ///
     /// # Errors
-    /// If the setup does not fit together.
+    /// If the setup is not valid.
     pub fn of(setup: Setup) -> Result<World<M>, SetupError> {
         let decider = Box::new(Seeded::new(setup.seed));
         World::decided_by(setup, decider)
@@ -57,7 +57,7 @@ impl<M: Subject> World<M> {
     /// Like [`of`](World::of), with another decider.
     ///
     /// # Errors
-    /// If the setup does not fit together.
+    /// If the setup is not valid.
     pub fn decided_by(setup: Setup, decider: Box<dyn Decider + Send>) -> Result<World<M>, SetupError> {
         setup.check()?;
         let ids = ReplicaSet::first(setup.cluster.replicas);

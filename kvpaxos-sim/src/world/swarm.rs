@@ -1,4 +1,6 @@
-//! Swarm testing: every seed draws its own mix of cluster, network, workload and faults.
+//! Swarm testing: each seed draws its own mix of cluster, network, workload and faults.
+//!
+//! The order of the draws is part of what a seed means: a draw that is added later comes last.
 
 use kvpaxos::{Micros, Quorums, Update};
 
@@ -7,7 +9,7 @@ use crate::engine::{Decider, Decision, Format, LinkProfile, Seeded, Stream};
 use crate::world::setup::{Cluster, FaultKind, Faults, Group, Length, Setup, Workload};
 
 impl Setup {
-    /// The mix that this seed draws.
+    /// The setup that a seed draws.
     #[must_use]
     pub fn drawn(seed: u64) -> Setup {
         let mut seeded = Seeded::new(seed);
@@ -17,7 +19,8 @@ impl Setup {
         let clients = draw.clients(&cluster);
         let faults = draw.faults(&cluster);
         if draw.percent("few sessions", 12) {
-            // One for each client and hardly more: with fewer, clients would push each other out for ever.
+            // One session for each client and few more. With fewer sessions clients would push each other's
+            // out for ever.
             let spare = draw.pick("sessions", &[1, 2, 4]);
             cluster.limits.sessions = clients.count as usize + spare;
         }
@@ -110,7 +113,7 @@ impl Draw<'_> {
         timing.deadline = self.small("deadline", 10, 90);
     }
 
-    /// Small limits in some runs, so that they are met.
+    /// Small limits in some runs, so that the limits are reached.
     fn limits(&mut self, cluster: &mut Cluster) {
         let limits = &mut cluster.limits;
         if self.percent("small window", 20) {
@@ -127,7 +130,7 @@ impl Draw<'_> {
         }
         if self.percent("short log", 65) {
             limits.log_slots = self.pick("log slots", &[3, 10, 30, 100, 300]);
-            // A small state is to be cut into several parts all the same.
+            // Even a small state is sent in several parts.
             limits.chunk_bytes = limits.chunk_bytes.min(self.pick("parts", &[100, 300, 1_000_000]));
         } else if self.percent("small log", 50) {
             limits.log_bytes = self.pick("log bytes", &[500, 3_000, 20_000]);
@@ -139,7 +142,8 @@ impl Draw<'_> {
 
     fn links(&mut self, cluster: &Cluster) -> LinkProfile {
         let drop = self.pick("drop", &[0, 1_000, 10_000, 30_000, 80_000]);
-        // Where every replica is needed twice for every update, a wild network hardly lets one through.
+        // With two-phase updates every replica must answer twice for each write: on a wild network hardly any
+        // write succeeds.
         let calm = cluster.update == Update::TwoPhase;
         let drop = if calm { drop.min(1_000) } else { drop };
         let delays = [latency::LAN, latency::REGION, latency::REGION, latency::WILD];
@@ -150,7 +154,7 @@ impl Draw<'_> {
             drop,
             duplicate: self.pick("duplicate", &[0, 1_000, 20_000, 60_000]),
             delay,
-            // In order, every message of a wild link would wait for the slowest one before it.
+            // On an ordered link with wild delays, every message would wait for the slowest one before it.
             reorder: !in_order || delay == latency::WILD,
         }
     }
@@ -180,7 +184,7 @@ impl Draw<'_> {
             mix,
             think: Micros(self.between("think", 20, 200) * 1_000),
             attempt: ticks(attempt),
-            // Longer than an attempt, so that a call gets to a second replica.
+            // Longer than an attempt, so that a call is sent to a second replica.
             deadline: ticks(attempt + more),
         }
     }
@@ -189,7 +193,7 @@ impl Draw<'_> {
         let mut weights = Vec::new();
         let common = |kind: &FaultKind| kind.group() == Group::Common;
         for kind in FaultKind::ALL.into_iter().filter(common) {
-            // Roles fail in every run; of the other kinds each run leaves out about half.
+            // Roles fail and processes crash in every run. A run has about half of the other kinds.
             let always = matches!(kind, FaultKind::FailRole | FaultKind::Crash);
             let drawn = self.percent("fault on", 55);
             let weight = self.small("fault weight", 1, 6);
@@ -206,13 +210,14 @@ impl Draw<'_> {
         }
         let losses = self.size("losses", 0, cluster.losable() + 1);
         let losses = losses.min(cluster.losable());
-        // Beyond what can be made up for: then the cluster refuses, and what it does answer is right.
+        // Too many memories are lost in some runs: the cluster must refuse service, and any answer it still
+        // gives must be correct.
         let beyond = self.percent("beyond", 6) && cluster.recovers();
         let losses = if beyond { cluster.replicas } else { losses };
-        // Where every replica is needed for every update, anything at all stops the work.
+        // With two-phase updates every replica is needed for each write, so any fault stops all work.
         let rarer = if cluster.update == Update::TwoPhase { 4 } else { 1 };
         let length = Micros(self.between("fault length", 200, 1_500) * 1_000);
-        // Some work must get done between the faults, or there is nothing to lose.
+        // Some operations must be done between the faults.
         let pause = self.between("fault pause", 150, 1_200) * 1_000 * rarer;
         let pause = Micros(pause.max(length.0 * 6 / 10));
         Faults {
@@ -225,18 +230,19 @@ impl Draw<'_> {
         }
     }
 
-    /// Some clients, or all, speak over connections. Drawn behind what was there before: what else a seed means does not depend on it.
+    /// Some clients, or all, use connections.
     fn connections(&mut self, clients: &mut Workload) {
         let count = clients.count;
         clients.connected = self.pick("connected", &[0, 0, 0, 0, 0, 0, count / 2, count]);
     }
 
-    /// More clients than there is room for: every session that is opened pushes another out, and answers are lost, so that writes which
-    /// took effect come back to a session that is gone.
+    /// More clients than sessions: each session that is opened pushes another out. Answers are lost as well,
+    /// so that writes that took effect are sent again to a session that is gone.
     ///
-    /// What is owed there (S4): a write that finds its session gone is told so at once, and so ends, or goes into a new session, which
-    /// it finds there if no more others are opened between the two than there are places on trial. A client opens no second one before
-    /// it has written into the first, and thinks in between; so this happens to every client again and again, and soon.
+    /// S4 holds here too. A write whose session is gone is answered so at once; it ends, or goes into a new
+    /// session. The new session is still there unless too many others are opened in between. A client opens
+    /// no second session before it has written in the first, and pauses in between, so each client soon finds
+    /// its session.
     fn more_clients_than_sessions(&mut self, setup: &mut Setup) {
         let is_crowded = self.percent("more clients than sessions", 8);
         let (clients, limits) = (&mut setup.clients, &mut setup.cluster.limits);
@@ -253,14 +259,15 @@ impl Draw<'_> {
         setup.links.drop = setup.links.drop.max(20_000);
     }
 
-    /// Some messages take longer than an election, and a leader that is cut off, and whose clock may be slow, does not find out at once
-    /// that it is one no longer: what acceptors once told it arrives when they have told somebody else the contrary.
+    /// Some messages take longer than an election. A leader that is cut off, and whose clock may be slow,
+    /// does not notice at once that it was deposed: old answers of acceptors reach it after the same
+    /// acceptors have promised a higher ballot.
     fn stragglers(&mut self, setup: &mut Setup) {
         let straggle = self.percent("stragglers", 8);
         if !straggle || setup.cluster.update == Update::TwoPhase {
             return;
         }
-        // Of few replicas few need to be late.
+        // With three replicas, one late message is enough.
         if self.percent("three", 85) {
             setup.cluster.replicas = 3;
             setup.cluster.quorums = Quorums::majority(3);
@@ -285,19 +292,19 @@ impl Draw<'_> {
         faults.at_leader = 80;
         faults.losses = faults.losses.min(setup.cluster.losable());
         setup.memory_only = false;
-        // Many short reads, so that there is one whenever something has changed.
+        // Many short reads, so that one is under way whenever something changes.
         let clients = &mut setup.clients;
         clients.mix = [3, 8, 0, 0];
         clients.keys = 2;
         clients.think = Micros(20_000);
-        // Impatient ones, so that they come round to a leader that nobody else hears.
+        // Impatient clients, so that they soon ask the leader that is cut off.
         clients.attempt = Micros(setup.cluster.timing.tick.0 * 5);
         clients.count += 3;
     }
 
-    /// The faults that came later.
+    /// The kinds of faults that were added later.
     fn added_faults(&mut self, setup: &mut Setup) {
-        // A world that was made for something has the faults that it was made for.
+        // A world with special faults has no others.
         let is_made = setup
             .faults
             .weights
@@ -315,7 +322,7 @@ impl Draw<'_> {
         }
     }
 
-    /// The smallest windows, batches, parts and logs that a cluster may have, and many who ask at once.
+    /// The smallest windows, batches, snapshot parts and logs that a cluster may have, and many clients.
     fn cramped(&mut self, setup: &mut Setup) {
         let is_cramped = self.percent("cramped", 5);
         if !is_cramped {
@@ -335,7 +342,7 @@ impl Draw<'_> {
         limits.sessions = limits.sessions.max(count + 1);
     }
 
-    /// Disks are slow, checkpoints are many, and memory is lost while they are under way.
+    /// Slow disks with many checkpoints, and memory that is lost while a checkpoint is under way.
     fn slow_disks(&mut self, setup: &mut Setup) {
         let are_slow = self.percent("slow disks", 6);
         if !are_slow || setup.memory_only || setup.cluster.update == Update::TwoPhase {
@@ -360,12 +367,12 @@ impl Draw<'_> {
             (FaultKind::Isolate, 1),
         ];
         faults.losses = faults.losses.max(setup.cluster.losable());
-        // Faults come while the last one's damage is being made good.
+        // The next fault comes while replicas still recover from the last one.
         faults.pause = Micros(faults.pause.0.min(400_000));
         faults.length = Micros(faults.length.0.min(400_000));
     }
 
-    /// Drawn last: what else a seed means does not depend on them.
+    /// Kinds of faults that damage files.
     fn faults_of_files(&mut self, faults: &mut Faults) {
         for kind in FaultKind::ALL
             .into_iter()

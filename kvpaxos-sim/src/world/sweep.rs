@@ -1,4 +1,4 @@
-//! Many seeds, several at a time.
+//! Many seeds, played in parallel.
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
@@ -10,37 +10,37 @@ use crate::invariants::{Coverage, Property, Sometimes, Trace, Violation};
 use crate::parallel;
 use crate::world::report::{Report, run_seed};
 
-/// One seed in so many is played twice, to see that its digest repeats.
+/// One seed in this many is played twice, to check that its digest is the same.
 const REPEAT: u64 = 16;
 
 /// In a sweep of this many seeds every situation must occur at least once.
 pub const ENOUGH_FOR_COVERAGE: u64 = 200;
 
-/// What to sweep.
+/// The settings of a sweep.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    /// Which seeds.
+    /// The seeds.
     pub seeds: Range<u64>,
-    /// How many at a time.
+    /// How many are played at a time.
     pub jobs: usize,
-    /// Whether to go on after a failure.
+    /// Whether to go on after a violation.
     pub keep_going: bool,
 }
 
-/// What came out of a sweep.
+/// The outcome of a sweep.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
     /// Seeds played.
     pub seeds: u64,
-    /// Of these, so many were played twice and gave the same digest.
+    /// How many of them were played twice.
     pub repeated: u64,
-    /// Events, all seeds together, and the fewest of one seed.
+    /// Events of all seeds.
     pub events: u64,
-    /// The fewest events of a seed that got to its end, and which.
+    /// The fewest events of a seed that was played to its end, and that seed.
     pub fewest_events: (u64, u64),
     /// Operations begun.
     pub operations: u64,
-    /// The fewest operations of a seed that got to its end, and which.
+    /// The fewest operations of a seed that was played to its end, and that seed.
     pub fewest_operations: (u64, u64),
     /// Simulated seconds.
     pub simulated_seconds: u64,
@@ -56,21 +56,21 @@ pub struct Summary {
     pub with_leader_change: u64,
     /// Seeds in which roles failed.
     pub with_role_failures: u64,
-    /// The longest that clients waited after a quorum had healed, in microseconds, and in which seed.
+    /// The longest time until clients were served after a quorum had healed, in microseconds, and its seed.
     pub slowest_serving: (u64, u64),
-    /// The most rounds that it took, as the seed's setup has them, in hundredths, and in which seed.
+    /// The longest such time in hundredths of the rounds of its setup, and its seed.
     pub most_rounds: (u64, u64),
-    /// Of how many operations that clients had done on average the slowest client had one at worst, and in which seed.
+    /// The worst unfairness, and its seed; see [`Phases::unfairness`](super::Phases::unfairness).
     pub least_fair: (u64, u64),
-    /// Keys too hard to judge.
+    /// Keys that could not be judged within the budget.
     pub undecided: u64,
-    /// Keys that the revisions alone could not decide.
+    /// Keys whose revisions alone did not decide.
     pub unwitnessed: u64,
     /// How often each situation occurred.
     pub coverage: Coverage,
     /// The situations that never occurred.
     pub missing: Vec<&'static str>,
-    /// What does not hold.
+    /// The violations, by seed.
     pub violations: Vec<Violation>,
     /// The digest of each seed.
     #[serde(skip)]
@@ -84,13 +84,13 @@ impl Summary {
         self.violations.is_empty() && (self.seeds < ENOUGH_FOR_COVERAGE || self.missing.is_empty())
     }
 
-    /// Events a second and core.
+    /// Events per second and core.
     #[must_use]
     pub fn events_per_second(&self) -> u64 {
         per_second(self.events, self.busy_micros)
     }
 
-    /// Seeds a second, all jobs together, in hundredths.
+    /// Seeds per second of all jobs together, in hundredths.
     #[must_use]
     pub fn seeds_per_second(&self) -> u64 {
         per_second(self.seeds * 100, self.wall_micros)
@@ -148,7 +148,7 @@ struct SeedResult {
     repeated: bool,
 }
 
-/// Plays all seeds; `heard` is called after each with what came out so far.
+/// Plays all seeds. `heard` is called after each, with the outcome so far.
 pub fn sweep(what: &Sweep, mut heard: impl FnMut(&Summary)) -> Summary {
     let began = Instant::now();
     let mut summary = Summary::default();
@@ -173,7 +173,7 @@ pub fn sweep(what: &Sweep, mut heard: impl FnMut(&Summary)) -> Summary {
     summary
 }
 
-/// Plays one seed, some of them twice.
+/// Plays one seed, and some seeds twice.
 fn play(seed: u64) -> SeedResult {
     let began = Instant::now();
     let mut report = run_seed(seed, Trace::Off);
@@ -204,7 +204,7 @@ fn micros(length: Duration) -> u64 {
     u64::try_from(length.as_micros()).expect("a sweep ends within 500,000 years")
 }
 
-/// So many a second, if so many took so long.
+/// The rate per second of `count` things in `micros` microseconds.
 #[must_use]
 pub fn per_second(count: u64, micros: u64) -> u64 {
     let rate = u128::from(count) * 1_000_000 / u128::from(micros.max(1));

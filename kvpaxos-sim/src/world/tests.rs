@@ -1,4 +1,4 @@
-//! When the position up to which a log is synced is noted elsewhere.
+//! The mark of a simulated log: up to where its syncs are noted outside of it, and when.
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
@@ -6,7 +6,7 @@ use super::{Setup, World, partition};
 
 const ID: ReplicaId = ReplicaId(1);
 
-/// A world of logs in bytes in which something was written.
+/// A world with logs in files, in which something was written.
 fn world() -> World {
     let mut world = World::new(Setup::quiet(1)).unwrap();
     assert!(world.put("k", "v").is_done());
@@ -17,7 +17,7 @@ fn unmarked(world: &World) -> usize {
     world.engine.unmarked(ID)
 }
 
-/// Goes on until something is synced that no mark covers.
+/// Writes until something is synced beyond the mark.
 fn until_unmarked(world: &mut World) {
     while unmarked(world) == 0 {
         assert!(world.put("k", "v").is_done());
@@ -49,7 +49,7 @@ fn a_log_at_rest_is_marked_to_its_end() {
     assert_eq!(unmarked(&world), 0);
 }
 
-/// Segments of all sizes begin, each with a mark of its own; between them the clock sees to it.
+/// Each segment sets a mark when it begins; within a segment the mark is renewed by time.
 #[test]
 fn a_busy_log_is_marked_again_and_again() {
     let mut most = 0;
@@ -61,6 +61,6 @@ fn a_busy_log_is_marked_again_and_again() {
             most = most.max(unmarked(&world));
         }
     }
-    // Some twenty writes are made in the time between two renewals.
+    // About twenty writes are made between two renewals.
     assert!((1..20_000).contains(&most), "{most} bytes were not marked");
 }
