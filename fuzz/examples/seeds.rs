@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kvpaxos_sim::history::generate::{Flaw, Settings, Share, Values};
+use kvpaxos_sim::history::generate::{Flaw, Settings, Fraction, Values};
 
 type Seeds = BTreeMap<PathBuf, Vec<u8>>;
 
@@ -209,8 +209,8 @@ fn histories() -> std::io::Result<Seeds> {
             clients: 4,
             values,
             flaw,
-            unknown: Share::percent(15),
-            failed: Share::percent(5),
+            unknown: Fraction::percent(15),
+            failed: Fraction::percent(5),
             pause: 0,
             ..Settings::default()
         };

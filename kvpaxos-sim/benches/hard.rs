@@ -123,7 +123,7 @@ fn is_wrong(member: &Member, report: &Report) -> bool {
     }
 }
 
-/// How many were decided, of how many: all, and those of each kind, size, share of unknown outcomes and flaw.
+/// How many were decided, of how many: all, and those of each workload, size, share of unknown outcomes and flaw.
 #[derive(Default)]
 struct Tally(BTreeMap<String, (u32, u32)>);
 
@@ -132,7 +132,7 @@ impl Tally {
         let settings = &member.settings;
         for group in [
             "all".to_owned(),
-            format!("kind: {}", member.kind),
+            format!("workload: {}", member.workload),
             format!(
                 "size: {:>6} operations, {} clients",
                 settings.operations, settings.clients

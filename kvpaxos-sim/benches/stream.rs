@@ -8,7 +8,7 @@ use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use kvpaxos_sim::history::generate::{Generator, Settings, Share};
+use kvpaxos_sim::history::generate::{Fraction, Generator, Settings};
 use kvpaxos_sim::history::{Event, ReadError, Reader, Writer};
 use kvpaxos_sim::linearizability::{Budget, Report, Stream, check_twice};
 
@@ -26,7 +26,7 @@ fn main() {
             operations,
             keys: 10_000,
             clients: 64,
-            unknown: unknown.parse::<Share>().expect("these are shares"),
+            unknown: unknown.parse::<Fraction>().expect("these are shares"),
             ..Settings::default()
         };
         for (from, (report, took)) in [

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use kvpaxos_sim::history::History;
-use kvpaxos_sim::history::generate::{Flaw, Settings, Share};
+use kvpaxos_sim::history::generate::{Flaw, Fraction, Settings};
 use kvpaxos_sim::linearizability::{Budget, check};
 
 fn program(flags: &[&str]) -> Command {
@@ -41,7 +41,7 @@ fn flags_say_what_is_made() {
     let flags = "--seed 3 --operations 300 --keys 4 --hot 50% --clients 6 --mix get=2,append=1 --values 5 --unknown 2.5% \
                  --failed 1% --length 100 --long 3% --pause 10 --initial -5 --rev --flaw impossible";
     let made = history(&generate(&flags.split_whitespace().collect::<Vec<_>>()));
-    let share = |text: &str| text.parse::<Share>().expect("a share");
+    let share = |text: &str| text.parse::<Fraction>().expect("a share");
     let settings = Settings {
         seed: 3,
         operations: 300,

@@ -38,7 +38,7 @@ const HELD_BYTES: usize = 160;
 /// use kvpaxos_sim::history::generate::{Flaw, Generator, Settings};
 /// use kvpaxos_sim::history::Datum;
 ///
-/// # fn main() -> Result<(), kvpaxos_sim::history::generate::Nonsense> {
+/// # fn main() -> Result<(), kvpaxos_sim::history::generate::SettingsError> {
 /// let settings = Settings { flaw: Flaw::Impossible, ..Settings::default() };
 /// let mut stream = Stream::new(Datum::Null, Budget::default());
 /// for event in Generator::new(settings)? {

@@ -1,4 +1,4 @@
-//! Judges histories that were written down: by clients of a real cluster, or by anything else that writes kv-history/1.
+//! `kvpaxos-sim check`: judges histories in the format kv-history/1, of any origin.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,19 +18,19 @@ pub(crate) struct Check {
     /// The histories; `-` reads one from standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What may be spent before keys are given up as undecided: configurations looked at, and MiB of them remembered. The keys
-    /// that are not easily judged share it evenly.
+    /// The most that may be spent on a history: configurations looked at, and MiB of them in memory. Keys
+    /// that are not easily judged share it evenly; a key for which it does not suffice is undecided.
     #[arg(long, value_name = "STEPS[,MIB]", default_value = DEFAULT, value_parser = budget)]
     budget: Budget,
-    /// Write one JSON object for each file, on a line of its own, and nothing else: the verdict, the figures, and for each key that
-    /// is not linearizable the operations that show it.
+    /// Write one JSON object for each file, on a line of its own, and nothing else: the verdict, the figures,
+    /// and for each key that is not linearizable the operations that show it.
     #[arg(long)]
     json: bool,
-    /// Judge by the positions that the answers claim (`rev`) and not by a search: whether the operations of all keys, in that one
-    /// order, explain all answers. Takes n log n, however hard the history is.
+    /// Judge by the positions of the answers (`rev`) instead of by a search: whether the operations of all
+    /// keys, in that one order, explain all answers. Takes n log n, however hard the history is.
     #[arg(long, conflicts_with_all = ["json", "html", "budget"])]
     witness: bool,
-    /// Write a page to this file that draws what was found; any browser shows it, without a network.
+    /// Write a page to this file that draws the evidence. Any browser shows it, without a network.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -75,15 +75,15 @@ fn judge(file: &Path, what: &Check) -> FileReport {
     match &judged.found {
         Ok(report) => {
             println!("{}: {report} ({} ms)", judged.file, began.elapsed().as_millis());
-            tell(report, what.budget);
+            print(report, what.budget);
         }
         Err(error) => println!("{}: {error}", judged.file),
     }
     judged
 }
 
-/// The evidence for each key that is bad, and the names of those that were too hard.
-fn tell(report: &Report, budget: Budget) {
+/// Prints the evidence for each key that is bad, or the names of the keys that are undecided.
+fn print(report: &Report, budget: Budget) {
     match &report.verdict {
         Verdict::Linearizable => {}
         Verdict::NotLinearizable(bad) => {
@@ -100,7 +100,7 @@ fn tell(report: &Report, budget: Budget) {
     }
 }
 
-/// Reads it as often as it takes, and remembers little of it.
+/// Judges a file, reading it once or twice; memory holds little of it.
 fn found(file: &Path, budget: Budget) -> Result<Report, ReadError> {
     let mut source = source(file)?;
     let open = || {
@@ -110,7 +110,7 @@ fn found(file: &Path, budget: Budget) -> Result<Report, ReadError> {
     check_twice(open, budget)
 }
 
-/// Reads a budget like `20000000,1024`. Without the second number the memory is that of the default.
+/// Parses a budget like `20000000,1024`. Without the second number the memory is that of the default.
 fn budget(text: &str) -> Result<Budget, String> {
     const EXAMPLE: &str = "write it as STEPS or STEPS,MIB, for example 20000000,1024";
     let number = |what: &str, text: &str| match text.parse::<u64>() {

@@ -93,15 +93,15 @@ enum Command {
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Say of histories that clients wrote down (kv-history/1, a JSON object a line) whether they are linearizable.
+    /// Judge whether histories of clients are linearizable (kv-history/1, JSON lines).
     ///
-    /// Exit codes: 0 all are linearizable; 1 one is not, for the keys that are named; 2 the command line is wrong, and nothing was judged;
+    /// Exit codes: 0 all are linearizable; 1 one is not, and its bad keys are named; 2 the command line is wrong, and nothing was judged;
     /// 3 one cannot be read, or a line of it is malformed; 4 the verdicts are printed, but the page could not be written; 5 one could not
     /// be decided within the budget. With several files the worst counts: 1, then 3, then 5.
     Check(check::Check),
-    /// Write a history that is made from a seed (kv-history/1, a JSON object a line), linearizable or with one wrong answer.
+    /// Write a history that is made from a seed (kv-history/1, JSON lines), linearizable or with one wrong answer.
     ///
-    /// Exit codes: 0 it is written, 2 the flags make no sense or it could not be written.
+    /// Exit codes: 0 the history is written; 2 the command line is wrong, or the history cannot be written.
     Generate(generate::Generate),
     /// Explore every order of delivery, loss, duplication and crash of a few acceptors and proposers. Prints whether every invariant holds.
     Model(model::Model),

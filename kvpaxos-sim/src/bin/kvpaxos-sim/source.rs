@@ -13,14 +13,15 @@ const BUFFER: usize = 1 << 17;
 pub(crate) struct Source(File);
 
 impl Source {
-    /// From its beginning.
+    /// Reads it from its beginning.
     pub(crate) fn reader(&mut self) -> Result<Reader<BufReader<File>>, ReadError> {
         self.0.rewind()?;
         Reader::new(BufReader::with_capacity(BUFFER, self.0.try_clone()?))
     }
 }
 
-/// What comes from a pipe is copied into a file that goes when it is closed.
+/// Opens a history. One that comes from a pipe is copied into a temporary file, which disappears when it is
+/// closed.
 pub(crate) fn source(file: &Path) -> io::Result<Source> {
     if is_stdin(file) {
         if io::stdin().is_terminal() {
@@ -41,7 +42,7 @@ fn copied(mut source: impl Read) -> io::Result<Source> {
     Ok(Source(copy))
 }
 
-/// What messages call it.
+/// The name of the file in messages.
 pub(crate) fn name(file: &Path) -> String {
     if is_stdin(file) {
         "standard input".to_owned()

@@ -1,4 +1,4 @@
-//! Judges histories by the positions that their answers claim.
+//! `kvpaxos-sim check --witness`: judges histories by the positions of their answers.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

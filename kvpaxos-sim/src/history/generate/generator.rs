@@ -1,4 +1,4 @@
-//! Clients on an atomic map, event by event.
+//! The generator: simulates clients on an atomic map and returns what they see, event by event.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -6,55 +6,57 @@ use std::collections::{BinaryHeap, HashMap};
 use kvpaxos::{Random, Revision, Slot};
 
 use super::key::{self, Key};
-use super::{Flaw, Kind, LONG, Nonsense, Settings, Share};
+use super::{Flaw, Fraction, LONG, OperationKind, Settings, SettingsError};
 use crate::history::{Action, Answer, Event, EventKind, Operation};
 
-/// How much longer than its length an operation of unknown outcome may take to take effect.
+/// An operation of unknown outcome takes effect within this many times its length.
 const LATE: u64 = 20;
 
 /// Makes a history: an iterator of its events. See the [module](super).
 pub struct Generator {
     settings: Settings,
     random: Random,
-    /// The flaw has draws of its own, so that a history with it is the one without it but for what was changed.
+    /// The flaw has a random stream of its own, so a history with a flaw differs from the one without it in
+    /// one answer only.
     flaw: Random,
     /// The number of the first operation that may get a wrong answer.
     flaw_from: u64,
     flawed: Option<u64>,
-    queue: BinaryHeap<Reverse<Due>>,
-    /// Orders what is due at the same time.
+    queue: BinaryHeap<Reverse<ScheduledTask>>,
+    /// Orders tasks that are scheduled for the same time.
     queued: u64,
     now: i64,
-    /// Only those that were used.
+    /// The keys that have been used so far.
     keys: HashMap<u64, Key>,
     unique: u64,
     invoked: u64,
-    /// How many writes took effect, whether anybody heard of it or not.
+    /// The number of writes that have taken effect, whether or not a client was told.
     written: u64,
-    /// By number: what was invoked and has something due.
+    /// The operations that still have a task scheduled, by number.
     pending: HashMap<u64, Pending>,
 }
 
-/// What the generator does next.
+/// A step of the generator.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Moment {
-    /// A client invokes an operation or hears of its end.
+pub enum Step {
+    /// A client invokes an operation or learns how it ended.
     Event(Event),
-    /// The operation with this number, in the order of invocations from 0, takes effect. The order of these is the witness
-    /// that the history, but for its flaw, is linearizable. The last of unknown outcome may come after the last event.
+    /// The operation with this number takes effect; operations are numbered from 0 in the order of their
+    /// invocations. Apart from the flaw, the order of these steps is a linearization of the history. An
+    /// operation of unknown outcome may take effect after the last event.
     Effect(u64),
 }
 
-/// Ordered by time, then by what was queued first.
+/// Tasks are ordered by time, and by the order of scheduling at the same time.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Due {
+struct ScheduledTask {
     time: i64,
     order: u64,
-    what: What,
+    task: Task,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
+enum Task {
     Invoke { process: u64 },
     Effect(u64),
     Complete(u64),
@@ -64,16 +66,16 @@ struct Pending {
     process: u64,
     key: u64,
     action: Action,
-    fate: Fate,
+    completion: Completion,
     answer: Option<Answer>,
-    /// How many writes had taken effect when it did, with it.
+    /// The number of writes that had taken effect once this operation did, itself included.
     rev: u64,
-    /// How many effects and completions are still due.
+    /// How many of its effect and its completion are still scheduled.
     due: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum Completion {
     Answered,
     Failed,
     Unknown,
@@ -83,8 +85,8 @@ impl Generator {
     /// Begins a history.
     ///
     /// # Errors
-    /// If there is none with such settings.
-    pub fn new(settings: Settings) -> Result<Generator, Nonsense> {
+    /// If no history has such settings.
+    pub fn new(settings: Settings) -> Result<Generator, SettingsError> {
         settings.check()?;
         let mut random = Random::from_seed(settings.seed);
         let mut flaw = Random::new(random.entropy());
@@ -107,35 +109,36 @@ impl Generator {
         for process in 0..u64::from(generator.settings.clients) {
             let within = generator.settings.length + generator.settings.pause;
             let begin = generator.random.below(within);
-            generator.queue_in(begin, What::Invoke { process });
+            generator.queue_in(begin, Task::Invoke { process });
         }
         Ok(generator)
     }
 
-    /// The number, in the order of invocations from 0, of the get whose answer has been changed by now.
+    /// The number of the get whose answer has been changed, if that has happened yet. Operations are numbered
+    /// from 0 in the order of their invocations.
     #[must_use]
     pub fn flawed(&self) -> Option<u64> {
         self.flawed
     }
 
-    /// How many operations and dues are held.
+    /// The number of operations and tasks in memory.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.pending.len() + self.queue.len()
     }
 
-    /// What comes next: events, and in between the moments at which operations take effect. The iterator leaves those out.
-    pub fn next_moment(&mut self) -> Option<Moment> {
+    /// The next step. The iterator returns only those steps that are events.
+    pub fn next_step(&mut self) -> Option<Step> {
         while let Some(Reverse(due)) = self.queue.pop() {
             self.now = due.time;
-            match due.what {
-                What::Invoke { .. } if self.invoked == self.settings.operations => {}
-                What::Invoke { process } => return Some(Moment::Event(self.invoke(process))),
-                What::Effect(number) => {
+            match due.task {
+                Task::Invoke { .. } if self.invoked == self.settings.operations => {}
+                Task::Invoke { process } => return Some(Step::Event(self.invoke(process))),
+                Task::Effect(number) => {
                     self.take_effect(number);
-                    return Some(Moment::Effect(number));
+                    return Some(Step::Effect(number));
                 }
-                What::Complete(number) => return Some(Moment::Event(self.complete(number))),
+                Task::Complete(number) => return Some(Step::Event(self.complete(number))),
             }
         }
         None
@@ -146,27 +149,27 @@ impl Generator {
         self.invoked += 1;
         let is_last = self.invoked == self.settings.operations;
         let is_needed = is_last && self.settings.flaw != Flaw::None && self.flawed.is_none();
-        let (key, fate) = (self.draw_key(), self.draw_fate());
-        let (action, fate) = if is_needed {
-            (Action::Get, Fate::Answered)
+        let (key, completion) = (self.draw_key(), self.draw_completion());
+        let (action, completion) = if is_needed {
+            (Action::Get, Completion::Answered)
         } else {
-            (self.draw_action(key), fate)
+            (self.draw_action(key), completion)
         };
         let length = self.draw_length();
-        let effect = match fate {
-            Fate::Answered => Some(self.random.below(length + 1)),
-            Fate::Unknown if self.random.below(2) == 0 => Some(self.random.below(length * LATE)),
-            Fate::Unknown | Fate::Failed => None,
+        let effect = match completion {
+            Completion::Answered => Some(self.random.below(length + 1)),
+            Completion::Unknown if self.random.below(2) == 0 => Some(self.random.below(length * LATE)),
+            Completion::Unknown | Completion::Failed => None,
         };
         if let Some(effect) = effect {
-            self.queue_in(effect, What::Effect(number));
+            self.queue_in(effect, Task::Effect(number));
         }
-        self.queue_in(length, What::Complete(number));
+        self.queue_in(length, Task::Complete(number));
         let pending = Pending {
             process,
             key,
             action: action.clone(),
-            fate,
+            completion,
             answer: None,
             rev: 0,
             due: 1 + u8::from(effect.is_some()),
@@ -188,15 +191,15 @@ impl Generator {
     fn complete(&mut self, number: u64) -> Event {
         let pending = self.pending.get_mut(&number).expect("it has its completion due");
         let (process, key) = (pending.process, pending.key);
-        let is_placed = self.settings.rev && pending.fate == Fate::Answered;
+        let is_placed = self.settings.rev && pending.completion == Completion::Answered;
         let rev = is_placed.then_some(Revision {
             slot: Slot(pending.rev),
             index: 0,
         });
-        let kind = match pending.fate {
-            Fate::Failed => EventKind::Fail,
-            Fate::Unknown => EventKind::Info,
-            Fate::Answered => {
+        let kind = match pending.completion {
+            Completion::Failed => EventKind::Fail,
+            Completion::Unknown => EventKind::Info,
+            Completion::Answered => {
                 let answer = pending.answer.take();
                 let answer = answer.expect("what is answered takes effect before");
                 EventKind::Ok(self.spoiled(number, key, answer))
@@ -204,7 +207,7 @@ impl Generator {
         };
         self.was_due(number);
         let pause = self.random.below(self.settings.pause * 2 + 1);
-        self.queue_in(pause, What::Invoke { process });
+        self.queue_in(pause, Task::Invoke { process });
         let event = self.event(process, kind);
         Event { rev, ..event }
     }
@@ -218,7 +221,7 @@ impl Generator {
         }
     }
 
-    /// The answer, or a wrong one if this is the get for it.
+    /// The answer, or a wrong one if this get is the one to be changed.
     fn spoiled(&mut self, number: u64, key: u64, answer: Answer) -> Answer {
         let Answer::Value(value) = answer else {
             return answer;
@@ -232,7 +235,8 @@ impl Generator {
                 let key = key_of(&mut self.keys, &self.settings, key);
                 key.past_other_than(&value, &mut self.flaw).cloned()
             }
-            // No tail holds this sign, so that no value that comes from the first one holds it once more.
+            // No appended text holds this sign, so no value that grows from the initial one contains it a
+            // second time.
             Flaw::Impossible => Some(self.settings.initial.appended(&"?".into())),
         };
         self.flawed = wrong.is_some().then_some(number);
@@ -246,15 +250,15 @@ impl Generator {
         self.random.below(self.settings.keys)
     }
 
-    fn draw_fate(&mut self) -> Fate {
+    fn draw_completion(&mut self) -> Completion {
         let (unknown, failed) = (self.settings.unknown.0, self.settings.failed.0);
-        let drawn = self.random.below(u64::from(Share::ALL.0));
+        let drawn = self.random.below(u64::from(Fraction::ALL.0));
         if drawn < u64::from(unknown) {
-            Fate::Unknown
+            Completion::Unknown
         } else if drawn < u64::from(unknown) + u64::from(failed) {
-            Fate::Failed
+            Completion::Failed
         } else {
-            Fate::Answered
+            Completion::Answered
         }
     }
 
@@ -263,15 +267,15 @@ impl Generator {
         let key = key_of(&mut self.keys, &self.settings, key);
         let kind = self.settings.mix.at(random.below(self.settings.mix.total()));
         match kind {
-            Kind::Get => return Action::Get,
-            Kind::Delete => return Action::Delete,
-            Kind::Put | Kind::Append | Kind::Cas => {}
+            OperationKind::Get => return Action::Get,
+            OperationKind::Delete => return Action::Delete,
+            OperationKind::Put | OperationKind::Append | OperationKind::Cas => {}
         }
         let number = key.next(self.settings.values, &mut self.unique, random);
         let value = key::whole(number);
         match kind {
-            Kind::Append if !key.is_long() => Action::Append(key::tail(number)),
-            Kind::Cas => {
+            OperationKind::Append if !key.is_long() => Action::Append(key::tail(number)),
+            OperationKind::Cas => {
                 let is_present = random.below(2) == 0;
                 let expect = if is_present { key.value() } else { key.past(random) };
                 let expect = expect.clone();
@@ -290,15 +294,15 @@ impl Generator {
         }
     }
 
-    fn is_drawn(&mut self, share: Share) -> bool {
-        share != Share::NONE && self.random.below(Share::ALL.0.into()) < u64::from(share.0)
+    fn is_drawn(&mut self, share: Fraction) -> bool {
+        share != Fraction::NONE && self.random.below(Fraction::ALL.0.into()) < u64::from(share.0)
     }
 
-    fn queue_in(&mut self, ticks: u64, what: What) {
+    fn queue_in(&mut self, ticks: u64, task: Task) {
         let ticks = i64::try_from(ticks).expect("lengths and pauses are checked");
         let (time, order) = (self.now + ticks, self.queued);
         self.queued += 1;
-        self.queue.push(Reverse(Due { time, order, what }));
+        self.queue.push(Reverse(ScheduledTask { time, order, task }));
     }
 
     fn event(&self, process: u64, kind: EventKind) -> Event {
@@ -314,7 +318,7 @@ impl Generator {
 
 fn key_of<'a>(keys: &'a mut HashMap<u64, Key>, settings: &Settings, key: u64) -> &'a mut Key {
     keys.entry(key).or_insert_with(|| {
-        // A stale answer had better be older than what is written while an operation runs.
+        // A stale answer should be older than the values written while an operation runs.
         let remembered = match settings.flaw {
             Flaw::Stale => settings.clients as usize * 4,
             Flaw::None | Flaw::Impossible => 0,
@@ -328,7 +332,7 @@ impl Iterator for Generator {
 
     fn next(&mut self) -> Option<Event> {
         loop {
-            if let Moment::Event(event) = self.next_moment()? {
+            if let Step::Event(event) = self.next_step()? {
                 return Some(event);
             }
         }

@@ -1,4 +1,4 @@
-//! A key of the map that the generator plays on: its value, what it was before, and what is written to it next.
+//! A key of the generator's map: its value, its earlier values, and the value that is written next.
 
 use std::collections::VecDeque;
 
@@ -7,19 +7,19 @@ use kvpaxos::Random;
 use super::Values;
 use crate::history::{Action, Answer, Datum};
 
-/// Values longer than this are not appended to any more, so that strings do not grow without end.
+/// Values longer than this are not appended to, so strings do not grow without bound.
 const LONGEST: usize = 24;
-/// How many of the last values a compare-and-swap may expect.
+/// A compare-and-swap may expect one of this many earlier values.
 const RECENT: usize = 8;
-/// How many values that were written once wait for their second time, if each is written about twice.
+/// With [`Values::Twice`]: how many values that were written once wait for their second time.
 const WAITING: usize = 16;
 
-/// See the head of this file.
+/// A key of the map.
 pub(super) struct Key {
     value: Datum,
-    /// The last values that it had before, oldest first.
+    /// Its earlier values, oldest first.
     past: VecDeque<Datum>,
-    /// How many to remember.
+    /// How many earlier values to keep.
     remembered: usize,
     /// The next number that was never written to it.
     fresh: u64,
@@ -28,7 +28,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// A key that remembers at least so many of the values that it had.
+    /// A key that keeps at least so many of its earlier values.
     pub(super) fn new(initial: Datum, remembered: usize) -> Key {
         Key {
             value: initial,
@@ -66,19 +66,20 @@ impl Key {
         self.past.push_back(std::mem::replace(&mut self.value, value));
     }
 
-    /// A value that it had lately; the present one if it never had another. How much is remembered makes no difference.
+    /// One of the last few earlier values; the present one if there is none. The choice does not depend on
+    /// how many are kept.
     pub(super) fn past(&self, random: &mut Random) -> &Datum {
         let back = index(random, self.past.len().min(RECENT));
         self.past.iter().rev().nth(back).unwrap_or(&self.value)
     }
 
-    /// One that it remembers and that is another than this.
+    /// An earlier value other than `than`, if one is kept.
     pub(super) fn past_other_than(&self, than: &Datum, random: &mut Random) -> Option<&Datum> {
         let others: Vec<&Datum> = self.past.iter().filter(|value| *value != than).collect();
         others.get(index(random, others.len())).copied()
     }
 
-    /// The number of the value that is written next; `unique` counts those of all keys.
+    /// The number of the value that is written next; `unique` counts the values of all keys.
     pub(super) fn next(&mut self, values: Values, unique: &mut u64, random: &mut Random) -> u64 {
         match values {
             Values::Unique => {
@@ -102,12 +103,13 @@ fn index(random: &mut Random, length: usize) -> usize {
     usize::try_from(random.below(length as u64)).expect("below a length")
 }
 
-/// What is put.
+/// The value that a put writes.
 pub(super) fn whole(number: u64) -> Datum {
     Datum::Integer(number.into())
 }
 
-/// What is appended: letters, of which the last alone is a capital, so that it can be told where each tail of a value ends.
+/// The text that an append adds: letters of which only the last is a capital, so that the parts of a value
+/// can be told apart.
 pub(super) fn tail(mut number: u64) -> Datum {
     let letter = |first: char, number: u64| char::from_u32(u32::from(first) + (number % 26) as u32);
     let mut letters: Vec<char> = letter('A', number).into_iter().collect();

@@ -1,15 +1,16 @@
-//! Histories of clients made from a seed: what the checker is measured and tested with.
+//! Generates histories of clients from a seed, to test and measure the checker.
 //!
-//! A [`Generator`] plays clients on an atomic map. Each operation takes effect at one moment between its invocation and its
-//! completion, so that a history is linearizable by construction, and the order of those moments is a witness. A [`Flaw`]
-//! then changes the answer of one get. The same settings give the same history on every machine; only what is open, and
-//! a little for each key, is held in memory. The fixed family of [`hard`] ones is what the checker is judged by.
+//! A [`Generator`] simulates clients on an atomic map. Each operation takes effect at one moment between its
+//! invocation and its completion, so the history is linearizable by construction, and the order of those
+//! moments is a linearization. A [`Flaw`] then changes the answer of one get. The same settings give the same
+//! history on every machine. Memory holds only the open operations and a little for each key. The fixed
+//! family of [`hard`] histories is the benchmark for the checker.
 //!
 //! ```
 //! use kvpaxos_sim::linearizability::{Budget, check};
 //! use kvpaxos_sim::history::generate::{Flaw, Settings};
 //!
-//! # fn main() -> Result<(), kvpaxos_sim::history::generate::Nonsense> {
+//! # fn main() -> Result<(), kvpaxos_sim::history::generate::SettingsError> {
 //! let mut settings = Settings { seed: 7, operations: 200, ..Settings::default() };
 //! assert!(check(&settings.history()?, Budget::default()).is_good());
 //! settings.flaw = Flaw::Impossible;
@@ -29,65 +30,67 @@ mod key;
 #[cfg(test)]
 mod tests;
 
-pub use generator::{Generator, Moment};
+pub use generator::{Generator, Step};
 
-/// What kind of history is made.
+/// The kind of history to generate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// Decides everything that the others leave open.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// How many are invoked.
+    /// The number of operations.
     pub operations: u64,
-    /// How many keys there are.
+    /// The number of keys.
     pub keys: u64,
-    /// The share of operations on the first key, beside what it gets as one of all.
-    pub hot: Share,
-    /// How many clients there are, each with one operation at a time.
+    /// The fraction of operations that go to the first key, in addition to its equal part of the others.
+    pub hot: Fraction,
+    /// The number of clients. Each has one operation open at a time.
     pub clients: u32,
-    /// Which operations are invoked.
+    /// Which operations the clients invoke, and how often.
     pub mix: Mix,
-    /// What is written.
+    /// Which values they write.
     pub values: Values,
-    /// The share of operations of unknown outcome. Half of them take effect, at once or long after; the client goes on.
-    pub unknown: Share,
-    /// The share of operations that have no effect and whose clients are told so.
-    pub failed: Share,
-    /// How long an operation lasts on average, in ticks.
+    /// The fraction of operations of unknown outcome. Half of them take effect, at once or long after; the
+    /// client goes on at once.
+    pub unknown: Fraction,
+    /// The fraction of operations that fail: they have no effect, and the client is told so.
+    pub failed: Fraction,
+    /// The mean duration of an operation, in ticks.
     pub length: u64,
-    /// The share of operations that last [`LONG`] times as long as the others.
-    pub long: Share,
-    /// How long a client pauses on average between two operations. What counts is its ratio to `length`: without a pause
-    /// all clients have an operation open at any time.
+    /// The fraction of operations that last [`LONG`] times as long as the others.
+    pub long: Fraction,
+    /// The mean pause of a client between two operations, in ticks. What matters is its ratio to `length`:
+    /// without a pause every client has an operation open at any time.
     pub pause: u64,
-    /// Every key's first value.
+    /// The value that every key has at first.
     pub initial: Datum,
-    /// Whether answers say their position in the order of moments at which operations took effect, as the number of writes
-    /// up to there. What is wrong with an answer leaves its position as it is.
+    /// Whether answers have positions (`rev`): the number of writes that took effect up to there. A wrong
+    /// answer keeps its position.
     pub rev: bool,
     /// What is wrong with the history.
     pub flaw: Flaw,
 }
 
-/// How much longer than others a long operation lasts.
+/// A long operation lasts this many times as long as others.
 pub const LONG: u64 = 10;
-/// Of `length` and `pause`: a client can then do 10^11 operations before times leave what the format holds.
+/// The upper bound of `length` and `pause`, in ticks. Within it a client can do 10^11 operations before times
+/// overflow the format.
 const LONGEST: u64 = 1_000_000;
 
 impl Default for Settings {
-    /// A thousand operations of ten busy clients on ten keys.
+    /// A thousand operations of ten clients on ten keys, without unknown outcomes, failures or flaw.
     fn default() -> Settings {
         Settings {
             seed: 0,
             operations: 1000,
             keys: 10,
-            hot: Share::NONE,
+            hot: Fraction::NONE,
             clients: 10,
             mix: Mix::default(),
             values: Values::Unique,
-            unknown: Share::NONE,
-            failed: Share::NONE,
+            unknown: Fraction::NONE,
+            failed: Fraction::NONE,
             length: 1000,
-            long: Share::NONE,
+            long: Fraction::NONE,
             pause: 1000,
             initial: Datum::Null,
             rev: false,
@@ -97,11 +100,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The whole history, in memory.
+    /// Generates the whole history in memory.
     ///
     /// # Errors
-    /// If there is no such history.
-    pub fn history(&self) -> Result<History, Nonsense> {
+    /// If no history has such settings.
+    pub fn history(&self) -> Result<History, SettingsError> {
         let mut history = History::starting_with(self.initial.clone());
         for event in Generator::new(self.clone())? {
             history
@@ -111,10 +114,10 @@ impl Settings {
         Ok(history)
     }
 
-    fn check(&self) -> Result<(), Nonsense> {
+    fn check(&self) -> Result<(), SettingsError> {
         let at_least = |what, is| {
             if is == 0 {
-                Err(Nonsense::Zero { what })
+                Err(SettingsError::Zero { what })
             } else {
                 Ok(())
             }
@@ -123,56 +126,56 @@ impl Settings {
         at_least("keys", self.keys)?;
         at_least("length", self.length)?;
         if self.mix.total() == 0 {
-            return Err(Nonsense::EmptyMix);
+            return Err(SettingsError::EmptyMix);
         }
         if self.values == Values::Few(0) {
-            return Err(Nonsense::Zero { what: "values" });
+            return Err(SettingsError::Zero { what: "values" });
         }
         let (unknown, failed) = (self.unknown, self.failed);
-        if u64::from(unknown.0) + u64::from(failed.0) > u64::from(Share::ALL.0) {
-            return Err(Nonsense::MoreThanAll { unknown, failed });
+        if u64::from(unknown.0) + u64::from(failed.0) > u64::from(Fraction::ALL.0) {
+            return Err(SettingsError::MoreThanAll { unknown, failed });
         }
         if self.flaw != Flaw::None && self.operations == 0 {
-            return Err(Nonsense::NothingToSpoil);
+            return Err(SettingsError::NothingToSpoil);
         }
         for (what, is) in [("length", self.length), ("pause", self.pause)] {
             if is > LONGEST {
-                return Err(Nonsense::TooLong { what, is });
+                return Err(SettingsError::TooLong { what, is });
             }
         }
         Ok(())
     }
 }
 
-/// Why there is no history with such settings.
+/// Why no history has these settings.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Nonsense {
-    /// Of something there must be one at least.
+pub enum SettingsError {
+    /// A number is 0 that must be at least 1.
     #[error("{what} is 0; it must be 1 or more")]
     Zero {
-        /// Of what.
+        /// The setting.
         what: &'static str,
     },
-    /// No kind of operation has a weight.
+    /// All kinds of operations have weight 0.
     #[error("all weights of the mix are 0; give one to get, put, append, delete or cas")]
     EmptyMix,
-    /// An operation has one outcome.
+    /// The fractions of unknown outcomes and failures add up to more than all operations.
     #[error("{unknown} of unknown outcome and {failed} that failed are more than all operations")]
     MoreThanAll {
-        /// Of unknown outcome.
-        unknown: Share,
-        /// Failed.
-        failed: Share,
+        /// The fraction of unknown outcomes.
+        unknown: Fraction,
+        /// The fraction of failures.
+        failed: Fraction,
     },
-    /// A flaw needs an answer to change.
+    /// There is no operation whose answer the flaw could change.
     #[error("a history without operations cannot be made bad; let it have one at least, or no flaw")]
     NothingToSpoil,
-    /// Times would leave what the format holds.
+    /// A duration is so long that times could overflow the format.
     #[error("{what} is {is}; at most {LONGEST} ticks can be had")]
     TooLong {
-        /// What.
+        /// The setting.
         what: &'static str,
-        /// How long it should be.
+        /// Its value, in ticks.
         is: u64,
     },
 }
@@ -180,15 +183,16 @@ pub enum Nonsense {
 /// How often each kind of operation is invoked, relative to the others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mix {
-    /// Weight of gets.
+    /// The weight of gets.
     pub get: u32,
-    /// Weight of puts.
+    /// The weight of puts.
     pub put: u32,
-    /// Weight of appends. What would make a long value longer is a put instead, so that values stay short.
+    /// The weight of appends. An append to a long value becomes a put, so that values stay short.
     pub append: u32,
-    /// Weight of deletes.
+    /// The weight of deletes.
     pub delete: u32,
-    /// Weight of compare-and-swaps. Half of them expect what is there when they are invoked, half what was there once.
+    /// The weight of compare-and-swaps. Half of them expect the value that the key has at the invocation,
+    /// half one that it had before.
     pub cas: u32,
 }
 
@@ -205,7 +209,7 @@ impl Default for Mix {
 }
 
 impl Mix {
-    /// No operation at all, to set single weights from.
+    /// All weights are 0: a base from which to set single weights.
     pub const NOTHING: Mix = Mix {
         get: 0,
         put: 0,
@@ -214,13 +218,13 @@ impl Mix {
         cas: 0,
     };
 
-    fn weights(self) -> [(Kind, u64); 5] {
+    fn weights(self) -> [(OperationKind, u64); 5] {
         [
-            (Kind::Get, self.get.into()),
-            (Kind::Put, self.put.into()),
-            (Kind::Append, self.append.into()),
-            (Kind::Delete, self.delete.into()),
-            (Kind::Cas, self.cas.into()),
+            (OperationKind::Get, self.get.into()),
+            (OperationKind::Put, self.put.into()),
+            (OperationKind::Append, self.append.into()),
+            (OperationKind::Delete, self.delete.into()),
+            (OperationKind::Cas, self.cas.into()),
         ]
     }
 
@@ -228,8 +232,8 @@ impl Mix {
         self.weights().iter().map(|(_, weight)| weight).sum()
     }
 
-    /// The kind of operation in whose part of the total this number lies.
-    fn at(self, mut number: u64) -> Kind {
+    /// Maps a number below the total weight to a kind of operation.
+    fn at(self, mut number: u64) -> OperationKind {
         for (kind, weight) in self.weights() {
             if number < weight {
                 return kind;
@@ -242,7 +246,7 @@ impl Mix {
 
 /// A kind of operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+enum OperationKind {
     Get,
     Put,
     Append,
@@ -250,7 +254,7 @@ enum Kind {
     Cas,
 }
 
-/// `get=50,put=30,cas=20`; what is not named has no weight.
+/// Parses `get=50,put=30,cas=20`. A kind that is not named has weight 0.
 impl FromStr for Mix {
     type Err = String;
 
@@ -281,18 +285,18 @@ impl FromStr for Mix {
     }
 }
 
-/// Which values are written. The fewer there are, the less an answer says about who wrote it.
+/// Which values are written. The fewer there are, the less an answer tells about which write it saw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Values {
-    /// Each is written once in the whole history.
+    /// Each value is written once in the whole history.
     Unique,
-    /// Each is written to a key about twice, the second time soon after the first.
+    /// Each value is written to a key about twice, the second time soon after the first.
     Twice,
-    /// There are only so many.
+    /// Values are drawn from this many.
     Few(u64),
 }
 
-/// `unique`, `twice` or how many there are.
+/// Parses `unique`, `twice` or a number of values.
 impl FromStr for Values {
     type Err = String;
 
@@ -310,49 +314,48 @@ impl FromStr for Values {
     }
 }
 
-/// What is wrong with a history: nothing, or the answer of one get in its second half.
-///
-/// If none came along up to the last operation, that one is a get for this purpose.
+/// What is wrong with a history: nothing, or the answer of one get in its second half. If no suitable get
+/// occurs there, the last operation becomes one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flaw {
-    /// It is linearizable.
+    /// Nothing: the history is linearizable.
     None,
-    /// The get says a value that its key had at another time. Most such histories are not linearizable, but nobody has
-    /// verified it: the value may also have been there while the get ran, or have come back. Where the key never had
-    /// another value, nothing is changed.
+    /// A get answers with a value that its key had at another time. Most such histories are not linearizable,
+    /// but this is not verified: the key may have had the value while the get ran, or had it again. If the
+    /// key never had another value, nothing is changed.
     Stale,
-    /// The get says a value that its key never had. The history is certainly not linearizable.
+    /// A get answers with a value that its key never had. The history is certainly not linearizable.
     Impossible,
 }
 
-/// A share of all, in millionths.
+/// A fraction, in millionths.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Share(u32);
+pub struct Fraction(u32);
 
-impl Share {
-    /// Nothing.
-    pub const NONE: Share = Share(0);
-    /// Everything.
-    pub const ALL: Share = Share(1_000_000);
+impl Fraction {
+    /// 0%.
+    pub const NONE: Fraction = Fraction(0);
+    /// 100%.
+    pub const ALL: Fraction = Fraction(1_000_000);
 
-    /// So many of a hundred; all from there on.
+    /// A fraction of so many per cent; more than 100 counts as 100.
     #[must_use]
-    pub fn percent(percent: u32) -> Share {
-        Share(percent.min(100) * 10_000)
+    pub fn percent(percent: u32) -> Fraction {
+        Fraction(percent.min(100) * 10_000)
     }
 
-    /// In millionths.
+    /// The fraction in millionths.
     #[must_use]
     pub fn millionths(self) -> u32 {
         self.0
     }
 }
 
-/// `2.5%`.
-impl FromStr for Share {
+/// Parses `2.5%`.
+impl FromStr for Fraction {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Share, String> {
+    fn from_str(text: &str) -> Result<Fraction, String> {
         let wrong = || {
             format!("{text:?} is no share; write it like 2.5%, from 0% to 100%, with four decimals at most")
         };
@@ -365,13 +368,13 @@ impl FromStr for Share {
         let parsed = format!("{whole}{decimals:0<4}").parse();
         parsed
             .ok()
-            .map(Share)
-            .filter(|share| *share <= Share::ALL)
+            .map(Fraction)
+            .filter(|share| *share <= Fraction::ALL)
             .ok_or_else(wrong)
     }
 }
 
-impl fmt::Display for Share {
+impl fmt::Display for Fraction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = format!("{:04}", self.0 % 10_000);
         match decimals.trim_end_matches('0') {

@@ -14,16 +14,16 @@ fn mixed(seed: u64) -> Settings {
         seed,
         operations: 120,
         keys: 3,
-        hot: Share::percent(50),
+        hot: Fraction::percent(50),
         clients: 5,
         mix: Mix {
             append: 20,
             ..Mix::default()
         },
         values: [Values::Unique, Values::Twice, Values::Few(4)][place(seed % 3)],
-        unknown: Share::percent(5),
-        failed: Share::percent(3),
-        long: Share::percent(10),
+        unknown: Fraction::percent(5),
+        failed: Fraction::percent(3),
+        long: Fraction::percent(10),
         pause: 500,
         ..Settings::default()
     }
@@ -131,7 +131,7 @@ fn most_stale_answers_are_judged_bad() {
 fn a_flaw_finds_its_get() {
     let settings = Settings {
         operations: 1,
-        unknown: Share::ALL,
+        unknown: Fraction::ALL,
         mix: Mix {
             put: 1,
             ..Mix::NOTHING
@@ -173,9 +173,9 @@ fn the_witness_explains_all_answers() {
     let mut invoked: Vec<Operation> = Vec::new();
     let (mut open, mut answers) = (BTreeMap::new(), BTreeMap::new());
     let mut late = 0;
-    while let Some(moment) = generator.next_moment() {
-        match moment {
-            Moment::Event(Event { process, kind, .. }) => match kind {
+    while let Some(step) = generator.next_step() {
+        match step {
+            Step::Event(Event { process, kind, .. }) => match kind {
                 EventKind::Invoke(operation) => {
                     open.insert(process, invoked.len() as u64);
                     invoked.push(operation);
@@ -190,7 +190,7 @@ fn the_witness_explains_all_answers() {
                     open.remove(&process).unwrap();
                 }
             },
-            Moment::Effect(number) => {
+            Step::Effect(number) => {
                 late += usize::from(!open.values().any(|open| *open == number));
                 let operation = &invoked[place(number)];
                 let value = values.entry(operation.key.clone()).or_default();
@@ -225,7 +225,7 @@ fn what_is_open_is_all_that_is_held_and_strings_stay_short() {
         operations: 50_000,
         keys: 1,
         clients: 8,
-        unknown: Share::percent(1),
+        unknown: Fraction::percent(1),
         mix: Mix {
             get: 1,
             append: 9,
@@ -301,7 +301,9 @@ fn what_makes_no_history_is_refused() {
         refused(|settings| settings.length = 2_000_000),
         refused(|settings| settings.mix = Mix::NOTHING),
         refused(|settings| settings.values = Values::Few(0)),
-        refused(|settings| (settings.unknown, settings.failed) = (Share::percent(60), Share::percent(41))),
+        refused(|settings| {
+            (settings.unknown, settings.failed) = (Fraction::percent(60), Fraction::percent(41))
+        }),
         refused(|settings| (settings.operations, settings.flaw) = (0, Flaw::Stale)),
     ];
     expect![[r#"
@@ -319,7 +321,7 @@ fn what_makes_no_history_is_refused() {
 #[test]
 fn shares_mixes_and_values_are_read() {
     let share = |text: &str| {
-        text.parse::<Share>()
+        text.parse::<Fraction>()
             .map(|share| (share.millionths(), share.to_string()))
     };
     assert_eq!(share("2.5%"), Ok((25_000, "2.5%".into())));

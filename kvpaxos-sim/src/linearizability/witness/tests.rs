@@ -2,7 +2,7 @@ use expect_test::{Expect, expect};
 use kvpaxos::Random;
 
 use super::*;
-use crate::history::generate::{Flaw, Mix, Settings, Share, Values};
+use crate::history::generate::{Flaw, Fraction, Mix, Settings, Values};
 use crate::history::script::history;
 use crate::linearizability::{Budget, check};
 
@@ -213,9 +213,9 @@ fn small(seed: u64) -> Settings {
             ..Mix::default()
         },
         values: [Values::Unique, Values::Twice, Values::Few(2)][below(3) as usize],
-        unknown: Share::percent([0, 5, 20, 60][below(4) as usize]),
-        failed: Share::percent(below(5)),
-        long: Share::percent(10),
+        unknown: Fraction::percent([0, 5, 20, 60][below(4) as usize]),
+        failed: Fraction::percent(below(5)),
+        long: Fraction::percent(10),
         pause: 300,
         rev: true,
         ..Settings::default()
@@ -249,7 +249,7 @@ fn histories_without_flaw_are_never_contradicted() {
     let counts = judged((0..3000).map(small));
     expect!["[2983, 0, 17]"].assert_eq(&format!("{counts:?}"));
     let certain = (0..500).map(|seed| Settings {
-        unknown: Share::NONE,
+        unknown: Fraction::NONE,
         ..small(seed)
     });
     assert_eq!(judged(certain), [500, 0, 0]);
@@ -267,9 +267,9 @@ fn histories_with_a_flaw_are_consistent_only_if_they_are_linearizable() {
 fn a_long_history_of_a_hot_key() {
     let settings = Settings {
         operations: 20_000,
-        hot: Share::percent(90),
+        hot: Fraction::percent(90),
         clients: 50,
-        unknown: Share::percent(2),
+        unknown: Fraction::percent(2),
         rev: true,
         ..Settings::default()
     };
