@@ -1,11 +1,12 @@
 //! How many of the hard histories the checker decides. Run with `cargo bench -p kvpaxos-sim --bench hard`.
 //!
-//! A member counts as decided if it was judged within the limit, evidence included. How long a step takes differs much, so
-//! each member is judged with few steps first, and with more of them while the last attempt says that there is time for it:
-//! it ends soon after the limit, whatever the checker does. The time in the table is that of the last attempt alone.
+//! A member is decided if it was judged within the time limit, evidence included. The time of a step varies
+//! widely, so each member is judged with few steps first, and with more as long as the last attempt suggests
+//! that there is time. So the benchmark ends soon after the limit, whatever the checker does. The table shows
+//! the time of the last attempt alone.
 //!
-//! With arguments, only the members whose names contain one of them are judged. `--seconds N` sets the limit, `--memory N`
-//! the MiB that a search may remember, and `--steps N` ends each member's search after so many steps.
+//! With arguments, only members whose names contain one of them are judged. `--seconds N` sets the time
+//! limit, `--memory N` the memory of a search in MiB, and `--steps N` the number of steps for each member.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,9 +16,9 @@ use kvpaxos_sim::history::generate::Flaw;
 use kvpaxos_sim::history::generate::hard::{Member, hard_family};
 use kvpaxos_sim::linearizability::{Budget, Report, Verdict, check};
 
-/// The budget of the first attempt.
+/// The number of steps of the first attempt.
 const FIRST: u64 = 1000;
-/// How much more the next attempt may take at most, for steps grow slower as configurations grow.
+/// The next attempt takes at most so many times as many steps: steps get slower as configurations grow.
 const MORE: u64 = 16;
 
 struct Arguments {
@@ -42,7 +43,7 @@ fn main() {
     let mut tally = Tally::default();
     for member in hard_family().iter().filter(|member| is_wanted(&member.name)) {
         let history = member.settings.history().expect("members can be made");
-        let Judged { report, took } = judge(&history, &arguments);
+        let Attempt { report, took } = judge(&history, &arguments);
         let is_decided = !matches!(report.verdict, Verdict::Undecided { .. }) && took <= *limit;
         println!(
             "{:<48}{:>12}{:>9}{:>9}  {:<10}{:>12}{:>9}",
@@ -82,12 +83,12 @@ fn arguments() -> Arguments {
 }
 
 /// The last attempt.
-struct Judged {
+struct Attempt {
     report: Report,
     took: Duration,
 }
 
-fn judge(history: &History, arguments: &Arguments) -> Judged {
+fn judge(history: &History, arguments: &Arguments) -> Attempt {
     let Arguments { limit, most, .. } = arguments;
     let mut steps = FIRST.min(most.steps);
     loop {
@@ -97,9 +98,9 @@ fn judge(history: &History, arguments: &Arguments) -> Judged {
         let is_out_of_steps = matches!(report.verdict, Verdict::Undecided { .. }) && report.steps >= steps;
         let affordable = limit.as_micros() * 10 / took.as_micros().max(1);
         let tenths = u64::try_from(affordable).unwrap_or(MORE * 10).min(MORE * 10);
-        // A fifth more is the least that is worth an attempt.
+        // An attempt with less than a fifth more steps is not worth its time.
         if !is_out_of_steps || tenths < 12 || steps == most.steps {
-            return Judged { report, took };
+            return Attempt { report, took };
         }
         steps = (steps.saturating_mul(tenths) / 10).min(most.steps);
     }
@@ -123,7 +124,8 @@ fn is_wrong(member: &Member, report: &Report) -> bool {
     }
 }
 
-/// How many were decided, of how many: all, and those of each workload, size, share of unknown outcomes and flaw.
+/// How many were decided, and of how many: in all, and for each workload, size, percentage of unknown
+/// outcomes and flaw.
 #[derive(Default)]
 struct Tally(BTreeMap<String, (u32, u32)>);
 

@@ -1,7 +1,9 @@
-//! How many operations a second the checker judges where they are easy. Run with `cargo bench -p kvpaxos-sim --bench stream`.
+//! How many operations a second the checker judges where they are easy. Run with `cargo bench -p kvpaxos-sim
+//! --bench stream`.
 //!
-//! 64 clients work on 10,000 keys; with none and with 1 % of unknown outcomes; from a file, and from memory, in which a part
-//! of the history is made at a time. `--operations N` says how many (10,000,000 if not given), `--dir DIR` where the file goes.
+//! 64 clients work on 10,000 keys, with 0 % and with 1 % of unknown outcomes. The history comes from a file,
+//! or from memory, where a part of it is generated at a time. `--operations N` sets its length (default
+//! 10,000,000), `--dir DIR` the directory of the file.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
@@ -59,7 +61,7 @@ fn arguments() -> (u64, PathBuf) {
     (operations, dir)
 }
 
-/// Only the time of judging counts.
+/// Measures the time of judging alone.
 fn from_memory(settings: &Settings) -> (Report, Duration) {
     let mut generator = Generator::new(settings.clone()).expect("there are such histories");
     let mut stream = Stream::new(settings.initial.clone(), Budget::default());
@@ -78,7 +80,7 @@ fn from_memory(settings: &Settings) -> (Report, Duration) {
     (report, took + began.elapsed())
 }
 
-/// Reading and judging.
+/// Measures the time of reading and judging.
 fn from_file(settings: &Settings, dir: &Path) -> (Report, Duration) {
     let path = dir.join(format!("kvpaxos-stream-{}.jsonl", std::process::id()));
     let file = BufWriter::new(File::create(&path).expect("the file can be made"));
@@ -98,7 +100,7 @@ fn from_file(settings: &Settings, dir: &Path) -> (Report, Duration) {
     (report, took)
 }
 
-/// The most memory this process has had so far, in MiB.
+/// The peak memory of this process so far, in MiB.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));

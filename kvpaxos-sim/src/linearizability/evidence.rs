@@ -1,4 +1,5 @@
-//! Why a key's history is not linearizable.
+//! Evidence: the shortest prefix of a key's history that no order explains, and what of it a person needs to
+//! see.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,43 +8,45 @@ use super::report::Budget;
 use super::search::{KeyOperation, Question, SearchResult, order};
 use crate::history::{Action, Answer, Datum, History, Operation};
 
-/// Why a key's history is not linearizable: where the shortest prefix of it ends that no order explains.
+/// Why a key's history is not linearizable: the end of its shortest prefix that no order explains.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Evidence {
     /// The key.
     pub key: String,
-    /// Its first value.
+    /// The value that it has at first.
     pub initial: Datum,
-    /// The operation whose answer no order explains. What completed before it can be explained.
+    /// The operation whose answer no order explains. All answers that came before it can be explained.
     pub culprit: EvidenceOperation,
-    /// What matters to it, in the order of invocations: what ran beside it, the last operations before, and all writes of
-    /// the values that these say they found. What had not completed when the culprit did is shown as such.
+    /// The operations that matter to it, in the order of their invocations: those that ran beside it, the
+    /// last ones before it, and all writes of the values that these found. An operation that had not
+    /// completed when the culprit did is shown as open.
     pub others: Vec<EvidenceOperation>,
-    /// How many earlier operations on the key are not shown.
+    /// The number of earlier operations on the key that are not shown.
     pub left_out: usize,
-    /// The longest order found for the prefix: it explains all answers in it but those of `unplaced`.
+    /// The longest order found for the prefix. It explains all answers in the prefix but those of `unplaced`.
     pub order: Vec<EvidenceOperation>,
-    /// What completed within the prefix and has no place in that order. It may still stand there as one whose answer nobody knows.
+    /// The operations that completed within the prefix and whose answers the order does not explain. The
+    /// order may contain one as an operation of unknown outcome.
     pub unplaced: Vec<EvidenceOperation>,
 }
 
-/// An operation as evidence.
+/// An operation of the evidence.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EvidenceOperation {
-    /// Whose.
+    /// The process that asked.
     pub process: u64,
-    /// What.
+    /// The operation.
     pub operation: Operation,
-    /// What came back; nothing if its fate was unknown.
+    /// The answer; none if it was not known when the culprit completed.
     pub answer: Option<Answer>,
-    /// When it was invoked.
+    /// The time of its invocation.
     pub invoked: i64,
-    /// When it completed.
+    /// The time of its completion, if it had completed.
     pub completed: Option<i64>,
 }
 
-/// Where the shortest bad prefix ends, and an order of the rest of it if one was found on the way. What is bad stays bad with
-/// more behind it, so halving finds it.
+/// The end of the shortest bad prefix, and an order of the rest of that prefix if the search came across one.
+/// A bad history remains bad when it goes on, so the end is found by halving.
 pub(super) fn shortest(
     question: Question<'_>,
     (from, likely): (usize, usize),
@@ -55,7 +58,7 @@ pub(super) fn shortest(
         .filter_map(|operation| operation.answered);
     let mut ends: Vec<usize> = completed.map(|(place, _)| place + 1).collect();
     ends.sort_unstable();
-    // Out of its budget counts as not bad; the last one is known to be bad.
+    // A prefix that exceeds the budget counts as good. The last one is known to be bad.
     let look = |end: usize| {
         let question = Question {
             end,
@@ -110,7 +113,7 @@ pub(super) fn evidence(
     let beside = |place: usize| operations[place].answered.is_some_and(|(place, _)| place >= end);
     let useful = useful(&prefix, culprit, beside);
     let show = |operation: &KeyOperation<'_>| show(history, operation);
-    // Without the answer that nothing explains, the rest has an order.
+    // Without the culprit's answer the prefix has an order.
     let rest = Question {
         end: end - 1,
         wants_order: true,
@@ -150,7 +153,8 @@ pub(super) fn cut(operation: KeyOperation<'_>, end: usize) -> KeyOperation<'_> {
     }
 }
 
-/// See [`Evidence::others`]; `beside` tells which of those that had not completed ran on and did so later.
+/// The places of [`Evidence::others`]. `beside` tells which operations were open when the culprit completed,
+/// and completed later.
 fn useful(prefix: &[KeyOperation<'_>], culprit: usize, beside: impl Fn(usize) -> bool) -> Vec<usize> {
     const BEFORE: usize = 6;
     let begun = prefix[culprit].invoked;
@@ -165,15 +169,15 @@ fn useful(prefix: &[KeyOperation<'_>], culprit: usize, beside: impl Fn(usize) ->
         None => beside(place),
     };
     let shown = (0..prefix.len()).filter(|place| recent(*place));
-    let named: BTreeSet<&Datum> = shown.filter_map(|place| found(&prefix[place])).collect();
+    let named: BTreeSet<&Datum> = shown.filter_map(|place| value_found(&prefix[place])).collect();
     (0..prefix.len())
         .filter(|place| *place != culprit)
         .filter(|place| recent(*place) || written(&prefix[*place]).is_some_and(|value| named.contains(value)))
         .collect()
 }
 
-/// The value that an operation says it found.
-fn found<'a>(operation: &KeyOperation<'a>) -> Option<&'a Datum> {
+/// The value that an operation found.
+fn value_found<'a>(operation: &KeyOperation<'a>) -> Option<&'a Datum> {
     match (&operation.operation.action, operation.answered?.1) {
         (_, Answer::Value(value)) => Some(value),
         (Action::Cas { expect, .. }, Answer::Swapped { applied: true }) => Some(expect),
@@ -201,7 +205,7 @@ fn show(history: &History, operation: &KeyOperation<'_>) -> EvidenceOperation {
 }
 
 impl Evidence {
-    /// A line for each operation, to be read from top to bottom.
+    /// The evidence as lines: one for each operation, to be read from top to bottom.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!(
@@ -223,7 +227,7 @@ impl fmt::Display for Evidence {
     }
 }
 
-/// `[7 .. 9] process 3: get k = "v"`.
+/// Formats as `[7 .. 9] process 3: get k = "v"`.
 impl fmt::Display for EvidenceOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let EvidenceOperation {

@@ -1,20 +1,23 @@
-//! The second reading of a history that is not in memory: what it says of the keys that are still open.
+//! The second reading of a history that is not in memory: extracts the events of the keys that are still
+//! open.
 
 use std::collections::HashMap;
 
 use crate::history::{Action, Answer, Datum, Event, EventKind, History};
 
-/// What a history says of these keys, as far as there is memory for it; and of which it says nothing, as they take too much.
+/// Extracts the events of these keys, and tells for each whether it was lost: the keys that take the most
+/// memory are dropped if all together take more than there is.
 ///
-/// A history in which no time passes, as where its lines have none, gets the numbers of its events for times: evidence without
-/// any would not tell what came before what.
+/// If all events have the same time, as in a file without times, the excerpt has the numbers of the events as
+/// times: evidence without times would not tell what came before what.
 pub(super) fn excerpt<E>(
     initial: Datum,
     events: impl Iterator<Item = Result<Event, E>>,
     keys: &[&str],
     memory: usize,
 ) -> Result<(History, Vec<bool>), E> {
-    // What is kept, with the place of its key, and how many bytes that is for each key.
+    // The events that are kept, each with the place of its key and its number, and the bytes that each key
+    // takes.
     let mut kept: Vec<(usize, i64, Event)> = Vec::new();
     let mut bytes = vec![Some(0); keys.len()];
     let (mut open, mut all) = (HashMap::new(), 0);
@@ -46,14 +49,14 @@ pub(super) fn excerpt<E>(
     let mut history = History::starting_with(initial);
     for (_, number, event) in kept {
         let time = if first == last { number } else { event.time };
-        // What does not fit here did not fit where it came from, and says nothing.
+        // An event that does not fit here did not fit the whole history either, and asserts nothing.
         let _ = history.add(Event { time, ..event });
     }
     let lost = bytes.iter().map(Option::is_none).collect();
     Ok((history, lost))
 }
 
-/// About how many bytes an event takes.
+/// The memory that an event takes, about.
 fn size(event: &Event) -> usize {
     let text = |datum: &Datum| match datum {
         Datum::Text(text) => text.len(),
@@ -71,6 +74,6 @@ fn size(event: &Event) -> usize {
         EventKind::Ok(Answer::Value(value)) => text(value),
         EventKind::Ok(_) | EventKind::Fail | EventKind::Info => 0,
     };
-    // The event itself, twice, for it is moved, and what the search makes of it.
+    // The event is moved once, so it counts twice. The rest is what the search makes of it.
     2 * size_of::<Event>() + 2 * more + 200
 }

@@ -1,4 +1,5 @@
-//! What came of judging one file, to be told: as a line of JSON here, as a page in [`picture`](crate::linearizability::page).
+//! The report on a file as one line of JSON, for programs. [`page`](fn@crate::linearizability::page) draws
+//! the same for people.
 //!
 //! # JSON
 //!
@@ -12,42 +13,44 @@
 //! {"file":"x.jsonl","verdict":"malformed","line":4,"reason":"line 4 is malformed: ..."}
 //! ```
 //!
-//! A verdict is `linearizable`, `not_linearizable` or `undecided`; for a file also `malformed`, whose `line` is null if the file could
-//! not be read at all. Only keys that are not linearizable have `evidence`; its fields mean what those of [`Evidence`] do. An operation
-//! has the fields of kv-history/1, and what came back:
+//! A verdict is `linearizable`, `not_linearizable` or `undecided`. A file can also be `malformed`; its `line`
+//! is null if the file could not be read at all. Only keys that are not linearizable have `evidence`, whose
+//! fields are those of [`Evidence`]. An operation has the fields of kv-history/1 and its answer:
 //!
 //! ```text
 //! {"process":3,"op":"cas","key":"r","expect":1,"value":4,"answer":{"applied":false},"invoked":7,"completed":9}
 //! ```
 //!
-//! An answer is `{"value":...}` to a get, `{"applied":...}` to a cas, `{"done":true}` to all else. It is null, as `completed` is, if it
-//! was unknown when the culprit completed. Times are those of the history; the command `check` numbers the events of one that has none.
+//! The answer is `{"value":...}` for a get, `{"applied":...}` for a cas, and `{"done":true}` for all others.
+//! `answer` and `completed` are null if they were unknown when the culprit completed. Times are those of the
+//! history; the command `check` numbers the events of a history without times.
 
 use serde::{Serialize, Serializer};
 
 use crate::history::{Action, Answer, Datum, ReadError};
 use crate::linearizability::{Evidence, EvidenceOperation, KeyReport, KeyVerdict, Report, Verdict};
 
-/// A file, and what was found in it.
+/// A file and what the checker says of it.
 #[derive(Debug)]
 pub struct FileReport {
-    /// What the file is called.
+    /// The name of the file.
     pub file: String,
-    /// What the checker found, or why there was nothing to be judged.
+    /// The report, or why the file could not be judged.
     pub found: Result<Report, ReadError>,
 }
 
 impl FileReport {
-    /// As JSON, without a line break.
+    /// The report as one line of JSON, without a line break; the format stands at the head of this type's
+    /// module.
     ///
     /// # Errors
-    /// None that is known: everything in it has a form in JSON.
+    /// None are known: everything in a report has a form in JSON.
     pub fn json(&self) -> serde_json::Result<String> {
         serde_json::to_string(&FileJson::of(self))
     }
 }
 
-/// The words for a verdict.
+/// The verdict in JSON.
 pub(crate) fn word(verdict: KeyVerdict) -> &'static str {
     match verdict {
         KeyVerdict::Linearizable => "linearizable",
@@ -56,7 +59,7 @@ pub(crate) fn word(verdict: KeyVerdict) -> &'static str {
     }
 }
 
-/// The verdict on a whole history, as if it were one on a key.
+/// The verdict on the whole history.
 pub(crate) fn overall(report: &Report) -> KeyVerdict {
     match report.verdict {
         Verdict::Linearizable => KeyVerdict::Linearizable,
@@ -112,7 +115,7 @@ impl<'a> FileJson<'a> {
                 };
             }
         };
-        // Both are in the order of keys, so the next evidence belongs to the next key that is bad.
+        // Keys and evidence are in the same order, so the next evidence belongs to the next bad key.
         let mut bad = evidence(report).iter();
         let per_key = report.per_key.iter().map(|key| KeyJson::of(key, &mut bad));
         FileJson::Judged {
@@ -180,7 +183,7 @@ impl<'a> EvidenceJson<'a> {
     }
 }
 
-/// An operation with the fields that kv-history/1 has for it.
+/// An operation with the fields of kv-history/1.
 struct OperationJson<'a>(&'a EvidenceOperation);
 
 impl Serialize for OperationJson<'_> {
@@ -206,7 +209,7 @@ impl Serialize for OperationJson<'_> {
     }
 }
 
-/// What came back.
+/// The answer of an operation.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum AnswerJson<'a> {
@@ -241,7 +244,7 @@ mod tests {
         judged.json().expect("it has a form in JSON")
     }
 
-    /// What depends on the way of the search is set to something certain.
+    /// The report with steps and orders that do not depend on how the search went.
     fn certain(mut report: Report) -> Report {
         report.steps = 9;
         report.per_key.iter_mut().for_each(|key| key.steps = 9);

@@ -1,4 +1,5 @@
-//! The keys that a first look has not settled: searched with all means, side by side, and with the budget shared among them.
+//! The keys that streaming left open: each is searched with its whole history in memory, several in parallel,
+//! within one budget.
 
 use super::evidence::{Evidence, evidence};
 use super::report::{Budget, KeyReport, KeyVerdict};
@@ -6,24 +7,24 @@ use super::search::{KeyOperation, Question, SearchResult, by_key, order};
 use crate::history::History;
 use crate::parallel;
 
-/// Searches take place side by side, and this many share the memory at most, however many cores there are: a verdict must not
-/// depend on that.
-const LANES: usize = 4;
+/// At most so many searches run in parallel and share the memory, however many cores there are: the verdict
+/// must not depend on the machine.
+const MOST_THREADS: usize = 4;
 
 struct Task<'a> {
     report: &'a mut KeyReport,
-    /// Whether it is still to be decided.
+    /// Whether the key is still to be decided.
     is_open: bool,
     operations: Vec<KeyOperation<'a>>,
     evidence: Option<Evidence>,
 }
 
-/// Judges those keys of a history that are not good, but for those that are lost; the evidence against those that are bad. The history
-/// may lack the other keys.
+/// Searches those keys of a history that are not good, and completes their reports. Keys that are lost are
+/// left as they are. The history may lack all other keys. Returns the evidence against those that are bad.
 ///
-/// All that are not decided get the same number of steps. What the decided ones leave is shared among the others, as long as
-/// that gives each at least twice as much as before.
-pub(super) fn settle(
+/// All open keys get the same number of steps. The steps that decided keys did not need are shared among the
+/// others, as long as that gives each at least twice as many as before.
+pub(super) fn search_keys(
     history: &History,
     keys: &mut [KeyReport],
     lost: &[bool],
@@ -44,7 +45,7 @@ pub(super) fn settle(
             report,
         });
     }
-    let memory = budget.memory / tasks.len().clamp(1, LANES);
+    let memory = budget.memory / tasks.len().clamp(1, MOST_THREADS);
     let (mut left, mut before) = (budget.steps, 0);
     loop {
         let open: Vec<&mut Task<'_>> = tasks.iter_mut().filter(|task| task.is_open).collect();
@@ -53,7 +54,7 @@ pub(super) fn settle(
             break;
         }
         let budget = Budget { steps, memory };
-        let threads = parallel::cores().min(LANES).min(open.len());
+        let threads = parallel::cores().min(MOST_THREADS).min(open.len());
         let spent = parallel::map(open, threads, |task| task.search(history, budget));
         left = left.saturating_sub(spent.iter().sum());
         before = steps;
@@ -62,7 +63,7 @@ pub(super) fn settle(
 }
 
 impl Task<'_> {
-    /// Tells how many steps it took.
+    /// Searches the key, and returns the number of steps that took.
     fn search(&mut self, history: &History, budget: Budget) -> u64 {
         let question = Question {
             initial: history.initial(),
@@ -76,7 +77,7 @@ impl Task<'_> {
         self.is_open = found == SearchResult::OutOfBudget;
         let is_undecided = self.report.verdict == KeyVerdict::Undecided;
         match found {
-            // What is bad stays bad, even if the evidence was out of reach.
+            // A key that streaming found bad stays bad, even if there is no evidence within the budget.
             SearchResult::Order(_) if is_undecided => self.report.verdict = KeyVerdict::Linearizable,
             SearchResult::Order(_) | SearchResult::OutOfBudget => {}
             SearchResult::NoOrder { from, likely, .. } => {

@@ -1,26 +1,38 @@
-//! Linearizability: whether some order of the operations, each taking effect at one moment between its invocation and its
-//! completion, explains all answers (Herlihy and Wing, 1990).
+//! The linearizability checker. A history is linearizable if some order of its operations, each taking effect
+//! at one moment between its invocation and its completion, explains all answers (Herlihy and Wing,
+//! *Linearizability: a correctness condition for concurrent objects*, 1990).
 //!
-//! Keys are judged one by one: linearizability is local. An operation of unknown fate may take effect at any time after
-//! its invocation, or never; one that certainly had no effect says nothing.
+//! Linearizability is local, so each key is judged by itself. An operation of unknown outcome takes effect at
+//! any time after its invocation, or never. An operation that failed asserts nothing.
 //!
-//! A history is first judged event by event ([`Stream`]), in memory that is proportional to what is open. What that leaves open is searched with
-//! the key's whole history at hand, keys side by side, and with the [`Budget`] shared evenly among them:
+//! # Which rule decides
 //!
-//! - where all written values differ, their zones decide in n log n (module `zones`);
-//! - else all configurations are followed side by side, which is the shortest way where they stay few; then depth first, which finds an
-//!   order where one is easily found; then as if operations of unknown fate could take effect any number of times, which shows
-//!   soon that there is no order where there is none by far.
+//! 1. [`Stream`] judges a history event by event, in memory proportional to the open operations. It follows
+//!    all configurations that are possible so far; a *configuration* is the key's value, and which of the
+//!    open operations have taken effect. **If no configuration is left after a completion, the history is not
+//!    linearizable.** The file `search/just_in_time.rs` has the rules by which configurations follow on each
+//!    other, and proves that they miss no order.
+//! 2. The keys that the stream did not find good are searched with their whole history in memory, several in
+//!    parallel, with the [`Budget`] shared evenly among them (`keys.rs`; the stages are in `search/mod.rs`):
+//!    - If all written values differ, their zones decide in n log n (`search/zones.rs`).
+//!    - Otherwise breadth first, which is fastest while configurations are few (`search/breadth_first.rs`);
+//!      then depth first, which finds an order quickly where one is easily found (`search/depth_first.rs`);
+//!      then breadth first as if operations of unknown outcome could take effect any number of times, which
+//!      quickly refutes histories that are far from linearizable.
+//! 3. If there is no order, the [`Evidence`] is the shortest prefix that has none (`evidence.rs`).
 //!
-//! Each stage is exact in what it says. The rules that keep all of them small stand, with why they are right, in the module `window`. For
-//! histories whose answers say their positions there is a judge that needs no search, [`witness`].
+//! No stage guesses: each decides correctly or not at all, and a key that none decides within the budget is
+//! [undecided](KeyVerdict::Undecided).
+//!
+//! [`witness`] is a judge without a search, for histories whose answers have positions. [`page()`] draws
+//! reports as HTML, [`FileReport::json`] writes them as JSON.
 
 use crate::history::{Datum, Event, History};
 
 pub use evidence::{Evidence, EvidenceOperation};
 use excerpt::excerpt;
 pub use json::FileReport;
-use keys::settle;
+use keys::search_keys;
 pub use page::page;
 pub use report::{Budget, KeyReport, KeyVerdict, Report, Verdict};
 pub use stream::Stream;
@@ -44,15 +56,16 @@ pub fn check(history: &History, budget: Budget) -> Report {
     history.events().iter().for_each(|event| stream.add(event));
     let mut keys = stream.end();
     let lost = vec![false; open_keys(&keys).len()];
-    let evidence = settle(history, &mut keys, &lost, budget);
+    let evidence = search_keys(history, &mut keys, &lost, budget);
     Report::new(keys, evidence)
 }
 
-/// Judges a history without holding it in memory: events are read once, and then once more for those keys that the first
-/// reading has not found good. What these need goes by the budget as well; a key that it does not hold is left undecided.
+/// Judges a history without holding it in memory: reads its events once, and a second time for the keys that
+/// the first reading did not find good. The events of those keys are held within the budget's memory; a key
+/// that does not fit is undecided.
 ///
 /// # Errors
-/// Those of reading.
+/// The errors of reading.
 pub fn check_twice<I, E>(mut open: impl FnMut() -> Result<(Datum, I), E>, budget: Budget) -> Result<Report, E>
 where
     I: Iterator<Item = Result<Event, E>>,
@@ -69,11 +82,11 @@ where
     }
     let (initial, events) = open()?;
     let (history, lost) = excerpt(initial, events, &open_keys, budget.memory)?;
-    let evidence = settle(&history, &mut keys, &lost, budget);
+    let evidence = search_keys(&history, &mut keys, &lost, budget);
     Ok(Report::new(keys, evidence))
 }
 
-/// The keys that were not found good.
+/// The keys that have not been found good.
 fn open_keys(keys: &[KeyReport]) -> Vec<&str> {
     keys.iter()
         .filter(|key| !key.is_good())

@@ -1,20 +1,21 @@
-//! What the checker finds: the verdict on a history and on each of its keys.
+//! The checker's report: the verdict on a history and on each of its keys.
 
 use std::fmt;
 
 use super::evidence::Evidence;
 
-/// How much may be spent on a history. Keys that are easily judged take next to nothing; the others share it evenly.
+/// The most that may be spent on a history. Keys that are easily judged take next to nothing; the others
+/// share it evenly.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budget {
-    /// Configurations looked at.
+    /// The number of configurations that may be looked at.
     pub steps: u64,
-    /// Bytes of configurations remembered.
+    /// The bytes of configurations that may be in memory.
     pub memory: usize,
 }
 
 impl Default for Budget {
-    /// Some seconds and a gigabyte; histories of a simulation take a thousandth of it.
+    /// Some seconds and a gigabyte. The history of a simulation takes a thousandth of it.
     fn default() -> Budget {
         Budget {
             steps: 20_000_000,
@@ -23,44 +24,44 @@ impl Default for Budget {
     }
 }
 
-/// What the checker found.
+/// What the checker says of a history.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
-    /// The verdict on the whole.
+    /// The verdict on the whole history.
     pub verdict: Verdict,
-    /// How many keys there are.
+    /// The number of keys.
     pub keys: usize,
-    /// How many operations asserted something or may have taken effect.
+    /// The number of operations that asserted something or may have taken effect.
     pub operations: usize,
-    /// How many of those are of unknown fate.
+    /// How many of those are of unknown outcome.
     pub unknown: usize,
-    /// Configurations looked at.
+    /// The number of configurations looked at.
     pub steps: u64,
-    /// What was found for each key, in the order of their names.
+    /// The reports on the keys, in the order of their names.
     pub per_key: Vec<KeyReport>,
 }
 
-/// What the checker found for one key.
+/// What the checker says of one key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyReport {
     /// The key.
     pub key: String,
-    /// The verdict on it.
+    /// The verdict on the key.
     pub verdict: KeyVerdict,
-    /// How many of its operations asserted something or may have taken effect.
+    /// The number of its operations that asserted something or may have taken effect.
     pub operations: usize,
-    /// How many of those are of unknown fate.
+    /// How many of those are of unknown outcome.
     pub unknown: usize,
-    /// Configurations looked at.
+    /// The number of configurations looked at.
     pub steps: u64,
 }
 
-/// See [`KeyReport`].
+/// The verdict on one key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum KeyVerdict {
-    /// There is an order.
+    /// There is an order that explains all answers.
     Linearizable,
-    /// There is none; [`Verdict::NotLinearizable`] has the evidence.
+    /// There is no such order. [`Verdict::NotLinearizable`] has the evidence.
     NotLinearizable,
     /// The budget did not suffice.
     #[default]
@@ -68,7 +69,7 @@ pub enum KeyVerdict {
 }
 
 impl KeyReport {
-    /// Whether there is an order.
+    /// Whether the key is linearizable.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.verdict == KeyVerdict::Linearizable
@@ -76,7 +77,8 @@ impl KeyReport {
 }
 
 impl Report {
-    /// The report on these keys, in the order of their names, with the evidence against those that are bad.
+    /// The report on these keys, which are in the order of their names, with the evidence against the bad
+    /// ones.
     pub(super) fn new(per_key: Vec<KeyReport>, evidence: Vec<Evidence>) -> Report {
         let is_bad = |key: &KeyReport| key.verdict == KeyVerdict::NotLinearizable;
         let undecided = per_key.iter().filter(|key| key.verdict == KeyVerdict::Undecided);
@@ -104,23 +106,25 @@ impl Report {
         matches!(self.verdict, Verdict::NotLinearizable(_))
     }
 
-    /// Whether it certainly is.
+    /// Whether the history is certainly linearizable.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.verdict == Verdict::Linearizable
     }
 }
 
-/// Any key that is bad makes the history bad; else any that is undecided makes it undecided; else it is linearizable.
+/// The verdict on a history: not linearizable if any key is, otherwise undecided if any key is, otherwise
+/// linearizable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// An order was found for every key.
+    /// Every key is linearizable.
     Linearizable,
-    /// There is none. The evidence for each bad key, unless the budget did not suffice for it.
+    /// A key is not linearizable. Has the evidence against each such key, unless the budget did not suffice
+    /// to find it.
     NotLinearizable(Vec<Evidence>),
-    /// The budget did not suffice for these keys; the others are linearizable.
+    /// The budget did not suffice for some keys; all others are linearizable.
     Undecided {
-        /// Which.
+        /// The keys that are undecided.
         keys: Vec<String>,
     },
 }

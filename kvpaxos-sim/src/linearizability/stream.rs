@@ -1,18 +1,22 @@
-//! The judge that sees one event after the other, and remembers what is open.
+//! The stream: judges a history event by event, and keeps only what is open.
 //!
-//! The events of a key are held back until the fates of all operations before them are known, which is at the latest when nothing on the
-//! key is under way any more. Then they go through the search forward in time, without any knowledge of what comes later, and what is left is
-//! what can have happened so far: as a rule one value, and which operations of unknown outcome have been used.
+//! The events of a key are held back until the endings of all operations before them are known, at the latest
+//! when no operation on the key is open. Then they go through the search without any knowledge of what comes
+//! later. What is left is the *frontier*: all configurations that are possible so far, usually a single value
+//! and the operations of unknown outcome that have been used.
 //!
-//! An operation that ran alone on its key while there was but one such possibility needs no search. Where it fits, it takes effect and
-//! changes the value, or leaves it: whatever else can have happened before needs operations of unknown outcome, and none of these takes
-//! effect before it must (see the module `window`). Nothing that is invoked later takes effect before such an operation, so when the block
-//! under way began no longer matters.
+//! An operation that ran alone on its key while there was only one configuration needs no search. If its
+//! answer fits, it takes effect and changes the value or leaves it: every other configuration needs
+//! operations of unknown outcome, and none of these takes effect before it must (see
+//! [`just_in_time`](super::search)). Nothing that is invoked later takes effect before such an operation, so
+//! it no longer matters when the current block began.
 //!
-//! An append is the exception where there are operations of unknown outcome, for what one of these left before it can still be seen with it.
-//! So it stays held back, with what the value is if none took effect ([`LoneAppends`]). Where the next operation that tells or sets the value
-//! (a read, a swap that was applied, a put, a delete) runs alone as well and fits, there is again but one such possibility: whatever else can
-//! have happened has the same value after it, and fewer operations left to use. Otherwise all that is held back is searched.
+//! Appends are an exception if there are operations of unknown outcome, for a later read still shows what
+//! such an operation left before the append. So a lone append stays held back, together with the value that
+//! results if no operation of unknown outcome took effect ([`LoneAppends`]). If the next operation that tells
+//! or sets the value (a read, an applied swap, a put, a delete) also runs alone and fits, there is only one
+//! configuration again: all others have the same value after it, and fewer operations left to use. Otherwise
+//! everything that is held back is searched.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -21,17 +25,18 @@ use super::search::{Ending, Frontier, StopReason, StreamedOperation};
 use crate::hashing::BuildQuick;
 use crate::history::{Action, Answer, Datum, Event, EventKind};
 
-/// See [`Stream::many`].
-const MANY: usize = 512;
-/// What may be spent at a time on what was held back, and as much again for each operation of it that ran alone.
+/// The default of [`Stream::held_limit`].
+const HELD_LIMIT: usize = 512;
+/// How many steps a search of held events may take, for the search itself and again for each lone operation
+/// among them.
 const EASY: u64 = 50_000;
-/// About how many bytes an event takes that is held back.
+/// The memory that a held event takes, about.
 const HELD_BYTES: usize = 160;
 
-/// Judges the events of a history as they come, in memory that is proportional to what is open.
+/// Judges the events of a history as they come, in memory proportional to the open operations.
 ///
-/// It is exact in what it says. A key on which very much runs side by side may be left undecided, where
-/// [`check`](super::check) with the whole history at hand may still decide.
+/// It decides correctly or not at all. A key with very many concurrent operations may be undecided although
+/// [`check`](super::check), which has the whole history at hand, can decide it.
 ///
 /// ```
 /// use kvpaxos_sim::linearizability::{Budget, Stream};
@@ -51,71 +56,72 @@ const HELD_BYTES: usize = 160;
 pub struct Stream {
     initial: Datum,
     budget: Budget,
-    /// Events so far.
+    /// The number of events so far.
     now: usize,
     open: HashMap<u64, OpenRef, BuildQuick>,
     numbers: HashMap<Box<str>, usize, BuildQuick>,
     keys: Vec<Key>,
-    /// Events held back, of all keys.
+    /// The number of held events of all keys.
     held: usize,
-    /// So many of a key are held back at most before those are looked at that can be.
-    many: usize,
-    /// Configurations looked at, for all keys.
+    /// How many events of a key are held at most before those that can be searched are.
+    held_limit: usize,
+    /// The number of configurations looked at, for all keys.
     spent: u64,
     bad: bool,
 }
 
-/// Where an open operation is held back.
+/// An open operation, as a reference to the held event that began it.
 #[derive(Clone, Copy)]
 struct OpenRef {
     key: usize,
     event: u64,
-    /// Whether the operation matters even if its outcome is unknown.
+    /// Whether the operation counts even if its outcome is unknown.
     asserts: bool,
 }
 
 struct Key {
-    /// What was found so far; its name is filled in at the end.
+    /// The report so far. The key's name is filled in at the end.
     found: KeyReport,
-    /// The value, where `rest` has not more than one, before what is held back.
+    /// The value before the held events, if there is only one configuration.
     value: Datum,
-    /// What there is of `held` that ran alone and fitted.
-    ahead: Option<LoneAppends>,
-    /// What else there is to know.
-    rest: Option<Box<Frontier>>,
+    /// The first of the held events, if they are appends that ran alone and fitted.
+    lone_appends: Option<LoneAppends>,
+    /// The frontier, if there is more to know than the value.
+    frontier: Option<Box<Frontier>>,
     held: VecDeque<HeldEvent>,
-    /// How many were held before the first of these.
-    gone: u64,
-    /// How many operations are under way.
+    /// The number of events that were held and are no longer.
+    forgotten: u64,
+    /// The number of open operations.
     running: usize,
 }
 
-/// Appends that ran alone, the first of what is held back; see the module.
+/// Appends that ran alone; see the module's docs.
 struct LoneAppends {
-    /// What they make of the value, if no operation of unknown outcome takes effect before them.
+    /// The value after them, if no operation of unknown outcome takes effect before them.
     value: Datum,
-    /// How many events they are.
+    /// How many held events they are.
     events: usize,
 }
 
-/// Whether an operation that ran alone needs a search; see the module.
+/// Whether an operation that ran alone needs a search; see the module's docs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Alone {
-    /// Not, nor does anything before it.
-    Settled,
-    /// That is not known yet.
-    Ahead,
-    Searched,
+enum LoneVerdict {
+    /// Neither it nor anything before it does.
+    Decided,
+    /// It is an append, and that is not known yet.
+    HeldBack,
+    NeedsSearch,
 }
 
-/// An event that is held back.
+/// A held event.
 enum HeldEvent {
     Begins(StreamedOperation),
     Ends { begun: u64, at: usize },
 }
 
 impl Stream {
-    /// A judge of histories in which every key has this value at first. The memory is for what is held back.
+    /// Begins to judge a history in which every key has this value at first. The budget's memory is for held
+    /// events.
     #[must_use]
     pub fn new(initial: Datum, budget: Budget) -> Stream {
         Stream {
@@ -126,19 +132,19 @@ impl Stream {
             numbers: HashMap::default(),
             keys: Vec::new(),
             held: 0,
-            many: MANY,
+            held_limit: HELD_LIMIT,
             spent: 0,
             bad: false,
         }
     }
 
-    /// The same, but holding back more or fewer events.
+    /// The same stream, holding back more or fewer events.
     #[cfg(test)]
-    pub(super) fn holding(self, many: usize) -> Stream {
-        Stream { many, ..self }
+    pub(super) fn holding(self, held_limit: usize) -> Stream {
+        Stream { held_limit, ..self }
     }
 
-    /// Takes in the next event. What completes nothing is passed over.
+    /// Takes in the next event. A completion without an open operation is ignored.
     pub fn add(&mut self, event: &Event) {
         let now = self.now;
         self.now += 1;
@@ -165,13 +171,14 @@ impl Stream {
         self.bad
     }
 
-    /// There is no more. The evidence for keys that are bad takes a second look at the history; see [`check_twice`](super::check_twice).
+    /// Ends the history. The report has no evidence, which takes a second reading; see
+    /// [`check_twice`](super::check_twice).
     #[must_use]
     pub fn finish(self) -> Report {
         Report::new(self.end(), Vec::new())
     }
 
-    /// There is no more. What was found for each key, in the order of their names.
+    /// Ends the history. Returns the reports on the keys, in the order of their names.
     pub(super) fn end(mut self) -> Vec<KeyReport> {
         let open: Vec<OpenRef> = self.open.drain().map(|(_, place)| place).collect();
         for place in open {
@@ -200,7 +207,7 @@ impl Stream {
 
     fn begins(&mut self, number: usize, action: &Action, now: usize) -> OpenRef {
         let key = &mut self.keys[number];
-        let event = key.gone + key.held.len() as u64;
+        let event = key.forgotten + key.held.len() as u64;
         if key.found.verdict == KeyVerdict::Linearizable {
             self.held += 1;
             key.running += 1;
@@ -230,13 +237,16 @@ impl Stream {
             return;
         }
         let (held, before) = (key.held.len(), key.steps());
-        let alone = key.ahead.as_ref().map_or(0, |ahead| ahead.events / 2);
+        let alone = key
+            .lone_appends
+            .as_ref()
+            .map_or(0, |lone_appends| lone_appends.events / 2);
         let easy = EASY.saturating_mul(1 + alone as u64);
         let budget = Budget {
             steps: easy.min(self.budget.steps.saturating_sub(self.spent)),
             ..self.budget
         };
-        let stop = key.ends(place.event, end, now, (self.many, budget));
+        let stop = key.ends(place.event, end, now, (self.held_limit, budget));
         self.spent += key.steps() - before;
         self.held = self.held + key.held.len() - held;
         let is_too_much = self.held > self.budget.memory / HELD_BYTES;
@@ -263,50 +273,50 @@ impl Key {
                 steps: 0,
             },
             value,
-            ahead: None,
-            rest: None,
+            lone_appends: None,
+            frontier: None,
             held: VecDeque::new(),
-            gone: 0,
+            forgotten: 0,
             running: 0,
         }
     }
 
-    /// Configurations looked at.
+    /// The number of configurations looked at.
     fn steps(&self) -> u64 {
-        self.found.steps + self.rest.as_ref().map_or(0, |rest| rest.steps())
+        self.found.steps + self.frontier.as_ref().map_or(0, |frontier| frontier.steps())
     }
 
-    /// Nothing more needs to be known.
+    /// Ends the search of this key with a verdict.
     fn give_up(&mut self, verdict: KeyVerdict) {
         self.found.steps = self.steps();
         self.found.verdict = verdict;
-        self.rest = None;
-        self.ahead = None;
+        self.frontier = None;
+        self.lone_appends = None;
         self.held = VecDeque::new();
     }
 
-    /// An operation ends that is held back as this event.
+    /// Ends the operation that the held event with this number began.
     fn ends(
         &mut self,
         event: u64,
         end: Completion<'_>,
         now: usize,
-        (many, budget): (usize, Budget),
+        (held_limit, budget): (usize, Budget),
     ) -> Result<(), StopReason> {
         self.running -= 1;
-        let before = self.ahead.as_ref().map_or(0, |ahead| ahead.events);
+        let before = self.lone_appends.as_ref().map_or(0, |lone_appends| lone_appends.events);
         let alone = if self.held.len() == before + 1 {
             self.alone(end)?
         } else {
-            Alone::Searched
+            LoneVerdict::NeedsSearch
         };
-        if alone == Alone::Settled {
-            self.gone += self.held.len() as u64;
+        if alone == LoneVerdict::Decided {
+            self.forgotten += self.held.len() as u64;
             self.held.clear();
-            self.ahead = None;
+            self.lone_appends = None;
             return Ok(());
         }
-        let place = usize::try_from(event - self.gone).unwrap_or(usize::MAX);
+        let place = usize::try_from(event - self.forgotten).unwrap_or(usize::MAX);
         if let Some(HeldEvent::Begins(begun)) = self.held.get_mut(place) {
             begun.fate = end.fate(now);
         }
@@ -314,85 +324,89 @@ impl Key {
             let begun = event;
             self.held.push_back(HeldEvent::Ends { begun, at: now });
         }
-        let is_all = self.running == 0 && alone == Alone::Searched;
-        if is_all || self.held.len() >= many {
+        let is_all = self.running == 0 && alone == LoneVerdict::NeedsSearch;
+        if is_all || self.held.len() >= held_limit {
             self.drain(budget)?;
         }
         Ok(())
     }
 
-    /// The last event that is held back is the beginning of an operation that ends now, and ran alone, as all did that are held back.
-    fn alone(&mut self, end: Completion<'_>) -> Result<Alone, StopReason> {
+    /// Judges an operation that ran alone and ends now. It began with the last held event, and everything
+    /// held before it ran alone, too.
+    fn alone(&mut self, end: Completion<'_>) -> Result<LoneVerdict, StopReason> {
         let Some(HeldEvent::Begins(begun)) = self.held.back_mut() else {
-            return Ok(Alone::Searched);
+            return Ok(LoneVerdict::NeedsSearch);
         };
         let Completion::Answered(answer) = end else {
             let is_nothing =
-                self.ahead.is_none() && (end == Completion::Refused || begun.action == Action::Get);
+                self.lone_appends.is_none() && (end == Completion::Refused || begun.action == Action::Get);
             return Ok(if is_nothing {
-                Alone::Settled
+                LoneVerdict::Decided
             } else {
-                Alone::Searched
+                LoneVerdict::NeedsSearch
             });
         };
-        let value = self.ahead.as_ref().map_or(&self.value, |ahead| &ahead.value);
+        let value = self
+            .lone_appends
+            .as_ref()
+            .map_or(&self.value, |lone_appends| &lone_appends.value);
         let is_possible = begun.action.is_answered_by(answer, value);
         let tells = match begun.action {
             Action::Get | Action::Put(_) | Action::Delete => true,
-            Action::Cas { .. } => *answer == Answer::Swapped { applied: true } || self.ahead.is_none(),
+            Action::Cas { .. } => *answer == Answer::Swapped { applied: true } || self.lone_appends.is_none(),
             Action::Append(_) => false,
         };
         let is_blind = matches!(begun.action, Action::Put(_) | Action::Delete);
-        match &self.rest {
+        match &self.frontier {
             None if !is_possible => return Err(StopReason::Impossible),
             None => {}
-            Some(rest) if rest.is_single() && is_possible && !tells => {
+            Some(frontier) if frontier.is_single() && is_possible && !tells => {
                 let mut value = value.clone();
                 begun.action.clone().apply(&mut value);
                 let events = self.held.len() + 1;
-                self.ahead = Some(LoneAppends { value, events });
-                return Ok(Alone::Ahead);
+                self.lone_appends = Some(LoneAppends { value, events });
+                return Ok(LoneVerdict::HeldBack);
             }
-            Some(rest) if rest.is_single() && is_possible => {}
-            Some(rest) if is_blind && !rest.has_optional() => {
-                self.found.steps += rest.steps();
-                self.rest = None;
+            Some(frontier) if frontier.is_single() && is_possible => {}
+            Some(frontier) if is_blind && !frontier.has_optional() => {
+                self.found.steps += frontier.steps();
+                self.frontier = None;
             }
-            Some(_) => return Ok(Alone::Searched),
+            Some(_) => return Ok(LoneVerdict::NeedsSearch),
         }
         let action = std::mem::replace(&mut begun.action, Action::Get);
-        if let Some(ahead) = self.ahead.take() {
-            self.value = ahead.value;
+        if let Some(lone_appends) = self.lone_appends.take() {
+            self.value = lone_appends.value;
         }
         action.apply(&mut self.value);
-        Ok(Alone::Settled)
+        Ok(LoneVerdict::Decided)
     }
 
-    /// Looks at all that is held back and can be looked at.
+    /// Searches all held events whose operations have ended.
     fn drain(&mut self, budget: Budget) -> Result<(), StopReason> {
-        self.ahead = None;
+        self.lone_appends = None;
         let new = || Box::new(Frontier::new(&self.value, budget));
-        let rest = self.rest.get_or_insert_with(new);
-        if rest.is_single() && rest.is_quiet() {
-            rest.set(&self.value);
+        let frontier = self.frontier.get_or_insert_with(new);
+        if frontier.is_single() && frontier.is_quiet() {
+            frontier.set(&self.value);
         }
-        rest.prepare(budget.steps);
+        frontier.prepare(budget.steps);
         while let Some(held) = self.held.pop_front() {
             match held {
                 HeldEvent::Begins(begun) if begun.fate == Ending::Pending => {
                     self.held.push_front(HeldEvent::Begins(begun));
                     break;
                 }
-                HeldEvent::Begins(begun) => rest.begins(self.gone, &begun),
-                HeldEvent::Ends { begun, at } => rest.ends(begun, at)?,
+                HeldEvent::Begins(begun) => frontier.begins(self.forgotten, &begun),
+                HeldEvent::Ends { begun, at } => frontier.ends(begun, at)?,
             }
-            self.gone += 1;
+            self.forgotten += 1;
         }
-        if let Some(value) = rest.value().filter(|_| rest.is_quiet()) {
+        if let Some(value) = frontier.value().filter(|_| frontier.is_quiet()) {
             self.value = value.clone();
-            if !rest.has_optional() {
-                self.found.steps += rest.steps();
-                self.rest = None;
+            if !frontier.has_optional() {
+                self.found.steps += frontier.steps();
+                self.frontier = None;
             }
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! The drawing of an evidence: a row for each process, a bar for each operation, a line for the order that was found.
+//! The drawing of evidence: a row for each process, a bar for each operation, a line for the order that was
+//! found.
 
 use std::borrow::Cow;
 
@@ -9,18 +10,18 @@ use crate::history::Action;
 const TOP: f64 = 26.0;
 const ROW: f64 = 48.0;
 const BAR: f64 = 20.0;
-/// Before the first event and behind the last.
+/// The space before the first event and after the last, in pixels.
 const MARGIN: f64 = 14.0;
-/// Width of a character of labels.
+/// The width of a character of labels, in pixels.
 const WIDE: f64 = 7.3;
 
-/// Where things are, in pixels.
+/// The scale of a drawing, in pixels.
 struct Scale {
-    /// Between two events.
+    /// The distance between two events.
     step: f64,
     width: f64,
     height: f64,
-    /// Rows of operations.
+    /// The number of rows of operations.
     rows: usize,
 }
 
@@ -53,7 +54,8 @@ impl Scale {
     }
 }
 
-/// Names of processes at the left, which stay, and all else, which can be scrolled.
+/// The drawing: the names of the processes at the left, which stay, and everything else, which can be
+/// scrolled.
 pub(super) fn drawing(layout: &Layout<'_>) -> String {
     let scale = Scale::of(layout);
     let parts = [
@@ -101,7 +103,7 @@ fn names(layout: &Layout<'_>, scale: &Scale) -> String {
     )
 }
 
-/// Every second process on another ground.
+/// The background of every second process.
 fn bands(layout: &Layout<'_>, scale: &Scale, width: f64) -> String {
     let mut bands = String::new();
     let mut row = 0;
@@ -117,7 +119,7 @@ fn bands(layout: &Layout<'_>, scale: &Scale, width: f64) -> String {
     bands
 }
 
-/// As many times of events as have room.
+/// The times of as many events as have room.
 fn times(layout: &Layout<'_>, scale: &Scale) -> String {
     let mut free = 0.0;
     let mut times = String::new();
@@ -134,7 +136,7 @@ fn times(layout: &Layout<'_>, scale: &Scale) -> String {
     times
 }
 
-/// At each completion: what begins to the right of it comes later in every order.
+/// A line at each completion: everything to the right of it comes later in every order.
 fn guides(layout: &Layout<'_>, scale: &Scale) -> String {
     let bottom = scale.y(scale.rows);
     let guide = |bar: &Bar<'_>| {
@@ -166,7 +168,7 @@ fn operation(layout: &Layout<'_>, scale: &Scale, bar: &Bar<'_>) -> String {
     format!("<g class=\"bar\"><title>{title}</title>{shape}{mark}</g>\n")
 }
 
-/// What stands above a bar: as much as there is room for up to the next one.
+/// The label above a bar, as much of it as has room up to the next bar.
 fn name(layout: &Layout<'_>, scale: &Scale, bar: &Bar<'_>) -> String {
     let (x, y) = (scale.x(bar.from), scale.y(bar.row));
     let next = layout
@@ -182,7 +184,7 @@ fn name(layout: &Layout<'_>, scale: &Scale, bar: &Bar<'_>) -> String {
     )
 }
 
-/// What is said in the bar of an operation that is not like the others.
+/// The mark in the bar of the culprit or of an operation without a place.
 fn mark(scale: &Scale, bar: &Bar<'_>) -> String {
     let word = match (bar.is_culprit, bar.is_unplaced) {
         (true, _) => "✗ culprit",
@@ -190,7 +192,7 @@ fn mark(scale: &Scale, bar: &Bar<'_>) -> String {
         (false, false) => return String::new(),
     };
     let (x, width) = (scale.x(bar.from), scale.x(bar.to) - scale.x(bar.from));
-    // A number of the order stands at the left.
+    // The operation's number in the order stands at the left.
     let word = if width < 80.0 || bar.placed.is_some() && width < 150.0 {
         "✗"
     } else {
@@ -230,7 +232,7 @@ fn fitting(text: &str, room: f64) -> Cow<'_, str> {
     clip(text, most)
 }
 
-/// The line through all that the order connects.
+/// The line that connects the operations of the order.
 fn line(layout: &Layout<'_>, scale: &Scale) -> String {
     let point = |(x, y, _): (f64, f64, usize)| format!("{x:.1},{y}");
     let points: Vec<String> = points(layout, scale).map(point).collect();
@@ -240,7 +242,7 @@ fn line(layout: &Layout<'_>, scale: &Scale) -> String {
     format!("<polyline class=\"order\" points=\"{}\"/>\n", points.join(" "))
 }
 
-/// The places in the order, where the line touches the bars.
+/// The numbers in the order, where the line touches the bars.
 fn numbers(layout: &Layout<'_>, scale: &Scale) -> String {
     let chip = |(x, y, number): (f64, f64, usize)| {
         let number = number.to_string();
@@ -264,7 +266,7 @@ fn points(layout: &Layout<'_>, scale: &Scale) -> impl Iterator<Item = (f64, f64,
     })
 }
 
-/// Below all processes: the value after each operation of the order, as far as it changes.
+/// Below all processes: the value after each operation of the order, where it changes.
 fn values(layout: &Layout<'_>, scale: &Scale) -> String {
     let placed = layout
         .line

@@ -1,51 +1,53 @@
-//! Where the operations of an evidence are drawn: in which row, from which event to which, and when the order has them take effect.
+//! The layout of a drawing: the row of each operation, the events that it lasts, and the moment when it takes
+//! effect in the order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::history::Datum;
 use crate::linearizability::{Evidence, EvidenceOperation};
 
-/// A drawing's contents. Events are numbered as they happened and drawn at even distances: times may be equal, or far apart.
+/// The contents of a drawing. Events are numbered as they happened and drawn at even distances, as times may
+/// be equal or far apart.
 pub(super) struct Layout<'a> {
-    /// In the order of invocations.
+    /// The operations, in the order of their invocations.
     pub(super) bars: Vec<Bar<'a>>,
-    /// The processes, and how many rows each of them takes.
+    /// The processes, and how many rows each takes.
     pub(super) lanes: Vec<(u64, usize)>,
     /// The time of each event.
     pub(super) times: Vec<i64>,
-    /// Which bars the order connects.
+    /// The bars that the order connects.
     pub(super) line: Vec<usize>,
     /// The value after the whole order.
     pub(super) last: Datum,
 }
 
-/// An operation.
+/// An operation of the drawing.
 pub(super) struct Bar<'a> {
     pub(super) shown: &'a EvidenceOperation,
     pub(super) is_culprit: bool,
-    /// It completed, and the order has no place for it.
+    /// Whether the operation completed and has no place in the order.
     pub(super) is_unplaced: bool,
-    /// The event of its invocation.
+    /// The number of the event of its invocation.
     pub(super) from: usize,
-    /// That of its completion; one after the last if there is none.
+    /// The number of the event of its completion; one after the last if there is none.
     pub(super) to: usize,
-    /// From the top.
+    /// Its row, from the top.
     pub(super) row: usize,
     pub(super) placed: Option<OrderPlace>,
 }
 
 impl Bar<'_> {
-    /// Whether it is drawn as something that is wrong.
+    /// Whether it is drawn as wrong.
     pub(super) fn is_bad(&self) -> bool {
         self.is_culprit || self.is_unplaced
     }
 }
 
-/// What the order says of an operation.
+/// The place of an operation in the order.
 pub(super) struct OrderPlace {
-    /// Its place, from 1.
+    /// Its number, from 1.
     pub(super) number: usize,
-    /// When it takes effect, in events.
+    /// The moment when it takes effect, in events.
     pub(super) at: f64,
     /// The value after it.
     pub(super) value: Datum,
@@ -67,18 +69,19 @@ impl Layout<'_> {
         }
     }
 
-    /// Whether the order of some events is not known from their times.
+    /// Whether the times leave the order of some events open.
     pub(super) fn has_ties(&self) -> bool {
         self.times.windows(2).any(|pair| pair[0] == pair[1])
     }
 }
 
-/// A drawing of more others than these would not be looked through.
+/// At most so many of the other operations are drawn; nobody would look through more.
 const MOST: usize = 400;
-/// As many without a place in the order are drawn in addition.
+/// In addition at most so many without a place in the order are drawn.
 const MOST_UNPLACED: usize = 40;
 
-/// All that are drawn, in the order of invocations; of those at one time the culprit is the last.
+/// The operations that are drawn, in the order of their invocations. Of those at the same time the culprit is
+/// the last.
 fn bars(evidence: &Evidence) -> Vec<Bar<'_>> {
     let culprit = &evidence.culprit;
     let mut unplaced: Vec<&EvidenceOperation> = evidence.unplaced.iter().collect();
@@ -107,7 +110,8 @@ fn bars(evidence: &Evidence) -> Vec<Bar<'_>> {
     bars
 }
 
-/// Numbers the events. Of those at one time invocations come first, as far as a process does one thing at a time.
+/// Numbers the events. At the same time invocations come first, as far as each process has one operation open
+/// at a time.
 fn events(bars: &mut [Bar<'_>]) -> Vec<i64> {
     let mut times = Vec::new();
     let mut open: BTreeSet<(i64, usize)> = BTreeSet::new();
@@ -140,7 +144,7 @@ fn events(bars: &mut [Bar<'_>]) -> Vec<i64> {
     times
 }
 
-/// A process that went on after an operation of unknown fate takes one row more.
+/// Assigns rows. A process that went on after an operation of unknown outcome takes another row.
 fn rows(bars: &mut [Bar<'_>]) -> Vec<(u64, usize)> {
     let mut ends: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for bar in bars.iter_mut() {
@@ -167,7 +171,7 @@ fn rows(bars: &mut [Bar<'_>]) -> Vec<(u64, usize)> {
     lanes
 }
 
-/// Looks up which bars stand in the order, and what the value is after each of them, and at its end.
+/// Finds the bars that stand in the order. Returns them, and the value after the whole order.
 fn places(evidence: &Evidence, bars: &mut [Bar<'_>]) -> (Vec<usize>, Datum) {
     let mut begun: BTreeMap<(u64, i64), Vec<usize>> = BTreeMap::new();
     for (place, bar) in bars.iter().enumerate().filter(|(_, bar)| !bar.is_unplaced) {
@@ -193,8 +197,9 @@ fn places(evidence: &Evidence, bars: &mut [Bar<'_>]) -> (Vec<usize>, Datum) {
     (line, value)
 }
 
-/// Each takes effect as soon as it may: it has begun, and those before it in the order have taken effect. That is before it completes,
-/// as nothing in the order begins after something behind it has completed. Those between the same two events share the space there.
+/// Lets each operation take effect as soon as it can: it has begun, and those before it in the order have
+/// taken effect. That is before it completes, since nothing in the order begins after something behind it has
+/// completed. Those between the same two events share the space there.
 #[expect(clippy::cast_precision_loss, reason = "for people to look at")]
 fn moments(bars: &mut [Bar<'_>], line: &[usize]) {
     let mut gap = 0;

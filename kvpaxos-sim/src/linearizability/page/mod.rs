@@ -1,6 +1,5 @@
-//! A page that shows what came of judging histories: for each key that is not linearizable a drawing of what was found.
-//!
-//! The page is one file of HTML without anything from elsewhere. Whatever a history holds is shown as text.
+//! The page: draws reports as one file of HTML that needs no other file. Whatever a history holds is shown as
+//! text.
 
 use crate::linearizability::json::{FileReport, evidence, overall, word};
 use crate::linearizability::{Budget, Evidence, KeyReport, KeyVerdict, Report};
@@ -15,7 +14,7 @@ mod layout;
 mod tests;
 mod text;
 
-/// As a table of keys longer than this would not be read, the rest is only counted.
+/// A table lists at most so many keys; nobody would read more, so the rest is counted.
 const MOST_KEYS: usize = 200;
 
 /// The page for these files, which were judged within this budget.
@@ -82,7 +81,7 @@ fn summary(report: &Report, budget: Budget) -> String {
     text + "</p>\n"
 }
 
-/// What is worst comes first.
+/// The table of keys, the worst first.
 fn keys(report: &Report) -> String {
     let mut keys: Vec<&KeyReport> = report.per_key.iter().collect();
     keys.sort_by_key(|key| match key.verdict {
@@ -119,7 +118,7 @@ fn proof(evidence: &Evidence) -> String {
     let key = escape(&long(&format!("{:?}", evidence.key)));
     format!(
         "<h3>Key <code>{key}</code></h3>\n{}{}{}{}{}",
-        told(evidence, &layout),
+        explanation(evidence, &layout),
         drawing(&layout),
         LEGEND,
         operations(&layout),
@@ -127,8 +126,8 @@ fn proof(evidence: &Evidence) -> String {
     )
 }
 
-/// What the drawing shows, in words.
-fn told(evidence: &Evidence, layout: &Layout<'_>) -> String {
+/// The drawing in words.
+fn explanation(evidence: &Evidence, layout: &Layout<'_>) -> String {
     let culprit = &evidence.culprit;
     let end = culprit
         .completed
@@ -162,7 +161,7 @@ fn told(evidence: &Evidence, layout: &Layout<'_>) -> String {
     text
 }
 
-/// What the drawing's signs mean.
+/// The signs of the drawing.
 const LEGEND: &str = "<div class=\"legend\">\
     <span><svg width=\"26\" height=\"12\"><rect class=\"write\" width=\"26\" height=\"12\" rx=\"3\"/></svg>write, from invocation to completion</span>\
     <span><svg width=\"26\" height=\"12\"><rect class=\"read\" width=\"26\" height=\"12\" rx=\"3\"/></svg>read</span>\
@@ -172,7 +171,7 @@ const LEGEND: &str = "<div class=\"legend\">\
     <text class=\"chip-text\" x=\"13\" y=\"12\">1</text></svg>takes effect here, in this place of the order</span>\
     <span>┊ a completion: what begins to the right of it comes later in every order</span></div>\n";
 
-/// All that is drawn, in full.
+/// The table of all operations that are drawn.
 fn operations(layout: &Layout<'_>) -> String {
     let rows: String = layout.bars.iter().map(operation).collect();
     format!(

@@ -30,7 +30,7 @@ fn get(process: u64, value: &str, invoked: i64, completed: i64) -> EvidenceOpera
     shown((process, Operation::get("k"), answer, invoked, Some(completed)))
 }
 
-/// A read that does not see what was written before it.
+/// A read that does not see the write before it.
 fn stale() -> Evidence {
     let (old, new) = (put(1, "old", 1, 3), put(2, "new", 4, 6));
     let beside = shown((4, Operation::put("k", "later"), None, 5, None));
@@ -76,7 +76,7 @@ fn each_operation_is_a_bar_and_the_culprit_is_marked() {
 #[test]
 fn the_line_goes_through_each_bar_while_it_runs_and_never_back() {
     let mut evidence = stale();
-    // The first write is the last in the order: it ran on beside the other.
+    // The first write is the last in the order: it was open beside the other.
     evidence.others[0].completed = Some(8);
     evidence.order = vec![evidence.others[1].clone(), evidence.others[0].clone()];
     let layout = Layout::of(&evidence);

@@ -1,11 +1,12 @@
-//! Text from a history, fit for a page: it may hold anything.
+//! Text from a history, which may hold anything, made fit for a page.
 
 use std::borrow::Cow;
 
 use crate::history::{Action, Answer};
 use crate::linearizability::EvidenceOperation;
 
-/// Text that means itself in HTML, in elements and attributes. Of control characters nothing but line breaks is left.
+/// Escapes text for HTML, in elements and in attributes. Line breaks are the only control characters that it
+/// leaves.
 pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -23,13 +24,13 @@ pub(super) fn escape(text: &str) -> String {
     safe
 }
 
-/// Control characters, and those that turn the direction of what stands beside them.
+/// Whether a character cannot be seen, or turns the direction of the text beside it.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// The first characters of a text, and that there are more.
+/// The first characters of a text, with an ellipsis if there are more.
 pub(super) fn clip(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most) {
         Some(_) if most == 0 => Cow::Borrowed(""),
@@ -38,7 +39,7 @@ pub(super) fn clip(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
-/// As [`clip`], for texts that people may want to read in full: says how long one is that is too long for that.
+/// The text, or its beginning and its length if it is too long to be read.
 pub(super) fn long(text: &str) -> Cow<'_, str> {
     const MOST: usize = 4000;
     let all = text.chars().count();
@@ -48,7 +49,7 @@ pub(super) fn long(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{} ({all} characters in all)", clip(text, MOST)))
 }
 
-/// What is done, without the key.
+/// The operation without its key.
 pub(super) fn action(shown: &EvidenceOperation) -> String {
     let action = &shown.operation.action;
     let name = action.name();
@@ -59,7 +60,7 @@ pub(super) fn action(shown: &EvidenceOperation) -> String {
     }
 }
 
-/// What came back.
+/// The answer, or a question mark.
 pub(super) fn answer(shown: &EvidenceOperation) -> String {
     shown
         .answer
@@ -67,7 +68,7 @@ pub(super) fn answer(shown: &EvidenceOperation) -> String {
         .map_or_else(|| "?".to_owned(), Answer::to_string)
 }
 
-/// What stands on a bar.
+/// The label of a bar.
 pub(super) fn label(shown: &EvidenceOperation) -> String {
     match shown.answer {
         Some(Answer::Done) => action(shown),

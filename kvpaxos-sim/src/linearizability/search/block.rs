@@ -1,4 +1,5 @@
-//! What can come of a block as it goes on.
+//! How a block goes on: all configurations that chains of operations lead to within it. See
+//! [`just_in_time`](super::just_in_time) for what a block is.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -12,18 +13,18 @@ use crate::hashing::BuildQuick;
 
 use super::window::{Mode, OpenOperation, OutOfBudget, UNSEEN, Window};
 
-/// What a chain of operations is looked for.
+/// The chains of operations to look for.
 #[derive(Clone, Copy)]
 pub(super) struct Chain {
-    /// Only what was invoked before this may take part.
+    /// Only operations that were invoked before this take part.
     pub(super) before: usize,
-    /// What it must reach; it ends there unless it goes `on`.
+    /// The operation that a chain must reach. The chain ends there, unless it may go `on`.
     pub(super) goal: Option<OpIndex>,
     pub(super) on: bool,
 }
 
 impl Window {
-    /// The puts that a block can begin with: of several that do the same, the first to complete.
+    /// The puts that can begin a block. Of several that write the same value, the first to complete.
     pub(super) fn first_puts(
         &self,
         config: &Configuration,
@@ -53,7 +54,7 @@ impl Window {
         first.into_iter().map(|(_, op)| op).collect()
     }
 
-    /// A put takes effect.
+    /// The configuration after a put has taken effect and begun a block.
     pub(super) fn begin(
         &mut self,
         config: &Configuration,
@@ -77,8 +78,8 @@ impl Window {
         begun
     }
 
-    /// Whether anything has taken effect that could not as well be hidden or left.
-    pub(super) fn gained(&self, before: &Configuration, after: &Configuration) -> bool {
+    /// Whether an operation has taken effect that can neither be hidden nor left undone.
+    pub(super) fn is_progress(&self, before: &Configuration, after: &Configuration) -> bool {
         (0..after.done.words()).any(|place| {
             let new = after.done.word(place) & !before.done.word(place);
             let free = self.appends.word(place) | self.optional.word(place);
@@ -86,7 +87,7 @@ impl Window {
         })
     }
 
-    /// All that can come of a block that goes on.
+    /// All configurations that chains lead to from this one, breadth first.
     pub(super) fn chains(
         &mut self,
         from: Configuration,
@@ -107,11 +108,11 @@ impl Window {
             }
             let reached = chain.goal.is_none_or(|goal| config.done.has(goal));
             if !reached || chain.on {
-                for op in self.next_movers(&config, chain, now) {
-                    let next = self.moved(&config, op, chain.before, now);
-                    // Nothing more comes of a value that nobody finds.
+                for op in self.next_operations(&config, chain, now) {
+                    let next = self.applied(&config, op, chain.before, now);
+                    // No chain goes on from a value that nobody will see.
                     let is_end =
-                        next.value == UNSEEN && chain.goal != Some(op) && !self.gained(&config, &next);
+                        next.value == UNSEEN && chain.goal != Some(op) && !self.is_progress(&config, &next);
                     let is_vain = is_end || self.is_hopeless(&next, chain);
                     if !is_vain && seen.insert((next.value, next.done.clone())) {
                         queue.push_back(next);
@@ -125,7 +126,7 @@ impl Window {
         Ok(())
     }
 
-    /// Whether what a chain is to reach finds a value that no chain leads to from here.
+    /// Whether the goal needs a value that no chain leads to from here.
     fn is_hopeless(&self, config: &Configuration, chain: Chain) -> bool {
         let Some(goal) = chain.goal.filter(|goal| !config.done.has(*goal)) else {
             return false;
@@ -148,7 +149,8 @@ impl Window {
         }
     }
 
-    /// Whether swaps that are left, each as often as one likes, lead from the value to another.
+    /// Whether swaps that are left lead from the configuration's value to another, if each may be used any
+    /// number of times.
     fn leads(&self, config: &Configuration, to: u32, goal: OpIndex) -> bool {
         let mut reached: SmallVec<[u32; 16]> = SmallVec::from_slice(&[to]);
         let mut next = 0;
@@ -170,17 +172,22 @@ impl Window {
         false
     }
 
-    /// What can come next in a block.
-    fn next_movers(&mut self, config: &Configuration, chain: Chain, now: usize) -> SmallVec<[OpIndex; 16]> {
+    /// The operations that can come next in a block.
+    fn next_operations(
+        &mut self,
+        config: &Configuration,
+        chain: Chain,
+        now: usize,
+    ) -> SmallVec<[OpIndex; 16]> {
         let hides = |open: &OpenOperation| open.invoked < config.since;
         let is_checked = |op: OpIndex| {
             let open = self.at(op);
             open.invoked < chain.before && matches!(open.transition, Transition::Differ { .. })
         };
-        // Where nothing waits for another value, nothing is gained by one that nobody finds.
+        // If no operation waits for another value, a value that nobody will see is of no use.
         let is_awaited = self.checks.without(&config.done).any(is_checked);
-        let mut movers = SmallVec::new();
-        for op in self.could_move(config, chain.goal, is_awaited, now) {
+        let mut chosen = SmallVec::new();
+        for op in self.candidates(config, chain.goal, is_awaited, now) {
             let open = self.at(op);
             let is_goal = Some(op) == chain.goal;
             if open.invoked >= chain.before {
@@ -190,50 +197,52 @@ impl Window {
             if is_free && self.after(config.value, open.transition, now) == UNSEEN {
                 continue;
             }
-            let same = movers
+            let same = chosen
                 .iter()
                 .position(|other: &OpIndex| self.is_alike(self.at(*other), open));
-            // The first to complete, unless another could not be hidden in its stead.
+            // Of several that do the same, the first to complete, unless the other could not be hidden in its
+            // place.
             let Some(place) = same else {
-                movers.push(op);
+                chosen.push(op);
                 continue;
             };
-            let other = self.at(movers[place]);
+            let other = self.at(chosen[place]);
             match (hides(&open), hides(&other)) {
-                (true, false) | (false, true) => movers.push(op),
-                _ if (open.until, op) < (other.until, movers[place]) => movers[place] = op,
+                (true, false) | (false, true) => chosen.push(op),
+                _ if (open.until, op) < (other.until, chosen[place]) => chosen[place] = op,
                 _ => {}
             }
         }
-        movers
+        chosen
     }
 
-    /// The swaps that find the value, and the appends that lead to one that is found, in the order of their slots.
-    fn could_move(
+    /// The swaps that find the value, and the appends that lead to a value that is read later, in the order
+    /// of their indices.
+    fn candidates(
         &mut self,
         config: &Configuration,
         goal: Option<OpIndex>,
         is_awaited: bool,
         now: usize,
     ) -> SmallVec<[OpIndex; 16]> {
-        let mut slots: SmallVec<[OpIndex; 16]> =
+        let mut indices: SmallVec<[OpIndex; 16]> =
             self.swapping.of(config.value).without(&config.done).collect();
         let goal = goal.filter(|goal| self.appends.has(*goal) && !config.done.has(*goal));
         if config.value == UNSEEN {
-            // Where nobody looks, an append may be hidden later as well.
-            slots.extend(goal);
+            // While nobody looks, the append can be hidden later as well.
+            indices.extend(goal);
         } else if is_awaited || self.lookahead.is_none() {
-            slots.extend(self.appends.without(&config.done));
+            indices.extend(self.appends.without(&config.done));
         } else {
             let leading = self.leading(config.value, now);
-            slots.extend(leading.without(&config.done));
-            slots.extend(goal.filter(|goal| !leading.has(*goal)));
+            indices.extend(leading.without(&config.done));
+            indices.extend(goal.filter(|goal| !leading.has(*goal)));
         }
-        slots.sort_unstable();
-        slots
+        indices.sort_unstable();
+        indices
     }
 
-    /// The appends that lead to a value that is found.
+    /// The appends that lead from this value to one that is read later.
     fn leading(&mut self, value: u32, now: usize) -> &OpSet {
         if !self.leading.contains_key(&value) {
             let appends = self.appends.clone();
@@ -248,8 +257,8 @@ impl Window {
         &self.leading[&value]
     }
 
-    /// A swap or an append takes effect.
-    fn moved(&mut self, config: &Configuration, op: OpIndex, before: usize, now: usize) -> Configuration {
+    /// The configuration after a swap or an append has taken effect.
+    fn applied(&mut self, config: &Configuration, op: OpIndex, before: usize, now: usize) -> Configuration {
         let transition = self.at(op).transition;
         let mut moved = Configuration {
             value: self.after(config.value, transition, now),
@@ -263,7 +272,7 @@ impl Window {
         moved
     }
 
-    /// What a swap or an append makes of a value.
+    /// The value after a swap or an append.
     fn after(&mut self, value: u32, transition: Transition, now: usize) -> u32 {
         match transition {
             Transition::Swap { value, .. } => self.relevant(value, now),
@@ -286,7 +295,7 @@ impl Window {
         }
     }
 
-    /// It has taken effect.
+    /// Notes that the operation has taken effect.
     pub(super) fn take(&mut self, config: &mut Configuration, op: OpIndex) {
         let open = self.at(op);
         config.block = self.orders.add(config.block, open.number);

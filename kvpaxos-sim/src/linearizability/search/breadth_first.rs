@@ -1,6 +1,7 @@
-//! The search with all configurations side by side: what is left after each completion.
+//! Breadth first: follows all configurations side by side, from each completion to the next.
 //!
-//! It ends as soon as none is left, and takes as long for histories that have an order as for those that have none.
+//! It ends at the first completion that no configuration gets past. For linearizable histories it takes as
+//! long as for others.
 
 use super::configuration::Configuration;
 use super::orders::Orders;
@@ -9,7 +10,7 @@ use super::timeline::{Timeline, TimelineEvent};
 use super::window::{Mode, OutOfBudget, Window};
 use crate::linearizability::report::Budget;
 
-/// Looks for an order; tells how many configurations that took.
+/// Looks for an order. Returns the number of configurations that it looked at, too.
 pub(super) fn breadth_first(
     timeline: Timeline,
     mode: Mode,
@@ -42,10 +43,10 @@ pub(super) fn breadth_first(
                     }
                 }
                 window.close(op);
-                configs = window.best_of(found);
+                configs = window.undominated(found);
                 let bytes: usize = configs.iter().map(Configuration::bytes).sum();
                 if configs.is_empty() {
-                    // Those that are no real configurations tell nothing of prefixes.
+                    // Relaxed configurations may be impossible, so they prove nothing about prefixes.
                     let is_real = mode == Mode::Exact;
                     let rest = before.filter(|_| is_real).map(|config| window.order(&config));
                     let found = SearchResult::NoOrder {
@@ -60,7 +61,7 @@ pub(super) fn breadth_first(
             }
         }
     }
-    // An order in which operations of unknown outcome are used again and again is none.
+    // An order that uses an operation of unknown outcome more than once is no order.
     let found = if mode == Mode::Relaxed {
         SearchResult::OutOfBudget
     } else {

@@ -1,22 +1,23 @@
-//! One of the things that can have happened so far.
+//! A configuration: a state that the key can be in at some moment.
 
 use std::hash::{Hash, Hasher};
 
 use super::op_set::OpSet;
 use super::orders::{BEGINNING, OrderRef};
 
-/// What may have happened. How it came about makes no difference between two.
+/// The key's value, and which open operations have taken effect. Two configurations are equal however they
+/// came about.
 #[derive(Clone, Debug)]
 pub(super) struct Configuration {
-    /// Its number; `window::UNSEEN` if nobody finds it any more.
+    /// The number of the value; `window::UNSEEN` if nobody will see it.
     pub(super) value: u32,
-    /// What was invoked before this may be hidden; see `window`.
+    /// When the put that began the current block took effect. Operations invoked before that can be hidden.
     pub(super) since: usize,
-    /// Which of the operations under way have taken effect.
+    /// The open operations that have taken effect.
     pub(super) done: OpSet,
-    /// What took effect before the block under way.
+    /// The order of what took effect before the current block.
     pub(super) past: OrderRef,
-    /// What did in it.
+    /// The order of what took effect in the current block.
     pub(super) block: OrderRef,
 }
 
@@ -35,7 +36,7 @@ impl Hash for Configuration {
 }
 
 impl Configuration {
-    /// Nothing has happened.
+    /// The configuration before anything has happened.
     pub(super) fn first(value: u32) -> Configuration {
         Configuration {
             value,
@@ -46,7 +47,7 @@ impl Configuration {
         }
     }
 
-    /// About how many bytes it takes.
+    /// Its size in memory, about.
     pub(super) fn bytes(&self) -> usize {
         64 + 8 * self.done.words()
     }

@@ -1,6 +1,8 @@
-//! The search depth first (Wing and Gong, 1993), with the configurations remembered that led nowhere (Lowe, 2017).
+//! Depth first: tries the most promising configuration first (Wing and Gong, *Testing and verifying
+//! concurrent objects*, 1993), and remembers those that led nowhere (Lowe, *Testing for linearizability*,
+//! 2017).
 //!
-//! It ends as soon as there is an order, and finds one soon if what looks best mostly is.
+//! It ends as soon as it finds an order, which is soon if the most promising configurations mostly lead on.
 
 use std::collections::HashSet;
 
@@ -11,15 +13,15 @@ use super::timeline::{Timeline, TimelineEvent};
 use super::window::{Mode, Window};
 use crate::linearizability::report::Budget;
 
-/// What is left to try after a completion.
+/// The alternatives that are left after a completion.
 struct Frame {
-    /// The moment after it.
+    /// The place in the timeline after the completion.
     moment: usize,
-    /// The best last.
+    /// The configurations to try, the most promising last.
     left: Vec<Configuration>,
 }
 
-/// Looks for an order; tells how many configurations that took.
+/// Looks for an order. Returns the number of configurations that it looked at, too.
 pub(super) fn depth_first(timeline: Timeline, orders: Orders, budget: Budget) -> (SearchResult, u64) {
     let Timeline {
         moments,
@@ -33,7 +35,7 @@ pub(super) fn depth_first(timeline: Timeline, orders: Orders, budget: Budget) ->
     let mut stack: Vec<Frame> = Vec::new();
     let mut config = Configuration::first(first);
     let mut moment = 0;
-    // The last completion that was come to, and that none got past.
+    // The last completion that was reached; so far none got past it.
     let mut furthest = 0;
     loop {
         let Some((now, what)) = moments.get(moment) else {
@@ -59,7 +61,7 @@ pub(super) fn depth_first(timeline: Timeline, orders: Orders, budget: Budget) ->
                     return (SearchResult::OutOfBudget, window.steps());
                 }
                 window.close(*op);
-                let mut left = window.best_of(found);
+                let mut left = window.undominated(found);
                 left.retain(|config| {
                     let new = visited.insert((moment, config.clone()));
                     remembered += if new { config.bytes() + 32 } else { 0 };
@@ -69,7 +71,7 @@ pub(super) fn depth_first(timeline: Timeline, orders: Orders, budget: Budget) ->
                 stack.push(Frame { moment, left });
             }
         }
-        // On with the best that is left of the last completion that leaves any.
+        // Go on with the most promising configuration of the last completion that has any left.
         loop {
             let Some(frame) = stack.last_mut() else {
                 let found = SearchResult::NoOrder {
@@ -90,7 +92,7 @@ pub(super) fn depth_first(timeline: Timeline, orders: Orders, budget: Budget) ->
     }
 }
 
-/// The window as it was before these.
+/// Takes these events back.
 fn back(window: &mut Window, moments: &[(usize, TimelineEvent)]) {
     for (_, moment) in moments.iter().rev() {
         match moment {

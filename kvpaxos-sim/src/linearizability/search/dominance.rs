@@ -1,4 +1,5 @@
-//! Which of the configurations need not be followed, and which are followed first.
+//! Dominance: which configurations need not be followed because another is at least as good, and which are
+//! followed first. The rule stands at the end of [`just_in_time`](super::just_in_time).
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -11,10 +12,10 @@ use super::transitions::Transition;
 use super::window::{OpenOperation, UNSEEN, Window};
 use crate::hashing::BuildQuick;
 
-/// So many operations at most are exchanged for others that do the same.
+/// At most so many operations are exchanged for others that do the same.
 const EXCHANGED: usize = 4;
 
-/// See [`Window::visible_effect`].
+/// What an operation does, as far as anybody will see it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum VisibleEffect {
     Put(u32),
@@ -24,18 +25,18 @@ enum VisibleEffect {
     Miss(u32),
 }
 
-/// Which operations do the same.
+/// The classes of open operations that do the same.
 struct Classes {
-    /// The same number for each op's classes.
+    /// The number of the class of each operation, by index.
     classes: Vec<usize>,
-    /// Those that are not alone.
+    /// The operations that are not alone in their class.
     shared: OpSet,
 }
 
 impl Window {
-    /// Those configurations that are not worse than another.
-    pub(super) fn best_of(&mut self, mut found: Vec<Configuration>) -> Vec<Configuration> {
-        // When a block began matters only to what may be hidden before it.
+    /// The configurations that no other dominates.
+    pub(super) fn undominated(&mut self, mut found: Vec<Configuration>) -> Vec<Configuration> {
+        // The beginning of the block matters only if an operation can be hidden before it.
         let open = || self.operations.iter().flatten();
         let needed = open().filter(|open| !open.is_optional());
         let first = needed.map(|open| open.invoked).min().unwrap_or(usize::MAX);
@@ -59,7 +60,7 @@ impl Window {
             self.steps += found.len() as u64;
             return found;
         }
-        // Most often nobody asks.
+        // Most comparisons do not need the classes.
         let classes = OnceCell::new();
         let mut kept: Vec<Configuration> = Vec::new();
         let mut first = 0;
@@ -70,13 +71,13 @@ impl Window {
             self.steps += 1 + (kept.len() - first) as u64 / 16;
             if kept[first..]
                 .iter()
-                .any(|other| self.is_worse(&config, other, &classes))
+                .any(|other| self.is_dominated(&config, other, &classes))
             {
                 continue;
             }
             let mut place = first;
             while place < kept.len() {
-                if self.is_worse(&kept[place], &config, &classes) {
+                if self.is_dominated(&kept[place], &config, &classes) {
                     kept.swap_remove(place);
                 } else {
                     place += 1;
@@ -87,7 +88,8 @@ impl Window {
         kept
     }
 
-    /// How many operations have taken effect that need not have, and of those that may still be of use: what is low is tried first.
+    /// The cost of a configuration: how many optional operations it has used, then how many others. The
+    /// lower, the sooner it is tried.
     pub(super) fn cost(&self, config: &Configuration) -> (usize, usize) {
         let taken = config.done.iter().map(|op| self.at(op));
         let taken = taken.filter(|open| !open.transition.is_pure());
@@ -96,8 +98,13 @@ impl Window {
         (optional, taken.len())
     }
 
-    /// Whether whatever can follow on the first can follow on the second.
-    fn is_worse(&self, worse: &Configuration, better: &Configuration, classes: &OnceCell<Classes>) -> bool {
+    /// Whether every continuation of the first is possible for the second as well.
+    fn is_dominated(
+        &self,
+        worse: &Configuration,
+        better: &Configuration,
+        classes: &OnceCell<Classes>,
+    ) -> bool {
         if better.since < worse.since {
             return false;
         }
@@ -129,7 +136,8 @@ impl Window {
         })
     }
 
-    /// What the worse one has done, and the better one has left, in exchange for each of these.
+    /// For each operation in `ahead`, another of its class that the worse configuration has done and the
+    /// better one has left. None if some operation has no such partner.
     fn exchanged(
         &self,
         ahead: &[OpIndex],
@@ -157,7 +165,7 @@ impl Window {
         Some(exchanged)
     }
 
-    /// What it does, as far as anybody will see.
+    /// What the operation does, as far as anybody will see it.
     fn visible_effect(&self, open: OpenOperation) -> VisibleEffect {
         match open.transition {
             Transition::Put { value } => VisibleEffect::Put(self.relevant(value, self.now)),
@@ -169,12 +177,12 @@ impl Window {
         }
     }
 
-    /// Whether both do the same, as far as anybody will see.
+    /// Whether both do the same, as far as anybody will see it.
     pub(super) fn is_alike(&self, one: OpenOperation, other: OpenOperation) -> bool {
         self.visible_effect(one) == self.visible_effect(other)
     }
 
-    /// Which of the operations under way do the same.
+    /// Sorts the open operations into classes.
     fn classes(&self) -> Classes {
         let under_way = self.operations.iter().enumerate();
         let mut visible_effect: Vec<(VisibleEffect, OpIndex)> = under_way
@@ -202,7 +210,7 @@ impl Window {
         classes
     }
 
-    /// Whether all these are puts and appends that may be hidden before the block that began then.
+    /// Whether all these are puts and appends that can be hidden before the block that began at `since`.
     fn all_hideable(&self, mut word: u64, place: usize, since: usize) -> bool {
         while word != 0 {
             let op = place * 64 + word.trailing_zeros() as usize;
@@ -228,7 +236,8 @@ mod tests {
     use super::*;
     use crate::linearizability::report::Budget;
 
-    /// Of two that do the same, having the later one left serves for having the sooner one left, and not the other way round.
+    /// Of two operations that do the same, having the later one left is as good as having the earlier one
+    /// left, but not the other way round.
     #[test]
     fn what_completes_sooner_is_no_exchange_for_what_completes_later() {
         let (mut values, first) = (Values::default(), Configuration::first(0));
@@ -257,7 +266,7 @@ mod tests {
             vec![sooner_left.clone(), later_left.clone()],
             vec![later_left.clone(), sooner_left.clone()],
         ] {
-            assert_eq!(window.best_of(found), std::slice::from_ref(&later_left));
+            assert_eq!(window.undominated(found), std::slice::from_ref(&later_left));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What can have happened on one key, for a judge that does not know what comes.
+//! The frontier: all configurations that are possible so far, for a judge that reads the history only once
+//! and does not know what comes.
 
 use super::configuration::Configuration;
 use super::op_set::OpIndex;
@@ -8,50 +9,51 @@ use super::window::{Mode, OpenOperation, OutOfBudget, Window};
 use crate::history::{Action, Answer, Datum};
 use crate::linearizability::report::Budget;
 
-/// An operation that began.
+/// An operation that has begun.
 pub(crate) struct StreamedOperation {
     pub(crate) action: Action,
     pub(crate) invoked: usize,
     pub(crate) fate: Ending,
 }
 
-/// What is known of how it ended.
+/// How it ended, as far as that is known.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Ending {
-    /// Nothing yet.
+    /// It has not ended.
     Pending,
-    /// It may have taken effect, or will, or never does.
+    /// Its outcome is unknown: it took effect, will, or never does.
     Unknown,
     /// It had no effect.
     Refused,
-    /// It took effect before this moment.
+    /// It took effect before this moment and got this answer.
     Answered(usize, Answer),
 }
 
-/// All configurations; see the module `window`.
+/// All configurations that are possible so far. [`just_in_time`](super::just_in_time) says how they follow on
+/// each other.
 pub(crate) struct Frontier {
     window: Window,
     configs: Vec<Configuration>,
-    /// Slots that are not in use.
+    /// Indices that are not in use.
     free: Vec<OpIndex>,
     table_size: usize,
-    /// Operations that began and will complete, by the numbers that the caller gave them.
+    /// The open operations that will complete, by the numbers that the caller gave them.
     running: Vec<(u64, OpIndex)>,
-    /// Operations of unknown outcome.
+    /// The number of operations of unknown outcome.
     optional: usize,
 }
 
-/// Why there is no going on.
+/// Why the search cannot go on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum StopReason {
-    /// Nothing is possible any more.
+    /// No configuration is left: the history is not linearizable.
     Impossible,
-    /// The budget does not suffice.
+    /// The budget is spent.
     OutOfBudget,
 }
 
 impl Frontier {
-    /// The key holds this value.
+    /// The frontier of a key that has this value and no open operations.
     pub(crate) fn new(value: &Datum, budget: Budget) -> Frontier {
         let mut values = Values::default();
         let first = values.number(value);
@@ -65,7 +67,7 @@ impl Frontier {
         }
     }
 
-    /// Whether no operation is under way that will complete.
+    /// Whether no open operation will complete.
     pub(crate) fn is_quiet(&self) -> bool {
         self.running.is_empty()
     }
@@ -75,17 +77,17 @@ impl Frontier {
         self.optional > 0
     }
 
-    /// Configurations looked at.
+    /// The number of configurations looked at.
     pub(crate) fn steps(&self) -> u64 {
         self.window.steps()
     }
 
-    /// Whether there is but one configuration.
+    /// Whether there is only one configuration.
     pub(crate) fn is_single(&self) -> bool {
         self.configs.len() == 1
     }
 
-    /// The value, if there is but one configuration.
+    /// The value, if there is only one configuration.
     pub(crate) fn value(&self) -> Option<&Datum> {
         match &self.configs[..] {
             [one] => Some(self.window.values.get(one.value)),
@@ -93,7 +95,7 @@ impl Frontier {
         }
     }
 
-    /// There is but one configuration, and this is the value now.
+    /// Sets the value of the only configuration.
     pub(crate) fn set(&mut self, value: &Datum) {
         if let [one] = &mut self.configs[..] {
             one.value = self.window.values.number(value);
@@ -101,7 +103,7 @@ impl Frontier {
         }
     }
 
-    /// Prepares for a search of so many steps. Values that are of no use any more are forgotten.
+    /// Allows so many more steps, and forgets values that are no longer in use.
     pub(crate) fn prepare(&mut self, steps: u64) {
         self.window.budget.steps = self.window.steps().saturating_add(steps);
         if self.window.values.len() < 64 + 4 * (self.configs.len() + self.table_size) {
@@ -126,7 +128,7 @@ impl Frontier {
         self.window.leading.clear();
     }
 
-    /// An operation begins whose fate is known.
+    /// An operation begins whose ending is known.
     pub(crate) fn begins(&mut self, number: u64, begun: &StreamedOperation) {
         let (until, answer) = match &begun.fate {
             Ending::Answered(at, answer) => (at + 1, Some(answer)),
@@ -162,7 +164,7 @@ impl Frontier {
         }
     }
 
-    /// It completes.
+    /// The operation completes.
     pub(crate) fn ends(&mut self, number: u64, at: usize) -> Result<(), StopReason> {
         let Some(place) = self.running.iter().position(|(other, _)| *other == number) else {
             return Ok(());
@@ -175,7 +177,7 @@ impl Frontier {
         }
         self.window.close(op);
         self.free.push(op);
-        self.configs = self.window.best_of(found);
+        self.configs = self.window.undominated(found);
         if self.configs.is_empty() {
             return Err(StopReason::Impossible);
         }
@@ -183,7 +185,7 @@ impl Frontier {
         Ok(())
     }
 
-    /// Forgets operations of unknown outcome that have been used whatever happened.
+    /// Forgets the operations of unknown outcome that have certainly taken effect.
     fn retire(&mut self) {
         if self.optional == 0 || self.configs.len() != 1 {
             return;

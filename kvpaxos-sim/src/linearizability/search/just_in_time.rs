@@ -1,49 +1,57 @@
-//! What can have happened so far, as time goes on.
+//! Just-in-time linearization: the rules by which configurations follow on each other, and so the rule by
+//! which a history is not linearizable.
 //!
-//! Every answered operation must take effect before it completes, and none before it is invoked. So a search for an order goes through
-//! the completions, as Lowe's just-in-time linearization does (*Testing for linearizability*, 2017), from one *configuration* to
-//! those that can follow on it: the value, and which of the operations under way have taken effect.
+//! Every answered operation takes effect after its invocation and before its completion. So a search for an
+//! order goes from completion to completion (Lowe's just-in-time linearization, *Testing for
+//! linearizability*, 2017). At each it computes, from every *configuration* that is possible so far, those
+//! that can follow: a configuration is the key's value, and which of the open operations have taken effect.
+//! **If no configuration is left after a completion, no order explains the answers up to there, and the
+//! history is not linearizable.**
 //!
 //! # Blocks
 //!
-//! An order falls into *blocks*: a put (or delete) and what follows it up to the next one. What a block does depends on nothing before
-//! it. This is what keeps the number of configurations small:
+//! An order falls into *blocks*: a put or a delete, and everything after it up to the next one. What a block
+//! does depends on nothing before it. That keeps the number of configurations small:
 //!
-//! - **Pure** operations (reads, and swaps that differed) take effect as soon as they fit. An order in which one is moved
-//!   to an earlier place where it fits is an order still.
-//! - Nothing else takes effect before it must: at its completion, or to make way for another one in its block.
-//! - A block of which nothing is needed any more can be **hidden**: put right before the put that began the block under way, it
-//!   changes nothing that anybody sees. So a configuration remembers when that put took effect (`since`), and an
-//!   operation invoked before then may be hidden there as long as it is open. A block is hidden as a whole.
+//! - **Pure** operations (reads, and swaps that were not applied) take effect as soon as they fit. If one is
+//!   moved to an earlier place where it fits, an order remains an order.
+//! - Every other operation takes effect as late as possible: at its completion, or when an operation in its
+//!   block needs it before.
+//! - A block can be **hidden** if nothing in it is needed any more: put right before the put that began the
+//!   current block, it changes nothing that anybody sees. So a configuration remembers when that put took
+//!   effect (`since`), and an open operation that was invoked before then can be hidden there. A block is
+//!   hidden as a whole.
 //!
-//! Let L be an order, and o, in block j of L, the operation that completes; let k be the block under way. All of j that comes before o in
-//! L was invoked by now.
+//! Let L be an order, o the operation that completes, j its block in L, and k the current block. Everything
+//! in j before o was invoked by now. There are three cases:
 //!
-//! 1. If j = k, then the block under way goes on as in L, up to o.
-//! 2. If j < k, then all of j comes before the beginning of k in L, was invoked before that, and is open: had any of it completed, this
-//!    would have been done then. It is hidden as a whole, at `since`.
-//! 3. If j > k, then the rest of k comes first, all of which was invoked by now; then j begins, and goes on up to o. What lies between k and
-//!    j was invoked by now, and may be hidden from now on.
+//! 1. j = k: the current block goes on as in L, up to o.
+//! 2. j < k: everything in j comes before the beginning of k in L, was invoked before that, and is open; if
+//!    any of it had completed, the block would have been done then. It is hidden as a whole, at `since`.
+//! 3. j > k: the rest of k comes first, all of which was invoked by now. Then j begins and goes on up to o.
+//!    What lies between k and j was invoked by now, and can be hidden from now on.
 //!
-//! These are the three ways that [`Window::successors`] tries, whoever o is; so if there is an order, it is found. And each way is one in
-//! which operations take effect while they are open; so what is found is an order.
+//! [`Window::successors`] tries these three ways, so if there is an order, the search finds one. In each way
+//! operations take effect only while they are open, so what the search finds is an order.
 //!
-//! # Values that nobody will find
+//! # Values that nobody will see
 //!
-//! Where the whole history is known, a value that nothing finds from now on (and that appends do not lead to one that is found) is as good as
-//! any other such value: all are [`UNSEEN`]. An operation of unknown outcome that leaves one is of no use, unless somebody asserts that the
-//! value *differed*: without it nobody sees another value than with it. The same goes for an append of what is in no string that is found from
-//! now on.
+//! If the whole history is known, a value that no later operation finds, and that appends do not turn into
+//! one that is found, is as good as any other such value: all of them are [`UNSEEN`](super::window::UNSEEN).
+//! An operation of unknown outcome that leaves such a value is of no use, unless an answer asserts that the
+//! value *differed* from another: without the operation nobody sees a different value. The same is true of an
+//! append of text that is in no string that is found later.
 //!
-//! # Which of two
+//! # Dominance
 //!
-//! Where two operations do the same and either could be taken, the one that completes first is: in an order that has it the
-//! other way round, they can be exchanged.
+//! If two operations do the same and either could be taken, the search takes the one that completes first: in
+//! an order that has them the other way round, they can be exchanged.
 //!
-//! Among configurations of the same value, one that is worse is dropped: one that began its block no later, has done what
-//! the other may still do or leave, and has not done what is pure. If it has not done something else either, then for each such operation
-//! the better one must have another left that does the same, completes no sooner, and was invoked no later (or can be hidden now): whenever the
-//! worse one does the one, the better one does the other.
+//! Of two configurations with the same value, the search drops one that is dominated: it began its block no
+//! later, has done what the other may still do or leave, and has not done a pure operation that the other has
+//! done. If it has left something else that the other has done, then for each such operation the other must
+//! have left one that does the same, completes no sooner, and was invoked no later (or can be hidden now).
+//! Whenever the dominated one does the first, the other does the second.
 
 use super::block::Chain;
 use super::configuration::Configuration;
@@ -53,7 +61,8 @@ use super::transitions::Transition;
 use super::window::{OpenOperation, OutOfBudget, Window};
 
 impl Window {
-    /// The operation in the op completes now: it has taken effect. All configurations that can follow; see the module.
+    /// The operation completes now, so it has taken effect. Adds all configurations that can follow to
+    /// `found`.
     pub(super) fn successors(
         &mut self,
         mut config: Configuration,
@@ -78,7 +87,8 @@ impl Window {
         Ok(())
     }
 
-    /// All ways in which an operation takes effect now, at the latest; see the module.
+    /// Lets the operation take effect now, at the latest possible moment, in each of the three ways of the
+    /// module's docs.
     fn force(
         &mut self,
         config: &Configuration,
@@ -112,8 +122,8 @@ impl Window {
             ..chain
         };
         for end in ends {
-            // Appends that led nowhere may as well be hidden.
-            if end.done.has(op) || (end != *config && !self.gained(config, &end)) {
+            // Appends that led nowhere can be hidden later as well.
+            if end.done.has(op) || (end != *config && !self.is_progress(config, &end)) {
                 continue;
             }
             for put in self.first_puts(&end, usize::MAX, if blind { Some(op) } else { None }, now) {
@@ -124,7 +134,7 @@ impl Window {
         Ok(())
     }
 
-    /// What was invoked before the block under way began takes effect right before it.
+    /// Case 2: the operation was invoked before the current block began and takes effect right before it.
     fn hide(
         &mut self,
         config: &Configuration,

@@ -1,4 +1,4 @@
-//! Until when anybody finds a value.
+//! Lookahead: until when an operation may find a value. It needs the whole history.
 
 use std::collections::HashMap;
 
@@ -6,27 +6,28 @@ use super::transitions::{Transition, Values};
 use crate::hashing::BuildQuick;
 use crate::history::Datum;
 
-/// For each value, when the last operation completes that may find it, or find what appends make of it.
+/// For each value, when the last operation completes that finds it, or finds what appends make of it.
 pub(super) struct Lookahead {
-    /// By the number of the value.
+    /// That moment, by the number of the value.
     last: Vec<usize>,
-    /// The strings that are found, in order, if anything is appended.
+    /// The strings that are found, sorted, if anything is appended at all.
     texts: Vec<String>,
-    /// For each power of two, the maximum for as many strings from each on.
+    /// A sparse table for range maxima: for each power of two and each string, the maximum over that many
+    /// strings from there on.
     maxima: Vec<Vec<usize>>,
-    /// What was found of values with others appended.
+    /// Results for a value with another one appended.
     both: HashMap<(u32, u32), usize, BuildQuick>,
-    /// How long all the strings are together.
+    /// The total length of the strings.
     length: usize,
-    /// How many bytes of them have been looked through.
+    /// How many bytes of them [`Lookahead::last_with`] has searched.
     looked: usize,
 }
 
-/// So many bytes of strings are looked through at most, about.
+/// About how many bytes of strings are searched at most.
 const MOST: usize = 1 << 31;
 
 impl Lookahead {
-    /// Of these operations, and when each completes.
+    /// The lookahead for these operations, each with the moment when it completes.
     pub(super) fn new(values: &Values, operations: impl Iterator<Item = (Transition, usize)>) -> Lookahead {
         let mut exact = vec![0; values.len()];
         let mut appends = false;
@@ -77,7 +78,7 @@ impl Lookahead {
         lookahead
     }
 
-    /// Takes in the values that are new: appends made them, and nothing finds them as they are.
+    /// Takes in values that appends have made since. No operation finds them as they are.
     pub(super) fn extend(&mut self, values: &Values) {
         for number in self.last.len()..values.len() {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
@@ -85,12 +86,12 @@ impl Lookahead {
         }
     }
 
-    /// When the last of those completes that may find the value; 0 if there is none.
+    /// When the last operation completes that may find the value; 0 if there is none.
     pub(super) fn last(&self, value: u32) -> usize {
         self.last.get(value as usize).copied().unwrap_or(0)
     }
 
-    /// The same for a value with another appended to it.
+    /// When the last operation completes that may find `value` with `tail` appended; 0 if there is none.
     pub(super) fn last_of_both(&mut self, values: &Values, value: u32, tail: u32) -> usize {
         if let Some(last) = self.both.get(&(value, tail)) {
             return *last;
@@ -103,7 +104,7 @@ impl Lookahead {
         last
     }
 
-    /// When the last of those completes that may find a string with this tail in it.
+    /// When the last operation completes that finds a string with this text in it; 0 if there is none.
     pub(super) fn last_with(&mut self, tail: &Datum) -> usize {
         let tail = tail.as_text();
         if self.length.saturating_mul(tail.len()) == 0 || self.looked > MOST {
@@ -115,13 +116,13 @@ impl Lookahead {
         found.map(|(_, last)| *last).max().unwrap_or(0)
     }
 
-    /// The last that finds a string that begins with this value.
+    /// When the last operation completes that finds a string beginning with this value.
     fn longer(&self, value: &Datum) -> usize {
         let (begin, end) = self.beginning_with(0, self.texts.len(), 0, &value.as_text());
         self.maximum(begin, end)
     }
 
-    /// Of some strings that have as many bytes in common, the places of those that go on like this.
+    /// Among strings that share their first `common` bytes, the range of those that continue with `text`.
     fn beginning_with(&self, begin: usize, end: usize, common: usize, text: &str) -> (usize, usize) {
         let text = text.as_bytes();
         let texts = &self.texts[begin..end];
@@ -130,7 +131,7 @@ impl Lookahead {
         (begin + first, begin + first + more)
     }
 
-    /// The last that finds one of these strings.
+    /// When the last operation completes that finds one of these strings.
     fn maximum(&self, begin: usize, end: usize) -> usize {
         let Some(power) = (end - begin).checked_ilog2() else {
             return 0;

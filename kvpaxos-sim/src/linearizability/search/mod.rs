@@ -1,4 +1,13 @@
-//! The stages in which one key's history is searched for an order.
+//! The search for an order of one key's operations: several algorithms, one after the other, each within a
+//! part of the budget.
+//!
+//! - [`zones`]: if all written values differ, compares the zones of values (Gibbons and Korach) in n log n.
+//! - [`breadth_first`] and [`depth_first`] search the configurations that just-in-time linearization allows.
+//!   [`just_in_time`] has the rules and proves them; [`block`] and [`dominance`] keep the configurations few.
+//! - [`frontier`] follows the same rules for a judge that reads the history only once.
+//!
+//! [`question`] says what a search is asked and what it answers. [`timeline`], [`window`], [`configuration`],
+//! [`transitions`], [`lookahead`], [`orders`] and [`op_set`] are the data that the algorithms share.
 
 use super::report::Budget;
 pub(super) use frontier::{Ending, Frontier, StopReason, StreamedOperation};
@@ -22,14 +31,14 @@ mod transitions;
 mod window;
 mod zones;
 
-/// One way to search.
+/// One of the algorithms.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     SideBySide(Mode),
     DepthFirst,
 }
 
-/// Looks for an order; tells how many configurations that took.
+/// Looks for an order. Returns the number of configurations that it looked at, too.
 pub(super) fn order(question: Question<'_>, budget: Budget) -> (SearchResult, u64) {
     const EASY: u64 = 100_000;
     let tenth = budget.steps / 10;
@@ -44,7 +53,7 @@ pub(super) fn order(question: Question<'_>, budget: Budget) -> (SearchResult, u6
         return (found, 0);
     }
     let mut spent = 0;
-    // What finds an order soon, if there is one, is left out at first where there likely is none.
+    // If there is likely no order, the stages that are good at finding one come last.
     let stages = if question.is_doubted {
         &stages[2..]
     } else {
@@ -66,7 +75,7 @@ pub(super) fn order(question: Question<'_>, budget: Budget) -> (SearchResult, u6
     (SearchResult::OutOfBudget, spent)
 }
 
-/// What each stage alone says of the question, by its name.
+/// What each algorithm alone answers, by its name.
 #[cfg(test)]
 pub(super) fn each_stage(question: Question<'_>) -> Vec<(&'static str, SearchResult)> {
     let timeline = || Timeline::new(question);

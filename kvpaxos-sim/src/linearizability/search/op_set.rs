@@ -1,4 +1,4 @@
-//! Sets of slots.
+//! Sets of open operations.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,10 +8,10 @@ use smallvec::SmallVec;
 
 use crate::hashing::BuildQuick;
 
-/// The place of an operation that is under way, until it completes.
+/// The index of an open operation. It is used again after the operation has completed.
 pub(super) type OpIndex = usize;
 
-/// A set of slots, as words without zeros at the end.
+/// A set of operations, as words without zeros at the end.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct OpSet(SmallVec<[u64; 2]>);
 
@@ -42,7 +42,7 @@ impl OpSet {
         }
     }
 
-    /// All that are in it.
+    /// The operations in the set.
     pub(super) fn iter(&self) -> impl Iterator<Item = OpIndex> {
         self.0
             .iter()
@@ -50,13 +50,13 @@ impl OpSet {
             .flat_map(|(word, place)| indices(*word, place))
     }
 
-    /// All that are in it and not in another.
+    /// The operations in this set and not in the other.
     pub(super) fn without(&self, other: &OpSet) -> impl Iterator<Item = OpIndex> {
         let words = self.0.iter().zip(0..);
         words.flat_map(|(word, place)| indices(word & !other.word(place), place))
     }
 
-    /// Whether any is in it that is not in another, nor this one.
+    /// Whether the set has an operation that is neither in the other nor `besides`.
     pub(super) fn has_more(&self, other: &OpSet, besides: OpIndex) -> bool {
         let mut words = self.0.iter().zip(0..);
         words.any(|(word, place)| {
@@ -69,7 +69,7 @@ impl OpSet {
         })
     }
 
-    /// How many words there are; those further on are 0.
+    /// The number of words; all further words are 0.
     pub(super) fn words(&self) -> usize {
         self.0.len()
     }
@@ -79,11 +79,11 @@ impl OpSet {
     }
 }
 
-/// A set of slots for each value.
+/// A set of operations for each value.
 #[derive(Default)]
 pub(super) struct OpSetsByValue {
     sets: HashMap<u32, OpSet, BuildQuick>,
-    /// For a value that has none.
+    /// The set of a value that has none.
     none: OpSet,
 }
 
@@ -101,12 +101,12 @@ impl OpSetsByValue {
         }
     }
 
-    /// The slots of this value.
+    /// The operations of this value.
     pub(super) fn of(&self, value: u32) -> &OpSet {
         self.sets.get(&value).unwrap_or(&self.none)
     }
 
-    /// Values have other numbers from now on; no two have the same.
+    /// Gives the values other numbers, no two of them the same.
     pub(super) fn renumber(&mut self, mut renumber: impl FnMut(&mut u32)) {
         let old = std::mem::take(&mut self.sets).into_iter();
         self.sets = old
@@ -115,7 +115,7 @@ impl OpSetsByValue {
     }
 }
 
-/// The slots of one word.
+/// The indices in one word of a set.
 pub(super) fn indices(mut word: u64, place: usize) -> impl Iterator<Item = OpIndex> {
     std::iter::from_fn(move || {
         let op = place * 64 + word.trailing_zeros() as usize;

@@ -1,16 +1,16 @@
-//! The order in which operations took effect, as it is made up along a search.
+//! The orders in which operations took effect, recorded along a search.
 
-/// A place in a [`Orders`]: what has taken effect up to there.
+/// A recorded order: the operations up to some place in [`Orders`].
 pub(super) type OrderRef = u32;
 
-/// Nothing has.
+/// The empty order.
 pub(super) const BEGINNING: OrderRef = 0;
 
-/// Orders that share their beginnings, if anybody wants them.
+/// Orders that share their beginnings. Nothing is recorded by default.
 #[derive(Default)]
 pub(super) struct Orders(Option<Vec<Part>>);
 
-/// What comes last in an order.
+/// The last part of an order.
 #[derive(Clone, Copy)]
 enum Part {
     Nothing,
@@ -19,17 +19,17 @@ enum Part {
 }
 
 impl Orders {
-    /// One that is told.
+    /// Orders that are recorded.
     pub(super) fn recorded() -> Orders {
         Orders(Some(vec![Part::Nothing]))
     }
 
-    /// The operation comes next.
+    /// The order `before`, followed by an operation.
     pub(super) fn add(&mut self, before: OrderRef, operation: u32) -> OrderRef {
         self.push(Part::One { before, operation })
     }
 
-    /// What the second says comes after what the first does.
+    /// The order `before`, followed by the order `then`.
     pub(super) fn join(&mut self, before: OrderRef, then: OrderRef) -> OrderRef {
         match (before, then) {
             (_, BEGINNING) => before,
@@ -42,7 +42,7 @@ impl Orders {
         let Some(parts) = &mut self.0 else {
             return BEGINNING;
         };
-        // One that has grown over all bounds is not told to its end.
+        // If there are too many parts to be numbered, the rest is not recorded.
         let Ok(link) = OrderRef::try_from(parts.len()) else {
             return BEGINNING;
         };
@@ -50,7 +50,7 @@ impl Orders {
         link
     }
 
-    /// All operations up to there, in order.
+    /// The operations of a recorded order.
     pub(super) fn order(&self, link: OrderRef) -> Vec<u32> {
         let parts = self.0.as_deref().unwrap_or(&[Part::Nothing]);
         let (mut order, mut left) = (Vec::new(), vec![link]);

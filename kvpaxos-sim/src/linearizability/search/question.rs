@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use super::orders::Orders;
 use crate::history::{Action, Answer, Datum, EventKind, History, Operation};
 
-/// What is to be judged: one key's operations.
+/// Whether there is an order of one key's operations.
 #[derive(Clone, Copy)]
 pub(crate) struct Question<'a> {
     pub(crate) initial: &'a Datum,
-    /// In the order of invocations.
+    /// The operations, in the order of their invocations.
     pub(crate) operations: &'a [KeyOperation<'a>],
-    /// Only what was known before the event at this place counts.
+    /// Only what was known before the event with this number counts.
     pub(crate) end: usize,
-    /// Whether the order is to be told.
+    /// Whether the answer should contain the order.
     pub(crate) wants_order: bool,
-    /// Whether there is none, as far as one can guess.
+    /// Whether there is probably no order; the search then tries other algorithms first.
     pub(crate) is_doubted: bool,
 }
 
@@ -29,23 +29,24 @@ impl Question<'_> {
     }
 }
 
-/// The result of a search.
+/// The answer of a search.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum SearchResult {
-    /// Of operations by their places, if it was to be told.
+    /// There is an order: these operations, by their places in the question; empty unless the order was
+    /// wanted.
     Order(Vec<u32>),
     NoOrder {
         /// Every prefix that ends before this event has an order.
         from: usize,
-        /// This prefix likely has none.
+        /// The prefix that ends with this event probably has none.
         likely: usize,
-        /// An order of what completed before that, if it was to be told and is known.
+        /// An order of what completed before that; empty unless the order was wanted and is known.
         rest: Vec<u32>,
     },
     OutOfBudget,
 }
 
-/// An operation that was not refused. Places are those of events in the history.
+/// An operation that may have taken effect. Events are counted from 0.
 #[derive(Clone, Copy)]
 pub(crate) struct KeyOperation<'a> {
     pub(crate) process: u64,
@@ -54,7 +55,7 @@ pub(crate) struct KeyOperation<'a> {
     pub(crate) answered: Option<(usize, &'a Answer)>,
 }
 
-/// In the order of invocations.
+/// The operations of each wanted key, in the order of their invocations, without those that had no effect.
 pub(crate) fn by_key(
     history: &History,
     is_wanted: impl Fn(&str) -> bool,
@@ -91,7 +92,7 @@ pub(crate) fn by_key(
         close(process, operation, invoked, None);
     }
     for operations in keys.values_mut() {
-        // A read whose answer nobody saw asserts nothing.
+        // A read without an answer asserts nothing.
         operations.retain(|one| one.answered.is_some() || one.operation.action != Action::Get);
         operations.sort_by_key(|operation| operation.invoked);
     }

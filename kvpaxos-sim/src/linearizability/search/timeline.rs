@@ -1,4 +1,4 @@
-//! The events of one key's history, as a search for an order goes through them.
+//! The timeline of a question: what a search meets, in order.
 
 use super::lookahead::Lookahead;
 use super::op_set::OpIndex;
@@ -11,13 +11,13 @@ use super::window::OpenOperation;
 pub(super) enum TimelineEvent {
     /// An operation begins.
     Opens(OpIndex, OpenOperation),
-    /// It has taken effect, at the latest now.
+    /// An operation completes: it has taken effect by now.
     Completes(OpIndex, OpenOperation),
-    /// It is of unknown outcome, and of no use any more.
+    /// An operation of unknown outcome is of no further use.
     Leaves(OpIndex, OpenOperation),
 }
 
-/// All that happens, in order, each with its place in time.
+/// All events of a key, each with its moment, and the values in them.
 pub(super) struct Timeline {
     pub(super) moments: Vec<(usize, TimelineEvent)>,
     pub(super) first: u32,
@@ -26,7 +26,7 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    /// What was known before the event at `end`.
+    /// The timeline of what was known before the question's end.
     pub(super) fn new(question: Question<'_>) -> Timeline {
         let Question {
             initial,
@@ -46,7 +46,7 @@ impl Timeline {
             let Some(transition) = transition(&mut values, &operation.operation.action, answer) else {
                 continue;
             };
-            // Places are counted from 1, so that nothing happens at the very beginning.
+            // Moments are counted from 1: at 0 the key has its first value.
             let until = answered.map_or(usize::MAX, |(place, _)| place + 1);
             let invoked = operation.invoked + 1;
             let open = OpenOperation {
@@ -95,23 +95,23 @@ fn moments(opens: &[OpenOperation]) -> Vec<(usize, TimelineEvent)> {
         }
     }
     ends.sort_unstable();
-    let mut slots = vec![0; opens.len()];
+    let mut indices = vec![0; opens.len()];
     let (mut free, mut used) = (Vec::new(), 0);
     let mut moments = Vec::new();
     for (now, ends, place) in ends.into_iter().filter(|(now, ..)| *now < usize::MAX) {
         let open = opens[place];
         let moment = if !ends {
-            slots[place] = free.pop().unwrap_or_else(|| {
+            indices[place] = free.pop().unwrap_or_else(|| {
                 used += 1;
                 used - 1
             });
-            TimelineEvent::Opens(slots[place], open)
+            TimelineEvent::Opens(indices[place], open)
         } else {
-            free.push(slots[place]);
+            free.push(indices[place]);
             if open.is_optional() {
-                TimelineEvent::Leaves(slots[place], open)
+                TimelineEvent::Leaves(indices[place], open)
             } else {
-                TimelineEvent::Completes(slots[place], open)
+                TimelineEvent::Completes(indices[place], open)
             }
         };
         moments.push((now, moment));

@@ -1,16 +1,16 @@
-//! What operations do to a value, with values as numbers.
+//! What operations do to a value. Values are numbers here, so that configurations are small.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::hashing::BuildQuick;
 use crate::history::{Action, Answer, Datum};
 
-/// The values met, by number.
+/// The values that occur, by number.
 #[derive(Default)]
 pub(super) struct Values {
     numbers: BTreeMap<Datum, u32>,
     values: Vec<Datum>,
-    /// What a value and an appended one make.
+    /// The number of a value with another one appended.
     appended: HashMap<(u32, u32), u32, BuildQuick>,
 }
 
@@ -25,18 +25,19 @@ impl Values {
         number
     }
 
-    /// Whether a value is a string that begins with another, to which something may have been appended.
+    /// Whether `longer` is a string that begins with `shorter`, so that an append may have led from one to
+    /// the other.
     pub(super) fn begins(&self, longer: u32, shorter: u32) -> bool {
         let (longer, shorter) = (self.get(longer), self.get(shorter));
         matches!(longer, Datum::Text(text) if text.starts_with(&*shorter.as_text()))
     }
 
-    /// How many there are.
+    /// The number of values.
     pub(super) fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// The value of a number that was given.
+    /// The value with this number.
     pub(super) fn get(&self, number: u32) -> &Datum {
         &self.values[number as usize]
     }
@@ -52,7 +53,7 @@ impl Values {
     }
 }
 
-/// What an operation does if it takes effect.
+/// What an operation does to the value if it takes effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Transition {
     Get { seen: u32 },
@@ -63,7 +64,7 @@ pub(super) enum Transition {
 }
 
 impl Transition {
-    /// The numbers in it.
+    /// The value numbers in it.
     pub(super) fn values_mut(&mut self) -> [Option<&mut u32>; 2] {
         match self {
             Transition::Get { seen: value } | Transition::Differ { from: value } => [Some(value), None],
@@ -72,7 +73,7 @@ impl Transition {
         }
     }
 
-    /// Whether it changes no value, whatever the value is.
+    /// Whether the operation never changes the value.
     pub(super) fn is_pure(self) -> bool {
         match self {
             Transition::Get { .. } | Transition::Differ { .. } => true,
@@ -81,13 +82,13 @@ impl Transition {
         }
     }
 
-    /// Whether the value before it makes no difference.
+    /// Whether the operation sets the value, whatever it was.
     pub(super) fn is_blind(self) -> bool {
         matches!(self, Transition::Put { .. })
     }
 }
 
-/// Nothing for a read of unknown outcome.
+/// The transition of an operation; none for a read without an answer.
 pub(super) fn transition(
     values: &mut Values,
     action: &Action,

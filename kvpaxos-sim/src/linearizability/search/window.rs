@@ -1,4 +1,4 @@
-//! The operations under way at some moment, and the tables in which a search looks them up.
+//! The window: the open operations at some moment, and the tables by which a search finds them.
 
 use std::collections::HashMap;
 
@@ -12,20 +12,21 @@ use super::transitions::{Transition, Values};
 use crate::hashing::BuildQuick;
 use crate::linearizability::report::Budget;
 
-/// A value that nobody finds any more.
+/// The number of every value that nobody will see.
 pub(super) const UNSEEN: u32 = u32::MAX;
 
-/// An operation under way.
+/// An open operation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OpenOperation {
     pub(super) transition: Transition,
-    /// When it was invoked, from 1.
+    /// The moment of its invocation, from 1.
     pub(super) invoked: usize,
-    /// When it completes: `usize::MAX` if that is unknown, and with it whether it takes effect at all.
+    /// The moment of its completion; `usize::MAX` if its outcome is unknown: then it need not take effect at
+    /// all.
     pub(super) until: usize,
-    /// Until when it is of use, if its outcome is unknown and that is known.
+    /// Until when it is of use, if its outcome is unknown and the whole history is known.
     pub(super) useful: usize,
-    /// Which it is.
+    /// Its place in the question.
     pub(super) number: u32,
 }
 
@@ -35,39 +36,41 @@ impl OpenOperation {
     }
 }
 
-/// How operations of unknown outcome are taken.
+/// How often an operation of unknown outcome can take effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mode {
-    /// Each takes effect at most once.
+    /// At most once.
     Exact,
-    /// They may take effect any number of times, so that nobody needs to know which have. If there is no order even so, there is none.
+    /// Any number of times, so that a configuration need not remember which did. If there is no order even
+    /// then, there is none.
     Relaxed,
 }
 
-/// The operations under way at some moment.
+/// The open operations at some moment.
 pub(super) struct Window {
     pub(super) values: Values,
     pub(super) mode: Mode,
     pub(super) lookahead: Option<Lookahead>,
     pub(super) operations: Vec<Option<OpenOperation>>,
-    /// The slots in use, by what their operations are.
+    /// The open operations by kind: first those that never change the value.
     pub(super) pure: OpSet,
-    /// Of these, the reads, by what they find; and the others.
+    /// Of these, the reads, by the value that they find; then the others.
     pub(super) reads: OpSetsByValue,
     pub(super) checks: OpSet,
     pub(super) puts: OpSet,
-    /// Swaps that change the value.
+    /// The swaps that change the value.
     pub(super) swaps: OpSet,
-    /// The same, by what they find, and by what they leave.
+    /// The same, by the value that they find, and by the value that they leave.
     pub(super) swapping: OpSetsByValue,
     pub(super) leaving: OpSetsByValue,
     pub(super) appends: OpSet,
-    /// The appends that lead from a value to one that is found, as far as that was looked up since the last event.
+    /// The appends that lead from a value to one that is found later, as far as that was looked up since the
+    /// last event.
     pub(super) leading: HashMap<u32, OpSet, BuildQuick>,
-    /// Of all, those of unknown outcome.
+    /// The operations of unknown outcome, of all kinds.
     pub(super) optional: OpSet,
     pub(super) steps: u64,
-    /// The last completion.
+    /// The moment of the last completion.
     pub(super) now: usize,
     pub(super) orders: Orders,
     pub(super) budget: Budget,
@@ -107,12 +110,12 @@ impl Window {
         }
     }
 
-    /// Configurations looked at so far.
+    /// The number of configurations looked at so far.
     pub(super) fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// An operation is under way in this op from now on.
+    /// The operation becomes open, with this index.
     pub(super) fn open(&mut self, op: OpIndex, open: OpenOperation) {
         if self.operations.len() <= op {
             self.operations.resize(op + 1, None);
@@ -134,7 +137,7 @@ impl Window {
         self.leading.clear();
     }
 
-    /// It is no more.
+    /// The operation is no longer open.
     pub(super) fn close(&mut self, op: OpIndex) {
         if let Some(open) = self.operations[op].take() {
             self.kind(open.transition).remove(op);
@@ -162,10 +165,10 @@ impl Window {
     }
 
     pub(super) fn at(&self, op: OpIndex) -> OpenOperation {
-        self.operations[op].expect("only slots in use are looked at")
+        self.operations[op].expect("an index in use has an operation")
     }
 
-    /// What a configuration becomes when the operation in the op begins: a pure one takes effect at once if it fits.
+    /// Changes a configuration when the operation becomes open: a pure one takes effect at once if it fits.
     pub(super) fn on_open(&mut self, config: &mut Configuration, op: OpIndex) {
         let OpenOperation {
             transition, number, ..
@@ -176,18 +179,18 @@ impl Window {
         }
     }
 
-    /// What a configuration becomes when the op is no more in use.
+    /// Changes a configuration when the operation is no longer open.
     pub(super) fn on_close(config: &mut Configuration, op: OpIndex) {
         config.done.remove(op);
     }
 
-    /// How it came about, if that is told.
+    /// The order that led to the configuration, if orders are recorded.
     pub(super) fn order(&mut self, config: &Configuration) -> Vec<u32> {
         let all = self.orders.join(config.past, config.block);
         self.orders.order(all)
     }
 
-    /// The value, or nowhere.
+    /// The value, or `UNSEEN` if nobody will see it.
     pub(super) fn relevant(&self, value: u32, now: usize) -> u32 {
         match &self.lookahead {
             Some(lookahead) if value != UNSEEN && lookahead.last(value) < now => UNSEEN,
@@ -195,7 +198,7 @@ impl Window {
         }
     }
 
-    /// Lets every pure operation that fits take effect.
+    /// Lets every pure operation that fits the value take effect.
     pub(super) fn commit(&mut self, config: &mut Configuration, before: usize) {
         let reads = self.reads.of(config.value).without(&config.done);
         let left: SmallVec<[OpIndex; 16]> = reads.chain(self.checks.without(&config.done)).collect();
@@ -209,7 +212,7 @@ impl Window {
     }
 }
 
-/// Whether a pure operation goes together with the value.
+/// Whether a pure operation fits the value.
 fn fits(transition: Transition, value: u32) -> bool {
     match transition {
         Transition::Get { seen } => seen == value,

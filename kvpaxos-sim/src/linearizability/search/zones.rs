@@ -1,24 +1,28 @@
-//! Gets and puts of values that are all different (Gibbons and Korach, *Testing shared memories*, 1997).
+//! Zones: decides histories of gets and puts in which all written values differ (Gibbons and Korach, *Testing
+//! shared memories*, 1997), in n log n.
 //!
-//! Where no value is written twice, nor is the first one, a get says which put it found. All that concerns one value is a *cluster*. Let
-//! *f* be the first completion in it and *s* the last invocation; they bound its *zone*, which is called *forward* if f comes before s, and
-//! *backward* otherwise. There is an order if and only if
+//! If no value is written twice, and none is the first value, each get tells which put it saw. All operations
+//! on one value are a *cluster*. Let *f* be the first completion in it and *s* the last invocation. They
+//! bound its *zone*, which is *forward* if f comes before s, and *backward* otherwise. There is an order if
+//! and only if
 //!
-//! 1. each value found was written, and no get of it completed before that put was invoked;
+//! 1. each value that was read was written, and no get of it completed before that put was invoked;
 //! 2. no two forward zones overlap;
 //! 3. no backward zone lies within a forward one.
 //!
-//! *Only if*: throughout a forward zone its value is the current one, for what completed at f found (or wrote) it before, what was invoked at
-//! s did so after, and it was not written again in between. So no other value is current within the zone. A cluster whose backward zone
-//! lies within has an operation that takes effect before the end of its own zone, and one that does so after the beginning; be they
-//! inside or on either side of the forward zone, its value would be current somewhere in it.
+//! *Only if*: throughout a forward zone its value is the current one. The operation that completed at f found
+//! or wrote it before, the one that was invoked at s found it after, and it was not written again in between.
+//! So no other value is current within the zone. A cluster with a backward zone within it has an operation
+//! that takes effect before the end of its own zone, and one that takes effect after the beginning. Wherever
+//! these are, its value would be current somewhere in the forward zone.
 //!
-//! *If*: in a forward zone the put takes effect at f (it was invoked before, by 1), and each get at f or at its invocation, whichever comes
-//! later. All operations of a backward cluster run throughout its zone; they take effect together, at a point of it outside of all forward zones,
-//! which is there by 2 and 3.
+//! *If*: in a forward zone the put takes effect at f (by 1 it was invoked before), and each get at f or at
+//! its own invocation, whichever comes later. All operations of a backward cluster run throughout its zone.
+//! They take effect together, at a point of it outside all forward zones, which exists by 2 and 3.
 //!
-//! A put of unknown outcome has no completion, and is left out where nobody found its value. A delete writes null; one is enough to make
-//! null a value like any other, and with two, or one where null is the first value, this test has no say and the search decides.
+//! A put of unknown outcome has no completion, and is ignored if nobody read its value. A delete writes null.
+//! One delete makes null a value like any other. With two, or with one where null is the first value, these
+//! rules do not apply and other searches decide.
 
 use std::collections::HashMap;
 
@@ -62,7 +66,7 @@ impl Cluster {
     }
 }
 
-/// Judges the operations if they are such; nothing if they are not.
+/// Decides the question; none if the rules do not apply to its operations.
 pub(super) fn zones(question: Question<'_>) -> Option<SearchResult> {
     let none = SearchResult::NoOrder {
         from: 0,
@@ -70,7 +74,7 @@ pub(super) fn zones(question: Question<'_>) -> Option<SearchResult> {
         rest: Vec::new(),
     };
     let mut clusters = clusters(question)?;
-    // Values that were never found say nothing.
+    // A value that was never read, by operations that never completed, asserts nothing.
     clusters.retain(|cluster| !cluster.gets.is_empty() || cluster.first < usize::MAX);
     if !clusters.iter().all(is_possible) {
         return Some(none);
@@ -81,7 +85,7 @@ pub(super) fn zones(question: Question<'_>) -> Option<SearchResult> {
     if forward.windows(2).any(|two| two[1].first < two[0].last) {
         return Some(none);
     }
-    // The forward zone in which a moment lies.
+    // The forward zone that a moment lies in.
     let around = |moment: usize| {
         let begun = forward.partition_point(|cluster| cluster.first < moment);
         let zone = &forward[begun.checked_sub(1)?];
@@ -102,7 +106,7 @@ pub(super) fn zones(question: Question<'_>) -> Option<SearchResult> {
         let gets = cluster.gets.iter();
         order.extend(gets.map(|get| ((get.invoked.max(cluster.first), false, 1), *get)));
     }
-    // Puts stand before the gets of their values, and stay there.
+    // The sort is stable: a put stays before the gets of its value.
     order.sort_by_key(|(at, _)| *at);
     Some(SearchResult::Order(
         order.into_iter().map(|(_, member)| member.number).collect(),
@@ -113,12 +117,13 @@ pub(super) fn zones(question: Question<'_>) -> Option<SearchResult> {
 fn is_possible(cluster: &Cluster) -> bool {
     match cluster.put {
         Some(put) => cluster.gets.iter().all(|get| put.invoked < get.completed),
-        // The first value was there before anything else.
+        // The first value was there before everything else.
         None => cluster.first == 0,
     }
 }
 
-/// The clusters of all values, if none is written twice. Moments are counted from 1, so that the first value is written at 0.
+/// The clusters of all values; none if a value is written twice, or an operation is neither get, put nor
+/// delete. Moments are counted from 1; the first value is written at 0.
 fn clusters(question: Question<'_>) -> Option<Vec<Cluster>> {
     let mut numbers: HashMap<&Datum, usize> = HashMap::from([(question.initial, 0)]);
     let mut initial = Cluster::new();

@@ -75,7 +75,7 @@ fn an_unknown_write_takes_effect_late_or_never_but_once() {
     );
 }
 
-/// One by one, too: what was there before an append is not told until somebody looks.
+/// The stream comes to the same: the value before an append is open until an operation shows it.
 #[test]
 fn an_append_leaves_open_what_it_was_appended_to() {
     let scenes = [
@@ -104,7 +104,7 @@ fn an_append_leaves_open_what_it_was_appended_to() {
     }
 }
 
-/// While nobody looks, any of the unknown writes may have come before any of the appends.
+/// Until an operation shows the value, any of the unknown writes may have come before any of the appends.
 #[test]
 fn appends_that_nobody_reads_for_long_stay_within_the_budget() {
     let unknown: String = (1..=10)
@@ -153,7 +153,7 @@ fn nothing_takes_effect_before_it_is_invoked() {
 fn compare_and_swap() {
     good("1 cas k null 1 \n 2 cas k 1 2 \n 2 ok applied \n 1 ok applied \n 1 get k \n 1 ok 2");
     good("1 cas k null 1 \n 1 ok applied \n 1 cas k null 2 \n 1 ok differs");
-    // Both found it absent.
+    // Both found the key absent.
     bad(
         "1 cas k null 1 \n 2 cas k null 2 \n 1 ok applied \n 2 ok applied",
         &expect![[r#"
@@ -163,7 +163,7 @@ fn compare_and_swap() {
             ! [1 .. 3] process 2: cas k null -> 2 = applied
         "#]],
     );
-    // It did not differ.
+    // The value did not differ.
     bad(
         "1 put k 1 \n 1 ok \n 2 cas k 1 2 \n 2 ok differs",
         &expect![[r#"
@@ -173,7 +173,7 @@ fn compare_and_swap() {
         ! [2 .. 3] process 2: cas k 1 -> 2 = not applied
     "#]],
     );
-    // An unknown write is what made it differ.
+    // An unknown write made the value differ.
     good("1 put k 2 \n 1 info \n 2 cas k null 3 \n 2 ok differs");
 }
 

@@ -9,7 +9,7 @@ use crate::linearizability::evidence::{cut, shortest};
 use crate::linearizability::search::{KeyOperation, Question, SearchResult, by_key, each_stage, order};
 use crate::linearizability::*;
 
-/// The definition itself: tries every order of every choice of operations.
+/// The definition: tries every order of every choice of operations.
 fn brute_force(left: &mut Vec<KeyOperation<'_>>, value: &Datum) -> bool {
     let first_end = left.iter().filter_map(|one| Some(one.answered?.0)).min();
     let Some(first_end) = first_end else {
@@ -31,7 +31,7 @@ fn brute_force(left: &mut Vec<KeyOperation<'_>>, value: &Datum) -> bool {
     })
 }
 
-/// Where the shortest bad prefix ends.
+/// The end of the shortest bad prefix, by the definition.
 fn shortest_of_all(history: &History, operations: &[KeyOperation<'_>]) -> usize {
     let is_bad = |end: &usize| {
         let known = operations.iter().filter(|one| one.invoked < *end);
@@ -63,23 +63,23 @@ fn effect(action: &Action, answer: Option<&Answer>, value: &Datum) -> Option<Dat
     }
 }
 
-/// Which operations a random history has.
+/// The operations of a random history.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
-    /// All of them.
+    /// All kinds of operations.
     All,
-    /// All but appends.
+    /// All kinds but appends.
     Sparing,
-    /// Gets, and puts of values that are all different, and now and then a delete.
+    /// Gets, puts of values that are all different, and sometimes a delete.
     Unique,
 }
 
-/// A random small history on one key: each operation takes effect at a random moment, or none if its fate is unknown or it
-/// fails; some answers are then made up.
+/// A small random history of one key. Each operation takes effect at a random moment, or never if it fails or
+/// its outcome is unknown. Some answers are then replaced by others.
 fn random_history(random: &mut Random, kind: Kind, length: u64, lies: u64) -> History {
     let mut history = History::starting_with(small(random));
     let mut value = history.initial().clone();
-    // Of each process: its operation, and what it will be answered once it has taken effect.
+    // For each process: its open operation, and its answer once it has taken effect.
     let mut open: [Option<(Operation, Option<Answer>)>; 4] = std::array::from_fn(|_| None);
     let mut left = length;
     while left > 0 || (random.below(10) > 0 && open.iter().any(Option::is_some)) {
@@ -162,7 +162,8 @@ fn lie(random: &mut Random, answer: Answer, kind: Kind, fresh: u64) -> Answer {
     }
 }
 
-/// Whether the order has all that was answered, once, says nothing against real time, and makes all answers right.
+/// Whether the order has every answered operation exactly once, agrees with real time, and explains all
+/// answers.
 fn explains(order: &[u32], question: Question<'_>) -> bool {
     let operations: Vec<KeyOperation<'_>> = order
         .iter()
@@ -248,7 +249,8 @@ fn agrees_with_brute_force_on_small_histories() {
     );
 }
 
-/// On long ones, of which most is judged and forgotten before the end, the judge of events agrees with the search.
+/// On long ones, of which most is judged and forgotten before the end, the judge of events agrees with the
+/// search.
 #[test]
 fn events_one_by_one_come_to_the_same() {
     let mut random = Random::from_seed(3);
@@ -300,7 +302,7 @@ fn events_one_by_one_come_to_the_same() {
     );
 }
 
-/// What a simulation brings, and then a stale read at the end of it.
+/// A history like that of a simulation; then the same with a stale read at its end.
 #[test]
 fn a_long_history_takes_little() {
     let mut random = Random::from_seed(2);

@@ -1,38 +1,43 @@
-//! Judges a history by the positions that its answers claim: no search, but a replay.
+//! Judges a history by the positions of its answers, without a search.
 //!
-//! Where answers say their place in one order of everything (`rev`, see [`Event::rev`]), that order is a witness, and to
-//! judge the history is to verify it, in n log n for n operations, all keys at once:
+//! If answers have positions in one order of all operations (`rev`, see [`Event::rev`]), that order is a
+//! witness. Verifying it takes n log n for n operations, for all keys together:
 //!
-//! - **Real time.** A write has a higher position than every operation that completed before it was invoked: that one saw
-//!   or made a state in which the write had no part. A get has at least their positions: it may see the same state again,
-//!   not an older one. The highest position of what has completed is noted at each invocation and compared at the
-//!   completion; that suffices, as it is the strictest of all comparisons.
-//! - **One write of a key at a position.** Writes of different keys with one position took effect together. Since a write must
-//!   lie above all that completed before its invocation, they then also ran at the same time.
-//! - **Replay.** Each key's operations are replayed by position, at equal positions gets after the write. A get finds its
-//!   value, a compare-and-swap that was applied finds what it expected, one that was not finds anything else. Nothing
-//!   else touches the key, so keys can be replayed one by one. Between two positions there may be others that nobody reports.
+//! - **Real time.** A write has a higher position than every operation that completed before it was invoked,
+//!   for that operation saw or made a state without the write. A get has at least their positions: it may see
+//!   the same state, but no older one. The judge notes the highest position of all completed operations at
+//!   each invocation and compares it at the completion; that comparison implies all others.
+//! - **One write of a key at a position.** Writes of different keys with the same position took effect
+//!   together. They ran at the same time, since a write must lie above everything that completed before its
+//!   invocation.
+//! - **Replay.** The operations of each key are replayed in the order of their positions, gets after the
+//!   write at the same position. A get finds its value, an applied compare-and-swap finds what it expected,
+//!   and one that was not applied finds anything else. Nothing else touches the key, so each key is replayed
+//!   by itself. There may be unreported writes between two positions.
 //!
-//! Whatever passes is linearizable: in the order of positions (at one position, writes before gets) each answer is right, and
-//! no operation stands before one that completed before its invocation.
+//! A history that passes is linearizable: in the order of positions (writes before gets at the same position)
+//! each answer is right, and no operation stands before one that completed before its invocation.
 //!
 //! # Operations of unknown outcome
 //!
-//! They took effect once, at any position above those that had completed when they were invoked (their floor), or never. They
-//! matter where known writes do not explain an answer. After a put, a delete, a get or an applied compare-and-swap the
-//! key's value is certain, whatever happened before, so that the stretches between these are explained one by one, and what they
-//! share is only that an operation is used once. In a stretch that needs it, one operation is looked for that explains it alone.
+//! Such an operation took effect once, at any position above those that had completed when it was invoked
+//! (its *floor*), or never. They matter only where known writes do not explain an answer. The key's value is
+//! certain after a put, a delete, a get or an applied compare-and-swap, so the *stretches* between these are
+//! explained one by one; all that they share is that an operation is used once. For a stretch that needs it,
+//! the judge looks for one operation that explains it alone:
 //!
-//! - Which one? A floor bounds from below only: what may stand in one gap may stand in every later one too. Operations
-//!   that do the same are thus interchangeable from the first gap on in which they may stand, and any of them can be taken.
-//!   Of those that lead to the same value a compare-and-swap goes before a put or delete, which can stand in for it but not
-//!   the other way round; an append comes last. Stretches that end with an answer choose first, as others can take anything.
-//! - If one is found for every stretch, a whole order has been made, and nothing more has to be argued.
-//! - If none is found, that proves nothing yet: two of them in a row might explain it, or one that was used elsewhere. It
-//!   is a contradiction if there is no operation that could have stood there at all; or if the key must have been set to
-//!   that value by operations of unknown outcome more often than there are any, up to there, that could leave that value (those
-//!   that set it, and appends of an end of it): each change needs one of its own, however the others are used.
-//! - Else the key is not decided. Neither is one with an answer that has no position.
+//! - A floor is only a lower bound, so an operation that can stand in a gap can stand in every later one.
+//!   Operations that do the same are interchangeable from the first gap on in which they can stand, and any
+//!   of them can be taken. Of those that lead to the same value, the judge takes a compare-and-swap before a
+//!   put or delete, which can replace it but not the other way round, and an append last. Stretches that end
+//!   with an answer choose first, since all others can take any operation.
+//! - If every stretch finds an operation, the result is a complete order, and nothing more has to be argued.
+//! - If a stretch finds none, that proves nothing yet: two operations in a row might explain it, or one that
+//!   was used elsewhere. It is a contradiction if no operation could have stood there at all. It is also one
+//!   if operations of unknown outcome must have set the key to some value more often than there are such
+//!   operations that could leave that value (those that set it, and appends of an end of it), for each change
+//!   needs one of its own.
+//! - Otherwise the key is not decided. Neither is a key with an answer that has no position.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -50,64 +55,65 @@ mod unknown;
 /// What the positions show.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum WitnessVerdict {
-    /// The history is linearizable, and in this order.
+    /// The history is linearizable in the order of its positions.
     Consistent,
-    /// No order that has the operations at their positions explains the answers.
+    /// No order with the operations at their positions explains the answers.
     Contradicted(Box<Contradiction>),
-    /// Neither has been shown, because of these keys.
+    /// Neither has been shown, because of some keys.
     NotDecided {
-        /// Which, in the order of their names.
+        /// These keys, in the order of their names.
         keys: Vec<Undecided>,
     },
 }
 
-/// Cause a history's positions cannot be right.
+/// Why the positions of a history cannot be right.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Contradiction {
     /// The key.
     pub key: String,
-    /// In a sentence.
+    /// The reason, in a sentence.
     pub explanation: String,
-    /// First the one whose answer or position is wrong, then what it disagrees with.
+    /// First the operation whose answer or position is wrong, then those that it contradicts.
     pub operations: Vec<PositionedOperation>,
 }
 
-/// A key that could not be judged.
+/// A key that is not decided.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Undecided {
     /// The key.
     pub key: String,
-    /// Cause.
+    /// The reason.
     pub why: Cause,
 }
 
-/// See [`Undecided`].
+/// Why a key is not decided.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Cause {
-    /// An answer does not say its position.
+    /// An answer has no position.
     NoPosition,
-    /// Only several operations of unknown outcome could explain this, or one that had been used for another.
+    /// This operation could be explained only by several operations of unknown outcome, or by one that is
+    /// used for another.
     Unknown(Box<PositionedOperation>),
 }
 
 /// An operation and its position.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PositionedOperation {
-    /// Whose.
+    /// The process that asked.
     pub process: u64,
-    /// What.
+    /// The operation.
     pub operation: Operation,
-    /// What came back; nothing if its fate was unknown.
+    /// The answer; none if the outcome is unknown.
     pub answer: Option<Answer>,
-    /// Where it claims to stand.
+    /// The position that the answer claims.
     pub rev: Option<Revision>,
-    /// When it was invoked.
+    /// The time of its invocation.
     pub invoked: i64,
-    /// When it completed.
+    /// The time of its completion, if it completed.
     pub completed: Option<i64>,
 }
 
-/// Judges a history.
+/// Judges a history by its positions.
 #[must_use]
 pub fn judge(history: &History) -> WitnessVerdict {
     let mut witness = Witness::new(history.initial().clone());
@@ -118,19 +124,20 @@ pub fn judge(history: &History) -> WitnessVerdict {
     witness.judge()
 }
 
-/// Takes a history event by event; what was answered is held until it is judged.
+/// Takes in a history event by event, and judges it at the end. All answered operations are in memory until
+/// then.
 pub struct Witness {
     initial: Datum,
     names: HashMap<String, usize>,
     keys: Vec<KeyHistory>,
     open: HashMap<u64, Invocation, BuildQuick>,
-    /// The highest position of what has completed.
+    /// The highest position of a completed operation.
     highest: Option<Floor>,
-    /// The first that is at odds with real time.
+    /// The first contradiction to real time.
     late: Option<Contradiction>,
 }
 
-/// What happened to a key.
+/// The operations on a key.
 struct KeyHistory {
     name: String,
     known: Vec<KnownOperation>,
@@ -138,7 +145,7 @@ struct KeyHistory {
     lacks_positions: bool,
 }
 
-/// Was answered, and says where it stands.
+/// An operation with an answer and a position.
 struct KnownOperation {
     process: u64,
     action: Action,
@@ -148,7 +155,7 @@ struct KnownOperation {
     completed: i64,
 }
 
-/// May have taken effect above its floor, if it has one.
+/// An operation that may have taken effect above its floor, if it has one.
 struct UnknownOperation {
     process: u64,
     action: Action,
@@ -163,7 +170,7 @@ struct Invocation {
     time: i64,
 }
 
-/// A position, and the operation that completed with it.
+/// A position and the operation that completed with it.
 #[derive(Clone, Copy)]
 struct Floor {
     rev: Revision,
@@ -172,7 +179,7 @@ struct Floor {
 }
 
 impl Witness {
-    /// Begins with this value of every key.
+    /// Begins a history in which every key has this value at first.
     #[must_use]
     pub fn new(initial: Datum) -> Witness {
         Witness {
@@ -185,7 +192,7 @@ impl Witness {
         }
     }
 
-    /// The next event of a history in which each fits those before it.
+    /// Takes in the next event, which must fit those before it.
     pub fn add(&mut self, event: Event) {
         let process = event.process;
         if let EventKind::Invoke(operation) = event.kind {
@@ -266,7 +273,7 @@ impl Witness {
     }
 
     fn unknown(&mut self, process: u64, invoked: Invocation) {
-        // A get whose answer nobody saw asserts nothing.
+        // A get without an answer asserts nothing.
         if invoked.action != Action::Get {
             self.keys[invoked.key].unknown.push(UnknownOperation {
                 process,
@@ -277,7 +284,7 @@ impl Witness {
         }
     }
 
-    /// Judges what was added. What has not completed is of unknown outcome.
+    /// Judges the history. Operations that are still open are of unknown outcome.
     #[must_use]
     pub fn judge(mut self) -> WitnessVerdict {
         if let Some(late) = self.late {
@@ -347,7 +354,7 @@ fn operation(key: &str, action: &Action) -> Operation {
     Operation { key, action }
 }
 
-/// `[7 .. 9] process 3: get k = "v" at 12.0`.
+/// Formats as `[7 .. 9] process 3: get k = "v" at 12.0`.
 impl fmt::Display for PositionedOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{} ..", self.invoked)?;
@@ -375,7 +382,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// `"k": why`.
+/// Formats as `key "k": why`.
 impl fmt::Display for Undecided {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "key {:?}: {}", self.key, self.why)

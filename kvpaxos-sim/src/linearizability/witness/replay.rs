@@ -1,5 +1,6 @@
-//! The replay of one key. Its operations fall into stretches: each begins where the value is certain and ends with the
-//! next operation that shows or sets it. Within are only appends and swaps that were not applied.
+//! The replay of one key. Its operations fall into stretches: each begins where the value is certain, and
+//! ends with the next operation that shows or sets the value. Between them are only appends and swaps that
+//! were not applied.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,16 +10,16 @@ use super::unknown::{Change, DELETED, UnknownOperations, set_by};
 use super::{Cause, Contradiction, KeyHistory, KnownOperation, PositionedOperation};
 use crate::history::{Action, Answer, Datum};
 
-/// In longer stretches than this, no place is looked for for an operation of unknown outcome.
+/// In longer stretches than this the replay looks for no operation of unknown outcome.
 const LONGEST: usize = 64;
-/// How many operations a contradiction shows at most.
+/// A contradiction shows at most so many operations.
 const SHOWN: usize = 12;
 
-/// Cause a key is not consistent.
+/// Why a key is not consistent.
 pub(super) enum ReplayError {
-    /// It cannot be.
+    /// Its positions cannot be right.
     Contradicted(Box<Contradiction>),
-    /// It may or may not.
+    /// Its positions may or may not be right.
     Undecided(Cause),
 }
 
@@ -67,29 +68,29 @@ fn contradicted(log: &KeyHistory, explanation: String, operations: Vec<Positione
 struct Replay<'a> {
     log: &'a KeyHistory,
     unknown: UnknownOperations<'a>,
-    /// How often an operation of unknown outcome must have set the key to this value.
+    /// How often operations of unknown outcome must have set the key to a value.
     changes: HashMap<&'a Datum, usize>,
     /// Stretches that end without an answer and need an operation of unknown outcome.
     later: Vec<Stretch<'a>>,
     undecided: Option<Cause>,
 }
 
-/// The known operations of a stretch, but for the one that it begins with.
+/// The known operations of a stretch, without the one that it begins with.
 struct Stretch<'a> {
     /// The value that it begins with.
     from: &'a Datum,
-    /// The places of those within it.
+    /// The places of its operations.
     first: usize,
     end: usize,
-    /// What the one at `end` found; nothing if that one shows nothing.
+    /// The value that the operation at `end` found, if that shows one.
     found: Option<&'a Datum>,
 }
 
-/// What known operations alone make of a stretch.
+/// The state of a key within a stretch, if only known operations take effect.
 struct StretchState<'a> {
     value: Cow<'a, Datum>,
     /// The first swap that was not applied although it found what it expected.
-    odd: Option<usize>,
+    wrong_swap: Option<usize>,
 }
 
 impl<'a> Replay<'a> {
@@ -127,7 +128,7 @@ impl<'a> Replay<'a> {
 
     fn end(&mut self, stretch: Stretch<'a>, now: &StretchState<'_>) -> Result<(), ReplayError> {
         let is_found = stretch.found.is_none_or(|found| *found == *now.value);
-        match (is_found, now.odd, stretch.found) {
+        match (is_found, now.wrong_swap, stretch.found) {
             (true, None, _) => Ok(()),
             (true, Some(_), None) => {
                 self.later.push(stretch);
@@ -137,7 +138,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// KnownOperation operations alone do not explain the stretch.
+    /// Explains a stretch that known operations alone do not explain.
     fn explain(&mut self, stretch: &Stretch<'a>) -> Result<(), ReplayError> {
         let must_change = self.must_change(stretch);
         if let Some(found) = must_change {
@@ -152,7 +153,7 @@ impl<'a> Replay<'a> {
         let now = self.outcome(stretch, stretch.end);
         let is_wrong = stretch.found.is_some_and(|found| *found != *now.value);
         let at_end = is_wrong.then_some(stretch.end);
-        for culprit in now.odd.into_iter().chain(at_end) {
+        for culprit in now.wrong_swap.into_iter().chain(at_end) {
             if !self.can_change(stretch.first..=culprit) {
                 return Err(self.contradiction(stretch, culprit));
             }
@@ -160,7 +161,7 @@ impl<'a> Replay<'a> {
         if must_change.is_some_and(|found| !self.can_become(stretch, found)) {
             return Err(self.contradiction(stretch, stretch.end));
         }
-        let culprit = now.odd.unwrap_or(stretch.end);
+        let culprit = now.wrong_swap.unwrap_or(stretch.end);
         let placed = self.log.known[culprit].placed(&self.log.name);
         self.undecided.get_or_insert(Cause::Unknown(Box::new(placed)));
         Ok(())
@@ -172,7 +173,8 @@ impl<'a> Replay<'a> {
         self.unknown.has_any_before(rev) && places.into_iter().any(|place| self.has_gap(place))
     }
 
-    /// Whether there are enough of those that leave the value that the stretch must have been changed to.
+    /// Whether enough operations of unknown outcome leave the value that the stretch must have been changed
+    /// to.
     fn can_become(&self, stretch: &Stretch<'a>, found: &Datum) -> bool {
         let after = self
             .last_append(stretch)
@@ -182,7 +184,7 @@ impl<'a> Replay<'a> {
         self.can_change(after..=stretch.end) && self.unknown.leaving(found, rev) >= changes
     }
 
-    /// What the stretch's operations before this place make of its value.
+    /// The state after the operations of the stretch before this place.
     fn outcome(&self, stretch: &Stretch<'a>, before: usize) -> StretchState<'a> {
         let mut now = StretchState::begin(stretch.from);
         (stretch.first..before).for_each(|place| now.step(place, &self.log.known[place]));
@@ -200,14 +202,15 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Whether another operation can stand right before this one, above the one before.
+    /// Whether another operation can stand right before this one, above the one before it.
     fn has_gap(&self, place: usize) -> bool {
         let known = &self.log.known;
         place == 0 || known[place - 1].rev < known[place].rev
     }
 
-    /// The value that is found, if what was known to change the key last, an append or what the stretch begins with, left
-    /// another one for certain: an operation of unknown outcome must have come after.
+    /// The value that the stretch must have been changed to: the one that is found at its end, if the last
+    /// known change, an append or the beginning, certainly left another one. An operation of unknown outcome
+    /// must then have come after that change.
     fn must_change(&self, stretch: &Stretch<'a>) -> Option<&'a Datum> {
         let found = stretch.found?;
         let is_other = match self.last_append(stretch).and_then(|place| self.tail(place)) {
@@ -217,7 +220,7 @@ impl<'a> Replay<'a> {
         is_other.then_some(found)
     }
 
-    /// An operation of unknown outcome that, put into the stretch, explains all of it.
+    /// An operation of unknown outcome that explains the whole stretch if it is put into it.
     fn one_that_explains(&mut self, stretch: &Stretch<'a>) -> Option<usize> {
         let mut states = Vec::new();
         let mut now = StretchState::begin(stretch.from);
@@ -226,7 +229,7 @@ impl<'a> Replay<'a> {
             now.step(place, &self.log.known[place]);
         }
         states.push(now.value.into_owned());
-        let last = now.odd.unwrap_or(stretch.end);
+        let last = now.wrong_swap.unwrap_or(stretch.end);
         let gaps = (stretch.first..=last)
             .rev()
             .filter(|place| *place < self.log.known.len() && self.has_gap(*place));
@@ -243,7 +246,7 @@ impl<'a> Replay<'a> {
         None
     }
 
-    /// One that, put into this gap, leads to what is found at the end.
+    /// An operation that, put into this gap, leads to the value found at the end.
     fn one_that_leaves(
         &mut self,
         stretch: &Stretch<'a>,
@@ -258,7 +261,7 @@ impl<'a> Replay<'a> {
             let unknown = &mut self.unknown;
             let one = Change::between(from, &to)
                 .iter()
-                .find_map(|does| unknown.find(does, rev));
+                .find_map(|change| unknown.find(change, rev));
             if one.is_some() {
                 return one;
             }
@@ -266,16 +269,16 @@ impl<'a> Replay<'a> {
         None
     }
 
-    /// Any that, put into this gap, makes the swaps fail.
+    /// Any operation that, put into this gap, makes the swaps fail.
     fn one_that_changes(&mut self, stretch: &Stretch<'a>, (gap, from): (usize, &Datum)) -> Option<usize> {
         let some = self.unknown.some(self.log.known[gap].rev);
         let mut fitting = some
             .into_iter()
-            .filter(|(_, does)| self.fits(stretch, gap, &does.to(from)));
+            .filter(|(_, change)| self.fits(stretch, gap, &change.to(from)));
         fitting.next().map(|(index, _)| index)
     }
 
-    /// The values that become this one by the appends among these operations.
+    /// The values that the appends among these operations turn into this value.
     fn before_appends(&self, places: Range<usize>, value: &Datum) -> Vec<Datum> {
         let tails: Vec<&Datum> = places.filter_map(|place| self.tail(place)).collect();
         if tails.is_empty() {
@@ -295,11 +298,11 @@ impl<'a> Replay<'a> {
         all
     }
 
-    /// Whether the stretch is right from here on if the value is this here.
+    /// Whether the rest of the stretch is right if the key has this value here.
     fn fits(&self, stretch: &Stretch<'a>, gap: usize, value: &Datum) -> bool {
         let mut now = StretchState::begin(value);
         (gap..stretch.end).for_each(|place| now.step(place, &self.log.known[place]));
-        now.odd.is_none() && stretch.found.is_none_or(|found| *found == *now.value)
+        now.wrong_swap.is_none() && stretch.found.is_none_or(|found| *found == *now.value)
     }
 
     fn contradiction(&self, stretch: &Stretch<'a>, culprit: usize) -> ReplayError {
@@ -328,14 +331,17 @@ impl<'a> Replay<'a> {
 impl<'a> StretchState<'a> {
     fn begin(from: &'a Datum) -> StretchState<'a> {
         let value = Cow::Borrowed(from);
-        StretchState { value, odd: None }
+        StretchState {
+            value,
+            wrong_swap: None,
+        }
     }
 
     fn step(&mut self, place: usize, known: &KnownOperation) {
         match &known.action {
             Action::Append(tail) => self.value.to_mut().append(tail),
             Action::Cas { expect, .. } if *self.value == *expect => {
-                self.odd.get_or_insert(place);
+                self.wrong_swap.get_or_insert(place);
             }
             _ => {}
         }
@@ -343,12 +349,12 @@ impl<'a> StretchState<'a> {
 }
 
 impl KnownOperation {
-    /// Whether the value after it depends on that before, and it does not show it.
+    /// Whether the value after the operation depends on the one before, and the operation does not show it.
     fn stays_within(&self) -> bool {
         matches!(self.action, Action::Append(_)) || self.answer == Answer::Swapped { applied: false }
     }
 
-    /// The value that it found, if it shows that.
+    /// The value that the operation found, if it shows that.
     fn found(&self) -> Option<&Datum> {
         match (&self.action, &self.answer) {
             (Action::Get, Answer::Value(value)) => Some(value),
@@ -357,7 +363,7 @@ impl KnownOperation {
         }
     }
 
-    /// The value after it, of one that shows or sets it.
+    /// The value after an operation that shows or sets it.
     fn leaves(&self) -> &Datum {
         match (&self.action, &self.answer) {
             (Action::Get, Answer::Value(value)) => value,

@@ -6,8 +6,9 @@ use crate::history::generate::{Flaw, Fraction, Mix, Settings, Values};
 use crate::history::script::history;
 use crate::linearizability::{Budget, check};
 
-/// In a word, and for what is wrong in full. What is said to be consistent the search finds linearizable, too.
-fn told(script: &str) -> String {
+/// The verdict in a word, and a contradiction in full. A history that is consistent is linearizable by the
+/// search as well.
+fn in_words(script: &str) -> String {
     let history = history(script);
     match judge(&history) {
         WitnessVerdict::Consistent => {
@@ -26,11 +27,11 @@ fn told(script: &str) -> String {
 }
 
 fn tells(script: &str, expect: &Expect) {
-    expect.assert_eq(&told(script));
+    expect.assert_eq(&in_words(script));
 }
 
 fn consistent(script: &str) {
-    assert_eq!(told(script), "consistent", "{script}");
+    assert_eq!(in_words(script), "consistent", "{script}");
 }
 
 fn contradicted(script: &str) {
@@ -110,7 +111,7 @@ fn real_time() {
     // Of two writes at the same position, one cannot have completed before the other began.
     contradicted("1 put k a\n 1 ok @5\n 2 put l a\n 2 ok @5");
     consistent("1 put k a\n 2 put l a\n 1 ok @5\n 2 ok @5\n 3 get k\n 3 ok a @5");
-    // A get sees what others have seen, also of other keys.
+    // A get sees what others have seen, of other keys as well.
     contradicted("1 put k a\n 1 ok @5\n 2 get l\n 2 ok null @4");
     consistent("2 get l\n 1 put k a\n 1 ok @5\n 2 ok null @4");
     contradicted("2 put k a\n 3 get l\n 3 ok null @6\n 4 get l\n 4 ok null @5\n 2 ok @7");
@@ -129,7 +130,7 @@ fn a_key_is_written_once_at_a_position() {
               [0 .. 2] process 1: put k "a" = ok at 1.0
               [1 .. 3] process 2: cas k "a" -> "b" = not applied at 1.0"#]],
     );
-    // A get at the position of a write sees it, and nothing more.
+    // A get at the position of a write sees that write and nothing later.
     consistent("1 put k a\n 2 get k\n 3 put k b\n 1 ok @1\n 3 info\n 2 ok a @1");
     contradicted("1 put k a\n 2 get k\n 3 put k b\n 1 ok @1\n 3 info\n 2 ok b @1");
     contradicted("3 put k b\n 3 info\n 1 get k\n 2 get k\n 1 ok null @1\n 2 ok b @1");
@@ -143,11 +144,11 @@ fn operations_of_unknown_outcome_explain_answers() {
     consistent("1 append k b\n 2 put k a\n 2 ok @2\n 3 get k\n 3 ok ab @3");
     consistent("1 append k 5\n 2 get k\n 2 ok null @0\n 3 cas k null x\n 3 ok differs @1");
     consistent("1 cas k a b\n 2 put k a\n 2 ok @2\n 3 cas k b c\n 3 ok applied @3");
-    // Before an append, or before the swap that was not applied.
+    // The put comes before the append, or before the swap that was not applied.
     consistent("1 put k a\n 1 info\n 2 append k b\n 2 ok @2\n 3 get k\n 3 ok ab @3");
     consistent("1 put k 7\n 2 append k b\n 2 ok @2\n 3 cas k b c\n 3 ok differs @3\n 4 get k\n 4 ok 7b @4");
     consistent("1 put k a\n 2 cas k null c\n 2 ok differs @3\n 4 get k\n 4 ok a @4");
-    // One that nobody saw is left to those that ask for it by its value, whatever the order.
+    // An operation whose value nobody saw is left to stretches that need that value, in any order.
     consistent(
         "1 put k a\n 2 put k b\n 3 cas k null c\n 3 ok differs @1\n 4 put k d\n 4 ok @2\n 5 get k\n 5 ok a @3",
     );
@@ -155,7 +156,7 @@ fn operations_of_unknown_outcome_explain_answers() {
 
 #[test]
 fn operations_of_unknown_outcome_explain_no_more_than_they_can() {
-    // It was invoked after what stands above the answer had completed.
+    // It was invoked after an operation above the answer had completed.
     contradicted("1 get l\n 2 get k\n 1 ok null @3\n 3 put k a\n 3 info\n 2 ok a @3");
     tells(
         "1 put k a
@@ -184,7 +185,7 @@ fn operations_of_unknown_outcome_explain_no_more_than_they_can() {
 fn what_takes_a_chain_is_not_decided() {
     not_decided("1 put k a\n 2 cas k a b\n 3 get k\n 3 ok b @1");
     not_decided("1 put k a\n 2 append k b\n 3 get k\n 3 ok ab @1");
-    // Good or not, but not by one operation for each.
+    // The history may be linearizable, but no single operation explains each stretch.
     not_decided("1 append k a\n 2 get k\n 2 ok ba @1");
     tells(
         "1 put k a
@@ -198,7 +199,7 @@ fn what_takes_a_chain_is_not_decided() {
     contradicted("1 put k a\n 1 ok\n 2 get l\n 2 ok a @1");
 }
 
-/// Few of everything, so that there are many ways for answers to come about.
+/// A small history with few values, so that answers can come about in many ways.
 fn small(seed: u64) -> Settings {
     let mut random = Random::from_seed(seed);
     let mut below = |bound: u32| u32::try_from(random.below(bound.into())).unwrap();
@@ -222,7 +223,8 @@ fn small(seed: u64) -> Settings {
     }
 }
 
-/// How many there are of each: consistent, contradicted, not decided. What is consistent is linearizable.
+/// The numbers of consistent, contradicted and undecided histories. Those that are consistent are
+/// linearizable.
 fn judged(all: impl Iterator<Item = Settings>) -> [u32; 3] {
     let mut counts = [0; 3];
     for settings in all {

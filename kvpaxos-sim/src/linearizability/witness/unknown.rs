@@ -1,4 +1,4 @@
-//! The operations of unknown outcome on a key: each can be used once.
+//! The operations of unknown outcome on a key. Each can be used once.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,44 +7,44 @@ use kvpaxos::Revision;
 use super::UnknownOperation;
 use crate::history::{Action, Datum};
 
-/// The value of a key that was deleted.
+/// The value of a deleted key.
 pub(super) const DELETED: &Datum = &Datum::Null;
-/// How many are tried where any might do.
+/// How many operations are tried where any might do.
 const TRIED: usize = 64;
 
-/// See the head of this file. Those that do the same are in the order of their floors.
+/// The operations of unknown outcome on a key. Those that do the same are in the order of their floors.
 pub(super) struct UnknownOperations<'a> {
     all: &'a [UnknownOperation],
     used: Vec<bool>,
-    /// All before this one are used.
+    /// All operations before this one are used.
     unused_from: usize,
     same: HashMap<Change, AlikeOperations>,
-    /// How long the texts are that are appended.
+    /// The lengths of the texts that are appended.
     tails: BTreeSet<usize>,
-    /// The floors of those that set a value.
+    /// The floors of the operations that set a value.
     sets: HashMap<&'a Datum, Vec<Option<Revision>>>,
 }
 
-/// Those that do the same; all before `next` are used.
+/// Operations that do the same. All before `next` are used.
 #[derive(Default)]
 struct AlikeOperations {
     members: Vec<usize>,
     next: usize,
 }
 
-/// What an operation does to a value, if anything.
+/// What an operation does to a value.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Change {
     /// Sets it, whatever it is.
     Set(Datum),
-    /// Sets it to the second if it is the first.
+    /// Sets it to the second value if it is the first.
     Swap(Datum, Datum),
     /// Appends to it.
     Append(String),
 }
 
 impl<'a> UnknownOperations<'a> {
-    /// These must be in the order of their floors.
+    /// The operations must be in the order of their floors.
     pub(super) fn new(all: &'a [UnknownOperation]) -> UnknownOperations<'a> {
         let mut table = UnknownOperations {
             all,
@@ -55,28 +55,28 @@ impl<'a> UnknownOperations<'a> {
             sets: HashMap::new(),
         };
         for (index, unknown) in all.iter().enumerate() {
-            let Some(does) = Change::of(&unknown.action) else {
+            let Some(change) = Change::of(&unknown.action) else {
                 continue;
             };
-            if let Change::Append(text) = &does {
+            if let Change::Append(text) = &change {
                 table.tails.insert(text.len());
             }
             if let Some(value) = set_by(&unknown.action) {
                 table.sets.entry(value).or_default().push(unknown.floor);
             }
-            table.same.entry(does).or_default().members.push(index);
+            table.same.entry(change).or_default().members.push(index);
         }
         table
     }
 
-    /// Whether any could stand right before this position.
+    /// Whether any operation could stand right before this position.
     pub(super) fn has_any_before(&self, rev: Revision) -> bool {
         self.all.first().is_some_and(|first| first.floor < Some(rev))
     }
 
-    /// One that does this, is not used, and could stand right before this position.
-    pub(super) fn find(&mut self, does: &Change, rev: Revision) -> Option<usize> {
-        let same = self.same.get_mut(does)?;
+    /// An unused operation that makes this change and could stand right before this position.
+    pub(super) fn find(&mut self, change: &Change, rev: Revision) -> Option<usize> {
+        let same = self.same.get_mut(change)?;
         while self.used[*same.members.get(same.next)?] {
             same.next += 1;
         }
@@ -84,7 +84,7 @@ impl<'a> UnknownOperations<'a> {
         (self.all[first].floor < Some(rev)).then_some(first)
     }
 
-    /// Some that are not used and could stand right before this position, and what they do.
+    /// Some unused operations that could stand right before this position, and their changes.
     pub(super) fn some(&mut self, rev: Revision) -> Vec<(usize, Change)> {
         while self.used.get(self.unused_from) == Some(&true) {
             self.unused_from += 1;
@@ -97,12 +97,12 @@ impl<'a> UnknownOperations<'a> {
             .collect()
     }
 
-    /// It cannot be used again.
+    /// Notes that the operation is used.
     pub(super) fn use_up(&mut self, index: usize) {
         self.used[index] = true;
     }
 
-    /// How many there are, used or not, that could stand before this position and leave this value.
+    /// How many operations, used or not, could stand before this position and leave this value.
     pub(super) fn leaving(&self, value: &Datum, rev: Revision) -> usize {
         let setting = self
             .sets
@@ -126,7 +126,7 @@ impl<'a> UnknownOperations<'a> {
     }
 }
 
-/// The value that an operation leaves, whatever it finds, if it sets the key at all.
+/// The value that an operation leaves if it sets the key.
 pub(super) fn set_by(action: &Action) -> Option<&Datum> {
     match action {
         Action::Put(value) | Action::Cas { value, .. } => Some(value),
@@ -146,7 +146,7 @@ impl Change {
         }
     }
 
-    /// What it makes of a value.
+    /// The value that the change makes of this one.
     pub(super) fn to(&self, value: &Datum) -> Datum {
         match self {
             Change::Set(new) => new.clone(),
@@ -156,7 +156,7 @@ impl Change {
         }
     }
 
-    /// All that make the one value of the other; the first is to be preferred.
+    /// All changes that turn one value into the other, the preferred one first.
     pub(super) fn between(from: &Datum, to: &Datum) -> Vec<Change> {
         let mut all = vec![Change::Swap(from.clone(), to.clone()), Change::Set(to.clone())];
         if let Datum::Text(text) = to
