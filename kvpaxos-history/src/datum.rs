@@ -18,8 +18,8 @@ pub enum Datum {
 }
 
 impl Datum {
-    /// The value that is left when `tail` is appended to this one; see the [format](crate) for what that means for values that are no
-    /// strings.
+    /// The value that is left when `tail` is appended to this one; see the [format](crate) for what that
+    /// means for values that are no strings.
     #[must_use]
     pub fn appended(&self, tail: &Datum) -> Datum {
         Datum::Text(self.as_text().into_owned() + &tail.as_text())
@@ -44,7 +44,8 @@ impl Datum {
     }
 }
 
-/// Bytes as text. Bytes that are not UTF-8 become a zero and their hexadecimal digits, which no other bytes become.
+/// Bytes as text. Bytes that are not UTF-8 become a zero and their hexadecimal digits, which no other bytes
+/// become.
 pub(crate) fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.starts_with('\0') => text.to_owned(),

@@ -13,7 +13,8 @@ pub struct Event {
     pub time: i64,
     /// Whether an operation begins, or how it ends.
     pub kind: EventKind,
-    /// The position of an operation that was done in one order of all operations, if it is known; see the [format](crate).
+    /// The position of an operation that was done in one order of all operations, if it is known; see the
+    /// [format](crate).
     pub rev: Option<Revision>,
 }
 

@@ -1,5 +1,5 @@
-//! One line of a history: the one place that reads the format. It copies no string until it knows what the line is. What is wrong with a
-//! line is put into words by a second, slower reading.
+//! One line of a history: the one place that reads the format. It copies no string until it knows what the
+//! line is. What is wrong with a line is put into words by a second, slower reading.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -120,7 +120,8 @@ impl Action {
         }
     }
 
-    /// Whether this is the [answer](Action::answer) that the operation gets where the key has this value before it.
+    /// Whether this is the [answer](Action::answer) that the operation gets where the key has this value
+    /// before it.
     #[must_use]
     pub fn is_answered_by(&self, answer: &Answer, value: &Datum) -> bool {
         match (self, answer) {
@@ -145,7 +146,8 @@ impl From<&Op> for Operation {
 }
 
 impl Answer {
-    /// The answer that an outcome of the store is; none for an outcome that does not answer an operation on a key.
+    /// The answer that an outcome of the store is; none for an outcome that does not answer an operation on a
+    /// key.
     #[must_use]
     pub fn of(outcome: &Outcome) -> Option<Answer> {
         match outcome {

@@ -6,11 +6,12 @@ use crate::line::{Line, Problem};
 use crate::open::OpenOperations;
 use crate::{Datum, Event, ReadError, Reason};
 
-/// How many bytes a line may have, without its end. A longer one is malformed and is not read into memory whole.
+/// How many bytes a line may have, without its end. A longer one is malformed and is not read into memory
+/// whole.
 pub const LONGEST_LINE: usize = 16 << 20;
 
-/// Reads a history event by event, and holds only one line and the open operations in memory. As an iterator it ends after the
-/// first error.
+/// Reads a history event by event, and holds only one line and the open operations in memory. As an iterator
+/// it ends after the first error.
 ///
 /// ```
 /// use kvpaxos_history::{EventKind, Reader};

@@ -110,7 +110,7 @@ fn a_completion_repeats_what_was_invoked_or_leaves_it_out() {
     }
     assert_eq!(
         completed(put, "put", "ok", r#","value":"b""#).unwrap_err(),
-        r#"line 3 is malformed: process 1 completes its "put k "a"" with the field "value" as "b", which it did not invoke"#
+        r#"line 3 is malformed: process 1 completes its "put k "a"" with the field "value" as "b", but invoked another"#
     );
     // What a get or a delete has no use for is ignored.
     let get = r#"{"type":"invoke","process":1,"op":"get","key":"k","value":null}"#;

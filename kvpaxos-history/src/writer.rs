@@ -15,8 +15,8 @@ pub struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Begins a history in which every key has this value at first. A line is written in small pieces, so the sink should be
-    /// buffered.
+    /// Begins a history in which every key has this value at first. A line is written in small pieces, so the
+    /// sink should be buffered.
     ///
     /// # Errors
     /// If the sink fails.
@@ -35,7 +35,8 @@ impl<W: Write> Writer<W> {
     /// Writes the next event.
     ///
     /// # Errors
-    /// If the sink fails. With [`io::ErrorKind::InvalidInput`] if the event completes an operation that is not open; nothing is written then.
+    /// If the sink fails. With [`io::ErrorKind::InvalidInput`] if the event completes an operation that is
+    /// not open; nothing is written then.
     pub fn write(&mut self, event: &Event) -> io::Result<()> {
         let process = event.process;
         if let EventKind::Invoke(operation) = &event.kind {

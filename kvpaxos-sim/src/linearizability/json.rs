@@ -1,29 +1,5 @@
 //! The report on a file as one line of JSON, for programs. [`page`](fn@crate::linearizability::page) draws
 //! the same for people.
-//!
-//! # JSON
-//!
-//! One object, on one line:
-//!
-//! ```text
-//! {"file":"h.jsonl","verdict":"not_linearizable","keys":1,"operations":2,"unknown":0,"steps":3,
-//!  "per_key":[{"key":"k","verdict":"not_linearizable","operations":2,"unknown":0,"steps":3,
-//!              "evidence":{"initial":null,"culprit":OPERATION,"others":[OPERATION],"left_out":0,
-//!                          "order":[OPERATION],"unplaced":[OPERATION]}}]}
-//! {"file":"x.jsonl","verdict":"malformed","line":4,"reason":"line 4 is malformed: ..."}
-//! ```
-//!
-//! A verdict is `linearizable`, `not_linearizable` or `undecided`. A file can also be `malformed`; its `line`
-//! is null if the file could not be read at all. Only keys that are not linearizable have `evidence`, whose
-//! fields are those of [`Evidence`]. An operation has the fields of kv-history/1 and its answer:
-//!
-//! ```text
-//! {"process":3,"op":"cas","key":"r","expect":1,"value":4,"answer":{"applied":false},"invoked":7,"completed":9}
-//! ```
-//!
-//! The answer is `{"value":...}` for a get, `{"applied":...}` for a cas, and `{"done":true}` for all others.
-//! `answer` and `completed` are null if they were unknown when the culprit completed. Times are those of the
-//! history; the command `check` numbers the events of a history without times.
 
 use serde::{Serialize, Serializer};
 
@@ -31,17 +7,40 @@ use crate::history::{Action, Answer, Datum, ReadError};
 use crate::linearizability::{Evidence, EvidenceOperation, KeyReport, KeyVerdict, Report, Verdict};
 
 /// A file and what the checker says of it.
+///
+/// # JSON
+///
+/// One object, on one line:
+///
+/// ```text
+/// {"file":"h.jsonl","verdict":"not_linearizable","keys":1,"operations":2,"unknown":0,"steps":3,
+///  "per_key":[{"key":"k","verdict":"not_linearizable","operations":2,"unknown":0,"steps":3,
+///              "evidence":{"initial":null,"culprit":OPERATION,"others":[OPERATION],"left_out":0,
+///                          "order":[OPERATION],"unplaced":[OPERATION]}}]}
+/// {"file":"x.jsonl","verdict":"malformed","line":4,"reason":"line 4 is malformed: ..."}
+/// ```
+///
+/// A verdict is `linearizable`, `not_linearizable` or `undecided`. A file can also be `malformed`; its `line`
+/// is null if the file could not be read at all. Only keys that are not linearizable have `evidence`, whose
+/// fields are those of [`Evidence`]. An operation has the fields of kv-history/1 and its answer:
+///
+/// ```text
+/// {"process":3,"op":"cas","key":"r","expect":1,"value":4,"answer":{"applied":false},"invoked":7,"completed":9}
+/// ```
+///
+/// The answer is `{"value":...}` for a get, `{"applied":...}` for a cas, and `{"done":true}` for all others.
+/// `answer` and `completed` are null if they were unknown when the culprit completed. Times are those of the
+/// history; the command `check` numbers the events of a history without times.
 #[derive(Debug)]
 pub struct FileReport {
     /// The name of the file.
     pub file: String,
     /// The report, or why the file could not be judged.
-    pub found: Result<Report, ReadError>,
+    pub result: Result<Report, ReadError>,
 }
 
 impl FileReport {
-    /// The report as one line of JSON, without a line break; the format stands at the head of this type's
-    /// module.
+    /// The report as one line of JSON, without a line break; see [`FileReport`] for the format.
     ///
     /// # Errors
     /// None are known: everything in a report has a form in JSON.
@@ -99,7 +98,7 @@ enum FileJson<'a> {
 impl<'a> FileJson<'a> {
     fn of(judged: &'a FileReport) -> FileJson<'a> {
         let file = &judged.file;
-        let report = match &judged.found {
+        let report = match &judged.result {
             Ok(report) => report,
             Err(error) => {
                 let line = match error {
@@ -239,7 +238,7 @@ mod tests {
     fn json(found: Result<History, ReadError>) -> String {
         let judged = FileReport {
             file: "h.jsonl".to_owned(),
-            found: found.map(|history| certain(check(&history, Budget::default()))),
+            result: found.map(|history| certain(check(&history, Budget::default()))),
         };
         judged.json().expect("it has a form in JSON")
     }

@@ -304,7 +304,10 @@ impl Key {
         (held_limit, budget): (usize, Budget),
     ) -> Result<(), StopReason> {
         self.running -= 1;
-        let before = self.lone_appends.as_ref().map_or(0, |lone_appends| lone_appends.events);
+        let before = self
+            .lone_appends
+            .as_ref()
+            .map_or(0, |lone_appends| lone_appends.events);
         let alone = if self.held.len() == before + 1 {
             self.alone(end)?
         } else {

@@ -62,9 +62,9 @@ pub(crate) fn run(what: &Check) -> ExitCode {
 
 fn judge(file: &Path, what: &Check) -> FileReport {
     let began = Instant::now();
-    let found = found(file, what.budget);
+    let result = search(file, what.budget);
     let file = name(file);
-    let judged = FileReport { file, found };
+    let judged = FileReport { file, result };
     if what.json {
         match judged.json() {
             Ok(line) => println!("{line}"),
@@ -72,7 +72,7 @@ fn judge(file: &Path, what: &Check) -> FileReport {
         }
         return judged;
     }
-    match &judged.found {
+    match &judged.result {
         Ok(report) => {
             println!("{}: {report} ({} ms)", judged.file, began.elapsed().as_millis());
             print(report, what.budget);
@@ -101,7 +101,7 @@ fn print(report: &Report, budget: Budget) {
 }
 
 /// Judges a file, reading it once or twice; memory holds little of it.
-fn found(file: &Path, budget: Budget) -> Result<Report, ReadError> {
+fn search(file: &Path, budget: Budget) -> Result<Report, ReadError> {
     let mut source = source(file)?;
     let open = || {
         let reader = source.reader()?;

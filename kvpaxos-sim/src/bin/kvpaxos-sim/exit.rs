@@ -17,7 +17,7 @@ pub(crate) const NO_PAGE: u8 = 4;
 impl Exit {
     /// The exit code for a history that was searched.
     pub(crate) fn of(file: &FileReport) -> Exit {
-        match file.found.as_ref().map(|report| &report.verdict) {
+        match file.result.as_ref().map(|report| &report.verdict) {
             Ok(Verdict::Linearizable) => Exit::Linearizable,
             Ok(Verdict::NotLinearizable(_)) => Exit::NotLinearizable,
             Ok(Verdict::Undecided { .. }) => Exit::Undecided,

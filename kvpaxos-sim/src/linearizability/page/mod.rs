@@ -33,7 +33,7 @@ fn section(judged: &FileReport, budget: Budget) -> String {
     let file = escape(&long(&judged.file));
     let title =
         |class, verdict| format!("<h2>{file} <span class=\"verdict {class}\">{verdict}</span></h2>\n");
-    let report = match &judged.found {
+    let report = match &judged.result {
         Ok(report) => report,
         Err(error) => {
             let reason = escape(&long(&error.to_string()));

@@ -51,7 +51,7 @@ fn judged(bad: Vec<Evidence>) -> FileReport {
     report.verdict = Verdict::NotLinearizable(bad);
     FileReport {
         file: "history.jsonl".to_owned(),
-        found: Ok(report),
+        result: Ok(report),
     }
 }
 
@@ -181,9 +181,9 @@ fn very_many_keys_are_counted_and_not_listed() {
             .expect("fits");
         history.ok(1, Answer::Done).expect("fits");
     }
-    let found = Ok(check(&history, Budget::default()));
+    let result = Ok(check(&history, Budget::default()));
     let file = "many".to_owned();
-    let page = page(&[FileReport { file, found }], Budget::default());
+    let page = page(&[FileReport { file, result }], Budget::default());
     assert!(page.contains("30 keys more are not listed"));
     assert!(page.contains("<span class=\"verdict linearizable\">linearizable</span>"));
 }
@@ -202,9 +202,9 @@ fn an_undecided_history_says_within_what() {
         steps: 0,
         memory: 3 << 20,
     };
-    let found = Ok(check(&history, budget));
+    let result = Ok(check(&history, budget));
     let file = "hard".to_owned();
-    let page = page(&[FileReport { file, found }], budget);
+    let page = page(&[FileReport { file, result }], budget);
     assert!(
         page.contains("1 could not be decided within 0 steps or 3 MiB"),
         "{page}"

@@ -197,11 +197,11 @@ fn agrees_with_brute_force_on_small_histories() {
         let kind = [Kind::All, Kind::Sparing, Kind::Unique][number % 3];
         let history = random_history(&mut random, kind, length, lies);
         let report = check(&history, Budget::default());
-        let mut operations = by_key(&history, |_| true).remove("k").unwrap_or_default();
-        let expected = brute_force(&mut operations, history.initial());
+        let operations = by_key(&history, |_| true).remove("k").unwrap_or_default();
+        let expected = brute_force(&mut operations.clone(), history.initial());
         assert_eq!(report.is_good(), expected, "history {number}: {history:#?}");
         assert_eq!(report.is_bad(), !expected);
-        let operations = by_key(&history, |_| true).remove("k").unwrap_or_default();
+        let shortest_bad = (!expected).then(|| shortest_of_all(&history, &operations));
         let question = Question {
             initial: history.initial(),
             operations: &operations,
@@ -217,7 +217,7 @@ fn agrees_with_brute_force_on_small_histories() {
                     let end = likely.saturating_sub(1);
                     let is_right = rest.is_empty() || explains(rest, Question { end, ..question });
                     let (end, _) = shortest(question, (*from, *likely), Budget::default());
-                    !expected && is_right && end == shortest_of_all(&history, &operations)
+                    is_right && Some(end) == shortest_bad
                 }
                 SearchResult::OutOfBudget => stage == "relaxed",
             };
@@ -249,10 +249,17 @@ fn agrees_with_brute_force_on_small_histories() {
     );
 }
 
-/// On long ones, of which most is judged and forgotten before the end, the judge of events agrees with the
-/// search.
+/// On long histories, most of which is judged and forgotten before the end, the stream agrees with the search.
 #[test]
-fn events_one_by_one_come_to_the_same() {
+fn a_stream_agrees_with_the_search_on_long_histories() {
+    // A quarter of the outcomes are unknown, which may be too much for a stream: what it would spend on such a history proves
+    // nothing.
+    let budget = Budget {
+        steps: 20_000,
+        ..Budget::default()
+    };
+    // A history that takes a stream this long is judged with one limit only.
+    const LONG: u64 = 1000;
     let mut random = Random::from_seed(3);
     let (mut good, mut bad, mut decided) = (0, 0, 0);
     for number in 0..3_000 {
@@ -272,23 +279,26 @@ fn events_one_by_one_come_to_the_same() {
             SearchResult::NoOrder { .. } => KeyVerdict::NotLinearizable,
             SearchResult::OutOfBudget => KeyVerdict::Undecided,
         };
-        for many in [1, 6, 512] {
-            let stream = Stream::new(history.initial().clone(), Budget::default());
-            let mut stream = stream.holding(many);
+        let unknown = operations.iter().filter(|one| one.answered.is_none()).count();
+        let mut held_limits = [1, 6, 512];
+        held_limits.rotate_left(number / 3 % 3);
+        for held_limit in held_limits {
+            let mut stream = Stream::new(history.initial().clone(), budget).holding(held_limit);
             history.events().iter().for_each(|event| stream.add(event));
-            let found = stream.end();
-            // A quarter of the outcomes are unknown, which may be too much for it.
-            let is_decided = found[0].verdict != KeyVerdict::Undecided;
+            let keys = stream.end();
+            let [key] = &keys[..] else {
+                panic!("one key, and not {keys:?}")
+            };
+            let is_decided = key.verdict != KeyVerdict::Undecided;
             decided += u32::from(is_decided);
             assert!(
-                !is_decided || found[0].verdict == expected,
-                "{number}, holding {many}"
+                !is_decided || key.verdict == expected,
+                "{number}, holding {held_limit}"
             );
-            let unknown = operations.iter().filter(|one| one.answered.is_none()).count();
-            assert_eq!(
-                (found[0].operations, found[0].unknown),
-                (operations.len(), unknown)
-            );
+            assert_eq!((key.operations, key.unknown), (operations.len(), unknown));
+            if key.steps > LONG {
+                break;
+            }
         }
         match expected {
             KeyVerdict::Linearizable => good += 1,
@@ -297,7 +307,7 @@ fn events_one_by_one_come_to_the_same() {
         }
     }
     assert!(
-        good > 1_500 && bad > 500 && decided > 8_000,
+        good > 1_500 && bad > 500 && decided > 6_000,
         "{good} {bad} {decided}"
     );
 }
