@@ -1,5 +1,5 @@
-//! What an acceptor's side of a replica keeps of what was chosen, so that learners are rebuilt from it (design 4.7): losing every
-//! learner loses nothing.
+//! The chosen values and the snapshot that the acceptor's side of a replica keeps. Learners are rebuilt from
+//! them, so that losing every learner loses nothing.
 
 use crate::command::Value;
 use crate::io::Record;
@@ -7,12 +7,12 @@ use crate::roles::chosen_log::ChosenLog;
 use crate::state::snapshot::Snapshot;
 use crate::types::{Ballot, Slot};
 
-/// The last snapshot of which a checkpoint is durable, and the values chosen since.
+/// The snapshot of the last durable checkpoint, and the values chosen since.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Archive {
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) chosen: ChosenLog,
-    /// What of `chosen` is not written down yet, if it follows from accepted values.
+    /// The watermark that the next [`Record::Chosen`] will report, if one is due.
     unwritten: Option<(Ballot, Slot)>,
 }
 
@@ -30,8 +30,8 @@ impl Archive {
         self.snapshot.as_ref().map_or(Slot::ZERO, Snapshot::slot)
     }
 
-    /// Remembers a value that is chosen, if it is the next one. If a leader's watermark of `ballot` told so, one record for
-    /// many slots will do; if it came from another replica (`None`), the value itself must be written down.
+    /// Adds a chosen value, if it is the next one. If a watermark of `ballot` reported it, one record for
+    /// many slots is enough. If it came from another replica (`None`), the value itself must be written.
     pub(crate) fn remember(&mut self, slot: Slot, value: &Value, ballot: Option<Ballot>) -> Option<Record> {
         if slot != self.chosen.next() {
             return None;
@@ -47,14 +47,14 @@ impl Archive {
         })
     }
 
-    /// The record that says how far the log is known to be chosen, if that has changed. Nobody waits for it.
+    /// The record of how far the log is known to be chosen, if that has changed. Nothing waits for it.
     pub(crate) fn take_unwritten(&mut self) -> Option<Record> {
         self.unwritten
             .take()
             .map(|(ballot, up_to)| Record::Chosen { ballot, up_to })
     }
 
-    /// A checkpoint with this snapshot is durable. Returns the one before, which nothing needs any more.
+    /// A checkpoint with this snapshot is durable. Returns the snapshot before, which is no longer needed.
     pub(crate) fn replace(&mut self, snapshot: Snapshot) -> Option<Snapshot> {
         self.chosen.cut(snapshot.slot());
         self.snapshot.replace(snapshot)

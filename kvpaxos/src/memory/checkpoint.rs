@@ -1,11 +1,15 @@
-//! Checkpoints: how a log is cut, and how a memory that was lost is replaced, in pieces that are written one after the other.
+//! Checkpoints: how a log is cut, and how a lost memory is replaced. A checkpoint is written in pieces, one
+//! after the other.
 //!
-//! A checkpoint holds what all earlier records of the log come to: the acceptor's promise, vector and entries, the ballots that were
-//! used, the chosen values since the snapshot, and the snapshot itself. It begins at one moment; whatever is written after that stands
-//! in the log behind its first record. Once its last piece is durable, everything before it may go, and not sooner: a crash in between
-//! leaves the old records, which are all still there, and a checkpoint without an end, which counts for nothing (known bugs 10 and 17).
-//! State and position are one record's matter, and become durable together (known bug 14); the promise goes along (known bug 6),
-//! and so do the foundings that are known.
+//! A checkpoint holds the sum of all earlier records of the log: the acceptor's promise, crash vector and
+//! accepted values, the highest ballot that was used, the known foundings, the chosen values since the
+//! snapshot, and the snapshot itself. It describes one moment; records that are written later follow its
+//! first record in the log. Once its last piece is durable, and not before, everything in front of it may be
+//! dropped. A crash in between leaves the old records, which are complete, and a checkpoint without an end,
+//! which is ignored. The snapshot and its position are written together, so that neither can be newer than
+//! the other. The mutants of the simulator (`kvpaxos-sim/mutants`) show what goes wrong otherwise: other
+//! systems dropped a log before the new one was safe, cut it too early, or restored a state ahead of its
+//! position.
 
 use std::collections::VecDeque;
 
@@ -21,23 +25,23 @@ use crate::types::{Ballot, Founding, ReplicaSet, Slot};
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct CheckpointWriter {
     number: u64,
-    /// What is written before the snapshot.
+    /// The records that are written before the snapshot.
     first: VecDeque<Record>,
     snapshot: Option<Snapshot>,
     /// Where the next part of the snapshot begins.
     cursor: Option<Cursor>,
-    /// Pieces handed out; the last one is durable when the checkpoint is complete.
+    /// The number of pieces handed out.
     pieces: u64,
     complete: bool,
     /// Ticks since a piece was handed out.
     age: u32,
 }
 
-/// What goes into a checkpoint.
+/// The content of a checkpoint.
 pub(crate) struct CheckpointContent<'a> {
     pub(crate) acceptor: &'a Acceptor,
     pub(crate) snapshot: Option<Snapshot>,
-    /// Must hold all that was chosen from the snapshot's slot to the acceptor's cut.
+    /// Must hold every slot from that of the snapshot to the acceptor's cut.
     pub(crate) chosen: &'a ChosenLog,
     pub(crate) proposed: Ballot,
     pub(crate) members: ReplicaSet,
@@ -45,9 +49,9 @@ pub(crate) struct CheckpointContent<'a> {
     pub(crate) met: KnownFoundings,
 }
 
-/// What follows from a piece that has become durable.
+/// The effect of a piece that has become durable.
 pub(crate) enum CheckpointProgress {
-    /// Nothing: it is of another checkpoint, or not the last that was handed out.
+    /// None: it is of another checkpoint, or not the last piece.
     Nothing,
     /// The next piece can be written.
     Next,
@@ -108,7 +112,8 @@ impl CheckpointWriter {
         }
     }
 
-    /// The next piece, of about so many bytes; its number goes with it, to be told once it is durable.
+    /// The next piece, of about `bytes` bytes, and its number, which [`on_saved`](CheckpointWriter::on_saved)
+    /// gets once it is durable.
     pub(crate) fn next_piece(&mut self, bytes: usize) -> (Vec<Record>, u64) {
         let mut records = Vec::new();
         let mut taken = 0;
@@ -143,7 +148,7 @@ impl CheckpointWriter {
         }
     }
 
-    /// A piece is durable, and with it all before it.
+    /// A piece is durable, and so are all pieces before it.
     pub(crate) fn on_saved(&mut self, number: u64, pieces: u64) -> CheckpointProgress {
         if number != self.number || pieces != self.pieces {
             CheckpointProgress::Nothing
@@ -154,7 +159,8 @@ impl CheckpointWriter {
         }
     }
 
-    /// A tick has passed. Returns the number of the last piece if nothing was heard of it for too long.
+    /// A tick has passed. Returns the numbers of the checkpoint and of the last piece, if nothing was heard
+    /// of that piece for too long.
     pub(crate) fn on_tick(&mut self, patience: u32) -> Option<(u64, u64)> {
         self.age = self.age.saturating_add(1);
         if self.age < patience {

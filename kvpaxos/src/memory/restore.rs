@@ -1,4 +1,4 @@
-//! What the records of a log add up to, for roles that restart with their memory.
+//! The sum of a log's records, for roles that restart with their memory.
 
 use std::collections::BTreeMap;
 
@@ -18,41 +18,41 @@ use crate::types::{Ballot, Founding, Incarnation, Life, ReplicaId, Slot};
 pub(crate) struct LogSummary {
     /// The highest ballot promised.
     pub(crate) promised: Ballot,
-    /// Which lives of acceptors are known to have begun.
+    /// The highest known incarnation of each acceptor.
     pub(crate) vector: CrashVector,
-    /// Every slot below is chosen, and what was accepted there is not told.
+    /// Every slot below is chosen, and what was accepted there is dropped.
     pub(crate) cut: Slot,
     /// The last value accepted for each slot from the cut on.
     pub(crate) accepted: AcceptedValues,
-    /// The state that the log was cut at, if it was.
+    /// The snapshot at which the log was cut, if it was.
     pub(crate) snapshot: Option<Snapshot>,
-    /// Chosen values, from where the snapshot ends.
+    /// The chosen values since the snapshot.
     pub(crate) chosen: ChosenLog,
-    /// Chosen values further on: a checkpoint's come after newer ones.
+    /// Chosen values of later slots: those of a checkpoint come after newer records.
     ahead: BTreeMap<Slot, Value>,
     /// The highest ballot that the proposer used.
     pub(crate) proposed: Ballot,
-    /// Whether the acceptor lost its memory, and did not get back what counts.
+    /// Whether the acceptor lost its memory and has not recovered.
     pub(crate) memory_lost: bool,
-    /// Whether the ballots that the proposer used are not all known, so that it must use none of its first life.
+    /// Whether ballots that the proposer used may be missing, so that its next life is not known.
     pub(crate) ballots_lost: bool,
     /// The highest number of a checkpoint.
     pub(crate) checkpoints: u64,
-    /// The founding of the replica, unless it lost its disk since.
+    /// The founding of the replica, unless it has lost its disk since.
     pub(crate) founding: Option<Founding>,
-    /// Which foundings of others are known.
+    /// The known foundings of other replicas.
     pub(crate) met: KnownFoundings,
-    /// What has come of another replica's snapshot.
+    /// The received parts of another replica's snapshot.
     pub(crate) incoming: Option<Builder>,
 }
 
-/// A checkpoint of which the end has not come.
+/// A checkpoint whose end is not read yet.
 struct UnfinishedCheckpoint {
     number: u64,
-    /// What the log adds up to if the end comes: the checkpoint, and all records since it began.
+    /// The sum of the log if the end follows: the checkpoint, and all records since it began.
     sum: LogSummary,
     builder: Option<Builder>,
-    /// It does not hold what it says: only a disk that lies about whole records does that.
+    /// Its parts do not make up its snapshot: only a disk that returns wrong records causes that.
     broken: bool,
 }
 
@@ -115,8 +115,8 @@ impl LogSummary {
         }
     }
 
-    /// An accepted value below the mark is the chosen one if it was accepted in the ballot of the leader that set the
-    /// mark: that leader proposed one value for the slot. Of another ballot it may be a value that lost.
+    /// An accepted value below the watermark is the chosen one if it was accepted in the same ballot, because
+    /// a leader proposes one value per slot. A value of another ballot need not be.
     fn add_chosen(&mut self, ballot: Ballot, up_to: Slot) {
         loop {
             let slot = self.chosen.next();
@@ -149,7 +149,7 @@ impl LogSummary {
         }
     }
 
-    /// A part of a snapshot that was taken in: one of a newer snapshot took the place of the last.
+    /// A part of a snapshot was received. The first part of a snapshot replaces an earlier transfer.
     fn add_received(&mut self, part: &SnapshotPart, limits: &Limits) {
         let SnapshotPart {
             slot,
@@ -167,15 +167,15 @@ impl LogSummary {
         }
     }
 
-    /// What has come of a snapshot that is ahead of all that is known, and has not come in full.
+    /// The received parts of a snapshot that is ahead of all known slots and not complete.
     pub(crate) fn take_incoming(&mut self) -> Option<Builder> {
         let next = self.chosen.next();
         let incoming = self.incoming.take();
         incoming.filter(|incoming| incoming.slot() > next && !incoming.is_complete())
     }
 
-    /// The life that follows all lives whose ballots stand in the log. A life that used no ballot left no trace and may
-    /// be had again: there is nothing of it that could be repeated. `None` if the log does not hold all ballots that were used.
+    /// The life that follows all lives whose ballots are in the log. A life that used no ballot may be
+    /// repeated: nothing of it can be confused. `None` if used ballots may be missing from the log.
     pub(crate) fn next_life(&self, id: ReplicaId) -> Option<Life> {
         if self.ballots_lost {
             return None;
@@ -183,7 +183,7 @@ impl LogSummary {
         let last = self.proposed.life;
         let incarnation = self.vector.get(id);
         Some(if incarnation > last.incarnation {
-            // Nobody ever was in this incarnation but what began after the loss, and that has used no ballot of it.
+            // The incarnation began after the loss, and no ballot of it was used.
             Life {
                 incarnation,
                 restarts: 0,
@@ -194,7 +194,7 @@ impl LogSummary {
         })
     }
 
-    /// The last of its incarnations that it knows of.
+    /// The highest incarnation of the replica's own acceptor.
     pub(crate) fn incarnation(&self, id: ReplicaId) -> Incarnation {
         self.vector.get(id)
     }
@@ -245,7 +245,7 @@ impl UnfinishedCheckpoint {
 
     fn add(&mut self, record: &Record, limits: &Limits) {
         match record {
-            // What was accepted since is newer.
+            // A value that was accepted since is newer.
             Record::Carried(entry) => {
                 let known = self.sum.accepted.get(&entry.slot);
                 if known.is_none_or(|(ballot, _)| *ballot < entry.ballot) {
@@ -264,7 +264,7 @@ impl UnfinishedCheckpoint {
         }
     }
 
-    /// The sum of the log, now that the end has come.
+    /// The sum of the log, now that the end of the checkpoint is read.
     fn finish(self) -> LogSummary {
         let mut sum = self.sum;
         let snapshot = self.builder.map(Builder::finish).transpose();
@@ -274,7 +274,7 @@ impl UnfinishedCheckpoint {
             sum.accepted = sum.accepted.split_off(&sum.cut);
         }
         if broken || sum.chosen.next() < sum.cut {
-            // It stands in for what may be dropped already.
+            // The records that it replaces may be dropped already.
             sum = LogSummary {
                 memory_lost: true,
                 ballots_lost: true,

@@ -1,4 +1,4 @@
-//! What others tell of their states, and what may be answered: see [`crate::agreement`].
+//! Digests of the others' states, and what may be answered because of them: see [`crate::agreement`].
 
 use crate::agreement::{DigestHistory, Doubt, StateDigest};
 use crate::config::Update;
@@ -14,18 +14,18 @@ impl Replica {
         self.learner.as_ref().map(Learner::digests)
     }
 
-    /// What this replica tells of its own state.
+    /// The digest of this replica's state, for messages.
     pub(super) fn state(&self) -> StateDigest {
         self.digests().map_or(StateDigest::NOTHING, DigestHistory::last)
     }
 
-    /// What it tells of its state at that slot, or at the last one that it has applied if that is lower.
+    /// The digest of its state at that slot, or at the last slot that it has applied if that is lower.
     pub(super) fn state_at(&self, slot: Slot) -> StateDigest {
         let at_slot = self.digests().and_then(|digests| digests.at(slot));
         at_slot.unwrap_or_else(|| self.state())
     }
 
-    /// A candidate or a leader has told the digest of its state.
+    /// A candidate or a leader has sent the digest of its state.
     pub(super) fn on_state_told(&mut self, from: ReplicaId, message: &Message) {
         let (told, leads) = match message {
             Message::Prepare { state, .. } => (*state, false),
@@ -40,8 +40,8 @@ impl Replica {
         }
     }
 
-    /// A peer has told the digest of its state in a heartbeat, and whether it found this replica's state to be another. What it says of an
-    /// earlier life of this replica does not count.
+    /// A heartbeat carries the digest of the peer's state, and whether the peer has found a difference from
+    /// this replica. A difference from an earlier life of this replica does not count.
     pub(super) fn on_state_of(&mut self, from: ReplicaId, heartbeat: &Heartbeat) {
         let of_this_life = heartbeat.echo.is_some_and(|(nonce, _)| nonce == self.nonce);
         let differs = heartbeat.differs.filter(|_| of_this_life);
@@ -53,7 +53,7 @@ impl Replica {
         }
     }
 
-    /// Why this replica must not serve, if others differ from it and no quorum is known to share its state.
+    /// Set if this replica must not serve: others differ from it, and no quorum is known to share its state.
     pub(super) fn doubt(&self) -> Option<Doubt> {
         let quorums = self.config.quorums;
         self.agreement.doubt(quorums.phase1.max(quorums.phase2))
@@ -66,7 +66,8 @@ impl Replica {
             .without(self.agreement.differing())
     }
 
-    /// Every slot below has been vouched for by a leader: by this replica itself, if it leads. None is while this replica must not serve.
+    /// A leader has vouched for the state after every slot below this one; if this replica leads, it vouches
+    /// for itself. 0 while this replica must not serve.
     pub(super) fn vouched(&self) -> Slot {
         if self.doubt().is_some() {
             return Slot::ZERO;
@@ -78,7 +79,7 @@ impl Replica {
         }
     }
 
-    /// What was applied below may be told to clients.
+    /// Clients may be answered about slots below this one.
     pub(super) fn answerable(&self) -> Slot {
         match self.config.update {
             Update::TwoPhase => self.vouched().min(self.settled),
@@ -86,7 +87,7 @@ impl Replica {
         }
     }
 
-    /// Tells when others begin to differ, or cease to.
+    /// Observes when the set of differing replicas, or whether this replica serves, changes.
     pub(super) fn note_who_differs(&mut self, out: &mut Vec<Effect>) {
         let (with, doubt) = (self.agreement.differing(), self.doubt());
         let now = (with, doubt.is_none());

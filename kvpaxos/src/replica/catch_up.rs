@@ -1,4 +1,5 @@
-//! A learner that lags, and those that help it: with values, or with a snapshot if the log is cut above what it knows.
+//! Help for a learner that lags: with values, or with a snapshot if the log is cut above the slot that it
+//! needs.
 
 use crate::command::Value;
 use crate::io::{Effect, Observation, Reason, Record};
@@ -9,12 +10,12 @@ use crate::state::snapshot::Cursor;
 use crate::types::{ReplicaId, Role, Slot};
 
 impl Replica {
-    /// Asks somebody who knows more for what the learner lacks, unless it waits for an answer already.
+    /// Requests what the learner lacks from a peer that knows more, unless a request is unanswered.
     pub(super) fn catch_up(&mut self, not: Option<ReplicaId>, out: &mut Vec<Effect>) {
         let Some(learner) = self.learner.as_ref().filter(|learner| learner.lacks()) else {
             return;
         };
-        // Who differs would not answer, and is not to be learned from.
+        // A replica that differs would not answer, and must not be learned from.
         let mut without = self.agreement.differing();
         not.into_iter().for_each(|id| _ = without.insert(id));
         if let Some(whom) = self.peers.ahead_of(learner.next(), without, &self.config.timing) {
@@ -43,7 +44,8 @@ impl Replica {
         send(asker, Message::Learned { from, values }, out);
     }
 
-    /// Another wants to go on with a snapshot. If this replica has a newer one, that one begins.
+    /// Another replica requests the next part of a snapshot. If this replica has a newer one, it sends the
+    /// first part of that.
     pub(super) fn on_fetch(&self, asker: ReplicaId, slot: Slot, at: Cursor, out: &mut Vec<Effect>) {
         let snapshot = self.learner.as_ref().and_then(|learner| learner.snapshot());
         let Some(own) = snapshot.map(|snapshot| snapshot.slot()) else {
@@ -84,18 +86,18 @@ impl Replica {
         match learner.on_part((slot, digest), *at, bytes, *next, &mut self.to_free) {
             TransferProgress::Nothing => {}
             TransferProgress::More => {
-                // So that a restart need not begin anew. Nobody waits for it.
+                // So that the transfer continues after a restart. Nothing waits for this record.
                 out.push(Effect::Persist {
                     role: Role::Learner,
                     records: vec![Record::Received(Box::new(part))],
                     then: Vec::new(),
                 });
-                // One part is under way at a time: the sender is never ahead of what is taken in here.
+                // One part is in flight at a time, so the sender never gets ahead of this replica.
                 self.ask_to_learn(from, out);
             }
             TransferProgress::Broken => {
                 self.catch_up(Some(from), out);
-                // Nobody else can help: asking the same one again at once would go round and round.
+                // No other peer can help. To ask the same one again at once would never end.
                 if let Some(learner) = self.learner.as_mut().filter(|learner| learner.lacks()) {
                     learner.ask(from);
                 }

@@ -1,4 +1,4 @@
-//! What clients ask, and how they are answered.
+//! The requests of clients, and the replies to them.
 
 use bytes::Bytes;
 
@@ -55,7 +55,8 @@ impl Replica {
                 op,
             },
         };
-        // A repeat of what is applied here is answered from the session table: the log need not hold it again.
+        // A repeat of a command that is applied here is answered from the session table, and does not enter
+        // the log again.
         let machine = self.learner.as_ref().map(Learner::machine);
         if let Some(outcome) = machine.and_then(|machine| machine.outcome_of(&command)) {
             self.answer_applied(Waiter::new(client, id), outcome, out);
@@ -70,7 +71,7 @@ impl Replica {
         }
     }
 
-    /// Whether a request is within all limits. What is not is refused before anything else happens.
+    /// Whether a request is within all limits. If it is not, it is refused before anything is changed.
     fn admit(&self, body: &RequestBody) -> Result<(), Refusal> {
         let limits = &self.config.limits;
         let check_key = |key: &Bytes| {
@@ -136,7 +137,8 @@ impl Replica {
         }
     }
 
-    /// What a client waits for is applied here. The answer waits until all that is applied may be told.
+    /// A command is applied here. The reply waits until clients may be answered about everything that is
+    /// applied.
     fn answer_applied(&mut self, waiting: Waiter, outcome: Outcome, out: &mut Vec<Effect>) {
         let applied = self.learner.as_ref().map_or(Slot::ZERO, Learner::applied);
         match applied.0.checked_sub(1) {
@@ -145,8 +147,8 @@ impl Replica {
         }
     }
 
-    /// Answers who waits for commands that are applied here though this replica did not apply them slot by slot: they were part of a
-    /// snapshot. Returns the commands that are not known to be applied.
+    /// Answers the requests for commands that are applied here although this replica did not apply them slot
+    /// by slot, because they were part of a snapshot. Returns the commands that are not known to be applied.
     pub(super) fn answer_known(&mut self, commands: Vec<Command>, out: &mut Vec<Effect>) -> Vec<Command> {
         let mut unknown = Vec::new();
         for command in commands {
@@ -177,7 +179,7 @@ impl Replica {
         }
     }
 
-    /// Hands commands to the leader of `ballot`.
+    /// Hands commands to the leader of `ballot`, in messages of at most `chunk_bytes`.
     pub(super) fn hand(&mut self, ballot: Ballot, commands: Vec<Command>, out: &mut Vec<Effect>) {
         if ballot.replica == self.config.id {
             self.enqueue(commands);
@@ -204,7 +206,7 @@ impl Replica {
         }
     }
 
-    /// A new leader: hands it all that waits here, and asks it what the reads wait for.
+    /// There is a new leader: hands it all pending commands, and sends it the unanswered read index request.
     pub(super) fn hand_all(&mut self, ballot: Ballot, out: &mut Vec<Effect>) {
         let commands = self.pending.hand_all(ballot, self.config.timing.resend);
         self.hand(ballot, commands, out);
@@ -213,7 +215,8 @@ impl Replica {
         }
     }
 
-    /// Commands for this replica's own proposer; if it does not lead, whoever sent them will send them again.
+    /// Queues commands at this replica's own proposer. If it does not lead, their senders will send them
+    /// again.
     pub(super) fn enqueue(&mut self, commands: impl IntoIterator<Item = Command>) {
         let replicas = self.config.members.len();
         let (bound, bound_bytes) = (
@@ -227,7 +230,8 @@ impl Replica {
         }
     }
 
-    /// Applies what was learned, in slot order, and answers the clients that wait for it here.
+    /// Applies the learned values in slot order, and answers the clients that wait for them here. This
+    /// acknowledges writes.
     pub(super) fn apply(&mut self, out: &mut Vec<Effect>) {
         let two_phase = self.config.update == Update::TwoPhase;
         let mut advanced = false;
@@ -276,10 +280,10 @@ impl Replica {
         }
     }
 
-    /// The learner has gone on from another replica's snapshot: commands that wait here may have been applied within. Where the session
-    /// table tells how they went, they are answered. Of the others the sessions may have been dropped since, so that asking again could
-    /// bring `SessionExpired` for what was done: whoever waits for such a one is told that its fate is unknown, and may ask again under
-    /// the same sequence.
+    /// The learner has installed another replica's snapshot, which may include pending commands. If the
+    /// session table knows their outcome, they are answered. The sessions of the others may have been
+    /// dropped, so a repeat could be refused with `SessionExpired` although the command was done. Their
+    /// clients are told that the outcome is unknown, and may ask again under the same sequence.
     pub(super) fn on_installed(&mut self, out: &mut Vec<Effect>) {
         let commands = self.pending.commands().cloned().collect();
         self.answer_known(commands, out);
@@ -304,7 +308,7 @@ impl Replica {
         }
     }
 
-    /// Sends the answers that were held back and may be told now.
+    /// Sends the withheld replies that may be sent now.
     pub(super) fn release_withheld(&mut self, out: &mut Vec<Effect>) {
         let answerable = self.answerable();
         for (to, reply) in self.pending.take_withheld(answerable) {
@@ -312,7 +316,7 @@ impl Replica {
         }
     }
 
-    /// Asks the leader on behalf of the reads that came in since the last question.
+    /// Asks the leader for a read index, for the reads that arrived since the last request.
     pub(super) fn ask_for_reads(&mut self, out: &mut Vec<Effect>) {
         if self.leader().is_some()
             && let Some(number) = self.reads.next_question()
@@ -332,10 +336,10 @@ impl Replica {
         }
     }
 
-    /// Serves the reads whose slot is applied.
+    /// Serves the reads whose read index is applied.
     pub(super) fn serve_reads(&mut self, out: &mut Vec<Effect>) {
         let Some(learner) = &self.learner else { return };
-        // What is read is the state as it is here, so that all of it must be vouched for.
+        // A read sees everything that is applied here, so a leader must have vouched for all of it.
         let applied = learner.applied();
         if self.vouched() < applied {
             return;
@@ -350,7 +354,7 @@ impl Replica {
         }
     }
 
-    /// Tells a client that its request's time is up.
+    /// Tells a client that the deadline of its request has passed.
     pub(super) fn give_up(&self, client: ClientId, id: u64, handed: bool, out: &mut Vec<Effect>) {
         let silent = self.silent();
         let outcome = if handed {

@@ -1,4 +1,4 @@
-//! Replicas that claim to be new and are not: see [`crate::founding`].
+//! Replicas that claim to be new although they are not: see [`crate::founding`].
 
 use crate::founding::{KnownFounding, KnownFoundings};
 use crate::io::{Effect, Observation, Reason, Record};
@@ -7,14 +7,15 @@ use crate::roles::recovery::Progress;
 use crate::types::{Founding, ReplicaId};
 
 impl Replica {
-    /// The founding of this replica, as its shell is to tell the others with all that it sends; `None` if it has lost its disk since it was
-    /// founded, or began without one.
+    /// The founding of this replica, which its driver must send along with every message. `None` if it has
+    /// lost its disk since, or never had a founding.
     #[must_use]
     pub fn founding(&self) -> Option<Founding> {
         self.founding
     }
 
-    /// Whether a message of another replica is to be heard. Its founding is noted before anything comes of the message.
+    /// Whether a message of another replica is accepted. Its founding is written to the log before the
+    /// message has any effect.
     pub(super) fn hears(
         &mut self,
         from: ReplicaId,
@@ -48,7 +49,7 @@ impl Replica {
         }
     }
 
-    /// A peer tells which foundings it knows.
+    /// A peer has sent the foundings that it knows.
     pub(super) fn on_foundings_heard(
         &mut self,
         peer: ReplicaId,
@@ -75,14 +76,14 @@ impl Replica {
             self.write_met(out);
         }
         if is_contested {
-            // An answer may have been taken of a life that is not believed any more.
+            // The recovery may have taken an answer of a replica whose messages are dropped from now on.
             self.on_recovery(Progress::Again, out);
         }
         Ok(())
     }
 
-    /// Writes down which foundings are known and are not in the log yet. While the acceptor has failed, nothing is written in its name; what
-    /// is missing then follows when it restarts.
+    /// Writes the known foundings to the log that are not there yet. While the acceptor has failed, it writes
+    /// nothing; the rest follows when the acceptor restarts.
     pub(super) fn write_met(&mut self, out: &mut Vec<Effect>) {
         if self.acceptor == AcceptorRole::Failed {
             return;

@@ -9,12 +9,12 @@ use crate::roles::learner::Learner;
 use crate::roles::proposer::{Phase, Proposer};
 use crate::types::{Ballot, Role, Slot};
 
-/// More gaps than this in what phase 1 finds are nobody's honest doing: a leader runs ahead of what is chosen by one
-/// window at most.
+/// Phase 1 cannot find more gaps than this in a correct cluster: a leader proposes at most one window ahead
+/// of what is chosen.
 const MAX_GAPS: u64 = 1 << 20;
 
 impl Replica {
-    /// The leadership of this very ballot, if this replica holds it.
+    /// The leadership of exactly this ballot, if this replica leads with it.
     pub(super) fn leadership(&mut self, ballot: Ballot) -> Option<&mut Leadership> {
         self.proposer
             .as_mut()?
@@ -22,15 +22,16 @@ impl Replica {
             .filter(|leadership| leadership.ballot == ballot)
     }
 
-    /// Ticks to wait before standing: longer, the more candidacies in a row have failed.
+    /// The number of ticks to wait before standing. The range doubles with each failed candidacy in a row, up
+    /// to 16 times.
     pub(super) fn draw_wait(&mut self, failures: u32) -> u32 {
         let range = u64::from(self.config.timing.jitter) << failures.min(4);
         // More ticks than fit can be drawn only with a jitter of years.
         u32::try_from(self.random.below(range)).unwrap_or(u32::MAX)
     }
 
-    /// Whether this replica may stand: it hears no leader, has a quorum of voting acceptors for both phases, and enough of
-    /// them hear no leader either.
+    /// Whether this replica may stand: it hears no leader, it is connected to enough voting acceptors for
+    /// both phases, and a phase-1 quorum of them hears no leader either.
     pub(super) fn may_stand(&self) -> bool {
         let timing = &self.config.timing;
         let differing = self.agreement.differing();
@@ -46,7 +47,7 @@ impl Replica {
             && leaderless.len() >= quorums.phase1
     }
 
-    /// Phase 1a: a new ballot, durable before anybody hears of it (P3).
+    /// Phase 1a: stands with a new ballot, which is durable before any message names it (P3).
     pub(super) fn stand(&mut self, out: &mut Vec<Effect>) {
         let (highest, state) = (self.peers.highest(), self.state());
         let (Some(proposer), Some(learner)) = (&mut self.proposer, &self.learner) else {
@@ -70,8 +71,8 @@ impl Replica {
         });
     }
 
-    /// A candidate leads once a quorum has promised that has told everything which is not known here: what one of the quorum has cut from its
-    /// log, nobody in it may hold (known bug 5).
+    /// A candidate leads once a quorum of promises reports everything that this replica does not know. A slot
+    /// that an acceptor has cut from its log is not in its promise, and must not be taken for a gap.
     ///
     /// # Errors
     /// Those of [`become_leader`](Replica::become_leader).
@@ -86,10 +87,10 @@ impl Replica {
         if ready { self.become_leader(out) } else { Ok(()) }
     }
 
-    /// Phase 1 is complete. What it found is proposed anew, with no-ops in the gaps.
+    /// Phase 1 is complete. The values that it found are proposed again, with no-ops in the gaps.
     ///
     /// # Errors
-    /// If a promise reported a slot that no honest cluster reaches.
+    /// If a promise reported a slot that no correct cluster reaches.
     fn become_leader(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
         let (Some(learner), Some(proposer)) = (&self.learner, &mut self.proposer) else {
             return Ok(());
@@ -98,7 +99,7 @@ impl Replica {
             unreachable!("only a candidate becomes a leader");
         };
         let ballot = candidacy.ballot();
-        // What was learned since phase 1 began is chosen, and need not be proposed again.
+        // Slots that were learned since phase 1 began are chosen, and need no new proposal.
         let (start, carried) = candidacy.into_highest(learner.next());
         let last = carried.last_key_value().map_or(Slot::ZERO, |(slot, _)| *slot);
         let leadership = Leadership::new(ballot, start, carried);
@@ -143,7 +144,8 @@ impl Replica {
         }
     }
 
-    /// Gives up the ballot that this replica stands or leads with. What waited in its queue is still among the pending requests of the replicas that it came from.
+    /// Gives up the ballot that this replica stands or leads with. What waited in its queue is still among
+    /// the pending requests of the replicas that it came from.
     pub(super) fn resign(&mut self, why: Deposition, out: &mut Vec<Effect>) {
         let Some(proposer) = &mut self.proposer else {
             return;
@@ -165,11 +167,11 @@ impl Replica {
         }
     }
 
-    /// Opens slots while the window allows, and sends their Accepts; this replica's own acceptor and learner get them at
-    /// once.
+    /// Proposes values while the window allows, and sends the Accepts. This replica's own acceptor and
+    /// learner take them at once.
     ///
     /// # Errors
-    /// Never for what this leader itself proposed; the acceptor's check is the same for all.
+    /// Never for a value of this leader; the acceptor checks all proposals in the same way.
     pub(super) fn propose(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
         let (two_phase, others, limits) = (self.two_phase(), self.others(), self.config.limits);
         let state = self.state();
@@ -214,7 +216,7 @@ impl Replica {
         Ok(())
     }
 
-    /// What this leader has found chosen, its own learner learns.
+    /// This leader's own learner learns what the leader has found chosen.
     pub(super) fn learn_own(&mut self, out: &mut Vec<Effect>) {
         let two_phase = self.two_phase();
         let Some(leadership) = self.proposer.as_ref().and_then(Proposer::leading) else {
@@ -230,7 +232,7 @@ impl Replica {
         }
     }
 
-    /// Tells everybody how far the log is chosen, if that is news and no Accept has carried it.
+    /// Tells all replicas how far the log is chosen, if that is new and no Accept has carried it.
     pub(super) fn tell(&mut self, out: &mut Vec<Effect>) {
         let (two_phase, others, state) = (self.two_phase(), self.others(), self.state());
         if let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
@@ -251,7 +253,7 @@ impl Replica {
         self.release_withheld(out);
     }
 
-    /// Begins a round of confirmations, if reads wait for one and may be answered.
+    /// Begins a round of confirmations, if read index requests wait and may be answered.
     pub(super) fn confirm_reads(&mut self, out: &mut Vec<Effect>) {
         let (others, state) = (self.others(), self.state());
         let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) else {
@@ -268,7 +270,7 @@ impl Replica {
         self.confirm_own(ballot, round, out);
     }
 
-    /// This leader's own acceptor is asked like all others.
+    /// Asks this leader's own acceptor for a confirmation, like all others.
     fn confirm_own(&mut self, ballot: Ballot, round: u64, out: &mut Vec<Effect>) {
         let own = self.config.id;
         let Some(acceptor) = self.voting() else { return };
@@ -279,7 +281,7 @@ impl Replica {
         }
     }
 
-    /// Sends the Accepts, Prepares or Confirms again that have waited too long for an answer.
+    /// Sends the Accepts and Confirms again that have waited too long for an answer.
     pub(super) fn resend(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
         let (two_phase, members, own) = (self.two_phase(), self.config.members, self.config.id);
         let state = self.state();

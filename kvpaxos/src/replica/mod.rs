@@ -1,15 +1,17 @@
-//! The replica: owns the roles, routes between them, and is the one way in and out.
+//! The replica: it owns the roles, routes between them, and is the only way in and out.
 //!
-//! - `replica/peer.rs`: what each message of another replica leads to;
-//! - `replica/client.rs`: what clients ask, and how they are answered;
-//! - `replica/lead.rs`: standing, leading, resigning;
-//! - `replica/tick.rs`: what the passing of time leads to;
+//! - `replica/peer.rs`: the messages of other replicas;
+//! - `replica/client.rs`: the requests of clients, and the replies to them;
+//! - `replica/lead.rs`: standing for election, leading, resigning;
+//! - `replica/tick.rs`: what happens at each tick;
 //! - `replica/role.rs`: roles that fail and restart;
-//! - `replica/recover.rs`: an acceptor that lost its memory comes back;
-//! - `replica/catch_up.rs`: a learner that lags, and those that help it;
-//! - `replica/found.rs`: replicas that claim to be new and are not;
+//! - `replica/recover.rs`: an acceptor that lost its memory recovers;
+//! - `replica/catch_up.rs`: a learner that lags, and help for others that do;
+//! - `replica/found.rs`: replicas that claim to be new although they are not;
 //! - `replica/save.rs`: checkpoints;
-//! - `replica/agree.rs`: what others tell of their states, and what may be answered.
+//! - `replica/agree.rs`: digests of the others' states, and what may be answered because of them;
+//! - `replica/peers.rs`: which peers are connected, and which one leads;
+//! - `replica/pending.rs`: the requests of clients that are not answered yet.
 
 mod agree;
 mod catch_up;
@@ -50,7 +52,7 @@ use crate::types::{Ballot, Entropy, Founding, Incarnation, Life, ReplicaId, Repl
 
 /// One replica: a proposer, an acceptor and a learner, and the pending requests of its clients.
 ///
-/// Two replicas that are equal behave alike from here on, whatever comes.
+/// Two equal replicas that get the same inputs behave the same.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Replica {
     config: Config,
@@ -61,67 +63,68 @@ pub struct Replica {
     /// Ticks until the next heartbeat.
     until_heartbeat: u32,
     random: Random,
-    /// Tells this life's heartbeats, tags and questions from those of every other.
+    /// Distinguishes the heartbeats, tags and requests of this life from those of every other life.
     nonce: u64,
-    /// Tags used so far.
+    /// The number of tags used so far.
     tags: u64,
-    /// The life of the proposer that is or was last; a counter that must never repeat belongs to the replica, not the role.
-    /// `None` if the disk that remembers it is lost: then no ballot may be used until an incarnation of its acceptor, which is
-    /// new for certain, begins a new count.
+    /// The present or last life of the proposer. It belongs to the replica and not to the role, because it
+    /// must never repeat. `None` if the disk that remembers it is lost. Then the proposer stays down until
+    /// the acceptor has recovered: its new incarnation begins a new count of lives.
     life: Option<Life>,
-    /// The highest ballot that any life of its proposer has used, as far as it knows.
+    /// The highest ballot that its proposer has used in any life, as far as it knows.
     proposed: Ballot,
     /// The highest incarnation of its acceptor that it knows of.
     incarnation: Incarnation,
-    /// Where its acceptor lost its memory and has not got back what counts, in which incarnation it lost it: what says so on the
-    /// disk may not be durable yet when the role fails, so the replica knows it too.
+    /// Set while the acceptor has no memory: the incarnation in which it lost it. The record of the loss may
+    /// not be durable when the role fails, so the replica keeps it too.
     lost_in: Option<Incarnation>,
-    /// Its founding, if it has not lost its disk since.
+    /// Its founding, unless it has lost its disk since.
     founding: Option<Founding>,
-    /// Which foundings of others it knows, and which of them stand in its log, or are on their way there.
+    /// The foundings of others that it knows, and those of them that are in its log or being written.
     met: KnownFoundings,
     met_written: KnownFoundings,
-    /// The last founding of each that it did not believe.
+    /// For each replica the last founding that it did not accept.
     refused: BTreeMap<ReplicaId, Founding>,
     /// The number of the last checkpoint that was begun.
     checkpoints: u64,
     proposer: Option<Proposer>,
     acceptor: AcceptorRole,
     learner: Option<Learner>,
-    /// For how many ticks it has been without a learner.
+    /// The number of ticks for which it has had no learner.
     without_learner: u32,
     peers: Peers,
     agreement: Agreement,
-    /// What was observed last of who differs: whose states, and whether this replica serves all the same.
+    /// The last observation of differing states: the replicas that differ, and whether this replica still
+    /// serves.
     noted: (ReplicaSet, bool),
     pending: PendingRequests,
     reads: Reads,
-    /// Two-phase setting: slots below may be answered to clients.
+    /// Two-phase setting: every slot below is settled.
     settled: Slot,
-    /// States that nothing needs any more, freed bit by bit.
+    /// States that are no longer needed, freed little by little.
     to_free: DeferredFree,
-    /// Records of the start that no step has handed out yet.
+    /// Records of the start that the next step writes.
     unsaved: Vec<Record>,
     halted: bool,
 }
 
-/// The acceptor, or why there is none.
+/// The acceptor, or why it does not vote.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum AcceptorRole {
     /// It failed.
     Failed,
     /// It has its memory.
     Voting(Box<AcceptorMemory>),
-    /// It lost its memory, and may have promised and accepted what it no longer knows: a vote of it could let two values be
-    /// chosen for one slot. It asks the others for what counts, and stays out of every vote meanwhile (A4).
+    /// It lost its memory, and may have promised or accepted what it no longer knows. A vote of it could let
+    /// two values be chosen for one slot, so it does not vote until it has recovered from the others (A4).
     Recovering(Box<Recovery>),
-    /// It has got back what counts, and votes once that is durable.
+    /// It has recovered, and votes once that is durable.
     Returning(Box<AcceptorMemory>),
-    /// It lost its memory, and with these quorum sizes there is no way back.
+    /// It lost its memory, and cannot recover with these quorum sizes.
     Out,
 }
 
-/// An acceptor with its memory: what it promised and accepted, and what it knows to be chosen.
+/// The memory of an acceptor: what it promised and accepted, and what it knows to be chosen.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct AcceptorMemory {
     acceptor: Acceptor,
@@ -131,17 +134,18 @@ struct AcceptorMemory {
 }
 
 impl Replica {
-    /// A replica that starts, and all its roles with it, with what its disk held.
+    /// A replica that starts with what its disk held. All its roles run.
     ///
     /// # Errors
-    /// If the parts of the configuration do not fit together.
+    /// If the configuration is not consistent.
     pub fn new(config: Config, memory: Memory, entropy: Entropy, at: Time) -> Result<Replica, ConfigError> {
         config.check()?;
         let mut random = Random::new(entropy);
         let nonce = random.next_u64();
         let (mut restored, unsaved) = match &memory {
             Memory::Kept(records) => (LogSummary::new(records, &config.limits), Vec::new()),
-            // Durable before anything else, so that a later start with this disk does not take it for all there was.
+            // Durable before anything else, so that a later start with this disk does not take it for
+            // complete.
             Memory::Lost => (
                 LogSummary::new(&[Record::DiskLost], &config.limits),
                 vec![Record::DiskLost],
@@ -200,14 +204,14 @@ impl Replica {
 
     /// Total and deterministic: the next state and the effects depend on the state and the input alone.
     ///
-    /// What each event leads to stands with [`Event`]; what the caller owes stands with [`crate::io`].
+    /// [`Event`] says what each event does; [`crate::io`] says what the driver owes.
     pub fn step(&mut self, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.step_into(input, &mut effects);
         effects
     }
 
-    /// Like [`step`](Replica::step), but appends to `effects`, so that a caller can use one buffer again and again.
+    /// Like [`step`](Replica::step), but appends to `effects`, so that a driver can reuse one buffer.
     pub fn step_into(&mut self, input: Input, effects: &mut Vec<Effect>) {
         if self.halted {
             return;
@@ -229,14 +233,15 @@ impl Replica {
             }
         });
         if let Err(reason) = result {
-            // Nothing of a step that went wrong leaves: whoever lies to this replica must not speak through it.
+            // No effect of a step that halts is carried out: it may follow from wrong information.
             self.halted = true;
             effects.truncate(before);
             effects.push(Effect::Halt(reason));
         }
     }
 
-    /// When the replica next wants to hear the clock; after a step always later than that step's time. `None` once halted.
+    /// The time at which the replica needs [`Event::Clock`]. After a step it is later than the time of that
+    /// step. `None` once it has halted.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         (!self.halted).then_some(self.next_tick)
@@ -244,7 +249,7 @@ impl Replica {
 
     fn on_event(&mut self, event: Event, out: &mut Vec<Effect>) -> Result<(), Reason> {
         match event {
-            // The tick is counted after every step that reaches it.
+            // Every step that reaches the deadline counts a tick, whatever its event.
             Event::Clock => Ok(()),
             Event::Peer {
                 from,
@@ -275,11 +280,11 @@ impl Replica {
         }
     }
 
-    /// What follows from the state alone, after every event: what was learned is applied and answered, what waits is
-    /// proposed, what became known is told, what is lacking is asked for.
+    /// What follows from the state alone, after every event: learned values are applied and answered, waiting
+    /// commands are proposed, a new watermark is sent, missing values are requested.
     fn advance(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
         self.lead_when_ready(out)?;
-        // Before anything is proposed: what is told of the state then goes with what is told to be chosen.
+        // Before anything is proposed, so that the digest in an Accept belongs to the watermark in it.
         self.learn_own(out);
         self.apply(out);
         self.propose(out)?;
@@ -295,7 +300,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Frees a little of what nothing needs any more: much at once would hold up what waits.
+    /// Frees a few of the things that are no longer needed. To free all at once would stall the replica.
     fn free_some(&mut self) {
         self.to_free.free_some();
         if let Some(learner) = &mut self.learner {
@@ -307,7 +312,7 @@ impl Replica {
         }
     }
 
-    /// The leader's ballot, if this replica leads or has heard from the leader a short while ago.
+    /// The ballot of the leader, if this replica leads or has heard from the leader recently.
     fn leader(&self) -> Option<Ballot> {
         let own = self
             .proposer
@@ -317,7 +322,7 @@ impl Replica {
         own.or(self.peers.leader())
     }
 
-    /// In the two-phase setting, all who must acknowledge the *go*.
+    /// In the two-phase setting, the replicas that must acknowledge the *go*.
     fn two_phase(&self) -> Option<ReplicaSet> {
         (self.config.update == Update::TwoPhase).then_some(self.config.members)
     }
@@ -350,7 +355,7 @@ impl Replica {
         }
     }
 
-    /// What this replica's learner has learned, from slot `from` on, goes into its acceptor's memory too.
+    /// Copies what the learner has learned, from slot `from` on, into the acceptor's memory.
     fn remember(&mut self, from: Slot, ballot: Option<Ballot>, out: &mut Vec<Effect>) {
         let (AcceptorRole::Voting(memory), Some(learner)) = (&mut self.acceptor, &self.learner) else {
             return;
@@ -364,7 +369,7 @@ impl Replica {
         }
     }
 
-    /// The leader of `ballot` says how far the log is chosen.
+    /// The leader of `ballot` reports how far the log is chosen.
     fn on_watermark(&mut self, ballot: Ballot, watermark: Watermark, out: &mut Vec<Effect>) {
         self.settled = self.settled.max(watermark.settled);
         self.peers.note_learned(ballot.replica, watermark.chosen);
@@ -374,7 +379,7 @@ impl Replica {
         self.remember(from, Some(ballot), out);
     }
 
-    /// What it knows of itself and its peers.
+    /// What the replica knows about itself and its peers.
     #[must_use]
     pub fn status(&self) -> Status {
         let proposer = match self.proposer.as_ref().map(|proposer| &proposer.phase) {
@@ -463,7 +468,7 @@ fn send(to: ReplicaId, message: Message, out: &mut Vec<Effect>) {
     out.push(Effect::Send(Envelope { to, message }));
 }
 
-/// Records of the acceptor, and what leaves once they are durable.
+/// Records of the acceptor, and the messages that leave once they are durable.
 fn persist(records: Vec<Record>, then: Vec<Envelope>, out: &mut Vec<Effect>) {
     out.push(Effect::Persist {
         role: Role::Acceptor,
@@ -472,7 +477,7 @@ fn persist(records: Vec<Record>, then: Vec<Envelope>, out: &mut Vec<Effect>) {
     });
 }
 
-/// An acceptor's answer leaves behind its records, and behind all earlier ones.
+/// An acceptor's answer leaves once its records, and all earlier ones, are durable.
 fn answer(to: ReplicaId, Answer { records, message }: Answer, out: &mut Vec<Effect>) {
     persist(records, vec![Envelope { to, message }], out);
 }

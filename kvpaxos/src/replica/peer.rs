@@ -1,4 +1,4 @@
-//! What each message of another replica leads to.
+//! The messages of other replicas: what each of them leads to.
 
 use crate::command::Value;
 use crate::crash_vector::CrashVector;
@@ -63,7 +63,7 @@ impl Replica {
             }
             Message::ReadIndexed { number, up_to, .. } => {
                 self.reads.on_indexed(number, up_to);
-                // What the reads wait for may not have come yet, and is chosen.
+                // The slots below are chosen; this replica may not have learned them yet.
                 if let Some(learner) = &mut self.learner {
                     learner.on_learned_elsewhere(up_to);
                 }
@@ -94,13 +94,13 @@ impl Replica {
         if let Some(acceptor) = self.voting() {
             answer(from, acceptor.on_prepare(ballot, slot, chunk_bytes), out);
         }
-        // Whoever stands is given its time, as long as it says so; standing at once as well would only make a duel of it.
+        // Give the candidate time while it asks for promises: to stand as well would only start a duel.
         let patience = self.config.timing.patience + self.config.timing.resend;
         let held_back = newest && from != self.config.id;
         if let Some(proposer) = self.proposer.as_mut().filter(|_| held_back) {
             proposer.wait = proposer.wait.max(patience);
         }
-        // Somebody stands with a higher ballot: whoever leads or stands here would only be refused from now on.
+        // With a lower ballot, this replica would only be refused from now on.
         self.resign_below(ballot, out);
     }
 
@@ -125,7 +125,7 @@ impl Replica {
             }
             Progress::Complete => {}
         }
-        // What the acceptor has cut is chosen, and known to its replica.
+        // The slots that the acceptor has cut are chosen, and known to its replica.
         self.peers.note_learned(from, cut);
         if let Some(learner) = &mut self.learner {
             learner.on_learned_elsewhere(cut);
@@ -178,7 +178,7 @@ impl Replica {
         }
     }
 
-    /// A sign of life of the leader of `ballot`, from itself.
+    /// A message of the leader of `ballot` has arrived.
     fn on_leader(&mut self, ballot: Ballot, out: &mut Vec<Effect>) {
         self.resign_below(ballot, out);
         if self
@@ -187,7 +187,7 @@ impl Replica {
             .and_then(Proposer::ballot)
             .is_some_and(|own| own > ballot)
         {
-            // This replica leads, or is about to, with a higher ballot: the other will be refused soon.
+            // This replica leads or stands with a higher ballot: the other leader will be refused soon.
             return;
         }
         if self.peers.on_leader(ballot) {
@@ -206,7 +206,7 @@ impl Replica {
         heartbeat: &Heartbeat,
         out: &mut Vec<Effect>,
     ) -> Result<(), Reason> {
-        // Before the sender counts as connected: see [`crate::founding`].
+        // This comes before the sender counts as connected: see [`crate::founding`].
         self.on_foundings_heard(from, &heartbeat.met, out)?;
         if !self.peers.on_heartbeat(from, heartbeat) {
             return Ok(());
@@ -222,7 +222,8 @@ impl Replica {
         let Some(ballot) = heartbeat.leader.filter(|ballot| ballot.replica == from) else {
             return Ok(());
         };
-        // A leader that was refused here must know, or it would wait for this acceptor's vote in vain.
+        // Tell the leader if this acceptor has promised a higher ballot; otherwise it would wait for votes
+        // that never come.
         if let Some(refusal) = self.voting().and_then(|acceptor| acceptor.on_leader(ballot)) {
             answer(from, refusal, out);
         }
@@ -275,7 +276,7 @@ impl Replica {
     }
 }
 
-/// Whether the message, if it speaks as the owner of a ballot, comes from that owner. What does not is dropped.
+/// Whether a message that only the owner of a ballot may send comes from that owner. Others are dropped.
 fn speaks_for_itself(from: ReplicaId, me: ReplicaId, message: &Message) -> bool {
     match message {
         Message::Prepare { ballot, .. }

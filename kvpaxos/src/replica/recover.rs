@@ -1,4 +1,5 @@
-//! An acceptor that lost its memory comes back, and helps others to: see [`crate::recovery`].
+//! How an acceptor that lost its memory recovers, and how it helps others to recover: see
+//! [`crate::recovery`].
 
 use crate::crash_vector::CrashVector;
 use crate::founding::KnownFoundings;
@@ -11,8 +12,8 @@ use crate::roles::recovery::{Progress, Recovery, answers_needed};
 use crate::types::{Incarnation, Life, ReplicaId, ReplicaSet, Slot};
 
 impl Replica {
-    /// The acceptor has lost its memory. The mark of the loss is written again each time, as the last write of it may have been lost with
-    /// the role.
+    /// The acceptor has lost its memory. The record of the loss is written each time, because an earlier one
+    /// may have been lost with the role.
     pub(super) fn become_lost(&mut self, mark: Record, out: &mut Vec<Effect>) {
         self.lost_in = Some(self.incarnation);
         self.acceptor = self.without_memory();
@@ -20,7 +21,7 @@ impl Replica {
             self.founding = None;
         }
         persist(vec![mark], Vec::new(), out);
-        // They may have been lost with the log.
+        // The records of foundings may have been lost with the log.
         self.met_written = KnownFoundings::default();
         self.write_met(out);
         if self.acceptor == AcceptorRole::Out {
@@ -28,9 +29,10 @@ impl Replica {
         }
     }
 
-    /// Somebody has told which lives of acceptors have begun. If a later life of this replica's acceptor is among them, the present one is
-    /// over: its votes do not count together with those of anybody who knows of the later one, and its log lacks what made that one begin.
-    /// One that is about to return might as well find that out when it has.
+    /// A message has reported incarnations of acceptors. If it names a later incarnation of this replica's
+    /// acceptor, the present one is over: its votes do not count together with votes of acceptors that know
+    /// the later one, and its log is incomplete. For an acceptor that is about to return, it would be enough
+    /// to find that out afterwards.
     pub(super) fn on_lives_heard(&mut self, vector: &CrashVector, out: &mut Vec<Effect>) {
         self.peers.hear(vector);
         let heard = vector.get(self.config.id);
@@ -49,8 +51,9 @@ impl Replica {
         }
     }
 
-    /// The acceptor has lost its memory: its log is of an earlier life than others know of. Nobody can tell what else the log lacks, and so
-    /// the proposer stops too, as after the loss of the disk: ballots that it used may be missing (P3).
+    /// The log of the acceptor is of an earlier incarnation than others know, so its memory is lost. The log
+    /// may also lack ballots that the proposer used, so the proposer stops as well, as after the loss of the
+    /// disk (P3).
     pub(super) fn become_outlived(&mut self, out: &mut Vec<Effect>) {
         let incarnation = self.incarnation;
         observe(Observation::Outlived { incarnation }, out);
@@ -61,7 +64,7 @@ impl Replica {
         self.become_lost(Record::DiskLost, out);
     }
 
-    /// What becomes of an acceptor that lost its memory.
+    /// The state of an acceptor that has lost its memory: it recovers, or stays out.
     pub(super) fn without_memory(&mut self) -> AcceptorRole {
         let members = self.config.members;
         let Some(needed) = answers_needed(self.config.quorums, members.len()) else {
@@ -72,7 +75,7 @@ impl Replica {
         AcceptorRole::Recovering(Box::new(recovery))
     }
 
-    /// Whose acceptors are without memory, as far as is known here.
+    /// The replicas whose acceptors have no memory, as far as is known here.
     pub(super) fn lost(&self) -> ReplicaSet {
         let mut lost = self.peers.lost();
         if self.lost_in.is_some() {
@@ -81,8 +84,8 @@ impl Replica {
         lost
     }
 
-    /// Who has lost too much for the cluster to go on, if it is so: fewer acceptors have their memory than recovery needs, or than
-    /// a quorum if there is no recovery. What was chosen may be known to nobody.
+    /// Set if too many acceptors have lost their memory: fewer have it than recovery needs or, if there is no
+    /// recovery, than a quorum. Then chosen values may be lost. Returns the replicas without memory.
     pub(super) fn lost_for_good(&self) -> Option<ReplicaSet> {
         let (lost, replicas, quorums) = (self.lost(), self.config.members.len(), self.config.quorums);
         let needed = answers_needed(quorums, replicas).unwrap_or(quorums.phase1.max(quorums.phase2));
@@ -92,7 +95,7 @@ impl Replica {
     pub(super) fn on_recall(&mut self, from: ReplicaId, nonce: u64, out: &mut Vec<Effect>) {
         let message = match &self.acceptor {
             AcceptorRole::Voting(memory) => memory.acceptor.on_recall(from, nonce),
-            // One that does not know what it forgot vouches for nobody.
+            // An acceptor without memory does not know which incarnations it has heard of.
             AcceptorRole::Recovering(_) | AcceptorRole::Returning(_) | AcceptorRole::Out => {
                 Message::Recalled { nonce, heard: None }
             }
@@ -138,7 +141,7 @@ impl Replica {
         told: Remembered,
         out: &mut Vec<Effect>,
     ) -> Result<(), Reason> {
-        // Before the answer counts, and if it shows that another one must not, so that none counts: see `crate::founding`.
+        // Before the answer counts. It may show that an earlier answer must not count: see `crate::founding`.
         self.on_foundings_heard(from, &told.met, out)?;
         if let AcceptorRole::Recovering(recovery) = &mut self.acceptor {
             self.peers.note(told.promised);
@@ -156,7 +159,8 @@ impl Replica {
                     && let Some(incarnation) = recovery.incarnation()
                     && incarnation > self.incarnation
                 {
-                    // Lost again from here on, it is lost in this life: see `has_memory`.
+                    // If the memory is lost again from here on, it is lost in this incarnation: see
+                    // `has_memory`.
                     self.incarnation = incarnation;
                     observe(Observation::Recovering { incarnation }, out);
                 }
@@ -167,7 +171,8 @@ impl Replica {
             Progress::Again => {
                 let nonce = self.random.next_u64();
                 if let AcceptorRole::Recovering(recovery) = &mut self.acceptor {
-                    // For progress: what it announces next is above it in any case.
+                    // For progress only: the next incarnation that it announces is above this one in any
+                    // case.
                     self.incarnation = self.incarnation.max(recovery.above());
                     recovery.again(nonce);
                     for (to, message) in recovery.questions() {
@@ -177,7 +182,7 @@ impl Replica {
             }
             Progress::Recovered(acceptor) => {
                 if let Some(learner) = &mut self.learner {
-                    // Somebody has cut the log there: what lies below is to be had from those that know it.
+                    // An acceptor has cut its log there: the learner must get the slots below from others.
                     learner.on_learned_elsewhere(acceptor.cut());
                 }
                 self.acceptor = AcceptorRole::Returning(Box::new(AcceptorMemory {
@@ -189,7 +194,7 @@ impl Replica {
         }
     }
 
-    /// (c) is durable: the acceptor votes again, and the mark of lost memory is void.
+    /// Step (c) is durable: the acceptor votes again.
     pub(super) fn become_voting(&mut self, out: &mut Vec<Effect>) {
         let AcceptorRole::Returning(memory) = std::mem::replace(&mut self.acceptor, AcceptorRole::Failed)
         else {
@@ -206,7 +211,8 @@ impl Replica {
         self.remember_missed(out);
     }
 
-    /// The acceptor has its memory again, in this incarnation. It is new, so that no ballot of it was ever used (P3).
+    /// The acceptor has its memory again, in this incarnation. The incarnation is new, so no ballot of it was
+    /// ever used (P3).
     pub(super) fn on_memory_back(&mut self, incarnation: Incarnation, out: &mut Vec<Effect>) {
         self.incarnation = self.incarnation.max(incarnation);
         self.lost_in = None;
@@ -228,7 +234,7 @@ impl Replica {
             let questions = recovery.on_tick(patience).into_iter();
             let then: Vec<Envelope> = questions.map(|(to, message)| Envelope { to, message }).collect();
             if !then.is_empty() {
-                // Behind the disk: the mark of the loss may not be durable yet (see `crate::recovery`).
+                // After the disk: the record of the loss may not be durable yet (see `crate::recovery`).
                 persist(Vec::new(), then, out);
             }
         }

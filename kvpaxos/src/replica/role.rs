@@ -1,4 +1,4 @@
-//! Roles that fail and restart, one by one.
+//! Roles that fail and restart one by one.
 
 use crate::io::{Deposition, Effect, Memory, Observation, Record};
 use crate::memory::archive::Archive;
@@ -27,7 +27,7 @@ impl Replica {
         }
     }
 
-    /// What the acceptor held in memory is gone.
+    /// The acceptor loses what it held in memory.
     pub(super) fn drop_acceptor(&mut self) {
         let failed = std::mem::replace(&mut self.acceptor, AcceptorRole::Failed);
         if let AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory) = failed {
@@ -62,8 +62,9 @@ impl Replica {
         }
     }
 
-    /// With its memory or without, it begins a new life, whose ballots are all new (P3): the count of lives is the
-    /// replica's. Where not even that is known, because the disk was lost, it stays down until the acceptor has recovered.
+    /// The proposer begins a new life, with or without its memory, and all ballots of that life are new (P3):
+    /// the replica counts the lives. If the count is lost with the disk, the proposer stays down until the
+    /// acceptor has recovered.
     fn restart_proposer(&mut self, restored: Option<&LogSummary>) {
         if let Some(restored) = restored {
             self.peers.note(restored.promised.max(restored.proposed));
@@ -75,9 +76,9 @@ impl Replica {
         self.proposer = Some(Proposer::new(self.config.id, life, wait));
     }
 
-    /// Whether the acceptor can go on from this log. If it lost its memory, what says so may not be on the disk: the mark may have been
-    /// lost with the role. Then the log must have got back what counts since, in an incarnation that it has begun after the loss. (Where the
-    /// mark is there, no such incarnation is: it says the same.)
+    /// Whether the acceptor can continue from this log. If it lost its memory, the record of the loss may not
+    /// be on the disk, because it was lost with the role. Then the log must show an incarnation that began
+    /// after the loss, that is, a recovery. (If the record is there, no such incarnation is.)
     fn has_memory(&self, restored: &LogSummary) -> bool {
         let since = restored.incarnation(self.config.id);
         !restored.memory_lost && self.lost_in.is_none_or(|lost_in| since > lost_in)
@@ -87,12 +88,12 @@ impl Replica {
         if let Some(restored) = &restored {
             let incarnation = restored.incarnation(self.config.id);
             self.incarnation = self.incarnation.max(incarnation);
-            // What was on its way to the disk when the role failed may not have come there.
+            // Foundings that were being written when the role failed may not be on the disk.
             self.met_written = restored.met.clone();
             self.met.merge(&restored.met);
         }
         match restored.filter(|restored| self.has_memory(restored)) {
-            // Others have told of a later life while it was down.
+            // Others have reported a later incarnation while the acceptor was down.
             Some(restored) if restored.incarnation(self.config.id) < self.incarnation => {
                 self.become_outlived(out);
             }
@@ -118,10 +119,12 @@ impl Replica {
         }
     }
 
-    /// A learner is rebuilt from what its records tell, or else from the acceptor's memory, and learns the rest from others.
+    /// A learner is rebuilt from the records of the log or, without them, from the acceptor's memory. It
+    /// learns the rest from others.
     ///
-    /// A leader proposes only for slots above those its learner knew when it was elected. If the new learner knows less, the
-    /// missing ones might be known to nobody; so it resigns, and phase 1 is run again from where a learner stands.
+    /// A leader proposes only for slots above those that its learner knew when it was elected. If the new
+    /// learner knows fewer slots, perhaps no replica knows the missing ones. So the leader resigns, and phase
+    /// 1 runs again from the position of a learner.
     fn restart_learner(&mut self, restored: Option<LogSummary>, out: &mut Vec<Effect>) {
         let limits = self.config.limits;
         let learner = match (restored, &self.acceptor) {
@@ -156,9 +159,10 @@ impl Replica {
         }
     }
 
-    /// What an acceptor that votes has cut, a learner of the same replica that is up knows. A candidate counts on it: of the quorum that is
-    /// connected to it, somebody can tell what another's promise does not (S4). An acceptor cuts where a snapshot is, all learners take theirs
-    /// at the same slots, and an acceptor that returns waits until its learner has come so far.
+    /// The learner of a replica knows every slot that its voting acceptor has cut. A candidate relies on
+    /// this: among the replicas that are connected to it, one knows the slots that a promise does not report
+    /// (S4). It holds because an acceptor cuts its log at a snapshot, all learners take snapshots at the same
+    /// slots, and a recovering acceptor waits until its learner has reached the cut.
     pub(super) fn check_that_the_cut_is_known(&self) {
         if let (AcceptorRole::Voting(memory), Some(learner)) = (&self.acceptor, &self.learner) {
             let (next, cut) = (learner.next(), memory.acceptor.cut());
@@ -169,8 +173,9 @@ impl Replica {
         }
     }
 
-    /// The learner goes on from what the acceptor's side keeps, where that is more: a checkpoint may become durable when the learner that took
-    /// the snapshot has failed, and whoever could tell the same may be down for good.
+    /// The learner continues from the acceptor's archive if that has more. A checkpoint may become durable
+    /// after the learner that took its snapshot has failed, and the other replicas that know these slots may
+    /// be down for good.
     pub(super) fn learn_what_is_kept(&mut self, out: &mut Vec<Effect>) {
         let (AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory)) = &self.acceptor else {
             return;

@@ -1,4 +1,4 @@
-//! Checkpoints: written piece by piece, the next one when the last is durable.
+//! Writing checkpoints: piece by piece, each one when the last is durable.
 
 use crate::io::{Effect, Envelope, Observation};
 use crate::memory::checkpoint::{CheckpointContent, CheckpointProgress, CheckpointWriter};
@@ -8,8 +8,9 @@ use crate::state::snapshot::Snapshot;
 use crate::types::Slot;
 
 impl Replica {
-    /// Begins a checkpoint if there is something to be written: a newer snapshot than the last one on the disk, or the memory that an
-    /// acceptor got back. That waits until this replica has learned all that others do not remember any more.
+    /// Begins a checkpoint if there is something to write: a newer snapshot than the last one on the disk, or
+    /// the memory of an acceptor that has recovered. The latter waits until this replica has learned every
+    /// slot below the acceptor's cut.
     pub(super) fn begin_checkpoint(&mut self, out: &mut Vec<Effect>) {
         let (memory, returning) = match &mut self.acceptor {
             AcceptorRole::Voting(memory) => (memory, false),
@@ -73,7 +74,8 @@ impl Replica {
         }
     }
 
-    /// A checkpoint is durable: what it replaces is not needed any more, and memory that was lost has been made up for.
+    /// A checkpoint is durable: the snapshot before it is no longer needed, and a recovering acceptor has its
+    /// memory.
     fn on_checkpoint(&mut self, out: &mut Vec<Effect>) {
         let (AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory)) = &mut self.acceptor else {
             return;
@@ -96,7 +98,7 @@ impl Replica {
         }
     }
 
-    /// The message that tells of a piece may have been lost.
+    /// Sends the message about the last piece again: it may have been lost.
     pub(super) fn on_tick_of_checkpoint(&mut self, out: &mut Vec<Effect>) {
         let (AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory)) = &mut self.acceptor else {
             return;
@@ -113,8 +115,8 @@ impl Replica {
         }
     }
 
-    /// What the learner learned while the acceptor was down or had no memory, or while the snapshot that it had gone on from was not
-    /// durable.
+    /// Copies to the acceptor's archive what the learner learned while the acceptor was down or without
+    /// memory, or while an installed snapshot was not durable.
     pub(super) fn remember_missed(&mut self, out: &mut Vec<Effect>) {
         if let AcceptorRole::Voting(memory) = &self.acceptor {
             let AcceptorMemory { archive, .. } = &**memory;

@@ -1,4 +1,4 @@
-//! What the passing of time leads to, one tick at a time.
+//! What happens at each tick.
 
 use crate::io::{Deposition, Effect, Envelope, Reason};
 use crate::message::{AcceptorHealth, Heartbeat, Message};
@@ -7,7 +7,8 @@ use crate::roles::proposer::Proposer;
 use crate::types::Role;
 
 impl Replica {
-    /// One tick, however long it took: after a pause, what has arrived meanwhile is heard before patience ends.
+    /// One tick, however late it is: after a pause, messages that have arrived meanwhile are handled before
+    /// peers count as silent.
     pub(super) fn on_tick(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
         let timing = self.config.timing;
         self.next_tick = self.now.after(timing.tick);
@@ -24,7 +25,8 @@ impl Replica {
         self.on_tick_of_recovery(out);
         self.on_tick_of_checkpoint(out);
         self.write_chosen(out);
-        // What was just begun (a leader of one, a resent vote of its own) has its consequences in this step.
+        // The consequences of what began in this tick belong to this step: the election in a cluster of one,
+        // for example.
         self.advance(out)
     }
 
@@ -73,13 +75,14 @@ impl Replica {
     fn acceptor_health(&self) -> AcceptorHealth {
         match self.acceptor {
             AcceptorRole::Voting(_) => AcceptorHealth::Votes,
-            // Whether it comes back with its memory is known when it does.
+            // Whether it has its memory is known only when it restarts.
             AcceptorRole::Failed if self.lost_in.is_none() => AcceptorHealth::Failed,
             _ => AcceptorHealth::Lost,
         }
     }
 
-    /// A leader that is not connected to a phase-2 quorum of voting acceptors resigns, so that another may stand.
+    /// A leader that is not connected to a phase-2 quorum of voting acceptors resigns, so that another may
+    /// stand.
     fn check_quorum(&mut self, out: &mut Vec<Effect>) {
         let mut voters = self.voters();
         if self.is_voting() {
@@ -115,7 +118,7 @@ impl Replica {
                     }
                 };
                 let then = members.iter().map(prepare).collect();
-                // Behind the disk: the record of the ballot may not be durable yet (P3).
+                // After the disk: the record of the ballot may not be durable yet (P3).
                 out.push(Effect::Persist {
                     role: Role::Proposer,
                     records: Vec::new(),
@@ -143,7 +146,7 @@ impl Replica {
         }
         let (expired, again) = self.reads.on_tick(timing.resend, timing.deadline);
         for read in expired {
-            // A read changes nothing: whatever became of the question, it was not done.
+            // A read changes nothing, so it was certainly not done.
             self.give_up(read.client, read.id, false, out);
         }
         if let Some(number) = self.reads.question().filter(|_| again) {
@@ -160,8 +163,8 @@ impl Replica {
         {
             self.catch_up(Some(silent), out);
         }
-        // What this leader counted the votes for may be known to acceptors only, if learners failed meanwhile, its own among them. A new
-        // phase 1 brings it to light.
+        // If learners failed, perhaps only acceptors know values that this leader found chosen. A new phase 1
+        // finds them.
         let behind = match &self.learner {
             Some(learner) => {
                 self.without_learner = 0;
@@ -182,7 +185,7 @@ impl Replica {
         }
     }
 
-    /// Writes down how far the log is known to be chosen: a hint, for which nobody waits.
+    /// Writes how far the log is known to be chosen: a hint, for which nothing waits.
     fn write_chosen(&mut self, out: &mut Vec<Effect>) {
         if let Some(record) = self.memory().and_then(|memory| memory.archive.take_unwritten()) {
             persist(vec![record], Vec::new(), out);
