@@ -1,7 +1,7 @@
 //! Checks of what replicas report about themselves: their status, their observations and their replies (A1, A4, L1 to L4, P3, P4, S5).
 
 use kvpaxos::status::AcceptorStatus;
-use kvpaxos::{Ballot, Observation, Outcome, ReplicaId, Slot, Status, Value};
+use kvpaxos::{Ballot, Incarnation, Observation, Outcome, ReplicaId, Slot, Status, Value};
 
 use super::audit::Audit;
 use super::coverage::Sometimes;
@@ -100,20 +100,7 @@ impl Audit {
                     );
                 }
             }
-            Observation::Outlived { incarnation } => {
-                self.coverage.hit(Sometimes::AcceptorLost);
-                let announced = self.acceptor(by).incarnation_announced;
-                if announced < *incarnation {
-                    let (life, announced) = (incarnation.0, announced.0);
-                    let what = format!(
-                        "{by} takes its memory for lost in life {life}, but has announced no life above {announced}"
-                    );
-                    self.violated(Property::A4, what);
-                }
-                self.acceptor(by).lost();
-                // The proposer begins a new life as well, as it does when the disk is lost.
-                self.ballots.new_life(by);
-            }
+            Observation::Outlived { incarnation } => self.on_outlived(by, *incarnation),
             Observation::Recovering { .. } => {
                 let out = self
                     .acceptors
@@ -130,15 +117,7 @@ impl Audit {
                     self.violated(Property::A4, what);
                 }
             }
-            Observation::Installed { slot, digest } => {
-                self.coverage.hit(Sometimes::SnapshotInstalled);
-                self.check_prefix(by, *slot, "an installed snapshot");
-                self.check_snapshot(by, *slot, *digest);
-                self.learners[usize::from(by.0)].install(*slot);
-                if let Some(acknowledgements) = &mut self.acknowledgements {
-                    acknowledgements.applied(by, *slot);
-                }
-            }
+            Observation::Installed { slot, digest } => self.on_installed(by, *slot, *digest),
             Observation::SnapshotTaken { slot, digest } => {
                 self.coverage.hit(Sometimes::SnapshotTaken);
                 self.check_snapshot(by, *slot, *digest);
@@ -151,6 +130,34 @@ impl Audit {
         }
     }
 
+    /// A4: an acceptor learns that others know a later life of it, and takes its memory for lost.
+    fn on_outlived(&mut self, by: ReplicaId, incarnation: Incarnation) {
+        self.coverage.hit(Sometimes::AcceptorLost);
+        let announced = self.acceptor(by).incarnation_announced;
+        if announced < incarnation {
+            let (life, announced) = (incarnation.0, announced.0);
+            let what = format!(
+                "{by} takes its memory for lost in life {life}, but has announced no life above {announced}"
+            );
+            self.violated(Property::A4, what);
+        }
+        self.acceptor(by).lost();
+        // The proposer begins a new life as well, as it does when the disk is lost.
+        self.ballots.new_life(by);
+    }
+
+    /// L4: a learner continues from a snapshot.
+    fn on_installed(&mut self, by: ReplicaId, slot: Slot, digest: u128) {
+        self.coverage.hit(Sometimes::SnapshotInstalled);
+        self.check_prefix(by, slot, "an installed snapshot");
+        self.check_snapshot(by, slot, digest);
+        self.learners[usize::from(by.0)].install(slot);
+        if let Some(acknowledgements) = &mut self.acknowledgements {
+            acknowledgements.applied(by, slot);
+        }
+    }
+
+    /// P3, P4: a candidate has completed phase 1.
     fn on_elected(&mut self, by: ReplicaId, ballot: Ballot, carried_over: u64, gaps: u64) {
         self.protocol.elected += 1;
         if let Some(acknowledgements) = &mut self.acknowledgements {

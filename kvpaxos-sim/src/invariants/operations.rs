@@ -32,10 +32,7 @@ impl Audit {
             _ => {}
         }
         if let Some(floor) = floor.0.filter(|floor| revision <= *floor) {
-            let what = format!(
-                "{op} took place at {revision}, not after {} which was answered before",
-                floor
-            );
+            let what = format!("{op} took place at {revision}, not after {floor}, which was answered before");
             self.violated(Property::S2, what);
         }
         if !self.answers.writes.insert(revision) {

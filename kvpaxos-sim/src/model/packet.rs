@@ -83,7 +83,7 @@ impl Packet {
         let mut representative = self.clone();
         match &mut representative.message {
             Message::Promise(Promise { vector, .. }) | Message::Accepted { vector, .. } => {
-                *vector = own(vector)
+                *vector = own(vector);
             }
             Message::Remembered(told) => {
                 **told = Remembered {
