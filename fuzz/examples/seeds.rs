@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kvpaxos_sim::history::generate::{Flaw, Settings, Fraction, Values};
+use kvpaxos_sim::history::generate::{Flaw, Fraction, Settings, Values};
 
 type Seeds = BTreeMap<PathBuf, Vec<u8>>;
 

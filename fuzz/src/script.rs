@@ -344,7 +344,7 @@ mod tests {
                 LearnerStatus::Failed => Slot(0),
             });
             let applied = applied.max();
-            assert!(leads, "{name}: nobody leads: {status:?}");
+            assert!(leads, "{name}: no replica leads: {status:?}");
             assert!(
                 name == "elect" || applied > Some(Slot(0)),
                 "{name}: nothing was applied: {status:?}"

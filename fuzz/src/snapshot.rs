@@ -16,16 +16,16 @@ pub fn check_snapshot(bytes: &[u8]) {
     };
     let sent = state(limits, &mut bytes);
     let mut builder = Builder::new(limits, sent.slot(), sent.digest());
-    let mut honest = true;
+    let mut all_true = true;
     let mut complete = false;
     while !complete {
         let at = builder.next();
         let (part, next) = sent.part(at, bytes.below(600));
-        if let Some((at, lie, told)) = made_up(at, &part, next, &mut bytes) {
+        if let Some((at, lie, claimed_next)) = made_up(at, &part, next, &mut bytes) {
             let before = builder.clone();
-            match builder.add(at, &lie, told) {
+            match builder.add(at, &lie, claimed_next) {
                 Ok(last) => {
-                    honest = false;
+                    all_true = false;
                     complete = last;
                     continue;
                 }
@@ -35,14 +35,14 @@ pub fn check_snapshot(bytes: &[u8]) {
         match builder.add(at, &part, next) {
             Ok(last) => complete = last,
             Err(error) => {
-                assert!(!honest, "a true part is refused: {error}");
+                assert!(!all_true, "a true part is refused: {error}");
                 return;
             }
         }
     }
     match builder.finish() {
         Ok(received) => assert!(received == sent, "another state with the same digest"),
-        Err(rejected) => assert!(!honest, "all parts are true: {rejected}"),
+        Err(rejected) => assert!(!all_true, "all parts are true: {rejected}"),
     }
 }
 
@@ -54,7 +54,7 @@ fn made_up(
     bytes: &mut Bytes,
 ) -> Option<(Cursor, Part, Option<Cursor>)> {
     let mut lie = part.to_vec();
-    let (mut from, mut told) = (at, next);
+    let (mut from, mut claimed_next) = (at, next);
     match bytes.below(8) {
         0 => {
             let place = bytes.below(lie.len().max(1));
@@ -64,12 +64,12 @@ fn made_up(
         1 => lie.truncate(bytes.below(part.len() + 1)),
         2 => lie = bytes.string().to_vec(),
         3 => lie.extend_from_slice(bytes.string()),
-        4 => told = None,
+        4 => claimed_next = None,
         5 => from = next.unwrap_or(Cursor::START),
         _ => return None,
     }
-    let lies = lie != part[..] || from != at || told != next;
-    lies.then(|| (from, lie.into(), told))
+    let lies = lie != part[..] || from != at || claimed_next != next;
+    lies.then(|| (from, lie.into(), claimed_next))
 }
 
 /// The state that commands described by the bytes lead to.

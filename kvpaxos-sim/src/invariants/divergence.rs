@@ -99,7 +99,7 @@ impl Divergence {
     }
 
     /// A replica receives a message, which may contain the sender's state.
-    pub(super) fn heard(&mut self, by: ReplicaId, from: ReplicaId, message: &Message) {
+    pub(super) fn on_message(&mut self, by: ReplicaId, from: ReplicaId, message: &Message) {
         let replica = self.replica(by);
         let peer = replica.peers.entry(from).or_default();
         let (state, leads) = match message {

@@ -19,7 +19,7 @@ impl<M: Subject> Observer<M> for Audit {
             self.coverage.hit(Sometimes::LateConfirmation);
         }
         if let (Some(divergence), Event::Peer { from, message, .. }) = (&mut self.divergence, event) {
-            divergence.heard(host, *from, message);
+            divergence.on_message(host, *from, message);
         }
         self.trace.line(now, || match event {
             Event::Clock => format!("{host} clock"),

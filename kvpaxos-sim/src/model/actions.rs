@@ -47,7 +47,7 @@ impl Roles {
             if !kind.is_request() || self.is_deferred(tables, state, kind) {
                 continue;
             }
-            let input = Input::Hear(*packet);
+            let input = Input::Receive(*packet);
             match tables.step(state.nodes[place], input)? {
                 Ok(Some(transition)) if !transition.is_mere_answer => actions.push(Action::Acceptor {
                     place,

@@ -171,7 +171,7 @@ impl fmt::Display for Bounds {
             write!(f, ", logs are cut")?;
         }
         if self.chunks {
-            write!(f, ", memories are told slot by slot")?;
+            write!(f, ", memories come slot by slot")?;
         }
         if self.thorough {
             write!(f, ", thorough")?;

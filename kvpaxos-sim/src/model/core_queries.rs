@@ -58,7 +58,7 @@ impl Tables {
         let before = self.node(node);
         let bounds = &self.bounds;
         let ask = || match input {
-            Input::Hear(packet) => match (&self.packet(packet).packet, self.packet(packet).kind) {
+            Input::Receive(packet) => match (&self.packet(packet).packet, self.packet(packet).kind) {
                 (packet, kind) if kind.is_request() => (self.on_request)(before, packet, bounds),
                 (packet, _) => before.on_answer(packet, bounds),
             },
@@ -123,16 +123,16 @@ impl Tables {
         let mut open = vec![(node, Vec::new())];
         let mut next = 0;
         while next < open.len() {
-            let (node, heard) = open[next].clone();
+            let (node, received) = open[next].clone();
             next += 1;
             for packet in packets {
-                let Some(transition) = self.take_step(node, Input::Hear(*packet))? else {
+                let Some(transition) = self.take_step(node, Input::Receive(*packet))? else {
                     continue;
                 };
                 if transition.is_mere_answer {
                     continue;
                 }
-                let mut path: Vec<u32> = heard.clone();
+                let mut path: Vec<u32> = received.clone();
                 path.push(*packet);
                 let continues = self.node(transition.node).recovery().is_some()
                     && transition.sent.iter().all(|packet| asked.contains(packet));
@@ -154,7 +154,7 @@ impl Tables {
         let mut stale = self.packet(packet).packet.clone();
         match &mut stale.message {
             Message::Recalled { nonce, .. } => *nonce -= 1,
-            Message::Remembered(told) => told.nonce -= 1,
+            Message::Remembered(memory) => memory.nonce -= 1,
             _ => return Ok(()),
         }
         let change = guarded(|| self.node(node).on_answer(&stale, &self.bounds))?;
@@ -179,8 +179,8 @@ impl Tables {
         let elections = guarded(|| proposer::elections(&self.bounds, place, &promises))?;
         let mut leaders = Vec::new();
         for (elected, path) in elections {
-            let heard = path.into_iter().map(|index| packets[index]).collect();
-            leaders.push((self.leader_id(place, elected), heard));
+            let received = path.into_iter().map(|index| packets[index]).collect();
+            leaders.push((self.leader_id(place, elected), received));
         }
         Ok(leaders)
     }

@@ -157,7 +157,7 @@ fn path_to<T: PartialEq>(found: Vec<(T, Vec<u32>)>, outcome: &T) -> Vec<u32> {
 
 fn input_in_words(tables: &Tables, input: Input) -> String {
     match input {
-        Input::Hear(packet) => format!("receives {}", packet_in_words(&tables.packet(packet).packet)),
+        Input::Receive(packet) => format!("receives {}", packet_in_words(&tables.packet(packet).packet)),
         Input::Lose { knows_life: false } => "loses its memory".to_owned(),
         Input::Lose { knows_life: true } => "loses its memory, but its replica knows its life".to_owned(),
         Input::Sync => "has its oldest write on the disk".to_owned(),

@@ -49,7 +49,7 @@ impl Invariant {
             Invariant::Fresh => "only answers to the present question count",
             Invariant::P4 => "chosen is what a crash-consistent quorum voted for",
             Invariant::Assertion => "no assertion fails",
-            Invariant::Progress => "nobody is stuck",
+            Invariant::Progress => "no acceptor and no proposer is stuck",
         }
     }
 }

@@ -66,9 +66,9 @@ impl Packet {
                 incarnation: *incarnation,
             },
             Message::Recalled { nonce, .. } => PacketKind::Recalled { to, nonce: *nonce },
-            Message::Remembered(told) => PacketKind::Remembered {
+            Message::Remembered(memory) => PacketKind::Remembered {
                 to,
-                nonce: told.nonce,
+                nonce: memory.nonce,
             },
             Message::Promise(_) => PacketKind::Promise { to },
             Message::Accepted { .. } => PacketKind::Vote { to },
@@ -85,15 +85,15 @@ impl Packet {
             Message::Promise(Promise { vector, .. }) | Message::Accepted { vector, .. } => {
                 *vector = own(vector);
             }
-            Message::Remembered(told) => {
-                **told = Remembered {
-                    vector: own(&told.vector),
+            Message::Remembered(memory) => {
+                **memory = Remembered {
+                    vector: own(&memory.vector),
                     promised: Ballot::ZERO,
                     cut: Slot::ZERO,
                     entries: Vec::new(),
                     more: None,
                     met: KnownFoundings::default(),
-                    ..**told
+                    ..**memory
                 };
             }
             _ => {}
@@ -108,8 +108,8 @@ impl Packet {
             Message::Promise(Promise { vector, .. }) | Message::Accepted { vector, .. } => {
                 *vector = names.vector(vector);
             }
-            Message::Remembered(told) => {
-                let Remembered { vector, .. } = &mut **told;
+            Message::Remembered(memory) => {
+                let Remembered { vector, .. } = &mut **memory;
                 *vector = names.vector(vector);
             }
             _ => {}

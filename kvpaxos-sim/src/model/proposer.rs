@@ -52,16 +52,16 @@ pub(super) fn elections(
     let mut elected: Vec<(Elected, Vec<usize>)> = Vec::new();
     let mut next = 0;
     while next < open.len() {
-        let (candidacy, heard) = open[next].clone();
+        let (candidacy, received) = open[next].clone();
         next += 1;
         // The candidate may or may not have learned what acceptors have cut.
-        let cuts = heard.iter().filter_map(|index| promise(promises[*index]));
+        let cuts = received.iter().filter_map(|index| promise(promises[*index]));
         let learned: BTreeSet<Slot> = cuts.map(|promise| promise.cut).chain([Slot::ZERO]).collect();
         for learned in learned {
             if candidacy.is_ready(bounds.quorums.phase1, learned) {
                 let outcome = elect(bounds, place, candidacy.clone(), learned)?;
                 if !elected.iter().any(|(known, _)| *known == outcome) {
-                    elected.push((outcome, heard.clone()));
+                    elected.push((outcome, received.clone()));
                 }
             }
         }
@@ -75,7 +75,7 @@ pub(super) fn elections(
                 after.on_promise(packet.from, promise);
             }
             if after != candidacy && seen.insert(after.clone()) {
-                let mut path = heard.clone();
+                let mut path = received.clone();
                 path.push(index);
                 open.push((after, path));
             }
@@ -174,12 +174,12 @@ pub(super) fn count(
 ) -> Option<Vec<usize>> {
     let mut seen: HashSet<Leadership, BuildQuick> = HashSet::default();
     let mut open = vec![(leader.clone(), Vec::new())];
-    while let Some((leader, heard)) = open.pop() {
+    while let Some((leader, received)) = open.pop() {
         for (index, packet) in votes.iter().enumerate() {
             let Some((from, _, _, vector)) = vote(packet) else {
                 continue;
             };
-            let mut path: Vec<usize> = heard.clone();
+            let mut path: Vec<usize> = received.clone();
             path.push(index);
             let mut after = leader.clone();
             if after.on_accepted(from, slot, vector, bounds.quorums.phase2) {

@@ -115,7 +115,7 @@ impl Roles {
             for action in self.actions(&state) {
                 match &action {
                     Action::Acceptor { input, .. }
-                        if [Some(Input::Hear(lowest)), Some(Input::Sync)].contains(input) =>
+                        if [Some(Input::Receive(lowest)), Some(Input::Sync)].contains(input) =>
                     {
                         promises.push(action);
                     }

@@ -59,9 +59,9 @@ impl Tables {
             Some((parent, input)) => {
                 let parent = self.renamed_node(parent, place);
                 let input = match input {
-                    Input::Hear(packet) => {
+                    Input::Receive(packet) => {
                         let packet = self.packet(packet).packet.renamed(&names);
-                        Input::Hear(self.packet_id(packet))
+                        Input::Receive(self.packet_id(packet))
                     }
                     other => other,
                 };

@@ -211,7 +211,7 @@ impl Roles {
                 if !tables.packet(packet).kind.is_request() {
                     continue;
                 }
-                if let Ok(Some(transition)) = tables.step(draft.nodes[place], Input::Hear(packet))?
+                if let Ok(Some(transition)) = tables.step(draft.nodes[place], Input::Receive(packet))?
                     && transition.is_mere_answer
                 {
                     draft.nodes[place] = transition.node;

@@ -20,7 +20,7 @@ pub(super) type OnRequest = fn(&Node, &Packet, &Bounds) -> Result<Option<Change>
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Input {
     /// It receives the packet of this number.
-    Hear(u32),
+    Receive(u32),
     /// It loses its memory.
     Lose {
         /// Whether its replica still knows which life it was in.
@@ -38,7 +38,7 @@ impl Input {
     /// The input as a part of a key of the tables.
     pub(super) fn code(self) -> u64 {
         match self {
-            Input::Hear(packet) => u64::from(packet),
+            Input::Receive(packet) => u64::from(packet),
             Input::Lose { knows_life: false } => 1 << 32,
             Input::Lose { knows_life: true } => 4 << 32,
             Input::Sync => 2 << 32,

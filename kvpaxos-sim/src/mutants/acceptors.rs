@@ -39,7 +39,7 @@ impl Mutation for HastySender {
 pub(super) struct AmnesiacVoter;
 
 impl Mutation for AmnesiacVoter {
-    fn lost(&mut self) -> Memory {
+    fn on_memory_lost(&mut self) -> Memory {
         Memory::Kept(Vec::new())
     }
 }
@@ -112,7 +112,7 @@ impl Mutation for OneBallot {
 pub(super) struct ForgetfulAcceptor;
 
 impl Mutation for ForgetfulAcceptor {
-    fn kept(&mut self, mut records: Vec<Record>) -> Vec<Record> {
+    fn read_back(&mut self, mut records: Vec<Record>) -> Vec<Record> {
         records.retain(|record| !matches!(record, Record::Promised { .. }));
         records
     }

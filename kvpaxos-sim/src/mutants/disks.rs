@@ -11,7 +11,7 @@ use super::mutation::Mutation;
 pub(super) struct CutPromise;
 
 impl Mutation for CutPromise {
-    fn kept(&mut self, mut records: Vec<Record>) -> Vec<Record> {
+    fn read_back(&mut self, mut records: Vec<Record>) -> Vec<Record> {
         let accepted = |record: &Record| match record {
             Record::Carried(entry) => entry.ballot,
             Record::Accepted { ballot, .. } => *ballot,
@@ -33,7 +33,7 @@ impl Mutation for CutPromise {
 pub(super) struct StaleEntries;
 
 impl Mutation for StaleEntries {
-    fn kept(&mut self, mut records: Vec<Record>) -> Vec<Record> {
+    fn read_back(&mut self, mut records: Vec<Record>) -> Vec<Record> {
         let mut accepted = BTreeMap::new();
         for record in &mut records {
             match record {

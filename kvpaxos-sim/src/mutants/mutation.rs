@@ -13,12 +13,12 @@ use crate::subject::{ReplicaLog, Subject, garble};
 /// What a mutant does mutation. By default every method changes nothing, so that a mutation contains only its fault.
 pub(super) trait Mutation: Default {
     /// Changes the records that a replica reads back from its disk.
-    fn kept(&mut self, records: Vec<Record>) -> Vec<Record> {
+    fn read_back(&mut self, records: Vec<Record>) -> Vec<Record> {
         records
     }
 
     /// Changes what a replica is told when its memory is lost.
-    fn lost(&mut self) -> Memory {
+    fn on_memory_lost(&mut self) -> Memory {
         Memory::Lost
     }
 
@@ -54,8 +54,8 @@ pub(super) struct MutatedReplica<F> {
 impl<F: Mutation> MutatedReplica<F> {
     fn memory(mutation: &mut F, memory: Memory) -> Memory {
         match memory {
-            Memory::Kept(records) => Memory::Kept(mutation.kept(records)),
-            Memory::Lost => mutation.lost(),
+            Memory::Kept(records) => Memory::Kept(mutation.read_back(records)),
+            Memory::Lost => mutation.on_memory_lost(),
         }
     }
 }
