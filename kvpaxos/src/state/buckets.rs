@@ -1,16 +1,16 @@
-//! A hash map whose clone shares everything with it: what the store and the session table are kept in.
+//! A hash map whose clone shares everything with it. The store and the session table are made of it.
 //!
-//! Entries lie in buckets shared by reference count, and buckets in segments likewise. Cloning copies one pointer a segment
-//! (hundreds or thousands of entries); a write after that copies the segment's pointers and its one bucket. The map
-//! grows and shrinks by one bucket at a time (linear hashing: Litwin, 1980), so that no write does work in proportion to
-//! the whole.
+//! Buckets hold entries, and segments hold buckets; both are shared by reference count. A clone copies one
+//! pointer per segment (hundreds or thousands of entries). The first write after that copies the pointers of
+//! one segment, and one bucket. The map grows and shrinks by one bucket at a time (linear hashing: Litwin,
+//! 1980), so no write does work in proportion to the size of the map.
 //!
-//! The layout depends on the content alone, not on how it came about: the number of buckets follows from the number of
-//! entries, and a bucket is sorted. Maps of equal content are thus equal in every part, on every machine, and are gone
-//! through in the same order.
+//! The layout depends only on the content, and not on the order of changes: the number of buckets follows
+//! from the number of entries, and a bucket is sorted. So maps with equal content are equal in every part, on
+//! every machine, and iterate in the same order.
 //!
-//! How entries lie in a bucket is the business of the [`Bucket`]: in those of a [`Map`], each by itself; those of the store are
-//! packed.
+//! The [`Bucket`] decides how its entries are stored: the buckets of a [`Map`] store each one separately;
+//! those of the store pack them.
 
 use std::sync::Arc;
 
@@ -24,15 +24,15 @@ pub(crate) use map::{Map, MapBucket};
 pub(crate) use to_free::BucketsToFree;
 pub(crate) use walk::{EntryPosition, Walk};
 
-/// Buckets a segment.
+/// The number of buckets in a segment.
 const SEGMENT: usize = 64;
 
-/// See the module. `LOAD` is the average number of entries a bucket: what a first write after a clone copies. Keys come with
-/// a hash, which the caller computes the same way on every machine.
+/// A hash map in shared buckets. `LOAD` is the average number of entries per bucket, which the first write
+/// after a clone copies. The caller computes the hash of a key, in the same way on every machine.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Buckets<B, const LOAD: usize> {
     segments: Vec<Arc<Segment<B>>>,
-    /// How many buckets are in use; those behind them in the last segment are empty.
+    /// The number of buckets in use. The others in the last segment are empty.
     buckets: usize,
     len: usize,
 }
@@ -43,13 +43,13 @@ type Segment<B> = [Arc<B>; SEGMENT];
 pub(crate) trait Bucket: Clone + Default {
     fn len(&self) -> usize;
 
-    /// Takes it apart: the entries that stay, and those whose hash goes.
+    /// Splits it into the entries that stay and those for whose hash `goes` is true.
     fn split(self, goes: impl Fn(u32) -> bool) -> (Self, Self);
 
-    /// Takes in the entries of another, none of which it has.
+    /// Adds the entries of another bucket, none of which it has.
     fn merge(&mut self, other: Self);
 
-    /// How much work it is to free it: 1 for each piece of memory, or page of one.
+    /// The work of freeing it: 1 for each piece of memory, or page of one.
     fn cost(&self) -> usize;
 }
 
@@ -72,12 +72,13 @@ impl<B: Bucket, const LOAD: usize> Buckets<B, LOAD> {
         &self.segments[place / SEGMENT][place % SEGMENT]
     }
 
-    /// The bucket of a hash, to change it. When an entry was added or removed, say so.
+    /// The bucket of a hash, to change it. If an entry is added or removed, the caller must call `on_added`
+    /// or `on_removed`.
     pub(crate) fn bucket_mut(&mut self, hash: u32) -> &mut B {
         self.bucket_at(place(hash, self.buckets))
     }
 
-    /// One of the buckets holds an entry more.
+    /// An entry was added to a bucket.
     pub(crate) fn on_added(&mut self) {
         self.len += 1;
         if self.len > self.buckets * LOAD {
@@ -85,7 +86,7 @@ impl<B: Bucket, const LOAD: usize> Buckets<B, LOAD> {
         }
     }
 
-    /// One of the buckets holds an entry less.
+    /// An entry was removed from a bucket.
     pub(crate) fn on_removed(&mut self) {
         self.len -= 1;
         if self.len <= (self.buckets - 1) * LOAD && self.buckets > 1 {
@@ -93,8 +94,9 @@ impl<B: Bucket, const LOAD: usize> Buckets<B, LOAD> {
         }
     }
 
-    /// Where entries lie, at `from` and after it, and in which bucket, in an order that follows from the content. Any spot
-    /// will do: past the end of a bucket the next one follows, and after the last bucket nothing.
+    /// The positions of the entries at `from` and after it, with their buckets, in an order that follows from
+    /// the content. Any position is allowed: one past the end of a bucket stands for the beginning of the
+    /// next bucket.
     pub(crate) fn spots_from(&self, from: EntryPosition) -> impl Iterator<Item = (EntryPosition, &B)> {
         let buckets = (from.bucket..=u32::MAX).map_while(|bucket| Some((bucket, self.get_bucket(bucket)?)));
         buckets.flat_map(move |(number, bucket)| {
@@ -108,13 +110,13 @@ impl<B: Bucket, const LOAD: usize> Buckets<B, LOAD> {
         })
     }
 
-    /// Expects the entries of a map that holds `len` of them, in the order of [`spots_from`](Buckets::spots_from); keys are kept as
-    /// `T`.
+    /// Checks the order of the entries of a map that holds `len` of them, which is that of
+    /// [`spots_from`](Buckets::spots_from); keys are kept as `T`.
     pub(crate) fn walk<T>(len: u64) -> Walk<T> {
         Walk::new(len, len.div_ceil(LOAD as u64))
     }
 
-    /// One bucket more: takes its entries from the one bucket that they were in.
+    /// Adds a bucket, and moves the entries to it that belong there. All of them are in one other bucket.
     fn split(&mut self) {
         let new = self.buckets;
         if new == self.segments.len() * SEGMENT {
@@ -128,7 +130,7 @@ impl<B: Bucket, const LOAD: usize> Buckets<B, LOAD> {
         *self.bucket_at(new) = go;
     }
 
-    /// One bucket less: gives its entries back.
+    /// Removes the last bucket, and moves its entries back.
     fn merge(&mut self) {
         let last = self.buckets - 1;
         self.buckets = last;
@@ -165,15 +167,15 @@ impl<B, const LOAD: usize> Clone for Buckets<B, LOAD> {
     }
 }
 
-/// Looks at how often each is shared, to no effect but that it comes into the cache. To count one more reference waits for the
-/// memory, and everything else with it; to look at all of them first waits once.
+/// Reads the reference counts, only to load them into the cache. Raising each of them would wait for the
+/// memory one by one; reading all of them first waits once.
 fn look_at_counts<T>(shared: &[Arc<T>]) {
     let looks = shared.iter().map(Arc::strong_count);
     std::hint::black_box(looks.fold(0, |seen, look| seen ^ look));
 }
 
-/// Hashes spread evenly: the place of one among `len` that are sorted is near where it falls between the lowest and the highest
-/// there could be. Where halving would have the processor guess at every step, it is thus known within a few places.
+/// The likely index of a hash among `len` sorted ones. Hashes are spread evenly, so the guess is off by a few
+/// places only, while each step of a binary search is a branch that the processor cannot predict.
 pub(crate) fn guess(hash: u32, len: usize) -> usize {
     ((u64::from(hash) * len as u64) >> 32) as usize
 }

@@ -17,17 +17,17 @@ mod packed;
 pub(crate) use assembly::{ReceivedEntry, StoreAssembly};
 use packed::{Packed, Pair, Value};
 
-/// Seeds the hash of keys. Never changed: buckets, and with them the order of entries, follow from it.
+/// The seed of the hash of keys. It must never change: the order of entries follows from it.
 const KEY_SEED: u64 = 0x6B76_7061_786F_7301;
 
-/// Entries a bucket: what the first write after a clone copies.
+/// The average number of entries per bucket, which the first write after a clone copies.
 const LOAD: usize = 16;
 
-/// Keys and values, and the digest of all of them, kept as they change. A clone shares all buckets.
+/// Keys and values, and the digest of all of them, updated as they change. A clone shares all buckets.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Store {
     entries: Buckets<Packed, LOAD>,
-    /// The sum of the entries' digests, so that it does not depend on how they came about.
+    /// The sum of the digests of the entries, so that it does not depend on the order of changes.
     digest: u64,
     /// The sum of the lengths of keys and values.
     bytes: u64,
@@ -42,7 +42,7 @@ impl Store {
         }
     }
 
-    /// Carries out a write that stands at `revision`.
+    /// Executes a write whose revision is `revision`.
     pub(crate) fn execute(&mut self, revision: Revision, op: &Op) -> StoredOutcome {
         match op {
             Op::Put { key, value } => {
@@ -66,7 +66,7 @@ impl Store {
         }
     }
 
-    /// The value of a key: a copy if it is short.
+    /// The value of a key. A short value is copied.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Bytes> {
         self.value(key).map(Value::to_bytes)
     }
@@ -78,8 +78,8 @@ impl Store {
         Some(bucket.value(at))
     }
 
-    /// Looks at what writes to these keys will touch, to no effect but that it comes into the caches: step by step for all
-    /// keys, so that it comes for many of them at once. One write after the other would wait for each.
+    /// Reads the memory that writes to these keys will touch, only to load it into the caches. Reading it
+    /// step by step for all keys loads many of them at once; the writes alone would wait for each.
     pub(crate) fn touch<'a>(&self, keys: impl Iterator<Item = &'a Bytes>) {
         let hashes: Vec<u32> = keys.map(|key| Store::hash(key)).collect();
         let buckets = || hashes.iter().map(|hash| (*hash, self.entries.bucket(*hash)));
@@ -96,12 +96,12 @@ impl Store {
         self.digest
     }
 
-    /// How many bytes the keys and values are long.
+    /// The sum of the lengths of keys and values.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The entries at `from` and after it, in the order of [`iter`](Store::iter), each with where it lies.
+    /// The entries at `from` and after it, in the order of [`iter`](Store::iter), with their positions.
     pub(crate) fn iter_from(
         &self,
         from: EntryPosition,
@@ -144,7 +144,7 @@ impl Store {
         self.bytes += value.len() as u64;
     }
 
-    /// What decides where a key lies.
+    /// The hash that decides in which bucket a key is.
     pub(crate) fn hash(key: &[u8]) -> u32 {
         low(hash_key(key))
     }
@@ -163,7 +163,7 @@ impl Store {
     }
 }
 
-/// What is left of a store that is being freed.
+/// A store that is being freed.
 #[derive(Default)]
 pub(crate) struct StoreToFree(BucketsToFree<Packed>);
 
@@ -193,12 +193,12 @@ fn hash_key(key: &[u8]) -> u64 {
     xxh3_64_with_seed(key, KEY_SEED)
 }
 
-/// The key enters through its hash.
+/// The digest of an entry. The key enters through its hash.
 fn digest_entry(hash: u64, value: &[u8]) -> u64 {
     xxh3_64_with_seed(value, hash)
 }
 
-/// Equal stores have equal digests, and the reverse is as good as certain.
+/// Equal stores have equal digests; different ones differ, except for a negligible probability.
 impl Hash for Store {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.digest.hash(state);

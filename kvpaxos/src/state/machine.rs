@@ -1,8 +1,8 @@
 //! The replicated state machine: sessions and the key-value store, driven by the log.
 //!
-//! Every replica applies the same commands in the same order and so comes to the same state, sessions included: a
-//! replica that takes over knows what was executed. A clone shares all but a few pointers, so that a snapshot is
-//! taken at any size without a stall.
+//! Every replica applies the same commands in the same order and reaches the same state, including the
+//! sessions: any replica knows which writes were executed. A clone shares everything except for a few
+//! pointers, so that a snapshot of any size is taken without a stall.
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
@@ -14,19 +14,19 @@ use crate::state::kv::Store;
 use crate::state::session::Sessions;
 use crate::types::{Revision, Slot};
 
-/// What each key and each session adds to [`StateMachine::bytes`], whatever it holds: about what it takes in memory. Decides
-/// when snapshots are taken, everywhere alike.
+/// What each key and each session adds to [`StateMachine::bytes`]: roughly its overhead in memory. It decides
+/// when snapshots are taken, at all replicas alike.
 const ENTRY_BYTES: u64 = 64;
 const SESSION_BYTES: u64 = 256;
 
-/// The state that every replica holds alike after the same prefix of the log.
+/// The replicated state. It is the same at every replica after the same prefix of the log.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct StateMachine {
     limits: Limits,
     last: Option<Revision>,
     sessions: Sessions,
     store: Store,
-    /// What the digests after all earlier slots come to: see [`StateMachine::digest`].
+    /// The chain of the digests after all earlier slots: see [`StateMachine::digest`].
     history: u128,
 }
 
@@ -43,7 +43,7 @@ impl StateMachine {
         }
     }
 
-    /// The state that was put together from the parts of a snapshot.
+    /// The state that was assembled from the parts of a snapshot.
     pub(crate) fn restored(
         limits: Limits,
         last: Option<Revision>,
@@ -60,25 +60,25 @@ impl StateMachine {
         }
     }
 
-    /// Takes the state apart, to free it.
+    /// Takes the state apart, to free it or its parts.
     pub(crate) fn into_content(self) -> (Sessions, Store) {
         (self.sessions, self.store)
     }
 
-    /// All that the state consists of, but for the limits.
+    /// The parts of the state, except for the limits.
     pub(crate) fn content(&self) -> (Option<Revision>, &Sessions, &Store) {
         (self.last, &self.sessions, &self.store)
     }
 
-    /// What the digests after all slots that were applied come to.
+    /// The chain of the digests after all applied slots.
     pub(crate) fn history(&self) -> u128 {
         self.history
     }
 
     /// Applies one command, exactly once per session and sequence.
     ///
-    /// Total: what should have been refused before it came into the log has no effect, and the same refusal for its
-    /// outcome on every replica.
+    /// Total: a command that should have been refused before it entered the log has no effect, and every
+    /// replica returns the same refusal.
     ///
     /// # Panics
     /// If `revision` is not above that of the last command (L2).
@@ -115,7 +115,7 @@ impl StateMachine {
                 kept.map_or_else(Outcome::Refused, Outcome::from)
             }
             Command::Opaque { tag, payload } => {
-                // It leaves nothing in the state but this.
+                // It changes nothing else in the state.
                 let [high, low] = halves(xxh3_128(payload));
                 self.history = hash(&[tag.nonce, tag.number, high, low], self.history);
                 Outcome::Done { revision }
@@ -123,8 +123,9 @@ impl StateMachine {
         }
     }
 
-    /// How a command went that was applied already, if it is one of those that are kept; `None` if it was not applied, or if nothing is
-    /// known of it any more. What it says is final, also where later slots are not applied here yet.
+    /// The outcome of a command that is applied already, if it is still stored. `None` if the command is not
+    /// applied, or if its outcome was dropped. The outcome is final, even if later slots are not applied here
+    /// yet.
     pub(crate) fn outcome_of(&self, command: &Command) -> Option<Outcome> {
         match command {
             Command::Open { tag } => {
@@ -152,7 +153,7 @@ impl StateMachine {
         outcomes
     }
 
-    /// The value of a key. A short one is copied, a long one shared.
+    /// The value of a key. A short value is copied, a long one is shared.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Bytes> {
         self.store.get(key)
@@ -163,42 +164,43 @@ impl StateMachine {
         self.store.iter()
     }
 
-    /// Where the last command that was applied stands; the first place of all before there is one.
+    /// The revision of the last applied command; the lowest revision if there is none.
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.last.unwrap_or_default()
     }
 
-    /// The digest of the whole state, and of the way that led to it, kept as it changes (L3).
+    /// The digest of the whole state and of the history that led to it, updated as the state changes (L3).
     ///
-    /// Each slot adds the digest after it to a chain ([`apply_all`](StateMachine::apply_all)), no-ops and opaque payloads included. So two
-    /// histories that differ after one slot differ after every later one, even where the same keys come to hold the same values again.
+    /// Each slot adds the digest after it to a chain ([`apply_all`](StateMachine::apply_all)), including
+    /// no-ops and opaque payloads. So two histories that differ after one slot differ after every later one,
+    /// even if the same keys have the same values again.
     #[must_use]
     pub fn digest(&self) -> u128 {
         digest_of(self.last, &self.sessions, self.store.digest(), self.history)
     }
 
-    /// About how many bytes the state takes: those of all keys and values, 64 more for each key, and 256 for each session.
-    /// The same at every replica.
+    /// The approximate size of the state in bytes: all keys and values, 64 more for each key, and 256 for
+    /// each session. The same at every replica.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.store.bytes() + ENTRY_BYTES * self.keys() + SESSION_BYTES * self.sessions()
     }
 
-    /// How many keys hold a value.
+    /// The number of keys that have a value.
     #[must_use]
     pub fn keys(&self) -> u64 {
         self.store.len() as u64
     }
 
-    /// How many sessions are open.
+    /// The number of open sessions.
     #[must_use]
     pub fn sessions(&self) -> u64 {
         self.sessions.len() as u64
     }
 
-    /// How many sessions were dropped to make room, since the first slot. Compare before and after to tell how many an
-    /// [`apply`](StateMachine::apply) dropped.
+    /// The number of sessions that were dropped to make room, since the first slot. The difference before and
+    /// after an [`apply`](StateMachine::apply) is the number that it dropped.
     #[must_use]
     pub fn sessions_dropped(&self) -> u64 {
         self.sessions.dropped()
@@ -219,7 +221,7 @@ pub(crate) fn digest_of(last: Option<Revision>, sessions: &Sessions, store: u64,
     hash(&words, history)
 }
 
-/// The hash of some words and of what came before them.
+/// The hash of some words, chained to an earlier hash.
 fn hash<const WORDS: usize>(words: &[u64; WORDS], before: u128) -> u128 {
     let mut bytes = [0; 64];
     let (history, rest) = bytes.split_at_mut(16);
@@ -237,7 +239,8 @@ fn key_of(command: &Command) -> Option<&Bytes> {
     }
 }
 
-/// Whether a write is within the limits of keys and values. Asked at the door and again when it is applied.
+/// Checks a write against the limits of keys and values. A replica checks it when it admits the request, and
+/// again when it applies the command.
 pub(crate) fn check_limits(limits: &Limits, op: &Op) -> Result<(), Refusal> {
     let key = op.key().len();
     if key > limits.key {

@@ -1,14 +1,15 @@
-//! Client sessions: what makes a write take effect exactly once (design 4.5; Ongaro's thesis, 6.3).
+//! Client sessions: they make a write take effect exactly once (Ongaro's thesis, 6.3).
 //!
-//! A session keeps the outcome of every sequence that its client may still ask about: those from its *floor*, the
-//! lowest one unanswered, on. Sequences may come in any order within a window from there: keeping only the
-//! largest one would skip requests that were overtaken. What is below the floor has been answered and is never
-//! executed again.
+//! A session stores the outcome of every sequence that its client may still ask about: those from its *floor*
+//! on, which is the lowest unanswered one. Sequences may arrive in any order within a window above the floor.
+//! To store only the largest sequence would skip requests that arrive out of order. Sequences below the floor
+//! are answered, and are never executed again.
 //!
-//! The table holds a bounded number, and every replica makes room in the same way, in log order (segmented LRU: Karedla,
-//! Love and Wherry, 1994). A session is *on trial* until its second command, and *in use* from then on. Room is made
-//! among those on trial, in the order they came; the least recently used one goes back on trial when those in use exceed
-//! their share. So any number of clients that open a session, write once and are gone push out only each other.
+//! The table holds a bounded number of sessions. Every replica makes room in the same way, in log order
+//! (segmented LRU: Karedla, Love and Wherry, 1994). A session is *on trial* until its second command, and *in
+//! use* from then on. The oldest session on trial is dropped first. When the sessions in use exceed their
+//! share, the least recently used one goes back on trial. So clients that open a session, write once and
+//! leave only push out each other.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -28,10 +29,10 @@ pub(crate) use outcomes::StoredOutcome;
 use outcomes::{OutcomeWindow, digest_words};
 use queue::Queue;
 
-/// The sessions that are open.
+/// The table of open sessions.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Sessions {
-    /// The most there may be, at least 1, and how many of them may be in use.
+    /// The greatest number of sessions, at least 1, and of sessions in use.
     most: usize,
     most_in_use: usize,
     window: u64,
@@ -40,37 +41,37 @@ pub(crate) struct Sessions {
     on_trial: Queue,
     in_use: Queue,
     dropped: u64,
-    /// The sum over all sessions, kept as they change.
+    /// The sum of the digests of all sessions, updated as they change.
     digest: u64,
 }
 
 type Table = Map<SessionId, Session, 2>;
 type ByTag = Map<Tag, SessionId, 32>;
 
-/// What is known of one session.
+/// One session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Session {
     tag: Tag,
     outcomes: OutcomeWindow,
     last_use: Revision,
-    /// Under which time it stands in its queue.
+    /// The revision under which it is in its queue.
     queued: Revision,
     standing: Standing,
-    /// The digest of all this but for the outcomes that are kept.
+    /// The digest of all fields except for the stored outcomes.
     head: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Standing {
-    /// It executed nothing yet.
+    /// It has executed nothing yet.
     New,
-    /// The next command makes it one in use.
+    /// Its next command moves it to the sessions in use.
     OnTrial,
     InUse,
 }
 
-/// How many sessions are looked at to find the least recently used. Each look but the last is paid for by a use in
-/// between; the bound keeps one command from paying for all uses since the last time that room was made.
+/// The greatest number of sessions that are examined to find the least recently used one. Each examination
+/// but the last is paid for by one use of a session; the bound keeps one command from paying for all of them.
 const LOOKS: usize = 16;
 
 impl Sessions {
@@ -89,8 +90,8 @@ impl Sessions {
         }
     }
 
-    /// Opens a session, named after where the command stands, making room if need be. A repeat, known by its tag, finds the
-    /// one that it opened.
+    /// Opens a session whose id is the revision of the command, and makes room if necessary. A repeat, with
+    /// the same tag, returns the session that is open already.
     pub(crate) fn open(&mut self, at: Revision, tag: Tag) -> SessionId {
         let tag_hash = hash_tag(tag);
         if let Some(known) = self.by_tag.get(tag_hash, &tag) {
@@ -116,7 +117,7 @@ impl Sessions {
         id
     }
 
-    /// Forgets a session; tells whether it was there.
+    /// Removes a session; returns whether it existed.
     pub(crate) fn close(&mut self, id: SessionId) -> bool {
         let Some(session) = self.table.remove(hash_id(id), &id) else {
             return false;
@@ -128,12 +129,12 @@ impl Sessions {
             Standing::InUse => &mut self.in_use,
         };
         let queued = queue.remove(&(session.queued, id));
-        assert!(queued, "session {id} stands in the queue that its standing names");
+        assert!(queued, "session {id} is in the queue of its standing");
         true
     }
 
-    /// Runs `execute` if this sequence was not executed yet, and returns its outcome, new or kept. A refusal changes
-    /// nothing.
+    /// Runs `execute` if this sequence was not executed yet. Returns the outcome, new or stored. A refusal
+    /// changes nothing.
     pub(crate) fn once(
         &mut self,
         at: Revision,
@@ -166,12 +167,13 @@ impl Sessions {
         Ok(kept)
     }
 
-    /// The session that a command with this tag has opened, while it lives.
+    /// The open session with this tag.
     pub(crate) fn opened(&self, tag: Tag) -> Option<SessionId> {
         self.by_tag.get(hash_tag(tag), &tag).copied()
     }
 
-    /// What [`once`](Sessions::once) would answer without executing anything: the kept outcome, or that the sequence was answered.
+    /// What [`once`](Sessions::once) would return without executing anything: the stored outcome, or that the
+    /// sequence was answered.
     pub(crate) fn known(&self, id: SessionId, sequence: Sequence) -> Option<Result<StoredOutcome, Refusal>> {
         self.table.get(hash_id(id), &id)?.outcomes.known(id, sequence)
     }
@@ -180,7 +182,7 @@ impl Sessions {
         self.table.len()
     }
 
-    /// How many were dropped to make room, since the first slot.
+    /// The number of sessions that were dropped to make room, since the first slot.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -189,7 +191,8 @@ impl Sessions {
         self.digest
     }
 
-    /// From trial to use; the least recently used one goes the other way if there are too many.
+    /// Moves a session from trial to use. If too many are in use, the least recently used one goes the other
+    /// way.
     fn promote(&mut self, at: Revision, id: SessionId) {
         self.requeue(id, at, Standing::InUse);
         if self.in_use.len() > self.most_in_use
@@ -207,8 +210,8 @@ impl Sessions {
         }
     }
 
-    /// The one in use whose last use is furthest back; if many were used since they were queued, one that was not
-    /// used for long.
+    /// The session in use whose last use is the oldest or, if many were used since they were queued, one of
+    /// the oldest.
     fn least_recently_used(&mut self) -> Option<SessionId> {
         for _ in 0..LOOKS {
             let (queued, id) = *self.in_use.first()?;
@@ -231,7 +234,7 @@ impl Sessions {
         self.digest = self.digest.wrapping_add(changed);
         let removed = self.queue(from.0).remove(&(from.1, id));
         let added = self.queue(standing).insert((at, id));
-        assert!(removed && added, "session {id} stands in one queue, once");
+        assert!(removed && added, "session {id} is in exactly one queue, once");
     }
 
     fn queue(&mut self, standing: Standing) -> &mut Queue {
@@ -242,7 +245,7 @@ impl Sessions {
     }
 }
 
-/// What is left of a table that is being freed.
+/// A session table that is being freed.
 #[derive(Default)]
 pub(crate) struct SessionsToFree {
     table: BucketsToFree<MapBucket<SessionId, Session>>,
@@ -282,14 +285,15 @@ impl Session {
         self.head.wrapping_add(self.outcomes.digest(id))
     }
 
-    /// Notes that something but the kept outcomes has changed; returns the change of the digest.
+    /// Something else than the stored outcomes has changed: updates `head`, and returns the change of the
+    /// digest.
     fn renew_head(&mut self, id: SessionId) -> u64 {
         let before = self.head;
         self.head = self.digest_head(id);
         self.head.wrapping_sub(before)
     }
 
-    /// Of all but the kept outcomes: whatever decides what the session answers and when it is dropped.
+    /// The digest of all fields except for the stored outcomes.
     fn digest_head(&self, id: SessionId) -> u64 {
         let standing = match self.standing {
             Standing::New => 0,
@@ -322,7 +326,7 @@ fn low(hash: u64) -> u32 {
     hash as u32
 }
 
-/// Equal tables have equal digests, and the reverse is as good as certain.
+/// Equal tables have equal digests; different ones differ, except for a negligible probability.
 impl Hash for Sessions {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.digest.hash(state);

@@ -1,35 +1,38 @@
-//! The state after a prefix of the log: what the log is cut for, and what a replica gets that lags too far behind (design 4.7).
+//! Snapshots: the state after a prefix of the log. A snapshot lets the log be cut, and helps replicas that
+//! lag too far behind.
 //!
-//! A [`Snapshot`] shares everything with the state that it was taken of, and with its own clones: taking one costs as much at
-//! a million keys as at none, but for one pointer for each few thousand. Its content travels, and goes to disk, in parts: the
-//! sender cuts them with [`Snapshot::part`], and the receiver puts them together with a [`Builder`].
+//! A [`Snapshot`] shares everything with the state that it was taken of, and with its own clones. Taking one
+//! copies one pointer per few thousand keys. Its content is sent, and written to disk, in parts: the sender
+//! makes them with [`Snapshot::part`], and the receiver assembles them with a [`Builder`].
 //!
 //! ```text
 //!   sender                                        receiver
 //!                                                 Builder::new(limits, slot, digest)
-//!   part(Cursor::START, bytes) ── head, sessions ... ──▶  add        every part is checked before it is taken
+//!   part(Cursor::START, bytes) ── head, sessions ... ──▶  add        checks every part before it takes it
 //!   part(builder.next(), bytes) ── sessions, entries ──▶  add
 //!          ...                                            ...
 //!   part(builder.next(), bytes) ── entries ────────────▶  add: complete
-//!                                                         finish: the digest of what came is the one expected
+//!                                                         finish: checks the digest of the whole
 //! ```
 //!
-//! Parts and their boundaries depend on the content alone. So a transfer that one replica began may be carried on by any
-//! other that has a snapshot of the same slot and digest, and a part that is lost or refused is asked for again.
+//! Parts and their boundaries depend on the content alone. So any replica that has a snapshot of the same
+//! slot and digest can continue a transfer that another began. A part that is lost or refused is requested
+//! again.
 //!
 //! # Layout
 //!
-//! The content is a sequence of items; a part is some of them, one after the other, with nothing between. All are encoded by
-//! postcard, and what changes here is a new version of the [codec](crate::codec).
+//! The content is a sequence of items. A part is some of them, one after the other. Postcard encodes them;
+//! any change is a new version of the [codec](crate::codec).
 //!
 //! | items | fields |
 //! | --- | --- |
-//! | head, once | revision of the last command (option), sessions dropped so far, number of sessions, number of keys, history (two u64, the higher half first): what the digests after all slots come to |
-//! | sessions, in the order of their table | id, tag, last use, time of queueing, standing (0 new, 1 on trial, 2 in use), floor, kept outcomes |
+//! | head, once | revision of the last command (option), sessions dropped so far, number of sessions, number of keys, history (two u64, the higher half first): the chain of the digests after all slots |
+//! | sessions, in the order of their table | id, tag, last use, time of queueing, standing (0 new, 1 on trial, 2 in use), floor, stored outcomes |
 //! | entries, in the order of the store | key, value |
 //!
-//! A kept outcome is 0 (not executed), 1 (done: revision), 2 (deleted: revision, existed) or 3 (swapped: revision, applied).
-//! Everything else (queues, indices, sums) follows from these and is computed anew.
+//! A stored outcome is 0 (not executed), 1 (done: revision), 2 (deleted: revision, existed) or 3 (swapped:
+//! revision, applied). Everything else (queues, indices, sums) follows from these and is computed by the
+//! receiver.
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,15 +59,15 @@ use cursor::Section;
 pub use deferred_free::{DeferredFree, StateToFree};
 pub use error::SnapshotError;
 
-/// What an item counts for in a part at least, and what a session does: the time that it takes, in bytes of entries. It bounds the
-/// items of a part.
+/// The least that an item, a session and a stored outcome count for in a part, in bytes. The charges stand
+/// for processing time, and bound the number of items in a part.
 const LEAST_CHARGE: usize = 64;
 const SESSION_CHARGE: usize = 1024;
 const KEPT_CHARGE: usize = 64;
-/// No part holds more items.
+/// The greatest number of items in a part.
 const MAX_ITEMS: usize = MAX_CHUNK / LEAST_CHARGE;
 
-/// The state after every slot below a certain one. A clone is one pointer.
+/// The state after every slot below a certain one. A clone copies one pointer.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Snapshot {
     slot: Slot,
@@ -72,16 +75,17 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Takes a snapshot of the state after every slot below `slot`. Copies a pointer for each few thousand entries.
+    /// Takes a snapshot of the state after every slot below `slot`. This copies one pointer per few thousand
+    /// entries.
     ///
     /// # Panics
-    /// If a command of `slot` or a later one was applied to it already (L4).
+    /// If a command of `slot` or a later slot is applied to the state already (L4).
     #[must_use]
     pub fn new(slot: Slot, machine: &StateMachine) -> Snapshot {
         let (last, ..) = machine.content();
         assert!(
             last.is_none_or(|last| last.slot < slot),
-            "L4: a snapshot of what lies below slot {slot} holds {}",
+            "L4: a snapshot of the slots below {slot} holds the command at {}",
             machine.revision()
         );
         Snapshot {
@@ -108,20 +112,21 @@ impl Snapshot {
         &self.machine
     }
 
-    /// About how many bytes the state takes; see [`StateMachine::bytes`].
+    /// The approximate size of the state in bytes; see [`StateMachine::bytes`].
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.machine.bytes()
     }
 
-    /// The part that begins at `at`, and the cursor of the one after it; `None` if this was the last.
+    /// The part that begins at `at`, and the cursor at which the next one begins; `None` if this is the last.
     ///
-    /// It is as much as fits in `bytes` bytes (and in [`MAX_CHUNK`]), but at least one item, whatever its length. What takes long
-    /// for its length counts for more: an entry shorter than 64 bytes for these, a session for 1,024, and 64 for each outcome that
-    /// it keeps. What is returned depends on the snapshot's content and the arguments alone.
+    /// The part holds as many items as fit in `bytes` bytes (and in [`MAX_CHUNK`]), but at least one,
+    /// whatever its length. Items that take long to process count for more than their length: an entry for at
+    /// least 64 bytes, and a session for 1,024 and another 64 for each outcome that it stores. The result
+    /// depends only on the snapshot's content and the arguments.
     ///
-    /// A cursor may come from a peer: any will do. One that points between items stands for the next one, and one past the end
-    /// for an empty part, which is the last.
+    /// The cursor may come from a peer, and may be any. If it points between items, the part begins with the
+    /// next one. If it points past the end, the part is empty and the last.
     #[must_use]
     pub fn part(&self, at: Cursor, bytes: usize) -> (Bytes, Option<Cursor>) {
         let mut part = Part::new(self, at, bytes);
@@ -143,13 +148,13 @@ struct Head {
     history: [u64; 2],
 }
 
-/// A part that is being cut.
+/// A part that is being made.
 struct Part {
     bytes: Vec<u8>,
-    /// What the items in it count for, and what they may count for together.
+    /// The sum of the charges of its items, and the limit of this sum.
     charged: usize,
     limit: usize,
-    /// Behind the last item in it.
+    /// The position behind its last item.
     next: Cursor,
 }
 
@@ -206,8 +211,8 @@ impl Part {
         PartEnd::LastItem
     }
 
-    /// Adds an item that counts for its length, and for `charge` at least, unless it does not fit; tells whether it did. `after` is
-    /// the cursor behind it.
+    /// Adds an item if it fits, and returns whether it did. It counts for its length, and for `charge` at
+    /// least. `after` is the cursor behind it.
     fn add(&mut self, after: Cursor, charge: usize, append: impl FnOnce(&mut Vec<u8>)) -> bool {
         let start = self.bytes.len();
         let fits = |charge: usize| start == 0 || self.charged + charge <= self.limit;
@@ -233,7 +238,7 @@ fn append_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 impl Cursor {
-    /// Where to begin in a section that is gone through from this cursor on.
+    /// The position at which to begin in a section when continuing from this cursor.
     fn spot_in(self, section: Section) -> EntryPosition {
         if self.section == section {
             self.spot
@@ -243,7 +248,7 @@ impl Cursor {
     }
 }
 
-/// Not the content, which may be large.
+/// Without the content, which may be large.
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Snapshot")

@@ -1,21 +1,21 @@
-//! Maps whose buckets come from elsewhere, in order.
+//! Assembling a map from buckets that arrive in order.
 
 use std::sync::Arc;
 
 use super::{Bucket, Buckets, BucketsToFree, SEGMENT, Segment, empty_segment};
 
-/// A segment with fewer buckets than these that hold anything is not put together before all is there: there may never be more.
-/// Of honest maps, hardly a bucket is empty.
+/// A segment with fewer non-empty buckets than this is not assembled before the map is complete, because a
+/// faulty sender may never fill it. In a correct map hardly a bucket is empty.
 const DENSE: usize = SEGMENT / 4;
 
-/// A map that is put together bucket by bucket. Costs nothing for those that are left out, however many.
+/// A map that is assembled bucket by bucket. Buckets that are left out cost nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Assembly<B> {
-    /// Whole segments by their numbers, ascending.
+    /// The complete segments, by ascending number.
     segments: Vec<(usize, Arc<Segment<B>>)>,
-    /// Buckets that are in none of these, by their numbers, ascending.
+    /// The other buckets, by ascending number.
     buckets: Vec<(usize, Arc<B>)>,
-    /// How many of them are of segments before the present one.
+    /// The number of these buckets that are in segments before the present one.
     before: usize,
     len: usize,
 }
@@ -30,12 +30,12 @@ impl<B: Bucket> Assembly<B> {
         }
     }
 
-    /// How many entries have come.
+    /// The number of entries so far.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Adds entries to a bucket: the one that was added to last, or one behind it.
+    /// Adds entries to a bucket: the last one that entries were added to, or a later one.
     pub(crate) fn add(&mut self, number: u32, count: usize, add: impl FnOnce(&mut B)) {
         let number = number as usize;
         match self.buckets.last().map(|(last, _)| *last) {
@@ -53,7 +53,7 @@ impl<B: Bucket> Assembly<B> {
         }
     }
 
-    /// All of the map has come. Costs a step for each of its segments.
+    /// The complete map. Takes a step per segment.
     pub(crate) fn finish<const LOAD: usize>(mut self) -> Buckets<B, LOAD> {
         self.end_segment();
         let buckets = self.len.div_ceil(LOAD).max(1);
@@ -71,7 +71,7 @@ impl<B: Bucket> Assembly<B> {
         }
     }
 
-    /// What comes next is of another segment.
+    /// The next bucket belongs to another segment.
     fn end_segment(&mut self) {
         let present = &self.buckets[self.before..];
         if present.len() >= DENSE

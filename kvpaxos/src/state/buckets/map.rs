@@ -1,25 +1,25 @@
-//! Maps whose entries lie each by itself.
+//! Maps that store each entry separately.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 
 use super::{Bucket, Buckets, EntryPosition, guess};
 
-/// By how many entries a full bucket grows.
+/// The number of entries by which a full bucket grows.
 const GROWTH: usize = 8;
 
 /// A map from `K` to `V`.
 pub(crate) type Map<K, V, const LOAD: usize> = Buckets<MapBucket<K, V>, LOAD>;
 
-/// The entries of a bucket. What makes a write slow is what it touches that is in no cache. So the hashes are kept apart: they
-/// are small enough to stay at hand, and tell which one entry to touch.
+/// The entries of a bucket. A write is slow if it touches memory that is not cached. So the hashes are stored
+/// separately: they are small enough to stay in the cache, and show which entry to touch.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct MapBucket<K, V> {
     hashes: Vec<u32>,
     entries: Vec<Entry<K, V>>,
 }
 
-/// Aligned to the lines of the cache, so that a small one lies in a single line.
+/// Aligned to cache lines, so that a small entry is in one line.
 #[derive(Clone, PartialEq, Eq)]
 #[repr(align(64))]
 struct Entry<K, V> {
@@ -46,7 +46,7 @@ impl<K: Clone + Ord, V: Clone, const LOAD: usize> Map<K, V, LOAD> {
         Some(&mut bucket.entries[at].value)
     }
 
-    /// Adds a key that has no value yet.
+    /// Adds a key, or replaces its value.
     pub(crate) fn add(&mut self, hash: u32, key: K, value: V) {
         let bucket = self.bucket_mut(hash);
         match bucket.find(hash, &key) {
@@ -70,7 +70,7 @@ impl<K: Clone + Ord, V: Clone, const LOAD: usize> Map<K, V, LOAD> {
         Some(entry.value)
     }
 
-    /// The entries at `from` and after it, each with where it lies. See [`spots_from`](Buckets::spots_from).
+    /// The entries at `from` and after it, with their positions. See [`spots_from`](Buckets::spots_from).
     pub(crate) fn iter_from(&self, from: EntryPosition) -> impl Iterator<Item = (EntryPosition, &K, &V)> {
         self.spots_from(from).map(|(spot, bucket)| {
             let entry = &bucket.entries[spot.entry as usize];
@@ -106,14 +106,14 @@ impl<K: Clone + Ord, V: Clone> Bucket for MapBucket<K, V> {
         }
     }
 
-    /// An entry may have memory of its own.
+    /// Entries may own further memory.
     fn cost(&self) -> usize {
         2 + self.entries.len()
     }
 }
 
 impl<K: Ord, V> MapBucket<K, V> {
-    /// Where the key is, or belongs.
+    /// The index of the key, or the index where it belongs.
     fn find<Q: Ord + ?Sized>(&self, hash: u32, key: &Q) -> Result<usize, usize>
     where
         K: Borrow<Q>,
@@ -129,7 +129,7 @@ impl<K: Ord, V> MapBucket<K, V> {
         Err(at)
     }
 
-    /// Where the first of this hash is, or belongs.
+    /// The index of the first entry with this hash, or the index where it belongs.
     fn find_hash(&self, hash: u32) -> usize {
         let mut at = guess(hash, self.hashes.len());
         while at > 0 && self.hashes[at - 1] >= hash {

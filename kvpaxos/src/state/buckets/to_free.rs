@@ -1,19 +1,19 @@
-//! Maps that nobody needs any more, freed bit by bit.
+//! Freeing maps little by little.
 
 use std::sync::Arc;
 
 use super::{Bucket, Buckets, Segment};
 
-/// What is left of a map that is being freed.
+/// The buckets of a map that is being freed.
 pub(crate) struct BucketsToFree<B> {
     pub(super) segments: Vec<Arc<Segment<B>>>,
-    /// Of the segment that was taken apart last, or of none.
+    /// The remaining buckets of the segment that was taken apart last.
     pub(super) buckets: Vec<Arc<B>>,
 }
 
 impl<B: Bucket> BucketsToFree<B> {
-    /// Frees buckets until what they cost has used up `work`, or nothing is left. What others share costs little: it is for them to
-    /// free it.
+    /// Frees buckets until their cost has used up `work`, or nothing is left. Shared buckets cost little:
+    /// their last owner frees them.
     pub(crate) fn free_some(&mut self, work: &mut usize) {
         while *work > 0 {
             let spent = if let Some(bucket) = self.buckets.pop() {

@@ -1,4 +1,4 @@
-//! Where entries lie, and in which order they come: for maps that travel in parts.
+//! Positions of entries, and their order, for maps that are sent in parts.
 
 use std::borrow::Borrow;
 
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use super::place;
 
-/// Where an entry lies in a map. Spots ascend in the order in which a map is gone through, and are the same in maps of equal
-/// content.
+/// The position of an entry in a map. Positions ascend in the order of iteration, and are the same in maps
+/// with equal content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct EntryPosition {
-    /// The bucket. A hash has 32 bits, so that there are no more.
+    /// The number of the bucket.
     pub(crate) bucket: u32,
-    /// The place in the bucket.
+    /// The index within the bucket.
     pub(crate) entry: u32,
 }
 
 impl EntryPosition {
-    /// Where the first entry may lie.
+    /// The first position.
     pub(crate) const START: EntryPosition = EntryPosition { bucket: 0, entry: 0 };
 
-    /// The next place in the same bucket.
+    /// The next position in the same bucket.
     pub(crate) fn next(self) -> EntryPosition {
         EntryPosition {
             entry: self.entry + 1,
@@ -29,13 +29,13 @@ impl EntryPosition {
     }
 }
 
-/// Follows the entries of a map that come from elsewhere, and checks that they are in order. It trusts neither their number
-/// nor their order and keeps one key: whatever the map is said to hold, it costs nothing until it comes.
+/// Checks the order of a map's entries that arrive from elsewhere, and computes their positions. It trusts
+/// neither their number nor their order, and stores one key only: a claimed number of entries costs nothing.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Walk<K> {
-    /// How many are still to come.
+    /// The number of entries that are missing.
     left: u64,
-    /// Of the whole map.
+    /// The number of buckets of the whole map.
     buckets: usize,
     last: Option<Last<K>>,
 }
@@ -49,7 +49,7 @@ struct Last<K> {
 
 impl<K> Walk<K> {
     pub(super) fn new(len: u64, buckets: u64) -> Walk<K> {
-        // As many as there are hashes are as good as more.
+        // There are no more buckets than hashes.
         let buckets = buckets.clamp(1, 1 << 31);
         Walk {
             left: len,
@@ -58,12 +58,13 @@ impl<K> Walk<K> {
         }
     }
 
-    /// How many are still to come.
+    /// The number of entries that are missing.
     pub(crate) fn left(&self) -> u64 {
         self.left
     }
 
-    /// The next entry has come: tells where it lies. `None`, and nothing has changed, if it is none of those that can follow.
+    /// Takes the next entry, and returns its position. Returns `None`, without a change, if it cannot be the
+    /// next one.
     pub(crate) fn step<Q>(&mut self, hash: u32, key: &Q) -> Option<EntryPosition>
     where
         K: Borrow<Q>,

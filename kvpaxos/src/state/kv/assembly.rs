@@ -1,4 +1,4 @@
-//! A store whose entries come from elsewhere, in order.
+//! Assembling a store from entries that arrive in order.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use super::packed::{LONG, Packed, Pair, Value};
 use super::{LOAD, Store, StoreToFree, digest_entry, hash_key, low};
 use crate::state::buckets::{Assembly, Buckets, EntryPosition, Walk};
 
-/// A store that is put together from the entries of another one, in the order of [`Store::iter_from`].
+/// A store that is assembled from the entries of another one, in the order of [`Store::iter_from`].
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct StoreAssembly {
     buckets: Assembly<Packed>,
@@ -14,7 +14,7 @@ pub(crate) struct StoreAssembly {
     bytes: u64,
 }
 
-/// An entry that came in a part and was not added yet.
+/// An entry of a part that is not added yet.
 pub(crate) struct ReceivedEntry<'a> {
     bucket: u32,
     hash: u32,
@@ -26,7 +26,7 @@ pub(crate) struct ReceivedEntry<'a> {
 }
 
 impl<'a> ReceivedEntry<'a> {
-    /// The next entry in a part, and where it lies; `None` if it is none of those that can follow.
+    /// The next entry of a part, and its position; `None` if it cannot be the next one.
     pub(crate) fn next(
         walk: &mut Walk<Vec<u8>>,
         part: &Bytes,
@@ -65,17 +65,17 @@ impl StoreAssembly {
         }
     }
 
-    /// Expects the keys of a store that holds `len` of them.
+    /// Checks the order of the keys of a store that holds `len` of them.
     pub(crate) fn walk(len: u64) -> Walk<Vec<u8>> {
         Buckets::<Packed, LOAD>::walk(len)
     }
 
-    /// How many keys have come.
+    /// The number of keys so far.
     pub(crate) fn len(&self) -> usize {
         self.buckets.len()
     }
 
-    /// The digest of what has come.
+    /// The digest of the entries so far.
     pub(crate) fn digest(&self) -> u64 {
         self.digest
     }
@@ -92,7 +92,7 @@ impl StoreAssembly {
         }
     }
 
-    /// The store, once all has come.
+    /// The complete store.
     pub(crate) fn finish(self) -> Store {
         Store {
             entries: self.buckets.finish(),

@@ -1,8 +1,8 @@
 //! A bucket of the store: keys and values packed into one piece of memory.
 //!
-//! A piece of memory for each value would be a reference to count, or a piece to allocate, for each entry that the first write
-//! after a snapshot copies, that a received part brings, and that a discarded state gives back. Packed, all of these are copies of
-//! a few kilobytes, and most of what is touched together lies together.
+//! If each value had its own memory, the first write after a snapshot, a received part, and a state that is
+//! freed would each cost a reference count or an allocation per entry. Packed, they cost copies of a few
+//! kilobytes, and memory that is used together is close together.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -11,28 +11,31 @@ use bytes::Bytes;
 
 use crate::state::buckets::{Bucket, guess};
 
-/// Values longer than this lie in memory of their own: to copy many of them would take longer than to count references.
+/// Values longer than this have memory of their own: copying many of them would take longer than counting
+/// references.
 pub(super) const LONG: usize = 256;
 
-/// A decoded value is a slice of its whole frame, and to keep it is to keep the frame. A value at least this long is
-/// shared nevertheless; what is shorter is copied, so that the store takes no more than a few times its content.
+/// A decoded value is a slice of its frame, and holds the memory of the whole frame. A value of at least this
+/// length is shared nevertheless. A shorter one is copied, so that the store takes at most a few times the
+/// size of its content.
 pub(super) const SHARE_FROM: usize = 64 * 1024;
 
-/// Values of their own memory are given back to the system page by page.
+/// Freeing the memory of a long value costs work for each page.
 const PAGE: usize = 4096;
 
-/// By how many entries a full bucket grows, and by what part of its data; doubling would leave a quarter of the memory unused.
+/// The number of entries by which a full bucket grows, and the divisor for the growth of its data. Doubling
+/// would leave a quarter of the memory unused.
 const GROWTH: usize = 4;
 const DATA_GROWTH: usize = 4;
 
-/// Data that has four times the memory it needs, and this, gives some of it back.
+/// Memory is given back when the capacity exceeds four times the size plus this.
 const SLACK: usize = 256;
 
-/// Entries sorted by hash, then key. Where all of it lies follows from the content.
+/// Entries sorted by hash, then key. The layout follows from the content.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(super) struct Packed {
     entries: Vec<Entry>,
-    /// Key and value of each entry, in order, but for long values.
+    /// The key and value of each entry, in order, without the long values.
     data: Vec<u8>,
     /// The long values, in order.
     long: Vec<Bytes>,
@@ -41,15 +44,15 @@ pub(super) struct Packed {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Entry {
     hash: u32,
-    /// Where the entry ends in the data. It begins where the one before it ends.
+    /// The end of the entry in the data. It begins at the end of the one before it.
     end: u32,
     key: u32,
     is_long: bool,
-    /// Of key and value, so that taking them out needs no look at the value.
+    /// The digest of key and value, so that removing the entry need not read the value.
     digest: u64,
 }
 
-/// A key and its value, on their way into a bucket.
+/// A key and its value that are being added to a bucket.
 #[derive(Clone, Copy)]
 pub(super) struct Pair<'a> {
     pub(super) hash: u32,
@@ -58,7 +61,7 @@ pub(super) struct Pair<'a> {
     pub(super) digest: u64,
 }
 
-/// A value where it lies.
+/// A reference to a value.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Short(&'a [u8]),
@@ -88,7 +91,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// What of it lies in the data.
+    /// The part of it that is in the data.
     fn packed(self) -> &'a [u8] {
         match self {
             Value::Short(bytes) => bytes,
@@ -98,7 +101,7 @@ impl<'a> Value<'a> {
 }
 
 impl Packed {
-    /// Where the key is, or belongs.
+    /// The index of the key, or the index where it belongs.
     pub(super) fn find(&self, hash: u32, key: &[u8]) -> Result<usize, usize> {
         let mut at = self.find_hash(hash);
         while self.entries.get(at).is_some_and(|entry| entry.hash == hash) {
@@ -124,7 +127,7 @@ impl Packed {
         }
     }
 
-    /// Adds a pair where it belongs.
+    /// Adds a pair at the index where it belongs.
     pub(super) fn insert(&mut self, at: usize, pair: Pair) {
         let (key, packed) = (pair.key, pair.value.packed());
         let (start, length) = (self.start(at), key.len() + packed.len());
@@ -150,7 +153,7 @@ impl Packed {
         room[key.len()..].copy_from_slice(packed);
     }
 
-    /// Gives a key another value; returns the digest and the length before.
+    /// Replaces the value of a key; returns the digest and the length of the old one.
     pub(super) fn set(&mut self, at: usize, value: &Bytes, digest: u64) -> (u64, usize) {
         let length = self.value(at).bytes().len();
         let value = Value::new(value);
@@ -178,7 +181,7 @@ impl Packed {
         (before, length)
     }
 
-    /// Takes an entry out; returns its digest and the length of its value.
+    /// Removes an entry; returns its digest and the length of its value.
     pub(super) fn remove(&mut self, at: usize) -> (u64, usize) {
         let length = self.value(at).bytes().len();
         if self.entries[at].is_long {
@@ -191,13 +194,13 @@ impl Packed {
         (entry.digest, length)
     }
 
-    /// Looks at where the hash belongs, without following any pointer from there.
+    /// Reads the entry where the hash belongs, without following a pointer.
     pub(super) fn touch(&self, hash: u32) -> u64 {
         let near = self.entries.get(guess(hash, self.entries.len()));
         near.map_or(0, |entry| entry.digest)
     }
 
-    /// Looks at the first entry of this hash: most likely the only one.
+    /// Reads the data of the first entry with this hash, most likely the only one.
     pub(super) fn touch_data(&self, hash: u32) -> u8 {
         let at = self.find_hash(hash);
         let Some(entry) = self.entries.get(at) else {
@@ -208,7 +211,7 @@ impl Packed {
         looks.fold(0, |seen, at| seen ^ self.data[at])
     }
 
-    /// Where the first of this hash is, or belongs.
+    /// The index of the first entry with this hash, or the index where it belongs.
     fn find_hash(&self, hash: u32) -> usize {
         let mut at = guess(hash, self.entries.len());
         while at > 0 && self.entries[at - 1].hash >= hash {
@@ -230,7 +233,7 @@ impl Packed {
         self.start(at) + entry.key as usize..entry.end as usize
     }
 
-    /// How many long values come before this one.
+    /// The number of long values before this index.
     fn long_before(&self, at: usize) -> usize {
         if self.long.is_empty() {
             return 0;
@@ -238,7 +241,7 @@ impl Packed {
         self.entries[..at].iter().filter(|entry| entry.is_long).count()
     }
 
-    /// Makes a range within an entry's data another length, and returns it.
+    /// Changes the length of a range within an entry's data, and returns the range.
     fn resize(&mut self, at: usize, range: Range<usize>, length: usize) -> &mut [u8] {
         let (before, start) = (self.data.len(), range.start);
         if length > range.len() {
@@ -256,7 +259,7 @@ impl Packed {
         &mut self.data[start..start + length]
     }
 
-    /// What was long once must not hold its memory for ever.
+    /// Gives memory back after the data has become shorter.
     fn give_back(&mut self) {
         let used = self.data.len();
         if self.data.capacity() > SLACK + 4 * used {
@@ -267,7 +270,7 @@ impl Packed {
         }
     }
 
-    /// Adds pairs that belong behind all others.
+    /// Adds pairs that belong after all others.
     pub(super) fn extend<'a>(&mut self, pairs: impl Iterator<Item = Pair<'a>> + Clone) {
         let length = |pair: Pair| pair.key.len() + pair.value.packed().len();
         self.entries.reserve_exact(pairs.clone().count());
@@ -292,7 +295,7 @@ impl Packed {
         }
     }
 
-    /// Appends an entry that belongs behind all others.
+    /// Appends an entry that belongs after all others.
     fn push<const N: usize>(&mut self, entry: Entry, bytes: [&[u8]; N], long: Option<Bytes>) {
         for bytes in bytes {
             self.data.extend_from_slice(bytes);
@@ -313,7 +316,7 @@ impl Bucket for Packed {
         let gone = self.entries.iter().filter(|entry| goes(entry.hash)).count();
         stay.entries.reserve_exact(self.entries.len() - gone);
         go.entries.reserve_exact(gone);
-        // About as much data for each entry.
+        // Assume the same length for each entry.
         let data = self.data.len() / self.entries.len().max(1);
         stay.data.reserve_exact(data * (self.entries.len() - gone));
         go.data.reserve_exact(data * gone);
@@ -353,8 +356,8 @@ fn offset(position: usize) -> u32 {
     u32::try_from(position).expect("the keys and short values of one bucket do not fill 4 GiB")
 }
 
-/// Puts `value` in the place of `old`, whose memory is used again if it fits and nobody else reads it: a snapshot, say, or an
-/// answer on its way.
+/// Replaces `old` by `value`. The memory of `old` is reused if it has the right length and nothing else, such
+/// as a snapshot or a reply, refers to it.
 fn replace(old: &mut Bytes, value: &Bytes) {
     if value.len() >= SHARE_FROM {
         *old = value.clone();

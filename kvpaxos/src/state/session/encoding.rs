@@ -1,4 +1,4 @@
-//! Sessions as they travel in the parts of a snapshot.
+//! The encoding of sessions in the parts of a snapshot.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -11,66 +11,67 @@ use crate::encoding::{DecodeError, Reader, plain};
 use crate::state::buckets::{EntryPosition, Walk};
 use crate::types::{Revision, Sequence, SessionId};
 
-/// What is wrong with a session that came in a part of a snapshot.
+/// What is wrong with a session in a part of a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The bytes are not those of a session.
+    /// The bytes are not an encoding of a session.
     #[error(transparent)]
     Bytes(#[from] DecodeError),
-    /// The session does not follow the one before it.
-    #[error("session {session} comes out of order, or twice: the sender lies")]
+    /// The session does not belong after the one before it.
+    #[error("session {session} is out of order, or comes twice: the sender is faulty")]
     Order {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// It keeps more outcomes than a session may.
+    /// It has more outcomes than a session may have.
     #[error(
-        "session {session} keeps {count} outcomes, over the window of {window}: \
-         run the same limits on both ends"
+        "session {session} has {count} outcomes, more than the window of {window}: use the same limits on \
+         both ends"
     )]
     Window {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// How many it says to keep.
+        /// The number of outcomes that it claims.
         count: u64,
         /// The limit.
         window: u64,
     },
-    /// What comes last among the outcomes must be one.
-    #[error(
-        "the outcomes of session {session} end with a gap: the sender does not encode as this program does"
-    )]
+    /// Its last outcome is missing.
+    #[error("the outcomes of session {session} end with a gap: the sender uses another encoding")]
     Gap {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// Something took place before the session was opened, or after all that the snapshot holds.
-    #[error("the {what} of session {session} is at {at}, not between {session} and {last}: the sender lies")]
+    /// A revision in it is below that at which the session was opened, or above the last command of the
+    /// snapshot.
+    #[error(
+        "the {what} of session {session} is at {at}, not between {session} and {last}: the sender is faulty"
+    )]
     Time {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// What took place.
+        /// What the revision is of.
         what: &'static str,
-        /// When it did.
+        /// The revision.
         at: Revision,
         /// The last command that the snapshot holds.
         last: Revision,
     },
-    /// A tag opens one session.
-    #[error("session {session} was opened under a tag that opened another one: the sender lies")]
+    /// Another session has the same tag.
+    #[error("session {session} has the tag of another session: the sender is faulty")]
     Tag {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// There are more sessions in use than there may be.
-    #[error("more than {limit} sessions are in use: run the same limits on both ends")]
+    /// More sessions are in use than the limits allow.
+    #[error("more than {limit} sessions are in use: use the same limits on both ends")]
     InUse {
         /// The limit.
         limit: usize,
     },
 }
 
-/// A session as it is encoded, by postcard. Never changed but with the version of the codec.
+/// A session as postcard encodes it. A change is a new version of the codec.
 #[derive(Serialize)]
 struct Encoded<'a> {
     id: SessionId,
@@ -83,7 +84,7 @@ struct Encoded<'a> {
     kept: &'a VecDeque<StoredOutcome>,
 }
 
-/// The outcome of one sequence as it is encoded.
+/// The outcome of one sequence as postcard encodes it.
 #[derive(Serialize)]
 enum EncodedOutcome {
     Nothing,
@@ -111,7 +112,7 @@ impl From<StoredOutcome> for EncodedOutcome {
 }
 
 impl Session {
-    /// How many outcomes it keeps, gaps included.
+    /// The number of outcomes that it stores, including gaps.
     pub(crate) fn kept(&self) -> usize {
         self.outcomes.kept().len()
     }
@@ -156,7 +157,7 @@ impl Session {
         Ok((id, session))
     }
 
-    /// Checks that nothing took place before the session was opened, or after the last command.
+    /// Checks that all revisions are between that of the session and that of the last command.
     fn check_times(&self, id: SessionId, last: Revision) -> Result<(), SessionError> {
         let kept = self.outcomes.kept().iter().filter_map(|kept| kept.revision());
         let times = [
@@ -210,7 +211,7 @@ fn decode_stored(r: &mut Reader) -> Result<StoredOutcome, DecodeError> {
     })
 }
 
-/// Sessions that came in one part, checked and not added to the table yet.
+/// The sessions of one part, checked and not yet added to the table.
 pub(crate) struct ReceivedSessions {
     sessions: Vec<(SessionId, Session)>,
     tags: BTreeSet<Tag>,
@@ -226,8 +227,8 @@ impl ReceivedSessions {
         }
     }
 
-    /// Reads one session more; tells where it lies in the table that is being put together. `last` is the last command that
-    /// was applied to that table.
+    /// Reads one more session; returns its position in the table that is being assembled. `last` is the last
+    /// command of the snapshot.
     pub(crate) fn read(
         &mut self,
         table: &Sessions,
@@ -254,12 +255,12 @@ impl ReceivedSessions {
 }
 
 impl Sessions {
-    /// The most sessions that there may be.
+    /// The greatest number of sessions.
     pub(crate) fn most(limits: &Limits) -> usize {
         limits.sessions.max(1)
     }
 
-    /// The sessions at `from` and after it, each with where it lies, in an order that follows from the content.
+    /// The sessions at `from` and after it, with their positions, in an order that follows from the content.
     pub(crate) fn iter_from(
         &self,
         from: EntryPosition,
@@ -268,12 +269,13 @@ impl Sessions {
         sessions.map(|(spot, id, session)| (spot, *id, session))
     }
 
-    /// Expects the sessions of a table that holds `len` of them, in the order of [`iter_from`](Sessions::iter_from).
+    /// Checks the order of the sessions of a table that holds `len` of them, which is that of
+    /// [`iter_from`](Sessions::iter_from).
     pub(crate) fn walk(len: u64) -> Walk<SessionId> {
         Table::walk(len)
     }
 
-    /// Adds sessions that came from elsewhere.
+    /// Adds the sessions of a part.
     pub(crate) fn add(&mut self, newcomers: ReceivedSessions) {
         for (id, session) in newcomers.sessions {
             self.digest = self.digest.wrapping_add(session.digest(id));
@@ -284,7 +286,7 @@ impl Sessions {
         }
     }
 
-    /// Says how many were dropped elsewhere.
+    /// Sets the number of sessions that were dropped so far.
     pub(crate) fn set_dropped(&mut self, dropped: u64) {
         self.dropped = dropped;
     }

@@ -1,4 +1,4 @@
-//! What one session keeps: the outcomes that its client may still ask for again.
+//! The outcomes that a session stores because its client may still ask for them.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,15 +6,15 @@ use std::fmt;
 use crate::command::{Outcome, Refusal};
 use crate::types::{Revision, Sequence, SessionId, Slot};
 
-/// The outcome of a write, as long as its client may ask again. It holds no values, and little else: a table of many
-/// sessions with many outcomes each passes through the caches once a round of its clients.
+/// The outcome of a write, stored while its client may ask again. It is small and holds no values: a table of
+/// many sessions with many outcomes passes through the caches again and again.
 ///
-/// Two whole words, so that it is passed in registers. Put together in memory, from smaller parts, it could not be read
-/// again as a whole before all that was written earlier had reached the cache.
+/// Two machine words, so that it is passed in registers. If it were written to memory in smaller parts, a
+/// read of the whole would have to wait until all earlier writes had reached the cache.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoredOutcome {
     slot: u64,
-    /// The place in the slot's batch, and one of the constants below beside it.
+    /// The index in the slot's batch, and one of the constants below in the low byte.
     index_and_kind: u64,
 }
 
@@ -25,7 +25,7 @@ const NOT_SWAPPED: u64 = 4;
 const SWAPPED: u64 = 5;
 
 impl StoredOutcome {
-    /// Of what has not been executed.
+    /// Stands for a sequence that is not executed.
     pub(super) const NOTHING: StoredOutcome = StoredOutcome {
         slot: 0,
         index_and_kind: 0,
@@ -43,11 +43,11 @@ impl StoredOutcome {
         StoredOutcome::new(revision, if applied { SWAPPED } else { NOT_SWAPPED })
     }
 
-    /// Where the write stands, if it was executed.
+    /// The revision of the write, if it was executed.
     pub(super) fn revision(self) -> Option<Revision> {
         let revision = Revision {
             slot: Slot(self.slot),
-            index: u32::try_from(self.index_and_kind >> 8).expect("it was 32 bits long"),
+            index: u32::try_from(self.index_and_kind >> 8).expect("an index has 32 bits"),
         };
         (self != StoredOutcome::NOTHING).then_some(revision)
     }
@@ -62,7 +62,9 @@ impl StoredOutcome {
 
 impl From<StoredOutcome> for Outcome {
     fn from(kept: StoredOutcome) -> Outcome {
-        let revision = kept.revision().expect("what was not executed has no outcome");
+        let revision = kept
+            .revision()
+            .expect("a sequence that is not executed has no outcome");
         match kept.index_and_kind & 0xFF {
             DONE => Outcome::Done { revision },
             kind @ (DELETED_NOTHING | DELETED) => Outcome::Deleted {
@@ -87,12 +89,14 @@ impl fmt::Debug for StoredOutcome {
     }
 }
 
-/// The outcomes of a session's window.
+/// The outcomes of a session, from its floor on.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct OutcomeWindow {
-    /// The lowest sequence that the client has no answer for: what is below is not executed, nor kept.
+    /// The lowest sequence for which the client still needs an answer. Sequences below are neither executed
+    /// nor stored.
     floor: Sequence,
-    /// From the floor on, with [`StoredOutcome::NOTHING`] for what has not been executed. The last was.
+    /// From the floor on, with [`StoredOutcome::NOTHING`] for sequences that are not executed. The last one
+    /// is executed.
     kept: VecDeque<StoredOutcome>,
 }
 
@@ -101,8 +105,8 @@ impl OutcomeWindow {
         self.floor
     }
 
-    /// Checks that the sequence may be asked about; returns the floor that the request brings. The client's word for the
-    /// lowest unanswered one counts as soon as it is higher than what is known.
+    /// Checks that the sequence is within the window; returns the new floor. The lowest unanswered sequence
+    /// that the client reports becomes the floor if it is higher than the present one.
     pub(crate) fn admit(
         &self,
         id: SessionId,
@@ -132,7 +136,7 @@ impl OutcomeWindow {
         }
     }
 
-    /// What is known of a sequence, if it was executed or lies below the floor.
+    /// The outcome of a sequence if it is stored, or a refusal if the sequence is below the floor.
     pub(super) fn known(&self, id: SessionId, sequence: Sequence) -> Option<Result<StoredOutcome, Refusal>> {
         if sequence < self.floor {
             return Some(Err(self.answered(id, sequence)));
@@ -142,7 +146,7 @@ impl OutcomeWindow {
         (kept != StoredOutcome::NOTHING).then_some(Ok(kept))
     }
 
-    /// Forgets what is below; returns the change of the digest.
+    /// Drops the outcomes below the new floor; returns the change of the digest.
     pub(crate) fn raise_floor(&mut self, id: SessionId, floor: Sequence) -> u64 {
         let mut changed = 0_u64;
         while self.floor < floor {
@@ -153,20 +157,20 @@ impl OutcomeWindow {
             changed = changed.wrapping_sub(digest_stored(id, self.floor, front));
             self.floor = Sequence(self.floor.0 + 1);
         }
-        // A burst must not hold its memory for ever.
+        // Give memory back after a burst.
         if self.kept.capacity() > 64 && self.kept.len() < self.kept.capacity() / 8 {
             self.kept.shrink_to(self.kept.len() * 2);
         }
         changed
     }
 
-    /// The outcome of a sequence from the floor on, if it has been executed.
+    /// The outcome of a sequence at or above the floor, if it is executed.
     pub(crate) fn get(&self, sequence: Sequence) -> Option<StoredOutcome> {
         let kept = self.kept.get(self.place(sequence)).copied();
         kept.filter(|kept| *kept != StoredOutcome::NOTHING)
     }
 
-    /// Keeps an outcome; returns the change of the digest.
+    /// Stores an outcome; returns the change of the digest.
     pub(crate) fn keep(&mut self, id: SessionId, sequence: Sequence, kept: StoredOutcome) -> u64 {
         let place = self.place(sequence);
         if place >= self.kept.len() {
@@ -185,17 +189,17 @@ impl OutcomeWindow {
         })
     }
 
-    /// From the floor on, with [`StoredOutcome::NOTHING`] for what has not been executed.
+    /// The outcomes from the floor on, with [`StoredOutcome::NOTHING`] for sequences that are not executed.
     pub(super) fn kept(&self) -> &VecDeque<StoredOutcome> {
         &self.kept
     }
 
-    /// As they were elsewhere. The last of `kept` was executed.
+    /// The outcomes of a session of another replica. The last of `kept` is executed.
     pub(super) fn of(floor: Sequence, kept: VecDeque<StoredOutcome>) -> OutcomeWindow {
         OutcomeWindow { floor, kept }
     }
 
-    /// Both lie within the window: [`admit`](OutcomeWindow::admit) has seen to it.
+    /// The distance from the floor. [`admit`](OutcomeWindow::admit) has checked that it is within the window.
     #[expect(clippy::cast_possible_truncation, reason = "a window fits in memory")]
     fn place(&self, sequence: Sequence) -> usize {
         (sequence.0 - self.floor.0) as usize
@@ -221,8 +225,8 @@ fn digest_stored(id: SessionId, sequence: Sequence, kept: StoredOutcome) -> u64 
     digest_words([slot.0, index.into(), sequence.0, kept.slot, kept.index_and_kind])
 }
 
-/// A digest of a few words, in the manner of wyhash: the halves of products, which every bit of either factor reaches. A
-/// hash for strings would take several times as long, and this is taken with every command.
+/// A digest of a few words, in the manner of wyhash: the halves of products, which depend on every bit of
+/// both factors. Every command computes this, and a hash for strings would take several times as long.
 pub(crate) fn digest_words<const N: usize>(words: [u64; N]) -> u64 {
     const PRIMES: [u64; 4] = [
         0xA076_1D64_78BD_642F,

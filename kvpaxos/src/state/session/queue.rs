@@ -1,23 +1,24 @@
-//! Sessions in the order in which they were queued, kept so that a clone shares them.
+//! Sessions in the order in which they were queued. A clone shares them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::types::{Revision, SessionId};
 
-/// The most places a chunk: what the first change after a clone copies.
+/// The greatest number of entries in a chunk, which the first change after a clone copies.
 const CHUNK: usize = 64;
 
-/// When a session was queued, and which.
+/// The revision at which a session was queued, and the session.
 pub(super) type QueueKey = (Revision, SessionId);
 
-/// Sessions by the time they were queued. Those in use may have been used since: the first one whose
-/// [`Session::queued`](super::Session) and `last_use` are equal is the least recently used.
+/// Sessions in the order in which they were queued. A session in use may have been used since then: the first
+/// one whose [`Session::queued`](super::Session) and `last_use` are equal is the least recently used.
 ///
-/// Sorted, in chunks shared by reference count: sessions come at the end, but for few, and go from anywhere.
+/// Sorted, in chunks that are shared by reference count. Most sessions are added at the end; they are removed
+/// anywhere.
 #[derive(Clone, Default)]
 pub(super) struct Queue {
-    /// None is empty.
+    /// No chunk is empty.
     chunks: VecDeque<Arc<Vec<QueueKey>>>,
     len: usize,
 }
@@ -31,7 +32,7 @@ impl Queue {
         self.chunks.front()?.first()
     }
 
-    /// Adds a place; tells whether it was new.
+    /// Adds an entry; returns whether it was new.
     pub(super) fn insert(&mut self, place: QueueKey) -> bool {
         let at = self.chunk_of(&place);
         let is_last = at + 1 == self.chunks.len();
@@ -47,7 +48,7 @@ impl Queue {
         if chunk.len() < CHUNK {
             Arc::make_mut(chunk).insert(within, place);
         } else if within == CHUNK && is_last {
-            // What comes at the end leaves full chunks behind it.
+            // Entries that are added at the end leave full chunks.
             self.chunks.push_back(Arc::new(vec![place]));
         } else {
             let chunk = Arc::make_mut(chunk);
@@ -61,7 +62,7 @@ impl Queue {
         true
     }
 
-    /// Takes a place out; tells whether it was there.
+    /// Removes an entry; returns whether it existed.
     pub(super) fn remove(&mut self, place: &QueueKey) -> bool {
         let at = self.chunk_of(place);
         let Some(chunk) = self.chunks.get_mut(at) else {
@@ -91,18 +92,19 @@ impl Queue {
         }
     }
 
-    /// All places in order.
+    /// All entries in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &QueueKey> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
-    /// The chunk where the place is or belongs: the last that begins at it or before, or else the first.
+    /// The chunk in which the entry is or belongs: the last one that begins at it or before it, or the first.
     fn chunk_of(&self, place: &QueueKey) -> usize {
         let after = self.chunks.partition_point(|chunk| chunk.first() <= Some(place));
         after.saturating_sub(1)
     }
 
-    /// Makes one of two neighbours that are half empty together, so that what was taken out does not leave crumbs.
+    /// Joins two neighbours that are at most half full together, so that removals do not leave many small
+    /// chunks.
     fn join(&mut self, at: usize) {
         let (Some(one), Some(next)) = (self.chunks.get(at), self.chunks.get(at.wrapping_add(1))) else {
             return;
@@ -116,7 +118,7 @@ impl Queue {
     }
 }
 
-/// How the places are cut into chunks tells how they came about, and nothing else.
+/// The division into chunks depends on the order of changes, and does not count.
 impl PartialEq for Queue {
     fn eq(&self, other: &Queue) -> bool {
         self.len == other.len && self.iter().eq(other.iter())
@@ -138,7 +140,7 @@ impl Queue {
         assert!(self.chunks.iter().all(|chunk| (1..=CHUNK).contains(&chunk.len())));
         let pairs = self.chunks.iter().zip(self.chunks.iter().skip(1));
         for (one, next) in pairs {
-            assert!(one.len() + next.len() > CHUNK / 2, "no crumbs are left");
+            assert!(one.len() + next.len() > CHUNK / 2, "neighbours are joined");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Puts a snapshot together from its parts.
+//! Assembles a snapshot from its parts.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -15,23 +15,23 @@ use crate::state::machine::{StateMachine, digest_of};
 use crate::state::session::{ReceivedSessions, Sessions};
 use crate::types::{Revision, SessionId, Slot};
 
-/// Puts a snapshot together from its parts, in order.
+/// Assembles a snapshot from its parts, in order.
 ///
-/// The parts may come from anywhere: each is checked in full before anything is taken from it, and what is kept is in
-/// proportion to what has come. The digest is computed from what comes, as it comes.
+/// The parts need not be trusted. Each is checked in full before anything is taken from it, and memory grows
+/// only in proportion to what has arrived. The digest is computed as the parts arrive.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Builder {
     limits: Limits,
     slot: Slot,
     digest: u128,
     next: Cursor,
-    /// What is still to come; unknown before the head has come.
+    /// The items that are missing; unknown before the head has arrived.
     rest: Option<Remainder>,
     sessions: Sessions,
     store: StoreAssembly,
 }
 
-/// What follows the head, as far as it has not come.
+/// The content of the head, and the items that are missing.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Remainder {
     last: Option<Revision>,
@@ -41,7 +41,7 @@ struct Remainder {
     keys: Walk<Vec<u8>>,
 }
 
-/// What a part was found to hold.
+/// The content of a part, checked.
 struct CheckedPart<'a> {
     rest: Remainder,
     next: Cursor,
@@ -49,19 +49,20 @@ struct CheckedPart<'a> {
     entries: Vec<ReceivedEntry<'a>>,
 }
 
-/// A snapshot that could not be finished. Its content may be large: see [`DeferredFree`](super::DeferredFree).
+/// A snapshot that could not be finished. The builder may be large: free it with
+/// [`DeferredFree`](super::DeferredFree).
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Rejected {
     /// Why.
     pub error: SnapshotError,
-    /// What has come.
+    /// The builder with all that was added.
     pub builder: Box<Builder>,
 }
 
 impl Builder {
-    /// Expects the snapshot of the state after every slot below `slot`, which has this digest. `limits` must be those of
-    /// the cluster: they bound what is taken, and the state goes on under them.
+    /// Expects the snapshot of the state after every slot below `slot`, with this digest. `limits` must be
+    /// those of the cluster: they bound what is accepted, and the state is used with them.
     #[must_use]
     pub fn new(limits: Limits, slot: Slot, digest: u128) -> Builder {
         Builder {
@@ -87,26 +88,26 @@ impl Builder {
         self.digest
     }
 
-    /// Where the part begins that is to be added next.
+    /// The position at which the next part begins.
     #[must_use]
     pub fn next(&self) -> Cursor {
         self.next
     }
 
-    /// Whether all parts have come.
+    /// Whether all parts have been added.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.rest.as_ref().is_some_and(Remainder::is_empty)
     }
 
-    /// Takes the part that begins at `at` and is followed by the one at `next`, `None` if it is the last: what
-    /// [`Snapshot::part`] returned. Tells whether the snapshot is complete.
+    /// Adds the part that begins at `at` and is followed by the one at `next`, `None` if it is the last, as
+    /// [`Snapshot::part`] returned them. Returns whether the snapshot is complete.
     ///
-    /// Short values are copied, so that they do not keep the part; long ones share it.
+    /// Short values are copied, so that they do not hold the memory of the part; long ones share it.
     ///
     /// # Errors
-    /// Names what is wrong. Nothing was changed, and the same part may be added from elsewhere. If what others send is refused
-    /// as well, then an earlier part was wrong, its head perhaps: begin anew.
+    /// If the part is not valid. Nothing is changed, and the same part of another replica may be added. If
+    /// that is refused as well, an earlier part was wrong: begin again.
     pub fn add(&mut self, at: Cursor, part: &Bytes, next: Option<Cursor>) -> Result<bool, SnapshotError> {
         if self.is_complete() {
             return Err(SnapshotError::Complete);
@@ -127,10 +128,11 @@ impl Builder {
         Ok(found.is_none())
     }
 
-    /// The snapshot, once all parts have come and the digest of what came is the one expected. Looks at no entry again.
+    /// Returns the snapshot, if all parts are added and their digest is the expected one. It does not visit
+    /// the entries again.
     ///
     /// # Errors
-    /// Returns what has come, with what is wrong with it: [`SnapshotError::Incomplete`] or [`SnapshotError::Digest`].
+    /// Returns the builder, with the reason: [`SnapshotError::Incomplete`] or [`SnapshotError::Digest`].
     pub fn finish(self) -> Result<Snapshot, Rejected> {
         if !self.is_complete() {
             let error = SnapshotError::Incomplete { next: self.next };
@@ -153,12 +155,12 @@ impl Builder {
         Ok(Snapshot { slot, machine })
     }
 
-    /// What has come so far.
+    /// The content that was added so far.
     pub(super) fn into_content(self) -> (Sessions, StoreAssembly) {
         (self.sessions, self.store)
     }
 
-    /// Reads a part and checks it against what has come, without taking anything.
+    /// Reads a part and checks it against the earlier parts, without changing anything.
     fn read<'a>(&self, part: &'a Bytes) -> Result<CheckedPart<'a>, SnapshotError> {
         let mut reader = Reader::new(part);
         let r = &mut reader;

@@ -1,4 +1,4 @@
-//! Places in a snapshot.
+//! Positions in a snapshot.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::encoding::{Decode, DecodeError, Reader};
 use crate::state::buckets::EntryPosition;
 
-/// A place in the content of a snapshot: where a part begins. Cursors ascend in the order in which the parts follow each other,
-/// and mean the same in every snapshot of the same slot and digest.
+/// A position in the content of a snapshot, at which a part begins. Cursors are ordered as the items are, and
+/// mean the same in every snapshot of the same slot and digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Cursor {
     pub(super) section: Section,
     pub(super) spot: EntryPosition,
 }
 
-/// What the items are, in order.
+/// The kinds of items, in order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub(super) enum Section {
     Head,
@@ -24,7 +24,7 @@ pub(super) enum Section {
 }
 
 impl Cursor {
-    /// Where the first part begins.
+    /// The position at which the first part begins.
     pub const START: Cursor = Cursor {
         section: Section::Head,
         spot: EntryPosition::START,
@@ -35,14 +35,14 @@ impl Cursor {
         spot: EntryPosition::START,
     };
 
-    /// Behind an item: the next one follows from there, wherever it is.
+    /// The position behind an item.
     pub(super) fn after(section: Section, spot: EntryPosition) -> Cursor {
         let spot = spot.next();
         Cursor { section, spot }
     }
 }
 
-/// Any cursor that can be written down is taken: see [`Snapshot::part`](super::Snapshot::part).
+/// Any cursor that can be encoded is accepted: see [`Snapshot::part`](super::Snapshot::part).
 impl Decode for Cursor {
     fn decode(r: &mut Reader) -> Result<Cursor, DecodeError> {
         let section = match r.u32("cursor's section")? {
@@ -62,7 +62,7 @@ impl Decode for Cursor {
     }
 }
 
-/// `sessions 3.1`: the section, the bucket, and the place in it.
+/// `sessions 3.1`: the section, the bucket, and the index within the bucket.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let section = match self.section {

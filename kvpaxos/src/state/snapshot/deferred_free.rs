@@ -1,4 +1,4 @@
-//! States that nobody needs any more.
+//! Freeing large states little by little.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,19 +10,22 @@ use crate::state::kv::StoreToFree;
 use crate::state::machine::StateMachine;
 use crate::state::session::SessionsToFree;
 
-/// How much [`DeferredFree::free_some`] does: about as many pieces of memory are freed, or pages of them.
+/// The work of one [`DeferredFree::free_some`]: about the number of pieces of memory, or pages of them, that
+/// it frees.
 const WORK: usize = 4096;
 
-/// States that nobody needs any more, freed bit by bit: to drop a large one at once takes as long as to go through it.
+/// States that are no longer needed. They are freed little by little, because dropping a large one takes as
+/// long as visiting all of it.
 ///
-/// It has no effect on what anything does: all of them are equal, and a clone has nothing to free.
+/// It does not influence behaviour: all values are equal, and a clone is empty.
 #[derive(Default)]
 pub struct DeferredFree {
     waiting: VecDeque<StateToFree>,
 }
 
 impl DeferredFree {
-    /// Takes a [`StateMachine`], a [`Snapshot`] or a [`Builder`] to be freed. Of what others share, it only lets go.
+    /// Takes a [`StateMachine`], a [`Snapshot`] or a [`Builder`] to be freed. Shared parts are not freed
+    /// before their other owners drop them.
     pub fn push(&mut self, state: impl Into<StateToFree>) {
         let remains = state.into();
         if !remains.is_empty() {
@@ -30,7 +33,7 @@ impl DeferredFree {
         }
     }
 
-    /// Frees a few thousand entries. Tells whether anything is left.
+    /// Frees a few thousand entries. Returns whether anything is left.
     pub fn free_some(&mut self) -> bool {
         let mut work = WORK;
         while let Some(remains) = self.waiting.front_mut() {
@@ -50,7 +53,7 @@ impl DeferredFree {
     }
 }
 
-/// What is left of a state that is being freed: made of a [`StateMachine`], a [`Snapshot`] or a [`Builder`].
+/// A state that is being freed: made from a [`StateMachine`], a [`Snapshot`] or a [`Builder`].
 #[derive(Default)]
 pub struct StateToFree {
     store: StoreToFree,
@@ -78,7 +81,7 @@ impl From<StateMachine> for StateToFree {
     }
 }
 
-/// Nothing is left of it that another clone of the snapshot holds.
+/// There is nothing to free if another clone of the snapshot exists.
 impl From<Snapshot> for StateToFree {
     fn from(snapshot: Snapshot) -> StateToFree {
         Arc::into_inner(snapshot.machine).map_or_else(StateToFree::default, StateToFree::from)

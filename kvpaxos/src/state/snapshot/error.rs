@@ -1,100 +1,98 @@
-//! What can be wrong with the parts of a snapshot, by name.
+//! What can be wrong with the parts of a snapshot.
 
 use super::{Cursor, MAX_ITEMS};
 use crate::encoding::DecodeError;
 use crate::state::session::SessionError;
 use crate::types::{Revision, Slot};
 
-/// What is wrong with a part of a snapshot, or with all of them. Nothing was taken from the part: the same one may be asked of
-/// another replica.
+/// What is wrong with a part of a snapshot, or with the whole. Nothing was taken from the part; it may be
+/// requested from another replica.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// The part is not the one that comes next: a late answer, or a repeat.
-    #[error("the part begins at {at}, where the one at {expected} is wanted: ask for that one")]
+    /// The part is not the next one: a late answer, or a repeat.
+    #[error("the part begins at {at}, but the one at {expected} is needed: ask for that one")]
     NotNext {
-        /// Where it begins.
+        /// The position at which it begins.
         at: Cursor,
-        /// Where the next part must begin.
+        /// The position at which the next part must begin.
         expected: Cursor,
     },
-    /// All parts have come.
-    #[error("the snapshot is complete, nothing more is wanted of it")]
+    /// All parts have been added.
+    #[error("the snapshot is complete and needs no more parts")]
     Complete,
-    /// The part holds nothing, and more was to come.
-    #[error("the part at {at} is empty: the sender has another snapshot, or lies")]
+    /// The part is empty although items are missing.
+    #[error("the part at {at} is empty: the sender has another snapshot, or is faulty")]
     Empty {
-        /// Where it begins.
+        /// The position at which it begins.
         at: Cursor,
     },
-    /// The bytes are not those of a part.
+    /// The bytes are not an encoding of items.
     #[error(transparent)]
     Bytes(#[from] DecodeError),
-    /// One of the sessions in it cannot be.
+    /// One of its sessions is not valid.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// It holds more items than a part may.
-    #[error(
-        "the part at {at} holds more than {MAX_ITEMS} items: the sender does not cut as this program does"
-    )]
+    /// It has more items than a part may have.
+    #[error("the part at {at} has more than {MAX_ITEMS} items: the sender divides snapshots in another way")]
     TooManyItems {
-        /// Where it begins.
+        /// The position at which it begins.
         at: Cursor,
     },
-    /// The last command of the snapshot does not lie below its slot.
-    #[error("the snapshot of what lies below slot {slot} holds the command at {last}: the sender lies")]
+    /// The last command of the snapshot is not below its slot.
+    #[error("the snapshot of the slots below {slot} holds the command at {last}: the sender is faulty")]
     TooLate {
         /// The snapshot's slot.
         slot: Slot,
         /// The last command.
         last: Revision,
     },
-    /// The snapshot says that no command was applied, and yet that there is something in it.
-    #[error("the snapshot holds something, but no command was applied: the sender lies")]
+    /// The snapshot claims that no command was applied, but is not empty.
+    #[error("the snapshot is not empty, but claims that no command was applied: the sender is faulty")]
     FromNothing,
-    /// There are more sessions than there may be.
+    /// There are more sessions than the limits allow.
     #[error(
-        "the snapshot holds {count} sessions, over the limit of {limit}: run the same limits on both ends"
+        "the snapshot has {count} sessions, more than the limit of {limit}: use the same limits on both ends"
     )]
     TooManySessions {
-        /// How many it says to hold.
+        /// The number that it claims.
         count: u64,
         /// The limit.
         limit: usize,
     },
-    /// A key does not follow the one before it.
-    #[error("the key of {length} bytes after {after} comes out of order, or twice: the sender lies")]
+    /// A key does not belong after the one before it.
+    #[error("the key of {length} bytes after {after} is out of order, or comes twice: the sender is faulty")]
     KeyOrder {
         /// The key's length.
         length: usize,
-        /// Behind the item before it.
+        /// The position behind the item before it.
         after: Cursor,
     },
-    /// The part ends elsewhere than its sender says.
+    /// The part does not end where its sender says.
     #[error(
-        "the part ends at {found:?}, its sender says at {told:?} (none: it is the last): \
-         the sender has another snapshot, or lies"
+        "the part ends at {found:?}, but its sender says at {told:?} (none: it is the last): the sender has \
+         another snapshot, or is faulty"
     )]
     End {
-        /// Where the next part begins, as the sender says.
+        /// The beginning of the next part, as the sender says.
         told: Option<Cursor>,
-        /// Where it begins, as the content says.
+        /// The beginning of the next part, as the content shows.
         found: Option<Cursor>,
     },
-    /// The parts that have come are not all.
+    /// Parts are missing.
     #[error("the snapshot is not complete: ask for the part at {next}")]
     Incomplete {
-        /// Where the next part begins.
+        /// The position at which the missing part begins.
         next: Cursor,
     },
-    /// All parts have come, and are not the state that was promised.
+    /// All parts together are not the expected state.
     #[error(
-        "the parts add up to the state {found:032x}, not to {expected:032x}: \
-         one of the senders lies, or its memory is damaged; begin anew, with another replica"
+        "the parts add up to the state {found:032x}, not to {expected:032x}: a sender is faulty; begin \
+         again, with another replica"
     )]
     Digest {
-        /// What was promised.
+        /// The digest that was expected.
         expected: u128,
-        /// What came.
+        /// The digest of the parts.
         found: u128,
     },
 }
