@@ -62,7 +62,7 @@ pub enum Reason {
     },
     /// A completion repeats a value of its operation, but as another one.
     #[error(
-        "process {process} completes its \"{open}\" with the field \"{field}\" as {found}, which it did not invoke"
+        "process {process} completes its \"{open}\" with the field \"{field}\" as {found}, but invoked another"
     )]
     OtherValue {
         /// The process.
