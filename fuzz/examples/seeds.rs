@@ -1,7 +1,7 @@
 //! Writes the files in `seeds/<target>/`, or checks with `--check` that they are up to date.
 //!
-//! Frames come from the golden files of the codec, so that every variant has a seed. Histories come from the simulator's generator. A list
-//! adds one malformed history for each way that the format names.
+//! Frames come from the golden files of the codec, so that every variant has a seed. Histories come from the
+//! simulator's generator. A list adds one malformed history for each way that the format names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -62,7 +62,8 @@ fn seeds(root: &Path) -> std::io::Result<Seeds> {
             .iter()
             .flat_map(|(_, header, payload)| [&header[..], payload].concat())
             .collect();
-        // Checksums are corrected if the first byte is 128 or more. Adding 129, a multiple of 3, keeps the kind.
+        // Checksums are corrected if the first byte is 128 or more. Adding 129, a multiple of 3, keeps the
+        // kind.
         for first in [kind, kind + 129] {
             let bytes = [&[first], &pieces[..], &stream].concat();
             seeds.insert(format!("frame/{what}-{first:03}").into(), bytes);
@@ -118,7 +119,8 @@ fn logs() -> Seeds {
         .collect()
 }
 
-/// States of two sessions and three keys that are sent in parts, with a made-up part of each kind before the second.
+/// States of two sessions and three keys that are sent in parts, with a made-up part of each kind before the
+/// second.
 fn snapshots() -> Seeds {
     let state = [
         6, 0, 0, 0, 0, 0, 0, 5, 0, 1, b'v', 30, 0, 0, 0, 5, 0, 2, b'w', 100, 1, 1, 0, 5, 1, 3, b'x', 10, 0,

@@ -1,4 +1,5 @@
-//! A cluster of replicas, their network and their disks, and the contract that every step of a replica must keep.
+//! A cluster of replicas, their network and their disks, and the contract that every step of a replica must
+//! keep.
 
 use std::collections::VecDeque;
 
@@ -101,8 +102,8 @@ impl Cluster {
         true
     }
 
-    /// Steps a replica and checks the contract of `step`: the deadline lies in the future, and the same step of the same state has the same
-    /// effects.
+    /// Steps a replica and checks the contract of `step`: the deadline lies in the future, and the same step
+    /// of the same state has the same effects.
     pub(crate) fn step(&mut self, node: usize, event: Event) {
         let Some(replica) = &mut self.nodes[node].replica else {
             return;

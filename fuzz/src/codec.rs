@@ -36,8 +36,9 @@ fn check_payload<F: Frame + PartialEq + Debug>(payload: &[u8], encode: Encode<F>
     }
 }
 
-/// Decodes a stream of frames in pieces. The first byte picks the kind of frames, and the next sixteen are the lengths of the pieces. If the
-/// first byte is 128 or more, checksums are corrected first, so that the payloads are decoded.
+/// Decodes a stream of frames in pieces. The first byte picks the kind of frames, and the next sixteen are
+/// the lengths of the pieces. If the first byte is 128 or more, checksums are corrected first, so that the
+/// payloads are decoded.
 pub fn check_stream(bytes: &[u8]) {
     let mut bytes = Bytes::new(bytes);
     let first = bytes.byte();

@@ -1,4 +1,5 @@
-//! What the fuzz targets share: how bytes become decisions, and the checks. Each target is one line that calls a check.
+//! What the fuzz targets share: how bytes become decisions, and the checks. Each target is one line that
+//! calls a check.
 
 mod bytes;
 mod cluster;

@@ -1,5 +1,5 @@
-//! Checks of the write-ahead log. Whatever happens to its bytes, no record is read that was not written. A crash alone loses no record that was
-//! synced, and is not taken for damage.
+//! Checks of the write-ahead log. Whatever happens to its bytes, no record is read that was not written. A
+//! crash alone loses no record that was synced, and is not taken for damage.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ const OWNER: Owner = Owner {
 };
 const SEED: u64 = 0x5eed;
 
-/// Writes a log, crashes and damages it as the bytes say, and reads it back. If the first byte is 0, reads the other bytes as a log behind a
-/// valid header instead.
+/// Writes a log, crashes and damages it as the bytes say, and reads it back. If the first byte is 0, reads
+/// the other bytes as a log behind a valid header instead.
 pub fn check_log(bytes: &[u8]) {
     let mut bytes = Bytes::new(bytes);
     if bytes.byte() == 0 {
@@ -119,8 +119,8 @@ impl Written {
         }
     }
 
-    /// How many of the written records precede the end of those that were read. They must be the written ones, from the beginning or from a
-    /// checkpoint on.
+    /// How many of the written records precede the end of those that were read. They must be the written
+    /// ones, from the beginning or from a checkpoint on.
     fn end_of(&self, read: &[Record]) -> usize {
         let Some(first) = read.first() else { return 0 };
         let start = self.records.iter().position(|record| record == first);

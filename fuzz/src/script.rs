@@ -1,5 +1,5 @@
-//! Scripts for a cluster: arbitrary inputs in any order, from replicas, clients and lying peers. No replica may panic, and each must keep the
-//! contract of `step`. Lying peers may make replicas disagree or halt.
+//! Scripts for a cluster: arbitrary inputs in any order, from replicas, clients and lying peers. No replica
+//! may panic, and each must keep the contract of `step`. Lying peers may make replicas disagree or halt.
 //!
 //! The bytes are the script. One byte picks a [`Step`], and the bytes behind it are what that step reads.
 
@@ -255,7 +255,8 @@ impl Cluster {
         );
     }
 
-    /// A replica crashes and starts again with what its disk holds. Writes that were not synced may have survived or not.
+    /// A replica crashes and starts again with what its disk holds. Writes that were not synced may have
+    /// survived or not.
     fn crash(&mut self, bytes: &mut Bytes) {
         let (node, settled, lost) = (self.pick(bytes), bytes.below(4), bytes.below(4) == 3);
         let entropy = self.entropy();

@@ -1,4 +1,5 @@
-//! Checks of snapshots: whatever parts a sender sends, the receiver puts together the state with the announced digest, or nothing.
+//! Checks of snapshots: whatever parts a sender sends, the receiver puts together the state with the
+//! announced digest, or nothing.
 
 use bytes::Bytes as Part;
 use kvpaxos::snapshot::{Builder, Cursor, Snapshot};

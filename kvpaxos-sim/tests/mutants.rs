@@ -1,5 +1,6 @@
-//! Tests of the simulator itself: its checks must find mutants within a few short runs. [`kvpaxos_sim::mutants`] says what each mutant does
-//! wrong; `kvpaxos-sim mutants` hunts all of them, for as many seeds as it takes.
+//! Tests of the simulator itself: its checks must find mutants within a few short runs.
+//! [`kvpaxos_sim::mutants`] says what each mutant does wrong; `kvpaxos-sim mutants` hunts all of them, for as
+//! many seeds as it takes.
 
 use kvpaxos_sim::mutants::{MUTANTS, Mutant};
 use kvpaxos_sim::{Property, Setup};

@@ -28,8 +28,8 @@ pub(super) struct Acceptor {
     pub(super) memory_lost: bool,
     /// The loss is durable: a process that starts from this disk finds its memory lost.
     pub(super) loss_durable: bool,
-    /// The number of the checkpoint that it wrote with its recovered memory. The end of any other checkpoint does not complete the
-    /// recovery, since that checkpoint began before the loss.
+    /// The number of the checkpoint that it wrote with its recovered memory. The end of any other checkpoint
+    /// does not complete the recovery, since that checkpoint began before the loss.
     return_checkpoint: Option<u64>,
     /// The highest incarnation that it has announced to others.
     pub(super) incarnation_announced: Incarnation,
@@ -146,7 +146,8 @@ impl Acceptor {
         false
     }
 
-    /// A checkpoint is complete. If the acceptor wrote it with its recovered memory, the recovery is complete. Returns whether it is.
+    /// A checkpoint is complete. If the acceptor wrote it with its recovered memory, the recovery is
+    /// complete. Returns whether it is.
     fn end_recovery(&mut self, pending: Pending) -> bool {
         if !self.memory_lost || self.return_checkpoint != Some(pending.number) {
             return false;
@@ -164,8 +165,9 @@ impl Acceptor {
         true
     }
 
-    /// The process crashed, and every record that survived has been reported as durable. From now on the disk decides. A loss of memory
-    /// whose record did not become durable is undone: no one has heard of it, and the log holds everything that was revealed.
+    /// The process crashed, and every record that survived has been reported as durable. From now on the disk
+    /// decides. A loss of memory whose record did not become durable is undone: no one has heard of it, and
+    /// the log holds everything that was revealed.
     pub(super) fn crashed(&mut self) {
         self.pending = None;
         self.return_checkpoint = None;
@@ -199,7 +201,8 @@ impl Acceptor {
         self.accepted.get(slot_index(slot)).copied().flatten()
     }
 
-    /// The first slot whose durable value a promise of `ballot` for the slots `from..more` should contain and does not.
+    /// The first slot whose durable value a promise of `ballot` for the slots `from..more` should contain and
+    /// does not.
     ///
     /// Values accepted in `ballot` or a higher ballot came after the promise and need not be in it.
     pub(super) fn left_out(
@@ -267,9 +270,9 @@ mod tests {
         acceptor.on_durable(record)
     }
 
-    /// Found with seeds 7001736, 7006209 and 7008221. An acceptor loses its memory while a checkpoint is on its way to a slow disk. The end of
-    /// that checkpoint becomes durable before the record of the loss, and does not complete the recovery. The checkpoint that the acceptor
-    /// writes after its recovery does.
+    /// Found with seeds 7001736, 7006209 and 7008221. An acceptor loses its memory while a checkpoint is on
+    /// its way to a slow disk. The end of that checkpoint becomes durable before the record of the loss, and
+    /// does not complete the recovery. The checkpoint that the acceptor writes after its recovery does.
     #[test]
     fn a_checkpoint_from_before_the_loss_does_not_complete_the_recovery() {
         let mut acceptor = Acceptor::default();
@@ -284,8 +287,8 @@ mod tests {
         assert_eq!(acceptor.vector_durable.get(OWN), Incarnation(1));
     }
 
-    /// If the record of a loss did not become durable, the log that is read back is whole and no one has heard of the loss. A loss that was
-    /// durable before stays one.
+    /// If the record of a loss did not become durable, the log that is read back is whole and no one has
+    /// heard of the loss. A loss that was durable before stays one.
     #[test]
     fn a_crash_undoes_a_loss_that_is_not_durable() {
         let mut acceptor = Acceptor::default();

@@ -1,8 +1,8 @@
 //! The answers that clients have received.
 //!
-//! Every answer names a revision: the place in the log that the operation made or saw. That allows a cheap check of linearizability after
-//! every answer: its revision must not lie before that of any answer that was given before the operation began. The history at the end of a
-//! run is judged without revisions.
+//! Every answer names a revision: the place in the log that the operation made or saw. That allows a cheap
+//! check of linearizability after every answer: its revision must not lie before that of any answer that was
+//! given before the operation began. The history at the end of a run is judged without revisions.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,8 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// Notes a command of a chosen slot. Returns whether the same request was chosen before, in another place.
+    /// Notes a command of a chosen slot. Returns whether the same request was chosen before, in another
+    /// place.
     pub(super) fn was_chosen_before(&mut self, command: &Command) -> bool {
         match command {
             Command::Apply {

@@ -38,10 +38,12 @@ pub(crate) struct Audit {
     pub(super) answers: Answers,
     /// Only in the two-phase setting.
     pub(super) acknowledgements: Option<Acknowledgements>,
-    /// Only in worlds in which disks lose synced data unnoticed, so that replicas may come to differ. There D1 alone is judged.
+    /// Only in worlds in which disks lose synced data unnoticed, so that replicas may come to differ. There
+    /// D1 alone is judged.
     pub(super) divergence: Option<Divergence>,
-    /// Replicas whose directory was formatted again and that now claim to be new. They have forgotten their promises, so nothing that they
-    /// say is believed or checked. The others must not listen to them, and they must halt until they are recovered.
+    /// Replicas whose directory was formatted again and that now claim to be new. They have forgotten their
+    /// promises, so nothing that they say is believed or checked. The others must not listen to them, and
+    /// they must halt until they are recovered.
     pub(super) refounded: ReplicaSet,
     /// Replicas that were ever founded anew.
     pub(super) ever_refounded: ReplicaSet,
@@ -85,7 +87,8 @@ impl Audit {
         }
     }
 
-    /// From now on disks lose synced data unnoticed. Agreement can no longer be expected, and D1 alone is judged.
+    /// From now on disks lose synced data unnoticed. Agreement can no longer be expected, and D1 alone is
+    /// judged.
     pub(crate) fn expect_divergence(&mut self) {
         self.divergence = Some(Divergence::new(self.acceptors.len(), self.quorums));
     }

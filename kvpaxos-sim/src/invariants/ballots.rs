@@ -96,8 +96,8 @@ impl Ballots {
         }
     }
 
-    /// A ballot calls every slot below `chosen` chosen. Returns the slots among them for which it proposed a value and which it had not
-    /// called chosen before.
+    /// A ballot calls every slot below `chosen` chosen. Returns the slots among them for which it proposed a
+    /// value and which it had not called chosen before.
     pub(super) fn announces(&mut self, ballot: Ballot, chosen: Slot) -> Range<Slot> {
         let unannounced = self
             .uses

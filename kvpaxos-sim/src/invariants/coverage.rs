@@ -1,8 +1,8 @@
 //! Coverage: situations that must occur in some runs of a sweep.
 //!
-//! An invariant that holds proves little if the situation that endangers it never occurred. Each such situation has a name here, each
-//! run counts how often it occurred, and a sweep of enough seeds fails if one never did. (Antithesis and FoundationDB call these
-//! *sometimes assertions*.)
+//! An invariant that holds proves little if the situation that endangers it never occurred. Each such
+//! situation has a name here, each run counts how often it occurred, and a sweep of enough seeds fails if one
+//! never did. (Antithesis and FoundationDB call these *sometimes assertions*.)
 
 use std::fmt;
 
@@ -102,7 +102,8 @@ situations! {
     TwoPhaseUpdate = "two-phase update answered",
     /// A read was answered after a leader change.
     ReadAfterChange = "read index confirmed after a leader change",
-    /// A leader received a confirmation of an earlier round than its last from an acceptor that has promised a higher ballot since.
+    /// A leader received a confirmation of an earlier round than its last from an acceptor that has promised
+    /// a higher ballot since.
     LateConfirmation = "late confirmation of an acceptor that promised another",
     /// The same request was chosen twice. It must take effect once.
     Deduplicated = "session retry chosen twice",
@@ -112,9 +113,11 @@ situations! {
     Refused = "request refused",
     /// A session was dropped to make room.
     SessionDropped = "session dropped",
-    /// A repeated write was refused because its session had expired. Whether the first one took effect remains unknown.
+    /// A repeated write was refused because its session had expired. Whether the first one took effect
+    /// remains unknown.
     DoubtExpired = "write in doubt met an expired session",
-    /// A write whose session had expired, and that had certainly not taken effect, was sent again in a new session.
+    /// A write whose session had expired, and that had certainly not taken effect, was sent again in a new
+    /// session.
     SessionLeft = "write moved from an expired session to a new one",
     /// A connection broke while its client waited for answers.
     ConnectionBroke = "connection broke with requests under way",
@@ -136,7 +139,8 @@ situations! {
     BlockStale = "stale block seen as lost memory",
     /// The end of a log was lost, and its replica noticed when it started.
     TailLost = "lost end of a log seen as lost memory",
-    /// A process crashed before a mark in its log covered all that it had synced. A loss of the rest would go unnoticed.
+    /// A process crashed before a mark in its log covered all that it had synced. A loss of the rest would go
+    /// unnoticed.
     TailUnmarked = "crash right after a sync, which no mark covers",
     /// A process stopped because its disk was full.
     DiskFull = "full disk stopped a process",

@@ -1,8 +1,9 @@
-//! Histories that differ, in worlds in which disks lose synced data unnoticed: which exist, which replica knows of which, and which
-//! replica serves which (D1).
+//! Histories that differ, in worlds in which disks lose synced data unnoticed: which exist, which replica
+//! knows of which, and which replica serves which (D1).
 //!
-//! The digests that replicas report form a tree, in which each state follows from the one before. Two states belong to different histories
-//! if neither follows from the other. Everything is recorded here, while replicas remember only a bounded part of it.
+//! The digests that replicas report form a tree, in which each state follows from the one before. Two states
+//! belong to different histories if neither follows from the other. Everything is recorded here, while
+//! replicas remember only a bounded part of it.
 
 use std::collections::BTreeMap;
 
@@ -65,8 +66,8 @@ impl Replica {
     }
 }
 
-/// The lowest slot that a state must reach to support the outcome. For a write it must include the write's slot, for a read everything that
-/// was read.
+/// The lowest slot that a state must reach to support the outcome. For a write it must include the write's
+/// slot, for a read everything that was read.
 fn least(outcome: &Outcome, own: StateDigest) -> Slot {
     written_at(outcome).map_or(own.slot, Slot::next)
 }
@@ -190,8 +191,8 @@ impl Divergence {
                 own.slot
             ));
         }
-        // The replica cannot compare states from before its log begins, or from slots that it has not reached. Of those ahead of it, it
-        // remembers the last.
+        // The replica cannot compare states from before its log begins, or from slots that it has not
+        // reached. Of those ahead of it, it remembers the last.
         let comparable = |state: &&StateDigest| (base..=own.slot).contains(&state.slot);
         let parts_from = |from: &ReplicaId| self.fork(*peers[from].states.last().filter(comparable)?, own);
         let forks: Vec<(ReplicaId, Slot)> = peers
@@ -237,7 +238,8 @@ impl Divergence {
         later == earlier
     }
 
-    /// The slot below which two states share their history and from which on they differ. `None` if one follows from the other.
+    /// The slot below which two states share their history and from which on they differ. `None` if one
+    /// follows from the other.
     fn fork(&self, one: StateDigest, other: StateDigest) -> Option<Slot> {
         let (mut one, mut other) = (one, other);
         let mut parted = false;
@@ -248,8 +250,8 @@ impl Divergence {
             if one.slot == other.slot {
                 parted = true;
             }
-            // Go back from the later state, or from both if they are at the same slot. States that no one applied slot by slot cannot be
-            // compared.
+            // Go back from the later state, or from both if they are at the same slot. States that no one
+            // applied slot by slot cannot be compared.
             let (back_one, back_other) = (one.slot >= other.slot, other.slot >= one.slot);
             if back_one {
                 one = *self.before.get(&one)?;

@@ -5,7 +5,8 @@ use super::violation::Violation;
 /// How many lines an excerpt has at most.
 const MOST: usize = 30;
 
-/// Of these lines, the last ones that mention a slot or a ballot of the violation's explanation, or simply the last ones if it mentions none.
+/// Of these lines, the last ones that mention a slot or a ballot of the violation's explanation, or simply
+/// the last ones if it mentions none.
 #[must_use]
 pub fn excerpt(violation: &Violation, lines: &[String]) -> Vec<String> {
     let names = names(&violation.explanation);

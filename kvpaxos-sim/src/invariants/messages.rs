@@ -1,5 +1,5 @@
-//! Checks of messages when they leave: what each claims is compared with what is durable and with what is chosen (A1 to A4, P1 to P4, L1,
-//! L4, S5).
+//! Checks of messages when they leave: what each claims is compared with what is durable and with what is
+//! chosen (A1 to A4, P1 to P4, L1, L4, S5).
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::{Heartbeat, Promise, Remembered, SnapshotPart};
@@ -49,8 +49,8 @@ impl Audit {
         }
     }
 
-    /// P4: a promise or a vote contains every incarnation that its acceptor has heard of. Without them it could be counted together with votes
-    /// of lives that are over.
+    /// P4: a promise or a vote contains every incarnation that its acceptor has heard of. Without them it
+    /// could be counted together with votes of lives that are over.
     pub(super) fn check_vector(&mut self, by: ReplicaId, message: &Message) {
         let (Message::Promise(Promise { ballot, vector, .. }) | Message::Accepted { ballot, vector, .. }) =
             message
@@ -65,8 +65,8 @@ impl Audit {
         }
     }
 
-    /// A3: no one hears of a loss of memory before the loss is durable. Otherwise a crash could undo it, and the acceptor would go on in a life
-    /// that others know to be over.
+    /// A3: no one hears of a loss of memory before the loss is durable. Otherwise a crash could undo it, and
+    /// the acceptor would go on in a life that others know to be over.
     fn check_recall(&mut self, from: ReplicaId) {
         let acceptor = self.acceptor(from);
         if acceptor.memory_lost && !acceptor.loss_durable {
@@ -159,8 +159,8 @@ impl Audit {
             self.violated(Property::P1, why);
         }
         self.ballots.proposes(ballot, slot);
-        // *Paxos Made Simple*, P2b: once a value is chosen, every higher ballot proposes that value. A lower ballot may still propose
-        // another; that value can no longer be chosen.
+        // *Paxos Made Simple*, P2b: once a value is chosen, every higher ballot proposes that value. A lower
+        // ballot may still propose another; that value can no longer be chosen.
         if let Some((in_ballot, known)) = self.slots.chosen_in(slot)
             && in_ballot < ballot
             && known != value
@@ -241,8 +241,8 @@ impl Audit {
         }
     }
 
-    /// A1: a confirmation says that its acceptor has sent no higher promise, which is what a read needs. It need not wait for the disk: a promise
-    /// that a crash undoes has not been sent.
+    /// A1: a confirmation says that its acceptor has sent no higher promise, which is what a read needs. It
+    /// need not wait for the disk: a promise that a crash undoes has not been sent.
     fn check_confirmed(&mut self, from: ReplicaId, ballot: Ballot) {
         let acceptor = self.acceptor(from);
         if acceptor.memory_lost {

@@ -1,15 +1,17 @@
 //! The invariants, checked from outside after every event.
 //!
-//! [`Audit`] watches what replicas write, send and report, and believes nothing else. A vote counts when its record is durable. A value is
-//! chosen when a phase-2 quorum has durably accepted it in one ballot. Every claim that a replica makes about itself or about the log is
-//! compared with that. A check costs no more than the event that triggers it.
+//! An *audit* watches what replicas write, send and report, and believes nothing else. A vote counts when its
+//! record is durable. A value is chosen when a phase-2 quorum has durably accepted it in one ballot. Every
+//! claim that a replica makes about itself or about the log is compared with that. A check costs no more than
+//! the event that triggers it.
 //!
 //! # Properties
 //!
-//! The core asserts most of these as well, where it keeps them (see the front page of [`kvpaxos`]). The sources are: *PMS*, Lamport, *Paxos
-//! Made Simple* (2001); *FPaxos*, Howard et al., *Flexible Paxos* (2016); *Recovery*, Michael et al., *Recovering Shared Objects Without
-//! Stable Storage* (2017); *Raft*, Ongaro's thesis (2014); *Commit*, Gray and Lamport, *Consensus on Transaction Commit* (2006); *HW*,
-//! Herlihy and Wing, *Linearizability* (1990); *Omni*, Ng et al., *Omni-Paxos* (2023).
+//! The core asserts most of these as well, where it keeps them (see the front page of [`kvpaxos`]). The
+//! sources are: *PMS*, Lamport, *Paxos Made Simple* (2001); *FPaxos*, Howard et al., *Flexible Paxos* (2016);
+//! *Recovery*, Michael et al., *Recovering Shared Objects Without Stable Storage* (2017); *Raft*, Ongaro's
+//! thesis (2014); *Commit*, Gray and Lamport, *Consensus on Transaction Commit* (2006); *HW*, Herlihy and
+//! Wing, *Linearizability* (1990); *Omni*, Ng et al., *Omni-Paxos* (2023).
 //!
 //! | property | what must hold | source | checked in |
 //! | --- | --- | --- | --- |

@@ -1,4 +1,5 @@
-//! Checks of what replicas report about themselves: their status, their observations and their replies (A1, A4, L1 to L4, P3, P4, S5).
+//! Checks of what replicas report about themselves: their status, their observations and their replies (A1,
+//! A4, L1 to L4, P3, P4, S5).
 
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Ballot, Incarnation, Observation, Outcome, ReplicaId, Slot, Status, Value};
@@ -56,7 +57,8 @@ impl Audit {
     pub(super) fn on_observation(&mut self, by: ReplicaId, observation: &Observation) {
         match observation {
             Observation::Standing { ballot } => {
-                // The ballot is not used yet: if a crash loses its record before anything was sent, it is free again.
+                // The ballot is not used yet: if a crash loses its record before anything was sent, it is
+                // free again.
                 self.protocol.standing += 1;
                 if self.ballots.stands(*ballot) {
                     self.coverage.hit(Sometimes::ContestedElection);

@@ -177,7 +177,8 @@ impl<M: Subject> Observer<M> for Audit {
         if lost > 0 {
             self.coverage.hit(Sometimes::LostWrites);
         }
-        // Records that survived though they had not been reported as durable are durable now, and their votes count.
+        // Records that survived though they had not been reported as durable are durable now, and their votes
+        // count.
         for record in survived.unwrap_or_default() {
             self.on_durable(host, record);
         }

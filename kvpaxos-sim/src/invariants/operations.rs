@@ -8,8 +8,8 @@ use super::coverage::Sometimes;
 use super::violation::Property;
 
 impl Audit {
-    /// Call this when an operation is invoked, and pass the result to [`on_written`](Audit::on_written) or [`on_read`](Audit::on_read)
-    /// when it is answered.
+    /// Call this when an operation is invoked, and pass the result to [`on_written`](Audit::on_written) or
+    /// [`on_read`](Audit::on_read) when it is answered.
     #[must_use]
     pub(crate) fn floor(&self) -> Floor {
         Floor(self.answers.highest)

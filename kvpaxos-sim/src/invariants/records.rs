@@ -1,4 +1,5 @@
-//! Checks of the records that replicas write, and of the votes that become durable with them (A1, A2, P1, L1).
+//! Checks of the records that replicas write, and of the votes that become durable with them (A1, A2, P1,
+//! L1).
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::{Ballot, Record, ReplicaId, Slot, Watermark};
@@ -15,7 +16,8 @@ impl Audit {
             self.violated(breach.property, format!("{by} {}", breach.explanation));
         }
         match record {
-            // The acceptor of the leader accepts a proposal in the same step that makes it, before any Accept leaves.
+            // The acceptor of the leader accepts a proposal in the same step that makes it, before any Accept
+            // leaves.
             Record::Accepted { ballot, slot, value } if ballot.replica == by => {
                 self.check_accept(by, *ballot, *slot, value, Watermark::default());
             }

@@ -1,4 +1,5 @@
-//! The log as it is known from outside: which values were proposed for each slot, which votes are durable, and which value is chosen.
+//! The log as it is known from outside: which values were proposed for each slot, which votes are durable,
+//! and which value is chosen.
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::{Ballot, ReplicaId, Slot, Value};
@@ -17,7 +18,8 @@ pub(super) fn slot_index(slot: Slot) -> usize {
 struct Proposal {
     ballot: Ballot,
     value: Value,
-    /// The durable votes. They stay here even if their acceptors lose their memory later: what they were counted for is chosen.
+    /// The durable votes. They stay here even if their acceptors lose their memory later: what they were
+    /// counted for is chosen.
     votes: VoteSet,
 }
 

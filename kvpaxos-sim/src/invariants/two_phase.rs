@@ -1,8 +1,8 @@
 //! Acknowledgements of the *go* in the two-phase setting (S5).
 //!
-//! A leader settles a slot once it has applied the slot itself and all others have acknowledged to it that they did. So a write may be
-//! acknowledged only if every replica but one has sent such an acknowledgement, in whichever of its lives, and the remaining one is a leader
-//! that has applied the slot.
+//! A leader settles a slot once it has applied the slot itself and all others have acknowledged to it that
+//! they did. So a write may be acknowledged only if every replica but one has sent such an acknowledgement,
+//! in whichever of its lives, and the remaining one is a leader that has applied the slot.
 
 use kvpaxos::status::LearnerStatus;
 use kvpaxos::{Message, Outcome, ReplicaId, ReplicaSet, Slot, Status};
@@ -98,8 +98,9 @@ impl Acknowledgements {
     }
 }
 
-/// The slot of an acknowledged write. The answer to a repeated request names the slot in which the request took effect first, which does not lie
-/// above the slot of the repeat. `Closed` names no slot and is not checked.
+/// The slot of an acknowledged write. The answer to a repeated request names the slot in which the request
+/// took effect first, which does not lie above the slot of the repeat. `Closed` names no slot and is not
+/// checked.
 pub(super) fn written_at(outcome: &Outcome) -> Option<Slot> {
     match outcome {
         Outcome::Done { revision }

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::trace::seconds;
 
-/// A property that is checked. The front page of [`invariants`](crate::invariants) says what each means, where it comes from and which file
-/// checks it.
+/// A property that is checked. The front page of [`invariants`](crate::invariants) says what each means,
+/// where it comes from and which file checks it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 pub enum Property {
     /// An acceptor's promise never goes down within an incarnation, and it confirms no lower ballot.
@@ -25,7 +25,8 @@ pub enum Property {
     P2,
     /// A ballot belongs to one replica and one life of its proposer.
     P3,
-    /// Nothing counts as chosen or elected without a quorum of crash-consistent votes from different acceptors.
+    /// Nothing counts as chosen or elected without a quorum of crash-consistent votes from different
+    /// acceptors.
     P4,
     /// A chosen value stays chosen, at every replica.
     L1,
@@ -41,15 +42,17 @@ pub enum Property {
     S2,
     /// The log holds every acknowledged write.
     S3,
-    /// Once faults end and a quorum is connected, every pending request is answered within a bounded time; once everything has healed, all
-    /// replicas agree.
+    /// Once faults end and a quorum is connected, every pending request is answered within a bounded time;
+    /// once everything has healed, all replicas agree.
     S4,
-    /// In the two-phase setting a write is acknowledged only after every replica has acknowledged that it applied it.
+    /// In the two-phase setting a write is acknowledged only after every replica has acknowledged that it
+    /// applied it.
     S5,
-    /// A replica that knows of a history that differs from its own serves only while a quorum shares its history (see
-    /// [`kvpaxos::agreement`]).
+    /// A replica that knows of a history that differs from its own serves only while a quorum shares its
+    /// history (see [`kvpaxos::agreement`]).
     D1,
-    /// A machine keeps the contract of `step`: its deadline lies in the future, and it does not halt without a cause.
+    /// A machine keeps the contract of `step`: its deadline lies in the future, and it does not halt without
+    /// a cause.
     Contract,
     /// No assertion of the machine fails.
     Assertion,

@@ -3,7 +3,8 @@
 use kvpaxos::ReplicaId;
 use kvpaxos::crash_vector::CrashVector;
 
-/// The votes for one ballot, or for one value in one ballot, of any acceptors in any of their lives, with their crash vectors.
+/// The votes for one ballot, or for one value in one ballot, of any acceptors in any of their lives, with
+/// their crash vectors.
 #[derive(Default)]
 pub(super) struct VoteSet(Vec<(ReplicaId, CrashVector)>);
 
@@ -16,7 +17,8 @@ impl VoteSet {
         }
     }
 
-    /// The size of the largest set of votes from different acceptors in which no vote knows that another was cast in a life that is over.
+    /// The size of the largest set of votes from different acceptors in which no vote knows that another was
+    /// cast in a life that is over.
     pub(super) fn largest_consistent(&self) -> usize {
         let plain = CrashVector::default();
         if self.0.iter().all(|(_, vector)| *vector == plain) {

@@ -24,15 +24,18 @@ pub struct Bounds {
     pub slots: usize,
     /// How often acceptors lose their memory, all together.
     pub losses: usize,
-    /// How many changes of an acceptor may not be durable yet when it crashes and keeps its memory. With 0, changes are durable at once.
+    /// How many changes of an acceptor may not be durable yet when it crashes and keeps its memory. With 0,
+    /// changes are durable at once.
     pub unsynced: usize,
     /// Whether acceptors may cut their logs wherever everything is chosen.
     pub cuts: bool,
     /// Whether a recovering acceptor receives what others remember slot by slot.
     pub chunks: bool,
-    /// Whether to explore without the reductions that rest on an argument about the core (see [`crate::model`]).
+    /// Whether to explore without the reductions that rest on an argument about the core (see
+    /// [`crate::model`]).
     pub thorough: bool,
-    /// Whether to check only that no two values are chosen for one slot, to see how far a breach of another invariant leads.
+    /// Whether to check only that no two values are chosen for one slot, to see how far a breach of another
+    /// invariant leads.
     pub agreement_only: bool,
 }
 
@@ -136,7 +139,8 @@ impl Bounds {
         ReplicaSet::first(self.acceptors)
     }
 
-    /// The proposer at `place`. Proposers are numbered behind the acceptors, so that renaming acceptors leaves ballots as they are.
+    /// The proposer at `place`. Proposers are numbered behind the acceptors, so that renaming acceptors
+    /// leaves ballots as they are.
     pub(super) fn proposer(&self, place: usize) -> ReplicaId {
         ReplicaId(u8::try_from(self.acceptors + place).expect("the bounds were checked"))
     }

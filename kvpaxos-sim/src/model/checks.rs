@@ -1,5 +1,5 @@
-//! Checks of states: agreement, cuts, counts of votes and progress. Invariants of a single acceptor are checked when it is asked, in
-//! [`crate::model::node`] and [`crate::model::core_queries`].
+//! Checks of states: agreement, cuts, counts of votes and progress. Invariants of a single acceptor are
+//! checked when it is asked, in [`crate::model::node`] and [`crate::model::core_queries`].
 
 use kvpaxos::{Slot, Value};
 
@@ -11,7 +11,8 @@ use crate::model::tables::{Miss, Tables};
 impl Roles {
     /// Notes which values are chosen now.
     ///
-    /// Returns a breach of P4 if the leader counts them otherwise than the definition, and one of agreement if another value is chosen as well.
+    /// Returns a breach of P4 if the leader counts them otherwise than the definition, and one of agreement
+    /// if another value is chosen as well.
     pub(super) fn count_votes(
         &self,
         tables: &Tables,
@@ -94,7 +95,8 @@ impl Roles {
         None
     }
 
-    /// A breach of progress, in a state in which nothing but crashes can happen: everything must have come to its end.
+    /// A breach of progress, in a state in which nothing but crashes can happen: everything must have come to
+    /// its end.
     pub(super) fn stuck(&self, tables: &Tables, state: &State) -> Option<Box<Breach>> {
         let stuck = |what: String| Some(Box::new(Breach::new(Invariant::Progress, what)));
         for node in &state.nodes[..self.bounds.acceptors] {

@@ -1,5 +1,5 @@
-//! Questions to the core, each asked once: what an acceptor does with a packet, and what a recovery, a candidate or a leader concludes from a
-//! set of packets.
+//! Questions to the core, each asked once: what an acceptor does with a packet, and what a recovery, a
+//! candidate or a leader concludes from a set of packets.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -98,9 +98,9 @@ impl Tables {
         }
     }
 
-    /// Everything that a recovery can lead to when these packets reach it, any number of them in any order, up to the point where it sends
-    /// something new or ends; and the packets that lead there. Until then a recovery only listens, so the packets may as well arrive one
-    /// right after the other.
+    /// Everything that a recovery can lead to when these packets reach it, any number of them in any order,
+    /// up to the point where it sends something new or ends; and the packets that lead there. Until then a
+    /// recovery only listens, so the packets may as well arrive one right after the other.
     pub(super) fn recover(
         &mut self,
         node: u32,

@@ -1,7 +1,8 @@
 //! Counterexamples: the path to a breach, a line for each step.
 //!
-//! Messages are written in the core's [notation](kvpaxos::notation). Acceptors are `r0`, `r1`, ...; proposers are numbered behind them. The
-//! ballot of round 1 belongs to the first proposer, whose command for each slot is `v1`, and so on.
+//! Messages are written in the core's [notation](kvpaxos::notation). Acceptors are `r0`, `r1`, ...; proposers
+//! are numbered behind them. The ballot of round 1 belongs to the first proposer, whose command for each slot
+//! is `v1`, and so on.
 
 use kvpaxos::acceptor::Acceptor;
 use kvpaxos::{ReplicaId, Slot, Value};
@@ -18,8 +19,8 @@ use crate::model::tables::{Input, Tables};
 pub struct Counterexample {
     /// A line for each step.
     pub lines: Vec<String>,
-    /// How many packets arrive and how many memories are lost on the path. One step of a proposer or of a recovering acceptor takes in
-    /// several packets.
+    /// How many packets arrive and how many memories are lost on the path. One step of a proposer or of a
+    /// recovering acceptor takes in several packets.
     pub events: usize,
 }
 

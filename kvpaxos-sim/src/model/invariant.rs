@@ -21,7 +21,8 @@ pub enum Invariant {
     Cut,
     /// A ballot has one value per slot.
     P1,
-    /// No two lives of an acceptor in which it voted share an incarnation. Ballots contain the incarnation, so they are used once.
+    /// No two lives of an acceptor in which it voted share an incarnation. Ballots contain the incarnation,
+    /// so they are used once.
     P3,
     /// An answer to an earlier question of a recovering acceptor changes nothing.
     Fresh,
@@ -29,7 +30,8 @@ pub enum Invariant {
     P4,
     /// No assertion of the core fails.
     Assertion,
-    /// Once every packet has arrived, no acceptor is recovering, and the highest ballot has every slot chosen.
+    /// Once every packet has arrived, no acceptor is recovering, and the highest ballot has every slot
+    /// chosen.
     Progress,
 }
 

@@ -1,8 +1,10 @@
-//! The model checker: explores every order of delivery, loss, duplication and crash of a few roles, to the end.
+//! The model checker: explores every order of delivery, loss, duplication and crash of a few roles, to the
+//! end.
 //!
-//! A simulation tries millions of schedules and still misses a fault that needs 28 steps in one particular order. The model checker tries
-//! all of them within bounds: n acceptors, some of which lose their memory and recover, and one proposer for each ballot. It explores the
-//! code of the core and not a model of it: [`Acceptor`](kvpaxos::acceptor::Acceptor), [`Recovery`](kvpaxos::recovery::Recovery),
+//! A simulation tries millions of schedules and still misses a fault that needs 28 steps in one particular
+//! order. The model checker tries all of them within bounds: n acceptors, some of which lose their memory and
+//! recover, and one proposer for each ballot. It explores the code of the core and not a model of it:
+//! [`Acceptor`](kvpaxos::acceptor::Acceptor), [`Recovery`](kvpaxos::recovery::Recovery),
 //! [`Candidacy`](kvpaxos::candidacy::Candidacy) and [`Leadership`](kvpaxos::leadership::Leadership).
 //!
 //! ```
@@ -17,24 +19,28 @@
 //!
 //! # What can happen
 //!
-//! - Every packet that was sent may arrive at any later time, any number of times, or never. That covers loss, duplication and reordering.
-//! - An acceptor may lose its memory, also while it recovers. The bounds say how often, all acceptors together. The number of acceptors that
-//!   lack their memory at a time is limited to that for which [`recovery`](kvpaxos::recovery) promises safety. The replica may or may not still
-//!   know which life its acceptor was in. The acceptor then recovers as the core does, with fresh nonces. Packets of its earlier lives may
-//!   still arrive.
-//! - An acceptor may crash and keep its memory. Its changes are durable before anyone hears of them, so such a crash changes nothing, unless
-//!   something reveals a change that is not durable. [`Bounds::unsynced`] lets an acceptor run ahead of its disk and crash.
+//! - Every packet that was sent may arrive at any later time, any number of times, or never. That covers
+//!   loss, duplication and reordering.
+//! - An acceptor may lose its memory, also while it recovers. The bounds say how often, all acceptors
+//!   together. The number of acceptors that lack their memory at a time is limited to that for which
+//!   [`recovery`](kvpaxos::recovery) promises safety. The replica may or may not still know which life its
+//!   acceptor was in. The acceptor then recovers as the core does, with fresh nonces. Packets of its earlier
+//!   lives may still arrive.
+//! - An acceptor may crash and keep its memory. Its changes are durable before anyone hears of them, so such
+//!   a crash changes nothing, unless something reveals a change that is not durable. [`Bounds::unsynced`]
+//!   lets an acceptor run ahead of its disk and crash.
 //! - A proposer may conclude from any packets that reached it, in any order, or stay silent for ever.
 //! - With [`Bounds::cuts`], an acceptor may cut its log wherever everything is chosen.
-//! - With [`Bounds::chunks`], a recovering acceptor receives what another remembers in chunks of one entry. Each chunk may be lost,
-//!   duplicated or reordered.
+//! - With [`Bounds::chunks`], a recovering acceptor receives what another remembers in chunks of one entry.
+//!   Each chunk may be lost, duplicated or reordered.
 //!
 //! # What must hold
 //!
-//! [`Invariant`] lists the invariants. A value is *chosen* if a leader counts it as chosen, and also if the definition says so: a
-//! crash-consistent quorum voted for it in one ballot. The definition is computed here without the core, and both must agree in every state.
-//! No acceptor and no proposer may be stuck: in a state in which nothing but crashes can happen, every acceptor has recovered and the highest
-//! ballot has every slot chosen.
+//! [`Invariant`] lists the invariants. A value is *chosen* if a leader counts it as chosen, and also if the
+//! definition says so: a crash-consistent quorum voted for it in one ballot. The definition is computed here
+//! without the core, and both must agree in every state. No acceptor and no proposer may be stuck: in a state
+//! in which nothing but crashes can happen, every acceptor has recovered and the highest ballot has every
+//! slot chosen.
 //!
 //! # How it works
 //!
@@ -48,16 +54,18 @@
 //!   node, proposer   the roles of the core
 //! ```
 //!
-//! A state consists of a few numbers, and a step is a look into a table. The core is asked only once what an acceptor does with a packet, or
-//! what a candidate concludes from a set of packets. The core is deterministic, so asking again would give the same answer. Acceptors are
-//! interchangeable, so one state stands for 3! or 5! of them (`symmetry.rs`). Much need not be explored at all: `reduction.rs` says what, and
-//! why.
+//! A state consists of a few numbers, and a step is a look into a table. The core is asked only once what an
+//! acceptor does with a packet, or what a candidate concludes from a set of packets. The core is
+//! deterministic, so asking again would give the same answer. Acceptors are interchangeable, so one state
+//! stands for 3! or 5! of them (`symmetry.rs`). Much need not be explored at all: `reduction.rs` says what,
+//! and why.
 //!
 //! [`Replicas`] is a second space: whole replicas, explored as deep as time allows.
 //!
 //! # Figures
 //!
-//! Measured with `kvpaxos-sim model` on two cores of a shared machine. Every invariant holds in every state of these spaces.
+//! Measured with `kvpaxos-sim model` on two cores of a shared machine. Every invariant holds in every state
+//! of these spaces.
 //!
 //! | acceptors | ballots | losses | slots | cuts | states | depth |
 //! | --- | --- | --- | --- | --- | --- | --- |
@@ -68,11 +76,12 @@
 //! | 5 | 2 | 1 | 1 | no | 19,401 | 19 |
 //! | 5 | 2 | 2 | 1 | no | 4,590,671 | 27 |
 //!
-//! The last of them takes about two minutes in one thread. Two slots with one loss are 43,792 states, or 61,391 if memories come slot by
-//! slot.
+//! The last of them takes about two minutes in one thread. Two slots with one loss are 43,792 states, or
+//! 61,391 if memories come slot by slot.
 //!
-//! If the answers to a recovering acceptor need not be crash-consistent with each other (`mutants/recovery/answers-not-consistent.patch`), five
-//! acceptors and two losses lead to two chosen values after 26 steps. The search finds that after 3,920,365 states, in about a minute.
+//! If the answers to a recovering acceptor need not be crash-consistent with each other
+//! (`mutants/recovery/answers-not-consistent.patch`), five acceptors and two losses lead to two chosen values
+//! after 26 steps. The search finds that after 3,920,365 states, in about a minute.
 
 mod actions;
 mod bounds;

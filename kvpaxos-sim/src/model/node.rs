@@ -1,7 +1,8 @@
 //! A node: the core's [`Acceptor`], or the core's [`Recovery`] while it lacks its memory.
 //!
-//! The code here, and not in the core, does what a replica and its disk do for an acceptor: it routes messages to the acceptor or to the
-//! recovery, draws fresh nonces, holds answers back until they are durable, and crashes.
+//! The code here, and not in the core, does what a replica and its disk do for an acceptor: it routes
+//! messages to the acceptor or to the recovery, draws fresh nonces, holds answers back until they are
+//! durable, and crashes.
 
 use kvpaxos::acceptor::{Acceptor, Answer};
 use kvpaxos::recovery::{Progress, Recovery};
@@ -158,7 +159,8 @@ impl Node {
         }))
     }
 
-    /// A recovering acceptor answers no request, except that it says so to another that recovers. In a replica, the replica answers for it.
+    /// A recovering acceptor answers no request, except that it says so to another that recovers. In a
+    /// replica, the replica answers for it.
     fn answer_while_recovering(&self, packet: &Packet) -> Option<Change> {
         let Message::Recall { nonce } = packet.message else {
             return None;
@@ -242,8 +244,9 @@ impl Node {
 
     /// The memory is lost. An acceptor that was recovering begins again.
     ///
-    /// With `knows_life` the replica survives and still knows which life its acceptor was in; without, the disk is lost as well. `None` if
-    /// knowing it makes no difference, or if no acceptor can recover with these quorums.
+    /// With `knows_life` the replica survives and still knows which life its acceptor was in; without, the
+    /// disk is lost as well. `None` if knowing it makes no difference, or if no acceptor can recover with
+    /// these quorums.
     pub(super) fn lose_memory(&self, bounds: &Bounds, knows_life: bool) -> Option<Change> {
         let needed = bounds.answers_needed()?;
         let (last, known) = match &self.state {
@@ -292,8 +295,9 @@ impl Node {
         })
     }
 
-    /// A crash that keeps the memory: changes that are not durable are lost. `None` if there are none. (A change that becomes durable just before
-    /// the crash, so that its answers never leave, is the same as one whose answers never arrive.)
+    /// A crash that keeps the memory: changes that are not durable are lost. `None` if there are none. (A
+    /// change that becomes durable just before the crash, so that its answers never leave, is the same as one
+    /// whose answers never arrive.)
     pub(super) fn restart(&self) -> Option<Change> {
         let NodeState::Voting { durable, unsynced } = &self.state else {
             return None;
@@ -305,7 +309,8 @@ impl Node {
         })
     }
 
-    /// The acceptor cuts its log below `slot`: its replica has everything that was chosen there, durably. `None` if it may not, or has already.
+    /// The acceptor cuts its log below `slot`: its replica has everything that was chosen there, durably.
+    /// `None` if it may not, or has already.
     pub(super) fn cut(&self, slot: Slot) -> Option<Change> {
         let NodeState::Voting { durable, unsynced } = &self.state else {
             return None;

@@ -16,7 +16,8 @@ pub(super) struct Packet {
     pub(super) message: Message,
 }
 
-/// Which kind of packet it is, and whom it concerns. Numbers are places of acceptors, or of proposers behind them.
+/// Which kind of packet it is, and whom it concerns. Numbers are places of acceptors, or of proposers behind
+/// them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum PacketKind {
     /// An Accept, for every acceptor that has its memory.
@@ -35,7 +36,8 @@ pub(super) enum PacketKind {
     Promise { to: usize },
     /// A vote, for a leader.
     Vote { to: usize },
-    /// Anything else. A refusal only makes a proposer give up; here a proposer gives up by hearing nothing more.
+    /// Anything else. A refusal only makes a proposer give up; here a proposer gives up by hearing nothing
+    /// more.
     Useless,
 }
 
@@ -76,8 +78,8 @@ impl Packet {
         }
     }
 
-    /// The packet without what may differ between repeats in the same life. Only the first of the packets with the same representative is sent:
-    /// see [`crate::model::reduction`].
+    /// The packet without what may differ between repeats in the same life. Only the first of the packets
+    /// with the same representative is sent: see [`crate::model::reduction`].
     pub(super) fn representative(&self) -> Packet {
         let own = |vector: &CrashVector| CrashVector::from_iter([(self.from, vector.get(self.from))]);
         let mut representative = self.clone();

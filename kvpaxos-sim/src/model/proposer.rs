@@ -1,8 +1,9 @@
 //! Proposers: the core's [`Candidacy`], and its [`Leadership`], which counts votes.
 //!
-//! Both only listen until they conclude something, and packets stay deliverable. So a proposer concludes the same if everything that led to
-//! the conclusion arrives right before it, and states need not contain what a proposer has heard so far. What it can conclude from a set of
-//! packets is found by delivering them in every order to a candidate or a leader of the core.
+//! Both only listen until they conclude something, and packets stay deliverable. So a proposer concludes the
+//! same if everything that led to the conclusion arrives right before it, and states need not contain what a
+//! proposer has heard so far. What it can conclude from a set of packets is found by delivering them in every
+//! order to a candidate or a leader of the core.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -27,8 +28,8 @@ pub(super) struct Elected {
     pub(super) proposals: Vec<(Slot, Value)>,
 }
 
-/// The command that the proposer at `place` brings for its `nth` slot. Each slot has a command of its own, since a leader proposes a command
-/// only once.
+/// The command that the proposer at `place` brings for its `nth` slot. Each slot has a command of its own,
+/// since a leader proposes a command only once.
 pub(super) fn own_command(bounds: &Bounds, place: usize, nth: u64) -> Command {
     Command::Opaque {
         tag: Tag {
@@ -39,8 +40,8 @@ pub(super) fn own_command(bounds: &Bounds, place: usize, nth: u64) -> Command {
     }
 }
 
-/// Every leader that the candidate at `place` can become when some of these promises reach it, and the places of those that lead there, in
-/// order.
+/// Every leader that the candidate at `place` can become when some of these promises reach it, and the places
+/// of those that lead there, in order.
 pub(super) fn elections(
     bounds: &Bounds,
     place: usize,
@@ -91,8 +92,8 @@ fn promise(packet: &Packet) -> Option<Promise> {
     }
 }
 
-/// Phase 1 is complete for a candidate that knows every value chosen below `learned`. It proposes the values that it found, and its own where it
-/// found none.
+/// Phase 1 is complete for a candidate that knows every value chosen below `learned`. It proposes the values
+/// that it found, and its own where it found none.
 fn elect(bounds: &Bounds, place: usize, candidacy: Candidacy, learned: Slot) -> Result<Elected, Breach> {
     let ballot = candidacy.ballot();
     let (start, carried) = candidacy.into_highest(learned);
@@ -165,7 +166,8 @@ pub(super) fn vote(packet: &Packet) -> Option<(ReplicaId, Ballot, Slot, &CrashVe
     }
 }
 
-/// The places of votes from which the leader concludes that the slot is chosen, in an order that leads there. `None` if there are none.
+/// The places of votes from which the leader concludes that the slot is chosen, in an order that leads there.
+/// `None` if there are none.
 pub(super) fn count(
     bounds: &Bounds,
     leader: &Leadership,
@@ -193,8 +195,8 @@ pub(super) fn count(
     None
 }
 
-/// The definition of chosen, without the core: whether a quorum of different acceptors voted, and none of them knew of a later life of another
-/// than that in which the other voted.
+/// The definition of chosen, without the core: whether a quorum of different acceptors voted, and none of
+/// them knew of a later life of another than that in which the other voted.
 pub(super) fn has_consistent_quorum(bounds: &Bounds, votes: &[&Packet]) -> bool {
     let votes: Vec<(ReplicaId, &CrashVector)> = votes
         .iter()

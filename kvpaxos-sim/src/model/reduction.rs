@@ -2,36 +2,47 @@
 //!
 //! # Always
 //!
-//! These hold for any code whose behaviour depends on its state and on the packets that it receives, and on nothing else:
+//! These hold for any code whose behaviour depends on its state and on the packets that it receives, and on
+//! nothing else:
 //!
-//! - *Packets for a listener arrive right before its conclusion.* A candidate, a leader that counts votes and an acceptor that recovers only
-//!   listen until they conclude something. Packets stay deliverable, so they conclude the same if everything that led to the conclusion
-//!   arrives right before it. Their actions are conclusions, found by delivering a set of packets in every order.
-//! - *Answers that change nothing are given at once.* An answer on its way may be lost, so one more of them only adds to what can happen.
-//! - *Packets without effect are dropped*: promises to a proposer that leads, votes for a slot that it has concluded to be chosen (a conclusion
-//!   stands), and refusals. A refusal only makes a proposer give up, and a proposer may as well receive nothing more.
-//! - *Acceptors are interchangeable*: see [`crate::model::symmetry`]. The search asserts that they behave the same under other names.
+//! - *Packets for a listener arrive right before its conclusion.* A candidate, a leader that counts votes and
+//!   an acceptor that recovers only listen until they conclude something. Packets stay deliverable, so they
+//!   conclude the same if everything that led to the conclusion arrives right before it. Their actions are
+//!   conclusions, found by delivering a set of packets in every order.
+//! - *Answers that change nothing are given at once.* An answer on its way may be lost, so one more of them
+//!   only adds to what can happen.
+//! - *Packets without effect are dropped*: promises to a proposer that leads, votes for a slot that it has
+//!   concluded to be chosen (a conclusion stands), and refusals. A refusal only makes a proposer give up, and
+//!   a proposer may as well receive nothing more.
+//! - *Acceptors are interchangeable*: see [`crate::model::symmetry`]. The search asserts that they behave the
+//!   same under other names.
 //!
 //! # Unless the search is thorough
 //!
-//! These rest on an argument about the protocol. Each argument compares a run that has the omitted action with one that does not, and in which
-//! everything is chosen that the first run chooses. A thorough search does without these reductions. At small bounds both searches must agree
-//! (`tests.rs` compares them), and every patch in `kvpaxos-sim/mutants/recovery` must be found with the reductions.
+//! These rest on an argument about the protocol. Each argument compares a run that has the omitted action
+//! with one that does not, and in which everything is chosen that the first run chooses. A thorough search
+//! does without these reductions. At small bounds both searches must agree (`tests.rs` compares them), and
+//! every patch in `kvpaxos-sim/mutants/recovery` must be found with the reductions.
 //!
-//! 1. *Answers to earlier questions are dropped.* They change nothing. The invariant [`Fresh`](crate::model::Invariant::Fresh) checks that for
-//!    each answer that counts, by delivering the same answer with an older nonce.
-//! 2. *The first vote or promise stands for its repeats in the same life.* A repeat differs only in that its sender has heard of more lives of
-//!    others. So the first one is consistent with every set of votes that the repeat is consistent with.
-//! 3. *Announcements arrive as late as possible.* An acceptor that has heard of a life casts votes and answers that are consistent with fewer
-//!    others, and gains nothing but the ability to answer. So an announcement arrives only while its sender waits for the answer, or is about
-//!    to ask which life comes next. The answer that counts is the one given when the announcement arrives: the first answer of a life stands
-//!    for its repeats.
-//! 4. *A Prepare of a proposer that leads already does not arrive.* The promise would have no effect but to refuse lower ballots.
-//! 5. *The lowest ballot is elected first.* Nothing was accepted below it, so its proposer proposes its own value whichever acceptors promise,
-//!    and a promise of it refuses nothing. If it is elected in a run, the same run may begin with the promises of all acceptors and with its
-//!    election. Its Accept may still arrive at any time, or never.
-//! 6. *Once all ballots propose the same values, the search stops there.* No two values can be chosen any more, and the other invariants do not
-//!    depend on values.
+//! 1. *Answers to earlier questions are dropped.* They change nothing. The invariant
+//!    [`Fresh`](crate::model::Invariant::Fresh) checks that for each answer that counts, by delivering the
+//!    same answer with an older nonce.
+//! 2. *The first vote or promise stands for its repeats in the same life.* A repeat differs only in that its
+//!    sender has heard of more lives of others. So the first one is consistent with every set of votes that
+//!    the repeat is consistent with.
+//! 3. *Announcements arrive as late as possible.* An acceptor that has heard of a life casts votes and
+//!    answers that are consistent with fewer others, and gains nothing but the ability to answer. So an
+//!    announcement arrives only while its sender waits for the answer, or is about to ask which life comes
+//!    next. The answer that counts is the one given when the announcement arrives: the first answer of a life
+//!    stands for its repeats.
+//! 4. *A Prepare of a proposer that leads already does not arrive.* The promise would have no effect but to
+//!    refuse lower ballots.
+//! 5. *The lowest ballot is elected first.* Nothing was accepted below it, so its proposer proposes its own
+//!    value whichever acceptors promise, and a promise of it refuses nothing. If it is elected in a run, the
+//!    same run may begin with the promises of all acceptors and with its election. Its Accept may still
+//!    arrive at any time, or never.
+//! 6. *Once all ballots propose the same values, the search stops there.* No two values can be chosen any
+//!    more, and the other invariants do not depend on values.
 
 use crate::model::bounds::MAX_BALLOTS;
 use crate::model::packet::PacketKind;
@@ -104,8 +115,8 @@ impl Roles {
         !self.bounds.thorough && first.is_some() && leaders.iter().all(|leader| proposals(leader) == first)
     }
 
-    /// The actions with which every run may begin, and the states that they lead to: all acceptors promise the lowest ballot, and its proposer
-    /// leads (reduction 5).
+    /// The actions with which every run may begin, and the states that they lead to: all acceptors promise
+    /// the lowest ballot, and its proposer leads (reduction 5).
     pub(super) fn prefix(&self) -> Vec<(Action, State)> {
         let mut path: Vec<(Action, State)> = Vec::new();
         let mut state = self.blank();

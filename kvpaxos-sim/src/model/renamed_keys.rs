@@ -44,8 +44,8 @@ impl Tables {
         self.renamed_nodes[id as usize] = Some(Box::new(keys));
     }
 
-    /// The number of a node under a renaming: the state to which the renamed inputs lead. That it is the renamed state is what symmetry means;
-    /// that the renamed inputs lead to a state at all is asserted here.
+    /// The number of a node under a renaming: the state to which the renamed inputs lead. That it is the
+    /// renamed state is what symmetry means; that the renamed inputs lead to a state at all is asserted here.
     fn renamed_node(&mut self, id: u32, place: usize) -> u32 {
         if let Some(known) = self.renamed.get(&(id, place)) {
             return *known;
@@ -76,7 +76,8 @@ impl Tables {
         renamed
     }
 
-    /// The signature of an acceptor is the lowest key among the renamings that call it 0. It stays the same when others exchange names.
+    /// The signature of an acceptor is the lowest key among the renamings that call it 0. It stays the same
+    /// when others exchange names.
     fn with_signatures(&self, keys: Box<[u128]>) -> RenamedKeys {
         let mut signatures = [u128::MAX; MAX_ACCEPTORS];
         for (key, names) in keys.iter().zip(&self.names) {

@@ -1,4 +1,5 @@
-//! States of whole replicas and messages by number. The core is stepped once for each action in each state of a replica.
+//! States of whole replicas and messages by number. The core is stepped once for each action in each state of
+//! a replica.
 
 use std::collections::{HashMap, VecDeque};
 

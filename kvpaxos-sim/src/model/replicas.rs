@@ -1,9 +1,11 @@
 //! Replicas replicas as a space to search: [`Replica`] itself is the state.
 //!
-//! Heartbeats and clocks make this space far larger than that of single roles. It is not explored to its end but as deep as the limits
-//! allow, from a state in which a leader has been elected. It covers what lies between the roles: routing, elections and learners.
+//! Heartbeats and clocks make this space far larger than that of single roles. It is not explored to its end
+//! but as deep as the limits allow, from a state in which a leader has been elected. It covers what lies
+//! between the roles: routing, elections and learners.
 //!
-//! Messages arrive in any order, each once or never. Messages of a replica to itself arrive at once. Records are durable at once.
+//! Messages arrive in any order, each once or never. Messages of a replica to itself arrive at once. Records
+//! are durable at once.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -200,7 +202,8 @@ impl Replicas {
         }
     }
 
-    /// Delivers every message in order, and lets the next clock tick when none is on its path, until all replicas know the same leader.
+    /// Delivers every message in order, and lets the next clock tick when none is on its path, until all
+    /// replicas know the same leader.
     fn warm_up(&self, tables: &mut ReplicaTables) -> Vec<u32> {
         // With short timeouts, a few ticks depose a leader.
         let timing = Timing {

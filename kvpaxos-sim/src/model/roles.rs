@@ -32,7 +32,8 @@ pub struct State {
 /// What can happen in a state.
 #[derive(Clone, Debug)]
 pub(super) enum Action {
-    /// Something happens to an acceptor. Without an input, it receives whichever packets its recovery needs to get further.
+    /// Something happens to an acceptor. Without an input, it receives whichever packets its recovery needs
+    /// to get further.
     Acceptor {
         place: usize,
         input: Option<Input>,
@@ -194,8 +195,8 @@ impl Roles {
         }
     }
 
-    /// Every acceptor answers each request that it can answer without changing. Such an answer can be lost, so it only adds to what can happen,
-    /// and need not be an action of its own.
+    /// Every acceptor answers each request that it can answer without changing. Such an answer can be lost,
+    /// so it only adds to what can happen, and need not be an action of its own.
     fn answer_requests(
         &self,
         tables: &Tables,

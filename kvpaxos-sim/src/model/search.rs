@@ -14,8 +14,9 @@ pub trait Space: Sync {
     /// The state in which the search begins.
     fn initial(&self) -> Self::State;
 
-    /// Passes every state that one step leads to, or the breach in it, to `visit`, in an order that is the same in every run. `is_known` says
-    /// whether a fingerprint was seen before; then its state need not be built.
+    /// Passes every state that one step leads to, or the breach in it, to `visit`, in an order that is the
+    /// same in every run. `is_known` says whether a fingerprint was seen before; then its state need not be
+    /// built.
     fn expand(
         &self,
         state: &Self::State,
@@ -72,7 +73,8 @@ pub enum Verdict {
     Violated {
         /// The invariant, and what happened.
         breach: Breach,
-        /// The fingerprints of the states on a shortest path, beginning with the initial one. The breach is one step behind the last.
+        /// The fingerprints of the states on a shortest path, beginning with the initial one. The breach is
+        /// one step behind the last.
         path: Vec<u128>,
     },
     /// The search stopped at a limit; there are states that it has not seen.
@@ -141,7 +143,8 @@ pub fn search<S: Space>(space: &S, limits: Limits, mut progress: impl FnMut(&Tal
     (verdict, tally)
 }
 
-/// Expands states. Returns what they lead to and was not seen before, each with the place of the state that it comes from, in order.
+/// Expands states. Returns what they lead to and was not seen before, each with the place of the state that
+/// it comes from, in order.
 fn expand_all<S: Space>(
     space: &S,
     visited: &VisitedSet,

@@ -1,8 +1,9 @@
 //! Acceptors are interchangeable: states that differ only in the names of acceptors count as one.
 //!
-//! An acceptor's *signature* is a number that does not depend on the names of the others. A state's fingerprint is its lowest key among the
-//! renamings that sort the acceptors by signature. That is one renaming if all signatures differ, and every renaming if all are equal.
-//! Proposers keep their names, so that ballots stay as they are.
+//! An acceptor's *signature* is a number that does not depend on the names of the others. A state's
+//! fingerprint is its lowest key among the renamings that sort the acceptors by signature. That is one
+//! renaming if all signatures differ, and every renaming if all are equal. Proposers keep their names, so
+//! that ballots stay as they are.
 
 use kvpaxos::ReplicaId;
 
@@ -29,7 +30,8 @@ impl Symmetry {
                     let is_tied = ties & (1 << (rank - 1)) != 0;
                     group[rank] = if is_tied { group[rank - 1] } else { rank };
                 }
-                // `order` lists the acceptors by rank. A renaming sorts them if it calls each by a rank of its own group.
+                // `order` lists the acceptors by rank. A renaming sorts them if it calls each by a rank of
+                // its own group.
                 let sorts = |names: &Renaming| {
                     (0..acceptors).all(|rank| {
                         let name = names.id(ReplicaId(order.0[rank]));
@@ -51,7 +53,8 @@ impl Symmetry {
         }
     }
 
-    /// The place in `sorting` of an order of the acceptors. A bit of `ties` says that a rank and the next one are tied.
+    /// The place in `sorting` of an order of the acceptors. A bit of `ties` says that a rank and the next one
+    /// are tied.
     fn place(order: &[u8; MAX_ACCEPTORS], ties: usize) -> usize {
         order.iter().fold(0, |sum, id| sum * 5 + usize::from(*id)) * 16 + ties
     }

@@ -1,6 +1,8 @@
-//! Nodes, packets and leaders by number, and the answers of the core to every question that it was asked about them.
+//! Nodes, packets and leaders by number, and the answers of the core to every question that it was asked
+//! about them.
 //!
-//! The search handles small integers and is as fast as that of an abstract model. Every transition is nevertheless made by the core.
+//! The search handles small integers and is as fast as that of an abstract model. Every transition is
+//! nevertheless made by the core.
 
 use std::collections::HashMap;
 
@@ -174,8 +176,8 @@ impl Tables {
         }
     }
 
-    /// What a recovery can lead to when any of some packets reach it. `key` is the node, then the packets in the order of
-    /// [`Tables::sort`].
+    /// What a recovery can lead to when any of some packets reach it. `key` is the node, then the packets in
+    /// the order of [`Tables::sort`].
     pub(super) fn recovery(&self, key: &[u32]) -> Result<&Transitions, Miss> {
         let known = self.recoveries.get(key);
         known.ok_or_else(|| Miss::Recovery(key.into()))
@@ -203,7 +205,8 @@ impl Tables {
         &self.packets[id as usize]
     }
 
-    /// Sorts packets by their content. That order is the same in every run, while numbers depend on the order of the search.
+    /// Sorts packets by their content. That order is the same in every run, while numbers depend on the order
+    /// of the search.
     pub(super) fn sort(&self, packets: &mut [u32]) {
         packets.sort_unstable_by_key(|id| self.packet_keys[*id as usize]);
     }

@@ -44,7 +44,8 @@ fn thorough(bounds: Bounds) -> Bounds {
     }
 }
 
-/// The numbers are pinned, so that a change of the core shows here if it adds or removes something that can happen.
+/// The numbers are pinned, so that a change of the core shows here if it adds or removes something that can
+/// happen.
 #[test]
 fn every_invariant_holds() {
     assert_eq!(states(Bounds::new(3, 1)), 970);
@@ -96,8 +97,8 @@ fn every_invariant_holds_when_memories_come_slot_by_slot() {
     assert_eq!(states(bounds), 61_391);
 }
 
-/// A state stands for those that differ from it only in the names of acceptors, and for no others. A search that distinguishes names sees
-/// exactly as many states as these.
+/// A state stands for those that differ from it only in the names of acceptors, and for no others. A search
+/// that distinguishes names sees exactly as many states as these.
 #[test]
 fn one_state_stands_for_its_renamings() {
     let bounds = thorough(Bounds::new(3, 0));

@@ -6,7 +6,8 @@
 pub(super) struct VisitedSet {
     prints: Vec<u128>,
     parents: Vec<u32>,
-    /// The place of a fingerprint plus 1, or 0 for an empty cell. At most three quarters of the cells are used.
+    /// The place of a fingerprint plus 1, or 0 for an empty cell. At most three quarters of the cells are
+    /// used.
     table: Vec<u32>,
 }
 

@@ -1,4 +1,5 @@
-//! Mutations of acceptors: what they promise, vote for and remember. The numbers are those of the table of the parent module.
+//! Mutations of acceptors: what they promise, vote for and remember. The numbers are those of the table of
+//! the parent module.
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::message::Promise;
@@ -44,8 +45,8 @@ impl Mutation for AmnesiacVoter {
     }
 }
 
-/// Bug 3: promises and votes carry no crash vector. A vote that its acceptor has forgotten is counted together with votes that the recovery
-/// of that acceptor did not see.
+/// Bug 3: promises and votes carry no crash vector. A vote that its acceptor has forgotten is counted
+/// together with votes that the recovery of that acceptor did not see.
 #[derive(Default)]
 pub(super) struct VectorlessVoter;
 
@@ -75,8 +76,8 @@ impl Mutation for PartialPromise {
     }
 }
 
-/// Bug 7: one variable holds both the promised ballot and the ballot of an accepted value. A promise reports its entries with the ballot that was
-/// promised last, instead of the ballots in which they were accepted.
+/// Bug 7: one variable holds both the promised ballot and the ballot of an accepted value. A promise reports
+/// its entries with the ballot that was promised last, instead of the ballots in which they were accepted.
 #[derive(Default)]
 pub(super) struct OneBallot {
     promised: Ballot,

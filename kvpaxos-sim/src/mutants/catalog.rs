@@ -18,7 +18,8 @@ use super::proposers::{CarelessCandidate, ClockLease, OneVoteForTwo, Unconfirmed
 /// A mutant made at a replica's boundary.
 #[derive(Clone, Copy)]
 pub struct Mutant {
-    /// The number of the bug that it stands for in the [table](crate::mutants#bugs-that-real-systems-had), if it stands for one.
+    /// The number of the bug that it stands for in the [table](crate::mutants#bugs-that-real-systems-had), if
+    /// it stands for one.
     pub bug: Option<u8>,
     /// The name by which `kvpaxos-sim mutants` and its table call it.
     pub name: &'static str,

@@ -1,4 +1,5 @@
-//! Mutations of logs: how they are cut and read back. The numbers are those of the table of the parent module.
+//! Mutations of logs: how they are cut and read back. The numbers are those of the table of the parent
+//! module.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,8 @@ use kvpaxos::{Ballot, Record};
 
 use super::mutation::Mutation;
 
-/// Bug 6: a checkpoint does not keep the promise. The highest ballot of an accepted value is read back instead.
+/// Bug 6: a checkpoint does not keep the promise. The highest ballot of an accepted value is read back
+/// instead.
 #[derive(Default)]
 pub(super) struct CutPromise;
 
@@ -27,8 +29,8 @@ impl Mutation for CutPromise {
     }
 }
 
-/// Bug 9: when a replica catches up, its log keeps the entries that it already had in the same slots. These are read back instead of the
-/// chosen values that others sent.
+/// Bug 9: when a replica catches up, its log keeps the entries that it already had in the same slots. These
+/// are read back instead of the chosen values that others sent.
 #[derive(Default)]
 pub(super) struct StaleEntries;
 

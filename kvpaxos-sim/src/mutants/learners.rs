@@ -1,4 +1,5 @@
-//! Mutations of learners: how they help others and answer clients. The numbers are those of the table of the parent module.
+//! Mutations of learners: how they help others and answer clients. The numbers are those of the table of the
+//! parent module.
 
 use kvpaxos::{Effect, Envelope, Message, Outcome, Replica, Reply};
 

@@ -1,11 +1,13 @@
 //! Mutants: replicas that are wrong on purpose, in the ways in which real systems were wrong.
 //!
-//! A simulator is worth the bugs that it finds. Each mutant has one known bug, and a check must find it. No check knows of any mutant.
-//! There are two kinds, in one table that `kvpaxos-sim/mutants/run` prints:
+//! A simulator is worth the bugs that it finds. Each mutant has one known bug, and a check must find it. No
+//! check knows of any mutant. There are two kinds, in one table that `kvpaxos-sim/mutants/run` prints:
 //!
-//! - *Mutants made at a replica's boundary* are in this module. Each wraps a correct [`Replica`](kvpaxos::Replica) and changes what goes in
-//!   or comes out of it. `kvpaxos-sim mutants` hunts them: it plays seeds until a check finds the mutant. [`MUTANTS`] lists them.
-//! - *Patches* are the bugs that cannot be made at the boundary. `kvpaxos-sim/mutants/run` applies each to a copy of the sources:
+//! - *Mutants made at a replica's boundary* are in this module. Each wraps a correct
+//!   [`Replica`](kvpaxos::Replica) and changes what goes in or comes out of it. `kvpaxos-sim mutants` hunts
+//!   them: it plays seeds until a check finds the mutant. [`MUTANTS`] lists them.
+//! - *Patches* are the bugs that cannot be made at the boundary. `kvpaxos-sim/mutants/run` applies each to a
+//!   copy of the sources:
 //!
 //! | files in `kvpaxos-sim/mutants` | what must find them |
 //! | --- | --- |
@@ -16,10 +18,11 @@
 //!
 //! # Bugs that real systems had
 //!
-//! All but the last two were found in implementations of consensus that people relied on; a review of the design of recovery brought up
-//! the last two. Where both a boundary mutant and a patch stand for a bug, the patch makes the same mistake inside the core. *Found by*
-//! says which command finds it, and which property of [`invariants`](crate::invariants) or [`model::Invariant`](crate::model::Invariant) it
-//! usually breaks first: a property that is checked after every event breaks before clients notice.
+//! All but the last two were found in implementations of consensus that people relied on; a review of the
+//! design of recovery brought up the last two. Where both a boundary mutant and a patch stand for a bug, the
+//! patch makes the same mistake inside the core. *Found by* says which command finds it, and which property
+//! of [`invariants`](crate::invariants) or [`model::Invariant`](crate::model::Invariant) it usually breaks
+//! first: a property that is checked after every event breaks before clients notice.
 //!
 //! | bug | what went wrong | where | mutant | found by |
 //! | --- | --- | --- | --- | --- |

@@ -10,7 +10,8 @@ use kvpaxos::{
 use crate::engine::Machine;
 use crate::subject::{ReplicaLog, Subject, garble};
 
-/// What a mutant does mutation. By default every method changes nothing, so that a mutation contains only its fault.
+/// What a mutant does mutation. By default every method changes nothing, so that a mutation contains only its
+/// fault.
 pub(super) trait Mutation: Default {
     /// Changes the records that a replica reads back from its disk.
     fn read_back(&mut self, records: Vec<Record>) -> Vec<Record> {

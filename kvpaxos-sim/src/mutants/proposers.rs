@@ -1,4 +1,5 @@
-//! Mutations of proposers: how they count promises, votes and confirmations. The numbers are those of the table of the parent module.
+//! Mutations of proposers: how they count promises, votes and confirmations. The numbers are those of the
+//! table of the parent module.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +27,8 @@ impl Mutation for CarelessCandidate {
     }
 }
 
-/// Bug 8: a value counts as chosen with one vote too few, because every vote of another replica counts for a third one as well.
+/// Bug 8: a value counts as chosen with one vote too few, because every vote of another replica counts for a
+/// third one as well.
 #[derive(Default)]
 pub(super) struct OneVoteForTwo;
 
@@ -53,7 +55,8 @@ impl Mutation for OneVoteForTwo {
     }
 }
 
-/// Bug 11: a leader answers reads without asking whether it still leads. Every question counts as confirmed as soon as it is sent.
+/// Bug 11: a leader answers reads without asking whether it still leads. Every question counts as confirmed
+/// as soon as it is sent.
 #[derive(Default)]
 pub(super) struct UnconfirmedRead;
 
@@ -81,7 +84,8 @@ impl Mutation for UnconfirmedRead {
     }
 }
 
-/// Bug 19: once a quorum has confirmed a leader, it takes itself for the leader for as long as others wait before they stand, by its own clock.
+/// Bug 19: once a quorum has confirmed a leader, it takes itself for the leader for as long as others wait
+/// before they stand, by its own clock.
 #[derive(Default)]
 pub(super) struct ClockLease {
     confirmed: BTreeSet<ReplicaId>,

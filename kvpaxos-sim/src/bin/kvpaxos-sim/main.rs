@@ -1,7 +1,9 @@
-//! The program `kvpaxos-sim`: simulates clusters from seeds, hunts mutants, judges and generates histories, and runs the model checker.
+//! The program `kvpaxos-sim`: simulates clusters from seeds, hunts mutants, judges and generates histories,
+//! and runs the model checker.
 //!
-//! Exit codes: 0 everything held; 1 a property was violated, or a situation that must occur never did; 2 the command line is wrong, or the
-//! model checker stopped at a limit. The help of `mutants`, `check` and `generate` says where theirs differ.
+//! Exit codes: 0 everything held; 1 a property was violated, or a situation that must occur never did; 2 the
+//! command line is wrong, or the model checker stopped at a limit. The help of `mutants`, `check` and
+//! `generate` says where theirs differ.
 
 mod check;
 mod exit;
@@ -21,10 +23,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use kvpaxos_sim::parallel;
 
-/// Deterministic simulation of kvpaxos: networks, disks, clocks and crashes from a seed, and a check of every promise.
+/// Deterministic simulation of kvpaxos: networks, disks, clocks and crashes from a seed, and a check of every
+/// promise.
 ///
-/// Exit codes: 0 everything held; 1 a property was violated, or a situation that must occur never did; 2 the command line is wrong, or
-/// the model checker stopped at a limit. The help of a command says where its codes differ.
+/// Exit codes: 0 everything held; 1 a property was violated, or a situation that must occur never did; 2 the
+/// command line is wrong, or the model checker stopped at a limit. The help of a command says where its codes
+/// differ.
 #[derive(Parser)]
 #[command(version, max_term_width = 110)]
 struct Cli {
@@ -64,7 +68,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Simulate disks that lose synced data unnoticed. Prints whether replicas whose states differ notice and stop.
+    /// Simulate disks that lose synced data unnoticed. Prints whether replicas whose states differ notice and
+    /// stop.
     Forks {
         /// The seeds from A to B, without B.
         #[arg(long, value_name = "A..B", value_parser = seeds)]
@@ -76,7 +81,8 @@ enum Command {
         #[arg(long)]
         trace: bool,
     },
-    /// Simulate replicas that are wrong on purpose, in the ways in which real systems were. Prints which check finds each, and with which seed.
+    /// Simulate replicas that are wrong on purpose, in the ways in which real systems were. Prints which
+    /// check finds each, and with which seed.
     ///
     /// Exit codes: 0 all were found, 1 one was not, 2 there is no such mutant.
     Mutants {
@@ -95,15 +101,18 @@ enum Command {
     },
     /// Judge whether histories of clients are linearizable (kv-history/1, JSON lines).
     ///
-    /// Exit codes: 0 all are linearizable; 1 one is not, and its bad keys are named; 2 the command line is wrong, and nothing was judged;
-    /// 3 one cannot be read, or a line of it is malformed; 4 the verdicts are printed, but the page could not be written; 5 one could not
-    /// be decided within the budget. With several files the worst counts: 1, then 3, then 5.
+    /// Exit codes: 0 all are linearizable; 1 one is not, and its bad keys are named; 2 the command line is
+    /// wrong, and nothing was judged; 3 one cannot be read, or a line of it is malformed; 4 the verdicts are
+    /// printed, but the page could not be written; 5 one could not be decided within the budget. With several
+    /// files the worst counts: 1, then 3, then 5.
     Check(check::Check),
-    /// Write a history that is made from a seed (kv-history/1, JSON lines), linearizable or with one wrong answer.
+    /// Write a history that is made from a seed (kv-history/1, JSON lines), linearizable or with one wrong
+    /// answer.
     ///
     /// Exit codes: 0 the history is written; 2 the command line is wrong, or the history cannot be written.
     Generate(generate::Generate),
-    /// Explore every order of delivery, loss, duplication and crash of a few acceptors and proposers. Prints whether every invariant holds.
+    /// Explore every order of delivery, loss, duplication and crash of a few acceptors and proposers. Prints
+    /// whether every invariant holds.
     Model(model::Model),
 }
 

@@ -44,7 +44,8 @@ pub(crate) struct Model {
     /// Check only that no two values are chosen for one slot.
     #[arg(long)]
     agreement_only: bool,
-    /// Explore this many whole replicas instead of single roles, from a state in which one leads, as deep as the limits allow.
+    /// Explore this many whole replicas instead of single roles, from a state in which one leads, as deep as
+    /// the limits allow.
     #[arg(long, value_name = "N", conflicts_with_all = ["acceptors", "ballots", "quorums", "slots", "cuts", "chunks", "unsynced", "thorough"],
           value_parser = clap::value_parser!(u8).range(1..=7))]
     replicas: Option<u8>,

@@ -34,7 +34,8 @@ pub(crate) fn run(seed: u64, json: bool, trace: bool) -> ExitCode {
     ExitCode::from(u8::from(report.violation.is_some()))
 }
 
-/// The part of the history that shows the violation. If the violation has none, the seed is simulated again to get an excerpt of its trace.
+/// The part of the history that shows the violation. If the violation has none, the seed is simulated again
+/// to get an excerpt of its trace.
 pub(crate) fn history(violation: &Violation) -> Vec<String> {
     if !violation.history.is_empty() {
         return violation.history.clone();
@@ -47,7 +48,8 @@ pub(crate) fn history(violation: &Violation) -> Vec<String> {
     excerpt(violation, &lines)
 }
 
-/// A violation as text: the property and the seed, the part of the history that shows it, and the command that repeats it.
+/// A violation as text: the property and the seed, the part of the history that shows it, and the command
+/// that repeats it.
 pub(crate) fn violation_text(violation: &Violation) -> String {
     let mut text = format!("\n{violation}\n");
     for line in &violation.history {
