@@ -65,8 +65,8 @@ impl Cluster {
         Ok(config)
     }
 
-    /// A digest of what all replicas must agree on: the name, the members, the quorums, and the limits that decide how commands
-    /// are applied. Addresses and timing are not in it: they may differ, and change.
+    /// A digest of what all replicas must agree on: the name, the members, the quorums, and the limits that
+    /// decide how commands are applied. Addresses and timing are not in it: they may differ, and change.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let mut digest = Fnv::new();

@@ -1,7 +1,8 @@
 //! The tokio shell around [`kvpaxos`]: replicas on real sockets and disks, and a client.
 //!
-//! [`Node`] is a running replica, [`Client`] asks a cluster, [`failures`] makes roles fail on purpose, [`inspect`] and [`compare`]
-//! read data directories. The program `kvpaxos` is built from these (`src/bin/kvpaxos`).
+//! [`Node`] is a running replica, [`Client`] asks a cluster, [`failures`] makes roles fail on purpose,
+//! [`inspect`] and [`compare`] read data directories. The program `kvpaxos` is built from these
+//! (`src/bin/kvpaxos`).
 //!
 //! ```text
 //!   peers (TCP)         clients (TCP, UDP)        operator, failures on purpose
@@ -16,9 +17,11 @@
 //! ```
 //!
 //! - One task owns one [`kvpaxos::Replica`], so there is no lock. The shell decides nothing about consensus.
-//! - Everything moves in batches: the event loop steps all that has arrived; then the disk gets one job, and each socket one write.
+//! - Everything moves in batches: the event loop steps all that has arrived; then the disk gets one job, and
+//!   each socket one write.
 //! - One thread owns the disk and syncs once for everyone who waits, while the event loop goes on stepping.
-//! - Every queue is bounded. Messages of peers are dropped (the protocol sends them again); clients are slowed down or disconnected.
+//! - Every queue is bounded. Messages of peers are dropped (the protocol sends them again); clients are
+//!   slowed down or disconnected.
 //!
 //! # The folders
 //!
@@ -40,23 +43,25 @@
 //!
 //! # What happens to a PUT
 //!
-//! 1. `client/calls.rs`, [`Client::put`]: hands the call to the client's task. `client/driver.rs` steps the state machine
-//!    [`kvpaxos::Client`], which names a server and gives the write its session and sequence number; `client/connection.rs` sends the
-//!    frame.
-//! 2. `listen/tcp.rs`: the server reads the frame (`wire/frames.rs`) and puts the request into the inbox of the event loop
-//!    (`replica/inbox.rs`).
-//! 3. `replica/event_loop.rs`, `on_arrival`: steps the replica with [`kvpaxos::Event::Client`]. A replica that does not lead sends the
-//!    request on to the leader.
-//! 4. The leader puts the write into a batch. Its step returns [`kvpaxos::Effect::Send`] with `Accept` messages, which leave through
-//!    `links/outboxes.rs` and `links/link.rs`, and [`kvpaxos::Effect::Persist`] with its own vote.
-//! 5. Each replica receives the `Accept` (`listen/peers.rs`) and steps it. The effect is `Persist`, with the vote as a record and the
-//!    `Accepted` message as what may leave only afterwards: the event loop keeps it in `deferred`.
-//! 6. `storage/disk.rs`: the thread appends the records of the batch (`storage/log.rs`) and syncs once. It reports the ticket as
-//!    settled; `on_disk` in the event loop sends what was deferred for it.
-//! 7. The leader counts the votes. With a quorum the slot is chosen; the learner applies the write and the step returns
-//!    [`kvpaxos::Effect::Reply`], at the replica that the client asked.
-//! 8. **The acknowledgement**: `replica/clients.rs`, `reply`, puts the frame into the outbox of the client's connection;
-//!    `listen/tcp.rs` writes it, and `client/driver.rs` resolves the call.
+//! 1. `client/calls.rs`, [`Client::put`]: hands the call to the client's task. `client/driver.rs` steps the
+//!    state machine [`kvpaxos::Client`], which names a server and gives the write its session and sequence
+//!    number; `client/connection.rs` sends the frame.
+//! 2. `listen/tcp.rs`: the server reads the frame (`wire/frames.rs`) and puts the request into the inbox of
+//!    the event loop (`replica/inbox.rs`).
+//! 3. `replica/event_loop.rs`, `on_arrival`: steps the replica with [`kvpaxos::Event::Client`]. A replica
+//!    that does not lead sends the request on to the leader.
+//! 4. The leader puts the write into a batch. Its step returns [`kvpaxos::Effect::Send`] with `Accept`
+//!    messages, which leave through `links/outboxes.rs` and `links/link.rs`, and [`kvpaxos::Effect::Persist`]
+//!    with its own vote.
+//! 5. Each replica receives the `Accept` (`listen/peers.rs`) and steps it. The effect is `Persist`, with the
+//!    vote as a record and the `Accepted` message as what may leave only afterwards: the event loop keeps it
+//!    in `deferred`.
+//! 6. `storage/disk.rs`: the thread appends the records of the batch (`storage/log.rs`) and syncs once. It
+//!    reports the ticket as settled; `on_disk` in the event loop sends what was deferred for it.
+//! 7. The leader counts the votes. With a quorum the slot is chosen; the learner applies the write and the
+//!    step returns [`kvpaxos::Effect::Reply`], at the replica that the client asked.
+//! 8. **The acknowledgement**: `replica/clients.rs`, `reply`, puts the frame into the outbox of the client's
+//!    connection; `listen/tcp.rs` writes it, and `client/driver.rs` resolves the call.
 
 mod client;
 mod cluster;

@@ -83,8 +83,8 @@ fn bad_bytes_close_their_connection_and_nothing_else() {
     }
 }
 
-/// A peer that sends two values for one ballot and slot breaks the first rule of the protocol. A replica that notices this stops
-/// and says why, and the others go on.
+/// A peer that sends two values for one ballot and slot breaks the first rule of the protocol. A replica that
+/// notices this stops and says why, and the others go on.
 #[test]
 fn a_lying_peer_is_answered_by_a_halt() {
     let mut cluster = ProcessCluster::start(3, &[]);

@@ -54,8 +54,8 @@ fn about(printed: &str, slot: u64) -> String {
     lines.join("\n")
 }
 
-/// Makes two histories: r0, r1 and r2 acknowledge a write; then r0 gets an older copy of its directory, and acknowledges another
-/// write with r3 and r4. Returns the five directories.
+/// Makes two histories: r0, r1 and r2 acknowledge a write; then r0 gets an older copy of its directory, and
+/// acknowledges another write with r3 and r4. Returns the five directories.
 fn two_histories(cluster: &mut ProcessCluster) -> Vec<PathBuf> {
     runtime().block_on(cluster.leader());
     put(cluster, &[0, 1, 2, 3, 4], "balance", "old");
@@ -91,8 +91,8 @@ fn two_histories_are_shown_side_by_side() {
         serde_json::json!([names(&[0, 3, 4]), names(&[1, 2])])
     );
     assert_eq!(found["differences"][0]["how"], "chosen");
-    // Before their first writes both sides elected leaders and opened and closed sessions, so the first slot that differs is looked up
-    // here.
+    // Before their first writes both sides elected leaders and opened and closed sessions, so the first slot
+    // that differs is looked up here.
     let first = first_difference(data[0], data[1]);
     assert_eq!(found["differences"][0]["slot"], first);
     let digests: Vec<&Value> = found["directories"]

@@ -1,4 +1,5 @@
-//! Replicas are killed with SIGKILL and restarted under load; the history of the clients must be linearizable.
+//! Replicas are killed with SIGKILL and restarted under load; the history of the clients must be
+//! linearizable.
 
 mod common;
 

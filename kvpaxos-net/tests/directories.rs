@@ -1,4 +1,5 @@
-//! Data directories of real processes: whose they are, which logs are set aside, and what happens when the disk is full.
+//! Data directories of real processes: whose they are, which logs are set aside, and what happens when the
+//! disk is full.
 
 mod common;
 
@@ -151,7 +152,8 @@ fn a_damaged_log_is_set_aside_and_the_others_go_on() {
     assert_eq!(code, 0);
     let found: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(found["verdict"]["log"], "whole", "the new one");
-    // The log says that the disk was lost, or the replica has recovered already and a checkpoint has replaced that record.
+    // The log says that the disk was lost, or the replica has recovered already and a checkpoint has replaced
+    // that record.
     let lost = found["losses"][0]["mark"] == "disk lost";
     assert!(lost || found["checkpoints"][0]["complete"] == true, "{found}");
     let third = cluster.address(2);

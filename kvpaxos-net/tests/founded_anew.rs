@@ -1,6 +1,6 @@
-//! A directory that was in use is formatted again. Its replica has forgotten its votes and claims to be new; with two others that
-//! do not know of a write, it would be a majority. But they have met it before, so nothing is served, and it stops and says why.
-//! Recovered, it goes on.
+//! A directory that was in use is formatted again. Its replica has forgotten its votes and claims to be new;
+//! with two others that do not know of a write, it would be a majority. But they have met it before, so
+//! nothing is served, and it stops and says why. Recovered, it goes on.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -17,7 +17,8 @@ fn founding(cluster: &ProcessCluster, replica: usize) -> String {
         .to_owned()
 }
 
-/// r0, r1 and r2 know of the second write, r3 and r4 do not. All stop; r0's directory is deleted and formatted; r0, r3 and r4 start.
+/// r0, r1 and r2 know of the second write, r3 and r4 do not. All stop; r0's directory is deleted and
+/// formatted; r0, r3 and r4 start.
 #[test]
 fn a_replica_whose_directory_is_formatted_again_is_found_out() {
     let mut cluster = ProcessCluster::start(5, &[]);

@@ -1,6 +1,6 @@
-//! A disk loses the end of what it had synced, and nothing else. The log alone cannot tell this from a write that a crash
-//! interrupted; the mark in the superblock can. In the end either the acknowledged value is read, or replicas refuse and say why; the
-//! older value is never read.
+//! A disk loses the end of what it had synced, and nothing else. The log alone cannot tell this from a write
+//! that a crash interrupted; the mark in the superblock can. In the end either the acknowledged value is
+//! read, or replicas refuse and say why; the older value is never read.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -34,7 +34,8 @@ fn cut(mut bytes: Vec<u8>, end: usize) -> Vec<u8> {
     bytes
 }
 
-/// Waits until the mark covers the whole log, as it does when nothing is written for some milliseconds. Returns the last segment.
+/// Waits until the mark covers the whole log, as it does when nothing is written for some milliseconds.
+/// Returns the last segment.
 fn wait_for_mark(directory: &Path) -> std::path::PathBuf {
     wait_for("the mark to cover the log", || {
         let inspection = inspect(directory).ok()?;
@@ -51,8 +52,9 @@ fn wait_for_mark(directory: &Path) -> std::path::PathBuf {
     })
 }
 
-/// r0, r1 and r2 know of the second write, r3 and r4 do not. Then r0's disk loses the end of its log, while r1 and r2 are down. If r0
-/// did not notice, it would be a majority with r3 and r4 that knows of the first write only.
+/// r0, r1 and r2 know of the second write, r3 and r4 do not. Then r0's disk loses the end of its log, while
+/// r1 and r2 are down. If r0 did not notice, it would be a majority with r3 and r4 that knows of the first
+/// write only.
 fn a_lost_tail_does_no_harm(loss: Loss) {
     let mut cluster = ProcessCluster::start(5, &[]);
     cluster.write_twice();
@@ -99,8 +101,8 @@ fn of_whole_writes() {
     a_lost_tail_does_no_harm(cut);
 }
 
-/// The disk also goes back to an older superblock, so r0 cannot notice the loss, and serves the first write with r3 and r4. When r1 and r2
-/// restart, they find that they differ from a quorum, refuse, and say why.
+/// The disk also goes back to an older superblock, so r0 cannot notice the loss, and serves the first write
+/// with r3 and r4. When r1 and r2 restart, they find that they differ from a quorum, refuse, and say why.
 #[test]
 fn where_no_mark_tells_of_it_replicas_that_differ_refuse() {
     let mut cluster = ProcessCluster::start(5, &[]);

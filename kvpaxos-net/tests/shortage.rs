@@ -1,5 +1,6 @@
-//! A shortage of descriptors is no failure of the disk: a replica that has none left for the next segment of its log waits, acknowledges
-//! nothing meanwhile, and then goes on. A full disk stops the replica, with the same exit code at its start and while it runs.
+//! A shortage of descriptors is no failure of the disk: a replica that has none left for the next segment of
+//! its log waits, acknowledges nothing meanwhile, and then goes on. A full disk stops the replica, with the
+//! same exit code at its start and while it runs.
 
 mod common;
 
@@ -54,8 +55,8 @@ impl Stage {
         log.matches(what).count()
     }
 
-    /// Connects until that replica has no descriptor left, and some more times, so that these take any that it frees. The connections are closed
-    /// when the result is dropped.
+    /// Connects until that replica has no descriptor left, and some more times, so that these take any that
+    /// it frees. The connections are closed when the result is dropped.
     fn exhaust_descriptors(&self) -> Vec<TcpStream> {
         let connect =
             || TcpStream::connect(self.cluster.address(self.short)).expect("there is room in the queue");

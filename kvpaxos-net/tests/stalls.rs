@@ -1,5 +1,5 @@
-//! A majority of real processes is stopped for some seconds under constant load. Afterwards every request is answered, and the requests that
-//! were repeated meanwhile did not enter the log again and again.
+//! A majority of real processes is stopped for some seconds under constant load. Afterwards every request is
+//! answered, and the requests that were repeated meanwhile did not enter the log again and again.
 
 mod common;
 
@@ -11,7 +11,8 @@ use common::{ProcessCluster, runtime};
 use kvpaxos::{Ballot, Command, Record, Slot, Value};
 use kvpaxos_net::inspect::inspect;
 
-/// Long enough that replicas send their messages again several times, and clients ask a second and a third replica.
+/// Long enough that replicas send their messages again several times, and clients ask a second and a third
+/// replica.
 const STALL: Duration = Duration::from_secs(6);
 
 #[test]
@@ -25,23 +26,39 @@ fn a_stall_is_not_fed_by_repeats() {
         recorder.progress(200).await;
 
         let stopped = [leader, (leader + 1) % 5, (leader + 2) % 5];
-        stopped.iter().for_each(|replica| cluster.signal(*replica, "STOP"));
+        stopped
+            .iter()
+            .for_each(|replica| cluster.signal(*replica, "STOP"));
         tokio::time::sleep(STALL).await;
         let before = recorder.done();
-        stopped.iter().for_each(|replica| cluster.signal(*replica, "CONT"));
+        stopped
+            .iter()
+            .for_each(|replica| cluster.signal(*replica, "CONT"));
         recorder.progress(500).await;
         let begun = load.stop().await;
 
-        assert_eq!(recorder.done(), begun, "an operation has no outcome, or was refused");
+        assert_eq!(
+            recorder.done(),
+            begun,
+            "an operation has no outcome, or was refused"
+        );
         recorder.judge();
         cluster.converge().await;
-        let Commands { chosen, different, slots } = commands(&cluster);
+        let Commands {
+            chosen,
+            different,
+            slots,
+        } = commands(&cluster);
         println!(
-            "{begun} operations, {before} of them done when the stall ended; {chosen} commands were chosen in \
-             {slots} slots, {different} different ones"
+            "{begun} operations, {before} of them done when the stall ended; {chosen} commands were chosen \
+             in {slots} slots, {different} different ones"
         );
-        // A leader that was deposed while it proposed may leave a few commands that the next one proposes again.
-        assert!((chosen - different) * 20 <= different, "{chosen} commands, but {different} different ones");
+        // A leader that was deposed while it proposed may leave a few commands that the next one proposes
+        // again.
+        assert!(
+            (chosen - different) * 20 <= different,
+            "{chosen} commands, but {different} different ones"
+        );
     });
 }
 

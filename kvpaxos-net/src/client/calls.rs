@@ -1,6 +1,6 @@
-//! The client of a cluster. It asks any replica, goes on to the next when one fails, and repeats a write under the same
-//! sequence number, so that the write takes effect once. [`kvpaxos::client`] decides what is sent when; this folder has the
-//! sockets and the clock.
+//! The client of a cluster. It asks any replica, goes on to the next when one fails, and repeats a write
+//! under the same sequence number, so that the write takes effect once. [`kvpaxos::client`] decides what is
+//! sent when; this folder has the sockets and the clock.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ use crate::system::random::entropy;
 const CALLS: usize = 1024;
 /// The bytes that a request takes in a datagram besides its keys and values, at most.
 const DATAGRAM_OVERHEAD: usize = 128;
-/// How long [`Client::close`] waits for the session to end. Replicas drop a session that is not used some day anyway.
+/// How long [`Client::close`] waits for the session to end. Replicas drop a session that is not used some day
+/// anyway.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A client of a cluster. Clones share its session and its connections; they may call at the same time.
@@ -56,7 +57,8 @@ impl Client {
         if !(1..=MAX_REPLICAS).contains(&count) {
             return Err(ClientOptionsError::Servers { count });
         }
-        // The state machine numbers servers by their places in the list, whatever their ids are in the cluster.
+        // The state machine numbers servers by their places in the list, whatever their ids are in the
+        // cluster.
         let server = |place: usize| u8::try_from(place).map(ReplicaId).ok();
         let config = ClientConfig {
             first: options.first.and_then(server),
@@ -90,7 +92,8 @@ impl Client {
         }
     }
 
-    /// Reads a key. The read is linearizable: it sees every write that was answered before the read was asked.
+    /// Reads a key. The read is linearizable: it sees every write that was answered before the read was
+    /// asked.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -112,7 +115,8 @@ impl Client {
         }
     }
 
-    /// Compares and swaps: if the key holds `expect` (`None`: if it has no value), sets it to `value` (`None`: removes it).
+    /// Compares and swaps: if the key holds `expect` (`None`: if it has no value), sets it to `value`
+    /// (`None`: removes it).
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -135,7 +139,8 @@ impl Client {
         }
     }
 
-    /// Returns what one replica knows of itself and its peers; the first server of the list that answers is asked.
+    /// Returns what one replica knows of itself and its peers; the first server of the list that answers is
+    /// asked.
     ///
     /// # Errors
     /// See [`ClientError`].

@@ -101,7 +101,8 @@ impl Connection {
         self.generation
     }
 
-    /// Queues a frame. A frame that does not fit is dropped, as the network might drop it; the client asks again.
+    /// Queues a frame. A frame that does not fit is dropped, as the network might drop it; the client asks
+    /// again.
     pub(crate) fn push(&self, frame: &[u8]) {
         match &self.queue {
             Queue::Stream(outbox) => {

@@ -142,7 +142,8 @@ impl Driver {
         let server = usize::from(to.0);
         self.frame.clear();
         if let Err(error) = codec::encode_into(request, &mut self.frame) {
-            // A frame holds far more than any replica accepts, so only an absurd key gets here. The call ends at its deadline.
+            // A frame holds far more than any replica accepts, so only an absurd key gets here. The call ends
+            // at its deadline.
             tracing::error!(%error, "cannot encode a request; it is dropped");
             return;
         }

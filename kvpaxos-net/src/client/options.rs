@@ -18,9 +18,9 @@ pub enum Transport {
 impl Transport {
     /// The default of [`ClientOptions::attempt`].
     ///
-    /// Over TCP, 2.5 s: a broken connection is noticed at once, so only a replica that hangs is waited for. A healthy
-    /// replica that reaches no leader says so, and names the silent replicas, within this time. Over UDP, 0.5 s: a datagram
-    /// may simply be lost.
+    /// Over TCP, 2.5 s: a broken connection is noticed at once, so only a replica that hangs is waited for. A
+    /// healthy replica that reaches no leader says so, and names the silent replicas, within this time. Over
+    /// UDP, 0.5 s: a datagram may simply be lost.
     #[must_use]
     pub fn attempt(self) -> Duration {
         match self {

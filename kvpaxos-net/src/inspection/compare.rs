@@ -1,14 +1,15 @@
 //! Compares the histories of several logs, and finds the first slot at which they diverge.
 //!
-//! Replicas that keep their promises never differ. They do differ if a disk silently lost what it had synced, or if a data
-//! directory was replaced by an older copy or formatted again: then a quorum may have forgotten a chosen value, and chosen
-//! another one. [`read`](crate::inspection::history::read) rebuilds what one log holds, as a replica that starts would, and
-//! [`compare`] finds where histories diverge.
+//! Replicas that keep their promises never differ. They do differ if a disk silently lost what it had synced,
+//! or if a data directory was replaced by an older copy or formatted again: then a quorum may have forgotten
+//! a chosen value, and chosen another one. [`read`](crate::inspection::history::read) rebuilds what one log
+//! holds, as a replica that starts would, and [`compare`] finds where histories diverge.
 //!
-//! A log holds values that it knows to be chosen, with the digest of the state after each, and behind these, values that its
-//! acceptor accepted. Two accepted values that differ prove nothing: one may have been proposed in vain, as Paxos allows. But
-//! after a disk lost its last writes, an acknowledged value may be left on the other disks in just this form. So such a
-//! difference is reported as open ([`DivergenceKind::Accepted`]), unless both values were accepted in the same ballot
+//! A log holds values that it knows to be chosen, with the digest of the state after each, and behind these,
+//! values that its acceptor accepted. Two accepted values that differ prove nothing: one may have been
+//! proposed in vain, as Paxos allows. But after a disk lost its last writes, an acknowledged value may be
+//! left on the other disks in just this form. So such a difference is reported as open
+//! ([`DivergenceKind::Accepted`]), unless both values were accepted in the same ballot
 //! ([`DivergenceKind::Ballot`]).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +24,8 @@ use crate::inspection::history::History;
 pub enum CompareError {
     /// They belong to different clusters.
     #[error(
-        "{} is of cluster {:016x} and {} of cluster {:016x}: the histories of two clusters have nothing in common. If it is one cluster, \
-         its name, members, quorums or limits have changed",
+        "{} is of cluster {:016x} and {} of cluster {:016x}: the histories of two clusters have nothing in \
+         common. If it is one cluster, its name, members, quorums or limits have changed",
         first.display(), clusters[0], second.display(), clusters[1]
     )]
     Clusters {
@@ -57,7 +58,8 @@ pub struct Divergence {
 /// How a difference of two histories shows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum DivergenceKind {
-    /// The slot is the first that both logs hold, and the states before it differ already: they diverged earlier.
+    /// The slot is the first that both logs hold, and the states before it differ already: they diverged
+    /// earlier.
     Before,
     /// Different values are known to be chosen for the slot.
     Chosen,
@@ -65,7 +67,8 @@ pub enum DivergenceKind {
     State,
     /// Different values were accepted for the slot in one ballot, although a ballot has one value per slot.
     Ballot,
-    /// The values differ, and at least one of them was only accepted. It may never have been chosen, and then nothing is wrong.
+    /// The values differ, and at least one of them was only accepted. It may never have been chosen, and then
+    /// nothing is wrong.
     Accepted,
 }
 
@@ -81,15 +84,15 @@ pub struct Difference {
 /// The result of comparing several histories. A history is named by its place in the list that was compared.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Comparison {
-    /// The range of slots, from the first to before the second, in which at least two histories know what is chosen; `None` if
-    /// there is no such slot.
+    /// The range of slots, from the first to before the second, in which at least two histories know what is
+    /// chosen; `None` if there is no such slot.
     pub told: Option<(Slot, Slot)>,
     /// Groups of histories that agree with each other. Empty if no histories differ.
     pub sides: Vec<Vec<usize>>,
     /// The first difference of each two sides that differ, in the order of slots.
     pub differences: Vec<Difference>,
-    /// If there are sides, the histories that differ from no other one: they end before the first difference, or have no slot in
-    /// common with the others.
+    /// If there are sides, the histories that differ from no other one: they end before the first difference,
+    /// or have no slot in common with the others.
     pub undecided: Vec<usize>,
     /// Groups of histories that can be compared, directly or by way of others; one group if all can.
     pub comparable: Vec<Vec<usize>>,
@@ -104,7 +107,8 @@ pub enum ComparisonVerdict {
     Same,
     /// Some histories differ.
     Differ,
-    /// The chosen values show no difference, but accepted values do, or some histories have no slot in common with the others.
+    /// The chosen values show no difference, but accepted values do, or some histories have no slot in common
+    /// with the others.
     Unknown,
 }
 
@@ -192,7 +196,8 @@ fn check_that_they_fit(histories: &[History]) -> Result<(), CompareError> {
     Ok(())
 }
 
-/// The range of slots whose chosen values both know, or the empty range at a slot before which both know the state.
+/// The range of slots whose chosen values both know, or the empty range at a slot before which both know the
+/// state.
 fn common(one: &History, other: &History) -> Option<(Slot, Slot)> {
     let from = one.from().max(other.from());
     let below = one.below().min(other.below());
@@ -216,7 +221,8 @@ fn relate(one: &History, other: &History) -> Relation {
             }
         }
     }
-    // Behind the slots that both know to be chosen: each slot of which at least one has only accepted a value.
+    // Behind the slots that both know to be chosen: each slot of which at least one has only accepted a
+    // value.
     let from = one.from().max(other.from());
     let below = one.below().min(other.below());
     let behind = [one, other]

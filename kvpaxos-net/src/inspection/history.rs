@@ -31,8 +31,8 @@ pub enum HistoryError {
     },
     /// Formatting or recovering the directory was interrupted, so its contents are not to be used.
     #[error(
-        "formatting or recovering the data directory {} was interrupted; what its replica knew before is in a directory damaged.N in it, \
-         if there is one",
+        "formatting or recovering the data directory {} was interrupted; what its replica knew before is in \
+         a directory damaged.N in it, if there is one",
         path.display()
     )]
     Unfinished {
@@ -41,8 +41,8 @@ pub enum HistoryError {
     },
     /// Something that was synced is missing or changed.
     #[error(
-        "the log in {} is damaged in segment {segment} at offset {at}: {why}. What it held is not certain, so it is not compared; \
-         `log inspect --records` prints what can be read of it",
+        "the log in {} is damaged in segment {segment} at offset {at}: {why}. What it held is not certain, \
+         so it is not compared; `log inspect --records` prints what can be read of it",
         path.display()
     )]
     Damaged {
@@ -100,7 +100,8 @@ pub struct SlotContents<'a> {
     pub accepted: Option<(Ballot, &'a Value)>,
 }
 
-/// Reads the history in a directory. `limits` must be those of its replica, because they decide when sessions are dropped.
+/// Reads the history in a directory. `limits` must be those of its replica, because they decide when sessions
+/// are dropped.
 ///
 /// # Errors
 /// If the directory is in use, is not that of a replica, is damaged, or cannot be read.
@@ -159,8 +160,8 @@ pub fn read(directory: &Path, limits: Limits) -> Result<History, HistoryError> {
     })
 }
 
-/// Takes the lock that a running replica holds. A directory without one was never used, or was set aside. The lock file is not
-/// created here, because that would be a change.
+/// Takes the lock that a running replica holds. A directory without one was never used, or was set aside. The
+/// lock file is not created here, because that would be a change.
 fn lock_for_reading(directory: &Path) -> Result<Option<std::fs::File>, DirectoryError> {
     let name = directory.join(LOCK);
     let file = match std::fs::File::open(&name) {
@@ -199,8 +200,8 @@ fn accepted(records: &[Record]) -> BTreeMap<Slot, (Ballot, Value)> {
     accepted
 }
 
-/// Starts a replica on these records and lets it apply what it knows to be chosen. Returns the slot at which it begins, and the
-/// digest of the state there and after each further slot.
+/// Starts a replica on these records and lets it apply what it knows to be chosen. Returns the slot at which
+/// it begins, and the digest of the state there and after each further slot.
 fn replay(owner: Owner, limits: Limits, records: Vec<Record>) -> Result<(Slot, Vec<u128>, Replica), String> {
     let mut config = Config::new(owner.replica, MAX_REPLICAS);
     // These limits keep the replica from cutting its log.
@@ -293,7 +294,8 @@ impl History {
         self.accepted.range(slot..).map(|(slot, _)| *slot)
     }
 
-    /// Whether the acceptor lost its memory and has not recovered: then the log does not hold all that the acceptor promised.
+    /// Whether the acceptor lost its memory and has not recovered: then the log does not hold all that the
+    /// acceptor promised.
     #[must_use]
     pub fn memory_lost(&self) -> bool {
         self.memory_lost

@@ -1,5 +1,5 @@
-//! Inspects a data directory: what its log holds, and where and how it is damaged. Changes nothing and takes no lock, so the
-//! replica may be running.
+//! Inspects a data directory: what its log holds, and where and how it is damaged. Changes nothing and takes
+//! no lock, so the replica may be running.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,9 +49,9 @@ pub enum LogVerdict {
         records: usize,
         /// The position at which the log ends.
         end: u64,
-        /// The highest mark: everything below was synced. What stands behind it may have been synced too, and if the disk lost
-        /// some of that, this log does not show it. The mark of a running replica lags by 200 ms at most (see the table in
-        /// [`kvpaxos::wal`]).
+        /// The highest mark: everything below was synced. What stands behind it may have been synced too, and
+        /// if the disk lost some of that, this log does not show it. The mark of a running replica lags by
+        /// 200 ms at most (see the table in [`kvpaxos::wal`]).
         marked: u64,
         /// The segments that a complete checkpoint replaces.
         obsolete: Vec<u64>,
@@ -316,7 +316,8 @@ impl fmt::Display for LogVerdict {
                 } else {
                     write!(
                         f,
-                        "and was synced up to {marked} at least; if the disk lost something that it synced after that, this log does not show it"
+                        "and was synced up to {marked} at least; if the disk lost something that it synced \
+                         after that, this log does not show it"
                     )?;
                 }
                 if !obsolete.is_empty() {
@@ -325,8 +326,9 @@ impl fmt::Display for LogVerdict {
                 if let Some(TornEnd { segment, at, dropped }) = torn {
                     write!(
                         f,
-                        "; segment {segment} ends at offset {at}, and {dropped} bytes of an incomplete write follow, which no mark covers: as \
-                         far as this log can tell a crash interrupted it, and it will be cut off"
+                        "; segment {segment} ends at offset {at}, and {dropped} bytes of an incomplete write \
+                         follow, which no mark covers: as far as this log can tell a crash interrupted it, \
+                         and it will be cut off"
                     )?;
                 }
                 Ok(())

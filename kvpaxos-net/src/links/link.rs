@@ -1,5 +1,6 @@
-//! The outgoing link to one peer: dials, says hello, writes what the event loop has queued, and dials again when the
-//! connection breaks. A replica sends only on connections that it made, and receives only on those that others made.
+//! The outgoing link to one peer: dials, says hello, writes what the event loop has queued, and dials again
+//! when the connection breaks. A replica sends only on connections that it made, and receives only on those
+//! that others made.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use crate::wire::write::write_queued;
 
 /// How long a host may take to accept a connection, and then a replica to answer the hello.
 const CONNECT: Duration = Duration::from_secs(1);
-/// A peer that takes in nothing for this long is dead, or as good as dead; it may well answer on a new connection.
+/// A peer that takes in nothing for this long is dead, or as good as dead; it may well answer on a new
+/// connection.
 const STALL: Duration = Duration::from_secs(10);
 /// A connection that lasted this long had been accepted, so the next attempt follows soon.
 const ACCEPTED: Duration = Duration::from_secs(1);

@@ -1,5 +1,5 @@
-//! What the event loop sends to the other replicas. A message to all of them is encoded once, and the writer of each link
-//! is woken once per batch.
+//! What the event loop sends to the other replicas. A message to all of them is encoded once, and the writer
+//! of each link is woken once per batch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ impl PeerOutboxes {
         peers
     }
 
-    /// Queues a message on its link. A message is dropped if its link is down or does not keep up: the protocol sends
-    /// again what matters.
+    /// Queues a message on its link. A message is dropped if its link is down or does not keep up: the
+    /// protocol sends again what matters.
     pub(crate) fn send(&mut self, envelope: Envelope) {
         let Some(outbox) = self
             .outboxes

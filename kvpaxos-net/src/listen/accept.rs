@@ -24,7 +24,8 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Accepts connections and serves each in a task of its own. Runs until it is dropped, and then drops these tasks.
+    /// Accepts connections and serves each in a task of its own. Runs until it is dropped, and then drops
+    /// these tasks.
     pub(crate) async fn serve<F>(self, serve: impl Fn(TcpStream, SocketAddr) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -50,7 +51,8 @@ impl Listener {
         }
     }
 
-    /// The next connection. Accepting fails if the process is out of descriptors, or if the other side is gone already.
+    /// The next connection. Accepting fails if the process is out of descriptors, or if the other side is
+    /// gone already.
     async fn accept(&self, failing: &mut bool) -> (TcpStream, SocketAddr) {
         loop {
             match self.socket.accept().await {
@@ -63,8 +65,8 @@ impl Listener {
                     if !std::mem::replace(failing, true) {
                         tracing::warn!(
                             replica = %self.id, from = self.from, %error,
-                            "cannot accept a connection; trying again. If the process is out of descriptors, raise the limit: ulimit -n, or \
-                             LimitNOFILE= of a systemd unit"
+                            "cannot accept a connection; trying again. If the process is out of descriptors, \
+                             raise the limit: ulimit -n, or LimitNOFILE= of a systemd unit"
                         );
                     }
                     tokio::time::sleep(PAUSE).await;

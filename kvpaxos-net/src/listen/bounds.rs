@@ -5,9 +5,11 @@
 pub struct Bounds {
     /// TCP connections at once; a further one is closed as soon as it is accepted. Default: 4096.
     pub connections: usize,
-    /// Bytes of replies that may wait for one connection; a client that lets more pile up is disconnected. Default: 64 MiB.
+    /// Bytes of replies that may wait for one connection; a client that lets more pile up is disconnected.
+    /// Default: 64 MiB.
     pub client_outbox: usize,
-    /// Datagrams whose replies are due, and replies that wait to be sent; further datagrams are dropped. Default: 16384.
+    /// Datagrams whose replies are due, and replies that wait to be sent; further datagrams are dropped.
+    /// Default: 16384.
     pub datagrams: usize,
 }
 

@@ -1,5 +1,5 @@
-//! Datagrams of clients: one for each request, and one for each reply. If either is lost, the client asks again under the
-//! same session and sequence number.
+//! Datagrams of clients: one for each request, and one for each reply. If either is lost, the client asks
+//! again under the same session and sequence number.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,7 +15,8 @@ use crate::replica::inbox::Arrival;
 /// Datagrams that are received before the event loop gets them.
 const BATCH: usize = 256;
 
-/// Serves datagrams. To the replica it is one client: it numbers the requests itself, and remembers who sent which.
+/// Serves datagrams. To the replica it is one client: it numbers the requests itself, and remembers who sent
+/// which.
 pub(crate) struct DatagramService {
     pub(crate) id: ReplicaId,
     pub(crate) client: ClientId,

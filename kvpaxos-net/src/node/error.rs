@@ -8,7 +8,8 @@ use crate::storage::error::DirectoryError;
 use crate::storage::error::LogError;
 use crate::system::shortage;
 
-/// Why a replica did not start. Nothing was changed, except where the [disk failed](StartError::is_disk_failure).
+/// Why a replica did not start. Nothing was changed, except where the [disk
+/// failed](StartError::is_disk_failure).
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration is not valid.
@@ -46,8 +47,9 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Whether the disk failed or is full, as when a running replica stops with [`NodeError::Disk`](crate::NodeError::Disk).
-    /// Then a change may have begun; the next start completes it.
+    /// Whether the disk failed or is full, as when a running replica stops with
+    /// [`NodeError::Disk`](crate::NodeError::Disk). Then a change may have begun; the next start completes
+    /// it.
     #[must_use]
     pub fn is_disk_failure(&self) -> bool {
         let error = match self {

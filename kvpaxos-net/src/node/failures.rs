@@ -1,11 +1,13 @@
-//! Failures on purpose: roles of running replicas fail at random times and come back. A seed decides which and when.
+//! Failures on purpose: roles of running replicas fail at random times and come back. A seed decides which
+//! and when.
 //!
-//! An acceptor that comes back without memory gets it from the others, and enough of them must have theirs. So before an
-//! acceptor loses its memory for good, the status of its replica is asked who is without memory or silent now; if these are
-//! too many, the acceptor comes back with its memory this time. Several processes of one cluster may do the same at nearly
-//! the same moment, and do not know of each other's choice yet. So each replica has a turn on the wall clock ([`TURN`]) in
-//! which it may lose memory. Where the clocks of the machines differ by more than a tenth of a second this bound does not
-//! hold; use `--keep-memory` there, and wherever the data matters.
+//! An acceptor that comes back without memory gets it from the others, and enough of them must have theirs.
+//! So before an acceptor loses its memory for good, the status of its replica is asked who is without memory
+//! or silent now; if these are too many, the acceptor comes back with its memory this time. Several processes
+//! of one cluster may do the same at nearly the same moment, and do not know of each other's choice yet. So
+//! each replica has a turn on the wall clock ([`TURN`]) in which it may lose memory. Where the clocks of the
+//! machines differ by more than a tenth of a second this bound does not hold; use `--keep-memory` there, and
+//! wherever the data matters.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,8 +17,8 @@ use kvpaxos::{Micros, Random, ReplicaId, Role};
 use crate::node::handle::NodeHandle;
 use crate::replica::inbox::RestartMemory;
 
-/// How long the turn of a replica is. It may lose memory in the first part ([`WINDOW`]); in the rest the others learn of it,
-/// by heartbeats.
+/// How long the turn of a replica is. It may lose memory in the first part ([`WINDOW`]); in the rest the
+/// others learn of it, by heartbeats.
 const TURN: Duration = Duration::from_millis(400);
 const WINDOW: Duration = Duration::from_millis(100);
 /// How often an acceptor that recovers is asked whether it has.
@@ -31,10 +33,11 @@ pub struct Failures {
     pub every: Duration,
     /// The mean time that a role is down, drawn in the same way.
     pub down: Duration,
-    /// The memory with which a role comes back. An acceptor keeps its memory in any case while too many others are without
-    /// theirs.
+    /// The memory with which a role comes back. An acceptor keeps its memory in any case while too many
+    /// others are without theirs.
     pub memory: RestartMemory,
-    /// Whether other replicas of the cluster fail on purpose in other processes. Then each waits for its turn to lose memory.
+    /// Whether other replicas of the cluster fail on purpose in other processes. Then each waits for its turn
+    /// to lose memory.
     pub turns: bool,
     /// Seeds the choice of roles, replicas and times.
     pub seed: u64,
@@ -51,8 +54,8 @@ pub enum FailureEvent {
     Recovered(ReplicaId),
 }
 
-/// Makes one role at a time fail and come back, until `stop` resolves. A role that is down then comes back first, and an
-/// acceptor that is without memory recovers first. `report` is called with every event.
+/// Makes one role at a time fail and come back, until `stop` resolves. A role that is down then comes back
+/// first, and an acceptor that is without memory recovers first. `report` is called with every event.
 pub async fn run(
     failures: Failures,
     nodes: Vec<NodeHandle>,
@@ -73,7 +76,8 @@ pub async fn run(
         let node = pick(&mut random, &nodes);
         let role = *pick(&mut random, &failures.roles);
         let down = around(&mut random, failures.down);
-        // Without a log its memory is gone as soon as the role fails, so it comes back and asks the others at once.
+        // Without a log its memory is gone as soon as the role fails, so it comes back and asks the others at
+        // once.
         let forgets_at_once = role == Role::Acceptor && !node.keeps_records();
         let down = if forgets_at_once { Duration::ZERO } else { down };
         if role == Role::Acceptor && failures.memory == RestartMemory::Lost && failures.turns {
@@ -122,7 +126,8 @@ async fn restart(
     }
 }
 
-/// Waits until a role that fails now and is down for this long would come back within the turn of its replica.
+/// Waits until a role that fails now and is down for this long would come back within the turn of its
+/// replica.
 async fn wait_for_turn(node: &NodeHandle, down: Duration) {
     if let Some(status) = node.status().await {
         tokio::time::sleep(until_turn(node.id(), status.members.len(), down)).await;

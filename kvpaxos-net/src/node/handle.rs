@@ -21,20 +21,22 @@ impl NodeHandle {
         self.id
     }
 
-    /// How many acceptors of the cluster may be without memory at once, so that each can get it back from the others.
+    /// How many acceptors of the cluster may be without memory at once, so that each can get it back from the
+    /// others.
     #[must_use]
     pub fn spare_memories(&self) -> usize {
         self.spare
     }
 
-    /// Whether the replica keeps a log: then what it promised and accepted outlives its roles and its process.
+    /// Whether the replica keeps a log: then what it promised and accepted outlives its roles and its
+    /// process.
     #[must_use]
     pub fn keeps_records(&self) -> bool {
         self.keeps_records
     }
 
-    /// Makes a role fail: it stops, and loses what it has in memory, until it is [restarted](NodeHandle::restart). Does nothing if
-    /// the replica has stopped.
+    /// Makes a role fail: it stops, and loses what it has in memory, until it is
+    /// [restarted](NodeHandle::restart). Does nothing if the replica has stopped.
     pub async fn fail(&self, role: Role) {
         self.control(Control::Fail(role)).await;
     }

@@ -28,18 +28,18 @@ pub struct NodeOptions {
 pub enum MemoryLocation {
     /// In a data directory that was prepared for it: see [`NodeOptions::format`].
     Directory(PathBuf),
-    /// In its process only. When the process ends or a role fails, the memory is lost; the replica gets it back from the
-    /// others.
+    /// In its process only. When the process ends or a role fails, the memory is lost; the replica gets it
+    /// back from the others.
     Process {
-        /// The cluster is new, and this replica has never run. Set it **only then**: a replica that has run before and
-        /// claims to be new breaks its promises, and acknowledged writes may be lost.
+        /// The cluster is new, and this replica has never run. Set it **only then**: a replica that has run
+        /// before and claims to be new breaks its promises, and acknowledged writes may be lost.
         new_cluster: bool,
     },
 }
 
 impl NodeOptions {
-    /// Prepares the data directory of a new replica. A replica does not start without: an empty disk is never taken for a new
-    /// replica, as it may be that of an old one.
+    /// Prepares the data directory of a new replica. A replica does not start without: an empty disk is never
+    /// taken for a new replica, as it may be that of an old one.
     ///
     /// # Errors
     /// If the directory already holds something of a replica, or the configuration is not valid.
@@ -47,13 +47,13 @@ impl NodeOptions {
         Ok(Directory::format(self.directory()?, self.owner()?)?)
     }
 
-    /// Prepares the data directory of a replica that is not new and has lost its disk. The replica then gets back from the
-    /// others what it may have promised. A damaged log in the directory is moved aside, and the path of its new place is
-    /// returned; an intact log is moved aside only if `discard` says so.
+    /// Prepares the data directory of a replica that is not new and has lost its disk. The replica then gets
+    /// back from the others what it may have promised. A damaged log in the directory is moved aside, and the
+    /// path of its new place is returned; an intact log is moved aside only if `discard` says so.
     ///
     /// # Errors
-    /// If the directory belongs to another replica, or holds an intact log that is not to be discarded, or the configuration
-    /// is not valid.
+    /// If the directory belongs to another replica, or holds an intact log that is not to be discarded, or
+    /// the configuration is not valid.
     pub fn recover(&self, discard: bool) -> Result<Option<PathBuf>, StartError> {
         Ok(Directory::recover(self.directory()?, self.owner()?, discard)?)
     }

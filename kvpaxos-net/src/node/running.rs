@@ -253,7 +253,8 @@ fn serve_clients(tasks: &mut JoinSet<()>, event_loop: &mut EventLoop, sockets: C
     tasks.spawn(service.serve(sockets.tcp));
 }
 
-/// How many acceptors may be without memory at once: n - r of [`kvpaxos::recovery`]; none if an acceptor cannot recover.
+/// How many acceptors may be without memory at once: n - r of [`kvpaxos::recovery`]; none if an acceptor
+/// cannot recover.
 fn spare_memories(config: &Config) -> usize {
     let replicas = config.members.len();
     answers_needed(config.quorums, replicas).map_or(0, |needed| replicas - needed)

@@ -4,8 +4,8 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use crate::node::error::StartError;
 
-/// Sockets that are bound and not served yet. So the system can choose a port, and others can learn it, before the replica
-/// starts.
+/// Sockets that are bound and not served yet. So the system can choose a port, and others can learn it,
+/// before the replica starts.
 #[derive(Debug)]
 pub struct Sockets {
     /// Listens for the other replicas.

@@ -1,8 +1,8 @@
-//! The task that owns a replica. It steps the replica with what sockets, disk and operator bring, and carries out the
-//! effects. It decides nothing about consensus; it keeps the contract of [`kvpaxos::io`].
+//! The task that owns a replica. It steps the replica with what sockets, disk and operator bring, and carries
+//! out the effects. It decides nothing about consensus; it keeps the contract of [`kvpaxos::io`].
 //!
-//! It works in batches: it steps everything that has arrived, then gives the disk one job with all the records, and wakes
-//! the writer of each socket once.
+//! It works in batches: it steps everything that has arrived, then gives the disk one job with all the
+//! records, and wakes the writer of each socket once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::system::random::entropy;
 use crate::wire::outbox::Outbox;
 use kvpaxos::{ClientId, Effect, Envelope, Event, Input, Memory, Message, Micros, Replica, ReplicaId, Role};
 
-/// How long a batch may take before disk and sockets get its effects. Much less than a tick, so that heartbeats do not wait
-/// for a flood of requests.
+/// How long a batch may take before disk and sockets get its effects. Much less than a tick, so that
+/// heartbeats do not wait for a flood of requests.
 const BATCH: Micros = Micros(2_000);
 /// Nothing more is read from sockets while this many bytes of records wait for the disk.
 const DISK_BACKLOG: usize = 64 * 1024 * 1024;
@@ -106,7 +106,8 @@ impl EventLoop {
                 Some(arrival) = self.inbox.clients.recv(), if self.has_room() => self.on_arrival(arrival),
             }
             self.take_arrivals()?;
-            // After the arrivals: a process that was paused first hears what came in meanwhile, and only then that time has passed.
+            // After the arrivals: a process that was paused first hears what came in meanwhile, and only then
+            // that time has passed.
             if self
                 .replica
                 .deadline()

@@ -63,7 +63,8 @@ pub enum RestartMemory {
 
 /// The receiving ends of the event loop.
 pub(crate) struct Inbox {
-    /// From peers. Their queue is separate and goes first: a flood of requests must not make a leader look silent.
+    /// From peers. Their queue is separate and goes first: a flood of requests must not make a leader look
+    /// silent.
     pub(crate) peers: mpsc::Receiver<Arrival>,
     pub(crate) clients: mpsc::Receiver<Arrival>,
     pub(crate) controls: mpsc::Receiver<Control>,

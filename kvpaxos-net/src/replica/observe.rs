@@ -21,7 +21,8 @@ pub(crate) fn log(id: ReplicaId, observation: &Observation) {
         }
         Observation::StaysOut => tracing::warn!(
             replica = %id,
-            "the acceptor lost its memory and never votes again: with these quorum sizes the others cannot give it back"
+            "the acceptor lost its memory and never votes again: with these quorum sizes the others cannot \
+             give it back"
         ),
         Observation::FoundedAnew {
             replica,
@@ -29,13 +30,14 @@ pub(crate) fn log(id: ReplicaId, observation: &Observation) {
             claimed,
         } => tracing::error!(
             replica = %id, refused = %replica, %known, %claimed,
-            "a replica claims to be new but was a member before: its directory was formatted, and it has forgotten its promises. Its messages are \
-             ignored until it is recovered (kvpaxos recover --discard)"
+            "a replica claims to be new but was a member before: its directory was formatted, and it has \
+             forgotten its promises. Its messages are ignored until it is recovered (kvpaxos recover \
+             --discard)"
         ),
         Observation::Outlived { incarnation } => tracing::warn!(
             replica = %id, life = incarnation.0,
-            "the others know a later life of this acceptor than its disk does: the disk lost something that was synced, and its contents are not \
-             used any more"
+            "the others know a later life of this acceptor than its disk does: the disk lost something that \
+             was synced, and its contents are not used any more"
         ),
         Observation::Recovering { incarnation } => tracing::warn!(
             replica = %id, life = incarnation.0,
@@ -62,8 +64,9 @@ pub(crate) fn log(id: ReplicaId, observation: &Observation) {
             serves: true,
         } => tracing::warn!(
             replica = %id, %with, slot = slot.0,
-            "the state of these replicas differs from that of this one and of a quorum; their messages are ignored. A disk has lost synced writes, \
-             and acknowledged writes may be on their side only: compare the logs before one of them is recovered"
+            "the state of these replicas differs from that of this one and of a quorum; their messages are \
+             ignored. A disk has lost synced writes, and acknowledged writes may be on their side only: \
+             compare the logs before one of them is recovered"
         ),
         Observation::Differs {
             with,
@@ -71,9 +74,9 @@ pub(crate) fn log(id: ReplicaId, observation: &Observation) {
             serves: false,
         } => tracing::error!(
             replica = %id, %with, slot = slot.0,
-            "the state of these replicas differs from that of this one, which no quorum is known to share: this replica serves nobody. A disk has \
-             lost synced writes, and acknowledged writes may be on one side only: compare the logs, and decide which side is to be recovered \
-             from the other"
+            "the state of these replicas differs from that of this one, which no quorum is known to share: \
+             this replica serves nobody. A disk has lost synced writes, and acknowledged writes may be on \
+             one side only: compare the logs, and decide which side is to be recovered from the other"
         ),
         Observation::SessionsDropped { count } => {
             tracing::debug!(replica = %id, count, "sessions were dropped to make room");

@@ -2,20 +2,22 @@
 //!
 //! ```text
 //! DIR/lock                held by the process that uses the directory
-//! DIR/superblock          which replica of which cluster it belongs to, and how far its log was synced; a short text
+//! DIR/superblock          the owner (cluster and replica), and how far the log was synced; a short text
 //! DIR/log.00000000, ...   the write-ahead log, in segments
 //! DIR/damaged.1/, ...     logs that were set aside: found damaged, or discarded by an operator
 //! DIR/*.new               incomplete files that a crash left; they are ignored
 //! ```
 //!
-//! A directory is *formatted* once, for a new replica: its log begins with [`Record::Founded`], by which the others tell it
-//! from the same replica formatted again (see [`kvpaxos::founding`]). No program formats it unasked: an empty disk is not
-//! that of a new replica, but may be that of one that has lost its promises. Such a replica is *recovered*: its log begins with
-//! [`Record::DiskLost`], and the replica gets back from the others what it may have promised. A log that turns out to be
-//! damaged is set aside and replaced in the same way, without being asked.
+//! A directory is *formatted* once, for a new replica: its log begins with [`Record::Founded`], by which the
+//! others tell it from the same replica formatted again (see [`kvpaxos::founding`]). No program formats it
+//! unasked: an empty disk is not that of a new replica, but may be that of one that has lost its promises.
+//! Such a replica is *recovered*: its log begins with [`Record::DiskLost`], and the replica gets back from
+//! the others what it may have promised. A log that turns out to be damaged is set aside and replaced in the
+//! same way, without being asked.
 //!
-//! Every replacement of a log goes by way of the superblock: its state becomes `founding`, then the old log is moved aside,
-//! then the new one is created, then the state becomes `ready`. A process that finds `founding` completes this first.
+//! Every replacement of a log goes by way of the superblock: its state becomes `founding`, then the old log
+//! is moved aside, then the new one is created, then the state becomes `ready`. A process that finds
+//! `founding` completes this first.
 
 use std::fs::TryLockError;
 use std::io;
@@ -84,7 +86,8 @@ impl Directory {
                 tracing::warn!(
                     directory = %path.display(), segment = damaged.segment, at = damaged.at, why = %damaged.why,
                     set_aside = aside.as_deref().map(|aside| tracing::field::display(aside.display())),
-                    "the log is damaged in a part that had been synced: it is set aside, and the replica recovers from the others"
+                    "the log is damaged in a part that had been synced: it is set aside, and the replica \
+                     recovers from the others"
                 );
                 directory.opened(records, log)
             }
@@ -121,7 +124,8 @@ impl Directory {
         directory.found(false, &[Record::Founded { founding }]).map(drop)
     }
 
-    /// Creates the directory of a replica that has lost its disk or its log. Returns where an old log was moved to.
+    /// Creates the directory of a replica that has lost its disk or its log. Returns where an old log was
+    /// moved to.
     pub(crate) fn recover(
         path: &Path,
         owner: Owner,
@@ -272,8 +276,9 @@ impl Directory {
     }
 }
 
-/// Creates a directory and its missing parents. The name of each is durable in its parent before the next one is created. So
-/// of the directories that exist already, only the deepest can be one that a killed process had just created.
+/// Creates a directory and its missing parents. The name of each is durable in its parent before the next one
+/// is created. So of the directories that exist already, only the deepest can be one that a killed process
+/// had just created.
 fn create_durably(path: &Path) -> io::Result<()> {
     use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
     let Some(parent) = path.parent() else {
@@ -295,7 +300,8 @@ fn create_durably(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a replica was formatted or recovered in this directory, or an interrupted recovery is to be completed.
+/// Whether a replica was formatted or recovered in this directory, or an interrupted recovery is to be
+/// completed.
 pub(crate) fn is_formatted(path: &Path) -> Result<bool, DirectoryError> {
     let superblock = read_superblock(path)?;
     Ok(superblock.is_some_and(|superblock| {
@@ -338,8 +344,8 @@ fn describe_other(path: &Path) -> Result<&'static str, DirectoryError> {
     }
 }
 
-/// The first records of the log of a replica that lost its memory: the counters of the old log that must not repeat, as far as
-/// they could be read, and the mark that memory was lost.
+/// The first records of the log of a replica that lost its memory: the counters of the old log that must not
+/// repeat, as far as they could be read, and the mark that memory was lost.
 fn beginning(salvaged: &[Record]) -> Vec<Record> {
     let mut records = wal::counters(salvaged);
     records.push(Record::DiskLost);

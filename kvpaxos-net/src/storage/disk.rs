@@ -1,10 +1,11 @@
-//! The thread that owns the disk. It appends the records of all roles, syncs once for everyone who waits (group commit), and
-//! tells the event loop, which goes on stepping meanwhile. A shortage of descriptors or memory is waited for
-//! ([`crate::system::shortage`]); a failure of the disk is fatal.
+//! The thread that owns the disk. It appends the records of all roles, syncs once for everyone who waits
+//! (group commit), and tells the event loop, which goes on stepping meanwhile. A shortage of descriptors or
+//! memory is waited for ([`crate::system::shortage`]); a failure of the disk is fatal.
 //!
-//! A log cannot tell by itself whether its last writes were never synced, or were lost by the disk afterwards. The *mark*
-//! tells; it stands in another file ([`kvpaxos::wal`]). Nobody waits for it, so it lags behind. It is renewed at least every
-//! [`RENEWAL`] while syncs go on, and after nothing was written for [`IDLE`].
+//! A log cannot tell by itself whether its last writes were never synced, or were lost by the disk
+//! afterwards. The *mark* tells; it stands in another file ([`kvpaxos::wal`]). Nobody waits for it, so it
+//! lags behind. It is renewed at least every [`RENEWAL`] while syncs go on, and after nothing was written for
+//! [`IDLE`].
 
 use std::io;
 use std::sync::Arc;
@@ -24,8 +25,8 @@ use crate::system::shortage::ShortagePolicy;
 
 /// How far the mark may lag while syncs go on. Renewing it takes as long as a few syncs.
 const RENEWAL: Duration = Duration::from_millis(200);
-/// How long nothing must have been written before the mark is renewed. Long enough that a client which asks again as soon as
-/// it is answered does not wait for the mark.
+/// How long nothing must have been written before the mark is renewed. Long enough that a client which asks
+/// again as soon as it is answered does not wait for the mark.
 const IDLE: Duration = Duration::from_millis(10);
 
 /// The number of a batch of records that went to the disk thread.
@@ -114,8 +115,8 @@ impl Disk {
         })
     }
 
-    /// Adds records to the batch that is being gathered. If something waits for them, and they or earlier ones are not durable
-    /// yet, returns the ticket to wait for.
+    /// Adds records to the batch that is being gathered. If something waits for them, and they or earlier
+    /// ones are not durable yet, returns the ticket to wait for.
     pub(crate) fn append(&mut self, records: Vec<Record>, awaited: bool) -> Option<Ticket> {
         if !records.is_empty() {
             let size: usize = records.iter().map(size).sum();
@@ -151,7 +152,8 @@ impl Disk {
         self.send(job);
     }
 
-    /// Asks for the memory of a role that restarts: all records, once everything that was appended is durable.
+    /// Asks for the memory of a role that restarts: all records, once everything that was appended is
+    /// durable.
     pub(crate) fn read_back(&mut self, role: Role) {
         self.flush();
         self.send(Job::ReadBack(role));
@@ -167,8 +169,8 @@ impl Disk {
         self.backlog.load(Ordering::Relaxed)
     }
 
-    /// Writes and syncs what is left, and waits for the thread to end. The thread no longer waits for descriptors or memory:
-    /// what it cannot write was acknowledged to nobody.
+    /// Writes and syncs what is left, and waits for the thread to end. The thread no longer waits for
+    /// descriptors or memory: what it cannot write was acknowledged to nobody.
     pub(crate) fn finish(&mut self) {
         self.on_shortage.stop();
         self.flush();
@@ -231,8 +233,8 @@ impl DiskReports {
         if self.on_shortage.gave_up() {
             tracing::warn!(
                 %error,
-                "the replica stops during a shortage of descriptors or memory: what was not written was acknowledged to nobody, and the \
-                 next start goes on from what was written"
+                "the replica stops during a shortage of descriptors or memory: what was not written was \
+                 acknowledged to nobody, and the next start goes on from what was written"
             );
         } else {
             self.send(DiskEvent::Failed(error));
@@ -265,7 +267,8 @@ impl Worker {
             }
             self.log.write()?;
             self.backlog.fetch_sub(written, Ordering::Relaxed);
-            // Records that nobody waits for (hints that save work after a restart) become durable with the next sync.
+            // Records that nobody waits for (hints that save work after a restart) become durable with the
+            // next sync.
             if awaited.is_some() || !restarts.is_empty() {
                 self.log.sync()?;
             }
@@ -308,7 +311,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Reads in a thread of its own: durable bytes do not change, and the writes of other roles must not wait.
+    /// Reads in a thread of its own: durable bytes do not change, and the writes of other roles must not
+    /// wait.
     fn read_back(&self, role: Role) -> Result<(), LogError> {
         let spawn = || {
             let reader = self.log.reader();

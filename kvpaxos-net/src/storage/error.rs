@@ -25,7 +25,8 @@ pub enum LogError {
     },
     /// The log was damaged while the replica ran.
     #[error(
-        "the log {} was damaged while the replica ran: {why}. The replica stops; when it is started again, it sets the log aside",
+        "the log {} was damaged while the replica ran: {why}. The replica stops; when it is started again, \
+         it sets the log aside",
         path.display()
     )]
     Damaged {
@@ -73,7 +74,8 @@ pub enum DirectoryError {
     },
     /// Another process uses it.
     #[error(
-        "the data directory {} is in use by another process; stop that one, or give this replica a directory of its own",
+        "the data directory {} is in use by another process; stop that one, or give this replica a directory \
+         of its own",
         path.display()
     )]
     InUse {
@@ -82,8 +84,9 @@ pub enum DirectoryError {
     },
     /// It belongs to another replica or to another cluster.
     #[error(
-        "the data directory {} belongs to {}, but this is {}; give each replica the directory that was formatted for it, \
-         or a new one. If this is the right cluster, its name, members, quorums or limits have changed",
+        "the data directory {} belongs to {}, but this is {}; give each replica the directory that was \
+         formatted for it, or a new one. If this is the right cluster, its name, members, quorums or limits \
+         have changed",
         path.display(), described(*found), described(*expected)
     )]
     Foreign {
@@ -96,8 +99,8 @@ pub enum DirectoryError {
     },
     /// It is not a replica's directory.
     #[error(
-        "the data directory {} {what}. The directory of a new replica must be formatted first; a replica whose disk \
-         is lost must be recovered: if it started as a new one, it would break its promises",
+        "the data directory {} {what}. The directory of a new replica must be formatted first; a replica \
+         whose disk is lost must be recovered: if it started as a new one, it would break its promises",
         path.display()
     )]
     NotFormatted {
@@ -114,8 +117,8 @@ pub enum DirectoryError {
     },
     /// The superblock is damaged, or of another release.
     #[error(
-        "{}: {error}; if this directory holds the replica's data, restore the file; otherwise recover the replica, which \
-         discards the data",
+        "{}: {error}; if this directory holds the replica's data, restore the file; otherwise recover the \
+         replica, which discards the data",
         path.display()
     )]
     Superblock {
@@ -126,8 +129,8 @@ pub enum DirectoryError {
     },
     /// It was to be formatted, and holds something already.
     #[error(
-        "the data directory {} holds {what} already, so it is not formatted; if that is the replica to be started, \
-         serve it as it is, else choose another directory or delete this one",
+        "the data directory {} holds {what} already, so it is not formatted; if that is the replica to be \
+         started, serve it as it is, else choose another directory or delete this one",
         path.display()
     )]
     Taken {
@@ -138,8 +141,8 @@ pub enum DirectoryError {
     },
     /// It was to be recovered, and its log is intact.
     #[error(
-        "the log in {} is intact: the replica has not lost its memory, so serve it as it is. To make it forget all the same, \
-         discard its log",
+        "the log in {} is intact: the replica has not lost its memory, so serve it as it is. To make it \
+         forget all the same, discard its log",
         path.display()
     )]
     Healthy {

@@ -1,5 +1,5 @@
-//! The write-ahead log as files: opens, appends, syncs, begins segments and deletes them. [`kvpaxos::wal`] has the format of
-//! their contents.
+//! The write-ahead log as files: opens, appends, syncs, begins segments and deletes them. [`kvpaxos::wal`]
+//! has the format of their contents.
 
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -19,8 +19,9 @@ use crate::system::shortage::ShortagePolicy;
 
 /// The name of the file that holds the superblock.
 pub(crate) const SUPERBLOCK: &str = "superblock";
-/// The last segment is made this many bytes longer than it is, as a hole. A sync that need not write a new length took 0.09 ms,
-/// one that must took 0.14 ms (ext4, 300 bytes each). In tests the room is small, so that it runs out.
+/// The last segment is made this many bytes longer than it is, as a hole. A sync that need not write a new
+/// length took 0.09 ms, one that must took 0.14 ms (ext4, 300 bytes each). In tests the room is small, so
+/// that it runs out.
 const ROOM: u64 = if cfg!(test) { 4096 } else { 4 * 1024 * 1024 };
 
 /// The log that a replica appends to.
@@ -119,8 +120,9 @@ impl Log {
         if let Some(torn) = torn.filter(|torn| !torn.blank) {
             tracing::warn!(
                 log = %path.display(), at = torn.at, dropped = torn.dropped,
-                "the last write of the log is incomplete and is cut off: no mark says that it was synced. A crash interrupted it, and nothing was \
-                 promised on it; or the disk lost it within 200 ms of its sync (see the docs of kvpaxos::wal)"
+                "the last write of the log is incomplete and is cut off: no mark says that it was synced. A \
+                 crash interrupted it, and nothing was promised on it; or the disk lost it within 200 ms of \
+                 its sync (see the docs of kvpaxos::wal)"
             );
         }
         let bytes = segments.get(&writer.segment()).map_or(&[][..], Vec::as_slice);
@@ -190,7 +192,8 @@ impl Log {
         self.keep_mark()
     }
 
-    /// Lengthens the file in advance. If that fails, the file grows write by write, or the next write reports what is wrong.
+    /// Lengthens the file in advance. If that fails, the file grows write by write, or the next write reports
+    /// what is wrong.
     fn make_room(&mut self, more: u64) {
         let needed = self.end + more;
         if self.room.is_some_and(|room| needed > room) {
@@ -233,7 +236,8 @@ impl Log {
         Ok(())
     }
 
-    /// Writes to the superblock how far the log is synced, so that the loss of its last part would be noticed.
+    /// Writes to the superblock how far the log is synced, so that the loss of its last part would be
+    /// noticed.
     pub(crate) fn keep_mark(&mut self) -> Result<(), LogError> {
         let mark = self.writer.synced_mark();
         let superblock = Superblock {
@@ -352,11 +356,12 @@ pub(crate) fn judge(
     })
 }
 
-/// Opens the last segment, cuts it at the end of what was read, and makes that durable. The bytes that no mark covers are written
-/// once more: if a sync of an earlier process failed, the system may consider them written though they are not.
+/// Opens the last segment, cuts it at the end of what was read, and makes that durable. The bytes that no
+/// mark covers are written once more: if a sync of an earlier process failed, the system may consider them
+/// written though they are not.
 fn rewritten(path: &Path, bytes: &[u8], writer: &Writer) -> io::Result<File> {
-    // The writer stands at the end of a group in these bytes. What is synced may end in an earlier segment, which counts as the
-    // beginning of this one.
+    // The writer stands at the end of a group in these bytes. What is synced may end in an earlier segment,
+    // which counts as the beginning of this one.
     let offset = |position: u64| {
         let offset = position.saturating_sub(writer.base());
         usize::try_from(offset).expect("an offset within bytes that are in memory")

@@ -43,7 +43,8 @@ pub(crate) fn end(number: u64) -> Record {
     Record::CheckpointEnd { number }
 }
 
-/// The records that were written after the directory was formatted: all but the first, [`Record::Founded`], if it is still there.
+/// The records that were written after the directory was formatted: all but the first, [`Record::Founded`],
+/// if it is still there.
 pub(crate) fn since_founded(memory: Memory) -> Vec<Record> {
     match memory {
         Memory::Kept(mut records) => {

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use kvpaxos::{Micros, Time};
 
-/// A monotonic clock, read as the core's [`Time`]: microseconds since the process of the replica or the client began.
+/// A monotonic clock, read as the core's [`Time`]: microseconds since the process of the replica or the
+/// client began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     origin: Instant,
@@ -24,8 +25,8 @@ impl Clock {
         Time(u64::try_from(micros).expect("no process runs for 500,000 years"))
     }
 
-    /// Returns the instant of a time. A time beyond what the system's clock can express is given as one day from now: a task
-    /// that waits for it is woken once a day for nothing.
+    /// Returns the instant of a time. A time beyond what the system's clock can express is given as one day
+    /// from now: a task that waits for it is woken once a day for nothing.
     pub(crate) fn instant(self, time: Time) -> Instant {
         self.origin
             .checked_add(Duration::from_micros(time.0))

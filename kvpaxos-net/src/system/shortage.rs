@@ -1,9 +1,10 @@
-//! Shortages of descriptors, memory and threads, which are not failures of the disk. Where the system has none left, nothing
-//! is wrong with what was or will be written. A running replica waits until there are some again, logs that once, and
-//! meanwhile acknowledges nothing that is not durable.
+//! Shortages of descriptors, memory and threads, which are not failures of the disk. Where the system has
+//! none left, nothing is wrong with what was or will be written. A running replica waits until there are some
+//! again, logs that once, and meanwhile acknowledges nothing that is not durable.
 //!
-//! Only an operation that does nothing when it fails is tried again: opening, renaming or removing a file, or starting a
-//! thread. A write or a sync that failed is never repeated, whatever the reason, because nobody knows how much of it was done.
+//! Only an operation that does nothing when it fails is tried again: opening, renaming or removing a file, or
+//! starting a thread. A write or a sync that failed is never repeated, whatever the reason, because nobody
+//! knows how much of it was done.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::system::backoff::Backoff;
 
-/// Whether the system refused because it lacks descriptors (EMFILE, ENFILE), memory (ENOMEM) or threads (EAGAIN).
+/// Whether the system refused because it lacks descriptors (EMFILE, ENFILE), memory (ENOMEM) or threads
+/// (EAGAIN).
 pub(crate) fn is_shortage(error: &io::Error) -> bool {
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
@@ -24,8 +26,8 @@ pub(crate) fn is_shortage(error: &io::Error) -> bool {
         )
 }
 
-/// Whether a disk failed (EIO, or a file system that became read-only), or has no room for more (including quotas and limits
-/// on the size of files).
+/// Whether a disk failed (EIO, or a file system that became read-only), or has no room for more (including
+/// quotas and limits on the size of files).
 pub(crate) fn is_disk_failure(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     const EIO: i32 = 5;
@@ -82,7 +84,8 @@ impl ShortagePolicy {
         self.0.as_ref().is_some_and(gave_up)
     }
 
-    /// Tries something, and again as long as it fails for a shortage and the policy is to wait. Blocks the thread meanwhile.
+    /// Tries something, and again as long as it fails for a shortage and the policy is to wait. Blocks the
+    /// thread meanwhile.
     ///
     /// # Errors
     /// If it fails for another reason, or for a shortage that is not waited for.
@@ -114,8 +117,8 @@ impl ShortagePolicy {
                 waited = true;
                 tracing::warn!(
                     file = %file.display(), %error,
-                    "the log waits: the system is short of descriptors, memory or threads. The disk is in order and nothing is lost; what \
-                     needs the log is not acknowledged meanwhile. {ADVICE}"
+                    "the log waits: the system is short of descriptors, memory or threads. The disk is in \
+                     order and nothing is lost; what needs the log is not acknowledged meanwhile. {ADVICE}"
                 );
             }
             std::thread::sleep(backoff.wait());
@@ -156,8 +159,8 @@ impl ShortagePolicy {
 }
 
 /// What an operator can do about a shortage. The start of a sentence.
-pub(crate) const ADVICE: &str = "Raise the limit of open files (ulimit -n; LimitNOFILE= of a systemd unit), of memory or of threads, \
-                                 whichever it is, or let fewer clients connect";
+pub(crate) const ADVICE: &str = "Raise the limit of open files (ulimit -n; LimitNOFILE= of a systemd unit), of \
+                                 memory or of threads, whichever it is, or let fewer clients connect";
 
 #[cfg(test)]
 mod tests {

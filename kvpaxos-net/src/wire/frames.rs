@@ -7,7 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How many bytes one read asks for at first: there may be thousands of connections that are mostly idle.
 const PIECE: usize = 4 * 1024;
-/// How many a read asks for at most. The size grows step by step while reads fill it, so that large batches take few calls.
+/// How many a read asks for at most. The size grows step by step while reads fill it, so that large batches
+/// take few calls.
 const LARGEST_PIECE: usize = 256 * 1024;
 
 /// Why a connection cannot be read any further.
@@ -57,7 +58,8 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
         }
     }
 
-    /// Waits for at least one frame, and appends all that are complete. Returns `false` at the end of the stream.
+    /// Waits for at least one frame, and appends all that are complete. Returns `false` at the end of the
+    /// stream.
     ///
     /// Frames before bad bytes are returned; the next call fails. Cancelling a call loses nothing.
     pub(crate) async fn fill(&mut self, frames: &mut Vec<F>) -> Result<bool, ReadError> {

@@ -1,8 +1,8 @@
 //! The bounded queue of encoded frames between the event loop and the task that writes one socket.
 //!
-//! The event loop pushes frame after frame without waiting, and then wakes the writer once. The writer takes all that is
-//! queued and writes it in one call. Whoever pushes decides what a full queue means: a frame for a peer is dropped (the
-//! protocol sends it again), and a client that does not read is disconnected.
+//! The event loop pushes frame after frame without waiting, and then wakes the writer once. The writer takes
+//! all that is queued and writes it in one call. Whoever pushes decides what a full queue means: a frame for
+//! a peer is dropped (the protocol sends it again), and a client that does not read is disconnected.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -61,8 +61,8 @@ impl Outbox {
         }
     }
 
-    /// Queues a frame; the writer learns of it with the next [`wake`](Outbox::wake). An empty queue takes a frame that is
-    /// larger than its limit: such a frame is late, but it gets through.
+    /// Queues a frame; the writer learns of it with the next [`wake`](Outbox::wake). An empty queue takes a
+    /// frame that is larger than its limit: such a frame is late, but it gets through.
     pub(crate) fn push(&self, frame: &[u8]) -> PushResult {
         let mut state = self.lock();
         if state.connection != ConnectionState::Up {
@@ -107,7 +107,8 @@ impl Outbox {
         self.drained.notify_waiters();
     }
 
-    /// Waits for frames and swaps them into `into`, which is cleared first. Returns `false` once the outbox is closed.
+    /// Waits for frames and swaps them into `into`, which is cleared first. Returns `false` once the outbox
+    /// is closed.
     pub(crate) async fn take(&self, into: &mut Vec<u8>) -> bool {
         into.clear();
         if into.capacity() > KEPT_CAPACITY {

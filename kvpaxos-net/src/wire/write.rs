@@ -8,7 +8,8 @@ use tokio::time::timeout;
 
 use crate::wire::outbox::Outbox;
 
-/// Writes what the outbox holds and will hold, one write for all that is queued. Returns when the outbox is closed.
+/// Writes what the outbox holds and will hold, one write for all that is queued. Returns when the outbox is
+/// closed.
 ///
 /// # Errors
 /// If the connection broke, or nothing could be written for `stall`.

@@ -64,7 +64,8 @@ impl Recorder {
         self.history.lock().expect("nobody panics while writing")
     }
 
-    /// Records an event. The lock orders events: one that is recorded later happened later, or at the same time.
+    /// Records an event. The lock orders events: one that is recorded later happened later, or at the same
+    /// time.
     fn with(&self, write: impl FnOnce(&mut History)) {
         let mut history = self.lock();
         let time = i64::try_from(self.began.elapsed().as_micros()).expect("a test is short");

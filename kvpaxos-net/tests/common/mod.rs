@@ -74,8 +74,8 @@ pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Finds free ports below the range that the system uses for outgoing connections, so that a replica that was killed finds its port
-/// still free when it restarts.
+/// Finds free ports below the range that the system uses for outgoing connections, so that a replica that was
+/// killed finds its port still free when it restarts.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 10_000;
@@ -263,7 +263,8 @@ impl ProcessCluster {
         }
     }
 
-    /// Sets `balance` to old at all replicas, and then to NEW while the last two are down, so that only the first three know.
+    /// Sets `balance` to old at all replicas, and then to NEW while the last two are down, so that only the
+    /// first three know.
     pub(crate) fn write_twice(&mut self) {
         runtime().block_on(async {
             self.leader().await;
@@ -282,7 +283,8 @@ impl ProcessCluster {
         runtime().block_on(put);
     }
 
-    /// Waits until these replicas have applied the same slots, and until their logs say that the slots are chosen.
+    /// Waits until these replicas have applied the same slots, and until their logs say that the slots are
+    /// chosen.
     pub(crate) fn wait_for_logs(&self, replicas: &[usize]) {
         wait_for("logs that tell what was applied", || {
             let mut all = Vec::new();

@@ -1,4 +1,5 @@
-//! `kvpaxos bench`: clients that keep a number of requests in flight, and the throughput and latencies that result.
+//! `kvpaxos bench`: clients that keep a number of requests in flight, and the throughput and latencies that
+//! result.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -27,7 +27,8 @@ pub(crate) fn recover(member: &MemberArguments, discard: bool) -> Exit {
                 println!("the old log is now in {}", aside.display());
             }
             println!(
-                "{} is ready for replica {} to recover: serve it, and it gets back from the others what it may have promised",
+                "{} is ready for replica {} to recover: serve it, and it gets back from the others what it \
+                 may have promised",
                 member.data.display(),
                 member.identity.id
             );
@@ -50,7 +51,8 @@ pub(crate) fn with_advice(error: &StartError, member: &MemberArguments) -> Strin
     };
     let advice = match directory {
         DirectoryError::NotFormatted { .. } => format!(
-            "if the cluster is new:\n  kvpaxos format {flags}\nif the replica has lost its disk:\n  kvpaxos recover {flags}"
+            "if the cluster is new:\n  kvpaxos format {flags}\nif the replica has lost its disk:\n  kvpaxos \
+             recover {flags}"
         ),
         DirectoryError::Unfinished { .. } => format!("run:\n  kvpaxos format {flags}"),
         DirectoryError::Superblock { .. } | DirectoryError::Healthy { .. } => {

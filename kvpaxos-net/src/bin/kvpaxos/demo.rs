@@ -144,7 +144,8 @@ impl Demo {
             self.put(turn, &format!("fruit/{key}"), value).await;
         }
         println!(
-            "Now acceptors fail at random and come back{}, at most two of five at a time. Five PUTs, GETs and DELETEs:",
+            "Now acceptors fail at random and come back{}, at most two of five at a time. Five PUTs, GETs \
+             and DELETEs:",
             match self.restart_memory {
                 RestartMemory::Kept => "",
                 RestartMemory::Lost => " without their memory",

@@ -80,7 +80,8 @@ mod tests {
 
     use super::*;
 
-    /// A failure of the disk has its own exit code, when the replica starts and while it runs; a shortage of descriptors has not.
+    /// A failure of the disk has its own exit code, when the replica starts and while it runs; a shortage of
+    /// descriptors has not.
     #[test]
     fn a_disk_that_fails_has_one_code() {
         let (eio, emfile, enospc, eacces) = (5, 24, 28, 13);

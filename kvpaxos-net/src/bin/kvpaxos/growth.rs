@@ -1,5 +1,5 @@
-//! `kvpaxos growth`: whether memory and disk grow with uptime. Five durable replicas, each a process, take millions of writes over
-//! the same keys; what they use of memory and disk is printed from time to time.
+//! `kvpaxos growth`: whether memory and disk grow with uptime. Five durable replicas, each a process, take
+//! millions of writes over the same keys; what they use of memory and disk is printed from time to time.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

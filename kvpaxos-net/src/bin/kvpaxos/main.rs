@@ -1,7 +1,9 @@
-//! The program `kvpaxos`: a demo, a replica as a process, clients, tools for data directories, and clusters under load.
+//! The program `kvpaxos`: a demo, a replica as a process, clients, tools for data directories, and clusters
+//! under load.
 //!
-//! `args` and `exit` are the interface, `terminal`, `signal`, `logging` and `processes` what commands share; every other module is
-//! a command. No command imports another, except that the demo uses the prompt, and the prompt prints a status like `kvpaxos status`.
+//! `args` and `exit` are the interface, `terminal`, `signal`, `logging` and `processes` what commands share;
+//! every other module is a command. No command imports another, except that the demo uses the prompt, and the
+//! prompt prints a status like `kvpaxos status`.
 
 mod args;
 mod bench;
@@ -81,8 +83,8 @@ fn run(command: Command) -> Result<Exit, String> {
     }
 }
 
-/// A runtime on this thread, where waking a task costs least: for one replica, whose disk has its own thread anyway, and for single
-/// requests.
+/// A runtime on this thread, where waking a task costs least: for one replica, whose disk has its own thread
+/// anyway, and for single requests.
 fn single_threaded() -> Result<Runtime, String> {
     build(tokio::runtime::Builder::new_current_thread())
 }

@@ -65,7 +65,8 @@ impl CasArguments {
         let given = values.len();
         if given != wanted {
             return Err(format!(
-                "cas takes OLD and NEW, with --absent instead of OLD and --remove instead of NEW: here {wanted} values, not {given}"
+                "cas takes OLD and NEW, with --absent instead of OLD and --remove instead of NEW: here \
+                 {wanted} values, not {given}"
             ));
         }
         if values.iter().filter(|value| *value == "-").count() > 1 {
@@ -127,7 +128,8 @@ pub(crate) async fn status(servers: &ServerArguments) -> Result<Exit, String> {
     Ok(exit)
 }
 
-/// One line, such as `leading b3.r1; promised b3.r1; applied 17, keys 4, sessions 1, digest ...; leader r1; pending 0`.
+/// One line, such as `leading b3.r1; promised b3.r1; applied 17, keys 4, sessions 1, digest ...; leader r1;
+/// pending 0`.
 pub(crate) fn describe(status: &Status) -> String {
     let proposer = match status.proposer {
         ProposerStatus::Failed => "proposer failed".to_owned(),

@@ -201,7 +201,8 @@ impl Processes {
         self.status_clients[replica].status().await.ok()
     }
 
-    /// Waits until all replicas run and vote, so that none is without memory. Returns how long each of them took.
+    /// Waits until all replicas run and vote, so that none is without memory. Returns how long each of them
+    /// took.
     pub(crate) async fn wait_until_voting(&mut self, patience: Duration) -> Result<Vec<Duration>, String> {
         let began = Instant::now();
         let mut took: Vec<Option<Duration>> = vec![None; self.len()];
@@ -301,8 +302,8 @@ impl Drop for Processes {
     }
 }
 
-/// Finds free ports below the range that the system uses for outgoing connections, so that a replica that was killed finds its
-/// port still free when it is restarted.
+/// Finds free ports below the range that the system uses for outgoing connections, so that a replica that was
+/// killed finds its port still free when it is restarted.
 fn free_ports(count: usize) -> Result<Vec<u16>, String> {
     const FIRST: u16 = 10_000;
     const PORTS: u16 = 20_000;

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use kvpaxos::Entropy;
 use kvpaxos::status::AcceptorStatus;
+use kvpaxos::{Entropy, Role};
 use kvpaxos_net::failures::{self, Failures};
 use kvpaxos_net::{MemoryLocation, Node, NodeHandle, RestartMemory, Sockets, StartError};
 use tokio::runtime::Runtime;
@@ -125,8 +125,9 @@ async fn report_recovery(node: NodeHandle, memory_only: bool) {
             }
             text += ". Start the replicas that are not running";
             if memory_only {
-                text += ". If the cluster is new and nothing was ever stored in it, stop all its replicas and start each with --new-cluster. \
-                         If too many replicas have lost their memory, what was stored is lost, and this is the only way out as well";
+                text += ". If the cluster is new and nothing was ever stored in it, stop all its replicas and start each \
+                         with --new-cluster. If too many replicas have lost their memory, what was stored is lost, and \
+                         this is the only way out as well";
             }
             complain(&text);
             tracing::warn!(replica = %status.id, "{text}");
@@ -163,7 +164,12 @@ fn fail_on_purpose(
         turns: true,
         seed,
     };
-    tracing::warn!(roles = ?failures.roles, seed, "roles of this replica will fail on purpose (--fail-seed repeats it)");
+    let roles: Vec<String> = failures.roles.iter().map(Role::to_string).collect();
+    tracing::warn!(
+        roles = roles.join(","),
+        seed,
+        "roles of this replica will fail on purpose (--fail-seed repeats it)"
+    );
     // The replica logs each failure itself.
     let nodes = vec![node.handle()];
     Ok(Some(tokio::spawn(failures::run(

@@ -76,7 +76,8 @@ fn chosen(texts: &[&str]) -> Vec<Record> {
     records
 }
 
-/// A checkpoint of the state after no-ops and, in the last slot, a session of this client; then these values, learned.
+/// A checkpoint of the state after no-ops and, in the last slot, a session of this client; then these values,
+/// learned.
 fn cut(slot: u64, client: u64, texts: &[&str]) -> Vec<Record> {
     let mut machine = StateMachine::new(Limits::default());
     let open = Command::Open {
@@ -221,7 +222,8 @@ fn three_sides_part_where_each_two_do() {
     );
 }
 
-/// A value that the remaining logs only accepted may have been acknowledged, or never chosen. The comparison leaves that open.
+/// A value that the remaining logs only accepted may have been acknowledged, or never chosen. The comparison
+/// leaves that open.
 #[test]
 fn what_was_only_accepted_is_an_open_difference() {
     let logs = Logs::new();

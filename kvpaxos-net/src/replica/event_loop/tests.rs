@@ -132,7 +132,8 @@ async fn what_waits_leaves_when_another_role_fails() {
     assert!(matches!(sent, Some(Message::Promise(_))), "{sent:?}");
 }
 
-/// A log that was closed in order tells that all its slots are chosen, however soon after the last answer its replica was stopped.
+/// A log that was closed in order tells that all its slots are chosen, however soon after the last answer its
+/// replica was stopped.
 #[tokio::test]
 async fn a_replica_that_is_stopped_writes_down_what_is_chosen() {
     let directory = tempfile::tempdir().unwrap();

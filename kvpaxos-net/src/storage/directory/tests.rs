@@ -273,7 +273,8 @@ fn a_damaged_superblock_is_refused() {
     assert_eq!(kept(dir.path()), [Record::DiskLost]);
 }
 
-/// A checkpoint begins a segment. The segments that it replaces are deleted, but not while they are being read.
+/// A checkpoint begins a segment. The segments that it replaces are deleted, but not while they are being
+/// read.
 #[test]
 fn checkpoints_cut_the_log() {
     let dir = formatted();

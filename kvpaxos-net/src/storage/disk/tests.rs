@@ -137,8 +137,8 @@ fn write(disk: &mut Disk, events: &mut UnboundedReceiver<DiskEvent>, round: u64)
     assert_eq!(settled(events), ticket);
 }
 
-/// The mark covers the last sync once nothing was written for a while. So if the process is killed and the end of its log is lost, that is
-/// noticed.
+/// The mark covers the last sync once nothing was written for a while. So if the process is killed and the
+/// end of its log is lost, that is noticed.
 #[test]
 fn an_idle_log_is_marked_to_its_end() {
     let dir = tempfile::tempdir().unwrap();

@@ -9,7 +9,8 @@ use crate::args::duration::duration;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServerArguments {
-    /// Where replicas listen for clients: 127.0.0.1:8000,127.0.0.1:8001,... Any of them will do; one that fails is skipped.
+    /// Where replicas listen for clients: 127.0.0.1:8000,127.0.0.1:8001,... Any of them will do; one that
+    /// fails is skipped.
     #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
     pub(crate) servers: Vec<String>,
     /// Use UDP; the list must then have the UDP addresses of the replicas.

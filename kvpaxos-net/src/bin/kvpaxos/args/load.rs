@@ -21,10 +21,12 @@ pub(crate) struct SoakArguments {
     /// Write a history of what the clients did and saw here, for `kvpaxos-sim check`.
     #[arg(long, value_name = "FILE")]
     pub(crate) history: Option<PathBuf>,
-    /// Keep data and logs here, in a directory that is new or empty, instead of in one that is removed at the end.
+    /// Keep data and logs here, in a directory that is new or empty, instead of in one that is removed at the
+    /// end.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Let replicas keep nothing on disk: one that is killed loses its memory. At most two are killed at once.
+    /// Let replicas keep nothing on disk: one that is killed loses its memory. At most two are killed at
+    /// once.
     #[arg(long)]
     pub(crate) memory_only: bool,
     /// How many clients there are, each with one operation in flight.

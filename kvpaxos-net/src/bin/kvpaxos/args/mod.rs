@@ -28,17 +28,20 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Start five replicas in this process, show how they serve clients while acceptors fail, and open a prompt.
+    /// Start five replicas in this process, show how they serve clients while acceptors fail, and open a
+    /// prompt.
     Demo(DemoArguments),
     /// Prepare the data directory of a new replica. Do this once for each replica of a new cluster.
     Format(MemberArguments),
     /// Run one replica of a cluster. Its data directory must have been formatted.
     Serve(ServeArguments),
-    /// Prepare a data directory for a replica that has lost its disk. It then gets back from the others what it may have promised.
+    /// Prepare a data directory for a replica that has lost its disk. It then gets back from the others what
+    /// it may have promised.
     Recover {
         #[command(flatten)]
         member: MemberArguments,
-        /// Do so even if the directory holds an intact log: it is set aside, and the replica forgets its contents.
+        /// Do so even if the directory holds an intact log: it is set aside, and the replica forgets its
+        /// contents.
         #[arg(long)]
         discard: bool,
     },
@@ -61,7 +64,8 @@ pub(crate) enum Command {
     Put {
         /// The key.
         key: String,
-        /// The value; `-` reads it from standard input, to the end. Put any other value that begins with a hyphen after `--`.
+        /// The value; `-` reads it from standard input, to the end. Put any other value that begins with a
+        /// hyphen after `--`.
         #[arg(allow_negative_numbers = true)]
         value: String,
         #[command(flatten)]
@@ -77,7 +81,8 @@ pub(crate) enum Command {
     },
     /// Compare and swap: set a key to NEW if it holds OLD.
     ///
-    /// With --absent, leave out OLD: the key must have no value. With --remove, leave out NEW: the key is removed.
+    /// With --absent, leave out OLD: the key must have no value. With --remove, leave out NEW: the key is
+    /// removed.
     Cas {
         /// The key.
         key: String,
@@ -97,8 +102,8 @@ pub(crate) enum Command {
     Status(ServerArguments),
     /// Put load on a running cluster, and print its throughput and latencies.
     Bench(BenchArguments),
-    /// Run a cluster of processes under load, and kill them and damage their disks, round after round. No acknowledged write may
-    /// be lost.
+    /// Run a cluster of processes under load, and kill them and damage their disks, round after round. No
+    /// acknowledged write may be lost.
     Soak(SoakArguments),
     /// Write the same keys millions of times, and print how much memory and disk the replicas use meanwhile.
     #[cfg(unix)]
@@ -127,7 +132,8 @@ pub(crate) struct DemoArguments {
     /// The seed of the random choice which acceptors fail when.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Use two-phase update instead of majorities: every replica must acknowledge every update twice. Watch it stall.
+    /// Use two-phase update instead of majorities: every replica must acknowledge every update twice. Watch
+    /// it stall.
     #[arg(long)]
     pub(crate) two_phase: bool,
     /// Let acceptors that fail come back with their memory, instead of without.
@@ -140,7 +146,8 @@ pub(crate) struct DemoArguments {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum LogCommand {
-    /// Print what the log in a data directory holds, and where and how it is damaged. Changes nothing; the replica may be running.
+    /// Print what the log in a data directory holds, and where and how it is damaged. Changes nothing; the
+    /// replica may be running.
     Inspect {
         /// The data directory, or a log that was set aside in it.
         dir: PathBuf,
@@ -151,10 +158,11 @@ pub(crate) enum LogCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Find the first slot at which the histories in several data directories of a cluster differ. Changes nothing; the replicas must
-    /// not be running.
+    /// Find the first slot at which the histories in several data directories of a cluster differ. Changes
+    /// nothing; the replicas must not be running.
     ///
-    /// A log holds the values that it knows to be chosen, from its last checkpoint on, and then values that its replica accepted.
+    /// A log holds the values that it knows to be chosen, from its last checkpoint on, and then values that
+    /// its replica accepted.
     Compare {
         /// Two or more data directories, copies of them, or logs that were set aside in them.
         #[arg(required = true, num_args = 2.., value_name = "DIR")]

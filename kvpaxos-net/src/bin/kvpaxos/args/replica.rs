@@ -21,8 +21,8 @@ pub(crate) struct IdentityArguments {
     /// The name of the cluster. It tells clusters apart that are otherwise alike.
     #[arg(long, value_name = "NAME", default_value = CLUSTER)]
     pub(crate) cluster: String,
-    /// Use two-phase update instead of majorities: every replica must acknowledge every update twice, and one silent replica stops
-    /// all updates.
+    /// Use two-phase update instead of majorities: every replica must acknowledge every update twice, and one
+    /// silent replica stops all updates.
     #[arg(long)]
     pub(crate) two_phase: bool,
 }
@@ -97,17 +97,19 @@ fn quoted(word: &str) -> String {
 pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) identity: IdentityArguments,
-    /// The data directory of the replica. It belongs to this replica for good, and must have been formatted for it.
+    /// The data directory of the replica. It belongs to this replica for good, and must have been formatted
+    /// for it.
     #[arg(long, value_name = "DIR", required_unless_present = "memory_only")]
     pub(crate) data: Option<PathBuf>,
-    /// Keep nothing on disk. Whenever the replica starts it is without memory, and gets it back from the others. Of five replicas,
-    /// three must have their memory at any time, or everything is lost.
+    /// Keep nothing on disk. Whenever the replica starts it is without memory, and gets it back from the
+    /// others. Of five replicas, three must have their memory at any time, or everything is lost.
     #[arg(long, conflicts_with = "data")]
     pub(crate) memory_only: bool,
     /// With --memory-only: the cluster is new, and this replica has never run. Only for its very first start.
     #[arg(long, requires = "memory_only")]
     pub(crate) new_cluster: bool,
-    /// Listen for the other replicas here, if not at the address in the list (for instance at 0.0.0.0:7000 behind a name).
+    /// Listen for the other replicas here, if not at the address in the list (for instance at 0.0.0.0:7000
+    /// behind a name).
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
     /// Listen for clients here. Anyone who reaches this port can read and write.
@@ -116,8 +118,8 @@ pub(crate) struct ServeArguments {
     /// Serve datagrams here too.
     #[arg(long, value_name = "ADDR")]
     pub(crate) udp: Option<String>,
-    /// Cut the log after this many bytes of values, or after as many as the state takes if that is more. All replicas must have the
-    /// same value [default: 64 MiB].
+    /// Cut the log after this many bytes of values, or after as many as the state takes if that is more. All
+    /// replicas must have the same value [default: 64 MiB].
     #[arg(long, value_name = "BYTES")]
     pub(crate) log_bytes: Option<usize>,
     #[command(flatten)]
@@ -127,9 +129,9 @@ pub(crate) struct ServeArguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Failures on purpose")]
 pub(crate) struct FailureArguments {
-    /// Let these roles fail at random times and come back without their memory: acceptor, proposer, learner. An acceptor loses its
-    /// memory only while enough others have theirs, as far as its replica knows; the clocks of the replicas must agree to a tenth of
-    /// a second.
+    /// Let these roles fail at random times and come back without their memory: acceptor, proposer, learner.
+    /// An acceptor loses its memory only while enough others have theirs, as far as its replica knows; the
+    /// clocks of the replicas must agree to a tenth of a second.
     #[arg(long, value_name = "ROLES", value_delimiter = ',')]
     pub(crate) fail: Vec<RoleName>,
     /// The mean time between two failures.

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use kvpaxos::ReplicaId;
+use kvpaxos::founding::KnownFounding;
 use kvpaxos::wal::{Superblock, SuperblockError, SuperblockState};
 use kvpaxos_net::inspect::{CheckpointPlace, Inspection, LogVerdict, LossPlace, Segment, inspect};
 use serde_json::{Value, json};
@@ -145,7 +147,12 @@ fn as_value(inspection: &Inspection, records: bool) -> Value {
     });
     let segments: Vec<Value> = inspection.segments.iter().map(segment_value).collect();
     let summary = inspection.summary();
-    let checkpoint = |it: &CheckpointPlace| json!({ "number": it.number, "segment": it.segment, "position": it.position, "complete": it.complete });
+    let checkpoint = |it: &CheckpointPlace| {
+        json!({
+            "number": it.number, "segment": it.segment, "position": it.position, "complete": it.complete,
+        })
+    };
+    let met = |(replica, known): (ReplicaId, KnownFounding)| json!({ "replica": replica.0, "founding": known.to_string() });
     let loss = |it: &LossPlace| json!({ "mark": it.mark, "segment": it.segment, "position": it.position });
     let mut value = json!({
         "superblock": superblock,
@@ -156,7 +163,7 @@ fn as_value(inspection: &Inspection, records: bool) -> Value {
         "highest_accepted": summary.accepted.map(|slot| slot.0),
         "chosen_below": summary.chosen.0,
         "founding": summary.founding.map(|founding| founding.to_string()),
-        "met": summary.met.iter().map(|(replica, known)| json!({ "replica": replica.0, "founding": known.to_string() })).collect::<Vec<_>>(),
+        "met": summary.met.iter().map(met).collect::<Vec<_>>(),
         "checkpoints": summary.checkpoints.iter().map(checkpoint).collect::<Vec<_>>(),
         "losses": summary.losses.iter().map(loss).collect::<Vec<_>>(),
         "verdict": verdict_value(&inspection.verdict),

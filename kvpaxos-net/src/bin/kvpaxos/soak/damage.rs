@@ -1,5 +1,6 @@
-//! Damage to the disk of a replica that is not running. Only bytes that are known to be synced are damaged, because the disk
-//! had promised to keep those. A disk may lose other bytes, and the replica cannot notice that.
+//! Damage to the disk of a replica that is not running. Only bytes that are known to be synced are damaged,
+//! because the disk had promised to keep those. A disk may lose other bytes, and the replica cannot notice
+//! that.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -63,11 +64,12 @@ impl fmt::Display for DiskDamage {
     }
 }
 
-/// Damages a data directory. Returns `false` if there was nothing to damage: a log that is a moment old may have nothing in it that
-/// is known to be synced.
+/// Damages a data directory. Returns `false` if there was nothing to damage: a log that is a moment old may
+/// have nothing in it that is known to be synced.
 ///
 /// # Errors
-/// If a file cannot be read or written, or if the log is still taken for an intact one: then the replica would forget its promises.
+/// If a file cannot be read or written, or if the log is still taken for an intact one: then the replica
+/// would forget its promises.
 pub(crate) fn inflict(damage: DiskDamage, data: &Path, random: &mut Random) -> Result<bool, String> {
     let failed = |error: std::io::Error| format!("cannot damage {}: {error}", data.display());
     match damage {

@@ -113,7 +113,8 @@ impl Recorder {
         }
     }
 
-    /// Writes an event. The lock orders events: one that is written later happened later, or at the same time.
+    /// Writes an event. The lock orders events: one that is written later happened later, or at the same
+    /// time.
     fn write(&self, process: u64, kind: EventKind, rev: Option<Revision>) {
         let Some(writer) = &self.0.writer else { return };
         let is_written = writer.lock().is_ok_and(|mut writer| {

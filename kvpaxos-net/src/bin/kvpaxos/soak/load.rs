@@ -22,7 +22,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct LoadSettings {
     pub(crate) clients: u64,
     pub(crate) keys: u64,
-    /// The mean time that a client waits between two operations, so that the processors are left to the replicas.
+    /// The mean time that a client waits between two operations, so that the processors are left to the
+    /// replicas.
     pub(crate) pace: Duration,
     pub(crate) seed: u64,
 }

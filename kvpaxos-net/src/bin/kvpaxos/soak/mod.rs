@@ -1,4 +1,5 @@
-//! `kvpaxos soak`: kills real processes and damages their disks, round after round, under load. No acknowledged write may be lost.
+//! `kvpaxos soak`: kills real processes and damages their disks, round after round, under load. No
+//! acknowledged write may be lost.
 
 mod damage;
 mod history;

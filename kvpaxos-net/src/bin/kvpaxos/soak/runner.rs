@@ -80,7 +80,8 @@ impl Soak<'_> {
         Ok(())
     }
 
-    /// Reads every key, spread over the replicas, so that the history shows whether every acknowledged write is there.
+    /// Reads every key, spread over the replicas, so that the history shows whether every acknowledged write
+    /// is there.
     pub(crate) async fn read_all(&mut self) -> Result<(), String> {
         let readers = self.processes.addresses().into_iter().zip(READERS..);
         let mut tasks = Vec::new();
@@ -199,8 +200,8 @@ impl Soak<'_> {
         Ok(done)
     }
 
-    /// Checks that every replica that was not recovered by the operator noticed the damage and set its log aside. Deletes the logs
-    /// that were set aside, to save room.
+    /// Checks that every replica that was not recovered by the operator noticed the damage and set its log
+    /// aside. Deletes the logs that were set aside, to save room.
     fn check_set_aside(&mut self, round: &Round, losers: &[usize]) -> Result<(), String> {
         for (replica, damage) in &round.killed {
             let Some(damage) = damage.filter(|_| losers.contains(replica)) else {

@@ -20,7 +20,8 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} rounds, {} kills, {} times of all replicas at once; memory lost {} times, recovered within {:.2} s",
+            "{} rounds, {} kills, {} times of all replicas at once; memory lost {} times, recovered within \
+             {:.2} s",
             self.rounds,
             self.kills,
             self.total,

@@ -1,4 +1,5 @@
-//! `kvpaxos log compare`: the first slot at which the histories of several directories diverge, as text or as JSON.
+//! `kvpaxos log compare`: the first slot at which the histories of several directories diverge, as text or as
+//! JSON.
 
 mod command;
 mod json;

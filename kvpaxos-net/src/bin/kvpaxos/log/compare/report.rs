@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use kvpaxos::Slot;
 use kvpaxos_net::compare::{Comparison, Divergence, DivergenceKind, History, SlotContents};
 
-/// The most slots of a difference that are shown, unless all are asked for: a client that writes once opens a session before the
-/// write and closes it afterwards.
+/// The most slots of a difference that are shown, unless all are asked for: a client that writes once opens a
+/// session before the write and closes it afterwards.
 const SHOWN_SLOTS: usize = 4;
 
 /// What a report is made from. `rest` asks for all slots from the first difference on.
@@ -24,7 +24,8 @@ impl Report<'_> {
         (from <= below && below > Slot::ZERO).then_some(below)
     }
 
-    /// The slots to show, and whether there are more: the first slots of each difference in which values differ, or all.
+    /// The slots to show, and whether there are more: the first slots of each difference in which values
+    /// differ, or all.
     pub(crate) fn slots_to_show(&self) -> (BTreeSet<Slot>, bool) {
         let from = |slot: Slot| -> BTreeSet<Slot> {
             let slots = self.histories.iter().flat_map(|history| history.slots_from(slot));

@@ -116,7 +116,8 @@ impl Report<'_> {
         if groups.len() > 1 {
             writeln!(
                 out,
-                "directories of different lines here have no slot in common, so it is not known whether they differ:"
+                "directories of different lines here have no slot in common, so it is not known whether they \
+                 differ:"
             )?;
             for group in groups {
                 writeln!(out, "  {}", self.names(group))?;
@@ -138,24 +139,29 @@ impl Report<'_> {
         let sides = format!("side {} and side {}", one + 1, other + 1);
         match kind {
             DivergenceKind::Before => format!(
-                "{sides} differ before slot {slot}: this is the first slot that both hold, and the states before it differ already. They diverged in a \
-                 slot that a checkpoint has replaced in at least one of the logs"
+                "{sides} differ before slot {slot}: this is the first slot that both hold, and the states \
+                 before it differ already. They diverged in a slot that a checkpoint has replaced in at \
+                 least one of the logs"
             ),
             DivergenceKind::Chosen => {
                 format!(
-                    "{sides} differ from slot {slot} on: the states before it are equal, and different values are known to be chosen for it"
+                    "{sides} differ from slot {slot} on: the states before it are equal, and different \
+                     values are known to be chosen for it"
                 )
             }
             DivergenceKind::State => format!(
-                "{sides} differ from slot {slot} on: the values chosen for it are equal, but the states after it differ. Either the states differed \
-                 before in something that the digest does not cover, or this program does not use the limits that the replicas had"
+                "{sides} differ from slot {slot} on: the values chosen for it are equal, but the states \
+                 after it differ. Either the states differed before in something that the digest does not \
+                 cover, or this program does not use the limits that the replicas had"
             ),
             DivergenceKind::Ballot => format!(
-                "{sides} differ from slot {slot} on: different values were accepted for it in one ballot, and a ballot has one value per slot"
+                "{sides} differ from slot {slot} on: different values were accepted for it in one ballot, \
+                 and a ballot has one value per slot"
             ),
             DivergenceKind::Accepted => format!(
-                "{sides} may differ from slot {slot} on: they hold different values for it, and not all of them are known to be chosen. A value that was \
-                 only accepted may have been chosen and acknowledged, or not chosen at all, and then nothing is wrong: look how many directories \
+                "{sides} may differ from slot {slot} on: they hold different values for it, and not all of \
+                 them are known to be chosen. A value that was only accepted may have been chosen and \
+                 acknowledged, or not chosen at all, and then nothing is wrong: look how many directories \
                  hold it with the same ballot"
             ),
         }
