@@ -45,13 +45,15 @@
 //!                 parallel                   work on several threads, for all wings
 //! ```
 //!
-//! - [`engine`] drives any deterministic [`Machine`]: event queue, hosts, disks, clocks, network. It knows nothing of Paxos.
+//! - [`engine`] drives any deterministic [`Machine`]: event queue, hosts, disks, clocks, network. It knows
+//!   nothing of Paxos.
 //! - [`subject`] puts a [`kvpaxos::Replica`] behind the engine's seam, with its log on a simulated disk.
-//! - [`invariants`] observes every event from outside, and checks the invariants of the protocol. It believes only what is durable.
+//! - [`invariants`] observes every event from outside, and checks the invariants of the protocol. It believes
+//!   only what is durable.
 //! - [`world`] puts clients and a nemesis around an engine, and plays whole runs.
 //! - [`history`] holds what clients asked and what they were answered.
-//! - [`linearizability`] judges a history, knowing nothing of replicas. [`linearizability::witness`] judges it by the order that the
-//!   revisions in the answers claim.
+//! - [`linearizability`] judges a history, knowing nothing of replicas. [`linearizability::witness`] judges it by
+//!   the order that the revisions in the answers claim.
 //! - [`model`] explores the core exhaustively within small bounds. It uses no other wing but `parallel`.
 //! - [`mutants`] holds replicas with the bugs that real systems had. The checks above must find each.
 //!

@@ -1,4 +1,4 @@
-//! Work on several threads: the one runner of this crate, for seeds that are played, keys that are searched and states that are expanded.
+//! Work on several threads: the one runner of this crate, for seeds, keys and states.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,14 +11,14 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Does `work` for each item, on so many threads (at least one). Items are begun in their order. `take` gets each result on the calling
-/// thread, in the order in which they are ready. Once it returns [`ControlFlow::Break`] no further item is begun; the results of those that
-/// are under way still come.
+/// Does `work` for each item on this many threads, at least one. Items are begun in their order. `take` gets
+/// each result on the calling thread, in the order in which the results are ready. After it returns
+/// [`ControlFlow::Break`] no further item is begun, but the results of items under way still come.
 ///
 /// With one thread everything happens on the calling thread.
 ///
 /// # Panics
-/// With the panic of `work`, if it panics: no further item is begun then.
+/// If `work` panics, with its panic. No further item is begun then.
 pub fn for_each<I, T>(
     items: I,
     threads: usize,
@@ -73,10 +73,10 @@ pub fn for_each<I, T>(
     });
 }
 
-/// The results of `work` for each item, in the order of the items, worked out on so many threads.
+/// Does `work` for each item on this many threads. Returns the results in the order of the items.
 ///
 /// # Panics
-/// With the panic of `work`, if it panics.
+/// If `work` panics, with its panic.
 pub fn map<I, T>(items: I, threads: usize, work: impl Fn(I::Item) -> T + Sync) -> Vec<T>
 where
     I: IntoIterator<IntoIter: Send, Item: Send>,

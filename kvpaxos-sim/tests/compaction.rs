@@ -1,4 +1,5 @@
-//! Logs that are cut, snapshots that travel, checkpoints that are interrupted: scripted, on a simulated cluster (design 4.7).
+//! Logs that are cut, transfers of snapshots, and checkpoints that are interrupted: see the page on storage
+//! in the core's docs and [`kvpaxos::wal`].
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -27,7 +28,7 @@ fn installed(world: &World) -> u64 {
     world.coverage().count(Sometimes::SnapshotInstalled)
 }
 
-/// A cluster under load that is cut every hundred slots, and a replica that was away for thousands.
+/// A cluster under load whose logs are cut every hundred slots, and a replica that missed thousands of slots.
 fn behind(seed: u64) -> (World, ReplicaId, ReplicaId) {
     let mut setup = short_logs(seed, 100);
     setup.clients = busy_clients(8);
@@ -40,7 +41,7 @@ fn behind(seed: u64) -> (World, ReplicaId, ReplicaId) {
     (world, away, leader)
 }
 
-/// It has come within a stretch of the log of the others, while these went on serving.
+/// Checks that the replica has caught up with the others while these went on serving.
 fn has_caught_up(world: &mut World, away: ReplicaId) {
     let near =
         |world: &World| world.status(away).is_some() && applied(world, away).0 + 100 >= world.prefix().0;
@@ -57,7 +58,7 @@ fn has_caught_up(world: &mut World, away: ReplicaId) {
     is_whole(world);
 }
 
-/// Runs until so many more parts of snapshots were sent.
+/// Runs until this many more parts of snapshots were sent.
 fn parts(world: &mut World, count: u64) {
     let sent = |world: &World| world.coverage().count(Sometimes::SnapshotInParts);
     let end = sent(world) + count;
@@ -67,7 +68,7 @@ fn parts(world: &mut World, count: u64) {
     );
 }
 
-/// It gets a snapshot, and does not disturb the others.
+/// The replica gets a snapshot, and does not disturb the others.
 #[test]
 fn thousands_of_slots_behind() {
     let (mut world, away, _) = behind(1);
@@ -76,7 +77,7 @@ fn thousands_of_slots_behind() {
     assert!(installed(&world) > before);
 }
 
-/// Parts are lost, repeated and late, while others go on writing.
+/// Parts are lost, duplicated and late, while clients go on writing.
 #[test]
 fn thousands_of_slots_behind_on_a_bad_link() {
     let (mut world, away, _) = behind(2);
@@ -100,13 +101,13 @@ fn thousands_of_slots_behind_on_a_bad_link() {
     has_caught_up(&mut world, away);
 }
 
-/// Whoever sends the snapshot falls silent in the middle of it, and another goes on: the transfer does not begin anew.
+/// The sender of a snapshot falls silent in the middle of the transfer, and another replica goes on with it.
 #[test]
 fn another_goes_on_with_the_transfer() {
     let (mut world, away, leader) = behind(3);
     world.stop_clients();
     parts(&mut world, 4);
-    // Who lags asks the leader first.
+    // A replica that lags asks the leader first.
     let sender = world.leader().unwrap_or(leader);
     let before = world.coverage().count(Sometimes::SnapshotInParts);
     world.crash(sender);
@@ -118,7 +119,7 @@ fn another_goes_on_with_the_transfer() {
     let sent = world.coverage().count(Sometimes::SnapshotInParts) - before;
     world.start(sender);
     has_caught_up(&mut world, away);
-    // What is sent once more of a snapshot: nothing but the part that was under way.
+    // Only the part that was under way is sent twice.
     let mut undisturbed = behind(3).0;
     undisturbed.stop_clients();
     parts(&mut undisturbed, 4);
@@ -132,7 +133,7 @@ fn another_goes_on_with_the_transfer() {
     );
 }
 
-/// It is restarted in the middle of the transfer; and its learner alone.
+/// The receiver restarts in the middle of the transfer, and then its learner alone.
 #[test]
 fn its_own_restart_in_the_middle_of_the_transfer() {
     let (mut world, away, _) = behind(4);
@@ -148,9 +149,9 @@ fn its_own_restart_in_the_middle_of_the_transfer() {
     has_caught_up(&mut world, away);
 }
 
-/// A replica hands a client's write to the leader, is cut off, and later goes on from a snapshot in which the write is done and its
-/// session dropped since. It does not know what became of the write, and says so: never that the session has expired, which would
-/// mean "not done".
+/// A replica forwards a client's write to the leader, is cut off, and later installs a snapshot in which the
+/// write was done and its session dropped. It must answer that the outcome is unknown, and not that the
+/// session has expired, which would mean "not done".
 #[test]
 fn a_write_that_a_snapshot_jumped_over_is_of_unknown_outcome() {
     for seed in 0..10 {
@@ -167,7 +168,7 @@ fn a_write_that_a_snapshot_jumped_over_is_of_unknown_outcome() {
             key: "k".into(),
             value: "third".into(),
         }));
-        // It has left, but whatever comes of it does not arrive.
+        // The write has left, but its answer does not arrive.
         world.run_until(SECOND, |world| world.status(away).unwrap().pending > 0);
         for id in everybody(&world).filter(|id| *id != away) {
             world.cut(&[(id.into(), away.into())]);
@@ -187,7 +188,7 @@ fn a_write_that_a_snapshot_jumped_over_is_of_unknown_outcome() {
     }
 }
 
-/// Every learner loses its memory at once, where logs are cut: acceptors hold the snapshot and the rest.
+/// All learners lose their memory at once, where logs are cut. The acceptors hold the snapshot and the rest.
 #[test]
 fn every_learner_lost() {
     for seed in 0..10 {
@@ -206,7 +207,7 @@ fn every_learner_lost() {
     }
 }
 
-/// Every process restarts, where logs are cut.
+/// All processes restart, where logs are cut.
 #[test]
 fn every_process_restarts() {
     for seed in 0..10 {
@@ -224,7 +225,7 @@ fn every_process_restarts() {
     }
 }
 
-/// How many records of a checkpoint that has not ended lie on the disk; `None` if the last one has ended.
+/// How many records of an unfinished checkpoint are on the disk; `None` if the last checkpoint is complete.
 fn unfinished(world: &World, id: ReplicaId) -> Option<usize> {
     let records = world.records(id).unwrap();
     let last = records
@@ -243,14 +244,15 @@ fn unfinished(world: &World, id: ReplicaId) -> Option<usize> {
     (!ended).then(|| pieces.iter().filter(own).count())
 }
 
-/// A crash at every point of a checkpoint: what lay on the disk before it still counts, and nothing of the unfinished one does.
+/// A crash at every point of a checkpoint. What was on the disk before it still counts, and nothing of the
+/// unfinished checkpoint does.
 #[test]
 fn a_crash_at_every_point_of_a_checkpoint() {
     let mut points = 0;
     for point in 1.. {
         let mut setup = short_logs(point, 12);
         setup.cluster.limits.chunk_bytes = 100;
-        // Slow enough that every piece is a sync of its own.
+        // Syncs are so slow that each piece has one of its own.
         setup.sync = latency::BUSY;
         let (mut world, leader) = settled(setup);
         let victim = other(&[leader]);
@@ -258,7 +260,7 @@ fn a_crash_at_every_point_of_a_checkpoint() {
         let number = world.begin(Call::Get { key: "k".into() });
         let wanted = usize::try_from(point).unwrap();
         let mut writes = 0;
-        // Somebody has to write, or no checkpoint begins.
+        // Without writes no checkpoint begins.
         while writes < 30 && unfinished(&world, victim) < Some(wanted) {
             let put = world.begin(Call::Write(Op::Put {
                 key: format!("key {}", writes % 7).into(),
@@ -281,7 +283,7 @@ fn a_crash_at_every_point_of_a_checkpoint() {
         world.start(victim);
         assert!(votes(&world, victim), "its memory was kept");
         is_whole(&mut world);
-        // It is needed: two others are gone.
+        // The replica is needed: two others are down.
         let gone = [leader, other(&[leader, victim])];
         gone.into_iter().for_each(|id| world.crash(id));
         assert_eq!(world.get("key 0").value(), Some("value 0".into()));
@@ -291,7 +293,7 @@ fn a_crash_at_every_point_of_a_checkpoint() {
     assert!(points >= 5, "a checkpoint has more points than {points}");
 }
 
-/// The same with all processes at once, so that nobody else remembers for it.
+/// All processes crash in the middle of a checkpoint, so that none can help another.
 #[test]
 fn everybody_crashes_in_the_middle_of_a_checkpoint() {
     let mut caught = 0;
@@ -323,9 +325,10 @@ fn everybody_crashes_in_the_middle_of_a_checkpoint() {
     assert!(caught > 10, "only {caught} crashes fell into a checkpoint");
 }
 
-/// A replica without disk jumps over everything by a snapshot, and its acceptor returns: then it is asked to help another.
+/// A replica that lost its disk installs a snapshot, and its acceptor returns. Then another replica asks it
+/// for help.
 #[test]
-fn whoever_came_by_a_snapshot_helps_others() {
+fn a_replica_that_installed_a_snapshot_helps_others() {
     for seed in 0..5 {
         let (mut world, leader) = settled(short_logs(seed, 8));
         write(&mut world, 60);
@@ -335,7 +338,7 @@ fn whoever_came_by_a_snapshot_helps_others() {
         let second = other(&[leader, first]);
         world.crash(second);
         world.start_empty(second);
-        // It hears those two only, and one of the others, so that enough can answer it.
+        // The other replica hears that one and one more, so that enough can answer it.
         let third = other(&[leader, first, second]);
         for id in everybody(&world).filter(|id| ![first, second, third, leader].contains(id)) {
             world.crash(id);
@@ -348,7 +351,7 @@ fn whoever_came_by_a_snapshot_helps_others() {
     }
 }
 
-/// Nothing that was ever written is needed for a cluster to begin: the first checkpoint finds an empty log behind it.
+/// The first checkpoint of a cluster has an empty log before it.
 #[test]
 fn the_first_checkpoint() {
     for slots in 1..6 {

@@ -1,4 +1,5 @@
-//! A disk loses in silence the last records that it had synced: the trial of two histories, scripted, and replicas that notice.
+//! A disk loses its last synced records without a trace, two histories come of it, and replicas notice that
+//! they differ.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -11,8 +12,8 @@ use kvpaxos_sim::engine::Format;
 use kvpaxos_sim::world::forks;
 use kvpaxos_sim::{Setup, World};
 
-/// `balance` is old at all five. r3 and r4 are down; NEW is acknowledged. All crash, and r0's disk forgets what it wrote for NEW. r0, r3 and r4
-/// start, and four more values are chosen.
+/// `balance` has the old value on all five. While r3 and r4 are down, NEW is acknowledged. All crash, and
+/// r0's disk loses what it wrote for NEW. r0, r3 and r4 start, and four more values are chosen.
 fn two_histories(seed: u64) -> World {
     let setup = Setup {
         format: Format::Plain,
@@ -40,7 +41,7 @@ fn two_histories(seed: u64) -> World {
     for number in 0..4 {
         assert!(world.put(format!("k{number}"), "v").is_done());
     }
-    // All three know what is chosen, on their disks too: one that does not might join either side.
+    // All three know on their disks what is chosen. A replica that does not know it might join either side.
     world.run_for(SECOND);
     world
 }
@@ -49,7 +50,8 @@ fn differ_from(world: &World, id: ReplicaId) -> Option<ReplicaSet> {
     world.status(id)?.doubt.map(|doubt| doubt.with)
 }
 
-/// The two that hold NEW differ from a quorum that shares a state: they refuse and say why, and what their disks hold stays. The others go on.
+/// The two replicas that hold NEW differ from a quorum that shares a state. They refuse service, say why, and
+/// keep their logs. The others go on.
 #[test]
 fn a_minority_that_differs_refuses_and_keeps_its_log() {
     for seed in 0..10 {
@@ -90,7 +92,7 @@ fn a_minority_that_differs_refuses_and_keeps_its_log() {
 fn where_no_quorum_shares_a_state_all_refuse() {
     for seed in 0..10 {
         let mut world = two_histories(seed);
-        // In lives that have not heard of the fifth.
+        // They restart, so that they have not heard of the fifth.
         [R[0], R[3], R[4]].into_iter().for_each(|id| world.crash(id));
         R[..4].iter().for_each(|id| world.start(*id));
         let all = |world: &World| R[..4].iter().all(|id| differ_from(world, *id).is_some());
@@ -102,7 +104,7 @@ fn where_no_quorum_shares_a_state_all_refuse() {
                 "seed {seed}: {id} serves"
             );
         }
-        // The fifth has what r0 and r3 have, and makes a quorum with them.
+        // The fifth has the state of r0 and r3, and is a quorum with them.
         world.start(R[4]);
         let quorum = |world: &World| {
             [R[0], R[3], R[4]]
@@ -116,9 +118,9 @@ fn where_no_quorum_shares_a_state_all_refuse() {
     }
 }
 
-/// The loser's disk is replaced, and it comes back from those that go on.
+/// The disk of a replica that refuses is replaced, and it recovers from the others.
 #[test]
-fn who_gave_up_its_log_comes_back() {
+fn a_replica_that_gave_up_its_log_recovers() {
     let mut world = two_histories(1);
     for id in [R[1], R[2]] {
         world.start_empty(id);
@@ -129,7 +131,7 @@ fn who_gave_up_its_log_comes_back() {
     assert_eq!(world.get("balance").value(), Some("old".into()));
 }
 
-/// The same seed gives the same run, and disks do forget.
+/// The same seed gives the same run, and disks do lose records.
 #[test]
 fn worlds_repeat() {
     let [one, other] = [(); 2].map(|()| forks::play(7, kvpaxos_sim::Trace::Off));

@@ -1,4 +1,5 @@
-//! A replica that is founded anew, though it had been a member, on a simulated cluster: see [`kvpaxos::founding`].
+//! A replica whose directory is formatted although it had been a member of the cluster: see
+//! [`kvpaxos::founding`].
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -13,8 +14,9 @@ fn read(world: &mut World) -> Answer {
     world.get("k")
 }
 
-/// The trial: an acknowledged write is known to r0, r1 and r2. r0 is founded anew; with r3 and r4 it is a quorum that knows nothing of the
-/// write. Nothing is served, and r0 halts. Once it is recovered, and r1 is there, the write is read.
+/// r0, r1 and r2 know an acknowledged write. r0's directory is formatted; with r3 and r4 it is a quorum that
+/// does not know the write. Nothing is served, and r0 halts. After r0 is recovered and r1 is back, the write
+/// is read.
 #[test]
 fn an_acknowledged_write_outlives_a_replica_that_is_founded_anew() {
     for seed in 0..20 {
@@ -34,7 +36,7 @@ fn an_acknowledged_write_outlives_a_replica_that_is_founded_anew() {
         assert!(!answer.is_done(), "seed {seed}: {answer:?}");
         assert!(world.machine(R[0]).is_none(), "seed {seed}: r0 halts");
         assert_eq!(world.halted_anew(), 1, "seed {seed}");
-        // Whatever starts it again, it halts again.
+        // Each time it is started again, it halts again.
         world.start(R[0]);
         assert!(world.run_until(SECOND, |world| world.machine(R[0]).is_none()));
         world.start_empty(R[0]);
@@ -49,7 +51,7 @@ fn an_acknowledged_write_outlives_a_replica_that_is_founded_anew() {
     }
 }
 
-/// The others are refused nothing by it: a replica that is founded anew in a cluster that works halts, and the work goes on.
+/// A formatted replica halts in a cluster that works, and the others go on serving.
 #[test]
 fn the_work_goes_on_without_a_replica_that_is_founded_anew() {
     for seed in 0..20 {
@@ -66,8 +68,8 @@ fn the_work_goes_on_without_a_replica_that_is_founded_anew() {
     }
 }
 
-/// A founding is known as soon as the first message of it has come and is synced, by all: whoever is founded anew right after the cluster began
-/// is told so, too.
+/// Every replica knows the founding of another as soon as the first message with it has arrived and is
+/// synced. So a replica that is formatted right after the cluster began halts as well.
 #[test]
 fn foundings_are_known_soon() {
     for seed in 0..20 {

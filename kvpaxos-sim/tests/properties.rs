@@ -1,5 +1,5 @@
-//! Random workloads and fault schedules against linearizability and every invariant. Failures are kept in
-//! `properties.proptest-regressions` and tried first ever after.
+//! Random workloads and faults, against linearizability and all invariants. Failures are kept in
+//! `properties.proptest-regressions` and tried first.
 
 use kvpaxos::Micros;
 use kvpaxos_sim::engine::latency;
@@ -103,8 +103,8 @@ fn config() -> ProptestConfig {
 proptest! {
     #![proptest_config(config())]
 
-    /// Whatever the workload and whatever strikes: all invariants hold, the history is linearizable, clients are served
-    /// once a quorum has healed, and all replicas agree once all have.
+    /// With any workload and any faults, all invariants hold, the history is linearizable, clients are served
+    /// once a quorum has healed, and all replicas agree once all have healed.
     #[test]
     fn no_schedule_breaks_a_promise(setup in setups()) {
         let report = run::<kvpaxos::Replica>(setup, Trace::Off);

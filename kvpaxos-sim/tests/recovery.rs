@@ -1,5 +1,5 @@
-//! Acceptors that lost their memory come back: scripted, on a simulated cluster (design 4.9 to 4.11). What is checked at every step is
-//! the simulator's business; here, that they do come back, when, and when they must not.
+//! Acceptors that lost their memory return: see [`kvpaxos::recovery`]. The simulator checks the invariants
+//! after every event; these tests check that acceptors return, when, and when they must not.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -18,7 +18,7 @@ use kvpaxos_sim::invariants::Sometimes;
 use kvpaxos_sim::world::partition;
 use kvpaxos_sim::{Setup, World};
 
-/// One replica loses its disk, another only the memory of its acceptor; the work goes on, and both come back.
+/// One replica loses its disk, another one only its acceptor's memory. The work goes on, and both return.
 #[test]
 fn one_returns() {
     for seed in 0..10 {
@@ -36,7 +36,7 @@ fn one_returns() {
     }
 }
 
-/// One after the other, until nobody is left whose memory was never lost: what was written before is still there.
+/// All replicas lose their memory, one after the other. What was written before is still there.
 #[test]
 fn all_in_turn() {
     for seed in 0..10 {
@@ -50,7 +50,7 @@ fn all_in_turn() {
     }
 }
 
-/// A minority at once.
+/// A minority loses its memory at once.
 #[test]
 fn a_minority_at_once() {
     for seed in 0..10 {
@@ -68,7 +68,7 @@ fn a_minority_at_once() {
     }
 }
 
-/// While the others elect a new leader.
+/// A replica loses its memory while the others elect a new leader.
 #[test]
 fn during_an_election() {
     for seed in 0..20 {
@@ -76,7 +76,7 @@ fn during_an_election() {
         let lost = other(&[leader]);
         world.crash(leader);
         world.crash(lost);
-        // An acceptor answers it before it promises, another after, as it happens to fall.
+        // Some acceptors answer it before they promise, others afterwards.
         world.run_for(kvpaxos::Micros(seed * 40_000));
         world.start_empty(lost);
         assert!(world.put("k", "second").is_done());
@@ -86,7 +86,8 @@ fn during_an_election() {
     }
 }
 
-/// On the wrong side of a partition it waits, for as long as it takes, and is asked for nothing; then it returns.
+/// A replica without memory on the minority's side of a partition waits until the partition ends, and then
+/// returns.
 #[test]
 fn while_partitioned() {
     for seed in 0..10 {
@@ -102,7 +103,7 @@ fn while_partitioned() {
     }
 }
 
-/// It loses its memory once more before it has got it back, and again; each attempt begins anew.
+/// A replica loses its memory again and again before it has recovered. Each attempt begins anew.
 #[test]
 fn again_while_recovering() {
     for seed in 0..10 {
@@ -117,7 +118,8 @@ fn again_while_recovering() {
         alone(&mut world);
         lose_disk(&mut world, lost);
         alone(&mut world);
-        // An unfinished recovery is lost memory: what the disk holds now is not all it was.
+        // An unfinished recovery counts as lost memory: the disk does not hold everything that it held before
+        // the loss.
         world.crash(lost);
         world.start(lost);
         alone(&mut world);
@@ -129,7 +131,7 @@ fn again_while_recovering() {
     }
 }
 
-/// In the middle of its way back, at every step of it.
+/// A replica loses its memory again at every step of its recovery.
 #[test]
 fn again_at_every_step_of_recovery() {
     for step in 0..60 {
@@ -145,7 +147,7 @@ fn again_at_every_step_of_recovery() {
     }
 }
 
-/// No replica has a disk: whoever stops has lost its memory.
+/// No replica has a disk: a process that stops loses its memory.
 #[test]
 fn memory_only() {
     for seed in 0..10 {
@@ -162,7 +164,8 @@ fn memory_only() {
     }
 }
 
-/// Four promises elect and two votes choose: a vote may be known to one other only, and so all others are needed.
+/// Four promises elect and two votes choose. A vote may be known to one other acceptor only, so a recovering
+/// one needs all others.
 #[test]
 fn with_flexible_quorums() {
     for (phase1, phase2) in [(4, 2), (2, 4)] {
@@ -182,7 +185,7 @@ fn with_flexible_quorums() {
     }
 }
 
-/// The others have cut their logs: it needs a snapshot before it can vote.
+/// The others have cut their logs, so a recovering replica needs a snapshot before it can vote.
 #[test]
 fn with_cut_logs() {
     for seed in 0..10 {
@@ -195,7 +198,7 @@ fn with_cut_logs() {
         assert!(world.coverage().count(Sometimes::SnapshotInstalled) > before);
         assert!(world.put("k", "second").is_done());
         is_whole(&mut world);
-        // It is as good as any other: with two others gone, its vote is needed.
+        // Its vote counts like any other: with two others down it is needed.
         let gone = [leader, other(&[leader, lost])];
         gone.into_iter().for_each(|id| world.crash(id));
         assert_eq!(world.get("k").value(), Some("second".into()));
@@ -204,8 +207,8 @@ fn with_cut_logs() {
     }
 }
 
-/// The leader's disk is lost: it must not use its ballots again. It has no proposer until its acceptor has returned, and leads in a
-/// life of that incarnation from then on.
+/// The leader loses its disk. It must not use its ballots again: its proposer does not run until its acceptor
+/// has returned, and then uses ballots of the new incarnation.
 #[test]
 fn a_leader_without_its_disk() {
     for seed in 0..10 {
@@ -215,7 +218,7 @@ fn a_leader_without_its_disk() {
         world.run_for(SECOND);
         assert_eq!(status(&world, leader).proposer, ProposerStatus::Failed);
         is_whole(&mut world);
-        // Nobody else can be elected now.
+        // No other replica can be elected now.
         world.cut(&partition::quorum_loss(5, leader));
         assert!(world.run_until(SOON, |world| world.leader() == Some(leader)));
         let ProposerStatus::Leading { ballot } = status(&world, leader).proposer else {
@@ -228,8 +231,8 @@ fn a_leader_without_its_disk() {
     }
 }
 
-/// In the two-phase setting every vote is needed, so that no set of others can make up for what one forgot: it stays out, says why,
-/// and no update is served any more.
+/// Two-phase updates need every vote, so the others cannot make up for a lost memory. The acceptor stays out,
+/// says why, and no update is served any more.
 #[test]
 fn two_phase_update_has_no_way_back() {
     let mut setup = Setup::quiet(1);
@@ -252,7 +255,8 @@ fn two_phase_update_has_no_way_back() {
     world.verdict().unwrap();
 }
 
-/// Every replica refuses writes and reads, and names whose memory is missing; and so clients are told.
+/// Checks that every replica refuses writes and reads, and names the replicas whose memory is missing; and
+/// that clients get that answer.
 fn assert_refused(world: &mut World, whose: &[ReplicaId]) {
     let lost: ReplicaSet = whose.iter().copied().collect();
     for id in everybody(world) {
@@ -278,7 +282,8 @@ fn assert_refused(world: &mut World, whose: &[ReplicaId]) {
             );
         }
     }
-    // A client whose requests may be repeated by the network cannot be sure that a write was not done before.
+    // The network may repeat this client's requests, so the client cannot know that a write was not done
+    // before.
     assert!(!world.put("k", "refused").is_done());
     assert_eq!(
         world.get("k").0,
@@ -286,8 +291,8 @@ fn assert_refused(world: &mut World, whose: &[ReplicaId]) {
     );
 }
 
-/// More have lost their memory than the others can make up for: what was acknowledged may be known to nobody. The cluster refuses,
-/// reads too, says whose memory is missing, and does so for good.
+/// More replicas have lost their memory than the others can make up for: an acknowledged write may be lost.
+/// The cluster refuses service for good, reads included, and names the replicas whose memory is missing.
 #[test]
 fn a_majority_without_memory_is_refused_for_good() {
     for seed in 0..5 {
@@ -300,7 +305,7 @@ fn a_majority_without_memory_is_refused_for_good() {
         assert_refused(&mut world, &lost);
         world.run_for(SOON);
         assert_refused(&mut world, &lost);
-        // Not even a restart of everybody makes them forget it.
+        // A restart of all replicas does not change that.
         for id in everybody(&world) {
             world.crash(id);
             world.start(id);
@@ -312,13 +317,15 @@ fn a_majority_without_memory_is_refused_for_good() {
     }
 }
 
-/// One returns in a life that is lower than the one that another has heard of: it announced that and was lost again before anybody else
-/// heard. Its votes count with everybody's but that one's: where both are needed nothing would be chosen, though a quorum is connected (S4).
+/// An acceptor returns in an incarnation that is lower than one that another acceptor has heard of. Its votes
+/// do not count together with those of that acceptor: a quorum that needs both would choose nothing, although
+/// it is connected (S4).
 ///
-/// 1. A loses its disk and announces life 1, of which only E hears; and again, after E, C and D have answered, life 2.
-/// 2. It loses its disk once more. B, C and D answer, who have heard of nothing: it returns in life 1.
-/// 3. *B and C crash. A, D and E are a quorum, and E's votes say that A's life 1 is over, which A does not find out.* It does: heartbeats
-///    tell, and it begins again, in a life above all that were announced.
+/// 1. A loses its disk and announces incarnation 1, but only E hears of it. After E, C and D have answered, it
+///    announces incarnation 2 as well, and again only E hears of it.
+/// 2. A loses its disk once more. B, C and D answer, which have heard of neither: A returns in incarnation 1.
+/// 3. B and C crash. A, D and E are a quorum, and E's votes say that A's incarnation 1 is over. A must notice
+///    that: heartbeats tell it, and it begins a new incarnation above all that were announced.
 #[test]
 fn returned_in_a_lower_life_than_another_has_heard_of() {
     let (mut world, e) = settled(Setup::quiet(1));
@@ -335,7 +342,7 @@ fn returned_in_a_lower_life_than_another_has_heard_of() {
             _ => false,
         };
         assert!(world.run_until(SOON, announced));
-        // What it has just said is on its way.
+        // Its last messages are under way.
         world.cut(&[(a.into(), c.into()), (a.into(), d.into())]);
         world.run_for(SECOND);
         assert!(announced(&world));

@@ -1,5 +1,5 @@
-//! Partitions that stop other protocols (Ng, Haridi and Carbone, *Omni-Paxos*, 2023, section 2), the two-phase stall, and
-//! roles that fail one by one: scripted, with a bound on how long clients wait.
+//! Partitions that stop other protocols (Ng, Haridi and Carbone, *Omni-Paxos*, 2023, section 2), the stall of
+//! two-phase updates, and roles that fail one by one. Each test bounds how long clients wait.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -7,7 +7,7 @@ use kvpaxos::{Micros, ReplicaId, ReplicaSet, Role, Update};
 use kvpaxos_sim::world::partition;
 use kvpaxos_sim::{Setup, World};
 
-/// Whatever is cut, somebody who reaches a quorum must lead again within this.
+/// The time within which a replica that reaches a quorum must lead again.
 const SOON: Micros = Micros(5_000_000);
 
 fn cluster(seed: u64) -> (World, ReplicaId) {
@@ -22,7 +22,7 @@ fn other(than: &[ReplicaId]) -> ReplicaId {
     ReplicaSet::first(5).iter().find(|id| !than.contains(id)).unwrap()
 }
 
-/// A write and a read through whoever is reachable from `at` are answered within the bound.
+/// A write and a read at `at` are answered within the bound.
 fn serves(world: &mut World, at: ReplicaId, value: &'static str) {
     world.talk_only_to([at]);
     let began = world.now();
@@ -37,8 +37,8 @@ fn serves(world: &mut World, at: ReplicaId, value: &'static str) {
     world.verdict().unwrap();
 }
 
-/// Quorum loss: all are connected to one replica only, and the leader is another. The leader cannot get a majority any
-/// more, and only the one in the middle can be elected.
+/// Quorum loss: all replicas are connected to one only, which is not the leader. The leader has no majority
+/// any more, and only the one in the middle can be elected.
 #[test]
 fn quorum_loss() {
     for seed in 0..20 {
@@ -50,8 +50,8 @@ fn quorum_loss() {
     }
 }
 
-/// Constrained election: like quorum loss, and the old leader is gone altogether. The one that must be elected may lag
-/// behind those that it needs.
+/// Constrained election: quorum loss with the old leader cut off entirely. The only replica that can be
+/// elected may lag behind those that it needs.
 #[test]
 fn constrained_election() {
     for seed in 0..20 {
@@ -66,8 +66,8 @@ fn constrained_election() {
     }
 }
 
-/// Chained: everybody is connected to two neighbours only. With three in a row, the ends must not depose the leader in
-/// turn for ever.
+/// Chained: every replica is connected to its two neighbours only. The ends of a chain of three must not
+/// depose the leader in turn for ever.
 #[test]
 fn chained() {
     for seed in 0..20 {
@@ -85,7 +85,7 @@ fn chained() {
     }
 }
 
-/// One silent replica stops all updates in the two-phase setting, and is named; with majorities the work goes on.
+/// One silent replica stops all two-phase updates, and is named. With majorities the work goes on.
 #[test]
 fn two_phase_update_stalls_where_the_majority_goes_on() {
     let silent = ReplicaId(3);
@@ -135,7 +135,7 @@ fn roles_fail_one_by_one() {
     world.verdict().unwrap();
 }
 
-/// All crash at once and come back: what was acknowledged is there.
+/// All processes crash at once and restart: every acknowledged write is there.
 #[test]
 fn everything_crashes_and_comes_back() {
     let (mut world, _) = cluster(4);

@@ -1,6 +1,6 @@
-//! A stall of some seconds does not turn into a lasting one, though clients go on asking at the same pace whatever is answered (an open
-//! loop), and everybody repeats what is not answered: clients their requests, replicas their forwards. What is asserted are counts and
-//! times of the world's clock, which are the same in every run.
+//! A stall of some seconds ends with its cause. Clients go on asking at the same rate (an open loop), and
+//! everything unanswered is repeated: clients repeat requests, replicas repeat forwards. The tests assert
+//! counts and simulated times, which are the same in every run.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -15,18 +15,19 @@ use kvpaxos_sim::engine::{Table, latency};
 use kvpaxos_sim::world::Workload;
 use kvpaxos_sim::{Setup, World};
 
-/// How long the cluster stands still: longer than a replica lets a client wait, and several times what a client waits for one replica.
+/// How long the cluster stalls: longer than a replica lets a client wait, and several times as long as a
+/// client waits for one replica.
 const STALL: Micros = Micros(4_000_000);
-/// How long after the stall everything must be as it was before.
+/// How long after the stall everything must be as before.
 const CALM: Micros = Micros(2_000_000);
-/// Between two looks.
+/// The time between two looks at the cluster.
 const MOMENT: Micros = Micros(1_000);
-/// Calls that are begun in each moment.
+/// How many calls begin between two looks.
 const RATE: u64 = 2;
-/// Clients, each with a session; every other one speaks by datagrams.
+/// The number of clients, each with a session. Every other client uses datagrams.
 const CLIENTS: u32 = 40;
 
-/// Default settings, those of clients too, whose patience in worlds is shorter as a rule.
+/// Default settings, also for clients, which are less patient in most worlds.
 fn setup(seed: u64) -> Setup {
     let defaults = ClientConfig::new(ReplicaSet::first(5));
     Setup {
@@ -40,19 +41,19 @@ fn setup(seed: u64) -> Setup {
     }
 }
 
-/// Clients that ask at a fixed rate, and what came of it.
+/// Clients that ask at a fixed rate, and how their calls ended.
 struct Load {
     world: World,
     leader: ReplicaId,
     begun: u64,
-    /// When each call that is under way was begun.
+    /// When each open call began.
     open: BTreeMap<(u32, u64), Time>,
-    /// When each call that was done was begun, and how long it took.
+    /// When each completed call began, and how long it took.
     done: Vec<(Time, Micros)>,
     tally: Tally,
 }
 
-/// What was chosen: how many commands, and how many different ones.
+/// How many commands were chosen, and how many different ones.
 #[derive(Default)]
 struct Tally {
     next: Slot,
@@ -99,7 +100,7 @@ impl Load {
         }
     }
 
-    /// The clients ask for so long, each in its turn; every eighth call is a read.
+    /// The clients ask for this long, in turn. Every eighth call is a read.
     fn go_on(&mut self, length: Micros) {
         let end = self.world.now().after(length);
         while self.world.now() < end {
@@ -119,7 +120,7 @@ impl Load {
         }
     }
 
-    /// A moment passes.
+    /// Runs until the next look.
     fn pass(&mut self) {
         self.world.run_for(MOMENT);
         assert!(self.world.finding().is_none(), "{:?}", self.world.finding());
@@ -132,7 +133,7 @@ impl Load {
         self.tally.look(&self.world);
     }
 
-    /// The longest that a call took, or has taken so far, of those that were begun from `from` on.
+    /// The longest time of a call that began at `from` or later, whether it has ended or not.
     fn slowest(&self, from: Time) -> Micros {
         let now = self.world.now();
         let open = self.open.values().map(|began| (*began, Micros(now.0 - began.0)));
@@ -144,12 +145,13 @@ impl Load {
             .unwrap_or_default()
     }
 
-    /// How many calls are under way that were begun before `before`.
+    /// How many open calls began before `before`.
     fn older_than(&self, before: Time) -> usize {
         self.open.values().filter(|began| **began < before).count()
     }
 
-    /// A second as usual, a stall, and three seconds more, all under load. Then everything must be as it was.
+    /// A second without a stall, a stall, and three more seconds, all under load. Then everything must be as
+    /// before.
     fn survives(mut self, begin: impl FnOnce(&mut World), end: impl FnOnce(&mut World)) {
         self.go_on(SECOND);
         let usual = self.slowest(Time(0));
@@ -171,10 +173,12 @@ impl Load {
             self.begun,
         );
         assert_eq!(left, 0, "calls of the stall are not answered");
-        // Whoever asked a replica that did not answer waits for it once more, and then as long as ever.
+        // A client that asked a replica that did not answer waits for it once more, and then no longer than
+        // before.
         let bound = Micros(4 * usual.0);
         assert!(slowest <= bound, "the stall lasts: {slowest:?}, not {usual:?}");
-        // None, as it is. What a leader is proposing when it is deposed may be proposed once more by the next.
+        // There is none. A value that a deposed leader was proposing may be proposed once more by the next
+        // one.
         assert!(
             repeats * 100 <= commands,
             "{repeats} of {commands} commands are repeats"
@@ -183,7 +187,7 @@ impl Load {
     }
 }
 
-/// Nothing that is written becomes durable for a while, anywhere.
+/// No write becomes durable for a while, on any disk.
 fn stop_disks(world: &mut World) {
     let still = Table::always("still", u32::try_from(STALL.0).unwrap());
     everybody(world).for_each(|id| world.slow_disk(id, still));
@@ -193,13 +197,13 @@ fn start_disks(world: &mut World) {
     everybody(world).for_each(|id| world.slow_disk(id, latency::FLASH));
 }
 
-/// The leader goes on leading, hears every repeat and cannot get rid of anything.
+/// The leader goes on leading and receives every repeat, but can complete nothing.
 #[test]
 fn disks_that_stand_still() {
     Load::new(setup(1)).survives(stop_disks, start_disks);
 }
 
-/// The leader among them: what is sent to them waits, repeats and all, and arrives at once.
+/// The leader is among them. Everything sent to them waits, repeats included, and arrives at once.
 #[test]
 fn a_majority_that_stands_still() {
     let load = Load::new(setup(2));
@@ -211,15 +215,15 @@ fn a_majority_that_stands_still() {
     );
 }
 
-/// No replica hears another: the leader resigns, and whoever is elected afterwards is handed everything at once.
+/// No replica hears another. The leader resigns, and the next leader receives everything at once.
 #[test]
 fn links_that_are_cut() {
     let cut = |world: &mut World| everybody(world).for_each(|id| world.partition([id]));
     Load::new(setup(3)).survives(cut, World::mend);
 }
 
-/// With three times the room that the load takes, repeats that took places would keep others waiting, who would be repeated in turn: the
-/// stall would feed itself for good.
+/// The limits leave three times the room that the load needs. If repeats took places, other requests would
+/// wait, and be repeated in turn: the stall would never end.
 #[test]
 fn where_there_is_little_room() {
     let mut setup = setup(4);

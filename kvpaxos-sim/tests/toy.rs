@@ -1,5 +1,5 @@
-//! The engine drives any machine: here one of a few lines that has nothing to do with Paxos. Each holds a number, writes
-//! down the highest it has met, and then tells everybody.
+//! The engine drives any machine. This one has nothing to do with Paxos: each host holds a number, writes
+//! down the highest that it has received, and then sends it to all.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -79,7 +79,7 @@ impl Machine for Highest {
     }
 }
 
-/// What a host said is on its disk: persist-before-send, seen from outside.
+/// Checks that a host sends only what is on its disk.
 #[derive(Default)]
 struct NothingUnsaved([u64; HOSTS as usize]);
 
@@ -158,8 +158,8 @@ fn a_toy_converges_and_repeats() {
     assert_ne!(run(1).1, run(2).1);
 }
 
-/// What a client hears that asks two hosts in turn, one of which crashes now and then: how often it is answered, and how often its
-/// connection breaks.
+/// A client asks two hosts in turn, one of which crashes now and then. Returns how often it is answered, and
+/// how often its connection breaks.
 fn ask(connected: bool, links: LinkProfile) -> (usize, usize) {
     let configs = vec![(); usize::from(HOSTS)];
     let decider = Box::new(Seeded::new(1));

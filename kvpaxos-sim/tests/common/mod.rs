@@ -1,4 +1,4 @@
-//! What scripted scenarios have in common.
+//! Helpers of the scripted tests.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
@@ -10,7 +10,7 @@ use kvpaxos_sim::world::Answer;
 use kvpaxos_sim::world::Workload;
 use kvpaxos_sim::{Setup, World};
 
-/// Whatever has happened, the cluster must be whole again within this.
+/// The time within which a healed cluster must agree again.
 pub(crate) const SOON: Micros = Micros(10_000_000);
 pub(crate) const SECOND: Micros = Micros(1_000_000);
 
@@ -27,12 +27,12 @@ pub(crate) fn everybody(world: &World) -> impl Iterator<Item = ReplicaId> + use<
     ReplicaSet::first(world.setup().cluster.replicas).iter()
 }
 
-/// Somebody who is none of these.
+/// A replica that is none of these.
 pub(crate) fn other(than: &[ReplicaId]) -> ReplicaId {
     ReplicaSet::first(5).iter().find(|id| !than.contains(id)).unwrap()
 }
 
-/// A world in which somebody leads and something was written.
+/// A world with a leader, in which something was written.
 pub(crate) fn settled(setup: Setup) -> (World, ReplicaId) {
     let mut world = World::new(setup).unwrap();
     assert!(world.put("k", "first").is_done());
@@ -41,7 +41,7 @@ pub(crate) fn settled(setup: Setup) -> (World, ReplicaId) {
     (world, leader)
 }
 
-/// The same with logs that are cut every few slots, and snapshots of several parts.
+/// A setup whose logs are cut every few slots, with snapshots of several parts.
 pub(crate) fn short_logs(seed: u64, slots: u64) -> Setup {
     let mut setup = Setup::quiet(seed);
     setup.cluster.limits.log_slots = slots;
@@ -72,13 +72,13 @@ pub(crate) fn recovers(world: &World, id: ReplicaId) -> bool {
     matches!(status(world, id).acceptor, AcceptorStatus::Recovering { .. })
 }
 
-/// The process is gone, and starts again with an empty disk.
+/// Crashes a process and starts it again with an empty disk.
 pub(crate) fn lose_disk(world: &mut World, id: ReplicaId) {
     world.crash(id);
     world.start_empty(id);
 }
 
-/// So many writes, each of which must be done.
+/// Makes this many writes. Each must be done.
 pub(crate) fn write(world: &mut World, count: usize) {
     for number in 0..count {
         let answer = world.put(format!("key {}", number % 7), format!("value {number}"));
@@ -86,7 +86,7 @@ pub(crate) fn write(world: &mut World, count: usize) {
     }
 }
 
-/// Runs until so many slots are chosen.
+/// Runs until this many more slots are chosen.
 pub(crate) fn fill(world: &mut World, slots: u64) {
     let end = Slot(world.prefix().0 + slots);
     let full = world.run_until(Micros(600_000_000), |world| world.prefix() >= end);
@@ -101,7 +101,8 @@ pub(crate) fn done(answer: &Answer) -> bool {
     matches!(answer.0, Completion::Done(_))
 }
 
-/// All hold the same, all acceptors have their memory, and nothing was found wrong.
+/// Checks that all replicas hold the same state, that all acceptors have their memory, and that nothing was
+/// found wrong.
 pub(crate) fn is_whole(world: &mut World) {
     world.mend();
     let agreed = world.run_until(SOON, World::agreed);
