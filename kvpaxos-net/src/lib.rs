@@ -111,7 +111,7 @@ pub mod compare {
     pub use crate::inspection::history::{History, HistoryError, SlotContents, read};
 }
 
-/// Pages for those who run a cluster.
+/// Pages for operators of a cluster.
 #[cfg(doc)]
 pub mod manual {
     #[doc = include_str!("../docs/cluster.md")]

@@ -8,7 +8,7 @@ use common::{ProcessCluster, ask, code, free_ports, run, runtime, text};
 use kvpaxos_net::{Client, ClientError, ClientOptions};
 
 #[test]
-fn exit_codes_tell_fates_apart() {
+fn exit_codes_tell_outcomes_apart() {
     let mut cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
     let servers = cluster.servers();

@@ -1,8 +1,8 @@
 //! The bounded queue of encoded frames between the event loop and the task that writes one socket.
 //!
 //! The event loop pushes frame after frame without waiting, and then wakes the writer once. The writer takes
-//! all that is queued and writes it in one call. Whoever pushes decides what a full queue means: a frame for
-//! a peer is dropped (the protocol sends it again), and a client that does not read is disconnected.
+//! all that is queued and writes it in one call. The pushing side decides what a full queue means: a frame
+//! for a peer is dropped (the protocol sends it again), and a client that does not read is disconnected.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -90,7 +90,7 @@ impl Outbox {
         self.set(ConnectionState::Down);
     }
 
-    /// There will be no further connection: the writer ends, and so does whoever waits for room.
+    /// There will be no further connection: the writer ends, and so does the task that waits for room.
     pub(crate) fn close(&self) {
         self.set(ConnectionState::Closed);
     }
