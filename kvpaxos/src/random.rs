@@ -1,4 +1,4 @@
-//! The core's one source of randomness: a ChaCha8 stream with draws of our own.
+//! The core's only source of random numbers: a ChaCha8 stream.
 
 use std::hash::{Hash, Hasher};
 
@@ -7,19 +7,19 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::types::Entropy;
 
-/// A stream of random numbers, the same for the same entropy on every machine and with every release of the rand
-/// crates: only `next_u64` is used, which they keep stable; the ranges are drawn here.
+/// A stream of random numbers. It is the same for the same entropy, on every machine and with every release
+/// of the rand crates: it uses only `next_u64`, which these keep stable, and draws ranges itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Random(ChaCha8Rng);
 
 impl Random {
-    /// The stream that this entropy begins.
+    /// The stream with this entropy as its seed.
     #[must_use]
     pub fn new(entropy: Entropy) -> Random {
         Random(ChaCha8Rng::from_seed(entropy.0))
     }
 
-    /// The stream that this number begins.
+    /// The stream with this number as its seed.
     #[must_use]
     pub fn from_seed(seed: u64) -> Random {
         Random(ChaCha8Rng::seed_from_u64(seed))
@@ -30,21 +30,21 @@ impl Random {
         self.0.next_u64()
     }
 
-    /// A number below `bound` (0 if `bound` is 0): Lemire's multiplication without rejection, whose bias of at most
-    /// `bound` / 2^64 matters to nothing here.
+    /// A number below `bound` (0 if `bound` is 0): Lemire's multiplication without rejection, whose bias of
+    /// at most `bound` / 2^64 does not matter here.
     pub fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.next_u64()) * u128::from(bound);
         u64::try_from(product >> 64).expect("the high half of a 128-bit product has 64 bits")
     }
 
-    /// Begins a new stream, from the present one and fresh entropy.
+    /// Continues with a new stream, seeded from the present one and fresh entropy.
     pub fn stir(&mut self, Entropy(mut bytes): Entropy) {
         let Entropy(own) = self.entropy();
         bytes.iter_mut().zip(own).for_each(|(fresh, own)| *fresh ^= own);
         *self = Random::new(Entropy(bytes));
     }
 
-    /// Entropy for something that is to have a stream of its own.
+    /// Draws entropy for another stream.
     pub fn entropy(&mut self) -> Entropy {
         let mut bytes = [0; 32];
         for chunk in bytes.chunks_exact_mut(8) {
@@ -54,7 +54,7 @@ impl Random {
     }
 }
 
-/// The seed and the position say all there is.
+/// The seed and the position are the whole state.
 impl Hash for Random {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.get_seed().hash(state);

@@ -1,30 +1,31 @@
-//! What a client is told, what goes in and what comes out.
+//! The configuration of a client, its inputs and its outputs.
 
 use bytes::Bytes;
 
 use crate::command::{Op, Outcome, Refusal, Reply, Request};
 use crate::types::{Micros, ReplicaId, ReplicaSet};
 
-/// What a client is told at its birth.
+/// The configuration of a client.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ClientConfig {
-    /// The replicas it may ask, any of which serves it.
+    /// The replicas that it may ask. Any of them serves it.
     pub servers: ReplicaSet,
-    /// The one it asks first, if any in particular.
+    /// The replica that it asks first. If `None`, one is drawn.
     pub first: Option<ReplicaId>,
-    /// How long it waits for one replica's answer before it asks the next.
+    /// The time that it waits for an answer before it asks the next replica.
     pub attempt: Micros,
-    /// How long a call may take in all before its caller is told that it is unavailable or its outcome unknown.
+    /// The time after which a call ends as unavailable or with an unknown outcome.
     pub deadline: Micros,
-    /// Writes in flight at once; more wait for their turn. At most the cluster's `limits.session_window`.
+    /// The greatest number of writes in flight; further writes wait. At most `limits.session_window` of the
+    /// cluster.
     pub window: u64,
-    /// Whether the network may deliver one request twice, as datagrams do. Then "busy" from one copy says nothing of the
-    /// other, and no refusal but that of a limit is certain.
+    /// Whether the network may deliver a request twice, as UDP may. Then a refusal of one copy says nothing
+    /// about the other, and only the refusals of too long keys and values are certain.
     pub repeats: bool,
 }
 
 impl ClientConfig {
-    /// Waits and bounds that suit a cluster with default timing and limits, over connections.
+    /// Times and limits that suit a cluster with default timing and limits, over TCP.
     #[must_use]
     pub fn new(servers: ReplicaSet) -> ClientConfig {
         ClientConfig {
@@ -38,10 +39,10 @@ impl ClientConfig {
     }
 }
 
-/// What a caller wants done.
+/// A call of a client's user.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Call {
-    /// A write, exactly once.
+    /// A write. It takes effect at most once.
     Write(Op),
     /// A linearizable read.
     Get {
@@ -50,51 +51,52 @@ pub enum Call {
     },
     /// The status of the replica that is asked.
     Status,
-    /// Ends the session, if one is open; calls in flight are not waited for.
+    /// Closes the session, if one is open. It does not wait for calls in flight.
     Close,
 }
 
-/// What happened.
+/// Something that happens to a client.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum ClientEvent {
-    /// The caller begins a call under a number that is free.
+    /// The user begins a call. Its number must not be that of a call in progress.
     Call {
-        /// The caller's number for it.
+        /// The number of the call, chosen by the user.
         number: u64,
         /// The call.
         call: Call,
     },
-    /// A replica answers.
+    /// A reply of a replica.
     Reply {
-        /// Who.
+        /// The replica.
         from: ReplicaId,
         /// The answer.
         reply: Reply,
     },
-    /// The connection to a replica is gone, or could not be made: what was sent to it may or may not have arrived.
+    /// The connection to a replica is gone, or could not be made. Requests that were sent over it may have
+    /// arrived or not.
     Disconnected {
-        /// To whom.
+        /// The replica.
         from: ReplicaId,
     },
-    /// The time that [`Client::deadline`](super::Client::deadline) named has come.
+    /// The time that [`Client::deadline`](super::Client::deadline) returned has come.
     Clock,
 }
 
-/// What the client wants done.
+/// Something that the driver is to do for a client.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum ClientEffect {
     /// Send a request; it may be lost.
     Send {
-        /// To whom.
+        /// The receiver.
         to: ReplicaId,
         /// The request.
         request: Request,
     },
-    /// A call has ended; exactly one follows each.
+    /// A call has ended. Each call ends exactly once.
     Done {
-        /// The caller's number.
+        /// The number of the call.
         number: u64,
-        /// How it went.
+        /// How it ended.
         completion: Completion,
     },
 }
@@ -102,13 +104,14 @@ pub enum ClientEffect {
 /// How a call ended.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Completion {
-    /// Done, as the outcome says (never `Refused` or `Unknown`).
+    /// Done, with this outcome, which is never `Refused` or `Unknown`.
     Done(Outcome),
-    /// Certainly not done, now or later.
+    /// Certainly not done, neither now nor later.
     Refused(Refusal),
-    /// Done, or not, or it will be: the deadline passed, or the session that would tell is gone. Never of a read.
+    /// A write may have been done, or may still be: the deadline passed, or the session that stores the
+    /// outcome is gone. Reads never end so.
     Unknown {
-        /// Replicas that the last answer named as silent.
+        /// The replicas that the last answer named as silent.
         silent: ReplicaSet,
     },
 }

@@ -1,4 +1,5 @@
-//! The client of a cluster as a state machine: sessions, sequence numbers, retries and failover, without sockets or clocks.
+//! The client of a cluster as a state machine without sockets or clocks: sessions, sequence numbers, retries
+//! and failover.
 //!
 //! ```text
 //! caller        client                          replicas
@@ -13,10 +14,11 @@
 //!   |<-------------|
 //! ```
 //!
-//! Every call ends in exactly one [`Completion`], at the latest when its deadline passes. A write that may have reached a
-//! replica is never called refused: a refusal speaks for the attempt that it answers and says nothing of an earlier
-//! one that was not answered, which may still take effect. It is asked again under the same session and sequence, so
-//! that it takes effect once; when that is no longer possible its fate is told as unknown.
+//! Every call ends in exactly one [`Completion`], at the latest when its deadline passes. A write that may
+//! have taken effect is never reported as refused. A refusal is about the attempt that it answers; an earlier
+//! attempt that was not answered may still take effect. So the client repeats the write under the same
+//! session and sequence, and it takes effect once. If that is no longer possible, the outcome is reported as
+//! unknown.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -33,33 +35,35 @@ mod tests;
 pub use interface::{Call, ClientConfig, ClientEffect, ClientEvent, Completion};
 use task::{Pending, Phase, Session, Task, TaskKind};
 
-/// See the module.
+/// A client: see the module.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Client {
     config: ClientConfig,
     random: Random,
-    /// Whom it asks at present.
+    /// The replica that it asks at present.
     server: ReplicaId,
-    /// Whom the last answer named as silent.
+    /// The replicas that the last answer named as silent.
     silent: ReplicaSet,
-    /// The next request's id. Never used again, so that an answer to an attempt that was given up is known as such.
+    /// The id of the next request. No id is used twice, so that an answer to an abandoned attempt is
+    /// recognized.
     next_request: u64,
     session: Session,
-    /// Names the session that is to be opened next.
+    /// The tag of the session that is opened next.
     tag: Tag,
     tasks: BTreeMap<Task, Pending>,
-    /// The attempts that an answer is awaited for, by request id.
+    /// The tasks whose attempts are unanswered, by request id.
     requests: BTreeMap<u64, Task>,
-    /// When each task next wants to hear the clock.
+    /// The time at which each task next needs the clock.
     timers: BTreeSet<(Time, Task)>,
-    /// Writes that have no sequence yet, in the order they came: for want of a session, or of room in the window.
+    /// Writes without a sequence, in order of arrival: they wait for a session, or for room in the window.
     waiting: VecDeque<u64>,
-    /// The sequences given out and not answered, of this session and of earlier ones that still have calls.
+    /// The sequences that are assigned and not answered, of this session and of earlier ones that still have
+    /// calls.
     unanswered: BTreeSet<(SessionId, Sequence)>,
 }
 
 impl Client {
-    /// A client without a session; it opens one with the first write.
+    /// A client without a session. It opens one for the first write.
     ///
     /// # Panics
     /// If `config.servers` is empty.
@@ -94,7 +98,7 @@ impl Client {
     /// Total and deterministic, like a replica's `step`.
     ///
     /// # Panics
-    /// If the caller begins a call under the number of one that has not ended.
+    /// If the caller begins a call with the number of a call that has not ended.
     pub fn step(&mut self, at: Time, event: ClientEvent) -> Vec<ClientEffect> {
         let mut effects = Vec::new();
         match event {
@@ -108,19 +112,20 @@ impl Client {
         effects
     }
 
-    /// When the client next wants to hear the clock; after a step always later than that step's time.
+    /// The time at which the client needs [`ClientEvent::Clock`]. After a step it is later than the time of
+    /// that step.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         self.timers.first().map(|(time, _)| *time)
     }
 
-    /// How many calls have not ended.
+    /// The number of calls that have not ended.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.tasks.len() - usize::from(self.tasks.contains_key(&Task::Open))
     }
 
-    /// The session that writes go into, if one is open.
+    /// The session of new writes, if one is open.
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
         match self.session {
@@ -133,7 +138,7 @@ impl Client {
         let task = Task::Call(number);
         assert!(
             !self.tasks.contains_key(&task),
-            "call {number} has not ended; begin the next under another number"
+            "call {number} has not ended; use another number for the next call"
         );
         let ends = at.after(self.config.deadline);
         match call {
@@ -162,7 +167,8 @@ impl Client {
         }
     }
 
-    /// Whatever was sent there goes to the next at once, unless all have been tried in vain: then after a rest.
+    /// Sends the unanswered requests of that connection to the next replica at once. If all replicas have
+    /// been tried without success, it waits first.
     fn on_disconnected(&mut self, at: Time, from: ReplicaId, effects: &mut Vec<ClientEffect>) {
         self.leave_server(from);
         let servers = self.config.servers.len();
@@ -215,13 +221,13 @@ impl Client {
             _ => Completion::Refused(refusal.unwrap_or(Refusal::Unavailable { silent })),
         };
         if let Some(silent) = asked {
-            // The next call need not wait for it as well.
+            // The next call must not wait for the same replica.
             self.leave_server(silent);
         }
         self.end(task, completion, effects);
     }
 
-    /// Gives waiting writes their place in the session, opening one if need be.
+    /// Assigns sequences to waiting writes, and opens a session if there is none.
     fn send_waiting(&mut self, at: Time, effects: &mut Vec<ClientEffect>) {
         while let Some(&number) = self.waiting.front() {
             match self.session {
@@ -247,14 +253,15 @@ impl Client {
             }
         }
         if self.session == Session::Opening {
-            // Nobody wants it any more. Whoever does next asks for the same one.
+            // No write needs the session any more. The next write asks for it under the same tag.
             self.session = Session::None;
             self.forget(Task::Open);
         }
     }
 
-    /// What the replicas need no longer remember of a session is below this. A write that ended unknown is below it too:
-    /// where the floor has passed it, it cannot take effect any more, and elsewhere it still does so once.
+    /// The replicas may drop the outcomes of a session below this sequence. A write whose outcome is unknown
+    /// is below it too: it takes effect at most once before the floor of the session has passed it, and not
+    /// afterwards.
     fn lowest_unanswered(&self, session: SessionId, next: Sequence) -> Sequence {
         let live = self.unanswered.range((session, Sequence(0))..).next();
         live.filter(|(of, _)| *of == session)
@@ -295,7 +302,7 @@ impl Client {
             TaskKind::Status => RequestBody::Status,
             TaskKind::Close { session } => RequestBody::Close { session: *session },
             TaskKind::Write { op, place } => {
-                let (session, sequence) = place.expect("a write has its place before it is sent");
+                let (session, sequence) = place.expect("a write has a sequence before it is sent");
                 let op = op.clone();
                 RequestBody::Apply {
                     session,
@@ -309,8 +316,8 @@ impl Client {
         effects.push(ClientEffect::Send { to, request });
     }
 
-    /// Tries elsewhere after a while that grows with the failures, up to an attempt's length, and is drawn so that many
-    /// clients do not come back together.
+    /// Tries another replica after a random wait. The wait grows with the failures, up to the length of an
+    /// attempt; it is random so that many clients do not return at the same time.
     fn rest(&mut self, at: Time, task: Task) {
         let longest = self.attempt().0;
         let pending = self.pending_mut(task);
@@ -328,7 +335,7 @@ impl Client {
         Micros(self.config.attempt.0.max(1))
     }
 
-    /// Asks the server after `server` from now on, unless another has taken its place already.
+    /// Asks the next replica after `server` from now on, unless the client has left `server` already.
     fn leave_server(&mut self, server: ReplicaId) {
         if self.server == server {
             let mut servers = self.config.servers.iter();

@@ -1,4 +1,4 @@
-//! What the replies of replicas lead to.
+//! The replies of replicas.
 
 use super::task::{Phase, Session, Task, TaskKind, answers};
 use super::{Client, ClientEffect, Completion};
@@ -14,12 +14,12 @@ impl Client {
         effects: &mut Vec<ClientEffect>,
     ) {
         let Some(&task) = self.requests.get(&reply.id) else {
-            return; // of an attempt that was given up
+            return; // an answer to an abandoned attempt
         };
         let repeats = self.config.repeats;
         let pending = self.pending_mut(task);
         if !matches!(pending.phase, Phase::Sent { to, .. } if to == from) {
-            return; // not from whom it was sent to
+            return; // not from the replica that was asked
         }
         let settled = !pending.doubt && !repeats;
         let outcome = match reply.outcome {
@@ -38,7 +38,8 @@ impl Client {
                 self.end(task, Completion::Done(outcome), effects);
             }
             (_, outcome) => {
-                // Unknown, or nothing that answers this: it may have taken effect, or may yet.
+                // The outcome is unknown, or answers something else: the attempt may have taken effect, or
+                // may still do so.
                 if let Outcome::Unknown { silent } = outcome {
                     self.silent = silent;
                 }
@@ -48,7 +49,8 @@ impl Client {
         }
     }
 
-    /// The present attempt changed nothing and will not; `settled` tells whether that goes for the whole call.
+    /// The present attempt was certainly not done. `settled` says whether that is so for all attempts of the
+    /// call.
     fn on_refused(
         &mut self,
         at: Time,
@@ -63,17 +65,17 @@ impl Client {
             TaskKind::Open | TaskKind::Get { .. } | TaskKind::Status | TaskKind::Close { .. } => None,
         };
         match refusal {
-            // No copy of it passes this limit anywhere.
+            // No replica admits a request over this limit.
             Refusal::KeyTooLong { .. } | Refusal::ValueTooLong { .. } if task != Task::Open => {
                 self.end(task, Completion::Refused(refusal), effects);
             }
-            // The session is gone, and with it who could tell what an earlier attempt did.
+            // The session is gone, and with it the outcome of an earlier attempt.
             Refusal::SessionExpired { .. } if place.is_some() && settled => self.leave_session(task),
             Refusal::AlreadyAnswered { .. } if place.is_some() && settled => {
                 self.end(task, Completion::Refused(refusal), effects);
             }
             Refusal::SessionExpired { .. } | Refusal::AlreadyAnswered { .. } if place.is_some() => {
-                // What is certain all the same is that nothing will be done in that session any more.
+                // Certain is only that nothing more will be done in that session.
                 if let (Refusal::SessionExpired { .. }, Some((session, _))) = (refusal, place) {
                     self.abandon(session);
                 }
@@ -92,7 +94,7 @@ impl Client {
         }
     }
 
-    /// Takes back the place of a write whose session has expired, none of whose attempts took effect.
+    /// Withdraws the sequence of a write whose session has expired and none of whose attempts took effect.
     fn leave_session(&mut self, task: Task) {
         let Task::Call(number) = task else { return };
         self.set_phase(task, Phase::Waiting);
@@ -105,7 +107,7 @@ impl Client {
         self.waiting.push_back(number);
     }
 
-    /// No more writes go into this session.
+    /// No more writes use this session.
     fn abandon(&mut self, session: SessionId) {
         if self.session() == Some(session) {
             self.session = Session::None;

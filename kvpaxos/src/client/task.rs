@@ -1,24 +1,24 @@
-//! What takes attempts until it is answered: calls, and the opening of the session.
+//! Tasks of a client, which it attempts until they are answered: calls, and the opening of a session.
 
 use bytes::Bytes;
 
 use crate::command::{Op, Outcome, Refusal};
 use crate::types::{ReplicaId, Sequence, SessionId, Time};
 
-/// The session that new writes go into.
+/// The session of new writes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Session {
     None,
-    /// [`Task::Open`] is under way.
+    /// [`Task::Open`] is in progress.
     Opening,
     Open {
         id: SessionId,
-        /// The next write's.
+        /// The sequence of the next write.
         next: Sequence,
     },
 }
 
-/// Something that takes attempts until it is answered.
+/// Something that is attempted until it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) enum Task {
     /// Opening the session.
@@ -30,14 +30,14 @@ pub(super) enum Task {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Pending {
     pub(super) what: TaskKind,
-    /// When the call ends, whatever has been answered by then.
+    /// The deadline of the call.
     pub(super) ends: Time,
     pub(super) phase: Phase,
-    /// Whether an attempt before the present one may yet take effect, or has.
+    /// Whether an earlier attempt may have taken effect, or may still do so.
     pub(super) doubt: bool,
-    /// Attempts that brought nothing.
+    /// The number of attempts without an answer.
     pub(super) failures: u32,
-    /// Why the last attempt was refused, if one was.
+    /// The last refusal, if there was one.
     pub(super) refusal: Option<Refusal>,
 }
 
@@ -46,7 +46,7 @@ pub(super) enum TaskKind {
     Open,
     Write {
         op: Op,
-        /// Given once, with the first attempt, and taken back only when it is certain that no attempt took effect.
+        /// Assigned with the first attempt, and withdrawn only if it is certain that no attempt took effect.
         place: Option<(SessionId, Sequence)>,
     },
     Get {
@@ -62,7 +62,7 @@ pub(super) enum TaskKind {
 pub(super) enum Phase {
     /// In `Client::waiting`.
     Waiting,
-    /// An answer is awaited.
+    /// An attempt is unanswered.
     Sent {
         to: ReplicaId,
         request: u64,
@@ -81,7 +81,7 @@ impl Pending {
     }
 }
 
-/// Whether the outcome is one that ends such a call well.
+/// Whether the outcome answers such a task.
 pub(super) fn answers(what: &TaskKind, outcome: &Outcome) -> bool {
     match what {
         TaskKind::Open => false,

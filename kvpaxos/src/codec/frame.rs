@@ -11,11 +11,11 @@ use crate::encoding::{
 };
 use crate::message::Message;
 
-/// What travels in a frame of its own: [`PeerFrame`], [`Request`] or [`Reply`].
+/// The content of a frame: [`PeerFrame`], [`Request`] or [`Reply`].
 pub trait Frame: sealed::Sealed {
-    /// The kind of frame it travels in.
+    /// The kind of its frame.
     const KIND: Kind;
-    /// The longest payload.
+    /// The longest payload, in bytes.
     const LIMIT: usize;
 }
 
@@ -37,24 +37,25 @@ impl Frame for Reply {
 /// Appends the frame of `content` to `out`.
 ///
 /// # Errors
-/// If the payload is over the limit of its kind; `out` is then as it was.
+/// If the payload is longer than the limit of its kind. `out` is not changed then.
 pub fn encode_into<F: Frame + Serialize>(content: &F, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     seal(F::KIND, F::LIMIT, content, out)
 }
 
-/// Appends the frame of [`PeerFrame::Message`] to `out`, without needing the message by value. The bytes name neither
-/// sender nor receiver, so that a message to all is encoded once.
+/// Appends the frame of [`PeerFrame::Message`] to `out`, for a message by reference. The bytes contain
+/// neither sender nor receiver, so a message to all is encoded once.
 ///
 /// # Errors
-/// If the payload is over [`MAX_PEER_PAYLOAD`]; `out` is then as it was.
+/// If the payload is longer than [`MAX_PEER_PAYLOAD`]. `out` is not changed then.
 pub fn encode_message_into(message: &Message, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     seal(Kind::Peer, MAX_PEER_PAYLOAD, &peer::MessageRef(message), out)
 }
 
-/// Reads the frame that `bytes` begins with: its content and how many bytes it took, or `None` if more bytes are needed.
+/// Decodes the frame at the beginning of `bytes`. Returns its content and its length in bytes, or `None` if
+/// more bytes are needed.
 ///
 /// # Errors
-/// Names the offence. Nothing that follows on the same connection can be trusted to be a frame.
+/// If the bytes are not a valid frame. Nothing that follows on the same connection can be decoded.
 pub fn decode_frame<F: Frame>(bytes: &[u8]) -> Result<Option<(F, usize)>, DecodeError> {
     match next_payload::<F>(bytes)? {
         Some(payload) => Ok(Some((decode_payload(payload)?, HEADER + payload.len()))),
@@ -62,18 +63,19 @@ pub fn decode_frame<F: Frame>(bytes: &[u8]) -> Result<Option<(F, usize)>, Decode
     }
 }
 
-/// Reads bytes that are exactly one frame.
+/// Decodes bytes that are exactly one frame.
 ///
 /// # Errors
-/// Names the offence, [`DecodeError::Incomplete`] and [`DecodeError::TrailingBytes`] among them.
+/// If the bytes are not exactly one valid frame.
 pub fn decode_datagram<F: Frame>(bytes: &[u8]) -> Result<F, DecodeError> {
     decode_payload(only_payload::<F>(bytes)?)
 }
 
-/// Like [`decode_datagram`], of bytes that are shared already: keys and values are slices of them, and nothing is copied.
+/// Like [`decode_datagram`], for bytes that are shared already: keys and values become slices of them, and
+/// nothing is copied.
 ///
 /// # Errors
-/// As [`decode_datagram`].
+/// Those of [`decode_datagram`].
 pub fn decode_shared<F: Frame>(bytes: &Bytes) -> Result<F, DecodeError> {
     let length = only_payload::<F>(bytes)?.len();
     let payload = bytes.slice(HEADER..HEADER + length);
@@ -83,8 +85,7 @@ pub fn decode_shared<F: Frame>(bytes: &Bytes) -> Result<F, DecodeError> {
     Ok(content)
 }
 
-/// Puts a frame of kind `F` around a payload that is encoded already, whatever it holds: for tests and fuzzers, which
-/// could not guess a checksum.
+/// Wraps an encoded payload into a frame of kind `F`, whatever the payload holds. For tests and fuzzers.
 #[must_use]
 pub fn wrap<F: Frame>(payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0; HEADER];
@@ -106,7 +107,7 @@ fn seal<T: Serialize>(kind: Kind, limit: usize, content: &T, out: &mut Vec<u8>) 
     Ok(())
 }
 
-/// Fills in the header of a frame whose payload is in place.
+/// Writes the header of a frame whose payload is in place.
 fn write_header(kind: Kind, frame: &mut [u8]) {
     let (header, payload) = frame.split_at_mut(HEADER);
     let length = u32::try_from(payload.len()).expect("a payload is far shorter than 4 GiB");
@@ -140,8 +141,9 @@ fn only_payload<F: Frame>(bytes: &[u8]) -> Result<&[u8], DecodeError> {
     }
 }
 
-/// The checked payload of the frame that `bytes` begins with; `None` if more bytes are needed. What is there of a header is
-/// checked as soon as it is there, so that a foreign stream is refused at its first byte.
+/// The checked payload of the frame at the beginning of `bytes`; `None` if more bytes are needed. An
+/// incomplete header is checked as far as it goes, so that a stream of another protocol is refused at its
+/// first byte.
 fn next_payload<F: Frame>(bytes: &[u8]) -> Result<Option<&[u8]>, DecodeError> {
     let magic = &bytes[..bytes.len().min(MAGIC.len())];
     if !MAGIC.starts_with(magic) {
@@ -188,7 +190,7 @@ fn next_payload<F: Frame>(bytes: &[u8]) -> Result<Option<&[u8]>, DecodeError> {
 }
 
 mod sealed {
-    /// Keeps the kinds of frames to those of this crate.
+    /// Only this crate defines kinds of frames.
     pub trait Sealed: super::Decode {}
     impl Sealed for super::PeerFrame {}
     impl Sealed for super::Request {}

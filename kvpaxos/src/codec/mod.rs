@@ -1,4 +1,4 @@
-//! Bytes: the one codec of everything that leaves a process for another one.
+//! The codec of everything that is sent from one process to another.
 //!
 //! ```text
 //! offset  0       2         3      4          8         12
@@ -9,23 +9,23 @@
 //!                                  the crc32 covers the first 8 bytes and the payload
 //! ```
 //!
-//! There are three [kinds](Kind) of frames: what peers say to each other ([`PeerFrame`]), what clients ask ([`Request`](crate::Request)) and
-//! what they are answered ([`Reply`](crate::Reply)). Over TCP, frames follow each other and a [`Decoder`] takes them apart; over UDP a
-//! datagram is exactly one frame ([`decode_datagram`]).
+//! There are three [kinds](Kind) of frames: messages between peers ([`PeerFrame`]), requests of clients
+//! ([`Request`](crate::Request)) and replies to them ([`Reply`](crate::Reply)). Over TCP, frames follow each
+//! other, and a [`Decoder`] separates them. Over UDP, a datagram is exactly one frame ([`decode_datagram`]).
 //!
-//! **Encoding** is postcard's, from the serde derives of the types. The order of the variants of an enum and of the fields
-//! of a struct is therefore the format: variants are only ever appended, fields never change, and anything else is a new
-//! [`VERSION`]. Golden bytes of every variant are tested.
+//! **Encoding** is done by postcard, from the serde derives of the types. So the order of variants and fields
+//! is part of the format: new variants are appended, fields never change, and every other change is a new
+//! [`VERSION`]. The tests compare golden bytes of every variant.
 //!
-//! **Decoding** is written by hand (in `decode`), for two reasons. Postcard's is lenient, and this one is not: the only
-//! bytes that it takes for a value are the ones that encoding the value yields. It also checks what the types alone do
-//! not say: identities, lengths, order, and counters that an honest cluster never reaches ([`MAX_COUNTER`]), so that no
-//! arithmetic of the core can overflow. Each offence has its name in [`DecodeError`]. And keys, values and payloads come out as slices of
-//! the frame, shared by reference count and not copied one by one: they live as long as the last of the frame, so whoever
-//! keeps one of them for long, and not the others, copies it first.
+//! **Decoding** is written by hand (in `decode`), for two reasons. First, postcard is lenient and this
+//! decoder is not: it accepts only the bytes that encoding the value yields. It also checks what the types do
+//! not say: ids, lengths, order, and counters that no correct cluster reaches ([`MAX_COUNTER`]), so that
+//! arithmetic in the core cannot overflow. [`DecodeError`] names each fault. Second, keys, values and
+//! payloads become slices of the frame, which share its memory instead of being copied. The memory of the
+//! frame is freed with the last slice, so code that keeps one slice for long copies it first.
 //!
-//! Nothing is allocated on the word of a received length: a frame's is checked against the limit of its kind first, and no
-//! sequence reserves more than what the bytes that are there can hold.
+//! No allocation depends on a received length alone. The length of a frame is checked against the limit of
+//! its kind first, and a sequence reserves no more than the received bytes can hold.
 
 mod decode;
 mod frame;

@@ -1,12 +1,12 @@
-//! What two replicas say to each other over a link, and how they make sure that they are talking to whom they think.
+//! The frames between two replicas, and how they check each other's identity.
 //!
 //! ```text
 //! dialler r1                     listener r0
 //!   | Hello { from r1, to r0 }       |
-//!   |------------------------------->|  checks it; closes the connection if it does not agree
+//!   |------------------------------->|  checks it; closes the connection if it does not match
 //!   |       Hello { from r0, to r1 } |
-//!   |<-------------------------------|  the dialler checks alike
-//!   | Message  Message  Message ...  |  in the direction of the dialling, or in both, as the shell likes
+//!   |<-------------------------------|  the dialler checks it as well
+//!   | Message  Message  Message ...  |  from the dialler, or in both directions, as the driver chooses
 //!   |------------------------------->|
 //! ```
 
@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::message::Message;
 use crate::types::{Founding, ReplicaId, ReplicaSet};
 
-/// What one frame between peers holds. Only ever appended to.
+/// The content of a frame between peers. New variants are appended.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub enum PeerFrame {
     /// The first frame in each direction, and only the first.
@@ -24,7 +24,7 @@ pub enum PeerFrame {
     Message(Message),
 }
 
-/// [`PeerFrame`] with a borrowed message; encodes alike.
+/// [`PeerFrame`] with a borrowed message. It encodes in the same way.
 #[derive(Serialize)]
 #[serde(rename = "PeerFrame")]
 enum Borrowed<'a> {
@@ -42,26 +42,27 @@ impl Serialize for MessageRef<'_> {
     }
 }
 
-/// Who is on the line. The version of the format stands in the header of every frame.
+/// The identity of a peer. The version of the format is in the header of every frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Hello {
-    /// The cluster's fingerprint, drawn when it was founded: ports are reused, and replicas of two clusters must not mix.
+    /// A random number that identifies the cluster, drawn when it was founded. Ports are reused, and replicas
+    /// of two clusters must not be mixed.
     pub cluster: u64,
-    /// Who speaks.
+    /// The sender.
     pub from: ReplicaId,
-    /// Whom it wants to reach.
+    /// The replica that it wants to reach.
     pub to: ReplicaId,
-    /// Whom the speaker takes for the members of the cluster.
+    /// The members of the cluster, as the sender is configured.
     pub members: ReplicaSet,
-    /// The speaker's founding, if it has one; every message that it sends on this connection comes with it.
+    /// The sender's founding, if it has one. It belongs to every message on this connection.
     pub founding: Option<Founding>,
 }
 
 impl Hello {
-    /// Checks what the other end said against what this end is.
+    /// Checks the Hello of the other end against this end.
     ///
     /// # Errors
-    /// Names the first difference. The connection is then to be closed; nothing that comes over it can be trusted.
+    /// The first difference. The connection must be closed.
     pub fn check(&self, cluster: u64, id: ReplicaId, members: ReplicaSet) -> Result<(), HelloError> {
         if self.cluster != cluster {
             return Err(HelloError::Cluster {
@@ -94,49 +95,47 @@ impl Hello {
     }
 }
 
-/// Why a link is not used.
+/// Why a connection between peers is not used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HelloError {
-    /// It belongs to another cluster.
+    /// The other end belongs to another cluster.
     #[error(
         "the other end belongs to cluster {theirs:016x}, this one to {ours:016x}: check the peers' addresses"
     )]
     Cluster {
-        /// The other end's.
+        /// The cluster of the other end.
         theirs: u64,
-        /// This end's.
+        /// The cluster of this end.
         ours: u64,
     },
-    /// It wanted somebody else.
+    /// The other end wants to reach another replica.
     #[error("{from} wanted to reach {to}, but this is {id}: check the peers' addresses")]
     Receiver {
-        /// Who speaks.
+        /// The sender.
         from: ReplicaId,
-        /// Whom it wanted.
+        /// The replica that it wants to reach.
         to: ReplicaId,
-        /// Who this is.
+        /// The replica at this end.
         id: ReplicaId,
     },
-    /// The two ends do not agree on who the members are.
-    #[error(
-        "{from} takes {theirs} for the members of the cluster, here they are {ours}: configure all replicas alike"
-    )]
+    /// The two ends are configured with different members.
+    #[error("{from} has the members {theirs}, this replica has {ours}: configure all replicas alike")]
     Members {
-        /// Who speaks.
+        /// The sender.
         from: ReplicaId,
-        /// The members as the other end knows them.
+        /// The members that the other end has.
         theirs: ReplicaSet,
-        /// The members as this end knows them.
+        /// The members that this end has.
         ours: ReplicaSet,
     },
-    /// Who speaks is this replica itself, or nobody of the cluster.
+    /// The sender is this replica itself, or not a member.
     #[error(
         "{from} is not a peer of {id} among {members}: check the ids that the replicas were started with"
     )]
     Sender {
-        /// Who speaks.
+        /// The sender.
         from: ReplicaId,
-        /// Who this is.
+        /// The replica at this end.
         id: ReplicaId,
         /// The members.
         members: ReplicaSet,

@@ -1,17 +1,17 @@
-//! Takes a stream of bytes apart into frames.
+//! Separates a stream of bytes into frames.
 
 use std::marker::PhantomData;
 
 use super::frame::{Frame, decode_frame};
 use crate::encoding::DecodeError;
 
-/// A buffer larger than this is given back once it is empty.
+/// A buffer larger than this is freed when it is empty.
 const KEPT: usize = 256 * 1024;
 
-/// Collects the bytes of a stream and gives out its frames.
+/// Collects the bytes of a stream and returns its frames.
 ///
-/// It holds at most one incomplete frame, besides what was added last and not yet asked for: whoever calls [`next`](Decoder::next)
-/// until it yields `None` before adding more is bound by the limit of the kind.
+/// If the caller calls [`next`](Decoder::next) until it returns `None` before it adds more bytes, the decoder
+/// holds at most one incomplete frame, and so at most the limit of the kind.
 ///
 /// ```
 /// use kvpaxos::codec::{Decoder, encode_into};
@@ -31,15 +31,15 @@ const KEPT: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Decoder<F> {
     buffer: Vec<u8>,
-    /// How much of the buffer was given out already.
+    /// The number of bytes of the buffer that are decoded already.
     taken: usize,
-    /// The first offence: a stream has no place at which it could be picked up again.
+    /// The first error. No later position of the stream can be known to begin a frame.
     failed: Option<DecodeError>,
     frames: PhantomData<fn() -> F>,
 }
 
 impl<F: Frame> Decoder<F> {
-    /// At the start of a stream.
+    /// A decoder at the start of a stream.
     #[must_use]
     pub fn new() -> Decoder<F> {
         Decoder {
@@ -50,17 +50,17 @@ impl<F: Frame> Decoder<F> {
         }
     }
 
-    /// Adds what the stream brought.
+    /// Adds bytes of the stream.
     pub fn extend(&mut self, bytes: &[u8]) {
         if self.failed.is_none() {
             self.buffer.extend_from_slice(bytes);
         }
     }
 
-    /// The next frame's content, or `None` until more bytes come.
+    /// The content of the next frame, or `None` if more bytes are needed.
     ///
     /// # Errors
-    /// Names the offence, and does so again whenever it is asked: the stream is to be closed.
+    /// If the bytes are not a valid frame. Every later call returns the same error; close the stream.
     #[expect(
         clippy::should_implement_trait,
         reason = "an iterator that ends would not go on when bytes come"
@@ -86,7 +86,7 @@ impl<F: Frame> Decoder<F> {
         }
     }
 
-    /// Whether bytes of an incomplete frame are waiting: a stream that ends now was cut.
+    /// Whether the buffer holds part of a frame. If so, a stream that ends now was cut off.
     #[must_use]
     pub fn is_within_a_frame(&self) -> bool {
         self.taken < self.buffer.len()

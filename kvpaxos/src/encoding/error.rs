@@ -1,14 +1,15 @@
-//! What can be wrong with bytes, by name.
+//! What can be wrong with bytes.
 
 use super::format::{HEADER, Kind, MAGIC, MAX_COUNTER, VERSION};
 use crate::types::{Ballot, MAX_REPLICAS, ReplicaId, Slot};
 
-/// What was not encoded.
+/// Why something was not encoded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum EncodeError {
-    /// The payload is over the limit of its kind.
+    /// The payload is longer than the limit of its kind.
     #[error(
-        "a {kind:?} frame of {length} bytes is over the limit of {limit}; nothing was encoded, send less at once"
+        "a {kind:?} frame of {length} bytes is over the limit of {limit}; nothing was encoded, send less at \
+         once"
     )]
     TooLong {
         /// The kind of frame.
@@ -20,8 +21,8 @@ pub enum EncodeError {
     },
 }
 
-/// What is wrong with bytes that were received. Nothing was taken from them; the connection that they came on is to be
-/// closed, and a datagram dropped.
+/// What is wrong with received bytes. Nothing was taken from them. The receiver must close the connection, or
+/// drop the datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The bytes are not a frame at all.
@@ -29,118 +30,118 @@ pub enum DecodeError {
         "a frame begins with {MAGIC:02x?}, these bytes with {found:02x?}: the sender speaks another protocol"
     )]
     Magic {
-        /// What stands in its place; zeros where nothing came yet.
+        /// The bytes in its place; zero where none has arrived.
         found: [u8; 2],
     },
     /// The frame is of another version of the format.
     #[error(
-        "a frame of format version {found}, where this program speaks {VERSION}: run one release on both ends"
+        "a frame of format version {found}, but this program uses {VERSION}: run the same release on both \
+         ends"
     )]
     Version {
         /// The frame's version.
         found: u8,
     },
-    /// The frame is of another kind than is spoken here.
-    #[error("a frame of kind {found} where {expected:?} ({}) is spoken: check which port was dialled", *expected as u8)]
+    /// The frame is of another kind than is expected here.
+    #[error("a frame of kind {found} where {expected:?} ({}) is expected: check which port was dialled", *expected as u8)]
     Kind {
         /// The frame's kind.
         found: u8,
-        /// What is spoken here.
+        /// The kind that is expected.
         expected: Kind,
     },
-    /// The frame says that it is longer than its kind may be. Nothing was allocated for it.
+    /// The frame claims to be longer than its kind may be. Nothing was allocated for it.
     #[error("a {kind:?} frame of {length} bytes is over the limit of {limit}: send less at once")]
     TooLong {
         /// The kind of frame.
         kind: Kind,
-        /// The payload's length, as the header says.
+        /// The length of the payload, as the header claims.
         length: usize,
         /// The limit.
         limit: usize,
     },
-    /// The bytes were changed on the way.
+    /// The bytes were changed in transit.
     #[error(
-        "the frame's checksum is {computed:08x}, it says {received:08x}: it was damaged on the way, send it again"
+        "the checksum of the frame is {computed:08x}, but it says {received:08x}: it was damaged in \
+         transit, send it again"
     )]
     Checksum {
-        /// What the frame says.
+        /// The checksum in the frame.
         received: u32,
-        /// What it is.
+        /// The checksum of its bytes.
         computed: u32,
     },
-    /// A datagram that ends within its frame.
+    /// The datagram ends within its frame.
     #[error(
-        "the datagram of {length} bytes ends within its frame (header of {HEADER} bytes): it was cut, send it again"
+        "the datagram of {length} bytes ends within its frame (header of {HEADER} bytes): it was cut, send \
+         it again"
     )]
     Incomplete {
         /// The datagram's length.
         length: usize,
     },
-    /// A datagram that goes on after its frame.
+    /// Bytes follow the frame of the datagram.
     #[error("{count} bytes follow the datagram's frame: send one frame a datagram")]
     TrailingBytes {
-        /// How many.
+        /// The number of bytes.
         count: usize,
     },
-    /// A payload that ends within a value.
-    #[error("the payload ends within its {what}: the sender does not encode as this program does")]
+    /// The payload ends within a value.
+    #[error("the payload ends within its {what}: the sender uses another encoding")]
     Truncated {
         /// What was being read.
         what: &'static str,
     },
-    /// A payload that goes on after its value.
-    #[error("{count} bytes follow the payload's value: the sender does not encode as this program does")]
+    /// Bytes follow the value of the payload.
+    #[error("{count} bytes follow the payload's value: the sender uses another encoding")]
     TrailingPayload {
         /// How many.
         count: usize,
     },
-    /// A number that is not in its shortest form, or has more bits than its type.
-    #[error(
-        "the number of a {what} is not in its one shortest form: the sender does not encode as this program does"
-    )]
+    /// A number is not in its shortest form, or has more bits than its type.
+    #[error("the number of a {what} is not in its one shortest form: the sender uses another encoding")]
     Number {
         /// What was being read.
         what: &'static str,
     },
-    /// A byte that is to be 0 or 1.
-    #[error(
-        "{what} is told by the byte {found}, neither 0 nor 1: the sender does not encode as this program does"
-    )]
+    /// A byte that must be 0 or 1 is neither.
+    #[error("{what} is the byte {found}, neither 0 nor 1: the sender uses another encoding")]
     Flag {
         /// What was being read.
         what: &'static str,
         /// The byte.
         found: u8,
     },
-    /// A variant that this version does not know.
-    #[error("{what} has no variant {found}: run one release on both ends")]
+    /// A variant that this version does not have.
+    #[error("{what} has no variant {found}: run the same release on both ends")]
     Variant {
         /// The enum.
         what: &'static str,
         /// The number.
         found: u32,
     },
-    /// A counter that no honest cluster reaches.
+    /// A counter that no correct cluster reaches.
     #[error(
-        "{what} {number} is over {limit} (64-bit ones end at {MAX_COUNTER}), beyond what any cluster reaches: the sender lies"
+        "{what} {number} is over {limit} (64-bit ones end at {MAX_COUNTER}), beyond what any cluster \
+         reaches: the sender is faulty"
     )]
     Absurd {
-        /// Which.
+        /// The counter.
         what: &'static str,
-        /// Its value.
+        /// The value of the counter.
         number: u64,
-        /// The greatest that is taken.
+        /// The greatest value that is accepted.
         limit: u64,
     },
-    /// An identity that no replica can have.
+    /// An id that no replica can have.
     #[error("replica {} does not exist: ids end at {}", id.0, MAX_REPLICAS - 1)]
     Replica {
-        /// The identity.
+        /// The id.
         id: ReplicaId,
     },
-    /// A key, value or payload that is longer than one may be.
+    /// A key, value or payload is longer than the limit.
     #[error(
-        "a {what} of {length} bytes is over the limit of {limit}: no replica lets one in, the sender lies"
+        "a {what} of {length} bytes is over the limit of {limit}: no replica admits one, the sender is faulty"
     )]
     Oversize {
         /// Key, value or payload.
@@ -150,27 +151,29 @@ pub enum DecodeError {
         /// The limit.
         limit: usize,
     },
-    /// More elements than a frame may have.
+    /// A frame has more elements than it may have.
     #[error("{count} {what} are over the {limit} that are left to this frame: send fewer at once")]
     TooMany {
         /// Commands, values or entries.
         what: &'static str,
-        /// How many.
+        /// The number of elements.
         count: usize,
-        /// How many may come.
+        /// The number that may still follow.
         limit: usize,
     },
-    /// The entries of a promise must ascend from the slot that was asked for, and the next chunk begin after them.
-    #[error("slot {slot} comes in a promise where {least} is the lowest that may: entries must ascend")]
+    /// The entries of a promise do not ascend from the requested slot, or the next chunk does not begin after
+    /// them.
+    #[error("slot {slot} is in a promise where {least} is the lowest possible: entries must ascend")]
     Order {
         /// The slot.
         slot: Slot,
-        /// The lowest that may stand there.
+        /// The lowest slot that is possible there.
         least: Slot,
     },
-    /// An acceptor that promised a ballot has accepted nothing above it.
+    /// An acceptor reports a value that was accepted above its promise.
     #[error(
-        "the promise of {promised} tells of slot {slot} accepted in {accepted}, a higher ballot: the sender lies"
+        "the promise of {promised} reports slot {slot} as accepted in {accepted}, a higher ballot: the \
+         sender is faulty"
     )]
     AbovePromise {
         /// The slot.
@@ -180,8 +183,10 @@ pub enum DecodeError {
         /// The ballot of the entry.
         accepted: Ballot,
     },
-    /// No slot is settled that is not chosen.
-    #[error("slots below {settled} are told settled, but only those below {chosen} chosen: the sender lies")]
+    /// A slot is reported as settled that is not chosen.
+    #[error(
+        "slots below {settled} are reported as settled, but only those below {chosen} as chosen: the sender is faulty"
+    )]
     Watermark {
         /// The first slot not settled.
         settled: Slot,

@@ -1,4 +1,4 @@
-//! Postcard, written as it is and read strictly: what the encodings of messages, records and snapshots have in common.
+//! Postcard, read strictly: what the encodings of messages, records and snapshots have in common.
 
 mod error;
 mod format;
@@ -14,9 +14,9 @@ pub use format::{
 pub(crate) use reader::{Elements, Reader};
 pub(crate) use writer::append_payload;
 
-/// Reads a value, or names what is wrong with it.
+/// A type that can be decoded.
 pub trait Decode: Sized {
-    /// Reads one from where the reader stands.
+    /// Reads a value at the position of the reader.
     #[doc(hidden)]
     fn decode(reader: &mut Reader) -> Result<Self, DecodeError>;
 }

@@ -1,4 +1,4 @@
-//! How numbers, identities and positions are read: what all encodings are made of.
+//! How numbers, ids and positions are read.
 
 use super::error::DecodeError;
 use super::format::{MAX_COUNTER, MAX_SMALL_COUNTER};
@@ -85,7 +85,7 @@ pub(crate) fn incarnation(r: &mut Reader) -> Result<Incarnation, DecodeError> {
     small_counter(r, "incarnation").map(Incarnation)
 }
 
-/// One incarnation a replica, without zeros at the end: no two encodings mean the same.
+/// One incarnation per replica, without trailing zeros, so that the encoding is unique.
 pub(crate) fn crash_vector(r: &mut Reader) -> Result<CrashVector, DecodeError> {
     let count = usize::from(r.byte("crash vector's length")?);
     if count > MAX_REPLICAS {
@@ -118,7 +118,7 @@ pub(crate) fn replica(r: &mut Reader) -> Result<ReplicaId, DecodeError> {
     }
 }
 
-/// A bit for each replica; none for a replica that cannot be.
+/// A bit for each replica; none for ids that no replica has.
 pub(crate) fn replicas(r: &mut Reader) -> Result<ReplicaSet, DecodeError> {
     let bits = r.u16("set of replicas")?;
     (0..16_u8)

@@ -1,4 +1,5 @@
-//! Reads postcard's encoding strictly: every value in its one form, every length against what is there.
+//! Reads postcard's encoding strictly: every value must be in its only form, and every length is checked
+//! against the bytes that are there.
 
 use bytes::Bytes;
 
@@ -9,19 +10,21 @@ use super::format::{MAX_COMMANDS, MAX_VALUES};
 const VARINT_64: usize = 64_usize.div_ceil(7);
 const VARINT_128: u32 = 128_u32.div_ceil(7);
 
-/// A position in a payload. Public in name only: it is the argument of the sealed [`Decode`](super::Decode).
+/// A payload and a position in it. Not part of the public interface: it is the argument of the sealed
+/// [`Decode`](super::Decode).
 pub struct Reader<'a> {
     rest: &'a [u8],
     whole: &'a [u8],
-    /// The whole payload again, to cut keys and values from. Made when the first of them comes, if nobody shares it yet.
+    /// The whole payload as shared bytes, of which keys and values are slices. Made for the first of them, if
+    /// the payload is not shared yet.
     shared: Option<Bytes>,
-    /// How many commands and values may still come: both are smaller in bytes than in memory.
+    /// The number of commands and values that may still follow. Both take more space in memory than encoded.
     commands_left: usize,
     values_left: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// At the start of a payload. Byte strings become slices of one copy of it.
+    /// A reader at the start of a payload. Byte strings become slices of one copy of it.
     pub(crate) fn new(payload: &'a [u8]) -> Reader<'a> {
         Reader {
             rest: payload,
@@ -32,7 +35,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// At the start of a payload whose slices the byte strings become.
+    /// A reader at the start of a shared payload. Byte strings become slices of it.
     pub(crate) fn of_shared(payload: &'a Bytes) -> Reader<'a> {
         Reader {
             shared: Some(payload.clone()),
@@ -40,7 +43,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Checks that nothing is left.
+    /// Checks that the payload is read to its end.
     pub(crate) fn finish(&self) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),
@@ -48,7 +51,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Begins a new count of commands and values: where one payload holds many independent things.
+    /// Resets the limits of commands and values, between independent items of one payload.
     pub(crate) fn reset_counts(&mut self) {
         self.commands_left = MAX_COMMANDS;
         self.values_left = MAX_VALUES;
@@ -71,7 +74,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What follows a 1, or `None` after a 0.
+    /// The value that follows a 1, or `None` after a 0.
     #[inline]
     pub(crate) fn option<T>(
         &mut self,
@@ -96,14 +99,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Of two bytes and more.
+    /// A varint of two or more bytes.
     fn long_u64(&mut self, what: &'static str) -> Result<u64, DecodeError> {
         let mut number = 0;
         let mut shift = 0;
         for (place, &byte) in self.rest.iter().take(VARINT_64).enumerate() {
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                // No padding; and the tenth byte has room for the last bit only.
+                // No padding, and the tenth byte holds one bit only.
                 if byte == 0 || (place == VARINT_64 - 1 && byte > 1) {
                     return Err(DecodeError::Number { what });
                 }
@@ -123,7 +126,7 @@ impl<'a> Reader<'a> {
         let mut number = 0;
         for place in 0..VARINT_128 {
             let byte = self.byte(what)?;
-            // The nineteenth byte has room for the last two bits only.
+            // The nineteenth byte holds two bits only.
             if place == VARINT_128 - 1 && byte > 3 {
                 return Err(DecodeError::Number { what });
             }
@@ -149,7 +152,7 @@ impl<'a> Reader<'a> {
         u16::try_from(self.u64(what)?).map_err(|_| DecodeError::Number { what })
     }
 
-    /// The length of something of which that many bytes, at least, must follow.
+    /// A length; at least that many bytes must follow.
     #[inline]
     fn length(&mut self, what: &'static str) -> Result<usize, DecodeError> {
         let length = usize::try_from(self.u64(what)?).map_err(|_| DecodeError::Number { what })?;
@@ -172,7 +175,7 @@ impl<'a> Reader<'a> {
         Ok(shared.slice(end - slice.len()..end))
     }
 
-    /// A byte string of at most `limit` bytes, where it lies.
+    /// A byte string of at most `limit` bytes, by reference.
     #[inline]
     pub(crate) fn slice(&mut self, what: &'static str, limit: usize) -> Result<&'a [u8], DecodeError> {
         let length = self.length(what)?;
@@ -184,8 +187,8 @@ impl<'a> Reader<'a> {
         Ok(slice)
     }
 
-    /// As many elements as the number before them says. Each is put in its place by `read`: they are large, and moving them
-    /// there would cost more than reading them.
+    /// A count, and that many elements. `read` appends each one itself, because moving a large element would
+    /// cost more than reading it.
     pub(crate) fn sequence<T>(
         &mut self,
         of: Elements,
@@ -215,7 +218,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a sequence is of: decides how many may come, and how short, in bytes, one can be.
+/// The elements of a sequence. They decide how many may follow, and the shortest encoding of one.
 #[derive(Clone, Copy)]
 pub(crate) enum Elements {
     Commands,

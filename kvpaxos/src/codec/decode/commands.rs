@@ -6,7 +6,7 @@ use crate::encoding::plain::{self, sequence, session, tag};
 use crate::encoding::{DecodeError, Elements, MAX_REQUEST_PAYLOAD, Reader};
 use crate::message::Accepted;
 
-/// How long keys and values may be.
+/// The greatest lengths of keys and values.
 #[derive(Clone, Copy)]
 pub(super) struct Lengths {
     pub(super) key: usize,
@@ -14,12 +14,13 @@ pub(super) struct Lengths {
 }
 
 impl Lengths {
-    /// In the log, and between peers: no replica lets in more.
+    /// In the log, and between peers: no replica admits longer ones.
     pub(super) const OF_COMMANDS: Lengths = Lengths {
         key: MAX_KEY,
         value: MAX_VALUE,
     };
-    /// In requests: whatever fits in the frame, so that the replica can refuse it by name and number.
+    /// In requests: whatever fits in the frame, so that the replica can refuse it with the length and the
+    /// limit.
     pub(super) const OF_REQUESTS: Lengths = Lengths {
         key: MAX_REQUEST_PAYLOAD,
         value: MAX_REQUEST_PAYLOAD,

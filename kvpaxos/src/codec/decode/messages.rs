@@ -183,7 +183,8 @@ fn remembered(r: &mut Reader) -> Result<Remembered, DecodeError> {
     })
 }
 
-/// What an acceptor with this promise accepted from `least` on, in order, and where the next chunk begins.
+/// What an acceptor with this promise accepted from `least` on, in ascending order, and the slot at which the
+/// next chunk begins.
 fn entries(
     r: &mut Reader,
     promised: Ballot,
@@ -238,7 +239,7 @@ pub(super) fn known(r: &mut Reader) -> Result<KnownFounding, DecodeError> {
     }
 }
 
-/// Each replica at most once, in ascending order: no two encodings mean the same.
+/// Each replica at most once, in ascending order, so that the encoding is unique.
 pub(super) fn met(r: &mut Reader) -> Result<KnownFoundings, DecodeError> {
     let count = usize::from(r.byte("number of known foundings")?);
     if count > MAX_REPLICAS {

@@ -1,6 +1,7 @@
 //! How each type is read and checked: postcard's encoding of its serde derive, variant by variant.
 //!
-//! What is read here must mirror the types' declarations; the tests compare it with postcard's own decoding of the derives.
+//! The order here must be that of the declarations. The tests compare the result with what postcard decodes
+//! from the derives.
 
 mod clients;
 mod commands;

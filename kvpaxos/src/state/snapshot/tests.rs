@@ -108,7 +108,8 @@ proptest! {
 
     #[test]
     fn parts_depend_on_the_content_alone(log in logs(), detour in logs(), bytes in 0_usize..1000) {
-        // The other replica saw the same log, took its state over from a snapshot on the way, and has others that share it.
+        // The other replica saw the same log, took its state over from a snapshot on the way, and has others
+        // that share it.
         let one = machine(limits(8), &log);
         let mut other = StateMachine::new(limits(8));
         let mut kept = Vec::new();
@@ -236,7 +237,7 @@ fn a_snapshot_keeps_what_it_holds() {
 }
 
 #[test]
-#[should_panic(expected = "L4: a snapshot of what lies below slot 3 holds 3.0")]
+#[should_panic(expected = "L4: a snapshot of the slots below 3 holds 3.0")]
 fn a_snapshot_holds_nothing_of_its_slot() {
     let machine = machine(
         limits(4),
