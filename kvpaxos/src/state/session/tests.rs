@@ -91,7 +91,7 @@ fn done(slot: u64) -> Outcome {
     Outcome::Done { revision }
 }
 
-/// Known bug 16: a table that keeps only the largest number skips requests that arrive out of order.
+/// A mistake of other systems (the mutant `16-largest-sequence-only`): a table that keeps only the largest number skips requests that arrive out of order.
 #[test]
 fn sequences_that_are_overtaken_are_executed_all_the_same() {
     let mut log = Log::new(4, 8);

@@ -237,7 +237,7 @@ fn a_snapshot_keeps_what_it_holds() {
 }
 
 #[test]
-#[should_panic(expected = "L4: a snapshot of the slots below 3 holds 3.0")]
+#[should_panic(expected = "L4: a snapshot of the slots below 3 holds the command at 3.0")]
 fn a_snapshot_holds_nothing_of_its_slot() {
     let machine = machine(
         limits(4),
