@@ -1,15 +1,15 @@
-//! Checks of histories: what a file holds never stops the checker, and what was read is written so that it is read again.
+//! Checks of histories: no file stops the checker, and a history that is written can be read again.
 
 use kvpaxos_sim::history::History;
 use kvpaxos_sim::linearizability::{Budget, check};
 
-/// Enough to take every turn of the search; more of the same finds nothing.
+/// Enough to reach every part of the search; a larger budget finds nothing more.
 const BUDGET: Budget = Budget {
     steps: 2000,
     memory: 1 << 20,
 };
 
-/// The bytes are read as a history, and judged if they are one.
+/// Reads the bytes as a history, and judges it if they are one.
 pub fn check_history(bytes: &[u8]) {
     let history = match History::read(bytes) {
         Ok(history) => history,
@@ -37,7 +37,8 @@ pub fn check_history(bytes: &[u8]) {
 mod tests {
     use super::*;
 
-    /// Each seed that is called malformed is, and every other is not: a fuzzer that starts from refusals only finds little.
+    /// The seeds that are called malformed are, and no others: a fuzzer that starts only from refused inputs
+    /// finds little.
     #[test]
     fn the_seeds_are_what_they_are_called() {
         let seeds = format!("{}/seeds/history", env!("CARGO_MANIFEST_DIR"));

@@ -79,7 +79,7 @@ pub enum Reason {
     TooLong,
     /// The event does not fit those before it.
     #[error("{0}")]
-    Event(#[from] Malformed),
+    Event(#[from] EventError),
 }
 
 impl Reason {
@@ -91,7 +91,7 @@ impl Reason {
 
 /// Why an event does not fit the history so far. The history was not changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Malformed {
+pub enum EventError {
     /// The process has an operation open already.
     #[error("process {process} invokes an operation while its \"{open}\" is open; complete that one first")]
     Busy {

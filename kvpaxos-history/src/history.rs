@@ -5,7 +5,7 @@ use std::io;
 use kvpaxos::Revision;
 
 use crate::open::OpenOperations;
-use crate::{Answer, Datum, Event, EventKind, Malformed, Operation, ReadError, Reader, Writer};
+use crate::{Answer, Datum, Event, EventError, EventKind, Operation, ReadError, Reader, Writer};
 
 /// A history in memory. The order of its events is the order in real time.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -36,7 +36,7 @@ impl History {
     ///
     /// # Errors
     /// If it is lower than the time of the last event.
-    pub fn at(&mut self, time: i64) -> Result<&mut History, Malformed> {
+    pub fn at(&mut self, time: i64) -> Result<&mut History, EventError> {
         self.open.check_time(time)?;
         self.time = time;
         Ok(self)
@@ -46,7 +46,7 @@ impl History {
     ///
     /// # Errors
     /// If the process has an operation open.
-    pub fn invoke(&mut self, process: u64, operation: Operation) -> Result<(), Malformed> {
+    pub fn invoke(&mut self, process: u64, operation: Operation) -> Result<(), EventError> {
         self.push(process, EventKind::Invoke(operation), None)
     }
 
@@ -54,7 +54,7 @@ impl History {
     ///
     /// # Errors
     /// If the process has no operation open, or one of a kind that has other answers.
-    pub fn ok(&mut self, process: u64, answer: Answer) -> Result<(), Malformed> {
+    pub fn ok(&mut self, process: u64, answer: Answer) -> Result<(), EventError> {
         self.ok_at(process, answer, None)
     }
 
@@ -62,7 +62,7 @@ impl History {
     ///
     /// # Errors
     /// If the process has no operation open, or one of a kind that has other answers.
-    pub fn ok_at(&mut self, process: u64, answer: Answer, rev: Option<Revision>) -> Result<(), Malformed> {
+    pub fn ok_at(&mut self, process: u64, answer: Answer, rev: Option<Revision>) -> Result<(), EventError> {
         self.push(process, EventKind::Ok(answer), rev)
     }
 
@@ -70,7 +70,7 @@ impl History {
     ///
     /// # Errors
     /// If the process has no operation open.
-    pub fn fail(&mut self, process: u64) -> Result<(), Malformed> {
+    pub fn fail(&mut self, process: u64) -> Result<(), EventError> {
         self.push(process, EventKind::Fail, None)
     }
 
@@ -78,7 +78,7 @@ impl History {
     ///
     /// # Errors
     /// If the process has no operation open.
-    pub fn info(&mut self, process: u64) -> Result<(), Malformed> {
+    pub fn info(&mut self, process: u64) -> Result<(), EventError> {
         self.push(process, EventKind::Info, None)
     }
 
@@ -86,7 +86,7 @@ impl History {
     ///
     /// # Errors
     /// If it does not fit the events before it.
-    pub fn add(&mut self, event: Event) -> Result<(), Malformed> {
+    pub fn add(&mut self, event: Event) -> Result<(), EventError> {
         self.at(event.time)?;
         self.push(event.process, event.kind, event.rev)
     }
@@ -103,7 +103,7 @@ impl History {
         &self.events
     }
 
-    fn push(&mut self, process: u64, kind: EventKind, rev: Option<Revision>) -> Result<(), Malformed> {
+    fn push(&mut self, process: u64, kind: EventKind, rev: Option<Revision>) -> Result<(), EventError> {
         let event = Event {
             process,
             time: self.time,

@@ -86,7 +86,7 @@
 //! history.ok(2, Answer::Value("a".into()))?;
 //! history.info(1)?; // nobody knows whether the put was acknowledged
 //! assert_eq!(history.events().len(), 4);
-//! # Ok::<(), kvpaxos_history::Malformed>(())
+//! # Ok::<(), kvpaxos_history::EventError>(())
 //! ```
 //!
 //! [`Reader`] and [`Writer`] work event by event, for histories that are too long to be held.
@@ -104,7 +104,7 @@ mod tests;
 mod writer;
 
 pub use datum::Datum;
-pub use error::{Malformed, ReadError, Reason};
+pub use error::{EventError, ReadError, Reason};
 pub use event::{Event, EventKind};
 pub use history::History;
 pub use operation::{Action, Answer, Operation, rev_of};

@@ -1,5 +1,5 @@
 //! One line of a history: the one place that reads the format. It copies no string until it knows what the
-//! line is. What is wrong with a line is put into words by a second, slower reading.
+//! line is. If a line is wrong, a second, slower reading finds the words for it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::{Map, Value};
 
 use crate::open::OpenOperations;
-use crate::{Action, Answer, Datum, Event, EventKind, FORMAT, Malformed, Operation, Reason, VERSION};
+use crate::{Action, Answer, Datum, Event, EventError, EventKind, FORMAT, Operation, Reason, VERSION};
 
 /// What a value may be.
 const DATUM: &str = "null, an integer of 64 bits or a string";
@@ -42,14 +42,14 @@ enum Field<'a> {
     Natural(u64),
     Negative(i64),
     Text(Cow<'a, str>),
-    /// An array of two.
+    /// An array of two numbers.
     Pair(u64, u64),
     Other,
 }
 
-/// Why a line is no event.
+/// Why a line is neither header nor event.
 pub(crate) enum Problem {
-    /// This field is missing, or is not what is expected.
+    /// This field is missing, or is not what is expected (the second string).
     Field(&'static str, &'static str),
     /// This field of a completion does not repeat what the process's open operation has there.
     OtherValue {
@@ -57,12 +57,12 @@ pub(crate) enum Problem {
         process: u64,
         open: String,
     },
-    /// Anything else.
+    /// Any other reason.
     Reason(Reason),
 }
 
-impl From<Malformed> for Problem {
-    fn from(malformed: Malformed) -> Problem {
+impl From<EventError> for Problem {
+    fn from(malformed: EventError) -> Problem {
         Problem::Reason(malformed.into())
     }
 }
@@ -124,7 +124,7 @@ fn excerpt(value: &Value) -> String {
 impl<'a> Line<'a> {
     /// Reads a line.
     pub(crate) fn parse(line: &'a [u8]) -> Result<Line<'a>, Problem> {
-        // Strings need not be looked at one by one then.
+        // serde_json then need not check each string by itself.
         let text = str::from_utf8(line).map_err(|error| Problem::not_json(line, error))?;
         serde_json::from_str(text).map_err(|error| Problem::not_json(line, error))
     }
@@ -180,7 +180,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The name of the operation, for a synonym too.
+/// The name of the operation; synonyms have the name of the operation that they stand for.
 fn canonical(op: &str) -> &str {
     match op {
         "read" => "get",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use crate::{Action, Answer, Event, EventKind, Malformed, Operation};
+use crate::{Action, Answer, Event, EventError, EventKind, Operation};
 
 /// The operation that each process has open, and the time of the last event.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -19,21 +19,21 @@ impl OpenOperations {
     }
 
     /// The operation that the process has open.
-    pub(crate) fn of(&self, process: u64) -> Result<&Operation, Malformed> {
+    pub(crate) fn of(&self, process: u64) -> Result<&Operation, EventError> {
         let open = self.operations.get(&process);
-        open.ok_or(Malformed::NotOpen { process })
+        open.ok_or(EventError::NotOpen { process })
     }
 
     /// Whether the next event may have this time.
-    pub(crate) fn check_time(&self, time: i64) -> Result<(), Malformed> {
+    pub(crate) fn check_time(&self, time: i64) -> Result<(), EventError> {
         match self.last_time {
-            Some(before) if before > time => Err(Malformed::TimeGoesBack { before, time }),
+            Some(before) if before > time => Err(EventError::TimeGoesBack { before, time }),
             _ => Ok(()),
         }
     }
 
     /// Takes the next event in. An event that does not fit changes nothing.
-    pub(crate) fn note(&mut self, event: &Event) -> Result<(), Malformed> {
+    pub(crate) fn note(&mut self, event: &Event) -> Result<(), EventError> {
         let process = event.process;
         self.check_time(event.time)?;
         match (self.operations.entry(process), &event.kind) {
@@ -42,12 +42,12 @@ impl OpenOperations {
             }
             (Entry::Occupied(open), EventKind::Invoke(_)) => {
                 let open = open.get().to_string();
-                return Err(Malformed::Busy { process, open });
+                return Err(EventError::Busy { process, open });
             }
-            (Entry::Vacant(_), _) => return Err(Malformed::NotOpen { process }),
+            (Entry::Vacant(_), _) => return Err(EventError::NotOpen { process }),
             (Entry::Occupied(open), EventKind::Ok(answer)) if !answers(answer, &open.get().action) => {
                 let (open, answer) = (open.get().to_string(), answer.to_string());
-                return Err(Malformed::Mismatch {
+                return Err(EventError::Mismatch {
                     process,
                     open,
                     answer,

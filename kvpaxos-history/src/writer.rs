@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::{Action, Answer, Datum, Event, EventKind, FORMAT, Malformed, Operation, VERSION};
+use crate::{Action, Answer, Datum, Event, EventError, EventKind, FORMAT, Operation, VERSION};
 
 /// Writes a history event by event, and holds only the open operations in memory.
 pub struct Writer<W> {
@@ -46,7 +46,7 @@ impl<W: Write> Writer<W> {
         }
         let open = self.open.remove(&process);
         let open =
-            open.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, Malformed::NotOpen { process }))?;
+            open.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, EventError::NotOpen { process }))?;
         write_line(&mut self.sink, &Line::new(event, &open))
     }
 

@@ -1,4 +1,4 @@
-//! `kvpaxos-sim check`: what it says of histories, and the exit codes that scripts rely on.
+//! `kvpaxos-sim check`: its output, and the exit codes that scripts rely on.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ fn check_with(flags: &[&str], lines: &[&str]) -> (Option<i32>, String) {
         .spawn()
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("a pipe");
-    // It does not read if the command line is wrong.
+    // The program does not read its input if the command line is wrong.
     let _ = writeln!(stdin, "{}", lines.join("\n"));
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");
@@ -101,7 +101,7 @@ fn a_page_is_written_and_the_verdict_printed_all_the_same() {
     let name = file.to_str().expect("text");
     let (code, text) = check_with(&["--html", name], &[HEADER, PUT, &read("null")]);
     let page = std::fs::read_to_string(&file);
-    // It may not be there.
+    // The file may not exist.
     let _ = std::fs::remove_file(&file);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("NOT linearizable"), "{text}");
@@ -118,7 +118,7 @@ fn a_page_that_cannot_be_written_is_4_after_the_verdict() {
 
 #[test]
 fn a_budget_that_is_too_small_leaves_a_history_undecided() {
-    // The same is put twice, side by side, so that there is something to be searched.
+    // Both put the same value, side by side, so that there is something to search.
     let begins =
         |process| format!(r#"{{"type":"invoke","process":{process},"op":"put","key":"k","value":"a"}}"#);
     let ends = |process| format!(r#"{{"type":"ok","process":{process},"op":"put","key":"k"}}"#);

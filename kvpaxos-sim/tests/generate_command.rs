@@ -1,4 +1,5 @@
-//! `kvpaxos-sim generate`: what it writes is what `check` reads, and what makes no sense is said in words.
+//! `kvpaxos-sim generate`: `check` reads what it writes, and settings that make no sense are refused with a
+//! reason.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
@@ -22,7 +23,7 @@ fn history(output: &Output) -> History {
     History::read(&output.stdout[..]).expect("it is well-formed")
 }
 
-/// The exit code, and what it says on standard error; nothing is written to standard output.
+/// What it prints to standard error. It must end with 2 and write nothing to standard output.
 fn refused(flags: &[&str]) -> String {
     let output = generate(flags);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -88,7 +89,7 @@ fn what_makes_no_sense_is_refused_in_words() {
     assert!(refused(&["--out", "/nowhere/at/all"]).contains("cannot write to /nowhere/at/all"));
 }
 
-/// Who reads only the beginning closes the pipe; this history alone would fill a disk.
+/// A reader that has seen enough closes the pipe. This history alone would fill a disk.
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
     let mut child = program(&["--operations", "1000000000000"])

@@ -141,7 +141,8 @@ fn an_event_that_does_not_fit_those_before_is_malformed() {
     );
 }
 
-/// Lines that are wrong in one field: what is invoked before, the fields of the line, and what the error says of the field.
+/// Lines with one wrong field: the event before, the fields of the line, and what the error says of the
+/// field.
 const WRONG_FIELDS: [(&str, &str, &str); 18] = [
     (
         GET,
@@ -272,7 +273,7 @@ fn a_file_that_is_no_plain_text_is_named_with_what_to_do() {
         little,
         big,
         b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03".to_vec(),
-        // Without a line break, and longer than a line may be.
+        // A file without a line break, and longer than a line may be.
         [&b"\x28\xb5\x2f\xfd"[..], &vec![7; LONGEST_LINE + 1]].concat(),
         b"\xfd7zXZ\0\0\x04".to_vec(),
     ];
@@ -288,7 +289,7 @@ fn a_file_that_is_no_plain_text_is_named_with_what_to_do() {
     .assert_eq(&all.map(|bytes| reason(&bytes)).join("\n"));
 }
 
-/// Gives a byte again and again, and counts what was taken.
+/// A source without end that counts the bytes that are read.
 struct Endless(usize);
 
 impl std::io::Read for Endless {

@@ -114,7 +114,7 @@ fn a_completion_repeats_what_was_invoked_or_leaves_it_out() {
         completed(put, "put", "ok", r#","value":"b""#).unwrap_err(),
         r#"line 3 is malformed: process 1 completes its "put k "a"" with the field "value" as "b", but invoked another"#
     );
-    // What a get or a delete has no use for is ignored.
+    // The format has no `value` for these, so it is ignored.
     let get = r#"{"type":"invoke","process":1,"op":"get","key":"k","value":null}"#;
     completed(get, "get", "info", r#","value":1"#).unwrap();
     let delete = r#"{"type":"invoke","process":1,"op":"delete","key":"k"}"#;
@@ -135,7 +135,7 @@ fn a_line_without_time_has_that_of_the_line_before() {
     let history = read(&[HEADER, &lines[0], &lines[1], &lines[2], &lines[3]]).unwrap();
     let times: Vec<i64> = history.events().iter().map(|event| event.time).collect();
     assert_eq!(times, [0, 5, 5, 5]);
-    // Null is no time.
+    // Null is not a time.
     let error = read(&[HEADER, &get(0, r#","time":null"#)]).unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -1,10 +1,11 @@
-//! Histories as tests write them.
+//! Histories in the short form that tests use.
 
 use kvpaxos::{Revision, Slot};
 
 use super::{Answer, Datum, History, Operation};
 
-/// A script of events, a line each: `1 put k a`, `1 ok`, `2 get k`, `2 ok a @3.1`, `3 info`. Times are the numbers of lines.
+/// Parses a script with an event on each line: `1 put k a`, `1 ok`, `2 get k`, `2 ok a @3.1`, `3 info`. The
+/// times are the numbers of the lines.
 pub(crate) fn history(script: &str) -> History {
     let mut history = History::new();
     for (time, line) in (0..).zip(script.lines().map(str::trim).filter(|line| !line.is_empty())) {

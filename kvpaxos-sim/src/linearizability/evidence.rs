@@ -98,7 +98,7 @@ pub(super) fn evidence(
     budget: Budget,
 ) -> Evidence {
     let operations = question.operations;
-    let (end, told) = shortest(question, bounds, budget);
+    let (end, known_order) = shortest(question, bounds, budget);
     let ends_here =
         |operation: &KeyOperation<'_>| operation.answered.is_some_and(|(place, _)| place + 1 == end);
     let culprit = operations
@@ -119,13 +119,13 @@ pub(super) fn evidence(
         wants_order: true,
         ..question
     };
-    let order = if told.is_empty() {
+    let order = if known_order.is_empty() {
         match order(rest, budget).0 {
             SearchResult::Order(order) => order,
             SearchResult::NoOrder { .. } | SearchResult::OutOfBudget => Vec::new(),
         }
     } else {
-        told
+        known_order
     };
     let in_order = order
         .iter()

@@ -41,8 +41,10 @@ pub(super) fn excerpt<E>(
         kept.push((place, number, event));
         if all > memory {
             let most = (0..keys.len()).max_by_key(|place| bytes[*place]);
-            let most = most.unwrap_or_default();
-            all -= bytes[most].take().unwrap_or_default();
+            let most = most.expect("the event is one of a key");
+            all -= bytes[most]
+                .take()
+                .expect("a key that is lost takes less than any other");
             kept.retain(|(place, ..)| *place != most);
         }
     }

@@ -56,6 +56,7 @@ pub(super) fn search_keys(
         let budget = Budget { steps, memory };
         let threads = parallel::cores().min(MOST_THREADS).min(open.len());
         let spent = parallel::map(open, threads, |task| task.search(history, budget));
+        // A search notices only after some steps that it has none left.
         left = left.saturating_sub(spent.iter().sum());
         before = steps;
     }

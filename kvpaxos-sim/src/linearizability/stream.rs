@@ -214,7 +214,7 @@ impl Stream {
             key.held.push_back(HeldEvent::Begins(StreamedOperation {
                 action: action.clone(),
                 invoked: now,
-                fate: Ending::Pending,
+                ending: Ending::Pending,
             }));
         }
         OpenRef {
@@ -319,10 +319,11 @@ impl Key {
             self.lone_appends = None;
             return Ok(());
         }
-        let place = usize::try_from(event - self.forgotten).unwrap_or(usize::MAX);
-        if let Some(HeldEvent::Begins(begun)) = self.held.get_mut(place) {
-            begun.fate = end.fate(now);
-        }
+        let place = usize::try_from(event - self.forgotten).expect("as many events as are held");
+        let Some(HeldEvent::Begins(begun)) = self.held.get_mut(place) else {
+            unreachable!("an open operation is held back with the event that began it")
+        };
+        begun.ending = end.ending(now);
         if matches!(end, Completion::Answered(_)) {
             let begun = event;
             self.held.push_back(HeldEvent::Ends { begun, at: now });
@@ -396,7 +397,7 @@ impl Key {
         frontier.prepare(budget.steps);
         while let Some(held) = self.held.pop_front() {
             match held {
-                HeldEvent::Begins(begun) if begun.fate == Ending::Pending => {
+                HeldEvent::Begins(begun) if begun.ending == Ending::Pending => {
                     self.held.push_front(HeldEvent::Begins(begun));
                     break;
                 }
@@ -425,7 +426,7 @@ enum Completion<'a> {
 }
 
 impl Completion<'_> {
-    fn fate(self, now: usize) -> Ending {
+    fn ending(self, now: usize) -> Ending {
         match self {
             Completion::Answered(answer) => Ending::Answered(now, answer.clone()),
             Completion::Refused => Ending::Refused,

@@ -8,7 +8,7 @@ use super::*;
 use crate::history::{Action, Answer, Event, EventKind, Operation, Writer};
 use crate::linearizability::{Budget, check};
 
-/// All of everything at once, but small.
+/// Small histories with every kind of operation, outcome and duration.
 fn mixed(seed: u64) -> Settings {
     Settings {
         seed,
@@ -33,7 +33,7 @@ fn place(number: u64) -> usize {
     usize::try_from(number).unwrap()
 }
 
-/// Event by event, as the program does it.
+/// The bytes of a history, written event by event as the program does.
 fn bytes(settings: &Settings) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = Writer::new(&mut bytes, &settings.initial).unwrap();
@@ -43,7 +43,7 @@ fn bytes(settings: &Settings) -> Vec<u8> {
     bytes
 }
 
-/// Pins what settings make: a change of these numbers changes every history that somebody wrote down by its seed.
+/// Pins what settings generate: if these numbers change, every history that is known by its seed changes.
 #[test]
 fn histories_are_pinned() {
     let digests = [1, 2, 3].map(|seed| format!("{:016x}", xxh3_64(&bytes(&mixed(seed)))));
@@ -126,7 +126,7 @@ fn most_stale_answers_are_judged_bad() {
     assert!(bad > 40, "{bad} of 60");
 }
 
-/// Without any get to spoil, the last operation becomes one; even if all outcomes are to be unknown.
+/// If there is no get to spoil, the last operation becomes one, even if all outcomes are to be unknown.
 #[test]
 fn a_flaw_finds_its_get() {
     let settings = Settings {
@@ -160,7 +160,7 @@ fn a_flaw_changes_one_answer_and_says_which() {
     }
 }
 
-/// The moments of effect, taken in their order, give every answer.
+/// The operations, applied in the order in which they take effect, give every answer.
 #[test]
 fn the_witness_explains_all_answers() {
     let settings = Settings {

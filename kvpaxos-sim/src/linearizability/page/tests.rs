@@ -117,7 +117,7 @@ fn one_time_for_all_keeps_what_each_process_did_apart() {
 }
 
 #[test]
-fn a_process_that_goes_on_after_an_unknown_fate_takes_another_row() {
+fn a_process_that_goes_on_after_an_unknown_outcome_takes_another_row() {
     let mut evidence = stale();
     evidence.others.push(put(4, "again", 8, 8));
     let layout = Layout::of(&evidence);
@@ -164,7 +164,7 @@ fn nothing_comes_from_elsewhere() {
 }
 
 #[test]
-fn long_values_are_cut_and_their_length_is_told() {
+fn long_values_are_cut_and_say_their_length() {
     let mut evidence = stale();
     evidence.others[0].operation.action = Action::Put("x".repeat(1_000_000).into());
     let page = page_of(vec![evidence]);

@@ -13,7 +13,7 @@ use crate::linearizability::report::Budget;
 pub(crate) struct StreamedOperation {
     pub(crate) action: Action,
     pub(crate) invoked: usize,
-    pub(crate) fate: Ending,
+    pub(crate) ending: Ending,
 }
 
 /// How it ended, as far as that is known.
@@ -130,7 +130,7 @@ impl Frontier {
 
     /// An operation begins whose ending is known.
     pub(crate) fn begins(&mut self, number: u64, begun: &StreamedOperation) {
-        let (until, answer) = match &begun.fate {
+        let (until, answer) = match &begun.ending {
             Ending::Answered(at, answer) => (at + 1, Some(answer)),
             Ending::Refused => return,
             Ending::Unknown | Ending::Pending => (usize::MAX, None),

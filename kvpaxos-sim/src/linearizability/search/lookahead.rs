@@ -81,14 +81,14 @@ impl Lookahead {
     /// Takes in values that appends have made since. No operation finds them as they are.
     pub(super) fn extend(&mut self, values: &Values) {
         for number in self.last.len()..values.len() {
-            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            let number = u32::try_from(number).expect("values have numbers of 32 bits");
             self.last.push(self.longer(values.get(number)));
         }
     }
 
     /// When the last operation completes that may find the value; 0 if there is none.
     pub(super) fn last(&self, value: u32) -> usize {
-        self.last.get(value as usize).copied().unwrap_or(0)
+        self.last[value as usize]
     }
 
     /// When the last operation completes that may find `value` with `tail` appended; 0 if there is none.

@@ -62,7 +62,7 @@ pub enum WitnessVerdict {
     /// Neither has been shown, because of some keys.
     NotDecided {
         /// These keys, in the order of their names.
-        keys: Vec<Undecided>,
+        keys: Vec<UndecidedKey>,
     },
 }
 
@@ -79,7 +79,7 @@ pub struct Contradiction {
 
 /// A key that is not decided.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Undecided {
+pub struct UndecidedKey {
     /// The key.
     pub key: String,
     /// The reason.
@@ -305,7 +305,7 @@ impl Witness {
             match found {
                 Ok(()) => {}
                 Err(replay::ReplayError::Contradicted(why)) => bad.push(*why),
-                Err(replay::ReplayError::Undecided(why)) => keys.push(Undecided { key, why }),
+                Err(replay::ReplayError::Undecided(why)) => keys.push(UndecidedKey { key, why }),
             }
         }
         let first = bad
@@ -383,7 +383,7 @@ impl fmt::Display for Cause {
 }
 
 /// Formats as `key "k": why`.
-impl fmt::Display for Undecided {
+impl fmt::Display for UndecidedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "key {:?}: {}", self.key, self.why)
     }
