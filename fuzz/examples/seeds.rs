@@ -83,19 +83,21 @@ fn payloads(golden: &str) -> Vec<(String, Vec<u8>, Vec<u8>)> {
     let frames = lines.chunks_exact(2).map(|pair| {
         let inner = pair[0].strip_prefix("Message(").unwrap_or(pair[0]);
         let name: String = inner.chars().take_while(char::is_ascii_alphabetic).collect();
-        let (header, payload) = pair[1].trim().split_once(' ').unwrap_or_default();
+        let parts = pair[1].trim().split_once(' ');
+        let (header, payload) = parts.expect("a golden frame is a header and a payload");
         (name.to_lowercase(), bytes_of(header), bytes_of(payload))
     });
     frames.collect()
 }
 
+/// The bytes that hexadecimal digits stand for.
 fn bytes_of(hex: &str) -> Vec<u8> {
-    let digits = hex
-        .as_bytes()
-        .chunks_exact(2)
-        .map(|pair| std::str::from_utf8(pair).unwrap_or_default());
+    let digit =
+        |c: char| u8::try_from(c.to_digit(16).expect("golden frames are hexadecimal")).expect("below 16");
+    let digits: Vec<u8> = hex.chars().map(digit).collect();
     digits
-        .filter_map(|pair| u8::from_str_radix(pair, 16).ok())
+        .chunks_exact(2)
+        .map(|pair| pair[0] << 4 | pair[1])
         .collect()
 }
 

@@ -143,7 +143,8 @@ impl Written {
         if bytes.below(2) == 0 {
             return false;
         }
-        let synced = usize::try_from(self.writer.synced() - self.writer.base()).unwrap_or(0);
+        let synced =
+            usize::try_from(self.writer.synced() - self.writer.base()).expect("a segment fits into memory");
         let Some(file) = self.files.get_mut(&self.writer.segment()) else {
             return false;
         };

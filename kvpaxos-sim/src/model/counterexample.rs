@@ -24,6 +24,9 @@ pub struct Counterexample {
     pub events: usize,
 }
 
+/// A breach would have been an [`Action::Broken`].
+const NO_BREACH: &str = "the search saw this step without a breach";
+
 /// A step in words, and the number of its events.
 struct Line {
     text: String,
@@ -120,7 +123,7 @@ impl Roles {
                 transition,
             } => {
                 let key = self.recovery_key(tables, before, *place);
-                let found = tables.recover(key[0], &key[1..]).unwrap_or_default();
+                let found = tables.recover(key[0], &key[1..]).expect(NO_BREACH);
                 let path = path_to(found, transition);
                 Line {
                     text: format!(
@@ -133,7 +136,7 @@ impl Roles {
             }
             Action::Lead { place, leader } => {
                 let key = self.election_key(tables, before, *place);
-                let found = tables.elect(*place, &key[1..]).unwrap_or_default();
+                let found = tables.elect(*place, &key[1..]).expect(NO_BREACH);
                 let path = path_to(found, leader);
                 let proposals = &tables.leaders[*leader as usize].elected.proposals;
                 Line {
