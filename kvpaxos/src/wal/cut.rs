@@ -1,4 +1,4 @@
-//! Which segments are still needed: those from the last complete checkpoint on.
+//! The segments that are still needed: those from the last complete checkpoint on.
 
 use crate::io::Record;
 
@@ -7,16 +7,17 @@ use crate::io::Record;
 pub(super) struct Cuts {
     /// The number of the last checkpoint that began, and the segment that begins with it.
     begun: Option<(u64, u64)>,
-    /// It ended in the group that is being looked at.
+    /// Whether it ended in the present group.
     ended: bool,
-    /// The last checkpoint that ended: up to where the log must be synced for that to count, and the segment that begins with it.
+    /// The last checkpoint that ended: the position up to which the log must be synced for it to count, and
+    /// the segment that begins with it.
     complete: Option<(u64, u64)>,
-    /// The first segment that is needed, as far as is durable.
+    /// The first segment that is needed, counting durable checkpoints only.
     keep_from: u64,
 }
 
 impl Cuts {
-    /// The first segment that is there at all.
+    /// The first segment that exists.
     pub(super) fn nothing_before(&mut self, segment: u64) {
         self.keep_from = segment;
     }
@@ -35,7 +36,7 @@ impl Cuts {
         }
     }
 
-    /// The group whose records were looked at ends at this position.
+    /// The present group ends at this position.
     pub(super) fn on_group(&mut self, end: u64) {
         if std::mem::take(&mut self.ended)
             && let Some((_, segment)) = self.begun.take()
@@ -44,14 +45,14 @@ impl Cuts {
         }
     }
 
-    /// All below the position is durable.
+    /// Everything below the position is durable.
     pub(super) fn on_synced(&mut self, position: u64) {
         if let Some((_, segment)) = self.complete.filter(|(end, _)| *end <= position) {
             self.keep_from = segment;
         }
     }
 
-    /// The first segment that is needed, as far as is durable.
+    /// The first segment that is needed, counting durable checkpoints only.
     pub(super) fn keep_from(&self) -> u64 {
         self.keep_from
     }

@@ -1,4 +1,4 @@
-//! What is wrong with a log, in words.
+//! What can be wrong with a log.
 
 use super::{Owner, VERSION};
 use crate::crash_vector::CrashVector;
@@ -7,22 +7,24 @@ use crate::founding::KnownFoundings;
 use crate::io::Record;
 use crate::types::Ballot;
 
-/// A log that lost what had been synced.
+/// A log with missing or damaged synced bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DamagedLog {
-    /// In which segment the first flaw was met.
+    /// The segment of the first flaw.
     pub segment: u64,
-    /// Where in that segment's file.
+    /// The offset of the flaw in that segment's file.
     pub at: u64,
-    /// How it is known not to be a torn tail.
+    /// Why it is not a torn tail.
     pub why: Damage,
-    /// What could still be read, before and after the flaw, in order. Hints and counters that must not repeat may be taken from it;
-    /// a promise or a vote must not: there were others.
+    /// The records that could still be read, before and after the flaw, in order. Counters that must not
+    /// repeat, and hints, may be taken from them. Promises and votes must not, because later ones may be
+    /// missing.
     pub salvaged: Vec<Record>,
 }
 
-/// What a log that replaces another begins with, before [`Record::DiskLost`]: the counters among the records of the old one that should not
-/// repeat, and which foundings of others it knew. All else the replica learns from its peers.
+/// The records with which a log that replaces another begins, before [`Record::DiskLost`]: counters of the
+/// old log that must not repeat, and the known foundings of others. Everything else the replica learns from
+/// its peers.
 #[must_use]
 pub fn counters(records: &[Record]) -> Vec<Record> {
     let mut highest = Ballot::ZERO;
@@ -53,43 +55,46 @@ pub fn counters(records: &[Record]) -> Vec<Record> {
     heard.chain(met).chain(proposed).collect()
 }
 
-/// How a flaw is known not to be a torn tail.
+/// Why a flaw is not a torn tail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Damage {
     /// There is no segment at all.
     #[error("the log is gone; this replica has lost its memory")]
     Gone,
-    /// The segment's header, durable before the segment was there under its name, is not whole.
+    /// The header of the segment is damaged. It was durable before the segment got its name.
     #[error("the segment's header is damaged or missing; this replica has lost its memory")]
     Header,
-    /// The segment says that it is another one.
+    /// The header of the segment has another number.
     #[error(
-        "the segment says that it is number {found}: it was copied under another number; this replica has lost its memory"
+        "the segment says that it is number {found}: it was copied under another number; this replica has \
+         lost its memory"
     )]
     Number {
-        /// Which it is.
+        /// The number in the header.
         found: u64,
     },
-    /// The segment is of a log of this replica, but of another one.
+    /// The segment belongs to another log of this replica.
     #[error(
-        "the segment is of another log of this replica, an older one or one that was set aside; this replica has lost its memory"
+        "the segment is of another log of this replica, an older one or one that was set aside; this \
+         replica has lost its memory"
     )]
     History,
-    /// The segment is not there, though a later one is.
+    /// The segment is missing, but a later one exists.
     #[error("the segment is missing, though a later one is there; this replica has lost its memory")]
     Missing,
-    /// Segments before the first that is there are missing, and no complete checkpoint stands in for them.
+    /// The first segments are missing, and no complete checkpoint replaces them.
     #[error(
         "the segments before this one are missing, and no complete checkpoint stands in for them; \
          this replica has lost its memory"
     )]
     Beginning,
-    /// A later segment is there, which is begun only when all before it is synced.
+    /// A later segment exists, which was begun only when everything before it was synced.
     #[error(
-        "the segment is damaged although it was synced before the next one was begun; this replica has lost its memory"
+        "the segment is damaged although it was synced before the next one was begun; this replica has lost \
+         its memory"
     )]
     Followed,
-    /// A mark says that the flawed bytes had been synced.
+    /// A mark shows that the flawed bytes had been synced.
     #[error(
         "the log is damaged although it was synced up to position {mark}; this replica has lost its memory"
     )]
@@ -97,32 +102,34 @@ pub enum Damage {
         /// The highest mark.
         mark: u64,
     },
-    /// Every sector of the last group was written, and it is wrong all the same.
+    /// Every sector of the last group was written, but the group is wrong.
     #[error(
         "the log's last writes are all there, and wrong: damaged, not torn; this replica has lost its memory"
     )]
     NotTorn,
-    /// A whole group does not follow the one before it.
+    /// An intact group does not belong after the one before it.
     #[error(
-        "a part of the log does not follow what stands before it, an older version or another place's; this replica has lost its memory"
+        "a part of the log does not follow what stands before it, an older version or another place's; this \
+         replica has lost its memory"
     )]
     Chain,
-    /// The log ends before what is known to have been synced.
+    /// The log ends before the position up to which it is known to have been synced.
     #[error(
-        "the log ends at position {end}, but was synced up to {known_synced}; this replica has lost its memory"
+        "the log ends at position {end}, but was synced up to {known_synced}; this replica has lost its \
+         memory"
     )]
     LostTail {
-        /// Where it ends.
+        /// The position at which it ends.
         end: u64,
-        /// What was said to be synced.
+        /// The position up to which it was synced.
         known_synced: u64,
     },
 }
 
-/// Why a log was not read at all. Nothing is damaged, and nothing may be changed.
+/// Why a log was not read. It is not damaged, and must not be changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is of a format that this program does not know.
+    /// It has a format that this program does not know.
     #[error(
         "the log is of format version {found}, this program reads {VERSION}: start the release that wrote it"
     )]
@@ -130,25 +137,26 @@ pub enum ReadError {
         /// Its version.
         found: u16,
     },
-    /// It is somebody else's.
+    /// It belongs to another replica.
     #[error(
         "the log belongs to {} of cluster {:016x}, not to {} of cluster {:016x}: check the data directory",
         found.replica, found.cluster, expected.replica, expected.cluster
     )]
     Owner {
-        /// Whose it is.
+        /// Its owner.
         found: Owner,
-        /// Whose was expected.
+        /// The expected owner.
         expected: Owner,
     },
-    /// A group is whole, but what it holds is not known to this program.
+    /// A group is intact, but this program cannot decode its records.
     #[error(
-        "the log's records in segment {segment} at offset {at} cannot be read ({error}): start the release that wrote them"
+        "the log's records in segment {segment} at offset {at} cannot be read ({error}): start the release \
+         that wrote them"
     )]
     Records {
-        /// In which segment.
+        /// The segment.
         segment: u64,
-        /// Where in its file.
+        /// The offset in its file.
         at: u64,
         /// What is wrong.
         error: DecodeError,

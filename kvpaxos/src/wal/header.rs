@@ -1,30 +1,32 @@
-//! What stands at the beginning of a segment, and of a group.
+//! The headers of segments and groups.
 
 use super::{GROUP_HEADER, GROUP_MAGIC, HEADER, MAGIC, VERSION, checksum, u32_at, u64_at};
 use crate::types::{MAX_REPLICAS, ReplicaId};
 
-/// No log gets so far: whatever says so is damaged, and numbers below can be added to.
+/// A limit for positions that no log reaches. A larger number is damage; smaller ones can be added without
+/// overflow.
 const ABSURD: u64 = 1 << 60;
 
-/// What a segment says of itself.
+/// The header of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Header {
-    /// The cluster's fingerprint.
+    /// The number that identifies the cluster.
     pub cluster: u64,
-    /// Whose log it is.
+    /// The replica that owns the log.
     pub replica: ReplicaId,
     /// Its number among the segments of the log, from 0.
     pub segment: u64,
-    /// The position in the log at which it begins: where the segment before ended.
+    /// The position in the log at which it begins, and at which the segment before ended.
     pub base: u64,
-    /// Drawn when the log was founded: segments and groups of one log are never taken for another's.
+    /// Drawn at random when the log was created, so that segments and groups of different logs are
+    /// distinguished.
     pub seed: u64,
     /// The checksum of the last group of the segment before; 0 if there is none.
     pub previous: u32,
 }
 
 impl Header {
-    /// Of the first segment of a new log. The seed must be random.
+    /// The header of the first segment of a new log. The seed must be random.
     #[must_use]
     pub fn founding(cluster: u64, replica: ReplicaId, seed: u64) -> Header {
         Header {
@@ -61,7 +63,8 @@ impl Header {
         bytes
     }
 
-    /// The format's version and the header that `bytes` begins with, if it is whole. Its layout is the same in every version.
+    /// The version of the format and the header at the beginning of `bytes`, if it is intact. Its layout is
+    /// the same in every version.
     pub(super) fn decode(bytes: &[u8]) -> Option<(u16, Header)> {
         let bytes = bytes.first_chunk::<HEADER>()?;
         let whole = bytes[..8] == MAGIC && u32_at(bytes, 48) == checksum(&[&bytes[..48]]);
@@ -82,15 +85,15 @@ impl Header {
 /// The header of a group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct GroupHeader {
-    /// Bytes of the payload.
+    /// The length of the payload in bytes.
     pub(super) length: u32,
-    /// Where in the log the group begins.
+    /// The position of the group in the log.
     pub(super) position: u64,
-    /// Where the log was known to be synced up to.
+    /// The position up to which the log was known to be synced.
     pub(super) synced: u64,
     /// The checksum of the group before.
     pub(super) previous: u32,
-    /// Records in the payload.
+    /// The number of records in the payload.
     pub(super) count: u32,
 }
 
@@ -108,7 +111,7 @@ impl GroupHeader {
         bytes
     }
 
-    /// The header that `bytes` begins with, if it is whole.
+    /// The header at the beginning of `bytes`, if it is intact.
     pub(super) fn decode(bytes: &[u8], seed: u64) -> Option<GroupHeader> {
         let bytes = bytes.first_chunk::<GROUP_HEADER>()?;
         let header = GroupHeader {

@@ -1,9 +1,10 @@
-//! The write-ahead log's format, as pure code over bytes: shells and the simulator's disks run it.
+//! The format of the write-ahead log, as pure code over bytes. Both the real log on disk and the simulator's
+//! disks use it.
 //!
 //! ```text
-//! log         segment 0, segment 1, segment 2 ...                     a file each; only the last is appended to
+//! log         segment 0, segment 1, segment 2 ...                     one file each; only the last one is appended to
 //!
-//! segment     header | group | group | group ... | zeros              zeros: room that was made beforehand, if any
+//! segment     header | group | group | group ... | zeros              zeros: space that was allocated in advance, if any
 //!
 //! header      magic "KPAXLOG\n" | version u16 | replica u8 | 0 | previous u32 | cluster u64 | segment u64
 //!   52 bytes  | base u64 | seed u64 | crc u32
@@ -13,25 +14,30 @@
 //!             integers are little-endian; the first crc covers the seed and the group's header, the second the whole group
 //! ```
 //!
-//! A group is what one [`append`](Writer::append) wrote: all the records of one write, so that many writes can share a sync. It knows
+//! A group holds the records of one write ([`append`](Writer::append)). Many groups can share one sync. The
+//! header of a group contains
 //!
-//! - its `position` in the log: a write that the disk put elsewhere, and a copy of another group, are not taken for good;
-//! - the checksum of the group before it (`previous`): groups cannot be missing, swapped or of another history;
-//! - how far the log was known to be `synced` when it was written (the *mark*). This tells a torn tail from damage: after a
-//!   flaw, the reader goes on looking for groups further back, and if one of them says that the flawed bytes had been
-//!   synced, then the disk has lost what it had promised to keep.
+//! - its `position` in the log, so that a write that the disk put elsewhere, or a copy of another group, is
+//!   detected;
+//! - the checksum of the group before it (`previous`), so that a missing or swapped group, or one of another
+//!   history, is detected;
+//! - up to where the log was known to be `synced` when the group was written (the *mark*). It distinguishes a
+//!   torn tail from damage: after a flaw the reader searches for later groups, and if the mark of one of them
+//!   is above the flaw, the disk has lost synced bytes.
 //!
-//! A segment knows its number, the position at which it begins (`base`: where the one before ended), the last checksum of the one before,
-//! and the `seed` that all segments of a log share.
+//! The header of a segment contains its number, the position at which it begins (`base`: where the one before
+//! ended), the last checksum of the one before, and the `seed` that all segments of a log share.
 //!
 //! # Segments
 //!
-//! The writer begins a segment with every [`Record::Checkpoint`], and when the last one is full ([`SEGMENT`]). It is begun only when all
-//! before it is synced, so its header is a mark, too: there is one torn tail at most, at the end of the last segment. Once the
-//! [`Record::CheckpointEnd`] of a checkpoint is durable, the segments before that checkpoint are *obsolete*
-//! ([`Writer::keep_from`]); the reader does not look at them any more, whatever state they are in.
+//! The writer begins a segment with every [`Record::Checkpoint`], and when the last segment is full
+//! ([`SEGMENT`]). It begins one only when everything before it is synced, so its header is a mark too, and
+//! only the last segment can have a torn tail. Once the [`Record::CheckpointEnd`] of a checkpoint is durable,
+//! the segments before that checkpoint are *obsolete* ([`Writer::keep_from`]): the reader ignores them,
+//! whatever they contain.
 //!
-//! What a crash leaves, by where it strikes while segment n + 1 follows n, and a checkpoint makes n and those before obsolete:
+//! What a crash leaves, depending on its moment, while segment n + 1 follows n and a checkpoint makes n and
+//! the segments before it obsolete:
 //!
 //! | the shell was about to | what it left | what the reader does |
 //! | --- | --- | --- |
@@ -47,16 +53,17 @@
 //! | delete 0 to n | all of them | reads from n + 1 on, and names the others as obsolete |
 //! | sync the directory | n + 1 and any of the others | the same: what is obsolete may have holes |
 //!
-//! The checkpoint's end that was read may not be durable yet. It is after the sync that a shell owes before its first step, and only
-//! then anything is deleted. So at any time a log begins with segment 0, or with a checkpoint whose end is durable; a log that begins
-//! otherwise has lost memory.
+//! The end of a checkpoint that was read may not be durable yet. It is durable after the sync that the shell
+//! must do before its first step, and only then may segments be deleted. So a log always begins with segment
+//! 0 or with a checkpoint whose end is durable. A log that begins otherwise has lost memory.
 //!
-//! # What becomes of which damage
+//! # Which damage is noticed
 //!
-//! A write that was under way at a crash leaves each sector of [`SECTOR`] bytes as it was (zeros, past the old end of the
-//! file) or as it was to be, in any combination, or a file that ends somewhere within: this is the model. A group in which no sector
-//! is missing, and that is wrong all the same, was not torn: it was damaged. Damage is always reported as
-//! [`LogState::Damaged`], lost memory; records are never made up, and never reported in another order.
+//! The model is this: a write that was in progress at a crash leaves each sector of [`SECTOR`] bytes either
+//! as it was (zeros, past the old end of the file) or as it should become, in any combination; or the file
+//! ends within the write. A group of which no sector is missing and that is wrong nevertheless is not torn
+//! but damaged. Damage is always reported as [`LogState::Damaged`], lost memory. The reader never invents
+//! records, and never returns them in another order.
 //!
 //! | damage | what the reader does |
 //! | --- | --- |
@@ -81,29 +88,35 @@
 //! | whole directory replaced by an older copy, `known_synced` with it | **not seen**: every mark in it is as old; outside the model |
 //! | another replica's, another cluster's, or a newer format's log | refused ([`ReadError`]): an operator's mistake, not a disk's |
 //!
-//! What is not seen is narrowed to what was synced after the last mark: shells keep `known_synced` in a [`Superblock`] and renew it
-//! when a segment begins, when a checkpoint is complete, every 200 ms while syncs go on, and when nothing was written for 10 ms; and before
-//! a clean shutdown, when they append a [`mark`](Writer::mark), too. So a disk that loses, of all it holds, just what it synced in the last
-//! moments before its process stopped is taken for one that was interrupted.
+//! Only the loss of bytes that were synced after the last mark is not noticed. To keep that window short,
+//! shells store `known_synced` in a [`Superblock`]. They renew it when a segment begins, when a checkpoint is
+//! complete, every 200 ms while syncs continue, after 10 ms without a write, and before a clean shutdown,
+//! when they also append a [`mark`](Writer::mark). So if a disk loses only what it synced in the last moments
+//! before its process stopped, that looks like an interrupted write.
 //!
 //! # Why no second header is written under the same sync
 //!
-//! A copy of each group's header in another place would show that loss too. It depends on when the copy becomes durable.
+//! A copy of each group's header in another place would show that loss too. It depends on when the copy
+//! becomes durable.
 //!
-//! *Under the same sync as its group*, as Alagappan et al. keep identifiers of log entries (*Protocol-Aware Recovery for Consensus-Based
-//! Storage*, FAST 2018): until that sync is complete, the disk may hold the copy and not the group. Those are the bytes that a tail leaves which
-//! was lost after the sync. So a reader that calls the second lost memory calls the first lost memory, too. One replica recovers from
-//! that with the help of the others. But power may fail for all of them in the same moment, and under load each is then in the middle of a
-//! sync. To doubt that one group only, instead of all memory, does not help where a quorum holds its header and nobody the group: its
-//! value may have been chosen, and nobody can say what it is.
+//! *Under the same sync as its group*, as Alagappan et al. keep identifiers of log entries (*Protocol-Aware
+//! Recovery for Consensus-Based Storage*, FAST 2018): until that sync is complete, the disk may hold the copy
+//! and not the group. Those are the bytes that a tail leaves which was lost after the sync. So a reader that
+//! calls the second lost memory calls the first lost memory, too. One replica recovers from that with the
+//! help of the others. But power may fail for all of them in the same moment, and under load each is then in
+//! the middle of a sync. To doubt that one group only, instead of all memory, does not help where a quorum
+//! holds its header and nobody the group: its value may have been chosen, and nobody can say what it is.
 //!
-//! *Under a sync of its own, after that of its group* and before anybody is told, as TigerBeetle's journal writes a prepare and then its
-//! header: no power failure leaves a copy without its group. Each write waits for two syncs.
+//! *Under a sync of its own, after that of its group* and before anybody is told, as TigerBeetle's journal
+//! writes a prepare and then its header: no power failure leaves a copy without its group. Each write waits
+//! for two syncs.
 //!
-//! The tests of power failures in `kvpaxos-net` build both out of the file operations of a real log (`power::headers`). Under the same
-//! sync, the two cases are the same bytes at every sync. The second column counts simulated power failures of five replicas, each in the
-//! middle of a sync, where each sector that is not synced is there or not with even chances; five replicas recover from two losses. The last
-//! column is the mean time of a write in the benchmark `marks` of `kvpaxos-net` (ext4, groups of 200 bytes, one run on a busy machine):
+//! The tests of power failures in `kvpaxos-net` build both out of the file operations of a real log
+//! (`power::headers`). Under the same sync, the two cases are the same bytes at every sync. The second column
+//! counts simulated power failures of five replicas, each in the middle of a sync, where each sector that is
+//! not synced is there or not with even chances; five replicas recover from two losses. The last column is
+//! the mean time of a write in the benchmark `marks` of `kvpaxos-net` (ext4, groups of 200 bytes, one run on
+//! a busy machine):
 //!
 //! | a header or mark elsewhere | of 10,000 failures, some memory is lost; of more than two | a tail lost after its sync | time of a write |
 //! | --- | --- | --- | --- |
@@ -112,21 +125,24 @@
 //! | under a second sync, as the superblock is written | 0; 0 | seen | 3.9 |
 //! | a mark that nobody waits for, as here | 0; 0 | seen up to the last mark | 1 |
 //!
-//! The window that is left needs a second fault, a disk that loses what it had synced, and is at most some 200 ms of writes; replicas that
-//! differ because of it notice ([`agreement`](crate::agreement)). That is not worth twice the time of each write.
+//! The window that is left needs a second fault, a disk that loses what it had synced, and is at most some
+//! 200 ms of writes; replicas that differ because of it notice ([`agreement`](crate::agreement)). That is not
+//! worth twice the time of each write.
 //!
-//! # What a shell owes
+//! # What a shell must do
 //!
-//! 1. *Begin* a segment by syncing the one before it, writing the [`HEADER`] bytes to a file of another name, syncing that, renaming it,
-//!    and syncing the directory; then call [`on_synced`](Writer::on_synced) with the position after the header, and only then append to it.
-//!    The same for the first segment of a new log, with whatever it is to begin with.
-//! 2. After reading, cut the last segment at [`TornTail::at`] if there is a torn tail, and **sync before the first step**, torn or not: what was
-//!    read may stand in the system's cache only, and the replica will act on it.
-//! 3. Append in order, and call [`on_synced`](Writer::on_synced) with the position that the sync covered, after it succeeded. A sync that
-//!    failed is fatal.
+//! 1. *Begin* a segment by syncing the one before it, writing the [`HEADER`] bytes to a file of another name,
+//!    syncing that, renaming it, and syncing the directory; then call [`on_synced`](Writer::on_synced) with
+//!    the position after the header, and only then append to it. The same for the first segment of a new log,
+//!    with whatever it is to begin with.
+//! 2. After reading, cut the last segment at [`TornTail::at`] if there is a torn tail, and **sync before the
+//!    first step**, torn or not: what was read may stand in the system's cache only, and the replica will act
+//!    on it.
+//! 3. Append in order, and call [`on_synced`](Writer::on_synced) with the position that the sync covered,
+//!    after it succeeded. A sync that failed is fatal.
 //! 4. Delete segments below [`keep_from`](Writer::keep_from), oldest first, and sync the directory.
-//! 5. Never append to a log that is damaged: set it aside and found a new one, which begins with the [`counters`] of the old one and
-//!    [`Record::DiskLost`].
+//! 5. Never append to a log that is damaged: set it aside and found a new one, which begins with the
+//!    [`counters`] of the old one and [`Record::DiskLost`].
 
 mod cut;
 mod damage;

@@ -1,4 +1,4 @@
-//! Reading a log back, and telling a torn tail from damage.
+//! Reading a log, and distinguishing a torn tail from damage.
 
 use std::collections::BTreeMap;
 
@@ -8,52 +8,54 @@ use super::{Damage, DamagedLog, HEADER, Header, ReadError, SyncedPosition, VERSI
 use crate::io::Record;
 use crate::types::ReplicaId;
 
-/// Whose log is expected.
+/// The owner of a log.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Owner {
-    /// The cluster's fingerprint.
+    /// The number that identifies the cluster.
     pub cluster: u64,
     /// The replica.
     pub replica: ReplicaId,
 }
 
-/// What the segments of a log held.
+/// The state in which a log was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LogState {
-    /// All that was ever synced ([`Memory::Kept`](crate::Memory::Kept)).
+    /// Everything that was synced is there ([`Memory::Kept`](crate::Memory::Kept)).
     Kept {
-        /// All records from the last complete checkpoint on, in the order they were appended.
+        /// All records from the last complete checkpoint on, in the order in which they were appended.
         records: Vec<Record>,
-        /// Goes on appending, once the tail is cut and what was read is synced.
+        /// Appends to the log, once the tail is cut and what was read is synced.
         writer: Writer,
-        /// What follows the end of the last segment.
+        /// The torn tail of the last segment, if there is one.
         torn: Option<TornTail>,
-        /// Segments that a complete checkpoint replaces. They were not looked at. Once what was read is synced they may be deleted, as
-        /// [`Writer::keep_from`] then says.
+        /// Segments that a complete checkpoint replaces; they were not read. They may be deleted once what
+        /// was read is synced: see [`Writer::keep_from`].
         obsolete: Vec<u64>,
     },
-    /// Something that was synced is gone ([`Memory::Lost`](crate::Memory::Lost)).
+    /// Synced bytes are missing or damaged ([`Memory::Lost`](crate::Memory::Lost)).
     Damaged(DamagedLog),
 }
 
-/// A tail of the last segment that was never synced and is there in part, or that is blank. It must be cut, or be zeros, before anything
-/// is appended.
+/// A tail of the last segment that was never synced: a part of a write, or zeros. It must be cut, or be
+/// zeros, before anything is appended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TornTail {
-    /// In which segment: the last.
+    /// The segment: always the last one.
     pub segment: u64,
-    /// Where the file is to be cut: its new length.
+    /// The length to which the file must be cut.
     pub at: u64,
-    /// How many bytes that drops.
+    /// The number of bytes that are cut off.
     pub dropped: u64,
-    /// They are all zeros: room that was made beforehand and not used, or a write of which nothing arrived.
+    /// Whether they are all zeros: space that was allocated in advance, or a write of which nothing reached
+    /// the disk.
     pub blank: bool,
 }
 
-/// Reads the segments of a log, by their numbers. `known_synced` is how far the log is known, from elsewhere, to have been synced.
+/// Reads the segments of a log, given by their numbers. `known_synced` is the position up to which the log is
+/// known, from another file, to have been synced.
 ///
 /// # Errors
-/// If the log is not this replica's, or of another format.
+/// If the log belongs to another replica, or has another format.
 pub fn read<B: AsRef<[u8]>>(
     segments: &BTreeMap<u64, B>,
     expected: Owner,
@@ -82,7 +84,7 @@ pub fn read<B: AsRef<[u8]>>(
     )
 }
 
-/// Where the first flaw is.
+/// The position of the first flaw.
 #[derive(Clone, Copy)]
 struct Flaw {
     segment: u64,
@@ -95,15 +97,16 @@ struct Segments<'a> {
     known_synced: Option<SyncedPosition>,
 }
 
-/// What came of reading from one segment to the last.
+/// The result of reading from one segment to the last.
 struct Reading {
     log: Result<LogState, Flaw>,
-    /// The segment that it began with begins with a checkpoint that is complete.
+    /// Whether the first segment read begins with a complete checkpoint.
     begins_complete: bool,
 }
 
 impl<'a> Segments<'a> {
-    /// Headers that are whole must be of this log and stand where they belong, needed or not.
+    /// Checks that all intact headers are of this log and in the right segments, including those of obsolete
+    /// segments.
     fn check_headers(&self, expected: Owner) -> Result<Option<Flaw>, ReadError> {
         let mut seed = self.known_synced.map(|mark| mark.log);
         let mut flaw = None;
@@ -205,7 +208,7 @@ impl<'a> Segments<'a> {
         Ok(Reading { log, begins_complete })
     }
 
-    /// Reads group after group until the end, or the first flaw.
+    /// Reads group after group up to the end or the first flaw.
     fn follow(&self, first: u64, chain: &mut Chain) -> Result<Option<Flaw>, ReadError> {
         let last = self.all.keys().next_back().copied().unwrap_or(first);
         for number in first..=last {
@@ -270,7 +273,7 @@ impl<'a> Segments<'a> {
         })
     }
 
-    /// The records of all groups that are whole in themselves, of all segments of this log.
+    /// The records of all intact groups, of all segments of this log.
     fn salvage(&self) -> Vec<Record> {
         let mut records = Vec::new();
         let mut seed = self.known_synced.map(|mark| mark.log);
@@ -290,7 +293,7 @@ impl<'a> Segments<'a> {
     }
 }
 
-/// What was read so far, each group the one that follows those before.
+/// The groups that were read so far; each follows the one before.
 struct Chain {
     records: Vec<Record>,
     writer: Option<Writer>,
@@ -298,7 +301,8 @@ struct Chain {
 }
 
 impl Chain {
-    /// Adds a segment's groups up to the first that is not whole, or does not follow. Returns where that is.
+    /// Adds the groups of a segment up to the first one that is not intact or does not follow. Returns its
+    /// offset.
     fn add(&mut self, file: &File) -> Result<usize, ReadError> {
         let mut next = Writer::after(&file.header);
         if let Some(writer) = &self.writer {

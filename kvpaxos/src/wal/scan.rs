@@ -1,4 +1,4 @@
-//! One segment's bytes, group by group, whatever state they are in.
+//! Reading the groups of one segment, intact or not.
 
 use std::ops::Range;
 
@@ -9,18 +9,18 @@ use super::{
 use crate::encoding::{Decode, DecodeError, Reader};
 use crate::io::Record;
 
-/// The bytes of a segment whose header is whole.
+/// The bytes of a segment whose header is intact.
 #[derive(Clone, Copy)]
 pub(super) struct File<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) header: Header,
 }
 
-/// A group that is whole in itself.
+/// A group that is intact.
 pub(super) struct Group<'a> {
     pub(super) header: GroupHeader,
     pub(super) checksum: u32,
-    /// The offset of what follows.
+    /// The offset of its end.
     pub(super) end: usize,
     payload: &'a [u8],
 }
@@ -35,7 +35,7 @@ impl Group<'_> {
         reader.finish()
     }
 
-    /// Its first record, if it has one that can be read.
+    /// Its first record, if it can be decoded.
     pub(super) fn first(&self) -> Option<Record> {
         (self.header.count > 0).then_some(())?;
         Record::decode(&mut Reader::new(self.payload)).ok()
@@ -58,12 +58,13 @@ impl<'a> File<'a> {
         })
     }
 
-    /// Whether nothing but zeros follows: nothing was written there, or nothing of it is left.
+    /// Whether only zeros follow: nothing was written there, or nothing of it reached the disk.
     pub(super) fn is_blank_from(&self, at: usize) -> bool {
         is_zero(self.bytes.get(at..).unwrap_or_default())
     }
 
-    /// Whether what begins at `at` in the last segment, and is no whole group, is damage; `None` if it can be a torn tail.
+    /// Why the bytes at `at` in the last segment, which are no intact group, are damage; `None` if they can
+    /// be a torn tail.
     pub(super) fn judge(&self, at: usize, known_synced: u64) -> Option<Damage> {
         if self.is_blank_from(at) {
             let mark = known_synced;
@@ -92,7 +93,7 @@ impl<'a> File<'a> {
         is_there_in_full.then_some(Damage::NotTorn)
     }
 
-    /// The first group from `at` on, wherever it may begin, that is whole in itself and whose records can be read.
+    /// The first intact group with readable records that begins at `at` or anywhere after it.
     pub(super) fn next_whole(&self, mut at: usize, records: &mut Vec<Record>) -> Option<(usize, Group<'a>)> {
         loop {
             let (offset, _) = self.headers_from(at).next()?;
@@ -105,13 +106,13 @@ impl<'a> File<'a> {
         }
     }
 
-    /// The header of a group that was written for this place.
+    /// The header at this offset, if it is intact and was written for this position.
     fn header_at(&self, at: usize) -> Option<GroupHeader> {
         let header = GroupHeader::decode(self.bytes.get(at..)?, self.header.seed)?;
         (header.position == self.position(at)).then_some(header)
     }
 
-    /// All such headers from offset `from` on, wherever they may stand, with their offsets.
+    /// All such headers at or after offset `from`, with their offsets.
     fn headers_from(&self, from: usize) -> impl Iterator<Item = (usize, GroupHeader)> + Clone {
         let from = from.min(self.bytes.len());
         self.bytes[from..]
@@ -126,7 +127,8 @@ impl<'a> File<'a> {
     }
 }
 
-/// Whether a sector of the group that begins at offset `at`, or its last byte, is as it was before the group was written: zero.
+/// Whether a whole sector of the group at offset `at`, or its last byte, is still zero, as before the group
+/// was written.
 fn lacks_a_sector(group: &[u8], at: usize) -> bool {
     let (first, rest) = group.split_at((SECTOR - at % SECTOR).min(group.len()));
     is_zero(first) || rest.chunks(SECTOR).any(is_zero) || group.ends_with(&[0])
@@ -136,37 +138,38 @@ fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
 }
 
-/// All that stands in one segment, for people who look into logs, and for simulators. It judges nothing: see [`read`](super::read()).
+/// The content of one segment, for tools that show logs and for the simulator. It does not decide what is
+/// damage: see [`read`](super::read()).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scan {
-    /// The format's version.
+    /// The version of the format.
     pub version: u16,
     /// The segment's header.
     pub header: Header,
-    /// Every group that is whole in itself, in order.
+    /// All intact groups, in order.
     pub groups: Vec<ScannedGroup>,
-    /// Offsets of bytes that are part of no such group, but for zeros at the end.
+    /// The offsets of bytes that belong to no intact group, without zeros at the end.
     pub unreadable: Vec<Range<u64>>,
-    /// How many zeros follow the last byte that is not zero and the end of the last group.
+    /// The number of zeros at the end, after the last group.
     pub blank: u64,
 }
 
-/// A group that is whole in itself.
+/// A group that is intact.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ScannedGroup {
-    /// Where in the file it begins.
+    /// The offset in the file at which it begins.
     pub offset: u64,
-    /// Where in the log it begins.
+    /// The position in the log at which it begins.
     pub position: u64,
-    /// How many bytes it takes.
+    /// Its length in bytes.
     pub length: u64,
-    /// Up to where the log was known to be synced when it was written.
+    /// Its mark: the position up to which the log was known to be synced when it was written.
     pub synced: u64,
     /// Its records.
     pub records: Vec<Record>,
 }
 
-/// Looks at all groups of one segment. `None` if its header is not whole.
+/// Reads all groups of one segment. `None` if its header is not intact.
 #[must_use]
 pub fn scan(bytes: &[u8]) -> Option<Scan> {
     let (version, header) = Header::decode(bytes)?;

@@ -1,7 +1,7 @@
-//! What stands beside a log: whose it is, and up to where it was synced.
+//! The superblock, a file beside the log: the owner of the log, and up to where it was synced.
 //!
-//! A short text, so that people can read it. It is replaced as a whole: written under another name, synced, renamed, and the
-//! directory synced.
+//! It is a short text that people can read. It is always replaced as a whole: a new file is written under
+//! another name, synced and renamed, and the directory is synced.
 
 use std::fmt;
 
@@ -10,42 +10,43 @@ use crate::types::{MAX_REPLICAS, ReplicaId};
 
 const TITLE: &str = "kvpaxos superblock ";
 const NOTICE: &str = "Whose data this is, and how far its log was synced. Written by kvpaxos: do not change it, do not copy it elsewhere.";
-/// The version of the superblock, and of the directory that it stands in.
+/// The version of the superblock and of its directory.
 const VERSION: u16 = 1;
 
-/// See the module.
+/// The content of a superblock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Superblock {
-    /// Whose log it is.
+    /// The owner of the log.
     pub owner: Owner,
-    /// What is there of it.
+    /// The state of the log.
     pub state: SuperblockState,
 }
 
-/// What is there of a log.
+/// The state of a log, as its superblock reports it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SuperblockState {
-    /// It is being founded, and nobody has used it yet. Whatever else there is, is not to be used.
+    /// The log is being created, and no replica has used it yet. Other files of it must be ignored.
     Founding {
-        /// It replaces one that was lost.
+        /// Whether it replaces a log that was lost.
         lost: bool,
     },
-    /// It was synced up to here, at least.
+    /// The log was synced at least up to this position.
     Ready(SyncedPosition),
 }
 
-/// Why a superblock is none.
+/// Why a superblock cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SuperblockError {
-    /// It is of a format that this program does not know.
+    /// It has a format that this program does not know.
     #[error(
-        "the superblock is of format version {found}, this program reads {VERSION}: start the release that wrote it"
+        "the superblock is of format version {found}, this program reads {VERSION}: start the release that \
+         wrote it"
     )]
     Version {
         /// Its version.
         found: u16,
     },
-    /// It is not what was written.
+    /// It is damaged.
     #[error("the superblock is damaged")]
     Damaged,
 }
@@ -54,7 +55,7 @@ impl Superblock {
     /// Reads a superblock.
     ///
     /// # Errors
-    /// If it is damaged, or of another format.
+    /// If it is damaged, or has another format.
     pub fn parse(text: &[u8]) -> Result<Superblock, SuperblockError> {
         let text = str::from_utf8(text).map_err(|_| SuperblockError::Damaged)?;
         let version = text.strip_prefix(TITLE).and_then(|rest| rest.split_once('\n'));
@@ -110,7 +111,7 @@ impl fmt::Display for Superblock {
     }
 }
 
-/// Whether the last line is the checksum of all before it, in whatever version.
+/// Whether the last line is the checksum of everything before it. This is so in every version.
 fn is_sealed(text: &str) -> bool {
     let sealed = text.rsplit_once("crc ").map(|(before, crc)| {
         let crc = crc.strip_suffix('\n').unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Founding a log and appending to it.
+//! Creating a log and appending to it.
 
 use std::iter::Peekable;
 
@@ -8,13 +8,14 @@ use super::{GROUP_END, GROUP_HEADER, HEADER, Header, SyncedPosition, checksum};
 use crate::encoding::append_payload;
 use crate::io::Record;
 
-/// A group whose payload has reached this many bytes is closed, and another begun: what is wrong with a group costs all of it.
+/// The size of a payload, in bytes, at which a group is closed and another begun. A flaw in a group costs all
+/// of it.
 const FULL_GROUP: usize = 16 * 1024 * 1024;
 
-/// The bytes of a segment, without those of its last group, above which another one is begun: 64 MiB.
+/// The size of a segment without its last group, in bytes, above which another one is begun: 64 MiB.
 pub const SEGMENT: u64 = 64 * 1024 * 1024;
 
-/// Bytes to be written, in this order.
+/// Pieces to be written, in this order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Batch {
     pieces: Vec<Piece>,
@@ -24,30 +25,31 @@ pub struct Batch {
 /// Bytes to be written at the end of one segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Piece {
-    /// Which.
+    /// The segment.
     pub segment: u64,
-    /// Where in the log.
+    /// The position in the log.
     pub position: u64,
-    /// The segment begins with this piece, whose first [`HEADER`] bytes are its header: see [what a shell owes](super).
+    /// Whether the segment begins with this piece. Then its first [`HEADER`] bytes are the header: see [what
+    /// a shell must do](super).
     pub begins: bool,
     /// The bytes.
     pub bytes: Vec<u8>,
 }
 
 impl Batch {
-    /// What is to be written.
+    /// The pieces.
     #[must_use]
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
 
-    /// Whether there is nothing to be written.
+    /// Whether there are no pieces.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 
-    /// All is written: begins anew, and keeps the memory.
+    /// Removes all pieces, and keeps the allocated memory.
     pub fn clear(&mut self) {
         if let Some(piece) = self.pieces.pop() {
             self.spare = piece.bytes;
@@ -81,14 +83,14 @@ impl Batch {
     }
 }
 
-/// Where a log is appended to: what the next group has to say of those before it.
+/// The end of a log, with what the header of the next group needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Writer {
-    /// Of the segment that is being appended to.
+    /// The header of the last segment.
     pub(super) header: Header,
-    /// Where the next group begins.
+    /// The position of the next group.
     pub(super) position: u64,
-    /// Up to where the log is known to be synced.
+    /// The position up to which the log is known to be synced.
     pub(super) synced: u64,
     /// The checksum of the last group.
     pub(super) previous: u32,
@@ -97,14 +99,14 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Founds a log: its first segment begins with this header, and nothing is durable yet.
+    /// Creates a log. Its first segment begins with this header; nothing is durable yet.
     #[must_use]
     pub fn found(header: &Header, out: &mut Batch) -> Writer {
         out.begin(header);
         Writer::after(header)
     }
 
-    /// The place after a segment's header.
+    /// A writer that stands after a segment's header.
     pub(super) fn after(header: &Header) -> Writer {
         Writer {
             header: *header,
@@ -116,15 +118,15 @@ impl Writer {
         }
     }
 
-    /// Ends segments that have reached this size, rather than [`SEGMENT`].
+    /// Sets the size at which segments end, instead of [`SEGMENT`].
     #[must_use]
     pub fn with_limit(mut self, bytes: u64) -> Writer {
         self.limit = bytes;
         self
     }
 
-    /// Appends the records to `out`: one group, or more if they are large, or nothing if there are none. A checkpoint begins a
-    /// segment, and so does whatever follows a segment that is full.
+    /// Appends the records to `out`: as one group, as several if they are large, or as none if there are no
+    /// records. A checkpoint begins a segment, and so does the first record after a segment is full.
     pub fn append<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>, out: &mut Batch) {
         let mut records = records.into_iter().peekable();
         while let Some(first) = records.peek() {
@@ -136,25 +138,26 @@ impl Writer {
         }
     }
 
-    /// Appends a group without records: it tells how far the log is synced. For quiet moments: what is damaged below it later is
-    /// then known to be damaged, and not torn.
+    /// Appends a group without records, whose mark says how far the log is synced. If bytes below are damaged
+    /// later, they are then known to be damaged and not torn.
     pub fn mark(&mut self, out: &mut Batch) {
         self.append_group(&mut std::iter::empty().peekable(), out);
     }
 
-    /// Where the log ends, with all that was appended.
+    /// The position at which the log ends, with everything that was appended.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Up to where the log is known to be synced.
+    /// The position up to which the log is known to be synced.
     #[must_use]
     pub fn synced(&self) -> u64 {
         self.synced
     }
 
-    /// The same, to be kept elsewhere and given to [`read`](super::read) later.
+    /// The same position with the seed of the log, to be stored in another file and given to
+    /// [`read`](super::read) later.
     #[must_use]
     pub fn synced_mark(&self) -> SyncedPosition {
         SyncedPosition {
@@ -175,16 +178,16 @@ impl Writer {
         self.header.base
     }
 
-    /// The first segment that is still needed. Those before it are obsolete: a checkpoint that replaces them is durable.
+    /// The first segment that is still needed. A durable checkpoint replaces those before it.
     #[must_use]
     pub fn keep_from(&self) -> u64 {
         self.cuts.keep_from()
     }
 
-    /// Everything below `position` is durable: a sync that began after it was written has succeeded.
+    /// A sync has succeeded that began after everything below `position` was written: all of it is durable.
     ///
     /// # Panics
-    /// If so much was never written.
+    /// If `position` is beyond the end of the log.
     pub fn on_synced(&mut self, position: u64) {
         assert!(
             position <= self.position,
