@@ -1,5 +1,6 @@
-//! What must hold of each thing that a power failure may leave: a replica opens it, finds all that it ever stood by and nothing that was
-//! never written, goes on, and stands the next failure.
+//! What must hold in every state that a power failure may leave: a replica opens the directory, finds
+//! everything that it had acknowledged or promised and nothing that was never written, goes on, and survives
+//! the next failure.
 
 use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
@@ -17,39 +18,43 @@ use crate::storage::directory::{Directory, OpenDirectory};
 use crate::storage::error::DirectoryError;
 use crate::storage::samples::OWNER;
 
-/// Where the data directory is, below the root: in one that has to be made, too.
+/// The data directory, below the root. Its parent has to be created too.
 pub(super) const DATA: &str = "replicas/1";
-/// How many states are tried for each operation, where there are more; and in a life that comes after a failure.
+/// The most states that are tried for each operation: in the first life, and in a life after a failure.
 const STATES: usize = 24;
 const STATES_AFTER: usize = 4;
-/// After one in so many states, power fails once more.
+/// After one of this many states, power fails once more.
 const AGAIN: usize = 16;
 
-/// What a replica stands by.
+/// What a replica must find after a failure.
 #[derive(Clone, Hash, Debug)]
-struct Told {
+struct Expectation {
     stage: Stage,
-    /// What is in segments that are on their way aside. If power fails meanwhile some may get lost: only that both ends of a rename are synced
-    /// makes it sure where a file is, and nobody is told before. It is kept for people to look at; no replica needs it.
+    /// The contents of segments that are being set aside. Some may be lost if power fails meanwhile: where a
+    /// file is becomes certain only when both directories of a rename are synced, and nobody is told before
+    /// that. They are kept for people; no replica needs them.
     leaving: Vec<Vec<u8>>,
-    /// Those that were set aside, and must be somewhere.
+    /// The segments that were set aside, which must exist somewhere.
     aside: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Hash, Debug)]
 enum Stage {
-    /// Its directory was not formatted, or nobody was told yet.
+    /// The directory was not formatted, or nobody was told so yet.
     Unfounded,
-    /// Its directory was formatted.
+    /// The directory was formatted.
     Founded,
-    /// The log was given these records, and so many of them count.
-    Kept { given: Vec<Record>, told: usize },
-    /// The log is lost or to be discarded; what it was, if it was whole.
+    /// These records were appended to the log, and this many of them must be there.
+    Kept {
+        appended: Vec<Record>,
+        acknowledged: usize,
+    },
+    /// The log is lost or is being discarded; its records, if it was intact.
     Replacing(Option<Vec<Record>>),
 }
 
-impl Told {
-    const NOTHING: Told = Told {
+impl Expectation {
+    const NOTHING: Expectation = Expectation {
         stage: Stage::Unfounded,
         leaving: Vec::new(),
         aside: Vec::new(),
@@ -57,8 +62,8 @@ impl Told {
 
     fn take(&mut self, note: &Note) {
         let all = |records: &Vec<Record>| Stage::Kept {
-            given: records.clone(),
-            told: records.len(),
+            appended: records.clone(),
+            acknowledged: records.len(),
         };
         if matches!(note, Note::Opened(_) | Note::Replaced(_)) {
             self.aside.append(&mut self.leaving);
@@ -66,12 +71,18 @@ impl Told {
         match (note, &mut self.stage) {
             (Note::Founded, _) => self.stage = Stage::Founded,
             (Note::Opened(records) | Note::Replaced(records), _) => self.stage = all(records),
-            (Note::Appending(records), Stage::Kept { given, .. }) => given.extend_from_slice(records),
-            (Note::Told, Stage::Kept { given, told }) => *told = given.len(),
+            (Note::Appending(records), Stage::Kept { appended, .. }) => appended.extend_from_slice(records),
+            (
+                Note::Acknowledged,
+                Stage::Kept {
+                    appended,
+                    acknowledged,
+                },
+            ) => *acknowledged = appended.len(),
             (Note::Replacing(segments), stage) => {
                 self.leaving.clone_from(segments);
                 let before = match stage {
-                    Stage::Kept { given, .. } => Some(given.clone()),
+                    Stage::Kept { appended, .. } => Some(appended.clone()),
                     _ => None,
                 };
                 *stage = Stage::Replacing(before);
@@ -80,19 +91,22 @@ impl Told {
         }
     }
 
-    /// What still holds after a power failure.
-    fn after_failure(&self) -> Told {
-        Told {
+    /// What must be there after a power failure.
+    fn after_failure(&self) -> Expectation {
+        Expectation {
             leaving: Vec::new(),
             ..self.clone()
         }
     }
 
-    /// Whether these are records that a replica may find.
+    /// Whether a replica may find these records.
     fn allows(&self, found: &[Record]) -> bool {
         match &self.stage {
             Stage::Unfounded | Stage::Founded => matches!(found, [Record::Founded { .. }]),
-            Stage::Kept { given, told } => (*told..=given.len()).any(|end| from_cut(&given[..end]) == found),
+            Stage::Kept {
+                appended,
+                acknowledged,
+            } => (*acknowledged..=appended.len()).any(|end| from_cut(&appended[..end]) == found),
             Stage::Replacing(before) => {
                 is_beginning(found) || before.as_ref().is_some_and(|it| from_cut(it) == found)
             }
@@ -104,7 +118,10 @@ impl Stage {
     fn expected(&self) -> String {
         match self {
             Stage::Unfounded | Stage::Founded => "nothing was written but that it is founded".to_owned(),
-            Stage::Kept { given, told } => format!("{told} count of {}", kinds(given)),
+            Stage::Kept {
+                appended,
+                acknowledged,
+            } => format!("{acknowledged} count of {}", kinds(appended)),
             Stage::Replacing(_) => "its memory is lost".to_owned(),
         }
     }
@@ -128,14 +145,14 @@ fn from_cut(records: &[Record]) -> &[Record] {
     &records[cut..]
 }
 
-/// Whether a log that lost its memory begins so.
+/// Whether these are the first records of a log of a replica that lost its memory.
 fn is_beginning(records: &[Record]) -> bool {
     let is_counter = |record: &Record| matches!(record, Record::Proposed { .. } | Record::Heard { .. });
     let last = records.split_last();
     last.is_some_and(|(last, rest)| *last == Record::DiskLost && rest.iter().all(is_counter))
 }
 
-/// What the life after a power failure writes.
+/// The record that the life after a power failure writes.
 fn next_life() -> Record {
     let ballot = Ballot {
         round: 1_000_000,
@@ -144,7 +161,7 @@ fn next_life() -> Record {
     Record::Promised { ballot }
 }
 
-/// A file system before, and what was done to it.
+/// A file system, and the operations on it.
 #[derive(Clone, Debug)]
 pub(super) struct Recording {
     pub(super) owner: Owner,
@@ -158,7 +175,8 @@ impl Recording {
         self.count(|record| matches!(record, Record::CheckpointEnd { .. }))
     }
 
-    /// How many segments were begun because the one before was full: all but the first and those that a checkpoint begins.
+    /// How many segments were begun because the one before was full: all except the first and those that
+    /// begin with a checkpoint.
     pub(super) fn full_segments(&self) -> usize {
         let is_segment = |path: &Path| {
             path.file_name()
@@ -181,30 +199,30 @@ impl Recording {
     }
 }
 
-/// Goes through the states that power failures leave.
+/// Tries the states that power failures leave.
 pub(super) struct Check<'a> {
-    /// How many states are tried where there are more, for each operation.
+    /// The most states that are tried for each operation.
     states: usize,
-    /// Whose directory it is.
+    /// The owner of the directory.
     owner: Owner,
-    /// The shell has no such sync.
+    /// The sync that the shell lacks.
     without: Option<&'a str>,
-    /// Draws states.
+    /// The state of the random numbers that draw states.
     random: u64,
-    /// How many states were met.
-    met: usize,
-    /// Those that were found good.
+    /// How many states were tried.
+    tried: usize,
+    /// The states that were found good.
     good: HashSet<u64>,
     scratch: TempDir,
 }
 
-/// A life that something puts an end to at any moment.
+/// A life of the replica, which may end after any operation.
 struct Life<'a> {
     entries: &'a [Entry],
-    /// What the lives before have left.
+    /// What the earlier lives left.
     world: World,
-    told: Told,
-    /// How many lives after this one come to such an end.
+    expectation: Expectation,
+    /// How many lives after this one end like this one.
     after: usize,
 }
 
@@ -215,7 +233,7 @@ impl<'a> Check<'a> {
             owner: OWNER,
             without: None,
             random: 1,
-            met: 0,
+            tried: 0,
             good: HashSet::new(),
             scratch: scratch(),
         }
@@ -226,15 +244,16 @@ impl<'a> Check<'a> {
         self.good.len()
     }
 
-    /// Lets power fail after each operation, and once more in the life after some of these failures; and lets the process be killed after each
-    /// operation, and power fail in the life after. All that with a shell that lacks a sync, if one is named.
+    /// Makes power fail after each operation, and again in the life after some of these failures. Also kills
+    /// the process after each operation, and makes power fail in the life after that. If a sync is named, the
+    /// shell lacks it.
     pub(super) fn survives(&mut self, recording: &Recording, without: Option<&'a str>) -> Result<(), String> {
         self.owner = recording.owner;
         self.without = without;
         self.live(Life {
             entries: &recording.entries,
             world: World::new(&recording.before),
-            told: Told::NOTHING,
+            expectation: Expectation::NOTHING,
             after: 1,
         })
     }
@@ -244,13 +263,13 @@ impl<'a> Check<'a> {
         for (number, entry) in life.entries.iter().enumerate() {
             match entry {
                 Entry::Sync { point, .. } if self.without == Some(point) => continue,
-                Entry::Note(note) => life.told.take(note),
+                Entry::Note(note) => life.expectation.take(note),
                 _ => life.world.apply(entry),
             }
             let at = |what| format!("{what}\n  after operation {number}, {}", brief(entry));
             for versions in self.versions(&life.world.uncertain()) {
                 let tree = life.world.left(&versions);
-                let state = hash(&(&tree, &life.told));
+                let state = hash(&(&tree, &life.expectation));
                 if seen.insert(state) {
                     self.fail(tree, state, &life).map_err(at)?;
                 }
@@ -263,14 +282,14 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// Power fails and leaves this.
+    /// Power fails, and leaves this state.
     fn fail(&mut self, tree: Tree, state: u64, life: &Life) -> Result<(), String> {
-        self.met += 1;
-        let again = life.after > 0 && self.met.is_multiple_of(AGAIN);
+        self.tried += 1;
+        let again = life.after > 0 && self.tried.is_multiple_of(AGAIN);
         if !again && self.good.contains(&state) {
             return Ok(());
         }
-        let opened = self.open(&tree, &life.told, again);
+        let opened = self.open(&tree, &life.expectation, again);
         let entries = opened.map_err(|what| format!("{what}\n  where power left {}", listed(&tree)))?;
         self.good.insert(state);
         let Some(entries) = entries else {
@@ -280,9 +299,9 @@ impl<'a> Check<'a> {
             .map_err(|what| format!("{what}\n  in the life after power failed"))
     }
 
-    /// The process is killed: the system holds what it did, synced or not.
+    /// The process is killed: the system still has all its writes, synced or not.
     fn kill(&mut self, life: &Life) -> Result<(), String> {
-        let entries = self.open(&life.world.now(), &life.told, true)?;
+        let entries = self.open(&life.world.now(), &life.expectation, true)?;
         self.live_after(life, &entries.unwrap_or_default(), life.world.clone())
             .map_err(|what| format!("{what}\n  in the life after the process was killed"))
     }
@@ -292,15 +311,15 @@ impl<'a> Check<'a> {
         let survived = self.live(Life {
             entries,
             world,
-            told: life.told.after_failure(),
+            expectation: life.expectation.after_failure(),
             after: life.after - 1,
         });
         self.states = states;
         survived
     }
 
-    /// All combinations of versions, where they are few. Else the oldest and newest of all, each thing that differs from these alone, as far as
-    /// that goes, and some that are drawn.
+    /// All combinations of versions if these are few. Otherwise all oldest and all newest versions, those
+    /// with a single other version as far as there is room, and some that are drawn.
     fn versions(&mut self, counts: &[usize]) -> Vec<Vec<usize>> {
         let all = counts
             .iter()
@@ -326,7 +345,7 @@ impl<'a> Check<'a> {
         states
     }
 
-    /// A number below a bound (SplitMix64).
+    /// Draws a number below a bound (SplitMix64).
     fn draw(&mut self, bound: usize) -> usize {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.random;
@@ -335,9 +354,15 @@ impl<'a> Check<'a> {
         usize::try_from((bits ^ (bits >> 31)) >> 33).map_or(0, |bits| bits % bound)
     }
 
-    /// Lets the replica begin on a state, append and begin once more. Says what it did, if that is to be known.
-    fn open(&self, tree: &Tree, told: &Told, is_taken: bool) -> Result<Option<Vec<Entry>>, String> {
-        for bytes in &told.aside {
+    /// Starts the replica on a state, lets it append, and starts it again. Returns its operations if they are
+    /// recorded.
+    fn open(
+        &self,
+        tree: &Tree,
+        expectation: &Expectation,
+        is_taken: bool,
+    ) -> Result<Option<Vec<Entry>>, String> {
+        for bytes in &expectation.aside {
             if !tree.values().flatten().any(|file| file == bytes) {
                 return Err("a segment that was set aside is gone".to_owned());
             }
@@ -346,7 +371,7 @@ impl<'a> Check<'a> {
         put(root, tree);
         let tape = is_taken.then(|| Tape::start(root));
         let path = root.join(DATA);
-        let begun = begin(&path, self.owner, told, tape.as_ref());
+        let begun = begin(&path, self.owner, expectation, tape.as_ref());
         let entries = tape.map(Tape::stop);
         let (found, _) = begun
             .and_then(|()| opened(&path, self.owner).map_err(|error| format!("the life after: {error}")))?;
@@ -357,7 +382,7 @@ impl<'a> Check<'a> {
     }
 }
 
-/// The nth of all combinations of versions, of which there are so many each.
+/// The nth combination of versions, given how many versions each thing has.
 pub(super) fn combination(counts: &[usize], mut nth: usize) -> Vec<usize> {
     let digit = |count: &usize| {
         let digit = nth % count;
@@ -367,15 +392,16 @@ pub(super) fn combination(counts: &[usize], mut nth: usize) -> Vec<usize> {
     counts.iter().map(digit).collect()
 }
 
-/// A life that begins on what is there, and appends a record. A directory that nobody was told of may have to be founded again.
-fn begin(path: &Path, owner: Owner, told: &Told, tape: Option<&Tape>) -> Result<(), String> {
+/// Starts a life on what is there, and appends a record. A directory that nobody was told of may have to be
+/// formatted again.
+fn begin(path: &Path, owner: Owner, expectation: &Expectation, tape: Option<&Tape>) -> Result<(), String> {
     let note = |note: Note| {
         if let Some(tape) = tape {
             tape.note(note);
         }
     };
     let refused = |error: DirectoryError| error.to_string();
-    let (records, mut life) = match (opened(path, owner), &told.stage) {
+    let (records, mut life) = match (opened(path, owner), &expectation.stage) {
         (Err(DirectoryError::NotFormatted { .. } | DirectoryError::Unfinished { .. }), Stage::Unfounded) => {
             Directory::format(path, owner).map_err(refused)?;
             note(Note::Founded);
@@ -388,21 +414,21 @@ fn begin(path: &Path, owner: Owner, told: &Told, tape: Option<&Tape>) -> Result<
         }
         (result, _) => result.map_err(refused)?,
     };
-    if !told.allows(&records) {
+    if !expectation.allows(&records) {
         return Err(format!(
             "it found {}, but {}",
             kinds(&records),
-            told.stage.expected()
+            expectation.stage.expected()
         ));
     }
     life.log.append(&[next_life()]);
     let written = life.log.write().and_then(|()| life.log.sync());
     written.map_err(|error| error.to_string())?;
-    note(Note::Told);
+    note(Note::Acknowledged);
     Ok(())
 }
 
-/// Opens a directory, and what it remembers.
+/// Opens a directory, and returns its records too.
 pub(super) fn opened(path: &Path, owner: Owner) -> Result<(Vec<Record>, OpenDirectory), DirectoryError> {
     let opened = Directory::open(path, owner)?;
     match &opened.memory {
@@ -411,12 +437,12 @@ pub(super) fn opened(path: &Path, owner: Owner) -> Result<(Vec<Record>, OpenDire
     }
 }
 
-/// A directory to try things in, in memory where there is such.
+/// A temporary directory, in memory if possible.
 pub(super) fn scratch() -> TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
-/// What is in a directory.
+/// Reads a directory.
 pub(super) fn get(root: &Path) -> Tree {
     let mut tree = Tree::new();
     let mut open = vec![root.to_owned()];
@@ -433,7 +459,7 @@ pub(super) fn get(root: &Path) -> Tree {
     tree
 }
 
-/// Puts that into a directory, and nothing else.
+/// Writes these files to a directory, and removes all others.
 fn put(root: &Path, tree: &Tree) {
     for entry in fs::read_dir(root).unwrap() {
         fs::remove_dir_all(entry.unwrap().path()).unwrap();
@@ -452,7 +478,7 @@ fn hash(of: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// Records in few words: promises by their rounds, all others by their kinds.
+/// Records in short: promises by their rounds, all others by their kinds.
 fn kinds(records: &[Record]) -> String {
     let words = records.iter().map(|record| match record {
         Record::Promised { ballot } => ballot.round.to_string(),

@@ -1,16 +1,20 @@
-//! Would a second copy of each group's header help? It would show that a disk has lost a tail that it had synced. The question is when it is
-//! written.
+//! Would a second copy of each group's header help? It would show that a disk has lost a tail that it had
+//! synced. The answer depends on when the copy is written.
 //!
-//! *Under the same sync as the group*, as the identifiers of log entries in Alagappan et al., *Protocol-Aware Recovery for Consensus-Based
-//! Storage*, FAST 2018: until that sync is complete, the disk may have written the copy and not the group. That leaves the bytes of a tail
-//! that the disk lost after the sync, so a reader that takes the one for lost memory takes the other for it, too. Power that fails for all
-//! replicas at once, while each waits for a sync, then leaves more of them without memory than the others can restore.
+//! *Under the same sync as the group*, like the identifiers of log entries in Alagappan et al.,
+//! *Protocol-Aware Recovery for Consensus-Based Storage*, FAST 2018: until that sync is complete, the disk
+//! may have written the copy and not the group. This leaves the same bytes as a tail that the disk lost after
+//! the sync. So a reader that takes the one for lost memory takes the other for lost memory too. If power
+//! fails for all replicas at once, while each waits for a sync, more of them are then without memory than the
+//! others can restore.
 //!
-//! *After that sync, under one of its own*, before anybody is told, as TigerBeetle's journal writes a prepare and then its header: no power
-//! failure leaves a copy without its group. It costs a second sync for each (`cargo bench -p kvpaxos-net --bench marks`). Our mark is such a
-//! copy, but nobody waits for it, and so it lags.
+//! *After that sync, under a sync of its own*, before anybody is told, as TigerBeetle's journal writes a
+//! prepare and then its header: no power failure leaves a copy without its group. It costs a second sync each
+//! time (`cargo bench -p kvpaxos-net --bench marks`). Our mark is such a copy, but nobody waits for it, so it
+//! lags.
 //!
-//! Here shells with such copies are made out of a recording of the real one, and judged by what power failures leave of them.
+//! Here shells with such copies are derived from a recording of the real shell, and judged by what power
+//! failures leave.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -31,32 +35,34 @@ use crate::storage::segments;
 /// When a shell writes the second copies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
-    /// Before the sync of their groups, which covers them, too.
+    /// Before the sync of their groups, which covers the copies too.
     SameSync,
-    /// After the sync of their groups, and syncs them before it tells anybody.
+    /// After the sync of their groups. The copies are synced before anybody is told.
     NextSync,
 }
 
-/// What a start makes of a directory.
+/// What a replica that starts takes a directory for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Verdict {
+enum StartVerdict {
     Kept,
     MemoryLost,
 }
 
-/// The file of the copies, how much room each has, so that none is in two sectors, and for how many there is room.
+/// The file of the copies, the room for each (so that none is in two sectors), and for how many there is
+/// room.
 const COPIES: &str = "headers";
 const SLOT: usize = 64;
 const SLOTS: usize = 64;
-/// What a tape counts from 1 up does not get there.
+/// A handle that no tape gives: tapes count from 1.
 const HANDLE: usize = usize::MAX;
 
-/// How many power failures are simulated, of how many replicas, and how many of these can recover from the rest.
+/// How many power failures are simulated, of how many replicas, and how many of these can recover from the
+/// others.
 const FAILURES: usize = 10_000;
 const REPLICAS: usize = 5;
 const RECOVERABLE: usize = 2;
 
-/// What a shell with copies of headers would have done.
+/// A recording of what a shell with copies of headers would have done.
 struct Shell {
     order: Order,
     before: Tree,
@@ -80,7 +86,7 @@ impl Shell {
             match &entry {
                 Entry::Open { handle, path } if *path == log() => _ = logs.insert(*handle),
                 Entry::Write { handle, bytes, .. } if logs.contains(handle) => {
-                    // A start writes once more what no mark covers.
+                    // A start writes again what no mark covers.
                     for header in headers(bytes) {
                         if positions.insert(position(header)) {
                             waiting.push(copy(header, positions.len() - 1));
@@ -111,15 +117,15 @@ impl Shell {
         }
     }
 
-    /// What is on the disk in the end.
+    /// The contents of the disk at the end.
     fn last(&self) -> Tree {
         let mut world = World::new(&self.before);
         self.entries.iter().for_each(|entry| world.apply(entry));
         world.now()
     }
 
-    /// Each sync of the log, and of the copies where they have their own: what is there just before it, what the operation after it leaves for certain, and where the log
-    /// ends that was synced before and that is written by now.
+    /// Each sync of the log, and of the copies if they have their own: the state just before it, what is
+    /// certain after it, the end of the log that was synced before, and the end that is written by now.
     fn syncs(&self) -> Vec<Moment> {
         let mut world = World::new(&self.before);
         let mut durable = content(&self.before, &name()).len();
@@ -154,7 +160,7 @@ impl Shell {
     }
 }
 
-/// A sync.
+/// A sync of the log.
 struct Moment {
     before: World,
     after: Tree,
@@ -162,26 +168,26 @@ struct Moment {
     written: usize,
 }
 
-/// All that a power failure may leave.
+/// All states that a power failure may leave.
 fn states(world: &World) -> impl Iterator<Item = Tree> {
     let counts = world.uncertain();
     let all = counts.iter().product();
     (0..all).map(move |nth| world.left(&combination(&counts, nth)))
 }
 
-/// What the disk loses of a log is zeros again.
+/// The disk loses a range of the log: it is zeros again.
 fn lose(tree: &mut Tree, range: std::ops::Range<usize>) {
     let file = tree.get_mut(&log()).and_then(Option::as_mut).unwrap();
     file[range].fill(0);
 }
 
-/// As the shell judges a directory: by the mark in the superblock.
-fn by_mark(tree: &Tree) -> Verdict {
+/// Judges a directory as the shell does: by the mark in the superblock.
+fn by_mark(tree: &Tree) -> StartVerdict {
     judge(tree, mark(tree))
 }
 
-/// As a shell would that takes a group for synced because there is a copy of its header.
-fn by_copies(tree: &Tree) -> Verdict {
+/// Judges a directory as a shell that takes a group for synced if there is a copy of its header.
+fn by_copies(tree: &Tree) -> StartVerdict {
     let mut mark = mark(tree);
     for copy in content(tree, COPIES).chunks(SLOT) {
         if let Some(header) = headers(copy).first() {
@@ -191,11 +197,11 @@ fn by_copies(tree: &Tree) -> Verdict {
     judge(tree, mark)
 }
 
-fn judge(tree: &Tree, mark: SyncedPosition) -> Verdict {
+fn judge(tree: &Tree, mark: SyncedPosition) -> StartVerdict {
     let segments = BTreeMap::from([(0, content(tree, &name()))]);
     match wal::read(&segments, OWNER, Some(mark)).unwrap() {
-        LogState::Kept { .. } => Verdict::Kept,
-        LogState::Damaged(_) => Verdict::MemoryLost,
+        LogState::Kept { .. } => StartVerdict::Kept,
+        LogState::Damaged(_) => StartVerdict::MemoryLost,
     }
 }
 
@@ -214,7 +220,7 @@ fn place(name: &str) -> PathBuf {
     Path::new(DATA).join(name)
 }
 
-/// The log, which has one segment here.
+/// The path of the log, which has one segment here.
 fn log() -> PathBuf {
     segments::path(Path::new(DATA), 0)
 }
@@ -232,7 +238,7 @@ fn copy(header: &[u8], slot: usize) -> Entry {
     }
 }
 
-/// The headers of the groups that these bytes begin with.
+/// The headers of the groups at the beginning of these bytes.
 fn headers(mut bytes: &[u8]) -> Vec<&[u8]> {
     let mut found = Vec::new();
     while bytes.starts_with(b"KPGR") {
@@ -242,7 +248,7 @@ fn headers(mut bytes: &[u8]) -> Vec<&[u8]> {
     found
 }
 
-/// How many bytes a group takes, and where it begins, by its header.
+/// The length of a group in bytes, according to its header.
 fn length(header: &[u8]) -> usize {
     let payload = u32::from_le_bytes(header[4..8].try_into().unwrap());
     GROUP_HEADER + usize::try_from(payload).unwrap() + GROUP_TRAILER
@@ -259,22 +265,23 @@ fn under_the_same_sync_a_power_failure_leaves_the_bytes_of_a_tail_that_was_lost(
         if moment.durable == moment.written {
             continue;
         }
-        // The sync is complete, somebody was told, and then the disk loses it.
+        // The sync is complete, somebody was told, and then the disk loses the group.
         let mut lost = moment.after;
         lose(&mut lost, moment.durable..moment.written);
-        assert_eq!(by_copies(&lost), Verdict::MemoryLost, "the copy shows it");
-        assert_eq!(by_mark(&lost), Verdict::Kept, "no mark covers it yet");
-        // The same bytes, and nobody was told anything.
+        assert_eq!(by_copies(&lost), StartVerdict::MemoryLost, "the copy shows it");
+        assert_eq!(by_mark(&lost), StartVerdict::Kept, "no mark covers it yet");
+        // The same bytes, but nobody was told anything.
         assert!(states(&moment.before).any(|interrupted| interrupted == lost));
         compared += 1;
     }
     assert!(compared >= 12, "only {compared} syncs");
 }
 
-/// Power fails for all replicas at once, each in the middle of a sync. Everything that is not synced is there or not with even chances.
+/// Power fails for all replicas at once, each in the middle of a sync. Everything that is not synced is there
+/// or not, with even chances.
 #[test]
 fn only_copies_under_the_same_sync_cost_more_memories_than_can_be_restored() {
-    let failures = |order, verdict: fn(&Tree) -> Verdict| {
+    let failures = |order, verdict: fn(&Tree) -> StartVerdict| {
         let moments = Shell::new(scenes::batches(), order).syncs();
         let verdicts: Vec<Vec<_>> = moments
             .iter()
@@ -288,7 +295,7 @@ fn only_copies_under_the_same_sync_cost_more_memories_than_can_be_restored() {
             let mut lost = 0;
             for _ in 0..REPLICAS {
                 let states = &verdicts[pick(verdicts.len())];
-                lost += usize::from(states[pick(states.len())] == Verdict::MemoryLost);
+                lost += usize::from(states[pick(states.len())] == StartVerdict::MemoryLost);
             }
             one += usize::from(lost > 0);
             too_many += usize::from(lost > RECOVERABLE);
@@ -299,21 +306,28 @@ fn only_copies_under_the_same_sync_cost_more_memories_than_can_be_restored() {
     let next = failures(Order::NextSync, by_copies);
     let ours = failures(Order::SameSync, by_mark);
     println!(
-        "of {FAILURES} power failures of {REPLICAS} replicas, some memory and more than {RECOVERABLE} are lost:"
+        "of {FAILURES} power failures of {REPLICAS} replicas, some memory and more than {RECOVERABLE} are \
+         lost:"
     );
     println!("  copies under the same sync {same:?}, under the next {next:?}, marks that lag {ours:?}");
     assert!(same.1 > FAILURES / 10, "{same:?}");
     assert_eq!((next, ours), ((0, 0), (0, 0)));
 }
 
-/// What the disk loses of what it had synced is seen up to the last copy, or up to the mark.
+/// The loss of synced data is noticed up to the last copy, or up to the mark.
 #[test]
 fn a_lost_tail_is_seen_as_far_as_there_are_copies_or_a_mark() {
     let shell = Shell::new(scenes::batches(), Order::NextSync);
     let disk = shell.last();
     let ends: BTreeSet<usize> = shell.syncs().iter().map(|moment| moment.written).collect();
     let (end, mark) = (*ends.last().unwrap(), mark(&disk).position);
-    let seen = |seen| if seen { Verdict::MemoryLost } else { Verdict::Kept };
+    let seen = |seen| {
+        if seen {
+            StartVerdict::MemoryLost
+        } else {
+            StartVerdict::Kept
+        }
+    };
     let mut unseen = 0;
     for lost_from in ends {
         let mut tree = disk.clone();

@@ -1,12 +1,13 @@
-//! What a power failure may leave of a data directory, and that a replica opens it and has lost nothing that it stands by: tested after the
-//! method of Pillai et al., *All File Systems Are Not Created Equal*, OSDI 2014. What the shell does to files is written down ([`tape`]);
-//! for each operation, the states are made that a failure after it may leave by the standard ([`world`]); and a replica is opened on each
-//! ([`check`]).
+//! What a power failure may leave of a data directory. A replica must open every such state, and must not
+//! have lost anything that it had acknowledged or promised. The method is that of Pillai et al., *All File
+//! Systems Are Not Created Equal*, OSDI 2014: the operations of the shell on files are recorded ([`tape`]);
+//! for each operation, the states are made that the standard allows a power failure after it to leave
+//! ([`world`]); and a replica is opened on each of them ([`check`]).
 //!
-//! Whether the check sees anything is checked, too. A shell without one of its syncs does the same but for that, so its record is the real
-//! one without that sync; and whichever it is, but for those that are [`SPARE`], something must be found gone.
+//! The check itself is checked too. The record of a shell that lacks one of its syncs is the real record
+//! without that sync. For every sync but those in [`SPARE`], the check must then find a loss.
 //!
-//! The same states show what second copies of headers would cost or bring ([`headers`]).
+//! The same states show what second copies of headers would bring and cost ([`headers`]).
 
 mod check;
 mod headers;
@@ -20,11 +21,12 @@ use std::collections::BTreeSet;
 use check::{Check, Recording};
 use tape::Entry;
 
-/// Syncs without which no power failure does harm.
+/// The syncs that could be left out without a loss.
 const SPARE: [&str; 2] = [
-    // The superblock is written next, and its name is synced: with it all names of the directory.
+    // The superblock is written next and its name is synced, which syncs all names of the directory.
     "directory::set_aside: names",
-    // Obsolete segments that come back are read over, whichever of them do. The room they took is not given back until then.
+    // Obsolete segments that come back are skipped. Only their room is not freed until they are deleted
+    // again.
     "segments::delete: names",
 ];
 
@@ -51,7 +53,7 @@ fn a_power_failure_takes_nothing_that_a_replica_stands_by_and_without_a_sync_it_
         });
         println!(
             "without {point}: {}",
-            caught.as_deref().unwrap_or("nothing is gone")
+            caught.as_deref().unwrap_or("nothing is lost")
         );
         if caught.is_none() {
             spare.push(point);
@@ -60,8 +62,9 @@ fn a_power_failure_takes_nothing_that_a_replica_stands_by_and_without_a_sync_it_
     assert_eq!(spare, SPARE);
 }
 
-/// A segment that is full is followed by another with the same syncs as one that a checkpoint ends, and each is needed here, too: of the old
-/// segment's data, of the new one's header, of its name, and of the mark that covers both.
+/// A segment that is full is followed by another one with the same syncs as a segment that a checkpoint ends.
+/// Each of them is needed: that of the old segment's data, of the new one's header, of its name, and of the
+/// mark that covers both.
 #[test]
 fn each_sync_of_a_rotation_is_needed_where_segments_are_full() {
     let recording = scenes::full_segments();

@@ -1,5 +1,6 @@
-//! A real replica under load, taken down: it serves clients over sockets, cuts its log, a role of it fails and comes back, it is stopped and
-//! started, its disk is full, and it starts again. What it wrote when differs from run to run.
+//! A recorded life of a real replica under load: it serves clients over sockets, cuts its log, a role of it
+//! fails and comes back, it is stopped and started, its disk becomes full, and it starts again. The recording
+//! differs from run to run.
 
 use kvpaxos::wal::Owner;
 use kvpaxos::{ReplicaId, Role};
@@ -12,12 +13,12 @@ use crate::{
     RestartMemory, Sockets,
 };
 
-/// Slots after which the replica cuts its log.
+/// After how many slots the replica cuts its log.
 const SLOTS: u64 = 5;
-/// The size at which a segment is full: some slots have more.
+/// The size at which a segment is full. Some slots need more.
 const FULL: u64 = 1000;
 
-/// The only replica of a cluster starts, and a client of it.
+/// Starts the only replica of a cluster, and a client of it.
 async fn started(options: NodeOptions) -> (Node, Client) {
     let sockets = Sockets::bind("127.0.0.1:0", "127.0.0.1:0", None).await.unwrap();
     let address = sockets.clients.local_addr().unwrap();
@@ -25,7 +26,7 @@ async fn started(options: NodeOptions) -> (Node, Client) {
     (Node::start(options, sockets).unwrap(), client)
 }
 
-/// So many writes, two at a time.
+/// Writes this many values, two at a time.
 async fn load(client: &Client, writes: usize) {
     for number in 0..writes {
         let put = |key: &'static str| client.put(key, vec![b'v'; 50 + number % 3 * 500]);
@@ -62,7 +63,7 @@ async fn recorded() -> Recording {
     load(&client, 4).await;
     tape.set_room(Some(3000));
     tokio::select! {
-        () = load(&client, 100) => panic!("the disk took it all"),
+        () = load(&client, 100) => panic!("the disk never became full"),
         ended = node.wait() => assert!(matches!(ended, Err(NodeError::Disk(_))), "{ended:?}"),
     }
     drop((node, client));

@@ -1,4 +1,4 @@
-//! What the shell did, taken down: lives of a replica's data directory.
+//! Recorded lives of a data directory.
 
 use std::path::{Path, PathBuf};
 
@@ -16,10 +16,10 @@ use crate::storage::log::SUPERBLOCK;
 use crate::storage::samples::{OWNER, begin, end, promised};
 use crate::storage::segments;
 
-/// The size at which a segment is full, where that is tried.
+/// The size at which a segment is full in these scenes.
 const FULL: u64 = 500;
 
-/// A data directory that a tape takes down.
+/// A data directory with a tape.
 struct Scene {
     root: TempDir,
     before: Tree,
@@ -28,7 +28,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// A directory that is to be formatted.
+    /// A directory that is not formatted yet.
     fn new() -> Scene {
         let root = scratch();
         let tape = Tape::start(root.path());
@@ -48,7 +48,7 @@ impl Scene {
         scene
     }
 
-    /// What there is now is durable, and what comes from now on is taken down.
+    /// Makes everything durable, and records from now on.
     fn restart_tape(&mut self) {
         self.before = get(self.root.path());
         self.tape.clone().stop();
@@ -59,11 +59,11 @@ impl Scene {
         Directory::open(&self.path, OWNER).unwrap()
     }
 
-    /// Writes and syncs as the disk thread does, and tells.
+    /// Writes and syncs as the disk thread does, and acknowledges.
     fn try_write(&self, opened: &mut OpenDirectory, records: &[Record]) -> Result<(), LogError> {
         self.give(opened, records)?;
         opened.log.sync()?;
-        self.tape.note(Note::Told);
+        self.tape.note(Note::Acknowledged);
         Ok(())
     }
 
@@ -71,7 +71,7 @@ impl Scene {
         self.try_write(opened, records).unwrap();
     }
 
-    /// Writes what nobody waits for.
+    /// Writes records that nobody waits for.
     fn give(&self, opened: &mut OpenDirectory, records: &[Record]) -> Result<(), LogError> {
         opened.log.append(records);
         opened.log.write()
@@ -92,7 +92,7 @@ impl Scene {
     }
 }
 
-/// A record of some sectors. Few of its bytes are zeros.
+/// A record of several sectors, with few zeros.
 fn large(seed: u8, length: usize) -> Record {
     let bytes = (1..=250).cycle().map(|byte: u8| byte ^ seed).take(length);
     Record::SnapshotPart {
@@ -102,7 +102,7 @@ fn large(seed: u8, length: usize) -> Record {
     }
 }
 
-/// All of them, by their names.
+/// All scenes, with their names.
 pub(super) fn all() -> Vec<(&'static str, Recording)> {
     vec![
         ("load", load()),
@@ -137,7 +137,7 @@ fn load() -> Recording {
     scene.end()
 }
 
-/// Segments begin, some with checkpoints that are completed and make those before obsolete.
+/// Segments begin, some with checkpoints that are completed and make earlier segments obsolete.
 fn checkpoints() -> Recording {
     let scene = Scene::formatted();
     let mut opened = scene.open();
@@ -146,7 +146,7 @@ fn checkpoints() -> Recording {
     scene.write(&mut opened, &[begin(1), promised(3)]);
     scene.write(&mut opened, &[large(4, 900)]);
     scene.write(&mut opened, &[end(1), promised(5)]);
-    // One is given up, the next makes two segments obsolete. All of that comes in one write.
+    // One checkpoint is abandoned; the next one makes two segments obsolete. All this is one write.
     scene.give(&mut opened, &[begin(2), large(6, 300)]).unwrap();
     let rest = [promised(7), begin(3), promised(8), end(3), promised(9)];
     scene.write(&mut opened, &rest);
@@ -154,8 +154,9 @@ fn checkpoints() -> Recording {
     scene.end()
 }
 
-/// Segments are full, one after the other, and no checkpoint makes any obsolete: by a write of its own, by one of several batches in one
-/// write, right after a start, and where what the last segment holds is synced by nothing but the beginning of the next.
+/// Segments become full one after the other, without checkpoints: by a single write, by one of several
+/// batches in one write, right after a start, and where only the beginning of the next segment syncs the last
+/// one.
 pub(super) fn full_segments() -> Recording {
     let scene = Scene::formatted();
     scene.tape.set_segment(Some(FULL));
@@ -168,7 +169,7 @@ pub(super) fn full_segments() -> Recording {
     assert_eq!(
         opened.log.segment(),
         2,
-        "what was not synced yet filled the second"
+        "records that were not synced yet filled the second segment"
     );
     for round in [5, 6, 7] {
         opened.log.append(&[promised(round), large(5, 550)]);
@@ -180,20 +181,21 @@ pub(super) fn full_segments() -> Recording {
     let mut opened = scene.open();
     scene.write(&mut opened, &[promised(9)]);
     assert_eq!(opened.log.segment(), 6, "it was full when the replica started");
-    // A checkpoint comes in the end, and most of them go.
+    // A final checkpoint makes most segments obsolete.
     scene.write(&mut opened, &[large(9, 700)]);
     scene.write(&mut opened, &[promised(10), begin(1), large(11, 650)]);
     scene.write(&mut opened, &[promised(11), end(1)]);
     assert_eq!(
         opened.log.segment(),
         9,
-        "the checkpoint's beginning was in a full one, too"
+        "the checkpoint began in a full segment too"
     );
     scene.write(&mut opened, &[promised(12)]);
     scene.end()
 }
 
-/// Batches are written and synced one after the other, to a directory that was formatted before; the mark is renewed once.
+/// Batches are written and synced one after the other, in a directory that was formatted before. The mark is
+/// renewed once.
 pub(super) fn batches() -> Recording {
     let mut scene = Scene::formatted();
     scene.restart_tape();
@@ -211,7 +213,7 @@ pub(super) fn batches() -> Recording {
     scene.end()
 }
 
-/// The process is killed again and again; what the system holds stays there until power fails.
+/// The process is killed again and again. Its writes stay in the system until power fails.
 fn killed() -> Recording {
     let scene = Scene::formatted();
     for life in 0..2 {
@@ -237,7 +239,7 @@ fn killed() -> Recording {
     scene.end()
 }
 
-/// The disk is full after so many bytes, whatever the replica is about to write; it stops, and starts again when there is room.
+/// The disk becomes full after each number of bytes. The replica stops, and starts again when there is room.
 fn full() -> Recording {
     let scene = Scene::formatted();
     for (life, room) in [0, 30, 52, 200, 300, 420, 700, 1000].into_iter().enumerate() {
@@ -261,7 +263,7 @@ fn full() -> Recording {
     scene.end()
 }
 
-/// A sync fails, whichever; the replica stops, and starts again at once.
+/// Each sync fails in turn. The replica stops, and starts again at once.
 fn failing() -> Recording {
     let scene = Scene::formatted();
     for syncs in 0..9 {
@@ -284,7 +286,7 @@ fn failing() -> Recording {
     scene.end()
 }
 
-/// The disk is gone; the replica begins anew on another one.
+/// The disk is lost; the replica is recovered on another one.
 fn recovered() -> Recording {
     let scene = Scene::new();
     scene.tape.note(Note::Replacing(Vec::new()));
@@ -295,7 +297,7 @@ fn recovered() -> Recording {
     scene.end()
 }
 
-/// An operator discards a log of some segments that is whole, and the replica goes on with another.
+/// An operator discards an intact log of several segments, and the replica goes on with a new one.
 fn discarded() -> Recording {
     let scene = Scene::formatted();
     let mut opened = scene.open();
@@ -315,7 +317,7 @@ fn discarded() -> Recording {
     scene.end()
 }
 
-/// A log was damaged while nobody ran; it is set aside when the replica starts.
+/// A log was damaged while the replica was down. It is set aside at the next start.
 fn damaged() -> Recording {
     let scene = Scene::formatted();
     let mut opened = scene.open();
@@ -326,8 +328,9 @@ fn damaged() -> Recording {
     replaced(scene)
 }
 
-/// So does one whose process was killed between the beginning of a segment and the mark that covers it, and then the segment before lost its end.
-/// If that is set aside in part only, what stays looks like a log that a crash has cut short.
+/// The same, after the process was killed between the beginning of a segment and the mark that covers it, and
+/// the segment before it lost its end. If this log is set aside only in part, the rest looks like a log that
+/// a crash cut short.
 fn damaged_behind_its_mark() -> Recording {
     let scene = Scene::formatted();
     let mut opened = scene.open();
@@ -344,7 +347,7 @@ fn damaged_behind_its_mark() -> Recording {
     replaced(scene)
 }
 
-/// A replica starts on a log that is lost.
+/// A replica starts on a lost log.
 fn replaced(mut scene: Scene) -> Recording {
     scene.restart_tape();
     scene.tape.note(Note::Replacing(scene.segments()));

@@ -1,5 +1,5 @@
-//! The calls of [`std::fs`] that change files, and what was called is written down: a [`Tape`] takes down everything below a directory, by
-//! whichever thread. Where no tape runs, these are the calls of `std::fs` and nothing else.
+//! The calls of [`std::fs`] that change files, with a recorder: a [`Tape`] records every call below a
+//! directory, from any thread. Where no tape runs, these are the calls of `std::fs` and nothing else.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kvpaxos::Record;
 use kvpaxos::wal::Writer;
 
-/// What happened, in order. Paths are those below the tape's directory.
+/// A recorded operation. Paths are relative to the directory of the tape.
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {
-    /// A file or directory was opened, and made if it was not there.
+    /// A file or directory was opened, and created if it did not exist.
     Open { handle: usize, path: PathBuf },
     /// Bytes were written.
     Write {
@@ -22,46 +22,46 @@ pub(crate) enum Entry {
         at: usize,
         bytes: Vec<u8>,
     },
-    /// A file was cut or made longer.
+    /// The length of a file was set.
     Length { handle: usize, length: usize },
-    /// A file or directory was synced; `whole`, or only what it takes to read the data back.
+    /// A file or directory was synced: `whole`, or only what is needed to read the data.
     Sync {
         handle: usize,
         whole: bool,
-        /// Which of the shell's syncs it was: the function, and what kind of file.
+        /// Which sync of the shell it was: the function, and the kind of file.
         point: String,
     },
-    /// A sync of a file failed. The system takes what was to be written for written all the same, and does not write it by itself (Rebello et al.,
-    /// *Can Applications Recover from fsync Failures?*, USENIX ATC 2020).
+    /// A sync of a file failed. The system still considers the data written, and does not write it by itself
+    /// (Rebello et al., *Can Applications Recover from fsync Failures?*, USENIX ATC 2020).
     FailedSync { handle: usize },
-    /// A directory was made.
+    /// A directory was created.
     Make { path: PathBuf },
-    /// Renamed.
+    /// A file or directory was renamed.
     Rename { from: PathBuf, to: PathBuf },
-    /// Removed.
+    /// A file was removed.
     Remove { path: PathBuf },
-    /// What the shell was told or told others.
+    /// The replica was given records, or somebody was told something.
     Note(Note),
 }
 
-/// What a replica stands by.
+/// What changes what a replica must find after a failure.
 #[derive(Clone, Debug)]
 pub(crate) enum Note {
     /// The directory was formatted, and its operator was told.
     Founded,
-    /// It was opened, and these records are what the replica acts on from now on.
+    /// The directory was opened, and the replica acts on these records from now on.
     Opened(Vec<Record>),
-    /// The log was given these.
+    /// These records were appended to the log.
     Appending(Vec<Record>),
-    /// All that was given is durable, and whoever waited for it was told.
-    Told,
-    /// Another log is to take this one's place. The bytes are those of its segments, to be set aside.
+    /// All appended records are durable, and everyone who waited for them was told.
+    Acknowledged,
+    /// The log is about to be replaced. The bytes are those of its segments, which are set aside.
     Replacing(Vec<Vec<u8>>),
-    /// It took its place: the replica has lost its memory, and its operator was told.
+    /// The log was replaced: the replica has lost its memory, and its operator was told.
     Replaced(Vec<Record>),
 }
 
-/// Takes down what happens below a directory until it is stopped.
+/// Records the operations below a directory until it is stopped.
 #[derive(Clone, Debug)]
 pub(crate) struct Tape(Arc<Inner>);
 
@@ -70,11 +70,11 @@ struct Inner {
     root: PathBuf,
     entries: Mutex<Vec<Entry>>,
     handles: Mutex<usize>,
-    /// How many more bytes the disk takes; `None` for no end of them.
+    /// How many more bytes the disk takes; `None` if it is never full.
     room: Mutex<Option<usize>>,
-    /// How many more syncs there are before one fails; `None` if none does.
+    /// How many more syncs succeed before one fails; `None` if none fails.
     syncs: Mutex<Option<usize>>,
-    /// The size at which a segment is full; `None` for the real one.
+    /// The size at which a segment is full; `None` for the real size.
     segment: Mutex<Option<u64>>,
 }
 
@@ -108,22 +108,22 @@ impl Tape {
         self.put(Entry::Note(note));
     }
 
-    /// The disk takes so many more bytes and then is full.
+    /// Makes the disk full after this many more bytes.
     pub(super) fn set_room(&self, bytes: Option<usize>) {
         *lock(&self.0.room) = bytes;
     }
 
-    /// After so many syncs one fails.
+    /// Makes a sync fail after this many more.
     pub(super) fn set_syncs(&self, syncs: Option<usize>) {
         *lock(&self.0.syncs) = syncs;
     }
 
-    /// Logs that are opened from now on end a segment once it has so many bytes.
+    /// Makes logs that are opened from now on end a segment at this size.
     pub(super) fn set_segment(&self, bytes: Option<u64>) {
         *lock(&self.0.segment) = bytes;
     }
 
-    /// Whether this sync is the one that fails.
+    /// Whether this sync fails.
     fn fails_sync(&self) -> bool {
         let mut syncs = lock(&self.0.syncs);
         let fails = *syncs == Some(0);
@@ -139,21 +139,21 @@ impl Tape {
         path.strip_prefix(&self.0.root).unwrap_or(path).to_owned()
     }
 
-    /// The tape that takes down what happens to this path.
+    /// The tape that records operations on this path.
     fn of(path: &Path) -> Option<Tape> {
         let tapes = lock(&TAPES);
         tapes.iter().find(|tape| path.starts_with(&tape.0.root)).cloned()
     }
 }
 
-/// Writes it down where a tape runs.
+/// Records a note if a tape runs.
 pub(crate) fn note(path: &Path, note: impl FnOnce() -> Note) {
     if let Some(tape) = Tape::of(path) {
         tape.note(note());
     }
 }
 
-/// The writer of a log in this directory, which ends segments at the size that the tape says.
+/// Limits the segments of a writer to the size that the tape has for this directory.
 pub(crate) fn limited(directory: &Path, writer: Writer) -> Writer {
     match Tape::of(directory).and_then(|tape| *lock(&tape.0.segment)) {
         Some(bytes) => writer.with_limit(bytes),
@@ -161,7 +161,7 @@ pub(crate) fn limited(directory: &Path, writer: Writer) -> Writer {
     }
 }
 
-/// Does it, and writes it down if it was done.
+/// Records an operation if it succeeded.
 fn taken<T>(path: &Path, done: io::Result<T>, entry: impl FnOnce(&Tape) -> Entry) -> io::Result<T> {
     let result = done?;
     if let Some(tape) = Tape::of(path) {
@@ -309,7 +309,7 @@ impl File {
         }
     }
 
-    /// Names a sync, so that a shell without it can be thought of.
+    /// Names a sync, so that a shell without it can be simulated.
     fn point(&self, caller: &Location) -> String {
         let Some((tape, _)) = &self.tape else {
             return String::new();
@@ -318,7 +318,7 @@ impl File {
         let what = if self.path == tape.0.root {
             "names at the top"
         } else if !self.path.is_dir() {
-            // A draft that was renamed is one no more.
+            // A file that was renamed is no draft any more.
             match (
                 name.starts_with("log."),
                 name.ends_with(".new") && self.path.exists(),
@@ -336,7 +336,7 @@ impl File {
     }
 }
 
-/// The function that a place in the source is in: the last one that begins before it.
+/// The function at a place in the source: the last one that begins before it.
 fn function(place: &Location) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     let source = fs::read_to_string(root.unwrap_or(Path::new("")).join(place.file())).unwrap();

@@ -1,7 +1,9 @@
-//! A file system as the standard (POSIX, `fsync`) lets a power failure find it. Until it is synced, each thing is as any moment since
-//! the last sync left it, whatever becomes of the others: each sector of a file, a file's length, each name in a directory. So writes are torn and
-//! reordered, a name may be there before the content or the other way round, and a rename may have been half done. Real file systems
-//! leave less; which less, differs (Pillai et al., *All File Systems Are Not Created Equal*, OSDI 2014, table 1).
+//! A file system in which a power failure leaves whatever the standard (POSIX, `fsync`) allows. Until a thing
+//! is synced, a failure may leave it as it was at any moment since its last sync, independently of all other
+//! things: each sector of a file, the length of a file, and each name in a directory. So writes are torn and
+//! reordered, a name may exist before the content or the other way round, and a rename may be half done. Real
+//! file systems leave fewer states, and not all the same ones (Pillai et al., *All File Systems Are Not
+//! Created Equal*, OSDI 2014, table 1).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,18 +12,18 @@ use kvpaxos::wal::SECTOR;
 
 use super::tape::Entry;
 
-/// What is there after a power failure: files with their content, and directories.
+/// The files with their contents, and the directories, that exist after a power failure.
 pub(super) type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
-/// What a thing was since it was last synced, oldest first.
+/// The versions of a thing since its last sync, oldest first.
 #[derive(Clone, Debug)]
 struct Versions<T>(Vec<T>);
 
-/// A part of a file.
+/// A sector of a file.
 #[derive(Clone, Debug)]
 struct Sector {
     versions: Versions<[u8; SECTOR]>,
-    /// A sync of it failed, and it was not written to since: no sync makes it durable.
+    /// Its sync failed, and it was not written since then: no sync makes it durable.
     is_skipped: bool,
 }
 
@@ -61,7 +63,7 @@ impl<T: Clone + PartialEq> Versions<T> {
 }
 
 #[derive(Clone, Debug)]
-enum Node {
+enum Inode {
     File {
         sectors: Vec<Sector>,
         length: Versions<usize>,
@@ -69,24 +71,24 @@ enum Node {
     Directory(BTreeMap<String, Versions<Option<usize>>>),
 }
 
-/// A file system, and all that is not certain about it.
+/// A file system, with everything that a power failure may change.
 #[derive(Clone, Debug)]
 pub(super) struct World {
-    /// The first is the root.
-    nodes: Vec<Node>,
+    /// The first one is the root.
+    nodes: Vec<Inode>,
     handles: BTreeMap<usize, usize>,
 }
 
 impl World {
-    /// All this is durable.
+    /// A file system in which all this is durable.
     pub(super) fn new(tree: &Tree) -> World {
         let mut world = World {
-            nodes: vec![Node::Directory(BTreeMap::new())],
+            nodes: vec![Inode::Directory(BTreeMap::new())],
             handles: BTreeMap::new(),
         };
         for (path, content) in tree {
             let node = world.add(match content {
-                None => Node::Directory(BTreeMap::new()),
+                None => Inode::Directory(BTreeMap::new()),
                 Some(bytes) => file(bytes),
             });
             world.name(path).0.push(Some(node));
@@ -109,7 +111,7 @@ impl World {
                 let (sectors, length) = self.file(*handle);
                 let end = at + bytes.len();
                 for (place, byte) in (*at..).zip(bytes) {
-                    // A sector changes as a whole, so all that is written to it by one call is one version.
+                    // A sector changes as a whole, so everything that one call writes to it is one version.
                     let index = place / SECTOR;
                     grow(sectors, index + 1);
                     sectors[index].is_skipped = false;
@@ -137,7 +139,7 @@ impl World {
             Entry::Sync { handle, whole, .. } => self.sync(*handle, *whole),
             Entry::FailedSync { handle } => self.skip(*handle),
             Entry::Make { path } => {
-                let node = self.add(Node::Directory(BTreeMap::new()));
+                let node = self.add(Inode::Directory(BTreeMap::new()));
                 self.name(path).becomes(Some(node));
             }
             Entry::Rename { from, to } => {
@@ -152,15 +154,16 @@ impl World {
 
     fn sync(&mut self, handle: usize, whole: bool) {
         match &mut self.nodes[self.handles[&handle]] {
-            Node::File { sectors, length } => {
+            Inode::File { sectors, length } => {
                 sectors.iter_mut().for_each(Sector::sync);
-                // What was cut off need not be gone: it does not take that to read the data.
+                // A sync of the data does not make a shorter length durable: that is not needed to read the
+                // data.
                 let now = *length.now();
                 length
                     .0
                     .retain(|version| *version == now || (!whole && *version > now));
             }
-            Node::Directory(names) => {
+            Inode::Directory(names) => {
                 names.values_mut().for_each(Versions::sync);
                 names.retain(|_, versions| versions.now().is_some());
             }
@@ -168,45 +171,45 @@ impl World {
     }
 
     fn skip(&mut self, handle: usize) {
-        if let Node::File { sectors, .. } = &mut self.nodes[self.handles[&handle]] {
+        if let Inode::File { sectors, .. } = &mut self.nodes[self.handles[&handle]] {
             for sector in sectors {
                 sector.is_skipped |= sector.versions.0.len() > 1;
             }
         }
     }
 
-    fn add(&mut self, node: Node) -> usize {
+    fn add(&mut self, node: Inode) -> usize {
         self.nodes.push(node);
         self.nodes.len() - 1
     }
 
     fn file(&mut self, handle: usize) -> (&mut Vec<Sector>, &mut Versions<usize>) {
         match &mut self.nodes[self.handles[&handle]] {
-            Node::File { sectors, length } => (sectors, length),
-            Node::Directory(_) => panic!("a directory is not written to"),
+            Inode::File { sectors, length } => (sectors, length),
+            Inode::Directory(_) => panic!("a directory is not written to"),
         }
     }
 
-    /// What is at a path now.
+    /// What exists at a path now.
     fn find(&self, path: &Path) -> Option<usize> {
         path.iter().try_fold(0, |node, name| match &self.nodes[node] {
-            Node::Directory(names) => *names.get(name.to_str()?)?.now(),
-            Node::File { .. } => None,
+            Inode::Directory(names) => *names.get(name.to_str()?)?.now(),
+            Inode::File { .. } => None,
         })
     }
 
-    /// A name, which may be nobody's.
+    /// The versions of a name, which may name nothing.
     fn name(&mut self, path: &Path) -> &mut Versions<Option<usize>> {
         let parent = path.parent().and_then(|parent| self.find(parent));
         let name = path.file_name().and_then(|name| name.to_str());
-        let (Some(Node::Directory(names)), Some(name)) = (parent.map(|it| &mut self.nodes[it]), name) else {
+        let (Some(Inode::Directory(names)), Some(name)) = (parent.map(|it| &mut self.nodes[it]), name) else {
             panic!("{} is in no directory", path.display());
         };
         let nobody = || Versions::durable(None);
         names.entry(name.to_owned()).or_insert_with(nobody)
     }
 
-    /// Of how many versions each uncertain thing may be.
+    /// How many versions each uncertain thing has.
     pub(super) fn uncertain(&self) -> Vec<usize> {
         let mut counts = Vec::new();
         self.choose(|versions| {
@@ -216,13 +219,13 @@ impl World {
         counts
     }
 
-    /// What a power failure leaves where the uncertain things are of these versions.
+    /// What a power failure leaves if it picks these versions of the uncertain things.
     pub(super) fn left(&self, versions: &[usize]) -> Tree {
         let mut versions = versions.iter().copied();
         self.choose(|_| versions.next().unwrap_or(0))
     }
 
-    /// What is there while the system runs.
+    /// What exists while the system runs.
     pub(super) fn now(&self) -> Tree {
         self.choose(|versions| versions - 1)
     }
@@ -232,7 +235,7 @@ impl World {
         let mut chosen = BTreeMap::new();
         for node in self.reachable() {
             match &self.nodes[node] {
-                Node::File { sectors, length } => {
+                Inode::File { sectors, length } => {
                     let mut bytes = Vec::new();
                     for sector in sectors {
                         let versions = &sector.versions.0;
@@ -241,7 +244,7 @@ impl World {
                     bytes.resize(length.0[pick(length.0.len())], 0);
                     chosen.insert(node, Ok(bytes));
                 }
-                Node::Directory(names) => {
+                Inode::Directory(names) => {
                     let names = names.iter();
                     let named = names.filter_map(|(name, it)| Some((name, it.0[pick(it.0.len())]?)));
                     chosen.insert(node, Err(named.collect::<Vec<_>>()));
@@ -263,13 +266,13 @@ impl World {
         tree
     }
 
-    /// All that a name may lead to.
+    /// Everything that some version of a name leads to.
     fn reachable(&self) -> BTreeSet<usize> {
         let mut reached = BTreeSet::new();
         let mut open = vec![0];
         while let Some(node) = open.pop() {
             if reached.insert(node)
-                && let Node::Directory(names) = &self.nodes[node]
+                && let Inode::Directory(names) = &self.nodes[node]
             {
                 open.extend(names.values().flat_map(|versions| versions.0.iter().flatten()));
             }
@@ -278,7 +281,7 @@ impl World {
     }
 }
 
-fn file(bytes: &[u8]) -> Node {
+fn file(bytes: &[u8]) -> Inode {
     let mut sectors = Vec::new();
     for part in bytes.chunks(SECTOR) {
         let mut sector = [0; SECTOR];
@@ -286,7 +289,7 @@ fn file(bytes: &[u8]) -> Node {
         sectors.push(Sector::durable(sector));
     }
     let length = Versions::durable(bytes.len());
-    Node::File { sectors, length }
+    Inode::File { sectors, length }
 }
 
 fn grow(sectors: &mut Vec<Sector>, count: usize) {

@@ -274,7 +274,7 @@ impl Worker {
             }
             if let Some(ticket) = awaited {
                 #[cfg(test)]
-                tape::note(self.log.directory(), || Note::Told);
+                tape::note(self.log.directory(), || Note::Acknowledged);
                 self.reports.send(DiskEvent::Settled(ticket));
             }
             for role in restarts {
