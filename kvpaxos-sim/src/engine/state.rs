@@ -15,7 +15,6 @@ use crate::engine::network::{LinkProfile, Network};
 use crate::engine::observer::Observer;
 use crate::engine::pending::{Alarm, Pending};
 use crate::engine::queue::Queue;
-use crate::engine::sync::REST;
 
 /// How much was simulated.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
@@ -161,13 +160,6 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     #[must_use]
     pub fn unmarked(&self, id: ReplicaId) -> usize {
         self.host(id).disk.unmarked()
-    }
-
-    /// Whether nothing was written for a while: then everything that is synced is noted elsewhere as synced.
-    #[must_use]
-    pub fn is_at_rest(&self, id: ReplicaId) -> bool {
-        let host = self.host(id);
-        host.disk.is_idle() && self.now >= host.synced_at.after(REST)
     }
 
     pub(super) fn host(&self, id: ReplicaId) -> &Host<M> {

@@ -17,6 +17,13 @@ const RENEWAL: Micros = Micros(200_000);
 pub(super) const REST: Micros = Micros(10_000);
 
 impl<M: Machine, O: Observer<M>> Engine<M, O> {
+    /// Whether nothing was written for a while: then everything that is synced is noted elsewhere as synced.
+    #[must_use]
+    pub fn is_at_rest(&self, id: ReplicaId) -> bool {
+        let host = self.host(id);
+        host.disk.is_idle() && self.now >= host.synced_at.after(REST)
+    }
+
     pub(super) fn begin_sync(&mut self, id: ReplicaId) {
         let Host { latency, life, .. } = *self.host(id);
         let length = self

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use kvpaxos::client::{Call, Client, ClientConfig};
-use kvpaxos::{Micros, Op, Outcome, ReplicaSet, Request, RequestBody, Sequence, SessionId, Time};
+use kvpaxos::client::{Call, Client, ClientConfig, ClientEvent};
+use kvpaxos::{Micros, Op, Outcome, Refusal, ReplicaSet, Request, RequestBody, Sequence, SessionId, Time};
 
 use crate::engine::{Decider, Decision, Stream};
 use crate::invariants::Floor;
@@ -123,4 +123,15 @@ pub(super) fn remember(seen: &mut BTreeMap<Bytes, Option<Bytes>>, call: &Call, o
         _ => return,
     };
     seen.insert(key.clone(), value);
+}
+
+/// The session that a reply reports as expired, with the request that it answers; `None` for any other event.
+pub(super) fn says_expired(event: &ClientEvent) -> Option<(SessionId, u64)> {
+    match event {
+        ClientEvent::Reply { reply, .. } => match reply.outcome {
+            Outcome::Refused(Refusal::SessionExpired { session }) => Some((session, reply.id)),
+            _ => None,
+        },
+        _ => None,
+    }
 }

@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, ClientEffect, ClientEvent, Completion};
-use kvpaxos::{Micros, Op, Outcome, Refusal, SessionId};
+use kvpaxos::{Micros, Op, Refusal};
 
 use crate::engine::{Decider, Decision, Stream};
 use crate::invariants::{Property, Sometimes, seconds};
 use crate::subject::Subject;
 use crate::world::audited::{self, AuditedEngine};
 
-use super::client::{Lane, Open, remember};
+use super::client::{Lane, Open, remember, says_expired};
+use super::state::{Clients, Context};
 use super::text::{CallText, CompletionText, EffectText};
-use super::{Clients, Context};
 
 impl Clients {
     pub(super) fn invoke<M: Subject>(
@@ -201,17 +201,6 @@ impl Clients {
             }
             _ => Call::Get { key },
         }
-    }
-}
-
-/// The session that a reply reports as expired, with the request that it answers; `None` for any other event.
-pub(super) fn says_expired(event: &ClientEvent) -> Option<(SessionId, u64)> {
-    match event {
-        ClientEvent::Reply { reply, .. } => match reply.outcome {
-            Outcome::Refused(Refusal::SessionExpired { session }) => Some((session, reply.id)),
-            _ => None,
-        },
-        _ => None,
     }
 }
 

@@ -9,8 +9,8 @@ use crate::world::audited::{AuditedEngine, leader};
 use crate::world::partition;
 use crate::world::setup::FaultKind;
 
-use super::active::Active;
-use super::{BrokenConnection, Nemesis, SPEEDS, STREAM};
+use super::active::ActiveFault;
+use super::state::{BrokenConnection, Nemesis, SPEEDS, STREAM};
 use crate::engine::Decision;
 
 /// The profile of degraded links: they lose and delay most messages.
@@ -43,7 +43,7 @@ impl Nemesis {
             FaultKind::Pause => {
                 engine.pause(id);
                 engine.observer.coverage.hit(Sometimes::Paused);
-                self.activate(Active::Paused(id), engine);
+                self.activate(ActiveFault::Paused(id), engine);
             }
             FaultKind::FailRole => self.fail_role(id, false, engine),
             FaultKind::LoseMemory => self.fail_role(id, true, engine),
@@ -70,12 +70,12 @@ impl Nemesis {
             }
             FaultKind::SlowDisk => {
                 engine.set_latency(id, latency::BUSY);
-                self.activate(Active::Slow(id), engine);
+                self.activate(ActiveFault::Slow(id), engine);
             }
             FaultKind::FullDisk | FaultKind::CrashAtSync => self.doom(kind, id, engine),
             FaultKind::GarbleParts => {
                 engine.set_garbling(id, true);
-                self.activate(Active::Garbling(id), engine);
+                self.activate(ActiveFault::Garbling(id), engine);
             }
             FaultKind::FlipBit
             | FaultKind::LoseBlock
@@ -87,7 +87,7 @@ impl Nemesis {
             }
             FaultKind::DegradeLinks => {
                 engine.network.set_profile(id.into(), Some(DEGRADED));
-                self.activate(Active::DegradedLinks(id), engine);
+                self.activate(ActiveFault::DegradedLinks(id), engine);
             }
         }
         None
@@ -107,7 +107,7 @@ impl Nemesis {
     fn drift_clock<M: Subject>(&mut self, id: ReplicaId, speed: u64, engine: &mut AuditedEngine<M>) {
         engine.set_speed(id, speed);
         engine.observer.coverage.hit(Sometimes::ClockDrifted);
-        self.activate(Active::Drift(id), engine);
+        self.activate(ActiveFault::Drift(id), engine);
     }
 
     /// Makes a process stop at one of its next writes. Nothing happens where disks do not survive their
@@ -118,10 +118,10 @@ impl Nemesis {
         }
         if kind == FaultKind::FullDisk {
             engine.set_full(id, true);
-            self.activate(Active::Full(id), engine);
+            self.activate(ActiveFault::Full(id), engine);
         } else {
             engine.set_crash_at_sync(id, true);
-            self.activate(Active::CrashAtSync(id), engine);
+            self.activate(ActiveFault::CrashAtSync(id), engine);
         }
     }
 
@@ -156,7 +156,7 @@ impl Nemesis {
             // Damage would lose the memory, which may be ruled out; and a replica without a disk loses it
             // anyway.
             let damage = damage.filter(|_| lost && !self.memory_only);
-            self.activate(Active::Down { id, lost, damage }, engine);
+            self.activate(ActiveFault::Down { id, lost, damage }, engine);
         }
     }
 
@@ -175,7 +175,7 @@ impl Nemesis {
             engine.observer.coverage.hit(Sometimes::FailedMidWrite);
         }
         engine.fail_role(id, role);
-        self.activate(Active::Role { id, role, lost }, engine);
+        self.activate(ActiveFault::Role { id, role, lost }, engine);
     }
 
     pub(super) fn cut<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut AuditedEngine<M>) {
@@ -191,7 +191,7 @@ impl Nemesis {
         if kind == FaultKind::Flap {
             let times = engine.decider().between(STREAM, Decision::FaultDetail, 3, 9);
             self.activate(
-                Active::Flapping {
+                ActiveFault::Flapping {
                     cuts,
                     cut: true,
                     times,
@@ -199,7 +199,7 @@ impl Nemesis {
                 engine,
             );
         } else {
-            self.activate(Active::Cut(cuts), engine);
+            self.activate(ActiveFault::Cut(cuts), engine);
         }
     }
 }

@@ -6,8 +6,8 @@ use crate::engine::{Decision, Node, RIGHT_SPEED, Stream};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
 
-use super::Nemesis;
-use super::active::Active;
+use super::active::ActiveFault;
+use super::state::Nemesis;
 
 /// Healing.
 impl Nemesis {
@@ -29,15 +29,15 @@ impl Nemesis {
         for number in numbers {
             let whose = match self.active.get(&number) {
                 Some(
-                    Active::Down { id, .. }
-                    | Active::Paused(id)
-                    | Active::Role { id, .. }
-                    | Active::Drift(id)
-                    | Active::Slow(id)
-                    | Active::Full(id)
-                    | Active::CrashAtSync(id)
-                    | Active::Garbling(id)
-                    | Active::DegradedLinks(id),
+                    ActiveFault::Down { id, .. }
+                    | ActiveFault::Paused(id)
+                    | ActiveFault::Role { id, .. }
+                    | ActiveFault::Drift(id)
+                    | ActiveFault::Slow(id)
+                    | ActiveFault::Full(id)
+                    | ActiveFault::CrashAtSync(id)
+                    | ActiveFault::Garbling(id)
+                    | ActiveFault::DegradedLinks(id),
                 ) => *id,
                 // Cuts are mended below, link by link. Links no longer come and go.
                 _ => continue,

@@ -1,0 +1,147 @@
+//! How faults end.
+
+use kvpaxos::{Micros, ReplicaId, Role};
+
+use crate::engine::{Alarm, Damage, Decision, EntryKind, RIGHT_SPEED, RoleState};
+use crate::invariants::Sometimes;
+use crate::subject::Subject;
+use crate::world::audited::AuditedEngine;
+use crate::world::partition;
+
+use super::active::ActiveFault;
+use super::state::{Nemesis, STREAM};
+
+impl Nemesis {
+    /// Notes a fault that has begun, and sets the alarm that ends it.
+    pub(super) fn activate<M: Subject>(&mut self, active: ActiveFault, engine: &mut AuditedEngine<M>) {
+        let number = self.next;
+        self.next += 1;
+        let short = matches!(active, ActiveFault::Flapping { .. });
+        let length = engine
+            .decider()
+            .below(STREAM, Decision::FaultLength, self.faults.length.0);
+        let length = if short { length / 8 } else { length };
+        self.active.insert(number, active);
+        engine.alarm(engine.now().after(Micros(length + 1)), Alarm::FaultEnd(number));
+    }
+
+    /// A fault ends or, if its links come and go, goes on.
+    pub(in crate::world) fn on_end<M: Subject>(&mut self, number: u32, engine: &mut AuditedEngine<M>) {
+        if self.frozen {
+            return;
+        }
+        let Some(active) = self.active.remove(&number) else {
+            return;
+        };
+        engine.add_to_digest(EntryKind::FaultEnd, [engine.now().0, number.into(), 0]);
+        if let ActiveFault::Flapping { cuts, cut, times } = active {
+            let cut = !cut;
+            if cut {
+                partition::cut(&cuts, &mut engine.network);
+            } else {
+                partition::mend(&cuts, &mut engine.network);
+            }
+            if cut || times > 0 {
+                let times = times.saturating_sub(1);
+                self.activate(ActiveFault::Flapping { cuts, cut, times }, engine);
+            }
+            return;
+        }
+        self.undo(&active, engine);
+    }
+
+    pub(super) fn undo<M: Subject>(&self, active: &ActiveFault, engine: &mut AuditedEngine<M>) {
+        match active {
+            ActiveFault::Down { id, lost, damage } => {
+                // Harmless damage does not lose the memory.
+                let lost = match damage {
+                    Some(damage) => damaged(*id, *damage, engine),
+                    None => *lost,
+                };
+                engine.start(*id, lost);
+            }
+            ActiveFault::Paused(id) => engine.resume(*id),
+            ActiveFault::Role { id, role, lost } => engine.restart_role(*id, *role, *lost),
+            ActiveFault::Cut(cuts) => partition::mend(cuts, &mut engine.network),
+            ActiveFault::Flapping { cuts, cut, .. } => {
+                if *cut {
+                    partition::mend(cuts, &mut engine.network);
+                }
+            }
+            ActiveFault::Drift(id) => engine.set_speed(*id, RIGHT_SPEED),
+            ActiveFault::Slow(id) => engine.set_latency(*id, self.sync),
+            ActiveFault::Full(id) => {
+                engine.set_full(*id, false);
+                self.start_again(*id, Sometimes::DiskFull, engine);
+            }
+            ActiveFault::CrashAtSync(id) => {
+                engine.set_crash_at_sync(*id, false);
+                self.start_again(*id, Sometimes::CrashedAtSync, engine);
+            }
+            ActiveFault::Garbling(id) => engine.set_garbling(*id, false),
+            ActiveFault::DegradedLinks(id) => engine.network.set_profile((*id).into(), None),
+        }
+    }
+
+    /// Starts a process if the fault made it stop, and no other fault will start it.
+    pub(super) fn start_again<M: Subject>(
+        &self,
+        id: ReplicaId,
+        why: Sometimes,
+        engine: &mut AuditedEngine<M>,
+    ) {
+        if engine.machine(id).is_none() && !self.is_down(id) {
+            engine.observer.coverage.hit(why);
+            engine.start(id, false);
+        }
+    }
+
+    /// Whether a fault under way will start the process when it ends.
+    pub(super) fn is_down(&self, id: ReplicaId) -> bool {
+        let mut active = self.active.values();
+        active.any(|active| matches!(active, ActiveFault::Down { id: other, .. } if *other == id))
+    }
+}
+
+impl Nemesis {
+    /// Whether an acceptor may lose its memory: it lacks it already, or fewer acceptors lack theirs than the
+    /// setup allows.
+    pub(super) fn may_lose<M: Subject>(&self, id: ReplicaId, engine: &AuditedEngine<M>) -> bool {
+        let lost = |id: &ReplicaId| self.has_lost(*id, engine);
+        lost(&id) || engine.ids().filter(lost).count() < self.faults.losses
+    }
+
+    /// Whether a replica's acceptor lacks its memory, or will when it starts.
+    pub(in crate::world) fn has_lost<M: Subject>(&self, id: ReplicaId, engine: &AuditedEngine<M>) -> bool {
+        let is_down = engine.machine(id).is_none() || engine.role(id, Role::Acceptor) != RoleState::Running;
+        engine.observer.lacks_memory(id) || self.dooms(id) || (self.memory_only && is_down)
+    }
+
+    /// Whether a replica's acceptor will lack its memory when a fault under way ends.
+    pub(super) fn dooms(&self, id: ReplicaId) -> bool {
+        self.active.values().any(|active| match active {
+            ActiveFault::Down { id: other, lost, .. } => *lost && *other == id,
+            ActiveFault::Role {
+                id: other,
+                role,
+                lost,
+            } => *lost && *role == Role::Acceptor && *other == id,
+            _ => false,
+        })
+    }
+}
+
+/// Damages the log of a process that is down. Returns whether the memory is lost by that.
+fn damaged<M: Subject>(id: ReplicaId, how: Damage, engine: &mut AuditedEngine<M>) -> bool {
+    let lost = engine.damage(id, how);
+    if lost {
+        engine.observer.coverage.hit(match how {
+            Damage::FlipBit => Sometimes::BitFlipped,
+            Damage::LoseBlock => Sometimes::BlockLost,
+            Damage::MisdirectWrite => Sometimes::WriteMisdirected,
+            Damage::StaleBlock => Sometimes::BlockStale,
+            Damage::LoseTail => Sometimes::TailLost,
+        });
+    }
+    lost
+}

@@ -1,0 +1,116 @@
+//! The nemesis and its next fault.
+
+use std::collections::BTreeMap;
+
+use kvpaxos::{Micros, ReplicaId};
+use serde::Serialize;
+
+use crate::engine::{Alarm, Decision, EntryKind, LinkProfile, Stream, Table};
+use crate::subject::Subject;
+use crate::world::audited::AuditedEngine;
+use crate::world::setup::{FaultKind, Faults, Setup};
+
+use super::active::ActiveFault;
+
+/// How many faults of each kind began.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize)]
+pub struct FaultCounts(pub BTreeMap<FaultKind, u64>);
+
+/// The nemesis of a world.
+pub(in crate::world) struct Nemesis {
+    pub(super) faults: Faults,
+    pub(super) replicas: usize,
+    pub(super) clients: u32,
+    pub(super) links: LinkProfile,
+    pub(super) sync: Table,
+    pub(super) active: BTreeMap<u32, ActiveFault>,
+    pub(super) next: u32,
+    pub(super) awake: bool,
+    /// Faults under way no longer end by themselves.
+    pub(super) frozen: bool,
+    /// Disks do not survive their processes.
+    pub(super) memory_only: bool,
+    /// How many faults of each kind began.
+    pub counts: FaultCounts,
+}
+
+/// A client's connection to a replica that a fault broke. The replica has been told; the client must be.
+pub(in crate::world) struct BrokenConnection {
+    pub(in crate::world) client: u32,
+    pub(in crate::world) id: ReplicaId,
+}
+
+pub(super) const STREAM: Stream = Stream::Nemesis;
+
+/// The speeds of wrong clocks, in local microseconds per million simulated ones.
+pub(super) const SPEEDS: [u64; 6] = [250_000, 600_000, 900_000, 1_100_000, 1_600_000, 3_000_000];
+
+impl Nemesis {
+    /// The nemesis of this setup. It begins no fault yet.
+    #[must_use]
+    pub(in crate::world) fn new(setup: &Setup) -> Nemesis {
+        Nemesis {
+            faults: setup.faults.clone(),
+            replicas: setup.cluster.replicas,
+            clients: setup.clients.count,
+            links: setup.links,
+            sync: setup.sync,
+            active: BTreeMap::new(),
+            next: 0,
+            awake: false,
+            frozen: false,
+            memory_only: setup.memory_only,
+            counts: FaultCounts::default(),
+        }
+    }
+
+    /// Starts: from now on it begins faults until it is stopped.
+    pub(in crate::world) fn begin<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
+        self.awake = !self.faults.weights.is_empty();
+        self.schedule(engine);
+        if self.faults.uneven_clocks {
+            for id in engine.ids() {
+                let speed = engine.decider().pick(STREAM, Decision::FaultDetail, &SPEEDS);
+                engine.set_speed(id, speed);
+            }
+        }
+    }
+
+    fn schedule<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
+        if self.awake {
+            let pause = engine
+                .decider()
+                .below(STREAM, Decision::FaultPause, self.faults.pause.0);
+            engine.alarm(engine.now().after(Micros(pause + 1)), Alarm::NextFault);
+        }
+    }
+
+    /// Begins the next fault, and sets the alarm for the one after it. Returns the connection that the fault
+    /// broke, if it broke one.
+    pub(in crate::world) fn on_next_fault<M: Subject>(
+        &mut self,
+        engine: &mut AuditedEngine<M>,
+    ) -> Option<BrokenConnection> {
+        if !self.awake {
+            return None;
+        }
+        let weights: Vec<(u32, FaultKind)> = self
+            .faults
+            .weights
+            .iter()
+            .map(|(kind, weight)| (*weight, *kind))
+            .collect();
+        let kind = engine.decider().weighted(STREAM, Decision::FaultKind, &weights);
+        // Where roles may fail, one fails in every run: the first fault is of that kind.
+        let roles_fail = weights.iter().any(|(_, kind)| *kind == FaultKind::FailRole);
+        let is_first = self.counts.0.is_empty() && roles_fail;
+        let kind = if is_first { Some(FaultKind::FailRole) } else { kind };
+        let broken = kind.and_then(|kind| {
+            *self.counts.0.entry(kind).or_default() += 1;
+            engine.add_to_digest(EntryKind::Fault, [engine.now().0, kind as u64, self.next.into()]);
+            self.begin_fault(kind, engine)
+        });
+        self.schedule(engine);
+        broken
+    }
+}
