@@ -1,8 +1,11 @@
-//! What a mark after every sync would cost, instead of one every 200 ms (see `kvpaxos::wal`). Run with `cargo bench -p kvpaxos-net --bench marks`.
+//! What a mark after every sync would cost, instead of one every 200 ms (see `kvpaxos::wal`). Run with `cargo
+//! bench -p kvpaxos-net --bench marks`.
 //!
-//! Three logs, as a replica writes them: groups are appended and synced, and the mark is written never, in place, or by a file that takes the
-//! old one's name. They take turns, group by group, so that whatever else the machine does meets all alike: only the ratios say something.
-//! `--rounds N` sets how many groups, `--bytes N` the size of a value, `--dir PATH` where; the default is the directory for temporary files.
+//! Three logs are written as a replica writes them: groups are appended and synced. The mark is written
+//! never, in place, or as a new file that is renamed over the old one. The logs take turns, group by group,
+//! so that other load on the machine affects all alike; only the ratios mean something. `--rounds N` sets the
+//! number of groups, `--bytes N` the size of a value, `--dir PATH` the directory (default: that for temporary
+//! files).
 
 use std::fs::{File, rename};
 use std::io::{Result, Seek, SeekFrom, Write};
@@ -17,23 +20,23 @@ const OWNER: Owner = Owner {
     cluster: 1,
     replica: ReplicaId(0),
 };
-/// Room is made beforehand, as the shell does it: a sync need not write the file's length.
+/// The files are lengthened in advance, as the shell does, so that a sync need not write the length.
 const ROOM: u64 = 64 * 1024 * 1024;
 
-/// How the mark is kept after a sync.
+/// How the mark is written after a sync.
 #[derive(Clone, Copy)]
-enum Keeping {
+enum MarkMethod {
     Never,
-    /// In a file of two sectors, written in turn, so that one of them is whole whatever happens.
+    /// In a file of two sectors that are written in turn, so that one of them is always intact.
     InPlace,
-    /// As the shell does it today: a draft, synced and renamed, and the directory synced.
+    /// As the shell does: a draft is written, synced and renamed, and the directory is synced.
     ByName,
 }
 
-const ROWS: [(&str, Keeping); 3] = [
-    ("a sync alone", Keeping::Never),
-    ("and a mark in place", Keeping::InPlace),
-    ("and a mark by name", Keeping::ByName),
+const ROWS: [(&str, MarkMethod); 3] = [
+    ("a sync alone", MarkMethod::Never),
+    ("and a mark in place", MarkMethod::InPlace),
+    ("and a mark by name", MarkMethod::ByName),
 ];
 
 struct Settings {
@@ -72,7 +75,7 @@ impl Settings {
 /// A log in a directory of its own.
 struct Log {
     directory: PathBuf,
-    keeping: Keeping,
+    keeping: MarkMethod,
     file: File,
     marks: File,
     writer: Writer,
@@ -81,7 +84,7 @@ struct Log {
 }
 
 impl Log {
-    fn new(root: &Path, name: &str, keeping: Keeping) -> Result<Log> {
+    fn new(root: &Path, name: &str, keeping: MarkMethod) -> Result<Log> {
         let directory = root.join(name);
         std::fs::create_dir(&directory)?;
         let mut file = File::create(directory.join("log"))?;
@@ -123,15 +126,15 @@ impl Log {
         };
         let mut text = mark.to_string().into_bytes();
         match self.keeping {
-            Keeping::Never => Ok(()),
-            Keeping::InPlace => {
+            MarkMethod::Never => Ok(()),
+            MarkMethod::InPlace => {
                 text.resize(SECTOR, 0);
                 let at = number % 2 * SECTOR;
                 self.marks.seek(SeekFrom::Start(at as u64))?;
                 self.marks.write_all(&text)?;
                 self.marks.sync_data()
             }
-            Keeping::ByName => {
+            MarkMethod::ByName => {
                 let draft = self.directory.join("superblock.new");
                 let mut file = File::create(&draft)?;
                 file.write_all(&text)?;
