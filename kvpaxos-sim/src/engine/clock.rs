@@ -30,7 +30,10 @@ impl Clock {
     /// The local time at `now`, which is not before the last change of speed.
     #[must_use]
     pub(super) fn read(&self, now: Time) -> Time {
-        assert!(now >= self.since, "a clock is read at times that do not go down");
+        assert!(
+            now >= self.since,
+            "a clock must not be read at a time before the last change of speed"
+        );
         let elapsed = now.0 - self.since.0;
         Time(self.shown.0 + scale(elapsed, self.speed, RIGHT_SPEED))
     }
@@ -51,7 +54,7 @@ impl Clock {
     pub(super) fn set_speed(&mut self, now: Time, speed: u64) {
         self.shown = self.read(now);
         self.since = now;
-        assert!(speed > 0, "a clock does not stand still");
+        assert!(speed > 0, "the speed of a clock must be positive");
         self.speed = speed;
     }
 

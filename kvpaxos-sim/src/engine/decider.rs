@@ -140,7 +140,7 @@ impl dyn Decider + Send + '_ {
     pub fn between(&mut self, stream: Stream, decision: Decision, low: u64, high: u64) -> u64 {
         assert!(
             low <= high,
-            "nothing lies between {low} and {high} for {decision:?}"
+            "no number is between {low} and {high} for {decision:?}"
         );
         low + self.below(stream, decision, high - low + 1)
     }
@@ -204,7 +204,7 @@ impl FileDecider<'_> {
 }
 
 fn to_index(drawn: u64) -> usize {
-    usize::try_from(drawn).expect("what is drawn below a length is an index")
+    usize::try_from(drawn).expect("a number below a length is an index")
 }
 
 /// Decides everything from one seed.

@@ -138,7 +138,7 @@ mod tests {
         digest.add_with(EntryKind::Message, [2, 3, 4], &("five", 6u64));
         let first = digest.value();
         digest.add_with(EntryKind::Message, [2, 3, 4], &("five", 6u64));
-        assert_ne!(first, digest.value(), "the same event moves the digest on");
+        assert_ne!(first, digest.value(), "the same entry changes the digest again");
         assert_eq!(first, 2_152_026_012_409_617_022);
     }
 }

@@ -25,7 +25,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
                 }
             }
             Effect::Reply { to, reply } => {
-                let to = u32::try_from(to.0).expect("a machine answers clients that asked it");
+                let to = u32::try_from(to.0).expect("a machine answers only clients that sent it a request");
                 if self.broken.contains(&(to, id)) {
                     return;
                 }

@@ -29,7 +29,7 @@ impl Node {
             "a world has at most {} clients",
             Node::CLIENTS
         );
-        Node(16 + u8::try_from(number).expect("clients are numbered below 48"))
+        Node(16 + u8::try_from(number).expect("the number of a client is below 48"))
     }
 
     /// Its place in tables of nodes.

@@ -181,7 +181,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     /// # Panics
     /// If that time has passed.
     pub fn alarm(&mut self, at: Time, alarm: Alarm) {
-        assert!(at >= self.now, "an alarm is set for the past");
+        assert!(at >= self.now, "an alarm must not be set for the past");
         self.queue.push(at, Pending::Alarm(alarm));
     }
 }

@@ -90,7 +90,8 @@ pub(crate) fn garble(message: &mut Message, before: Option<&Message>, draw: u64)
         }
         _ if !part.bytes.is_empty() => {
             let mut bytes = part.bytes.to_vec();
-            let bit = usize::try_from(draw % (bytes.len() as u64 * 8)).expect("it is below a length");
+            let bit = usize::try_from(draw % (bytes.len() as u64 * 8))
+                .expect("a number below a length is an index");
             bytes[bit / 8] ^= 1 << (bit % 8);
             part.bytes = bytes.into();
         }

@@ -220,7 +220,7 @@ impl<M: Subject> World<M> {
                 .iter()
                 .find(|other| divergence.is_some_and(|divergence| divergence.differ(*one, **other)))?;
             Some(format!(
-                "all are up and hear each other, and both {other} and {one} serve, in two histories"
+                "all replicas are up and connected, but {other} and {one} serve two different histories"
             ))
         });
         if let Some(what) = apart {

@@ -121,7 +121,7 @@ pub fn draw(
         }
         FaultKind::CutClient => {
             let client = decider.below(Stream::Nemesis, Decision::FaultTarget, clients.into());
-            let client = Node::client(u32::try_from(client).expect("what is drawn below a u32 is one"));
+            let client = Node::client(u32::try_from(client).expect("a number below a u32 is a u32"));
             let side = all.iter().filter(|_| flip(decider)).map(Node::from);
             side.flat_map(|node| [(client, node), (node, client)]).collect()
         }

@@ -101,7 +101,7 @@ impl<M: Subject> World<M> {
         phases.unfairness = self.clients.unfairness();
         if phases.unfairness > LEAST_SHARE {
             let what = format!(
-                "with {quorum} healed one client had one operation done where clients on average had {}",
+                "{quorum} healed, and for each operation of the slowest client, clients on average had {} done",
                 phases.unfairness
             );
             self.report_finding(Property::S4, what);
@@ -112,7 +112,9 @@ impl<M: Subject> World<M> {
         self.check_findings()?;
         if !answered {
             let open = self.clients.describe_open().join("; ");
-            let what = format!("with {quorum} healed these are not answered after {round}: {open}");
+            let what = format!(
+                "{quorum} healed and are connected, but after {round} these calls are not answered: {open}"
+            );
             self.report_finding(Property::S4, what);
         }
         self.check_findings()
@@ -188,7 +190,7 @@ impl<M: Subject> World<M> {
                 .map(|id| format!("{id} {}", self.describe(id)))
                 .collect();
             let what = format!(
-                "all have healed, but after {round} they do not hold the same: {}",
+                "all replicas healed, but after {round} they do not hold the same state: {}",
                 states.join("; ")
             );
             self.report_finding(Property::S4, what);

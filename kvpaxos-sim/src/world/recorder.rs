@@ -82,7 +82,7 @@ impl Recorder {
             Completion::Refused(_) => history.fail(process),
             Completion::Unknown { .. } => history.info(process),
         };
-        noted.expect("what ends was begun, and is answered by what answers it");
+        noted.expect("an operation that ends was begun, and its answer is of its kind");
         self.watch();
         if self.wrong.is_some() || !self.stream.is_bad() {
             return None;
@@ -106,7 +106,7 @@ impl Recorder {
 
     fn at(&mut self, now: Time) -> &mut History {
         let time = i64::try_from(now.0).expect("a run ends within 290,000 years");
-        self.history.at(time).expect("a world's time never goes down")
+        self.history.at(time).expect("simulated time never goes down")
     }
 
     /// Judges the history.
@@ -126,17 +126,18 @@ impl Recorder {
                 self.undecided = keys.len() as u64;
                 Ok(())
             }
-            Verdict::NotLinearizable(evidence) => Err(Refutation {
-                explanation: evidence.first().map_or_else(String::new, |evidence| {
-                    format!(
+            Verdict::NotLinearizable(evidence) => Err(match evidence.first() {
+                Some(evidence) => Refutation {
+                    explanation: format!(
                         "no order of the operations on key {:?} explains {}",
                         evidence.key, evidence.culprit
-                    )
-                }),
-                lines: evidence
-                    .first()
-                    .map(|evidence| evidence.lines())
-                    .unwrap_or_default(),
+                    ),
+                    lines: evidence.lines(),
+                },
+                None => Refutation {
+                    explanation: "no order of the operations explains the answers".to_owned(),
+                    lines: Vec::new(),
+                },
             }),
         }
     }

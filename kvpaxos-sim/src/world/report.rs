@@ -78,7 +78,7 @@ pub(crate) fn caught<M: Subject, T>(
             .downcast_ref::<String>()
             .cloned()
             .or_else(|| panic.downcast_ref::<&str>().map(|what| (*what).to_owned()))
-            .unwrap_or_else(|| "a panic without words".to_owned());
+            .unwrap_or_else(|| "a panic without a message".to_owned());
         Err(Violation {
             property: Property::Assertion,
             seed: world.setup.seed,

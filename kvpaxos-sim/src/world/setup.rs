@@ -82,7 +82,7 @@ impl Cluster {
         let kept = answers_needed(self.quorums, self.replicas).unwrap_or(phase1.max(phase2));
         self.replicas
             .checked_sub(kept)
-            .expect("a quorum is a part of the cluster")
+            .expect("a quorum has no more members than the cluster")
     }
 
     /// Whether the quorum sizes let an acceptor recover its memory.

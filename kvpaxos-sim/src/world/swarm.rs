@@ -62,13 +62,12 @@ impl Draw<'_> {
     }
 
     fn small(&mut self, name: &'static str, low: u32, high: u32) -> u32 {
-        u32::try_from(self.between(name, low.into(), high.into()))
-            .expect("what is drawn between two u32 is one")
+        u32::try_from(self.between(name, low.into(), high.into())).expect("a number between two u32 is a u32")
     }
 
     fn size(&mut self, name: &'static str, low: usize, high: usize) -> usize {
         let drawn = self.between(name, low as u64, high as u64);
-        usize::try_from(drawn).expect("what is drawn between two usize is one")
+        usize::try_from(drawn).expect("a number between two usize is a usize")
     }
 
     fn percent(&mut self, name: &'static str, percent: u32) -> bool {

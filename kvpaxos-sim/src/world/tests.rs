@@ -29,7 +29,10 @@ fn a_start_marks_what_a_crash_left() {
     let mut world = world();
     until_unmarked(&mut world);
     world.crash(ID);
-    assert!(unmarked(&world) > 0, "damage meets what the crash left");
+    assert!(
+        unmarked(&world) > 0,
+        "the crash leaves synced bytes beyond the mark"
+    );
     world.start(ID);
     assert_eq!(unmarked(&world), 0);
 }

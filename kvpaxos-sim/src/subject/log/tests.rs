@@ -94,9 +94,12 @@ fn crashes_between_any_two_operations_lose_nothing_that_was_synced() {
             let unsynced = log.len() - units;
             let surviving = decider.below(Decision::Think, unsynced + 1);
             log.crash(units, surviving, &mut decider);
-            let Recovered { records, fresh } = log.recover(units).expect("a crash is no damage");
+            let Recovered { records, fresh } = log.recover(units).expect("a crash does not damage the log");
             let left = synced + fresh;
-            assert!(left <= written.len(), "seed {seed}: made up");
+            assert!(
+                left <= written.len(),
+                "seed {seed}: records that were never written"
+            );
             written.truncate(left);
             assert!(written.ends_with(&records), "seed {seed}: not what was written");
             if records.len() < written.len() {
@@ -112,7 +115,7 @@ fn crashes_between_any_two_operations_lose_nothing_that_was_synced() {
 fn bytes(log: &mut ReplicaLog) -> &mut BytesLog {
     match log {
         ReplicaLog::Bytes(log) => log,
-        ReplicaLog::Plain(_) => panic!("the log lies in bytes"),
+        ReplicaLog::Plain(_) => panic!("the log is of files"),
     }
 }
 
@@ -156,7 +159,7 @@ fn a_start_renews_the_mark() {
             .known_synced
             .is_some_and(|mark| mark.position > synced as u64);
         let is_begun = files.segments.len() == 2;
-        log.recover(synced).expect("a crash is no damage");
+        log.recover(synced).expect("a crash does not damage the log");
         log.mark();
         if is_begun && !is_marked {
             met += 1;
@@ -171,7 +174,7 @@ fn a_start_renews_the_mark() {
             );
         }
     }
-    assert!(met > 10, "a crash strikes there in {met} of 400 seeds");
+    assert!(met > 10, "a crash comes there in {met} of 400 seeds");
 }
 
 /// From seed 540608640501. The mark covers only the header of the first segment, and the last byte of the
@@ -227,15 +230,15 @@ fn damage_is_seen_or_harmless() {
             log.synced(log.len());
             outcomes[log.damage(how, &mut decider) as usize] += 1;
         }
-        println!("{how:?}: harmless, seen, unseen: {outcomes:?}");
+        println!("{how:?}: harmless, detected, undetected: {outcomes:?}");
         assert_eq!(
             outcomes[DamageOutcome::Undetected as usize],
             0,
-            "{how:?} is not seen"
+            "{how:?} is not detected"
         );
         assert!(
             outcomes[DamageOutcome::Detected as usize] > 30,
-            "{how:?} is hardly ever done: {outcomes:?}"
+            "{how:?} rarely damages anything: {outcomes:?}"
         );
     }
 }

@@ -13,6 +13,15 @@ use super::client::{Lane, Open, remember, says_expired};
 use super::state::{Clients, Context};
 use super::text::{CallText, CompletionText, EffectText};
 
+/// The kinds of operations that clients draw.
+#[derive(Clone, Copy)]
+enum OperationKind {
+    Put,
+    Get,
+    Delete,
+    Cas,
+}
+
 impl Clients {
     pub(super) fn invoke<M: Subject>(
         &mut self,
@@ -149,7 +158,7 @@ impl Clients {
                 }
             }
             Completion::Unknown { silent } => {
-                if self.two_phase && (!silent.is_empty() || names_who_is_waited_for(context.engine)) {
+                if self.two_phase && (!silent.is_empty() || names_silent_replicas(context.engine)) {
                     context.engine.observer.coverage.hit(Sometimes::TwoPhaseStall);
                 }
                 self.operations.unknown += 1;
@@ -176,7 +185,12 @@ impl Clients {
     pub(super) fn draw(&mut self, number: u32, decider: &mut (dyn Decider + Send + 'static)) -> Call {
         let stream = Stream::Client(number);
         let [put, get, delete, cas] = self.setup.mix;
-        let kinds = [(put, 'p'), (get, 'g'), (delete, 'd'), (cas, 'c')];
+        let kinds = [
+            (put, OperationKind::Put),
+            (get, OperationKind::Get),
+            (delete, OperationKind::Delete),
+            (cas, OperationKind::Cas),
+        ];
         let kind = decider
             .weighted(stream, Decision::Operation, &kinds)
             .expect("the setup's mix was checked");
@@ -191,21 +205,21 @@ impl Clients {
             Bytes::from(format!("v{}", decider.below(stream, Decision::Value, 4)))
         };
         match kind {
-            'p' => Call::Write(Op::Put { key, value }),
-            'd' => Call::Write(Op::Delete { key }),
-            'c' => {
+            OperationKind::Put => Call::Write(Op::Put { key, value }),
+            OperationKind::Delete => Call::Write(Op::Delete { key }),
+            OperationKind::Cas => {
                 let expect = client.seen.get(&key).cloned().flatten();
                 let removes = decider.below(stream, Decision::Value, 8) == 0;
                 let value = (!removes).then_some(value);
                 Call::Write(Op::Cas { key, expect, value })
             }
-            _ => Call::Get { key },
+            OperationKind::Get => Call::Get { key },
         }
     }
 }
 
 /// Whether the leader names replicas that it waits for.
-fn names_who_is_waited_for<M: Subject>(engine: &AuditedEngine<M>) -> bool {
+fn names_silent_replicas<M: Subject>(engine: &AuditedEngine<M>) -> bool {
     let leader = audited::leader(engine).and_then(|id| engine.machine(id));
     leader.is_some_and(|leader| !leader.status().waiting_for.is_empty())
 }

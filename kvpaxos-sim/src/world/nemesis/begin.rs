@@ -99,7 +99,7 @@ impl Nemesis {
         }
         let decider = engine.decider();
         let client = decider.below(STREAM, Decision::FaultTarget, self.clients.into());
-        let client = u32::try_from(client).expect("what is drawn below a u32 is one");
+        let client = u32::try_from(client).expect("a number below a u32 is a u32");
         engine.hang_up(id, client);
         Some(BrokenConnection { client, id })
     }
