@@ -294,7 +294,7 @@ fn what_makes_no_history_is_refused() {
         change(&mut settings);
         settings.history().unwrap_err().to_string()
     };
-    let said = [
+    let refusals = [
         refused(|settings| settings.clients = 0),
         refused(|settings| settings.keys = 0),
         refused(|settings| settings.length = 0),
@@ -315,7 +315,7 @@ fn what_makes_no_history_is_refused() {
         values is 0; it must be 1 or more
         60% of unknown outcome and 41% that failed are more than all operations
         a history without operations cannot be made bad; let it have one at least, or no flaw"#]]
-    .assert_eq(&said.join("\n"));
+    .assert_eq(&refusals.join("\n"));
 }
 
 #[test]
