@@ -70,12 +70,6 @@ impl<R: BufRead> Reader<R> {
         &self.initial
     }
 
-    /// The number of the line that was read last, from 1.
-    #[must_use]
-    pub fn line(&self) -> usize {
-        self.number
-    }
-
     /// The next event; none at the end of the history.
     ///
     /// # Errors
