@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::KnownFoundings;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::{
     Batch as Pieces, HEADER, Header, LogState, Owner, SECTOR, Superblock, SyncedPosition, Writer, read, scan,
@@ -226,14 +224,7 @@ fn record(number: u64, bytes: &mut Bytes) -> Record {
 fn checkpoint(number: u64) -> Record {
     Record::Checkpoint(Box::new(Checkpoint {
         number,
-        slot: Slot::ZERO,
-        digest: 0,
-        cut: Slot::ZERO,
-        promised: Ballot::ZERO,
-        vector: CrashVector::default(),
-        proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
-        founding: None,
-        met: KnownFoundings::default(),
+        ..Checkpoint::default()
     }))
 }

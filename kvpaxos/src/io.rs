@@ -193,7 +193,7 @@ pub enum Record {
 
 /// The beginning of a checkpoint: the sum of all earlier records, except for accepted values, chosen values
 /// and the snapshot, which follow in records of their own.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The number of the checkpoint, counted from 1 within the log.
     pub number: u64,

@@ -1,10 +1,8 @@
 //! Records and their owner, for tests.
 
-use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::KnownFoundings;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::Owner;
-use kvpaxos::{Ballot, Memory, Record, ReplicaId, ReplicaSet, Slot};
+use kvpaxos::{Ballot, Memory, Record, ReplicaId, ReplicaSet};
 
 pub(crate) const OWNER: Owner = Owner {
     cluster: 7,
@@ -27,15 +25,8 @@ pub(crate) fn promised(round: u64) -> Record {
 pub(crate) fn begin(number: u64) -> Record {
     Record::Checkpoint(Box::new(Checkpoint {
         number,
-        slot: Slot::ZERO,
-        digest: 0,
-        cut: Slot::ZERO,
-        promised: Ballot::ZERO,
-        vector: CrashVector::default(),
-        proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
-        founding: None,
-        met: KnownFoundings::default(),
+        ..Checkpoint::default()
     }))
 }
 

@@ -242,7 +242,7 @@ fn note(accepted: &mut Vec<Option<Ballot>>, slot: Slot, ballot: Ballot) {
 
 #[cfg(test)]
 mod tests {
-    use kvpaxos::founding::KnownFoundings;
+
     use kvpaxos::io::Checkpoint;
     use kvpaxos::{ReplicaId, ReplicaSet};
 
@@ -253,15 +253,9 @@ mod tests {
     fn checkpoint(number: u64, incarnation: u32) -> Record {
         Record::Checkpoint(Box::new(Checkpoint {
             number,
-            slot: Slot::ZERO,
-            digest: 0,
-            cut: Slot::ZERO,
-            promised: Ballot::ZERO,
             vector: CrashVector::from_iter([(OWN, Incarnation(incarnation))]),
-            proposed: Ballot::ZERO,
             members: ReplicaSet::first(3),
-            founding: None,
-            met: KnownFoundings::default(),
+            ..Checkpoint::default()
         }))
     }
 

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::KnownFoundings;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::wal::{
     Batch, Damage, HEADER, Header, LogState, Owner, ReadError, SECTOR, SyncedPosition, Writer, read, scan,
@@ -42,15 +40,8 @@ pub(crate) fn record(number: u64) -> Record {
 pub(crate) fn begin(number: u64) -> Record {
     Record::Checkpoint(Box::new(Checkpoint {
         number,
-        slot: Slot::ZERO,
-        digest: 0,
-        cut: Slot::ZERO,
-        promised: Ballot::ZERO,
-        vector: CrashVector::default(),
-        proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
-        founding: None,
-        met: KnownFoundings::default(),
+        ..Checkpoint::default()
     }))
 }
 

@@ -1,12 +1,11 @@
 //! Comparisons of logs that are written record by record.
 
 use bytes::Bytes;
-use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::io::Checkpoint;
 use kvpaxos::message::Accepted;
 use kvpaxos::snapshot::{Cursor, Snapshot};
 use kvpaxos::wal::Owner;
-use kvpaxos::{Ballot, Batch, Command, Limits, Record, ReplicaId, ReplicaSet, StateMachine, Tag, Value};
+use kvpaxos::{Batch, Command, Limits, Record, ReplicaId, ReplicaSet, StateMachine, Tag, Value};
 use tempfile::TempDir;
 
 use super::*;
@@ -94,11 +93,8 @@ fn cut(slot: u64, client: u64, texts: &[&str]) -> Vec<Record> {
         digest: snapshot.digest(),
         cut: snapshot.slot(),
         promised: ballot(1),
-        vector: CrashVector::default(),
-        proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
-        founding: None,
-        met: kvpaxos::founding::KnownFoundings::default(),
+        ..Checkpoint::default()
     }))];
     let mut at = Some(Cursor::START);
     while let Some(here) = at {

@@ -1,9 +1,7 @@
 //! Logs in files survive crashes at any point. Damage to them is detected or harmless.
 
-use kvpaxos::crash_vector::CrashVector;
-use kvpaxos::founding::KnownFoundings;
 use kvpaxos::io::Checkpoint;
-use kvpaxos::{Ballot, ReplicaSet, Slot};
+use kvpaxos::{Ballot, ReplicaSet};
 
 use kvpaxos::wal;
 use kvpaxos::{Record, ReplicaId};
@@ -24,15 +22,8 @@ fn promised(round: u64) -> Record {
 fn begin(number: u64) -> Record {
     Record::Checkpoint(Box::new(Checkpoint {
         number,
-        slot: Slot::ZERO,
-        digest: 0,
-        cut: Slot::ZERO,
-        promised: Ballot::ZERO,
-        vector: CrashVector::default(),
-        proposed: Ballot::ZERO,
         members: ReplicaSet::first(5),
-        founding: None,
-        met: KnownFoundings::default(),
+        ..Checkpoint::default()
     }))
 }
 
