@@ -11,19 +11,21 @@ mod learning;
 mod lone;
 #[path = "paxos_made_simple/progress.rs"]
 mod progress;
+mod single;
 
 use kvpaxos::io::Deposition;
 use kvpaxos::status::ProposerStatus;
 use kvpaxos::{Ballot, Config, Entropy, Event, Memory, Message, Observation, Record, Replica, Role, Time};
 
-use lone::{Lone, R0, R1, R2, SLOT, accept, accepted, ballot, entry, payload, prepare, promise, value};
+use lone::{R0, R1, R2, SLOT, accept, accepted, ballot, entry, payload, prepare, promise, value};
+use single::SingleReplica;
 
 // 2.1 The Problem
 
 /// "Only a value that has been proposed may be chosen."
 #[test]
 fn s21_only_a_value_that_has_been_proposed_may_be_chosen() {
-    let mut leader = Lone::new(R0);
+    let mut leader = SingleReplica::new(R0);
     let (ballot, said) = leader.leads(R1, Vec::new());
     assert_eq!(
         said.proposed(),
@@ -41,7 +43,11 @@ fn s21_only_a_value_that_has_been_proposed_may_be_chosen() {
 #[test]
 fn s21_only_a_single_value_is_chosen() {
     // r0 gets "first" chosen by itself and r1, and falls silent. r2 wants "second".
-    let (mut r0, mut r1, mut r2) = (Lone::new(R0), Lone::new(R1), Lone::new(R2));
+    let (mut r0, mut r1, mut r2) = (
+        SingleReplica::new(R0),
+        SingleReplica::new(R1),
+        SingleReplica::new(R2),
+    );
     let (first_ballot, _) = r0.leads(R1, Vec::new());
     r1.hears(R0, prepare(first_ballot));
     let (_, first) = r0.is_asked("first").proposed().expect("r0 leads");
@@ -52,7 +58,7 @@ fn s21_only_a_single_value_is_chosen() {
     r0.hears(R1, accepted(first_ballot));
     assert_eq!(r0.chosen(), Some(&first));
 
-    r2.met = first_ballot;
+    r2.highest = first_ballot;
     r2.is_asked("second");
     let (second_ballot, _) = r2.stands();
     let (_, entries) = r1
@@ -72,7 +78,7 @@ fn s21_only_a_single_value_is_chosen() {
 /// "A process never learns that a value has been chosen unless it actually has been."
 #[test]
 fn s21_a_process_never_learns_that_a_value_has_been_chosen_unless_it_has_been() {
-    let mut leader = Lone::new(R0);
+    let mut leader = SingleReplica::new(R0);
     let ballot = leader.leads_without_own_vote();
     leader.is_asked("v");
     leader.hears(R1, accepted(ballot));
@@ -92,7 +98,7 @@ fn s21_a_process_never_learns_that_a_value_has_been_chosen_unless_it_has_been() 
     leader.hears(R2, accepted(ballot));
     assert!(leader.chosen().is_some(), "two of three accepted it");
 
-    let mut follower = Lone::new(R1);
+    let mut follower = SingleReplica::new(R1);
     follower.hears(R0, accept(ballot, value("v")));
     assert_eq!(
         follower.chosen(),
@@ -106,7 +112,7 @@ fn s21_a_process_never_learns_that_a_value_has_been_chosen_unless_it_has_been() 
 /// "P1. An acceptor must accept the first proposal that it receives."
 #[test]
 fn s22_p1_an_acceptor_accepts_the_first_proposal_that_it_receives() {
-    let mut acceptor = Lone::new(R1);
+    let mut acceptor = SingleReplica::new(R1);
     let said = acceptor.hears(R0, accept(ballot(1, R0), value("v")));
     assert_eq!(said.accepted(), Some(ballot(1, R0)));
 }
@@ -117,7 +123,7 @@ fn s22_p1_an_acceptor_accepts_the_first_proposal_that_it_receives() {
 fn s22_p1a_an_acceptor_accepts_iff_it_has_not_responded_to_a_higher_prepare() {
     let promised = ballot(2, R0);
     let after_promise = |from, ballot| {
-        let mut acceptor = Lone::new(R1);
+        let mut acceptor = SingleReplica::new(R1);
         assert!(acceptor.hears(R0, prepare(promised)).promised().is_some());
         acceptor.hears(from, accept(ballot, value("v")))
     };
@@ -138,14 +144,14 @@ fn s22_p1a_an_acceptor_accepts_iff_it_has_not_responded_to_a_higher_prepare() {
 #[test]
 fn s22_p2_and_p2a_whatever_is_chosen_or_accepted_later_is_the_same_value() {
     let chosen_in = ballot(1, R0);
-    let mut r1 = Lone::new(R1);
+    let mut r1 = SingleReplica::new(R1);
     r1.hears(R0, accept(chosen_in, value("v")));
     // r0 and r1 accepted: v is chosen. r1 itself leads next, with r2, and a client asks it for something else.
     r1.is_asked("w");
     let (next, said) = r1.leads(R2, Vec::new());
     let (_, proposed) = said.proposed().expect("r1 leads");
     assert_eq!(proposed, value("v"));
-    let mut r2 = Lone::new(R2);
+    let mut r2 = SingleReplica::new(R2);
     r2.hears(R1, prepare(next));
     assert_eq!(r2.hears(R1, accept(next, proposed)).accepted(), Some(next));
     assert!(
@@ -161,8 +167,8 @@ fn s22_p2_and_p2a_whatever_is_chosen_or_accepted_later_is_the_same_value() {
 #[test]
 fn s22_p2b_whatever_is_proposed_later_is_the_same_value() {
     let chosen_in = ballot(1, R1);
-    let mut r0 = Lone::new(R0);
-    r0.met = chosen_in;
+    let mut r0 = SingleReplica::new(R0);
+    r0.highest = chosen_in;
     r0.is_asked("w");
     let (later, said) = r0.leads(R1, vec![entry(chosen_in, "v")]);
     assert!(later > chosen_in);
@@ -172,7 +178,7 @@ fn s22_p2b_whatever_is_proposed_later_is_the_same_value() {
 /// "P2c ... (a) no acceptor in S has accepted any proposal numbered less than n": then "any value selected by the proposer".
 #[test]
 fn s22_p2c_a_where_nothing_was_accepted_the_proposer_is_free() {
-    let mut r0 = Lone::new(R0);
+    let mut r0 = SingleReplica::new(R0);
     r0.is_asked("w");
     let (ballot, said) = r0.leads(R1, Vec::new());
     let (proposed_in, proposed) = said.proposed().expect("r0 leads");
@@ -184,8 +190,8 @@ fn s22_p2c_a_where_nothing_was_accepted_the_proposer_is_free() {
 #[test]
 fn s22_p2c_b_else_it_takes_the_value_of_the_highest_numbered_proposal() {
     for (own, other, expected) in [(1, 2, "other"), (2, 1, "own")] {
-        let mut r0 = Lone::new(R0);
-        r0.met = ballot(2, R2);
+        let mut r0 = SingleReplica::new(R0);
+        r0.highest = ballot(2, R2);
         r0.hears(R1, accept(ballot(own, R1), value("own")));
         let (leads_with, said) = r0.leads(R2, vec![entry(ballot(other, R2), "other")]);
         assert_eq!(said.proposed(), Some((leads_with, value(expected))));
@@ -196,7 +202,7 @@ fn s22_p2c_b_else_it_takes_the_value_of_the_highest_numbered_proposal() {
 /// before, and not with responses to another number.
 #[test]
 fn s22_a_proposal_is_issued_after_the_responses_of_a_majority() {
-    let mut r0 = Lone::new(R0);
+    let mut r0 = SingleReplica::new(R0);
     r0.fail(Role::Acceptor);
     r0.is_asked("v");
     let (ballot, _) = r0.stands();
@@ -222,7 +228,7 @@ fn s22_a_proposal_is_issued_after_the_responses_of_a_majority() {
 /// proposal with the highest number less than n that it has accepted, if any."
 #[test]
 fn s22_a_promise_reports_the_highest_numbered_proposal_that_was_accepted() {
-    let mut acceptor = Lone::new(R1);
+    let mut acceptor = SingleReplica::new(R1);
     acceptor.hears(R0, accept(ballot(1, R0), value("v")));
     acceptor.hears(R2, accept(ballot(2, R2), value("w")));
     let said = acceptor.hears(R0, prepare(ballot(3, R0)));
@@ -236,7 +242,7 @@ fn s22_a_promise_reports_the_highest_numbered_proposal_that_was_accepted() {
 /// ignore such a prepare request." It is told why, which 2.2 recommends below.
 #[test]
 fn s22_a_lower_prepare_is_ignored() {
-    let mut acceptor = Lone::new(R1);
+    let mut acceptor = SingleReplica::new(R1);
     acceptor.hears(R2, prepare(ballot(2, R2)));
     let said = acceptor.hears(R0, prepare(ballot(1, R0)));
     assert_eq!(said.promised(), None);
@@ -247,7 +253,7 @@ fn s22_a_lower_prepare_is_ignored() {
 /// nothing new.
 #[test]
 fn s22_a_prepare_for_what_was_already_accepted_changes_nothing() {
-    let mut acceptor = Lone::new(R1);
+    let mut acceptor = SingleReplica::new(R1);
     acceptor.hears(R0, prepare(ballot(1, R0)));
     acceptor.hears(R0, accept(ballot(1, R0), value("v")));
     let before = acceptor.replica.status();
@@ -260,7 +266,7 @@ fn s22_a_prepare_for_what_was_already_accepted_changes_nothing() {
 /// highest-numbered prepare request to which it has responded."
 #[test]
 fn s22_an_acceptor_remembers_only_its_highest_proposal_and_its_highest_promise() {
-    let mut acceptor = Lone::new(R1);
+    let mut acceptor = SingleReplica::new(R1);
     acceptor.hears(R0, prepare(ballot(1, R0)));
     acceptor.hears(R0, accept(ballot(1, R0), value("v")));
     acceptor.hears(R2, prepare(ballot(2, R2)));
@@ -295,7 +301,7 @@ fn s22_an_acceptor_remembers_only_its_highest_proposal_and_its_highest_promise()
 /// and then restarts."
 #[test]
 fn s22_an_acceptor_remembers_even_if_it_fails_and_then_restarts() {
-    let mut acceptor = Lone::new(R1);
+    let mut acceptor = SingleReplica::new(R1);
     acceptor.hears(R0, accept(ballot(1, R0), value("v")));
     acceptor.hears(R2, prepare(ballot(3, R2)));
     acceptor.restart();
@@ -316,7 +322,7 @@ fn s22_an_acceptor_remembers_even_if_it_fails_and_then_restarts() {
 /// with the same number." Here it forgets everything, its promises' count too.
 #[test]
 fn s22_a_proposer_may_forget_all_about_a_proposal_but_not_reuse_its_number() {
-    let mut proposer = Lone::new(R0);
+    let mut proposer = SingleReplica::new(R0);
     let (first, _) = proposer.stands();
     proposer.fail(Role::Proposer);
     let event = Event::Restart {
@@ -344,9 +350,9 @@ fn s22_a_proposer_may_forget_all_about_a_proposal_but_not_reuse_its_number() {
 #[test]
 fn s22_a_proposer_abandons_its_proposal_when_it_is_told_of_a_higher_one() {
     let higher = ballot(9, R2);
-    let mut acceptor = Lone::new(R1);
+    let mut acceptor = SingleReplica::new(R1);
     acceptor.hears(R2, prepare(higher));
-    let mut proposer = Lone::new(R0);
+    let mut proposer = SingleReplica::new(R0);
     let (own, _) = proposer.stands();
     assert_eq!(acceptor.hears(R0, prepare(own)).refused(), Some(higher));
     assert_eq!(

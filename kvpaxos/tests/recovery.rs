@@ -13,6 +13,7 @@ mod founded;
 mod replica;
 #[path = "recovery/rules.rs"]
 mod rules;
+mod single;
 #[path = "recovery/stage.rs"]
 mod stage;
 #[allow(dead_code, reason = "each test binary uses its part")]

@@ -109,9 +109,10 @@ use crate::message::{Accepted, Message, Remembered};
 use crate::roles::acceptor::Acceptor;
 use crate::types::{Ballot, Incarnation, ReplicaId, ReplicaSet, Slot};
 
-/// The number of acceptors with memory that must answer one that lost it: r = max(⌊n/2⌋ + 1, n - min(q1, q2)
-/// + 1), where n counts all replicas, up or down. `None` if there are fewer others than that. Then an
-/// acceptor that lost its memory can never vote again; this is so in the two-phase setting, where q1 = 1.
+/// The number r of acceptors with memory that must answer one that lost it: the larger of ⌊n/2⌋ + 1 and
+/// n - min(q1, q2) + 1, where n counts all replicas, up or down. `None` if there are fewer others than that.
+/// Then an acceptor that lost its memory can never vote again; this is so in the two-phase setting, where
+/// q1 = 1.
 ///
 /// The majority ensures that two lives never share an incarnation. ⌈n/2⌉ may be enough, which is one fewer if
 /// n is even: any two such sets of the n - 1 others have a member in common, and with four acceptors and two

@@ -2,13 +2,14 @@
 
 use kvpaxos::{Effect, Event, Message, Record};
 
-use crate::lone::{Lone, R0, R1, R2, SLOT, accept, accepted, ballot, prepare, value};
+use crate::lone::{R0, R1, R2, SLOT, accept, accepted, ballot, prepare, value};
+use crate::single::SingleReplica;
 
 /// "An acceptor records its intended response in stable storage before actually sending the response." Promises, votes and
 /// refusals wait for the disk, and what they reveal stands in what is written before them.
 #[test]
 fn s25_an_acceptor_records_its_response_before_sending_it() {
-    let mut acceptor = Lone::new(R1);
+    let mut acceptor = SingleReplica::new(R1);
     let behind_the_disk = |effects: Vec<Effect>| {
         let mut records = Vec::new();
         let mut answers = Vec::new();
@@ -58,7 +59,7 @@ fn s25_an_acceptor_records_its_response_before_sending_it() {
 /// with the same number."
 #[test]
 fn s25_different_proposers_never_use_the_same_number() {
-    let numbers = [R0, R1, R2].map(|id| Lone::new(id).stands().0);
+    let numbers = [R0, R1, R2].map(|id| SingleReplica::new(id).stands().0);
     assert!(
         numbers.iter().all(|number| number.round == 1),
         "nobody has met any ballot yet"
@@ -73,7 +74,7 @@ fn s25_different_proposers_never_use_the_same_number() {
 /// higher proposal number than any it has already used."
 #[test]
 fn s25_a_proposer_remembers_its_highest_number_in_stable_storage() {
-    let mut proposer = Lone::new(R0);
+    let mut proposer = SingleReplica::new(R0);
     let (first, said) = proposer.stands();
     assert_eq!(
         said.records.first(),

@@ -3,13 +3,14 @@
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::{Message, Watermark};
 
-use crate::lone::{Lone, R0, R1, R2, SLOT, accept, accepted, ballot, entry, value};
+use crate::lone::{R0, R1, R2, SLOT, accept, accepted, ballot, entry, value};
+use crate::single::SingleReplica;
 
 /// "We can have the acceptors respond with their acceptances to a distinguished learner, which in turn informs the other
 /// learners when a value has been chosen." The leader is that learner.
 #[test]
 fn s23_a_distinguished_learner_informs_the_others() {
-    let (mut leader, mut learner) = (Lone::new(R0), Lone::new(R1));
+    let (mut leader, mut learner) = (SingleReplica::new(R0), SingleReplica::new(R1));
     let (ballot, _) = leader.leads(R1, Vec::new());
     let (_, proposed) = leader.is_asked("v").proposed().expect("it leads");
     let vote = learner.hears(R0, accept(ballot, proposed.clone()));
@@ -37,7 +38,7 @@ fn s23_a_distinguished_learner_informs_the_others() {
 /// which of the values that it has seen.
 #[test]
 fn s23_a_learner_does_not_mistake_another_proposal_for_the_chosen_one() {
-    let mut learner = Lone::new(R1);
+    let mut learner = SingleReplica::new(R1);
     learner.hears(R0, accept(ballot(1, R0), value("lost")));
     let chosen = Watermark {
         chosen: SLOT.next(),
@@ -56,7 +57,7 @@ fn s23_a_learner_does_not_mistake_another_proposal_for_the_chosen_one() {
 /// a value has been chosen, it can have a proposer issue a proposal."
 #[test]
 fn s23_what_no_learner_found_out_a_new_proposal_brings_to_light() {
-    let (mut r1, mut r2) = (Lone::new(R1), Lone::new(R2));
+    let (mut r1, mut r2) = (SingleReplica::new(R1), SingleReplica::new(R2));
     let first = ballot(1, R0);
     r1.hears(R0, accept(first, value("v")));
     r2.hears(R0, accept(first, value("v")));

@@ -3,10 +3,11 @@
 use kvpaxos::status::ProposerStatus;
 use kvpaxos::{Ballot, Message};
 
-use crate::lone::{Lone, R0, R1, R2, Said, accept, accepted, ballot, prepare, promise};
+use crate::lone::{R0, R1, R2, accept, accepted, ballot, prepare, promise};
+use crate::single::{SingleReplica, StepResult};
 
 /// One exchange: `proposer` gets `acceptor`'s promise and leads; what it proposes is returned and not delivered.
-fn outbids(proposer: &mut Lone, acceptor: &mut Lone) -> (Ballot, Said) {
+fn outbids(proposer: &mut SingleReplica, acceptor: &mut SingleReplica) -> (Ballot, StepResult) {
     let (ballot, _) = proposer.stands();
     let said = acceptor.hears(ballot.replica, prepare(ballot));
     let promised = said.promised();
@@ -19,13 +20,17 @@ fn outbids(proposer: &mut Lone, acceptor: &mut Lone) -> (Ballot, Said) {
 /// none of which are ever chosen." And "to guarantee progress, a distinguished proposer must be selected as the only one to try".
 #[test]
 fn s24_two_proposers_may_outbid_each_other_and_one_alone_gets_through() {
-    let (mut p, mut q, mut acceptor) = (Lone::new(R0), Lone::new(R1), Lone::new(R2));
+    let (mut p, mut q, mut acceptor) = (
+        SingleReplica::new(R0),
+        SingleReplica::new(R1),
+        SingleReplica::new(R2),
+    );
     p.is_asked("p");
     q.is_asked("q");
     let (mut before, mut said) = outbids(&mut p, &mut acceptor);
     for _ in 0..10 {
         // q completes phase 1 before p's phase 2 arrives, then p before q's, and so on.
-        q.met = before;
+        q.highest = before;
         let (higher, next) = outbids(&mut q, &mut acceptor);
         assert!(higher > before);
         let (_, proposed) = said.proposed().expect("it leads");
@@ -58,7 +63,7 @@ fn s24_two_proposers_may_outbid_each_other_and_one_alone_gets_through() {
 /// proposer will eventually choose a high enough proposal number."
 #[test]
 fn s24_an_outbid_proposer_tries_again_with_a_higher_number() {
-    let mut proposer = Lone::new(R0);
+    let mut proposer = SingleReplica::new(R0);
     let (own, _) = proposer.stands();
     let higher = ballot(1000, R2);
     proposer.hears(
@@ -76,9 +81,13 @@ fn s24_an_outbid_proposer_tries_again_with_a_higher_number() {
 /// only one of them gets votes.
 #[test]
 fn s24_two_leaders_at_once_do_no_harm() {
-    let (mut old, mut new, mut acceptor) = (Lone::new(R0), Lone::new(R1), Lone::new(R2));
+    let (mut old, mut new, mut acceptor) = (
+        SingleReplica::new(R0),
+        SingleReplica::new(R1),
+        SingleReplica::new(R2),
+    );
     let (low, _) = outbids(&mut old, &mut acceptor);
-    new.met = low;
+    new.highest = low;
     let (high, _) = outbids(&mut new, &mut acceptor);
     for leader in [&old, &new] {
         assert!(matches!(

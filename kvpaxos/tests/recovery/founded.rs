@@ -9,7 +9,7 @@ use kvpaxos::{
     Record, Replica, ReplicaId, Role, Slot, Time, Watermark,
 };
 
-use crate::replica::Whole;
+use crate::single::SingleReplica;
 use crate::stage::{A, B, B1, B2, C, SLOT, value};
 
 /// That of the replica that is tested, and two of a peer: the one that it had, and the one that it claims later.
@@ -17,8 +17,8 @@ const OWN: Founding = Founding(1);
 const FIRST: Founding = Founding(2);
 const LATER: Founding = Founding(3);
 
-fn new(id: ReplicaId) -> Whole {
-    Whole::kept(id, &[Record::Founded { founding: OWN }])
+fn new(id: ReplicaId) -> SingleReplica {
+    SingleReplica::with_disk(id, &[Record::Founded { founding: OWN }])
 }
 
 fn heartbeat(beat: u64, met: KnownFoundings) -> Message {
@@ -56,11 +56,11 @@ fn prepare(ballot: Ballot) -> Message {
 }
 
 /// What it tells its peers of foundings with its next heartbeat.
-fn tells(whole: &mut Whole) -> KnownFoundings {
+fn tells(whole: &mut SingleReplica) -> KnownFoundings {
     for _ in 0..100 {
         let told = whole
             .ticks()
-            .sent
+            .messages
             .into_iter()
             .find_map(|envelope| match envelope.message {
                 Message::Heartbeat(heartbeat) => Some(heartbeat.met),
@@ -121,7 +121,7 @@ fn nothing_is_heard_of_a_peer_that_was_founded_anew() {
     whole.hears_founded(A, Some(FIRST), prepare(B1));
     for restarted in [false, true] {
         if restarted {
-            whole.restarts();
+            whole.restart();
         }
         let before = whole.disk.clone();
         let accept = Message::Accept {
@@ -187,7 +187,7 @@ fn a_replica_that_was_founded_anew_halts_when_it_hears_so() {
     assert!(halts(&replica, B, heartbeat(1, again.clone())).is_some());
     assert_eq!(halts(&replica, B, heartbeat(1, knows(A, OWN))), None);
     assert_eq!(halts(&replica, B, heartbeat(1, knows(C, LATER))), None);
-    for whole in [Whole::lost(A), Whole::kept(A, &[])] {
+    for whole in [SingleReplica::without_disk(A), SingleReplica::with_disk(A, &[])] {
         assert_eq!(whole.replica.founding(), None);
         assert_eq!(halts(&whole.replica, B, heartbeat(1, again.clone())), None);
     }
@@ -202,7 +202,7 @@ fn of_two_foundings_none_is_believed() {
     whole.hears_founded(C, None, heartbeat(1, knows(A, FIRST)));
     for restarted in [false, true] {
         if restarted {
-            whole.restarts();
+            whole.restart();
         }
         for founding in [FIRST, LATER] {
             let said = whole.hears_founded(A, Some(founding), prepare(B1));
@@ -218,7 +218,7 @@ fn of_two_foundings_none_is_believed() {
 /// One that has not met a peer itself, or has lost its disk since, learns from others whom it has to do with.
 #[test]
 fn foundings_are_learned_from_others_too() {
-    for mut whole in [new(C), Whole::lost(C)] {
+    for mut whole in [new(C), SingleReplica::without_disk(C)] {
         whole.hears_founded(B, None, heartbeat(1, knows(A, FIRST)));
         let said = whole.hears_founded(A, Some(LATER), heartbeat(1, KnownFoundings::default()));
         assert!(
@@ -273,13 +273,13 @@ fn a_checkpoint_carries_foundings() {
         .position(|record| matches!(record, Record::Checkpoint(_)));
     // All before it may go.
     let log = whole.disk.split_off(head.expect("what was recovered is written"));
-    let mut cut = Whole::kept(A, &log);
+    let mut cut = SingleReplica::with_disk(A, &log);
     assert_eq!(cut.replica.founding(), Some(OWN));
     assert_eq!(tells(&mut cut), knows(B, FIRST));
     // Whoever lost the disk since has none any more, and still knows the others.
     let mut log = log.to_vec();
     log.push(Record::DiskLost);
-    let mut lost = Whole::kept(A, &log);
+    let mut lost = SingleReplica::with_disk(A, &log);
     assert_eq!(lost.replica.founding(), None);
     assert_eq!(tells(&mut lost), knows(B, FIRST));
 }
@@ -291,7 +291,7 @@ fn a_checkpoint_carries_foundings() {
 fn an_acceptor_that_recovers_takes_no_answer_of_one_that_was_founded_anew() {
     let heard = Some(Incarnation::default());
     for knows_it in [false, true] {
-        let mut whole = Whole::lost(C);
+        let mut whole = SingleReplica::without_disk(C);
         let Message::Recall { nonce } = whole.asks(B) else {
             panic!("it has asked already")
         };

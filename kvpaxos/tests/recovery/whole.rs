@@ -10,7 +10,7 @@ use kvpaxos::{
     Observation, Outcome, Record, Refusal, ReplicaId, Request, RequestBody, Role, Slot, Time, Watermark,
 };
 
-use crate::replica::{Said, Whole};
+use crate::single::{SingleReplica, StepResult};
 use crate::stage::{A, B, B1, B2, C, SLOT, value};
 
 fn prepare(ballot: Ballot) -> Message {
@@ -81,19 +81,19 @@ fn a_recovering_acceptor_vouches_for_nobody() {
             ),
         ]
     };
-    let answers = |whole: &mut Whole| -> Vec<Message> {
+    let answers = |whole: &mut SingleReplica| -> Vec<Message> {
         let said = questions().map(|(from, question)| whole.hears(from, question));
-        said.iter().flat_map(Said::answers).cloned().collect()
+        said.iter().flat_map(StepResult::answers).cloned().collect()
     };
     // The replica of C: the ballots of the tests are A's.
-    let mut whole = Whole::lost(C);
+    let mut whole = SingleReplica::without_disk(C);
     let nothing = [Message::Recalled {
         nonce: 7,
         heard: None,
     }];
     assert_eq!(answers(&mut whole), nothing, "while it asks");
 
-    let mut whole = Whole::lost(A);
+    let mut whole = SingleReplica::without_disk(A);
     whole.asks(B);
     whole.waiting = Some(Vec::new());
     // It has all it needs, but that is on its way to the disk.
@@ -113,16 +113,16 @@ fn a_recovering_acceptor_vouches_for_nobody() {
 /// What makes up for the lost memory counts only once all of it is durable: an unfinished recovery is lost memory.
 #[test]
 fn a_crash_before_the_recovered_memory_is_durable_is_lost_memory() {
-    let mut whole = Whole::lost(A);
+    let mut whole = SingleReplica::without_disk(A);
     let said = whole.is_told(B2, SLOT);
     let incarnation = Incarnation(1);
     assert!(said.notes.contains(&Observation::Recovered { incarnation }));
     assert!(whole.votes());
     for written in 1..whole.disk.len() {
-        let again = Whole::kept(A, &whole.disk[..written]);
+        let again = SingleReplica::with_disk(A, &whole.disk[..written]);
         assert!(!again.votes(), "{:?} were on the disk", &whole.disk[..written]);
     }
-    whole.restarts();
+    whole.restart();
     assert_eq!(
         whole.replica.status().acceptor,
         AcceptorStatus::Voting { promised: B2 }
@@ -134,12 +134,12 @@ fn a_crash_before_the_recovered_memory_is_durable_is_lost_memory() {
 #[test]
 fn a_recovery_that_ended_while_the_acceptor_was_down_counts() {
     let log = {
-        let mut whole = Whole::lost(A);
+        let mut whole = SingleReplica::without_disk(A);
         whole.is_told(B2, SLOT);
         whole.disk
     };
     let role = Role::Acceptor;
-    let restarts = |whole: &mut Whole, memory: Memory| {
+    let restarts = |whole: &mut SingleReplica, memory: Memory| {
         let entropy = Entropy([9; 32]);
         whole.step(Event::Fail(role));
         whole.step(Event::Restart {
@@ -149,7 +149,7 @@ fn a_recovery_that_ended_while_the_acceptor_was_down_counts() {
         });
     };
     let returning = || {
-        let mut whole = Whole::lost(A);
+        let mut whole = SingleReplica::without_disk(A);
         whole.asks(B);
         whole.waiting = Some(Vec::new());
         whole.is_told(B2, SLOT);
@@ -195,7 +195,7 @@ fn a_recovery_that_ended_while_the_acceptor_was_down_counts() {
 /// 3. C fails for good. A and B are a quorum, but B's votes know of life 1, and A's are of life 0: nothing is chosen any more.
 #[test]
 fn nobody_is_asked_before_the_mark_of_the_loss_is_durable() {
-    let mut whole = Whole::kept(A, &[]);
+    let mut whole = SingleReplica::with_disk(A, &[]);
     whole.waiting = Some(Vec::new());
     let (role, entropy, memory) = (Role::Acceptor, Entropy([9; 32]), Memory::Lost);
     whole.step(Event::Fail(role));
@@ -206,7 +206,7 @@ fn nobody_is_asked_before_the_mark_of_the_loss_is_durable() {
     });
     let mut asked = Vec::new();
     for _ in 0..20 {
-        asked.extend(whole.ticks().sent);
+        asked.extend(whole.ticks().messages);
     }
     let is_question = |envelope: &Envelope| matches!(envelope.message, Message::Recall { .. });
     assert!(
@@ -223,7 +223,7 @@ fn nobody_is_asked_before_the_mark_of_the_loss_is_durable() {
 fn an_acceptor_that_hears_of_a_later_life_of_itself_has_lost_its_memory() {
     let heartbeat =
         |incarnation: u32, beat: u64| heartbeat(beat, AcceptorHealth::Votes, Incarnation(incarnation));
-    let mut whole = Whole::kept(A, &[]);
+    let mut whole = SingleReplica::with_disk(A, &[]);
     whole.hears(B, heartbeat(0, 1));
     assert!(whole.votes());
     let old = whole.disk.clone();
@@ -238,7 +238,7 @@ fn an_acceptor_that_hears_of_a_later_life_of_itself_has_lost_its_memory() {
     assert_eq!(incarnation, Incarnation(2), "above the one that it heard of");
 
     // It is down when it hears of it.
-    let mut whole = Whole::kept(A, &old);
+    let mut whole = SingleReplica::with_disk(A, &old);
     let (role, entropy, memory) = (Role::Acceptor, Entropy([9; 32]), Memory::Kept(old));
     whole.step(Event::Fail(role));
     whole.hears(B, heartbeat(1, 3));
@@ -262,7 +262,7 @@ fn an_acceptor_that_hears_of_a_later_life_of_itself_has_lost_its_memory() {
 /// It has no proposer until its acceptor has returned: the incarnation is new for certain, and is part of its ballots from then on.
 #[test]
 fn ballots_of_the_first_life_are_not_used_again() {
-    let mut whole = Whole::lost(A);
+    let mut whole = SingleReplica::without_disk(A);
     assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
     // Neither does the proposer come back on its own, or with what the new disk holds.
     whole.asks(B);
@@ -276,7 +276,7 @@ fn ballots_of_the_first_life_are_not_used_again() {
         });
         assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
     }
-    whole.restarts();
+    whole.restart();
     assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
     whole.is_told(B1, SLOT);
     assert_eq!(whole.replica.status().proposer, ProposerStatus::Following);
@@ -324,7 +324,7 @@ fn ballots_of_the_first_life_are_not_used_again() {
 /// 3. Power fails. The replica finds that mark alone, *and stands with b1 again*: see `ballots_of_the_first_life_are_not_used_again`.
 #[test]
 fn a_lost_disk_is_marked_as_such_again() {
-    let mut whole = Whole::lost(A);
+    let mut whole = SingleReplica::without_disk(A);
     whole.waiting = Some(Vec::new());
     let role = Role::Acceptor;
     whole.step(Event::Fail(role));
@@ -336,7 +336,7 @@ fn a_lost_disk_is_marked_as_such_again() {
         entropy: Entropy([9; 32]),
     });
     assert!(!whole.votes());
-    whole.restarts();
+    whole.restart();
     assert!(!whole.votes());
     assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
 }
@@ -350,7 +350,7 @@ fn a_lost_disk_is_marked_as_such_again() {
 /// 5. B accepts x. *Its vote says nothing of A's new life, and counts with A's of step 1: x is chosen as well.*
 #[test]
 fn a_vector_outlives_a_restart_with_memory_kept() {
-    let mut whole = Whole::kept(B, &[]);
+    let mut whole = SingleReplica::with_disk(B, &[]);
     whole.hears(LEADER, prepare(B1));
     whole.hears(
         A,
@@ -360,7 +360,7 @@ fn a_vector_outlives_a_restart_with_memory_kept() {
             from: SLOT,
         },
     );
-    whole.restarts();
+    whole.restart();
     let vector = CrashVector::from_iter([(A, Incarnation(1))]);
     let said = whole.hears(LEADER, accept(B1));
     assert_eq!(
@@ -376,9 +376,9 @@ fn a_vector_outlives_a_restart_with_memory_kept() {
 /// The same for the vector of one that returned, which stands in its checkpoint: its next votes are of its new life.
 #[test]
 fn an_incarnation_outlives_a_restart_with_memory_kept() {
-    let mut whole = Whole::lost(A);
+    let mut whole = SingleReplica::without_disk(A);
     whole.is_told(B1, SLOT);
-    whole.restarts();
+    whole.restart();
     let said = whole.hears(
         C,
         Message::Prepare {
@@ -399,7 +399,7 @@ fn an_incarnation_outlives_a_restart_with_memory_kept() {
 /// votes, and others that do lose their memory in turn.
 #[test]
 fn what_others_have_cut_is_learned_before_it_votes() {
-    let mut whole = Whole::lost(A);
+    let mut whole = SingleReplica::without_disk(A);
     whole.is_told(B2, Slot(2));
     assert!(!whole.votes());
     let values = |count| vec![value("x"); count];
@@ -411,7 +411,7 @@ fn what_others_have_cut_is_learned_before_it_votes() {
     assert!(!whole.votes(), "slot 1 is missing");
     whole.hears(B, learned(2));
     assert!(whole.votes());
-    whole.restarts();
+    whole.restart();
     assert!(whole.votes());
     assert_eq!(whole.replica.chosen(Slot(1)), Some(&value("x")));
 }
@@ -422,7 +422,7 @@ fn what_others_have_cut_is_learned_before_it_votes() {
 fn every_life_asks_under_a_nonce_of_its_own() {
     let mut nonces = Vec::new();
     for entropy in 1..4 {
-        let mut whole = Whole::starts(A, Memory::Lost, entropy);
+        let mut whole = SingleReplica::start(A, Memory::Lost, entropy);
         for again in 1..4 {
             let Message::Recall { nonce } = whole.asks(B) else {
                 panic!("nobody has answered")
@@ -449,7 +449,7 @@ fn every_life_asks_under_a_nonce_of_its_own() {
 /// refuses, and says whose memory is missing. Its own counts too.
 #[test]
 fn where_too_many_have_lost_their_memory_everybody_is_refused() {
-    let missing = |whole: &Whole| {
+    let missing = |whole: &SingleReplica| {
         let body = RequestBody::Get { key: "k".into() };
         let event = Event::Client {
             from: ClientId(1),
@@ -465,13 +465,13 @@ fn where_too_many_have_lost_their_memory_everybody_is_refused() {
         })
     };
     let lost = || heartbeat(1, AcceptorHealth::Lost, Incarnation(0));
-    let mut whole = Whole::kept(A, &[]);
+    let mut whole = SingleReplica::with_disk(A, &[]);
     whole.hears(B, lost());
     assert_eq!(missing(&whole), None);
     whole.hears(C, lost());
     assert_eq!(missing(&whole), Some([B, C].into_iter().collect()));
 
-    let mut whole = Whole::lost(A);
+    let mut whole = SingleReplica::without_disk(A);
     assert_eq!(missing(&whole), None);
     whole.hears(B, lost());
     assert_eq!(missing(&whole), Some([A, B].into_iter().collect()));
@@ -480,13 +480,13 @@ fn where_too_many_have_lost_their_memory_everybody_is_refused() {
 /// What it stands with when it has returned is of the life that it announced, and of none before: ballots of those were used.
 #[test]
 fn ballots_are_of_the_life_that_was_announced() {
-    let mut whole = Whole::lost(A);
+    let mut whole = SingleReplica::without_disk(A);
     whole.is_told(B1, SLOT);
-    whole.restarts();
-    let restarted = whole.stands();
-    let mut whole = Whole::lost(A);
+    whole.restart();
+    let restarted = whole.stands().0;
+    let mut whole = SingleReplica::without_disk(A);
     whole.is_told(B1, SLOT);
-    for ballot in [restarted, whole.stands()] {
+    for ballot in [restarted, whole.stands().0] {
         assert_eq!(ballot.life.incarnation, Incarnation(1), "{ballot}");
     }
 }
