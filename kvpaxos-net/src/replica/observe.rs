@@ -1,6 +1,6 @@
 //! Observations of a replica, as log lines.
 
-use kvpaxos::{Observation, ReplicaId};
+use kvpaxos::{Observation, ReplicaId, ReplicaSet, Slot};
 
 /// Logs one observation. What happens in every slot is logged at the finest level only.
 pub(crate) fn log(id: ReplicaId, observation: &Observation) {
@@ -55,34 +55,33 @@ pub(crate) fn log(id: ReplicaId, observation: &Observation) {
         Observation::Checkpointed { slot } => {
             tracing::debug!(replica = %id, slot = slot.0, "a checkpoint is durable: the log before it can be deleted");
         }
-        Observation::Differs { with, .. } if with.is_empty() => {
-            tracing::info!(replica = %id, "no other replica's state is known to differ any more");
-        }
-        Observation::Differs {
-            with,
-            slot,
-            serves: true,
-        } => tracing::warn!(
-            replica = %id, %with, slot = slot.0,
-            "the state of these replicas differs from that of this one and of a quorum; their messages are \
-             ignored. A disk has lost synced writes, and acknowledged writes may be on their side only: \
-             compare the logs before one of them is recovered"
-        ),
-        Observation::Differs {
-            with,
-            slot,
-            serves: false,
-        } => tracing::error!(
-            replica = %id, %with, slot = slot.0,
-            "the state of these replicas differs from that of this one, which no quorum is known to share: \
-             this replica serves nobody. A disk has lost synced writes, and acknowledged writes may be on \
-             one side only: compare the logs, and decide which side is to be recovered from the other"
-        ),
+        Observation::Differs { with, slot, serves } => log_differing(id, *with, *slot, *serves),
         Observation::SessionsDropped { count } => {
             tracing::debug!(replica = %id, count, "sessions were dropped to make room");
         }
         Observation::Chosen { .. } | Observation::Applied { .. } => {
             tracing::trace!(replica = %id, %observation);
         }
+    }
+}
+
+/// Logs which replicas are known to differ from this one, and whether this one still serves.
+fn log_differing(id: ReplicaId, with: ReplicaSet, slot: Slot, serves: bool) {
+    if with.is_empty() {
+        tracing::info!(replica = %id, "no other replica's state is known to differ any more");
+    } else if serves {
+        tracing::warn!(
+            replica = %id, %with, slot = slot.0,
+            "the state of these replicas differs from that of this one and of a quorum; their messages are \
+             ignored. A disk has lost synced writes, and acknowledged writes may be on their side only: \
+             compare the logs before one of them is recovered"
+        );
+    } else {
+        tracing::error!(
+            replica = %id, %with, slot = slot.0,
+            "the state of these replicas differs from that of this one, which no quorum is known to share: \
+             this replica serves nobody. A disk has lost synced writes, and acknowledged writes may be on \
+             one side only: compare the logs, and decide which side is to be recovered from the other"
+        );
     }
 }
