@@ -39,10 +39,10 @@
 //! | 11 | A deposed leader answers a read. | d-engine#381, etcd#20418 | `unconfirmed-read`, `11-read-by-deposed-leader.patch` | sweep: S2 |
 //! | 12 | A new leader answers reads before the values that it carried over are chosen. | etcd#7331, openraft a9f696a9 | `12-reads-before-what-was-carried-over.patch` | sweep: S2 |
 //! | 13 | The session table lives in the leader's memory only. | curvine#676, atomix#341 | `13-session-table-forgets.patch` | sweep: S2 |
-//! | 14 | The applied position and the state do not become durable together. | etcd 3.5 postmortem, rqlite#2759 | `14-state-ahead-of-position.patch` | sweep |
-//! | 15 | Installing a snapshot races with applying the log. | openraft eed681d5, 674e78aa | `15-install-over-what-was-applied.patch` | sweep |
-//! | 16 | A session table that keeps only the largest sequence number skips requests that arrive out of order. | FrankenPaxos, `ClientTable` | `16-largest-sequence-only.patch` | sweep |
-//! | 17 | The old snapshot is deleted before the new one is durable. | verdi-raft#51 | `17-deleted-before-the-new-one-is-safe.patch` | sweep |
+//! | 14 | The applied position and the state do not become durable together. | etcd 3.5 postmortem, rqlite#2759 | `14-state-ahead-of-position.patch` | sweep: Assertion |
+//! | 15 | Installing a snapshot races with applying the log. | openraft eed681d5, 674e78aa | `15-install-over-what-was-applied.patch` | sweep: L2 |
+//! | 16 | A session table that keeps only the largest sequence number skips requests that arrive out of order. | FrankenPaxos, `ClientTable` | `16-largest-sequence-only.patch` | sweep: S1 |
+//! | 17 | The old snapshot is deleted before the new one is durable. | verdi-raft#51 | `17-deleted-before-the-new-one-is-safe.patch` | sweep: Contract |
 //! | 18 | Torn, misdirected and unsynced writes are taken for whole ones. | etcd#6378, TigerBeetle#2711 | `18-checksums-ignored.patch` | sweep |
 //! | 19 | A lease or an election trusts a clock that jumps or pauses. | tikv#964, d-engine#390 | `clock-lease` | sweep: S2 |
 //! | 20 | A leader that has cut its whole log cannot help a replica that lags behind. | openraft#1828 | `unhelpful-learner` | sweep: S4 |
