@@ -37,12 +37,6 @@ impl Node {
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
-
-    /// Whether it is a client.
-    #[must_use]
-    pub fn is_client(self) -> bool {
-        self.0 >= 16
-    }
 }
 
 impl From<ReplicaId> for Node {

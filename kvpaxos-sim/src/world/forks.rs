@@ -7,7 +7,7 @@
 //! replica that has been told of another history serves only with a quorum that shares its own. And when all
 //! replicas are up and connected, those that serve hold the same history.
 
-use kvpaxos::{Limits, Micros, Quorums, Replica, ReplicaId, ReplicaSet, Update};
+use kvpaxos::{Limits, Micros, Quorums, ReplicaId, ReplicaSet, Update};
 use serde::Serialize;
 
 use crate::engine::{Decision, Format, Stream};
@@ -55,16 +55,7 @@ pub struct ForkReport {
 /// If the setup that it draws is not valid.
 #[must_use]
 pub fn play(seed: u64, trace: Trace) -> ForkReport {
-    play_as::<Replica>(seed, trace)
-}
-
-/// Plays a seed with mutants in the place of replicas.
-///
-/// # Panics
-/// If the setup that it draws is not valid.
-#[must_use]
-pub fn play_as<M: Subject>(seed: u64, trace: Trace) -> ForkReport {
-    let mut world = World::<M>::of(setup(seed)).expect("a drawn setup is valid");
+    let mut world = World::new(setup(seed)).expect("a drawn setup is valid");
     world.trace(trace);
     world.expect_forks();
     let mut forked = ForkReport {

@@ -9,14 +9,14 @@ use crate::world::setup::FaultKind;
 pub type Cut = (Node, Node);
 
 /// Cuts links.
-pub fn cut(cuts: &[Cut], network: &mut Network) {
+pub(crate) fn cut(cuts: &[Cut], network: &mut Network) {
     for (from, to) in cuts {
         network.cut(*from, *to);
     }
 }
 
 /// Mends links.
-pub fn mend(cuts: &[Cut], network: &mut Network) {
+pub(crate) fn mend(cuts: &[Cut], network: &mut Network) {
     for (from, to) in cuts {
         network.mend(*from, *to);
     }
@@ -74,7 +74,7 @@ pub fn chained(replicas: usize) -> Vec<Cut> {
 
 /// Draws the links that a fault of this kind cuts around a replica.
 #[must_use]
-pub fn draw(
+pub(crate) fn draw(
     kind: FaultKind,
     id: ReplicaId,
     replicas: usize,
