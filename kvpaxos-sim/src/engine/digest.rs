@@ -50,7 +50,7 @@ pub enum EntryKind {
     /// A client hears the clock.
     ClientTick = 20,
     /// A host begins, or ceases, to change what it sends.
-    SetGarbling = 21,
+    SetCorrupting = 21,
     /// A disk loses its last records unnoticed.
     LoseUnnoticed = 22,
     /// A disk is formatted as if its machine had never run.

@@ -53,8 +53,8 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     pub(super) fn send(&mut self, from: ReplicaId, envelope: Envelope<M::Message>) {
         let Envelope { to, mut message } = envelope;
         self.observer.leaves(self.now, from, to, &message);
-        if self.host(from).garbles && from != to {
-            self.garble(from, to, &mut message);
+        if self.host(from).corrupts && from != to {
+            self.corrupt(from, to, &mut message);
         }
         if usize::from(to.0) >= self.hosts.len() {
             return;
@@ -89,14 +89,14 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         }
     }
 
-    pub(super) fn garble(&mut self, from: ReplicaId, to: ReplicaId, message: &mut M::Message) {
+    pub(super) fn corrupt(&mut self, from: ReplicaId, to: ReplicaId, message: &mut M::Message) {
         let original = message.clone();
         let before = self.host_mut(from).last_sent.take();
         let draw = self
             .decider
             .below(Stream::Nemesis, Decision::FaultDetail, u64::MAX);
-        if M::garble(message, before.as_ref(), draw) {
-            self.observer.garbled(self.now, from, to);
+        if M::corrupt(message, before.as_ref(), draw) {
+            self.observer.corrupted(self.now, from, to);
             self.host_mut(from).last_sent = Some(original);
         } else {
             self.host_mut(from).last_sent = before;

@@ -39,8 +39,8 @@ pub(super) struct Host<M: Machine> {
     pub(super) full: bool,
     /// The process crashes at the end of the next sync during which more was written.
     pub(super) crash_at_sync: bool,
-    /// Messages that it sends are changed: see [`Machine::garble`].
-    pub(super) garbles: bool,
+    /// Messages that it sends are changed: see [`Machine::corrupt`].
+    pub(super) corrupts: bool,
     /// The last message that was changed, as it was before.
     pub(super) last_sent: Option<M::Message>,
     /// When the last sync ended, and when the synced position was last noted elsewhere.
@@ -74,7 +74,7 @@ impl<M: Machine> Host<M> {
             disk: Disk::new(log),
             full: false,
             crash_at_sync: false,
-            garbles: false,
+            corrupts: false,
             last_sent: None,
             synced_at: Time(0),
             marked_at: Time(0),

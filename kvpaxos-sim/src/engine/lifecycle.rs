@@ -143,12 +143,15 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         );
     }
 
-    /// Begins or ends to change messages that a host sends: see [`Machine::garble`].
-    pub fn set_garbling(&mut self, id: ReplicaId, garbles: bool) {
+    /// Begins or ends to change messages that a host sends: see [`Machine::corrupt`].
+    pub fn set_corrupting(&mut self, id: ReplicaId, corrupts: bool) {
         let host = self.host_mut(id);
-        host.garbles = garbles;
+        host.corrupts = corrupts;
         host.last_sent = None;
-        self.add_to_digest(EntryKind::SetGarbling, [self.now.0, id.0.into(), garbles.into()]);
+        self.add_to_digest(
+            EntryKind::SetCorrupting,
+            [self.now.0, id.0.into(), corrupts.into()],
+        );
     }
 
     fn host_and_decider(&mut self, id: ReplicaId) -> (&mut Host<M>, FileDecider<'_>) {

@@ -53,7 +53,7 @@ pub trait Machine: Sized {
     /// Changes the content of a message as a sender with damaged memory would, where the protocol has a
     /// checksum of its own. `before` is the last such message of this sender, before it was changed; `draw`
     /// is random. Returns whether the message is of such a kind.
-    fn garble(message: &mut Self::Message, before: Option<&Self::Message>, draw: u64) -> bool {
+    fn corrupt(message: &mut Self::Message, before: Option<&Self::Message>, draw: u64) -> bool {
         let _ = (message, before, draw);
         false
     }

@@ -27,8 +27,8 @@ pub trait Observer<M: Machine> {
         let _ = (now, from, to, message);
     }
 
-    /// The message that has just left was changed: see [`Machine::garble`].
-    fn garbled(&mut self, now: Time, from: ReplicaId, to: ReplicaId) {
+    /// The message that has just left was changed: see [`Machine::corrupt`].
+    fn corrupted(&mut self, now: Time, from: ReplicaId, to: ReplicaId) {
         let _ = (now, from, to);
     }
 

@@ -102,7 +102,7 @@ impl<M: Subject> Observer<M> for Audit {
         }
     }
 
-    fn garbled(&mut self, now: Time, from: ReplicaId, to: ReplicaId) {
+    fn corrupted(&mut self, now: Time, from: ReplicaId, to: ReplicaId) {
         self.coverage.hit(Sometimes::PartChanged);
         self.trace.line(now, || {
             format!("    {from} -> {to} a part of a snapshot is changed")

@@ -8,7 +8,7 @@ use kvpaxos::{
 };
 
 use crate::engine::Machine;
-use crate::subject::{ReplicaLog, Subject, garble};
+use crate::subject::{ReplicaLog, Subject, corrupt};
 
 /// What a mutant does mutation. By default every method changes nothing, so that a mutation contains only its
 /// fault.
@@ -108,8 +108,8 @@ impl<F: Mutation> Machine for MutatedReplica<F> {
         step.effects
     }
 
-    fn garble(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {
-        garble(message, before, draw)
+    fn corrupt(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {
+        corrupt(message, before, draw)
     }
 
     fn deadline(&self) -> Option<Time> {

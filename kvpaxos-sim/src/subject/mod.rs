@@ -15,4 +15,4 @@ mod replica;
 
 pub use log::ReplicaLog;
 pub use replica::Subject;
-pub(crate) use replica::garble;
+pub(crate) use replica::corrupt;

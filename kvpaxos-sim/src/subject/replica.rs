@@ -71,15 +71,15 @@ impl Machine for Replica {
         Replica::deadline(self)
     }
 
-    fn garble(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {
-        garble(message, before, draw)
+    fn corrupt(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {
+        corrupt(message, before, draw)
     }
 }
 
 /// Changes the content of a part of a snapshot, which the snapshot's digest covers. If the sender sent the
 /// same part of an older snapshot before, the content becomes that of the older part, so that the receiver
 /// mixes two states; otherwise one bit is flipped.
-pub(crate) fn garble(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {
+pub(crate) fn corrupt(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {
     let Message::SnapshotPart(part) = message else {
         return false;
     };

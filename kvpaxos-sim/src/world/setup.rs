@@ -203,7 +203,7 @@ pub enum FaultKind {
     /// another replica is elected, and it does not notice for a while.
     Overtake = 23,
     /// A replica changes the content of the snapshot parts that it sends, or mixes parts of two states.
-    GarbleParts = 24,
+    CorruptParts = 24,
     /// A process crashes at the end of a sync, while more writes wait.
     CrashAtSync = 25,
     /// A process crashes, and the end of its log is lost.
@@ -251,7 +251,7 @@ impl FaultKind {
         FaultKind::StaleBlock,
         FaultKind::FullDisk,
         FaultKind::Overtake,
-        FaultKind::GarbleParts,
+        FaultKind::CorruptParts,
         FaultKind::CrashAtSync,
         FaultKind::LoseTail,
     ];
@@ -272,7 +272,7 @@ impl FaultKind {
     pub(crate) fn group(self) -> Group {
         match self {
             FaultKind::Overtake => Group::Special,
-            FaultKind::GarbleParts | FaultKind::CrashAtSync | FaultKind::LoseTail => Group::Added,
+            FaultKind::CorruptParts | FaultKind::CrashAtSync | FaultKind::LoseTail => Group::Added,
             FaultKind::FullDisk => Group::OfFiles,
             _ if self.damage().is_some() => Group::OfFiles,
             _ => Group::Common,

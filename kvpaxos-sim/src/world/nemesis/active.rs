@@ -32,7 +32,7 @@ pub(super) enum ActiveFault {
     /// A process is to crash at the end of a sync.
     CrashAtSync(ReplicaId),
     /// A replica changes messages that it sends.
-    Garbling(ReplicaId),
+    Corrupting(ReplicaId),
     /// The links of a replica lose most messages.
     DegradedLinks(ReplicaId),
 }

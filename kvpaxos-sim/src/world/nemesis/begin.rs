@@ -73,9 +73,9 @@ impl Nemesis {
                 self.activate(ActiveFault::Slow(id), engine);
             }
             FaultKind::FullDisk | FaultKind::CrashAtSync => self.doom(kind, id, engine),
-            FaultKind::GarbleParts => {
-                engine.set_garbling(id, true);
-                self.activate(ActiveFault::Garbling(id), engine);
+            FaultKind::CorruptParts => {
+                engine.set_corrupting(id, true);
+                self.activate(ActiveFault::Corrupting(id), engine);
             }
             FaultKind::FlipBit
             | FaultKind::LoseBlock

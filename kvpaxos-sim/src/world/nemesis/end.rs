@@ -78,7 +78,7 @@ impl Nemesis {
                 engine.set_crash_at_sync(*id, false);
                 self.start_again(*id, Sometimes::CrashedAtSync, engine);
             }
-            ActiveFault::Garbling(id) => engine.set_garbling(*id, false),
+            ActiveFault::Corrupting(id) => engine.set_corrupting(*id, false),
             ActiveFault::DegradedLinks(id) => engine.network.set_profile((*id).into(), None),
         }
     }

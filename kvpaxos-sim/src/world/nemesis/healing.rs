@@ -36,7 +36,7 @@ impl Nemesis {
                     | ActiveFault::Slow(id)
                     | ActiveFault::Full(id)
                     | ActiveFault::CrashAtSync(id)
-                    | ActiveFault::Garbling(id)
+                    | ActiveFault::Corrupting(id)
                     | ActiveFault::DegradedLinks(id),
                 ) => *id,
                 // Cuts are mended below, link by link. Links no longer come and go.
