@@ -6,8 +6,8 @@
 mod common;
 
 use common::{
-    SECOND, SOON, busy_clients, everybody, fill, is_whole, lose_disk, other, settled, short_logs, status,
-    votes, write,
+    SECOND, SOON, busy_clients, check_recovered, everybody, fill, lose_disk, other, settled, short_logs,
+    status, votes, write,
 };
 use kvpaxos::client::{Call, Completion};
 use kvpaxos::status::LearnerStatus;
@@ -55,7 +55,7 @@ fn has_caught_up(world: &mut World, away: ReplicaId) {
         world.run_until(SOON, |world| world.open() == 0),
         "everybody is answered"
     );
-    is_whole(world);
+    check_recovered(world);
 }
 
 /// Runs until this many more parts of snapshots were sent.
@@ -184,7 +184,7 @@ fn a_write_that_a_snapshot_jumped_over_is_of_unknown_outcome() {
             Completion::Unknown { .. } | Completion::Done(_) => {}
             other => panic!("seed {seed}: {other:?}"),
         }
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 
@@ -203,7 +203,7 @@ fn every_learner_lost() {
         }
         assert_eq!(world.get("key 0").value(), Some("value 49".into()));
         write(&mut world, 5);
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 
@@ -221,7 +221,7 @@ fn every_process_restarts() {
         }
         assert_eq!(world.get("key 0").value(), Some("value 49".into()));
         write(&mut world, 5);
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 
@@ -282,13 +282,13 @@ fn a_crash_at_every_point_of_a_checkpoint() {
         write(&mut world, 3);
         world.start(victim);
         assert!(votes(&world, victim), "its memory was kept");
-        is_whole(&mut world);
+        check_recovered(&mut world);
         // The replica is needed: two others are down.
         let gone = [leader, other(&[leader, victim])];
         gone.into_iter().for_each(|id| world.crash(id));
         assert_eq!(world.get("key 0").value(), Some("value 0".into()));
         gone.into_iter().for_each(|id| world.start(id));
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
     assert!(points >= 5, "a checkpoint has more points than {points}");
 }
@@ -320,7 +320,7 @@ fn everybody_crashes_in_the_middle_of_a_checkpoint() {
             world.start(id);
         }
         write(&mut world, 5);
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
     assert!(caught > 10, "only {caught} crashes fell into a checkpoint");
 }
@@ -347,7 +347,7 @@ fn a_replica_that_installed_a_snapshot_helps_others() {
         for id in everybody(&world) {
             world.start(id);
         }
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 
@@ -362,6 +362,6 @@ fn the_first_checkpoint() {
             world.start(id);
         }
         assert_eq!(world.get("key 0").value(), Some("value 7".into()));
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }

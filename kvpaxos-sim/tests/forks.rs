@@ -31,7 +31,7 @@ fn two_histories(seed: u64) -> World {
     world.run_for(SECOND);
     let written = world.records(R[0]).unwrap().len() - before;
     R[..3].iter().for_each(|id| world.crash(*id));
-    assert_eq!(world.forget(R[0], written), written);
+    assert_eq!(world.lose_silently(R[0], written), written);
     [R[0], R[3], R[4]].into_iter().for_each(|id| world.start(id));
     assert_eq!(
         world.get("balance").value(),

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{R, SECOND, SOON, is_whole, recovers, settled};
+use common::{R, SECOND, SOON, check_recovered, recovers, settled};
 use kvpaxos::Micros;
 use kvpaxos_sim::world::Answer;
 use kvpaxos_sim::{Setup, World};
@@ -47,7 +47,7 @@ fn an_acknowledged_write_outlives_a_replica_that_is_founded_anew() {
             "seed {seed}: r0 is recovered"
         );
         world.start(R[2]);
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 
@@ -64,7 +64,7 @@ fn the_work_goes_on_without_a_replica_that_is_founded_anew() {
         assert!(halted, "seed {seed}: {:?}", world.finding());
         assert_eq!(world.get("k").value(), Some("second".into()));
         world.start_empty(leader);
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 

@@ -6,7 +6,8 @@
 mod common;
 
 use common::{
-    SECOND, SOON, everybody, is_whole, lose_disk, other, recovers, settled, short_logs, status, votes, write,
+    SECOND, SOON, check_recovered, everybody, lose_disk, other, recovers, settled, short_logs, status, votes,
+    write,
 };
 use kvpaxos::client::Completion;
 use kvpaxos::status::{AcceptorStatus, ProposerStatus};
@@ -26,11 +27,11 @@ fn one_returns() {
         let (disk, memory) = (other(&[leader]), leader);
         lose_disk(&mut world, disk);
         assert!(world.put("k", "second").is_done());
-        is_whole(&mut world);
+        check_recovered(&mut world);
         world.fail(memory, Role::Acceptor);
         world.restart_empty(memory, Role::Acceptor);
         assert!(world.put("k", "third").is_done());
-        is_whole(&mut world);
+        check_recovered(&mut world);
         assert!(world.run_until(SOON, |world| votes(world, disk) && votes(world, memory)));
         assert_eq!(world.coverage().count(Sometimes::AcceptorRecovered), 2);
     }
@@ -46,7 +47,7 @@ fn all_in_turn() {
             assert!(world.run_until(SOON, |world| votes(world, id)), "{id} returns");
         }
         assert_eq!(world.get("k").value(), Some("first".into()));
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 
@@ -63,7 +64,7 @@ fn a_minority_at_once() {
             world.start_empty(id);
         }
         assert!(world.put("k", "second").is_done());
-        is_whole(&mut world);
+        check_recovered(&mut world);
         assert_eq!(world.get("k").value(), Some("second".into()));
     }
 }
@@ -82,7 +83,7 @@ fn during_an_election() {
         assert!(world.put("k", "second").is_done());
         assert!(world.run_until(SOON, |world| votes(world, lost)));
         world.start(leader);
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 
@@ -99,7 +100,7 @@ fn while_partitioned() {
         world.run_for(SOON);
         assert!(recovers(&world, lost), "two of three answers are missing");
         assert!(world.put("k", "second").is_done());
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 
@@ -126,7 +127,7 @@ fn again_while_recovering() {
         world.fail(lost, Role::Acceptor);
         world.restart(lost, Role::Acceptor);
         alone(&mut world);
-        is_whole(&mut world);
+        check_recovered(&mut world);
         assert!(world.coverage().count(Sometimes::LostWhileRecovering) > 0);
     }
 }
@@ -143,7 +144,7 @@ fn again_at_every_step_of_recovery() {
         }
         lose_disk(&mut world, lost);
         assert!(world.put("k", "second").is_done());
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 
@@ -158,7 +159,7 @@ fn memory_only() {
             world.crash(id);
             assert!(world.put("k", format!("without {id}")).is_done());
             world.start(id);
-            is_whole(&mut world);
+            check_recovered(&mut world);
         }
         assert_eq!(world.get("k").value(), Some("without r4".into()));
     }
@@ -181,7 +182,7 @@ fn with_flexible_quorums() {
         world.start(silent);
         assert!(world.run_until(SOON, |world| votes(world, lost)));
         assert!(world.put("k", "second").is_done());
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 
@@ -197,13 +198,13 @@ fn with_cut_logs() {
         assert!(world.run_until(SOON, |world| votes(world, lost)));
         assert!(world.coverage().count(Sometimes::SnapshotInstalled) > before);
         assert!(world.put("k", "second").is_done());
-        is_whole(&mut world);
+        check_recovered(&mut world);
         // Its vote counts like any other: with two others down it is needed.
         let gone = [leader, other(&[leader, lost])];
         gone.into_iter().for_each(|id| world.crash(id));
         assert_eq!(world.get("k").value(), Some("second".into()));
         gone.into_iter().for_each(|id| world.start(id));
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 
@@ -217,7 +218,7 @@ fn a_leader_without_its_disk() {
         lose_disk(&mut world, leader);
         world.run_for(SECOND);
         assert_eq!(status(&world, leader).proposer, ProposerStatus::Failed);
-        is_whole(&mut world);
+        check_recovered(&mut world);
         // No other replica can be elected now.
         world.cut(&partition::quorum_loss(5, leader));
         assert!(world.run_until(SOON, |world| world.leader() == Some(leader)));
@@ -227,7 +228,7 @@ fn a_leader_without_its_disk() {
         assert!(ballot.life.incarnation.0 > 0, "{ballot}");
         world.talk_only_to([leader]);
         assert!(world.put("k", "second").is_done());
-        is_whole(&mut world);
+        check_recovered(&mut world);
     }
 }
 

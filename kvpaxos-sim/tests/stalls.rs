@@ -8,7 +8,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{SECOND, everybody, is_whole, other, settled};
+use common::{SECOND, check_recovered, everybody, other, settled};
 use kvpaxos::client::{Call, ClientConfig};
 use kvpaxos::{Command, Micros, Op, ReplicaId, ReplicaSet, Slot, Time};
 use kvpaxos_sim::engine::{Table, latency};
@@ -183,7 +183,7 @@ impl Load {
             repeats * 100 <= commands,
             "{repeats} of {commands} commands are repeats"
         );
-        is_whole(&mut self.world);
+        check_recovered(&mut self.world);
     }
 }
 

@@ -97,7 +97,7 @@ impl Observer<Highest> for NothingUnsaved {
     fn leaves(&mut self, _: Time, from: ReplicaId, _: ReplicaId, message: &u64) {
         assert!(
             *message <= self.0[usize::from(from.0)],
-            "{from} told {message}, which it may forget"
+            "{from} told {message}, which it may lose"
         );
     }
 }

@@ -117,12 +117,12 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     /// takes the rest for the whole log. Returns how many records are lost. A log can detect such a loss only
     /// below the position that was noted elsewhere as synced; [`kvpaxos::agreement`] describes what replicas
     /// do about the rest.
-    pub fn forget(&mut self, id: ReplicaId, records: usize) -> usize {
+    pub fn lose_silently(&mut self, id: ReplicaId, records: usize) -> usize {
         let host = self.host_mut(id);
         let gone = if host.machine.is_some() {
             0
         } else {
-            host.disk.forget(records)
+            host.disk.lose_silently(records)
         };
         self.add_to_digest(EntryKind::LoseUnnoticed, [self.now.0, id.0.into(), gone as u64]);
         gone

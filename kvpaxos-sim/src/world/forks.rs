@@ -140,7 +140,7 @@ impl<M: Subject> World<M> {
                 .engine
                 .decider()
                 .pick(Stream::Healing, Decision::Damage, &lengths);
-            forgotten = self.forget(forgetful, records) as u64;
+            forgotten = self.lose_silently(forgetful, records) as u64;
         }
         minority.iter().for_each(|id| self.start(id));
         self.start(forgetful);

@@ -33,7 +33,7 @@ pub(crate) struct Round {
     /// An attempt at a replica that does not answer, and the pause of the client.
     attempt: Micros,
     /// The requests of all clients, one window after the other.
-    turn: Micros,
+    queueing: Micros,
     /// The transfer of what a replica lacks, part by part.
     transfer: Micros,
 }
@@ -54,13 +54,13 @@ impl Round {
         Round {
             election: Micros(timing.tick.0 * u64::from(timing.patience + timing.jitter) + 4 * trip),
             attempt: Micros(clients.attempt.0 + clients.think.0),
-            turn: Micros(waiting.div_ceil(at_once.max(1)) * trip),
+            queueing: Micros(waiting.div_ceil(at_once.max(1)) * trip),
             transfer: Micros(entries.div_ceil(in_a_part) * trip),
         }
     }
 
     fn length(self) -> u64 {
-        self.election.0 + self.attempt.0 + self.turn.0 + self.transfer.0
+        self.election.0 + self.attempt.0 + self.queueing.0 + self.transfer.0
     }
 
     /// The time within which requests must be answered.
@@ -83,11 +83,11 @@ impl fmt::Display for Round {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{ROUNDS} rounds of {} ms (election {}, attempt {}, turn {}, transfer {})",
+            "{ROUNDS} rounds of {} ms (election {}, attempt {}, queueing {}, transfer {})",
             self.length() / 1000,
             self.election.0 / 1000,
             self.attempt.0 / 1000,
-            self.turn.0 / 1000,
+            self.queueing.0 / 1000,
             self.transfer.0 / 1000
         )
     }
@@ -107,11 +107,11 @@ mod tests {
         setup.cluster.timing.tick.0 *= 2;
         let slow_clock = Round::of(&setup, chosen);
         assert!(slow_clock.election > quick.election);
-        assert_eq!(slow_clock.turn, quick.turn);
+        assert_eq!(slow_clock.queueing, quick.queueing);
         setup.cluster.limits.window = 1;
         setup.cluster.limits.batch_commands = 1;
         let small_window = Round::of(&setup, chosen);
-        assert!(small_window.turn > slow_clock.turn);
+        assert!(small_window.queueing > slow_clock.queueing);
         setup.cluster.limits.chunk_bytes = 1;
         let small_parts = Round::of(&setup, chosen);
         assert!(small_parts.transfer > small_window.transfer);

@@ -13,7 +13,7 @@ use crate::world::liveness::{LEAST_SHARE, Round};
 use crate::world::setup::Length;
 
 /// How many operations each client must have done once a quorum has healed.
-const OWED: u64 = 3;
+const SERVED_OPERATIONS: u64 = 3;
 
 /// How long a cluster is observed that has lost too many memories to serve.
 const REFUSING: Micros = Micros(10_000_000);
@@ -95,7 +95,7 @@ impl<M: Subject> World<M> {
         // Some clients still wait for a replica that does not answer. Fairness is judged from when each has
         // been served once.
         self.serve(1, quorum, round)?;
-        self.serve(OWED, quorum, round)?;
+        self.serve(SERVED_OPERATIONS, quorum, round)?;
         phases.serving = since(began, self.now());
         phases.serving_rounds = round.hundredths(phases.serving);
         phases.unfairness = self.clients.unfairness();

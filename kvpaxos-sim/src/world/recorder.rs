@@ -56,7 +56,7 @@ impl Recorder {
         self.at(now)
             .invoke(process(client, lane), operation)
             .expect("a lane begins one operation at a time");
-        self.watch();
+        self.judge_last_event();
     }
 
     /// An operation ends. Returns the reason if the history is no longer linearizable with it.
@@ -83,7 +83,7 @@ impl Recorder {
             Completion::Unknown { .. } => history.info(process),
         };
         noted.expect("an operation that ends was begun, and its answer is of its kind");
-        self.watch();
+        self.judge_last_event();
         if self.wrong.is_some() || !self.stream.is_bad() {
             return None;
         }
@@ -92,7 +92,7 @@ impl Recorder {
     }
 
     /// Shows the last event to the running judge.
-    fn watch(&mut self) {
+    fn judge_last_event(&mut self) {
         if let Some(event) = self.history.events().last() {
             self.stream.add(event);
         }

@@ -170,8 +170,8 @@ impl<M: Subject> World<M> {
 
     /// Loses the last synced records of a process that is down, without a trace. Returns how many. Only logs
     /// of the format [`Format::Plain`](crate::engine::Format) can do that.
-    pub fn forget(&mut self, id: ReplicaId, records: usize) -> usize {
-        self.engine.forget(id, records)
+    pub fn lose_silently(&mut self, id: ReplicaId, records: usize) -> usize {
+        self.engine.lose_silently(id, records)
     }
 
     /// Formats the disk of a process that is down: it will claim to be new, though it is not.

@@ -103,7 +103,7 @@ pub(crate) fn done(answer: &Answer) -> bool {
 
 /// Checks that all replicas hold the same state, that all acceptors have their memory, and that nothing was
 /// found wrong.
-pub(crate) fn is_whole(world: &mut World) {
+pub(crate) fn check_recovered(world: &mut World) {
     world.mend();
     let agreed = world.run_until(SOON, World::agreed);
     world.verdict().unwrap();

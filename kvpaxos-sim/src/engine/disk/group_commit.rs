@@ -204,8 +204,8 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
     }
 
     /// Loses the last synced records without a trace, while no process runs. Returns how many.
-    pub(crate) fn forget(&mut self, records: usize) -> usize {
-        let gone = self.log.forget(records);
+    pub(crate) fn lose_silently(&mut self, records: usize) -> usize {
+        let gone = self.log.lose_silently(records);
         self.synced = self.log.len();
         gone
     }

@@ -32,7 +32,7 @@ impl<R: Clone> Log<R> for List<R> {
         self.0.truncate(synced + surviving);
     }
 
-    fn forget(&mut self, records: usize) -> usize {
+    fn lose_silently(&mut self, records: usize) -> usize {
         let before = self.0.len();
         self.0.truncate(before.saturating_sub(records));
         before - self.0.len()

@@ -40,7 +40,7 @@ pub trait Log<R> {
     }
     /// Loses the last `records` synced records without a trace. Returns how many; 0 if the format cannot do
     /// that.
-    fn forget(&mut self, records: usize) -> usize {
+    fn lose_silently(&mut self, records: usize) -> usize {
         let _ = records;
         0
     }

@@ -83,9 +83,9 @@ impl Log<Record> for ReplicaLog {
         }
     }
 
-    fn forget(&mut self, records: usize) -> usize {
+    fn lose_silently(&mut self, records: usize) -> usize {
         match self {
-            ReplicaLog::Plain(list) => list.forget(records),
+            ReplicaLog::Plain(list) => list.lose_silently(records),
             ReplicaLog::Bytes(_) => 0,
         }
     }

@@ -72,7 +72,7 @@ impl Nemesis {
                 engine.set_latency(id, latency::BUSY);
                 self.activate(ActiveFault::Slow(id), engine);
             }
-            FaultKind::FullDisk | FaultKind::CrashAtSync => self.doom(kind, id, engine),
+            FaultKind::FullDisk | FaultKind::CrashAtSync => self.stop_at_write(kind, id, engine),
             FaultKind::CorruptParts => {
                 engine.set_corrupting(id, true);
                 self.activate(ActiveFault::Corrupting(id), engine);
@@ -112,7 +112,7 @@ impl Nemesis {
 
     /// Makes a process stop at one of its next writes. Nothing happens where disks do not survive their
     /// processes: the process would lose its memory at a time that the nemesis does not control.
-    fn doom<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut AuditedEngine<M>) {
+    fn stop_at_write<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut AuditedEngine<M>) {
         if self.memory_only {
             return;
         }

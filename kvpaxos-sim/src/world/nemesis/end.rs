@@ -114,11 +114,11 @@ impl Nemesis {
     /// Whether a replica's acceptor lacks its memory, or will when it starts.
     pub(in crate::world) fn has_lost<M: Subject>(&self, id: ReplicaId, engine: &AuditedEngine<M>) -> bool {
         let is_down = engine.machine(id).is_none() || engine.role(id, Role::Acceptor) != RoleState::Running;
-        engine.observer.lacks_memory(id) || self.dooms(id) || (self.memory_only && is_down)
+        engine.observer.lacks_memory(id) || self.will_lack_memory(id) || (self.memory_only && is_down)
     }
 
     /// Whether a replica's acceptor will lack its memory when a fault under way ends.
-    pub(super) fn dooms(&self, id: ReplicaId) -> bool {
+    pub(super) fn will_lack_memory(&self, id: ReplicaId) -> bool {
         self.active.values().any(|active| match active {
             ActiveFault::Down { id: other, lost, .. } => *lost && *other == id,
             ActiveFault::Role {
