@@ -306,7 +306,7 @@ fn what_makes_no_history_is_refused() {
         refused(|settings| settings.mix = Mix::NOTHING),
         refused(|settings| settings.values = Values::Few(0)),
         refused(|settings| {
-            (settings.unknown, settings.failed) = (Fraction::percent(60), Fraction::percent(41))
+            (settings.unknown, settings.failed) = (Fraction::percent(60), Fraction::percent(41));
         }),
         refused(|settings| (settings.operations, settings.flaw) = (0, Flaw::Stale)),
     ];
