@@ -120,4 +120,6 @@ pub mod manual {
     pub mod durability {}
     #[doc = include_str!("../docs/replicas-that-differ.md")]
     pub mod replicas_that_differ {}
+    #[doc = include_str!("../docs/wire.md")]
+    pub mod wire {}
 }

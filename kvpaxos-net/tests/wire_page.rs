@@ -1,0 +1,415 @@
+//! Holds the page `docs/wire.md` to the code: its examples, in both directions, and its numbers.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use kvpaxos::agreement::Doubt;
+use kvpaxos::codec::{
+    Frame, HEADER, MAX_DATAGRAM, MAX_REPLY_PAYLOAD, MAX_REQUEST_PAYLOAD, VERSION, decode_datagram,
+    encode_into,
+};
+use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
+use kvpaxos::{
+    Ballot, Incarnation, Life, Limits, Op, Outcome, Refusal, ReplicaId, ReplicaSet, Reply, Request,
+    RequestBody, Revision, Sequence, SessionId, Slot, Status, Tag, Timing,
+};
+use kvpaxos_net::{Bounds, Transport};
+
+const PAGE: &str = include_str!("../docs/wire.md");
+
+/// Lists named examples. A variant without one does not compile.
+macro_rules! one_of_each {
+    ($name:ident: $type:ty = $($pattern:pat, $example:literal => $value:expr;)+) => {
+        fn $name() -> Vec<(&'static str, $type)> {
+            let examples = vec![$(($example, $value)),+];
+            for (_, example) in &examples {
+                match example {
+                    $($pattern => {}),+
+                }
+            }
+            examples
+        }
+    };
+}
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn revision(slot: u64, index: u32) -> Revision {
+    let slot = Slot(slot);
+    Revision { slot, index }
+}
+
+fn session() -> SessionId {
+    SessionId(revision(1000, 3))
+}
+
+fn replicas(ids: &[u8]) -> ReplicaSet {
+    ids.iter().copied().map(ReplicaId).collect()
+}
+
+fn doubt(ids: &[u8]) -> Doubt {
+    Doubt {
+        with: replicas(ids),
+        slot: Slot(39),
+    }
+}
+
+fn ballot() -> Ballot {
+    Ballot {
+        round: 2,
+        replica: ReplicaId(1),
+        life: Life {
+            incarnation: Incarnation(1),
+            restarts: 300,
+        },
+    }
+}
+
+fn write(sequence: u64, op: Op) -> RequestBody {
+    RequestBody::Apply {
+        session: session(),
+        sequence: Sequence(sequence),
+        lowest_unanswered: Sequence(7),
+        op,
+    }
+}
+
+fn cas(expect: Option<&'static str>, value: Option<&'static str>) -> Op {
+    Op::Cas {
+        key: bytes("apple"),
+        expect: expect.map(bytes),
+        value: value.map(bytes),
+    }
+}
+
+one_of_each! { operations: Op =
+    Op::Put { .. }, "request-put" => Op::Put { key: bytes("apple"), value: bytes("red") };
+    Op::Delete { .. }, "request-delete" => Op::Delete { key: bytes("apple") };
+    Op::Cas { .. }, "request-cas" => cas(Some("red"), Some("green"));
+}
+
+one_of_each! { bodies: RequestBody =
+    RequestBody::Open { .. }, "request-open" => RequestBody::Open {
+        tag: Tag { nonce: 0x5a37_9535_3626_d677, number: 0 },
+    };
+    RequestBody::Close { .. }, "request-close" => RequestBody::Close { session: session() };
+    RequestBody::Apply { .. }, "request-cas-create" => write(12, cas(None, Some("green")));
+    RequestBody::Get { .. }, "request-get" => RequestBody::Get { key: bytes("apple") };
+    RequestBody::Submit { .. }, "request-submit" => RequestBody::Submit { payload: bytes("opaque") };
+    RequestBody::Status, "request-status" => RequestBody::Status;
+}
+
+one_of_each! { refusals: Refusal =
+    Refusal::KeyTooLong { .. }, "refusal-key-too-long" => Refusal::KeyTooLong { length: 5000, limit: 4096 };
+    Refusal::ValueTooLong { .. }, "refusal-value-too-long" => Refusal::ValueTooLong {
+        length: 2_000_000,
+        limit: 1_048_576,
+    };
+    Refusal::Busy { .. }, "refusal-busy" => Refusal::Busy { pending: 16_384 };
+    Refusal::SessionExpired { .. }, "refusal-session-expired" => Refusal::SessionExpired { session: session() };
+    Refusal::AlreadyAnswered { .. }, "refusal-already-answered" => Refusal::AlreadyAnswered {
+        session: session(),
+        sequence: Sequence(6),
+        lowest: Sequence(7),
+    };
+    Refusal::OutOfWindow { .. }, "refusal-out-of-window" => Refusal::OutOfWindow {
+        sequence: Sequence(9000),
+        lowest: Sequence(7),
+        window: 1024,
+    };
+    Refusal::Unavailable { .. }, "refusal-unavailable" => Refusal::Unavailable { silent: replicas(&[1, 2]) };
+    Refusal::MemoryLost { .. }, "refusal-memory-lost" => Refusal::MemoryLost { lost: replicas(&[0, 1, 2]) };
+    Refusal::Differs(_), "refusal-differs" => Refusal::Differs(doubt(&[1, 2]));
+}
+
+/// A status whose sets are empty.
+fn status(proposer: ProposerStatus, acceptor: AcceptorStatus) -> Status {
+    Status {
+        id: ReplicaId(1),
+        members: replicas(&[0, 1, 2]),
+        proposer,
+        acceptor,
+        learner: LearnerStatus::Failed,
+        leader: None,
+        silent: ReplicaSet::EMPTY,
+        waiting_for: ReplicaSet::EMPTY,
+        pending: 0,
+        lost: ReplicaSet::EMPTY,
+        differing: ReplicaSet::EMPTY,
+        doubt: None,
+    }
+}
+
+one_of_each! { proposers: ProposerStatus =
+    ProposerStatus::Failed, "reply-status-of-failed-roles" => ProposerStatus::Failed;
+    ProposerStatus::Following, "reply-status" => ProposerStatus::Following;
+    ProposerStatus::Preparing { .. }, "reply-status-of-a-candidate" => ProposerStatus::Preparing { ballot: ballot() };
+    ProposerStatus::Leading { .. }, "reply-status-of-a-leader" => ProposerStatus::Leading { ballot: ballot() };
+}
+
+one_of_each! { acceptors: AcceptorStatus =
+    AcceptorStatus::Failed, "reply-status-of-failed-roles" => AcceptorStatus::Failed;
+    AcceptorStatus::Voting { .. }, "reply-status" => AcceptorStatus::Voting { promised: ballot() };
+    AcceptorStatus::Out, "reply-status-of-a-candidate" => AcceptorStatus::Out;
+    AcceptorStatus::Recovering { .. }, "reply-status-of-a-leader" => AcceptorStatus::Recovering {
+        incarnation: Some(Incarnation(2)),
+        unanswered: replicas(&[0, 2]),
+    };
+}
+
+one_of_each! { learners: LearnerStatus =
+    LearnerStatus::Failed, "reply-status-of-failed-roles" => LearnerStatus::Failed;
+    LearnerStatus::Learning { .. }, "reply-status" => LearnerStatus::Learning {
+        applied: Slot(41),
+        keys: 2,
+        sessions: 1,
+        digest: 0x0123_4567_89ab_cdef,
+    };
+}
+
+/// The status of each name: every state of each role is in one of them.
+fn statuses() -> BTreeMap<&'static str, Status> {
+    let acceptors: BTreeMap<_, _> = acceptors().into_iter().collect();
+    let mut statuses: BTreeMap<_, _> = proposers()
+        .into_iter()
+        .map(|(name, proposer)| (name, status(proposer, acceptors[name])))
+        .collect();
+    for (name, learner) in learners() {
+        statuses.get_mut(name).expect("a status of that name").learner = learner;
+    }
+    let leader = statuses.get_mut("reply-status-of-a-leader").expect("a leader");
+    leader.waiting_for = replicas(&[0]);
+    leader.doubt = Some(doubt(&[0, 2]));
+    let healthy = statuses.get_mut("reply-status").expect("a healthy replica");
+    healthy.id = ReplicaId(4);
+    healthy.members = ReplicaSet::first(5);
+    healthy.leader = Some(ballot());
+    healthy.silent = replicas(&[0, 3]);
+    healthy.pending = 6;
+    statuses
+}
+
+one_of_each! { outcomes: Outcome =
+    Outcome::Opened { .. }, "reply-opened" => Outcome::Opened { session: session() };
+    Outcome::Closed, "reply-closed" => Outcome::Closed;
+    Outcome::Done { .. }, "reply-done" => Outcome::Done { revision: revision(1001, 0) };
+    Outcome::Deleted { .. }, "reply-deleted" => Outcome::Deleted { revision: revision(1002, 0), existed: true };
+    Outcome::Swapped { .. }, "reply-swapped" => Outcome::Swapped { revision: revision(1003, 2), applied: false };
+    Outcome::Value { .. }, "reply-value" => Outcome::Value {
+        revision: revision(1003, 2),
+        value: Some(bytes("red")),
+    };
+    Outcome::Status(_), "reply-status" => Outcome::Status(Box::new(statuses()["reply-status"].clone()));
+    Outcome::Refused(_), "refusal-busy" => Outcome::Refused(Refusal::Busy { pending: 16_384 });
+    Outcome::Unknown { .. }, "reply-unknown" => Outcome::Unknown { silent: replicas(&[1, 2]) };
+}
+
+/// The requests of the page, by name.
+fn requests() -> BTreeMap<&'static str, Request> {
+    let mut bodies: BTreeMap<_, _> = bodies().into_iter().collect();
+    bodies.extend(
+        (9..)
+            .zip(operations())
+            .map(|(sequence, (name, op))| (name, write(sequence, op))),
+    );
+    bodies.insert("request-cas-remove", write(13, cas(Some("green"), None)));
+    let id = |name: &str| match name {
+        "request-open" => 1,
+        "request-close" => 2,
+        "request-put" => 3,
+        "request-delete" => 4,
+        "request-cas" => 5,
+        "request-cas-create" => 6,
+        "request-cas-remove" => 7,
+        "request-get" => 300,
+        "request-submit" => 9,
+        "request-status" => 10,
+        other => panic!("{other} has no id"),
+    };
+    let request = |(name, body)| (name, Request { id: id(name), body });
+    bodies.into_iter().map(request).collect()
+}
+
+/// The replies of the page, by name.
+fn replies() -> BTreeMap<&'static str, Reply> {
+    let mut outcomes: BTreeMap<_, _> = outcomes().into_iter().collect();
+    outcomes.extend(
+        refusals()
+            .into_iter()
+            .map(|(name, refusal)| (name, Outcome::Refused(refusal))),
+    );
+    outcomes.extend(
+        statuses()
+            .into_iter()
+            .map(|(name, status)| (name, Outcome::Status(Box::new(status)))),
+    );
+    let absent = Outcome::Value {
+        revision: revision(1003, 2),
+        value: None,
+    };
+    outcomes.insert("reply-absent", absent);
+    let id = |name: &str| match name {
+        "reply-opened" => 1,
+        "reply-closed" => 2,
+        "reply-deleted" => 4,
+        "reply-swapped" => 5,
+        "reply-value" | "reply-absent" => 300,
+        status if status.starts_with("reply-status") => 10,
+        _ => 3,
+    };
+    let reply = |(name, outcome)| {
+        (
+            name,
+            Reply {
+                id: id(name),
+                outcome,
+            },
+        )
+    };
+    outcomes.into_iter().map(reply).collect()
+}
+
+/// The lines of the page's fenced blocks that are marked like this.
+fn blocks(mark: &str) -> impl Iterator<Item = &'static str> {
+    let fence = format!("```{mark}");
+    let mut inside = false;
+    PAGE.lines().filter(move |line| {
+        if line.starts_with("```") {
+            inside = *line == fence;
+            return false;
+        }
+        inside
+    })
+}
+
+fn hex(digits: &str) -> Vec<u8> {
+    let byte =
+        |pair| u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("{pair} is not a byte: {digits}"));
+    digits.split_whitespace().map(byte).collect()
+}
+
+/// The examples of the page. A line that holds nothing but a comment names what follows.
+fn examples() -> BTreeMap<&'static str, Vec<u8>> {
+    let mut examples = BTreeMap::new();
+    let mut name = "";
+    for line in blocks("hex") {
+        let (digits, comment) = line.split_once('#').unwrap_or((line, ""));
+        if digits.is_empty() && !comment.is_empty() {
+            name = comment.trim();
+            assert_eq!(examples.insert(name, Vec::new()), None, "{name} is there twice");
+        } else if !line.is_empty() {
+            let example = examples.get_mut(name).expect("a block begins with a name");
+            example.extend(hex(digits));
+        }
+    }
+    examples
+}
+
+/// Compares what the codec makes of a value with the page, and what it makes of the page with the value.
+fn check<F: Frame + PartialEq + Debug>(name: &str, content: &F, encoded: &[u8], page: &[u8]) {
+    assert_eq!(
+        format!("{encoded:02x?}"),
+        format!("{page:02x?}"),
+        "left is what {name} is encoded as, right what the page says"
+    );
+    assert_eq!(decode_datagram::<F>(page).as_ref(), Ok(content), "{name}");
+}
+
+#[test]
+fn the_examples_are_what_the_codec_writes_and_reads() {
+    let mut examples = examples();
+    let mut take = |name: &str| {
+        examples
+            .remove(name)
+            .unwrap_or_else(|| panic!("the page has no example {name}"))
+    };
+    for (name, request) in requests() {
+        let mut encoded = Vec::new();
+        encode_into(&request, &mut encoded).unwrap();
+        check(name, &request, &encoded, &take(name));
+    }
+    for (name, reply) in replies() {
+        let mut encoded = Vec::new();
+        encode_into(&reply, &mut encoded).unwrap();
+        check(name, &reply, &encoded, &take(name));
+    }
+    assert!(
+        examples.is_empty(),
+        "nothing checks these examples: {examples:02x?}"
+    );
+}
+
+#[test]
+fn the_varints_are_what_the_codec_writes() {
+    let mut seen = 0;
+    for line in blocks("varints") {
+        let (number, digits) = line.split_once(' ').expect("a number and its encoding");
+        let request = Request {
+            id: number.parse().expect("a number"),
+            body: RequestBody::Status,
+        };
+        let mut encoded = Vec::new();
+        encode_into(&request, &mut encoded).unwrap();
+        assert_eq!(encoded[HEADER..encoded.len() - 1], hex(digits), "{number}");
+        seen += 1;
+    }
+    assert_eq!(seen, 8);
+}
+
+#[test]
+fn the_limits_are_those_of_the_code() {
+    let (limits, bounds, timing) = (Limits::default(), Bounds::default(), Timing::default());
+    let milliseconds = |transport: Transport| u64::try_from(transport.attempt().as_millis()).expect("short");
+    let code: BTreeMap<&str, u64> = BTreeMap::from([
+        ("version of the format", VERSION.into()),
+        ("header of a frame, bytes", HEADER as u64),
+        ("payload of a request, bytes", MAX_REQUEST_PAYLOAD as u64),
+        ("payload of a reply, bytes", MAX_REPLY_PAYLOAD as u64),
+        ("frame in a datagram, bytes", MAX_DATAGRAM as u64),
+        ("key, bytes", limits.key as u64),
+        ("value, bytes", limits.value as u64),
+        ("sequence numbers in flight in a session", limits.session_window),
+        ("sessions of a cluster", limits.sessions as u64),
+        ("pending requests of a replica", limits.pending as u64),
+        (
+            "TCP connections of clients at a replica",
+            bounds.connections as u64,
+        ),
+        (
+            "replies that wait for one connection, bytes",
+            bounds.client_outbox as u64,
+        ),
+        (
+            "datagrams at a replica that wait for a reply",
+            bounds.datagrams as u64,
+        ),
+        (
+            "time after which a replica answers *unavailable* or *unknown*, ms",
+            timing.tick.0 * u64::from(timing.deadline) / 1000,
+        ),
+        (
+            "time that our client waits for a reply over TCP, ms",
+            milliseconds(Transport::Tcp),
+        ),
+        (
+            "time that our client waits for a reply over UDP, ms",
+            milliseconds(Transport::Udp),
+        ),
+    ]);
+    let (_, section) = PAGE.split_once("\n## Limits\n").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("it is not the last one");
+    let rows = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let page: BTreeMap<&str, u64> = rows
+        .skip(2)
+        .map(|row| {
+            let (what, limit) = row.split_once(" | ").expect("two columns");
+            (what, limit.parse().expect("a number"))
+        })
+        .collect();
+    assert_eq!(page, code);
+}
