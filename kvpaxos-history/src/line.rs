@@ -27,6 +27,12 @@ pub(crate) struct Line<'a> {
     applied: Field<'a>,
     time: Field<'a>,
     rev: Field<'a>,
+    /// The fields of a header alone; apart, so that all other lines stay small.
+    header: Option<Box<Header<'a>>>,
+}
+
+#[derive(Default)]
+struct Header<'a> {
     format: Field<'a>,
     version: Field<'a>,
     initial: Field<'a>,
@@ -132,9 +138,10 @@ impl<'a> Line<'a> {
     /// The value that every key has at first, if this is the header.
     pub(crate) fn header(self) -> Result<Datum, Problem> {
         let is = |field: &Field<'_>, expected| matches!(field, Field::Text(text) if text == expected);
-        let is_version = matches!(self.version, Field::Natural(VERSION));
-        if is(&self.kind, "header") && is(&self.format, FORMAT) && is_version {
-            self.initial.datum("initial")
+        let header = self.header.unwrap_or_default();
+        let is_version = matches!(header.version, Field::Natural(VERSION));
+        if is(&self.kind, "header") && is(&header.format, FORMAT) && is_version {
+            header.initial.datum("initial")
         } else {
             Err(Problem::Reason(Reason::Header))
         }
@@ -343,9 +350,9 @@ impl<'de> Visitor<'de> for LineVisitor {
                 Name::Applied => &mut line.applied,
                 Name::Time => &mut line.time,
                 Name::Rev => &mut line.rev,
-                Name::Format => &mut line.format,
-                Name::Version => &mut line.version,
-                Name::Initial => &mut line.initial,
+                Name::Format => &mut line.header.get_or_insert_default().format,
+                Name::Version => &mut line.header.get_or_insert_default().version,
+                Name::Initial => &mut line.header.get_or_insert_default().initial,
                 Name::Unknown => {
                     fields.next_value::<IgnoredAny>()?;
                     continue;

@@ -1,14 +1,15 @@
 //! The open operations of a history: the one place that checks an event against those before it.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::{Action, Answer, Event, EventError, EventKind, Operation};
 
 /// The operation that each process has open, and the time of the last event.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct OpenOperations {
-    operations: BTreeMap<u64, Operation>,
+    operations: HashMap<u64, Operation, BuildHasherDefault<ProcessHasher>>,
     last_time: Option<i64>,
 }
 
@@ -67,5 +68,27 @@ fn answers(answer: &Answer, action: &Action) -> bool {
         Action::Get => matches!(answer, Answer::Value(_)),
         Action::Put(_) | Action::Append(_) | Action::Delete => *answer == Answer::Done,
         Action::Cas { .. } => matches!(answer, Answer::Swapped { .. }),
+    }
+}
+
+/// Hashes the number of a process: fast, and the same in every run.
+#[derive(Clone, Copy, Default)]
+struct ProcessHasher(u64);
+
+impl Hasher for ProcessHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The table takes both the upper and the lower bits of a hash.
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
