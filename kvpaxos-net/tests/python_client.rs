@@ -80,8 +80,22 @@ fn the_scenario_over_udp() {
     play(&mut cluster(), python, "udp");
 }
 
+/// The example in Python on the page, for this cluster.
+fn example_of_the_page(cluster: &ProcessCluster) -> String {
+    let page = include_str!("../docs/wire.md");
+    let (_, example) = page.split_once("```python\n").expect("an example");
+    let (example, _) = example.split_once("```").expect("its end");
+    assert!(
+        example.contains("127.0.0.1:7200") && example.contains("127.0.0.1:7201"),
+        "{example}"
+    );
+    example
+        .replace("127.0.0.1:7200", &cluster.address(0))
+        .replace("127.0.0.1:7201", &cluster.address(1))
+}
+
 #[test]
-fn the_command_line() {
+fn the_example_of_the_page_and_the_command_line() {
     if python().is_none() {
         return;
     }
@@ -97,6 +111,17 @@ fn the_command_line() {
     };
     let servers = cluster.servers();
     let ask = |words: &[&str]| ask_at(&servers, words);
+    let example = example_of_the_page(&cluster);
+    let output = python()
+        .expect("it was there just now")
+        .args(["-c", &example])
+        .output();
+    let output = output.expect("python runs");
+    assert_eq!(
+        (code(&output), text(&output.stderr)),
+        (0, String::new()),
+        "{example}"
+    );
     assert_eq!(ask(&["put", "k", "a value"]).0, 0);
     assert_eq!(ask(&["get", "k"]), (0, "a value\n".to_owned(), String::new()));
     assert_eq!(ask(&["--transport", "udp", "get", "k"]).1, "a value\n");

@@ -83,7 +83,7 @@ def exchange(sock, request, identity, until):
 
 
 class Client:
-    """Asks the replicas of a list of "host:port", one after the other until one answers."""
+    """Asks the replicas of a list of "host:port", from the first on, until one answers. Shuffle it to spread clients."""
 
     def __init__(self, servers, transport="tcp", timeout=10.0):
         self.servers, self.timeout, self.attempt = list(servers), timeout, ATTEMPT[transport]
