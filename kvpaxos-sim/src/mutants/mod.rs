@@ -46,8 +46,8 @@
 //! | 18 | Torn, misdirected and unsynced writes are taken for whole ones. | etcd#6378, TigerBeetle#2711 | `18-checksums-ignored.patch` | sweep |
 //! | 19 | A lease or an election trusts a clock that jumps or pauses. | tikv#964, d-engine#390 | `clock-lease` | sweep: S2 |
 //! | 20 | A leader that has cut its whole log cannot help a replica that lags behind. | openraft#1828 | `unhelpful-learner` | sweep: S4 |
-//! | 21 | The answers to an acceptor that recovers are not crash-consistent with each other. Five replicas, two losses and 28 steps are needed. | review | `recovery/answers-not-consistent.patch` | model |
-//! | 22 | Answers to an earlier life of a recovering acceptor count in the present one, so that two lives share an incarnation. | review | `recovery/stale-answers.patch` | model |
+//! | 21 | The answers to an acceptor that recovers are not crash-consistent with each other. Five replicas, two losses and 28 steps are needed. | review | `recovery/answers-not-consistent.patch` | model: Agreement |
+//! | 22 | Answers to an earlier life of a recovering acceptor count in the present one, so that two lives share an incarnation. | review | `recovery/stale-answers.patch` | model: Agreement |
 
 mod acceptors;
 mod catalog;
