@@ -74,7 +74,7 @@
 //! | How long may a request take? | `world/liveness.rs` |
 //! | Which rule decides that a history is not linearizable? | `linearizability/`, with an index in [`linearizability`] |
 //! | How is a mutant made? | `mutants/`, with a table of all in [`mutants`] |
-//! | How is another protocol simulated? | `tests/toy.rs`, a machine of 60 lines |
+//! | How is another protocol simulated? | `tests/integration/toy.rs`, a machine of 60 lines |
 
 pub mod engine;
 mod hashing;

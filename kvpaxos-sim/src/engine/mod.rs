@@ -1,5 +1,5 @@
 //! Drives deterministic [`Machine`]s under one event queue, with simulated processes, disks, clocks and a
-//! network. It knows nothing of Paxos: `tests/toy.rs` drives a protocol of a few lines with it.
+//! network. It knows nothing of Paxos: `tests/integration/toy.rs` drives a protocol of a few lines with it.
 //!
 //! [`Engine::advance`] takes one event from the queue and carries it out. Clients and the nemesis are not
 //! part of the engine: `advance` returns what concerns them as an [`Output`]. Everything random is a question

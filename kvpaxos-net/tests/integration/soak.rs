@@ -1,10 +1,8 @@
 //! A few rounds of `kvpaxos soak`: all replicas recover, and the history that it writes is linearizable.
 
-mod common;
-
 use std::io::{BufRead, BufReader};
 
-use common::{run, text};
+use crate::common::{run, text};
 use kvpaxos_sim::history::History;
 use kvpaxos_sim::linearizability::witness::{self, WitnessVerdict};
 use kvpaxos_sim::linearizability::{Budget, check};
@@ -45,7 +43,7 @@ fn without_disks() {
 
 #[test]
 fn a_replica_without_disk_and_without_peers_says_what_to_do() {
-    let ports = common::free_ports(4);
+    let ports = crate::common::free_ports(4);
     let peers = format!(
         "0=127.0.0.1:{},1=127.0.0.1:{},2=127.0.0.1:{}",
         ports[0], ports[1], ports[2]
@@ -61,7 +59,7 @@ fn a_replica_without_disk_and_without_peers_says_what_to_do() {
         "--client",
         &client,
     ];
-    let mut child = common::program()
+    let mut child = crate::common::program()
         .args(flags)
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped())

@@ -2,15 +2,11 @@
 //! with two others that do not know of a write, it would be a majority. But they have met it before, so
 //! nothing is served, and it stops and says why. Recovered, it goes on.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
-mod common;
-
-use common::{ProcessCluster, runtime, text, wait_for};
+use crate::common::{ProcessCluster, runtime, text, wait_for};
 
 fn founding(cluster: &ProcessCluster, replica: usize) -> String {
     let data = cluster.data(replica).display().to_string();
-    let output = common::run(&["log", "inspect", &data], "");
+    let output = crate::common::run(&["log", "inspect", &data], "");
     let report = text(&output.stdout);
     let line = report.lines().find(|line| line.starts_with("founding"));
     line.unwrap_or_else(|| panic!("no founding in {report}"))
@@ -27,7 +23,7 @@ fn a_replica_whose_directory_is_formatted_again_is_found_out() {
 
     let before = founding(&cluster, 0);
     std::fs::remove_dir_all(cluster.data(0)).unwrap();
-    let formatted = common::run(&cluster.member("format", 0), "");
+    let formatted = crate::common::run(&cluster.member("format", 0), "");
     assert!(formatted.status.success(), "{}", text(&formatted.stderr));
     assert_ne!(founding(&cluster, 0), before);
 
@@ -37,14 +33,14 @@ fn a_replica_whose_directory_is_formatted_again_is_found_out() {
     assert_ne!(code, Some(0), "read {value:?} of replicas that cannot know");
     let log = std::fs::read_to_string(cluster.log(0)).unwrap();
     assert!(log.contains("its directory was formatted although"), "{log}");
-    let healthy = common::run(&cluster.member("recover", 0), "");
+    let healthy = crate::common::run(&cluster.member("recover", 0), "");
     assert!(
         !healthy.status.success(),
         "its log is intact, so --discard is needed"
     );
     let mut recover = cluster.member("recover", 0);
     recover.push("--discard".to_owned());
-    let recovered = common::run(&recover, "");
+    let recovered = crate::common::run(&recover, "");
     assert!(recovered.status.success(), "{}", text(&recovered.stderr));
     assert!(founding(&cluster, 0).contains("none"));
     [0, 1].into_iter().for_each(|id| cluster.restart(id));

@@ -1,10 +1,8 @@
 //! The interface of the program: exit codes, the prompt, refusals, the demo.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{ProcessCluster, ask, code, free_ports, run, runtime, text};
+use crate::common::{ProcessCluster, ask, code, free_ports, run, runtime, text};
 use kvpaxos_net::{Client, ClientError, ClientOptions};
 
 #[test]

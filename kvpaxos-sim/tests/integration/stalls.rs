@@ -2,13 +2,9 @@
 //! everything unanswered is repeated: clients repeat requests, replicas repeat forwards. The tests assert
 //! counts and simulated times, which are the same in every run.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{SECOND, check_recovered, everybody, other, settled};
+use crate::common::{SECOND, check_recovered, everybody, other, settled};
 use kvpaxos::client::{Call, ClientConfig};
 use kvpaxos::{Command, Micros, Op, ReplicaId, ReplicaSet, Slot, Time};
 use kvpaxos_sim::engine::{Table, latency};

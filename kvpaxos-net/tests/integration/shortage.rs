@@ -2,8 +2,6 @@
 //! its log waits, acknowledges nothing meanwhile, and then goes on. A full disk stops the replica, with the
 //! same exit code at its start and while it runs.
 
-mod common;
-
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::process::Command as Program;
@@ -11,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{ProcessCluster, run, runtime, text, wait_for};
+use crate::common::{ProcessCluster, run, runtime, text, wait_for};
 use kvpaxos::{Command, Op, Record};
 use kvpaxos_net::Client;
 use kvpaxos_net::inspect::inspect;

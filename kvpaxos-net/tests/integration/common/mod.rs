@@ -1,7 +1,5 @@
 //! Clusters of real `kvpaxos serve` processes, on free loopback ports, for tests.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 pub(crate) mod load;
 
 use std::fs::File;

@@ -1,14 +1,10 @@
 //! `kvpaxos log compare` on directories whose histories differ.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
-mod common;
-
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{ProcessCluster, program, run, runtime, text};
+use crate::common::{ProcessCluster, program, run, runtime, text};
 use kvpaxos_net::inspect::inspect;
 use serde_json::Value;
 

@@ -1,8 +1,6 @@
 //! Partitions that stop other protocols (Ng, Haridi and Carbone, *Omni-Paxos*, 2023, section 2), the stall of
 //! two-phase updates, and roles that fail one by one. Each test bounds how long clients wait.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Role, Update};
 use kvpaxos_sim::world::partition;
 use kvpaxos_sim::{Setup, World};

@@ -1,11 +1,7 @@
 //! A replica whose directory is formatted although it had been a member of the cluster: see
 //! [`kvpaxos::founding`].
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
-mod common;
-
-use common::{R, SECOND, SOON, check_recovered, recovers, settled};
+use crate::common::{R, SECOND, SOON, check_recovered, recovers, settled};
 use kvpaxos::Micros;
 use kvpaxos_sim::world::Answer;
 use kvpaxos_sim::{Setup, World};

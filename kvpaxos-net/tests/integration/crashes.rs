@@ -1,10 +1,8 @@
 //! Replicas are killed with SIGKILL and restarted under load; the history of the clients must be
 //! linearizable.
 
-mod common;
-
-use common::load::{Load, Recorder};
-use common::{ProcessCluster, runtime};
+use crate::common::load::{Load, Recorder};
+use crate::common::{ProcessCluster, runtime};
 
 #[test]
 fn killing_a_minority_and_then_all_loses_nothing() {

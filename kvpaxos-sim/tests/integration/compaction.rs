@@ -1,11 +1,7 @@
 //! Logs that are cut, transfers of snapshots, and checkpoints that are interrupted: see the page on storage
 //! in the core's docs and [`kvpaxos::wal`].
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
-mod common;
-
-use common::{
+use crate::common::{
     SECOND, SOON, busy_clients, check_recovered, everybody, fill, lose_disk, other, settled, short_logs,
     status, votes, write,
 };

@@ -94,7 +94,7 @@ fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 96,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
-            "tests/properties.proptest-regressions",
+            "tests/integration/properties.proptest-regressions",
         ))),
         ..ProptestConfig::default()
     }

@@ -1,13 +1,11 @@
 //! The client in Python, `examples/python/kvpaxos.py`, against a real cluster. It was written from the page `docs/wire.md`, and
 //! shows that the page suffices.
 
-mod common;
-
 use std::io::{BufRead, BufReader, Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{ProcessCluster, code, free_ports, runtime, text};
+use crate::common::{ProcessCluster, code, free_ports, runtime, text};
 
 /// Python with the client's folder to import from; it leaves nothing behind in the sources. `None`, with the reason on standard
 /// error, if there is no Python here.
@@ -40,7 +38,7 @@ fn cluster() -> ProcessCluster {
 
 /// Plays the scenario. The replica whose address it names is killed.
 fn play(cluster: &mut ProcessCluster, mut python: Command, transport: &str) {
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python_client/scenario.py");
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/integration/python_client/scenario.py");
     let mut child = python
         .arg(scenario)
         .arg(transport)
@@ -82,7 +80,7 @@ fn the_scenario_over_udp() {
 
 /// The example in Python on the page, for this cluster.
 fn example_of_the_page(cluster: &ProcessCluster) -> String {
-    let page = include_str!("../docs/wire.md");
+    let page = include_str!("../../docs/wire.md");
     let (_, example) = page.split_once("```python\n").expect("an example");
     let (example, _) = example.split_once("```").expect("its end");
     assert!(

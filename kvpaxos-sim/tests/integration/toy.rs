@@ -1,8 +1,6 @@
 //! The engine drives any machine. This one has nothing to do with Paxos: each host holds a number, writes
 //! down the highest that it has received, and then sends it to all.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
 use std::convert::Infallible;
 
 use kvpaxos::{Effect, Entropy, Envelope, Event, Memory, Micros, ReplicaId, Role, Time};

@@ -2,13 +2,9 @@
 //! that a crash interrupted; the mark in the superblock can. In the end either the acknowledged value is
 //! read, or replicas refuse and say why; the older value is never read.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
-mod common;
-
 use std::path::Path;
 
-use common::{ProcessCluster, runtime, text, wait_for};
+use crate::common::{ProcessCluster, runtime, text, wait_for};
 use kvpaxos::wal::{SECTOR, SuperblockState};
 use kvpaxos_net::inspect::{LogVerdict, inspect};
 
@@ -71,7 +67,7 @@ fn a_lost_tail_does_no_harm(loss: Loss) {
     [0, 3, 4].into_iter().for_each(|id| cluster.restart(id));
     let (code, value) = cluster.get(&[0, 3, 4]);
     assert_ne!(code, Some(0), "read {value:?} of replicas that cannot know");
-    let status = common::run(&["status", "--servers", &cluster.servers()], "");
+    let status = crate::common::run(&["status", "--servers", &cluster.servers()], "");
     let status = text(&status.stdout);
     let says_so = |line: &str| line.starts_with("r0") && line.contains("lost its memory");
     assert!(status.lines().any(says_so), "{status}");
@@ -153,7 +149,7 @@ fn where_no_mark_tells_of_it_replicas_that_differ_refuse() {
         });
         assert!(log.contains("r0, r3, r4"), "{log}");
     }
-    let status = common::run(&["status", "--servers", &cluster.servers()], "");
+    let status = crate::common::run(&["status", "--servers", &cluster.servers()], "");
     assert_eq!(status.status.code(), Some(9));
     let printed = text(&status.stdout);
     for id in [1, 2] {

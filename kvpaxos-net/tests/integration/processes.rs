@@ -1,11 +1,9 @@
 //! Many client processes at once, on one key and on many. Their exit codes and their output make a history.
 
-mod common;
-
 use std::thread;
 
-use common::load::{Draw, Ended, Recorder};
-use common::{ProcessCluster, run, runtime, text};
+use crate::common::load::{Draw, Ended, Recorder};
+use crate::common::{ProcessCluster, run, runtime, text};
 use kvpaxos_sim::history::{Action, Answer, Datum, Operation};
 
 const PROCESSES: u64 = 8;

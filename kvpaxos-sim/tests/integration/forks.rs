@@ -1,11 +1,7 @@
 //! A disk loses its last synced records without a trace, two histories come of it, and replicas notice that
 //! they differ.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
-mod common;
-
-use common::{R, SECOND, SOON};
+use crate::common::{R, SECOND, SOON};
 use kvpaxos::client::Completion;
 use kvpaxos::{Refusal, ReplicaId, ReplicaSet};
 use kvpaxos_sim::engine::Format;
@@ -124,7 +120,7 @@ fn a_replica_that_gave_up_its_log_recovers() {
     let mut world = two_histories(1);
     for id in [R[1], R[2]] {
         world.start_empty(id);
-        let back = |world: &World| common::votes(world, id) && differ_from(world, id).is_none();
+        let back = |world: &World| crate::common::votes(world, id) && differ_from(world, id).is_none();
         assert!(world.run_until(SOON, back), "{id} returns");
     }
     world.talk_only_to([R[1]]);

@@ -1,13 +1,11 @@
 //! A majority of real processes is stopped for some seconds under constant load. Afterwards every request is
 //! answered, and the requests that were repeated meanwhile did not enter the log again and again.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use common::load::{OpenLoad, Recorder};
-use common::{ProcessCluster, runtime};
+use crate::common::load::{OpenLoad, Recorder};
+use crate::common::{ProcessCluster, runtime};
 use kvpaxos::{Ballot, Command, Record, Slot, Value};
 use kvpaxos_net::inspect::inspect;
 

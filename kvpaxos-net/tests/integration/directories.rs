@@ -1,9 +1,7 @@
 //! Data directories of real processes: whose they are, which logs are set aside, and what happens when the
 //! disk is full.
 
-mod common;
-
-use common::{ProcessCluster, ask, code, free_ports, run, runtime, text, wait_for};
+use crate::common::{ProcessCluster, ask, code, free_ports, run, runtime, text, wait_for};
 
 #[test]
 fn a_data_directory_has_one_owner() {

@@ -1,12 +1,7 @@
 //! Helpers of the scripted tests.
 
-#![allow(dead_code, reason = "each test binary uses its part")]
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
-use kvpaxos::client::Completion;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Status};
-use kvpaxos_sim::world::Answer;
 use kvpaxos_sim::world::Workload;
 use kvpaxos_sim::{Setup, World};
 
@@ -95,10 +90,6 @@ pub(crate) fn fill(world: &mut World, slots: u64) {
         "no {slots} slots are chosen in ten minutes: {:?}",
         world.finding()
     );
-}
-
-pub(crate) fn done(answer: &Answer) -> bool {
-    matches!(answer.0, Completion::Done(_))
 }
 
 /// Checks that all replicas hold the same state, that all acceptors have their memory, and that nothing was

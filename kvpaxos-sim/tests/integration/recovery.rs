@@ -1,11 +1,7 @@
 //! Acceptors that lost their memory return: see [`kvpaxos::recovery`]. The simulator checks the invariants
 //! after every event; these tests check that acceptors return, when, and when they must not.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
-
-mod common;
-
-use common::{
+use crate::common::{
     SECOND, SOON, check_recovered, everybody, lose_disk, other, recovers, settled, short_logs, status, votes,
     write,
 };

@@ -1,12 +1,10 @@
 //! Bytes that no replica and no client of this release sends.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
-use common::{ProcessCluster, ask, runtime};
+use crate::common::{ProcessCluster, ask, runtime};
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::codec::{self, PeerFrame};
 use kvpaxos::{

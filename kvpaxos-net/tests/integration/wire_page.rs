@@ -16,7 +16,7 @@ use kvpaxos::{
 };
 use kvpaxos_net::{Bounds, Transport};
 
-const PAGE: &str = include_str!("../docs/wire.md");
+const PAGE: &str = include_str!("../../docs/wire.md");
 
 /// Lists named examples. A variant without one does not compile.
 macro_rules! one_of_each {

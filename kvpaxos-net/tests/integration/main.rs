@@ -1,0 +1,19 @@
+//! Tests of the program and of the shell on real sockets and disks. One binary, so that it is linked once, and so that tests that wait
+//! run beside tests that compute.
+
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
+mod bad_bytes;
+mod common;
+mod compare;
+mod crashes;
+mod directories;
+mod founded_anew;
+mod lost_tails;
+mod processes;
+mod program;
+mod python_client;
+mod shortage;
+mod soak;
+mod stalls;
+mod wire_page;

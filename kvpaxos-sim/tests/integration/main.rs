@@ -1,0 +1,16 @@
+//! Worlds with faults that a test chooses, the mutants, and the program. One binary, so that it is linked once.
+
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
+mod check_command;
+mod common;
+mod compaction;
+mod forks;
+mod founded;
+mod generate_command;
+mod mutants;
+mod properties;
+mod recovery;
+mod scenarios;
+mod stalls;
+mod toy;
