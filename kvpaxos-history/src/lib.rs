@@ -90,6 +90,7 @@
 //! ```
 //!
 //! [`Reader`] and [`Writer`] work event by event, for histories that are too long to be held.
+#![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 
 mod datum;
 mod error;

@@ -62,6 +62,7 @@
 //!    step returns [`kvpaxos::Effect::Reply`], at the replica that the client asked.
 //! 8. **The acknowledgement**: `replica/clients.rs`, `reply`, puts the frame into the outbox of the client's
 //!    connection; `listen/tcp.rs` writes it, and `client/driver.rs` resolves the call.
+#![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 
 mod client;
 mod cluster;

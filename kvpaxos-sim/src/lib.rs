@@ -75,6 +75,7 @@
 //! | Which rule decides that a history is not linearizable? | `linearizability/`, with an index in [`linearizability`] |
 //! | How is a mutant made? | `mutants/`, with a table of all in [`mutants`] |
 //! | How is another protocol simulated? | `tests/integration/toy.rs`, a machine of 60 lines |
+#![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 
 pub mod engine;
 mod hashing;
@@ -83,6 +84,7 @@ pub mod invariants;
 pub mod linearizability;
 pub mod model;
 pub mod mutants;
+pub mod output;
 pub mod parallel;
 pub mod subject;
 pub mod world;

@@ -146,6 +146,7 @@
 //! | S4 | once faults stop and a quorum is connected, every request is answered in bounded time | `peers`, `pending` |
 //! | S5 | in the two-phase setting a write is answered only after every replica has acknowledged that it applied it | [`leadership`], `pending` |
 //! | D1 | two replicas that know that their states differ never both serve | [`agreement`] |
+#![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 
 pub mod agreement;
 pub mod architecture;

@@ -42,6 +42,9 @@ fn exit_codes_tell_outcomes_apart() {
     assert_eq!(ask(&["get"], "").0, 2, "a key is missing");
     assert_eq!(ask(&["cas", "k", "old"], "").0, 2, "a value is missing");
 
+    #[cfg(target_os = "linux")]
+    what_is_done_but_not_said(&cluster, &servers);
+
     // Nobody listens there.
     let nobody = format!("127.0.0.1:{}", free_ports(1)[0]);
     let gone = ["--timeout", "300ms", "--servers", &nobody];
@@ -56,6 +59,64 @@ fn exit_codes_tell_outcomes_apart() {
     let (status, lines, _) = ask(&["status"], "");
     assert_eq!((status, lines.lines().count()), (0, 3), "{lines}");
     assert!(lines.contains("unreachable") && lines.contains("r2"), "{lines}");
+}
+
+/// The write is done, the exit code says what could not be said, and no session stays open.
+#[cfg(target_os = "linux")]
+fn what_is_done_but_not_said(cluster: &ProcessCluster, servers: &str) {
+    use std::process::Stdio;
+
+    let full = || {
+        Stdio::from(
+            std::fs::File::options()
+                .write(true)
+                .open("/dev/full")
+                .expect("it exists"),
+        )
+    };
+    let unread = || {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        Stdio::from(writer)
+    };
+    let run_into = |arguments: &[&str], out: Stdio, errors: Stdio| {
+        let mut command = crate::common::program();
+        command.args(arguments).args(["--servers", servers]);
+        let status = command.stdin(Stdio::null()).stdout(out).stderr(errors).status();
+        status.expect("the program runs").code()
+    };
+    for arguments in [
+        &["put", "unsaid", "a"][..],
+        &["cas", "unsaid", "a", "b"],
+        &["get", "unsaid"],
+        &["delete", "unsaid"],
+        &["status"],
+    ] {
+        assert_eq!(
+            run_into(arguments, full(), Stdio::null()),
+            Some(11),
+            "{arguments:?}"
+        );
+    }
+    assert_eq!(
+        run_into(&["put", "unread", "a"], unread(), Stdio::null()),
+        Some(0)
+    );
+    assert_eq!(run_into(&["get", "no such key"], full(), full()), Some(1));
+    assert_eq!(
+        run_into(&["cas", "unread", "a", "b"], unread(), unread()),
+        Some(0)
+    );
+    let sessions = crate::common::wait_for("the status of a replica", || {
+        runtime().block_on(cluster.status(0))
+    });
+    assert!(
+        matches!(
+            sessions.learner,
+            kvpaxos::status::LearnerStatus::Learning { sessions: 0, .. }
+        ),
+        "a session is left: {sessions:?}"
+    );
 }
 
 #[test]

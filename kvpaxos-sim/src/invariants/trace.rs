@@ -27,7 +27,7 @@ impl Trace {
     pub(crate) fn line(&mut self, now: Time, what: impl FnOnce() -> String) {
         match self {
             Trace::Off => {}
-            Trace::Print => println!("{} {}", seconds(now), what()),
+            Trace::Print => crate::say!("{} {}", seconds(now), what()),
             Trace::Keep(limit, lines) => {
                 if lines.len() >= *limit {
                     lines.pop_front();

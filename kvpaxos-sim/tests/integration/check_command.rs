@@ -130,3 +130,48 @@ fn a_budget_that_is_too_small_leaves_a_history_undecided() {
         "{text}"
     );
 }
+
+/// Runs `check` on a history, with its standard output or standard error going there.
+#[cfg(target_os = "linux")]
+fn check_into(lines: &[&str], out: Stdio, errors: Stdio) -> Option<i32> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kvpaxos-sim"))
+        .args(["check", "-"])
+        .stdin(Stdio::piped())
+        .stdout(out)
+        .stderr(errors)
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    writeln!(stdin, "{}", lines.join("\n")).expect("it reads");
+    drop(stdin);
+    child.wait().expect("it ends").code()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_nobody_reads_or_that_is_full_does_not_change_a_verdict() {
+    let full = || {
+        Stdio::from(
+            std::fs::File::options()
+                .write(true)
+                .open("/dev/full")
+                .expect("it exists"),
+        )
+    };
+    let unread = || {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        Stdio::from(writer)
+    };
+    let (good, bad) = ([HEADER, PUT, &read("\"a\"")], [HEADER, PUT, &read("null")]);
+    assert_eq!(check_into(&good, unread(), Stdio::null()), Some(0));
+    assert_eq!(
+        check_into(&good, full(), Stdio::null()),
+        Some(4),
+        "it is not told"
+    );
+    assert_eq!(check_into(&good, full(), full()), Some(4));
+    for out in [unread(), full()] {
+        assert_eq!(check_into(&bad, out, Stdio::null()), Some(1));
+    }
+}

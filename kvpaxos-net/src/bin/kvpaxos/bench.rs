@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::BenchArguments;
 use crate::exit::Exit;
+use crate::terminal::{complain, say};
 
 /// How long the load runs before anything is measured.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -100,7 +101,7 @@ async fn work(client: Client, plan: Arc<Plan>, seed: u64) -> Vec<u32> {
             Ok(()) => {}
             Err(error) => {
                 if plan.errors.fetch_add(1, Ordering::Relaxed) == 0 {
-                    eprintln!("kvpaxos: the first error: {error}");
+                    complain(format_args!("the first error: {error}"));
                 }
             }
         }
@@ -111,16 +112,20 @@ fn report(arguments: &BenchArguments, mut latencies: Vec<u32>, errors: u64) {
     latencies.sort_unstable();
     let count = latencies.len();
     let per_second = count as f64 / arguments.seconds as f64;
-    println!(
+    say!(
         "{} clients, {} in flight each, {}% reads, values of {} bytes, {} s",
-        arguments.clients, arguments.pipeline, arguments.reads, arguments.value_size, arguments.seconds
+        arguments.clients,
+        arguments.pipeline,
+        arguments.reads,
+        arguments.value_size,
+        arguments.seconds
     );
-    println!("{per_second:.0} operations/s ({count} in all, {errors} errors)");
+    say!("{per_second:.0} operations/s ({count} in all, {errors} errors)");
     if count == 0 {
         return;
     }
     let at = |per_mille: usize| f64::from(latencies[(count - 1) * per_mille / 1000]) / 1e3;
-    println!(
+    say!(
         "latency ms: p50 {:.3}, p90 {:.3}, p99 {:.3}, p99.9 {:.3}, max {:.3}",
         at(500),
         at(900),

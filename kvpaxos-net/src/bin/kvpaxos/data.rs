@@ -4,12 +4,12 @@ use kvpaxos_net::{DirectoryError, StartError};
 
 use crate::args::MemberArguments;
 use crate::exit::Exit;
-use crate::terminal::complain;
+use crate::terminal::{complain, say};
 
 pub(crate) fn format(member: &MemberArguments) -> Exit {
     match member.options().format() {
         Ok(()) => {
-            println!(
+            say!(
                 "{} is formatted for replica {}",
                 member.data.display(),
                 member.identity.id
@@ -24,9 +24,9 @@ pub(crate) fn recover(member: &MemberArguments, discard: bool) -> Exit {
     match member.options().recover(discard) {
         Ok(aside) => {
             if let Some(aside) = aside {
-                println!("the old log is now in {}", aside.display());
+                say!("the old log is now in {}", aside.display());
             }
-            println!(
+            say!(
                 "{} is ready for replica {} to recover: serve it, and it gets back from the others what it \
                  may have promised",
                 member.data.display(),
@@ -39,7 +39,7 @@ pub(crate) fn recover(member: &MemberArguments, discard: bool) -> Exit {
 }
 
 fn report(error: &StartError, member: &MemberArguments) -> Exit {
-    complain(&with_advice(error, member));
+    complain(with_advice(error, member));
     Exit::from(error)
 }
 

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::args::{DemoArguments, ServerArguments};
 use crate::exit::Exit;
 use crate::prompt::{self, Prompt};
+use crate::terminal::say;
 
 const REPLICAS: u8 = 5;
 /// The pause between two operations, so that a person can follow.
@@ -103,7 +104,7 @@ impl Demo {
             };
             nodes.push(start().map_err(|error| error.to_string())?);
         }
-        println!(
+        say!(
             "Five replicas run in this process and talk over loopback TCP; {}.",
             if arguments.memory_only {
                 "they keep nothing on disk".to_owned()
@@ -112,7 +113,7 @@ impl Demo {
             }
         );
         for (node, address) in nodes.iter().zip(&addresses) {
-            println!("  {} serves clients at {address}", node.handle().id());
+            say!("  {} serves clients at {address}", node.handle().id());
         }
         let clients = (0..addresses.len()).map(|first| {
             let options = ClientOptions {
@@ -139,11 +140,11 @@ impl Demo {
     /// Stores some keys, then puts, gets and deletes through all replicas while acceptors fail.
     async fn show(&self, seed: u64) -> Result<(), String> {
         self.wait_for_leader().await?;
-        println!("Some keys are stored, each through a different replica:");
+        say!("Some keys are stored, each through a different replica:");
         for (turn, (key, value)) in FRUIT.into_iter().enumerate() {
             self.put(turn, &format!("fruit/{key}"), value).await;
         }
-        println!(
+        say!(
             "Now acceptors fail at random and come back{}, at most two of five at a time. Five PUTs, GETs \
              and DELETEs:",
             match self.restart_memory {
@@ -169,7 +170,7 @@ impl Demo {
                 .await
                 .map_err(|error| format!("the task that makes acceptors fail panicked: {error}"))?;
         }
-        println!("All acceptors are back. The keys now:");
+        say!("All acceptors are back. The keys now:");
         for (turn, (key, value)) in FRUIT.into_iter().enumerate() {
             self.get(turn, &format!("fruit/{key}")).await;
             self.get(turn, &format!("colour/{value}")).await;
@@ -297,7 +298,7 @@ impl Demo {
             return Ok(());
         };
         if io::stdin().is_terminal() {
-            println!("The cluster is yours.");
+            say!("The cluster is yours.");
         }
         let prompt = Prompt {
             runtime,
@@ -323,5 +324,5 @@ impl Demo {
 }
 
 fn tell(began: Instant, what: &str) {
-    println!("{:6.2} s  {what}", began.elapsed().as_secs_f64());
+    say!("{:6.2} s  {what}", began.elapsed().as_secs_f64());
 }

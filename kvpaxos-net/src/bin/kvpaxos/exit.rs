@@ -17,7 +17,8 @@ pub(crate) const TABLE: &str = "Exit codes:
   7  serve, format, recover: the disk failed or is full
   8  log inspect, log compare: something that was synced is damaged or missing
   9  status, log compare: replicas differ
- 10  log compare: it is not certain whether they differ";
+ 10  log compare: it is not certain whether they differ
+ 11  done, but standard output could not be written";
 
 /// The result of the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,8 @@ pub(crate) enum Exit {
     Damaged = 8,
     Differ = 9,
     Undecided = 10,
+    /// Done, but it could not be printed.
+    Unsaid = 11,
 }
 
 impl From<Exit> for ExitCode {

@@ -16,6 +16,7 @@ use crate::args::GrowthArguments;
 use crate::exit::Exit;
 use crate::processes::Processes;
 use crate::signal::StopSignal;
+use crate::terminal::say;
 
 const REPLICAS: usize = 5;
 /// After how many tenths of all operations it is measured.
@@ -42,14 +43,14 @@ async fn grow(arguments: &GrowthArguments, dir: &Path) -> Result<(), String> {
     let mut processes = Processes::new(REPLICAS, dir, false, extra)?;
     processes.found()?;
     processes.wait_until_voting(Duration::from_secs(60)).await?;
-    println!(
+    say!(
         "{} writes over {} keys with values of {} bytes, {} in flight; {REPLICAS} durable replicas",
         arguments.operations,
         arguments.keys,
         arguments.value_size,
         arguments.clients * arguments.pipeline
     );
-    println!("     writes    time   writes/s   memory of each replica, MiB            on disk, MiB");
+    say!("     writes    time   writes/s   memory of each replica, MiB            on disk, MiB");
     let begun = Arc::new(AtomicU64::new(0));
     let done = Arc::new(AtomicU64::new(0));
     let addresses = processes.addresses();
@@ -88,16 +89,16 @@ async fn grow(arguments: &GrowthArguments, dir: &Path) -> Result<(), String> {
         let (count, now) = (done.load(Ordering::Relaxed), Instant::now());
         let rate = (count - last.0) as f64 / (now - last.1).as_secs_f64();
         last = (count, now);
-        print!("{count:11} {:5.0} s {rate:10.0}  ", (now - began).as_secs_f64());
+        let mut line = format!("{count:11} {:5.0} s {rate:10.0}  ", (now - began).as_secs_f64());
         let memory = (0..REPLICAS).map(|replica| resident(&processes, replica));
         for bytes in memory.collect::<Result<Vec<u64>, String>>()? {
-            print!(" {:6.1}", bytes as f64 / MIB);
+            line += &format!(" {:6.1}", bytes as f64 / MIB);
         }
-        print!("   ");
+        line += "   ";
         for replica in 0..REPLICAS {
-            print!(" {:6.1}", allocated(&processes.data(replica))? as f64 / MIB);
+            line += &format!(" {:6.1}", allocated(&processes.data(replica))? as f64 / MIB);
         }
-        println!();
+        say!("{line}");
     }
     for worker in workers {
         worker

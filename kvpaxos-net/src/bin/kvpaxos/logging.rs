@@ -19,7 +19,9 @@ pub(crate) fn start(arguments: &LogArguments, default: &str) -> Result<(), Strin
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_target(false);
+        .with_target(false)
+        // It would tell standard error of a log that cannot be written, with a macro that panics.
+        .log_internal_errors(false);
     match &arguments.log_file {
         None => builder
             .with_ansi(io::stderr().is_terminal())

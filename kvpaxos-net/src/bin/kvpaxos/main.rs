@@ -4,6 +4,7 @@
 //! `args` and `exit` are the interface, `terminal`, `signal`, `logging` and `processes` what commands share;
 //! every other module is a command. No command imports another, except that the demo uses the prompt, and the
 //! prompt prints a status like `kvpaxos status`.
+#![warn(clippy::disallowed_macros)]
 
 mod args;
 mod bench;
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
         return fail(Exit::Usage, &error);
     }
     match run(arguments.command) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => terminal::finish(exit).into(),
         Err(error) => fail(Exit::Negative, &error),
     }
 }

@@ -1,6 +1,6 @@
 //! Commands that send one request: `get`, `put`, `delete`, `cas` and `status`.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Write as _};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use kvpaxos_net::{Client, ClientError, ClientOptions};
 
 use crate::args::ServerArguments;
 use crate::exit::Exit;
-use crate::terminal::complain;
+use crate::terminal::{complain, say, to_stdout};
 
 /// The longest time that `status` waits for one replica.
 const STATUS: Duration = Duration::from_secs(2);
@@ -20,10 +20,10 @@ pub(crate) async fn get(servers: &ServerArguments, key: String, raw: bool) -> Re
     let read = client.get(key.clone()).await;
     finish(client, read, |read| match read.value {
         Some(value) => {
-            print_bytes(&value, !raw)?;
-            Ok(Exit::Done)
+            print_bytes(&value, !raw);
+            Exit::Done
         }
-        None => Ok(negative(&format!("{key:?} has no value"))),
+        None => negative(&format!("{key:?} has no value")),
     })
     .await
 }
@@ -42,7 +42,7 @@ pub(crate) async fn delete(servers: &ServerArguments, key: String) -> Result<Exi
         if deleted.existed {
             print_line(&deleted.revision)
         } else {
-            Ok(negative(&format!("{key:?} has no value")))
+            negative(&format!("{key:?} has no value"))
         }
     })
     .await
@@ -93,7 +93,7 @@ pub(crate) async fn cas(
         if swapped.applied {
             print_line(&swapped.revision)
         } else {
-            Ok(negative(&format!("{key:?} does not hold what was expected")))
+            negative(&format!("{key:?} does not hold what was expected"))
         }
     })
     .await
@@ -120,9 +120,9 @@ pub(crate) async fn status(servers: &ServerArguments) -> Result<Exit, String> {
                 if !status.differing.is_empty() {
                     exit = Exit::Differ;
                 }
-                println!("{} {server} {}", status.id, describe(&status));
+                say!("{} {server} {}", status.id, describe(&status));
             }
-            Err(error) => println!("- {server} unreachable: {error}"),
+            Err(error) => say!("- {server} unreachable: {error}"),
         }
     }
     Ok(exit)
@@ -185,23 +185,21 @@ fn client(servers: &ServerArguments) -> Result<Client, String> {
     Client::new(servers.options()).map_err(|error| error.to_string())
 }
 
-/// Prints the result or the error, and ends the session.
+/// Prints the result or the error, and ends the session in any case.
 async fn finish<T>(
     client: Client,
     result: Result<T, ClientError>,
-    print: impl FnOnce(T) -> Result<Exit, String>,
+    print: impl FnOnce(T) -> Exit,
 ) -> Result<Exit, String> {
-    match result {
-        Ok(result) => {
-            let exit = print(result)?;
-            client.close().await;
-            Ok(exit)
-        }
+    let exit = match result {
+        Ok(result) => print(result),
         Err(error) => {
-            complain(&error.to_string());
-            Ok(Exit::from(&error))
+            complain(&error);
+            Exit::from(&error)
         }
-    }
+    };
+    client.close().await;
+    Ok(exit)
 }
 
 /// The argument itself, or standard input if it is `-`.
@@ -216,19 +214,17 @@ fn argument(text: &str) -> Result<Bytes, String> {
     Ok(bytes.into())
 }
 
-fn print_line(text: &impl ToString) -> Result<Exit, String> {
-    print_bytes(text.to_string().as_bytes(), true)?;
-    Ok(Exit::Done)
+fn print_line(text: &impl ToString) -> Exit {
+    print_bytes(text.to_string().as_bytes(), true);
+    Exit::Done
 }
 
-/// Prints bytes as they are, and returns once they are written.
-fn print_bytes(bytes: &[u8], newline: bool) -> Result<(), String> {
-    let mut out = io::stdout().lock();
-    let written = out
-        .write_all(bytes)
-        .and_then(|()| if newline { out.write_all(b"\n") } else { Ok(()) })
-        .and_then(|()| out.flush());
-    written.map_err(|error| format!("cannot write to standard output: {error}"))
+/// Prints bytes as they are.
+fn print_bytes(bytes: &[u8], newline: bool) {
+    to_stdout(|out| {
+        out.write_all(bytes)?;
+        if newline { out.write_all(b"\n") } else { Ok(()) }
+    });
 }
 
 /// Prints why the answer is no.

@@ -1,6 +1,5 @@
 //! `kvpaxos serve`: one replica as a process.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
 use kvpaxos::status::AcceptorStatus;
@@ -13,7 +12,7 @@ use crate::args::{FailureArguments, MemberArguments, ServeArguments};
 use crate::data::with_advice;
 use crate::exit::Exit;
 use crate::signal::StopSignal;
-use crate::terminal::complain;
+use crate::terminal::{complain, say};
 
 pub(crate) fn run(arguments: ServeArguments, runtime: &Runtime) -> Result<Exit, String> {
     runtime.block_on(serve(arguments))
@@ -32,11 +31,11 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
                 }
                 None => error.to_string(),
             };
-            complain(&text);
+            complain(text);
             return Ok(Exit::from(&error));
         }
     };
-    announce(&node).map_err(|error| format!("cannot write to standard output: {error}"))?;
+    announce(&node);
     let failing = fail_on_purpose(&arguments.failures, &node)?;
     let reports = tokio::spawn(report_recovery(node.handle(), arguments.memory_only));
     let result = tokio::select! {
@@ -54,7 +53,7 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
         Ok(()) => Ok(Exit::Done),
         Err(error) => {
             tracing::error!(%error, "the replica has stopped");
-            complain(&error.to_string());
+            complain(&error);
             Ok(Exit::from(&error))
         }
     }
@@ -80,7 +79,7 @@ async fn start(arguments: &ServeArguments) -> Result<Node, StartError> {
 }
 
 /// Prints one line once the ports are open, so that the process that started this one can wait for it.
-fn announce(node: &Node) -> io::Result<()> {
+fn announce(node: &Node) {
     let id = node.handle().id();
     let mut line = format!("ready {id}");
     let addresses = [
@@ -94,9 +93,7 @@ fn announce(node: &Node) -> io::Result<()> {
         }
     }
     tracing::info!(replica = %id, "{line}");
-    let mut out = io::stdout().lock();
-    writeln!(out, "{line}")?;
-    out.flush()
+    say!("{line}");
 }
 
 /// After this long without memory, a replica says what it waits for.

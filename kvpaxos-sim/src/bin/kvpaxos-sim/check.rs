@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
 use kvpaxos_sim::history::ReadError;
 use kvpaxos_sim::linearizability::{Budget, FileReport, Report, Verdict, check_twice, page};
+use kvpaxos_sim::output::UNWRITTEN;
+use kvpaxos_sim::{note, say};
 
-use crate::exit::{Exit, NO_PAGE};
+use crate::exit::Exit;
 use crate::source::{name, source};
 use crate::witness;
 
@@ -38,7 +39,7 @@ pub(crate) struct Check {
 /// [`Budget::default`] as it is written on the command line.
 const DEFAULT: &str = "20000000,1024";
 
-pub(crate) fn run(what: &Check) -> ExitCode {
+pub(crate) fn run(what: &Check) -> u8 {
     if what.witness {
         return witness::run(&what.files);
     }
@@ -54,10 +55,10 @@ pub(crate) fn run(what: &Check) -> ExitCode {
     if let Some(path) = &what.html
         && let Err(error) = fs::write(path, page(&files, what.budget))
     {
-        eprintln!("the page {} cannot be written: {error}", path.display());
-        return ExitCode::from(NO_PAGE);
+        note!("the page {} cannot be written: {error}", path.display());
+        return UNWRITTEN;
     }
-    ExitCode::from(Exit::worst(exits).code())
+    Exit::worst(exits).code()
 }
 
 fn judge(file: &Path, what: &Check) -> FileReport {
@@ -67,17 +68,17 @@ fn judge(file: &Path, what: &Check) -> FileReport {
     let judged = FileReport { file, result };
     if what.json {
         match judged.json() {
-            Ok(line) => println!("{line}"),
-            Err(error) => eprintln!("{}: there is no JSON for it: {error}", judged.file),
+            Ok(line) => say!("{line}"),
+            Err(error) => note!("{}: there is no JSON for it: {error}", judged.file),
         }
         return judged;
     }
     match &judged.result {
         Ok(report) => {
-            println!("{}: {report} ({} ms)", judged.file, began.elapsed().as_millis());
+            say!("{}: {report} ({} ms)", judged.file, began.elapsed().as_millis());
             print(report, what.budget);
         }
-        Err(error) => println!("{}: {error}", judged.file),
+        Err(error) => say!("{}: {error}", judged.file),
     }
     judged
 }
@@ -88,10 +89,10 @@ fn print(report: &Report, budget: Budget) {
         Verdict::Linearizable => {}
         Verdict::NotLinearizable(bad) => {
             for evidence in bad {
-                println!("{evidence}");
+                say!("{evidence}");
             }
         }
-        Verdict::Undecided { keys } => println!(
+        Verdict::Undecided { keys } => say!(
             "not decided within {} steps and {} MiB for these keys together: {}; --budget STEPS,MIB allows more",
             budget.steps,
             budget.memory >> 20,

@@ -11,9 +11,6 @@ pub(crate) enum Exit {
     Undecided = 5,
 }
 
-/// The exit code if verdicts were printed, but the page could not be written.
-pub(crate) const NO_PAGE: u8 = 4;
-
 impl Exit {
     /// The exit code for a history that was searched.
     pub(crate) fn of(file: &FileReport) -> Exit {

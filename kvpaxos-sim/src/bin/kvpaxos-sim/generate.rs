@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use kvpaxos_sim::history::generate::{Flaw, Fraction, Generator, Mix, Settings, Values};
 use kvpaxos_sim::history::{Datum, Writer};
+use kvpaxos_sim::note;
+use kvpaxos_sim::output::UNWRITTEN;
 
 /// The size of the output buffer: lines are short, and there may be millions.
 const BUFFER: usize = 1 << 18;
@@ -89,15 +90,15 @@ fn datum(text: &str) -> Result<Datum, String> {
     Ok(text.parse::<i64>().map_or_else(|_| text.into(), Datum::from))
 }
 
-/// Exit codes: 0 the history is written; 2 the command line is wrong, or the history cannot be written.
-pub(crate) fn run(what: &Generate) -> ExitCode {
+/// Writes the history, and returns the exit code.
+pub(crate) fn run(what: &Generate) -> u8 {
     let settings = settings(what);
     let initial = settings.initial.clone();
     let generator = match Generator::new(settings) {
         Ok(generator) => generator,
         Err(error) => {
-            eprintln!("there is no such history: {error}");
-            return ExitCode::from(2);
+            note!("there is no such history: {error}");
+            return 2;
         }
     };
     let (written, name) = match &what.out {
@@ -109,12 +110,12 @@ pub(crate) fn run(what: &Generate) -> ExitCode {
     };
     match written {
         // The reader has closed the pipe: it has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
-            eprintln!("cannot write to {name}: {error}");
-            ExitCode::from(2)
+            note!("cannot write to {name}: {error}");
+            UNWRITTEN
         }
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
     }
 }
 

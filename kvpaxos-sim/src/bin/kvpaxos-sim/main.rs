@@ -1,9 +1,8 @@
 //! The program `kvpaxos-sim`: simulates clusters from seeds, hunts mutants, judges and generates histories,
 //! and runs the model checker.
 //!
-//! Exit codes: 0 everything held; 1 a property was violated, or a situation that must occur never did; 2 the
-//! command line is wrong, or the model checker stopped at a limit. The help of `mutants`, `check` and
-//! `generate` says where theirs differ.
+//! The exit codes are in the help.
+#![warn(clippy::disallowed_macros)]
 
 mod check;
 mod exit;
@@ -27,8 +26,8 @@ use kvpaxos_sim::parallel;
 /// promise.
 ///
 /// Exit codes: 0 everything held; 1 a property was violated, or a situation that must occur never did; 2 the
-/// command line is wrong, or the model checker stopped at a limit. The help of a command says where its codes
-/// differ.
+/// command line is wrong; 4 everything held, but that, or a file, could not be written; 5 the model checker
+/// stopped at a limit. The help of a command says where its codes differ.
 #[derive(Parser)]
 #[command(version, max_term_width = 110)]
 struct Cli {
@@ -102,14 +101,14 @@ enum Command {
     /// Judge whether histories of clients are linearizable (kv-history/1, JSON lines).
     ///
     /// Exit codes: 0 all are linearizable; 1 one is not, and its bad keys are named; 2 the command line is
-    /// wrong, and nothing was judged; 3 one cannot be read, or a line of it is malformed; 4 the verdicts are
-    /// printed, but the page could not be written; 5 one could not be decided within the budget. With several
-    /// files the worst counts: 1, then 3, then 5.
+    /// wrong, and nothing was judged; 3 one cannot be read, or a line of it is malformed; 4 the page could not
+    /// be written, or all are linearizable and that could not be printed; 5 one could not be decided within
+    /// the budget. With several files the worst counts: 1, then 3, then 5.
     Check(check::Check),
     /// Write a history that is made from a seed (kv-history/1, JSON lines), linearizable or with one wrong
     /// answer.
     ///
-    /// Exit codes: 0 the history is written; 2 the command line is wrong, or the history cannot be written.
+    /// Exit codes: 0 the history is written; 2 the command line is wrong; 4 the history cannot be written.
     Generate(generate::Generate),
     /// Explore every order of delivery, loss, duplication and crash of a few acceptors and proposers. Prints
     /// whether every invariant holds.
@@ -139,7 +138,14 @@ fn threads(jobs: Option<u16>) -> usize {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    // With a wrong command line or --help the program ends here, with exit code 2 or 0.
+    let verdict = run_command(Cli::parse().command);
+    ExitCode::from(kvpaxos_sim::output::finish(verdict))
+}
+
+/// Runs a command, and returns the exit code.
+fn run_command(command: Command) -> u8 {
+    match command {
         Command::Run { seed, json, trace } => run::run(seed, json, trace),
         Command::Model(what) => model::model(&what),
         Command::Sweep {

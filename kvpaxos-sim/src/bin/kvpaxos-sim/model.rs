@@ -1,7 +1,6 @@
 //! `kvpaxos-sim model`: the model checker.
 
 use std::io::IsTerminal as _;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -9,7 +8,9 @@ use kvpaxos::Quorums;
 use kvpaxos_sim::model::{
     Bounds, Breach, Counterexample, Limits, ReplicaBounds, Replicas, Roles, Space, Tally, Verdict, search,
 };
+use kvpaxos_sim::output::print_error;
 use kvpaxos_sim::parallel;
+use kvpaxos_sim::{note, say, say_part};
 
 /// The flags of `kvpaxos-sim model`.
 #[derive(Args)]
@@ -79,7 +80,7 @@ fn quorums(text: &str) -> Result<Quorums, String> {
 }
 
 /// Explores the space that the flags describe and prints the result.
-pub(crate) fn model(what: &Model) -> ExitCode {
+pub(crate) fn model(what: &Model) -> u8 {
     let bounds = Bounds {
         quorums: what.quorums.unwrap_or(Quorums::majority(what.acceptors)),
         ballots: what.ballots,
@@ -92,8 +93,8 @@ pub(crate) fn model(what: &Model) -> ExitCode {
         ..Bounds::new(what.acceptors, what.losses)
     };
     if let Err(why) = bounds.check() {
-        eprintln!("{why}");
-        return ExitCode::from(2);
+        note!("{why}");
+        return 2;
     }
     let limits = Limits {
         states: what.limit,
@@ -129,9 +130,9 @@ fn explore<S: Space>(
     space: &S,
     limits: Limits,
     counterexample: impl Fn(&[u128], &Breach) -> Vec<String>,
-) -> ExitCode {
+) -> u8 {
     if !what.json {
-        println!("{bounds}");
+        say!("{bounds}");
     }
     let mut printed = Instant::now();
     let (verdict, tally) = search(space, limits, |tally| {
@@ -139,23 +140,23 @@ fn explore<S: Space>(
             printed = Instant::now();
             let line = format!("  {}", so_far(tally));
             if std::io::stderr().is_terminal() {
-                eprint!("\r{line}");
+                print_error(format_args!("\r{line}"));
             } else {
-                eprintln!("{line}");
+                note!("{line}");
             }
         }
     });
     if what.json {
-        println!("{}", json(bounds, &verdict, &tally, counterexample));
+        say!("{}", json(bounds, &verdict, &tally, counterexample));
     } else {
-        println!("  {}", so_far(&tally));
-        print!("{}", conclusion(&verdict, counterexample));
+        say!("  {}", so_far(&tally));
+        say_part!("{}", conclusion(&verdict, counterexample));
     }
-    ExitCode::from(match verdict {
+    match verdict {
         Verdict::Holds => 0,
         Verdict::Violated { .. } => 1,
         Verdict::LimitReached => 2,
-    })
+    }
 }
 
 fn so_far(tally: &Tally) -> String {

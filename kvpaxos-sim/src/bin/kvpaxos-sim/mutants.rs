@@ -2,26 +2,26 @@
 
 use std::ops::Range;
 use std::panic;
-use std::process::ExitCode;
 
 use kvpaxos_sim::mutants::{self, MUTANTS, Mutant};
+use kvpaxos_sim::{note, say};
 
 /// Prints the names of all mutants.
-pub(crate) fn list() -> ExitCode {
+pub(crate) fn list() -> u8 {
     for mutant in MUTANTS {
-        println!("{}", mutant.name);
+        say!("{}", mutant.name);
     }
-    ExitCode::SUCCESS
+    0
 }
 
 /// Hunts the mutants of these names, or all if there are none, and prints a row of the table for each.
-pub(crate) fn hunt(seeds: Range<u64>, jobs: usize, names: &[String]) -> ExitCode {
+pub(crate) fn hunt(seeds: Range<u64>, jobs: usize, names: &[String]) -> u8 {
     let mut chosen = Vec::new();
     for name in names {
         let Some(mutant) = Mutant::named(name) else {
             let known: Vec<&str> = MUTANTS.iter().map(|mutant| mutant.name).collect();
-            eprintln!("there is no mutant {name:?}; there are {}", known.join(", "));
-            return ExitCode::from(2);
+            note!("there is no mutant {name:?}; there are {}", known.join(", "));
+            return 2;
         };
         chosen.push(mutant);
     }
@@ -40,10 +40,11 @@ pub(crate) fn hunt(seeds: Range<u64>, jobs: usize, names: &[String]) -> ExitCode
             None => format!("NOT CAUGHT in {} seeds, {seconds} s", seeds.end - seeds.start),
         };
         all &= hunt.caught.is_some();
-        println!(
+        say!(
             "{number:>2}  {:<38}  boundary  {caught:<50}  {}",
-            mutant.name, mutant.says
+            mutant.name,
+            mutant.says
         );
     }
-    ExitCode::from(u8::from(!all))
+    u8::from(!all)
 }

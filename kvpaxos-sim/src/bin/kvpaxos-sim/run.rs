@@ -1,17 +1,17 @@
 //! `kvpaxos-sim run`: simulates one seed.
 
-use std::process::ExitCode;
 use std::time::Instant;
 
 use kvpaxos_sim::invariants::excerpt;
 use kvpaxos_sim::world::per_second;
 use kvpaxos_sim::{Trace, Violation, run_seed};
+use kvpaxos_sim::{say, say_part};
 
 /// How many lines of a trace are kept to choose an excerpt from.
 const TRACE_LINES: usize = 50_000;
 
 /// Simulates the seed and prints the report.
-pub(crate) fn run(seed: u64, json: bool, trace: bool) -> ExitCode {
+pub(crate) fn run(seed: u64, json: bool, trace: bool) -> u8 {
     let began = Instant::now();
     let mut report = run_seed(seed, if trace { Trace::Print } else { Trace::Off });
     let took = began.elapsed();
@@ -23,15 +23,15 @@ pub(crate) fn run(seed: u64, json: bool, trace: bool) -> ExitCode {
     if json {
         let mut value = serde_json::json!(report);
         value["events_per_second"] = rate.into();
-        println!("{value}");
+        say!("{value}");
     } else {
-        print!("{report}");
-        println!("  speed       {rate} events/s ({} ms)", took.as_millis());
+        say_part!("{report}");
+        say!("  speed       {rate} events/s ({} ms)", took.as_millis());
         if let Some(violation) = &report.violation {
-            print!("{}", violation_text(violation));
+            say_part!("{}", violation_text(violation));
         }
     }
-    ExitCode::from(u8::from(report.violation.is_some()))
+    u8::from(report.violation.is_some())
 }
 
 /// The part of the history that shows the violation. If the violation has none, the seed is simulated again

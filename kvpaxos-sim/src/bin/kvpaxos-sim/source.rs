@@ -5,6 +5,7 @@ use std::io::{self, BufReader, IsTerminal, Read, Seek};
 use std::path::Path;
 
 use kvpaxos_sim::history::{ReadError, Reader};
+use kvpaxos_sim::note;
 
 /// How many bytes of a history are read at a time.
 const BUFFER: usize = 1 << 17;
@@ -25,7 +26,7 @@ impl Source {
 pub(crate) fn source(file: &Path) -> io::Result<Source> {
     if is_stdin(file) {
         if io::stdin().is_terminal() {
-            eprintln!("reading a history from standard input, a JSON object a line; Ctrl-D ends it");
+            note!("reading a history from standard input, a JSON object a line; Ctrl-D ends it");
         }
         return copied(io::stdin().lock());
     }

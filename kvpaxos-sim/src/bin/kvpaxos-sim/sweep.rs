@@ -3,16 +3,17 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use kvpaxos_sim::output::UNWRITTEN;
 use kvpaxos_sim::world::{ENOUGH_FOR_COVERAGE, Summary, Sweep, sweep as play};
+use kvpaxos_sim::{note, say, say_part};
 
 use crate::run;
 
 /// Simulates the seeds and prints the summary.
-pub(crate) fn sweep(what: &Sweep, digests: Option<&Path>, json: bool) -> ExitCode {
+pub(crate) fn sweep(what: &Sweep, digests: Option<&Path>, json: bool) -> u8 {
     let total = what.seeds.end - what.seeds.start;
     let mut progress = Progress::new(total);
     let mut summary = play(what, |so_far| progress.update(so_far));
@@ -21,17 +22,17 @@ pub(crate) fn sweep(what: &Sweep, digests: Option<&Path>, json: bool) -> ExitCod
         violation.history = run::history(violation);
     }
     if json {
-        println!("{}", serde_json::json!(summary));
+        say!("{}", serde_json::json!(summary));
     } else {
-        print!("{}", summary_text(&summary));
+        say_part!("{}", summary_text(&summary));
     }
     if let Some(path) = digests
         && let Err(why) = write_digests(path, &summary)
     {
-        eprintln!("the digests could not be written to {}: {why}", path.display());
-        return ExitCode::from(2);
+        note!("the digests could not be written to {}: {why}", path.display());
+        return UNWRITTEN;
     }
-    ExitCode::from(u8::from(!summary.is_good()))
+    u8::from(!summary.is_good())
 }
 
 fn write_digests(path: &Path, summary: &Summary) -> std::io::Result<()> {
@@ -76,7 +77,7 @@ impl Progress {
             }
         } else if self.last.elapsed() > Duration::from_secs(5) {
             self.last = Instant::now();
-            eprintln!("{}/{} seeds, {failures} failed", summary.seeds, self.total);
+            note!("{}/{} seeds, {failures} failed", summary.seeds, self.total);
         }
     }
 

@@ -1,18 +1,18 @@
 //! `kvpaxos-sim check --witness`: judges histories by the positions of their answers.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Instant;
 
 use kvpaxos_sim::history::ReadError;
 use kvpaxos_sim::linearizability::witness::{Witness, WitnessVerdict};
+use kvpaxos_sim::say;
 
 use crate::exit::Exit;
 use crate::source::{name, source};
 
-pub(crate) fn run(files: &[PathBuf]) -> ExitCode {
+pub(crate) fn run(files: &[PathBuf]) -> u8 {
     let judged = files.iter().map(|file| judge(file));
-    ExitCode::from(Exit::worst(judged).code())
+    Exit::worst(judged).code()
 }
 
 fn judge(file: &Path) -> Exit {
@@ -21,25 +21,25 @@ fn judge(file: &Path) -> Exit {
     let (found, events) = match found(file) {
         Ok(found) => found,
         Err(error) => {
-            println!("{name}: {error}");
+            say!("{name}: {error}");
             return Exit::Malformed;
         }
     };
     let took = format!("({events} events, {} ms)", began.elapsed().as_millis());
     match found {
         WitnessVerdict::Consistent => {
-            println!("{name}: linearizable in the order of its positions {took}");
+            say!("{name}: linearizable in the order of its positions {took}");
             Exit::Linearizable
         }
         WitnessVerdict::Contradicted(why) => {
-            println!("{name}: NOT linearizable in the order of its positions {took}");
-            println!("{}", why.explanation);
-            why.operations.iter().for_each(|one| println!("  {one}"));
+            say!("{name}: NOT linearizable in the order of its positions {took}");
+            say!("{}", why.explanation);
+            why.operations.iter().for_each(|one| say!("  {one}"));
             Exit::NotLinearizable
         }
         WitnessVerdict::NotDecided { keys } => {
-            println!("{name}: not decided by its positions alone {took}");
-            keys.iter().for_each(|key| println!("  {key}"));
+            say!("{name}: not decided by its positions alone {took}");
+            keys.iter().for_each(|key| say!("  {key}"));
             Exit::Undecided
         }
     }

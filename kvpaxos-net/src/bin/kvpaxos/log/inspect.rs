@@ -27,7 +27,7 @@ pub(crate) fn run(directory: &Path, records: bool, as_json: bool) -> Result<Exit
         } else {
             print(&inspection, records, out)
         }
-    })?;
+    });
     Ok(match inspection.verdict {
         LogVerdict::Whole { .. } => Exit::Done,
         LogVerdict::Damaged { .. } => Exit::Damaged,

@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 use crate::args::ServerArguments;
 use crate::exit::Exit;
 use crate::oneshot;
+use crate::terminal::say;
 use parse::{PromptCommand, parse};
 
 const HELP: &str = r#"  PUT key value        set a key
@@ -71,7 +72,7 @@ impl Prompt<'_> {
 
     fn interactive(&self) -> Result<(), String> {
         let broken = |error: ReadlineError| format!("cannot read from the terminal: {error}");
-        println!("HELP lists the commands.");
+        say!("HELP lists the commands.");
         let mut editor = rustyline::DefaultEditor::new().map_err(broken)?;
         let history = history_file();
         if let Some(path) = &history {
@@ -88,7 +89,7 @@ impl Prompt<'_> {
                         break;
                     }
                 }
-                Err(ReadlineError::Interrupted) => println!("Leave with EXIT or Ctrl-D."),
+                Err(ReadlineError::Interrupted) => say!("Leave with EXIT or Ctrl-D."),
                 Err(ReadlineError::Eof) => break,
                 Err(error) => return Err(broken(error)),
             }
@@ -106,7 +107,7 @@ impl Prompt<'_> {
         match parse(text) {
             Ok(PromptCommand::Exit) => return false,
             Ok(command) => self.runtime.block_on(self.execute(command)),
-            Err(error) => println!("error: {error}"),
+            Err(error) => say!("error: {error}"),
         }
         true
     }
@@ -116,15 +117,15 @@ impl Prompt<'_> {
         let answer = match command {
             PromptCommand::Nothing | PromptCommand::Exit => return,
             PromptCommand::Help => {
-                println!("{HELP}");
+                say!("{HELP}");
                 if !self.nodes.is_empty() {
-                    println!("{HELP_NODES}");
+                    say!("{HELP_NODES}");
                 }
                 return;
             }
             PromptCommand::Status => {
                 if let Err(error) = oneshot::status(&self.servers).await {
-                    println!("error: {error}");
+                    say!("error: {error}");
                 }
                 return;
             }
@@ -148,8 +149,8 @@ impl Prompt<'_> {
             },
         };
         match answer {
-            Ok(text) => println!("{text}  ({:.1} ms)", began.elapsed().as_secs_f64() * 1e3),
-            Err(error) => println!("error: {error}"),
+            Ok(text) => say!("{text}  ({:.1} ms)", began.elapsed().as_secs_f64() * 1e3),
+            Err(error) => say!("error: {error}"),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::args::SoakArguments;
 use crate::exit::Exit;
 use crate::processes::Processes;
 use crate::signal::StopSignal;
+use crate::terminal::{complain, say};
 use history::Recorder;
 use load::{Load, LoadSettings};
 use runner::{REPLICAS, Soak};
@@ -47,7 +48,7 @@ pub(crate) fn run(arguments: &SoakArguments, runtime: &Runtime) -> Result<Exit, 
         && let Some(temporary) = temporary
     {
         let kept = temporary.keep();
-        eprintln!("data and logs are kept in {}", kept.display());
+        complain(format_args!("data and logs are kept in {}", kept.display()));
     }
     result.map(|()| Exit::Done)
 }
@@ -61,7 +62,7 @@ async fn soak(arguments: &SoakArguments, dir: &Path) -> Result<(), String> {
     let mut processes = Processes::new(REPLICAS, dir, arguments.memory_only, extra)?;
     processes.found()?;
     processes.wait_until_voting(arguments.patience).await?;
-    println!(
+    say!(
         "{REPLICAS} replicas run{}; seed {}, {} clients on {} keys",
         if arguments.memory_only {
             " and keep nothing on disk"

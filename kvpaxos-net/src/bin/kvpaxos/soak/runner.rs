@@ -12,6 +12,7 @@ use crate::soak::history::{Completion, Recorder};
 use crate::soak::load;
 use crate::soak::round::Round;
 use crate::soak::totals::Totals;
+use crate::terminal::say;
 
 pub(crate) const REPLICAS: usize = 5;
 /// The number of the first process of the history that only reads. The clients of the load come before.
@@ -51,7 +52,7 @@ impl Soak<'_> {
                 .await
                 .map_err(|error| format!("round {number} ({round}): {error}"))?;
             let counts = self.recorder.counts();
-            println!(
+            say!(
                 "{:7.1} s  round {number}: {summary}; {} done, {} refused, {} unknown",
                 self.began.elapsed().as_secs_f64(),
                 counts.done,
@@ -115,7 +116,7 @@ impl Soak<'_> {
 
     pub(crate) fn summary(&self) {
         let counts = self.recorder.counts();
-        println!(
+        say!(
             "{} in {:.0} s; operations: {} done, {} refused, {} of unknown outcome",
             self.totals,
             self.began.elapsed().as_secs_f64(),
@@ -124,7 +125,7 @@ impl Soak<'_> {
             counts.unknown
         );
         if let Some(history) = &self.arguments.history {
-            println!("check the history: kvpaxos-sim check {}", history.display());
+            say!("check the history: kvpaxos-sim check {}", history.display());
         }
     }
 

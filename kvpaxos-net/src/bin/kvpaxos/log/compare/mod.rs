@@ -22,7 +22,7 @@ pub(crate) fn run(directories: &[PathBuf], rest: bool, as_json: bool) -> Result<
         match read(directory, Limits::default()) {
             Ok(history) => histories.push(history),
             Err(error @ HistoryError::Damaged { .. }) => {
-                complain(&error.to_string());
+                complain(error);
                 return Ok(Exit::Damaged);
             }
             Err(error) => return Err(error.to_string()),
@@ -40,7 +40,7 @@ pub(crate) fn run(directories: &[PathBuf], rest: bool, as_json: bool) -> Result<
         } else {
             report.print(out)
         }
-    })?;
+    });
     Ok(match comparison.verdict {
         ComparisonVerdict::Same => Exit::Done,
         ComparisonVerdict::Differ => Exit::Differ,
