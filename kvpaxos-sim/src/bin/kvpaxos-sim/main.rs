@@ -112,6 +112,9 @@ enum Command {
     Generate(generate::Generate),
     /// Explore every order of delivery, loss, duplication and crash of a few acceptors and proposers. Prints
     /// whether every invariant holds.
+    ///
+    /// Exit codes: 0 every invariant holds in every state; 1 one is violated; 2 the command line is wrong; 5 a
+    /// limit was reached, and every invariant holds in the states that were seen.
     Model(model::Model),
 }
 

@@ -12,6 +12,9 @@ use kvpaxos_sim::output::print_error;
 use kvpaxos_sim::parallel;
 use kvpaxos_sim::{note, say, say_part};
 
+/// The exit code if a limit ended the search before it had seen every state.
+const LIMIT: u8 = 5;
+
 /// The flags of `kvpaxos-sim model`.
 #[derive(Args)]
 pub(crate) struct Model {
@@ -152,10 +155,14 @@ fn explore<S: Space>(
         say!("  {}", so_far(&tally));
         say_part!("{}", conclusion(&verdict, counterexample));
     }
+    code(&verdict)
+}
+
+fn code(verdict: &Verdict) -> u8 {
     match verdict {
         Verdict::Holds => 0,
         Verdict::Violated { .. } => 1,
-        Verdict::LimitReached => 2,
+        Verdict::LimitReached => LIMIT,
     }
 }
 
@@ -227,6 +234,25 @@ fn json(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_is_no_wrong_command_line() {
+        let replicas = Replicas::new(ReplicaBounds {
+            replicas: 1,
+            ticks: 1,
+            commands: 1,
+            losses: 0,
+        });
+        let explore = |depth| {
+            let limits = Limits {
+                states: 1000,
+                depth,
+                threads: 1,
+            };
+            code(&search(&replicas, limits, |_| {}).0)
+        };
+        assert_eq!([explore(1), explore(usize::MAX)], [5, 0]);
+    }
 
     #[test]
     fn sizes_of_quorums() {
