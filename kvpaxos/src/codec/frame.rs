@@ -85,6 +85,13 @@ pub fn decode_shared<F: Frame>(bytes: &Bytes) -> Result<F, DecodeError> {
     Ok(content)
 }
 
+/// The length of the frame at the beginning of `bytes`, as its header says; `None` if the header is not
+/// complete. Nothing is checked.
+pub(super) fn frame_length(bytes: &[u8]) -> Option<usize> {
+    let [.., l0, l1, l2, l3, _, _, _, _] = *bytes.first_chunk::<HEADER>()?;
+    Some(HEADER.saturating_add(u32::from_le_bytes([l0, l1, l2, l3]) as usize))
+}
+
 /// Wraps an encoded payload into a frame of kind `F`, whatever the payload holds. For tests and fuzzers.
 #[must_use]
 pub fn wrap<F: Frame>(payload: &[u8]) -> Vec<u8> {

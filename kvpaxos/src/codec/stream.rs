@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use super::frame::{Frame, decode_frame};
+use super::frame::{Frame, decode_frame, frame_length};
 use crate::encoding::DecodeError;
 
-/// A buffer larger than this is freed when it is empty.
+/// A buffer larger than this is freed when it is empty, unless [`Decoder::keeping`] says otherwise.
 const KEPT: usize = 256 * 1024;
 
 /// Collects the bytes of a stream and returns its frames.
@@ -33,6 +33,8 @@ pub struct Decoder<F> {
     buffer: Vec<u8>,
     /// The number of bytes of the buffer that are decoded already.
     taken: usize,
+    /// A buffer larger than this is freed when it is empty.
+    kept: usize,
     /// The first error. No later position of the stream can be known to begin a frame.
     failed: Option<DecodeError>,
     frames: PhantomData<fn() -> F>,
@@ -42,9 +44,16 @@ impl<F: Frame> Decoder<F> {
     /// A decoder at the start of a stream.
     #[must_use]
     pub fn new() -> Decoder<F> {
+        Decoder::keeping(KEPT)
+    }
+
+    /// A decoder at the start of a stream, whose empty buffer keeps at most this many bytes of memory.
+    #[must_use]
+    pub fn keeping(bytes: usize) -> Decoder<F> {
         Decoder {
             buffer: Vec::new(),
             taken: 0,
+            kept: bytes,
             failed: None,
             frames: PhantomData,
         }
@@ -80,6 +89,7 @@ impl<F: Frame> Decoder<F> {
             }
             Err(error) => {
                 self.buffer = Vec::new();
+                self.taken = 0;
                 self.failed = Some(error);
                 Err(error)
             }
@@ -89,13 +99,26 @@ impl<F: Frame> Decoder<F> {
     /// Whether the buffer holds part of a frame. If so, a stream that ends now was cut off.
     #[must_use]
     pub fn is_within_a_frame(&self) -> bool {
-        self.taken < self.buffer.len()
+        self.buffered() > 0
+    }
+
+    /// The number of bytes that were added and are not decoded yet.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.buffer.len() - self.taken
+    }
+
+    /// The length of the next frame in bytes, header included, as its header says; `None` if not even the
+    /// header is there. A length over the limit of the kind is an error of [`next`](Decoder::next).
+    #[must_use]
+    pub fn next_length(&self) -> Option<usize> {
+        frame_length(&self.buffer[self.taken..])
     }
 
     fn discard_taken(&mut self) {
         self.buffer.drain(..self.taken);
         self.taken = 0;
-        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+        if self.buffer.is_empty() && self.buffer.capacity() > self.kept {
             self.buffer = Vec::new();
         }
     }
