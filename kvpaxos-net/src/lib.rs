@@ -90,6 +90,7 @@ pub use node::sockets::Sockets;
 pub use replica::error::NodeError;
 pub use replica::inbox::RestartMemory;
 pub use storage::error::{DirectoryError, LogError};
+pub use system::descriptors::raise_descriptor_limit;
 pub use system::random::entropy;
 
 /// Failures on purpose: roles of running replicas fail at random times and come back.

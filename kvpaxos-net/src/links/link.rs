@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::system::backoff::Backoff;
+use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::wire::frames::{Frames, ReadError};
 use crate::wire::outbox::Outbox;
 use crate::wire::write::write_queued;
@@ -26,6 +27,9 @@ const CONNECT: Duration = Duration::from_secs(1);
 const STALL: Duration = Duration::from_secs(10);
 /// A connection that lasted this long had been accepted, so the next attempt follows soon.
 const ACCEPTED: Duration = Duration::from_secs(1);
+/// The pauses between two attempts at a peer that refuses this replica grow from the first to the longest.
+const FIRST_REFUSED: Duration = Duration::from_millis(250);
+const LONGEST_REFUSED: Duration = Duration::from_secs(10);
 
 /// The link to one peer. See the module's docs.
 pub(crate) struct Link {
@@ -38,49 +42,70 @@ pub(crate) struct Link {
     pub(crate) outbox: Arc<Outbox>,
     /// Notified when the peer itself has connected: it is up, so dial at once.
     pub(crate) redial: Arc<Notify>,
+    pub(crate) repeats: Arc<Repeats>,
 }
 
 impl Link {
     /// Runs until the task is dropped.
     pub(crate) async fn run(self) {
         let mut backoff = Backoff::new();
-        let mut failing = false;
+        // A peer that refuses this replica goes on refusing it until an operator acts.
+        let mut refusals = Backoff::between(FIRST_REFUSED, LONGEST_REFUSED);
+        let mut failure = None;
         loop {
-            let began = Instant::now();
-            match self.connect().await {
+            let pause = match self.connect().await {
                 Ok(stream) => {
-                    failing = false;
+                    failure = None;
+                    refusals.reset();
+                    let began = Instant::now();
                     let why = self.send(stream).await;
                     self.outbox.disconnect();
-                    tracing::info!(replica = %self.from, peer = %self.to, address = self.address, %why, "link is down");
+                    info_repeated!(
+                        self.repeats,
+                        Subject::peer(self.to),
+                        {replica = %self.from, peer = %self.to, address = self.address, %why},
+                        "link is down"
+                    );
+                    if began.elapsed() > ACCEPTED {
+                        backoff.reset();
+                    }
+                    backoff.wait()
                 }
                 Err(error) => {
-                    // Logged once until the next success: a peer that is down for long would fill the log.
-                    if !std::mem::replace(&mut failing, true) {
+                    // Logged when it becomes another: a peer that is down for long would fill the log.
+                    let text = error.to_string();
+                    if failure.as_ref() != Some(&text) {
                         self.log_failure(&error);
+                        failure = Some(text);
+                    }
+                    if error.is_refusal() {
+                        refusals.wait()
+                    } else {
+                        backoff.wait()
                     }
                 }
-            }
-            if began.elapsed() > ACCEPTED {
-                backoff.reset();
-            }
+            };
             tokio::select! {
-                () = tokio::time::sleep(backoff.wait()) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.redial.notified() => {}
             }
         }
     }
 
     fn log_failure(&self, error: &LinkError) {
-        if let LinkError::Io(error) = error {
-            tracing::info!(
-                replica = %self.from, peer = %self.to, address = self.address, %error,
-                "cannot reach the peer yet; trying again"
+        if error.is_refusal() {
+            warn_repeated!(
+                self.repeats,
+                Subject::peer(self.to),
+                {replica = %self.from, peer = %self.to, address = self.address, %error},
+                "cannot talk to the peer; trying again"
             );
         } else {
-            tracing::warn!(
-                replica = %self.from, peer = %self.to, address = self.address, %error,
-                "cannot talk to the peer; trying again"
+            info_repeated!(
+                self.repeats,
+                Subject::peer(self.to),
+                {replica = %self.from, peer = %self.to, address = self.address, %error},
+                "cannot reach the peer yet; trying again"
             );
         }
     }
@@ -117,7 +142,12 @@ impl Link {
 
     /// Writes until the connection breaks, and returns why it did.
     async fn send(&self, stream: TcpStream) -> io::Error {
-        tracing::info!(replica = %self.from, peer = %self.to, address = self.address, "link is up");
+        info_repeated!(
+            self.repeats,
+            Subject::peer(self.to),
+            {replica = %self.from, peer = %self.to, address = self.address},
+            "link is up"
+        );
         let (reader, mut writer) = stream.into_split();
         self.outbox.open();
         tokio::select! {
@@ -147,6 +177,14 @@ enum LinkError {
     Hello(#[from] HelloError),
     #[error("{found} listens there; check the peers' addresses")]
     Other { found: ReplicaId },
+}
+
+impl LinkError {
+    /// Whether there is a program that listens, but does not take this replica for a peer. Else it is not
+    /// there yet, or not any more.
+    fn is_refusal(&self) -> bool {
+        !matches!(self, LinkError::Io(_) | LinkError::Silent)
+    }
 }
 
 /// Waits for the end of the connection. A peer sends nothing after its hello on a link that it did not make.

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::cluster::Cluster;
 use crate::links::link::Link;
+use crate::system::repeats::Repeats;
 use crate::wire::outbox::Outbox;
 
 /// Bytes that may wait for one peer. A message that does not fit is dropped; the protocol sends it again.
@@ -30,6 +31,7 @@ impl Links {
         id: ReplicaId,
         founding: Option<Founding>,
         cluster: &Cluster,
+        repeats: &Arc<Repeats>,
     ) -> Links {
         let mut links = Links {
             outboxes: BTreeMap::new(),
@@ -51,6 +53,7 @@ impl Links {
                 },
                 outbox: Arc::clone(&outbox),
                 redial: Arc::clone(&redial),
+                repeats: Arc::clone(repeats),
             };
             tasks.spawn(link.run());
             links.outboxes.insert(to, outbox);

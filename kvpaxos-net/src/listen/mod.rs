@@ -1,7 +1,9 @@
 //! What comes in: connections of peers and of clients, and datagrams of clients.
 
 pub(crate) mod accept;
+pub(crate) mod admission;
 pub(crate) mod bounds;
+pub(crate) mod door;
 pub(crate) mod peers;
 pub(crate) mod tcp;
 pub(crate) mod udp;

@@ -1,8 +1,10 @@
-//! Connections from other replicas. Each begins with a hello, and from then on brings only messages.
+//! Connections from other replicas. Each begins with a hello, and from then on brings only messages. Until then
+//! it has a small place of its own, so that silent ones keep no peer out ([`crate::listen::door`]).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kvpaxos::codec::{self, EncodeError, Hello, HelloError, PeerFrame};
@@ -10,15 +12,22 @@ use kvpaxos::{Founding, ReplicaId, ReplicaSet};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 
 use crate::listen::accept::Listener;
+use crate::listen::door::{PeerConnection, PeerConnections, STRANGERS, Strangers};
 use crate::replica::inbox::Arrival;
-use crate::wire::frames::{Frames, ReadError};
+use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
+use crate::wire::frames::{Frames, ReadError, ReadLimits};
 
 /// How long a new connection may take to say hello.
 const HELLO: Duration = Duration::from_secs(5);
-/// Connections per peer: an old one may linger after the peer has connected again.
-const PER_PEER: usize = 4;
+/// A hello is short, and nothing else is read before.
+const HELLO_LIMITS: ReadLimits = ReadLimits {
+    time: HELLO,
+    longest: 1024,
+    budget: None,
+};
 
 /// Serves the connections of peers.
 pub(crate) struct PeerService {
@@ -32,6 +41,8 @@ pub(crate) struct PeerService {
     pub(crate) arrivals: mpsc::Sender<Arrival>,
     /// Wakes the outgoing link to a peer that has just connected: the peer is up, so the link need not wait.
     pub(crate) redials: BTreeMap<ReplicaId, Arc<Notify>>,
+    pub(crate) connections: PeerConnections,
+    pub(crate) repeats: Arc<Repeats>,
 }
 
 /// Why this side closed the connection of a peer.
@@ -43,12 +54,14 @@ enum CloseReason {
     Silent,
     #[error("it did not begin with a hello: is this a replica of this release?")]
     NoHello,
-    #[error(transparent)]
-    Hello(#[from] HelloError),
+    #[error("{error}")]
+    Hello { from: ReplicaId, error: HelloError },
     #[error("cannot encode the answer to its hello: {0}")]
     Encode(#[from] EncodeError),
     #[error("it said hello twice on one connection")]
     HelloAgain,
+    #[error("{from} has connected again and again; this connection brought nothing for the longest time")]
+    Replaced { from: ReplicaId },
     #[error("this replica is stopping")]
     Stopping,
 }
@@ -60,27 +73,76 @@ impl PeerService {
             socket,
             id: self.id,
             from: "peer",
-            limit: self.members.len() * PER_PEER,
+            repeats: Arc::clone(&self.repeats),
         };
         let service = Arc::new(self);
-        listener
-            .serve(move |stream, address| Arc::clone(&service).connection(stream, address))
-            .await;
+        let mut connections = JoinSet::new();
+        let mut strangers = Strangers::default();
+        loop {
+            while connections.try_join_next().is_some() {}
+            let (stream, address) = listener.accept().await;
+            let known = Arc::new(AtomicBool::new(false));
+            let connection = Arc::clone(&service).connection(stream, address, Arc::clone(&known));
+            let task = connections.spawn(connection);
+            if strangers.add(task, known) {
+                warn_repeated!(
+                    service.repeats,
+                    Subject::ANY,
+                    {replica = %service.id, %address, limit = STRANGERS},
+                    "too many connections that have not said hello; the oldest was closed for the next"
+                );
+            }
+            // Each may say hello before the next comes.
+            tokio::task::yield_now().await;
+        }
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
-        match self.receive(stream, address).await {
+    async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr, known: Arc<AtomicBool>) {
+        match self.receive(stream, address, &known).await {
             Ok(()) | Err(CloseReason::Stopping) => {}
             Err(CloseReason::Read(error)) if error.is_disconnect() => {
                 tracing::debug!(replica = %self.id, %address, %error, "peer disconnected");
             }
-            Err(why) => tracing::warn!(replica = %self.id, %address, %why, "peer connection closed"),
+            Err(why) => self.log_closed(address, &why),
+        }
+    }
+
+    /// Garbage has another kind of line than a peer that is configured wrongly, which is not to be missed.
+    fn log_closed(&self, address: SocketAddr, why: &CloseReason) {
+        if let CloseReason::Hello { from, error } = why {
+            let subject = if self.members.contains(*from) {
+                Subject::peer(*from)
+            } else {
+                Subject::cause(error)
+            };
+            warn_repeated!(
+                self.repeats,
+                subject,
+                {replica = %self.id, %address, why = %error},
+                "the hello of a peer is refused"
+            );
+        } else {
+            let subject = match why {
+                CloseReason::Read(error) => error.subject(),
+                why => Subject::cause(why),
+            };
+            warn_repeated!(
+                self.repeats,
+                subject,
+                {replica = %self.id, %address, %why},
+                "peer connection closed"
+            );
         }
     }
 
     /// Exchanges hellos, and hands on messages until the peer disconnects.
-    async fn receive(&self, stream: TcpStream, address: SocketAddr) -> Result<(), CloseReason> {
-        let mut frames = Frames::<PeerFrame, _>::new(stream);
+    async fn receive(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        known: &AtomicBool,
+    ) -> Result<(), CloseReason> {
+        let mut frames = Frames::<PeerFrame, _>::within(stream, HELLO_LIMITS);
         let mut batch = Vec::new();
         let greeted = tokio::time::timeout(HELLO, frames.fill(&mut batch)).await;
         if !greeted.map_err(|_| CloseReason::Silent)?? {
@@ -90,14 +152,40 @@ impl PeerService {
         let Some(PeerFrame::Hello(hello)) = received.next() else {
             return Err(CloseReason::NoHello);
         };
-        let mut batch: Vec<PeerFrame> = received.collect();
-        hello.check(self.cluster, self.id, self.members)?;
-        self.answer(&hello, &mut frames).await?;
+        let batch: Vec<PeerFrame> = received.collect();
         let Hello { from, founding, .. } = hello;
-        tracing::debug!(replica = %self.id, peer = %from, %address, "peer connected");
+        hello
+            .check(self.cluster, self.id, self.members)
+            .map_err(|error| CloseReason::Hello { from, error })?;
+        known.store(true, Ordering::Relaxed);
+        frames.set_limits(ReadLimits::ALONE);
+        self.answer(&hello, &mut frames).await?;
+        info_repeated!(
+            self.repeats,
+            Subject::peer(from),
+            {replica = %self.id, peer = %from, %address},
+            "a peer has connected"
+        );
         if let Some(redial) = self.redials.get(&from) {
             redial.notify_one();
         }
+        let connection = self.connections.add(from);
+        let handed_on = self.hand_on(from, founding, frames, batch, &connection);
+        tokio::select! {
+            result = handed_on => result,
+            () = connection.replaced() => Err(CloseReason::Replaced { from }),
+        }
+    }
+
+    /// Hands on messages until the peer disconnects.
+    async fn hand_on(
+        &self,
+        from: ReplicaId,
+        founding: Option<Founding>,
+        mut frames: Frames<PeerFrame, TcpStream>,
+        mut batch: Vec<PeerFrame>,
+        connection: &PeerConnection<'_>,
+    ) -> Result<(), CloseReason> {
         loop {
             let mut messages = Vec::with_capacity(batch.len());
             for frame in batch.drain(..) {
@@ -107,6 +195,7 @@ impl PeerService {
                 }
             }
             if !messages.is_empty() {
+                connection.on_message();
                 let arrival = Arrival::Peer {
                     from,
                     founding,

@@ -11,9 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::listen::accept::Listener;
-use crate::listen::bounds::Bounds;
+use crate::listen::admission::{Activity, Admitted};
+use crate::listen::bounds::Shared;
 use crate::replica::inbox::{Arrival, ReplySink};
-use crate::wire::frames::{Frames, ReadError};
+use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
+use crate::wire::frames::{Frames, ReadError, ReadLimits};
 use crate::wire::outbox::Outbox;
 use crate::wire::write::write_queued;
 
@@ -25,7 +27,8 @@ pub(crate) struct ClientService {
     pub(crate) id: ReplicaId,
     pub(crate) arrivals: mpsc::Sender<Arrival>,
     pub(crate) client_ids: Arc<ClientIds>,
-    pub(crate) bounds: Bounds,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) repeats: Arc<Repeats>,
 }
 
 /// Numbers the clients of a replica.
@@ -39,6 +42,28 @@ impl ClientIds {
     }
 }
 
+/// Why the connection of a client ended, if the client did not end it.
+#[derive(Debug, thiserror::Error)]
+enum CloseReason {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("it was idle, and there is no room for another client")]
+    Idle,
+}
+
+impl CloseReason {
+    fn subject(&self) -> Subject {
+        match self {
+            CloseReason::Read(error) => error.subject(),
+            CloseReason::Idle => Subject::cause(self),
+        }
+    }
+
+    fn is_disconnect(&self) -> bool {
+        matches!(self, CloseReason::Read(error) if error.is_disconnect())
+    }
+}
+
 impl ClientService {
     /// Accepts connections until it is dropped.
     pub(crate) async fn serve(self, socket: TcpListener) {
@@ -46,22 +71,24 @@ impl ClientService {
             socket,
             id: self.id,
             from: "client",
-            limit: self.bounds.connections,
+            repeats: Arc::clone(&self.repeats),
         };
+        let shared = Arc::clone(&self.shared);
         let service = Arc::new(self);
-        listener
-            .serve(move |stream, address| Arc::clone(&service).connection(stream, address))
-            .await;
+        let serve = |stream, address, admitted| Arc::clone(&service).connection(stream, address, admitted);
+        listener.serve(&shared.admission, serve).await;
     }
 
     /// Serves one client until it disconnects, breaks the protocol or stops reading its replies.
-    async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr, mut admitted: Admitted) {
+        info_repeated!(self.repeats, Subject::ANY, {replica = %self.id, %address}, "a client has connected");
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(replica = %self.id, %address, %error, "client disconnected");
             return;
         }
         let client = self.client_ids.next();
-        let outbox = Arc::new(Outbox::new(self.bounds.client_outbox));
+        let total = Arc::clone(&self.shared.outboxes);
+        let outbox = Arc::new(Outbox::one_of_many(self.shared.bounds.client_outbox, total));
         outbox.open();
         let sink = ReplySink::Stream(Arc::clone(&outbox));
         let joined = self.arrivals.send(Arrival::Joined { client, sink }).await;
@@ -69,33 +96,53 @@ impl ClientService {
             return;
         }
         let (reader, mut writer) = stream.into_split();
+        let activity = Activity::new();
         let result = tokio::select! {
-            read = self.read(reader, client, &outbox) => read,
-            written = write_queued(&outbox, &mut writer, STALL) => written.map_err(ReadError::from),
+            read = self.read(reader, client, &outbox, &activity) => read.map_err(CloseReason::from),
+            written = write_queued(&outbox, &mut writer, STALL) => {
+                written.map_err(|error| CloseReason::Read(error.into()))
+            }
+            () = admitted.must_make_room(&activity) => Err(CloseReason::Idle),
         };
         outbox.close();
         // The event loop may have stopped, and then nobody needs to know.
         let _ = self.arrivals.send(Arrival::Left { client }).await;
         match result {
             Ok(()) => tracing::debug!(replica = %self.id, %address, "client disconnected"),
-            Err(error) if error.is_disconnect() => {
-                tracing::debug!(replica = %self.id, %address, %error, "client disconnected");
+            Err(why) if why.is_disconnect() => {
+                tracing::debug!(replica = %self.id, %address, %why, "client disconnected");
             }
-            Err(error) => tracing::warn!(replica = %self.id, %address, %error, "client connection closed"),
+            Err(why) => warn_repeated!(
+                self.repeats,
+                why.subject(),
+                {replica = %self.id, %address, %why},
+                "the connection of a client is closed"
+            ),
         }
     }
 
-    async fn read(&self, reader: OwnedReadHalf, client: ClientId, outbox: &Outbox) -> Result<(), ReadError> {
-        let mut frames = Frames::<Request, _>::new(reader);
+    async fn read(
+        &self,
+        reader: OwnedReadHalf,
+        client: ClientId,
+        outbox: &Outbox,
+        activity: &Activity,
+    ) -> Result<(), ReadError> {
+        let limits = ReadLimits::shared(self.shared.requests.clone());
+        let mut frames = Frames::<Request, _>::within(reader, limits);
         let mut requests = Vec::new();
         loop {
             // No requests are read from a client that does not read its replies.
-            outbox.below(self.bounds.client_outbox / 4).await;
+            outbox.below(self.shared.bounds.client_outbox / 4).await;
             if !frames.fill(&mut requests).await? {
                 return Ok(());
             }
-            let requests = std::mem::take(&mut requests);
-            let arrival = Arrival::Requests { client, requests };
+            activity.on_request();
+            let arrival = Arrival::Requests {
+                client,
+                requests: std::mem::take(&mut requests),
+                share: frames.take_share(),
+            };
             if self.arrivals.send(arrival).await.is_err() {
                 return Ok(());
             }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use kvpaxos::codec::{self, MAX_DATAGRAM};
 use kvpaxos::{ClientId, Outcome, Refusal, ReplicaId, Reply, Request};
@@ -11,6 +12,8 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use crate::replica::inbox::Arrival;
+use crate::system::repeats::{Repeats, Subject, warn_repeated};
+use crate::wire::budget::Share;
 
 /// Datagrams that are received before the event loop gets them.
 const BATCH: usize = 256;
@@ -25,6 +28,7 @@ pub(crate) struct DatagramService {
     pub(crate) replies: mpsc::Receiver<Reply>,
     /// The most requests that wait for their replies; further ones are dropped.
     pub(crate) limit: usize,
+    pub(crate) repeats: Arc<Repeats>,
 }
 
 /// The sender of a request.
@@ -51,10 +55,11 @@ impl DatagramService {
                     let requests = self.receive(&mut datagram, &mut requesters, &mut next_id);
                     let client = self.client;
                     if !requests.is_empty()
-                        && self.arrivals.send(Arrival::Requests { client, requests }).await.is_err()
+                        && self.arrivals.send(Arrival::Requests { client, requests, share: Share::default() }).await.is_err()
                     {
                         return;
                     }
+                    tokio::task::yield_now().await;
                 }
                 reply = self.replies.recv() => match reply {
                     None => return,
@@ -76,7 +81,8 @@ impl DatagramService {
         next_id: &mut u64,
     ) -> Vec<Request> {
         let mut requests = Vec::new();
-        while requests.len() < BATCH {
+        // Bad ones count as well: a flood of them must not keep the thread from everything else.
+        for _ in 0..BATCH {
             let (length, address) = match self.socket.try_recv_from(datagram) {
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -89,12 +95,22 @@ impl DatagramService {
             let mut request = match codec::decode_datagram::<Request>(&datagram[..length]) {
                 Ok(request) => request,
                 Err(error) => {
-                    tracing::warn!(replica = %self.id, %address, %error, "a datagram is dropped");
+                    warn_repeated!(
+                        self.repeats,
+                        Subject::cause(&error),
+                        {replica = %self.id, %address, %error},
+                        "a datagram is dropped"
+                    );
                     continue;
                 }
             };
             if requesters.len() >= self.limit {
-                tracing::debug!(replica = %self.id, %address, "too many datagrams wait for replies; one is dropped");
+                warn_repeated!(
+                    self.repeats,
+                    Subject::ANY,
+                    {replica = %self.id, %address, limit = self.limit},
+                    "too many datagrams wait for replies; one is dropped"
+                );
                 continue;
             }
             let requester = Requester {

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::links::spawn::Links;
-use crate::listen::bounds::Bounds;
+use crate::listen::bounds::Shared;
+use crate::listen::door::{PER_PEER, PeerConnections, STRANGERS};
 use crate::listen::peers::PeerService;
 use crate::listen::tcp::{ClientIds, ClientService};
 use crate::listen::udp::DatagramService;
@@ -26,7 +27,13 @@ use crate::storage::disk::{Disk, DiskEvent};
 use crate::storage::log::Log;
 use crate::storage::store::Storage;
 use crate::system::clock::Clock;
+use crate::system::descriptors::Reserve;
 use crate::system::random::{draw, entropy};
+use crate::system::repeats::Repeats;
+
+/// Descriptors that a replica needs for its log, its directory, its listeners and its runtime. About twenty
+/// are in use at a time.
+const OWN_DESCRIPTORS: usize = 32;
 
 /// A running replica. [`stop`](Node::stop) stops it in order; dropping it stops it as a crash would.
 #[derive(Debug)]
@@ -36,6 +43,7 @@ pub struct Node {
     /// Aborted when dropped.
     tasks: JoinSet<()>,
     addresses: Addresses,
+    _reserve: Reserve,
 }
 
 /// Where the sockets of a replica are bound.
@@ -79,17 +87,25 @@ impl Node {
         let (directory, disk) = start_disk(opened, disk_sender)?;
         let (senders, inbox) = Inbox::new(disk_events);
         let mut tasks = JoinSet::new();
-        let links = Links::spawn(&mut tasks, options.id, founding, &options.cluster);
-        let mut event_loop = EventLoop::new(replica, clock, disk, inbox, &links.outboxes);
+        let repeats = Repeats::new(options.id);
+        tasks.spawn(Arc::clone(&repeats).sum_up());
+        let members = options.cluster.peers.members();
+        let reserve = Reserve::new(OWN_DESCRIPTORS + STRANGERS + members.len() * (PER_PEER + 1));
+        let shared = Shared::new(options.id, options.bounds);
+        let links = Links::spawn(&mut tasks, options.id, founding, &options.cluster, &repeats);
+        let mut event_loop =
+            EventLoop::new(replica, clock, disk, inbox, &links.outboxes, Arc::clone(&repeats));
 
         let addresses = Addresses::of(&sockets);
         let peers = PeerService {
             id: options.id,
             cluster: options.cluster.fingerprint(),
-            members: options.cluster.peers.members(),
+            members,
             founding,
             arrivals: senders.peers,
             redials: links.redials,
+            connections: PeerConnections::default(),
+            repeats: Arc::clone(&repeats),
         };
         tasks.spawn(peers.serve(sockets.peers));
         serve_clients(
@@ -97,7 +113,8 @@ impl Node {
             &mut event_loop,
             ClientSockets {
                 id: options.id,
-                bounds: options.bounds,
+                shared,
+                repeats,
                 tcp: sockets.clients,
                 udp: sockets.udp,
                 arrivals: senders.clients,
@@ -119,6 +136,7 @@ impl Node {
             event_loop,
             tasks,
             addresses,
+            _reserve: reserve,
         })
     }
 
@@ -221,7 +239,8 @@ fn refused(what: &'static str) -> impl FnOnce(std::io::Error) -> StartError {
 /// What it takes to serve clients.
 struct ClientSockets {
     id: ReplicaId,
-    bounds: Bounds,
+    shared: Arc<Shared>,
+    repeats: Arc<Repeats>,
     tcp: tokio::net::TcpListener,
     udp: Option<tokio::net::UdpSocket>,
     arrivals: mpsc::Sender<Arrival>,
@@ -231,7 +250,8 @@ struct ClientSockets {
 fn serve_clients(tasks: &mut JoinSet<()>, event_loop: &mut EventLoop, sockets: ClientSockets) {
     let client_ids = Arc::new(ClientIds::default());
     if let Some(socket) = sockets.udp {
-        let (replies_sender, replies) = mpsc::channel(sockets.bounds.datagrams);
+        let limit = sockets.shared.bounds.datagrams;
+        let (replies_sender, replies) = mpsc::channel(limit);
         let client = client_ids.next();
         event_loop.join(client, ReplySink::Datagrams(replies_sender));
         let service = DatagramService {
@@ -240,7 +260,8 @@ fn serve_clients(tasks: &mut JoinSet<()>, event_loop: &mut EventLoop, sockets: C
             socket,
             arrivals: sockets.arrivals.clone(),
             replies,
-            limit: sockets.bounds.datagrams,
+            limit,
+            repeats: Arc::clone(&sockets.repeats),
         };
         tasks.spawn(service.serve());
     }
@@ -248,7 +269,8 @@ fn serve_clients(tasks: &mut JoinSet<()>, event_loop: &mut EventLoop, sockets: C
         id: sockets.id,
         arrivals: sockets.arrivals,
         client_ids,
-        bounds: sockets.bounds,
+        shared: sockets.shared,
+        repeats: sockets.repeats,
     };
     tasks.spawn(service.serve(sockets.tcp));
 }

@@ -1,16 +1,19 @@
 //! What the event loop sends to clients.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use kvpaxos::{ClientId, ReplicaId, Reply, codec};
 
 use crate::replica::inbox::ReplySink;
+use crate::system::repeats::{Repeats, Subject, warn_repeated};
 use crate::wire::outbox::PushResult;
 
 /// The clients that are connected.
 pub(crate) struct Clients {
     /// The replica, for the log.
     id: ReplicaId,
+    repeats: Arc<Repeats>,
     sinks: HashMap<ClientId, ReplySink>,
     /// Clients whose connection has something to write.
     answered: Vec<ClientId>,
@@ -18,9 +21,10 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    pub(crate) fn new(id: ReplicaId) -> Clients {
+    pub(crate) fn new(id: ReplicaId, repeats: Arc<Repeats>) -> Clients {
         Clients {
             id,
+            repeats,
             sinks: HashMap::new(),
             answered: Vec::new(),
             frame: Vec::new(),
@@ -55,7 +59,12 @@ impl Clients {
                     PushResult::Queued if self.answered.last() != Some(&to) => self.answered.push(to),
                     PushResult::Queued | PushResult::Unconnected => {}
                     PushResult::Full => {
-                        tracing::warn!(replica = %self.id, "a client does not read its replies; it is disconnected");
+                        warn_repeated!(
+                            self.repeats,
+                            Subject::ANY,
+                            {replica = %self.id},
+                            "a client does not read its replies; it is disconnected"
+                        );
                         outbox.close();
                     }
                 }

@@ -17,6 +17,7 @@ use crate::storage::disk::{DiskEvent, Ticket};
 use crate::storage::store::Storage;
 use crate::system::clock::Clock;
 use crate::system::random::entropy;
+use crate::system::repeats::Repeats;
 use crate::wire::outbox::Outbox;
 use kvpaxos::{ClientId, Effect, Envelope, Event, Input, Memory, Message, Micros, Replica, ReplicaId, Role};
 
@@ -59,6 +60,7 @@ impl EventLoop {
         disk: Storage,
         inbox: Inbox,
         outboxes: &BTreeMap<ReplicaId, Arc<Outbox>>,
+        repeats: Arc<Repeats>,
     ) -> EventLoop {
         let id = replica.config().id;
         EventLoop {
@@ -70,7 +72,7 @@ impl EventLoop {
             deferred: VecDeque::new(),
             to_itself: VecDeque::new(),
             peers: PeerOutboxes::new(outboxes),
-            clients: Clients::new(id),
+            clients: Clients::new(id, repeats),
             effects: Vec::new(),
             halted: None,
         }
@@ -180,13 +182,19 @@ impl EventLoop {
                     });
                 }
             }
-            Arrival::Requests { client, requests } => {
+            Arrival::Requests {
+                client,
+                requests,
+                share,
+            } => {
                 for request in requests {
                     self.step(Event::Client {
                         from: client,
                         request,
                     });
                 }
+                // What they still take now is within the limits of the replica.
+                drop(share);
             }
             Arrival::Joined { client, sink } => self.join(client, sink),
             Arrival::Left { client } => {

@@ -6,6 +6,7 @@ use kvpaxos::{ClientId, Founding, Message, ReplicaId, Reply, Request, Role, Stat
 use tokio::sync::{mpsc, oneshot};
 
 use crate::storage::disk::DiskEvent;
+use crate::wire::budget::Share;
 use crate::wire::outbox::Outbox;
 
 /// Batches of arrivals that may wait for the event loop. Sockets are not read while the queue is full.
@@ -29,6 +30,8 @@ pub(crate) enum Arrival {
     Requests {
         client: ClientId,
         requests: Vec<Request>,
+        /// What they take of the budget of all clients, until the replica has taken them.
+        share: Share,
     },
     /// A client has disconnected.
     Left { client: ClientId },

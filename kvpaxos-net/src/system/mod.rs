@@ -1,7 +1,9 @@
 //! What the operating system gives: time, random bits, and descriptors, memory and threads, for which a log
-//! may wait.
+//! may wait. And log lines that repeat.
 
 pub(crate) mod backoff;
 pub(crate) mod clock;
+pub(crate) mod descriptors;
 pub(crate) mod random;
+pub(crate) mod repeats;
 pub(crate) mod shortage;

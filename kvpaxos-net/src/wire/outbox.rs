@@ -4,12 +4,34 @@
 //! all that is queued and writes it in one call. The pushing side decides what a full queue means: a frame
 //! for a peer is dropped (the protocol sends it again), and a client that does not read is disconnected.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// The most capacity, in bytes, that an empty buffer keeps; more, left by a burst, is freed.
-const KEPT_CAPACITY: usize = 1024 * 1024;
+/// Bytes that wait in all outboxes of one kind together, and how many may.
+#[derive(Debug)]
+pub(crate) struct Total {
+    queued: AtomicUsize,
+    limit: usize,
+}
+
+impl Total {
+    /// At most about this many bytes together. An outbox takes [`FREE`](Total::FREE) bytes also if the others
+    /// have taken all there is, so that those who read are served beside those who do not.
+    pub(crate) fn new(limit: usize) -> Arc<Total> {
+        let queued = AtomicUsize::new(0);
+        Arc::new(Total { queued, limit })
+    }
+
+    /// Bytes that may wait in one outbox whatever waits in the others.
+    const FREE: usize = 16 * 1024;
+
+    /// The bytes that wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+}
 
 /// The queue of one socket. See the module's docs.
 #[derive(Debug)]
@@ -20,6 +42,9 @@ pub(crate) struct Outbox {
     /// Wakes the task that waits for room.
     drained: Notify,
     limit: usize,
+    /// The most capacity, in bytes, that an empty buffer keeps; more, left by a burst, is freed.
+    kept: usize,
+    total: Arc<Total>,
 }
 
 #[derive(Debug, Default)]
@@ -51,14 +76,24 @@ pub(crate) enum PushResult {
 }
 
 impl Outbox {
-    /// A queue of at most `limit` bytes, without a connection.
+    /// The queue of one of a few connections, of at most `limit` bytes, without a connection at first.
     pub(crate) fn new(limit: usize) -> Outbox {
         Outbox {
             state: Mutex::default(),
             filled: Notify::new(),
             drained: Notify::new(),
             limit,
+            kept: 1024 * 1024,
+            total: Total::new(usize::MAX),
         }
+    }
+
+    /// The same for one of many, which may hold so much together.
+    pub(crate) fn one_of_many(limit: usize, total: Arc<Total>) -> Outbox {
+        let mut outbox = Outbox::new(limit);
+        outbox.kept = Total::FREE;
+        outbox.total = total;
+        outbox
     }
 
     /// Queues a frame; the writer learns of it with the next [`wake`](Outbox::wake). An empty queue takes a
@@ -68,10 +103,14 @@ impl Outbox {
         if state.connection != ConnectionState::Up {
             return PushResult::Unconnected;
         }
-        if !state.buffer.is_empty() && state.buffer.len() + frame.len() > self.limit {
+        let length = state.buffer.len() + frame.len();
+        let full = length > self.limit
+            || length > Total::FREE && self.total.queued() + frame.len() > self.total.limit;
+        if full && !state.buffer.is_empty() {
             return PushResult::Full;
         }
         state.buffer.extend_from_slice(frame);
+        self.total.queued.fetch_add(frame.len(), Ordering::Relaxed);
         PushResult::Queued
     }
 
@@ -101,7 +140,8 @@ impl Outbox {
             return;
         }
         state.connection = connection;
-        state.buffer = Vec::new();
+        let dropped = std::mem::take(&mut state.buffer).len();
+        self.total.queued.fetch_sub(dropped, Ordering::Relaxed);
         drop(state);
         self.filled.notify_one();
         self.drained.notify_waiters();
@@ -111,7 +151,7 @@ impl Outbox {
     /// is closed.
     pub(crate) async fn take(&self, into: &mut Vec<u8>) -> bool {
         into.clear();
-        if into.capacity() > KEPT_CAPACITY {
+        if into.capacity() > self.kept {
             *into = Vec::new();
         }
         loop {
@@ -122,6 +162,7 @@ impl Outbox {
                 }
                 if !state.buffer.is_empty() {
                     std::mem::swap(&mut state.buffer, into);
+                    self.total.queued.fetch_sub(into.len(), Ordering::Relaxed);
                     drop(state);
                     self.drained.notify_waiters();
                     return true;
@@ -154,6 +195,13 @@ impl Outbox {
     }
 }
 
+/// What it held counts no more.
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,5 +224,34 @@ mod tests {
         outbox.close();
         outbox.open();
         assert!(!outbox.take(&mut taken).await, "a closed outbox stays closed");
+    }
+
+    #[tokio::test]
+    async fn those_who_read_are_served_beside_those_who_do_not() {
+        let total = Total::new(100_000);
+        let outbox = || {
+            let outbox = Outbox::one_of_many(1_000_000, Arc::clone(&total));
+            outbox.open();
+            outbox
+        };
+        let (idle, reader) = (outbox(), outbox());
+        let reply = [7; 10_000];
+        let pushed = (0..100).take_while(|_| idle.push(&reply) == PushResult::Queued);
+        assert_eq!(pushed.count(), 10);
+        let mut taken = Vec::new();
+        for _ in 0..100 {
+            assert_eq!(reader.push(&reply), PushResult::Queued);
+            assert!(reader.take(&mut taken).await);
+        }
+        assert_eq!(total.queued(), 100_000);
+        idle.close();
+        assert_eq!(total.queued(), 0);
+        assert_eq!(
+            reader.push(&[0; 200_000]),
+            PushResult::Queued,
+            "an empty outbox takes any reply"
+        );
+        drop(reader);
+        assert_eq!(total.queued(), 0);
     }
 }

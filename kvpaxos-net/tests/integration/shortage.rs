@@ -14,12 +14,16 @@ use kvpaxos::{Command, Op, Record};
 use kvpaxos_net::Client;
 use kvpaxos_net::inspect::inspect;
 
-/// How many descriptors the replica has. About twenty are in use before anybody connects.
-const DESCRIPTORS: &str = "40";
+/// How many descriptors the replica has. About twenty are in use before anybody connects, and sixteen clients
+/// are served in any case.
+const DESCRIPTORS: &str = "ulimit -n 32";
+/// More than it needs beside its clients; the limit that it begins with is too low, and is raised.
+const ENOUGH_DESCRIPTORS: &str = "ulimit -Sn 40; ulimit -Hn 128";
 /// Bytes of values after which the log is cut, which begins a segment.
 const LOG_BYTES: &str = "30000";
 const WAITS: &str = "the log waits";
 const GOES_ON: &str = "the log goes on";
+const REFUSED: &str = "too many connections";
 const NOT_ACCEPTED: &str = "cannot accept a connection";
 
 /// Three replicas with short logs. One of them, which does not lead, has few descriptors.
@@ -30,13 +34,13 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set() -> Stage {
+    async fn set(limit: &str) -> Stage {
         let mut cluster = ProcessCluster::start(3, &["--log-bytes", LOG_BYTES]);
         let leader = cluster.leader().await;
         let short = (leader + 1) % 3;
         cluster.kill(short);
         let mut limited = Program::new("sh");
-        let script = format!(r#"ulimit -n {DESCRIPTORS}; exec "$0" "$@""#);
+        let script = format!(r#"{limit}; exec "$0" "$@""#);
         limited.args(["-c", &script, env!("CARGO_BIN_EXE_kvpaxos")]);
         cluster.restart_as(short, limited);
         cluster.converge().await;
@@ -126,7 +130,7 @@ fn value(number: usize) -> String {
 #[test]
 fn a_log_without_descriptors_waits_and_goes_on() {
     runtime().block_on(async {
-        let mut stage = Stage::set().await;
+        let mut stage = Stage::set(DESCRIPTORS).await;
         let (leader, short) = (stage.leader, stage.short);
         // Nothing is chosen without that replica now, and it promises nothing that it has not written.
         let third = 3 - leader - short;
@@ -168,11 +172,44 @@ fn a_log_without_descriptors_waits_and_goes_on() {
     });
 }
 
+/// However many clients connect, the log and the peers have the descriptors that they need, and the log of the
+/// program is not filled.
+#[test]
+fn clients_leave_descriptors_to_the_log() {
+    runtime().block_on(async {
+        let mut stage = Stage::set(ENOUGH_DESCRIPTORS).await;
+        let (leader, short) = (stage.leader, stage.short);
+        let connect =
+            || TcpStream::connect(stage.cluster.address(short)).expect("there is room in the queue");
+        let connections: Vec<TcpStream> = (0..200).map(|_| connect()).collect();
+        wait_for("clients that are refused", || {
+            (stage.said(REFUSED) > 0).then_some(())
+        });
+        // Nothing is chosen without that replica now, and it begins segments for what is written.
+        stage.cluster.kill(3 - leader - short);
+        let client = stage.cluster.patient_client_of(&[leader]);
+        for number in 0..40 {
+            client.put("k", value(number)).await.expect("it is answered");
+        }
+        assert_eq!((stage.said(WAITS), stage.said(NOT_ACCEPTED)), (0, 0));
+        // 177 were refused; some lines sum them up.
+        assert!(
+            stage.said(REFUSED) <= 4,
+            "{} lines about refusals",
+            stage.said(REFUSED)
+        );
+        // Those who say nothing make room for a client that does.
+        let client = stage.cluster.patient_client_of(&[short]);
+        client.put("k", value(0)).await.expect("it is served in the end");
+        drop(connections);
+    });
+}
+
 /// A replica whose log waits can be stopped, and that is no failure of the disk.
 #[test]
 fn a_replica_that_waits_for_descriptors_can_be_stopped() {
     runtime().block_on(async {
-        let mut stage = Stage::set().await;
+        let mut stage = Stage::set(DESCRIPTORS).await;
         let short = stage.short;
         let connections = stage.exhaust_descriptors();
         let writer = Writer::start(stage.cluster.patient_client_of(&[stage.leader]));

@@ -383,6 +383,18 @@ fn the_limits_are_those_of_the_code() {
             bounds.client_outbox as u64,
         ),
         (
+            "replies that wait for all connections together, bytes",
+            bounds.outboxes as u64,
+        ),
+        (
+            "requests that all connections together hold until they are complete, bytes",
+            bounds.requests as u64,
+        ),
+        (
+            "time for a request from its first byte to its last, ms",
+            u64::try_from(Bounds::REQUEST_TIME.as_millis()).expect("short"),
+        ),
+        (
             "datagrams at a replica that wait for a reply",
             bounds.datagrams as u64,
         ),

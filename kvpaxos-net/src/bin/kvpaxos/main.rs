@@ -43,6 +43,11 @@ fn main() -> ExitCode {
     if let Err(error) = logging::start(&arguments.log, level) {
         return fail(Exit::Usage, &error);
     }
+    // Replicas and loads have a descriptor for each client. Without more of them they run as well, and a
+    // replica says how many clients it serves.
+    if let Err(error) = kvpaxos_net::raise_descriptor_limit() {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
     match run(arguments.command) {
         Ok(exit) => terminal::finish(exit).into(),
         Err(error) => fail(Exit::Negative, &error),

@@ -1,0 +1,166 @@
+//! Who may stay at the door for peers. Whoever connects is a stranger until it has said hello, and there is room
+//! for [`STRANGERS`] of them: the oldest goes when another comes. A peer says hello at once, so it never has to
+//! wait for those who say nothing. A peer has up to [`PER_PEER`] connections, as an old one may linger after it
+//! has connected again; of more, the one that was silent for the longest time goes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use kvpaxos::ReplicaId;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+/// Connections at once that have not said hello.
+pub(crate) const STRANGERS: usize = 64;
+/// Connections of one peer.
+pub(crate) const PER_PEER: usize = 2;
+
+/// The connections that have not said hello, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Strangers(VecDeque<Stranger>);
+
+#[derive(Debug)]
+struct Stranger {
+    task: AbortHandle,
+    /// Whether it has said hello meanwhile.
+    known: Arc<AtomicBool>,
+}
+
+impl Strangers {
+    /// Adds the newest. Returns whether the oldest had to go for it.
+    pub(crate) fn add(&mut self, task: AbortHandle, known: Arc<AtomicBool>) -> bool {
+        self.0.push_back(Stranger { task, known });
+        if self.0.len() <= STRANGERS {
+            return false;
+        }
+        self.0
+            .retain(|one| !one.known.load(Ordering::Relaxed) && !one.task.is_finished());
+        if self.0.len() <= STRANGERS {
+            return false;
+        }
+        if let Some(oldest) = self.0.pop_front() {
+            oldest.task.abort();
+        }
+        true
+    }
+}
+
+/// The connections of peers that have said hello.
+#[derive(Debug, Default)]
+pub(crate) struct PeerConnections(Mutex<BTreeMap<ReplicaId, Vec<Arc<State>>>>);
+
+#[derive(Debug)]
+struct State {
+    last_message: Mutex<Instant>,
+    replaced: Notify,
+}
+
+impl State {
+    fn last_message(&self) -> Instant {
+        *self.last_message.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of them; removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct PeerConnection<'a> {
+    all: &'a PeerConnections,
+    from: ReplicaId,
+    state: Arc<State>,
+}
+
+impl PeerConnections {
+    /// Adds a connection of this peer; if there are too many, another one has to go.
+    pub(crate) fn add(&self, from: ReplicaId) -> PeerConnection<'_> {
+        let state = Arc::new(State {
+            last_message: Mutex::new(Instant::now()),
+            replaced: Notify::new(),
+        });
+        let mut all = self.lock();
+        let own = all.entry(from).or_default();
+        if own.len() >= PER_PEER
+            && let Some(silent) = (0..own.len()).min_by_key(|index| own[*index].last_message())
+        {
+            own.remove(silent).replaced.notify_one();
+        }
+        own.push(Arc::clone(&state));
+        PeerConnection {
+            all: self,
+            from,
+            state,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ReplicaId, Vec<Arc<State>>>> {
+        // Nothing that runs under the lock can panic half-way through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PeerConnection<'_> {
+    /// A message has come.
+    pub(crate) fn on_message(&self) {
+        *self
+            .state
+            .last_message
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Resolves when it has to go.
+    pub(crate) async fn replaced(&self) {
+        self.state.replaced.notified().await;
+    }
+}
+
+impl Drop for PeerConnection<'_> {
+    fn drop(&mut self) {
+        if let Some(own) = self.all.lock().get_mut(&self.from) {
+            own.retain(|state| !Arc::ptr_eq(state, &self.state));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_oldest_stranger_goes_and_whoever_said_hello_stays() {
+        let mut strangers = Strangers::default();
+        let mut tasks = tokio::task::JoinSet::new();
+        let mut join = |said_hello| {
+            let task = tasks.spawn(std::future::pending::<()>());
+            (
+                strangers.add(task.clone(), Arc::new(AtomicBool::new(said_hello))),
+                task,
+            )
+        };
+        let (_, oldest) = join(false);
+        let (_, second) = join(false);
+        let (_, peer) = join(true);
+        for _ in 3..STRANGERS {
+            assert!(!join(false).0);
+        }
+        assert!(!join(false).0, "the peer takes no place");
+        assert!(join(false).0);
+        tokio::task::yield_now().await;
+        assert!(oldest.is_finished() && !second.is_finished() && !peer.is_finished());
+    }
+
+    #[tokio::test]
+    async fn of_too_many_connections_of_a_peer_the_silent_one_goes() {
+        let connections = PeerConnections::default();
+        let first = connections.add(ReplicaId(1));
+        let second = connections.add(ReplicaId(1));
+        let _other = connections.add(ReplicaId(2));
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        first.on_message();
+        let _third = connections.add(ReplicaId(1));
+        second.replaced().await;
+        drop(second);
+        assert_eq!(connections.lock()[&ReplicaId(1)].len(), PER_PEER);
+    }
+}
