@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use kvpaxos::{Config, ConfigError, Limits, Quorums, ReplicaId, ReplicaSet, Timing, Update};
 
+use crate::address::{AddressError, check_address};
+
 /// The configuration of a cluster, as one of its replicas has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cluster {
@@ -130,7 +132,7 @@ impl PeerAddresses {
     /// Replicas 0, 1, 2, ... at these addresses.
     ///
     /// # Errors
-    /// If there are none or too many, or one is not `host:port`.
+    /// If there are none or too many, one is not `host:port`, or two are the same.
     pub fn in_order<A: ToString>(
         addresses: impl IntoIterator<Item = A>,
     ) -> Result<PeerAddresses, PeerAddressesError> {
@@ -145,6 +147,16 @@ impl PeerAddresses {
     fn checked(peers: BTreeMap<ReplicaId, String>) -> Result<PeerAddresses, PeerAddressesError> {
         if peers.is_empty() {
             return Err(PeerAddressesError::Empty);
+        }
+        let mut owners = BTreeMap::new();
+        for (id, address) in &peers {
+            if let Some(first) = owners.insert(address, *id) {
+                return Err(PeerAddressesError::SameAddress {
+                    first,
+                    second: *id,
+                    address: address.clone(),
+                });
+            }
         }
         Ok(PeerAddresses(peers))
     }
@@ -208,12 +220,8 @@ fn replica_id(text: &str) -> Result<ReplicaId, PeerAddressesError> {
 
 fn checked_address(text: &str) -> Result<String, PeerAddressesError> {
     let text = text.trim();
-    match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
-        _ => Err(PeerAddressesError::Address {
-            text: text.to_owned(),
-        }),
-    }
+    check_address(text)?;
+    Ok(text.to_owned())
 }
 
 /// What is wrong with a list of replicas.
@@ -240,12 +248,19 @@ pub enum PeerAddressesError {
         /// The replica.
         id: ReplicaId,
     },
-    /// An address is not `host:port`.
-    #[error("{text:?} is not an address; write it as host:port, such as 127.0.0.1:7000")]
-    Address {
-        /// The text in place of the address.
-        text: String,
+    /// Two replicas have one address.
+    #[error("replicas {} and {} have the same address {address}; each needs one of its own", first.0, second.0)]
+    SameAddress {
+        /// One replica.
+        first: ReplicaId,
+        /// The other.
+        second: ReplicaId,
+        /// The address of both.
+        address: String,
     },
+    /// An address is not `host:port`.
+    #[error(transparent)]
+    Address(#[from] AddressError),
 }
 
 #[cfg(test)]
@@ -281,5 +296,6 @@ mod tests {
         assert!(error("16=a:1").contains("names no replica"));
         assert!(error("0=a").contains("not an address"));
         assert!(error("0=a:1,r0=b:1").contains("appears twice"));
+        assert!(error("0=a:1,1=b:1,2=a:1").contains("replicas 0 and 2 have the same address a:1"));
     }
 }

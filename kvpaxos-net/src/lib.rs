@@ -64,6 +64,7 @@
 //!    connection; `listen/tcp.rs` writes it, and `client/driver.rs` resolves the call.
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 
+mod address;
 mod client;
 mod cluster;
 mod inspection;
@@ -77,8 +78,10 @@ mod storage;
 mod system;
 mod wire;
 
+pub use address::{AddressError, check_address, check_listen_address};
 pub use client::{
-    CasResult, Client, ClientError, ClientOptions, ClientOptionsError, DeleteResult, GetResult, Transport,
+    CasResult, Client, ClientError, ClientOptions, ClientOptionsError, DeleteResult, GetResult,
+    ServerFailure, Transport,
 };
 pub use cluster::{Cluster, PeerAddresses, PeerAddressesError};
 pub use listen::bounds::Bounds;

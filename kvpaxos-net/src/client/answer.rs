@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use kvpaxos::{Refusal, ReplicaSet, Revision};
 
+use crate::client::options::Transport;
+
 /// The result of a get.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GetResult {
@@ -30,25 +32,55 @@ pub struct CasResult {
     pub applied: bool,
 }
 
+/// What is wrong with a server that did not answer a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServerFailure {
+    /// The server, as it stands in the list of the client.
+    pub address: String,
+    /// Why it did not answer, in words.
+    pub why: String,
+}
+
 /// Why a call has no result. Each variant says whether anything was changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ClientError {
     /// A replica refused; nothing was changed.
     #[error("refused: {0}")]
     Refused(Refusal),
+    /// The request fits into no frame or datagram, and was not sent.
+    #[error(
+        "the key and the values are {length} bytes long together, and a request over {transport} holds \
+         {limit}; nothing was changed"
+    )]
+    TooLong {
+        /// The length of the key and the values.
+        length: usize,
+        /// How much fits: [`Transport::capacity`].
+        limit: usize,
+        /// How the request was to travel.
+        transport: Transport,
+    },
     /// No replica that could be reached reaches a leader; nothing was changed.
-    #[error("unavailable: no replica of the list could serve this in time{}; nothing was changed", named(*silent))]
+    #[error(
+        "unavailable: no replica of the list could serve this in time{}; nothing was changed{}",
+        named(*silent), listed(failures)
+    )]
     Unavailable {
         /// The replicas that were reported to be silent.
         silent: ReplicaSet,
+        /// The servers that did not answer.
+        failures: Vec<ServerFailure>,
     },
     /// The deadline passed. The operation may have been done, or may still be.
     #[error(
-        "outcome unknown: no answer came in time{}; it may have been done, or may still be", named(*silent)
+        "outcome unknown: no answer came in time{}; it may have been done, or may still be{}",
+        named(*silent), listed(failures)
     )]
     Unknown {
         /// The replicas that were reported to be silent.
         silent: ReplicaSet,
+        /// The servers that did not answer.
+        failures: Vec<ServerFailure>,
     },
     /// The runtime of the client was shut down. The operation may have been done, or may still be.
     #[error("the client was shut down before the call ended; it may have been done, or may still be")]
@@ -60,5 +92,46 @@ fn named(silent: ReplicaSet) -> String {
         0 => String::new(),
         1 => format!(" ({silent} is silent)"),
         _ => format!(" ({silent} are silent)"),
+    }
+}
+
+/// The failures, with those of one cause together.
+fn listed(failures: &[ServerFailure]) -> String {
+    let mut causes: Vec<(&str, Vec<&str>)> = Vec::new();
+    for failure in failures {
+        match causes.iter_mut().find(|(why, _)| *why == failure.why) {
+            Some((_, addresses)) => addresses.push(&failure.address),
+            None => causes.push((&failure.why, vec![&failure.address])),
+        }
+    }
+    let causes = causes.into_iter();
+    causes
+        .map(|(why, addresses)| format!("; {}: {why}", addresses.join(", ")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_with_one_cause_are_named_together() {
+        let failure = |address: &str, why: &str| ServerFailure {
+            address: address.to_owned(),
+            why: why.to_owned(),
+        };
+        let error = ClientError::Unavailable {
+            silent: ReplicaSet::EMPTY,
+            failures: vec![
+                failure("a:1", "refused"),
+                failure("b:1", "no answer"),
+                failure("c:1", "refused"),
+            ],
+        };
+        assert_eq!(
+            error.to_string(),
+            "unavailable: no replica of the list could serve this in time; nothing was changed; a:1, c:1: refused; \
+             b:1: no answer"
+        );
     }
 }

@@ -6,21 +6,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, ClientConfig, Completion};
-use kvpaxos::codec::MAX_DATAGRAM;
-use kvpaxos::types::MAX_REPLICAS;
 use kvpaxos::{Op, Outcome, Refusal, ReplicaId, ReplicaSet, Revision, Status};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::client::answer::{CasResult, ClientError, DeleteResult, GetResult};
-use crate::client::driver::{CallOrder, Driver};
+use crate::client::driver::{CallEnd, CallOrder, Driver};
 use crate::client::options::{ClientOptions, ClientOptionsError, Transport};
 use crate::system::clock::micros;
 use crate::system::random::entropy;
 
 /// Calls that may be queued for the client's task; further callers wait.
 const CALLS: usize = 1024;
-/// The bytes that a request takes in a datagram besides its keys and values, at most.
-const DATAGRAM_OVERHEAD: usize = 128;
 /// How long [`Client::close`] waits for the session to end. Replicas drop a session that is not used some day
 /// anyway.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -48,15 +44,12 @@ impl Client {
     /// Makes a client. It connects with its first call.
     ///
     /// # Errors
-    /// If the list of servers is empty or too long, or the system gives no random bits.
+    /// If the list of servers is empty or too long, one is no address, or the system gives no random bits.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn new(options: ClientOptions) -> Result<Client, ClientOptionsError> {
-        let count = options.servers.len();
-        if !(1..=MAX_REPLICAS).contains(&count) {
-            return Err(ClientOptionsError::Servers { count });
-        }
+        options.check()?;
         // The state machine numbers servers by their places in the list, whatever their ids are in the
         // cluster.
         let server = |place: usize| u8::try_from(place).map(ReplicaId).ok();
@@ -65,7 +58,7 @@ impl Client {
             attempt: micros(options.attempt.unwrap_or(options.transport.attempt())),
             deadline: micros(options.deadline),
             repeats: options.transport == Transport::Udp,
-            ..ClientConfig::new(ReplicaSet::first(count))
+            ..ClientConfig::new(ReplicaSet::first(options.servers.len()))
         };
         let (orders, inbox) = mpsc::channel(CALLS);
         let core = kvpaxos::Client::new(config, entropy()?);
@@ -157,27 +150,39 @@ impl Client {
     }
 
     async fn write(&self, op: Op) -> Result<Outcome, ClientError> {
-        if self.transport == Transport::Udp {
-            let size = op.key().len() + op.values().map(Bytes::len).sum::<usize>();
-            if size + DATAGRAM_OVERHEAD > MAX_DATAGRAM {
-                return Err(ClientError::Refused(Refusal::ValueTooLong {
-                    length: size as u64,
-                    limit: (MAX_DATAGRAM - DATAGRAM_OVERHEAD) as u64,
-                }));
-            }
-        }
         self.call(Call::Write(op)).await
     }
 
     async fn call(&self, call: Call) -> Result<Outcome, ClientError> {
-        let (answer, completion) = oneshot::channel();
+        let (length, limit) = (length(&call), self.transport.capacity());
+        if length > limit {
+            let transport = self.transport;
+            return Err(ClientError::TooLong {
+                length,
+                limit,
+                transport,
+            });
+        }
+        let (answer, ended) = oneshot::channel();
         let order = CallOrder { call, answer };
         self.orders.send(order).await.map_err(|_| ClientError::Gone)?;
-        match completion.await.map_err(|_| ClientError::Gone)? {
+        let CallEnd { completion, failures } = ended.await.map_err(|_| ClientError::Gone)?;
+        match completion {
             Completion::Done(outcome) => Ok(outcome),
-            Completion::Refused(Refusal::Unavailable { silent }) => Err(ClientError::Unavailable { silent }),
+            Completion::Refused(Refusal::Unavailable { silent }) => {
+                Err(ClientError::Unavailable { silent, failures })
+            }
             Completion::Refused(refusal) => Err(ClientError::Refused(refusal)),
-            Completion::Unknown { silent } => Err(ClientError::Unknown { silent }),
+            Completion::Unknown { silent } => Err(ClientError::Unknown { silent, failures }),
         }
+    }
+}
+
+/// The bytes of the key and the values of a call.
+fn length(call: &Call) -> usize {
+    match call {
+        Call::Write(op) => op.key().len() + op.values().map(Bytes::len).sum::<usize>(),
+        Call::Get { key } => key.len(),
+        Call::Status | Call::Close => 0,
     }
 }

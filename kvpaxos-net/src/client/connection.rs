@@ -1,11 +1,12 @@
 //! The connection of a client to one server, over TCP or UDP.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kvpaxos::Reply;
-use kvpaxos::codec::{self, MAX_DATAGRAM};
+use kvpaxos::codec::{self, DecodeError, MAX_DATAGRAM};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -31,12 +32,52 @@ pub(crate) enum ConnectionEvent {
         server: usize,
         replies: Vec<Reply>,
     },
+    /// The connection is made.
+    Up {
+        server: usize,
+        generation: u64,
+    },
     /// The connection broke, or could not be made.
     Down {
         server: usize,
         generation: u64,
-        why: ReadError,
+        why: ConnectionError,
     },
+}
+
+/// Why a connection broke, or could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectionError {
+    /// The host is unknown, or cannot be looked up.
+    #[error("the host cannot be found ({0})")]
+    Host(io::Error),
+    /// Nobody accepts connections there, or the way is blocked.
+    #[error("no connection ({0})")]
+    Connect(io::Error),
+    /// Nobody accepts connections there in time.
+    #[error("no connection within {} s", CONNECT.as_secs())]
+    Slow,
+    /// The other side ended the connection.
+    #[error("the connection was closed")]
+    Closed,
+    /// The other side sent something else than replies.
+    #[error("this is not the address of a replica for clients over {0} ({1})")]
+    Foreign(Transport, DecodeError),
+    /// The connection broke.
+    #[error("the connection broke ({0})")]
+    Broken(io::Error),
+}
+
+impl ConnectionError {
+    /// What ended a connection that was up.
+    fn broken(error: ReadError, transport: Transport) -> ConnectionError {
+        match error {
+            ReadError::Decode(error) => ConnectionError::Foreign(transport, error),
+            error if error.is_disconnect() => ConnectionError::Closed,
+            ReadError::Io(error) => ConnectionError::Broken(error),
+            other => ConnectionError::Broken(io::Error::other(other)),
+        }
+    }
 }
 
 /// A connection. Dropping it closes it.
@@ -44,7 +85,15 @@ pub(crate) enum ConnectionEvent {
 pub(crate) struct Connection {
     generation: u64,
     queue: Queue,
+    /// The requests that wait until the connection is made; `None` once it is.
+    waiting: Option<Vec<WaitingRequest>>,
     task: AbortHandle,
+}
+
+#[derive(Debug)]
+struct WaitingRequest {
+    id: u64,
+    frame: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -62,7 +111,7 @@ struct ConnectionReports {
 }
 
 impl Connection {
-    /// Begins to connect. Frames that are pushed meanwhile are sent once the connection is up.
+    /// Begins to connect. Requests that are pushed meanwhile wait for [`connected`](Connection::connected).
     pub(crate) fn open(
         transport: Transport,
         server: usize,
@@ -92,6 +141,7 @@ impl Connection {
         Connection {
             generation,
             queue,
+            waiting: Some(Vec::new()),
             task,
         }
     }
@@ -101,23 +151,55 @@ impl Connection {
         self.generation
     }
 
-    /// Queues a frame. A frame that does not fit is dropped, as the network might drop it; the client asks
+    /// Queues a request. One that does not fit is dropped, as the network might drop it; the client asks
     /// again.
-    pub(crate) fn push(&self, frame: &[u8]) {
-        match &self.queue {
-            Queue::Stream(outbox) => {
-                outbox.push(frame);
-            }
-            Queue::Datagrams(frames) => {
-                let _ = frames.try_send(frame.to_vec());
-            }
+    pub(crate) fn push(&mut self, id: u64, frame: &[u8]) {
+        let Some(waiting) = &mut self.waiting else {
+            return self.queue.push(frame);
+        };
+        let bytes: usize = waiting.iter().map(|request| request.frame.len()).sum();
+        if bytes + frame.len() <= OUTBOX || waiting.is_empty() {
+            let frame = frame.to_vec();
+            waiting.push(WaitingRequest { id, frame });
         }
+    }
+
+    /// Takes back a request that still waits.
+    pub(crate) fn withdraw(&mut self, id: u64) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.retain(|request| request.id != id);
+        }
+    }
+
+    /// The connection is made: what waits is sent, and what is pushed from now on is sent at once.
+    pub(crate) fn connected(&mut self) {
+        for request in self.waiting.take().unwrap_or_default() {
+            self.queue.push(&request.frame);
+        }
+    }
+
+    /// Whether the connection is made.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.waiting.is_none()
     }
 
     /// Sends what was pushed.
     pub(crate) fn wake(&self) {
         if let Queue::Stream(outbox) = &self.queue {
             outbox.wake();
+        }
+    }
+}
+
+impl Queue {
+    fn push(&self, frame: &[u8]) {
+        match self {
+            Queue::Stream(outbox) => {
+                outbox.push(frame);
+            }
+            Queue::Datagrams(frames) => {
+                let _ = frames.try_send(frame.to_vec());
+            }
         }
     }
 }
@@ -130,10 +212,13 @@ impl Drop for Connection {
 
 impl ConnectionReports {
     /// Runs a connection in a task of its own, and reports its end.
-    fn spawn(self, connection: impl Future<Output = Result<(), ReadError>> + Send + 'static) -> AbortHandle {
+    fn spawn(
+        self,
+        connection: impl Future<Output = Result<(), ConnectionError>> + Send + 'static,
+    ) -> AbortHandle {
         let task = tokio::spawn(async move {
             let why = match connection.await {
-                Ok(()) => ReadError::Io(io::ErrorKind::UnexpectedEof.into()),
+                Ok(()) => ConnectionError::Closed,
                 Err(error) => error,
             };
             let down = ConnectionEvent::Down {
@@ -147,6 +232,16 @@ impl ConnectionReports {
         task.abort_handle()
     }
 
+    /// Reports that the connection is made.
+    async fn up(&self) {
+        let up = ConnectionEvent::Up {
+            server: self.server,
+            generation: self.generation,
+        };
+        // If the client's task has ended, nobody needs to know.
+        let _ = self.events.send(up).await;
+    }
+
     /// Hands on replies. Returns `false` once the client's task has ended.
     async fn replies(&self, replies: Vec<Reply>) -> bool {
         let server = self.server;
@@ -155,10 +250,33 @@ impl ConnectionReports {
     }
 }
 
-async fn stream(address: String, outbox: Arc<Outbox>, reports: ConnectionReports) -> Result<(), ReadError> {
-    let connected = tokio::time::timeout(CONNECT, TcpStream::connect(&address)).await;
-    let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    stream.set_nodelay(true)?;
+/// Looks up the host of an address.
+async fn look_up(address: &str) -> Result<Vec<SocketAddr>, ConnectionError> {
+    let found = tokio::net::lookup_host(address).await;
+    let found: Vec<SocketAddr> = found.map_err(ConnectionError::Host)?.collect();
+    if found.is_empty() {
+        let error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        return Err(ConnectionError::Host(error));
+    }
+    Ok(found)
+}
+
+async fn stream(
+    address: String,
+    outbox: Arc<Outbox>,
+    reports: ConnectionReports,
+) -> Result<(), ConnectionError> {
+    let connect = async {
+        let addresses = look_up(&address).await?;
+        TcpStream::connect(&addresses[..])
+            .await
+            .map_err(ConnectionError::Connect)
+    };
+    let stream = tokio::time::timeout(CONNECT, connect)
+        .await
+        .map_err(|_| ConnectionError::Slow)??;
+    stream.set_nodelay(true).map_err(ConnectionError::Connect)?;
+    reports.up().await;
     let (reader, mut writer) = stream.into_split();
     let read = async {
         let mut frames = Frames::<Reply, _>::new(reader);
@@ -170,36 +288,36 @@ async fn stream(address: String, outbox: Arc<Outbox>, reports: ConnectionReports
         }
         Ok(())
     };
-    tokio::select! {
-        result = write_queued(&outbox, &mut writer, STALL) => Ok(result?),
+    let ended: Result<(), ReadError> = tokio::select! {
+        result = write_queued(&outbox, &mut writer, STALL) => result.map_err(ReadError::from),
         result = read => result,
-    }
+    };
+    ended.map_err(|error| ConnectionError::broken(error, Transport::Tcp))
 }
 
 async fn datagrams(
     address: String,
     mut queue: mpsc::Receiver<Vec<u8>>,
     reports: ConnectionReports,
-) -> Result<(), ReadError> {
-    let target = tokio::net::lookup_host(&address)
-        .await?
-        .next()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))?;
+) -> Result<(), ConnectionError> {
+    let target = look_up(&address).await?[0];
     let own = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let socket = UdpSocket::bind(own).await?;
+    let socket = UdpSocket::bind(own).await.map_err(ConnectionError::Connect)?;
     // A connected socket receives datagrams of this server only, and learns if nobody listens there.
-    socket.connect(target).await?;
+    socket.connect(target).await.map_err(ConnectionError::Connect)?;
+    reports.up().await;
     let mut datagram = vec![0; MAX_DATAGRAM + 1];
     loop {
         tokio::select! {
             frame = queue.recv() => match frame {
                 None => return Ok(()),
                 Some(frame) => {
-                    socket.send(&frame).await?;
+                    socket.send(&frame).await.map_err(ConnectionError::Connect)?;
                 }
             },
             received = socket.recv(&mut datagram) => {
-                match codec::decode_datagram::<Reply>(&datagram[..received?]) {
+                let length = received.map_err(ConnectionError::Connect)?;
+                match codec::decode_datagram::<Reply>(&datagram[..length]) {
                     Ok(reply) => {
                         if !reports.replies(vec![reply]).await {
                             return Ok(());

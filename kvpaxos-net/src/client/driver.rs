@@ -1,13 +1,15 @@
 //! The task that owns the state machine of a client ([`kvpaxos::Client`]) and its connections.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use kvpaxos::client::{Call, ClientEffect, ClientEvent, Completion};
 use kvpaxos::{ReplicaId, Request, codec};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::client::answer::ServerFailure;
 use crate::client::connection::{Connection, ConnectionEvent};
+use crate::client::failures::Failures;
 use crate::client::options::Transport;
 use crate::system::clock::Clock;
 
@@ -18,7 +20,22 @@ const BATCH: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct CallOrder {
     pub(crate) call: Call,
-    pub(crate) answer: oneshot::Sender<Completion>,
+    pub(crate) answer: oneshot::Sender<CallEnd>,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) struct CallEnd {
+    pub(crate) completion: Completion,
+    /// The servers that did not answer, unless it is done.
+    pub(crate) failures: Vec<ServerFailure>,
+}
+
+/// A caller that waits.
+#[derive(Debug)]
+struct Caller {
+    began: Instant,
+    answer: oneshot::Sender<CallEnd>,
 }
 
 /// The state of the task.
@@ -34,7 +51,8 @@ pub(crate) struct Driver {
     orders: mpsc::Receiver<CallOrder>,
     events: mpsc::Receiver<ConnectionEvent>,
     events_sender: mpsc::Sender<ConnectionEvent>,
-    answers: HashMap<u64, oneshot::Sender<Completion>>,
+    callers: HashMap<u64, Caller>,
+    failures: Failures,
     next_call: u64,
     frame: Vec<u8>,
 }
@@ -51,13 +69,14 @@ impl Driver {
             core,
             clock: Clock::start(),
             connections: servers.iter().map(|_| None).collect(),
+            failures: Failures::new(&servers),
             servers,
             transport,
             generation: 0,
             orders,
             events,
             events_sender,
-            answers: HashMap::new(),
+            callers: HashMap::new(),
             next_call: 0,
             frame: Vec::new(),
         }
@@ -94,17 +113,27 @@ impl Driver {
     fn begin(&mut self, order: CallOrder) {
         let number = self.next_call;
         self.next_call += 1;
-        self.answers.insert(number, order.answer);
-        let call = order.call;
+        let CallOrder { call, answer } = order;
+        let began = Instant::now();
+        self.callers.insert(number, Caller { began, answer });
         self.step(ClientEvent::Call { number, call });
     }
 
     fn on_event(&mut self, event: ConnectionEvent) {
         match event {
             ConnectionEvent::Replies { server, replies } => {
+                self.failures.replied(server);
                 for reply in replies {
                     let from = server_id(server);
                     self.step(ClientEvent::Reply { from, reply });
+                }
+            }
+            ConnectionEvent::Up { server, generation } => {
+                let connection = self.connections[server].as_mut();
+                if let Some(connection) = connection.filter(|it| it.generation() == generation) {
+                    connection.connected();
+                    let to = server_id(server);
+                    self.step(ClientEvent::Connected { to });
                 }
             }
             ConnectionEvent::Down {
@@ -112,41 +141,63 @@ impl Driver {
                 generation,
                 why,
             } => {
-                let current = self.connections[server].as_ref().map(Connection::generation);
-                if current == Some(generation) {
-                    tracing::debug!(server = self.servers[server], %why, "connection is down");
-                    self.connections[server] = None;
-                    self.step(ClientEvent::Disconnected {
-                        from: server_id(server),
-                    });
-                }
+                let connection = self.connections[server].take_if(|it| it.generation() == generation);
+                let Some(connection) = connection else { return };
+                tracing::debug!(server = self.servers[server], %why, "connection is down");
+                self.failures.failed(server, Instant::now(), why.to_string());
+                let from = server_id(server);
+                self.step(if connection.is_connected() {
+                    ClientEvent::Disconnected { from }
+                } else {
+                    ClientEvent::Unreachable { from }
+                });
             }
         }
     }
 
     fn step(&mut self, event: ClientEvent) {
-        for effect in self.core.step(self.clock.now(), event) {
+        let mut effects = VecDeque::from(self.core.step(self.clock.now(), event));
+        while let Some(effect) = effects.pop_front() {
             match effect {
-                ClientEffect::Send { to, request } => self.send(to, &request),
-                ClientEffect::Done { number, completion } => {
-                    if let Some(answer) = self.answers.remove(&number) {
-                        // The caller may have stopped waiting.
-                        let _ = answer.send(completion);
+                ClientEffect::Send { to, request } => {
+                    if self.send(to, &request) {
+                        let connecting = ClientEvent::Connecting { to };
+                        effects.extend(self.core.step(self.clock.now(), connecting));
                     }
                 }
+                ClientEffect::Withdraw { to, request } => {
+                    if let Some(connection) = &mut self.connections[usize::from(to.0)] {
+                        connection.withdraw(request);
+                    }
+                }
+                ClientEffect::Done { number, completion } => self.end(number, completion),
             }
         }
     }
 
-    fn send(&mut self, to: ReplicaId, request: &Request) {
+    fn end(&mut self, number: u64, completion: Completion) {
+        let Some(caller) = self.callers.remove(&number) else {
+            return;
+        };
+        let failures = match completion {
+            Completion::Done(_) => Vec::new(),
+            Completion::Refused(_) | Completion::Unknown { .. } => self.failures.since(caller.began),
+        };
+        // The caller may have stopped waiting.
+        let _ = caller.answer.send(CallEnd { completion, failures });
+    }
+
+    /// Sends a request, or lets it wait for a connection. Returns whether it is the first that waits.
+    fn send(&mut self, to: ReplicaId, request: &Request) -> bool {
         let server = usize::from(to.0);
         self.frame.clear();
         if let Err(error) = codec::encode_into(request, &mut self.frame) {
-            // A frame holds far more than any replica accepts, so only an absurd key gets here. The call ends
-            // at its deadline.
+            // The calls refuse what is too long, so this does not happen. The call would end at its deadline.
             tracing::error!(%error, "cannot encode a request; it is dropped");
-            return;
+            return false;
         }
+        self.failures.asked(server, Instant::now());
+        let opens = self.connections[server].is_none();
         let connection = self.connections[server].get_or_insert_with(|| {
             self.generation += 1;
             let events = self.events_sender.clone();
@@ -158,7 +209,8 @@ impl Driver {
                 events,
             )
         });
-        connection.push(&self.frame);
+        connection.push(request.id, &self.frame);
+        opens
     }
 }
 

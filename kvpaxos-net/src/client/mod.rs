@@ -4,8 +4,9 @@ mod answer;
 mod calls;
 mod connection;
 mod driver;
+mod failures;
 mod options;
 
-pub use answer::{CasResult, ClientError, DeleteResult, GetResult};
+pub use answer::{CasResult, ClientError, DeleteResult, GetResult, ServerFailure};
 pub use calls::Client;
 pub use options::{ClientOptions, ClientOptionsError, Transport};

@@ -1,9 +1,16 @@
 //! What a client is made with.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use kvpaxos::codec::{HEADER, MAX_DATAGRAM, MAX_REQUEST_PAYLOAD};
 use kvpaxos::types::MAX_REPLICAS;
+
+use crate::address::{AddressError, check_address};
+
+/// The most bytes that a payload has besides keys and values: numbers and lengths.
+const OVERHEAD: usize = 64;
 
 /// How requests travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -13,6 +20,15 @@ pub enum Transport {
     Tcp,
     /// In a datagram for each request and each reply.
     Udp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Transport::Tcp => "TCP",
+            Transport::Udp => "UDP",
+        })
+    }
 }
 
 impl Transport {
@@ -26,6 +42,16 @@ impl Transport {
         match self {
             Transport::Tcp => Duration::from_millis(2_500),
             Transport::Udp => Duration::from_millis(500),
+        }
+    }
+
+    /// How many bytes the key and the values of one request can have together. The limits of the cluster may
+    /// be lower; a replica refuses what is over them.
+    #[must_use]
+    pub fn capacity(self) -> usize {
+        match self {
+            Transport::Tcp => MAX_REQUEST_PAYLOAD - OVERHEAD,
+            Transport::Udp => MAX_DATAGRAM - HEADER - OVERHEAD,
         }
     }
 }
@@ -58,6 +84,23 @@ impl ClientOptions {
     }
 }
 
+impl ClientOptions {
+    /// Checks the list of servers.
+    ///
+    /// # Errors
+    /// If it is empty or too long, or something in it is not an address.
+    pub fn check(&self) -> Result<(), ClientOptionsError> {
+        let count = self.servers.len();
+        if !(1..=MAX_REPLICAS).contains(&count) {
+            return Err(ClientOptionsError::Servers { count });
+        }
+        for server in &self.servers {
+            check_address(server)?;
+        }
+        Ok(())
+    }
+}
+
 /// Why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientOptionsError {
@@ -67,7 +110,63 @@ pub enum ClientOptionsError {
         /// How many were given.
         count: usize,
     },
+    /// A server of the list is not `host:port`.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// The operating system gives no random bits.
     #[error("the system gives no random bits: {0}")]
     Entropy(#[from] io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use kvpaxos::codec::{self, MAX_COUNTER, MAX_SMALL_COUNTER};
+    use kvpaxos::{Op, Request, RequestBody, Revision, Sequence, SessionId, Slot};
+
+    use super::*;
+
+    /// What is within the capacity can be sent, however large the numbers beside it are.
+    #[test]
+    fn a_request_within_the_capacity_can_be_encoded() {
+        let session = SessionId(Revision {
+            slot: Slot(MAX_COUNTER),
+            index: MAX_SMALL_COUNTER,
+        });
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let length = (transport.capacity() - 3) / 2;
+            let request = Request {
+                id: u64::MAX,
+                body: RequestBody::Apply {
+                    session,
+                    sequence: Sequence(MAX_COUNTER),
+                    lowest_unanswered: Sequence(MAX_COUNTER),
+                    op: Op::Cas {
+                        key: Bytes::from_static(b"key"),
+                        expect: Some(Bytes::from(vec![b'x'; length])),
+                        value: Some(Bytes::from(vec![b'x'; length])),
+                    },
+                },
+            };
+            let mut frame = Vec::new();
+            codec::encode_into(&request, &mut frame).expect("it fits");
+            assert!(
+                transport == Transport::Tcp || frame.len() <= MAX_DATAGRAM,
+                "{}",
+                frame.len()
+            );
+        }
+    }
+
+    #[test]
+    fn lists_that_are_wrong_are_refused() {
+        let check = |servers: &[&str]| ClientOptions::new(servers.iter().copied()).check();
+        assert!(matches!(
+            check(&[]),
+            Err(ClientOptionsError::Servers { count: 0 })
+        ));
+        assert!(matches!(check(&["a:1", ""]), Err(ClientOptionsError::Address(_))));
+        assert!(check(&["a:1"; MAX_REPLICAS]).is_ok());
+        assert!(check(&["a:1"; MAX_REPLICAS + 1]).is_err());
+    }
 }

@@ -72,8 +72,24 @@ pub enum ClientEvent {
         /// The answer.
         reply: Reply,
     },
-    /// The connection to a replica is gone, or could not be made. Requests that were sent over it may have
-    /// arrived or not.
+    /// The driver begins to connect to a replica. What it is told to send there waits with the driver until
+    /// [`Connected`](ClientEvent::Connected), and does not leave if it is withdrawn. A driver that says
+    /// nothing of connections has sent what it was told to send.
+    Connecting {
+        /// The replica.
+        to: ReplicaId,
+    },
+    /// The connection to a replica is made, and what waited for it is sent.
+    Connected {
+        /// The replica.
+        to: ReplicaId,
+    },
+    /// No connection to a replica could be made. What waited for it has not left, and will not.
+    Unreachable {
+        /// The replica.
+        from: ReplicaId,
+    },
+    /// The connection to a replica is gone. Requests that were sent over it may have arrived or not.
     Disconnected {
         /// The replica.
         from: ReplicaId,
@@ -91,6 +107,14 @@ pub enum ClientEffect {
         to: ReplicaId,
         /// The request.
         request: Request,
+    },
+    /// Do not send a request that still waits for a connection: only after
+    /// [`ClientEvent::Connecting`].
+    Withdraw {
+        /// The receiver that the request was for.
+        to: ReplicaId,
+        /// The id of the request.
+        request: u64,
     },
     /// A call has ended. Each call ends exactly once.
     Done {

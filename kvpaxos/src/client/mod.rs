@@ -44,6 +44,8 @@ pub struct Client {
     server: ReplicaId,
     /// The replicas that the last answer named as silent.
     silent: ReplicaSet,
+    /// The replicas to which the driver only now connects: requests for them have not left.
+    connecting: ReplicaSet,
     /// The id of the next request. No id is used twice, so that an answer to an abandoned attempt is
     /// recognized.
     next_request: u64,
@@ -85,6 +87,7 @@ impl Client {
             tag: Tag { nonce, number: 0 },
             server,
             silent: ReplicaSet::EMPTY,
+            connecting: ReplicaSet::EMPTY,
             next_request: 1,
             session: Session::None,
             tasks: BTreeMap::new(),
@@ -104,7 +107,10 @@ impl Client {
         match event {
             ClientEvent::Call { number, call } => self.on_call(at, number, call, &mut effects),
             ClientEvent::Reply { from, reply } => self.on_reply(at, from, reply, &mut effects),
-            ClientEvent::Disconnected { from } => self.on_disconnected(at, from, &mut effects),
+            ClientEvent::Connecting { to } => _ = self.connecting.insert(to),
+            ClientEvent::Connected { to } => _ = self.connecting.remove(to),
+            ClientEvent::Unreachable { from } => self.on_disconnected(at, from, false, &mut effects),
+            ClientEvent::Disconnected { from } => self.on_disconnected(at, from, true, &mut effects),
             ClientEvent::Clock => {}
         }
         self.on_time(at, &mut effects);
@@ -168,9 +174,10 @@ impl Client {
     }
 
     /// Sends the unanswered requests of that connection to the next replica at once. If all replicas have
-    /// been tried without success, it waits first.
-    fn on_disconnected(&mut self, at: Time, from: ReplicaId, effects: &mut Vec<ClientEffect>) {
+    /// been tried without success, it waits first. `sent` says whether they have left.
+    fn on_disconnected(&mut self, at: Time, from: ReplicaId, sent: bool, effects: &mut Vec<ClientEffect>) {
         self.leave_server(from);
+        self.connecting.remove(from);
         let servers = self.config.servers.len();
         let lost: Vec<Task> = self
             .tasks
@@ -180,7 +187,7 @@ impl Client {
             .collect();
         for task in lost {
             let pending = self.pending_mut(task);
-            pending.doubt = true;
+            pending.doubt |= sent;
             if (pending.failures as usize) + 1 < servers {
                 pending.failures += 1;
                 self.send(at, task, effects);
@@ -198,23 +205,38 @@ impl Client {
                 continue;
             }
             if let Phase::Sent { to, .. } = pending.phase {
-                pending.doubt = true;
                 pending.failures = pending.failures.saturating_add(1);
+                let left = !self.withdraw(task, effects);
+                self.pending_mut(task).doubt |= left;
                 self.leave_server(to);
             }
             self.send(at, task, effects);
         }
     }
 
+    /// Withdraws the present attempt if it has not left. Returns whether it is certain that it never will.
+    fn withdraw(&mut self, task: Task, effects: &mut Vec<ClientEffect>) -> bool {
+        let connecting = self.connecting;
+        match self.pending_mut(task).phase {
+            Phase::Sent { to, request, .. } if connecting.contains(to) => {
+                effects.push(ClientEffect::Withdraw { to, request });
+                true
+            }
+            Phase::Sent { .. } => false,
+            Phase::Waiting | Phase::Resting { .. } => true,
+        }
+    }
+
     /// The call's deadline has passed.
     fn give_up(&mut self, task: Task, effects: &mut Vec<ClientEffect>) {
         let silent = self.silent;
+        let left = !self.withdraw(task, effects);
         let pending = self.pending_mut(task);
         let asked = match pending.phase {
             Phase::Sent { to, .. } => Some(to),
             Phase::Waiting | Phase::Resting { .. } => None,
         };
-        let unsettled = pending.doubt || asked.is_some();
+        let unsettled = pending.doubt || left;
         let refusal = pending.refusal.take();
         let completion = match pending.what {
             TaskKind::Write { .. } | TaskKind::Close { .. } if unsettled => Completion::Unknown { silent },

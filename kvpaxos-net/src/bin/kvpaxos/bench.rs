@@ -34,7 +34,7 @@ async fn bench(arguments: BenchArguments) -> Result<Exit, String> {
     let mut clients = Vec::new();
     for index in 0..arguments.clients {
         let options = ClientOptions {
-            first: Some(index % arguments.servers.servers.len()),
+            first: Some(index % arguments.servers.list().len()),
             ..arguments.servers.options()
         };
         clients.push(Client::new(options).map_err(|error| error.to_string())?);

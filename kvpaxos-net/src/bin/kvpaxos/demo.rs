@@ -303,12 +303,7 @@ impl Demo {
         let prompt = Prompt {
             runtime,
             client: client.clone(),
-            servers: ServerArguments {
-                servers: self.addresses.clone(),
-                udp: false,
-                timeout: Duration::from_secs(10),
-                attempt: None,
-            },
+            servers: ServerArguments::new(self.addresses.clone()),
             nodes: self.nodes.iter().map(Node::handle).collect(),
         };
         prompt.run()

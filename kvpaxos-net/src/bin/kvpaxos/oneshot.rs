@@ -8,7 +8,7 @@ use kvpaxos::Status;
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos_net::{Client, ClientError, ClientOptions};
 
-use crate::args::ServerArguments;
+use crate::args::{ServerArguments, ServerList};
 use crate::exit::Exit;
 use crate::terminal::{complain, say, to_stdout};
 
@@ -16,7 +16,7 @@ use crate::terminal::{complain, say, to_stdout};
 const STATUS: Duration = Duration::from_secs(2);
 
 pub(crate) async fn get(servers: &ServerArguments, key: String, raw: bool) -> Result<Exit, String> {
-    let client = client(servers)?;
+    let client = servers.client()?;
     let read = client.get(key.clone()).await;
     finish(client, read, |read| match read.value {
         Some(value) => {
@@ -29,14 +29,16 @@ pub(crate) async fn get(servers: &ServerArguments, key: String, raw: bool) -> Re
 }
 
 pub(crate) async fn put(servers: &ServerArguments, key: String, value: &str) -> Result<Exit, String> {
-    let value = argument(value)?;
-    let client = client(servers)?;
+    let Argument::Value(value) = argument(value, servers)? else {
+        return Ok(too_long(servers));
+    };
+    let client = servers.client()?;
     let written = client.put(key, value).await;
     finish(client, written, |revision| print_line(&revision)).await
 }
 
 pub(crate) async fn delete(servers: &ServerArguments, key: String) -> Result<Exit, String> {
-    let client = client(servers)?;
+    let client = servers.client()?;
     let deleted = client.delete(key.clone()).await;
     finish(client, deleted, |deleted| {
         if deleted.existed {
@@ -85,9 +87,16 @@ pub(crate) async fn cas(
     key: String,
     arguments: CasArguments,
 ) -> Result<Exit, String> {
-    let expect = arguments.expect.as_deref().map(argument).transpose()?;
-    let value = arguments.value.as_deref().map(argument).transpose()?;
-    let client = client(servers)?;
+    let mut values = [None, None];
+    for (value, text) in values.iter_mut().zip([arguments.expect, arguments.value]) {
+        let Some(text) = text else { continue };
+        match argument(&text, servers)? {
+            Argument::Value(bytes) => *value = Some(bytes),
+            Argument::TooLong => return Ok(too_long(servers)),
+        }
+    }
+    let [expect, value] = values;
+    let client = servers.client()?;
     let swapped = client.cas(key.clone(), expect, value).await;
     finish(client, swapped, |swapped| {
         if swapped.applied {
@@ -102,9 +111,9 @@ pub(crate) async fn cas(
 /// Prints a line for each server, also for those that do not answer.
 pub(crate) async fn status(servers: &ServerArguments) -> Result<Exit, String> {
     let mut exit = Exit::Unavailable;
-    for server in &servers.servers {
+    for server in servers.list() {
         let one = ServerArguments {
-            servers: vec![server.clone()],
+            servers: ServerList(vec![server.clone()]),
             ..servers.clone()
         };
         let options = ClientOptions {
@@ -181,10 +190,6 @@ pub(crate) fn describe(status: &Status) -> String {
     line
 }
 
-fn client(servers: &ServerArguments) -> Result<Client, String> {
-    Client::new(servers.options()).map_err(|error| error.to_string())
-}
-
 /// Prints the result or the error, and ends the session in any case.
 async fn finish<T>(
     client: Client,
@@ -202,16 +207,41 @@ async fn finish<T>(
     Ok(exit)
 }
 
-/// The argument itself, or standard input if it is `-`.
-fn argument(text: &str) -> Result<Bytes, String> {
+/// A value on the command line.
+enum Argument {
+    Value(Bytes),
+    /// It comes from standard input and is longer than any request holds.
+    TooLong,
+}
+
+/// The argument itself, or standard input if it is `-`. Of standard input no more is read than one request
+/// can hold, and one byte to see whether there is more.
+fn argument(text: &str, servers: &ServerArguments) -> Result<Argument, String> {
     if text != "-" {
-        return Ok(Bytes::copy_from_slice(text.as_bytes()));
+        return Ok(Argument::Value(Bytes::copy_from_slice(text.as_bytes())));
     }
+    let limit = servers.transport().capacity();
     let mut bytes = Vec::new();
     io::stdin()
+        .take(limit as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| format!("cannot read the value from standard input: {error}"))?;
-    Ok(bytes.into())
+    Ok(if bytes.len() <= limit {
+        Argument::Value(bytes.into())
+    } else {
+        Argument::TooLong
+    })
+}
+
+/// Says that a value on standard input is too long. Nothing was sent.
+fn too_long(servers: &ServerArguments) -> Exit {
+    let transport = servers.transport();
+    complain(format_args!(
+        "the value on standard input is longer than the {} bytes that a request over {transport} holds; nothing \
+         was changed",
+        transport.capacity()
+    ));
+    Exit::Refused
 }
 
 fn print_line(text: &impl ToString) -> Exit {

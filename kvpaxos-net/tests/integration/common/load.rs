@@ -174,7 +174,9 @@ pub(crate) async fn perform(client: &Client, operation: &Operation) -> Ended {
     };
     match result {
         Ok(answer) => Ended::Ok(answer),
-        Err(ClientError::Refused(_) | ClientError::Unavailable { .. }) => Ended::Fail,
+        Err(ClientError::Refused(_) | ClientError::TooLong { .. } | ClientError::Unavailable { .. }) => {
+            Ended::Fail
+        }
         Err(ClientError::Unknown { .. } | ClientError::Gone) => Ended::Info,
     }
 }

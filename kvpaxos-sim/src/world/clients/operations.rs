@@ -68,6 +68,8 @@ impl Clients {
                     self.clients[number as usize].note(&request);
                     context.engine.request(number, to, &request);
                 }
+                // Nothing waits for a connection here: a request is on its way as soon as it is sent.
+                ClientEffect::Withdraw { .. } => {}
                 ClientEffect::Done {
                     number: id,
                     completion,

@@ -39,6 +39,7 @@ impl fmt::Display for EffectText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             ClientEffect::Send { to, request } => write!(f, "asks {to}: {request}"),
+            ClientEffect::Withdraw { to, request } => write!(f, "withdraws request {request} to {to}"),
             ClientEffect::Done { number, completion } => {
                 write!(f, "call {number} ends: {}", CompletionText(completion))
             }

@@ -213,3 +213,109 @@ fn a_limit_is_refused_at_once_whatever_happened_before() {
                 call 1 ends: Refused(ValueTooLong { length: 9, limit: 8 })
         "#]]);
 }
+
+/// Whoever connects to nobody knows that nothing was done.
+#[test]
+fn a_write_that_no_connection_took_is_certainly_not_done() {
+    Script::with(|config| config.deadline = Micros(120_000))
+        .put(1, "k", "v")
+        .connecting(0)
+        .connected(0)
+        .reply(0, 1, opened(5))
+        .reply(0, 2, done(6))
+        .disconnected(0)
+        .at(10)
+        .put(2, "k", "w")
+        .connecting(1)
+        .unreachable(1)
+        .connecting(2)
+        .clock_until(115)
+        .connecting(0)
+        .clock_until(200)
+        .check(&expect![[r#"
+            0.000 call 1 put b"k" b"v"
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
+            0.000 connecting to r0
+            0.000 connected to r0
+            0.000 r0 answers #1 Opened { session: SessionId(5.0) }
+                r0 <- #2 session 5.0 sequence 0 lowest 0 b"k"
+            0.000 r0 answers #2 Done { revision: 6.0 }
+                call 1 ends: Done(Done { revision: 6.0 })
+            0.000 r0 disconnects
+            10.000 call 2 put b"k" b"w"
+                r1 <- #3 session 5.0 sequence 1 lowest 1 b"k"
+            10.000 connecting to r1
+            10.000 r1 is unreachable
+                r2 <- #4 session 5.0 sequence 1 lowest 1 b"k"
+            10.000 connecting to r2
+            110.000 clock
+                #4 to r2 is withdrawn
+                r0 <- #5 session 5.0 sequence 1 lowest 1 b"k"
+            115.000 connecting to r0
+            130.000 clock
+                #5 to r0 is withdrawn
+                call 2 ends: Refused(Unavailable { silent: {} })
+        "#]]);
+}
+
+/// Once a connection has taken it, it may be done.
+#[test]
+fn a_write_that_a_connection_took_may_be_done() {
+    Script::with(|config| config.deadline = Micros(120_000))
+        .put(1, "k", "v")
+        .connecting(0)
+        .connected(0)
+        .reply(0, 1, opened(5))
+        .disconnected(0)
+        .connecting(1)
+        .unreachable(1)
+        .connecting(2)
+        .clock_until(200)
+        .check(&expect![[r#"
+            0.000 call 1 put b"k" b"v"
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
+            0.000 connecting to r0
+            0.000 connected to r0
+            0.000 r0 answers #1 Opened { session: SessionId(5.0) }
+                r0 <- #2 session 5.0 sequence 0 lowest 0 b"k"
+            0.000 r0 disconnects
+                r1 <- #3 session 5.0 sequence 0 lowest 0 b"k"
+            0.000 connecting to r1
+            0.000 r1 is unreachable
+                r2 <- #4 session 5.0 sequence 0 lowest 0 b"k"
+            0.000 connecting to r2
+            100.000 clock
+                #4 to r2 is withdrawn
+                r0 <- #5 session 5.0 sequence 0 lowest 0 b"k"
+            120.000 clock
+                call 1 ends: Unknown { silent: {} }
+        "#]]);
+    Script::with(|config| config.deadline = Micros(80_000))
+        .put(1, "k", "v")
+        .connecting(0)
+        .connected(0)
+        .reply(0, 1, opened(5))
+        .reply(0, 2, done(6))
+        .disconnected(0)
+        .put(2, "k", "w")
+        .connecting(1)
+        .connected(1)
+        .clock_until(200)
+        .check(&expect![[r#"
+            0.000 call 1 put b"k" b"v"
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
+            0.000 connecting to r0
+            0.000 connected to r0
+            0.000 r0 answers #1 Opened { session: SessionId(5.0) }
+                r0 <- #2 session 5.0 sequence 0 lowest 0 b"k"
+            0.000 r0 answers #2 Done { revision: 6.0 }
+                call 1 ends: Done(Done { revision: 6.0 })
+            0.000 r0 disconnects
+            0.000 call 2 put b"k" b"w"
+                r1 <- #3 session 5.0 sequence 1 lowest 1 b"k"
+            0.000 connecting to r1
+            0.000 connected to r1
+            80.000 clock
+                call 2 ends: Unknown { silent: {} }
+        "#]]);
+}

@@ -69,6 +69,24 @@ impl Script {
         self.step(&format!("r{from} disconnects"), event)
     }
 
+    pub(super) fn connecting(&mut self, to: u8) -> &mut Script {
+        let to = ReplicaId(to);
+        self.step(&format!("connecting to {to}"), ClientEvent::Connecting { to })
+    }
+
+    pub(super) fn connected(&mut self, to: u8) -> &mut Script {
+        let to = ReplicaId(to);
+        self.step(&format!("connected to {to}"), ClientEvent::Connected { to })
+    }
+
+    pub(super) fn unreachable(&mut self, from: u8) -> &mut Script {
+        let from = ReplicaId(from);
+        self.step(
+            &format!("{from} is unreachable"),
+            ClientEvent::Unreachable { from },
+        )
+    }
+
     /// The clock, whenever the client asked for it, up to a time.
     pub(super) fn clock_until(&mut self, millis: u64) -> &mut Script {
         while let Some(due) = self.client.deadline().filter(|due| due.0 <= millis * 1000) {
@@ -87,6 +105,7 @@ impl Script {
                 ClientEffect::Send { to, request } => {
                     format!("{to} <- #{} {}", request.id, show_body(&request.body))
                 }
+                ClientEffect::Withdraw { to, request } => format!("#{request} to {to} is withdrawn"),
                 ClientEffect::Done { number, completion } => format!("call {number} ends: {completion:?}"),
             };
             writeln!(self.text, "    {line}").unwrap();

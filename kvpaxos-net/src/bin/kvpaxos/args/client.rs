@@ -2,37 +2,79 @@
 
 use std::time::Duration;
 
-use clap::Args;
-use kvpaxos_net::{ClientOptions, Transport};
+use clap::{Args, ValueEnum};
+use kvpaxos_net::{Client, ClientOptions, Transport};
 
+use crate::args::address::ServerList;
 use crate::args::duration::duration;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServerArguments {
     /// Where replicas listen for clients: 127.0.0.1:8000,127.0.0.1:8001,... Any of them will do; one that
     /// fails is skipped.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
-    pub(crate) servers: Vec<String>,
-    /// Use UDP; the list must then have the UDP addresses of the replicas.
+    #[arg(long, value_name = "LIST", env = "KVPAXOS_SERVERS")]
+    pub(crate) servers: ServerList,
+    /// How requests travel. With udp, the list must have the UDP addresses of the replicas.
+    #[arg(long, value_name = "HOW", env = "KVPAXOS_TRANSPORT", default_value = "tcp")]
+    pub(crate) transport: TransportName,
+    /// The same as --transport udp.
     #[arg(long)]
     pub(crate) udp: bool,
     /// How long a request may take in all.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", env = "KVPAXOS_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
     /// How long to wait for one replica before asking the next [default: 2500ms, with --udp 500ms].
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) attempt: Option<Duration>,
 }
 
+/// The names of [`Transport`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum TransportName {
+    /// Over a connection to each replica that is asked.
+    Tcp,
+    /// In a datagram for each request and each answer.
+    Udp,
+}
+
 impl ServerArguments {
+    /// These servers over TCP, with the default times.
+    pub(crate) fn new(servers: Vec<String>) -> ServerArguments {
+        ServerArguments {
+            servers: ServerList(servers),
+            transport: TransportName::Tcp,
+            udp: false,
+            timeout: Duration::from_secs(10),
+            attempt: None,
+        }
+    }
+
+    /// How requests travel.
+    pub(crate) fn transport(&self) -> Transport {
+        match self.transport {
+            TransportName::Tcp if !self.udp => Transport::Tcp,
+            _ => Transport::Udp,
+        }
+    }
+
+    /// The addresses of the servers.
+    pub(crate) fn list(&self) -> &[String] {
+        &self.servers.0
+    }
+
     /// The options of a client of these servers.
     pub(crate) fn options(&self) -> ClientOptions {
         ClientOptions {
-            transport: if self.udp { Transport::Udp } else { Transport::Tcp },
+            transport: self.transport(),
             attempt: self.attempt,
             deadline: self.timeout,
-            ..ClientOptions::new(self.servers.iter().map(|server| server.trim()))
+            ..ClientOptions::new(self.list())
         }
+    }
+
+    /// A client of these servers.
+    pub(crate) fn client(&self) -> Result<Client, String> {
+        Client::new(self.options()).map_err(|error| error.to_string())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod address;
 mod client;
 mod duration;
 mod load;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::exit;
+pub(crate) use address::ServerList;
 pub(crate) use client::{BenchArguments, ServerArguments};
 #[cfg(unix)]
 pub(crate) use load::GrowthArguments;
@@ -197,7 +199,7 @@ mod tests {
         else {
             panic!("a put");
         };
-        assert_eq!((value.as_str(), servers.servers.len()), ("-5", 2));
+        assert_eq!((value.as_str(), servers.list().len()), ("-5", 2));
         assert!(parse("kvpaxos put k - --servers a:1").is_ok());
         assert!(parse("kvpaxos put --servers a:1 -- k --x").is_ok());
         assert!(parse("kvpaxos put k --servers a:1 v").is_ok());

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use kvpaxos::{ReplicaId, Role};
 use kvpaxos_net::{Bounds, Cluster, MemoryLocation, NodeOptions, PeerAddresses};
 
+use crate::args::address::listen_address;
 use crate::args::duration::duration;
 
 /// The cluster, and the replica in it.
@@ -110,13 +111,13 @@ pub(crate) struct ServeArguments {
     pub(crate) new_cluster: bool,
     /// Listen for the other replicas here, if not at the address in the list (for instance at 0.0.0.0:7000
     /// behind a name).
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) listen: Option<String>,
     /// Listen for clients here. Anyone who reaches this port can read and write.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) client: String,
     /// Serve datagrams here too.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) udp: Option<String>,
     /// Cut the log after this many bytes of values, or after as many as the state takes if that is more. All
     /// replicas must have the same value [default: 64 MiB].

@@ -32,7 +32,7 @@ const HELP_NODES: &str = "  FAIL r2 acceptor     make a role fail: acceptor, pro
 /// Runs a prompt for a cluster of other processes.
 pub(crate) fn run(servers: &ServerArguments, runtime: &Runtime) -> Result<Exit, String> {
     let _inside = runtime.enter();
-    let client = Client::new(servers.options()).map_err(|error| error.to_string())?;
+    let client = servers.client()?;
     let prompt = Prompt {
         runtime,
         client,

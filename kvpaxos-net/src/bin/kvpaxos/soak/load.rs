@@ -131,7 +131,9 @@ async fn ask(client: &Client, operation: &Operation) -> Completion {
     };
     match result {
         Ok(completion) => completion,
-        Err(ClientError::Refused(_) | ClientError::Unavailable { .. }) => Completion::Refused,
+        Err(ClientError::Refused(_) | ClientError::TooLong { .. } | ClientError::Unavailable { .. }) => {
+            Completion::Refused
+        }
         Err(ClientError::Unknown { .. } | ClientError::Gone) => Completion::Unknown,
     }
 }
