@@ -12,7 +12,7 @@ use crate::replica::alarm::Alarm;
 use crate::replica::clients::Clients;
 use crate::replica::error::NodeError;
 use crate::replica::inbox::{Arrival, Control, Inbox, ReplySink, RestartMemory};
-use crate::replica::observe;
+use crate::replica::observe::ObservationLog;
 use crate::storage::disk::{DiskEvent, Ticket};
 use crate::storage::store::Storage;
 use crate::system::clock::Clock;
@@ -49,6 +49,7 @@ pub(crate) struct EventLoop {
     to_itself: VecDeque<Message>,
     peers: PeerOutboxes,
     clients: Clients,
+    observations: ObservationLog,
     effects: Vec<Effect>,
     halted: Option<kvpaxos::Reason>,
 }
@@ -72,7 +73,8 @@ impl EventLoop {
             deferred: VecDeque::new(),
             to_itself: VecDeque::new(),
             peers: PeerOutboxes::new(outboxes),
-            clients: Clients::new(id, repeats),
+            clients: Clients::new(id, Arc::clone(&repeats)),
+            observations: ObservationLog::new(id, repeats),
             effects: Vec::new(),
             halted: None,
         }
@@ -312,7 +314,7 @@ impl EventLoop {
                 None => then.into_iter().for_each(|envelope| self.send(envelope)),
             },
             Effect::Reply { to, reply } => self.clients.reply(to, reply),
-            Effect::Observe(observation) => observe::log(self.id, &observation),
+            Effect::Observe(observation) => self.observations.log(&observation),
             Effect::Halt(reason) => {
                 tracing::error!(replica = %self.id, %reason, "the replica halts");
                 self.halted = Some(reason);

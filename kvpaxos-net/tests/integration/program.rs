@@ -239,3 +239,17 @@ fn the_demo_shows_and_ends() {
     assert_eq!(code(&output), 0, "the end of the input is the end");
     assert!(text(&output.stdout).contains("\"v\""));
 }
+
+#[test]
+fn a_wrong_log_level_is_a_wrong_command_line() {
+    let output = run(
+        &["get", "k", "--servers", "127.0.0.1:1", "--log-level", "inof"],
+        "",
+    );
+    assert_eq!(code(&output), 2);
+    assert!(
+        text(&output.stderr).contains("\"inof\" is no log level; write off, error"),
+        "{}",
+        text(&output.stderr)
+    );
+}

@@ -31,6 +31,7 @@ use tokio::runtime::Runtime;
 
 use args::{Arguments, Command, LogCommand};
 use exit::Exit;
+use logging::Log;
 use terminal::complain;
 
 fn main() -> ExitCode {
@@ -38,26 +39,29 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let level = match arguments.command {
         Command::Serve(_) => "info",
+        // Acceptors fail on purpose there, and the show itself says so.
+        Command::Demo(_) => "error",
         _ => "warn",
     };
-    if let Err(error) = logging::start(&arguments.log, level) {
-        return fail(Exit::Usage, &error);
-    }
+    let log = match logging::start(&arguments.log, level) {
+        Ok(log) => log,
+        Err(error) => return fail(Exit::Usage, &error),
+    };
     // Replicas and loads have a descriptor for each client. Without more of them they run as well, and a
     // replica says how many clients it serves.
     if let Err(error) = kvpaxos_net::raise_descriptor_limit() {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
-    match run(arguments.command) {
+    match run(arguments.command, log) {
         Ok(exit) => terminal::finish(exit).into(),
         Err(error) => fail(Exit::Negative, &error),
     }
 }
 
-fn run(command: Command) -> Result<Exit, String> {
+fn run(command: Command, log: Log) -> Result<Exit, String> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments, &multi_threaded()?),
-        Command::Serve(arguments) => serve::run(arguments, &single_threaded()?),
+        Command::Serve(arguments) => serve::run(arguments, &single_threaded()?, log),
         Command::Format(member) => Ok(data::format(&member)),
         Command::Recover { member, discard } => Ok(data::recover(&member, discard)),
         Command::Log(LogCommand::Inspect { dir, records, json }) => log::inspect::run(&dir, records, json),

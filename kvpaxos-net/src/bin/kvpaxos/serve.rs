@@ -1,5 +1,6 @@
 //! `kvpaxos serve`: one replica as a process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kvpaxos::status::AcceptorStatus;
@@ -11,11 +12,18 @@ use tokio::runtime::Runtime;
 use crate::args::{FailureArguments, MemberArguments, ServeArguments};
 use crate::data::with_advice;
 use crate::exit::Exit;
-use crate::signal::StopSignal;
+use crate::logging::Log;
+use crate::signal::{StopSignal, reopen_on_signal};
 use crate::terminal::{complain, say};
 
-pub(crate) fn run(arguments: ServeArguments, runtime: &Runtime) -> Result<Exit, String> {
-    runtime.block_on(serve(arguments))
+pub(crate) fn run(arguments: ServeArguments, runtime: &Runtime, log: Log) -> Result<Exit, String> {
+    let log = Arc::new(log);
+    runtime.block_on(async {
+        if log.is_file() {
+            reopen_on_signal(Arc::clone(&log));
+        }
+        serve(arguments).await
+    })
 }
 
 async fn serve(arguments: ServeArguments) -> Result<Exit, String> {

@@ -1,6 +1,32 @@
 //! The signals that ask this process to stop: SIGTERM and SIGINT, or Ctrl-C.
 
 use std::io;
+use std::sync::Arc;
+
+use crate::logging::Log;
+
+/// Opens the log file again whenever SIGHUP comes. The task ends with its runtime.
+#[cfg(unix)]
+pub(crate) fn reopen_on_signal(log: Arc<Log>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            tokio::spawn(async move {
+                while hangup.recv().await.is_some() {
+                    log.reopen();
+                    tracing::info!(signal = "SIGHUP", "the log file is opened again");
+                }
+            });
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot listen for SIGHUP: the log file will not be opened again");
+        }
+    }
+}
+
+/// There is no such signal here.
+#[cfg(not(unix))]
+pub(crate) fn reopen_on_signal(_: Arc<Log>) {}
 
 /// Listens for the signals that ask this process to stop.
 #[cfg(unix)]

@@ -8,7 +8,7 @@ mod replica;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
 pub(crate) use address::ServerList;
@@ -117,10 +117,40 @@ pub(crate) struct LogArguments {
     /// Append log lines to this file instead of writing them to standard error.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Logging")]
     pub(crate) log_file: Option<PathBuf>,
+    /// Begin a new log file when it would become longer than this many bytes, and rename the old one to
+    /// FILE.1; 0 never does. After SIGHUP the file is opened again.
+    #[arg(
+        long,
+        global = true,
+        value_name = "BYTES",
+        default_value_t = 64 * 1024 * 1024,
+        help_heading = "Logging"
+    )]
+    pub(crate) log_file_bytes: u64,
+    /// How many earlier log files to keep, as FILE.1, FILE.2, ...
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        default_value_t = 4,
+        help_heading = "Logging"
+    )]
+    pub(crate) log_files_kept: u32,
+    /// How log lines are written.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Logging")]
+    pub(crate) log_format: LogFormat,
     /// What to log: error, warn, info, debug or trace, or a list such as warn,kvpaxos_net::links=debug
-    /// [default: info for serve, else warn].
+    /// [default: info for serve, error for demo, else warn].
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
     pub(crate) log_level: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 #[derive(Args, Debug)]
