@@ -52,7 +52,7 @@ pub(crate) enum ConnectionError {
     #[error("the host cannot be found ({0})")]
     Host(io::Error),
     /// Nobody accepts connections there, or the way is blocked.
-    #[error("no connection ({0})")]
+    #[error("{}", refused(.0))]
     Connect(io::Error),
     /// Nobody accepts connections there in time.
     #[error("no connection within {} s", CONNECT.as_secs())]
@@ -66,6 +66,13 @@ pub(crate) enum ConnectionError {
     /// The connection broke.
     #[error("the connection broke ({0})")]
     Broken(io::Error),
+}
+
+fn refused(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused: nobody listens there".to_owned(),
+        _ => format!("no connection ({error})"),
+    }
 }
 
 impl ConnectionError {

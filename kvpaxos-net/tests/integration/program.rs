@@ -52,6 +52,10 @@ fn exit_codes_tell_outcomes_apart() {
     assert_eq!(ask(&["get"], "").0, 2, "a key is missing");
     assert_eq!(ask(&["cas", "k", "old"], "").0, 2, "a value is missing");
 
+    assert!(ask(&["status"], "").1.starts_with("good: 3 replicas"));
+    let (good, object, _) = ask(&["status", "--json"], "");
+    let object: serde_json::Value = serde_json::from_str(&object).expect("JSON");
+    assert_eq!((good, &object["exit"]), (0, &0.into()), "{object}");
     #[cfg(target_os = "linux")]
     what_is_done_but_not_said(&cluster, &servers);
 
@@ -74,8 +78,12 @@ fn exit_codes_tell_outcomes_apart() {
     let output = run(&[&["put", "k", "v"], &alone[..]].concat(), "");
     assert!([4, 5].contains(&code(&output)), "{}", text(&output.stderr));
     let (status, lines, _) = ask(&["status"], "");
-    assert_eq!((status, lines.lines().count()), (0, 3), "{lines}");
-    assert!(lines.contains("unreachable") && lines.contains("r2"), "{lines}");
+    assert_eq!((status, lines.lines().count()), (12, 5), "{lines}");
+    assert!(lines.starts_with("no leader"), "{lines}");
+    assert!(
+        lines.contains("unreachable: ") && lines.contains("\nr2 "),
+        "{lines}"
+    );
 
     // All connections are gone, and there are no new ones: the client knows that it has sent nothing.
     cluster.kill(2);
@@ -218,7 +226,7 @@ fn the_prompt_obeys_a_pipe() {
         "\"one\"",
         "deleted",
         "no value",
-        "leader r",
+        "leads with",
     ] {
         assert!(printed.contains(line), "{line:?} is not in\n{printed}");
     }

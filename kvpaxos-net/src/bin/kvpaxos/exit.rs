@@ -18,7 +18,9 @@ pub(crate) const TABLE: &str = "Exit codes:
   8  log inspect, log compare: something that was synced is damaged or missing
   9  status, log compare: replicas differ
  10  log compare: it is not certain whether they differ
- 11  done, but standard output could not be written";
+ 11  done, but standard output could not be written
+ 12  status: no leader is known
+ 13  status: the cluster serves, but a replica cannot be reached, or one of its roles does not work";
 
 /// The result of the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +39,10 @@ pub(crate) enum Exit {
     Undecided = 10,
     /// Done, but it could not be printed.
     Unsaid = 11,
+    /// No leader is known.
+    Leaderless = 12,
+    /// The cluster serves, but not all of it works.
+    Impaired = 13,
 }
 
 impl From<Exit> for ExitCode {

@@ -21,6 +21,7 @@ mod prompt;
 mod serve;
 mod signal;
 mod soak;
+mod status;
 mod terminal;
 
 use std::io;
@@ -71,7 +72,7 @@ fn run(command: Command, log: Log) -> Result<Exit, String> {
         Command::Soak(arguments) => soak::run(&arguments, &multi_threaded()?),
         #[cfg(unix)]
         Command::Growth(arguments) => growth::run(&arguments, &multi_threaded()?),
-        Command::Status(servers) => single_threaded()?.block_on(oneshot::status(&servers)),
+        Command::Status(arguments) => single_threaded()?.block_on(status::run(&arguments)),
         Command::Get { key, raw, servers } => single_threaded()?.block_on(oneshot::get(&servers, key, raw)),
         Command::Put { key, value, servers } => {
             single_threaded()?.block_on(oneshot::put(&servers, key, &value))

@@ -1,19 +1,13 @@
-//! Commands that send one request: `get`, `put`, `delete`, `cas` and `status`.
+//! Commands that send one request: `get`, `put`, `delete` and `cas`.
 
 use std::io::{self, Read, Write as _};
-use std::time::Duration;
 
 use bytes::Bytes;
-use kvpaxos::Status;
-use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
-use kvpaxos_net::{Client, ClientError, ClientOptions};
+use kvpaxos_net::{Client, ClientError};
 
-use crate::args::{ServerArguments, ServerList};
+use crate::args::ServerArguments;
 use crate::exit::Exit;
-use crate::terminal::{complain, say, to_stdout};
-
-/// The longest time that `status` waits for one replica.
-const STATUS: Duration = Duration::from_secs(2);
+use crate::terminal::{complain, to_stdout};
 
 pub(crate) async fn get(servers: &ServerArguments, key: String, raw: bool) -> Result<Exit, String> {
     let client = servers.client()?;
@@ -106,88 +100,6 @@ pub(crate) async fn cas(
         }
     })
     .await
-}
-
-/// Prints a line for each server, also for those that do not answer.
-pub(crate) async fn status(servers: &ServerArguments) -> Result<Exit, String> {
-    let mut exit = Exit::Unavailable;
-    for server in servers.list() {
-        let one = ServerArguments {
-            servers: ServerList(vec![server.clone()]),
-            ..servers.clone()
-        };
-        let options = ClientOptions {
-            deadline: servers.timeout.min(STATUS),
-            ..one.options()
-        };
-        let client = Client::new(options).map_err(|error| error.to_string())?;
-        match client.status().await {
-            Ok(status) => {
-                if exit != Exit::Differ {
-                    exit = Exit::Done;
-                }
-                if !status.differing.is_empty() {
-                    exit = Exit::Differ;
-                }
-                say!("{} {server} {}", status.id, describe(&status));
-            }
-            Err(error) => say!("- {server} unreachable: {error}"),
-        }
-    }
-    Ok(exit)
-}
-
-/// One line, such as `leading b3.r1; promised b3.r1; applied 17, keys 4, sessions 1, digest ...; leader r1;
-/// pending 0`.
-pub(crate) fn describe(status: &Status) -> String {
-    let proposer = match status.proposer {
-        ProposerStatus::Failed => "proposer failed".to_owned(),
-        ProposerStatus::Following => "following".to_owned(),
-        ProposerStatus::Preparing { ballot } => format!("preparing {ballot}"),
-        ProposerStatus::Leading { ballot } => format!("leading {ballot}"),
-    };
-    let acceptor = match status.acceptor {
-        AcceptorStatus::Failed => "acceptor failed".to_owned(),
-        AcceptorStatus::Voting { promised } => format!("promised {promised}"),
-        AcceptorStatus::Out => "acceptor never votes again (lost its memory)".to_owned(),
-        AcceptorStatus::Recovering { unanswered, .. } if unanswered.is_empty() => {
-            "acceptor lost its memory, and has almost recovered".to_owned()
-        }
-        AcceptorStatus::Recovering { unanswered, .. } => {
-            format!("acceptor lost its memory, and waits for answers of {unanswered}")
-        }
-    };
-    let learner = match status.learner {
-        LearnerStatus::Failed => "learner failed".to_owned(),
-        LearnerStatus::Learning {
-            applied,
-            keys,
-            sessions,
-            digest,
-        } => format!("applied {applied}, keys {keys}, sessions {sessions}, digest {digest:032x}"),
-    };
-    let leader = match status.leader {
-        Some(ballot) => format!("leader {}", ballot.replica),
-        None => "no leader".to_owned(),
-    };
-    let mut line = format!(
-        "{proposer}; {acceptor}; {learner}; {leader}; pending {}",
-        status.pending
-    );
-    for (what, replicas) in [("silent", status.silent), ("waiting for", status.waiting_for)] {
-        if !replicas.is_empty() {
-            line += &format!("; {what} {replicas}");
-        }
-    }
-    if !status.differing.is_empty() {
-        let serves = if status.doubt.is_some() {
-            ", and does not serve"
-        } else {
-            ""
-        };
-        line += &format!("; differs from {}{serves}", status.differing);
-    }
-    line
 }
 
 /// Prints the result or the error, and ends the session in any case.

@@ -6,7 +6,7 @@
 //! has seen enough.
 
 use std::fmt;
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::exit::Exit;
@@ -65,6 +65,15 @@ pub(crate) fn to_stdout(write: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) 
     }
     if let (Output::Failed, Err(error)) = (output, written) {
         complain(format_args!("standard output cannot be written: {error}"));
+    }
+}
+
+/// Clears the screen, if there is one; else leaves a line free.
+pub(crate) fn clear() {
+    if io::stdout().is_terminal() {
+        print(format_args!("\x1b[H\x1b[2J"));
+    } else {
+        print(format_args!("\n"));
     }
 }
 

@@ -79,6 +79,18 @@ impl ServerArguments {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct StatusArguments {
+    #[command(flatten)]
+    pub(crate) servers: ServerArguments,
+    /// Print a JSON object, with digests in full.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Ask again and again, every second or TIME, until Ctrl-C.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s", value_parser = duration)]
+    pub(crate) watch: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct BenchArguments {
     #[command(flatten)]
     pub(crate) servers: ServerArguments,

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
 pub(crate) use address::ServerList;
-pub(crate) use client::{BenchArguments, ServerArguments};
+pub(crate) use client::{BenchArguments, ServerArguments, StatusArguments};
 #[cfg(unix)]
 pub(crate) use load::GrowthArguments;
 pub(crate) use load::SoakArguments;
@@ -100,8 +100,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         servers: ServerArguments,
     },
-    /// Print one line for each replica: what it knows of itself and its peers.
-    Status(ServerArguments),
+    /// Ask all replicas at once, and print whether the cluster serves, why not, and a row for each replica.
+    ///
+    /// Exit codes: 0 all is well; 4 no replica answers; 9 replicas differ; 12 no leader is known; 13 the
+    /// cluster serves, but a replica cannot be reached, or one of its roles does not work.
+    Status(StatusArguments),
     /// Put load on a running cluster, and print its throughput and latencies.
     Bench(BenchArguments),
     /// Run a cluster of processes under load, and kill them and damage their disks, round after round. No

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::ServerArguments;
 use crate::exit::Exit;
-use crate::oneshot;
+use crate::status;
 use crate::terminal::say;
 use parse::{PromptCommand, parse};
 
@@ -124,8 +124,9 @@ impl Prompt<'_> {
                 return;
             }
             PromptCommand::Status => {
-                if let Err(error) = oneshot::status(&self.servers).await {
-                    say!("error: {error}");
+                match status::ask(&self.servers).await {
+                    Ok(report) => status::print(&report),
+                    Err(error) => say!("error: {error}"),
                 }
                 return;
             }

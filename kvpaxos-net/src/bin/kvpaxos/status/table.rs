@@ -1,0 +1,159 @@
+//! The report as a table.
+
+use kvpaxos::Status;
+use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
+
+use super::report::{Report, applied};
+
+const TITLES: [&str; 11] = [
+    "id", "server", "proposer", "acceptor", "leader", "applied", "lag", "keys", "sessions", "pending",
+    "digest",
+];
+/// From which column on numbers stand, to the right.
+const NUMBERS: std::ops::Range<usize> = 5..10;
+
+impl Report {
+    /// A line with titles, and one for each server. What is out of the ordinary stands at the end of its
+    /// line.
+    pub(crate) fn table(&self) -> Vec<String> {
+        let highest = self.highest_applied();
+        let rows: Vec<(Vec<String>, String)> = self
+            .0
+            .iter()
+            .map(|row| match &row.answer {
+                Err(why) => {
+                    let cells = vec!["-".to_owned(), row.server.clone()];
+                    (cells, format!("unreachable: {why}"))
+                }
+                Ok(status) => (cells(&row.server, status, highest), notes(status)),
+            })
+            .collect();
+        let titles: Vec<String> = TITLES.map(str::to_owned).to_vec();
+        let width = |column: usize| {
+            let cells = rows.iter().map(|(cells, _)| cells).chain([&titles]);
+            let widths = cells
+                .filter_map(|cells| cells.get(column))
+                .map(|cell| cell.chars().count());
+            widths.max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..TITLES.len()).map(width).collect();
+        let lines = std::iter::once((titles.clone(), String::new())).chain(rows.iter().cloned());
+        lines
+            .map(|(cells, notes)| line(&cells, &notes, &widths))
+            .collect()
+    }
+}
+
+fn line(cells: &[String], notes: &str, widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        if NUMBERS.contains(&column) {
+            line += &format!("{cell:>width$}  ");
+        } else {
+            line += &format!("{cell:<width$}  ");
+        }
+    }
+    line += notes;
+    line.trim_end().to_owned()
+}
+
+fn cells(server: &str, status: &Status, highest: u64) -> Vec<String> {
+    let proposer = match status.proposer {
+        ProposerStatus::Failed => "failed".to_owned(),
+        ProposerStatus::Following => "following".to_owned(),
+        ProposerStatus::Preparing { ballot } => format!("preparing {ballot}"),
+        ProposerStatus::Leading { ballot } => format!("leading {ballot}"),
+    };
+    let acceptor = match status.acceptor {
+        AcceptorStatus::Failed => "failed".to_owned(),
+        AcceptorStatus::Voting { promised } => format!("promised {promised}"),
+        AcceptorStatus::Out => "out".to_owned(),
+        AcceptorStatus::Recovering {
+            incarnation: Some(incarnation),
+            ..
+        } => format!("recovers as i{}", incarnation.0),
+        AcceptorStatus::Recovering { .. } => "recovers".to_owned(),
+    };
+    let leader = status
+        .leader
+        .map_or("none".to_owned(), |ballot| ballot.replica.to_string());
+    let learner = match status.learner {
+        LearnerStatus::Failed => ["failed", "-", "-", "-"].map(str::to_owned),
+        LearnerStatus::Learning {
+            applied,
+            keys,
+            sessions,
+            ..
+        } => [applied.0, highest.saturating_sub(applied.0), keys, sessions].map(|number| number.to_string()),
+    };
+    let digest = match status.learner {
+        LearnerStatus::Failed => "-".to_owned(),
+        // Enough to compare by eye; --json has all of it.
+        LearnerStatus::Learning { digest, .. } => format!("{digest:032x}")[..8].to_owned(),
+    };
+    let mut cells = vec![
+        status.id.to_string(),
+        server.to_owned(),
+        proposer,
+        acceptor,
+        leader,
+    ];
+    cells.extend(learner);
+    cells.extend([status.pending.to_string(), digest]);
+    cells
+}
+
+/// What is out of the ordinary.
+fn notes(status: &Status) -> String {
+    let mut notes = Vec::new();
+    match status.acceptor {
+        AcceptorStatus::Recovering { unanswered, .. } if unanswered.is_empty() => {
+            notes.push("lost its memory, and has almost recovered".to_owned());
+        }
+        AcceptorStatus::Recovering { unanswered, .. } => {
+            notes.push(format!("lost its memory, and waits for answers of {unanswered}"));
+        }
+        AcceptorStatus::Out => notes.push("lost its memory, and never votes again".to_owned()),
+        AcceptorStatus::Failed | AcceptorStatus::Voting { .. } => {}
+    }
+    for (what, replicas) in [("silent", status.silent), ("waits for", status.waiting_for)] {
+        if !replicas.is_empty() {
+            notes.push(format!("{what} {replicas}"));
+        }
+    }
+    if !status.differing.is_empty() {
+        let serves = if status.doubt.is_some() {
+            ", and does not serve"
+        } else {
+            ""
+        };
+        notes.push(format!("differs from {}{serves}", status.differing));
+    }
+    if applied(status).is_none() {
+        notes.push("applies nothing".to_owned());
+    }
+    notes.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use kvpaxos::{ReplicaId, ReplicaSet};
+
+    use super::super::report::tests::{report, status};
+
+    #[test]
+    fn columns_are_aligned_and_no_row_is_long() {
+        let mut lacks = status(0, 123_456, 0xabcd_ef01 << 96);
+        lacks.waiting_for = ReplicaSet::from_iter([ReplicaId(2)]);
+        let table = report(vec![Ok(lacks), Ok(status(1, 9, 7)), Err("no answer")]).table();
+        assert_eq!(
+            table,
+            [
+                "id  server          proposer       acceptor        leader  applied     lag  keys  sessions  pending  digest",
+                "r0  127.0.0.1:7200  leading b3.r0  promised b3.r0  r0       123456       0     2         1        0  abcdef01  waits for r2",
+                "r1  127.0.0.1:7201  following      promised b3.r0  r0            9  123447     2         1        0  00000000",
+                "-   127.0.0.1:7202  unreachable: no answer",
+            ]
+        );
+    }
+}
