@@ -77,6 +77,17 @@ impl Operation {
         Operation::new(key, Action::Cas { expect, value })
     }
 
+    /// A write of the store as an operation of a history; none for a transaction.
+    #[must_use]
+    pub fn of(op: &Op) -> Option<Operation> {
+        Some(match op {
+            Op::Put { key, value } => Operation::put(text(key), &value[..]),
+            Op::Delete { key } => Operation::delete(text(key)),
+            Op::Cas { key, expect, value } => Operation::cas(text(key), expect.as_deref(), value.as_deref()),
+            Op::Transaction(_) => return None,
+        })
+    }
+
     pub(crate) fn new(key: impl Into<String>, action: Action) -> Operation {
         let key = key.into();
         Operation { key, action }
@@ -133,18 +144,6 @@ impl Action {
     }
 }
 
-/// A write of the store as an operation of a history.
-impl From<&Op> for Operation {
-    fn from(op: &Op) -> Operation {
-        let key = text(op.key());
-        match op {
-            Op::Put { value, .. } => Operation::put(key, &value[..]),
-            Op::Delete { .. } => Operation::delete(key),
-            Op::Cas { expect, value, .. } => Operation::cas(key, expect.as_deref(), value.as_deref()),
-        }
-    }
-}
-
 impl Answer {
     /// The answer that an outcome of the store is; none for an outcome that does not answer an operation on a
     /// key.
@@ -166,8 +165,17 @@ pub fn rev_of(outcome: &Outcome) -> Option<Revision> {
         Outcome::Done { revision }
         | Outcome::Deleted { revision, .. }
         | Outcome::Swapped { revision, .. }
-        | Outcome::Value { revision, .. } => Some(*revision),
-        _ => None,
+        | Outcome::Value { revision, .. }
+        | Outcome::Executed { revision, .. }
+        | Outcome::Values { revision, .. }
+        | Outcome::Lengths { revision, .. }
+        | Outcome::Page { revision, .. }
+        | Outcome::Count { revision, .. } => Some(*revision),
+        Outcome::Opened { .. }
+        | Outcome::Closed
+        | Outcome::Status(_)
+        | Outcome::Refused(_)
+        | Outcome::Unknown { .. } => None,
     }
 }
 

@@ -80,8 +80,8 @@ mod wire;
 
 pub use address::{AddressError, check_address, check_listen_address};
 pub use client::{
-    CasResult, Client, ClientError, ClientOptions, ClientOptionsError, DeleteResult, GetResult,
-    ServerFailure, Transport,
+    CasResult, Client, ClientError, ClientOptions, ClientOptionsError, DeleteResult, GetManyResult,
+    GetResult, LengthsResult, Page, ServerFailure, TransactionResult, Transport,
 };
 pub use cluster::{Cluster, PeerAddresses, PeerAddressesError};
 pub use listen::bounds::Bounds;

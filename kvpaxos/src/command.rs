@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::agreement::Doubt;
 use crate::config::Limits;
+use crate::transaction::{STEP_BYTES, StepResult, Transaction};
 use crate::types::{ReplicaSet, Revision, Sequence, SessionId};
 
 /// A write of the key-value store.
@@ -35,25 +36,104 @@ pub enum Op {
         /// What it then holds.
         value: Option<Bytes>,
     },
+    /// Several steps on any keys, executed together if all conditions hold.
+    Transaction(Transaction),
 }
 
 impl Op {
-    /// The key that it reads or writes.
-    #[must_use]
-    pub fn key(&self) -> &Bytes {
-        match self {
-            Op::Put { key, .. } | Op::Delete { key } | Op::Cas { key, .. } => key,
-        }
+    /// The keys that it reads or writes.
+    pub fn keys(&self) -> impl Iterator<Item = &Bytes> {
+        let (key, transaction) = match self {
+            Op::Put { key, .. } | Op::Delete { key } | Op::Cas { key, .. } => (Some(key), None),
+            Op::Transaction(transaction) => (None, Some(transaction)),
+        };
+        key.into_iter()
+            .chain(transaction.into_iter().flat_map(Transaction::keys))
     }
 
     /// The values that it carries.
     pub fn values(&self) -> impl Iterator<Item = &Bytes> {
-        let (first, second) = match self {
-            Op::Put { value, .. } => (Some(value), None),
-            Op::Delete { .. } => (None, None),
-            Op::Cas { expect, value, .. } => (expect.as_ref(), value.as_ref()),
+        let (first, second, transaction) = match self {
+            Op::Put { value, .. } => (Some(value), None, None),
+            Op::Delete { .. } => (None, None, None),
+            Op::Cas { expect, value, .. } => (expect.as_ref(), value.as_ref(), None),
+            Op::Transaction(transaction) => (None, None, Some(transaction)),
         };
-        first.into_iter().chain(second)
+        let values = transaction.into_iter().flat_map(Transaction::values);
+        first.into_iter().chain(second).chain(values)
+    }
+
+    /// The approximate size in bytes, encoded or in memory.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Op::Put { key, value } => key.len() + value.len(),
+            Op::Delete { key } => key.len(),
+            Op::Cas { key, expect, value } => {
+                let length = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+                key.len() + length(expect) + length(value)
+            }
+            Op::Transaction(transaction) => transaction.size(),
+        }
+    }
+}
+
+/// A linearizable read. It sees one state, whole: that after [`Outcome`]'s `revision`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Query {
+    /// The value of a key. Answered by [`Outcome::Value`].
+    Get {
+        /// The key.
+        key: Bytes,
+    },
+    /// The values of some keys. Answered by [`Outcome::Values`].
+    GetMany {
+        /// At most [`MAX_STEPS`](crate::transaction::MAX_STEPS) keys.
+        keys: Vec<Bytes>,
+    },
+    /// The lengths of the values of some keys. Answered by [`Outcome::Lengths`].
+    Lengths {
+        /// At most [`MAX_STEPS`](crate::transaction::MAX_STEPS) keys.
+        keys: Vec<Bytes>,
+    },
+    /// A page of all keys. Answered by [`Outcome::Page`].
+    ///
+    /// The next page begins at the cursor that the answer names, at whichever replica. A key that has a value
+    /// from the first page to the last is on exactly one of them; one that is added or removed meanwhile may
+    /// be on one or on none. The order is that of a hash of the keys.
+    Scan {
+        /// 0 for the first page.
+        cursor: u64,
+        /// The number of keys on the page: from 1 to [`MAX_PAGE`](crate::transaction::MAX_PAGE); other
+        /// numbers count as the nearest of these. There may be fewer, or none, before the end. There are more
+        /// only if the hashes of some are equal.
+        limit: u32,
+    },
+    /// The number of keys that have a value. Answered by [`Outcome::Count`].
+    Count,
+}
+
+impl Query {
+    /// The keys that it names.
+    #[must_use]
+    pub fn keys(&self) -> &[Bytes] {
+        match self {
+            Query::Get { key } => std::slice::from_ref(key),
+            Query::GetMany { keys } | Query::Lengths { keys } => keys,
+            Query::Scan { .. } | Query::Count => &[],
+        }
+    }
+}
+
+impl From<Query> for RequestBody {
+    fn from(query: Query) -> RequestBody {
+        match query {
+            Query::Get { key } => RequestBody::Get { key },
+            Query::GetMany { keys } => RequestBody::GetMany { keys },
+            Query::Lengths { keys } => RequestBody::Lengths { keys },
+            Query::Scan { cursor, limit } => RequestBody::Scan { cursor, limit },
+            Query::Count => RequestBody::Count,
+        }
     }
 }
 
@@ -185,9 +265,7 @@ impl Command {
     pub fn size(&self) -> usize {
         match self {
             Command::Open { .. } | Command::Close { .. } => 32,
-            Command::Apply { op, .. } => {
-                Limits::OVERHEAD + op.key().len() + op.values().map(Bytes::len).sum::<usize>()
-            }
+            Command::Apply { op, .. } => Limits::OVERHEAD + op.size(),
             Command::Opaque { payload, .. } => 32 + payload.len(),
         }
     }
@@ -217,8 +295,8 @@ pub enum RequestBody {
         /// The session.
         session: SessionId,
     },
-    /// A write in a session. Answered by [`Outcome::Done`], [`Outcome::Deleted`] or [`Outcome::Swapped`].
-    /// Until it is answered, the client may repeat it at any replica under the same session and sequence; it
+    /// A write in a session. Answered by [`Outcome::Done`], [`Outcome::Deleted`], [`Outcome::Swapped`] or
+    /// [`Outcome::Executed`]. Until it is answered, the client may repeat it at any replica under the same session and sequence; it
     /// takes effect once.
     Apply {
         /// The client's session.
@@ -243,6 +321,25 @@ pub enum RequestBody {
     },
     /// Ask for the status of the replica. Answered at once by [`Outcome::Status`].
     Status,
+    /// [`Query::GetMany`]
+    GetMany {
+        /// The keys.
+        keys: Vec<Bytes>,
+    },
+    /// [`Query::Lengths`]
+    Lengths {
+        /// The keys.
+        keys: Vec<Bytes>,
+    },
+    /// [`Query::Scan`]
+    Scan {
+        /// Where the page begins.
+        cursor: u64,
+        /// The number of keys on it.
+        limit: u32,
+    },
+    /// [`Query::Count`]
+    Count,
 }
 
 /// The answer to a [`Request`]. Each request gets exactly one, unless the replica stops.
@@ -300,6 +397,65 @@ pub enum Outcome {
         /// Replicas that this replica has not heard from recently.
         silent: ReplicaSet,
     },
+    /// The transaction was executed, or one of its conditions did not hold.
+    Executed {
+        /// The position of the command.
+        revision: Revision,
+        /// The result of each step. `None` if a condition did not hold, and so nothing was done.
+        results: Option<Vec<StepResult>>,
+    },
+    /// The values of some keys, all at one moment.
+    Values {
+        /// The last command whose effect the read saw.
+        revision: Revision,
+        /// One for each key, in the order of the request: the value, or `None` if the key is absent.
+        values: Vec<Option<Bytes>>,
+    },
+    /// The lengths of the values of some keys, all at one moment.
+    Lengths {
+        /// The last command whose effect the read saw.
+        revision: Revision,
+        /// One for each key, in the order of the request: the length in bytes, or `None` if the key is
+        /// absent.
+        lengths: Vec<Option<u64>>,
+    },
+    /// A page of all keys.
+    Page {
+        /// The last command whose effect the read saw.
+        revision: Revision,
+        /// The keys.
+        keys: Vec<Bytes>,
+        /// Where the next page begins. 0: this was the last one.
+        next: u64,
+    },
+    /// The number of keys that have a value.
+    Count {
+        /// The last command whose effect the read saw.
+        revision: Revision,
+        /// The number.
+        keys: u64,
+    },
+}
+
+/// What a request may have only so many of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Listed {
+    /// The steps of a transaction.
+    Steps,
+    /// The conditions of a transaction.
+    Conditions,
+    /// The keys of a read.
+    Keys,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Listed::Steps => "steps",
+            Listed::Conditions => "conditions",
+            Listed::Keys => "keys",
+        })
+    }
 }
 
 /// Why a request was certainly not done.
@@ -392,6 +548,38 @@ pub enum Refusal {
          the other", .0.with, .0.slot
     )]
     Differs(Doubt),
+    /// The request has more steps, conditions or keys than the limit.
+    #[error("the request has {count} {what}, over the limit of {limit}; nothing was changed: divide it")]
+    TooMany {
+        /// What it has too many of.
+        what: Listed,
+        /// The number of them.
+        count: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The keys and values of a transaction are longer than the limit, all together.
+    #[error(
+        "the transaction is {length} bytes long (keys, values, and {STEP_BYTES} for each step and condition), \
+         over the limit of {limit}; nothing was changed: divide it"
+    )]
+    TransactionTooLong {
+        /// Its length, in bytes.
+        length: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The values or keys that a read asks for are longer than the limit, all together.
+    #[error(
+        "the answer would be {length} bytes long, over the limit of {limit}; nothing was changed: ask for \
+         fewer keys at once"
+    )]
+    AnswerTooLong {
+        /// Its length, in bytes; of what was looked at before the limit was exceeded.
+        length: u64,
+        /// The limit.
+        limit: u64,
+    },
 }
 
 fn silence(silent: ReplicaSet) -> String {

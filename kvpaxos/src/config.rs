@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::transaction::{MAX_ANSWER, MAX_TRANSACTION};
 use crate::types::{MAX_REPLICAS, Micros, ReplicaId, ReplicaSet};
 
 /// The configuration of one replica. All replicas of a cluster must agree in everything but `id` and
@@ -114,11 +115,27 @@ pub struct Limits {
     pub sessions: usize,
     /// The greatest number of sequences of one session that may be in flight.
     pub session_window: u64,
+    /// The greatest number of bytes of a transaction ([`Transaction::size`](crate::Transaction::size)).
+    pub transaction_bytes: usize,
+    /// The greatest number of bytes of values in the results of one transaction, of values in the answer to
+    /// one [`Query::GetMany`](crate::Query::GetMany), and of keys in a page of
+    /// [`Query::Scan`](crate::Query::Scan). If it is less than `value`, transactions cannot return every
+    /// value.
+    pub answer_bytes: usize,
+    /// The greatest number of bytes of results of transactions that all sessions store together. Each
+    /// transaction counts for its values, 48 for each result, and 64 more. If they exceed it, sessions are
+    /// dropped, beginning with the one that stores the oldest results.
+    pub results_bytes: usize,
 }
 
 impl Limits {
     /// The bytes that a command takes in addition to its key and values.
     pub(crate) const OVERHEAD: usize = 48;
+
+    /// The size of the largest command.
+    fn largest_command(&self) -> usize {
+        Limits::OVERHEAD + self.transaction_bytes.max(self.key + 2 * self.value)
+    }
 }
 
 impl Config {
@@ -219,17 +236,26 @@ impl Limits {
             ("limits.log_slots", self.log_slots),
             ("limits.sessions", self.sessions as u64),
             ("limits.session_window", self.session_window),
+            ("limits.transaction_bytes", self.transaction_bytes as u64),
+            ("limits.answer_bytes", self.answer_bytes as u64),
+            ("limits.results_bytes", self.results_bytes as u64),
         ])?;
         let bounded = [
             ("limits.key", self.key, MAX_KEY),
             ("limits.value", self.value, MAX_VALUE),
             ("limits.batch_bytes", self.batch_bytes, MAX_CHUNK),
             ("limits.chunk_bytes", self.chunk_bytes, MAX_CHUNK),
+            (
+                "limits.transaction_bytes",
+                self.transaction_bytes,
+                MAX_TRANSACTION,
+            ),
+            ("limits.answer_bytes", self.answer_bytes, MAX_ANSWER),
         ];
         if let Some((name, number, limit)) = bounded.into_iter().find(|(_, number, limit)| number > limit) {
             return Err(ConfigError::TooLarge { name, number, limit });
         }
-        let command = Limits::OVERHEAD + self.key + 2 * self.value;
+        let command = self.largest_command();
         let pending_bytes = self.pending_bytes;
         if replicas.saturating_mul(pending_bytes) < command {
             return Err(ConfigError::PendingBytes {
@@ -284,6 +310,9 @@ impl Default for Limits {
             log_slots: 1024 * 1024,
             sessions: 16 * 1024,
             session_window: 1024,
+            transaction_bytes: MAX_TRANSACTION,
+            answer_bytes: MAX_ANSWER,
+            results_bytes: 64 * 1024 * 1024,
         }
     }
 }
@@ -338,15 +367,16 @@ pub enum ConfigError {
     /// The queue of a leader could not hold the largest command, which would never be proposed.
     #[error(
         "limits.pending_bytes is {pending_bytes}: {replicas} times that does not hold the largest command \
-         that limits.key and \
-         limits.value allow, {command} bytes; raise it, or lower these"
+         that limits.key, limits.value and limits.transaction_bytes allow, {command} bytes; raise it, or \
+         lower these"
     )]
     PendingBytes {
         /// The limit.
         pending_bytes: usize,
         /// The number of replicas.
         replicas: usize,
-        /// The bytes of a compare-and-swap with the longest key and two of the longest values.
+        /// The bytes of the largest transaction, or of a compare-and-swap with the longest key and two of the
+        /// longest values.
         command: usize,
     },
     /// A limit is larger than the formats allow.
@@ -376,7 +406,8 @@ mod tests {
     fn the_largest_command_fits_in_a_leaders_queue() {
         let mut config = Config::new(ReplicaId(0), 3);
         (config.limits.key, config.limits.value) = (10, 100);
-        let command = Limits::OVERHEAD + 210;
+        config.limits.transaction_bytes = 300;
+        let command = Limits::OVERHEAD + 300;
         config.limits.pending_bytes = command.div_ceil(3);
         assert_eq!(config.check(), Ok(()));
         config.limits.pending_bytes -= 1;
@@ -386,6 +417,13 @@ mod tests {
             command,
         };
         assert_eq!(config.check(), Err(refused));
+        config.limits.transaction_bytes = 10;
+        assert_eq!(config.check(), Ok(()));
+        config.limits.pending_bytes = (Limits::OVERHEAD + 210).div_ceil(3) - 1;
+        assert!(matches!(
+            config.check(),
+            Err(ConfigError::PendingBytes { command: 258, .. })
+        ));
         // The first part that is wrong is reported.
         config.limits.value = usize::MAX;
         assert!(matches!(config.check(), Err(ConfigError::TooLarge { .. })));

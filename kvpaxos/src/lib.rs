@@ -18,7 +18,7 @@
 //! | --- | --- |
 //! | [`io`] | the contract of [`Replica::step`]: inputs, effects, records, and what a driver owes |
 //! | [`message`] | the protocol between replicas, message by message |
-//! | [`command`] | what clients ask, what the log holds, how requests end |
+//! | [`command`], [`transaction`] | what clients ask, what the log holds, how requests end |
 //! | [`config`], [`types`], [`status`] | quorum sizes, timing, limits; identities and positions; what a replica tells of itself |
 //! | `roles/` | [`acceptor`], [`candidacy`] (phase 1), [`leadership`] (phase 2), `learner`, `read` (linearizable reads), [`recovery`] |
 //! | `replica/` | the replica: one file for messages of peers, one for clients, one for elections, one for ticks, ... |
@@ -167,11 +167,14 @@ mod replica;
 mod roles;
 mod state;
 pub mod status;
+pub mod transaction;
 pub mod types;
 pub mod wal;
 
 pub use client::Client;
-pub use command::{Batch, Command, Op, Outcome, Refusal, Reply, Request, RequestBody, Tag, Value};
+pub use command::{
+    Batch, Command, Listed, Op, Outcome, Query, Refusal, Reply, Request, RequestBody, Tag, Value,
+};
 pub use config::{Config, ConfigError, Limits, Quorums, Timing, Update};
 pub use io::{Effect, Envelope, Event, Input, Memory, Observation, Reason, Record};
 pub use message::{Message, Watermark};
@@ -181,6 +184,7 @@ pub use roles::{acceptor, candidacy, leadership, recovery};
 pub use state::machine::StateMachine;
 pub use state::{machine, snapshot};
 pub use status::Status;
+pub use transaction::{Condition, Holds, Step, StepError, StepResult, Transaction, When};
 pub use types::{
     Ballot, ClientId, Entropy, Founding, Incarnation, Life, Micros, ReplicaId, ReplicaSet, Revision, Role,
     Sequence, SessionId, Slot, Time,

@@ -15,7 +15,7 @@ import sys
 import time
 import zlib
 
-MAX_REQUEST, MAX_REPLY, MAX_DATAGRAM = 12 + 2_101_312, 12 + 1_049_088, 65_507  # the longest frames
+MAX_REQUEST, MAX_REPLY, MAX_DATAGRAM = 12 + 2_101_312, 12 + 4_260_352, 65_507  # the longest frames
 OPENED, CLOSED, DONE, DELETED, SWAPPED, VALUE, STATUS, REFUSED, UNKNOWN = range(9)
 REFUSALS = ("key too long", "value too long", "busy", "session expired", "already answered", "out of window",
             "unavailable", "memory lost", "the replicas differ")
@@ -47,7 +47,7 @@ def string(value):
 
 def seal(kind, payload):
     """Puts a frame around a payload: kind 2 for a request, 3 for a reply."""
-    head = b"KP\3" + bytes([kind]) + len(payload).to_bytes(4, "little")
+    head = b"KP\4" + bytes([kind]) + len(payload).to_bytes(4, "little")
     return head + zlib.crc32(payload, zlib.crc32(head)).to_bytes(4, "little") + payload
 
 

@@ -1,7 +1,7 @@
 //! What a call returns: a result, or an error.
 
 use bytes::Bytes;
-use kvpaxos::{Refusal, ReplicaSet, Revision};
+use kvpaxos::{Refusal, ReplicaSet, Revision, StepError, StepResult};
 
 use crate::client::options::Transport;
 
@@ -32,6 +32,44 @@ pub struct CasResult {
     pub applied: bool,
 }
 
+/// The result of a transaction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TransactionResult {
+    /// The place of the transaction in the order of all writes.
+    pub revision: Revision,
+    /// The result of each step; `None` if a condition did not hold, and so nothing was done.
+    pub results: Option<Vec<StepResult>>,
+}
+
+/// The result of a read of some keys.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GetManyResult {
+    /// The state that was read: that after the write of this revision, whichever key it was of.
+    pub revision: Revision,
+    /// The value of each key, in the order of the request; `None` if it has none.
+    pub values: Vec<Option<Bytes>>,
+}
+
+/// The result of a read of lengths.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LengthsResult {
+    /// The state that was read: that after the write of this revision, whichever key it was of.
+    pub revision: Revision,
+    /// The length of the value of each key in bytes, in the order of the request; `None` if it has none.
+    pub lengths: Vec<Option<u64>>,
+}
+
+/// A page of all keys.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// The state that was read: that after the write of this revision, whichever key it was of.
+    pub revision: Revision,
+    /// The keys.
+    pub keys: Vec<Bytes>,
+    /// The cursor of the next page; 0 if this was the last.
+    pub next: u64,
+}
+
 /// What is wrong with a server that did not answer a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServerFailure {
@@ -47,6 +85,9 @@ pub enum ClientError {
     /// A replica refused; nothing was changed.
     #[error("refused: {0}")]
     Refused(Refusal),
+    /// The operation cannot be done on the value that the key has; nothing was changed.
+    #[error("{0}")]
+    Failed(StepError),
     /// The request fits into no frame or datagram, and was not sent.
     #[error(
         "the key and the values are {length} bytes long together, and a request over {transport} holds \

@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, ClientConfig, Completion};
-use kvpaxos::{Op, Outcome, Refusal, ReplicaId, ReplicaSet, Revision, Status};
+use kvpaxos::{
+    Op, Outcome, Query, Refusal, ReplicaId, ReplicaSet, Revision, Status, Step, StepResult, Transaction,
+};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::client::answer::{CasResult, ClientError, DeleteResult, GetResult};
+use crate::client::answer::{
+    CasResult, ClientError, DeleteResult, GetManyResult, GetResult, LengthsResult, Page, TransactionResult,
+};
 use crate::client::driver::{CallEnd, CallOrder, Driver};
 use crate::client::options::{ClientOptions, ClientOptionsError, Transport};
 use crate::system::clock::micros;
@@ -91,7 +95,8 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn get(&self, key: impl Into<Bytes>) -> Result<GetResult, ClientError> {
-        match self.call(Call::Get { key: key.into() }).await? {
+        let query = Query::Get { key: key.into() };
+        match self.call(Call::Read(query)).await? {
             Outcome::Value { revision, value } => Ok(GetResult { revision, value }),
             other => unreachable!("the state machine answers a get with a value, not with {other:?}"),
         }
@@ -129,6 +134,105 @@ impl Client {
             other => unreachable!(
                 "the state machine answers a compare-and-swap with its result, not with {other:?}"
             ),
+        }
+    }
+
+    /// Executes the steps of a transaction together, if all its conditions hold. See
+    /// [`kvpaxos::transaction`].
+    ///
+    /// # Errors
+    /// See [`ClientError`]. A step that fails is no error: its result says so.
+    pub async fn transaction(&self, transaction: Transaction) -> Result<TransactionResult, ClientError> {
+        match self.write(Op::Transaction(transaction)).await? {
+            Outcome::Executed { revision, results } => Ok(TransactionResult { revision, results }),
+            other => {
+                unreachable!("the state machine answers a transaction with its results, not with {other:?}")
+            }
+        }
+    }
+
+    /// Adds bytes to the end of the value of a key, and returns the length of the new value. An absent key is
+    /// set.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] if the value would be too long; see [`ClientError`] for the others.
+    pub async fn append(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Result<u64, ClientError> {
+        let (key, value) = (key.into(), value.into());
+        match self.step(Step::Append { key, value }).await? {
+            StepResult::Length(length) => Ok(length),
+            StepResult::Failed(error) => Err(ClientError::Failed(error)),
+            other => unreachable!("the state machine answers an append with a length, not with {other:?}"),
+        }
+    }
+
+    /// Adds to the decimal integer that a key holds, and returns the sum. An absent key counts as 0.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] if the key holds something else, or the sum does not fit in 64 bits; see
+    /// [`ClientError`] for the others.
+    pub async fn increment(&self, key: impl Into<Bytes>, delta: i64) -> Result<i64, ClientError> {
+        let key = key.into();
+        match self.step(Step::Add { key, delta }).await? {
+            StepResult::Integer(sum) => Ok(sum),
+            StepResult::Failed(error) => Err(ClientError::Failed(error)),
+            other => unreachable!("the state machine answers an addition with a sum, not with {other:?}"),
+        }
+    }
+
+    /// A transaction of one step; returns its result.
+    async fn step(&self, step: Step) -> Result<StepResult, ClientError> {
+        let transaction = Transaction {
+            conditions: Vec::new(),
+            steps: vec![step],
+        };
+        let results = self.transaction(transaction).await?.results;
+        let result = results.and_then(|mut results| results.pop());
+        Ok(result.expect("a transaction without conditions has a result for each step"))
+    }
+
+    /// Reads the values of some keys, all at one moment. Linearizable, like [`get`](Client::get).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn get_many(&self, keys: Vec<Bytes>) -> Result<GetManyResult, ClientError> {
+        match self.call(Call::Read(Query::GetMany { keys })).await? {
+            Outcome::Values { revision, values } => Ok(GetManyResult { revision, values }),
+            other => unreachable!("the state machine answers with values, not with {other:?}"),
+        }
+    }
+
+    /// Reads the lengths of the values of some keys, all at one moment. Linearizable, like
+    /// [`get`](Client::get).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn lengths(&self, keys: Vec<Bytes>) -> Result<LengthsResult, ClientError> {
+        match self.call(Call::Read(Query::Lengths { keys })).await? {
+            Outcome::Lengths { revision, lengths } => Ok(LengthsResult { revision, lengths }),
+            other => unreachable!("the state machine answers with lengths, not with {other:?}"),
+        }
+    }
+
+    /// Reads a page of all keys: about `limit` of them, from `cursor` on, which is 0 for the first page. See
+    /// [`Query::Scan`].
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn scan(&self, cursor: u64, limit: u32) -> Result<Page, ClientError> {
+        match self.call(Call::Read(Query::Scan { cursor, limit })).await? {
+            Outcome::Page { revision, keys, next } => Ok(Page { revision, keys, next }),
+            other => unreachable!("the state machine answers a scan with a page, not with {other:?}"),
+        }
+    }
+
+    /// Reads the number of keys that have a value. Linearizable, like [`get`](Client::get).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn count(&self) -> Result<u64, ClientError> {
+        match self.call(Call::Read(Query::Count)).await? {
+            Outcome::Count { keys, .. } => Ok(keys),
+            other => unreachable!("the state machine answers a count with a number, not with {other:?}"),
         }
     }
 
@@ -178,11 +282,12 @@ impl Client {
     }
 }
 
-/// The bytes of the key and the values of a call.
+/// The bytes of the keys and the values of a call, and a bit for each step of a transaction.
 fn length(call: &Call) -> usize {
     match call {
-        Call::Write(op) => op.key().len() + op.values().map(Bytes::len).sum::<usize>(),
-        Call::Get { key } => key.len(),
+        Call::Write(op) => op.size(),
+        // The length of each key takes up to three bytes.
+        Call::Read(query) => query.keys().iter().map(|key| key.len() + 3).sum(),
         Call::Status | Call::Close => 0,
     }
 }

@@ -7,6 +7,9 @@ mod driver;
 mod failures;
 mod options;
 
-pub use answer::{CasResult, ClientError, DeleteResult, GetResult, ServerFailure};
+pub use answer::{
+    CasResult, ClientError, DeleteResult, GetManyResult, GetResult, LengthsResult, Page, ServerFailure,
+    TransactionResult,
+};
 pub use calls::Client;
 pub use options::{ClientOptions, ClientOptionsError, Transport};

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use kvpaxos::codec::{self, MAX_DATAGRAM};
-use kvpaxos::{ClientId, Outcome, Refusal, ReplicaId, Reply, Request};
+use kvpaxos::{ClientId, Outcome, Refusal, ReplicaId, ReplicaSet, Reply, Request};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
@@ -130,15 +130,7 @@ impl DatagramService {
         frame.clear();
         let encoded = codec::encode_into(&reply, frame);
         if encoded.is_err() || frame.len() > MAX_DATAGRAM {
-            // Only a value can be so long. The client is told, or it would ask again and again.
-            let length = match &reply.outcome {
-                Outcome::Value { value, .. } => value.as_ref().map_or(0, bytes::Bytes::len),
-                _ => frame.len(),
-            };
-            reply.outcome = Outcome::Refused(Refusal::ValueTooLong {
-                length: length as u64,
-                limit: MAX_DATAGRAM as u64,
-            });
+            reply.outcome = too_long(&reply.outcome, frame.len());
             frame.clear();
             if codec::encode_into(&reply, frame).is_err() {
                 return;
@@ -147,5 +139,25 @@ impl DatagramService {
         if let Err(error) = self.socket.send_to(frame, requester.address).await {
             tracing::debug!(replica = %self.id, address = %requester.address, %error, "cannot send a reply");
         }
+    }
+}
+
+/// What a client is told instead of an outcome that does not fit in a datagram. Otherwise it would ask again
+/// and again.
+fn too_long(outcome: &Outcome, length: usize) -> Outcome {
+    let limit = MAX_DATAGRAM as u64;
+    match outcome {
+        Outcome::Value { value, .. } => Outcome::Refused(Refusal::ValueTooLong {
+            length: value.as_ref().map_or(0, bytes::Bytes::len) as u64,
+            limit,
+        }),
+        // It took place, and a refusal would say that it did not.
+        Outcome::Executed { .. } => Outcome::Unknown {
+            silent: ReplicaSet::EMPTY,
+        },
+        _ => Outcome::Refused(Refusal::AnswerTooLong {
+            length: length as u64,
+            limit,
+        }),
     }
 }

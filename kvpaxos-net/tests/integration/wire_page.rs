@@ -10,9 +10,11 @@ use kvpaxos::codec::{
     encode_into,
 };
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
+use kvpaxos::transaction::{MAX_PAGE, MAX_STEPS};
 use kvpaxos::{
-    Ballot, Incarnation, Life, Limits, Op, Outcome, Refusal, ReplicaId, ReplicaSet, Reply, Request,
-    RequestBody, Revision, Sequence, SessionId, Slot, Status, Tag, Timing,
+    Ballot, Condition, Holds, Incarnation, Life, Limits, Listed, Op, Outcome, Refusal, ReplicaId, ReplicaSet,
+    Reply, Request, RequestBody, Revision, Sequence, SessionId, Slot, Status, Step, StepError, StepResult,
+    Tag, Timing, Transaction, When,
 };
 use kvpaxos_net::{Bounds, Transport};
 
@@ -89,6 +91,41 @@ one_of_each! { operations: Op =
     Op::Put { .. }, "request-put" => Op::Put { key: bytes("apple"), value: bytes("red") };
     Op::Delete { .. }, "request-delete" => Op::Delete { key: bytes("apple") };
     Op::Cas { .. }, "request-cas" => cas(Some("red"), Some("green"));
+    Op::Transaction(_), "request-transaction" => Op::Transaction(transaction());
+}
+
+fn transaction() -> Transaction {
+    let since = revision(1003, 2);
+    let condition = |key, holds| Condition {
+        key: bytes(key),
+        holds,
+    };
+    Transaction {
+        conditions: vec![
+            condition("pear", Holds::Absent),
+            condition("apple", Holds::Unchanged { existed: true, since }),
+        ],
+        steps: vec![
+            Step::Put {
+                key: bytes("pear"),
+                value: bytes("red"),
+                when: When::Absent,
+                previous: false,
+            },
+            Step::Add {
+                key: bytes("n"),
+                delta: -3,
+            },
+            Step::Delete {
+                key: bytes("apple"),
+                previous: true,
+            },
+        ],
+    }
+}
+
+fn fruits() -> Vec<Bytes> {
+    vec![bytes("apple"), bytes("pear")]
 }
 
 one_of_each! { bodies: RequestBody =
@@ -100,6 +137,10 @@ one_of_each! { bodies: RequestBody =
     RequestBody::Get { .. }, "request-get" => RequestBody::Get { key: bytes("apple") };
     RequestBody::Submit { .. }, "request-submit" => RequestBody::Submit { payload: bytes("opaque") };
     RequestBody::Status, "request-status" => RequestBody::Status;
+    RequestBody::GetMany { .. }, "request-get-many" => RequestBody::GetMany { keys: fruits() };
+    RequestBody::Lengths { .. }, "request-lengths" => RequestBody::Lengths { keys: fruits() };
+    RequestBody::Scan { .. }, "request-scan" => RequestBody::Scan { cursor: 1 << 37, limit: 1000 };
+    RequestBody::Count, "request-count" => RequestBody::Count;
 }
 
 one_of_each! { refusals: Refusal =
@@ -123,6 +164,19 @@ one_of_each! { refusals: Refusal =
     Refusal::Unavailable { .. }, "refusal-unavailable" => Refusal::Unavailable { silent: replicas(&[1, 2]) };
     Refusal::MemoryLost { .. }, "refusal-memory-lost" => Refusal::MemoryLost { lost: replicas(&[0, 1, 2]) };
     Refusal::Differs(_), "refusal-differs" => Refusal::Differs(doubt(&[1, 2]));
+    Refusal::TooMany { .. }, "refusal-too-many" => Refusal::TooMany {
+        what: Listed::Conditions,
+        count: 5000,
+        limit: 4096,
+    };
+    Refusal::TransactionTooLong { .. }, "refusal-transaction-too-long" => Refusal::TransactionTooLong {
+        length: 3_000_000,
+        limit: 2_101_248,
+    };
+    Refusal::AnswerTooLong { .. }, "refusal-answer-too-long" => Refusal::AnswerTooLong {
+        length: 5_000_000,
+        limit: 4_194_304,
+    };
 }
 
 /// A status whose sets are empty.
@@ -205,13 +259,57 @@ one_of_each! { outcomes: Outcome =
     Outcome::Status(_), "reply-status" => Outcome::Status(Box::new(statuses()["reply-status"].clone()));
     Outcome::Refused(_), "refusal-busy" => Outcome::Refused(Refusal::Busy { pending: 16_384 });
     Outcome::Unknown { .. }, "reply-unknown" => Outcome::Unknown { silent: replicas(&[1, 2]) };
+    Outcome::Executed { .. }, "reply-executed" => executed(Some(vec![
+        StepResult::Changed { applied: true, previous: None },
+        StepResult::Failed(StepError::NotAnInteger),
+        StepResult::Changed { applied: true, previous: Some(bytes("red")) },
+    ]));
+    Outcome::Values { .. }, "reply-values" => Outcome::Values {
+        revision: revision(1003, 2),
+        values: vec![Some(bytes("red")), None],
+    };
+    Outcome::Lengths { .. }, "reply-lengths" => Outcome::Lengths {
+        revision: revision(1003, 2),
+        lengths: vec![Some(3), None],
+    };
+    Outcome::Page { .. }, "reply-page" => Outcome::Page {
+        revision: revision(1003, 2),
+        keys: fruits(),
+        next: 1 << 37,
+    };
+    Outcome::Count { .. }, "reply-count" => Outcome::Count { revision: revision(1003, 2), keys: 2 };
+}
+
+fn executed(results: Option<Vec<StepResult>>) -> Outcome {
+    let revision = revision(1004, 0);
+    Outcome::Executed { revision, results }
+}
+
+/// The results that no other example has.
+fn other_results() -> Vec<StepResult> {
+    vec![
+        StepResult::Value(Some(bytes("red"))),
+        StepResult::Length(3),
+        StepResult::Exists(true),
+        StepResult::Integer(-3),
+        StepResult::Failed(StepError::Overflow),
+        StepResult::Failed(StepError::TooLong {
+            length: 2_000_000,
+            limit: 1_048_576,
+        }),
+        StepResult::Failed(StepError::AnswerTooLong {
+            length: 5_000_000,
+            limit: 4_194_304,
+        }),
+    ]
 }
 
 /// The requests of the page, by name.
 fn requests() -> BTreeMap<&'static str, Request> {
     let mut bodies: BTreeMap<_, _> = bodies().into_iter().collect();
     bodies.extend(
-        (9..)
+        [9, 10, 11, 14]
+            .into_iter()
             .zip(operations())
             .map(|(sequence, (name, op))| (name, write(sequence, op))),
     );
@@ -227,6 +325,11 @@ fn requests() -> BTreeMap<&'static str, Request> {
         "request-get" => 300,
         "request-submit" => 9,
         "request-status" => 10,
+        "request-transaction" => 8,
+        "request-get-many" => 11,
+        "request-lengths" => 12,
+        "request-scan" => 13,
+        "request-count" => 14,
         other => panic!("{other} has no id"),
     };
     let request = |(name, body)| (name, Request { id: id(name), body });
@@ -251,12 +354,19 @@ fn replies() -> BTreeMap<&'static str, Reply> {
         value: None,
     };
     outcomes.insert("reply-absent", absent);
+    outcomes.insert("reply-not-executed", executed(None));
+    outcomes.insert("reply-executed-other-results", executed(Some(other_results())));
     let id = |name: &str| match name {
         "reply-opened" => 1,
         "reply-closed" => 2,
         "reply-deleted" => 4,
         "reply-swapped" => 5,
         "reply-value" | "reply-absent" => 300,
+        "reply-executed" | "reply-not-executed" | "reply-executed-other-results" => 8,
+        "reply-values" => 11,
+        "reply-lengths" => 12,
+        "reply-page" => 13,
+        "reply-count" => 14,
         status if status.starts_with("reply-status") => 10,
         _ => 3,
     };
@@ -371,6 +481,20 @@ fn the_limits_are_those_of_the_code() {
         ("frame in a datagram, bytes", MAX_DATAGRAM as u64),
         ("key, bytes", limits.key as u64),
         ("value, bytes", limits.value as u64),
+        ("transaction, bytes", limits.transaction_bytes as u64),
+        (
+            "values in the results of a transaction, or in the reply to a *get many*, bytes",
+            limits.answer_bytes as u64,
+        ),
+        (
+            "steps of a transaction, its conditions, or keys of a request",
+            MAX_STEPS as u64,
+        ),
+        ("keys on a page of a scan", u64::from(MAX_PAGE)),
+        (
+            "results of transactions that a cluster stores, bytes",
+            limits.results_bytes as u64,
+        ),
         ("sequence numbers in flight in a session", limits.session_window),
         ("sessions of a cluster", limits.sessions as u64),
         ("pending requests of a replica", limits.pending as u64),

@@ -20,7 +20,8 @@ impl Audit {
         let revision = match outcome {
             Outcome::Done { revision }
             | Outcome::Deleted { revision, .. }
-            | Outcome::Swapped { revision, .. } => *revision,
+            | Outcome::Swapped { revision, .. }
+            | Outcome::Executed { revision, .. } => *revision,
             other => {
                 let what = format!("a write was answered by {other}");
                 return self.violated(Property::S1, what);
@@ -54,7 +55,12 @@ impl Audit {
 
     /// A client received the answer to a read.
     pub(crate) fn on_read(&mut self, floor: Floor, outcome: &Outcome) {
-        let Outcome::Value { revision, .. } = outcome else {
+        let (Outcome::Value { revision, .. }
+        | Outcome::Values { revision, .. }
+        | Outcome::Lengths { revision, .. }
+        | Outcome::Page { revision, .. }
+        | Outcome::Count { revision, .. }) = outcome
+        else {
             let what = format!("a read was answered by {outcome}");
             return self.violated(Property::S1, what);
         };

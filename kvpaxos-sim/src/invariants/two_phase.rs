@@ -105,11 +105,16 @@ pub(super) fn written_at(outcome: &Outcome) -> Option<Slot> {
     match outcome {
         Outcome::Done { revision }
         | Outcome::Deleted { revision, .. }
-        | Outcome::Swapped { revision, .. } => Some(revision.slot),
+        | Outcome::Swapped { revision, .. }
+        | Outcome::Executed { revision, .. } => Some(revision.slot),
         // The id of a session is the place in the log where it was opened.
         Outcome::Opened { session } => Some(session.0.slot),
         Outcome::Closed
         | Outcome::Value { .. }
+        | Outcome::Values { .. }
+        | Outcome::Lengths { .. }
+        | Outcome::Page { .. }
+        | Outcome::Count { .. }
         | Outcome::Status(_)
         | Outcome::Refused(_)
         | Outcome::Unknown { .. } => None,

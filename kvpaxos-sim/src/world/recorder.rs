@@ -1,8 +1,8 @@
 //! The history of all operations, and its verdict on S2, linearizability: a search must find an order of the
 //! operations, and the order of the revisions in the answers must be one.
 
-use kvpaxos::Time;
 use kvpaxos::client::{Call, Completion};
+use kvpaxos::{Query, Time};
 
 use crate::history::{Answer, History, Operation, rev_of};
 use crate::linearizability::witness::{self, WitnessVerdict};
@@ -171,12 +171,12 @@ impl Recorder {
 
 fn operation(call: &Call) -> Option<Operation> {
     match call {
-        Call::Write(op) => Some(op.into()),
-        Call::Get { key } => {
+        Call::Write(op) => Operation::of(op),
+        Call::Read(Query::Get { key }) => {
             let key = String::from_utf8_lossy(key);
             Some(Operation::get(key))
         }
-        Call::Status | Call::Close => None,
+        Call::Read(_) | Call::Status | Call::Close => None,
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
 
     /// A read that finds no value; returns what the recorder finds wrong then.
     fn get(recorder: &mut Recorder, at: u64, slot: u64) -> Option<&Refutation> {
-        let call = Call::Get { key: "k".into() };
+        let call = Call::Read(Query::Get { key: "k".into() });
         let outcome = Outcome::Value {
             revision: revision(slot),
             value: None,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, Completion};
-use kvpaxos::{Micros, Op, Record, ReplicaId, ReplicaSet, Role, Slot, Status};
+use kvpaxos::{Micros, Op, Query, Record, ReplicaId, ReplicaSet, Role, Slot, Status};
 
 use crate::engine::{LinkProfile, Node, Table};
 use crate::invariants::Coverage;
@@ -98,7 +98,7 @@ impl<M: Subject> World<M> {
 
     /// Reads a key.
     pub fn get(&mut self, key: impl Into<Bytes>) -> Answer {
-        self.call(Call::Get { key: key.into() })
+        self.call(Call::Read(Query::Get { key: key.into() }))
     }
 
     /// The replica that leads, according to the replicas.

@@ -7,7 +7,7 @@ use crate::common::{
 };
 use kvpaxos::client::{Call, Completion};
 use kvpaxos::status::LearnerStatus;
-use kvpaxos::{Micros, Op, Record, ReplicaId, Role, Slot};
+use kvpaxos::{Micros, Op, Query, Record, ReplicaId, Role, Slot};
 use kvpaxos_sim::World;
 use kvpaxos_sim::engine::LinkProfile;
 use kvpaxos_sim::engine::latency;
@@ -253,7 +253,7 @@ fn a_crash_at_every_point_of_a_checkpoint() {
         let (mut world, leader) = settled(setup);
         let victim = other(&[leader]);
         write(&mut world, 24);
-        let number = world.begin(Call::Get { key: "k".into() });
+        let number = world.begin(Call::Read(Query::Get { key: "k".into() }));
         let wanted = usize::try_from(point).unwrap();
         let mut writes = 0;
         // Without writes no checkpoint begins.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::common::{SECOND, check_recovered, everybody, other, settled};
 use kvpaxos::client::{Call, ClientConfig};
-use kvpaxos::{Command, Micros, Op, ReplicaId, ReplicaSet, Slot, Time};
+use kvpaxos::{Command, Micros, Op, Query, ReplicaId, ReplicaSet, Slot, Time};
 use kvpaxos_sim::engine::{Table, latency};
 use kvpaxos_sim::world::Workload;
 use kvpaxos_sim::{Setup, World};
@@ -105,7 +105,7 @@ impl Load {
                 let key = format!("key {}", self.begun % 1009).into();
                 let value = format!("value {}", self.begun).into();
                 let call = match self.begun % 8 {
-                    7 => Call::Get { key },
+                    7 => Call::Read(Query::Get { key }),
                     _ => Call::Write(Op::Put { key, value }),
                 };
                 let number = self.world.begin_as(client, call);

@@ -1,8 +1,6 @@
 //! The configuration of a client, its inputs and its outputs.
 
-use bytes::Bytes;
-
-use crate::command::{Op, Outcome, Refusal, Reply, Request};
+use crate::command::{Op, Outcome, Query, Refusal, Reply, Request};
 use crate::types::{Micros, ReplicaId, ReplicaSet};
 
 /// The configuration of a client.
@@ -20,7 +18,7 @@ pub struct ClientConfig {
     /// cluster.
     pub window: u64,
     /// Whether the network may deliver a request twice, as UDP may. Then a refusal of one copy says nothing
-    /// about the other, and only the refusals of too long keys and values are certain.
+    /// about the other, and only the refusals of what is over a limit are certain.
     pub repeats: bool,
 }
 
@@ -45,10 +43,7 @@ pub enum Call {
     /// A write. It takes effect at most once.
     Write(Op),
     /// A linearizable read.
-    Get {
-        /// The key.
-        key: Bytes,
-    },
+    Read(Query),
     /// The status of the replica that is asked.
     Status,
     /// Closes the session, if one is open. It does not wait for calls in flight.

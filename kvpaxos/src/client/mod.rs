@@ -152,8 +152,8 @@ impl Client {
                 self.begin(task, TaskKind::Write { op, place: None }, ends);
                 self.waiting.push_back(number);
             }
-            Call::Get { key } => {
-                self.begin(task, TaskKind::Get { key }, ends);
+            Call::Read(query) => {
+                self.begin(task, TaskKind::Read(query), ends);
                 self.send(at, task, effects);
             }
             Call::Status => {
@@ -320,7 +320,7 @@ impl Client {
         let tag = self.tag;
         let body = match &self.pending_mut(task).what {
             TaskKind::Open => RequestBody::Open { tag },
-            TaskKind::Get { key } => RequestBody::Get { key: key.clone() },
+            TaskKind::Read(query) => query.clone().into(),
             TaskKind::Status => RequestBody::Status,
             TaskKind::Close { session } => RequestBody::Close { session: *session },
             TaskKind::Write { op, place } => {

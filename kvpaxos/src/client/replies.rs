@@ -62,11 +62,17 @@ impl Client {
         let pending = self.pending_mut(task);
         let place = match pending.what {
             TaskKind::Write { place, .. } => place,
-            TaskKind::Open | TaskKind::Get { .. } | TaskKind::Status | TaskKind::Close { .. } => None,
+            TaskKind::Open | TaskKind::Read(_) | TaskKind::Status | TaskKind::Close { .. } => None,
         };
         match refusal {
-            // No replica admits a request over this limit.
-            Refusal::KeyTooLong { .. } | Refusal::ValueTooLong { .. } if task != Task::Open => {
+            // No replica admits a request over this limit, or answers a read with more.
+            Refusal::KeyTooLong { .. }
+            | Refusal::ValueTooLong { .. }
+            | Refusal::TooMany { .. }
+            | Refusal::TransactionTooLong { .. }
+            | Refusal::AnswerTooLong { .. }
+                if task != Task::Open =>
+            {
                 self.end(task, Completion::Refused(refusal), effects);
             }
             // The session is gone, and with it the outcome of an earlier attempt.

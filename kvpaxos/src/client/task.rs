@@ -1,8 +1,6 @@
 //! Tasks of a client, which it attempts until they are answered: calls, and the opening of a session.
 
-use bytes::Bytes;
-
-use crate::command::{Op, Outcome, Refusal};
+use crate::command::{Op, Outcome, Query, Refusal};
 use crate::types::{ReplicaId, Sequence, SessionId, Time};
 
 /// The session of new writes.
@@ -49,9 +47,7 @@ pub(super) enum TaskKind {
         /// Assigned with the first attempt, and withdrawn only if it is certain that no attempt took effect.
         place: Option<(SessionId, Sequence)>,
     },
-    Get {
-        key: Bytes,
-    },
+    Read(Query),
     Status,
     Close {
         session: SessionId,
@@ -89,8 +85,15 @@ pub(super) fn answers(what: &TaskKind, outcome: &Outcome) -> bool {
             Op::Put { .. } => matches!(outcome, Outcome::Done { .. }),
             Op::Delete { .. } => matches!(outcome, Outcome::Deleted { .. }),
             Op::Cas { .. } => matches!(outcome, Outcome::Swapped { .. }),
+            Op::Transaction(_) => matches!(outcome, Outcome::Executed { .. }),
         },
-        TaskKind::Get { .. } => matches!(outcome, Outcome::Value { .. }),
+        TaskKind::Read(query) => match query {
+            Query::Get { .. } => matches!(outcome, Outcome::Value { .. }),
+            Query::GetMany { .. } => matches!(outcome, Outcome::Values { .. }),
+            Query::Lengths { .. } => matches!(outcome, Outcome::Lengths { .. }),
+            Query::Scan { .. } => matches!(outcome, Outcome::Page { .. }),
+            Query::Count => matches!(outcome, Outcome::Count { .. }),
+        },
         TaskKind::Status => matches!(outcome, Outcome::Status(_)),
         TaskKind::Close { .. } => matches!(outcome, Outcome::Closed),
     }

@@ -4,7 +4,7 @@
 //! offset  0       2         3      4          8         12
 //!         +-------+---------+------+----------+---------+------------------+
 //!         | magic | version | kind | length   | crc32   | payload          |
-//!         | "KP"  | 3       | 1..3 | u32, LE  | u32, LE | postcard, length |
+//!         | "KP"  | 4       | 1..3 | u32, LE  | u32, LE | postcard, length |
 //!         +-------+---------+------+----------+---------+------------------+
 //!                                  the crc32 covers the first 8 bytes and the payload
 //! ```
@@ -32,9 +32,12 @@ mod frame;
 mod peer;
 mod stream;
 
+pub(crate) use decode::transactions::step_results;
+
 pub use crate::encoding::{
     DecodeError, EncodeError, HEADER, Kind, MAGIC, MAX_COMMANDS, MAX_COUNTER, MAX_DATAGRAM, MAX_PART,
-    MAX_PEER_PAYLOAD, MAX_REPLY_PAYLOAD, MAX_REQUEST_PAYLOAD, MAX_SMALL_COUNTER, MAX_VALUES, VERSION,
+    MAX_PARTS, MAX_PEER_PAYLOAD, MAX_REPLY_PAYLOAD, MAX_REQUEST_PAYLOAD, MAX_SMALL_COUNTER, MAX_VALUES,
+    VERSION,
 };
 pub use frame::{
     Frame, decode_datagram, decode_frame, decode_shared, encode_into, encode_message_into, wrap,

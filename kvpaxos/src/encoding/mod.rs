@@ -8,7 +8,7 @@ mod writer;
 
 pub use error::{DecodeError, EncodeError};
 pub use format::{
-    HEADER, Kind, MAGIC, MAX_COMMANDS, MAX_COUNTER, MAX_DATAGRAM, MAX_PART, MAX_PEER_PAYLOAD,
+    HEADER, Kind, MAGIC, MAX_COMMANDS, MAX_COUNTER, MAX_DATAGRAM, MAX_PART, MAX_PARTS, MAX_PEER_PAYLOAD,
     MAX_REPLY_PAYLOAD, MAX_REQUEST_PAYLOAD, MAX_SMALL_COUNTER, MAX_VALUES, VERSION,
 };
 pub(crate) use reader::{Elements, Reader};

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::error::DecodeError;
-use super::format::{MAX_COMMANDS, MAX_VALUES};
+use super::format::{MAX_COMMANDS, MAX_PARTS, MAX_VALUES};
 
 /// The greatest length of a varint of each width: 7 bits a byte.
 const VARINT_64: usize = 64_usize.div_ceil(7);
@@ -18,9 +18,11 @@ pub struct Reader<'a> {
     /// The whole payload as shared bytes, of which keys and values are slices. Made for the first of them, if
     /// the payload is not shared yet.
     shared: Option<Bytes>,
-    /// The number of commands and values that may still follow. Both take more space in memory than encoded.
+    /// The number of commands and values that may still follow, and of parts of requests and answers: steps,
+    /// conditions, keys and results. All take more space in memory than encoded.
     commands_left: usize,
     values_left: usize,
+    parts_left: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -32,6 +34,7 @@ impl<'a> Reader<'a> {
             shared: None,
             commands_left: MAX_COMMANDS,
             values_left: MAX_VALUES,
+            parts_left: MAX_PARTS,
         }
     }
 
@@ -55,6 +58,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn reset_counts(&mut self) {
         self.commands_left = MAX_COMMANDS;
         self.values_left = MAX_VALUES;
+        self.parts_left = MAX_PARTS;
     }
 
     #[inline]
@@ -143,6 +147,13 @@ impl<'a> Reader<'a> {
         Err(DecodeError::Number { what })
     }
 
+    /// A signed number: its zigzag encoding.
+    pub(crate) fn i64(&mut self, what: &'static str) -> Result<i64, DecodeError> {
+        let number = self.u64(what)?;
+        let half = (number >> 1).cast_signed();
+        Ok(if number & 1 == 0 { half } else { !half })
+    }
+
     #[inline]
     pub(crate) fn u32(&mut self, what: &'static str) -> Result<u32, DecodeError> {
         u32::try_from(self.u64(what)?).map_err(|_| DecodeError::Number { what })
@@ -198,6 +209,7 @@ impl<'a> Reader<'a> {
             Elements::Commands => ("commands", 3, self.commands_left),
             Elements::Values => ("values", 1, self.values_left),
             Elements::Entries => ("entries", 6, self.values_left),
+            Elements::Parts { what, shortest } => (what, shortest, self.parts_left),
         };
         let count = usize::try_from(self.u64(what)?).map_err(|_| DecodeError::Number { what })?;
         if count > limit {
@@ -209,6 +221,7 @@ impl<'a> Reader<'a> {
         match of {
             Elements::Commands => self.commands_left = limit - count,
             Elements::Values | Elements::Entries => self.values_left = limit - count,
+            Elements::Parts { .. } => self.parts_left = limit - count,
         }
         let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
@@ -224,4 +237,9 @@ pub(crate) enum Elements {
     Commands,
     Values,
     Entries,
+    /// Steps, conditions, keys or results.
+    Parts {
+        what: &'static str,
+        shortest: usize,
+    },
 }

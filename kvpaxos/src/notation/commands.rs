@@ -5,14 +5,14 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::list;
-use crate::command::{Command, Op, Outcome, Reply, Request, RequestBody, Tag, Value};
+use crate::command::{Command, Op, Outcome, Query, Reply, Request, RequestBody, Tag, Value};
 use crate::types::ReplicaSet;
 
 /// Bytes longer than this are written down by their number.
 const LONGEST_TEXT: usize = 16;
 
 /// Short text as it is, other short bytes escaped, long ones by their number.
-struct Text<'a>(&'a Bytes);
+pub(super) struct Text<'a>(pub(super) &'a Bytes);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,7 +27,7 @@ impl fmt::Display for Text<'_> {
 }
 
 /// Absent values are "nothing".
-struct Maybe<'a>(Option<&'a Bytes>);
+pub(super) struct Maybe<'a>(pub(super) Option<&'a Bytes>);
 
 impl fmt::Display for Maybe<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,7 +38,19 @@ impl fmt::Display for Maybe<'_> {
     }
 }
 
-/// `put k=v`, `delete k`, `cas k old->new`
+/// Absent values have no length.
+struct Length(Option<u64>);
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(length) => length.fmt(f),
+            None => f.write_str("nothing"),
+        }
+    }
+}
+
+/// `put k=v`, `delete k`, `cas k old->new`, `if k=v, l absent: get k; put l=w`
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -48,6 +60,7 @@ impl fmt::Display for Op {
                 let (expect, value) = (Maybe(expect.as_ref()), Maybe(value.as_ref()));
                 write!(f, "cas {} {expect}->{value}", Text(key))
             }
+            Op::Transaction(transaction) => transaction.fmt(f),
         }
     }
 }
@@ -102,11 +115,33 @@ impl fmt::Display for Request {
                 op,
                 ..
             } => write!(f, "{session}#{} {op}", sequence.0),
-            RequestBody::Get { key } => write!(f, "get {}", Text(key)),
             RequestBody::Submit { payload } => write!(f, "submit {}", Text(payload)),
             RequestBody::Status => f.write_str("status"),
+            RequestBody::Get { key } => write!(f, "get {}", Text(key)),
+            RequestBody::GetMany { keys } => keys_after(f, "get", keys),
+            RequestBody::Lengths { keys } => keys_after(f, "lengths", keys),
+            RequestBody::Scan { cursor, limit } => write!(f, "scan from {cursor:x}, at most {limit}"),
+            RequestBody::Count => f.write_str("count"),
         }
     }
+}
+
+/// `get k`, `get k l`, `lengths k l`, `scan from 0, at most 10`, `count`
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Query::Get { key } => write!(f, "get {}", Text(key)),
+            Query::GetMany { keys } => keys_after(f, "get", keys),
+            Query::Lengths { keys } => keys_after(f, "lengths", keys),
+            Query::Scan { cursor, limit } => write!(f, "scan from {cursor:x}, at most {limit}"),
+            Query::Count => f.write_str("count"),
+        }
+    }
+}
+
+fn keys_after(f: &mut fmt::Formatter<'_>, verb: &str, keys: &[Bytes]) -> fmt::Result {
+    write!(f, "{verb} ")?;
+    list(f, keys.iter().map(Text), " ")
 }
 
 /// The outcome.
@@ -138,6 +173,32 @@ impl fmt::Display for Outcome {
                 silent: ReplicaSet::EMPTY,
             } => f.write_str("outcome unknown"),
             Outcome::Unknown { silent } => write!(f, "outcome unknown (silent: {silent})"),
+            Outcome::Executed {
+                revision,
+                results: None,
+            } => write!(f, "a condition did not hold at {revision}"),
+            Outcome::Executed {
+                revision,
+                results: Some(results),
+            } => {
+                write!(f, "executed at {revision}: ")?;
+                list(f, results, "; ")
+            }
+            Outcome::Values { revision, values } => {
+                list(f, values.iter().map(|value| Maybe(value.as_ref())), ", ")?;
+                write!(f, " as of {revision}")
+            }
+            Outcome::Lengths { revision, lengths } => {
+                f.write_str("lengths ")?;
+                list(f, lengths.iter().map(|length| Length(*length)), ", ")?;
+                write!(f, " as of {revision}")
+            }
+            Outcome::Page { revision, keys, next } => {
+                f.write_str("keys ")?;
+                list(f, keys.iter().map(Text), " ")?;
+                write!(f, ", next from {next:x}, as of {revision}")
+            }
+            Outcome::Count { revision, keys } => write!(f, "{keys} keys as of {revision}"),
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | nonce, number of a question | `#41` |
 //! | key, value | as it is if it is short text, else `<300 bytes>` |
 //! | command | `open c9#0`, `12.0#3 put k=v` (session, sequence, operation), `close 12.0`, `submit #4 bytes` |
+//! | transaction | conditions and steps: `12.0#5 if k=v, l unchanged since 9.0: get k; put l=w if absent, telling; add n 1` |
 //! | value of a slot | `noop`, or its commands: `[12.0#3 put k=v, 12.0#4 delete k]` |
 //! | message | its name, ballot and slot, then what it carries: `Accept b3.r1 s12 [...]; chosen below s11` |
 //! | what an acceptor accepted | `{s12 b3.r1 noop; s13 b2.r0 [...]}`, and `, more from s14` if a chunk ends there |
@@ -25,6 +26,7 @@ mod effects;
 mod messages;
 mod records;
 mod status;
+mod transactions;
 
 use std::fmt;
 

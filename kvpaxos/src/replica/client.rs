@@ -1,8 +1,6 @@
 //! The requests of clients, and the replies to them.
 
-use bytes::Bytes;
-
-use crate::command::{Command, Outcome, Refusal, Reply, Request, RequestBody, Tag};
+use crate::command::{Command, Outcome, Query, Refusal, Reply, Request, RequestBody, Tag};
 use crate::config::Update;
 use crate::io::{Effect, Observation};
 use crate::message::Message;
@@ -10,6 +8,7 @@ use crate::replica::pending::Waiter;
 use crate::replica::{Replica, observe, send};
 use crate::roles::learner::Learner;
 use crate::roles::read::{Read, ReadIndexRequest};
+use crate::state::machine::{check_keys, check_limits, check_value};
 use crate::types::{Ballot, ClientId, Slot};
 
 impl Replica {
@@ -28,15 +27,13 @@ impl Replica {
                 reply(client, id, Outcome::Status(Box::new(self.status())), out);
                 return;
             }
-            RequestBody::Get { key } => {
-                self.reads.add(Read {
-                    client,
-                    id,
-                    key,
-                    age: 0,
-                });
-                return;
+            RequestBody::Get { key } => return self.read(client, id, Query::Get { key }),
+            RequestBody::GetMany { keys } => return self.read(client, id, Query::GetMany { keys }),
+            RequestBody::Lengths { keys } => return self.read(client, id, Query::Lengths { keys }),
+            RequestBody::Scan { cursor, limit } => {
+                return self.read(client, id, Query::Scan { cursor, limit });
             }
+            RequestBody::Count => return self.read(client, id, Query::Count),
             RequestBody::Open { tag } => Command::Open { tag },
             RequestBody::Submit { payload } => Command::Opaque {
                 tag: self.next_tag(),
@@ -71,19 +68,18 @@ impl Replica {
         }
     }
 
+    fn read(&mut self, client: ClientId, id: u64, query: Query) {
+        self.reads.add(Read {
+            client,
+            id,
+            query,
+            age: 0,
+        });
+    }
+
     /// Whether a request is within all limits. If it is not, it is refused before anything is changed.
     fn admit(&self, body: &RequestBody) -> Result<(), Refusal> {
         let limits = &self.config.limits;
-        let check_key = |key: &Bytes| {
-            over(key, limits.key).map_or(Ok(()), |(length, limit)| {
-                Err(Refusal::KeyTooLong { length, limit })
-            })
-        };
-        let check_value = |value: &Bytes| {
-            over(value, limits.value).map_or(Ok(()), |(length, limit)| {
-                Err(Refusal::ValueTooLong { length, limit })
-            })
-        };
         if *body == RequestBody::Status {
             return Ok(());
         }
@@ -96,16 +92,17 @@ impl Replica {
         match body {
             RequestBody::Status => {}
             RequestBody::Open { .. } | RequestBody::Close { .. } => {}
-            RequestBody::Get { key } => check_key(key)?,
-            RequestBody::Submit { payload } => check_value(payload)?,
+            RequestBody::Get { key } => check_keys(limits, std::slice::from_ref(key))?,
+            RequestBody::GetMany { keys } | RequestBody::Lengths { keys } => check_keys(limits, keys)?,
+            RequestBody::Scan { .. } | RequestBody::Count => {}
+            RequestBody::Submit { payload } => check_value(limits, payload)?,
             RequestBody::Apply {
                 sequence,
                 lowest_unanswered: lowest,
                 op,
                 ..
             } => {
-                check_key(op.key())?;
-                op.values().try_for_each(check_value)?;
+                check_limits(limits, op)?;
                 let window = limits.session_window;
                 if sequence
                     .0
@@ -121,7 +118,8 @@ impl Replica {
             }
         }
         let pending = self.pending.len() + self.reads.len();
-        if pending >= limits.pending || self.pending.bytes() >= limits.pending_bytes {
+        let bytes = self.pending.bytes() + self.reads.bytes();
+        if pending >= limits.pending || bytes >= limits.pending_bytes {
             return Err(Refusal::Busy {
                 pending: pending as u64,
             });
@@ -345,11 +343,7 @@ impl Replica {
             return;
         }
         for read in self.reads.take_ready(applied) {
-            let machine = learner.machine();
-            let outcome = Outcome::Value {
-                revision: machine.revision(),
-                value: machine.get(&read.key),
-            };
+            let outcome = learner.machine().answer(&read.query);
             reply(read.client, read.id, outcome, out);
         }
     }
@@ -364,11 +358,6 @@ impl Replica {
         };
         reply(client, id, outcome, out);
     }
-}
-
-/// The length and the limit, if the bytes are over it.
-fn over(bytes: &Bytes, limit: usize) -> Option<(u64, u64)> {
-    (bytes.len() > limit).then_some((bytes.len() as u64, limit as u64))
 }
 
 fn reply(to: ClientId, id: u64, outcome: Outcome, out: &mut Vec<Effect>) {

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::command::Query;
 use crate::types::{ClientId, ReplicaId, ReplicaSet, Slot};
 
 /// The leader's side: requests wait for the next round of confirmations. One round runs at a time.
@@ -121,8 +122,9 @@ pub(crate) struct Reads {
     number: u64,
     /// Reads that wait for a slot to be applied.
     ready: BTreeMap<Slot, Vec<Read>>,
-    /// The number of all these reads.
+    /// The number of all these reads, and the bytes of their keys.
     count: usize,
+    bytes: usize,
 }
 
 /// A client's read.
@@ -130,9 +132,15 @@ pub(crate) struct Reads {
 pub(crate) struct Read {
     pub(crate) client: ClientId,
     pub(crate) id: u64,
-    pub(crate) key: Bytes,
+    pub(crate) query: Query,
     /// Ticks since it arrived.
     pub(crate) age: u32,
+}
+
+impl Read {
+    fn bytes(&self) -> usize {
+        self.query.keys().iter().map(Bytes::len).sum()
+    }
 }
 
 impl Reads {
@@ -150,8 +158,14 @@ impl Reads {
         self.count
     }
 
+    /// The bytes of the keys that the reads name.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn add(&mut self, read: Read) {
         self.count += 1;
+        self.bytes += read.bytes();
         self.fresh.push(read);
     }
 
@@ -184,7 +198,7 @@ impl Reads {
         while let Some(entry) = self.ready.first_entry().filter(|entry| *entry.key() <= applied) {
             served.append(&mut entry.remove());
         }
-        self.count -= served.len();
+        self.on_removed(&served);
         served
     }
 
@@ -200,7 +214,7 @@ impl Reads {
             expired.extend(reads.extract_if(.., |read| read.age >= deadline));
         }
         self.ready.retain(|_, reads| !reads.is_empty());
-        self.count -= expired.len();
+        self.on_removed(&expired);
         self.asked_age += 1;
         let again = !self.asked.is_empty() && self.asked_age >= resend;
         if again {
@@ -211,14 +225,19 @@ impl Reads {
 
     /// A client is gone: removes its reads.
     pub(crate) fn forget(&mut self, client: ClientId) {
+        let mut gone = Vec::new();
         for reads in [&mut self.fresh, &mut self.asked]
             .into_iter()
             .chain(self.ready.values_mut())
         {
-            let before = reads.len();
-            reads.retain(|read| read.client != client);
-            self.count -= before - reads.len();
+            gone.extend(reads.extract_if(.., |read| read.client == client));
         }
         self.ready.retain(|_, reads| !reads.is_empty());
+        self.on_removed(&gone);
+    }
+
+    fn on_removed(&mut self, reads: &[Read]) {
+        self.count -= reads.len();
+        self.bytes -= reads.iter().map(Read::bytes).sum::<usize>();
     }
 }

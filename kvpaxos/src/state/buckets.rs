@@ -72,6 +72,17 @@ impl<B: Bucket, const LOAD: usize> Buckets<B, LOAD> {
         &self.segments[place / SEGMENT][place % SEGMENT]
     }
 
+    /// The bucket of a hash, and the number of low bits that all hashes of its entries have in common.
+    pub(crate) fn bucket_with_depth(&self, hash: u32) -> (&B, u32) {
+        let place = place(hash, self.buckets);
+        let full = self.buckets.next_power_of_two();
+        let half = (full / 2).max(1);
+        // As in `place`: a bucket whose other half does not exist yet has one bit fewer.
+        let is_divided = place % half + half < self.buckets;
+        let depth = if is_divided { full } else { half }.ilog2();
+        (&self.segments[place / SEGMENT][place % SEGMENT], depth)
+    }
+
     /// The bucket of a hash, to change it. If an entry is added or removed, the caller must call `on_added`
     /// or `on_removed`.
     pub(crate) fn bucket_mut(&mut self, hash: u32) -> &mut B {

@@ -7,15 +7,19 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::command::Op;
+use crate::config::Limits;
 use crate::state::buckets::{Buckets, BucketsToFree, EntryPosition};
-use crate::state::session::StoredOutcome;
+use crate::state::session::{Execution, StoredOutcome, digest_words};
 use crate::types::Revision;
 
 mod assembly;
 mod packed;
+mod scan;
+mod transaction;
 
 pub(crate) use assembly::{ReceivedEntry, StoreAssembly};
 use packed::{Packed, Pair, Value};
+pub(crate) use scan::Page;
 
 /// The seed of the hash of keys. It must never change: the order of entries follows from it.
 const KEY_SEED: u64 = 0x6B76_7061_786F_7301;
@@ -43,26 +47,27 @@ impl Store {
     }
 
     /// Executes a write whose revision is `revision`.
-    pub(crate) fn execute(&mut self, revision: Revision, op: &Op) -> StoredOutcome {
+    pub(crate) fn execute(&mut self, revision: Revision, op: &Op, limits: &Limits) -> Execution {
         match op {
             Op::Put { key, value } => {
-                self.put(key, value);
-                StoredOutcome::done(revision)
+                self.put(revision, key, value);
+                StoredOutcome::done(revision).into()
             }
             Op::Delete { key } => {
                 let existed = self.delete(key);
-                StoredOutcome::deleted(revision, existed)
+                StoredOutcome::deleted(revision, existed).into()
             }
             Op::Cas { key, expect, value } => {
                 let holds = self.value(key).map(Value::bytes);
                 let applied = holds == expect.as_deref();
                 match value {
-                    Some(value) if applied => self.put(key, value),
+                    Some(value) if applied => self.put(revision, key, value),
                     None if applied => _ = self.delete(key),
                     _ => {}
                 }
-                StoredOutcome::swapped(revision, applied)
+                StoredOutcome::swapped(revision, applied).into()
             }
+            Op::Transaction(transaction) => self.transact(revision, transaction, limits),
         }
     }
 
@@ -72,10 +77,24 @@ impl Store {
     }
 
     fn value(&self, key: &[u8]) -> Option<Value<'_>> {
+        self.find(key).map(|(bucket, at)| bucket.value(at))
+    }
+
+    /// The length of the value of a key.
+    pub(crate) fn length(&self, key: &[u8]) -> Option<u64> {
+        self.value(key).map(|value| value.bytes().len() as u64)
+    }
+
+    /// The revision of the last write of a key that has a value.
+    fn changed(&self, key: &[u8]) -> Option<Revision> {
+        self.find(key).map(|(bucket, at)| bucket.changed(at))
+    }
+
+    fn find(&self, key: &[u8]) -> Option<(&Packed, usize)> {
         let hash = Store::hash(key);
         let bucket = self.entries.bucket(hash);
         let at = bucket.find(hash, key).ok()?;
-        Some(bucket.value(at))
+        Some((bucket, at))
     }
 
     /// Reads the memory that writes to these keys will touch, only to load it into the caches. Reading it
@@ -101,30 +120,34 @@ impl Store {
         self.bytes
     }
 
-    /// The entries at `from` and after it, in the order of [`iter`](Store::iter), with their positions.
+    /// The entries at `from` and after it, in an order that follows from the content, with their positions.
     pub(crate) fn iter_from(
         &self,
         from: EntryPosition,
-    ) -> impl Iterator<Item = (EntryPosition, &[u8], &[u8])> {
+    ) -> impl Iterator<Item = (EntryPosition, EntryRef<'_>)> {
         self.entries.spots_from(from).map(|(spot, bucket)| {
             let at = spot.entry as usize;
-            (spot, bucket.key(at), bucket.value(at).bytes())
+            let entry = EntryRef {
+                key: bucket.key(at),
+                value: bucket.value(at).bytes(),
+                changed: bucket.changed(at),
+            };
+            (spot, entry)
         })
     }
 
-    /// All entries, in an order that follows from the content.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.iter_from(EntryPosition::START)
-            .map(|(_, key, value)| (key, value))
+    /// All entries, in the same order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        self.iter_from(EntryPosition::START).map(|(_, entry)| entry)
     }
 
-    fn put(&mut self, key: &Bytes, value: &Bytes) {
+    fn put(&mut self, revision: Revision, key: &Bytes, value: &Bytes) {
         let hash = hash_key(key);
-        let digest = digest_entry(hash, value);
+        let digest = digest_entry(hash, value, revision);
         let bucket = self.entries.bucket_mut(low(hash));
         match bucket.find(low(hash), key) {
             Ok(at) => {
-                let (before, length_before) = bucket.set(at, value, digest);
+                let (before, length_before) = bucket.set(at, value, revision, digest);
                 self.digest = self.digest.wrapping_sub(before);
                 self.bytes -= length_before as u64;
             }
@@ -133,6 +156,7 @@ impl Store {
                     hash: low(hash),
                     key,
                     value: Value::new(value),
+                    changed: revision,
                     digest,
                 };
                 bucket.insert(at, pair);
@@ -161,6 +185,15 @@ impl Store {
         self.bytes -= (key.len() + length) as u64;
         true
     }
+}
+
+/// An entry of the store.
+#[derive(Clone, Copy)]
+pub(crate) struct EntryRef<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) value: &'a [u8],
+    /// The revision of the last write of the key.
+    pub(crate) changed: Revision,
 }
 
 /// A store that is being freed.
@@ -194,8 +227,9 @@ fn hash_key(key: &[u8]) -> u64 {
 }
 
 /// The digest of an entry. The key enters through its hash.
-fn digest_entry(hash: u64, value: &[u8]) -> u64 {
-    xxh3_64_with_seed(value, hash)
+fn digest_entry(hash: u64, value: &[u8], changed: Revision) -> u64 {
+    let Revision { slot, index } = changed;
+    digest_words([xxh3_64_with_seed(value, hash), slot.0, u64::from(index)])
 }
 
 /// Equal stores have equal digests; different ones differ, except for a negligible probability.
@@ -208,7 +242,10 @@ impl Hash for Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = |(key, value)| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+        let bytes = |entry: EntryRef| {
+            let [key, value] = [entry.key, entry.value].map(Bytes::copy_from_slice);
+            (key, (value, entry.changed))
+        };
         let entries = self.iter().map(bytes);
         f.debug_map().entries(entries).finish()
     }
@@ -226,14 +263,14 @@ impl Store {
     /// The bytes as they would be if nothing had been kept.
     pub(crate) fn bytes_from_scratch(&self) -> u64 {
         self.iter()
-            .map(|(key, value)| (key.len() + value.len()) as u64)
+            .map(|entry| (entry.key.len() + entry.value.len()) as u64)
             .sum()
     }
 
     /// The digest as it would be if nothing had been kept.
     pub(crate) fn digest_from_scratch(&self) -> u64 {
-        self.iter().fold(0, |sum, (key, value)| {
-            sum.wrapping_add(digest_entry(hash_key(key), value))
+        self.iter().fold(0, |sum, entry| {
+            sum.wrapping_add(digest_entry(hash_key(entry.key), entry.value, entry.changed))
         })
     }
 }

@@ -7,11 +7,12 @@
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::command::{Command, Op, Outcome, Refusal};
+use crate::command::{Command, Listed, Op, Outcome, Query, Refusal};
 use crate::config::Limits;
 use crate::digest::halves;
-use crate::state::kv::Store;
+use crate::state::kv::{Page, Store};
 use crate::state::session::Sessions;
+use crate::transaction::{MAX_STEPS, Transaction};
 use crate::types::{Revision, Slot};
 
 /// What each key and each session adds to [`StateMachine::bytes`]: roughly its overhead in memory. It decides
@@ -107,8 +108,8 @@ impl StateMachine {
                 if let Err(refusal) = check_limits(&self.limits, op) {
                     return Outcome::Refused(refusal);
                 }
-                let store = &mut self.store;
-                let execute = || store.execute(revision, op);
+                let (store, limits) = (&mut self.store, &self.limits);
+                let execute = || store.execute(revision, op, limits);
                 let kept = self
                     .sessions
                     .once(revision, *session, *sequence, *lowest_unanswered, execute);
@@ -144,7 +145,7 @@ impl StateMachine {
 
     /// Applies the commands of one slot, in order. See [`apply`](StateMachine::apply).
     pub fn apply_all(&mut self, slot: Slot, commands: &[Command]) -> Vec<Outcome> {
-        self.store.touch(commands.iter().filter_map(key_of));
+        self.store.touch(commands.iter().flat_map(keys_of));
         let commands = (0..).zip(commands);
         let apply = |(index, command)| self.apply(Revision { slot, index }, command);
         let outcomes = commands.map(apply).collect();
@@ -159,9 +160,57 @@ impl StateMachine {
         self.store.get(key)
     }
 
+    /// Answers a read with the present state.
+    #[must_use]
+    pub fn answer(&self, query: &Query) -> Outcome {
+        let revision = self.revision();
+        match query {
+            Query::Get { key } => Outcome::Value {
+                revision,
+                value: self.get(key),
+            },
+            Query::GetMany { keys } => self.values(keys),
+            Query::Lengths { keys } => Outcome::Lengths {
+                revision,
+                lengths: keys.iter().map(|key| self.store.length(key)).collect(),
+            },
+            Query::Scan { cursor, limit } => match self.store.page(*cursor, *limit, self.limits.answer_bytes)
+            {
+                Ok(Page { keys, next }) => Outcome::Page { revision, keys, next },
+                Err(length) => self.too_long(length),
+            },
+            Query::Count => Outcome::Count {
+                revision,
+                keys: self.keys(),
+            },
+        }
+    }
+
+    fn values(&self, keys: &[Bytes]) -> Outcome {
+        let mut length = 0;
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            let value = self.get(key);
+            length += value.as_ref().map_or(0, Bytes::len);
+            if length > self.limits.answer_bytes {
+                return self.too_long(length);
+            }
+            values.push(value);
+        }
+        let revision = self.revision();
+        Outcome::Values { revision, values }
+    }
+
+    fn too_long(&self, length: usize) -> Outcome {
+        Outcome::Refused(Refusal::AnswerTooLong {
+            length: length as u64,
+            limit: self.limits.answer_bytes as u64,
+        })
+    }
+
     /// All keys and their values, in an order that is the same for equal stores.
     pub fn entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.store.iter()
+        self.store.iter().map(|entry| (entry.key, entry.value))
     }
 
     /// The revision of the last applied command; the lowest revision if there is none.
@@ -180,11 +229,12 @@ impl StateMachine {
         digest_of(self.last, &self.sessions, self.store.digest(), self.history)
     }
 
-    /// The approximate size of the state in bytes: all keys and values, 64 more for each key, and 256 for
-    /// each session. The same at every replica.
+    /// The approximate size of the state in bytes: all keys and values, 64 more for each key, 256 for each
+    /// session, and the results of transactions that sessions store. The same at every replica.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.store.bytes() + ENTRY_BYTES * self.keys() + SESSION_BYTES * self.sessions()
+        let sessions = SESSION_BYTES * self.sessions() + self.sessions.results_bytes();
+        self.store.bytes() + ENTRY_BYTES * self.keys() + sessions
     }
 
     /// The number of keys that have a value.
@@ -232,30 +282,60 @@ fn hash<const WORDS: usize>(words: &[u64; WORDS], before: u128) -> u128 {
     xxh3_128(&bytes[..16 + 8 * WORDS])
 }
 
-fn key_of(command: &Command) -> Option<&Bytes> {
-    match command {
-        Command::Apply { op, .. } => Some(op.key()),
+fn keys_of(command: &Command) -> impl Iterator<Item = &Bytes> {
+    let op = match command {
+        Command::Apply { op, .. } => Some(op),
         Command::Open { .. } | Command::Close { .. } | Command::Opaque { .. } => None,
+    };
+    op.into_iter().flat_map(Op::keys)
+}
+
+/// Checks a write against the limits of keys, values and transactions. A replica checks it when it admits the
+/// request, and again when it applies the command.
+pub(crate) fn check_limits(limits: &Limits, op: &Op) -> Result<(), Refusal> {
+    if let Op::Transaction(transaction) = op {
+        let Transaction { conditions, steps } = transaction;
+        check_count(Listed::Conditions, conditions.len())?;
+        check_count(Listed::Steps, steps.len())?;
+    }
+    op.keys().try_for_each(|key| check_key(limits, key))?;
+    op.values().try_for_each(|value| check_value(limits, value))?;
+    match op {
+        Op::Transaction(transaction) => over(transaction.size(), limits.transaction_bytes)
+            .map_or(Ok(()), |(length, limit)| {
+                Err(Refusal::TransactionTooLong { length, limit })
+            }),
+        Op::Put { .. } | Op::Delete { .. } | Op::Cas { .. } => Ok(()),
     }
 }
 
-/// Checks a write against the limits of keys and values. A replica checks it when it admits the request, and
-/// again when it applies the command.
-pub(crate) fn check_limits(limits: &Limits, op: &Op) -> Result<(), Refusal> {
-    let key = op.key().len();
-    if key > limits.key {
-        return Err(Refusal::KeyTooLong {
-            length: key as u64,
-            limit: limits.key as u64,
-        });
-    }
-    match op.values().find(|value| value.len() > limits.value) {
-        Some(value) => Err(Refusal::ValueTooLong {
-            length: value.len() as u64,
-            limit: limits.value as u64,
-        }),
-        None => Ok(()),
-    }
+/// Checks the keys of a read against the limits.
+pub(crate) fn check_keys(limits: &Limits, keys: &[Bytes]) -> Result<(), Refusal> {
+    check_count(Listed::Keys, keys.len())?;
+    keys.iter().try_for_each(|key| check_key(limits, key))
+}
+
+pub(crate) fn check_value(limits: &Limits, value: &Bytes) -> Result<(), Refusal> {
+    over(value.len(), limits.value).map_or(Ok(()), |(length, limit)| {
+        Err(Refusal::ValueTooLong { length, limit })
+    })
+}
+
+fn check_key(limits: &Limits, key: &Bytes) -> Result<(), Refusal> {
+    over(key.len(), limits.key).map_or(Ok(()), |(length, limit)| {
+        Err(Refusal::KeyTooLong { length, limit })
+    })
+}
+
+fn check_count(what: Listed, count: usize) -> Result<(), Refusal> {
+    over(count, MAX_STEPS).map_or(Ok(()), |(count, limit)| {
+        Err(Refusal::TooMany { what, count, limit })
+    })
+}
+
+/// The length and the limit, if it is over it.
+fn over(length: usize, limit: usize) -> Option<(u64, u64)> {
+    (length > limit).then_some((length as u64, limit as u64))
 }
 
 #[cfg(test)]

@@ -10,9 +10,14 @@
 //! use* from then on. The oldest session on trial is dropped first. When the sessions in use exceed their
 //! share, the least recently used one goes back on trial. So clients that open a session, write once and
 //! leave only push out each other.
+//!
+//! The results of transactions are stored too, and may be large. Their bytes are bounded over all sessions:
+//! the session that stores the oldest ones is dropped first, as its client has not reported for the longest
+//! time that it has them.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use crate::command::{Refusal, Tag};
 use crate::config::Limits;
@@ -22,12 +27,17 @@ use crate::types::{Revision, Sequence, SessionId};
 mod encoding;
 mod outcomes;
 mod queue;
+mod results;
 
-pub(crate) use encoding::ReceivedSessions;
 pub use encoding::SessionError;
+pub(crate) use encoding::{ReceivedResults, ReceivedSessions};
+use outcomes::OutcomeWindow;
 pub(crate) use outcomes::StoredOutcome;
-use outcomes::{OutcomeWindow, digest_words};
+pub(crate) use outcomes::digest_words;
 use queue::Queue;
+pub(crate) use results::Execution;
+pub use results::ResultsOf;
+use results::{ResultsTable, StoredResults};
 
 /// The table of open sessions.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,6 +53,9 @@ pub(crate) struct Sessions {
     dropped: u64,
     /// The sum of the digests of all sessions, updated as they change.
     digest: u64,
+    results: ResultsTable,
+    /// The greatest number of bytes of results.
+    most_results: u64,
 }
 
 type Table = Map<SessionId, Session, 2>;
@@ -87,6 +100,8 @@ impl Sessions {
             in_use: Queue::default(),
             dropped: 0,
             digest: 0,
+            results: ResultsTable::new(),
+            most_results: limits.results_bytes as u64,
         }
     }
 
@@ -130,41 +145,64 @@ impl Sessions {
         };
         let queued = queue.remove(&(session.queued, id));
         assert!(queued, "session {id} is in the queue of its standing");
+        session.outcomes.drop_all_results(id, &mut self.results);
         true
     }
 
     /// Runs `execute` if this sequence was not executed yet. Returns the outcome, new or stored. A refusal
     /// changes nothing.
-    pub(crate) fn once(
+    pub(crate) fn once<E: Into<Execution>>(
         &mut self,
         at: Revision,
         id: SessionId,
         sequence: Sequence,
         lowest: Sequence,
-        execute: impl FnOnce() -> StoredOutcome,
-    ) -> Result<StoredOutcome, Refusal> {
+        execute: impl FnOnce() -> E,
+    ) -> Result<Execution, Refusal> {
         let Some(session) = self.table.get_mut(hash_id(id), &id) else {
             return Err(Refusal::SessionExpired { session: id });
         };
         let floor = session.outcomes.admit(id, sequence, lowest, self.window)?;
-        let mut changed = session.outcomes.raise_floor(id, floor);
+        let mut changed = session.outcomes.raise_floor(id, floor, &mut self.results);
         session.last_use = at;
         let known = session.outcomes.get(sequence);
-        let kept = known.unwrap_or_else(execute);
         let mut promote = false;
-        if known.is_none() {
-            changed = changed.wrapping_add(session.outcomes.keep(id, sequence, kept));
+        let execution = if let Some(stored) = known {
+            let results = results_of(&self.results, id, sequence, stored);
+            Execution { stored, results }
+        } else {
+            let execution = execute().into();
+            changed = changed.wrapping_add(session.outcomes.keep(id, sequence, execution.stored));
             promote = session.standing == Standing::OnTrial;
             if session.standing == Standing::New {
                 session.standing = Standing::OnTrial;
             }
-        }
+            execution
+        };
         changed = changed.wrapping_add(session.renew_head(id));
         self.digest = self.digest.wrapping_add(changed);
         if promote {
             self.promote(at, id);
         }
-        Ok(kept)
+        if let (None, Some(results)) = (known, &execution.results) {
+            let of = ResultsOf {
+                session: id,
+                sequence,
+            };
+            self.results.keep(of, at, Arc::clone(results));
+            self.bound_results();
+        }
+        Ok(execution)
+    }
+
+    /// Drops sessions until the results of the others are within the limit.
+    fn bound_results(&mut self) {
+        while self.results.bytes() > self.most_results
+            && let Some(id) = self.results.oldest()
+        {
+            self.close(id);
+            self.dropped += 1;
+        }
     }
 
     /// The open session with this tag.
@@ -174,8 +212,12 @@ impl Sessions {
 
     /// What [`once`](Sessions::once) would return without executing anything: the stored outcome, or that the
     /// sequence was answered.
-    pub(crate) fn known(&self, id: SessionId, sequence: Sequence) -> Option<Result<StoredOutcome, Refusal>> {
-        self.table.get(hash_id(id), &id)?.outcomes.known(id, sequence)
+    pub(crate) fn known(&self, id: SessionId, sequence: Sequence) -> Option<Result<Execution, Refusal>> {
+        let known = self.table.get(hash_id(id), &id)?.outcomes.known(id, sequence)?;
+        Some(known.map(|stored| {
+            let results = results_of(&self.results, id, sequence, stored);
+            Execution { stored, results }
+        }))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -188,7 +230,12 @@ impl Sessions {
     }
 
     pub(crate) fn digest(&self) -> u64 {
-        self.digest
+        self.digest.wrapping_add(self.results.digest())
+    }
+
+    /// The bytes of all stored results.
+    pub(crate) fn results_bytes(&self) -> u64 {
+        self.results.bytes()
     }
 
     /// Moves a session from trial to use. If too many are in use, the least recently used one goes the other
@@ -250,8 +297,8 @@ impl Sessions {
 pub(crate) struct SessionsToFree {
     table: BucketsToFree<MapBucket<SessionId, Session>>,
     by_tag: BucketsToFree<MapBucket<Tag, SessionId>>,
-    on_trial: Queue,
-    in_use: Queue,
+    results: BucketsToFree<MapBucket<ResultsOf, StoredResults>>,
+    queues: [Queue; 3],
 }
 
 impl SessionsToFree {
@@ -259,23 +306,26 @@ impl SessionsToFree {
     pub(crate) fn free_some(&mut self, work: &mut usize) {
         self.table.free_some(work);
         self.by_tag.free_some(work);
-        self.on_trial.free_some(work);
-        self.in_use.free_some(work);
+        self.results.free_some(work);
+        for queue in &mut self.queues {
+            queue.free_some(work);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        let queues = self.on_trial.len() + self.in_use.len();
-        self.table.is_empty() && self.by_tag.is_empty() && queues == 0
+        let queued = self.queues.iter().map(Queue::len).sum::<usize>();
+        self.table.is_empty() && self.by_tag.is_empty() && self.results.is_empty() && queued == 0
     }
 }
 
 impl From<Sessions> for SessionsToFree {
     fn from(sessions: Sessions) -> SessionsToFree {
+        let (results, by_age) = sessions.results.into_parts();
         SessionsToFree {
             table: sessions.table.into(),
             by_tag: sessions.by_tag.into(),
-            on_trial: sessions.on_trial,
-            in_use: sessions.in_use,
+            results: results.into(),
+            queues: [sessions.on_trial, sessions.in_use, by_age],
         }
     }
 }
@@ -313,6 +363,19 @@ impl Session {
     }
 }
 
+/// The results of a write, if there are any.
+fn results_of(
+    table: &ResultsTable,
+    session: SessionId,
+    sequence: Sequence,
+    stored: StoredOutcome,
+) -> Option<results::Results> {
+    let of = ResultsOf { session, sequence };
+    let results = stored.has_results().then(|| table.get(of));
+    results
+        .map(|results| results.expect("the results of an executed transaction are stored with its outcome"))
+}
+
 fn hash_id(id: SessionId) -> u32 {
     low(digest_words([id.0.slot.0, id.0.index.into()]))
 }
@@ -329,7 +392,7 @@ fn low(hash: u64) -> u32 {
 /// Equal tables have equal digests; different ones differ, except for a negligible probability.
 impl Hash for Sessions {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.digest.hash(state);
+        self.digest().hash(state);
         self.dropped.hash(state);
     }
 }

@@ -26,13 +26,14 @@
 //!
 //! | items | fields |
 //! | --- | --- |
-//! | head, once | revision of the last command (option), sessions dropped so far, number of sessions, number of keys, history (two u64, the higher half first): the chain of the digests after all slots |
+//! | head, once | revision of the last command (option), sessions dropped so far, number of sessions, number of transactions with results, number of keys, history (two u64, the higher half first): the chain of the digests after all slots |
 //! | sessions, in the order of their table | id, tag, last use, time of queueing, standing (0 new, 1 on trial, 2 in use), floor, stored outcomes |
-//! | entries, in the order of the store | key, value |
+//! | results of a transaction, in the order of their table | session, sequence, result of each step |
+//! | entries, in the order of the store | key, value, revision of the last write |
 //!
-//! A stored outcome is 0 (not executed), 1 (done: revision), 2 (deleted: revision, existed) or 3 (swapped:
-//! revision, applied). Everything else (queues, indices, sums) follows from these and is computed by the
-//! receiver.
+//! A stored outcome is 0 (not executed), 1 (done: revision), 2 (deleted: revision, existed), 3 (swapped:
+//! revision, applied) or 4 (executed: revision, whether the conditions held). Everything else (queues,
+//! indices, sums) follows from these and is computed by the receiver.
 
 use std::fmt;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ mod cursor;
 mod deferred_free;
 mod error;
 
-pub use crate::state::session::SessionError;
+pub use crate::state::session::{ResultsOf, SessionError};
 pub use builder::{Builder, Rejected};
 pub use cursor::Cursor;
 use cursor::Section;
@@ -122,8 +123,9 @@ impl Snapshot {
     ///
     /// The part holds as many items as fit in `bytes` bytes (and in [`MAX_CHUNK`]), but at least one,
     /// whatever its length. Items that take long to process count for more than their length: an entry for at
-    /// least 64 bytes, and a session for 1,024 and another 64 for each outcome that it stores. The result
-    /// depends only on the snapshot's content and the arguments.
+    /// least 64 bytes, a session for 1,024 and another 64 for each outcome that it stores, and the results of
+    /// a transaction for what they count for in [`Limits::results_bytes`](crate::Limits::results_bytes). The
+    /// part depends only on the snapshot's content and the arguments.
     ///
     /// The cursor may come from a peer, and may be any. If it points between items, the part begins with the
     /// next one. If it points past the end, the part is empty and the last.
@@ -144,6 +146,7 @@ struct Head {
     last: Option<Revision>,
     dropped: u64,
     sessions: u64,
+    results: u64,
     keys: u64,
     history: [u64; 2],
 }
@@ -183,6 +186,7 @@ impl Part {
                 last,
                 dropped: sessions.dropped(),
                 sessions: sessions.len() as u64,
+                results: sessions.results_len() as u64,
                 keys: store.len() as u64,
                 history: halves(snapshot.machine.history()),
             };
@@ -199,11 +203,23 @@ impl Part {
                 }
             }
         }
-        for (spot, key, value) in store.iter_from(from.spot_in(Section::Entries)) {
-            let charge = LEAST_CHARGE.max(key.len() + value.len());
+        if from.section <= Section::Results {
+            let from = from.spot_in(Section::Results);
+            for (spot, of, results, bytes) in sessions.results_from(from) {
+                let item = (of.session, of.sequence, results);
+                if !self.add(Cursor::after(Section::Results, spot), bytes, |out| {
+                    append_payload(&item, out);
+                }) {
+                    return PartEnd::Full;
+                }
+            }
+        }
+        for (spot, entry) in store.iter_from(from.spot_in(Section::Entries)) {
+            let charge = LEAST_CHARGE.max(entry.key.len() + entry.value.len());
             if !self.add(Cursor::after(Section::Entries, spot), charge, |out| {
-                append_bytes(key, out);
-                append_bytes(value, out);
+                append_bytes(entry.key, out);
+                append_bytes(entry.value, out);
+                append_payload(&entry.changed, out);
             }) {
                 return PartEnd::Full;
             }

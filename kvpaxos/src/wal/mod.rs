@@ -163,7 +163,7 @@ pub use write::{Batch, Piece, SEGMENT, Writer};
 use crate::io::Record;
 
 /// The version of the format.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 /// The length of a segment's header.
 pub const HEADER: usize = 52;
 /// The length of a group's header.

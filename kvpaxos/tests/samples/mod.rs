@@ -11,9 +11,9 @@ use kvpaxos::message::{Accepted, AcceptorHealth, Heartbeat, Promise, Remembered,
 use kvpaxos::snapshot::Cursor;
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos::{
-    Ballot, Batch, Command, Founding, Incarnation, Life, Message, Op, Outcome, Record, Refusal, ReplicaId,
-    ReplicaSet, Reply, Request, RequestBody, Revision, Sequence, SessionId, Slot, Status, Tag, Value,
-    Watermark,
+    Ballot, Batch, Command, Condition, Founding, Holds, Incarnation, Life, Listed, Message, Op, Outcome,
+    Record, Refusal, ReplicaId, ReplicaSet, Reply, Request, RequestBody, Revision, Sequence, SessionId, Slot,
+    Status, Step, StepError, StepResult, Tag, Transaction, Value, Watermark, When,
 };
 
 mod strategies;
@@ -116,6 +116,69 @@ samples! { ops: Op =
     Op::Put { .. } => Op::Put { key: bytes("key"), value: bytes("value") },
     Op::Delete { .. } => Op::Delete { key: bytes("key") },
     Op::Cas { .. } => Op::Cas { key: bytes("key"), expect: None, value: Some(bytes("new")) },
+    Op::Transaction(_) => Op::Transaction(transaction()),
+}
+
+samples! { holds: Holds =
+    Holds::Absent => Holds::Absent,
+    Holds::Present => Holds::Present,
+    Holds::Equals(_) => Holds::Equals(bytes("old")),
+    Holds::Unchanged { .. } => Holds::Unchanged { existed: true, since: revision() },
+}
+
+samples! { steps: Step =
+    Step::Get { .. } => Step::Get { key: bytes("key") },
+    Step::Length { .. } => Step::Length { key: bytes("key") },
+    Step::Exists { .. } => Step::Exists { key: bytes("key") },
+    Step::Put { .. } => Step::Put {
+        key: bytes("key"),
+        value: bytes("value"),
+        when: When::Absent,
+        previous: true,
+    },
+    Step::Append { .. } => Step::Append { key: bytes("key"), value: bytes("more") },
+    Step::Add { .. } => Step::Add { key: bytes("key"), delta: -3 },
+    Step::Delete { .. } => Step::Delete { key: bytes("key"), previous: true },
+}
+
+samples! { whens: When =
+    When::Always => When::Always,
+    When::Absent => When::Absent,
+    When::Present => When::Present,
+}
+
+/// A transaction of every condition and every step.
+fn transaction() -> Transaction {
+    let condition = |holds| Condition {
+        key: bytes("key"),
+        holds,
+    };
+    let put = |when| Step::Put {
+        key: bytes("key"),
+        value: bytes("value"),
+        when,
+        previous: false,
+    };
+    Transaction {
+        conditions: holds().into_iter().map(condition).collect(),
+        steps: steps().into_iter().chain(whens().into_iter().map(put)).collect(),
+    }
+}
+
+samples! { step_errors: StepError =
+    StepError::NotAnInteger => StepError::NotAnInteger,
+    StepError::Overflow => StepError::Overflow,
+    StepError::TooLong { .. } => StepError::TooLong { length: 2_000_000, limit: 1_048_576 },
+    StepError::AnswerTooLong { .. } => StepError::AnswerTooLong { length: 5_000_000, limit: 4_194_304 },
+}
+
+samples! { step_results: StepResult =
+    StepResult::Value(_) => StepResult::Value(Some(bytes("value"))),
+    StepResult::Length(_) => StepResult::Length(300),
+    StepResult::Exists(_) => StepResult::Exists(true),
+    StepResult::Integer(_) => StepResult::Integer(i64::MIN),
+    StepResult::Changed { .. } => StepResult::Changed { applied: false, previous: Some(bytes("old")) },
+    StepResult::Failed(_) => StepResult::Failed(StepError::NotAnInteger),
 }
 
 samples! { commands: Command =
@@ -235,6 +298,10 @@ samples! { request_bodies: RequestBody =
     RequestBody::Get { .. } => RequestBody::Get { key: bytes("key") },
     RequestBody::Submit { .. } => RequestBody::Submit { payload: bytes("opaque") },
     RequestBody::Status => RequestBody::Status,
+    RequestBody::GetMany { .. } => RequestBody::GetMany { keys: vec![bytes("key"), bytes("other")] },
+    RequestBody::Lengths { .. } => RequestBody::Lengths { keys: vec![bytes("key"), bytes("other")] },
+    RequestBody::Scan { .. } => RequestBody::Scan { cursor: u64::MAX, limit: 300 },
+    RequestBody::Count => RequestBody::Count,
 }
 
 /// Every request, and writes with every operation.
@@ -267,6 +334,9 @@ samples! { refusals: Refusal =
     Refusal::Unavailable { .. } => Refusal::Unavailable { silent: ReplicaSet::first(3) },
     Refusal::MemoryLost { .. } => Refusal::MemoryLost { lost: ReplicaSet::first(3) },
     Refusal::Differs(_) => Refusal::Differs(doubt()),
+    Refusal::TooMany { .. } => Refusal::TooMany { what: Listed::Conditions, count: 5000, limit: 4096 },
+    Refusal::TransactionTooLong { .. } => Refusal::TransactionTooLong { length: 3_000_000, limit: 2_101_248 },
+    Refusal::AnswerTooLong { .. } => Refusal::AnswerTooLong { length: 5_000_000, limit: 4_194_304 },
 }
 
 fn status(proposer: ProposerStatus, acceptor: AcceptorStatus, learner: LearnerStatus) -> Status {
@@ -334,6 +404,18 @@ samples! { outcomes: Outcome =
     ))),
     Outcome::Refused(_) => Outcome::Refused(refusals().remove(0)),
     Outcome::Unknown { .. } => Outcome::Unknown { silent: ReplicaSet::first(3) },
+    Outcome::Executed { .. } => Outcome::Executed {
+        revision: revision(),
+        results: Some(step_results().into_iter().chain(step_errors().into_iter().map(StepResult::Failed)).collect()),
+    },
+    Outcome::Values { .. } => Outcome::Values { revision: revision(), values: vec![Some(bytes("value")), None] },
+    Outcome::Lengths { .. } => Outcome::Lengths { revision: revision(), lengths: vec![Some(300), None] },
+    Outcome::Page { .. } => Outcome::Page {
+        revision: revision(),
+        keys: vec![bytes("key"), bytes("other")],
+        next: u64::MAX,
+    },
+    Outcome::Count { .. } => Outcome::Count { revision: revision(), keys: 300 },
 }
 
 /// Every reply, with every refusal and every status.
@@ -344,7 +426,12 @@ pub fn replies() -> Vec<Reply> {
     });
     let refused = refusals().into_iter().map(Outcome::Refused);
     let outcomes = outcomes().into_iter().chain(refused).chain(roles);
+    let listed = [Listed::Steps, Listed::Keys].map(|what| {
+        let (count, limit) = (5000, 4096);
+        Outcome::Refused(Refusal::TooMany { what, count, limit })
+    });
     outcomes
+        .chain(listed)
         .zip(100..)
         .map(|(outcome, id)| Reply { id, outcome })
         .collect()

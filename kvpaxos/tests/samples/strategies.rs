@@ -10,8 +10,9 @@ use kvpaxos::message::{Accepted, AcceptorHealth, Heartbeat, Promise, Remembered,
 use kvpaxos::snapshot::Cursor;
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos::{
-    Ballot, Batch, Command, Founding, Incarnation, Life, Message, Op, Outcome, Record, ReplicaId, ReplicaSet,
-    Reply, Request, RequestBody, Revision, Sequence, SessionId, Slot, Tag, Value, Watermark,
+    Ballot, Batch, Command, Condition, Founding, Holds, Incarnation, Life, Message, Op, Outcome, Record,
+    ReplicaId, ReplicaSet, Reply, Request, RequestBody, Revision, Sequence, SessionId, Slot, Step, StepError,
+    StepResult, Tag, Transaction, Value, Watermark, When,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -81,6 +82,51 @@ fn any_op() -> impl Strategy<Value = Op> {
         any_bytes().prop_map(|key| Op::Delete { key }),
         (any_bytes(), option::of(any_bytes()), option::of(any_bytes()))
             .prop_map(|(key, expect, value)| { Op::Cas { key, expect, value } }),
+        (vec(any_condition(), 0..4), vec(any_step(), 0..4))
+            .prop_map(|(conditions, steps)| Op::Transaction(Transaction { conditions, steps })),
+    ]
+}
+
+fn any_condition() -> impl Strategy<Value = Condition> {
+    let holds = prop_oneof![
+        Just(Holds::Absent),
+        Just(Holds::Present),
+        any_bytes().prop_map(Holds::Equals),
+        (any::<bool>(), any_revision()).prop_map(|(existed, since)| Holds::Unchanged { existed, since }),
+    ];
+    (any_bytes(), holds).prop_map(|(key, holds)| Condition { key, holds })
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let when = prop_oneof![Just(When::Always), Just(When::Absent), Just(When::Present)];
+    prop_oneof![
+        any_bytes().prop_map(|key| Step::Get { key }),
+        any_bytes().prop_map(|key| Step::Length { key }),
+        any_bytes().prop_map(|key| Step::Exists { key }),
+        (any_bytes(), any_bytes(), when, any::<bool>()).prop_map(|(key, value, when, previous)| {
+            Step::Put {
+                key,
+                value,
+                when,
+                previous,
+            }
+        }),
+        (any_bytes(), any_bytes()).prop_map(|(key, value)| Step::Append { key, value }),
+        (any_bytes(), any::<i64>()).prop_map(|(key, delta)| Step::Add { key, delta }),
+        (any_bytes(), any::<bool>()).prop_map(|(key, previous)| Step::Delete { key, previous }),
+    ]
+}
+
+fn any_result() -> impl Strategy<Value = StepResult> {
+    prop_oneof![
+        option::of(any_bytes()).prop_map(StepResult::Value),
+        any_counter().prop_map(StepResult::Length),
+        any::<bool>().prop_map(StepResult::Exists),
+        any::<i64>().prop_map(StepResult::Integer),
+        (any::<bool>(), option::of(any_bytes()))
+            .prop_map(|(applied, previous)| StepResult::Changed { applied, previous }),
+        (any_counter(), any_counter())
+            .prop_map(|(length, limit)| { StepResult::Failed(StepError::AnswerTooLong { length, limit }) }),
     ]
 }
 
@@ -353,6 +399,9 @@ pub fn any_request() -> impl Strategy<Value = Request> {
         any_bytes().prop_map(|key| RequestBody::Get { key }),
         any_bytes().prop_map(|payload| RequestBody::Submit { payload }),
         Just(RequestBody::Status),
+        vec(any_bytes(), 0..4).prop_map(|keys| RequestBody::GetMany { keys }),
+        vec(any_bytes(), 0..4).prop_map(|keys| RequestBody::Lengths { keys }),
+        (any::<u64>(), any::<u32>()).prop_map(|(cursor, limit)| RequestBody::Scan { cursor, limit }),
     ];
     (any::<u64>(), body).prop_map(|(id, body)| Request { id, body })
 }
@@ -366,6 +415,14 @@ pub fn any_reply() -> impl Strategy<Value = Reply> {
         (any_revision(), option::of(any_bytes()))
             .prop_map(|(revision, value)| Outcome::Value { revision, value }),
         any_replicas().prop_map(|silent| Outcome::Unknown { silent }),
+        (any_revision(), option::of(vec(any_result(), 0..4)))
+            .prop_map(|(revision, results)| Outcome::Executed { revision, results }),
+        (any_revision(), vec(option::of(any_bytes()), 0..4))
+            .prop_map(|(revision, values)| Outcome::Values { revision, values }),
+        (any_revision(), vec(option::of(any_counter()), 0..4))
+            .prop_map(|(revision, lengths)| Outcome::Lengths { revision, lengths }),
+        (any_revision(), vec(any_bytes(), 0..4), any::<u64>())
+            .prop_map(|(revision, keys, next)| Outcome::Page { revision, keys, next }),
         (any_slot(), any_counter(), any::<u128>()).prop_map(|(applied, keys, digest)| {
             let learner = LearnerStatus::Learning {
                 applied,

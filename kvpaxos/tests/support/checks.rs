@@ -297,7 +297,8 @@ impl Checks {
             Outcome::Opened { session } => session.0,
             Outcome::Done { revision }
             | Outcome::Deleted { revision, .. }
-            | Outcome::Swapped { revision, .. } => {
+            | Outcome::Swapped { revision, .. }
+            | Outcome::Executed { revision, .. } => {
                 self.check_write(&asked.body, *revision);
                 *revision
             }
@@ -305,7 +306,14 @@ impl Checks {
                 self.check_read(&asked, *revision, value.as_ref());
                 *revision
             }
-            Outcome::Closed | Outcome::Status(_) | Outcome::Refused(_) | Outcome::Unknown { .. } => return,
+            Outcome::Values { .. }
+            | Outcome::Lengths { .. }
+            | Outcome::Page { .. }
+            | Outcome::Count { .. }
+            | Outcome::Closed
+            | Outcome::Status(_)
+            | Outcome::Refused(_)
+            | Outcome::Unknown { .. } => return,
         };
         self.acknowledged = self.acknowledged.max(revision);
     }
@@ -372,9 +380,13 @@ impl Model {
             self.machine.apply(revision, command);
             return;
         };
-        let before = self.machine.get(op.key());
+        let keys: Vec<Bytes> = op.keys().cloned().collect();
+        let values = |machine: &StateMachine| -> Vec<Option<Bytes>> {
+            keys.iter().map(|key| machine.get(key)).collect()
+        };
+        let before = values(&self.machine);
         let outcome = self.machine.apply(revision, command);
-        let now = self.machine.get(op.key());
+        let now = values(&self.machine);
         let refused = matches!(outcome, Outcome::Refused(_));
         if let Some(first) = self.done.get(&(*session, *sequence)) {
             assert!(
@@ -389,10 +401,9 @@ impl Model {
         } else {
             self.done.insert((*session, *sequence), outcome);
         }
-        self.history
-            .entry(op.key().clone())
-            .or_default()
-            .insert(revision, now);
+        for (key, now) in keys.into_iter().zip(now) {
+            self.history.entry(key).or_default().insert(revision, now);
+        }
     }
 
     fn value_at(&self, key: &Bytes, revision: Revision) -> Option<&Bytes> {

@@ -54,7 +54,7 @@ impl From<Exit> for ExitCode {
 impl From<&ClientError> for Exit {
     fn from(error: &ClientError) -> Exit {
         match error {
-            ClientError::Refused(_) | ClientError::TooLong { .. } => Exit::Refused,
+            ClientError::Refused(_) | ClientError::Failed(_) | ClientError::TooLong { .. } => Exit::Refused,
             ClientError::Unavailable { .. } => Exit::Unavailable,
             ClientError::Unknown { .. } | ClientError::Gone => Exit::Unknown,
         }

@@ -170,13 +170,19 @@ pub(crate) async fn perform(client: &Client, operation: &Operation) -> Ended {
                     applied: swapped.applied,
                 })
         }
-        Action::Append(_) => unreachable!("the store does not append"),
+        Action::Append(value) => client
+            .append(key, bytes(value).expect("an append has a value"))
+            .await
+            .map(|_| Answer::Done),
     };
     match result {
         Ok(answer) => Ended::Ok(answer),
-        Err(ClientError::Refused(_) | ClientError::TooLong { .. } | ClientError::Unavailable { .. }) => {
-            Ended::Fail
-        }
+        Err(
+            ClientError::Refused(_)
+            | ClientError::Failed(_)
+            | ClientError::TooLong { .. }
+            | ClientError::Unavailable { .. },
+        ) => Ended::Fail,
         Err(ClientError::Unknown { .. } | ClientError::Gone) => Ended::Info,
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, Client, ClientConfig, ClientEvent};
-use kvpaxos::{Micros, Op, Outcome, Refusal, ReplicaSet, Request, RequestBody, Sequence, SessionId, Time};
+use kvpaxos::{
+    Micros, Op, Outcome, Query, Refusal, ReplicaSet, Request, RequestBody, Sequence, SessionId, Time,
+};
 
 use crate::engine::{Decider, Decision, Stream};
 use crate::invariants::Floor;
@@ -114,7 +116,7 @@ impl SimulatedClient {
 /// Notes the value of a key after an operation.
 pub(super) fn remember(seen: &mut BTreeMap<Bytes, Option<Bytes>>, call: &Call, outcome: &Outcome) {
     let (key, value) = match (call, outcome) {
-        (Call::Get { key }, Outcome::Value { value, .. }) => (key, value.clone()),
+        (Call::Read(Query::Get { key }), Outcome::Value { value, .. }) => (key, value.clone()),
         (Call::Write(Op::Put { key, value }), _) => (key, Some(value.clone())),
         (Call::Write(Op::Delete { key }), _) => (key, None),
         (Call::Write(Op::Cas { key, value, .. }), Outcome::Swapped { applied: true, .. }) => {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, ClientEffect, ClientEvent, Completion};
-use kvpaxos::{Micros, Op, Refusal};
+use kvpaxos::{Micros, Op, Query, Refusal};
 
 use crate::engine::{Decider, Decision, Stream};
 use crate::invariants::{Property, Sometimes, seconds};
@@ -146,7 +146,7 @@ impl Clients {
                         }
                         context.engine.observer.on_written(open.floor, op, outcome);
                     }
-                    Call::Get { .. } => context.engine.observer.on_read(open.floor, outcome),
+                    Call::Read(_) => context.engine.observer.on_read(open.floor, outcome),
                     Call::Status | Call::Close => {}
                 }
             }
@@ -215,7 +215,7 @@ impl Clients {
                 let value = (!removes).then_some(value);
                 Call::Write(Op::Cas { key, expect, value })
             }
-            OperationKind::Get => Call::Get { key },
+            OperationKind::Get => Call::Read(Query::Get { key }),
         }
     }
 }

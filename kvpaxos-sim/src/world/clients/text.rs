@@ -11,7 +11,7 @@ impl fmt::Display for CallText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Call::Write(op) => op.fmt(f),
-            Call::Get { key } => write!(f, "get {}", key.escape_ascii()),
+            Call::Read(query) => query.fmt(f),
             Call::Status => f.write_str("status"),
             Call::Close => f.write_str("close"),
         }

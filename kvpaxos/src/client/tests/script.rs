@@ -6,7 +6,7 @@ use bytes::Bytes;
 use expect_test::Expect;
 
 use crate::client::*;
-use crate::command::{Op, Outcome, Refusal, Reply, RequestBody};
+use crate::command::{Op, Outcome, Query, Refusal, Reply, RequestBody};
 use crate::types::{Entropy, Micros, ReplicaId, ReplicaSet, Revision, SessionId, Slot, Time};
 
 /// Steps a client and writes down both sides. Times are in milliseconds.
@@ -47,7 +47,7 @@ impl Script {
 
     pub(super) fn get(&mut self, number: u64, key: &'static str) -> &mut Script {
         let key = Bytes::from(key);
-        self.call(number, Call::Get { key })
+        self.call(number, Call::Read(Query::Get { key }))
     }
 
     pub(super) fn call(&mut self, number: u64, call: Call) -> &mut Script {
@@ -123,6 +123,7 @@ impl Script {
 pub(super) fn show_call(call: &Call) -> String {
     match call {
         Call::Write(Op::Put { key, value }) => format!("put {key:?} {value:?}"),
+        Call::Read(query) => format!("{query:?}"),
         call => format!("{call:?}"),
     }
 }
@@ -136,10 +137,8 @@ pub(super) fn show_body(body: &RequestBody) -> String {
             op,
         } => {
             let (sequence, lowest) = (sequence.0, lowest_unanswered.0);
-            format!(
-                "session {session} sequence {sequence} lowest {lowest} {:?}",
-                op.key()
-            )
+            let key = op.keys().next().expect("the scripts' writes have keys");
+            format!("session {session} sequence {sequence} lowest {lowest} {key:?}")
         }
         body => format!("{body:?}"),
     }

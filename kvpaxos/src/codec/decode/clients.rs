@@ -1,11 +1,15 @@
 //! How requests and replies of clients are read.
 
+use bytes::Bytes;
+
 use super::commands::{Lengths, op};
 use super::status::{doubt, status};
-use crate::command::{Outcome, Refusal, Reply, Request, RequestBody};
+use super::transactions::step_results;
+use crate::command::{Listed, Outcome, Refusal, Reply, Request, RequestBody};
 use crate::config::MAX_VALUE;
 use crate::encoding::plain::{counter, replicas, revision, sequence, session, tag};
-use crate::encoding::{Decode, DecodeError, Reader};
+use crate::encoding::{Decode, DecodeError, Elements, Reader};
+use crate::transaction::MAX_ANSWER;
 
 impl Decode for Request {
     fn decode(r: &mut Reader) -> Result<Request, DecodeError> {
@@ -26,6 +30,13 @@ impl Decode for Request {
                 payload: r.bytes("payload", Lengths::OF_REQUESTS.value)?,
             },
             5 => RequestBody::Status,
+            6 => RequestBody::GetMany { keys: keys(r)? },
+            7 => RequestBody::Lengths { keys: keys(r)? },
+            8 => RequestBody::Scan {
+                cursor: r.u64("cursor")?,
+                limit: r.u32("limit of a page")?,
+            },
+            9 => RequestBody::Count,
             found => {
                 return Err(DecodeError::Variant {
                     what: "request",
@@ -61,6 +72,33 @@ impl Decode for Reply {
             6 => Outcome::Status(Box::new(status(r)?)),
             7 => Outcome::Refused(refusal(r)?),
             8 => Outcome::Unknown { silent: replicas(r)? },
+            9 => Outcome::Executed {
+                revision: revision(r)?,
+                results: r.option("results", |r| step_results(r, MAX_ANSWER))?,
+            },
+            10 => Outcome::Values {
+                revision: revision(r)?,
+                values: r.sequence(PART_VALUES, |r, values| {
+                    values.push(r.option("value", |r| r.bytes("value", MAX_VALUE))?);
+                    Ok(())
+                })?,
+            },
+            11 => Outcome::Lengths {
+                revision: revision(r)?,
+                lengths: r.sequence(PART_LENGTHS, |r, lengths| {
+                    lengths.push(r.option("length", |r| counter(r, "length"))?);
+                    Ok(())
+                })?,
+            },
+            12 => Outcome::Page {
+                revision: revision(r)?,
+                keys: keys(r)?,
+                next: r.u64("next cursor")?,
+            },
+            13 => Outcome::Count {
+                revision: revision(r)?,
+                keys: counter(r, "number of keys")?,
+            },
             found => {
                 return Err(DecodeError::Variant {
                     what: "outcome",
@@ -69,6 +107,37 @@ impl Decode for Reply {
             }
         };
         Ok(Reply { id, outcome })
+    }
+}
+
+const PART_VALUES: Elements = Elements::Parts {
+    what: "values",
+    shortest: 1,
+};
+const PART_LENGTHS: Elements = Elements::Parts {
+    what: "lengths",
+    shortest: 1,
+};
+const KEYS: Elements = Elements::Parts {
+    what: "keys",
+    shortest: 1,
+};
+
+/// Of a request, or of a page.
+fn keys(r: &mut Reader) -> Result<Vec<Bytes>, DecodeError> {
+    r.sequence(KEYS, |r, keys| {
+        keys.push(r.bytes("key", Lengths::OF_REQUESTS.key)?);
+        Ok(())
+    })
+}
+
+fn listed(r: &mut Reader) -> Result<Listed, DecodeError> {
+    let what = "kind of parts";
+    match r.u32(what)? {
+        0 => Ok(Listed::Steps),
+        1 => Ok(Listed::Conditions),
+        2 => Ok(Listed::Keys),
+        found => Err(DecodeError::Variant { what, found }),
     }
 }
 
@@ -99,6 +168,19 @@ fn refusal(r: &mut Reader) -> Result<Refusal, DecodeError> {
         6 => Refusal::Unavailable { silent: replicas(r)? },
         7 => Refusal::MemoryLost { lost: replicas(r)? },
         8 => Refusal::Differs(doubt(r)?),
+        9 => Refusal::TooMany {
+            what: listed(r)?,
+            count: counter(r, "number of parts")?,
+            limit: counter(r, "limit")?,
+        },
+        10 => Refusal::TransactionTooLong {
+            length: counter(r, "transaction's length")?,
+            limit: counter(r, "limit")?,
+        },
+        11 => Refusal::AnswerTooLong {
+            length: counter(r, "answer's length")?,
+            limit: counter(r, "limit")?,
+        },
         found => {
             return Err(DecodeError::Variant {
                 what: "refusal",

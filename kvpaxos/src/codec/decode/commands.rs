@@ -1,5 +1,6 @@
 //! How values, and the commands in them, are read.
 
+use super::transactions::transaction;
 use crate::command::{Batch, Command, Op, Value};
 use crate::config::{MAX_KEY, MAX_VALUE};
 use crate::encoding::plain::{self, sequence, session, tag};
@@ -75,6 +76,7 @@ pub(super) fn op(r: &mut Reader, lengths: Lengths) -> Result<Op, DecodeError> {
             expect: r.option("expected value", value)?,
             value: r.option("new value", value)?,
         },
+        3 => Op::Transaction(transaction(r, lengths)?),
         found => {
             return Err(DecodeError::Variant {
                 what: "operation",

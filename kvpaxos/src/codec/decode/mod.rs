@@ -8,3 +8,4 @@ mod commands;
 mod messages;
 mod records;
 mod status;
+pub(crate) mod transactions;

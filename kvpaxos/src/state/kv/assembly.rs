@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::packed::{LONG, Packed, Pair, Value};
-use super::{LOAD, Store, StoreToFree, digest_entry, hash_key, low};
+use super::{EntryRef, LOAD, Store, StoreToFree, digest_entry, hash_key, low};
 use crate::state::buckets::{Assembly, Buckets, EntryPosition, Walk};
+use crate::types::Revision;
 
 /// A store that is assembled from the entries of another one, in the order of [`Store::iter_from`].
 #[derive(Clone, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub(crate) struct ReceivedEntry<'a> {
     value: &'a [u8],
     /// The value as a slice of the part, if it is long.
     long: Option<Bytes>,
+    changed: Revision,
     digest: u64,
 }
 
@@ -30,9 +32,9 @@ impl<'a> ReceivedEntry<'a> {
     pub(crate) fn next(
         walk: &mut Walk<Vec<u8>>,
         part: &Bytes,
-        key: &'a [u8],
-        value: &'a [u8],
+        entry: EntryRef<'a>,
     ) -> Option<(EntryPosition, ReceivedEntry<'a>)> {
+        let EntryRef { key, value, changed } = entry;
         let hash = hash_key(key);
         let spot = walk.step(low(hash), key)?;
         let arrived = ReceivedEntry {
@@ -41,7 +43,8 @@ impl<'a> ReceivedEntry<'a> {
             key,
             value,
             long: (value.len() > LONG).then(|| part.slice_ref(value)),
-            digest: digest_entry(hash, value),
+            changed,
+            digest: digest_entry(hash, value, changed),
         };
         Some((spot, arrived))
     }
@@ -51,6 +54,7 @@ impl<'a> ReceivedEntry<'a> {
             hash: self.hash,
             key: self.key,
             value: self.long.as_ref().map_or(Value::Short(self.value), Value::Long),
+            changed: self.changed,
             digest: self.digest,
         }
     }

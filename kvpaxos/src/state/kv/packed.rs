@@ -10,6 +10,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::state::buckets::{Bucket, guess};
+use crate::types::{Revision, Slot};
 
 /// Values longer than this have memory of their own: copying many of them would take longer than counting
 /// references.
@@ -41,15 +42,47 @@ pub(super) struct Packed {
     long: Vec<Bytes>,
 }
 
+/// Half a cache line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Entry {
     hash: u32,
     /// The end of the entry in the data. It begins at the end of the one before it.
     end: u32,
-    key: u32,
-    is_long: bool,
-    /// The digest of key and value, so that removing the entry need not read the value.
+    key: KeyLength,
+    /// The revision of the last write: the place in the batch here, and the slot.
+    index: u32,
+    slot: u64,
+    /// The digest of key, value and revision, so that removing the entry need not read the value.
     digest: u64,
+}
+
+const _: () = assert!(size_of::<Entry>() == 32);
+
+/// The length of a key, and in the highest bit whether the value is long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct KeyLength(u32);
+
+impl KeyLength {
+    const LONG_VALUE: u32 = 1 << 31;
+
+    fn new(length: usize, is_long: bool) -> KeyLength {
+        let length = u32::try_from(length).ok();
+        let length = length.filter(|length| length & KeyLength::LONG_VALUE == 0);
+        let length = length.expect("a key does not fill 2 GiB");
+        KeyLength(if is_long {
+            length | KeyLength::LONG_VALUE
+        } else {
+            length
+        })
+    }
+
+    fn length(self) -> usize {
+        (self.0 & !KeyLength::LONG_VALUE) as usize
+    }
+
+    fn is_long(self) -> bool {
+        self.0 & KeyLength::LONG_VALUE != 0
+    }
 }
 
 /// A key and its value that are being added to a bucket.
@@ -58,7 +91,23 @@ pub(super) struct Pair<'a> {
     pub(super) hash: u32,
     pub(super) key: &'a [u8],
     pub(super) value: Value<'a>,
+    pub(super) changed: Revision,
     pub(super) digest: u64,
+}
+
+impl Pair<'_> {
+    /// Its entry, without the end.
+    fn entry(&self) -> Entry {
+        let Revision { slot, index } = self.changed;
+        Entry {
+            hash: self.hash,
+            end: 0,
+            key: KeyLength::new(self.key.len(), matches!(self.value, Value::Long(_))),
+            index,
+            slot: slot.0,
+            digest: self.digest,
+        }
+    }
 }
 
 /// A reference to a value.
@@ -116,11 +165,23 @@ impl Packed {
 
     pub(super) fn key(&self, at: usize) -> &[u8] {
         let start = self.start(at);
-        &self.data[start..start + self.entries[at].key as usize]
+        &self.data[start..start + self.entries[at].key.length()]
+    }
+
+    /// The revision of the last write of the key.
+    pub(super) fn changed(&self, at: usize) -> Revision {
+        let Entry { slot, index, .. } = self.entries[at];
+        let slot = Slot(slot);
+        Revision { slot, index }
+    }
+
+    /// All keys.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.entries.len()).map(|at| self.key(at))
     }
 
     pub(super) fn value(&self, at: usize) -> Value<'_> {
-        if self.entries[at].is_long {
+        if self.entries[at].key.is_long() {
             Value::Long(&self.long[self.long_before(at)])
         } else {
             Value::Short(&self.data[self.value_range(at)])
@@ -135,11 +196,8 @@ impl Packed {
             self.entries.reserve_exact(GROWTH);
         }
         let entry = Entry {
-            hash: pair.hash,
             end: offset(start),
-            key: offset(key.len()),
-            is_long: matches!(pair.value, Value::Long(_)),
-            digest: pair.digest,
+            ..pair.entry()
         };
         self.entries.insert(at, entry);
         if let Value::Long(value) = pair.value {
@@ -154,13 +212,15 @@ impl Packed {
     }
 
     /// Replaces the value of a key; returns the digest and the length of the old one.
-    pub(super) fn set(&mut self, at: usize, value: &Bytes, digest: u64) -> (u64, usize) {
+    pub(super) fn set(&mut self, at: usize, value: &Bytes, changed: Revision, digest: u64) -> (u64, usize) {
         let length = self.value(at).bytes().len();
         let value = Value::new(value);
         let (range, place) = (self.value_range(at), self.long_before(at));
         let entry = &mut self.entries[at];
         let before = std::mem::replace(&mut entry.digest, digest);
-        let was_long = std::mem::replace(&mut entry.is_long, matches!(value, Value::Long(_)));
+        (entry.slot, entry.index) = (changed.slot.0, changed.index);
+        let was_long = entry.key.is_long();
+        entry.key = KeyLength::new(entry.key.length(), matches!(value, Value::Long(_)));
         match value {
             Value::Long(value) => {
                 if !was_long {
@@ -184,7 +244,7 @@ impl Packed {
     /// Removes an entry; returns its digest and the length of its value.
     pub(super) fn remove(&mut self, at: usize) -> (u64, usize) {
         let length = self.value(at).bytes().len();
-        if self.entries[at].is_long {
+        if self.entries[at].key.is_long() {
             self.long.remove(self.long_before(at));
         }
         let all = self.start(at)..self.entries[at].end as usize;
@@ -230,7 +290,7 @@ impl Packed {
 
     fn value_range(&self, at: usize) -> Range<usize> {
         let entry = &self.entries[at];
-        self.start(at) + entry.key as usize..entry.end as usize
+        self.start(at) + entry.key.length()..entry.end as usize
     }
 
     /// The number of long values before this index.
@@ -238,7 +298,10 @@ impl Packed {
         if self.long.is_empty() {
             return 0;
         }
-        self.entries[..at].iter().filter(|entry| entry.is_long).count()
+        self.entries[..at]
+            .iter()
+            .filter(|entry| entry.key.is_long())
+            .count()
     }
 
     /// Changes the length of a range within an entry's data, and returns the range.
@@ -284,14 +347,7 @@ impl Packed {
                     Some(own)
                 }
             };
-            let entry = Entry {
-                hash: pair.hash,
-                end: 0,
-                key: offset(pair.key.len()),
-                is_long: long.is_some(),
-                digest: pair.digest,
-            };
-            self.push(entry, [pair.key, pair.value.packed()], long);
+            self.push(pair.entry(), [pair.key, pair.value.packed()], long);
         }
     }
 
@@ -325,7 +381,7 @@ impl Bucket for Packed {
         for entry in self.entries {
             let to = if goes(entry.hash) { &mut go } else { &mut stay };
             let end = entry.end as usize;
-            let long = if entry.is_long { long.next() } else { None };
+            let long = if entry.key.is_long() { long.next() } else { None };
             to.push(entry, [&self.data[start..end]], long);
             start = end;
         }
@@ -338,6 +394,7 @@ impl Bucket for Packed {
                 hash: entry.hash,
                 key: other.key(at),
                 value: other.value(at),
+                changed: other.changed(at),
                 digest: entry.digest,
             };
             let (Ok(place) | Err(place)) = self.find(pair.hash, pair.key);

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::command::Tag;
+use crate::transaction::{Condition, Holds, Step, StepError, StepResult, When};
 use crate::types::{Sequence, SessionId, Slot};
 
 const WINDOW: u64 = 4;
@@ -13,7 +14,8 @@ const WINDOW: u64 = 4;
 /// A map, and everything that was ever executed.
 #[derive(Default)]
 struct Model {
-    store: BTreeMap<Bytes, Bytes>,
+    /// Values, and when they were written.
+    store: BTreeMap<Bytes, (Bytes, Revision)>,
     opened: BTreeMap<Tag, SessionId>,
     floors: BTreeMap<SessionId, u64>,
     executed: BTreeMap<(SessionId, u64), Outcome>,
@@ -74,7 +76,7 @@ impl Model {
     fn execute(&mut self, revision: Revision, op: &Op) -> Outcome {
         match op.clone() {
             Op::Put { key, value } => {
-                self.store.insert(key, value);
+                self.store.insert(key, (value, revision));
                 Outcome::Done { revision }
             }
             Op::Delete { key } => {
@@ -82,17 +84,106 @@ impl Model {
                 Outcome::Deleted { revision, existed }
             }
             Op::Cas { key, expect, value } => {
-                let applied = self.store.get(&key) == expect.as_ref();
+                let applied = self.value(&key) == expect;
                 match value {
-                    Some(value) if applied => _ = self.store.insert(key, value),
+                    Some(value) if applied => _ = self.store.insert(key, (value, revision)),
                     None if applied => _ = self.store.remove(&key),
                     _ => {}
                 }
                 Outcome::Swapped { revision, applied }
             }
+            Op::Transaction(Transaction { conditions, steps }) => {
+                let held = conditions.iter().all(|condition| self.holds(condition));
+                let mut answered = 0;
+                let steps = steps.into_iter();
+                let results = steps.map(|step| self.step(revision, step, &mut answered));
+                let results = held.then(|| results.collect());
+                Outcome::Executed { revision, results }
+            }
+        }
+    }
+
+    fn value(&self, key: &Bytes) -> Option<Bytes> {
+        self.store.get(key).map(|(value, _)| value.clone())
+    }
+
+    fn holds(&self, Condition { key, holds }: &Condition) -> bool {
+        match (holds, self.store.get(key)) {
+            (Holds::Absent, entry) => entry.is_none(),
+            (Holds::Present, entry) => entry.is_some(),
+            (Holds::Equals(value), entry) => entry.is_some_and(|(held, _)| held == value),
+            (Holds::Unchanged { existed, .. }, None) => !existed,
+            (Holds::Unchanged { existed, since }, Some((_, changed))) => *existed && changed <= since,
+        }
+    }
+
+    fn step(&mut self, revision: Revision, step: Step, answered: &mut u64) -> StepResult {
+        let before = self.value(step.key());
+        let length = |value: &Option<Bytes>| value.as_ref().map_or(0, |value| value.len() as u64);
+        let too_long = |length, limit| StepResult::Failed(StepError::TooLong { length, limit });
+        let wants_value = match &step {
+            Step::Get { .. } => true,
+            Step::Put { previous, .. } | Step::Delete { previous, .. } => *previous,
+            _ => false,
+        };
+        if wants_value {
+            let length = *answered + length(&before);
+            if length > ANSWER {
+                let limit = ANSWER;
+                return StepResult::Failed(StepError::AnswerTooLong { length, limit });
+            }
+            *answered = length;
+        }
+        match step {
+            Step::Get { .. } => StepResult::Value(before),
+            Step::Length { .. } => StepResult::Length(length(&before)),
+            Step::Exists { .. } => StepResult::Exists(before.is_some()),
+            Step::Put { key, value, when, .. } => {
+                let applied = when == When::Always || (when == When::Present) == before.is_some();
+                if applied {
+                    self.store.insert(key, (value, revision));
+                }
+                let previous = before.filter(|_| wants_value);
+                StepResult::Changed { applied, previous }
+            }
+            Step::Append { key, value } => {
+                let whole = [before.unwrap_or_default(), value].concat();
+                let length = whole.len() as u64;
+                if length > VALUE {
+                    return too_long(length, VALUE);
+                }
+                self.store.insert(key, (Bytes::from(whole), revision));
+                StepResult::Length(length)
+            }
+            Step::Add { key, delta } => {
+                let text = before.unwrap_or(Bytes::from_static(b"0"));
+                let text = String::from_utf8(text.to_vec()).unwrap();
+                let number = text.parse::<i64>().ok();
+                let Some(number) = number.filter(|number| number.to_string() == text) else {
+                    return StepResult::Failed(StepError::NotAnInteger);
+                };
+                let Some(sum) = number.checked_add(delta) else {
+                    return StepResult::Failed(StepError::Overflow);
+                };
+                let length = sum.to_string().len() as u64;
+                if length > VALUE {
+                    return too_long(length, VALUE);
+                }
+                self.store.insert(key, (Bytes::from(sum.to_string()), revision));
+                StepResult::Integer(sum)
+            }
+            Step::Delete { key, .. } => {
+                let applied = self.store.remove(&key).is_some();
+                let previous = before.filter(|_| wants_value);
+                StepResult::Changed { applied, previous }
+            }
         }
     }
 }
+
+/// The longest value, and the longest values in the results of a transaction.
+const VALUE: u64 = 3;
+const ANSWER: u64 = 4;
 
 pub(crate) fn limits(sessions: usize) -> Limits {
     Limits {
@@ -100,6 +191,9 @@ pub(crate) fn limits(sessions: usize) -> Limits {
         value: 3,
         sessions,
         session_window: WINDOW,
+        answer_bytes: 4,
+        // With few sessions there is too little room for all results.
+        results_bytes: 100 * sessions,
         ..Limits::default()
     }
 }
@@ -118,6 +212,42 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => keys().prop_map(|key| Op::Delete { key }),
         2 => (keys(), prop::option::of(values()), prop::option::of(values()))
             .prop_map(|(key, expect, value)| Op::Cas { key, expect, value }),
+        4 => (prop::collection::vec(conditions(), 0..3), prop::collection::vec(steps(), 0..5))
+            .prop_map(|(conditions, steps)| Op::Transaction(Transaction { conditions, steps })),
+    ]
+}
+
+fn conditions() -> impl Strategy<Value = Condition> {
+    let holds = prop_oneof![
+        Just(Holds::Absent),
+        Just(Holds::Present),
+        values().prop_map(Holds::Equals),
+        (any::<bool>(), 0_u64..300).prop_map(|(existed, slot)| {
+            let since = revision(slot);
+            Holds::Unchanged { existed, since }
+        }),
+    ];
+    (keys(), holds).prop_map(|(key, holds)| Condition { key, holds })
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let when = prop_oneof![Just(When::Always), Just(When::Absent), Just(When::Present)];
+    let texts = prop::sample::select(vec!["", "0", "-1", "99", "00", "-0", "+1", " 1", "x"]);
+    let texts = texts.prop_map(Bytes::from);
+    let delta = prop_oneof![5 => -50_i64..50, 1 => Just(i64::MAX), 1 => Just(i64::MIN)];
+    prop_oneof![
+        keys().prop_map(|key| Step::Get { key }),
+        keys().prop_map(|key| Step::Length { key }),
+        keys().prop_map(|key| Step::Exists { key }),
+        (keys(), texts.clone(), when, any::<bool>()).prop_map(|(key, value, when, previous)| Step::Put {
+            key,
+            value,
+            when,
+            previous
+        }),
+        (keys(), texts).prop_map(|(key, value)| Step::Append { key, value }),
+        (keys(), delta).prop_map(|(key, delta)| Step::Add { key, delta }),
+        (keys(), any::<bool>()).prop_map(|(key, previous)| Step::Delete { key, previous }),
     ]
 }
 
@@ -175,7 +305,8 @@ proptest! {
         check(&machine);
         let copy = Bytes::copy_from_slice;
         let entries: BTreeMap<Bytes, Bytes> = machine.entries().map(|(k, v)| (copy(k), copy(v))).collect();
-        prop_assert_eq!(&entries, &model.store);
+        let expected = model.store.iter().map(|(key, (value, _))| (key.clone(), value.clone()));
+        prop_assert_eq!(&entries, &expected.collect());
         for (key, value) in &entries {
             prop_assert_eq!(machine.get(key), Some(value.clone()));
         }
@@ -241,6 +372,127 @@ fn a_command_over_a_limit_has_no_effect() {
             revision: revision(4)
         }
     );
+}
+
+#[test]
+fn a_transaction_is_bounded() {
+    let mut limits = limits(4);
+    limits.transaction_bytes = 3 * 32 + 2 + 1;
+    let get = |key: &'static str| Step::Get { key: key.into() };
+    let condition = |holds| Condition {
+        key: "k".into(),
+        holds,
+    };
+    let check = |conditions, steps| {
+        let transaction = Transaction { conditions, steps };
+        check_limits(&limits, &Op::Transaction(transaction))
+    };
+    let (what, count, limit) = (Listed::Steps, 4097, 4096);
+    let many = vec![get(""); 4097];
+    assert_eq!(check(vec![], many), Err(Refusal::TooMany { what, count, limit }));
+    let what = Listed::Conditions;
+    let many = vec![condition(Holds::Absent); 4097];
+    assert_eq!(check(many, vec![]), Err(Refusal::TooMany { what, count, limit }));
+    let long = condition(Holds::Equals("long".into()));
+    let refusal = Refusal::ValueTooLong { length: 4, limit: 3 };
+    assert_eq!(check(vec![long], vec![]), Err(refusal));
+    let refusal = Refusal::KeyTooLong { length: 3, limit: 2 };
+    assert_eq!(check(vec![], vec![get("key")]), Err(refusal));
+    let equals = || condition(Holds::Equals("v".into()));
+    assert_eq!(check(vec![equals()], vec![get("k"), get("")]), Ok(()));
+    let (length, limit) = (3 * 32 + 4, 3 * 32 + 3);
+    let refusal = Refusal::TransactionTooLong { length, limit };
+    assert_eq!(check(vec![equals()], vec![get("k"), get("k")]), Err(refusal));
+}
+
+#[test]
+fn getset_of_the_longest_value_works() {
+    let limits = Limits::default();
+    let mut machine = StateMachine::new(limits);
+    machine.apply(revision(1), &Command::Open { tag: tag(0) });
+    let value = Bytes::from(vec![1; limits.value]);
+    let put = Step::Put {
+        key: Bytes::from(vec![2; limits.key]),
+        value: value.clone(),
+        when: When::Always,
+        previous: true,
+    };
+    let op = Op::Transaction(Transaction {
+        conditions: vec![],
+        steps: vec![put],
+    });
+    for (slot, previous) in [(2, None), (3, Some(value))] {
+        let sequence = Sequence(slot);
+        let command = Command::Apply {
+            session: SessionId(revision(1)),
+            sequence,
+            lowest_unanswered: sequence,
+            op: op.clone(),
+        };
+        let changed = StepResult::Changed {
+            applied: true,
+            previous,
+        };
+        let (revision, results) = (revision(slot), Some(vec![changed]));
+        assert_eq!(
+            machine.apply(revision, &command),
+            Outcome::Executed { revision, results }
+        );
+    }
+}
+
+#[test]
+fn queries_see_one_state() {
+    let mut machine = StateMachine::new(limits(4));
+    machine.apply(revision(1), &Command::Open { tag: tag(0) });
+    for (slot, key) in [(2, "a"), (3, "b")] {
+        let sequence = Sequence(slot);
+        let (key, value) = (key.into(), "12".into());
+        let command = Command::Apply {
+            session: SessionId(revision(1)),
+            sequence,
+            lowest_unanswered: sequence,
+            op: Op::Put { key, value },
+        };
+        machine.apply(revision(slot), &command);
+    }
+    let revision = revision(3);
+    let keys = |keys: &[&'static str]| keys.iter().map(|key| Bytes::from(*key)).collect::<Vec<_>>();
+    let values = machine.answer(&Query::GetMany {
+        keys: keys(&["b", "c", "a"]),
+    });
+    let value = || Some(Bytes::from("12"));
+    assert_eq!(
+        values,
+        Outcome::Values {
+            revision,
+            values: vec![value(), None, value()]
+        }
+    );
+    let too_long = machine.answer(&Query::GetMany {
+        keys: keys(&["a", "b", "a"]),
+    });
+    let (length, limit) = (6, 4);
+    assert_eq!(
+        too_long,
+        Outcome::Refused(Refusal::AnswerTooLong { length, limit })
+    );
+    let lengths = machine.answer(&Query::Lengths {
+        keys: keys(&["a", "c"]),
+    });
+    assert_eq!(
+        lengths,
+        Outcome::Lengths {
+            revision,
+            lengths: vec![Some(2), None]
+        }
+    );
+    assert_eq!(
+        machine.answer(&Query::Count),
+        Outcome::Count { revision, keys: 2 }
+    );
+    let page = machine.answer(&Query::Scan { cursor: 0, limit: 10 });
+    assert!(matches!(page, Outcome::Page { keys, next: 0, .. } if keys.len() == 2));
 }
 
 #[test]

@@ -1,14 +1,18 @@
 //! The encoding of sessions in the parts of a snapshot.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
+use super::results::{Results, ResultsOf, ResultsTable, bytes_of};
 use super::{OutcomeWindow, Queue, Session, Sessions, Standing, StoredOutcome, Table, hash_id, hash_tag};
+use crate::codec::step_results;
 use crate::command::{Outcome, Tag};
 use crate::config::Limits;
 use crate::encoding::{DecodeError, Reader, plain};
 use crate::state::buckets::{EntryPosition, Walk};
+use crate::transaction::StepResult;
 use crate::types::{Revision, Sequence, SessionId};
 
 /// What is wrong with a session in a part of a snapshot.
@@ -63,6 +67,32 @@ pub enum SessionError {
         /// The session.
         session: SessionId,
     },
+    /// Results do not belong after those before them.
+    #[error("the results of session {} are out of order, or come twice: the sender is faulty", .of.session)]
+    ResultsOrder {
+        /// The write whose results they are.
+        of: ResultsOf,
+    },
+    /// Results belong to no transaction.
+    #[error(
+        "session {} has not executed a transaction under sequence {}, but there are results of it: the \
+         sender is faulty", .of.session, .of.sequence.0
+    )]
+    ResultsOfNothing {
+        /// The write whose results they would be.
+        of: ResultsOf,
+    },
+    /// The results of all sessions are longer than the limits allow.
+    #[error(
+        "the sessions store results of {bytes} bytes, more than the limit of {limit}: use the same limits \
+         on both ends"
+    )]
+    ResultsBytes {
+        /// The bytes so far.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// More sessions are in use than the limits allow.
     #[error("more than {limit} sessions are in use: use the same limits on both ends")]
     InUse {
@@ -91,6 +121,7 @@ enum EncodedOutcome {
     Done { revision: Revision },
     Deleted { revision: Revision, existed: bool },
     Swapped { revision: Revision, applied: bool },
+    Executed { revision: Revision, held: bool },
 }
 
 fn encode_stored<S: Serializer>(kept: &VecDeque<StoredOutcome>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -106,6 +137,10 @@ impl From<StoredOutcome> for EncodedOutcome {
             Outcome::Done { revision } => EncodedOutcome::Done { revision },
             Outcome::Deleted { revision, existed } => EncodedOutcome::Deleted { revision, existed },
             Outcome::Swapped { revision, applied } => EncodedOutcome::Swapped { revision, applied },
+            Outcome::Executed { revision, results } => EncodedOutcome::Executed {
+                revision,
+                held: results.is_some(),
+            },
             other => unreachable!("{other:?} is not the outcome of a write"),
         }
     }
@@ -204,6 +239,7 @@ fn decode_stored(r: &mut Reader) -> Result<StoredOutcome, DecodeError> {
         1 => StoredOutcome::done(plain::revision(r)?),
         2 => StoredOutcome::deleted(plain::revision(r)?, r.flag("existed")?),
         3 => StoredOutcome::swapped(plain::revision(r)?, r.flag("applied")?),
+        4 => StoredOutcome::executed(plain::revision(r)?, r.flag("held")?),
         found => {
             let what = "kept outcome";
             return Err(DecodeError::Variant { what, found });
@@ -216,6 +252,8 @@ pub(crate) struct ReceivedSessions {
     sessions: Vec<(SessionId, Session)>,
     tags: BTreeSet<Tag>,
     in_use: usize,
+    /// The transactions whose results must follow, and when they were executed.
+    executed: BTreeMap<ResultsOf, Revision>,
 }
 
 impl ReceivedSessions {
@@ -224,7 +262,13 @@ impl ReceivedSessions {
             sessions: Vec::new(),
             tags: BTreeSet::new(),
             in_use: 0,
+            executed: BTreeMap::new(),
         }
+    }
+
+    /// The number of transactions whose results must follow.
+    pub(crate) fn executed(&self) -> u64 {
+        self.executed.len() as u64
     }
 
     /// Reads one more session; returns its position in the table that is being assembled. `last` is the last
@@ -249,12 +293,99 @@ impl ReceivedSessions {
             let limit = table.most_in_use;
             return Err(SessionError::InUse { limit });
         }
+        self.executed.extend(session.outcomes.with_results(id));
         self.sessions.push((id, session));
         Ok(spot)
     }
 }
 
+/// The results of one part, checked and not yet added.
+#[derive(Default)]
+pub(crate) struct ReceivedResults {
+    results: Vec<(ResultsOf, Revision, Results)>,
+    bytes: u64,
+}
+
+impl ReceivedResults {
+    /// Reads the results of one more transaction; returns their position in the table that is being
+    /// assembled. `part` are the sessions of the same part. The values may be `limit` bytes long, all
+    /// together.
+    pub(crate) fn read(
+        &mut self,
+        table: &Sessions,
+        part: &ReceivedSessions,
+        walk: &mut Walk<ResultsOf>,
+        limit: usize,
+        r: &mut Reader,
+    ) -> Result<EntryPosition, SessionError> {
+        let (session, sequence) = (plain::session(r)?, plain::sequence(r)?);
+        let of = ResultsOf { session, sequence };
+        let order = SessionError::ResultsOrder { of };
+        let spot = ResultsTable::step(walk, of).ok_or(order)?;
+        let of_nothing = SessionError::ResultsOfNothing { of };
+        let at = part.executed.get(&of).copied().or_else(|| table.executed(of));
+        let at = at.ok_or(of_nothing)?;
+        r.reset_counts();
+        let results: Results = step_results(r, limit)?.into_iter().map(owned).collect();
+        self.bytes += bytes_of(&results) as u64;
+        let (bytes, limit) = (table.results.bytes() + self.bytes, table.most_results);
+        if bytes > limit {
+            return Err(SessionError::ResultsBytes { bytes, limit });
+        }
+        self.results.push((of, at, results));
+        Ok(spot)
+    }
+
+    /// The number of transactions. All of them are different, and have executed something.
+    pub(crate) fn len(&self) -> u64 {
+        self.results.len() as u64
+    }
+}
+
+/// The same result without a reference to the part that it was received in.
+fn owned(mut result: StepResult) -> StepResult {
+    if let StepResult::Value(Some(value))
+    | StepResult::Changed {
+        previous: Some(value),
+        ..
+    } = &mut result
+    {
+        *value = Bytes::copy_from_slice(value);
+    }
+    result
+}
+
 impl Sessions {
+    /// When a transaction was executed whose results are stored, or must follow.
+    fn executed(&self, ResultsOf { session, sequence }: ResultsOf) -> Option<Revision> {
+        let session = self.table.get(hash_id(session), &session)?;
+        session.outcomes.executed(sequence)
+    }
+
+    pub(crate) fn results_len(&self) -> usize {
+        self.results.len()
+    }
+
+    /// See [`ResultsTable::iter_from`].
+    pub(crate) fn results_from(
+        &self,
+        from: EntryPosition,
+    ) -> impl Iterator<Item = (EntryPosition, ResultsOf, &[StepResult], usize)> {
+        self.results.iter_from(from)
+    }
+
+    /// Checks the order of the results of `len` transactions.
+    pub(crate) fn walk_results(len: u64) -> Walk<ResultsOf> {
+        ResultsTable::walk(len)
+    }
+
+    /// Adds the results of a part.
+    pub(crate) fn add_results(&mut self, newcomers: ReceivedResults) {
+        for (of, at, results) in newcomers.results {
+            self.results.keep(of, at, results);
+        }
+    }
+
     /// The greatest number of sessions.
     pub(crate) fn most(limits: &Limits) -> usize {
         limits.sessions.max(1)

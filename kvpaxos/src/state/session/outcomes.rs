@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use super::results::{ResultsOf, ResultsTable};
 use crate::command::{Outcome, Refusal};
 use crate::types::{Revision, Sequence, SessionId, Slot};
 
@@ -23,6 +24,8 @@ const DELETED_NOTHING: u64 = 2;
 const DELETED: u64 = 3;
 const NOT_SWAPPED: u64 = 4;
 const SWAPPED: u64 = 5;
+const NOT_EXECUTED: u64 = 6;
+const EXECUTED: u64 = 7;
 
 impl StoredOutcome {
     /// Stands for a sequence that is not executed.
@@ -43,6 +46,17 @@ impl StoredOutcome {
         StoredOutcome::new(revision, if applied { SWAPPED } else { NOT_SWAPPED })
     }
 
+    /// A transaction. If its conditions held, its results are stored too: see
+    /// [`results`](super::results).
+    pub(crate) fn executed(revision: Revision, held: bool) -> StoredOutcome {
+        StoredOutcome::new(revision, if held { EXECUTED } else { NOT_EXECUTED })
+    }
+
+    /// Whether there are results of this write.
+    pub(super) fn has_results(self) -> bool {
+        self.index_and_kind & 0xFF == EXECUTED
+    }
+
     /// The revision of the write, if it was executed.
     pub(super) fn revision(self) -> Option<Revision> {
         let revision = Revision {
@@ -60,6 +74,7 @@ impl StoredOutcome {
     }
 }
 
+/// Without the results of a transaction.
 impl From<StoredOutcome> for Outcome {
     fn from(kept: StoredOutcome) -> Outcome {
         let revision = kept
@@ -74,6 +89,10 @@ impl From<StoredOutcome> for Outcome {
             kind @ (NOT_SWAPPED | SWAPPED) => Outcome::Swapped {
                 revision,
                 applied: kind == SWAPPED,
+            },
+            kind @ (NOT_EXECUTED | EXECUTED) => Outcome::Executed {
+                revision,
+                results: (kind == EXECUTED).then(Vec::new),
             },
             kind => unreachable!("there is no kind {kind} of outcomes"),
         }
@@ -146,8 +165,8 @@ impl OutcomeWindow {
         (kept != StoredOutcome::NOTHING).then_some(Ok(kept))
     }
 
-    /// Drops the outcomes below the new floor; returns the change of the digest.
-    pub(crate) fn raise_floor(&mut self, id: SessionId, floor: Sequence) -> u64 {
+    /// Drops the outcomes below the new floor, and their results; returns the change of the digest.
+    pub(super) fn raise_floor(&mut self, id: SessionId, floor: Sequence, results: &mut ResultsTable) -> u64 {
         let mut changed = 0_u64;
         while self.floor < floor {
             let Some(front) = self.kept.pop_front() else {
@@ -155,6 +174,7 @@ impl OutcomeWindow {
                 break;
             };
             changed = changed.wrapping_sub(digest_stored(id, self.floor, front));
+            drop_results(results, id, self.floor, front);
             self.floor = Sequence(self.floor.0 + 1);
         }
         // Give memory back after a burst.
@@ -162,6 +182,29 @@ impl OutcomeWindow {
             self.kept.shrink_to(self.kept.len() * 2);
         }
         changed
+    }
+
+    /// Drops the results of all outcomes, when the session ends.
+    pub(super) fn drop_all_results(&self, id: SessionId, results: &mut ResultsTable) {
+        for (of, at) in self.with_results(id) {
+            results.remove(of, at);
+        }
+    }
+
+    /// The transactions that have results, and when they were executed.
+    pub(super) fn with_results(&self, session: SessionId) -> impl Iterator<Item = (ResultsOf, Revision)> {
+        let kept = (self.floor.0..).map(Sequence).zip(&self.kept);
+        kept.filter_map(move |(sequence, kept)| {
+            let at = kept.revision().filter(|_| kept.has_results())?;
+            Some((ResultsOf { session, sequence }, at))
+        })
+    }
+
+    /// When a transaction was executed that has results.
+    pub(super) fn executed(&self, sequence: Sequence) -> Option<Revision> {
+        let place = usize::try_from(sequence.0.checked_sub(self.floor.0)?).ok()?;
+        let kept = self.kept.get(place).filter(|kept| kept.has_results())?;
+        kept.revision()
     }
 
     /// The outcome of a sequence at or above the floor, if it is executed.
@@ -214,6 +257,14 @@ impl OutcomeWindow {
     #[cfg(test)]
     pub(crate) fn memory(&self) -> (usize, usize) {
         (self.kept.len(), self.kept.capacity())
+    }
+}
+
+fn drop_results(results: &mut ResultsTable, session: SessionId, sequence: Sequence, kept: StoredOutcome) {
+    if kept.has_results()
+        && let Some(at) = kept.revision()
+    {
+        results.remove(ResultsOf { session, sequence }, at);
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::command::Outcome;
+use crate::transaction::StepResult;
 use crate::types::Slot;
 
 impl Sessions {
@@ -7,6 +8,12 @@ impl Sessions {
     pub(crate) fn digest_from_scratch(&self) -> u64 {
         let all = self.table.iter();
         all.fold(0, |sum, (id, session)| sum.wrapping_add(session.digest(*id)))
+    }
+
+    /// When a transaction was executed whose results should be stored.
+    fn executed_at(&self, ResultsOf { session, sequence }: ResultsOf) -> Option<Revision> {
+        let session = self.table.get(hash_id(session), &session)?;
+        session.outcomes.executed(sequence)
     }
 
     /// What must hold between table, index and queues.
@@ -26,6 +33,11 @@ impl Sessions {
             session.outcomes.check(self.window);
             assert_eq!(session.head, session.digest_head(*id));
         }
+        self.results.check(|of| self.executed_at(of));
+        let sessions = self.table.iter();
+        let executed = sessions.map(|(id, session)| session.outcomes.with_results(*id).count());
+        assert_eq!(self.results.len(), executed.sum::<usize>());
+        assert!(self.results.bytes() <= self.most_results);
     }
 }
 
@@ -273,4 +285,87 @@ fn the_digest_is_pinned() {
     log.write(id, 0, 0);
     log.write(id, 1, 0);
     expect_test::expect!["3991783f8a3e1cb1"].assert_eq(&format!("{:016x}", log.sessions.digest()));
+}
+
+/// A log whose transactions each return a value of 100 bytes; there is room for the results of five.
+fn log_with_results() -> Log {
+    let mut log = Log::new(4, 8);
+    log.sessions.most_results = 5 * (64 + 48 + 100);
+    log
+}
+
+impl Log {
+    fn transact(&mut self, id: SessionId, sequence: u64, lowest: u64) -> Outcome {
+        let at = self.next();
+        let result = self
+            .sessions
+            .once(at, id, Sequence(sequence), Sequence(lowest), || {
+                let value = vec![sequence.to_le_bytes()[0]; 100];
+                Execution::executed(at, vec![StepResult::Value(Some(value.into()))])
+            });
+        self.sessions.check();
+        result.map_or_else(Outcome::Refused, Outcome::from)
+    }
+}
+
+#[test]
+fn a_repeat_gets_the_same_results_until_they_are_acknowledged() {
+    let mut log = log_with_results();
+    let id = log.open();
+    let first = log.transact(id, 0, 0);
+    assert!(
+        matches!(&first, Outcome::Executed { revision, results: Some(results) }
+        if *revision == self::revision(2) && results.len() == 1)
+    );
+    log.transact(id, 1, 0);
+    assert_eq!(log.transact(id, 0, 0), first);
+    let before = log.sessions.digest();
+    log.write(id, 2, 1);
+    assert_ne!(log.sessions.digest(), before);
+    assert_eq!(log.sessions.results.len(), 1, "one is acknowledged");
+    assert!(log.sessions.close(id));
+    assert_eq!((log.sessions.results.len(), log.sessions.digest()), (0, 0));
+}
+
+/// Two sessions that differ only in the results of a transaction.
+#[test]
+fn the_digest_covers_the_results() {
+    let digests = [b"one", b"two"].map(|value| {
+        let mut log = log_with_results();
+        let id = log.open();
+        let at = log.next();
+        let results = vec![StepResult::Value(Some(value.as_slice().into()))];
+        let execute = || Execution::executed(at, results);
+        log.sessions
+            .once(at, id, Sequence(0), Sequence(0), execute)
+            .unwrap();
+        log.sessions.digest()
+    });
+    assert_ne!(digests[0], digests[1]);
+}
+
+#[test]
+fn the_session_with_the_oldest_results_is_dropped_first() {
+    let mut log = log_with_results();
+    let ids = [(); 3].map(|()| log.open());
+    let [idle, busy, quiet] = ids;
+    log.transact(idle, 0, 0);
+    log.write(quiet, 0, 0);
+    // However often it acknowledges, a client may use the room.
+    for sequence in 0..20 {
+        log.transact(busy, sequence, sequence);
+    }
+    assert!(log.alive(idle));
+    for sequence in 20..24 {
+        log.transact(busy, sequence, 20);
+    }
+    assert!(log.alive(idle));
+    log.transact(busy, 24, 20);
+    assert_eq!(ids.map(|id| log.alive(id)), [false, true, true]);
+    assert_eq!(log.sessions.dropped(), 1);
+    let refusal = Refusal::SessionExpired { session: idle };
+    assert_eq!(log.transact(idle, 0, 0), Outcome::Refused(refusal));
+    // One that takes all the room for itself is told so, too.
+    log.transact(busy, 25, 20);
+    assert_eq!(ids.map(|id| log.alive(id)), [false, false, true]);
 }

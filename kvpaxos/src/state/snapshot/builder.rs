@@ -10,9 +10,9 @@ use super::{Cursor, Head, MAX_ITEMS, Section, Snapshot, SnapshotError};
 use crate::config::Limits;
 use crate::encoding::{Reader, plain};
 use crate::state::buckets::Walk;
-use crate::state::kv::{ReceivedEntry, StoreAssembly};
+use crate::state::kv::{EntryRef, ReceivedEntry, StoreAssembly};
 use crate::state::machine::{StateMachine, digest_of};
-use crate::state::session::{ReceivedSessions, Sessions};
+use crate::state::session::{ReceivedResults, ReceivedSessions, ResultsOf, Sessions};
 use crate::types::{Revision, SessionId, Slot};
 
 /// Assembles a snapshot from its parts, in order.
@@ -38,6 +38,9 @@ struct Remainder {
     dropped: u64,
     history: u128,
     sessions: Walk<SessionId>,
+    results: Walk<ResultsOf>,
+    /// The number of transactions whose results must follow.
+    awaited: u64,
     keys: Walk<Vec<u8>>,
 }
 
@@ -46,6 +49,7 @@ struct CheckedPart<'a> {
     rest: Remainder,
     next: Cursor,
     sessions: ReceivedSessions,
+    results: ReceivedResults,
     entries: Vec<ReceivedEntry<'a>>,
 }
 
@@ -172,6 +176,7 @@ impl Builder {
             rest,
             next,
             sessions: ReceivedSessions::none(),
+            results: ReceivedResults::default(),
             entries: Vec::new(),
         };
         let mut items = 0;
@@ -182,12 +187,19 @@ impl Builder {
             }
             if arrival.rest.sessions.left() > 0 {
                 self.read_session(r, &mut arrival)?;
+            } else if arrival.rest.results.left() > 0 {
+                self.read_results(r, &mut arrival)?;
             } else {
                 self.read_entry(part, r, &mut arrival)?;
             }
         }
         r.finish()?;
-        Ok(arrival)
+        arrival.rest.awaited += arrival.sessions.executed();
+        arrival.rest.awaited -= arrival.results.len();
+        match arrival.rest.awaited {
+            count if count > 0 && arrival.rest.is_empty() => Err(SnapshotError::Results { count }),
+            _ => Ok(arrival),
+        }
     }
 
     fn read_session(&self, r: &mut Reader, arrival: &mut CheckedPart) -> Result<(), SnapshotError> {
@@ -195,6 +207,19 @@ impl Builder {
         let walk = &mut arrival.rest.sessions;
         let spot = arrival.sessions.read(&self.sessions, walk, last, r)?;
         arrival.next = Cursor::after(Section::Sessions, spot);
+        Ok(())
+    }
+
+    fn read_results(&self, r: &mut Reader, arrival: &mut CheckedPart) -> Result<(), SnapshotError> {
+        let CheckedPart {
+            rest,
+            sessions,
+            results,
+            ..
+        } = arrival;
+        let limit = self.limits.answer_bytes;
+        let spot = results.read(&self.sessions, sessions, &mut rest.results, limit, r)?;
+        arrival.next = Cursor::after(Section::Results, spot);
         Ok(())
     }
 
@@ -206,7 +231,13 @@ impl Builder {
     ) -> Result<(), SnapshotError> {
         let key = r.slice("key", self.limits.key)?;
         let value = r.slice("value", self.limits.value)?;
-        let Some((spot, entry)) = ReceivedEntry::next(&mut arrival.rest.keys, part, key, value) else {
+        let changed = plain::revision(r)?;
+        let last = arrival.rest.last.unwrap_or_default();
+        if changed > last {
+            return Err(SnapshotError::Changed { at: changed, last });
+        }
+        let entry = EntryRef { key, value, changed };
+        let Some((spot, entry)) = ReceivedEntry::next(&mut arrival.rest.keys, part, entry) else {
             let (length, after) = (key.len(), arrival.next);
             return Err(SnapshotError::KeyOrder { length, after });
         };
@@ -217,6 +248,7 @@ impl Builder {
 
     fn take(&mut self, arrival: CheckedPart) {
         self.sessions.add(arrival.sessions);
+        self.sessions.add_results(arrival.results);
         self.sessions.set_dropped(arrival.rest.dropped);
         self.store.add(&arrival.entries);
         self.next = arrival.next;
@@ -230,13 +262,14 @@ impl Remainder {
             last: r.option("last command", plain::revision)?,
             dropped: plain::counter(r, "number of dropped sessions")?,
             sessions: plain::counter(r, "number of sessions")?,
+            results: plain::counter(r, "number of transactions with results")?,
             keys: plain::counter(r, "number of keys")?,
             history: [r.u64("history")?, r.u64("history")?],
         };
         let [high, low] = head.history.map(u128::from);
         match head.last {
             Some(last) if last.slot >= slot => return Err(SnapshotError::TooLate { slot, last }),
-            None if head.dropped > 0 || head.sessions > 0 || head.keys > 0 => {
+            None if head.dropped > 0 || head.sessions > 0 || head.results > 0 || head.keys > 0 => {
                 return Err(SnapshotError::FromNothing);
             }
             _ => {}
@@ -251,12 +284,14 @@ impl Remainder {
             dropped: head.dropped,
             history: (high << 64) | low,
             sessions: Sessions::walk(head.sessions),
+            results: Sessions::walk_results(head.results),
+            awaited: 0,
             keys: StoreAssembly::walk(head.keys),
         })
     }
 
     fn is_empty(&self) -> bool {
-        self.sessions.left() == 0 && self.keys.left() == 0
+        self.sessions.left() == 0 && self.results.left() == 0 && self.keys.left() == 0
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Cursor {
 pub(super) enum Section {
     Head,
     Sessions,
+    Results,
     Entries,
 }
 
@@ -48,7 +49,8 @@ impl Decode for Cursor {
         let section = match r.u32("cursor's section")? {
             0 => Section::Head,
             1 => Section::Sessions,
-            2 => Section::Entries,
+            2 => Section::Results,
+            3 => Section::Entries,
             found => {
                 let what = "cursor's section";
                 return Err(DecodeError::Variant { what, found });
@@ -68,6 +70,7 @@ impl fmt::Display for Cursor {
         let section = match self.section {
             Section::Head => "head",
             Section::Sessions => "sessions",
+            Section::Results => "results",
             Section::Entries => "entries",
         };
         write!(f, "{section} {}.{}", self.spot.bucket, self.spot.entry)

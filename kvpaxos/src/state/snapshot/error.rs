@@ -59,6 +59,22 @@ pub enum SnapshotError {
         /// The limit.
         limit: usize,
     },
+    /// The results of some transactions are missing.
+    #[error("the snapshot ends without the results of {count} transactions: the sender is faulty")]
+    Results {
+        /// The number of these transactions.
+        count: u64,
+    },
+    /// A key is said to have been written after the last command.
+    #[error(
+        "a key was written at {at}, after the last command of the snapshot, {last}: the sender is faulty"
+    )]
+    Changed {
+        /// The revision of the write.
+        at: Revision,
+        /// The last command.
+        last: Revision,
+    },
     /// A key does not belong after the one before it.
     #[error("the key of {length} bytes after {after} is out of order, or comes twice: the sender is faulty")]
     KeyOrder {

@@ -127,13 +127,16 @@ async fn ask(client: &Client, operation: &Operation) -> Completion {
                 Completion::Done(Answer::Swapped { applied }, swapped.revision)
             })
         }
-        Action::Append(_) => unreachable!("no append is drawn, as the store has none"),
+        Action::Append(_) => unreachable!("no append is drawn"),
     };
     match result {
         Ok(completion) => completion,
-        Err(ClientError::Refused(_) | ClientError::TooLong { .. } | ClientError::Unavailable { .. }) => {
-            Completion::Refused
-        }
+        Err(
+            ClientError::Refused(_)
+            | ClientError::Failed(_)
+            | ClientError::TooLong { .. }
+            | ClientError::Unavailable { .. },
+        ) => Completion::Refused,
         Err(ClientError::Unknown { .. } | ClientError::Gone) => Completion::Unknown,
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::encoding::{Decode, DecodeError, MAX_COUNTER, Reader};
 use crate::state::session::SessionError;
+use crate::transaction::StepResult;
 
 /// A part of items written by hand, at the start of a snapshot of what lies below slot 10.
 fn add_first(write: impl FnOnce(&mut Vec<u8>)) -> Result<bool, SnapshotError> {
@@ -25,6 +26,7 @@ fn head(last: Option<u64>, sessions: u64, keys: u64, out: &mut Vec<u8>) {
             last,
             dropped,
             sessions,
+            results: 0,
             keys,
             history: [1, 2],
         },
@@ -58,12 +60,17 @@ fn one_session(fields: SessionFields, kept: &[(u32, Option<Revision>)]) -> Resul
     })
 }
 
+fn append_entry(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    append_bytes(key, out);
+    append_bytes(value, out);
+    append_payload(&revision(1), out);
+}
+
 fn entries(keys: &[&[u8]], told: u64) -> Result<bool, SnapshotError> {
     add_first(|out| {
         head(Some(9), 0, told, out);
         for key in keys {
-            append_bytes(key, out);
-            append_bytes(b"", out);
+            append_entry(key, b"", out);
         }
     })
 }
@@ -110,10 +117,10 @@ fn each_offence_of_a_session_has_its_name() {
     assert!(matches!(window, SessionError::Window { session, count: 5, window: 4 } if session == id));
     let ends = error(one_session(session(3), &[done, gap]));
     assert_eq!(ends, SessionError::Gap { session: id });
-    let kind = error(one_session(session(3), &[(4, None)]));
+    let kind = error(one_session(session(3), &[(5, None)]));
     assert!(matches!(
         kind,
-        SessionError::Bytes(DecodeError::Variant { found: 4, .. })
+        SessionError::Bytes(DecodeError::Variant { found: 5, .. })
     ));
     let standing = error(one_session((id, tag(3), id.0, id.0, 3, Sequence(0)), &[]));
     assert!(matches!(
@@ -177,6 +184,94 @@ fn each_offence_of_a_session_has_its_name() {
     );
 }
 
+/// A snapshot of one session, which executed transactions under the sequences 0 and 1, and of results.
+fn results(of: &[(u64, u64)], told: u64, value: &'static [u8]) -> Result<bool, SnapshotError> {
+    add_first(|out| {
+        let head = Head {
+            last: Some(revision(9)),
+            dropped: 0,
+            sessions: 1,
+            results: told,
+            keys: 0,
+            history: [1, 2],
+        };
+        append_payload(&head, out);
+        append_payload(&session(3), out);
+        append_payload(&2_usize, out);
+        for slot in [4, 5] {
+            append_payload(&(4_u32, revision(slot), true), out);
+        }
+        for (slot, sequence) in of {
+            let results = [StepResult::Value(Some(Bytes::from_static(value)))];
+            append_payload(
+                &(SessionId(revision(*slot)), Sequence(*sequence), &results[..]),
+                out,
+            );
+        }
+    })
+}
+
+#[test]
+fn each_offence_of_results_has_its_name() {
+    let in_order = [[(3, 0), (3, 1)], [(3, 1), (3, 0)]].map(|of| results(&of, 2, b"v"));
+    assert_eq!(in_order.iter().filter(|result| **result == Ok(true)).count(), 1);
+    let is_order = |result: &Result<bool, SnapshotError>| {
+        matches!(
+            result,
+            Err(SnapshotError::Session(SessionError::ResultsOrder { .. }))
+        )
+    };
+    assert!(in_order.iter().any(is_order));
+    assert!(is_order(&results(&[(3, 0), (3, 0)], 2, b"v")), "a duplicate");
+    for (slot, sequence) in [(3, 2), (4, 0)] {
+        let of = ResultsOf {
+            session: SessionId(revision(slot)),
+            sequence: Sequence(sequence),
+        };
+        let nothing = results(&[(slot, sequence)], 1, b"v");
+        assert_eq!(nothing, Err(SessionError::ResultsOfNothing { of }.into()));
+    }
+    assert_eq!(
+        results(&[(3, 0)], 1, b"v"),
+        Err(SnapshotError::Results { count: 1 })
+    );
+    let long = results(&[(3, 0)], 1, b"12345");
+    let oversize = DecodeError::Oversize {
+        what: "list of results",
+        length: 5,
+        limit: 4,
+    };
+    assert_eq!(long, Err(SessionError::Bytes(oversize).into()));
+    let mut small = limits(4);
+    small.results_bytes = 64 + 48;
+    let log = [
+        Command::Open { tag: tag(0) },
+        Command::Apply {
+            session: SessionId(revision(1)),
+            sequence: Sequence(0),
+            lowest_unanswered: Sequence(0),
+            op: transaction(Holds::Absent),
+        },
+    ];
+    let sent = snapshot(&machine(limits(4), &log));
+    let (part, next) = sent.part(Cursor::START, 10_000);
+    let result = builder(&sent, small).add(Cursor::START, &part, next);
+    let (bytes, limit) = (64 + 2 * 48, 64 + 48);
+    assert_eq!(result, Err(SessionError::ResultsBytes { bytes, limit }.into()));
+}
+
+#[test]
+fn a_key_is_not_written_after_the_last_command() {
+    let late = add_first(|out| {
+        head(Some(9), 0, 1, out);
+        append_bytes(b"k", out);
+        append_bytes(b"v", out);
+        append_payload(&revision(10), out);
+    });
+    let (at, last) = (revision(10), revision(9));
+    assert_eq!(late, Err(SnapshotError::Changed { at, last }));
+}
+
 #[test]
 fn no_more_sessions_are_in_use_than_may_be() {
     let sent = snapshot(&machine(
@@ -186,9 +281,9 @@ fn no_more_sessions_are_in_use_than_may_be() {
             .collect::<Vec<_>>(),
     ));
     let (part, _) = sent.part(Cursor::START, 10_000);
-    // After a head of 8 bytes, the standing follows the 8 bytes of id, tag, last use and time of queueing.
+    // After a head of 9 bytes, the standing follows the 8 bytes of id, tag, last use and time of queueing.
     let mut part = part.to_vec();
-    for session in part[8..].chunks_mut(11) {
+    for session in part[9..].chunks_mut(11) {
         assert_eq!(std::mem::replace(&mut session[8], 2), 0);
     }
     let mut builder = builder(&sent, limits(4));
@@ -252,8 +347,7 @@ fn what_is_said_to_come_costs_nothing() {
         .add(Cursor::START, &Bytes::from(part), Some(Cursor::AFTER_HEAD))
         .unwrap();
     let mut part = Vec::new();
-    append_bytes(b"k", &mut part);
-    append_bytes(b"v", &mut part);
+    append_entry(b"k", b"v", &mut part);
     let told = Cursor::after(
         Section::Entries,
         EntryPosition {

@@ -5,6 +5,8 @@ use std::fmt;
 use kvpaxos::{Command, Op};
 use serde_json::{Value, json};
 
+use super::transaction::{transaction_value, write_transaction};
+
 /// The most bytes of a key or a value that are printed, unless all are asked for.
 const SHOWN: usize = 64;
 /// A command as text. `full` asks for keys and values in full.
@@ -45,6 +47,7 @@ impl fmt::Display for Readable<'_> {
                             content(value)
                         )?;
                     }
+                    Op::Transaction(transaction) => write_transaction(f, transaction, text)?,
                 }
                 write!(f, "   (session {session}, sequence {})", sequence.0)
             }
@@ -93,6 +96,7 @@ pub(crate) fn command_value(command: &Command) -> Value {
                     "command": "cas", "key": bytes_value(key),
                     "expect": expect.as_ref().map(|bytes| bytes_value(bytes)), "value": value.as_ref().map(|bytes| bytes_value(bytes)),
                 }),
+                Op::Transaction(transaction) => transaction_value(transaction),
             };
             value["session"] = session.to_string().into();
             value["sequence"] = sequence.0.into();
@@ -102,7 +106,7 @@ pub(crate) fn command_value(command: &Command) -> Value {
 }
 
 /// Text as a string, other bytes as `{"hex": "..."}`.
-fn bytes_value(bytes: &[u8]) -> Value {
+pub(super) fn bytes_value(bytes: &[u8]) -> Value {
     match str::from_utf8(bytes) {
         Ok(text) => text.into(),
         Err(_) => {

@@ -5,6 +5,7 @@ mod command;
 mod json;
 mod report;
 mod text;
+mod transaction;
 
 use std::io::Write;
 use std::path::PathBuf;
