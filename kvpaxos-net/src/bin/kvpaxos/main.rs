@@ -1,7 +1,7 @@
 //! The program `kvpaxos`: a demo, a replica as a process, clients, tools for data directories, and clusters
 //! under load.
 //!
-//! `args` and `exit` are the interface, `terminal`, `signal`, `logging` and `processes` what commands share;
+//! `args` and `exit` are the interface, `terminal`, `text`, `signal`, `logging` and `processes` what commands share;
 //! every other module is a command. No command imports another, except that the demo uses the prompt, and the
 //! prompt prints a status like `kvpaxos status`.
 #![warn(clippy::disallowed_macros)]
@@ -23,6 +23,7 @@ mod signal;
 mod soak;
 mod status;
 mod terminal;
+mod text;
 
 use std::io;
 use std::process::ExitCode;

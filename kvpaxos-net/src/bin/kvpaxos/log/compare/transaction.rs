@@ -5,7 +5,7 @@ use std::fmt;
 use kvpaxos::{Condition, Holds, Step, Transaction, When};
 use serde_json::{Value, json};
 
-use super::command::bytes_value;
+use crate::text::bytes_value;
 
 /// `TRANSACTION IF "k" = "v": GET "k"; PUT "l" = "w"`. `text` writes keys and values.
 pub(super) fn write_transaction(
