@@ -2,7 +2,10 @@
 //! under the same sequence number, so that the write takes effect once. [`kvpaxos::client`] decides what is
 //! sent when; this folder has the sockets and the clock.
 
-use std::time::Duration;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, ClientConfig, Completion};
@@ -42,6 +45,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub struct Client {
     orders: mpsc::Sender<CallOrder>,
     transport: Transport,
+    /// The number of the next call, in log lines.
+    calls: Arc<AtomicU64>,
 }
 
 impl Client {
@@ -71,6 +76,7 @@ impl Client {
         Ok(Client {
             orders,
             transport: options.transport,
+            calls: Arc::default(),
         })
     }
 
@@ -257,7 +263,24 @@ impl Client {
         self.call(Call::Write(op)).await
     }
 
+    /// Carries out a call, and logs it and its end.
     async fn call(&self, call: Call) -> Result<Outcome, ClientError> {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return self.carry_out(call).await;
+        }
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(call = number, "{}", CallText(&call));
+        let began = Instant::now();
+        let ended = self.carry_out(call).await;
+        let micros = began.elapsed().as_micros();
+        match &ended {
+            Ok(outcome) => tracing::debug!(call = number, micros, "done: {outcome}"),
+            Err(error) => tracing::debug!(call = number, micros, "not done: {error}"),
+        }
+        ended
+    }
+
+    async fn carry_out(&self, call: Call) -> Result<Outcome, ClientError> {
         let (length, limit) = (length(&call), self.transport.capacity());
         if length > limit {
             let transport = self.transport;
@@ -282,12 +305,29 @@ impl Client {
     }
 }
 
+/// A call for a log line: long keys and values by their lengths.
+struct CallText<'a>(&'a Call);
+
+impl fmt::Display for CallText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Call::Write(op) => op.fmt(f),
+            Call::Read(query) => query.fmt(f),
+            Call::Status => f.write_str("status"),
+            Call::Close => f.write_str("close the session"),
+        }
+    }
+}
+
 /// The bytes of the keys and the values of a call, and a bit for each step of a transaction.
 fn length(call: &Call) -> usize {
     match call {
         Call::Write(op) => op.size(),
-        // The length of each key takes up to three bytes.
-        Call::Read(query) => query.keys().iter().map(|key| key.len() + 3).sum(),
+        // The length of each key takes up to three bytes; there is room for that of one.
+        Call::Read(query) => {
+            let lengths = query.keys().iter().map(|key| key.len() + 3);
+            lengths.sum::<usize>().saturating_sub(3)
+        }
         Call::Status | Call::Close => 0,
     }
 }

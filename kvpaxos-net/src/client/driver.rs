@@ -124,6 +124,11 @@ impl Driver {
             ConnectionEvent::Replies { server, replies } => {
                 self.failures.replied(server);
                 for reply in replies {
+                    tracing::trace!(
+                        server = self.servers[server],
+                        request = reply.id,
+                        "is answered: {reply}"
+                    );
                     let from = server_id(server);
                     self.step(ClientEvent::Reply { from, reply });
                 }
@@ -196,6 +201,11 @@ impl Driver {
             tracing::error!(%error, "cannot encode a request; it is dropped");
             return false;
         }
+        tracing::trace!(
+            server = self.servers[server],
+            request = request.id,
+            "is asked: {request}"
+        );
         self.failures.asked(server, Instant::now());
         let opens = self.connections[server].is_none();
         let connection = self.connections[server].get_or_insert_with(|| {

@@ -49,6 +49,36 @@ fn inspect(dir: &std::path::Path, flags: &[&str]) -> (i32, String, String) {
     (code(&output), text(&output.stdout), text(&output.stderr))
 }
 
+/// The superblock says whose the directory is, so nobody guesses when it is damaged: the operator recovers the
+/// replica.
+#[test]
+fn a_damaged_superblock_is_damage_and_is_not_mended_in_silence() {
+    let mut cluster = ProcessCluster::start(3, &[]);
+    runtime().block_on(cluster.leader());
+    assert_eq!(ask(&cluster.servers(), &["put", "k", "v"], "").0, 0);
+    assert_eq!(cluster.terminate(1), Some(0));
+    assert_eq!(inspect(&cluster.data(1), &[]).0, 0);
+    let superblock = cluster.data(1).join("superblock");
+    let mut bytes = std::fs::read(&superblock).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x01;
+    std::fs::write(&superblock, bytes).unwrap();
+    for flags in [&[][..], &["--json"]] {
+        let (damaged, printed, why) = inspect(&cluster.data(1), flags);
+        assert_eq!(damaged, 8, "{printed}{why}");
+        assert!(printed.contains("the superblock is damaged"), "{printed}");
+    }
+    let output = run(&cluster.serve(1), "");
+    let why = text(&output.stderr);
+    assert_eq!(code(&output), 8, "{why}");
+    assert!(why.contains("recover --discard"), "{why}");
+    let mut recover = cluster.member("recover", 1);
+    recover.push("--discard".to_owned());
+    assert_eq!(code(&run(&recover, "")), 0);
+    cluster.restart(1);
+    runtime().block_on(cluster.converge());
+}
+
 /// An empty disk is never taken for that of a new replica: the operator must format or recover it.
 #[test]
 fn only_a_formatted_directory_is_served() {

@@ -213,15 +213,18 @@ fn common_put(servers: &str, value: &str) -> i32 {
 fn the_prompt_obeys_a_pipe() {
     let cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
-    let commands = "PUT k \"two words\"\nGET k\nNONSENSE\nGET\nCAS k \"two words\" one\nGET k\nDELETE k\nGET k\nSTATUS\nHELP\nEXIT\nPUT never done\n";
-    let output = run(&["client", "--servers", &cluster.servers()], commands);
+    let servers = cluster.servers();
+    let commands = "# a comment\nPUT k \"two words\"\nGET k\nCAS k \"two words\" one\nGET k\nDELETE k\nGET k\nSTATUS\nHELP\nEXIT\nPUT never done\n";
+    let output = run(&["client", "--servers", &servers], commands);
     let printed = text(&output.stdout);
-    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    assert_eq!(
+        (code(&output), text(&output.stderr).as_str()),
+        (0, ""),
+        "{printed}"
+    );
     for line in [
         "ok, revision",
         "\"two words\"",
-        "\"NONSENSE\" is no command",
-        "GET key",
         "swapped",
         "\"one\"",
         "deleted",
@@ -230,8 +233,67 @@ fn the_prompt_obeys_a_pipe() {
     ] {
         assert!(printed.contains(line), "{line:?} is not in\n{printed}");
     }
-    let never = ask(&cluster.servers(), &["get", "never"], "");
+    let never = ask(&servers, &["get", "never"], "");
     assert_eq!(never.0, 1, "nothing is done after EXIT");
+
+    // What is wrong is told on standard error; the first error gives the code, and the rest is done.
+    let long = "k".repeat(5000);
+    let commands = [
+        b"NONSENSE\nGET\nPUT bytes \xff\xfe\nPUT ",
+        long.as_bytes(),
+        b" v\nGET bytes\n",
+    ]
+    .concat();
+    let output = run(&["client", "--servers", &servers], commands);
+    let (printed, errors) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(code(&output), 2, "{errors}");
+    for error in ["\"NONSENSE\" is no command", "GET key", "over the limit of 4096"] {
+        assert!(
+            errors.contains(error) && !printed.contains(error),
+            "{error}\n{errors}\n{printed}"
+        );
+    }
+    assert!(printed.contains(r#""\xff\xfe""#), "{printed}");
+
+    // The walk through the commands, and the log of what was asked and answered.
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = dir.path().join("client.log");
+    let log_name = log.to_str().expect("text");
+    let walk = [
+        "client",
+        "alice",
+        "--walkthrough",
+        "--servers",
+        &servers,
+        "--log-file",
+        log_name,
+    ];
+    let output = run(&walk, "GET colour/red\n");
+    let printed = text(&output.stdout);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    for (what, count) in [
+        ("ok, revision", 10),
+        ("\"red\"", 1),
+        ("deleted, revision", 5),
+        ("\"apple\"", 1),
+    ] {
+        assert_eq!(printed.matches(what).count(), count, "{what}\n{printed}");
+    }
+    let logged = std::fs::read_to_string(&log).expect("a log");
+    for line in [
+        "put fruit/apple=red",
+        "get fruit/apple",
+        "done: red as of",
+        "delete fruit/apple",
+        "alice",
+    ] {
+        assert!(logged.contains(line), "{line:?} is not in\n{logged}");
+    }
+
+    // Nobody is there, which it says at its start.
+    let nobody = format!("127.0.0.1:{}", free_ports(1)[0]);
+    let output = run(&["client", "--servers", &nobody], "EXIT\n");
+    assert!(text(&output.stderr).contains("unavailable: none of 1 servers answers"));
 }
 
 #[test]
@@ -246,6 +308,24 @@ fn the_demo_shows_and_ends() {
     let output = run(&["demo"], "PUT k v\nGET k\n");
     assert_eq!(code(&output), 0, "the end of the input is the end");
     assert!(text(&output.stdout).contains("\"v\""));
+
+    // A signal ends it, and its data directory does not stay.
+    let temporary = tempfile::tempdir().expect("a directory");
+    let entries = || std::fs::read_dir(temporary.path()).expect("a directory").count();
+    let mut child = crate::common::program()
+        .arg("demo")
+        .env("TMPDIR", temporary.path())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    crate::common::wait_for("the data of the demo", || (entries() > 0).then_some(()));
+    let told = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(told.expect("kill runs").success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(entries(), 0, "the directory stays");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kvpaxos::status::ProposerStatus;
@@ -9,7 +10,7 @@ use kvpaxos::{ReplicaId, Role};
 use kvpaxos_net::failures::{self, FailureEvent, Failures};
 use kvpaxos_net::{
     Bounds, Client, ClientError, ClientOptions, Cluster, MemoryLocation, Node, NodeOptions, PeerAddresses,
-    RestartMemory, Sockets,
+    RestartMemory, Sockets, StartError,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -18,7 +19,8 @@ use tokio::task::JoinHandle;
 use crate::args::{DemoArguments, ServerArguments};
 use crate::exit::Exit;
 use crate::prompt::{self, Prompt};
-use crate::terminal::say;
+use crate::signal::Interrupts;
+use crate::terminal::{complain, say};
 
 const REPLICAS: u8 = 5;
 /// The pause between two operations, so that a person can follow.
@@ -40,17 +42,53 @@ pub(crate) fn run(arguments: &DemoArguments, runtime: &Runtime) -> Result<Exit, 
         }
     };
     let dir = match (&arguments.dir, &temporary) {
-        (Some(dir), _) => dir.as_path(),
-        (None, Some(temporary)) => temporary.path(),
+        (Some(dir), _) => dir.clone(),
+        (None, Some(temporary)) => temporary.path().to_owned(),
         (None, None) => return Err("no directory for the replicas' data".to_owned()),
     };
-    let demo = runtime.block_on(Demo::start(arguments, dir, began))?;
+    // Whoever takes it removes it: the end of the demo, or a signal that ends the program.
+    let temporary = Arc::new(Mutex::new(temporary));
+    let remove = {
+        let temporary = Arc::clone(&temporary);
+        move || {
+            let taken = temporary.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(temporary) = taken {
+                remove_all(&temporary.keep());
+            }
+        }
+    };
+    let _inside = runtime.enter();
+    let interrupts =
+        Interrupts::listen(remove.clone()).map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let demo = match runtime.block_on(Demo::start(arguments, &dir, began)) {
+        Ok(demo) => demo,
+        Err((exit, error)) => {
+            complain(error);
+            return Ok(exit);
+        }
+    };
     runtime.block_on(demo.show(arguments.seed))?;
-    if !arguments.no_prompt {
-        demo.prompt(runtime)?;
-    }
+    let exit = if arguments.no_prompt {
+        Exit::Done
+    } else {
+        demo.prompt(runtime, interrupts)?
+    };
     runtime.block_on(demo.stop())?;
-    Ok(Exit::Done)
+    remove();
+    Ok(exit)
+}
+
+/// Removes a directory in which replicas may still be writing: a file that they make meanwhile takes another
+/// attempt.
+fn remove_all(dir: &Path) {
+    for _ in 0..100 {
+        match std::fs::remove_dir_all(dir) {
+            Ok(()) => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+    complain(format_args!("{} cannot be removed", dir.display()));
 }
 
 struct Demo {
@@ -65,20 +103,22 @@ struct Demo {
 }
 
 impl Demo {
-    async fn start(arguments: &DemoArguments, dir: &Path, began: Instant) -> Result<Demo, String> {
+    async fn start(arguments: &DemoArguments, dir: &Path, began: Instant) -> Result<Demo, (Exit, String)> {
+        let start_failed = |error: StartError| (Exit::from(&error), error.to_string());
+        let failed = |error: String| (Exit::Negative, error);
         let mut sockets = Vec::new();
         for _ in 0..REPLICAS {
             let bound = Sockets::bind("127.0.0.1:0", "127.0.0.1:0", None).await;
-            sockets.push(bound.map_err(|error| error.to_string())?);
+            sockets.push(bound.map_err(start_failed)?);
         }
-        let own = |error: io::Error| format!("a socket has no address: {error}");
+        let own = |error: io::Error| failed(format!("a socket has no address: {error}"));
         let mut peers = Vec::new();
         let mut addresses = Vec::new();
         for sockets in &sockets {
             peers.push(sockets.peers.local_addr().map_err(own)?);
             addresses.push(sockets.clients.local_addr().map_err(own)?.to_string());
         }
-        let peers = PeerAddresses::in_order(peers).map_err(|error| error.to_string())?;
+        let peers = PeerAddresses::in_order(peers).map_err(|error| failed(error.to_string()))?;
         let mut cluster = Cluster::new("demo", peers);
         if arguments.two_phase {
             cluster = cluster.two_phase();
@@ -102,7 +142,7 @@ impl Demo {
                 }
                 Node::start(options, sockets)
             };
-            nodes.push(start().map_err(|error| error.to_string())?);
+            nodes.push(start().map_err(start_failed)?);
         }
         say!(
             "Five replicas run in this process and talk over loopback TCP; {}.",
@@ -122,7 +162,7 @@ impl Demo {
             };
             Client::new(options).map_err(|error| error.to_string())
         });
-        let clients = clients.collect::<Result<Vec<Client>, String>>()?;
+        let clients = clients.collect::<Result<Vec<Client>, String>>().map_err(failed)?;
         Ok(Demo {
             nodes,
             addresses,
@@ -293,9 +333,9 @@ impl Demo {
         tell(self.began, what);
     }
 
-    fn prompt(&self, runtime: &Runtime) -> Result<(), String> {
+    fn prompt(&self, runtime: &Runtime, interrupts: Interrupts) -> Result<Exit, String> {
         let Some(client) = self.clients.first() else {
-            return Ok(());
+            return Ok(Exit::Done);
         };
         if io::stdin().is_terminal() {
             say!("The cluster is yours.");
@@ -305,8 +345,10 @@ impl Demo {
             client: client.clone(),
             servers: ServerArguments::new(self.addresses.clone()),
             nodes: self.nodes.iter().map(Node::handle).collect(),
+            name: None,
+            interrupts,
         };
-        prompt.run()
+        prompt.run(Exit::Done)
     }
 
     async fn stop(self) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use kvpaxos_net::{ClientError, NodeError, StartError};
+use kvpaxos_net::{ClientError, DirectoryError, NodeError, StartError};
 
 /// For `--help`.
 pub(crate) const TABLE: &str = "Exit codes:
@@ -14,8 +14,9 @@ pub(crate) const TABLE: &str = "Exit codes:
   5  outcome unknown: it may have been done, or may still be
   6  serve: the replica halted, because it met something that only a lying peer or disk can cause;
      or because its directory was formatted although it had been a member before
-  7  serve, format, recover: the disk failed or is full
-  8  log inspect, log compare: something that was synced is damaged or missing
+  7  serve, format, recover, demo: the disk failed or is full
+  8  log inspect, log compare: something that was synced is damaged or missing; serve, recover: the superblock
+     is damaged
   9  status, log compare: replicas differ
  10  log compare: it is not certain whether they differ
  11  done, but standard output could not be written
@@ -65,6 +66,7 @@ impl From<&StartError> for Exit {
     fn from(error: &StartError) -> Exit {
         match error {
             StartError::Config(_) => Exit::Usage,
+            StartError::Directory(DirectoryError::Superblock { .. }) => Exit::Damaged,
             error if error.is_disk_failure() => Exit::Disk,
             _ => Exit::Negative,
         }
@@ -85,7 +87,7 @@ impl From<&NodeError> for Exit {
 mod tests {
     use std::io;
 
-    use kvpaxos_net::{DirectoryError, LogError};
+    use kvpaxos_net::LogError;
 
     use super::*;
 

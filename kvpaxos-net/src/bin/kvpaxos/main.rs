@@ -43,6 +43,16 @@ fn main() -> ExitCode {
         Command::Serve(_) => "info",
         // Acceptors fail on purpose there, and the show itself says so.
         Command::Demo(_) => "error",
+        // A file has room for every request and its answer.
+        Command::Client(_)
+        | Command::Get { .. }
+        | Command::Put { .. }
+        | Command::Delete { .. }
+        | Command::Cas { .. }
+            if arguments.log.log_file.is_some() =>
+        {
+            "warn,kvpaxos_net::client=debug"
+        }
         _ => "warn",
     };
     let log = match logging::start(&arguments.log, level) {
@@ -68,7 +78,7 @@ fn run(command: Command, log: Log) -> Result<Exit, String> {
         Command::Recover { member, discard } => Ok(data::recover(&member, discard)),
         Command::Log(LogCommand::Inspect { dir, records, json }) => log::inspect::run(&dir, records, json),
         Command::Log(LogCommand::Compare { dirs, rest, json }) => log::compare::run(&dirs, rest, json),
-        Command::Client(servers) => prompt::run(&servers, &multi_threaded()?),
+        Command::Client(arguments) => prompt::run(&arguments, &multi_threaded()?),
         Command::Bench(arguments) => bench::run(arguments, &multi_threaded()?),
         Command::Soak(arguments) => soak::run(&arguments, &multi_threaded()?),
         #[cfg(unix)]

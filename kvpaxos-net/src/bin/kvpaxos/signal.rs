@@ -2,6 +2,9 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
 
 use crate::logging::Log;
 
@@ -73,5 +76,116 @@ impl StopSignal {
             std::future::pending::<()>().await;
         }
         "Ctrl-C"
+    }
+}
+
+/// What Ctrl-C does where requests are waited for: it ends the wait, or else the program.
+#[derive(Clone)]
+pub(crate) struct Interrupts(Arc<Waiting>);
+
+struct Waiting {
+    /// Whether a request is waited for.
+    waits: AtomicBool,
+    interrupted: Notify,
+}
+
+impl Interrupts {
+    /// Begins to listen, in a task. When a signal ends the program, `at_end` is called first.
+    pub(crate) fn listen(at_end: impl FnOnce() + Send + 'static) -> io::Result<Interrupts> {
+        let waiting = Arc::new(Waiting {
+            waits: AtomicBool::new(false),
+            interrupted: Notify::new(),
+        });
+        let mut at_end = Some(at_end);
+        let (mut signals, shared) = (StopSignals::listen()?, Arc::clone(&waiting));
+        tokio::spawn(async move {
+            loop {
+                let number = signals.next().await;
+                if number != INTERRUPT || !shared.waits.load(Ordering::Relaxed) {
+                    if let Some(at_end) = at_end.take() {
+                        at_end();
+                    }
+                    // As a shell reports a process that a signal has ended.
+                    std::process::exit(128 + number);
+                }
+                shared.interrupted.notify_one();
+            }
+        });
+        Ok(Interrupts(waiting))
+    }
+
+    /// Waits for a request, or until Ctrl-C: then there is no result.
+    pub(crate) async fn or_interrupted<T>(&self, request: impl Future<Output = T>) -> Option<T> {
+        self.0.waits.store(true, Ordering::Relaxed);
+        let ended = tokio::select! {
+            result = request => Some(result),
+            () = self.0.interrupted.notified() => None,
+        };
+        self.0.waits.store(false, Ordering::Relaxed);
+        ended
+    }
+}
+
+/// The number of SIGINT.
+const INTERRUPT: i32 = 2;
+
+/// The signals that ask this process to stop, one after the other.
+#[cfg(unix)]
+struct StopSignals(StopSignal);
+
+#[cfg(unix)]
+impl StopSignals {
+    fn listen() -> io::Result<StopSignals> {
+        StopSignal::listen().map(StopSignals)
+    }
+
+    async fn next(&mut self) -> i32 {
+        const TERMINATE: i32 = 15;
+        tokio::select! {
+            _ = self.0.terminate.recv() => TERMINATE,
+            _ = self.0.interrupt.recv() => INTERRUPT,
+        }
+    }
+}
+
+/// The signals that ask this process to stop, one after the other.
+#[cfg(not(unix))]
+struct StopSignals;
+
+#[cfg(not(unix))]
+impl StopSignals {
+    fn listen() -> io::Result<StopSignals> {
+        Ok(StopSignals)
+    }
+
+    async fn next(&mut self) -> i32 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        INTERRUPT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_interrupt_ends_the_wait_and_nothing_else() {
+        let interrupts = Interrupts(Arc::new(Waiting {
+            waits: AtomicBool::new(false),
+            interrupted: Notify::new(),
+        }));
+        assert_eq!(interrupts.or_interrupted(async { 1 }).await, Some(1));
+        interrupts.0.interrupted.notify_one();
+        assert_eq!(
+            interrupts.or_interrupted(std::future::pending::<i32>()).await,
+            None
+        );
+        assert!(
+            !interrupts.0.waits.load(Ordering::Relaxed),
+            "the next one would end the program"
+        );
+        assert_eq!(interrupts.or_interrupted(async { 2 }).await, Some(2));
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn program() -> Command {
 }
 
 /// Runs the program to its end, with something on its standard input.
-pub(crate) fn run(arguments: &[impl AsRef<std::ffi::OsStr>], input: &str) -> Output {
+pub(crate) fn run(arguments: &[impl AsRef<std::ffi::OsStr>], input: impl AsRef<[u8]>) -> Output {
     let mut child = program()
         .args(arguments)
         .stdin(Stdio::piped())
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &[impl AsRef<std::ffi::OsStr>], input: &str) -> Out
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("a pipe");
     // A program that does not read its input may close the pipe early.
-    let _ = stdin.write_all(input.as_bytes());
+    let _ = stdin.write_all(input.as_ref());
     drop(stdin);
     child.wait_with_output().expect("the program ends")
 }

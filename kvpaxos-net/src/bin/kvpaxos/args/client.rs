@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use kvpaxos_net::{Client, ClientOptions, Transport};
 
 use crate::args::address::ServerList;
+use crate::args::count::count;
 use crate::args::duration::duration;
 
 #[derive(Args, Clone, Debug)]
@@ -79,6 +80,19 @@ impl ServerArguments {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct ClientArguments {
+    /// A name for this client, which its prompt and its log lines carry.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) servers: ServerArguments,
+    /// First store some keys, and carry out five PUTs, five GETs and five DELETEs, each printed with its
+    /// outcome.
+    #[arg(long)]
+    pub(crate) walkthrough: bool,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct StatusArguments {
     #[command(flatten)]
     pub(crate) servers: ServerArguments,
@@ -95,19 +109,19 @@ pub(crate) struct BenchArguments {
     #[command(flatten)]
     pub(crate) servers: ServerArguments,
     /// How many clients there are, each with its own session and connection, spread over the servers.
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = count)]
     pub(crate) clients: usize,
     /// How many requests each client keeps in flight.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count)]
     pub(crate) pipeline: usize,
     /// How many seconds to measure, after half a second that is not measured.
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) seconds: u64,
     /// How many of 100 requests are reads.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) reads: u8,
     /// How many different keys there are.
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) keys: u64,
     /// How many bytes a value has.
     #[arg(long, value_name = "BYTES", default_value_t = 100)]

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use clap::Args;
 
+#[cfg(unix)]
+use crate::args::count::count;
 use crate::args::duration::duration;
 
 #[derive(Args, Debug)]
 pub(crate) struct SoakArguments {
     /// How many rounds to run [default: 20, or as many as fit into --minutes].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rounds: Option<u64>,
     /// How many minutes to run; the last round is completed.
-    #[arg(long, value_name = "N", conflicts_with = "rounds")]
+    #[arg(long, value_name = "N", conflicts_with = "rounds", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) minutes: Option<u64>,
     /// The seed of the random choice who is killed when, what is damaged, and what clients do.
     #[arg(long, value_name = "SEED", default_value_t = 1)]
@@ -59,10 +61,10 @@ pub(crate) struct GrowthArguments {
     #[arg(long, value_name = "BYTES", default_value_t = 100)]
     pub(crate) value_size: usize,
     /// How many clients there are, each with its own session and connection.
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = count)]
     pub(crate) clients: usize,
     /// How many requests each client keeps in flight.
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = count)]
     pub(crate) pipeline: usize,
     /// Replicas cut their logs after this many bytes of values [default: as for serve].
     #[arg(long, value_name = "BYTES")]

@@ -2,6 +2,7 @@
 
 mod address;
 mod client;
+mod count;
 mod duration;
 mod load;
 mod replica;
@@ -12,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
 pub(crate) use address::ServerList;
-pub(crate) use client::{BenchArguments, ServerArguments, StatusArguments};
+pub(crate) use client::{BenchArguments, ClientArguments, ServerArguments, StatusArguments};
 #[cfg(unix)]
 pub(crate) use load::GrowthArguments;
 pub(crate) use load::SoakArguments;
@@ -51,7 +52,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Log(LogCommand),
     /// Open a prompt for a running cluster.
-    Client(ServerArguments),
+    ///
+    /// Standard input may be a pipe, with a command a line; what fails is told on standard error, and the exit
+    /// code is that of the first command that failed. With --log-file, every request and every answer is
+    /// logged.
+    Client(ClientArguments),
     /// Print the value of a key.
     Get {
         /// The key.
@@ -143,7 +148,7 @@ pub(crate) struct LogArguments {
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Logging")]
     pub(crate) log_format: LogFormat,
     /// What to log: error, warn, info, debug or trace, or a list such as warn,kvpaxos_net::links=debug
-    /// [default: info for serve, error for demo, else warn].
+    /// [default: info for serve, error for demo, else warn; with --log-file, clients log their requests too].
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
     pub(crate) log_level: Option<String>,
 }

@@ -29,6 +29,7 @@ pub(crate) fn run(directory: &Path, records: bool, as_json: bool) -> Result<Exit
         }
     });
     Ok(match inspection.verdict {
+        _ if superblock_is_damaged(&inspection) => Exit::Damaged,
         LogVerdict::Whole { .. } => Exit::Done,
         LogVerdict::Damaged { .. } => Exit::Damaged,
         LogVerdict::Unreadable(_) => Exit::Negative,
@@ -85,7 +86,18 @@ fn print(inspection: &Inspection, records: bool, out: &mut impl Write) -> io::Re
             }
         }
     }
+    if superblock_is_damaged(inspection) {
+        // The log has a verdict of its own, but nobody can say whose log it is.
+        writeln!(
+            out,
+            "verdict     the superblock is damaged, so the directory cannot be served"
+        )?;
+    }
     writeln!(out, "verdict     {}", inspection.verdict)
+}
+
+fn superblock_is_damaged(inspection: &Inspection) -> bool {
+    matches!(inspection.superblock, Some(Err(SuperblockError::Damaged)))
 }
 
 fn print_segment(segment: &Segment, out: &mut impl Write) -> io::Result<()> {

@@ -1,20 +1,23 @@
 //! The prompt: reads commands from a terminal or a pipe, and carries them out.
 
+mod actions;
+mod editor;
 mod parse;
+mod walkthrough;
 
 use std::io::{self, BufRead, IsTerminal};
-use std::path::PathBuf;
 use std::time::Instant;
 
-use bytes::Bytes;
 use kvpaxos_net::{Client, ClientError, NodeHandle, RestartMemory};
-use rustyline::error::ReadlineError;
 use tokio::runtime::Runtime;
 
-use crate::args::ServerArguments;
+use crate::args::{ClientArguments, ServerArguments};
 use crate::exit::Exit;
+use crate::signal::Interrupts;
 use crate::status;
-use crate::terminal::say;
+use crate::terminal::{complain, say};
+pub(crate) use actions::{delete, get, put};
+use editor::{Editor, Entered};
 use parse::{PromptCommand, parse};
 
 const HELP: &str = r#"  PUT key value        set a key
@@ -24,23 +27,39 @@ const HELP: &str = r#"  PUT key value        set a key
   STATUS               print what each replica knows of itself and its peers
   HELP                 print this
   EXIT                 leave (so does Ctrl-D)
-Put quotes around words with spaces: PUT "my key" "my value". Within quotes, \" \\ \n and \t are understood."#;
+Put quotes around words with spaces, and around - if the value of CAS is a dash: PUT "my key" "my value".
+Within quotes, \" \\ \n \r \t \0, \xff and \u{e9} are understood. A line that begins with # is a comment.
+Tab completes commands, and the arrow keys bring back earlier lines. Ctrl-C ends the wait for an answer."#;
 
 const HELP_NODES: &str = "  FAIL r2 acceptor     make a role fail: acceptor, proposer or learner
   RESTART r2 acceptor  restart it with the memory in its log";
 
 /// Runs a prompt for a cluster of other processes.
-pub(crate) fn run(servers: &ServerArguments, runtime: &Runtime) -> Result<Exit, String> {
+pub(crate) fn run(arguments: &ClientArguments, runtime: &Runtime) -> Result<Exit, String> {
     let _inside = runtime.enter();
-    let client = servers.client()?;
+    // With a name, log lines say whose they are.
+    let span = arguments
+        .name
+        .as_ref()
+        .map(|name| tracing::error_span!("client", name));
+    let _named = span.as_ref().map(tracing::Span::enter);
+    let interrupts =
+        Interrupts::listen(|| ()).map_err(|error| format!("cannot listen for signals: {error}"))?;
     let prompt = Prompt {
         runtime,
-        client,
-        servers: servers.clone(),
+        client: arguments.servers.client()?,
+        servers: arguments.servers.clone(),
         nodes: Vec::new(),
+        name: arguments.name.clone(),
+        interrupts,
     };
-    prompt.run()?;
-    Ok(Exit::Done)
+    runtime.block_on(prompt.greet())?;
+    if arguments.walkthrough {
+        let walkthrough = walkthrough::run(&prompt.client);
+        let exit = runtime.block_on(prompt.interrupts.or_interrupted(walkthrough));
+        return prompt.run(exit.unwrap_or(Exit::Done));
+    }
+    prompt.run(Exit::Done)
 }
 
 /// A prompt, and the cluster that it talks to.
@@ -51,160 +70,156 @@ pub(crate) struct Prompt<'a> {
     pub(crate) servers: ServerArguments,
     /// The replicas in this process, whose roles FAIL can make fail.
     pub(crate) nodes: Vec<NodeHandle>,
+    /// The name of this client.
+    pub(crate) name: Option<String>,
+    pub(crate) interrupts: Interrupts,
 }
 
 impl Prompt<'_> {
-    /// Runs until EXIT or the end of input.
-    pub(crate) fn run(self) -> Result<(), String> {
-        if io::stdin().is_terminal() {
-            self.interactive()?;
+    /// Says whether the cluster serves, before anybody waits for it in vain.
+    async fn greet(&self) -> Result<(), String> {
+        let report = status::ask(&self.servers).await?;
+        let (exit, verdict) = report.verdict();
+        let serves = exit == Exit::Done;
+        if !io::stdin().is_terminal() {
+            if !matches!(exit, Exit::Done | Exit::Impaired) {
+                complain(&verdict);
+            }
+        } else if serves {
+            say!("{verdict}");
         } else {
-            for line in io::stdin().lock().lines() {
-                let line = line.map_err(|error| format!("cannot read a command: {error}"))?;
-                if !self.run_line(&line) {
-                    break;
-                }
+            status::print(&report);
+        }
+        Ok(())
+    }
+
+    /// Runs until EXIT or the end of input, and ends the session. From a pipe the exit code is that of the
+    /// first command that failed, `before` included; a person has seen what failed.
+    pub(crate) fn run(self, before: Exit) -> Result<Exit, String> {
+        let exit = if io::stdin().is_terminal() {
+            self.interactive()?;
+            Exit::Done
+        } else {
+            self.piped(io::stdin().lock(), before)?
+        };
+        self.runtime.block_on(self.client.close());
+        Ok(exit)
+    }
+
+    fn piped(&self, mut input: impl BufRead, before: Exit) -> Result<Exit, String> {
+        let mut exit = before;
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let length = input
+                .read_until(b'\n', &mut line)
+                .map_err(|error| format!("cannot read a command: {error}"))?;
+            if length == 0 {
+                return Ok(exit);
+            }
+            match self.run_line(&line, |error: &str| complain(error)) {
+                Some(outcome) if exit == Exit::Done => exit = outcome,
+                Some(_) => {}
+                None => return Ok(exit),
             }
         }
-        self.runtime.block_on(self.client.close());
-        Ok(())
     }
 
     fn interactive(&self) -> Result<(), String> {
-        let broken = |error: ReadlineError| format!("cannot read from the terminal: {error}");
         say!("HELP lists the commands.");
-        let mut editor = rustyline::DefaultEditor::new().map_err(broken)?;
-        let history = history_file();
-        if let Some(path) = &history {
-            // The first time there is none.
-            let _ = editor.load_history(path);
-        }
+        let mut editor = Editor::new()?;
+        let prompt = match &self.name {
+            Some(name) => format!("kvpaxos {name}> "),
+            None => "kvpaxos> ".to_owned(),
+        };
         loop {
-            match editor.readline("kvpaxos> ") {
-                Ok(line) => {
-                    if !line.trim().is_empty() {
-                        let _ = editor.add_history_entry(line.as_str());
-                    }
-                    if !self.run_line(&line) {
+            match editor.read(&prompt)? {
+                Entered::Line(line) => {
+                    if self
+                        .run_line(line.as_bytes(), |error| say!("error: {error}"))
+                        .is_none()
+                    {
                         break;
                     }
                 }
-                Err(ReadlineError::Interrupted) => say!("Leave with EXIT or Ctrl-D."),
-                Err(ReadlineError::Eof) => break,
-                Err(error) => return Err(broken(error)),
+                Entered::Interrupted => say!("Leave with EXIT or Ctrl-D."),
+                Entered::End => break,
             }
         }
-        if let Some(path) = &history
-            && let Err(error) = editor.save_history(path)
-        {
-            tracing::info!(path = %path.display(), %error, "cannot save the history of commands");
-        }
+        editor.save();
         Ok(())
     }
 
-    /// Carries out a line. Returns `false` if the prompt is to end.
-    fn run_line(&self, text: &str) -> bool {
-        match parse(text) {
-            Ok(PromptCommand::Exit) => return false,
-            Ok(command) => self.runtime.block_on(self.execute(command)),
-            Err(error) => say!("error: {error}"),
+    /// Carries out a line. Returns its exit code, or `None` if the prompt is to end.
+    fn run_line(&self, line: &[u8], tell: impl Fn(&str)) -> Option<Exit> {
+        let command = match parse(line) {
+            Ok(PromptCommand::Exit) => return None,
+            Ok(command) => command,
+            Err(error) => {
+                tell(&error);
+                return Some(Exit::Usage);
+            }
+        };
+        let done = self.interrupts.or_interrupted(self.execute(command));
+        match self.runtime.block_on(done) {
+            Some(Ok(())) => Some(Exit::Done),
+            Some(Err((exit, error))) => {
+                tell(&error);
+                Some(exit)
+            }
+            None => {
+                tell("interrupted: if it was a write, it may have been done, or may still be");
+                Some(Exit::Unknown)
+            }
         }
-        true
     }
 
-    async fn execute(&self, command: PromptCommand) {
+    /// Carries out a command and prints its answer.
+    ///
+    /// # Errors
+    /// The exit code and what to say.
+    async fn execute(&self, command: PromptCommand) -> Result<(), (Exit, String)> {
         let began = Instant::now();
+        let failed = |error: ClientError| (Exit::from(&error), error.to_string());
         let answer = match command {
-            PromptCommand::Nothing | PromptCommand::Exit => return,
+            PromptCommand::Nothing | PromptCommand::Exit => return Ok(()),
             PromptCommand::Help => {
                 say!("{HELP}");
                 if !self.nodes.is_empty() {
                     say!("{HELP_NODES}");
                 }
-                return;
+                return Ok(());
             }
             PromptCommand::Status => {
-                match status::ask(&self.servers).await {
-                    Ok(report) => status::print(&report),
-                    Err(error) => say!("error: {error}"),
-                }
-                return;
+                let report = status::ask(&self.servers).await;
+                status::print(&report.map_err(|error| (Exit::Negative, error))?);
+                return Ok(());
             }
-            PromptCommand::Put { key, value } => put(&self.client, key, value).await,
-            PromptCommand::Get { key } => get(&self.client, key).await,
-            PromptCommand::Delete { key } => delete(&self.client, key).await,
-            PromptCommand::Cas { key, expect, value } => self.cas(key, expect, value).await,
-            PromptCommand::Fail { replica, role } => match self.node(replica) {
-                Err(error) => Ok(error),
-                Ok(node) => {
-                    node.fail(role).await;
-                    Ok("it has failed; RESTART brings it back".to_owned())
-                }
-            },
-            PromptCommand::Restart { replica, role } => match self.node(replica) {
-                Err(error) => Ok(error),
-                Ok(node) => {
-                    node.restart(role, RestartMemory::Kept).await;
-                    Ok("it reads its log and restarts".to_owned())
-                }
-            },
+            PromptCommand::Put { key, value } => put(&self.client, key, value).await.map_err(failed)?,
+            PromptCommand::Get { key } => get(&self.client, key).await.map_err(failed)?,
+            PromptCommand::Delete { key } => delete(&self.client, key).await.map_err(failed)?,
+            PromptCommand::Cas { key, expect, value } => actions::cas(&self.client, key, expect, value)
+                .await
+                .map_err(failed)?,
+            PromptCommand::Fail { replica, role } => {
+                self.node(replica)?.fail(role).await;
+                "it has failed; RESTART brings it back".to_owned()
+            }
+            PromptCommand::Restart { replica, role } => {
+                self.node(replica)?.restart(role, RestartMemory::Kept).await;
+                "it reads its log and restarts".to_owned()
+            }
         };
-        match answer {
-            Ok(text) => say!("{text}  ({:.1} ms)", began.elapsed().as_secs_f64() * 1e3),
-            Err(error) => say!("error: {error}"),
-        }
+        say!("{answer}  ({:.1} ms)", began.elapsed().as_secs_f64() * 1e3);
+        Ok(())
     }
 
-    async fn cas(
-        &self,
-        key: String,
-        expect: Option<String>,
-        value: Option<String>,
-    ) -> Result<String, ClientError> {
-        let (expect, value) = (expect.map(Bytes::from), value.map(Bytes::from));
-        let swapped = self.client.cas(key, expect, value).await?;
-        let what = if swapped.applied {
-            "swapped"
-        } else {
-            "not swapped: the key holds another value"
-        };
-        Ok(format!("{what}, revision {}", swapped.revision))
-    }
-
-    fn node(&self, replica: u8) -> Result<&NodeHandle, String> {
+    fn node(&self, replica: u8) -> Result<&NodeHandle, (Exit, String)> {
+        let wrong = |what: &str| (Exit::Usage, what.to_owned());
         if self.nodes.is_empty() {
-            return Err("error: FAIL and RESTART work in the demo only".to_owned());
+            return Err(wrong("FAIL and RESTART work in the demo only"));
         }
         let found = self.nodes.iter().find(|node| node.id().0 == replica);
-        found.ok_or_else(|| format!("error: there is no replica r{replica} here"))
+        found.ok_or_else(|| wrong(&format!("there is no replica r{replica} here")))
     }
-}
-
-/// Puts, and returns the line to print. The demo uses it too.
-pub(crate) async fn put(client: &Client, key: String, value: String) -> Result<String, ClientError> {
-    let revision = client.put(key, value).await?;
-    Ok(format!("ok, revision {revision}"))
-}
-
-/// Gets, and returns the line to print.
-pub(crate) async fn get(client: &Client, key: String) -> Result<String, ClientError> {
-    Ok(match client.get(key).await?.value {
-        Some(value) => format!("{:?}", String::from_utf8_lossy(&value)),
-        None => "no value".to_owned(),
-    })
-}
-
-/// Deletes, and returns the line to print.
-pub(crate) async fn delete(client: &Client, key: String) -> Result<String, ClientError> {
-    let deleted = client.delete(key).await?;
-    let what = if deleted.existed {
-        "deleted"
-    } else {
-        "there was no value"
-    };
-    Ok(format!("{what}, revision {}", deleted.revision))
-}
-
-fn history_file() -> Option<PathBuf> {
-    std::env::home_dir().map(|home| home.join(".kvpaxos_history"))
 }

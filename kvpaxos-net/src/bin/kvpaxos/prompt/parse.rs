@@ -1,25 +1,32 @@
 //! Parses a line at the prompt.
 
+use bytes::Bytes;
 use kvpaxos::Role;
+
+/// The words that begin a line, as the prompt completes them.
+pub(super) const VERBS: [&str; 9] = [
+    "PUT", "GET", "DELETE", "CAS", "STATUS", "FAIL", "RESTART", "HELP", "EXIT",
+];
 
 /// A command at the prompt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum PromptCommand {
+    /// An empty line, or a comment.
     Nothing,
     Put {
-        key: String,
-        value: String,
+        key: Bytes,
+        value: Bytes,
     },
     Get {
-        key: String,
+        key: Bytes,
     },
     Delete {
-        key: String,
+        key: Bytes,
     },
     Cas {
-        key: String,
-        expect: Option<String>,
-        value: Option<String>,
+        key: Bytes,
+        expect: Option<Bytes>,
+        value: Option<Bytes>,
     },
     Status,
     Fail {
@@ -37,30 +44,44 @@ pub(crate) enum PromptCommand {
 /// A word of a line, and whether it was in quotes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Token {
-    text: String,
+    bytes: Vec<u8>,
     quoted: bool,
 }
 
-/// Parses a line.
+impl Token {
+    /// The word as text, for what is no key and no value.
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// Parses a line. Keys and values are bytes; they need not be text.
 ///
 /// # Errors
 /// A sentence that says what is wrong, and what to write.
-pub(crate) fn parse(text: &str) -> Result<PromptCommand, String> {
-    let mut tokens = tokens(text)?.into_iter();
+pub(crate) fn parse(line: &[u8]) -> Result<PromptCommand, String> {
+    if line.trim_ascii_start().starts_with(b"#") {
+        return Ok(PromptCommand::Nothing);
+    }
+    let mut tokens = tokens(line)?.into_iter();
     let Some(verb) = tokens.next() else {
         return Ok(PromptCommand::Nothing);
     };
     let rest: Vec<Token> = tokens.collect();
-    let verb = verb.text;
+    let verb = verb.text();
     match verb.to_ascii_uppercase().as_str() {
         "PUT" => take(rest, "PUT key value").map(|[key, value]| PromptCommand::Put {
-            key: key.text,
-            value: value.text,
+            key: key.bytes.into(),
+            value: value.bytes.into(),
         }),
-        "GET" => take(rest, "GET key").map(|[key]| PromptCommand::Get { key: key.text }),
-        "DELETE" | "DEL" => take(rest, "DELETE key").map(|[key]| PromptCommand::Delete { key: key.text }),
+        "GET" => take(rest, "GET key").map(|[key]| PromptCommand::Get {
+            key: key.bytes.into(),
+        }),
+        "DELETE" | "DEL" => take(rest, "DELETE key").map(|[key]| PromptCommand::Delete {
+            key: key.bytes.into(),
+        }),
         "CAS" => take(rest, "CAS key old new").map(|[key, expect, value]| PromptCommand::Cas {
-            key: key.text,
+            key: key.bytes.into(),
             expect: unless_dash(expect),
             value: unless_dash(value),
         }),
@@ -68,15 +89,15 @@ pub(crate) fn parse(text: &str) -> Result<PromptCommand, String> {
         "FAIL" => {
             let [replica, role] = take(rest, "FAIL r2 acceptor")?;
             Ok(PromptCommand::Fail {
-                replica: named_replica(&replica.text)?,
-                role: named_role(&role.text)?,
+                replica: named_replica(&replica.text())?,
+                role: named_role(&role.text())?,
             })
         }
         "RESTART" => {
             let [replica, role] = take(rest, "RESTART r2 acceptor")?;
             Ok(PromptCommand::Restart {
-                replica: named_replica(&replica.text)?,
-                role: named_role(&role.text)?,
+                replica: named_replica(&replica.text())?,
+                role: named_role(&role.text())?,
             })
         }
         "HELP" | "?" => Ok(PromptCommand::Help),
@@ -99,8 +120,8 @@ fn take<const N: usize>(tokens: Vec<Token>, usage: &str) -> Result<[Token; N], S
 }
 
 /// A bare dash stands for "no value"; a dash in quotes is a dash.
-fn unless_dash(word: Token) -> Option<String> {
-    (word.quoted || word.text != "-").then_some(word.text)
+fn unless_dash(word: Token) -> Option<Bytes> {
+    (word.quoted || word.bytes != b"-").then(|| word.bytes.into())
 }
 
 fn named_replica(text: &str) -> Result<u8, String> {
@@ -121,96 +142,164 @@ fn named_role(text: &str) -> Result<Role, String> {
 }
 
 /// Splits a line at spaces, except within double quotes.
-fn tokens(text: &str) -> Result<Vec<Token>, String> {
+fn tokens(mut line: &[u8]) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
-    let mut letters = text.chars().peekable();
     loop {
-        while letters.next_if(|letter| letter.is_whitespace()).is_some() {}
-        let Some(first) = letters.peek() else {
+        line = line.trim_ascii_start();
+        let Some(first) = line.first() else {
             return Ok(tokens);
         };
-        let quoted = *first == '"';
-        let text = if quoted {
-            letters.next();
-            quoted_token(&mut letters)?
-        } else {
-            let mut word = String::new();
-            while let Some(letter) = letters.next_if(|letter| !letter.is_whitespace()) {
-                word.push(letter);
+        let quoted = *first == b'"';
+        let bytes;
+        if quoted {
+            (bytes, line) = quoted_token(&line[1..])?;
+            if line.first().is_some_and(|byte| !byte.is_ascii_whitespace()) {
+                return Err("a space must follow the closing quote".to_owned());
             }
-            word
-        };
-        if quoted && letters.peek().is_some_and(|letter| !letter.is_whitespace()) {
-            return Err("a space must follow the closing quote".to_owned());
+        } else {
+            let end = line.iter().position(u8::is_ascii_whitespace);
+            let (word, rest) = line.split_at(end.unwrap_or(line.len()));
+            (bytes, line) = (word.to_vec(), rest);
         }
-        tokens.push(Token { text, quoted });
+        tokens.push(Token { bytes, quoted });
     }
 }
 
-fn quoted_token(letters: &mut impl Iterator<Item = char>) -> Result<String, String> {
-    let mut word = String::new();
+/// What stands before the closing quote, and what follows it.
+fn quoted_token(mut line: &[u8]) -> Result<(Vec<u8>, &[u8]), String> {
+    let mut word = Vec::new();
     loop {
-        match letters.next() {
-            Some('"') => return Ok(word),
-            Some('\\') => match letters.next() {
-                Some('n') => word.push('\n'),
-                Some('t') => word.push('\t'),
-                Some(letter @ ('"' | '\\')) => word.push(letter),
-                Some(letter) => {
-                    return Err(format!(
-                        "\\{letter} is not understood; write \\\" \\\\ \\n or \\t"
-                    ));
-                }
-                None => return Err("the closing quote is missing".to_owned()),
-            },
-            Some(letter) => word.push(letter),
-            None => return Err("the closing quote is missing".to_owned()),
+        match line {
+            [] => return Err("the closing quote is missing".to_owned()),
+            [b'"', rest @ ..] => return Ok((word, rest)),
+            [b'\\', rest @ ..] => line = escape(rest, &mut word)?,
+            [byte, rest @ ..] => {
+                word.push(*byte);
+                line = rest;
+            }
         }
     }
+}
+
+/// Adds what an escape stands for, and returns what follows it. These are all escapes that answers are
+/// printed with, so that each can be entered again.
+fn escape<'a>(line: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], String> {
+    let wrong = |what: &str| {
+        format!(
+            "\\{what} is not understood; write \\\" \\\\ \\n \\r \\t \\0, \\x and two hexadecimal digits, or \\u{{...}}"
+        )
+    };
+    let Some((letter, rest)) = line.split_first() else {
+        return Err("the closing quote is missing".to_owned());
+    };
+    let byte = match letter {
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'0' => 0,
+        b'"' | b'\\' | b'\'' => *letter,
+        b'x' => {
+            let digits = rest.get(..2).and_then(|digits| str::from_utf8(digits).ok());
+            let number = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            word.push(number.ok_or_else(|| wrong("x"))?);
+            return Ok(&rest[2..]);
+        }
+        b'u' => {
+            let inside = rest.strip_prefix(b"{").and_then(|rest| {
+                let end = rest.iter().position(|byte| *byte == b'}')?;
+                Some((str::from_utf8(&rest[..end]).ok()?, &rest[end + 1..]))
+            });
+            let (digits, rest) = inside.ok_or_else(|| wrong("u"))?;
+            let number = u32::from_str_radix(digits, 16).ok();
+            let letter = number.and_then(char::from_u32).ok_or_else(|| wrong("u"))?;
+            word.extend(letter.encode_utf8(&mut [0; 4]).as_bytes());
+            return Ok(rest);
+        }
+        _ => return Err(wrong(&String::from_utf8_lossy(&[*letter]))),
+    };
+    word.push(byte);
+    Ok(rest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::quoted;
+
+    fn put(key: &'static [u8], value: &'static [u8]) -> Result<PromptCommand, String> {
+        let (key, value) = (Bytes::from_static(key), Bytes::from_static(value));
+        Ok(PromptCommand::Put { key, value })
+    }
 
     #[test]
     fn commands_are_read_whatever_their_case() {
-        let put = |key: &str, value: &str| {
-            Ok(PromptCommand::Put {
-                key: key.to_owned(),
-                value: value.to_owned(),
-            })
-        };
-        assert_eq!(parse("  put a b "), put("a", "b"));
+        assert_eq!(parse(b"  put a b "), put(b"a", b"b"));
         assert_eq!(
-            parse(r#"PUT "two tokens" "say \"hi\"\n""#),
-            put("two tokens", "say \"hi\"\n")
+            parse(br#"PUT "two tokens" "say \"hi\"\n""#),
+            put(b"two tokens", b"say \"hi\"\n")
         );
-        assert_eq!(parse(r#"PUT empty """#), put("empty", ""));
-        assert_eq!(parse(""), Ok(PromptCommand::Nothing));
-        assert_eq!(parse("Exit"), Ok(PromptCommand::Exit));
-        let cas = parse(r#"CAS k - "-""#);
+        assert_eq!(parse(br#"PUT empty """#), put(b"empty", b""));
+        assert_eq!(parse(br#"PUT json {"a":1}"#), put(b"json", b"{\"a\":1}"));
+        assert_eq!(parse(b"PUT k -"), put(b"k", b"-"));
+        assert_eq!(parse(b""), Ok(PromptCommand::Nothing));
+        assert_eq!(parse(b"Exit\r"), Ok(PromptCommand::Exit));
+        let cas = parse(br#"CAS k - "-""#);
         let expected = PromptCommand::Cas {
-            key: "k".to_owned(),
+            key: Bytes::from_static(b"k"),
             expect: None,
-            value: Some("-".to_owned()),
+            value: Some(Bytes::from_static(b"-")),
         };
         assert_eq!(cas, Ok(expected));
         let fail = PromptCommand::Fail {
             replica: 2,
             role: Role::Acceptor,
         };
-        assert_eq!(parse("FAIL r2 acceptor"), Ok(fail));
+        assert_eq!(parse(b"FAIL r2 acceptor"), Ok(fail));
+    }
+
+    #[test]
+    fn comments_and_bytes_that_are_no_text_are_read() {
+        assert_eq!(parse(b"# PUT a b"), Ok(PromptCommand::Nothing));
+        assert_eq!(parse(b"  #"), Ok(PromptCommand::Nothing));
+        assert_eq!(parse(b"PUT # b"), put(b"#", b"b"), "only at the beginning");
+        assert_eq!(parse(b"PUT a \xff\xfe"), put(b"a", b"\xff\xfe"));
+        assert_eq!(parse(br#"PUT a "\xff\0\u{e9}""#), put(b"a", b"\xff\0\xc3\xa9"));
+    }
+
+    /// Whatever an answer prints can be entered again.
+    #[test]
+    fn what_is_printed_is_understood() {
+        let all: Vec<u8> = (0..=255).collect();
+        for value in [
+            &all[..],
+            "\u{1b}[2J \u{e9} \"'\\ \u{200b}\n\0".as_bytes(),
+            b"\xffx",
+        ] {
+            let line = format!("PUT k {}", quoted(value, usize::MAX));
+            let Ok(PromptCommand::Put { value: read, .. }) = parse(line.as_bytes()) else {
+                panic!("{line}: {:?}", parse(line.as_bytes()));
+            };
+            assert_eq!(read, value, "{line}");
+        }
     }
 
     #[test]
     fn mistakes_are_named() {
-        let error = |text: &str| parse(text).unwrap_err();
+        let error = |text: &str| parse(text.as_bytes()).unwrap_err();
         assert!(error("PUT a b c").contains("quotes"), "{}", error("PUT a b c"));
         assert!(error("GET").contains("GET key"));
         assert!(error("SET a b").contains("no command"));
         assert!(error("GET \"a").contains("closing quote"));
+        assert!(error("GET \"a\\").contains("closing quote"));
         assert!(error("GET \"a\"b").contains("space"));
+        for escape in ["\\q", "\\x1", "\\xzz", "\\u12", "\\u{d800}"] {
+            let line = format!("GET \"{escape}\"");
+            assert!(
+                error(&line).contains("is not understood"),
+                "{line}: {}",
+                error(&line)
+            );
+        }
         assert!(error("FAIL x acceptor").contains("no replica"));
         assert!(error("FAIL r1 leader").contains("no role"));
     }
