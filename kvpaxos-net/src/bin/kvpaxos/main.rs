@@ -18,6 +18,7 @@ mod logging;
 mod oneshot;
 mod processes;
 mod prompt;
+mod recorder;
 mod serve;
 mod signal;
 mod soak;

@@ -10,7 +10,7 @@ use kvpaxos_history::{Action, Answer, Datum, Operation};
 use kvpaxos_net::{Client, ClientError, ClientOptions, Transport};
 use tokio::task::JoinHandle;
 
-use crate::soak::history::{Completion, Recorder};
+use crate::recorder::{Completion, Recorder};
 
 /// The deadline of impatient clients: while nobody serves them, the outcomes of their operations are unknown.
 const IMPATIENT: Duration = Duration::from_millis(100);

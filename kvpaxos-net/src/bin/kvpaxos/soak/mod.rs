@@ -2,7 +2,6 @@
 //! acknowledged write may be lost.
 
 mod damage;
-mod history;
 mod load;
 mod round;
 mod runner;
@@ -17,9 +16,9 @@ use tokio::runtime::Runtime;
 use crate::args::SoakArguments;
 use crate::exit::Exit;
 use crate::processes::Processes;
+use crate::recorder::Recorder;
 use crate::signal::StopSignal;
 use crate::terminal::{complain, say};
-use history::Recorder;
 use load::{Load, LoadSettings};
 use runner::{REPLICAS, Soak};
 use totals::Totals;

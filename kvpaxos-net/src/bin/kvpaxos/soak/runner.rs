@@ -7,8 +7,8 @@ use kvpaxos_history::{Answer, Operation};
 
 use crate::args::SoakArguments;
 use crate::processes::Processes;
+use crate::recorder::{Completion, Recorder};
 use crate::soak::damage::{DiskDamage, inflict};
-use crate::soak::history::{Completion, Recorder};
 use crate::soak::load;
 use crate::soak::round::Round;
 use crate::soak::totals::Totals;
