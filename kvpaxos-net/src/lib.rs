@@ -31,11 +31,12 @@
 //! | --- | --- |
 //! | `system` | the clock, random bits, waits between attempts, shortages of descriptors and memory |
 //! | `cluster` (a file) | the configuration of a cluster, and the addresses of its replicas |
+//! | `metrics` | what is counted, for Prometheus |
 //! | `wire` | frames on one socket: reading, queueing, writing |
 //! | `storage` | the data directory: superblock, write-ahead log, segments, and the thread that writes them |
 //! | `links` | the outgoing connections to the other replicas |
 //! | `replica` | the event loop, what enters it, the replies to clients, log lines |
-//! | `listen` | accepting connections of peers and clients, datagrams |
+//! | `listen` | accepting connections of peers and clients, datagrams, the HTTP port for metrics and probes |
 //! | `node` | starting and stopping a replica, its handle, failures on purpose |
 //! | `client` | the client: calls, the task that drives it, its connections |
 //! | `inspection` | what the logs in data directories hold, and where they differ |
@@ -70,6 +71,7 @@ mod cluster;
 mod inspection;
 mod links;
 mod listen;
+mod metrics;
 mod node;
 #[cfg(test)]
 mod power;
@@ -123,6 +125,8 @@ pub mod manual {
     pub mod cluster {}
     #[doc = include_str!("../docs/durability.md")]
     pub mod durability {}
+    #[doc = include_str!("../docs/logs.md")]
+    pub mod logs {}
     #[doc = include_str!("../docs/replicas-that-differ.md")]
     pub mod replicas_that_differ {}
     #[doc = include_str!("../docs/wire.md")]

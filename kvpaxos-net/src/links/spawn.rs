@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::cluster::Cluster;
 use crate::links::link::Link;
 use crate::system::repeats::Repeats;
-use crate::wire::outbox::Outbox;
+use crate::wire::outbox::{Outbox, Total};
 
 /// Bytes that may wait for one peer. A message that does not fit is dropped; the protocol sends it again.
 const OUTBOX: usize = 32 * 1024 * 1024;
@@ -22,6 +22,8 @@ pub(crate) struct Links {
     pub(crate) outboxes: BTreeMap<ReplicaId, Arc<Outbox>>,
     /// Makes a link that waits dial again at once.
     pub(crate) redials: BTreeMap<ReplicaId, Arc<Notify>>,
+    /// What was sent on all of them.
+    pub(crate) total: Arc<Total>,
 }
 
 impl Links {
@@ -33,12 +35,14 @@ impl Links {
         cluster: &Cluster,
         repeats: &Arc<Repeats>,
     ) -> Links {
+        let total = Total::new(usize::MAX);
         let mut links = Links {
             outboxes: BTreeMap::new(),
             redials: BTreeMap::new(),
+            total: Arc::clone(&total),
         };
         for (to, address) in cluster.peers.iter().filter(|(to, _)| *to != id) {
-            let outbox = Arc::new(Outbox::new(OUTBOX));
+            let outbox = Arc::new(Outbox::counted(OUTBOX, Arc::clone(&total)));
             let redial = Arc::new(Notify::new());
             let link = Link {
                 from: id,

@@ -1,6 +1,7 @@
 //! How many clients are served at once, over all ports for clients of a replica. Silent ones make room for
 //! others when there is none left.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ pub(crate) struct Admission {
     permits: Arc<Semaphore>,
     /// Tells the connections that there is no room for another.
     full: watch::Sender<()>,
+    refused: AtomicU64,
     /// When they were last told.
     told: Mutex<Option<Instant>>,
 }
@@ -42,6 +44,7 @@ impl Admission {
             limit,
             permits: Arc::new(Semaphore::new(limit)),
             full: watch::Sender::new(()),
+            refused: AtomicU64::new(0),
             told: Mutex::new(None),
         }
     }
@@ -51,11 +54,22 @@ impl Admission {
         descriptors::room().map_or(self.limit, |room| room.min(self.limit))
     }
 
+    /// The connections that are served now.
+    pub(crate) fn served(&self) -> usize {
+        self.limit - self.permits.available_permits().min(self.limit)
+    }
+
+    /// The connections that were not admitted.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     /// Admits one more connection. If there is no room, idle ones are asked to make some for the next.
     pub(crate) fn admit(&self) -> Option<Admitted> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok();
         let descriptor = ClientDescriptor::take(descriptors::room());
         let (Some(permit), Some(descriptor)) = (permit, descriptor) else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             self.ask_for_room();
             return None;
         };

@@ -1,6 +1,7 @@
 //! How much of a replica's memory its clients may take.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use kvpaxos::ReplicaId;
@@ -54,6 +55,10 @@ pub(crate) struct Shared {
     pub(crate) admission: Admission,
     pub(crate) requests: Budget,
     pub(crate) outboxes: Arc<Total>,
+    /// Bytes received over TCP.
+    pub(crate) received: Arc<AtomicU64>,
+    pub(crate) datagrams: AtomicU64,
+    pub(crate) dropped_datagrams: AtomicU64,
 }
 
 impl Shared {
@@ -63,6 +68,9 @@ impl Shared {
             admission: Admission::new(id, bounds.connections),
             requests: Budget::new(bounds.requests, HEADER + MAX_REQUEST_PAYLOAD),
             outboxes: Total::new(bounds.outboxes),
+            received: Arc::default(),
+            datagrams: AtomicU64::new(0),
+            dropped_datagrams: AtomicU64::new(0),
         })
     }
 }

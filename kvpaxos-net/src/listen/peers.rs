@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use kvpaxos::codec::{self, EncodeError, Hello, HelloError, PeerFrame};
@@ -26,7 +26,7 @@ const HELLO: Duration = Duration::from_secs(5);
 const HELLO_LIMITS: ReadLimits = ReadLimits {
     time: HELLO,
     longest: 1024,
-    budget: None,
+    ..ReadLimits::ALONE
 };
 
 /// Serves the connections of peers.
@@ -41,7 +41,9 @@ pub(crate) struct PeerService {
     pub(crate) arrivals: mpsc::Sender<Arrival>,
     /// Wakes the outgoing link to a peer that has just connected: the peer is up, so the link need not wait.
     pub(crate) redials: BTreeMap<ReplicaId, Arc<Notify>>,
-    pub(crate) connections: PeerConnections,
+    pub(crate) connections: Arc<PeerConnections>,
+    /// Counts the bytes that peers send.
+    pub(crate) received: Arc<AtomicU64>,
     pub(crate) repeats: Arc<Repeats>,
 }
 
@@ -158,7 +160,10 @@ impl PeerService {
             .check(self.cluster, self.id, self.members)
             .map_err(|error| CloseReason::Hello { from, error })?;
         known.store(true, Ordering::Relaxed);
-        frames.set_limits(ReadLimits::ALONE);
+        frames.set_limits(ReadLimits {
+            received: Some(Arc::clone(&self.received)),
+            ..ReadLimits::ALONE
+        });
         self.answer(&hello, &mut frames).await?;
         info_repeated!(
             self.repeats,

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::listen::accept::Listener;
 use crate::listen::admission::{Activity, Admitted};
 use crate::listen::bounds::Shared;
+use crate::replica::clients::ClientName;
 use crate::replica::inbox::{Arrival, ReplySink};
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::wire::frames::{Frames, ReadError, ReadLimits};
@@ -91,7 +92,8 @@ impl ClientService {
         let outbox = Arc::new(Outbox::one_of_many(self.shared.bounds.client_outbox, total));
         outbox.open();
         let sink = ReplySink::Stream(Arc::clone(&outbox));
-        let joined = self.arrivals.send(Arrival::Joined { client, sink }).await;
+        let name = ClientName::Stream(address);
+        let joined = self.arrivals.send(Arrival::Joined { client, name, sink }).await;
         if joined.is_err() {
             return;
         }
@@ -128,7 +130,7 @@ impl ClientService {
         outbox: &Outbox,
         activity: &Activity,
     ) -> Result<(), ReadError> {
-        let limits = ReadLimits::shared(self.shared.requests.clone());
+        let limits = ReadLimits::shared(self.shared.requests.clone(), Arc::clone(&self.shared.received));
         let mut frames = Frames::<Request, _>::within(reader, limits);
         let mut requests = Vec::new();
         loop {

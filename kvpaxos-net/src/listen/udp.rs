@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use kvpaxos::codec::{self, MAX_DATAGRAM};
 use kvpaxos::{ClientId, Outcome, Refusal, ReplicaId, ReplicaSet, Reply, Request};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
+use crate::listen::bounds::Shared;
 use crate::replica::inbox::Arrival;
 use crate::system::repeats::{Repeats, Subject, warn_repeated};
 use crate::wire::budget::Share;
@@ -26,8 +28,8 @@ pub(crate) struct DatagramService {
     pub(crate) socket: UdpSocket,
     pub(crate) arrivals: mpsc::Sender<Arrival>,
     pub(crate) replies: mpsc::Receiver<Reply>,
-    /// The most requests that wait for their replies; further ones are dropped.
-    pub(crate) limit: usize,
+    /// The most requests that wait for their replies are `bounds.datagrams`; further ones are dropped.
+    pub(crate) shared: Arc<Shared>,
     pub(crate) repeats: Arc<Repeats>,
 }
 
@@ -92,9 +94,11 @@ impl DatagramService {
                     continue;
                 }
             };
+            self.shared.datagrams.fetch_add(1, Ordering::Relaxed);
             let mut request = match codec::decode_datagram::<Request>(&datagram[..length]) {
                 Ok(request) => request,
                 Err(error) => {
+                    self.shared.dropped_datagrams.fetch_add(1, Ordering::Relaxed);
                     warn_repeated!(
                         self.repeats,
                         Subject::cause(&error),
@@ -104,11 +108,12 @@ impl DatagramService {
                     continue;
                 }
             };
-            if requesters.len() >= self.limit {
+            if requesters.len() >= self.shared.bounds.datagrams {
+                self.shared.dropped_datagrams.fetch_add(1, Ordering::Relaxed);
                 warn_repeated!(
                     self.repeats,
                     Subject::ANY,
-                    {replica = %self.id, %address, limit = self.limit},
+                    {replica = %self.id, %address, limit = self.shared.bounds.datagrams},
                     "too many datagrams wait for replies; one is dropped"
                 );
                 continue;

@@ -5,4 +5,5 @@ pub(crate) mod failures;
 pub(crate) mod handle;
 pub(crate) mod options;
 pub(crate) mod running;
+pub(crate) mod services;
 pub(crate) mod sockets;

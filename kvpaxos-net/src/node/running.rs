@@ -5,23 +5,23 @@ use std::sync::Arc;
 
 use kvpaxos::recovery::answers_needed;
 use kvpaxos::wal::Owner;
-use kvpaxos::{Config, Founding, Memory, Record, Replica, ReplicaId};
+use kvpaxos::{Config, Founding, Memory, Record, Replica};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::links::spawn::Links;
 use crate::listen::bounds::Shared;
-use crate::listen::door::{PER_PEER, PeerConnections, STRANGERS};
-use crate::listen::peers::PeerService;
-use crate::listen::tcp::{ClientIds, ClientService};
-use crate::listen::udp::DatagramService;
+use crate::listen::door::{PER_PEER, STRANGERS};
+use crate::listen::http;
+use crate::metrics::Metrics;
 use crate::node::error::StartError;
 use crate::node::handle::NodeHandle;
 use crate::node::options::{MemoryLocation, NodeOptions};
+use crate::node::services::Services;
 use crate::node::sockets::Sockets;
 use crate::replica::error::NodeError;
 use crate::replica::event_loop::EventLoop;
-use crate::replica::inbox::{Arrival, Control, Inbox, ReplySink};
+use crate::replica::inbox::{Control, Inbox};
 use crate::storage::directory::{Directory, OpenDirectory};
 use crate::storage::disk::{Disk, DiskEvent};
 use crate::storage::log::Log;
@@ -52,6 +52,7 @@ struct Addresses {
     peers: Option<SocketAddr>,
     clients: Option<SocketAddr>,
     udp: Option<SocketAddr>,
+    http: Option<SocketAddr>,
 }
 
 impl Addresses {
@@ -60,6 +61,7 @@ impl Addresses {
             peers: sockets.peers.local_addr().ok(),
             clients: sockets.clients.local_addr().ok(),
             udp: sockets.udp.as_ref().and_then(|udp| udp.local_addr().ok()),
+            http: sockets.http.as_ref().and_then(|http| http.local_addr().ok()),
         }
     }
 }
@@ -79,47 +81,33 @@ impl Node {
         let spare = spare_memories(&config);
         let (memory, opened) = open_memory(options.memory, owner)?;
         let clock = Clock::start();
-        let replica = Replica::new(config, memory, bits, clock.now())?;
+        let replica = Replica::new(config.clone(), memory, bits, clock.now())?;
         let founding = replica.founding();
 
         let keeps_records = opened.is_some();
         let (disk_sender, disk_events) = mpsc::unbounded_channel();
-        let (directory, disk) = start_disk(opened, disk_sender)?;
+        let metrics = Arc::new(Metrics::new(options.id));
+        let (directory, disk) = start_disk(opened, disk_sender, &metrics)?;
         let (senders, inbox) = Inbox::new(disk_events);
         let mut tasks = JoinSet::new();
         let repeats = Repeats::new(options.id);
         tasks.spawn(Arc::clone(&repeats).sum_up());
-        let members = options.cluster.peers.members();
-        let reserve = Reserve::new(OWN_DESCRIPTORS + STRANGERS + members.len() * (PER_PEER + 1));
-        let shared = Shared::new(options.id, options.bounds);
         let links = Links::spawn(&mut tasks, options.id, founding, &options.cluster, &repeats);
-        let mut event_loop =
-            EventLoop::new(replica, clock, disk, inbox, &links.outboxes, Arc::clone(&repeats));
-
-        let addresses = Addresses::of(&sockets);
-        let peers = PeerService {
-            id: options.id,
-            cluster: options.cluster.fingerprint(),
-            members,
+        let outboxes = &links.outboxes;
+        let (for_loop, for_metrics) = (Arc::clone(&repeats), Arc::clone(&metrics));
+        let mut event_loop = EventLoop::new(replica, clock, disk, inbox, outboxes, for_loop, for_metrics);
+        let (reserve, addresses) = (reserve(&config, &sockets), Addresses::of(&sockets));
+        let services = Services {
+            config,
+            cluster: owner.cluster,
             founding,
-            arrivals: senders.peers,
-            redials: links.redials,
-            connections: PeerConnections::default(),
-            repeats: Arc::clone(&repeats),
+            shared: Shared::new(options.id, options.bounds),
+            repeats,
+            metrics,
+            senders: &senders,
+            client_ids: Arc::default(),
         };
-        tasks.spawn(peers.serve(sockets.peers));
-        serve_clients(
-            &mut tasks,
-            &mut event_loop,
-            ClientSockets {
-                id: options.id,
-                shared,
-                repeats,
-                tcp: sockets.clients,
-                udp: sockets.udp,
-                arrivals: senders.clients,
-            },
-        );
+        services.spawn(&mut tasks, &mut event_loop, sockets, links.redials, links.total);
         let event_loop = tokio::spawn(async move {
             let result = event_loop.run().await;
             // The lock is released last: until here the disk thread may still have written.
@@ -162,6 +150,12 @@ impl Node {
     #[must_use]
     pub fn udp_address(&self) -> Option<SocketAddr> {
         self.addresses.udp
+    }
+
+    /// The address at which it serves metrics and probes over HTTP, if it does.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.addresses.http
     }
 
     /// Stops the replica: syncs what it has written, and closes its connections.
@@ -222,9 +216,11 @@ fn open_memory(
 fn start_disk(
     opened: Option<(Directory, Log)>,
     events: mpsc::UnboundedSender<DiskEvent>,
+    metrics: &Metrics,
 ) -> Result<(Option<Directory>, Storage), StartError> {
     match opened {
-        Some((directory, log)) => {
+        Some((directory, mut log)) => {
+            log.set_metrics(metrics.storage());
             let disk = Disk::start(log, events).map_err(refused("threads"))?;
             Ok((Some(directory), Storage::Disk(disk)))
         }
@@ -236,43 +232,15 @@ fn refused(what: &'static str) -> impl FnOnce(std::io::Error) -> StartError {
     move |error| StartError::System { what, error }
 }
 
-/// What it takes to serve clients.
-struct ClientSockets {
-    id: ReplicaId,
-    shared: Arc<Shared>,
-    repeats: Arc<Repeats>,
-    tcp: tokio::net::TcpListener,
-    udp: Option<tokio::net::UdpSocket>,
-    arrivals: mpsc::Sender<Arrival>,
-}
-
-/// Starts the tasks that serve clients. Datagrams have one task, which is one client to the replica.
-fn serve_clients(tasks: &mut JoinSet<()>, event_loop: &mut EventLoop, sockets: ClientSockets) {
-    let client_ids = Arc::new(ClientIds::default());
-    if let Some(socket) = sockets.udp {
-        let limit = sockets.shared.bounds.datagrams;
-        let (replies_sender, replies) = mpsc::channel(limit);
-        let client = client_ids.next();
-        event_loop.join(client, ReplySink::Datagrams(replies_sender));
-        let service = DatagramService {
-            id: sockets.id,
-            client,
-            socket,
-            arrivals: sockets.arrivals.clone(),
-            replies,
-            limit,
-            repeats: Arc::clone(&sockets.repeats),
-        };
-        tasks.spawn(service.serve());
-    }
-    let service = ClientService {
-        id: sockets.id,
-        arrivals: sockets.arrivals,
-        client_ids,
-        shared: sockets.shared,
-        repeats: sockets.repeats,
+/// The descriptors that clients must leave to the replica.
+fn reserve(config: &Config, sockets: &Sockets) -> Reserve {
+    let peers = STRANGERS + config.members.len() * (PER_PEER + 1);
+    let http = if sockets.http.is_some() {
+        http::CONNECTIONS
+    } else {
+        0
     };
-    tasks.spawn(service.serve(sockets.tcp));
+    Reserve::new(OWN_DESCRIPTORS + peers + http)
 }
 
 /// How many acceptors may be without memory at once: n - r of [`kvpaxos::recovery`]; none if an acceptor

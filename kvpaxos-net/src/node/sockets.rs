@@ -14,6 +14,8 @@ pub struct Sockets {
     pub clients: TcpListener,
     /// Receives the datagrams of clients.
     pub udp: Option<UdpSocket>,
+    /// Serves `/metrics`, `/health` and `/ready` over HTTP.
+    pub http: Option<TcpListener>,
 }
 
 impl Sockets {
@@ -35,6 +37,25 @@ impl Sockets {
                 None => None,
                 Some(udp) => Some(UdpSocket::bind(udp).await.map_err(failed("datagrams", udp))?),
             },
+            http: None,
+        })
+    }
+
+    /// Binds this address as well, for HTTP.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`], if it cannot be bound.
+    pub async fn with_http(self, address: &str) -> Result<Sockets, StartError> {
+        let http = TcpListener::bind(address)
+            .await
+            .map_err(|error| StartError::Bind {
+                what: "HTTP",
+                address: address.to_owned(),
+                error,
+            })?;
+        Ok(Sockets {
+            http: Some(http),
+            ..self
         })
     }
 }

@@ -1,54 +1,129 @@
-//! What the event loop sends to clients.
+//! What the event loop sends to clients, and which of their requests are not answered yet.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use kvpaxos::{ClientId, ReplicaId, Reply, codec};
+use bytes::Bytes;
+use kvpaxos::{ClientId, Outcome, ReplicaId, Reply, Request, Time, codec};
 
+use crate::metrics::Metrics;
+use crate::metrics::operation::{Operation, ShownKey, ShownOutcome, key};
 use crate::replica::inbox::ReplySink;
-use crate::system::repeats::{Repeats, Subject, warn_repeated};
+use crate::system::clock::Clock;
+use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::wire::outbox::PushResult;
 
 /// The clients that are connected.
 pub(crate) struct Clients {
     /// The replica, for the log.
     id: ReplicaId,
+    clock: Clock,
     repeats: Arc<Repeats>,
-    sinks: HashMap<ClientId, ReplySink>,
+    metrics: Arc<Metrics>,
+    clients: HashMap<ClientId, Client>,
     /// Clients whose connection has something to write.
     answered: Vec<ClientId>,
     frame: Vec<u8>,
 }
 
+struct Client {
+    sink: ReplySink,
+    name: ClientName,
+    /// The requests that are not answered, by their ids. The replica bounds their number.
+    pending: HashMap<u64, Pending>,
+}
+
+/// A client in the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ClientName {
+    /// It has a connection.
+    Stream(SocketAddr),
+    /// All that send datagrams.
+    Datagrams,
+    /// The replica asks itself whether it serves.
+    Probe,
+}
+
+impl fmt::Display for ClientName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientName::Stream(address) => address.fmt(f),
+            ClientName::Datagrams => f.write_str("udp"),
+            ClientName::Probe => f.write_str("probe"),
+        }
+    }
+}
+
+struct Pending {
+    operation: Operation,
+    since: Time,
+    /// Kept only if requests are logged.
+    key: Option<Bytes>,
+}
+
 impl Clients {
-    pub(crate) fn new(id: ReplicaId, repeats: Arc<Repeats>) -> Clients {
+    pub(crate) fn new(id: ReplicaId, clock: Clock, repeats: Arc<Repeats>, metrics: Arc<Metrics>) -> Clients {
         Clients {
             id,
+            clock,
             repeats,
-            sinks: HashMap::new(),
+            metrics,
+            clients: HashMap::new(),
             answered: Vec::new(),
             frame: Vec::new(),
         }
     }
 
     /// A client has connected.
-    pub(crate) fn join(&mut self, client: ClientId, sink: ReplySink) {
-        self.sinks.insert(client, sink);
+    pub(crate) fn join(&mut self, client: ClientId, name: ClientName, sink: ReplySink) {
+        let client_of = Client {
+            sink,
+            name,
+            pending: HashMap::new(),
+        };
+        self.clients.insert(client, client_of);
     }
 
     /// A client has disconnected.
     pub(crate) fn leave(&mut self, client: ClientId) {
-        self.sinks.remove(&client);
+        self.clients.remove(&client);
+    }
+
+    /// A client asks.
+    pub(crate) fn ask(&mut self, from: ClientId, request: &Request) {
+        let Some(client) = self.clients.get_mut(&from) else {
+            return;
+        };
+        let logs = tracing::enabled!(tracing::Level::DEBUG);
+        let pending = Pending {
+            operation: Operation::of(&request.body),
+            since: self.clock.now(),
+            // Of a long key a little is shown, and the rest of its frame is not kept for that.
+            key: key(&request.body).filter(|_| logs).cloned(),
+        };
+        client.pending.insert(request.id, pending);
     }
 
     /// Queues a reply. A client that does not read its replies is disconnected.
     pub(crate) fn reply(&mut self, to: ClientId, reply: Reply) {
-        match self.sinks.get(&to) {
-            // It has disconnected; the replica has heard so, or will.
-            None => {}
+        // If it has disconnected, the replica has heard so, or will.
+        let Some(client) = self.clients.get_mut(&to) else {
+            return;
+        };
+        // A client may use an id twice; then it is counted once.
+        if let Some(pending) = client.pending.remove(&reply.id) {
+            let name = client.name;
+            self.on_reply(name, &pending, &reply);
+        }
+        let Some(client) = self.clients.get(&to) else {
+            return;
+        };
+        match &client.sink {
             // A reply that does not fit is lost, as a datagram may be; the client asks again.
-            Some(ReplySink::Datagrams(replies)) => drop(replies.try_send(reply)),
-            Some(ReplySink::Stream(outbox)) => {
+            ReplySink::Datagrams(replies) => drop(replies.try_send(reply)),
+            ReplySink::Stream(outbox) => {
                 self.frame.clear();
                 if let Err(error) = codec::encode_into(&reply, &mut self.frame) {
                     tracing::error!(replica = %self.id, %error, "cannot encode a reply; the client is disconnected");
@@ -62,7 +137,7 @@ impl Clients {
                         warn_repeated!(
                             self.repeats,
                             Subject::ANY,
-                            {replica = %self.id},
+                            {replica = %self.id, client = %client.name},
                             "a client does not read its replies; it is disconnected"
                         );
                         outbox.close();
@@ -72,10 +147,48 @@ impl Clients {
         }
     }
 
+    /// Counts an answer and logs it: at level debug each, else those that are bad news.
+    fn on_reply(&self, client: ClientName, pending: &Pending, reply: &Reply) {
+        let micros = self.clock.now().0.saturating_sub(pending.since.0);
+        if !matches!(client, ClientName::Probe) {
+            // Exact up to 285 years.
+            #[expect(clippy::cast_precision_loss, reason = "a time for a histogram")]
+            let seconds = micros as f64 / 1e6;
+            self.metrics.on_reply(pending.operation, &reply.outcome, seconds);
+        }
+        let operation = pending.operation.name();
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let key = pending
+                .key
+                .as_deref()
+                .map(|key| tracing::field::display(ShownKey(key)));
+            tracing::debug!(
+                replica = %self.id, %client, request = reply.id, operation, key,
+                outcome = %ShownOutcome(&reply.outcome), micros,
+                "request"
+            );
+        }
+        match &reply.outcome {
+            Outcome::Refused(refusal) => info_repeated!(
+                self.repeats,
+                Subject::cause(refusal),
+                {replica = %self.id, %client, operation, %refusal},
+                "a request is refused"
+            ),
+            Outcome::Unknown { silent } => info_repeated!(
+                self.repeats,
+                Subject::ANY,
+                {replica = %self.id, %client, operation, %silent},
+                "the outcome of a request is unknown"
+            ),
+            _ => {}
+        }
+    }
+
     /// Wakes the writers of the connections that have something to write.
     pub(crate) fn wake(&mut self) {
         for client in self.answered.drain(..) {
-            if let Some(ReplySink::Stream(outbox)) = self.sinks.get(&client) {
+            if let Some(ReplySink::Stream(outbox)) = self.clients.get(&client).map(|client| &client.sink) {
                 outbox.wake();
             }
         }
@@ -85,8 +198,8 @@ impl Clients {
 /// The writers of the connections end with the event loop: nothing will fill their queues again.
 impl Drop for Clients {
     fn drop(&mut self) {
-        for sink in self.sinks.values() {
-            if let ReplySink::Stream(outbox) = sink {
+        for client in self.clients.values() {
+            if let ReplySink::Stream(outbox) = &client.sink {
                 outbox.close();
             }
         }

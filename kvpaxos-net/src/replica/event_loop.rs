@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::links::outboxes::PeerOutboxes;
+use crate::metrics::Metrics;
 use crate::replica::alarm::Alarm;
-use crate::replica::clients::Clients;
+use crate::replica::clients::{ClientName, Clients};
 use crate::replica::error::NodeError;
 use crate::replica::inbox::{Arrival, Control, Inbox, ReplySink, RestartMemory};
 use crate::replica::observe::ObservationLog;
@@ -50,6 +51,7 @@ pub(crate) struct EventLoop {
     peers: PeerOutboxes,
     clients: Clients,
     observations: ObservationLog,
+    metrics: Arc<Metrics>,
     effects: Vec<Effect>,
     halted: Option<kvpaxos::Reason>,
 }
@@ -62,6 +64,7 @@ impl EventLoop {
         inbox: Inbox,
         outboxes: &BTreeMap<ReplicaId, Arc<Outbox>>,
         repeats: Arc<Repeats>,
+        metrics: Arc<Metrics>,
     ) -> EventLoop {
         let id = replica.config().id;
         EventLoop {
@@ -73,16 +76,17 @@ impl EventLoop {
             deferred: VecDeque::new(),
             to_itself: VecDeque::new(),
             peers: PeerOutboxes::new(outboxes),
-            clients: Clients::new(id, Arc::clone(&repeats)),
+            clients: Clients::new(id, clock, Arc::clone(&repeats), Arc::clone(&metrics)),
             observations: ObservationLog::new(id, repeats),
+            metrics,
             effects: Vec::new(),
             halted: None,
         }
     }
 
     /// Adds a client that is there from the start.
-    pub(crate) fn join(&mut self, client: ClientId, sink: ReplySink) {
-        self.clients.join(client, sink);
+    pub(crate) fn join(&mut self, client: ClientId, name: ClientName, sink: ReplySink) {
+        self.clients.join(client, name, sink);
     }
 
     /// Runs until it is told to stop (`Ok`), the replica halts, or the disk fails.
@@ -190,6 +194,7 @@ impl EventLoop {
                 share,
             } => {
                 for request in requests {
+                    self.clients.ask(client, &request);
                     self.step(Event::Client {
                         from: client,
                         request,
@@ -198,7 +203,7 @@ impl EventLoop {
                 // What they still take now is within the limits of the replica.
                 drop(share);
             }
-            Arrival::Joined { client, sink } => self.join(client, sink),
+            Arrival::Joined { client, name, sink } => self.join(client, name, sink),
             Arrival::Left { client } => {
                 self.clients.leave(client);
                 self.step(Event::ClientGone { client });
@@ -304,17 +309,23 @@ impl EventLoop {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Send(envelope) => self.send(envelope),
-            Effect::Persist { role, records, then } => match self.disk.append(records, !then.is_empty()) {
-                Some(ticket) => self.deferred.push_back(DeferredSends {
-                    ticket,
-                    role,
-                    envelopes: then,
-                }),
-                // All that was written so far is durable.
-                None => then.into_iter().for_each(|envelope| self.send(envelope)),
-            },
+            Effect::Persist { role, records, then } => {
+                self.metrics.on_records(&records);
+                match self.disk.append(records, !then.is_empty()) {
+                    Some(ticket) => self.deferred.push_back(DeferredSends {
+                        ticket,
+                        role,
+                        envelopes: then,
+                    }),
+                    // All that was written so far is durable.
+                    None => then.into_iter().for_each(|envelope| self.send(envelope)),
+                }
+            }
             Effect::Reply { to, reply } => self.clients.reply(to, reply),
-            Effect::Observe(observation) => self.observations.log(&observation),
+            Effect::Observe(observation) => {
+                self.metrics.on_observation(&observation);
+                self.observations.log(&observation);
+            }
             Effect::Halt(reason) => {
                 tracing::error!(replica = %self.id, %reason, "the replica halts");
                 self.halted = Some(reason);

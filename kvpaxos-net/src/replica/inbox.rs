@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kvpaxos::{ClientId, Founding, Message, ReplicaId, Reply, Request, Role, Status};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::replica::clients::ClientName;
 use crate::storage::disk::DiskEvent;
 use crate::wire::budget::Share;
 use crate::wire::outbox::Outbox;
@@ -25,7 +26,11 @@ pub(crate) enum Arrival {
         messages: Vec<Message>,
     },
     /// A client has connected.
-    Joined { client: ClientId, sink: ReplySink },
+    Joined {
+        client: ClientId,
+        name: ClientName,
+        sink: ReplySink,
+    },
     /// Requests of a client.
     Requests {
         client: ClientId,

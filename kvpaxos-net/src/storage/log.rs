@@ -4,12 +4,14 @@
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use kvpaxos::wal::{
     self, Batch, HEADER, Header, Owner, Piece, Superblock, SuperblockState, SyncedPosition, Writer,
 };
 use kvpaxos::{Memory, Record};
 
+use crate::metrics::StorageMetrics;
 #[cfg(test)]
 use crate::power::tape::{self, Note};
 use crate::storage::error::{LogError, log_failed};
@@ -42,6 +44,7 @@ pub(crate) struct Log {
     /// Shared with every reader: while there is one, no segment is deleted.
     readers: Arc<()>,
     on_shortage: ShortagePolicy,
+    metrics: Option<StorageMetrics>,
     /// The position of the last mark that was written.
     marked: u64,
 }
@@ -92,6 +95,7 @@ impl Log {
             oldest,
             readers: Arc::new(()),
             on_shortage: ShortagePolicy::FAIL,
+            metrics: None,
             marked: 0,
         }
     }
@@ -147,6 +151,11 @@ impl Log {
         self.on_shortage = on_shortage;
     }
 
+    /// From now on syncs and bytes are counted.
+    pub(crate) fn set_metrics(&mut self, metrics: StorageMetrics) {
+        self.metrics = Some(metrics);
+    }
+
     /// Adds records to what [`write`](Log::write) will write.
     pub(crate) fn append(&mut self, records: &[Record]) {
         #[cfg(test)]
@@ -169,6 +178,9 @@ impl Log {
                 .write_all(bytes)
                 .map_err(|error| self.error("append to", error))?;
             self.end += bytes.len() as u64;
+            if let Some(metrics) = &self.metrics {
+                metrics.written.inc_by(bytes.len() as u64);
+            }
         }
         batch.clear();
         self.batch = batch;
@@ -211,7 +223,11 @@ impl Log {
 
     /// Makes durable what was written.
     pub(crate) fn sync(&mut self) -> Result<(), LogError> {
+        let began = Instant::now();
         self.file.sync_data().map_err(|error| self.error("sync", error))?;
+        if let Some(metrics) = &self.metrics {
+            metrics.syncs.observe(began.elapsed().as_secs_f64());
+        }
         let kept = self.writer.keep_from();
         self.writer.on_synced(self.writer.position());
         if self.writer.keep_from() > kept {

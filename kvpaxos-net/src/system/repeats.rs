@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ pub(crate) struct Repeats {
     id: ReplicaId,
     /// The kinds of which a line was logged or counted since the last sum.
     kinds: Mutex<BTreeMap<Kind, Repeated>>,
+    /// The lines that were left out since the beginning.
+    total: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -91,6 +94,7 @@ impl Repeats {
         Arc::new(Repeats {
             id,
             kinds: Mutex::default(),
+            total: AtomicU64::new(0),
         })
     }
 
@@ -103,9 +107,15 @@ impl Repeats {
             }
             Entry::Occupied(mut entry) => {
                 entry.get_mut().count += 1;
+                self.total.fetch_add(1, Ordering::Relaxed);
                 false
             }
         }
+    }
+
+    /// The lines that were left out since the beginning.
+    pub(crate) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
     }
 
     /// The sums since the last call. A kind that was not repeated since then is forgotten, so that its next

@@ -3,21 +3,24 @@
 //!
 //! Each connection may hold [`FREE`] bytes without asking, which is enough for small requests. For a larger
 //! frame it takes a share of the budget that is as large as the frame, before it reads on; if there is none
-//! left, it waits. So half of each of many frames is never all there is. A frame must be finished in [`TIME`],
-//! and in [`GRACE`] while others wait: who sends a large frame slowly gives way to who sends it at once.
+//! left, it waits. So half of each of many frames is never all there is. While anybody waits, a frame that
+//! does not come on ([`Progress`]) is given up. Who came last is served first: those who have waited for long
+//! may have sent half a frame to keep others out, and who came last is most likely still there.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// Bytes that a connection may hold without a share.
 pub(crate) const FREE: usize = 16 * 1024;
 /// The most time that a frame may take from its first byte to its last.
 pub(crate) const TIME: Duration = Duration::from_secs(30);
-/// The same for a frame that has a share, while others wait for theirs.
-pub(crate) const GRACE: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2000 });
+/// While others wait, nothing of a frame may be late by more than this,
+pub(crate) const PAUSE: Duration = Duration::from_millis(250);
+/// and so many bytes must come each second.
+const RATE: u64 = 256 * 1024;
 
 /// The bytes that are left. Clones share them.
 #[derive(Clone, Debug)]
@@ -25,115 +28,169 @@ pub(crate) struct Budget(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    left: Arc<Semaphore>,
     total: usize,
-    /// Connections that wait for a share.
-    waiting: AtomicUsize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    left: usize,
+    /// The last one is served first.
+    waiting: Vec<Waiter>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    bytes: usize,
+    granted: oneshot::Sender<Share>,
 }
 
 /// A part of a budget, given back when it is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Share(Option<OwnedSemaphorePermit>);
+pub(crate) struct Share {
+    size: usize,
+    of: Option<Budget>,
+}
 
 impl Share {
     /// How many bytes it is.
+    #[cfg(test)]
     pub(crate) fn size(&self) -> usize {
-        self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
-    }
-
-    fn add(&mut self, permit: OwnedSemaphorePermit) {
-        match &mut self.0 {
-            Some(own) => own.merge(permit),
-            None => self.0 = Some(permit),
-        }
+        self.size
     }
 
     /// Splits off all but this many bytes.
     pub(crate) fn split_to(&mut self, kept: usize) -> Share {
-        let size = self.size();
-        if kept == 0 {
-            return std::mem::take(self);
+        let size = self.size.saturating_sub(kept);
+        self.size -= size;
+        Share {
+            size,
+            of: self.of.clone(),
         }
-        Share(
-            self.0
-                .as_mut()
-                .filter(|_| size > kept)
-                .and_then(|own| own.split(size - kept)),
-        )
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if let Some(budget) = self.of.take().filter(|_| self.size > 0) {
+            budget.give_back(self.size);
+        }
     }
 }
 
 impl Budget {
     /// A budget of this many bytes. It is never less than one frame of `longest` bytes needs.
     pub(crate) fn new(bytes: usize, longest: usize) -> Budget {
-        let total = bytes.max(longest).min(Semaphore::MAX_PERMITS);
-        Budget(Arc::new(Inner {
-            left: Arc::new(Semaphore::new(total)),
-            total,
-            waiting: AtomicUsize::new(0),
-        }))
+        let total = bytes.max(longest);
+        let state = Mutex::new(State {
+            left: total,
+            waiting: Vec::new(),
+        });
+        Budget(Arc::new(Inner { total, state }))
     }
 
     /// Whether much of it is taken: then nobody should hold more than necessary.
     pub(crate) fn is_tight(&self) -> bool {
-        self.0.left.available_permits() < self.0.total / 2
+        self.lock().left < self.0.total / 2
     }
 
     /// The bytes that are taken.
-    #[cfg(test)]
     pub(crate) fn taken(&self) -> usize {
-        self.0.total - self.0.left.available_permits().min(self.0.total)
+        self.0.total - self.lock().left
     }
 
     /// Whether a connection waits for a share.
     pub(crate) fn is_short(&self) -> bool {
-        self.0.waiting.load(Ordering::Relaxed) > 0
+        let mut state = self.lock();
+        state.waiting.retain(|waiter| !waiter.granted.is_closed());
+        !state.waiting.is_empty()
     }
 
     /// Makes a share at least this large, if there is enough left.
     pub(crate) fn try_raise(&self, share: &mut Share, bytes: usize) {
-        let missing = bytes.saturating_sub(share.size());
-        if let Ok(missing) = u32::try_from(missing)
-            && missing > 0
-            && let Ok(permit) = Arc::clone(&self.0.left).try_acquire_many_owned(missing)
-        {
-            share.add(permit);
+        let missing = bytes.saturating_sub(share.size);
+        let mut state = self.lock();
+        if missing > 0 && state.left >= missing {
+            state.left -= missing;
+            share.size += missing;
+            share.of = Some(self.clone());
         }
     }
 
     /// Makes a share at least this large. What it has is given back first if that is not enough, so that
     /// nobody waits for another while it holds what the other waits for.
     pub(crate) async fn raise(&self, share: &mut Share, bytes: usize) {
-        if share.size() >= bytes {
-            return;
-        }
         self.try_raise(share, bytes);
-        if share.size() >= bytes {
+        if share.size >= bytes {
             return;
         }
         *share = Share::default();
-        let _waiting = Waiting::new(&self.0.waiting);
-        let bytes = u32::try_from(bytes.min(self.0.total)).unwrap_or(u32::MAX);
-        // The semaphore is never closed; if it were, there would be nothing to wait for.
-        if let Ok(permit) = Arc::clone(&self.0.left).acquire_many_owned(bytes).await {
-            share.add(permit);
+        let (granted, wait) = oneshot::channel();
+        let bytes = bytes.min(self.0.total);
+        self.lock().waiting.push(Waiter { bytes, granted });
+        self.give_back(0);
+        // A waiter is only ever removed with its share, or after this call was given up.
+        if let Ok(granted) = wait.await {
+            *share = granted;
         }
     }
-}
 
-/// Counts one that waits, also if it stops waiting half-way.
-struct Waiting<'a>(&'a AtomicUsize);
+    fn give_back(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.left += bytes;
+        while let Some(index) = state
+            .waiting
+            .iter()
+            .rposition(|waiter| waiter.bytes <= state.left)
+        {
+            let Waiter { bytes, granted } = state.waiting.remove(index);
+            state.left -= bytes;
+            let share = Share {
+                size: bytes,
+                of: Some(self.clone()),
+            };
+            if let Err(mut refused) = granted.send(share) {
+                // It has stopped waiting. Its share is not dropped, as that would lock the state again.
+                refused.size = 0;
+                state.left += bytes;
+            }
+        }
+    }
 
-impl Waiting<'_> {
-    fn new(count: &AtomicUsize) -> Waiting<'_> {
-        count.fetch_add(1, Ordering::Relaxed);
-        Waiting(count)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that runs under the lock can panic half-way through a change.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+/// How a frame that has its share comes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    granted: Instant,
+    last: Instant,
+    received: u64,
+}
+
+impl Progress {
+    /// It has its share now.
+    pub(crate) fn new(now: Instant) -> Progress {
+        Progress {
+            granted: now,
+            last: now,
+            received: 0,
+        }
+    }
+
+    /// So many bytes have come.
+    pub(crate) fn on_read(&mut self, bytes: usize, now: Instant) {
+        self.last = now;
+        self.received += bytes as u64;
+    }
+
+    /// Whether it is too slow for others to wait for it.
+    pub(crate) fn is_slow(&self, now: Instant) -> bool {
+        let seconds = now.saturating_duration_since(self.granted).as_secs();
+        now.saturating_duration_since(self.last) >= PAUSE || self.received < RATE.saturating_mul(seconds)
     }
 }
 
@@ -176,5 +233,54 @@ mod tests {
         let mut share = Share::default();
         budget.raise(&mut share, 10).await;
         assert_eq!(share.size(), 10);
+    }
+
+    /// Half a frame on each of many connections does not keep out the one that comes after them.
+    #[tokio::test]
+    async fn who_came_last_is_served_first() {
+        let budget = Budget::new(10, 10);
+        let mut first = Share::default();
+        budget.raise(&mut first, 10).await;
+        let wait = || {
+            let budget = budget.clone();
+            tokio::spawn(async move {
+                let mut share = Share::default();
+                budget.raise(&mut share, 10).await;
+                share
+            })
+        };
+        let waiting: Vec<_> = (0..100).map(|_| wait()).collect();
+        while budget.lock().waiting.len() < 100 {
+            tokio::task::yield_now().await;
+        }
+        let last = wait();
+        while budget.lock().waiting.len() < 101 {
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        let share = last.await.unwrap();
+        assert_eq!(share.size(), 10);
+        // Those who stop waiting leave nothing behind.
+        for one in waiting {
+            one.abort();
+            assert!(one.await.unwrap_err().is_cancelled());
+        }
+        drop(share);
+        assert!(!budget.is_short());
+        assert_eq!(budget.taken(), 0);
+    }
+
+    #[test]
+    fn a_frame_that_stands_still_or_drips_is_slow() {
+        let began = Instant::now();
+        let after = |millis| began + Duration::from_millis(millis);
+        let mut progress = Progress::new(began);
+        assert!(!progress.is_slow(after(200)) && progress.is_slow(after(300)));
+        progress.on_read(200_000, after(900));
+        assert!(!progress.is_slow(after(950)));
+        progress.on_read(1, after(1000));
+        assert!(progress.is_slow(after(1001)), "200 kB in a second");
+        progress.on_read(100_000, after(1100));
+        assert!(!progress.is_slow(after(1101)));
     }
 }

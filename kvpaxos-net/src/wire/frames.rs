@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
 use crate::system::repeats::Subject;
-use crate::wire::budget::{self, Budget, FREE, Share};
+use crate::wire::budget::{self, Budget, FREE, Progress, Share};
 
 /// How many bytes one read asks for at most.
 const PIECE: usize = 256 * 1024;
@@ -32,6 +34,8 @@ pub(crate) struct ReadLimits {
     pub(crate) longest: usize,
     /// What all connections may hold together; `None` if their number bounds it.
     pub(crate) budget: Option<Budget>,
+    /// Counts the bytes that are read.
+    pub(crate) received: Option<Arc<AtomicU64>>,
 }
 
 impl ReadLimits {
@@ -40,12 +44,14 @@ impl ReadLimits {
         time: budget::TIME,
         longest: usize::MAX,
         budget: None,
+        received: None,
     };
 
     /// For one of many connections.
-    pub(crate) fn shared(budget: Budget) -> ReadLimits {
+    pub(crate) fn shared(budget: Budget, received: Arc<AtomicU64>) -> ReadLimits {
         ReadLimits {
             budget: Some(budget),
+            received: Some(received),
             ..ReadLimits::ALONE
         }
     }
@@ -70,7 +76,7 @@ pub(crate) enum ReadError {
     #[error("a frame of {length} bytes, where at most {limit} are expected")]
     TooLong { length: usize, limit: usize },
     /// A slow frame gives way to others.
-    #[error("a frame of {length} bytes was not finished in {} s, and others wait for its memory", budget::GRACE.as_secs())]
+    #[error("a frame of {length} bytes comes slowly, and others wait for its memory")]
     GivesWay { length: usize },
 }
 
@@ -112,8 +118,8 @@ pub(crate) struct Frames<F, R> {
     returned: Share,
     /// When the first byte of the unfinished frame came.
     began: Option<Instant>,
-    /// When the unfinished frame had its share.
-    granted: Option<Instant>,
+    /// How the unfinished frame comes on, since it has its share.
+    progress: Option<Progress>,
 }
 
 impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
@@ -135,7 +141,7 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
             share: Share::default(),
             returned: Share::default(),
             began: None,
-            granted: None,
+            progress: None,
         }
     }
 
@@ -191,7 +197,7 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
     fn on_frames(&mut self) {
         let left = self.decoder.buffered();
         self.began = (left > 0).then(Instant::now);
-        self.granted = None;
+        self.progress = None;
         self.returned = self.share.split_to(if left > FREE { left } else { 0 });
     }
 
@@ -221,17 +227,22 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
         if raised.is_err() {
             return Err(slow);
         }
-        // While it waited for its share it was not read, so it could not be finished.
-        let granted = *self.granted.get_or_insert_with(Instant::now);
+        // While it waited for its share it was not read, so nothing could come.
+        let progress = self.progress.get_or_insert_with(|| Progress::new(Instant::now()));
+        let mut progress = *progress;
         loop {
             let now = Instant::now();
-            let graced = granted + budget::GRACE;
-            if now >= graced && budget.is_short() {
+            if progress.is_slow(now) && budget.is_short() {
                 return Err(ReadError::GivesWay { length });
             }
-            let look = graced.max(now + budget::GRACE / 4);
+            let look = now + budget::PAUSE;
             match timeout_at(look.min(deadline), self.read_piece()).await {
-                Ok(read) => return read,
+                Ok(read) => {
+                    let read = read?;
+                    progress.on_read(read, Instant::now());
+                    self.progress = Some(progress);
+                    return Ok(read);
+                }
                 Err(_) if look >= deadline => return Err(slow),
                 Err(_) => {}
             }
@@ -264,6 +275,9 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
             })
         })
         .await?;
+        if let Some(received) = &limits.received {
+            received.fetch_add(read as u64, Ordering::Relaxed);
+        }
         if let Some(budget) = &limits.budget
             && decoder.buffered() > FREE
         {
@@ -323,7 +337,7 @@ mod tests {
         let limits = ReadLimits {
             time: Duration::from_millis(20),
             longest: 100,
-            budget: None,
+            ..ReadLimits::ALONE
         };
         let mut requests = Vec::new();
         let (mut near, mut frames) = stream(&limits);
@@ -341,7 +355,7 @@ mod tests {
     async fn a_large_frame_that_stands_still_gives_way() {
         let large = request(200_000);
         let budget = Budget::new(0, large.len() + 1000);
-        let limits = ReadLimits::shared(budget.clone());
+        let limits = ReadLimits::shared(budget.clone(), Arc::default());
         let (mut stalls, mut stalled) = stream(&limits);
         stalls.write_all(&large[..100_000]).await.unwrap();
         let stalled = tokio::spawn(async move { stalled.fill(&mut Vec::new()).await });

@@ -4,7 +4,7 @@
 //! all that is queued and writes it in one call. The pushing side decides what a full queue means: a frame
 //! for a peer is dropped (the protocol sends it again), and a client that does not read is disconnected.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -14,14 +14,22 @@ use tokio::sync::Notify;
 pub(crate) struct Total {
     queued: AtomicUsize,
     limit: usize,
+    /// Bytes that were taken to be written, ever.
+    taken: AtomicU64,
+    /// Frames that did not fit, ever.
+    refused: AtomicU64,
 }
 
 impl Total {
     /// At most about this many bytes together. An outbox takes [`FREE`](Total::FREE) bytes also if the others
     /// have taken all there is, so that those who read are served beside those who do not.
     pub(crate) fn new(limit: usize) -> Arc<Total> {
-        let queued = AtomicUsize::new(0);
-        Arc::new(Total { queued, limit })
+        Arc::new(Total {
+            queued: AtomicUsize::new(0),
+            limit,
+            taken: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        })
     }
 
     /// Bytes that may wait in one outbox whatever waits in the others.
@@ -30,6 +38,16 @@ impl Total {
     /// The bytes that wait.
     pub(crate) fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
+    }
+
+    /// The bytes that were taken to be written since the beginning.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// The frames that did not fit since the beginning.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 }
 
@@ -76,23 +94,27 @@ pub(crate) enum PushResult {
 }
 
 impl Outbox {
-    /// The queue of one of a few connections, of at most `limit` bytes, without a connection at first.
+    /// A queue of at most `limit` bytes, without a connection at first.
     pub(crate) fn new(limit: usize) -> Outbox {
+        Outbox::counted(limit, Total::new(usize::MAX))
+    }
+
+    /// The same for one of a few connections that are counted together.
+    pub(crate) fn counted(limit: usize, total: Arc<Total>) -> Outbox {
         Outbox {
             state: Mutex::default(),
             filled: Notify::new(),
             drained: Notify::new(),
             limit,
             kept: 1024 * 1024,
-            total: Total::new(usize::MAX),
+            total,
         }
     }
 
     /// The same for one of many, which may hold so much together.
     pub(crate) fn one_of_many(limit: usize, total: Arc<Total>) -> Outbox {
-        let mut outbox = Outbox::new(limit);
+        let mut outbox = Outbox::counted(limit, total);
         outbox.kept = Total::FREE;
-        outbox.total = total;
         outbox
     }
 
@@ -107,6 +129,7 @@ impl Outbox {
         let full = length > self.limit
             || length > Total::FREE && self.total.queued() + frame.len() > self.total.limit;
         if full && !state.buffer.is_empty() {
+            self.total.refused.fetch_add(1, Ordering::Relaxed);
             return PushResult::Full;
         }
         state.buffer.extend_from_slice(frame);
@@ -163,6 +186,7 @@ impl Outbox {
                 if !state.buffer.is_empty() {
                     std::mem::swap(&mut state.buffer, into);
                     self.total.queued.fetch_sub(into.len(), Ordering::Relaxed);
+                    self.total.taken.fetch_add(into.len() as u64, Ordering::Relaxed);
                     drop(state);
                     self.drained.notify_waiters();
                     return true;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
+mod attacks;
 mod bad_bytes;
 mod common;
 mod compare;
@@ -16,4 +17,5 @@ mod python_client;
 mod shortage;
 mod soak;
 mod stalls;
+mod watching;
 mod wire_page;

@@ -82,7 +82,10 @@ async fn start(arguments: &ServeArguments) -> Result<Node, StartError> {
     let own = options.cluster.peers.address(options.id);
     let own = own.expect("the configuration was checked, so the replica is in the list");
     let listen = arguments.listen.as_deref().unwrap_or(own);
-    let sockets = Sockets::bind(listen, &arguments.client, arguments.udp.as_deref()).await?;
+    let mut sockets = Sockets::bind(listen, &arguments.client, arguments.udp.as_deref()).await?;
+    if let Some(http) = &arguments.http {
+        sockets = sockets.with_http(http).await?;
+    }
     Node::start(options, sockets)
 }
 
@@ -94,6 +97,7 @@ fn announce(node: &Node) {
         ("peers", node.peer_address()),
         ("client", node.client_address()),
         ("udp", node.udp_address()),
+        ("http", node.http_address()),
     ];
     for (what, address) in addresses {
         if let Some(address) = address {

@@ -47,7 +47,15 @@ impl Scene {
         let (_, inbox) = Inbox::new(mpsc::unbounded_channel().1);
         let outboxes = BTreeMap::from([(PEER, Arc::clone(&outbox))]);
         Scene {
-            event_loop: EventLoop::new(replica, clock, disk, inbox, &outboxes, Repeats::new(ID)),
+            event_loop: EventLoop::new(
+                replica,
+                clock,
+                disk,
+                inbox,
+                &outboxes,
+                Repeats::new(ID),
+                Arc::new(Metrics::new(ID)),
+            ),
             answers,
             outbox,
             _directory: (directory, path),

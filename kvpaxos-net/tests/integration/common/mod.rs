@@ -1,6 +1,7 @@
 //! Clusters of real `kvpaxos serve` processes, on free loopback ports, for tests.
 
 pub(crate) mod load;
+pub(crate) mod local;
 
 use std::fs::File;
 use std::io::Write;

@@ -119,6 +119,9 @@ pub(crate) struct ServeArguments {
     /// Serve datagrams here too.
     #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) udp: Option<String>,
+    /// Serve metrics for Prometheus (/metrics) and probes (/health, /ready) over HTTP here.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) http: Option<String>,
     /// Cut the log after this many bytes of values, or after as many as the state takes if that is more. All
     /// replicas must have the same value [default: 64 MiB].
     #[arg(long, value_name = "BYTES")]

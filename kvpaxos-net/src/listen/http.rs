@@ -1,0 +1,171 @@
+//! A port for those who watch over a replica: `/metrics` for Prometheus, `/health` and `/ready` for whoever
+//! starts and stops processes or sends clients to them.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use kvpaxos::ReplicaId;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::listen::accept::Listener;
+use crate::listen::bounds::Shared;
+use crate::listen::door::PeerConnections;
+use crate::listen::probe::{Probe, Readiness};
+use crate::metrics::sample::Sample;
+use crate::metrics::{self, Metrics};
+use crate::system::repeats::{Repeats, Subject, warn_repeated};
+use crate::wire::outbox::Total;
+
+/// Connections at once. Each is closed after one answer.
+pub(crate) const CONNECTIONS: usize = 16;
+/// How long a request may take to arrive, and how long all of it with its answer.
+const HEADERS: Duration = Duration::from_secs(3);
+const WHOLE: Duration = Duration::from_secs(10);
+/// The longest head of a request, in bytes.
+const HEAD: usize = 8 * 1024;
+
+/// Serves the port.
+pub(crate) struct HttpService {
+    pub(crate) id: ReplicaId,
+    pub(crate) probe: Probe,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) peers: Arc<PeerConnections>,
+    pub(crate) peer_outboxes: Arc<Total>,
+    pub(crate) received_from_peers: Arc<AtomicU64>,
+    pub(crate) repeats: Arc<Repeats>,
+}
+
+impl HttpService {
+    /// Accepts connections until it is dropped.
+    pub(crate) async fn serve(self, socket: TcpListener) {
+        let listener = Listener {
+            socket,
+            id: self.id,
+            from: "http",
+            repeats: Arc::clone(&self.repeats),
+        };
+        let service = Arc::new(self);
+        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            while connections.try_join_next().is_some() {}
+            let (stream, address) = listener.accept().await;
+            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                warn_repeated!(
+                    service.repeats,
+                    Subject::ANY,
+                    {replica = %service.id, %address, limit = CONNECTIONS},
+                    "too many HTTP connections; one more was closed"
+                );
+                continue;
+            };
+            let connection = Arc::clone(&service).connection(stream, address);
+            connections.spawn(async move {
+                let _permit = permit;
+                connection.await;
+            });
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
+        let service = service_fn(|request: Request<hyper::body::Incoming>| {
+            let service = Arc::clone(&self);
+            async move {
+                let (method, path) = (request.method(), request.uri().path());
+                Ok::<_, Infallible>(service.answer(method, path).await)
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS)
+            .max_buf_size(HEAD)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service);
+        match timeout(WHOLE, connection).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(replica = %self.id, %address, %error, "HTTP connection closed"),
+            Err(_) => {
+                tracing::debug!(replica = %self.id, %address, "HTTP connection closed: it took too long");
+            }
+        }
+    }
+
+    async fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        if method != Method::GET && method != Method::HEAD {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".to_owned());
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        match path {
+            "/metrics" => {
+                let mut response = text(StatusCode::OK, self.metrics.encode(&self.sample().await));
+                let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
+                response.headers_mut().insert(CONTENT_TYPE, kind);
+                response
+            }
+            // The event loop answers: it runs, and does not hang.
+            "/health" => match self.probe.status().await {
+                Some(_) => text(StatusCode::OK, "alive\n".to_owned()),
+                None => text(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the replica does not answer\n".to_owned(),
+                ),
+            },
+            "/ready" => match self.probe.readiness().await {
+                Readiness::Ready => text(StatusCode::OK, "ready\n".to_owned()),
+                Readiness::NotReady(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+            },
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "there are /metrics, /health and /ready\n".to_owned(),
+            ),
+        }
+    }
+
+    async fn sample(&self) -> Sample {
+        let shared = &self.shared;
+        let admission = &shared.admission;
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Sample {
+            status: self.probe.status().await,
+            client_connections: admission.served(),
+            client_connections_limit: admission.limit(),
+            refused_clients: admission.refused(),
+            peer_connections: self.peers.count(),
+            request_bytes: shared.requests.taken(),
+            reply_bytes: shared.outboxes.queued(),
+            received_from_clients: load(&shared.received),
+            sent_to_clients: shared.outboxes.taken(),
+            received_from_peers: load(&self.received_from_peers),
+            sent_to_peers: self.peer_outboxes.taken(),
+            dropped_messages: self.peer_outboxes.refused(),
+            datagrams: load(&shared.datagrams),
+            dropped_datagrams: load(&shared.dropped_datagrams),
+            repeated_lines: self.repeats.total(),
+        }
+    }
+}
+
+fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}

@@ -1,0 +1,119 @@
+//! Starts the tasks that serve the ports of a replica.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use kvpaxos::{Config, Founding, ReplicaId};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+
+use crate::listen::bounds::Shared;
+use crate::listen::door::PeerConnections;
+use crate::listen::http::HttpService;
+use crate::listen::peers::PeerService;
+use crate::listen::probe::Probe;
+use crate::listen::tcp::{ClientIds, ClientService};
+use crate::listen::udp::DatagramService;
+use crate::metrics::Metrics;
+use crate::node::sockets::Sockets;
+use crate::replica::clients::ClientName;
+use crate::replica::event_loop::EventLoop;
+use crate::replica::inbox::{InboxSenders, ReplySink};
+use crate::system::repeats::Repeats;
+use crate::wire::outbox::Total;
+
+/// What the services of a replica share.
+pub(crate) struct Services<'a> {
+    pub(crate) config: Config,
+    pub(crate) cluster: u64,
+    pub(crate) founding: Option<Founding>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) repeats: Arc<Repeats>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) senders: &'a InboxSenders,
+    pub(crate) client_ids: Arc<ClientIds>,
+}
+
+impl Services<'_> {
+    /// Starts them all. `redials` and `peer_outboxes` are those of the outgoing links.
+    pub(crate) fn spawn(
+        self,
+        tasks: &mut JoinSet<()>,
+        event_loop: &mut EventLoop,
+        sockets: Sockets,
+        redials: BTreeMap<ReplicaId, Arc<Notify>>,
+        peer_outboxes: Arc<Total>,
+    ) {
+        let peers = PeerService {
+            id: self.config.id,
+            cluster: self.cluster,
+            members: self.config.members,
+            founding: self.founding,
+            arrivals: self.senders.peers.clone(),
+            redials,
+            connections: Arc::default(),
+            received: Arc::default(),
+            repeats: Arc::clone(&self.repeats),
+        };
+        let (connections, received) = (Arc::clone(&peers.connections), Arc::clone(&peers.received));
+        tasks.spawn(peers.serve(sockets.peers));
+        if let Some(socket) = sockets.udp {
+            self.serve_datagrams(tasks, event_loop, socket);
+        }
+        if let Some(socket) = sockets.http {
+            self.serve_http(tasks, event_loop, socket, (connections, received, peer_outboxes));
+        }
+        let clients = ClientService {
+            id: self.config.id,
+            arrivals: self.senders.clients.clone(),
+            client_ids: self.client_ids,
+            shared: self.shared,
+            repeats: self.repeats,
+        };
+        tasks.spawn(clients.serve(sockets.clients));
+    }
+
+    /// Datagrams have one task, which is one client to the replica.
+    fn serve_datagrams(&self, tasks: &mut JoinSet<()>, event_loop: &mut EventLoop, socket: UdpSocket) {
+        let (sender, replies) = mpsc::channel(self.shared.bounds.datagrams);
+        let client = self.client_ids.next();
+        event_loop.join(client, ClientName::Datagrams, ReplySink::Datagrams(sender));
+        let service = DatagramService {
+            id: self.config.id,
+            client,
+            socket,
+            arrivals: self.senders.clients.clone(),
+            replies,
+            shared: Arc::clone(&self.shared),
+            repeats: Arc::clone(&self.repeats),
+        };
+        tasks.spawn(service.serve());
+    }
+
+    /// The probe is one client too.
+    fn serve_http(
+        &self,
+        tasks: &mut JoinSet<()>,
+        event_loop: &mut EventLoop,
+        socket: TcpListener,
+        (peers, received_from_peers, peer_outboxes): (Arc<PeerConnections>, Arc<AtomicU64>, Arc<Total>),
+    ) {
+        let (sender, replies) = mpsc::channel(1);
+        let client = self.client_ids.next();
+        event_loop.join(client, ClientName::Probe, ReplySink::Datagrams(sender));
+        let (controls, arrivals) = (self.senders.controls.clone(), self.senders.clients.clone());
+        let service = HttpService {
+            id: self.config.id,
+            probe: Probe::new(controls, self.config.clone(), client, arrivals, replies),
+            metrics: Arc::clone(&self.metrics),
+            shared: Arc::clone(&self.shared),
+            peers,
+            peer_outboxes,
+            received_from_peers,
+            repeats: Arc::clone(&self.repeats),
+        };
+        tasks.spawn(service.serve(socket));
+    }
+}
