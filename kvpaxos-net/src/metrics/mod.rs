@@ -18,7 +18,7 @@ use crate::metrics::sample::{Sample, SampledMetrics};
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const OUTCOMES: [&str; 3] = ["done", "refused", "unknown"];
-const REFUSALS: [&str; 9] = [
+const REFUSALS: [&str; 12] = [
     "key_too_long",
     "value_too_long",
     "busy",
@@ -28,6 +28,9 @@ const REFUSALS: [&str; 9] = [
     "unavailable",
     "memory_lost",
     "differs",
+    "too_many",
+    "transaction_too_long",
+    "answer_too_long",
 ];
 
 /// The metrics of one replica.
@@ -210,6 +213,9 @@ fn reason(refusal: &Refusal) -> usize {
         Refusal::Unavailable { .. } => 6,
         Refusal::MemoryLost { .. } => 7,
         Refusal::Differs { .. } => 8,
+        Refusal::TooMany { .. } => 9,
+        Refusal::TransactionTooLong { .. } => 10,
+        Refusal::AnswerTooLong { .. } => 11,
     }
 }
 

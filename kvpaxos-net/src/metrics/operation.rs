@@ -6,7 +6,21 @@ use bytes::Bytes;
 use kvpaxos::{Op, Outcome, RequestBody};
 
 /// The names of the operations, in the order of [`Operation`].
-pub(crate) const OPERATIONS: [&str; 8] = ["open", "close", "put", "delete", "cas", "get", "submit", "status"];
+pub(crate) const OPERATIONS: [&str; 13] = [
+    "open",
+    "close",
+    "put",
+    "delete",
+    "cas",
+    "transaction",
+    "get",
+    "get_many",
+    "lengths",
+    "scan",
+    "count",
+    "submit",
+    "status",
+];
 
 /// What a request asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,9 +30,14 @@ pub(crate) enum Operation {
     Put = 2,
     Delete = 3,
     Cas = 4,
-    Get = 5,
-    Submit = 6,
-    Status = 7,
+    Transaction = 5,
+    Get = 6,
+    GetMany = 7,
+    Lengths = 8,
+    Scan = 9,
+    Count = 10,
+    Submit = 11,
+    Status = 12,
 }
 
 impl Operation {
@@ -30,8 +49,13 @@ impl Operation {
                 Op::Put { .. } => Operation::Put,
                 Op::Delete { .. } => Operation::Delete,
                 Op::Cas { .. } => Operation::Cas,
+                Op::Transaction(_) => Operation::Transaction,
             },
             RequestBody::Get { .. } => Operation::Get,
+            RequestBody::GetMany { .. } => Operation::GetMany,
+            RequestBody::Lengths { .. } => Operation::Lengths,
+            RequestBody::Scan { .. } => Operation::Scan,
+            RequestBody::Count => Operation::Count,
             RequestBody::Submit { .. } => Operation::Submit,
             RequestBody::Status => Operation::Status,
         }
@@ -42,14 +66,12 @@ impl Operation {
     }
 }
 
-/// The key that a request is about, if it is about one.
+/// The key that a request is about, or the first of several.
 pub(crate) fn key(body: &RequestBody) -> Option<&Bytes> {
     match body {
         RequestBody::Get { key } => Some(key),
-        RequestBody::Apply {
-            op: Op::Put { key, .. } | Op::Delete { key } | Op::Cas { key, .. },
-            ..
-        } => Some(key),
+        RequestBody::GetMany { keys } | RequestBody::Lengths { keys } => keys.first(),
+        RequestBody::Apply { op, .. } => op.keys().next(),
         _ => None,
     }
 }
@@ -89,6 +111,12 @@ impl fmt::Display for ShownOutcome<'_> {
             Outcome::Value {
                 value: Some(value), ..
             } => write!(f, "{} bytes", value.len()),
+            Outcome::Executed { results: Some(_), .. } => f.write_str("executed"),
+            Outcome::Executed { results: None, .. } => f.write_str("a condition did not hold"),
+            Outcome::Values { values, .. } => write!(f, "{} values", values.len()),
+            Outcome::Lengths { lengths, .. } => write!(f, "{} lengths", lengths.len()),
+            Outcome::Page { keys, .. } => write!(f, "a page of {} keys", keys.len()),
+            Outcome::Count { keys, .. } => write!(f, "{keys} keys"),
             Outcome::Status(_) => f.write_str("status"),
             Outcome::Refused(refusal) => write!(f, "refused: {refusal}"),
             Outcome::Unknown { silent } => write!(f, "unknown, silent: {silent}"),
