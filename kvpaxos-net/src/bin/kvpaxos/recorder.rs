@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use bytes::Bytes;
 use kvpaxos::Revision;
-use kvpaxos_history::{Answer, Datum, Event, EventKind, Operation, Writer};
+use kvpaxos_history::{Action, Answer, Datum, Event, EventKind, Operation, Writer};
+use kvpaxos_net::{Client, ClientError};
 
 /// How an operation ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -132,4 +134,58 @@ impl Recorder {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Performs an operation, and records it.
+pub(crate) async fn perform(
+    client: &Client,
+    process: u64,
+    operation: &Operation,
+    recorder: &Recorder,
+) -> Completion {
+    recorder.invoke(process, operation);
+    let completion = ask(client, operation).await;
+    recorder.complete(process, &completion);
+    completion
+}
+
+async fn ask(client: &Client, operation: &Operation) -> Completion {
+    let key = operation.key.clone();
+    let result = match &operation.action {
+        Action::Get => client.get(key).await.map(|read| {
+            let answer = Answer::Value(read.value.as_deref().into());
+            Completion::Done(answer, read.revision)
+        }),
+        Action::Put(value) => {
+            let put = client.put(key, text(value)).await;
+            put.map(|revision| Completion::Done(Answer::Done, revision))
+        }
+        Action::Delete => {
+            let deleted = client.delete(key).await;
+            deleted.map(|deleted| Completion::Done(Answer::Done, deleted.revision))
+        }
+        Action::Cas { expect, value } => {
+            let expect = (*expect != Datum::Null).then(|| text(expect));
+            let swapped = client.cas(key, expect, Some(text(value))).await;
+            swapped.map(|swapped| {
+                let applied = swapped.applied;
+                Completion::Done(Answer::Swapped { applied }, swapped.revision)
+            })
+        }
+        Action::Append(_) => unreachable!("no append is drawn"),
+    };
+    match result {
+        Ok(completion) => completion,
+        Err(
+            ClientError::Refused(_)
+            | ClientError::Failed(_)
+            | ClientError::TooLong { .. }
+            | ClientError::Unavailable { .. },
+        ) => Completion::Refused,
+        Err(ClientError::Unknown { .. } | ClientError::Gone) => Completion::Unknown,
+    }
+}
+
+fn text(value: &Datum) -> Bytes {
+    value.as_text().into_owned().into()
 }

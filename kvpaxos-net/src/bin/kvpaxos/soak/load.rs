@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use kvpaxos::Random;
-use kvpaxos_history::{Action, Answer, Datum, Operation};
-use kvpaxos_net::{Client, ClientError, ClientOptions, Transport};
+use kvpaxos_history::{Answer, Datum, Operation};
+use kvpaxos_net::{Client, ClientOptions, Transport};
 use tokio::task::JoinHandle;
 
-use crate::recorder::{Completion, Recorder};
+use crate::recorder::{Completion, Recorder, perform};
 
 /// The deadline of impatient clients: while nobody serves them, the outcomes of their operations are unknown.
 const IMPATIENT: Duration = Duration::from_millis(100);
@@ -89,60 +88,6 @@ impl Load {
 /// The name of a key.
 pub(crate) fn key(number: u64) -> String {
     format!("key{number}")
-}
-
-/// Performs an operation, and records it.
-pub(crate) async fn perform(
-    client: &Client,
-    process: u64,
-    operation: &Operation,
-    recorder: &Recorder,
-) -> Completion {
-    recorder.invoke(process, operation);
-    let completion = ask(client, operation).await;
-    recorder.complete(process, &completion);
-    completion
-}
-
-async fn ask(client: &Client, operation: &Operation) -> Completion {
-    let key = operation.key.clone();
-    let result = match &operation.action {
-        Action::Get => client.get(key).await.map(|read| {
-            let answer = Answer::Value(read.value.as_deref().into());
-            Completion::Done(answer, read.revision)
-        }),
-        Action::Put(value) => {
-            let put = client.put(key, text(value)).await;
-            put.map(|revision| Completion::Done(Answer::Done, revision))
-        }
-        Action::Delete => {
-            let deleted = client.delete(key).await;
-            deleted.map(|deleted| Completion::Done(Answer::Done, deleted.revision))
-        }
-        Action::Cas { expect, value } => {
-            let expect = (*expect != Datum::Null).then(|| text(expect));
-            let swapped = client.cas(key, expect, Some(text(value))).await;
-            swapped.map(|swapped| {
-                let applied = swapped.applied;
-                Completion::Done(Answer::Swapped { applied }, swapped.revision)
-            })
-        }
-        Action::Append(_) => unreachable!("no append is drawn"),
-    };
-    match result {
-        Ok(completion) => completion,
-        Err(
-            ClientError::Refused(_)
-            | ClientError::Failed(_)
-            | ClientError::TooLong { .. }
-            | ClientError::Unavailable { .. },
-        ) => Completion::Refused,
-        Err(ClientError::Unknown { .. } | ClientError::Gone) => Completion::Unknown,
-    }
-}
-
-fn text(value: &Datum) -> Bytes {
-    value.as_text().into_owned().into()
 }
 
 /// Draws operations. All values differ, so that a read shows which write it saw.

@@ -7,7 +7,7 @@ use kvpaxos_history::{Answer, Operation};
 
 use crate::args::SoakArguments;
 use crate::processes::Processes;
-use crate::recorder::{Completion, Recorder};
+use crate::recorder::{Completion, Recorder, perform};
 use crate::soak::damage::{DiskDamage, inflict};
 use crate::soak::load;
 use crate::soak::round::Round;
@@ -98,7 +98,7 @@ impl Soak<'_> {
             tasks.push(tokio::spawn(async move {
                 for number in (first..keys).step_by(REPLICAS) {
                     let read = Operation::get(load::key(number));
-                    match load::perform(&client, process, &read, &recorder).await {
+                    match perform(&client, process, &read, &recorder).await {
                         Completion::Done(Answer::Value(_), _) => {}
                         other => return Err(format!("cannot read {}: {other:?}", read.key)),
                     }
