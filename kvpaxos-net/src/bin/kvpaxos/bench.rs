@@ -6,16 +6,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kvpaxos::Random;
-use kvpaxos_net::{Client, ClientError, ClientOptions};
+use kvpaxos::{Entropy, Random};
+use kvpaxos_history::Operation;
+use kvpaxos_net::{Client, ClientOptions};
 use tokio::runtime::Runtime;
 
 use crate::args::BenchArguments;
 use crate::exit::Exit;
+use crate::recorder::{Completion, Recorder, perform};
 use crate::terminal::{complain, say};
 
 /// How long the load runs before anything is measured.
 const WARM_UP: Duration = Duration::from_millis(500);
+
+/// The pause of a lane after an error: nobody may be able to serve it for a moment.
+const PAUSE: Duration = Duration::from_millis(10);
 
 pub(crate) fn run(arguments: BenchArguments, runtime: &Runtime) -> Result<Exit, String> {
     runtime.block_on(bench(arguments))
@@ -24,13 +29,25 @@ pub(crate) fn run(arguments: BenchArguments, runtime: &Runtime) -> Result<Exit, 
 /// What all workers share.
 struct Plan {
     arguments: BenchArguments,
+    /// What the names of keys begin with.
+    prefix: String,
     value: Bytes,
+    /// The history, if one is written.
+    recorder: Option<Recorder>,
     from: Instant,
     until: Instant,
     errors: AtomicU64,
 }
 
 async fn bench(arguments: BenchArguments) -> Result<Exit, String> {
+    let (prefix, recorder) = match &arguments.history {
+        None => ("key".to_owned(), None),
+        Some(path) => {
+            let recorder = Recorder::create(Some(path))
+                .map_err(|error| format!("cannot write the history to {}: {error}", path.display()))?;
+            (unused_prefix()?, Some(recorder))
+        }
+    };
     let mut clients = Vec::new();
     for index in 0..arguments.clients {
         let options = ClientOptions {
@@ -47,7 +64,9 @@ async fn bench(arguments: BenchArguments) -> Result<Exit, String> {
     }
     let from = Instant::now() + WARM_UP;
     let plan = Arc::new(Plan {
+        prefix,
         value: Bytes::from(vec![b'v'; arguments.value_size]),
+        recorder,
         until: from + Duration::from_secs(arguments.seconds),
         from,
         errors: AtomicU64::new(0),
@@ -73,23 +92,54 @@ async fn bench(arguments: BenchArguments) -> Result<Exit, String> {
     for client in clients {
         client.close().await;
     }
+    if let Some(recorder) = &plan.recorder {
+        recorder.finish()?;
+    }
     Ok(if errors == 0 { Exit::Done } else { Exit::Negative })
 }
 
+/// A prefix of keys that nobody has written: a history begins with keys that have no value.
+fn unused_prefix() -> Result<String, String> {
+    let Entropy(bits) =
+        kvpaxos_net::entropy().map_err(|error| format!("the system gives no random bits: {error}"))?;
+    Ok(bits[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>()
+        + "/")
+}
+
 /// Sends one request after the other, and returns how many microseconds each took.
-async fn work(client: Client, plan: Arc<Plan>, seed: u64) -> Vec<u32> {
-    let mut random = Random::from_seed(seed);
+async fn work(client: Client, plan: Arc<Plan>, lane: u64) -> Vec<u32> {
+    let mut random = Random::from_seed(lane);
     let mut latencies = Vec::new();
-    loop {
+    for number in 0_u64.. {
         let began = Instant::now();
         if began >= plan.until {
-            return latencies;
+            break;
         }
-        let key = format!("key{:013}", random.below(plan.arguments.keys));
-        let result: Result<(), ClientError> = if random.below(100) < u64::from(plan.arguments.reads) {
-            client.get(key).await.map(drop)
-        } else {
-            client.put(key, plan.value.clone()).await.map(drop)
+        let key = format!("{}{:013}", plan.prefix, random.below(plan.arguments.keys));
+        let is_read = random.below(100) < u64::from(plan.arguments.reads);
+        let result = match &plan.recorder {
+            Some(recorder) => {
+                let operation = if is_read {
+                    Operation::get(key)
+                } else {
+                    // No two values are alike, so a read shows which write it saw.
+                    let width = plan.arguments.value_size;
+                    Operation::put(key, format!("{:v<width$}", format!("{lane}-{number}-")))
+                };
+                match perform(&client, lane, &operation, recorder).await {
+                    Completion::Done(..) => Ok(()),
+                    Completion::Refused => Err("a request was refused".to_owned()),
+                    Completion::Unknown => Err("the outcome of a request is unknown".to_owned()),
+                }
+            }
+            None if is_read => client.get(key).await.map(drop).map_err(|error| error.to_string()),
+            None => {
+                let put = client.put(key, plan.value.clone()).await;
+                put.map(drop).map_err(|error| error.to_string())
+            }
         };
         let ended = Instant::now();
         match result {
@@ -103,9 +153,11 @@ async fn work(client: Client, plan: Arc<Plan>, seed: u64) -> Vec<u32> {
                 if plan.errors.fetch_add(1, Ordering::Relaxed) == 0 {
                     complain(format_args!("the first error: {error}"));
                 }
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
+    latencies
 }
 
 fn report(arguments: &BenchArguments, mut latencies: Vec<u32>, errors: u64) {

@@ -1,5 +1,6 @@
 //! Arguments of the commands that are clients of a running cluster.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -126,4 +127,8 @@ pub(crate) struct BenchArguments {
     /// How many bytes a value has.
     #[arg(long, value_name = "BYTES", default_value_t = 100)]
     pub(crate) value_size: usize,
+    /// Write a history of all requests and answers here, for `kvpaxos-sim check`. Then the keys are new ones,
+    /// and all values differ.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Option<PathBuf>,
 }
