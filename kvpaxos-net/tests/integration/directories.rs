@@ -140,7 +140,7 @@ fn only_a_formatted_directory_is_served() {
     assert_eq!(whole, 0);
     assert!(printed.contains("mark        disk lost"), "{printed}");
     cluster.restart(1);
-    assert_eq!(ask(&cluster.address(1), &["get", "k"], "").1, "v\n");
+    assert_eq!(ask(&cluster.address(1), &["get", "k"], "").1, "v");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_damaged_log_is_set_aside_and_the_others_go_on() {
     let third = cluster.address(2);
     assert_eq!(
         ask(&third, &["get", "k"], "").1,
-        "value 19\n",
+        "value 19",
         "it learns from the others"
     );
 }

@@ -48,7 +48,7 @@ fn a_replica_whose_directory_is_formatted_again_is_found_out() {
         let read = wait_for("an answer", || {
             Some(cluster.get(&[id])).filter(|(code, _)| *code == Some(0))
         });
-        assert_eq!(read, (Some(0), "NEW\n".into()), "r{id}");
+        assert_eq!(read, (Some(0), "NEW".into()), "r{id}");
     }
     cluster.restart(2);
     runtime().block_on(cluster.converge());

@@ -26,7 +26,7 @@ fn exit_codes_tell_outcomes_apart() {
         revision.trim().split_once('.').is_some(),
         "a revision: {revision:?}"
     );
-    assert_eq!(ask(&["get", "k"], ""), (0, "a value\n".to_owned(), String::new()));
+    assert_eq!(ask(&["get", "k"], ""), (0, "a value".to_owned(), String::new()));
     let (missing, nothing, why) = ask(&["get", "other"], "");
     assert_eq!((missing, nothing.as_str()), (1, ""));
     assert!(why.contains("has no value"), "{why}");
@@ -41,6 +41,7 @@ fn exit_codes_tell_outcomes_apart() {
     assert_eq!(ask(&["delete", "k"], "").0, 1, "it is gone already");
     assert_eq!(ask(&["put", "k", "-"], "two\nlines\n").0, 0);
     assert_eq!(ask(&["get", "k", "--raw"], "").1, "two\nlines\n");
+    bytes_and_json(&servers);
     assert_eq!(ask(&["delete", "k"], "").0, 0);
 
     let (refused, _, why) = ask(&["put", "k", "-"], &"x".repeat(1024 * 1024 + 1));
@@ -94,6 +95,29 @@ fn exit_codes_tell_outcomes_apart() {
     };
     let error = runtime_of_client.block_on(put).expect_err("nobody is there");
     assert!(matches!(error, ClientError::Unavailable { .. }), "{error}");
+}
+
+/// Keys and values of any bytes, and answers for programs.
+fn bytes_and_json(servers: &str) {
+    let ask = |arguments: &[&str], input: &str| ask(servers, arguments, input);
+    assert_eq!(ask(&["get", "k", "--hex"], "").0, 2, "k is no hexadecimal digit");
+    assert_eq!(ask(&["put", "--hex", "00ff", "2d"], "").0, 0);
+    assert_eq!(ask(&["get", "--hex", "00ff"], "").1, "2d\n");
+    let (ended, object, _) = ask(&["get", "--json", "--hex", "00ff"], "");
+    let object: serde_json::Value = serde_json::from_str(&object).expect("JSON");
+    assert_eq!(
+        (ended, &object["key"]["hex"], &object["value"]),
+        (0, &"00ff".into(), &"-".into())
+    );
+    let (ended, object, _) = ask(&["cas", "k", "other", "x", "--json"], "");
+    let object: serde_json::Value = serde_json::from_str(&object).expect("JSON");
+    assert_eq!((ended, &object["applied"]), (1, &false.into()), "{object}");
+    let mut from_environment = crate::common::program();
+    from_environment
+        .env("KVPAXOS_SERVERS", servers)
+        .args(["put", "--", "-k", "--v"]);
+    let output = from_environment.output().expect("it runs");
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
 }
 
 /// The write is done, the exit code says what could not be said, and no session stays open.
@@ -188,7 +212,7 @@ fn datagrams_serve_as_well() {
     let servers = cluster.servers();
     let ask = |arguments: &[&str], input: &str| ask(&servers, &[arguments, &["--udp"]].concat(), input);
     assert_eq!(ask(&["put", "k", "by datagram"], "").0, 0);
-    assert_eq!(ask(&["get", "k"], "").1, "by datagram\n");
+    assert_eq!(ask(&["get", "k"], "").1, "by datagram");
     assert_eq!(ask(&["cas", "k", "by datagram", "swapped"], "").0, 0);
     assert_eq!(ask(&["delete", "k"], "").0, 0);
     assert_eq!(ask(&["get", "k"], "").0, 1);

@@ -45,11 +45,7 @@ fn main() -> ExitCode {
         // Acceptors fail on purpose there, and the show itself says so.
         Command::Demo(_) => "error",
         // A file has room for every request and its answer.
-        Command::Client(_)
-        | Command::Get { .. }
-        | Command::Put { .. }
-        | Command::Delete { .. }
-        | Command::Cas { .. }
+        Command::Client(_) | Command::Get(_) | Command::Put(_) | Command::Delete(_) | Command::Cas(_)
             if arguments.log.log_file.is_some() =>
         {
             "warn,kvpaxos_net::client=debug"
@@ -85,24 +81,10 @@ fn run(command: Command, log: Log) -> Result<Exit, String> {
         #[cfg(unix)]
         Command::Growth(arguments) => growth::run(&arguments, &multi_threaded()?),
         Command::Status(arguments) => single_threaded()?.block_on(status::run(&arguments)),
-        Command::Get { key, raw, servers } => single_threaded()?.block_on(oneshot::get(&servers, key, raw)),
-        Command::Put { key, value, servers } => {
-            single_threaded()?.block_on(oneshot::put(&servers, key, &value))
-        }
-        Command::Delete { key, servers } => single_threaded()?.block_on(oneshot::delete(&servers, key)),
-        Command::Cas {
-            key,
-            values,
-            absent,
-            remove,
-            servers,
-        } => match oneshot::CasArguments::parse(values, absent, remove) {
-            Ok(arguments) => single_threaded()?.block_on(oneshot::cas(&servers, key, arguments)),
-            Err(error) => {
-                complain(&error);
-                Ok(Exit::Usage)
-            }
-        },
+        Command::Get(arguments) => single_threaded()?.block_on(oneshot::get(&arguments)),
+        Command::Put(arguments) => single_threaded()?.block_on(oneshot::put(&arguments)),
+        Command::Delete(arguments) => single_threaded()?.block_on(oneshot::delete(&arguments)),
+        Command::Cas(arguments) => single_threaded()?.block_on(oneshot::cas(&arguments)),
     }
 }
 

@@ -1,178 +1,214 @@
 //! Commands that send one request: `get`, `put`, `delete` and `cas`.
 
-use std::io::{self, Read, Write as _};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Read, Write as _};
 
 use bytes::Bytes;
 use kvpaxos_net::{Client, ClientError};
+use serde_json::{Value, json};
 
-use crate::args::ServerArguments;
+use crate::args::{CasArguments, DeleteArguments, GetArguments, PutArguments, RequestArguments};
 use crate::exit::Exit;
-use crate::terminal::{complain, to_stdout};
+use crate::terminal::{complain, say, to_stdout};
+use crate::text::{bytes_value, quoted, to_hex};
 
-pub(crate) async fn get(servers: &ServerArguments, key: String, raw: bool) -> Result<Exit, String> {
-    let client = servers.client()?;
-    let read = client.get(key.clone()).await;
-    finish(client, read, |read| match read.value {
-        Some(value) => {
-            print_bytes(&value, !raw);
-            Exit::Done
-        }
-        None => negative(&format!("{key:?} has no value")),
-    })
-    .await
+/// What a request came to: an exit code, and what to say.
+struct Answer {
+    exit: Exit,
+    /// For standard output.
+    text: Vec<u8>,
+    /// For standard error, if the answer is no.
+    complaint: Option<String>,
+    json: Value,
 }
 
-pub(crate) async fn put(servers: &ServerArguments, key: String, value: &str) -> Result<Exit, String> {
-    let Argument::Value(value) = argument(value, servers)? else {
-        return Ok(too_long(servers));
-    };
-    let client = servers.client()?;
-    let written = client.put(key, value).await;
-    finish(client, written, |revision| print_line(&revision)).await
+/// Why there is no answer.
+enum Failure {
+    /// The command line is wrong.
+    Usage(String),
+    /// A value on standard input is longer than any request holds; nothing was sent.
+    TooLong(String),
+    /// Standard input cannot be read.
+    Input(String),
+    Client(ClientError),
 }
 
-pub(crate) async fn delete(servers: &ServerArguments, key: String) -> Result<Exit, String> {
-    let client = servers.client()?;
-    let deleted = client.delete(key.clone()).await;
-    finish(client, deleted, |deleted| {
-        if deleted.existed {
-            print_line(&deleted.revision)
-        } else {
-            negative(&format!("{key:?} has no value"))
-        }
-    })
-    .await
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        Failure::Client(error)
+    }
 }
 
-/// What a compare-and-swap expects and sets; `None` stands for no value.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct CasArguments {
-    expect: Option<String>,
-    value: Option<String>,
-}
-
-impl CasArguments {
-    /// Takes OLD and NEW from the values, except where a flag replaces one.
-    ///
-    /// # Errors
-    /// If there are too few or too many values, or both come from standard input.
-    pub(crate) fn parse(values: Vec<String>, absent: bool, remove: bool) -> Result<CasArguments, String> {
-        let wanted = 2 - usize::from(absent) - usize::from(remove);
-        let given = values.len();
-        if given != wanted {
-            return Err(format!(
-                "cas takes OLD and NEW, with --absent instead of OLD and --remove instead of NEW: here \
-                 {wanted} values, not {given}"
-            ));
-        }
-        if values.iter().filter(|value| *value == "-").count() > 1 {
-            return Err("only one of OLD and NEW can be read from standard input".to_owned());
-        }
-        let mut values = values.into_iter();
-        Ok(CasArguments {
-            expect: if absent { None } else { values.next() },
-            value: values.next(),
+pub(crate) async fn get(arguments: &GetArguments) -> Result<Exit, String> {
+    let request = &arguments.request;
+    let client = request.servers.client()?;
+    let answer = async {
+        let key = request.bytes(&arguments.key).map_err(Failure::Usage)?;
+        let read = client.get(key.clone()).await?;
+        let json = json!({
+            "key": bytes_value(&key), "value": read.value.as_deref().map(bytes_value),
+            "revision": read.revision.to_string(),
+        });
+        Ok(match read.value {
+            Some(value) => Answer {
+                exit: Exit::Done,
+                text: shown(&value, arguments),
+                complaint: None,
+                json,
+            },
+            None => no(format!("{} has no value", quoted(&key, SHOWN)), json),
         })
-    }
+    };
+    let answer = answer.await;
+    Ok(finish(client, request, answer).await)
 }
 
-pub(crate) async fn cas(
-    servers: &ServerArguments,
-    key: String,
-    arguments: CasArguments,
-) -> Result<Exit, String> {
-    let mut values = [None, None];
-    for (value, text) in values.iter_mut().zip([arguments.expect, arguments.value]) {
-        let Some(text) = text else { continue };
-        match argument(&text, servers)? {
-            Argument::Value(bytes) => *value = Some(bytes),
-            Argument::TooLong => return Ok(too_long(servers)),
-        }
-    }
-    let [expect, value] = values;
-    let client = servers.client()?;
-    let swapped = client.cas(key.clone(), expect, value).await;
-    finish(client, swapped, |swapped| {
-        if swapped.applied {
-            print_line(&swapped.revision)
+pub(crate) async fn put(arguments: &PutArguments) -> Result<Exit, String> {
+    let request = &arguments.request;
+    let client = request.servers.client()?;
+    let answer = async {
+        let key = request.bytes(&arguments.key).map_err(Failure::Usage)?;
+        let value = argument(&arguments.value, request)?;
+        let revision = client.put(key, value).await?.to_string();
+        let json = json!({ "revision": revision });
+        Ok(yes(&revision, json))
+    };
+    let answer = answer.await;
+    Ok(finish(client, request, answer).await)
+}
+
+pub(crate) async fn delete(arguments: &DeleteArguments) -> Result<Exit, String> {
+    let request = &arguments.request;
+    let client = request.servers.client()?;
+    let answer = async {
+        let key = request.bytes(&arguments.key).map_err(Failure::Usage)?;
+        let deleted = client.delete(key.clone()).await?;
+        let revision = deleted.revision.to_string();
+        let json = json!({ "revision": revision, "existed": deleted.existed });
+        Ok(if deleted.existed {
+            yes(&revision, json)
         } else {
-            negative(&format!("{key:?} does not hold what was expected"))
-        }
-    })
-    .await
+            no(format!("{} has no value", quoted(&key, SHOWN)), json)
+        })
+    };
+    let answer = answer.await;
+    Ok(finish(client, request, answer).await)
 }
 
-/// Prints the result or the error, and ends the session in any case.
-async fn finish<T>(
-    client: Client,
-    result: Result<T, ClientError>,
-    print: impl FnOnce(T) -> Exit,
-) -> Result<Exit, String> {
-    let exit = match result {
-        Ok(result) => print(result),
-        Err(error) => {
-            complain(&error);
-            Exit::from(&error)
+pub(crate) async fn cas(arguments: &CasArguments) -> Result<Exit, String> {
+    let request = &arguments.request;
+    let client = request.servers.client()?;
+    let answer = async {
+        let key = request.bytes(&arguments.key).map_err(Failure::Usage)?;
+        let [expect, value] = arguments.swap().map_err(Failure::Usage)?;
+        let expect = expect.map(|word| argument(word, request)).transpose()?;
+        let value = value.map(|word| argument(word, request)).transpose()?;
+        let swapped = client.cas(key.clone(), expect, value).await?;
+        let revision = swapped.revision.to_string();
+        let json = json!({ "revision": revision, "applied": swapped.applied });
+        Ok(if swapped.applied {
+            yes(&revision, json)
+        } else {
+            no(
+                format!("{} does not hold what was expected", quoted(&key, SHOWN)),
+                json,
+            )
+        })
+    };
+    let answer = answer.await;
+    Ok(finish(client, request, answer).await)
+}
+
+/// How many bytes of a key are shown in a complaint.
+const SHOWN: usize = 256;
+
+fn yes(revision: &str, json: Value) -> Answer {
+    Answer {
+        exit: Exit::Done,
+        text: format!("{revision}\n").into_bytes(),
+        complaint: None,
+        json,
+    }
+}
+
+fn no(why: String, json: Value) -> Answer {
+    Answer {
+        exit: Exit::Negative,
+        text: Vec::new(),
+        complaint: Some(why),
+        json,
+    }
+}
+
+/// A value for standard output. A pipe or a file gets its bytes and nothing else; a person gets a line, in
+/// quotation marks if a terminal could take a part of it for a command.
+fn shown(value: &[u8], arguments: &GetArguments) -> Vec<u8> {
+    if arguments.request.hex {
+        return format!("{}\n", to_hex(value)).into_bytes();
+    }
+    if arguments.raw || !io::stdout().is_terminal() {
+        return value.to_vec();
+    }
+    for_person(value).into_bytes()
+}
+
+fn for_person(value: &[u8]) -> String {
+    match str::from_utf8(value) {
+        Ok(text) if !text.contains(|c: char| c.is_control() && c != '\n' && c != '\t') => format!("{text}\n"),
+        _ => format!("{}\n", quoted(value, usize::MAX)),
+    }
+}
+
+/// Prints the answer or the failure, and ends the session in any case.
+async fn finish(client: Client, request: &RequestArguments, answer: Result<Answer, Failure>) -> Exit {
+    let exit = match answer {
+        Ok(answer) => {
+            if request.json {
+                say!("{}", answer.json);
+            } else {
+                to_stdout(|out| out.write_all(&answer.text));
+                if let Some(why) = answer.complaint {
+                    complain(why);
+                }
+            }
+            answer.exit
+        }
+        Err(failure) => {
+            let (exit, error) = match failure {
+                Failure::Usage(error) => (Exit::Usage, error),
+                Failure::TooLong(error) => (Exit::Refused, error),
+                Failure::Input(error) => (Exit::Negative, error),
+                Failure::Client(error) => (Exit::from(&error), error.to_string()),
+            };
+            if request.json {
+                say!("{}", json!({ "exit": exit as u8, "error": error }));
+            }
+            complain(error);
+            exit
         }
     };
     client.close().await;
-    Ok(exit)
-}
-
-/// A value on the command line.
-enum Argument {
-    Value(Bytes),
-    /// It comes from standard input and is longer than any request holds.
-    TooLong,
+    exit
 }
 
 /// The argument itself, or standard input if it is `-`. Of standard input no more is read than one request
 /// can hold, and one byte to see whether there is more.
-fn argument(text: &str, servers: &ServerArguments) -> Result<Argument, String> {
-    if text != "-" {
-        return Ok(Argument::Value(Bytes::copy_from_slice(text.as_bytes())));
+fn argument(word: &OsString, request: &RequestArguments) -> Result<Bytes, Failure> {
+    if word != "-" {
+        return request.bytes(word).map_err(Failure::Usage);
     }
-    let limit = servers.transport().capacity();
+    let transport = request.servers.transport();
+    let limit = transport.capacity();
     let mut bytes = Vec::new();
-    io::stdin()
-        .take(limit as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| format!("cannot read the value from standard input: {error}"))?;
-    Ok(if bytes.len() <= limit {
-        Argument::Value(bytes.into())
-    } else {
-        Argument::TooLong
-    })
-}
-
-/// Says that a value on standard input is too long. Nothing was sent.
-fn too_long(servers: &ServerArguments) -> Exit {
-    let transport = servers.transport();
-    complain(format_args!(
-        "the value on standard input is longer than the {} bytes that a request over {transport} holds; nothing \
-         was changed",
-        transport.capacity()
-    ));
-    Exit::Refused
-}
-
-fn print_line(text: &impl ToString) -> Exit {
-    print_bytes(text.to_string().as_bytes(), true);
-    Exit::Done
-}
-
-/// Prints bytes as they are.
-fn print_bytes(bytes: &[u8], newline: bool) {
-    to_stdout(|out| {
-        out.write_all(bytes)?;
-        if newline { out.write_all(b"\n") } else { Ok(()) }
-    });
-}
-
-/// Prints why the answer is no.
-fn negative(why: &str) -> Exit {
-    complain(why);
-    Exit::Negative
+    let read = io::stdin().take(limit as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Failure::Input(format!("cannot read the value from standard input: {error}")))?;
+    if bytes.len() > limit {
+        return Err(Failure::TooLong(format!(
+            "the value on standard input is longer than the {limit} bytes that a request over {transport} \
+             holds; nothing was changed"
+        )));
+    }
+    Ok(bytes.into())
 }
 
 #[cfg(test)]
@@ -180,17 +216,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_stand_for_values() {
-        let swap = |values: &[&str], absent, remove| {
-            let values = values.iter().map(|value| (*value).to_owned()).collect();
-            CasArguments::parse(values, absent, remove)
-        };
-        let some = |text: &str| Some(text.to_owned());
-        let made = |expect, value| Ok(CasArguments { expect, value });
-        assert_eq!(swap(&["a", "b"], false, false), made(some("a"), some("b")));
-        assert_eq!(swap(&["b"], true, false), made(None, some("b")));
-        assert_eq!(swap(&["a"], false, true), made(some("a"), None));
-        assert!(swap(&["a"], false, false).is_err());
-        assert!(swap(&["-", "-"], false, false).is_err());
+    fn a_terminal_gets_no_control_sequences() {
+        assert_eq!(for_person(b"two\nlines"), "two\nlines\n");
+        assert_eq!(for_person(b"\x1b[2J"), "\"\\u{1b}[2J\"\n");
+        assert_eq!(for_person(b"\xff"), "\"\\xff\"\n");
     }
 }

@@ -24,11 +24,25 @@ pub(crate) fn quoted(bytes: &[u8], most: usize) -> String {
 pub(crate) fn bytes_value(bytes: &[u8]) -> Value {
     match str::from_utf8(bytes) {
         Ok(text) => text.into(),
-        Err(_) => {
-            let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            json!({ "hex": hex.concat() })
-        }
+        Err(_) => json!({ "hex": to_hex(bytes) }),
     }
+}
+
+/// Two hexadecimal digits for each byte.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
+}
+
+/// The bytes that hexadecimal digits stand for, two for each; `None` if they are none.
+pub(crate) fn from_hex(digits: &str) -> Option<Vec<u8>> {
+    if !digits.len().is_multiple_of(2) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let pairs = (0..digits.len())
+        .step_by(2)
+        .map(|start| &digits[start..start + 2]);
+    pairs.map(|pair| u8::from_str_radix(pair, 16).ok()).collect()
 }
 
 #[cfg(test)]

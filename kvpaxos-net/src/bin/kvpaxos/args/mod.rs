@@ -6,6 +6,7 @@ mod count;
 mod duration;
 mod load;
 mod replica;
+mod request;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub(crate) use client::{BenchArguments, ClientArguments, ServerArguments, Status
 pub(crate) use load::GrowthArguments;
 pub(crate) use load::SoakArguments;
 pub(crate) use replica::{FailureArguments, MemberArguments, ServeArguments};
+pub(crate) use request::{CasArguments, DeleteArguments, GetArguments, PutArguments, RequestArguments};
 
 /// A linearizable key-value store, replicated by Multi-Paxos.
 #[derive(Parser, Debug)]
@@ -57,54 +59,18 @@ pub(crate) enum Command {
     /// code is that of the first command that failed. With --log-file, every request and every answer is
     /// logged.
     Client(ClientArguments),
-    /// Print the value of a key.
-    Get {
-        /// The key.
-        key: String,
-        /// Do not print a newline after the value.
-        #[arg(long)]
-        raw: bool,
-        #[command(flatten)]
-        servers: ServerArguments,
-    },
+    /// Print the value of a key. A pipe or a file gets its bytes and nothing else.
+    Get(GetArguments),
     /// Set a key, and print the revision of the write.
-    Put {
-        /// The key.
-        key: String,
-        /// The value; `-` reads it from standard input, to the end. Put any other value that begins with a
-        /// hyphen after `--`.
-        #[arg(allow_negative_numbers = true)]
-        value: String,
-        #[command(flatten)]
-        servers: ServerArguments,
-    },
+    Put(PutArguments),
     /// Remove a key, and print the revision of the write.
     #[command(visible_alias = "del")]
-    Delete {
-        /// The key.
-        key: String,
-        #[command(flatten)]
-        servers: ServerArguments,
-    },
+    Delete(DeleteArguments),
     /// Compare and swap: set a key to NEW if it holds OLD.
     ///
     /// With --absent, leave out OLD: the key must have no value. With --remove, leave out NEW: the key is
     /// removed.
-    Cas {
-        /// The key.
-        key: String,
-        /// OLD and NEW, unless --absent or --remove replaces one; `-` reads one of them from standard input.
-        #[arg(allow_negative_numbers = true, num_args = 0..=2, value_names = ["OLD", "NEW"])]
-        values: Vec<String>,
-        /// Swap only if the key has no value.
-        #[arg(long)]
-        absent: bool,
-        /// Remove the key instead of setting it.
-        #[arg(long)]
-        remove: bool,
-        #[command(flatten)]
-        servers: ServerArguments,
-    },
+    Cas(CasArguments),
     /// Ask all replicas at once, and print whether the cluster serves, why not, and a row for each replica.
     ///
     /// Exit codes: 0 all is well; 4 no replica answers; 9 replicas differ; 12 no leader is known; 13 the
@@ -231,15 +197,17 @@ mod tests {
     fn values_may_begin_with_a_hyphen() {
         let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
         let Ok(Arguments {
-            command: Command::Put { value, servers, .. },
+            command: Command::Put(PutArguments { value, request, .. }),
             ..
         }) = parse("kvpaxos put k -5 --servers a:1,b:2")
         else {
             panic!("a put");
         };
-        assert_eq!((value.as_str(), servers.list().len()), ("-5", 2));
+        assert_eq!((value.to_str(), request.servers.list().len()), (Some("-5"), 2));
         assert!(parse("kvpaxos put k - --servers a:1").is_ok());
         assert!(parse("kvpaxos put --servers a:1 -- k --x").is_ok());
+        assert!(parse("kvpaxos put --servers a:1 -- -k --x").is_ok());
+        assert!(parse("kvpaxos get --servers a:1 -- -k").is_ok());
         assert!(parse("kvpaxos put k --servers a:1 v").is_ok());
         assert!(parse("kvpaxos cas k --absent new --servers a:1").is_ok());
         assert!(parse("kvpaxos cas k a b --servers a:1").is_ok());
