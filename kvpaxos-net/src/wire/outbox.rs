@@ -78,6 +78,8 @@ enum ConnectionState {
     Down,
     /// A writer takes what is pushed.
     Up,
+    /// The writer takes what is left; what is pushed is dropped.
+    Finishing,
     /// There will never be one again.
     Closed,
 }
@@ -152,6 +154,21 @@ impl Outbox {
         self.set(ConnectionState::Down);
     }
 
+    /// Nothing more will be pushed: the writer ends once it has taken what is left.
+    pub(crate) fn finish(&self) {
+        let mut state = self.lock();
+        if state.connection == ConnectionState::Up {
+            state.connection = ConnectionState::Finishing;
+        }
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// The most bytes that may be queued.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// There will be no further connection: the writer ends, and so does the task that waits for room.
     pub(crate) fn close(&self) {
         self.set(ConnectionState::Closed);
@@ -171,7 +188,7 @@ impl Outbox {
     }
 
     /// Waits for frames and swaps them into `into`, which is cleared first. Returns `false` once the outbox
-    /// is closed.
+    /// is closed, or finished and empty.
     pub(crate) async fn take(&self, into: &mut Vec<u8>) -> bool {
         into.clear();
         if into.capacity() > self.kept {
@@ -190,6 +207,9 @@ impl Outbox {
                     drop(state);
                     self.drained.notify_waiters();
                     return true;
+                }
+                if state.connection == ConnectionState::Finishing {
+                    return false;
                 }
             }
             self.filled.notified().await;
@@ -277,5 +297,18 @@ mod tests {
         );
         drop(reader);
         assert_eq!(total.queued(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_finished_outbox_gives_what_is_left() {
+        let outbox = Outbox::new(8);
+        outbox.open();
+        assert_eq!(outbox.push(b"last"), PushResult::Queued);
+        outbox.finish();
+        assert_eq!(outbox.push(b"late"), PushResult::Unconnected);
+        let mut taken = Vec::new();
+        assert!(outbox.take(&mut taken).await);
+        assert_eq!(taken, b"last");
+        assert!(!outbox.take(&mut taken).await);
     }
 }
