@@ -37,6 +37,7 @@
 //! | `links` | the outgoing connections to the other replicas |
 //! | `replica` | the event loop, what enters it, the replies to clients, log lines |
 //! | `listen` | accepting connections of peers and clients, datagrams, the HTTP port for metrics and probes |
+//! | [`redis`] | the Redis protocol |
 //! | `node` | starting and stopping a replica, its handle, failures on purpose |
 //! | `client` | the client: calls, the task that drives it, its connections |
 //! | `inspection` | what the logs in data directories hold, and where they differ |
@@ -75,6 +76,7 @@ mod metrics;
 mod node;
 #[cfg(test)]
 mod power;
+pub mod redis;
 mod replica;
 mod storage;
 mod system;
@@ -92,6 +94,7 @@ pub use node::handle::NodeHandle;
 pub use node::options::{MemoryLocation, NodeOptions};
 pub use node::running::Node;
 pub use node::sockets::Sockets;
+pub use redis::options::RedisOptions;
 pub use replica::error::NodeError;
 pub use replica::inbox::RestartMemory;
 pub use storage::error::{DirectoryError, LogError};

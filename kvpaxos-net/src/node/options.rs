@@ -8,6 +8,7 @@ use kvpaxos::wal::Owner;
 use crate::cluster::Cluster;
 use crate::listen::bounds::Bounds;
 use crate::node::error::StartError;
+use crate::redis::options::RedisOptions;
 use crate::storage::directory::{self, Directory};
 
 /// The options of one replica.
@@ -21,6 +22,8 @@ pub struct NodeOptions {
     pub memory: MemoryLocation,
     /// Limits on its clients.
     pub bounds: Bounds,
+    /// How it serves Redis clients, if its sockets have a port for them.
+    pub redis: RedisOptions,
 }
 
 /// Where a replica keeps what it promised and accepted.

@@ -53,6 +53,7 @@ struct Addresses {
     clients: Option<SocketAddr>,
     udp: Option<SocketAddr>,
     http: Option<SocketAddr>,
+    redis: Option<SocketAddr>,
 }
 
 impl Addresses {
@@ -62,6 +63,7 @@ impl Addresses {
             clients: sockets.clients.local_addr().ok(),
             udp: sockets.udp.as_ref().and_then(|udp| udp.local_addr().ok()),
             http: sockets.http.as_ref().and_then(|http| http.local_addr().ok()),
+            redis: sockets.redis.as_ref().and_then(|redis| redis.local_addr().ok()),
         }
     }
 }
@@ -78,6 +80,7 @@ impl Node {
         let owner = options.owner()?;
         let config = options.cluster.config(options.id)?;
         let bits = entropy().map_err(refused("random bits"))?;
+        let redis_bits = entropy().map_err(refused("random bits"))?;
         let spare = spare_memories(&config);
         let (memory, opened) = open_memory(options.memory, owner)?;
         let clock = Clock::start();
@@ -106,6 +109,8 @@ impl Node {
             metrics,
             senders: &senders,
             client_ids: Arc::default(),
+            redis: options.redis,
+            redis_bits,
         };
         services.spawn(&mut tasks, &mut event_loop, sockets, links.redials, links.total);
         let event_loop = tokio::spawn(async move {
@@ -150,6 +155,12 @@ impl Node {
     #[must_use]
     pub fn udp_address(&self) -> Option<SocketAddr> {
         self.addresses.udp
+    }
+
+    /// The address at which it serves Redis clients, if it does.
+    #[must_use]
+    pub fn redis_address(&self) -> Option<SocketAddr> {
+        self.addresses.redis
     }
 
     /// The address at which it serves metrics and probes over HTTP, if it does.

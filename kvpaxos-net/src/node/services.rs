@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use kvpaxos::{Config, Founding, ReplicaId};
+use kvpaxos::{Config, Entropy, Founding, ReplicaId};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -18,6 +18,8 @@ use crate::listen::tcp::{ClientIds, ClientService};
 use crate::listen::udp::DatagramService;
 use crate::metrics::Metrics;
 use crate::node::sockets::Sockets;
+use crate::redis::options::RedisOptions;
+use crate::redis::{self, RedisPorts};
 use crate::replica::clients::ClientName;
 use crate::replica::event_loop::EventLoop;
 use crate::replica::inbox::{InboxSenders, ReplySink};
@@ -34,6 +36,9 @@ pub(crate) struct Services<'a> {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) senders: &'a InboxSenders,
     pub(crate) client_ids: Arc<ClientIds>,
+    /// How Redis clients are served, and random bits for their session.
+    pub(crate) redis: RedisOptions,
+    pub(crate) redis_bits: Entropy,
 }
 
 impl Services<'_> {
@@ -65,6 +70,9 @@ impl Services<'_> {
         if let Some(socket) = sockets.http {
             self.serve_http(tasks, event_loop, socket, (connections, received, peer_outboxes));
         }
+        if let Some(socket) = sockets.redis {
+            self.serve_redis(tasks, event_loop, socket);
+        }
         let clients = ClientService {
             id: self.config.id,
             arrivals: self.senders.clients.clone(),
@@ -90,6 +98,26 @@ impl Services<'_> {
             repeats: Arc::clone(&self.repeats),
         };
         tasks.spawn(service.serve());
+    }
+
+    /// All Redis clients together are one client to the replica.
+    fn serve_redis(&self, tasks: &mut JoinSet<()>, event_loop: &mut EventLoop, socket: TcpListener) {
+        let (sender, replies) = mpsc::unbounded_channel();
+        let client = self.client_ids.next();
+        event_loop.join(client, ClientName::Redis, ReplySink::Task(sender));
+        let ports = RedisPorts {
+            id: self.config.id,
+            limits: self.config.limits,
+            options: self.redis.clone(),
+            socket,
+            client,
+            arrivals: self.senders.clients.clone(),
+            replies,
+            entropy: self.redis_bits,
+            shared: Arc::clone(&self.shared),
+            repeats: Arc::clone(&self.repeats),
+        };
+        redis::spawn(tasks, ports);
     }
 
     /// The probe is one client too.

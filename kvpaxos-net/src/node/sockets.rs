@@ -16,6 +16,8 @@ pub struct Sockets {
     pub udp: Option<UdpSocket>,
     /// Serves `/metrics`, `/health` and `/ready` over HTTP.
     pub http: Option<TcpListener>,
+    /// Listens for Redis clients.
+    pub redis: Option<TcpListener>,
 }
 
 impl Sockets {
@@ -38,6 +40,7 @@ impl Sockets {
                 Some(udp) => Some(UdpSocket::bind(udp).await.map_err(failed("datagrams", udp))?),
             },
             http: None,
+            redis: None,
         })
     }
 
@@ -57,5 +60,23 @@ impl Sockets {
             http: Some(http),
             ..self
         })
+    }
+
+    /// Binds an address for Redis clients too.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`], if it cannot be bound.
+    pub async fn with_redis(self, address: &str) -> Result<Sockets, StartError> {
+        match TcpListener::bind(address).await {
+            Ok(redis) => Ok(Sockets {
+                redis: Some(redis),
+                ..self
+            }),
+            Err(error) => Err(StartError::Bind {
+                what: "redis clients",
+                address: address.to_owned(),
+                error,
+            }),
+        }
     }
 }

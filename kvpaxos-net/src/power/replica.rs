@@ -46,6 +46,7 @@ async fn recorded() -> Recording {
         cluster: cluster.clone(),
         memory: MemoryLocation::Directory(path.clone()),
         bounds: Bounds::default(),
+        redis: crate::RedisOptions::default(),
     };
     options().format().unwrap();
     tape.note(Note::Founded);

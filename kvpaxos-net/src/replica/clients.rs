@@ -42,6 +42,8 @@ pub(crate) enum ClientName {
     Stream(SocketAddr),
     /// All that send datagrams.
     Datagrams,
+    /// All Redis clients.
+    Redis,
     /// The replica asks itself whether it serves.
     Probe,
 }
@@ -51,6 +53,7 @@ impl fmt::Display for ClientName {
         match self {
             ClientName::Stream(address) => address.fmt(f),
             ClientName::Datagrams => f.write_str("udp"),
+            ClientName::Redis => f.write_str("redis"),
             ClientName::Probe => f.write_str("probe"),
         }
     }
@@ -123,6 +126,8 @@ impl Clients {
         match &client.sink {
             // A reply that does not fit is lost, as a datagram may be; the client asks again.
             ReplySink::Datagrams(replies) => drop(replies.try_send(reply)),
+            // The task ends only after the event loop, or together with it.
+            ReplySink::Task(replies) => drop(replies.send(reply)),
             ReplySink::Stream(outbox) => {
                 self.frame.clear();
                 if let Err(error) = codec::encode_into(&reply, &mut self.frame) {

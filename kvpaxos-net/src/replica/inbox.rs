@@ -49,6 +49,8 @@ pub(crate) enum ReplySink {
     Stream(Arc<Outbox>),
     /// To the task that answers datagrams.
     Datagrams(mpsc::Sender<Reply>),
+    /// To a task of this process that bounds its requests in flight itself, and needs every reply.
+    Task(mpsc::UnboundedSender<Reply>),
 }
 
 /// What an operator, or a failure on purpose, asks for.

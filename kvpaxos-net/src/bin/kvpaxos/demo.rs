@@ -10,7 +10,7 @@ use kvpaxos::{ReplicaId, Role};
 use kvpaxos_net::failures::{self, FailureEvent, Failures};
 use kvpaxos_net::{
     Bounds, Client, ClientError, ClientOptions, Cluster, MemoryLocation, Node, NodeOptions, PeerAddresses,
-    RestartMemory, Sockets, StartError,
+    RedisOptions, RestartMemory, Sockets, StartError,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -109,6 +109,7 @@ impl Demo {
         let mut sockets = Vec::new();
         for _ in 0..REPLICAS {
             let bound = Sockets::bind("127.0.0.1:0", "127.0.0.1:0", None).await;
+            let bound = bound.map_err(start_failed)?.with_redis("127.0.0.1:0").await;
             sockets.push(bound.map_err(start_failed)?);
         }
         let own = |error: io::Error| failed(format!("a socket has no address: {error}"));
@@ -134,6 +135,7 @@ impl Demo {
                     MemoryLocation::Directory(dir.join(id.to_string()))
                 },
                 bounds: Bounds::default(),
+                redis: RedisOptions::default(),
             };
             let start = || {
                 // A directory of an earlier demo is used again.
@@ -153,7 +155,11 @@ impl Demo {
             }
         );
         for (node, address) in nodes.iter().zip(&addresses) {
-            say!("  {} serves clients at {address}", node.handle().id());
+            let id = node.handle().id();
+            match node.redis_address() {
+                Some(redis) => say!("  {id} serves clients at {address}, and Redis clients at {redis}"),
+                None => say!("  {id} serves clients at {address}"),
+            }
         }
         let clients = (0..addresses.len()).map(|first| {
             let options = ClientOptions {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Entropy, Role};
 use kvpaxos_net::failures::{self, Failures};
-use kvpaxos_net::{MemoryLocation, Node, NodeHandle, RestartMemory, Sockets, StartError};
+use kvpaxos_net::{MemoryLocation, Node, NodeHandle, RedisOptions, RestartMemory, Sockets, StartError};
 use tokio::runtime::Runtime;
 
 use crate::args::{FailureArguments, MemberArguments, ServeArguments};
@@ -29,7 +29,14 @@ pub(crate) fn run(arguments: ServeArguments, runtime: &Runtime, log: Log) -> Res
 async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
     // First of all, so that no signal is missed while the replica starts.
     let signal = StopSignal::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let mut node = match start(&arguments).await {
+    let redis = match redis_options(&arguments) {
+        Ok(redis) => redis,
+        Err(error) => {
+            complain(error);
+            return Ok(Exit::Usage);
+        }
+    };
+    let mut node = match start(&arguments, redis).await {
         Ok(node) => node,
         Err(error) => {
             let text = match &arguments.data {
@@ -67,7 +74,26 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
     }
 }
 
-async fn start(arguments: &ServeArguments) -> Result<Node, StartError> {
+/// How Redis clients are served. The password is the first line of its file.
+fn redis_options(arguments: &ServeArguments) -> Result<RedisOptions, String> {
+    let mut options = RedisOptions::default();
+    if let Some(path) = &arguments.redis_password_file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read the password file {}: {error}", path.display()))?;
+        match text.lines().next() {
+            Some(password) if !password.is_empty() => options.password = Some(password.to_owned()),
+            _ => {
+                return Err(format!(
+                    "the password file {} begins with an empty line; write the password into its first line",
+                    path.display()
+                ));
+            }
+        }
+    }
+    Ok(options)
+}
+
+async fn start(arguments: &ServeArguments, redis: RedisOptions) -> Result<Node, StartError> {
     let memory = match &arguments.data {
         Some(data) => MemoryLocation::Directory(data.clone()),
         None => MemoryLocation::Process {
@@ -78,6 +104,7 @@ async fn start(arguments: &ServeArguments) -> Result<Node, StartError> {
     if let Some(bytes) = arguments.log_bytes {
         options.cluster.limits.log_bytes = bytes;
     }
+    options.redis = redis;
     options.cluster.config(options.id)?;
     let own = options.cluster.peers.address(options.id);
     let own = own.expect("the configuration was checked, so the replica is in the list");
@@ -85,6 +112,9 @@ async fn start(arguments: &ServeArguments) -> Result<Node, StartError> {
     let mut sockets = Sockets::bind(listen, &arguments.client, arguments.udp.as_deref()).await?;
     if let Some(http) = &arguments.http {
         sockets = sockets.with_http(http).await?;
+    }
+    if let Some(address) = &arguments.redis {
+        sockets = sockets.with_redis(address).await?;
     }
     Node::start(options, sockets)
 }
@@ -98,6 +128,7 @@ fn announce(node: &Node) {
         ("client", node.client_address()),
         ("udp", node.udp_address()),
         ("http", node.http_address()),
+        ("redis", node.redis_address()),
     ];
     for (what, address) in addresses {
         if let Some(address) = address {

@@ -155,6 +155,7 @@ async fn a_replica_that_is_stopped_writes_down_what_is_chosen() {
         cluster: cluster.clone(),
         memory: MemoryLocation::Directory(directory.path().to_owned()),
         bounds: Bounds::default(),
+        redis: crate::RedisOptions::default(),
     };
     options().format().unwrap();
     for life in 0..4 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use kvpaxos::{ReplicaId, Role};
-use kvpaxos_net::{Bounds, Cluster, MemoryLocation, NodeOptions, PeerAddresses};
+use kvpaxos_net::{Bounds, Cluster, MemoryLocation, NodeOptions, PeerAddresses, RedisOptions};
 
 use crate::args::address::listen_address;
 use crate::args::duration::duration;
@@ -53,6 +53,7 @@ impl IdentityArguments {
             cluster,
             memory,
             bounds: Bounds::default(),
+            redis: RedisOptions::default(),
         }
     }
 }
@@ -122,6 +123,12 @@ pub(crate) struct ServeArguments {
     /// Serve metrics for Prometheus (/metrics) and probes (/health, /ready) over HTTP here.
     #[arg(long, value_name = "ADDR")]
     pub(crate) http: Option<String>,
+    /// Serve Redis clients here.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) redis: Option<String>,
+    /// Let in only Redis clients that show the password in this file. Clients of the other ports need none.
+    #[arg(long, value_name = "FILE", requires = "redis")]
+    pub(crate) redis_password_file: Option<PathBuf>,
     /// Cut the log after this many bytes of values, or after as many as the state takes if that is more. All
     /// replicas must have the same value [default: 64 MiB].
     #[arg(long, value_name = "BYTES")]
