@@ -14,6 +14,7 @@ mod lost_tails;
 mod processes;
 mod program;
 mod python_client;
+mod redis;
 mod shortage;
 mod soak;
 mod stalls;

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use kvpaxos::ReplicaId;
 use kvpaxos_net::{
-    Bounds, Client, ClientOptions, Cluster, MemoryLocation, Node, NodeOptions, PeerAddresses, Sockets,
+    Bounds, Client, ClientOptions, Cluster, MemoryLocation, Node, NodeOptions, PeerAddresses, RedisOptions,
+    Sockets,
 };
 
 use super::PATIENCE;
@@ -18,11 +19,17 @@ pub(crate) struct LocalCluster {
 impl LocalCluster {
     /// Starts this many replicas, each with all its ports, and waits until they serve.
     pub(crate) async fn start(replicas: u8, bounds: Bounds) -> LocalCluster {
+        LocalCluster::start_with(replicas, bounds, &RedisOptions::default()).await
+    }
+
+    /// The same, with these options for Redis clients.
+    pub(crate) async fn start_with(replicas: u8, bounds: Bounds, redis: &RedisOptions) -> LocalCluster {
         let mut sockets = Vec::new();
         for _ in 0..replicas {
             let any = "127.0.0.1:0";
             let bound = Sockets::bind(any, any, Some(any)).await.expect("free ports");
-            sockets.push(bound.with_http(any).await.expect("a free port"));
+            let bound = bound.with_http(any).await.expect("a free port");
+            sockets.push(bound.with_redis(any).await.expect("a free port"));
         }
         let peers = sockets
             .iter()
@@ -36,6 +43,7 @@ impl LocalCluster {
                 cluster: cluster.clone(),
                 memory: MemoryLocation::Process { new_cluster: true },
                 bounds,
+                redis: redis.clone(),
             };
             nodes.push(Node::start(options, sockets).expect("it starts"));
         }
@@ -67,6 +75,10 @@ impl LocalCluster {
 
     pub(crate) fn http(&self, replica: usize) -> SocketAddr {
         self.nodes[replica].http_address().expect("it has an address")
+    }
+
+    pub(crate) fn redis(&self, replica: usize) -> SocketAddr {
+        self.nodes[replica].redis_address().expect("it has an address")
     }
 
     /// The value of a metric of a replica, by its name and labels but for the replica's.

@@ -98,6 +98,7 @@ pub(crate) struct ProcessCluster {
     dir: TempDir,
     peers: Vec<u16>,
     clients: Vec<u16>,
+    redis: Vec<u16>,
     arguments: Vec<String>,
     processes: Vec<Option<Child>>,
 }
@@ -105,11 +106,12 @@ pub(crate) struct ProcessCluster {
 impl ProcessCluster {
     /// Starts this many replicas, with these additional arguments.
     pub(crate) fn start(replicas: usize, arguments: &[&str]) -> ProcessCluster {
-        let ports = free_ports(2 * replicas);
+        let ports = free_ports(3 * replicas);
         let mut cluster = ProcessCluster {
             dir: tempfile::tempdir().expect("a temporary directory"),
             peers: ports[..replicas].to_vec(),
-            clients: ports[replicas..].to_vec(),
+            clients: ports[replicas..2 * replicas].to_vec(),
+            redis: ports[2 * replicas..].to_vec(),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             processes: (0..replicas).map(|_| None).collect(),
         };
@@ -156,6 +158,8 @@ impl ProcessCluster {
             &self.address(replica),
             "--udp",
             &self.address(replica),
+            "--redis",
+            &format!("127.0.0.1:{}", self.redis[replica]),
             "--data",
             &self.data(replica).display().to_string(),
             "--log-file",
@@ -179,6 +183,11 @@ impl ProcessCluster {
 
     pub(crate) fn peer_address(&self, replica: usize) -> String {
         format!("127.0.0.1:{}", self.peers[replica])
+    }
+
+    /// Where a replica serves Redis clients, on loopback.
+    pub(crate) fn redis_port(&self, replica: usize) -> u16 {
+        self.redis[replica]
     }
 
     pub(crate) fn addresses(&self) -> Vec<String> {
