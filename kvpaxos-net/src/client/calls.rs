@@ -274,8 +274,8 @@ impl Client {
         let ended = self.carry_out(call).await;
         let micros = began.elapsed().as_micros();
         match &ended {
-            Ok(outcome) => tracing::debug!(call = number, micros, "done: {outcome}"),
-            Err(error) => tracing::debug!(call = number, micros, "not done: {error}"),
+            Ok(outcome) => tracing::debug!(call = number, micros, "answer: {outcome}"),
+            Err(error) => tracing::debug!(call = number, micros, "no answer: {error}"),
         }
         ended
     }

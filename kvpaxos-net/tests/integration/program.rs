@@ -177,6 +177,48 @@ fn what_is_done_but_not_said(cluster: &ProcessCluster, servers: &str) {
     });
 }
 
+/// Stops the processes of `kvpaxos cluster up`, also if the test fails.
+struct Up<'a>(&'a str);
+
+impl Drop for Up<'_> {
+    fn drop(&mut self) {
+        run(&["cluster", "down", self.0], "");
+    }
+}
+
+#[test]
+fn one_command_starts_a_cluster_of_processes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let place = dir.path().join("c");
+    let place = place.to_str().expect("text");
+    let _up = Up(place);
+    let cluster = |arguments: &[&str]| {
+        let output = run(&[&["cluster"], arguments].concat(), "");
+        (code(&output), text(&output.stdout), text(&output.stderr))
+    };
+    let (none, _, why) = cluster(&["status", place]);
+    assert!(none == 1 && why.contains("there is no cluster in"), "{why}");
+    let (started, printed, why) = cluster(&["up", place, "--replicas", "3"]);
+    assert_eq!(started, 0, "{why}");
+    assert!(printed.starts_with("good: 3 replicas"), "{printed}");
+    let servers = format!("@{place}");
+    assert_eq!(ask(&servers, &["put", "k", "v"], "").0, 0);
+
+    assert_eq!(cluster(&["kill", "r1", place]).0, 0);
+    assert_eq!(cluster(&["kill", "1", place]).0, 1, "it does not run any more");
+    assert_eq!(cluster(&["status", place]).0, 13);
+    assert_eq!(ask(&servers, &["get", "k"], "").1, "v");
+    assert_eq!(cluster(&["start", "1", place]).0, 0);
+    assert_eq!(cluster(&["start", "7", place]).0, 1, "there is no such replica");
+    // What runs goes on, and nothing is formatted again.
+    assert_eq!(cluster(&["up", place]).0, 0);
+    let (stopped, printed, _) = cluster(&["down", place]);
+    assert!(stopped == 0 && printed.starts_with("3 replicas"), "{printed}");
+    let (again, printed, why) = cluster(&["up", place]);
+    assert_eq!(again, 0, "{printed}{why}");
+    assert_eq!(ask(&servers, &["get", "k"], "").1, "v");
+}
+
 #[test]
 fn two_phase_update_stalls_and_names_the_silent_replica() {
     let mut cluster = ProcessCluster::start(5, &["--two-phase"]);
@@ -307,7 +349,7 @@ fn the_prompt_obeys_a_pipe() {
     for line in [
         "put fruit/apple=red",
         "get fruit/apple",
-        "done: red as of",
+        "answer: red as of",
         "delete fruit/apple",
         "alice",
     ] {

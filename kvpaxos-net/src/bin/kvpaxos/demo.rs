@@ -60,7 +60,11 @@ pub(crate) fn run(arguments: &DemoArguments, runtime: &Runtime) -> Result<Exit, 
     let _inside = runtime.enter();
     let interrupts =
         Interrupts::listen(remove.clone()).map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let demo = match runtime.block_on(Demo::start(arguments, &dir, began)) {
+    // A signal waits until the replicas have made their directories, so that it removes all of them.
+    let making = temporary.lock().unwrap_or_else(PoisonError::into_inner);
+    let started = runtime.block_on(Demo::start(arguments, &dir, began));
+    drop(making);
+    let demo = match started {
         Ok(demo) => demo,
         Err((exit, error)) => {
             complain(error);

@@ -8,6 +8,8 @@
 
 mod args;
 mod bench;
+#[cfg(unix)]
+mod cluster;
 mod data;
 mod demo;
 mod exit;
@@ -71,6 +73,8 @@ fn run(command: Command, log: Log) -> Result<Exit, String> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments, &multi_threaded()?),
         Command::Serve(arguments) => serve::run(arguments, &single_threaded()?, log),
+        #[cfg(unix)]
+        Command::Cluster(command) => cluster::run(&command, &single_threaded()?),
         Command::Format(member) => Ok(data::format(&member)),
         Command::Recover { member, discard } => Ok(data::recover(&member, discard)),
         Command::Log(LogCommand::Inspect { dir, records, json }) => log::inspect::run(&dir, records, json),

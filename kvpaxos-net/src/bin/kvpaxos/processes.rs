@@ -304,7 +304,7 @@ impl Drop for Processes {
 
 /// Finds free ports below the range that the system uses for outgoing connections, so that a replica that was
 /// killed finds its port still free when it is restarted.
-fn free_ports(count: usize) -> Result<Vec<u16>, String> {
+pub(crate) fn free_ports(count: usize) -> Result<Vec<u16>, String> {
     const FIRST: u16 = 10_000;
     const PORTS: u16 = 20_000;
     let start = u16::try_from(std::process::id() % 1009).expect("below 1009") * 19;

@@ -13,6 +13,10 @@ impl FromStr for ServerList {
     type Err = String;
 
     fn from_str(text: &str) -> Result<ServerList, String> {
+        #[cfg(unix)]
+        if let Some(dir) = text.strip_prefix('@') {
+            return crate::cluster::Layout::existing(dir.as_ref()).map(|layout| ServerList(layout.servers()));
+        }
         let servers: Vec<String> = text.split(',').map(|server| server.trim().to_owned()).collect();
         for server in &servers {
             check_address(server).map_err(|error| error.to_string())?;
@@ -58,6 +62,11 @@ mod tests {
         }
         let error = list(&["a:1"; MAX_REPLICAS + 1].join(",")).expect_err("too many");
         assert!(error.contains("at most"), "{error}");
+        let error = list("@/nowhere/at/all").expect_err("no directory");
+        assert!(
+            error.contains("there is no cluster in /nowhere/at/all"),
+            "{error}"
+        );
         assert!(listen_address("0.0.0.0:0").is_ok());
         assert!(listen_address("8000").is_err());
     }

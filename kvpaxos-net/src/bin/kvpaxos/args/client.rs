@@ -12,8 +12,8 @@ use crate::args::duration::duration;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServerArguments {
-    /// Where replicas listen for clients: 127.0.0.1:8000,127.0.0.1:8001,... Any of them will do; one that
-    /// fails is skipped.
+    /// Where replicas listen for clients: 127.0.0.1:8000,127.0.0.1:8001,..., or @DIR for the cluster that
+    /// `kvpaxos cluster up DIR` has started. Any of them will do; one that fails is skipped.
     #[arg(long, value_name = "LIST", env = "KVPAXOS_SERVERS")]
     pub(crate) servers: ServerList,
     /// How requests travel. With udp, the list must have the UDP addresses of the replicas.

@@ -2,6 +2,8 @@
 
 mod address;
 mod client;
+#[cfg(unix)]
+mod cluster;
 mod count;
 mod duration;
 mod load;
@@ -16,8 +18,12 @@ use crate::exit;
 pub(crate) use address::ServerList;
 pub(crate) use client::{BenchArguments, ClientArguments, ServerArguments, StatusArguments};
 #[cfg(unix)]
+pub(crate) use cluster::ClusterCommand;
+#[cfg(unix)]
 pub(crate) use load::GrowthArguments;
 pub(crate) use load::SoakArguments;
+#[cfg(unix)]
+pub(crate) use replica::CLUSTER;
 pub(crate) use replica::{FailureArguments, MemberArguments, ServeArguments};
 pub(crate) use request::{CasArguments, DeleteArguments, GetArguments, PutArguments, RequestArguments};
 
@@ -36,6 +42,10 @@ pub(crate) enum Command {
     /// Start five replicas in this process, show how they serve clients while acceptors fail, and open a
     /// prompt.
     Demo(DemoArguments),
+    /// Start, stop and look at a cluster of processes on this machine.
+    #[cfg(unix)]
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Prepare the data directory of a new replica. Do this once for each replica of a new cluster.
     Format(MemberArguments),
     /// Run one replica of a cluster. Its data directory must have been formatted.

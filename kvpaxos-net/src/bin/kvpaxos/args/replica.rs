@@ -121,7 +121,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) udp: Option<String>,
     /// Serve metrics for Prometheus (/metrics) and probes (/health, /ready) over HTTP here.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) http: Option<String>,
     /// Serve Redis clients here.
     #[arg(long, value_name = "ADDR")]

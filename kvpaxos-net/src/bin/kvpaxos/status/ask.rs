@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kvpaxos_net::{Client, ClientError, ClientOptions};
+use tracing::Instrument as _;
 
 use super::report::{Report, Row};
 use crate::args::{ServerArguments, ServerList};
@@ -22,7 +23,8 @@ pub(super) async fn ask(servers: &ServerArguments) -> Result<Report, String> {
             ..one.options()
         };
         let client = Client::new(options).map_err(|error| error.to_string())?;
-        asked.push(tokio::spawn(async move { client.status().await }));
+        let status = async move { client.status().await };
+        asked.push(tokio::spawn(status.in_current_span()));
     }
     let mut rows = Vec::new();
     for (server, asked) in servers.list().iter().zip(asked) {

@@ -22,6 +22,13 @@ impl Report {
         self.0.iter().filter_map(|row| row.answer.as_ref().ok())
     }
 
+    /// Whether the server at this place of the list answers, and knows a leader.
+    #[cfg(unix)]
+    pub(crate) fn serves(&self, place: usize) -> bool {
+        let answer = self.0.get(place).and_then(|row| row.answer.as_ref().ok());
+        answer.is_some_and(|status| status.leader.is_some() && status.doubt.is_none())
+    }
+
     /// The exit code, and the verdict in a line that gives the reason.
     pub(crate) fn verdict(&self) -> (Exit, String) {
         let asked = self.0.len();

@@ -1,0 +1,81 @@
+//! Arguments of `kvpaxos cluster`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ClusterCommand {
+    /// Start a cluster whose replicas are processes of their own, on loopback ports, with data and logs in a
+    /// directory, and wait until it serves. What runs already goes on.
+    Up {
+        /// The directory: a new one, or that of an earlier `cluster up`.
+        dir: PathBuf,
+        /// How many replicas a new cluster has.
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST)))]
+        replicas: u8,
+        /// Let a new cluster use the ports from this one on: first one for each replica, at which it listens
+        /// for the others, then one for each, at which it listens for clients, over TCP and UDP [default:
+        /// free ones].
+        #[arg(long, value_name = "FIRST", value_parser = clap::value_parser!(u16).range(1..))]
+        ports: Option<u16>,
+    },
+    /// Ask all replicas, like `kvpaxos status`, with its exit codes.
+    Status {
+        /// The directory.
+        dir: PathBuf,
+        /// Print a JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Kill a replica with SIGKILL.
+    Kill {
+        /// The replica: 0, 1, ...
+        #[arg(value_name = "ID", value_parser = replica)]
+        id: u8,
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Start a replica that does not run.
+    Start {
+        /// The replica: 0, 1, ...
+        #[arg(value_name = "ID", value_parser = replica)]
+        id: u8,
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Stop all replicas in order. Their data stays.
+    Down {
+        /// The directory.
+        dir: PathBuf,
+    },
+}
+
+/// The most replicas of a cluster.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the number of a ReplicaId is a u8"
+)]
+const MOST: u8 = kvpaxos::types::MAX_REPLICAS as u8;
+
+/// Reads the number of a replica, with or without an r.
+fn replica(text: &str) -> Result<u8, String> {
+    let number = text.strip_prefix('r').unwrap_or(text).parse::<u8>();
+    match number {
+        Ok(number) if number < MOST => Ok(number),
+        _ => Err(format!("{text:?} is no replica; write 0, 1, ...")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_are_numbers() {
+        assert_eq!((replica("3"), replica("r3")), (Ok(3), Ok(3)));
+        for text in ["", "r", "x", "99", "-1"] {
+            assert!(replica(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What the directory of a cluster holds: `cluster.json` with the ports, and for each replica its data, its
+//! log, what it wrote to standard error, and the number of its process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kvpaxos::ReplicaId;
+use kvpaxos_net::{Bounds, Cluster, MemoryLocation, NodeOptions, PeerAddresses};
+use serde_json::{Value, json};
+
+use crate::args::CLUSTER;
+
+const FILE: &str = "cluster.json";
+
+/// A cluster in a directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Layout {
+    /// An absolute path.
+    dir: PathBuf,
+    /// Where each replica listens for the others.
+    peers: Vec<u16>,
+    /// Where each replica listens for clients.
+    clients: Vec<u16>,
+}
+
+impl Layout {
+    /// A new cluster: the first half of the ports is for peers, the second for clients.
+    pub(super) fn new(dir: PathBuf, ports: &[u16]) -> Layout {
+        let (peers, clients) = ports.split_at(ports.len() / 2);
+        Layout {
+            dir,
+            peers: peers.to_vec(),
+            clients: clients.to_vec(),
+        }
+    }
+
+    /// Reads the cluster in a directory; `None` if there is none.
+    ///
+    /// # Errors
+    /// If the directory or the file cannot be read, or the file is of something else.
+    pub(crate) fn read(dir: &Path) -> Result<Option<Layout>, String> {
+        let path = dir.join(FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+        };
+        let dir = absolute(dir)?;
+        let parsed = serde_json::from_str(&text).ok().and_then(|value| parse(&value));
+        let (peers, clients) = parsed.ok_or_else(|| {
+            format!(
+                "{} does not describe a cluster that `kvpaxos cluster up` has made",
+                path.display()
+            )
+        })?;
+        Ok(Some(Layout { dir, peers, clients }))
+    }
+
+    /// Reads the cluster in a directory.
+    ///
+    /// # Errors
+    /// If there is none, too.
+    pub(crate) fn existing(dir: &Path) -> Result<Layout, String> {
+        Layout::read(dir)?.ok_or_else(|| {
+            format!(
+                "there is no cluster in {}; kvpaxos cluster up {} starts one",
+                dir.display(),
+                dir.display()
+            )
+        })
+    }
+
+    /// Writes the file that [`read`](Layout::read) reads.
+    pub(super) fn write(&self) -> Result<(), String> {
+        let path = self.dir.join(FILE);
+        let value = json!({ "peers": self.peers, "clients": self.clients });
+        fs::write(&path, format!("{value}\n"))
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))
+    }
+
+    pub(super) fn replicas(&self) -> impl Iterator<Item = u8> {
+        (0..).take(self.peers.len())
+    }
+
+    /// Where replicas listen for clients, over TCP and UDP.
+    pub(crate) fn servers(&self) -> Vec<String> {
+        self.clients.iter().map(|port| loopback(*port)).collect()
+    }
+
+    pub(super) fn data(&self, id: u8) -> PathBuf {
+        self.dir.join(format!("r{id}"))
+    }
+
+    pub(super) fn log(&self, id: u8) -> PathBuf {
+        self.dir.join(format!("r{id}.log"))
+    }
+
+    pub(super) fn errors(&self, id: u8) -> PathBuf {
+        self.dir.join(format!("r{id}.err"))
+    }
+
+    pub(super) fn pid(&self, id: u8) -> PathBuf {
+        self.dir.join(format!("r{id}.pid"))
+    }
+
+    /// Prepares the directories of all replicas that have none yet. Only for a new cluster: the directory of a
+    /// replica that has lost it must not be formatted.
+    pub(super) fn format(&self) -> Result<(), String> {
+        let peers = PeerAddresses::in_order(self.peers.iter().map(|port| loopback(*port)));
+        let peers = peers.map_err(|error| error.to_string())?;
+        for id in self.replicas() {
+            let options = NodeOptions {
+                id: ReplicaId(id),
+                cluster: Cluster::new(CLUSTER, peers.clone()),
+                memory: MemoryLocation::Directory(self.data(id)),
+                bounds: Bounds::default(),
+            };
+            let formatted = options
+                .is_formatted()
+                .and_then(|is| if is { Ok(()) } else { options.format() });
+            formatted.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// The arguments with which a replica is started.
+    pub(super) fn serve(&self, id: u8) -> Result<Vec<String>, String> {
+        let place = usize::from(id);
+        let port = self.clients.get(place).ok_or_else(|| {
+            format!(
+                "there is no replica {id} in {}: it has {}",
+                self.dir.display(),
+                self.peers.len()
+            )
+        })?;
+        let peers: Vec<String> = self
+            .replicas()
+            .zip(&self.peers)
+            .map(|(id, port)| format!("{id}={}", loopback(*port)))
+            .collect();
+        let path = |path: PathBuf| {
+            let text = path.to_str().map(str::to_owned);
+            text.ok_or_else(|| format!("{} is no text; choose another directory", path.display()))
+        };
+        let client = loopback(*port);
+        let arguments = [
+            "serve",
+            "--id",
+            &id.to_string(),
+            "--peers",
+            &peers.join(","),
+            "--client",
+            &client,
+            "--udp",
+            &client,
+            "--data",
+            &path(self.data(id))?,
+            "--log-file",
+            &path(self.log(id))?,
+        ];
+        Ok(arguments.map(str::to_owned).to_vec())
+    }
+}
+
+fn parse(value: &Value) -> Option<(Vec<u16>, Vec<u16>)> {
+    let ports = |name: &str| -> Option<Vec<u16>> {
+        let ports = value.get(name)?.as_array()?.iter();
+        ports.map(|port| u16::try_from(port.as_u64()?).ok()).collect()
+    };
+    let (peers, clients) = (ports("peers")?, ports("clients")?);
+    let fits = peers.len() == clients.len() && (1..=kvpaxos::types::MAX_REPLICAS).contains(&peers.len());
+    fits.then_some((peers, clients))
+}
+
+fn loopback(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+/// The absolute path of a directory that exists.
+pub(super) fn absolute(dir: &Path) -> Result<PathBuf, String> {
+    fs::canonicalize(dir).map_err(|error| format!("cannot use {}: {error}", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_read_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Layout::read(dir.path()), Ok(None));
+        assert!(Layout::existing(dir.path()).unwrap_err().contains("cluster up"));
+        let layout = Layout::new(
+            absolute(dir.path()).unwrap(),
+            &[7100, 7101, 7102, 7103, 7104, 7105],
+        );
+        layout.write().unwrap();
+        assert_eq!(Layout::existing(dir.path()), Ok(layout.clone()));
+        assert_eq!(
+            layout.servers(),
+            ["127.0.0.1:7103", "127.0.0.1:7104", "127.0.0.1:7105"]
+        );
+        assert!(layout.serve(2).unwrap().contains(&"127.0.0.1:7105".to_owned()));
+        assert!(layout.serve(3).unwrap_err().contains("no replica 3"));
+    }
+
+    #[test]
+    fn other_files_are_no_cluster() {
+        for text in [
+            "",
+            "{}",
+            r#"{"peers":[1],"clients":[]}"#,
+            r#"{"peers":[70000],"clients":[1]}"#,
+            "[1]",
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join(FILE), text).unwrap();
+            assert!(Layout::read(dir.path()).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! `kvpaxos cluster`: a cluster of processes on this machine, by one command.
+
+mod layout;
+mod process;
+
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use crate::args::{ClusterCommand, ServerArguments, StatusArguments};
+use crate::exit::Exit;
+use crate::processes::free_ports;
+use crate::status;
+use crate::terminal::say;
+pub(crate) use layout::Layout;
+
+/// How long a cluster may take until it serves.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often replicas are asked meanwhile.
+const POLL: Duration = Duration::from_millis(50);
+
+pub(crate) fn run(command: &ClusterCommand, runtime: &Runtime) -> Result<Exit, String> {
+    match command {
+        ClusterCommand::Up { dir, replicas, ports } => up(dir, *replicas, *ports, runtime),
+        ClusterCommand::Status { dir, json } => runtime.block_on(status::run(&StatusArguments {
+            servers: ServerArguments::new(Layout::existing(dir)?.servers()),
+            json: *json,
+            watch: None,
+        })),
+        ClusterCommand::Kill { id, dir } => {
+            if !Layout::existing(dir)?.end(*id, "KILL")? {
+                return Err(format!("r{id} does not run"));
+            }
+            say!("r{id} is killed");
+            Ok(Exit::Done)
+        }
+        ClusterCommand::Start { id, dir } => {
+            let layout = Layout::existing(dir)?;
+            layout.start(*id)?;
+            runtime.block_on(wait(&layout, &[*id]))?;
+            say!("r{id} serves");
+            Ok(Exit::Done)
+        }
+        ClusterCommand::Down { dir } => {
+            let layout = Layout::existing(dir)?;
+            let mut stopped = 0;
+            for id in layout.replicas() {
+                stopped += u32::from(layout.end(id, "TERM")?);
+            }
+            say!(
+                "{stopped} replicas are stopped; their data stays in {}",
+                dir.display()
+            );
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn up(dir: &Path, replicas: u8, ports: Option<u16>, runtime: &Runtime) -> Result<Exit, String> {
+    let layout = match Layout::read(dir)? {
+        Some(layout) => layout,
+        None => found(dir, usize::from(replicas), ports)?,
+    };
+    for id in layout.replicas() {
+        layout.start(id)?;
+    }
+    let all: Vec<u8> = layout.replicas().collect();
+    runtime.block_on(wait(&layout, &all))?;
+    let servers = ServerArguments::new(layout.servers());
+    let report = runtime.block_on(status::ask(&servers))?;
+    status::print(&report);
+    say!("");
+    say!("Clients find it with --servers @{}, or with:", dir.display());
+    say!("export KVPAXOS_SERVERS={}", layout.servers().join(","));
+    Ok(Exit::Done)
+}
+
+/// Makes the directories of a new cluster. Its description is written last: once it is there, nothing is
+/// formatted any more.
+fn found(dir: &Path, replicas: usize, first: Option<u16>) -> Result<Layout, String> {
+    let ports = match first {
+        None => free_ports(2 * replicas)?,
+        Some(first) => ports_from(first, 2 * replicas)?,
+    };
+    std::fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
+    let layout = Layout::new(layout::absolute(dir)?, &ports);
+    layout.format()?;
+    layout.write()?;
+    Ok(layout)
+}
+
+/// So many ports from the first one on, which must be free.
+fn ports_from(first: u16, count: usize) -> Result<Vec<u16>, String> {
+    let ports: Vec<u16> = (first..=u16::MAX).take(count).collect();
+    if ports.len() < count {
+        return Err(format!("there are not {count} ports from {first} on"));
+    }
+    for port in &ports {
+        let address = ("127.0.0.1", *port);
+        let taken = TcpListener::bind(address)
+            .err()
+            .or_else(|| UdpSocket::bind(address).err());
+        if let Some(error) = taken {
+            return Err(format!(
+                "port {port} cannot be used: {error}; choose other ones with --ports"
+            ));
+        }
+    }
+    Ok(ports)
+}
+
+/// Waits until these replicas serve: they answer, and know a leader.
+async fn wait(layout: &Layout, replicas: &[u8]) -> Result<(), String> {
+    let began = Instant::now();
+    let servers = ServerArguments::new(layout.servers());
+    loop {
+        let report = status::ask(&servers).await?;
+        let lacking = replicas
+            .iter()
+            .copied()
+            .find(|id| !report.serves(usize::from(*id)));
+        let Some(id) = lacking else { return Ok(()) };
+        let runs = layout.running(id).is_some();
+        if !runs || began.elapsed() > PATIENCE {
+            let what = if runs {
+                "does not serve"
+            } else {
+                "has stopped by itself"
+            };
+            return Err(format!("r{id} {what}\n{}", layout.last_words(id)));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
