@@ -8,7 +8,7 @@ use kvpaxos::{ReplicaId, Request, codec};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::client::answer::ServerFailure;
-use crate::client::connection::{Connection, ConnectionEvent};
+use crate::client::connection::{Connection, ConnectionError, ConnectionEvent};
 use crate::client::failures::Failures;
 use crate::client::options::Transport;
 use crate::system::clock::Clock;
@@ -149,7 +149,11 @@ impl Driver {
                 let connection = self.connections[server].take_if(|it| it.generation() == generation);
                 let Some(connection) = connection else { return };
                 tracing::debug!(server = self.servers[server], %why, "connection is down");
-                self.failures.failed(server, Instant::now(), why.to_string());
+                let mut text = why.to_string();
+                if matches!(why, ConnectionError::Closed) && !self.failures.is_known(server) {
+                    text += " without an answer; is this the address for clients?";
+                }
+                self.failures.failed(server, Instant::now(), text);
                 let from = server_id(server);
                 self.step(if connection.is_connected() {
                     ClientEvent::Disconnected { from }

@@ -15,6 +15,8 @@ struct ServerNews {
     asked: Option<Instant>,
     /// When its connection failed last, and why; `None` if it has replied since.
     failed: Option<(Instant, String)>,
+    /// Whether it has ever replied.
+    known: bool,
 }
 
 impl Failures {
@@ -23,6 +25,7 @@ impl Failures {
             address: address.clone(),
             asked: None,
             failed: None,
+            known: false,
         };
         Failures(servers.iter().map(news).collect())
     }
@@ -35,7 +38,7 @@ impl Failures {
     /// It has replied.
     pub(crate) fn replied(&mut self, server: usize) {
         let news = &mut self.0[server];
-        (news.asked, news.failed) = (None, None);
+        (news.asked, news.failed, news.known) = (None, None, true);
     }
 
     /// Its connection failed.
@@ -43,6 +46,11 @@ impl Failures {
         let news = &mut self.0[server];
         news.asked = None;
         news.failed = Some((now, why));
+    }
+
+    /// Whether it has ever replied, so that its address is that of a replica for clients.
+    pub(crate) fn is_known(&self, server: usize) -> bool {
+        self.0[server].known
     }
 
     /// The servers that have failed, or were asked in vain, since a call began.
@@ -85,7 +93,9 @@ mod tests {
             told(&failures, 2),
             [pair("b:1", "no answer"), pair("c:1", "broken")]
         );
+        assert!(!failures.is_known(1));
         failures.replied(1);
+        assert!(failures.is_known(1));
         failures.replied(2);
         assert_eq!(told(&failures, 0), [pair("a:1", "refused")]);
     }

@@ -7,21 +7,22 @@ use kvpaxos_net::{ClientError, DirectoryError, NodeError, StartError};
 /// For `--help`.
 pub(crate) const TABLE: &str = "Exit codes:
   0  done (serve: stopped by a signal)
-  1  get, delete: the key has no value; cas: not swapped; otherwise: another error, nothing was changed
+  1  get, delete: the key has no value; cas: not swapped; otherwise: another error, and
+     nothing was changed
   2  the command line is wrong
   3  refused: over a limit, or not acceptable; nothing was changed
   4  unavailable: no replica that could be reached reaches a leader; nothing was changed
   5  outcome unknown: it may have been done, or may still be
-  6  serve: the replica halted, because it met something that only a lying peer or disk can cause;
-     or because its directory was formatted although it had been a member before
+  6  serve: the replica halted, because it met something that only a lying peer or disk can
+     cause; or because its directory was formatted although it had been a member before
   7  serve, format, recover, demo: the disk failed or is full
-  8  log inspect, log compare: something that was synced is damaged or missing; serve, recover: the superblock
-     is damaged
+  8  log inspect, log compare: something that was synced is damaged or missing;
+     serve, recover: the superblock is damaged
   9  status, log compare: replicas differ
  10  log compare: it is not certain whether they differ
  11  done, but standard output could not be written
  12  status: no leader is known
- 13  status: the cluster serves, but a replica cannot be reached, or one of its roles does not work";
+ 13  status: the cluster serves, but a replica cannot be reached, or a role does not work";
 
 /// The result of the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +91,12 @@ mod tests {
     use kvpaxos_net::LogError;
 
     use super::*;
+
+    /// No line of the table is wrapped on a terminal of 100 columns.
+    #[test]
+    fn the_table_is_narrow() {
+        assert!(TABLE.lines().all(|line| line.len() <= 98), "{TABLE}");
+    }
 
     /// A failure of the disk has its own exit code, when the replica starts and while it runs; a shortage of
     /// descriptors has not.

@@ -124,7 +124,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) http: Option<String>,
     /// Serve Redis clients here.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) redis: Option<String>,
     /// Let in only Redis clients that show the password in this file. Clients of the other ports need none.
     #[arg(long, value_name = "FILE", requires = "redis")]

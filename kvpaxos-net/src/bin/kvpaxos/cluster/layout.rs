@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kvpaxos::ReplicaId;
-use kvpaxos_net::{Bounds, Cluster, MemoryLocation, NodeOptions, PeerAddresses};
+use kvpaxos_net::{Bounds, Cluster, MemoryLocation, NodeOptions, PeerAddresses, RedisOptions};
 use serde_json::{Value, json};
 
 use crate::args::CLUSTER;
@@ -114,6 +114,7 @@ impl Layout {
                 cluster: Cluster::new(CLUSTER, peers.clone()),
                 memory: MemoryLocation::Directory(self.data(id)),
                 bounds: Bounds::default(),
+                redis: RedisOptions::default(),
             };
             let formatted = options
                 .is_formatted()
