@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use bytes::Bytes;
+use kvpaxos::codec::{MAX_NAME, Settings};
 use kvpaxos::{Config, ConfigError, Limits, Quorums, ReplicaId, ReplicaSet, Timing, Update};
 
 use crate::address::{AddressError, check_address};
@@ -65,6 +67,22 @@ impl Cluster {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// What all replicas must agree on, as they tell each other.
+    pub(crate) fn settings(&self) -> Settings {
+        let name = &self.name.as_bytes()[..self.name.len().min(MAX_NAME)];
+        Settings {
+            name: Bytes::copy_from_slice(name),
+            members: self.peers.members(),
+            phase1: self.quorums.phase1 as u64,
+            phase2: self.quorums.phase2 as u64,
+            two_phase: self.update == Update::TwoPhase,
+            key: self.limits.key as u64,
+            value: self.limits.value as u64,
+            sessions: self.limits.sessions as u64,
+            session_window: self.limits.session_window,
+        }
     }
 
     /// A digest of what all replicas must agree on: the name, the members, the quorums, and the limits that
@@ -269,6 +287,30 @@ mod tests {
 
     fn cluster(name: &str) -> Cluster {
         Cluster::new(name, "0=a:1,1=b:1,2=c:1".parse().unwrap())
+    }
+
+    /// Whatever makes the fingerprints of two clusters differ can be named.
+    #[test]
+    fn what_differs_can_be_named() {
+        let plain = cluster("x");
+        let mut others = vec![cluster("y"), cluster("x").two_phase()];
+        others.push(Cluster::new("x", "0=a:1,1=b:1,2=c:1,3=d:1".parse().unwrap()));
+        let limits: [fn(&mut Limits); 4] = [
+            |limits| limits.key += 1,
+            |limits| limits.value += 1,
+            |limits| limits.sessions += 1,
+            |limits| limits.session_window += 1,
+        ];
+        for change in limits {
+            let mut other = plain.clone();
+            change(&mut other.limits);
+            others.push(other);
+        }
+        for other in others {
+            assert_ne!(plain.fingerprint(), other.fingerprint());
+            let named = plain.settings().differences(&other.settings());
+            assert!(named.contains("there and"), "{other:?}");
+        }
     }
 
     #[test]

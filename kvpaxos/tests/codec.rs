@@ -12,7 +12,7 @@ use bytes::Bytes;
 use expect_test::expect_file;
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::codec::{
-    DecodeError, Decoder, Frame, HEADER, PeerFrame, decode_datagram, decode_frame, decode_shared,
+    DecodeError, Decoder, Frame, HEADER, PeerFrame, Settings, decode_datagram, decode_frame, decode_shared,
     encode_into, encode_message_into, wrap,
 };
 use kvpaxos::{Ballot, Batch, Command, Message, Reply, Request, Slot, Value, Watermark};
@@ -42,10 +42,16 @@ fn golden<F: Frame + Serialize + std::fmt::Debug>(contents: &[F]) -> String {
 }
 
 fn peer_frames() -> Vec<PeerFrame> {
-    let hellos = samples::peer_frames().into_iter().take(1);
-    hellos
-        .chain(samples::messages().into_iter().map(PeerFrame::Message))
-        .collect()
+    let (messages, others): (Vec<_>, Vec<_>) = samples::peer_frames()
+        .into_iter()
+        .partition(|frame| matches!(frame, PeerFrame::Message(_)));
+    assert_eq!(messages.len(), 1, "one of all messages");
+    let mut frames: Vec<PeerFrame> = samples::messages().into_iter().map(PeerFrame::Message).collect();
+    // The hello stands first in the file, and what was added later at its end.
+    let mut others = others.into_iter();
+    frames.splice(0..0, others.next());
+    frames.extend(others);
+    frames
 }
 
 /// A change of these bytes is a new version of the format. `UPDATE_EXPECT=1` writes them anew.
@@ -54,6 +60,40 @@ fn the_bytes_of_every_variant_are_golden() {
     expect_file!["golden/peer_frames.txt"].assert_eq(&golden(&peer_frames()));
     expect_file!["golden/requests.txt"].assert_eq(&golden(&samples::requests()));
     expect_file!["golden/replies.txt"].assert_eq(&golden(&samples::replies()));
+}
+
+/// Operators are told what differs, and nothing else.
+#[test]
+fn settings_that_differ_are_named() {
+    let ours = samples::settings();
+    assert_eq!(ours.differences(&ours), "");
+    let theirs = Settings {
+        name: "other\n".into(),
+        phase2: 4,
+        ..ours.clone()
+    };
+    assert_eq!(
+        ours.differences(&theirs),
+        "the cluster's name is \"other\\n\" there and \"kvpaxos\" here; the phase-2 quorum is 4 there and 3 here"
+    );
+}
+
+/// A reader of many connections bounds what it holds by what frames say of themselves.
+#[test]
+fn a_decoder_tells_what_it_holds() {
+    let frame = encode(&peer_frames()[0]);
+    let mut decoder = Decoder::<PeerFrame>::new();
+    decoder.extend(&frame[..HEADER - 1]);
+    assert_eq!((decoder.next(), decoder.next_length()), (Ok(None), None));
+    decoder.extend(&frame[HEADER - 1..HEADER + 1]);
+    assert_eq!(decoder.next_length(), Some(frame.len()));
+    assert_eq!(decoder.buffered(), HEADER + 1);
+    decoder.extend(&frame[HEADER + 1..]);
+    decoder.extend(b"garbage");
+    assert!(decoder.next().unwrap().is_some());
+    assert!(decoder.next().is_err());
+    assert_eq!(decoder.buffered(), 0);
+    assert!(!decoder.is_within_a_frame());
 }
 
 fn check_round_trip<F: Frame + Serialize + PartialEq + std::fmt::Debug>(content: &F) {

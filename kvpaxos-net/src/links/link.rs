@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kvpaxos::ReplicaId;
-use kvpaxos::codec::{self, EncodeError, Hello, HelloError, PeerFrame};
+use kvpaxos::codec::{self, EncodeError, Hello, HelloError, PeerFrame, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
@@ -37,6 +37,8 @@ pub(crate) struct Link {
     pub(crate) to: ReplicaId,
     /// `host:port`; the name is looked up at every attempt.
     pub(crate) address: String,
+    /// What the other end must agree on.
+    pub(crate) settings: Settings,
     /// What is said first.
     pub(crate) hello: Hello,
     pub(crate) outbox: Arc<Outbox>,
@@ -129,11 +131,16 @@ impl Link {
             return Err(LinkError::Refused);
         }
         match answers[..] {
-            [PeerFrame::Hello(answer)] => {
+            [PeerFrame::Hello(ref answer)] => {
                 answer.check(self.hello.cluster, self.from, self.hello.members)?;
                 if answer.from != self.to {
                     return Err(LinkError::Other { found: answer.from });
                 }
+            }
+            [PeerFrame::Settings(ref theirs)] => {
+                return Err(LinkError::Settings {
+                    differences: self.settings.differences(theirs),
+                });
             }
             _ => return Err(LinkError::Refused),
         }
@@ -173,6 +180,10 @@ enum LinkError {
     Silent,
     #[error("the program that listens there did not answer the hello; if it is a replica, its log says why")]
     Refused,
+    #[error(
+        "it belongs to another cluster: {differences}. Start all replicas of a cluster with the same settings"
+    )]
+    Settings { differences: String },
     #[error(transparent)]
     Hello(#[from] HelloError),
     #[error("{found} listens there; check the peers' addresses")]
@@ -197,5 +208,62 @@ async fn closed_by_peer(mut reader: OwnedReadHalf) -> io::Error {
             "the peer sent bytes on a connection that only this side writes to",
         ),
         Err(error) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::cluster::Cluster;
+
+    fn link(cluster: &Cluster, address: String) -> Link {
+        Link {
+            from: ReplicaId(0),
+            to: ReplicaId(1),
+            address,
+            settings: cluster.settings(),
+            hello: Hello {
+                cluster: cluster.fingerprint(),
+                from: ReplicaId(0),
+                to: ReplicaId(1),
+                members: cluster.peers.members(),
+                founding: None,
+            },
+            outbox: Arc::new(Outbox::new(1)),
+            redial: Arc::default(),
+            repeats: Repeats::new(ReplicaId(0)),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_of_another_configuration_is_told_apart_by_what_differs() {
+        let ours = Cluster::new("ours", "0=a:1,1=b:1,2=c:1".parse().unwrap());
+        let theirs = ours.clone().two_phase();
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let link = link(&ours, socket.local_addr().unwrap().to_string());
+        let answers = async {
+            let (mut stream, _) = socket.accept().await.unwrap();
+            let mut hellos = Vec::new();
+            assert!(
+                Frames::<PeerFrame, _>::new(&mut stream)
+                    .fill(&mut hellos)
+                    .await
+                    .unwrap()
+            );
+            let mut bytes = Vec::new();
+            codec::encode_into(&PeerFrame::Settings(theirs.settings()), &mut bytes).unwrap();
+            stream.write_all(&bytes).await.unwrap();
+        };
+        let (connected, ()) = tokio::join!(link.connect(), answers);
+        let error = connected.unwrap_err();
+        assert!(error.is_refusal());
+        assert_eq!(
+            error.to_string(),
+            "it belongs to another cluster: the phase-1 quorum is 1 there and 2 here; the phase-2 quorum is 3 there \
+             and 2 here; two-phase update is true there and false here. Start all replicas of a cluster with the \
+             same settings"
+        );
     }
 }

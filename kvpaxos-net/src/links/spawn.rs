@@ -48,6 +48,7 @@ impl Links {
                 from: id,
                 to,
                 address: address.to_owned(),
+                settings: cluster.settings(),
                 hello: Hello {
                     cluster: cluster.fingerprint(),
                     from: id,

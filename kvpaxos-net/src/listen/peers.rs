@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use kvpaxos::codec::{self, EncodeError, Hello, HelloError, PeerFrame};
+use kvpaxos::codec::{self, EncodeError, Hello, HelloError, PeerFrame, Settings};
 use kvpaxos::{Founding, ReplicaId, ReplicaSet};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -33,7 +33,8 @@ const HELLO_LIMITS: ReadLimits = ReadLimits {
 pub(crate) struct PeerService {
     /// This replica.
     pub(crate) id: ReplicaId,
-    /// The fingerprint of the cluster.
+    /// What all replicas of the cluster agree on, and its fingerprint.
+    pub(crate) settings: Settings,
     pub(crate) cluster: u64,
     pub(crate) members: ReplicaSet,
     /// The founding of this replica, for its hello.
@@ -156,9 +157,14 @@ impl PeerService {
         };
         let batch: Vec<PeerFrame> = received.collect();
         let Hello { from, founding, .. } = hello;
-        hello
-            .check(self.cluster, self.id, self.members)
-            .map_err(|error| CloseReason::Hello { from, error })?;
+        if let Err(error) = hello.check(self.cluster, self.id, self.members) {
+            if matches!(error, HelloError::Cluster { .. }) {
+                // So that the other end can say what differs.
+                let settings = PeerFrame::Settings(self.settings.clone());
+                self.send(&settings, &mut frames).await?;
+            }
+            return Err(CloseReason::Hello { from, error });
+        }
         known.store(true, Ordering::Relaxed);
         frames.set_limits(ReadLimits {
             received: Some(Arc::clone(&self.received)),
@@ -196,7 +202,7 @@ impl PeerService {
             for frame in batch.drain(..) {
                 match frame {
                     PeerFrame::Message(message) => messages.push(message),
-                    PeerFrame::Hello(_) => return Err(CloseReason::HelloAgain),
+                    PeerFrame::Hello(_) | PeerFrame::Settings(_) => return Err(CloseReason::HelloAgain),
                 }
             }
             if !messages.is_empty() {
@@ -226,8 +232,16 @@ impl PeerService {
             founding: self.founding,
             ..*hello
         };
+        self.send(&PeerFrame::Hello(answer), frames).await
+    }
+
+    async fn send(
+        &self,
+        frame: &PeerFrame,
+        frames: &mut Frames<PeerFrame, TcpStream>,
+    ) -> Result<(), CloseReason> {
         let mut bytes = Vec::new();
-        codec::encode_into(&PeerFrame::Hello(answer), &mut bytes)?;
+        codec::encode_into(frame, &mut bytes)?;
         Ok(frames.stream().write_all(&bytes).await.map_err(ReadError::from)?)
     }
 }

@@ -103,6 +103,7 @@ impl Node {
         let services = Services {
             config,
             cluster: owner.cluster,
+            settings: options.cluster.settings(),
             founding,
             shared: Shared::new(options.id, options.bounds),
             repeats,

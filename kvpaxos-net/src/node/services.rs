@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use kvpaxos::codec::Settings;
 use kvpaxos::{Config, Entropy, Founding, ReplicaId};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Notify, mpsc};
@@ -30,6 +31,7 @@ use crate::wire::outbox::Total;
 pub(crate) struct Services<'a> {
     pub(crate) config: Config,
     pub(crate) cluster: u64,
+    pub(crate) settings: Settings,
     pub(crate) founding: Option<Founding>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) repeats: Arc<Repeats>,
@@ -53,6 +55,7 @@ impl Services<'_> {
     ) {
         let peers = PeerService {
             id: self.config.id,
+            settings: self.settings.clone(),
             cluster: self.cluster,
             members: self.config.members,
             founding: self.founding,

@@ -234,7 +234,8 @@ fn a_full_disk_has_one_exit_code() {
         // It listens before it has opened its directory; when it answers, it has opened it.
         cluster.converge().await;
         let draft = cluster.data(other).join("superblock.new");
-        symlink("/dev/full", &draft).expect("a link");
+        // The replica may be writing its draft just now.
+        wait_for("a moment without a draft", || symlink("/dev/full", &draft).ok());
         // While it runs, at the next segment.
         let client = cluster.client_of(&[leader]);
         for number in 0..100 {

@@ -42,5 +42,5 @@ pub use crate::encoding::{
 pub use frame::{
     Frame, decode_datagram, decode_frame, decode_shared, encode_into, encode_message_into, wrap,
 };
-pub use peer::{Hello, HelloError, PeerFrame};
+pub use peer::{Hello, HelloError, MAX_NAME, PeerFrame, Settings};
 pub use stream::Decoder;

@@ -3,13 +3,15 @@
 //! ```text
 //! dialler r1                     listener r0
 //!   | Hello { from r1, to r0 }       |
-//!   |------------------------------->|  checks it; closes the connection if it does not match
+//!   |------------------------------->|  checks it; closes the connection if it does not match. To a Hello of another
+//!   |                                |  cluster it answers Settings first
 //!   |       Hello { from r0, to r1 } |
 //!   |<-------------------------------|  the dialler checks it as well
 //!   | Message  Message  Message ...  |  from the dialler, or in both directions, as the driver chooses
 //!   |------------------------------->|
 //! ```
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use crate::message::Message;
@@ -22,6 +24,9 @@ pub enum PeerFrame {
     Hello(Hello),
     /// A message of the protocol.
     Message(Message),
+    /// The answer to a Hello of another cluster, before the connection is closed: so the replica that said
+    /// hello can tell its operator what differs.
+    Settings(Settings),
 }
 
 /// [`PeerFrame`] with a borrowed message. It encodes in the same way.
@@ -39,6 +44,62 @@ pub(super) struct MessageRef<'a>(pub(super) &'a Message);
 impl Serialize for MessageRef<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Borrowed::Message(self.0).serialize(serializer)
+    }
+}
+
+/// The longest [`Settings::name`], in bytes.
+pub const MAX_NAME: usize = 64;
+
+/// What all replicas of a cluster must agree on. [`Hello::cluster`] is a digest of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Settings {
+    /// The beginning of the cluster's name, at most [`MAX_NAME`] bytes.
+    pub name: Bytes,
+    /// The members.
+    pub members: ReplicaSet,
+    /// The size of a phase-1 quorum.
+    pub phase1: u64,
+    /// The size of a phase-2 quorum.
+    pub phase2: u64,
+    /// Whether it is two-phase update.
+    pub two_phase: bool,
+    /// The longest key, in bytes.
+    pub key: u64,
+    /// The longest value, in bytes.
+    pub value: u64,
+    /// The most sessions.
+    pub sessions: u64,
+    /// How many sequences of a session may be in flight.
+    pub session_window: u64,
+}
+
+impl Settings {
+    /// What differs between these settings and those of another replica, for an operator. Empty if nothing
+    /// does.
+    #[must_use]
+    pub fn differences(&self, theirs: &Settings) -> String {
+        let text = |settings: &Settings| -> [(&'static str, String); 9] {
+            [
+                (
+                    "the cluster's name",
+                    format!("\"{}\"", settings.name.escape_ascii()),
+                ),
+                ("the members", settings.members.to_string()),
+                ("the phase-1 quorum", settings.phase1.to_string()),
+                ("the phase-2 quorum", settings.phase2.to_string()),
+                ("two-phase update", settings.two_phase.to_string()),
+                ("the longest key", settings.key.to_string()),
+                ("the longest value", settings.value.to_string()),
+                ("the number of sessions", settings.sessions.to_string()),
+                ("the session window", settings.session_window.to_string()),
+            ]
+        };
+        let pairs = text(self).into_iter().zip(text(theirs));
+        let differing = pairs.filter(|((_, ours), (_, theirs))| ours != theirs);
+        let parts: Vec<String> = differing
+            .map(|((what, ours), (_, theirs))| format!("{what} is {theirs} there and {ours} here"))
+            .collect();
+        parts.join("; ")
     }
 }
 
@@ -100,7 +161,8 @@ impl Hello {
 pub enum HelloError {
     /// The other end belongs to another cluster.
     #[error(
-        "the other end belongs to cluster {theirs:016x}, this one to {ours:016x}: check the peers' addresses"
+        "the other end belongs to cluster {theirs:016x}, this one to {ours:016x}: their names, members, quorums or limits \
+         differ, or a peer's address is wrong. Whoever dialled logs which"
     )]
     Cluster {
         /// The cluster of the other end.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use kvpaxos::agreement::{Doubt, StateDigest};
-use kvpaxos::codec::{Hello, PeerFrame};
+use kvpaxos::codec::{Hello, PeerFrame, Settings};
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::{KnownFounding, KnownFoundings};
 use kvpaxos::io::Checkpoint;
@@ -284,6 +284,21 @@ samples! { peer_frames: PeerFrame =
         founding: Some(Founding(u64::MAX)),
     }),
     PeerFrame::Message(_) => PeerFrame::Message(messages().remove(0)),
+    PeerFrame::Settings(_) => PeerFrame::Settings(settings()),
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        name: Bytes::from_static(b"kvpaxos"),
+        members: ReplicaSet::first(5),
+        phase1: 3,
+        phase2: 3,
+        two_phase: false,
+        key: 4096,
+        value: 1 << 20,
+        sessions: 16_384,
+        session_window: 1024,
+    }
 }
 
 samples! { request_bodies: RequestBody =

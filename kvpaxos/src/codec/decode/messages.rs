@@ -2,7 +2,7 @@
 
 use super::commands::{accepted, command, value};
 use crate::agreement::StateDigest;
-use crate::codec::peer::{Hello, PeerFrame};
+use crate::codec::peer::{Hello, MAX_NAME, PeerFrame, Settings};
 use crate::encoding::plain::{ballot, counter, crash_vector, founding, incarnation, replica, replicas, slot};
 use crate::encoding::{Decode, DecodeError, Elements, MAX_PART, Reader};
 use crate::founding::{KnownFounding, KnownFoundings};
@@ -23,6 +23,17 @@ impl Decode for PeerFrame {
                 founding: r.option("founding", founding)?,
             })),
             1 => Message::decode(r).map(PeerFrame::Message),
+            2 => Ok(PeerFrame::Settings(Settings {
+                name: r.bytes("name", MAX_NAME)?,
+                members: replicas(r)?,
+                phase1: r.u64("phase-1 quorum")?,
+                phase2: r.u64("phase-2 quorum")?,
+                two_phase: r.flag("two-phase")?,
+                key: r.u64("longest key")?,
+                value: r.u64("longest value")?,
+                sessions: r.u64("sessions")?,
+                session_window: r.u64("session window")?,
+            })),
             found => Err(DecodeError::Variant {
                 what: "peer frame",
                 found,
