@@ -128,6 +128,8 @@ pub mod manual {
     pub mod cluster {}
     #[doc = include_str!("../docs/durability.md")]
     pub mod durability {}
+    #[doc = include_str!("../docs/hosts.md")]
+    pub mod hosts {}
     #[doc = include_str!("../docs/logs.md")]
     pub mod logs {}
     #[doc = include_str!("../docs/replicas-that-differ.md")]

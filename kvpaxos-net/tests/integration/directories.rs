@@ -98,6 +98,9 @@ fn only_a_formatted_directory_is_served() {
         why.contains("holds replica 1 of cluster") && why.contains("already"),
         "{why}"
     );
+    let (done, said, _) = attempt(&[cluster.member("format", 1), vec!["--if-missing".to_owned()]].concat());
+    assert_eq!(done, 0);
+    assert!(said.contains("formatted already"), "{said}");
     let (refused, _, why) = attempt(&cluster.member("recover", 1));
     assert_eq!(refused, 1);
     assert!(

@@ -6,8 +6,19 @@ use crate::args::MemberArguments;
 use crate::exit::Exit;
 use crate::terminal::{complain, say};
 
-pub(crate) fn format(member: &MemberArguments) -> Exit {
-    match member.options().format() {
+pub(crate) fn format(member: &MemberArguments, if_missing: bool) -> Exit {
+    let options = member.options();
+    if if_missing {
+        match options.is_formatted() {
+            Ok(true) => {
+                say!("{} is formatted already", member.data.display());
+                return Exit::Done;
+            }
+            Ok(false) => {}
+            Err(error) => return report(&error, member),
+        }
+    }
+    match options.format() {
         Ok(()) => {
             say!(
                 "{} is formatted for replica {}",

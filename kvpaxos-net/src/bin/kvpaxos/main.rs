@@ -75,7 +75,7 @@ fn run(command: Command, log: Log) -> Result<Exit, String> {
         Command::Serve(arguments) => serve::run(arguments, &single_threaded()?, log),
         #[cfg(unix)]
         Command::Cluster(command) => cluster::run(&command, &single_threaded()?),
-        Command::Format(member) => Ok(data::format(&member)),
+        Command::Format { member, if_missing } => Ok(data::format(&member, if_missing)),
         Command::Recover { member, discard } => Ok(data::recover(&member, discard)),
         Command::Log(LogCommand::Inspect { dir, records, json }) => log::inspect::run(&dir, records, json),
         Command::Log(LogCommand::Compare { dirs, rest, json }) => log::compare::run(&dirs, rest, json),

@@ -47,7 +47,14 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Cluster(ClusterCommand),
     /// Prepare the data directory of a new replica. Do this once for each replica of a new cluster.
-    Format(MemberArguments),
+    Format {
+        #[command(flatten)]
+        member: MemberArguments,
+        /// Leave a directory that is formatted already as it is, and report success. For containers, whose
+        /// first start is like every other.
+        #[arg(long)]
+        if_missing: bool,
+    },
     /// Run one replica of a cluster. Its data directory must have been formatted.
     Serve(ServeArguments),
     /// Prepare a data directory for a replica that has lost its disk. It then gets back from the others what
