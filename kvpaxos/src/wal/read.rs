@@ -228,10 +228,9 @@ impl<'a> Segments<'a> {
             match &chain.writer {
                 // Groups are missing at the end of the segment before.
                 Some(writer) if writer.position < file.header.base => {
-                    let at = usize::try_from(writer.position - writer.header.base).unwrap_or(usize::MAX);
                     return Ok(Some(Flaw {
                         segment: writer.header.segment,
-                        at,
+                        at: writer.offset(),
                         why: Damage::Followed,
                     }));
                 }
@@ -268,7 +267,7 @@ impl<'a> Segments<'a> {
         let end = writer.position;
         (known_synced > end).then(|| Flaw {
             segment: last,
-            at: usize::try_from(end - writer.header.base).unwrap_or(usize::MAX),
+            at: writer.offset(),
             why: Damage::LostTail { end, known_synced },
         })
     }
@@ -337,6 +336,11 @@ impl Chain {
 }
 
 impl Writer {
+    /// Where it stands in its segment, which was read into memory as a whole.
+    fn offset(&self) -> usize {
+        usize::try_from(self.position - self.header.base).expect("a segment that was read fits into memory")
+    }
+
     fn is_followed_by(&self, next: &Header) -> bool {
         self.position == next.base && self.previous == next.previous
     }
