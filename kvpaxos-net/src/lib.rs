@@ -132,6 +132,8 @@ pub mod manual {
     pub mod hosts {}
     #[doc = include_str!("../docs/logs.md")]
     pub mod logs {}
+    #[doc = include_str!("../docs/redis.md")]
+    pub mod redis {}
     #[doc = include_str!("../docs/replicas-that-differ.md")]
     pub mod replicas_that_differ {}
     #[doc = include_str!("../docs/wire.md")]
