@@ -15,8 +15,8 @@ pub(crate) enum ClusterCommand {
         #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST)))]
         replicas: u8,
         /// Let a new cluster use the ports from this one on: first one for each replica, at which it listens
-        /// for the others, then one for each, at which it listens for clients, over TCP and UDP [default:
-        /// free ones].
+        /// for the others, then one for each, at which it listens for clients, over TCP and UDP, then one for
+        /// each, at which it serves Redis clients [default: free ones].
         #[arg(long, value_name = "FIRST", value_parser = clap::value_parser!(u16).range(1..))]
         ports: Option<u16>,
     },

@@ -21,16 +21,21 @@ pub(crate) struct Layout {
     peers: Vec<u16>,
     /// Where each replica listens for clients.
     clients: Vec<u16>,
+    /// Where each replica listens for Redis clients; none in a cluster made by an earlier build.
+    redis: Vec<u16>,
 }
 
 impl Layout {
-    /// A new cluster: the first half of the ports is for peers, the second for clients.
+    /// A new cluster: the first third of the ports is for peers, the second for clients, the last for Redis
+    /// clients.
     pub(super) fn new(dir: PathBuf, ports: &[u16]) -> Layout {
-        let (peers, clients) = ports.split_at(ports.len() / 2);
+        let (peers, rest) = ports.split_at(ports.len() / 3);
+        let (clients, redis) = rest.split_at(peers.len());
         Layout {
             dir,
             peers: peers.to_vec(),
             clients: clients.to_vec(),
+            redis: redis.to_vec(),
         }
     }
 
@@ -47,13 +52,18 @@ impl Layout {
         };
         let dir = absolute(dir)?;
         let parsed = serde_json::from_str(&text).ok().and_then(|value| parse(&value));
-        let (peers, clients) = parsed.ok_or_else(|| {
+        let [peers, clients, redis] = parsed.ok_or_else(|| {
             format!(
                 "{} does not describe a cluster that `kvpaxos cluster up` has made",
                 path.display()
             )
         })?;
-        Ok(Some(Layout { dir, peers, clients }))
+        Ok(Some(Layout {
+            dir,
+            peers,
+            clients,
+            redis,
+        }))
     }
 
     /// Reads the cluster in a directory.
@@ -73,7 +83,7 @@ impl Layout {
     /// Writes the file that [`read`](Layout::read) reads.
     pub(super) fn write(&self) -> Result<(), String> {
         let path = self.dir.join(FILE);
-        let value = json!({ "peers": self.peers, "clients": self.clients });
+        let value = json!({ "peers": self.peers, "clients": self.clients, "redis": self.redis });
         fs::write(&path, format!("{value}\n"))
             .map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
@@ -85,6 +95,11 @@ impl Layout {
     /// Where replicas listen for clients, over TCP and UDP.
     pub(crate) fn servers(&self) -> Vec<String> {
         self.clients.iter().map(|port| loopback(*port)).collect()
+    }
+
+    /// Where replicas listen for Redis clients.
+    pub(super) fn redis(&self) -> &[u16] {
+        &self.redis
     }
 
     pub(super) fn data(&self, id: u8) -> PathBuf {
@@ -159,18 +174,34 @@ impl Layout {
             "--log-file",
             &path(self.log(id))?,
         ];
-        Ok(arguments.map(str::to_owned).to_vec())
+        let redis = self
+            .redis
+            .get(place)
+            .map(|port| ["--redis".to_owned(), loopback(*port)]);
+        Ok(arguments
+            .map(str::to_owned)
+            .into_iter()
+            .chain(redis.into_iter().flatten())
+            .collect())
     }
 }
 
-fn parse(value: &Value) -> Option<(Vec<u16>, Vec<u16>)> {
+/// The ports for peers, for clients and for Redis clients.
+fn parse(value: &Value) -> Option<[Vec<u16>; 3]> {
     let ports = |name: &str| -> Option<Vec<u16>> {
         let ports = value.get(name)?.as_array()?.iter();
         ports.map(|port| u16::try_from(port.as_u64()?).ok()).collect()
     };
     let (peers, clients) = (ports("peers")?, ports("clients")?);
-    let fits = peers.len() == clients.len() && (1..=kvpaxos::types::MAX_REPLICAS).contains(&peers.len());
-    fits.then_some((peers, clients))
+    let redis = if value.get("redis").is_some() {
+        ports("redis")?
+    } else {
+        Vec::new()
+    };
+    let fits = peers.len() == clients.len()
+        && (redis.is_empty() || redis.len() == peers.len())
+        && (1..=kvpaxos::types::MAX_REPLICAS).contains(&peers.len());
+    fits.then_some([peers, clients, redis])
 }
 
 fn loopback(port: u16) -> String {
@@ -193,7 +224,7 @@ mod tests {
         assert!(Layout::existing(dir.path()).unwrap_err().contains("cluster up"));
         let layout = Layout::new(
             absolute(dir.path()).unwrap(),
-            &[7100, 7101, 7102, 7103, 7104, 7105],
+            &[7100, 7101, 7102, 7103, 7104, 7105, 7106, 7107, 7108],
         );
         layout.write().unwrap();
         assert_eq!(Layout::existing(dir.path()), Ok(layout.clone()));
@@ -202,6 +233,7 @@ mod tests {
             ["127.0.0.1:7103", "127.0.0.1:7104", "127.0.0.1:7105"]
         );
         assert!(layout.serve(2).unwrap().contains(&"127.0.0.1:7105".to_owned()));
+        assert_eq!(layout.serve(1).unwrap()[13..], ["--redis", "127.0.0.1:7107"]);
         assert!(layout.serve(3).unwrap_err().contains("no replica 3"));
     }
 
@@ -211,6 +243,7 @@ mod tests {
             "",
             "{}",
             r#"{"peers":[1],"clients":[]}"#,
+            r#"{"peers":[1],"clients":[2],"redis":[3,4]}"#,
             r#"{"peers":[70000],"clients":[1]}"#,
             "[1]",
         ] {

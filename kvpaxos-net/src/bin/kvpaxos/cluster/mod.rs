@@ -74,6 +74,13 @@ fn up(dir: &Path, replicas: u8, ports: Option<u16>, runtime: &Runtime) -> Result
     say!("");
     say!("Clients find it with --servers @{}, or with:", dir.display());
     say!("export KVPAXOS_SERVERS={}", layout.servers().join(","));
+    let redis: Vec<String> = layout.redis().iter().map(u16::to_string).collect();
+    if !redis.is_empty() {
+        say!(
+            "Redis clients find it at these ports of this machine: {}",
+            redis.join(", ")
+        );
+    }
     Ok(Exit::Done)
 }
 
@@ -81,8 +88,8 @@ fn up(dir: &Path, replicas: u8, ports: Option<u16>, runtime: &Runtime) -> Result
 /// formatted any more.
 fn found(dir: &Path, replicas: usize, first: Option<u16>) -> Result<Layout, String> {
     let ports = match first {
-        None => free_ports(2 * replicas)?,
-        Some(first) => ports_from(first, 2 * replicas)?,
+        None => free_ports(3 * replicas)?,
+        Some(first) => ports_from(first, 3 * replicas)?,
     };
     std::fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
     let layout = Layout::new(layout::absolute(dir)?, &ports);
