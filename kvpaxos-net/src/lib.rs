@@ -134,6 +134,8 @@ pub mod manual {
     pub mod logs {}
     #[doc = include_str!("../docs/redis.md")]
     pub mod redis {}
+    #[doc = include_str!("../docs/replaced-machine.md")]
+    pub mod replaced_machine {}
     #[doc = include_str!("../docs/replicas-that-differ.md")]
     pub mod replicas_that_differ {}
     #[doc = include_str!("../docs/wire.md")]

@@ -43,7 +43,10 @@ impl Report {
             return (Exit::Differ, format!("replicas differ: {why}"));
         }
         let Some(leader) = self.leader() else {
-            let why = format!("no leader: none of {answered} replicas that answer knows one");
+            let why = match answered {
+                1 => "no leader: the one replica that answers knows none".to_owned(),
+                _ => format!("no leader: none of {answered} replicas that answer knows one"),
+            };
             return (Exit::Leaderless, why);
         };
         let leads = format!("{} leads with {leader}", leader.replica);
@@ -66,7 +69,8 @@ impl Report {
             faults.push(format!("not all roles of {impaired} work"));
         }
         if faults.is_empty() {
-            (Exit::Done, format!("good: {answered} replicas, {leads}"))
+            let plural = if answered == 1 { "" } else { "s" };
+            (Exit::Done, format!("good: {answered} replica{plural}, {leads}"))
         } else {
             (
                 Exit::Impaired,
