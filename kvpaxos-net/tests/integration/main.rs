@@ -11,6 +11,7 @@ mod crashes;
 mod directories;
 mod founded_anew;
 mod lost_tails;
+mod operations;
 mod processes;
 mod program;
 mod python_client;
