@@ -87,6 +87,7 @@ pub mod mutants;
 pub mod output;
 pub mod parallel;
 pub mod subject;
+pub mod whole_store;
 pub mod world;
 
 pub use engine::{Engine, Machine};

@@ -1,6 +1,6 @@
 //! The audit of a run: the state that all checks share, and the first violation.
 
-use kvpaxos::{Quorums, ReplicaId, ReplicaSet, Slot, Time, Update};
+use kvpaxos::{Command, Quorums, ReplicaId, ReplicaSet, Slot, Time, Update};
 
 use super::acceptors::Acceptor;
 use super::answers::Answers;
@@ -125,6 +125,12 @@ impl Audit {
     #[must_use]
     pub(crate) fn prefix(&self) -> Slot {
         self.slots.prefix()
+    }
+
+    /// The commands of each slot, from the first slot on, as far as all are known to be chosen.
+    pub(crate) fn log(&self) -> impl Iterator<Item = &[Command]> {
+        let slots = (0..self.slots.prefix().0).map(Slot);
+        slots.map_while(|slot| Some(self.slots.chosen(slot)?.commands()))
     }
 
     /// Whether the replica's acceptor has lost its memory and not yet recovered.

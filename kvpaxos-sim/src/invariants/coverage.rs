@@ -125,6 +125,16 @@ situations! {
     Swapped = "compare-and-swap applied",
     /// A compare-and-swap found another value.
     NotSwapped = "compare-and-swap not applied",
+    /// A transaction was executed.
+    Executed = "transaction executed",
+    /// A transaction was not executed, because a condition did not hold.
+    NotExecuted = "condition of a transaction did not hold",
+    /// A step of a transaction failed.
+    StepFailed = "step of a transaction failed",
+    /// All keys were read, page by page.
+    Scanned = "scan from the first page to the last",
+    /// The whole store was searched for an order of the operations.
+    StoreSearched = "orders of operations on the whole store searched",
     /// A slot held several commands.
     Batched = "several commands in one slot",
     /// A promise came in chunks.

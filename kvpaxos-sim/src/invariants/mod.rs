@@ -27,8 +27,8 @@
 //! | L2 | A learner applies each slot once, in order, without a gap. | PMS 3 | `learners` |
 //! | L3 | The state after a slot has the same digest at every replica. | PMS 3 | `slots`, `observations` |
 //! | L4 | A snapshot is the state that the slots below it lead to. | Raft 5.1 | `messages`, `observations` |
-//! | S1 | A request takes effect at most once. | Raft 6.3 | `operations` |
-//! | S2 | The history of all clients is linearizable. | HW | `operations` at once, by the places in the log that answers name; [`linearizability`](crate::linearizability) for the whole history, without trusting these |
+//! | S1 | A request takes effect at most once. | Raft 6.3 | `operations`; [`whole_store`](crate::whole_store) at the end, by executing the log |
+//! | S2 | The history of all clients is linearizable. | HW | `operations` at once, by the places in the log that answers name; [`linearizability`](crate::linearizability) for the history of each key, without trusting these; [`whole_store`](crate::whole_store) for operations on several keys |
 //! | S3 | The log holds every acknowledged write at the place that its answer named. | Raft 6.3 | `operations` |
 //! | S4 | Once faults end and a quorum is connected, every pending request is answered within a bounded time. Once everything has healed, all replicas agree. | PMS 2.4; Omni, partial connectivity | `world::phases` |
 //! | S5 | In the two-phase setting a write is acknowledged only after every replica has acknowledged that it applied it. | Commit 3 | `two_phase` |

@@ -1,6 +1,6 @@
 //! Checks of the answers that clients receive (S1, S2, S3).
 
-use kvpaxos::{Command, Op, Outcome};
+use kvpaxos::{Command, Op, Outcome, StepResult};
 
 use super::answers::Floor;
 use super::audit::Audit;
@@ -30,6 +30,19 @@ impl Audit {
         match outcome {
             Outcome::Swapped { applied: true, .. } => self.coverage.hit(Sometimes::Swapped),
             Outcome::Swapped { .. } => self.coverage.hit(Sometimes::NotSwapped),
+            Outcome::Executed { results: None, .. } => self.coverage.hit(Sometimes::NotExecuted),
+            Outcome::Executed {
+                results: Some(results),
+                ..
+            } => {
+                self.coverage.hit(Sometimes::Executed);
+                if results
+                    .iter()
+                    .any(|result| matches!(result, StepResult::Failed(_)))
+                {
+                    self.coverage.hit(Sometimes::StepFailed);
+                }
+            }
             _ => {}
         }
         if let Some(floor) = floor.0.filter(|floor| revision <= *floor) {

@@ -16,7 +16,7 @@
 //! | `partition` | which links a fault cuts |
 //! | `phases` | the three phases of a run, and its verdict |
 //! | `liveness` | how long requests may take once a quorum has healed |
-//! | `recorder` | the history of the clients, and its verdict |
+//! | `recorder`, `store_recorder` | the history of the clients, and its verdict: key by key, and of the whole store |
 //! | `report` | the outcome of one run |
 //! | `sweep` | many seeds in parallel |
 //! | `forks` | worlds in which disks lose synced records without a trace |
@@ -33,6 +33,7 @@ mod report;
 mod script;
 mod setup;
 mod state;
+mod store_recorder;
 mod swarm;
 mod sweep;
 #[cfg(test)]

@@ -6,8 +6,9 @@ use kvpaxos::{Micros, ReplicaId, ReplicaSet, Slot, Time};
 use serde::Serialize;
 
 use crate::engine::{Decision, Stream};
-use crate::invariants::{Property, Violation};
+use crate::invariants::{Property, Sometimes, Violation};
 use crate::subject::Subject;
+use crate::whole_store::StoreVerdict;
 use crate::world::World;
 use crate::world::liveness::{LEAST_SHARE, Round};
 use crate::world::setup::Length;
@@ -264,6 +265,15 @@ impl<M: Subject> World<M> {
         self.check_findings()?;
         if let Err(why) = self.recorder.judge() {
             self.report_finding(Property::S2, why.explanation);
+        }
+        let log = self.engine.observer.log();
+        match self.recorder.store.judge(log, &self.setup.cluster.limits) {
+            Ok(StoreVerdict::Linearizable) => self.engine.observer.coverage.hit(Sometimes::StoreSearched),
+            Ok(_) => {}
+            Err((property, explanation)) => self.report_finding(property, explanation),
+        }
+        if self.recorder.store.scans() > 0 {
+            self.engine.observer.coverage.hit(Sometimes::Scanned);
         }
         self.check_findings()
     }

@@ -4,6 +4,7 @@
 use kvpaxos::client::{Call, Completion};
 use kvpaxos::{Query, Time};
 
+use super::store_recorder::{StoreRecorder, is_shared};
 use crate::history::{Answer, History, Operation, rev_of};
 use crate::linearizability::witness::{self, WitnessVerdict};
 use crate::linearizability::{Budget, Stream, Verdict, check};
@@ -22,6 +23,8 @@ pub(super) struct Recorder {
     wrong: Option<Refutation>,
     undecided: u64,
     unwitnessed: u64,
+    /// All operations, for the judges of the whole store.
+    pub(super) store: StoreRecorder,
 }
 
 /// Why a history is not linearizable.
@@ -42,6 +45,7 @@ impl Default for Recorder {
             wrong: None,
             undecided: 0,
             unwitnessed: 0,
+            store: StoreRecorder::default(),
         }
     }
 }
@@ -52,6 +56,7 @@ impl Recorder {
     /// # Panics
     /// If the lane has an operation under way. Clients never begin two at a time in a lane.
     pub(super) fn invoke(&mut self, client: u32, lane: u32, call: &Call, now: Time) {
+        self.store.invoke(process(client, lane), call);
         let Some(operation) = operation(call) else { return };
         self.at(now)
             .invoke(process(client, lane), operation)
@@ -71,6 +76,7 @@ impl Recorder {
         completion: &Completion,
         now: Time,
     ) -> Option<&Refutation> {
+        self.store.complete(process(client, lane), client, completion);
         operation(call)?;
         let process = process(client, lane);
         let history = self.at(now);
@@ -169,8 +175,11 @@ impl Recorder {
     }
 }
 
+/// A call as an operation on one key. Keys that several operations share are judged elsewhere.
 fn operation(call: &Call) -> Option<Operation> {
     match call {
+        Call::Write(op) if op.keys().any(is_shared) => None,
+        Call::Read(query) if query.keys().iter().any(is_shared) => None,
         Call::Write(op) => Operation::of(op),
         Call::Read(Query::Get { key }) => {
             let key = String::from_utf8_lossy(key);

@@ -107,6 +107,11 @@ pub struct Workload {
     pub unique: bool,
     /// The weights of operations: put, get, delete, compare-and-swap.
     pub mix: [u32; 4],
+    /// How many operations of a hundred concern several keys, or keys that such operations share. These keys
+    /// are others than those of the mix.
+    pub shared: u32,
+    /// The number of keys that such operations share. With many of them the store has several buckets.
+    pub shared_keys: u64,
     /// The longest pause between two operations.
     pub think: Micros,
     /// How long a client waits for one replica.
@@ -143,6 +148,8 @@ impl Workload {
             keys: 4,
             unique: true,
             mix: [4, 4, 1, 2],
+            shared: 0,
+            shared_keys: 4,
             think: Micros(20_000),
             attempt: Micros(400_000),
             deadline: Micros(3_000_000),

@@ -50,6 +50,7 @@ impl Setup {
         draw.added_faults(&mut setup);
         draw.cramped(&mut setup);
         draw.slow_disks(&mut setup);
+        draw.shared_keys(&mut setup);
         setup
     }
 }
@@ -181,6 +182,8 @@ impl Draw<'_> {
             keys: self.between("keys", 1, 8),
             unique: self.percent("unique", 70),
             mix,
+            shared: 0,
+            shared_keys: 4,
             think: Micros(self.between("think", 20, 200) * 1_000),
             attempt: ticks(attempt),
             // Longer than an attempt, so that a call is sent to a second replica.
@@ -369,6 +372,42 @@ impl Draw<'_> {
         // The next fault comes while replicas still recover from the last one.
         faults.pause = Micros(faults.pause.0.min(400_000));
         faults.length = Micros(faults.length.0.min(400_000));
+    }
+
+    /// Transactions, and reads of several keys. Some worlds have so few operations that a search of all orders
+    /// can judge them, and some so little room for results that sessions are dropped.
+    fn shared_keys(&mut self, setup: &mut Setup) {
+        let are_shared = self.percent("shared keys", 40);
+        let share = self.pick("share", &[20, 50, 100]);
+        let keys = self.pick("shared keys", &[2, 4, 60]);
+        let few = self.percent("few operations", 25);
+        let (answer, results) = (
+            self.pick("answer", &[0, 0, 8, 30]),
+            self.pick("results", &[0, 0, 0, 600, 2_000]),
+        );
+        if !are_shared {
+            return;
+        }
+        setup.clients.shared = share;
+        setup.clients.shared_keys = keys;
+        if few {
+            setup.length = Length {
+                faults: Micros(3_000_000),
+                operations: 10,
+                events: 0,
+            };
+            let clients = &mut setup.clients;
+            (clients.count, clients.lanes, clients.shared) = (2, 1, 100);
+            clients.connected = clients.connected.min(clients.count);
+            clients.think.0 = clients.think.0.max(400_000);
+        }
+        let limits = &mut setup.cluster.limits;
+        if answer > 0 {
+            limits.answer_bytes = answer;
+        }
+        if results > 0 {
+            limits.results_bytes = results;
+        }
     }
 
     /// Kinds of faults that damage files.

@@ -12,7 +12,7 @@ use kvpaxos_sim::{note, say};
 
 use crate::exit::Exit;
 use crate::source::{name, source};
-use crate::witness;
+use crate::{store, witness};
 
 #[derive(Args)]
 pub(crate) struct Check {
@@ -31,6 +31,10 @@ pub(crate) struct Check {
     /// keys, in that one order, explain all answers. Takes n log n, however hard the history is.
     #[arg(long, conflicts_with_all = ["json", "html", "budget"])]
     witness: bool,
+    /// Judge all keys together, for histories with transactions: whether some order of all operations explains
+    /// all answers. All orders are tried, so it is for at most 64 operations.
+    #[arg(long, conflicts_with_all = ["witness", "json", "html", "budget"])]
+    store: bool,
     /// Write a page to this file that draws the evidence. Any browser shows it, without a network.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -42,6 +46,9 @@ const DEFAULT: &str = "20000000,1024";
 pub(crate) fn run(what: &Check) -> u8 {
     if what.witness {
         return witness::run(&what.files);
+    }
+    if what.store {
+        return store::run(&what.files);
     }
     let mut exits = Vec::new();
     let mut files = Vec::new();

@@ -12,6 +12,7 @@ mod model;
 mod mutants;
 mod run;
 mod source;
+mod store;
 mod sweep;
 mod witness;
 

@@ -16,8 +16,13 @@ pub(crate) struct Source(File);
 impl Source {
     /// Reads it from its beginning.
     pub(crate) fn reader(&mut self) -> Result<Reader<BufReader<File>>, ReadError> {
+        Reader::new(self.bytes()?)
+    }
+
+    /// Reads its bytes from the beginning.
+    pub(crate) fn bytes(&mut self) -> io::Result<BufReader<File>> {
         self.0.rewind()?;
-        Reader::new(BufReader::with_capacity(BUFFER, self.0.try_clone()?))
+        Ok(BufReader::with_capacity(BUFFER, self.0.try_clone()?))
     }
 }
 

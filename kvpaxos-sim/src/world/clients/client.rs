@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use kvpaxos::client::{Call, Client, ClientConfig, ClientEvent};
 use kvpaxos::{
-    Micros, Op, Outcome, Query, Refusal, ReplicaSet, Request, RequestBody, Sequence, SessionId, Time,
+    Micros, Op, Outcome, Query, Refusal, ReplicaSet, Request, RequestBody, Revision, Sequence, SessionId,
+    Time,
 };
 
 use crate::engine::{Decider, Decision, Stream};
@@ -40,6 +41,10 @@ pub(super) struct SimulatedClient {
     pub(super) numbers: u64,
     /// The last value that it saw for each key: a drawn compare-and-swap expects it, so that some succeed.
     pub(super) seen: BTreeMap<Bytes, Option<Bytes>>,
+    /// Whether a shared key had a value when it was last read, and the revision of the answer.
+    pub(super) watched: BTreeMap<Bytes, (bool, Revision)>,
+    /// Where the next page of its scan begins.
+    pub(super) cursor: u64,
     /// Operations done since the count began; see [`Clients::begin_count`](super::Clients::begin_count).
     pub(super) done_since: u64,
     /// For each sequence number of a session, the last request with it and the number of requests.
@@ -84,6 +89,8 @@ impl SimulatedClient {
             open: BTreeMap::new(),
             numbers: 0,
             seen: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            cursor: 0,
             done_since: 0,
             asked: BTreeMap::new(),
         }
@@ -125,6 +132,30 @@ pub(super) fn remember(seen: &mut BTreeMap<Bytes, Option<Bytes>>, call: &Call, o
         _ => return,
     };
     seen.insert(key.clone(), value);
+}
+
+/// Notes what the answer to a read of several keys tells.
+pub(super) fn watch(client: &mut SimulatedClient, call: &Call, outcome: &Outcome) {
+    let Call::Read(query) = call else { return };
+    let keys = query.keys().iter().cloned();
+    match outcome {
+        Outcome::Value { revision, value } => {
+            let existed = value.is_some();
+            client.watched.extend(keys.map(|key| (key, (existed, *revision))));
+        }
+        Outcome::Values { revision, values } => {
+            let seen = values.iter().cloned();
+            client.seen.extend(keys.clone().zip(seen));
+            let existed = values.iter().map(|value| (value.is_some(), *revision));
+            client.watched.extend(keys.zip(existed));
+        }
+        Outcome::Lengths { revision, lengths } => {
+            let existed = lengths.iter().map(|length| (length.is_some(), *revision));
+            client.watched.extend(keys.zip(existed));
+        }
+        Outcome::Page { next, .. } => client.cursor = *next,
+        _ => {}
+    }
 }
 
 /// The session that a reply reports as expired, with the request that it answers; `None` for any other event.

@@ -3,6 +3,7 @@
 
 mod client;
 mod operations;
+mod shared;
 mod state;
 mod text;
 

@@ -9,7 +9,7 @@ use crate::invariants::{Property, Sometimes, seconds};
 use crate::subject::Subject;
 use crate::world::audited::{self, AuditedEngine};
 
-use super::client::{Lane, Open, remember, says_expired};
+use super::client::{Lane, Open, remember, says_expired, watch};
 use super::state::{Clients, Context};
 use super::text::{CallText, CompletionText, EffectText};
 
@@ -139,6 +139,7 @@ impl Clients {
                 client.done_since += 1;
                 self.slowest = self.slowest.max(Micros(now.0 - open.since.0));
                 remember(&mut client.seen, &open.call, outcome);
+                watch(client, &open.call, outcome);
                 match &open.call {
                     Call::Write(op) => {
                         if self.two_phase {
@@ -186,6 +187,10 @@ impl Clients {
 
     pub(super) fn draw(&mut self, number: u32, decider: &mut (dyn Decider + Send + 'static)) -> Call {
         let stream = Stream::Client(number);
+        let shared = self.setup.shared;
+        if shared > 0 && decider.chance(stream, Decision::Operation, shared * 10_000) {
+            return self.draw_shared(number, decider);
+        }
         let [put, get, delete, cas] = self.setup.mix;
         let kinds = [
             (put, OperationKind::Put),
