@@ -30,6 +30,7 @@
 //! | folder | what it holds |
 //! | --- | --- |
 //! | `system` | the clock, random bits, waits between attempts, shortages of descriptors and memory |
+//! | `address` (a file) | addresses as people write them |
 //! | `cluster` (a file) | the configuration of a cluster, and the addresses of its replicas |
 //! | `metrics` | what is counted, for Prometheus |
 //! | `wire` | frames on one socket: reading, queueing, writing |

@@ -1,9 +1,9 @@
 //! The program `kvpaxos`: a demo, a replica as a process, clients, tools for data directories, and clusters
 //! under load.
 //!
-//! `args` and `exit` are the interface, `terminal`, `text`, `signal`, `logging` and `processes` what commands share;
-//! every other module is a command. No command imports another, except that the demo uses the prompt, and the
-//! prompt prints a status like `kvpaxos status`.
+//! `args` and `exit` are the interface; `terminal`, `text`, `signal`, `logging` and `processes` are what
+//! commands share; every other module is a command. No command imports another, except that the demo uses the
+//! prompt, and that the prompt and `cluster` print a status like `kvpaxos status`.
 #![warn(clippy::disallowed_macros)]
 
 mod args;
