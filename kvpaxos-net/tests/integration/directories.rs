@@ -14,8 +14,8 @@ fn a_data_directory_has_one_owner() {
     };
     // The ports are in use, so the second process gets others.
     let elsewhere = |mut arguments: Vec<String>| {
-        let ports = free_ports(2).into_iter().map(|port| format!("127.0.0.1:{port}"));
-        for (flag, address) in ["--client", "--udp"].into_iter().zip(ports) {
+        let ports = free_ports(3).into_iter().map(|port| format!("127.0.0.1:{port}"));
+        for (flag, address) in ["--client", "--udp", "--redis"].into_iter().zip(ports) {
             let place = arguments.iter().position(|argument| argument == flag).unwrap();
             arguments[place + 1] = address;
         }

@@ -277,6 +277,7 @@ impl Client {
         if self.session == Session::Opening {
             // No write needs the session any more. The next write asks for it under the same tag.
             self.session = Session::None;
+            self.withdraw(Task::Open, effects);
             self.forget(Task::Open);
         }
     }

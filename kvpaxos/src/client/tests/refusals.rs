@@ -258,6 +258,25 @@ fn a_write_that_no_connection_took_is_certainly_not_done() {
         "#]]);
 }
 
+/// Nor is a session opened behind the back of a write that has ended.
+#[test]
+fn a_session_that_nobody_waits_for_is_not_asked_for() {
+    Script::with(|config| config.deadline = Micros(50_000))
+        .put(1, "k", "v")
+        .connecting(0)
+        .clock_until(60)
+        .connected(0)
+        .check(&expect![[r#"
+            0.000 call 1 put b"k" b"v"
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
+            0.000 connecting to r0
+            50.000 clock
+                call 1 ends: Refused(Unavailable { silent: {} })
+                #1 to r0 is withdrawn
+            60.000 connected to r0
+        "#]]);
+}
+
 /// Once a connection has taken it, it may be done.
 #[test]
 fn a_write_that_a_connection_took_may_be_done() {
