@@ -86,7 +86,14 @@ fn what_makes_no_sense_is_refused_in_words() {
     assert!(refused(&["--unknown", "60%", "--failed", "60%"]).contains("more than all operations"));
     assert!(refused(&["--operations", "0", "--flaw", "stale"]).contains("cannot be made bad"));
     assert!(refused(&["--flaw", "subtle"]).contains("impossible"));
-    assert!(refused(&["--out", "/nowhere/at/all"]).contains("cannot write to /nowhere/at/all"));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_4_and_no_wrong_command_line() {
+    let output = generate(&["--out", "/nowhere/at/all"]);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(why.contains("cannot write to /nowhere/at/all"), "{why}");
 }
 
 /// A reader that has seen enough closes the pipe. This history alone would fill a disk.
