@@ -139,6 +139,8 @@ pub mod manual {
     pub mod replaced_machine {}
     #[doc = include_str!("../docs/replicas-that-differ.md")]
     pub mod replicas_that_differ {}
+    #[doc = include_str!("../docs/two-phase.md")]
+    pub mod two_phase {}
     #[doc = include_str!("../docs/wire.md")]
     pub mod wire {}
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::{CasArguments, DeleteArguments, GetArguments, PutArguments, RequestArguments};
 use crate::exit::Exit;
+use crate::status;
 use crate::terminal::{complain, say, to_stdout};
 use crate::text::{bytes_value, quoted, to_hex};
 
@@ -178,7 +179,10 @@ async fn finish(client: Client, request: &RequestArguments, answer: Result<Answe
                 Failure::Usage(error) => (Exit::Usage, error),
                 Failure::TooLong(error) => (Exit::Refused, error),
                 Failure::Input(error) => (Exit::Negative, error),
-                Failure::Client(error) => (Exit::from(&error), error.to_string()),
+                Failure::Client(error) => (
+                    Exit::from(&error),
+                    status::explain(&error, &request.servers).await,
+                ),
             };
             if request.json {
                 say!("{}", json!({ "exit": exit as u8, "error": error }));

@@ -19,6 +19,10 @@ pub(crate) enum ClusterCommand {
         /// each, at which it serves Redis clients [default: free ones].
         #[arg(long, value_name = "FIRST", value_parser = clap::value_parser!(u16).range(1..))]
         ports: Option<u16>,
+        /// Let a new cluster use two-phase update instead of majorities: every replica must acknowledge every
+        /// update twice, and one silent replica stops all updates.
+        #[arg(long)]
+        two_phase: bool,
     },
     /// Ask all replicas, like `kvpaxos status`, with its exit codes.
     Status {

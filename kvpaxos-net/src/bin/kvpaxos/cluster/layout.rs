@@ -23,12 +23,14 @@ pub(crate) struct Layout {
     clients: Vec<u16>,
     /// Where each replica listens for Redis clients; none in a cluster made by an earlier build.
     redis: Vec<u16>,
+    /// Whether it runs two-phase update instead of Paxos.
+    two_phase: bool,
 }
 
 impl Layout {
     /// A new cluster: the first third of the ports is for peers, the second for clients, the last for Redis
     /// clients.
-    pub(super) fn new(dir: PathBuf, ports: &[u16]) -> Layout {
+    pub(super) fn new(dir: PathBuf, ports: &[u16], two_phase: bool) -> Layout {
         let (peers, rest) = ports.split_at(ports.len() / 3);
         let (clients, redis) = rest.split_at(peers.len());
         Layout {
@@ -36,6 +38,7 @@ impl Layout {
             peers: peers.to_vec(),
             clients: clients.to_vec(),
             redis: redis.to_vec(),
+            two_phase,
         }
     }
 
@@ -52,7 +55,7 @@ impl Layout {
         };
         let dir = absolute(dir)?;
         let parsed = serde_json::from_str(&text).ok().and_then(|value| parse(&value));
-        let [peers, clients, redis] = parsed.ok_or_else(|| {
+        let ([peers, clients, redis], two_phase) = parsed.ok_or_else(|| {
             format!(
                 "{} does not describe a cluster that `kvpaxos cluster up` has made",
                 path.display()
@@ -63,6 +66,7 @@ impl Layout {
             peers,
             clients,
             redis,
+            two_phase,
         }))
     }
 
@@ -83,7 +87,12 @@ impl Layout {
     /// Writes the file that [`read`](Layout::read) reads.
     pub(super) fn write(&self) -> Result<(), String> {
         let path = self.dir.join(FILE);
-        let value = json!({ "peers": self.peers, "clients": self.clients, "redis": self.redis });
+        let value = json!({
+            "peers": self.peers,
+            "clients": self.clients,
+            "redis": self.redis,
+            "two_phase": self.two_phase,
+        });
         fs::write(&path, format!("{value}\n"))
             .map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
@@ -95,6 +104,11 @@ impl Layout {
     /// Where replicas listen for clients, over TCP and UDP.
     pub(crate) fn servers(&self) -> Vec<String> {
         self.clients.iter().map(|port| loopback(*port)).collect()
+    }
+
+    /// Whether it runs two-phase update instead of Paxos.
+    pub(super) fn two_phase(&self) -> bool {
+        self.two_phase
     }
 
     /// Where replicas listen for Redis clients.
@@ -123,10 +137,14 @@ impl Layout {
     pub(super) fn format(&self) -> Result<(), String> {
         let peers = PeerAddresses::in_order(self.peers.iter().map(|port| loopback(*port)));
         let peers = peers.map_err(|error| error.to_string())?;
+        let mut cluster = Cluster::new(CLUSTER, peers);
+        if self.two_phase {
+            cluster = cluster.two_phase();
+        }
         for id in self.replicas() {
             let options = NodeOptions {
                 id: ReplicaId(id),
-                cluster: Cluster::new(CLUSTER, peers.clone()),
+                cluster: cluster.clone(),
                 memory: MemoryLocation::Directory(self.data(id)),
                 bounds: Bounds::default(),
                 redis: RedisOptions::default(),
@@ -178,16 +196,18 @@ impl Layout {
             .redis
             .get(place)
             .map(|port| ["--redis".to_owned(), loopback(*port)]);
+        let two_phase = self.two_phase.then(|| "--two-phase".to_owned());
         Ok(arguments
             .map(str::to_owned)
             .into_iter()
             .chain(redis.into_iter().flatten())
+            .chain(two_phase)
             .collect())
     }
 }
 
-/// The ports for peers, for clients and for Redis clients.
-fn parse(value: &Value) -> Option<[Vec<u16>; 3]> {
+/// The ports for peers, for clients and for Redis clients, and whether it runs two-phase update.
+fn parse(value: &Value) -> Option<([Vec<u16>; 3], bool)> {
     let ports = |name: &str| -> Option<Vec<u16>> {
         let ports = value.get(name)?.as_array()?.iter();
         ports.map(|port| u16::try_from(port.as_u64()?).ok()).collect()
@@ -201,7 +221,8 @@ fn parse(value: &Value) -> Option<[Vec<u16>; 3]> {
     let fits = peers.len() == clients.len()
         && (redis.is_empty() || redis.len() == peers.len())
         && (1..=kvpaxos::types::MAX_REPLICAS).contains(&peers.len());
-    fits.then_some([peers, clients, redis])
+    let two_phase = value.get("two_phase").map_or(Some(false), Value::as_bool)?;
+    fits.then_some(([peers, clients, redis], two_phase))
 }
 
 fn loopback(port: u16) -> String {
@@ -225,6 +246,7 @@ mod tests {
         let layout = Layout::new(
             absolute(dir.path()).unwrap(),
             &[7100, 7101, 7102, 7103, 7104, 7105, 7106, 7107, 7108],
+            true,
         );
         layout.write().unwrap();
         assert_eq!(Layout::existing(dir.path()), Ok(layout.clone()));
@@ -233,7 +255,10 @@ mod tests {
             ["127.0.0.1:7103", "127.0.0.1:7104", "127.0.0.1:7105"]
         );
         assert!(layout.serve(2).unwrap().contains(&"127.0.0.1:7105".to_owned()));
-        assert_eq!(layout.serve(1).unwrap()[13..], ["--redis", "127.0.0.1:7107"]);
+        assert_eq!(
+            layout.serve(1).unwrap()[13..],
+            ["--redis", "127.0.0.1:7107", "--two-phase"]
+        );
         assert!(layout.serve(3).unwrap_err().contains("no replica 3"));
     }
 

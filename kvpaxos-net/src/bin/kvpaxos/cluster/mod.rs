@@ -23,7 +23,25 @@ const POLL: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(command: &ClusterCommand, runtime: &Runtime) -> Result<Exit, String> {
     match command {
-        ClusterCommand::Up { dir, replicas, ports } => up(dir, *replicas, *ports, runtime),
+        ClusterCommand::Up {
+            dir,
+            replicas,
+            ports,
+            two_phase,
+        } => {
+            let layout = match Layout::read(dir)? {
+                Some(layout) if *two_phase && !layout.two_phase() => {
+                    return Err(format!(
+                        "the cluster in {} uses majorities, which cannot be changed; choose a new directory for \
+                         --two-phase",
+                        dir.display()
+                    ));
+                }
+                Some(layout) => layout,
+                None => found(dir, usize::from(*replicas), *ports, *two_phase)?,
+            };
+            up(dir, &layout, runtime)
+        }
         ClusterCommand::Status { dir, json } => runtime.block_on(status::run(&StatusArguments {
             servers: ServerArguments::new(Layout::existing(dir)?.servers()),
             json: *json,
@@ -58,16 +76,12 @@ pub(crate) fn run(command: &ClusterCommand, runtime: &Runtime) -> Result<Exit, S
     }
 }
 
-fn up(dir: &Path, replicas: u8, ports: Option<u16>, runtime: &Runtime) -> Result<Exit, String> {
-    let layout = match Layout::read(dir)? {
-        Some(layout) => layout,
-        None => found(dir, usize::from(replicas), ports)?,
-    };
+fn up(dir: &Path, layout: &Layout, runtime: &Runtime) -> Result<Exit, String> {
     for id in layout.replicas() {
         layout.start(id)?;
     }
     let all: Vec<u8> = layout.replicas().collect();
-    runtime.block_on(wait(&layout, &all))?;
+    runtime.block_on(wait(layout, &all))?;
     let servers = ServerArguments::new(layout.servers());
     let report = runtime.block_on(status::ask(&servers))?;
     status::print(&report);
@@ -86,13 +100,13 @@ fn up(dir: &Path, replicas: u8, ports: Option<u16>, runtime: &Runtime) -> Result
 
 /// Makes the directories of a new cluster. Its description is written last: once it is there, nothing is
 /// formatted any more.
-fn found(dir: &Path, replicas: usize, first: Option<u16>) -> Result<Layout, String> {
+fn found(dir: &Path, replicas: usize, first: Option<u16>, two_phase: bool) -> Result<Layout, String> {
     let ports = match first {
         None => free_ports(3 * replicas)?,
         Some(first) => ports_from(first, 3 * replicas)?,
     };
     std::fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
-    let layout = Layout::new(layout::absolute(dir)?, &ports);
+    let layout = Layout::new(layout::absolute(dir)?, &ports, two_phase);
     layout.format()?;
     layout.write()?;
     Ok(layout)

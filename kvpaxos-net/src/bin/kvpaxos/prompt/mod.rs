@@ -174,13 +174,23 @@ impl Prompt<'_> {
         }
     }
 
+    /// The answer to a request, or its exit code and why it has none.
+    async fn answer(
+        &self,
+        request: impl Future<Output = Result<String, ClientError>>,
+    ) -> Result<String, (Exit, String)> {
+        match request.await {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err((Exit::from(&error), status::explain(&error, &self.servers).await)),
+        }
+    }
+
     /// Carries out a command and prints its answer.
     ///
     /// # Errors
     /// The exit code and what to say.
     async fn execute(&self, command: PromptCommand) -> Result<(), (Exit, String)> {
         let began = Instant::now();
-        let failed = |error: ClientError| (Exit::from(&error), error.to_string());
         let answer = match command {
             PromptCommand::Nothing | PromptCommand::Exit => return Ok(()),
             PromptCommand::Help => {
@@ -195,12 +205,13 @@ impl Prompt<'_> {
                 status::print(&report.map_err(|error| (Exit::Negative, error))?);
                 return Ok(());
             }
-            PromptCommand::Put { key, value } => put(&self.client, key, value).await.map_err(failed)?,
-            PromptCommand::Get { key } => get(&self.client, key).await.map_err(failed)?,
-            PromptCommand::Delete { key } => delete(&self.client, key).await.map_err(failed)?,
-            PromptCommand::Cas { key, expect, value } => actions::cas(&self.client, key, expect, value)
-                .await
-                .map_err(failed)?,
+            PromptCommand::Put { key, value } => self.answer(put(&self.client, key, value)).await?,
+            PromptCommand::Get { key } => self.answer(get(&self.client, key)).await?,
+            PromptCommand::Delete { key } => self.answer(delete(&self.client, key)).await?,
+            PromptCommand::Cas { key, expect, value } => {
+                self.answer(actions::cas(&self.client, key, expect, value))
+                    .await?
+            }
             PromptCommand::Fail { replica, role } => {
                 self.node(replica)?.fail(role).await;
                 "it has failed; RESTART brings it back".to_owned()

@@ -6,6 +6,9 @@ mod table;
 
 use std::time::Duration;
 
+use kvpaxos::ReplicaSet;
+use kvpaxos_net::ClientError;
+
 use crate::args::{ServerArguments, StatusArguments};
 use crate::exit::Exit;
 use crate::terminal::{clear, is_read, say};
@@ -37,6 +40,27 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// Asks all replicas at once.
 pub(crate) async fn ask(servers: &ServerArguments) -> Result<Report, String> {
     ask::ask(servers).await
+}
+
+/// Why a request has no result, in words. A client whose time is up before that of the replica is not told
+/// who is silent, so the replicas are asked.
+pub(crate) async fn explain(error: &ClientError, servers: &ServerArguments) -> String {
+    let text = error.to_string();
+    let (ClientError::Unavailable { silent, failures } | ClientError::Unknown { silent, failures }) = error
+    else {
+        return text;
+    };
+    if !silent.is_empty() || failures.len() == servers.list().len() {
+        return text;
+    }
+    let silent = ask(servers)
+        .await
+        .map_or(ReplicaSet::EMPTY, |report| report.silent());
+    match silent.len() {
+        0 => text,
+        1 => format!("{text}; {silent} is silent"),
+        _ => format!("{text}; {silent} are silent"),
+    }
 }
 
 /// Prints the verdict and a row for each replica.

@@ -79,6 +79,11 @@ impl Report {
         }
     }
 
+    /// The replicas that others have not heard from.
+    pub(super) fn silent(&self) -> ReplicaSet {
+        self.statuses().flat_map(|status| status.silent.iter()).collect()
+    }
+
     /// The ballot of the leader, by what the replicas say; the highest counts.
     fn leader(&self) -> Option<Ballot> {
         let own = |status: &Status| match status.proposer {
