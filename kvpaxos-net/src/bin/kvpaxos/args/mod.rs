@@ -210,6 +210,30 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    /// Nothing is measured with none of them, and what would be printed makes no sense.
+    #[test]
+    fn of_what_a_load_is_made_there_is_one_at_least() {
+        for line in [
+            "bench --servers a:1 --clients",
+            "bench --servers a:1 --pipeline",
+            "bench --servers a:1 --seconds",
+            "bench --servers a:1 --keys",
+            "soak --rounds",
+            "soak --minutes",
+            "soak --clients",
+            #[cfg(unix)]
+            "growth --clients",
+            #[cfg(unix)]
+            "growth --pipeline",
+        ] {
+            let parse = |number: &str| {
+                let line = format!("kvpaxos {line} {number}");
+                Arguments::try_parse_from(line.split(' ')).is_ok()
+            };
+            assert_eq!([parse("0"), parse("1")], [false, true], "{line}");
+        }
+    }
+
     #[test]
     fn values_may_begin_with_a_hyphen() {
         let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
