@@ -170,7 +170,8 @@ impl Node {
         self.addresses.http
     }
 
-    /// Stops the replica: syncs what it has written, and closes its connections.
+    /// Stops the replica: syncs what it has written, and closes its connections. If it leads, and enough others
+    /// run, it first waits until another one leads and its own clients are answered, for at most 2 s.
     ///
     /// # Errors
     /// If it had stopped by itself before, or its last sync fails.

@@ -20,13 +20,28 @@ use crate::system::clock::Clock;
 use crate::system::random::entropy;
 use crate::system::repeats::Repeats;
 use crate::wire::outbox::Outbox;
-use kvpaxos::{ClientId, Effect, Envelope, Event, Input, Memory, Message, Micros, Replica, ReplicaId, Role};
+use kvpaxos::status::ProposerStatus;
+use kvpaxos::{
+    ClientId, Effect, Envelope, Event, Input, Memory, Message, Micros, Replica, ReplicaId, Role, Time,
+};
 
 /// How long a batch may take before disk and sockets get its effects. Much less than a tick, so that
 /// heartbeats do not wait for a flood of requests.
 const BATCH: Micros = Micros(2_000);
 /// Nothing more is read from sockets while this many bytes of records wait for the disk.
 const DISK_BACKLOG: usize = 64 * 1024 * 1024;
+
+/// How long a replica that is to stop waits for another leader, and for the answers that it owes.
+const HANDOVER: Micros = Micros(2_000_000);
+
+/// A replica that led and is to stop.
+#[derive(Clone, Copy)]
+struct Handover {
+    /// It stops at this time in any case.
+    latest: Time,
+    /// Another replica leads. From now on no request is taken in.
+    done: bool,
+}
 
 /// Messages that leave once a write is durable.
 struct DeferredSends {
@@ -54,6 +69,8 @@ pub(crate) struct EventLoop {
     metrics: Arc<Metrics>,
     effects: Vec<Effect>,
     halted: Option<kvpaxos::Reason>,
+    /// Set once it is to stop.
+    handover: Option<Handover>,
 }
 
 impl EventLoop {
@@ -81,6 +98,7 @@ impl EventLoop {
             metrics,
             effects: Vec::new(),
             halted: None,
+            handover: None,
         }
     }
 
@@ -97,21 +115,23 @@ impl EventLoop {
         self.hand_on();
         while self.halted.is_none() {
             alarm.set(self.replica.deadline());
+            if self.may_stop() {
+                // With its next tick the replica writes down how far it knows the log to be chosen.
+                alarm.rings().await;
+                self.step(Event::Clock);
+                return self.stop();
+            }
             tokio::select! {
                 biased;
                 Some(event) = self.inbox.disk.recv() => self.on_disk(event)?,
                 control = self.inbox.controls.recv() => match control {
-                    None | Some(Control::Stop) => {
-                        // With its next tick the replica writes down how far it knows the log to be chosen.
-                        alarm.rings().await;
-                        self.step(Event::Clock);
-                        return self.stop();
-                    }
                     Some(control) => self.on_control(control),
+                    // Nobody is left to wait for it.
+                    None => self.stop_at(self.clock.now()),
                 },
                 () = alarm.rings() => {}
                 Some(arrival) = self.inbox.peers.recv(), if self.has_room() => self.on_arrival(arrival),
-                Some(arrival) = self.inbox.clients.recv(), if self.has_room() => self.on_arrival(arrival),
+                Some(arrival) = self.inbox.clients.recv(), if self.takes_requests() => self.on_arrival(arrival),
             }
             self.take_arrivals()?;
             // After the arrivals: a process that was paused first hears what came in meanwhile, and only then
@@ -149,6 +169,57 @@ impl EventLoop {
         self.disk.backlog() < DISK_BACKLOG
     }
 
+    /// Whether requests are read: the disk keeps up, and leadership was not handed over.
+    fn takes_requests(&self) -> bool {
+        self.has_room() && !self.handover.is_some_and(|handover| handover.done)
+    }
+
+    /// Prepares to stop. A leader first gives up its ballot, so that another stands at once and not only after
+    /// it has heard nothing for a while. The replica votes on meanwhile, and its clients are served.
+    ///
+    /// To the core this is the failure of a proposer, which may happen at any time.
+    fn begin_to_stop(&mut self) {
+        if self.handover.is_some() {
+            return;
+        }
+        let leads = matches!(self.replica.status().proposer, ProposerStatus::Leading { .. });
+        let now = self.clock.now();
+        let waits = leads && self.others_can_lead();
+        self.stop_at(if waits { now.after(HANDOVER) } else { now });
+        if waits {
+            tracing::info!(replica = %self.id, "hands leadership over before it stops");
+            self.fail(Role::Proposer);
+        }
+    }
+
+    fn stop_at(&mut self, latest: Time) {
+        let done = false;
+        self.handover = Some(Handover { latest, done });
+    }
+
+    /// Whether a replica that is to stop has nothing more to wait for.
+    fn may_stop(&mut self) -> bool {
+        let Some(handover) = self.handover else {
+            return false;
+        };
+        if self.clock.now() >= handover.latest || !self.others_can_lead() {
+            return true;
+        }
+        let status = self.replica.status();
+        let done = handover.done || status.leader.is_some_and(|ballot| ballot.replica != self.id);
+        self.handover = Some(Handover { done, ..handover });
+        done && status.pending == 0
+    }
+
+    /// Whether enough others are heard that one of them can lead without this replica.
+    fn others_can_lead(&self) -> bool {
+        let status = self.replica.status();
+        let quorums = self.replica.config().quorums;
+        let others = status.members.without(status.silent).without(status.lost);
+        let others = others.iter().filter(|id| *id != self.id).count();
+        others >= quorums.phase1.max(quorums.phase2)
+    }
+
     /// Steps what has arrived, for [`BATCH`] at most, so that one sync and one write per socket serve it all.
     fn take_arrivals(&mut self) -> Result<(), NodeError> {
         let end = self.clock.now().after(BATCH);
@@ -160,15 +231,14 @@ impl EventLoop {
             if !self.has_room() {
                 return Ok(());
             }
-            let arrival = self
-                .inbox
-                .peers
-                .try_recv()
-                .or_else(|_| self.inbox.clients.try_recv());
-            match arrival {
-                Ok(arrival) => self.on_arrival(arrival),
-                Err(_) => return Ok(()),
+            let mut arrival = self.inbox.peers.try_recv().ok();
+            if arrival.is_none() && self.takes_requests() {
+                arrival = self.inbox.clients.try_recv().ok();
             }
+            let Some(arrival) = arrival else {
+                return Ok(());
+            };
+            self.on_arrival(arrival);
         }
         Ok(())
     }
@@ -236,11 +306,7 @@ impl EventLoop {
         match control {
             Control::Fail(role) => {
                 tracing::info!(replica = %self.id, %role, "a role fails on purpose");
-                self.step(Event::Fail(role));
-                // The messages that this life of the role still had to send are void.
-                for sends in self.deferred.iter_mut().filter(|sends| sends.role == role) {
-                    sends.envelopes.clear();
-                }
+                self.fail(role);
             }
             // The disk reads the records once every write of the role's earlier life is durable.
             Control::Restart(role, RestartMemory::Kept) => self.disk.read_back(role),
@@ -249,7 +315,15 @@ impl EventLoop {
                 // The caller may have stopped waiting.
                 let _ = answer.send(self.replica.status());
             }
-            Control::Stop => unreachable!("run() ends the loop before it gets here"),
+            Control::Stop => self.begin_to_stop(),
+        }
+    }
+
+    fn fail(&mut self, role: Role) {
+        self.step(Event::Fail(role));
+        // The messages that this life of the role still had to send are void.
+        for sends in self.deferred.iter_mut().filter(|sends| sends.role == role) {
+            sends.envelopes.clear();
         }
     }
 

@@ -19,5 +19,6 @@ mod redis;
 mod shortage;
 mod soak;
 mod stalls;
+mod stopping;
 mod watching;
 mod wire_page;
