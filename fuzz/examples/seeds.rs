@@ -74,6 +74,7 @@ fn seeds(root: &Path) -> std::io::Result<Seeds> {
     seeds.extend(scripts());
     seeds.extend(histories()?);
     seeds.extend(malformed_histories());
+    seeds.extend(redis_requests());
     Ok(seeds)
 }
 
@@ -98,6 +99,36 @@ fn bytes_of(hex: &str) -> Vec<u8> {
     digits
         .chunks_exact(2)
         .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
+}
+
+/// What Redis clients send, after the lengths of the pieces.
+fn redis_requests() -> Seeds {
+    let requests: [(&str, &[u8]); 9] = [
+        (
+            "arrays",
+            b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\n1\r\n*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n",
+        ),
+        ("inline", b"set k 'a b' nx get\r\nmget k \"\\x41\\n\"\r\nscan 0 match a* count 5\r\n"),
+        (
+            "transaction",
+            b"watch k\r\nmulti\r\nset k v\r\nmsetnx k v\r\ngetdel k\r\nping\r\nexec\r\n",
+        ),
+        ("connection", b"hello 3 auth default x setname me\r\nclient info\r\nconfig get *\r\nreset\r\nauth x\r\n"),
+        ("tables", b"command\r\ncommand docs\r\ncommand getkeys mset a b\r\ncommand list filterby pattern [a-c]*\r\n"),
+        ("silent", b"client reply skip\r\nping\r\nclient reply off\r\nget k\r\nclient reply on\r\nquit\r\n"),
+        ("wrong", b"get\r\nnosuch a\r\nset k v ex 5\r\ndecrby k -9223372036854775808\r\nclient x\r\n"),
+        ("nested", b"*1\r\n*1\r\n*1\r\n"),
+        ("lengths", b"*2\r\n$3\r\nGET\r\n$99999999999\r\n"),
+    ];
+    requests
+        .into_iter()
+        .map(|(name, stream)| {
+            (
+                format!("redis_requests/{name}").into(),
+                [&[3, 200, 0, 1][..], stream].concat(),
+            )
+        })
         .collect()
 }
 

@@ -6,6 +6,7 @@ mod cluster;
 mod codec;
 mod history;
 mod log;
+mod redis;
 mod script;
 mod snapshot;
 
@@ -13,5 +14,6 @@ pub use bytes::Bytes;
 pub use codec::{check_client_payload, check_peer_payload, check_stream};
 pub use history::check_history;
 pub use log::check_log;
+pub use redis::check_redis_requests;
 pub use script::check_replicas;
 pub use snapshot::check_snapshot;

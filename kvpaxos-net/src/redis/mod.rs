@@ -17,6 +17,7 @@
 //! | `conversation`, `transaction` | the state of a connection; MULTI, EXEC, WATCH |
 //! | `steps`, `run`, `question` | what the replica is asked, and what its answers are to a client |
 //! | `keyspace`, `glob`, `info` | SCAN and KEYS, patterns, INFO |
+//! | `offline` | a connection without a replica, for fuzzers |
 //! | `gateway`, `reader`, `connection`, `service`, `spawn`, `options` | the tasks |
 
 mod command;
@@ -30,6 +31,7 @@ mod glob;
 mod info;
 mod inline;
 mod keyspace;
+mod offline;
 pub(crate) mod options;
 mod parse;
 mod question;
@@ -43,4 +45,6 @@ mod table;
 mod transaction;
 
 pub use decode::{ProtocolError, Request, RequestBounds, RequestDecoder};
+#[doc(hidden)]
+pub use offline::converse;
 pub(crate) use spawn::{RedisPorts, spawn};
