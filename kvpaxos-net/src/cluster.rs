@@ -82,6 +82,9 @@ impl Cluster {
             value: self.limits.value as u64,
             sessions: self.limits.sessions as u64,
             session_window: self.limits.session_window,
+            transaction_bytes: self.limits.transaction_bytes as u64,
+            answer_bytes: self.limits.answer_bytes as u64,
+            results_bytes: self.limits.results_bytes as u64,
         }
     }
 
@@ -99,11 +102,16 @@ impl Cluster {
             value,
             sessions,
             session_window,
+            transaction_bytes,
+            answer_bytes,
+            results_bytes,
             ..
         } = self.limits;
         let two_phase = u64::from(self.update == Update::TwoPhase);
         let sizes = [self.quorums.phase1, self.quorums.phase2, key, value, sessions].map(|size| size as u64);
-        for number in sizes.into_iter().chain([two_phase, session_window]) {
+        let bytes = [transaction_bytes, answer_bytes, results_bytes].map(|size| size as u64);
+        let numbers = sizes.into_iter().chain([two_phase, session_window]);
+        for number in numbers.chain(bytes) {
             digest.number(number);
         }
         digest.0
@@ -295,11 +303,14 @@ mod tests {
         let plain = cluster("x");
         let mut others = vec![cluster("y"), cluster("x").two_phase()];
         others.push(Cluster::new("x", "0=a:1,1=b:1,2=c:1,3=d:1".parse().unwrap()));
-        let limits: [fn(&mut Limits); 4] = [
+        let limits: [fn(&mut Limits); 7] = [
             |limits| limits.key += 1,
             |limits| limits.value += 1,
             |limits| limits.sessions += 1,
             |limits| limits.session_window += 1,
+            |limits| limits.transaction_bytes -= 1,
+            |limits| limits.answer_bytes -= 1,
+            |limits| limits.results_bytes += 1,
         ];
         for change in limits {
             let mut other = plain.clone();

@@ -54,6 +54,8 @@
 //! - [`history`] holds what clients asked and what they were answered.
 //! - [`linearizability`] judges a history, knowing nothing of replicas. [`linearizability::witness`] judges it by
 //!   the order that the revisions in the answers claim.
+//! - [`whole_store`] judges operations on several keys: by executing the log, and by a search whose state is
+//!   the whole store.
 //! - [`model`] explores the core exhaustively within small bounds. It uses no other wing but `parallel`.
 //! - [`mutants`] holds replicas with the bugs that real systems had. The checks above must find each.
 //!
@@ -73,6 +75,7 @@
 //! | What must hold after every event? | `invariants/`, with a table of all properties in [`invariants`] |
 //! | How long may a request take? | `world/liveness.rs` |
 //! | Which rule decides that a history is not linearizable? | `linearizability/`, with an index in [`linearizability`] |
+//! | Which order of operations on several keys is looked for? | `whole_store/search.rs`; `whole_store/replay.rs` takes that of the log |
 //! | How is a mutant made? | `mutants/`, with a table of all in [`mutants`] |
 //! | How is another protocol simulated? | `tests/integration/toy.rs`, a machine of 60 lines |
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]

@@ -84,7 +84,8 @@ pub struct Timing {
     pub deadline: u32,
 }
 
-/// Bounds on sizes and numbers. The limits on keys, values and sessions influence the replicated state.
+/// Bounds on sizes and numbers. The limits on keys, values, sessions, transactions, answers and results
+/// influence the replicated state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Limits {
     /// The longest key, in bytes.

@@ -118,6 +118,7 @@
 //! | snapshot | the state after every slot below a certain one ([`snapshot::Snapshot`]) |
 //! | slot | a position in the log: one instance of Paxos ([`Slot`]) |
 //! | tick | the unit of [`Timing`]: heartbeats, resends and deadlines are counted in ticks |
+//! | transaction | steps on any keys, executed together if all its conditions hold ([`transaction`]) |
 //! | vouch | a leader vouches for a replica's state if their digests are the same ([`agreement`]) |
 //! | watermark | the slot below which every slot is chosen ([`Watermark`]) |
 //!

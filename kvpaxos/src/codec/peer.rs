@@ -71,6 +71,12 @@ pub struct Settings {
     pub sessions: u64,
     /// How many sequences of a session may be in flight.
     pub session_window: u64,
+    /// The largest transaction, in bytes.
+    pub transaction_bytes: u64,
+    /// The longest values in one answer, in bytes.
+    pub answer_bytes: u64,
+    /// The bytes of results that sessions store.
+    pub results_bytes: u64,
 }
 
 impl Settings {
@@ -78,7 +84,7 @@ impl Settings {
     /// does.
     #[must_use]
     pub fn differences(&self, theirs: &Settings) -> String {
-        let text = |settings: &Settings| -> [(&'static str, String); 9] {
+        let text = |settings: &Settings| -> [(&'static str, String); 12] {
             [
                 (
                     "the cluster's name",
@@ -92,6 +98,9 @@ impl Settings {
                 ("the longest value", settings.value.to_string()),
                 ("the number of sessions", settings.sessions.to_string()),
                 ("the session window", settings.session_window.to_string()),
+                ("the largest transaction", settings.transaction_bytes.to_string()),
+                ("the longest answer", settings.answer_bytes.to_string()),
+                ("the room for results", settings.results_bytes.to_string()),
             ]
         };
         let pairs = text(self).into_iter().zip(text(theirs));

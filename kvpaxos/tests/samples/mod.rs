@@ -298,6 +298,9 @@ pub fn settings() -> Settings {
         value: 1 << 20,
         sessions: 16_384,
         session_window: 1024,
+        transaction_bytes: 2_101_248,
+        answer_bytes: 4_194_304,
+        results_bytes: 67_108_864,
     }
 }
 

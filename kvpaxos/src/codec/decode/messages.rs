@@ -33,6 +33,9 @@ impl Decode for PeerFrame {
                 value: r.u64("longest value")?,
                 sessions: r.u64("sessions")?,
                 session_window: r.u64("session window")?,
+                transaction_bytes: r.u64("largest transaction")?,
+                answer_bytes: r.u64("longest answer")?,
+                results_bytes: r.u64("room for results")?,
             })),
             found => Err(DecodeError::Variant {
                 what: "peer frame",
