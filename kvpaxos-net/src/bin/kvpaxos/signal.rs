@@ -116,6 +116,10 @@ impl Interrupts {
 
     /// Waits for a request, or until Ctrl-C: then there is no result.
     pub(crate) async fn or_interrupted<T>(&self, request: impl Future<Output = T>) -> Option<T> {
+        // One that came too late for the last request is not meant for this one.
+        let mut late = Box::pin(self.0.interrupted.notified());
+        late.as_mut().enable();
+        drop(late);
         self.0.waits.store(true, Ordering::Relaxed);
         let ended = tokio::select! {
             result = request => Some(result),
@@ -176,12 +180,17 @@ mod tests {
             waits: AtomicBool::new(false),
             interrupted: Notify::new(),
         }));
-        assert_eq!(interrupts.or_interrupted(async { 1 }).await, Some(1));
         interrupts.0.interrupted.notify_one();
-        assert_eq!(
-            interrupts.or_interrupted(std::future::pending::<i32>()).await,
-            None
-        );
+        let first = interrupts.or_interrupted(tokio::task::yield_now()).await;
+        assert_eq!(first, Some(()), "it came before");
+        let interrupt = async {
+            while !interrupts.0.waits.load(Ordering::Relaxed) {
+                tokio::task::yield_now().await;
+            }
+            interrupts.0.interrupted.notify_one();
+        };
+        let waits = interrupts.or_interrupted(std::future::pending::<i32>());
+        assert_eq!(tokio::join!(waits, interrupt).0, None);
         assert!(
             !interrupts.0.waits.load(Ordering::Relaxed),
             "the next one would end the program"
