@@ -13,7 +13,7 @@ use crate::system::descriptors::{self, ClientDescriptor};
 /// A client that was idle for this long makes room for another if there is none.
 const IDLE: Duration = Duration::from_secs(60);
 /// The same for a client that has not sent a single request yet.
-const SILENT: Duration = Duration::from_secs(5);
+const SILENT: Duration = Duration::from_secs(2);
 /// How often idle clients are asked to make room, at most: every one of them looks whether it is concerned.
 const PAUSE: Duration = Duration::from_secs(1);
 

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use kvpaxos::{ClientId, Outcome, ReplicaId, Reply, Request, Time, codec};
 
 use crate::metrics::Metrics;
 use crate::metrics::operation::{Operation, ShownKey, ShownOutcome, key};
 use crate::replica::inbox::ReplySink;
-use crate::system::clock::Clock;
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::wire::outbox::PushResult;
 
@@ -19,10 +19,9 @@ use crate::wire::outbox::PushResult;
 pub(crate) struct Clients {
     /// The replica, for the log.
     id: ReplicaId,
-    clock: Clock,
     repeats: Arc<Repeats>,
     metrics: Arc<Metrics>,
-    clients: HashMap<ClientId, Client>,
+    clients: HashMap<ClientId, Client, RandomState>,
     /// Clients whose connection has something to write.
     answered: Vec<ClientId>,
     frame: Vec<u8>,
@@ -32,7 +31,7 @@ struct Client {
     sink: ReplySink,
     name: ClientName,
     /// The requests that are not answered, by their ids. The replica bounds their number.
-    pending: HashMap<u64, Pending>,
+    pending: HashMap<u64, Pending, RandomState>,
 }
 
 /// A client in the log.
@@ -67,13 +66,12 @@ struct Pending {
 }
 
 impl Clients {
-    pub(crate) fn new(id: ReplicaId, clock: Clock, repeats: Arc<Repeats>, metrics: Arc<Metrics>) -> Clients {
+    pub(crate) fn new(id: ReplicaId, repeats: Arc<Repeats>, metrics: Arc<Metrics>) -> Clients {
         Clients {
             id,
-            clock,
             repeats,
             metrics,
-            clients: HashMap::new(),
+            clients: HashMap::default(),
             answered: Vec::new(),
             frame: Vec::new(),
         }
@@ -84,7 +82,7 @@ impl Clients {
         let client_of = Client {
             sink,
             name,
-            pending: HashMap::new(),
+            pending: HashMap::default(),
         };
         self.clients.insert(client, client_of);
     }
@@ -94,23 +92,23 @@ impl Clients {
         self.clients.remove(&client);
     }
 
-    /// A client asks.
-    pub(crate) fn ask(&mut self, from: ClientId, request: &Request) {
+    /// A client asks, at this time.
+    pub(crate) fn ask(&mut self, from: ClientId, request: &Request, at: Time) {
         let Some(client) = self.clients.get_mut(&from) else {
             return;
         };
         let logs = tracing::enabled!(tracing::Level::DEBUG);
         let pending = Pending {
             operation: Operation::of(&request.body),
-            since: self.clock.now(),
+            since: at,
             // Of a long key a little is shown, and the rest of its frame is not kept for that.
             key: key(&request.body).filter(|_| logs).cloned(),
         };
         client.pending.insert(request.id, pending);
     }
 
-    /// Queues a reply. A client that does not read its replies is disconnected.
-    pub(crate) fn reply(&mut self, to: ClientId, reply: Reply) {
+    /// Queues a reply that is given at this time. A client that does not read its replies is disconnected.
+    pub(crate) fn reply(&mut self, to: ClientId, reply: Reply, at: Time) {
         // If it has disconnected, the replica has heard so, or will.
         let Some(client) = self.clients.get_mut(&to) else {
             return;
@@ -118,7 +116,7 @@ impl Clients {
         // A client may use an id twice; then it is counted once.
         if let Some(pending) = client.pending.remove(&reply.id) {
             let name = client.name;
-            self.on_reply(name, &pending, &reply);
+            self.on_reply(name, &pending, &reply, at);
         }
         let Some(client) = self.clients.get(&to) else {
             return;
@@ -153,8 +151,8 @@ impl Clients {
     }
 
     /// Counts an answer and logs it: at level debug each, else those that are bad news.
-    fn on_reply(&self, client: ClientName, pending: &Pending, reply: &Reply) {
-        let micros = self.clock.now().0.saturating_sub(pending.since.0);
+    fn on_reply(&self, client: ClientName, pending: &Pending, reply: &Reply, at: Time) {
+        let micros = at.0.saturating_sub(pending.since.0);
         if !matches!(client, ClientName::Probe) {
             // Exact up to 285 years.
             #[expect(clippy::cast_precision_loss, reason = "a time for a histogram")]

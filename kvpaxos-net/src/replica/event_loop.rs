@@ -93,7 +93,7 @@ impl EventLoop {
             deferred: VecDeque::new(),
             to_itself: VecDeque::new(),
             peers: PeerOutboxes::new(outboxes),
-            clients: Clients::new(id, clock, Arc::clone(&repeats), Arc::clone(&metrics)),
+            clients: Clients::new(id, Arc::clone(&repeats), Arc::clone(&metrics)),
             observations: ObservationLog::new(id, repeats),
             metrics,
             effects: Vec::new(),
@@ -263,8 +263,10 @@ impl EventLoop {
                 requests,
                 share,
             } => {
+                // They arrived together; nor is the clock read more than once for the answers of a step.
+                let at = self.clock.now();
                 for request in requests {
-                    self.clients.ask(client, &request);
+                    self.clients.ask(client, &request, at);
                     self.step(Event::Client {
                         from: client,
                         request,
@@ -375,12 +377,12 @@ impl EventLoop {
         let mut effects = std::mem::take(&mut self.effects);
         self.replica.step_into(Input { at, event }, &mut effects);
         for effect in effects.drain(..) {
-            self.carry_out(effect);
+            self.carry_out(effect, at);
         }
         self.effects = effects;
     }
 
-    fn carry_out(&mut self, effect: Effect) {
+    fn carry_out(&mut self, effect: Effect, at: Time) {
         match effect {
             Effect::Send(envelope) => self.send(envelope),
             Effect::Persist { role, records, then } => {
@@ -395,7 +397,7 @@ impl EventLoop {
                     None => then.into_iter().for_each(|envelope| self.send(envelope)),
                 }
             }
-            Effect::Reply { to, reply } => self.clients.reply(to, reply),
+            Effect::Reply { to, reply } => self.clients.reply(to, reply, at),
             Effect::Observe(observation) => {
                 self.metrics.on_observation(&observation);
                 self.observations.log(&observation);
