@@ -164,6 +164,7 @@ mod memory;
 pub mod message;
 pub mod notation;
 mod random;
+mod refusal;
 mod replica;
 mod roles;
 mod state;
