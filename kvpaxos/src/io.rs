@@ -258,8 +258,8 @@ pub struct Envelope<M = Message> {
 /// Something that a replica did, for logs, statistics and checkers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Observation {
-    /// Phase 1 begins.
-    Standing {
+    /// The replica stands for election: phase 1 begins.
+    Candidate {
         /// The ballot.
         ballot: Ballot,
     },

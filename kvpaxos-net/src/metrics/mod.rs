@@ -179,7 +179,7 @@ impl Metrics {
 
     pub(crate) fn on_observation(&self, observation: &Observation) {
         let counter = match observation {
-            Observation::Standing { .. } => &self.candidacies,
+            Observation::Candidate { .. } => &self.candidacies,
             Observation::Elected { .. } => &self.elections,
             Observation::Deposed { .. } => &self.depositions,
             Observation::Chosen { .. } => &self.chosen,

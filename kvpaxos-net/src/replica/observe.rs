@@ -68,7 +68,7 @@ impl ObservationLog {
 
 fn log(id: ReplicaId, observation: &Observation) {
     match observation {
-        Observation::Standing { ballot } => {
+        Observation::Candidate { ballot } => {
             tracing::info!(replica = %id, %ballot, "stands for election: phase 1 begins");
         }
         Observation::Elected {

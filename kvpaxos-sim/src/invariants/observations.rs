@@ -56,7 +56,7 @@ impl Audit {
 
     pub(super) fn on_observation(&mut self, by: ReplicaId, observation: &Observation) {
         match observation {
-            Observation::Standing { ballot } => {
+            Observation::Candidate { ballot } => {
                 // The ballot is not used yet: if a crash loses its record before anything was sent, it is
                 // free again.
                 self.protocol.standing += 1;

@@ -59,7 +59,7 @@ impl fmt::Display for Role {
 impl fmt::Display for Observation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Observation::Standing { ballot } => write!(f, "stands with {ballot}"),
+            Observation::Candidate { ballot } => write!(f, "stands with {ballot}"),
             Observation::Elected {
                 ballot,
                 carried_over,

@@ -58,7 +58,7 @@ impl Replica {
         let from = learner.next();
         proposer.phase = Phase::Preparing(Box::new(crate::roles::candidacy::Candidacy::new(ballot, from)));
         self.peers.note(ballot);
-        observe(Observation::Standing { ballot }, out);
+        observe(Observation::Candidate { ballot }, out);
         let prepare = |to| Envelope {
             to,
             message: Message::Prepare { ballot, from, state },

@@ -44,7 +44,7 @@ pub(crate) struct Peers {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Peer {
     /// Its last heartbeat.
-    said: Heartbeat,
+    heartbeat: Heartbeat,
     /// Ticks since it arrived.
     age: u32,
     /// The latest heartbeat of this replica that it has echoed.
@@ -121,7 +121,9 @@ impl Peers {
     pub(crate) fn on_heartbeat(&mut self, from: ReplicaId, heartbeat: &Heartbeat) -> bool {
         self.note(heartbeat.highest);
         let before = self.table.get(&from);
-        if before.is_some_and(|peer| peer.said.nonce == heartbeat.nonce && peer.said.beat >= heartbeat.beat) {
+        if before.is_some_and(|peer| {
+            peer.heartbeat.nonce == heartbeat.nonce && peer.heartbeat.beat >= heartbeat.beat
+        }) {
             return false;
         }
         let echoed = match heartbeat.echo {
@@ -131,7 +133,7 @@ impl Peers {
         self.table.insert(
             from,
             Peer {
-                said: heartbeat.clone(),
+                heartbeat: heartbeat.clone(),
                 age: 0,
                 echoed,
             },
@@ -147,7 +149,7 @@ impl Peers {
     /// Another message has shown that the peer knows the values of all slots below `learned`.
     pub(crate) fn note_learned(&mut self, peer: ReplicaId, learned: Slot) {
         if let Some(peer) = self.table.get_mut(&peer) {
-            peer.said.learned = peer.said.learned.max(learned);
+            peer.heartbeat.learned = peer.heartbeat.learned.max(learned);
         }
     }
 
@@ -161,7 +163,7 @@ impl Peers {
     pub(crate) fn echo_for(&self, peer: ReplicaId) -> Option<(u64, u64)> {
         self.table
             .get(&peer)
-            .map(|peer| (peer.said.nonce, peer.said.beat))
+            .map(|peer| (peer.heartbeat.nonce, peer.heartbeat.beat))
     }
 
     /// A tick has passed. Returns whether the leader has now been silent for too long.
@@ -192,7 +194,7 @@ impl Peers {
         self.table
             .iter()
             .filter(connected)
-            .map(|(id, peer)| (*id, &peer.said))
+            .map(|(id, peer)| (*id, &peer.heartbeat))
     }
 
     /// The connected peers whose acceptors vote.
@@ -205,16 +207,17 @@ impl Peers {
 
     /// The connected peers whose acceptors vote and that hear no leader.
     pub(crate) fn leaderless(&self, timing: &Timing) -> ReplicaSet {
-        let leaderless = |said: &Heartbeat| said.acceptor == AcceptorHealth::Votes && said.leader.is_none();
+        let leaderless =
+            |heard: &Heartbeat| heard.acceptor == AcceptorHealth::Votes && heard.leader.is_none();
         self.connected(timing)
-            .filter(|(_, said)| leaderless(said))
+            .filter(|(_, heard)| leaderless(heard))
             .map(|(id, _)| id)
             .collect()
     }
 
     /// The peers whose last heartbeat said that the acceptor has no memory.
     pub(crate) fn lost(&self) -> ReplicaSet {
-        let lost = |peer: &Peer| peer.said.acceptor == AcceptorHealth::Lost;
+        let lost = |peer: &Peer| peer.heartbeat.acceptor == AcceptorHealth::Lost;
         let table = self.table.iter().filter(|(_, peer)| lost(peer));
         table.map(|(id, _)| *id).collect()
     }

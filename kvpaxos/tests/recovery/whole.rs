@@ -296,7 +296,7 @@ fn ballots_of_the_first_life_are_not_used_again() {
                 }
             }
             for seen in world.take_seen() {
-                if let crate::support::Seen::Note(Observation::Standing { ballot }) = seen {
+                if let crate::support::Seen::Note(Observation::Candidate { ballot }) = seen {
                     ballots.push(ballot);
                 }
             }

@@ -142,7 +142,7 @@ impl SingleReplica {
         for _ in 0..400 {
             let result = self.ticks();
             let stands = |note: &Observation| match note {
-                Observation::Standing { ballot } => Some(*ballot),
+                Observation::Candidate { ballot } => Some(*ballot),
                 _ => None,
             };
             if let Some(ballot) = result.notes.iter().find_map(stands) {
