@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use kvpaxos_sim::history::generate::{Flaw, Fraction, Settings, Values};
@@ -29,8 +30,7 @@ fn main() -> std::io::Result<()> {
         fs::create_dir_all(path.parent().unwrap_or(root))?;
         fs::write(path, bytes)?;
     }
-    println!("{} seeds", seeds.len());
-    Ok(())
+    writeln!(std::io::stdout(), "{} seeds", seeds.len())
 }
 
 fn seeds(root: &Path) -> std::io::Result<Seeds> {
