@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::time::{Instant, timeout_at};
 
 use crate::listen::bounds::Shared;
 use crate::redis::decode::{RequestBounds, RequestDecoder};
-use crate::wire::budget::{self, Budget, FREE, Progress, Share};
+use crate::wire::budget::{self, Budget, FREE, Share};
 use crate::wire::frames::ReadError;
+use crate::wire::unfinished::{Pieces, Unfinished, read_on};
 
 /// How many bytes a read asks for at first, as there may be thousands of connections that are mostly idle, and
 /// at most, so that a pipeline is decoded in large pieces.
@@ -25,10 +25,7 @@ pub(crate) struct RequestReader {
     /// For what the decoder holds.
     share: Share,
     piece: usize,
-    /// When the first byte of the unfinished request came.
-    began: Option<Instant>,
-    /// How the unfinished request comes on since it had its share.
-    progress: Option<Progress>,
+    unfinished: Unfinished,
     /// Bytes received over TCP, of all clients.
     received: Arc<AtomicU64>,
 }
@@ -41,8 +38,7 @@ impl RequestReader {
             budget: shared.requests.clone(),
             share: Share::default(),
             piece: PIECES.0,
-            began: None,
-            progress: None,
+            unfinished: Unfinished::default(),
             received: Arc::clone(&shared.received),
         }
     }
@@ -50,8 +46,7 @@ impl RequestReader {
     /// The requests that were whole are taken out; what is left is the beginning of another.
     pub(crate) fn on_requests(&mut self) {
         let needed = self.decoder.needed();
-        self.began = (needed > 0).then(Instant::now);
-        self.progress = None;
+        self.unfinished = Unfinished::next(needed > 0);
         drop(self.share.split_to(if needed > FREE { needed } else { 0 }));
     }
 
@@ -66,44 +61,17 @@ impl RequestReader {
     }
 
     async fn read_within_limits(&mut self) -> Result<usize, ReadError> {
-        let length = self.decoder.needed();
-        if length == 0 {
-            return self.read_piece().await;
-        }
-        let deadline = *self.began.get_or_insert_with(Instant::now) + budget::TIME;
-        let slow = || ReadError::Slow(budget::TIME);
-        if length <= FREE {
-            return timeout_at(deadline, self.read_piece())
-                .await
-                .map_err(|_| slow())?;
-        }
-        let budget = self.budget.clone();
-        timeout_at(deadline, budget.raise(&mut self.share, length))
-            .await
-            .map_err(|_| slow())?;
-        // While it waited for its share it was not read, so nothing could come.
-        let progress = self.progress.get_or_insert_with(|| Progress::new(Instant::now()));
-        let mut progress = *progress;
-        loop {
-            let now = Instant::now();
-            if progress.is_slow(now) && budget.is_short() {
-                return Err(ReadError::GivesWay { length });
-            }
-            let look = now + budget::PAUSE;
-            match timeout_at(look.min(deadline), self.read_piece()).await {
-                Ok(read) => {
-                    let read = read?;
-                    progress.on_read(read, Instant::now());
-                    self.progress = Some(progress);
-                    return Ok(read);
-                }
-                Err(_) if look >= deadline => return Err(slow()),
-                Err(_) => {}
+        match self.decoder.needed() {
+            0 => self.read_piece().await,
+            length => {
+                let budget = Some(self.budget.clone());
+                read_on(self, length, budget::TIME, budget).await
             }
         }
     }
+}
 
-    /// Reads once. Cancelling it loses nothing.
+impl Pieces for RequestReader {
     async fn read_piece(&mut self) -> Result<usize, ReadError> {
         let piece = if self.budget.is_tight() {
             PIECES.0
@@ -122,5 +90,12 @@ impl RequestReader {
             PIECES.0
         };
         Ok(read)
+    }
+    fn unfinished(&mut self) -> &mut Unfinished {
+        &mut self.unfinished
+    }
+
+    fn share(&mut self) -> &mut Share {
+        &mut self.share
     }
 }

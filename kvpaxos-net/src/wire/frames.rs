@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use kvpaxos::codec::{DecodeError, Decoder, Frame};
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::{Instant, timeout_at};
 
 use crate::system::repeats::Subject;
-use crate::wire::budget::{self, Budget, FREE, Progress, Share};
+use crate::wire::budget::{self, Budget, FREE, Share};
+use crate::wire::unfinished::{Pieces, Unfinished, read_on};
 
 /// How many bytes one read asks for at most.
 const PIECE: usize = 256 * 1024;
@@ -116,10 +116,7 @@ pub(crate) struct Frames<F, R> {
     share: Share,
     /// For the frames that the last call returned.
     returned: Share,
-    /// When the first byte of the unfinished frame came.
-    began: Option<Instant>,
-    /// How the unfinished frame comes on, since it has its share.
-    progress: Option<Progress>,
+    unfinished: Unfinished,
 }
 
 impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
@@ -140,8 +137,7 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
             limits,
             share: Share::default(),
             returned: Share::default(),
-            began: None,
-            progress: None,
+            unfinished: Unfinished::default(),
         }
     }
 
@@ -196,8 +192,7 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
     /// Whole frames were taken out; what is left is the beginning of another.
     fn on_frames(&mut self) {
         let left = self.decoder.buffered();
-        self.began = (left > 0).then(Instant::now);
-        self.progress = None;
+        self.unfinished = Unfinished::next(left > 0);
         self.returned = self.share.split_to(if left > FREE { left } else { 0 });
     }
 
@@ -207,49 +202,17 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
         if held == 0 {
             return self.read_piece().await;
         }
-        let deadline = *self.began.get_or_insert_with(Instant::now) + self.limits.time;
         let length = self.decoder.next_length().unwrap_or(held);
         if length > self.limits.longest {
             let limit = self.limits.longest;
             return Err(ReadError::TooLong { length, limit });
         }
-        let slow = ReadError::Slow(self.limits.time);
-        if Instant::now() >= deadline {
-            return Err(slow);
-        }
-        let Some(budget) = self.limits.budget.clone().filter(|_| length > FREE) else {
-            return match timeout_at(deadline, self.read_piece()).await {
-                Ok(read) => read,
-                Err(_) => Err(slow),
-            };
-        };
-        let raised = timeout_at(deadline, budget.raise(&mut self.share, length)).await;
-        if raised.is_err() {
-            return Err(slow);
-        }
-        // While it waited for its share it was not read, so nothing could come.
-        let progress = self.progress.get_or_insert_with(|| Progress::new(Instant::now()));
-        let mut progress = *progress;
-        loop {
-            let now = Instant::now();
-            if progress.is_slow(now) && budget.is_short() {
-                return Err(ReadError::GivesWay { length });
-            }
-            let look = now + budget::PAUSE;
-            match timeout_at(look.min(deadline), self.read_piece()).await {
-                Ok(read) => {
-                    let read = read?;
-                    progress.on_read(read, Instant::now());
-                    self.progress = Some(progress);
-                    return Ok(read);
-                }
-                Err(_) if look >= deadline => return Err(slow),
-                Err(_) => {}
-            }
-        }
+        let (time, budget) = (self.limits.time, self.limits.budget.clone());
+        read_on(self, length, time, budget).await
     }
+}
 
-    /// Reads once.
+impl<F: Frame, R: AsyncRead + Unpin> Pieces for Frames<F, R> {
     async fn read_piece(&mut self) -> Result<usize, ReadError> {
         let Frames {
             reader,
@@ -284,6 +247,14 @@ impl<F: Frame, R: AsyncRead + Unpin> Frames<F, R> {
             budget.try_raise(share, decoder.buffered());
         }
         Ok(read)
+    }
+
+    fn unfinished(&mut self) -> &mut Unfinished {
+        &mut self.unfinished
+    }
+
+    fn share(&mut self) -> &mut Share {
+        &mut self.share
     }
 }
 
