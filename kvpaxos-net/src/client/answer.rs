@@ -77,6 +77,8 @@ pub struct ServerFailure {
     pub address: String,
     /// Why it did not answer, in words.
     pub why: String,
+    /// Whether it was reached, as far as is known: it was asked, and nothing is wrong but that it is silent.
+    pub is_reached: bool,
 }
 
 /// Why a call has no result. Each variant says whether anything was changed.
@@ -160,6 +162,7 @@ mod tests {
         let failure = |address: &str, why: &str| ServerFailure {
             address: address.to_owned(),
             why: why.to_owned(),
+            is_reached: false,
         };
         let error = ClientError::Unavailable {
             silent: ReplicaSet::EMPTY,

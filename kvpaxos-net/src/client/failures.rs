@@ -56,13 +56,17 @@ impl Failures {
     /// The servers that have failed, or were asked in vain, since a call began.
     pub(crate) fn since(&self, began: Instant) -> Vec<ServerFailure> {
         let why = |news: &ServerNews| match (&news.failed, news.asked) {
-            (Some((at, why)), _) if *at >= began => Some(why.clone()),
-            (_, Some(_)) => Some("no answer".to_owned()),
+            (Some((at, why)), _) if *at >= began => Some((why.clone(), false)),
+            (_, Some(_)) => Some(("no answer".to_owned(), true)),
             _ => None,
         };
         let failure = |news: &ServerNews| {
             let address = news.address.clone();
-            why(news).map(|why| ServerFailure { address, why })
+            why(news).map(|(why, is_reached)| ServerFailure {
+                address,
+                why,
+                is_reached,
+            })
         };
         self.0.iter().filter_map(failure).collect()
     }
@@ -85,18 +89,18 @@ mod tests {
         failures.failed(2, at(3), "broken".to_owned());
         let told = |failures: &Failures, began| {
             let told = failures.since(at(began)).into_iter();
-            told.map(|failure| (failure.address, failure.why))
+            told.map(|failure| (failure.address, failure.why, failure.is_reached))
                 .collect::<Vec<_>>()
         };
-        let pair = |address: &str, why: &str| (address.to_owned(), why.to_owned());
+        let one = |address: &str, why: &str, is_reached| (address.to_owned(), why.to_owned(), is_reached);
         assert_eq!(
             told(&failures, 2),
-            [pair("b:1", "no answer"), pair("c:1", "broken")]
+            [one("b:1", "no answer", true), one("c:1", "broken", false)]
         );
         assert!(!failures.is_known(1));
         failures.replied(1);
         assert!(failures.is_known(1));
         failures.replied(2);
-        assert_eq!(told(&failures, 0), [pair("a:1", "refused")]);
+        assert_eq!(told(&failures, 0), [one("a:1", "refused", false)]);
     }
 }

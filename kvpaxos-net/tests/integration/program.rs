@@ -235,7 +235,7 @@ fn two_phase_update_stalls_and_names_the_silent_replica() {
         cluster.kill(silent);
         let named = format!("r{silent}");
         // A new session cannot be opened, so nothing was changed. In an open session the outcome is unknown.
-        let (stalled, _, why) = ask(&servers, &["put", "k", "after", "--timeout", "3s"], "");
+        let (stalled, _, why) = ask(&servers, &["put", "k", "after", "--timeout", "2s"], "");
         assert_eq!(stalled, 4, "{why}");
         assert!(why.contains(&named), "{why}");
         let error = client.put("k", "after").await.expect_err("one replica is silent");

@@ -50,7 +50,9 @@ pub(crate) async fn explain(error: &ClientError, servers: &ServerArguments) -> S
     else {
         return text;
     };
-    if !silent.is_empty() || failures.len() == servers.list().len() {
+    let none_is_reached =
+        failures.len() == servers.list().len() && failures.iter().all(|failure| !failure.is_reached);
+    if !silent.is_empty() || none_is_reached {
         return text;
     }
     let silent = ask(servers)
