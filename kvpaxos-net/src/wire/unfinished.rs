@@ -82,3 +82,35 @@ pub(crate) async fn read_on(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Something has always come already.
+    #[derive(Default)]
+    struct Steady(Unfinished, Share);
+
+    impl Pieces for Steady {
+        async fn read_piece(&mut self) -> Result<usize, ReadError> {
+            Ok(1)
+        }
+
+        fn unfinished(&mut self) -> &mut Unfinished {
+            &mut self.0
+        }
+
+        fn share(&mut self) -> &mut Share {
+            &mut self.1
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_comes_on_for_ever_is_too_slow_too() {
+        let mut from = Steady::default();
+        let long = read_on(&mut from, 100, budget::TIME, None).await;
+        assert!(matches!(long, Ok(1)), "{long:?}");
+        let over = read_on(&mut from, 100, Duration::ZERO, None).await;
+        assert!(matches!(over, Err(ReadError::Slow(Duration::ZERO))), "{over:?}");
+    }
+}
