@@ -10,6 +10,7 @@
 //! The same states show what second copies of headers would bring and cost ([`headers`]).
 
 mod check;
+mod expectation;
 mod headers;
 mod replica;
 mod scenes;
