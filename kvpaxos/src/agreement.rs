@@ -153,7 +153,7 @@ struct Comparison {
     /// The lowest slot at which they differed.
     differs: Option<Slot>,
     /// The slot at which the peer reports a difference.
-    told: Option<Slot>,
+    reported: Option<Slot>,
     /// The digests of slots that are not applied here yet, and whether the peer sent them as the leader.
     awaited: BTreeMap<Slot, (u64, bool)>,
 }
@@ -161,10 +161,12 @@ struct Comparison {
 impl Comparison {
     /// The lowest slot at which a difference is known, by this replica or by the peer.
     fn differing(&self) -> Option<Slot> {
-        let told = self.told.filter(|told| self.same.is_none_or(|same| same < *told));
-        match (self.differs, told) {
-            (Some(own), Some(told)) => Some(own.min(told)),
-            (own, told) => own.or(told),
+        let reported = self
+            .reported
+            .filter(|slot| self.same.is_none_or(|same| same < *slot));
+        match (self.differs, reported) {
+            (Some(own), Some(reported)) => Some(own.min(reported)),
+            (own, reported) => own.or(reported),
         }
     }
 
@@ -182,14 +184,14 @@ impl Comparison {
 
 impl Agreement {
     /// A peer has sent the digest of its state; `leads` says whether it did so as a leader.
-    pub(crate) fn on_told(
+    pub(crate) fn on_state(
         &mut self,
         peer: ReplicaId,
-        told: StateDigest,
+        state: StateDigest,
         leads: bool,
         digests: &DigestHistory,
     ) {
-        let StateDigest { slot, digest } = told;
+        let StateDigest { slot, digest } = state;
         if slot == Slot::ZERO {
             return;
         }
@@ -210,9 +212,9 @@ impl Agreement {
         }
     }
 
-    /// A peer has sent a heartbeat. The nonce identifies its life; `told` is the slot at which it reports a
+    /// A peer has sent a heartbeat. The nonce identifies its life; `reported` is the slot at which it reports a
     /// difference from this replica.
-    pub(crate) fn on_heartbeat(&mut self, peer: ReplicaId, nonce: u64, told: Option<Slot>) {
+    pub(crate) fn on_heartbeat(&mut self, peer: ReplicaId, nonce: u64, reported: Option<Slot>) {
         let comparison = self.peer_mut(peer);
         if comparison.nonce != Some(nonce) {
             *comparison = Comparison {
@@ -220,7 +222,7 @@ impl Agreement {
                 ..Comparison::default()
             };
         }
-        comparison.told = told;
+        comparison.reported = reported;
     }
 
     /// A slot was applied or a snapshot installed: compares the digests that were waiting for that.
@@ -229,8 +231,8 @@ impl Agreement {
         let first_due = |agreement: &Agreement| {
             let mut peers = agreement.peers.iter();
             peers.find_map(|(peer, comparison)| {
-                let (slot, told) = comparison.awaited.first_key_value()?;
-                (*slot <= applied).then_some((*peer, *slot, *told))
+                let (slot, digest) = comparison.awaited.first_key_value()?;
+                (*slot <= applied).then_some((*peer, *slot, *digest))
             })
         };
         while let Some((peer, slot, (digest, leads))) = first_due(self) {
@@ -283,7 +285,7 @@ impl Agreement {
         // Nearly always nobody differs, and each request asks.
         if peers
             .clone()
-            .all(|peer| peer.differs.is_none() && peer.told.is_none())
+            .all(|peer| peer.differs.is_none() && peer.reported.is_none())
         {
             return None;
         }

@@ -25,8 +25,8 @@ pub(crate) struct Admission {
     /// Tells the connections that there is no room for another.
     full: watch::Sender<()>,
     refused: AtomicU64,
-    /// When they were last told.
-    told: Mutex<Option<Instant>>,
+    /// When `full` was last sent.
+    last_sent: Mutex<Option<Instant>>,
 }
 
 impl Admission {
@@ -45,7 +45,7 @@ impl Admission {
             permits: Arc::new(Semaphore::new(limit)),
             full: watch::Sender::new(()),
             refused: AtomicU64::new(0),
-            told: Mutex::new(None),
+            last_sent: Mutex::new(None),
         }
     }
 
@@ -81,9 +81,9 @@ impl Admission {
     }
 
     fn ask_for_room(&self) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|told| told.elapsed() >= PAUSE) {
-            *told = Some(Instant::now());
+        let mut last_sent = self.last_sent.lock().unwrap_or_else(PoisonError::into_inner);
+        if last_sent.is_none_or(|last_sent| last_sent.elapsed() >= PAUSE) {
+            *last_sent = Some(Instant::now());
             self.full.send_replace(());
         }
     }

@@ -172,14 +172,14 @@ fn read(source: impl BufRead) -> Result<Vec<StoreOperation>, StoreFileError> {
     let mut has_header = false;
     for (place, text) in source.lines().enumerate() {
         let line: Result<Line, String> = serde_json::from_str(&text?).map_err(|error| error.to_string());
-        let noted = line.and_then(|line| {
+        let result = line.and_then(|line| {
             if !has_header {
                 has_header = true;
                 return check_header(&line);
             }
             note(place, line, &mut operations, &mut open)
         });
-        noted.map_err(|why| StoreFileError::Line { line: place + 1, why })?;
+        result.map_err(|why| StoreFileError::Line { line: place + 1, why })?;
     }
     if !has_header {
         let why = "there is no header".to_owned();

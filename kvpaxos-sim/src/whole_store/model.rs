@@ -150,7 +150,7 @@ impl Model {
         answered: &mut usize,
     ) -> Result<StepResult, StepError> {
         let before = self.value(step.key()).cloned();
-        let mut told = |before: &Option<Bytes>| {
+        let mut answer = |before: &Option<Bytes>| {
             let length = *answered + before.as_ref().map_or(0, Bytes::len);
             if length > limits.answer_bytes {
                 let (length, limit) = (length as u64, limits.answer_bytes as u64);
@@ -160,7 +160,7 @@ impl Model {
             Ok(before.clone())
         };
         Ok(match step {
-            Step::Get { .. } => StepResult::Value(told(&before)?),
+            Step::Get { .. } => StepResult::Value(answer(&before)?),
             Step::Length { .. } => StepResult::Length(before.map_or(0, |value| value.len() as u64)),
             Step::Exists { .. } => StepResult::Exists(before.is_some()),
             Step::Put {
@@ -169,7 +169,7 @@ impl Model {
                 when,
                 previous,
             } => {
-                let previous = if *previous { told(&before)? } else { None };
+                let previous = if *previous { answer(&before)? } else { None };
                 let applied = match when {
                     When::Always => true,
                     When::Absent => before.is_none(),
@@ -199,7 +199,7 @@ impl Model {
                 StepResult::Integer(sum)
             }
             Step::Delete { key, previous } => {
-                let previous = if *previous { told(&before)? } else { None };
+                let previous = if *previous { answer(&before)? } else { None };
                 let applied = self.entries.remove(key).is_some();
                 StepResult::Changed { applied, previous }
             }

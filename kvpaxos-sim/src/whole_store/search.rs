@@ -88,17 +88,18 @@ pub(crate) fn search(operations: &[StoreOperation], limits: &Limits, states: usi
 
 /// The states after an operation, if its answer is explained by this state before it.
 fn explain(one: &StoreOperation, model: &Model, limits: &Limits) -> Vec<Model> {
-    let told = one.ended.as_ref().and_then(|end| end.outcome.as_ref());
+    let answered = one.ended.as_ref().and_then(|end| end.outcome.as_ref());
     let at = one.ended.as_ref().and_then(|end| end.revision);
     match &one.question {
         Question::Write(op) => {
             let outcomes = model.write(at, op, limits).into_iter();
-            let explained = outcomes.filter(|(outcome, _)| told.is_none_or(|told| told == outcome));
+            let explained =
+                outcomes.filter(|(outcome, _)| answered.is_none_or(|answered| answered == outcome));
             explained.map(|(_, after)| after).collect()
         }
         Question::Read(query) => {
             let read = model.read(at.unwrap_or_default(), query);
-            if told.is_none_or(|told| read.as_ref() == Some(told)) {
+            if answered.is_none_or(|answered| read.as_ref() == Some(answered)) {
                 vec![model.clone()]
             } else {
                 Vec::new()

@@ -80,7 +80,7 @@ impl Recorder {
         operation(call)?;
         let process = process(client, lane);
         let history = self.at(now);
-        let noted = match completion {
+        let recorded = match completion {
             Completion::Done(outcome) => match Answer::of(outcome) {
                 Some(answer) => history.ok_at(process, answer, rev_of(outcome)),
                 None => history.info(process),
@@ -88,7 +88,7 @@ impl Recorder {
             Completion::Refused(_) => history.fail(process),
             Completion::Unknown { .. } => history.info(process),
         };
-        noted.expect("an operation that ends was begun, and its answer is of its kind");
+        recorded.expect("an operation that ends was begun, and its answer is of its kind");
         self.judge_last_event();
         if self.wrong.is_some() || !self.stream.is_bad() {
             return None;

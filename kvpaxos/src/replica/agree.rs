@@ -26,8 +26,8 @@ impl Replica {
     }
 
     /// A candidate or a leader has sent the digest of its state.
-    pub(super) fn on_state_told(&mut self, from: ReplicaId, message: &Message) {
-        let (told, leads) = match message {
+    pub(super) fn on_state_sent(&mut self, from: ReplicaId, message: &Message) {
+        let (state, leads) = match message {
             Message::Prepare { state, .. } => (*state, false),
             Message::Accept { state, .. }
             | Message::Chosen { state, .. }
@@ -36,7 +36,7 @@ impl Replica {
             _ => return,
         };
         if let Some(learner) = self.learner.as_ref().filter(|_| from != self.config.id) {
-            self.agreement.on_told(from, told, leads, learner.digests());
+            self.agreement.on_state(from, state, leads, learner.digests());
         }
     }
 
@@ -49,7 +49,7 @@ impl Replica {
         let leads = heartbeat.leader.is_some_and(|ballot| ballot.replica == from);
         if let Some(learner) = &self.learner {
             self.agreement
-                .on_told(from, heartbeat.state, leads, learner.digests());
+                .on_state(from, heartbeat.state, leads, learner.digests());
         }
     }
 
@@ -91,10 +91,10 @@ impl Replica {
     pub(super) fn note_who_differs(&mut self, out: &mut Vec<Effect>) {
         let (with, doubt) = (self.agreement.differing(), self.doubt());
         let now = (with, doubt.is_none());
-        if now == self.noted {
+        if now == self.observed {
             return;
         }
-        self.noted = now;
+        self.observed = now;
         let first = with.iter().filter_map(|id| self.agreement.differs(id)).min();
         observe(
             Observation::Differs {

@@ -53,17 +53,17 @@ impl Replica {
     pub(super) fn on_foundings_heard(
         &mut self,
         peer: ReplicaId,
-        told: &KnownFoundings,
+        theirs: &KnownFoundings,
         out: &mut Vec<Effect>,
     ) -> Result<(), Reason> {
         let id = self.config.id;
-        if let (Some(own), Some(known)) = (self.founding, told.get(id))
+        if let (Some(own), Some(known)) = (self.founding, theirs.get(id))
             && !known.admits(own)
         {
             return Err(Reason::FoundedAnew { peer, known, own });
         }
         let members = self.config.members;
-        let of_others = told.iter().filter(|(of, _)| *of != id && members.contains(*of));
+        let of_others = theirs.iter().filter(|(of, _)| *of != id && members.contains(*of));
         let (mut is_news, mut is_contested) = (false, false);
         for (of, known) in of_others {
             let is_known = self.met.get(of).is_some();

@@ -96,7 +96,7 @@ pub struct Replica {
     agreement: Agreement,
     /// The last observation of differing states: the replicas that differ, and whether this replica still
     /// serves.
-    noted: (ReplicaSet, bool),
+    observed: (ReplicaSet, bool),
     pending: PendingRequests,
     reads: Reads,
     /// Two-phase setting: every slot below is settled.
@@ -181,7 +181,7 @@ impl Replica {
             without_learner: 0,
             peers: Peers::new(nonce),
             agreement: Agreement::default(),
-            noted: (ReplicaSet::EMPTY, true),
+            observed: (ReplicaSet::EMPTY, true),
             pending: PendingRequests::default(),
             reads: Reads::new(random.next_u64()),
             settled: Slot::ZERO,

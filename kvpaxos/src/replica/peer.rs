@@ -24,7 +24,7 @@ impl Replica {
         if !self.hears(from, founding, out) {
             return Ok(());
         }
-        self.on_state_told(from, &message);
+        self.on_state_sent(from, &message);
         let differs = self.agreement.differs(from).is_some();
         if differs && !matches!(message, Message::Heartbeat(_)) {
             return Ok(());
@@ -79,7 +79,7 @@ impl Replica {
                 incarnation,
                 from: slot,
             } => self.on_announce(from, nonce, incarnation, slot, out),
-            Message::Remembered(told) => return self.on_remembered(from, *told, out),
+            Message::Remembered(remembered) => return self.on_remembered(from, *remembered, out),
             Message::Fetch { slot, at } => self.on_fetch(from, slot, at, out),
             Message::SnapshotPart(part) => self.on_part(from, *part, out),
             Message::Saved { number, pieces } => self.on_saved(number, pieces, out),

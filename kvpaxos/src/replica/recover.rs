@@ -114,11 +114,11 @@ impl Replica {
     ) {
         let chunk_bytes = self.config.limits.chunk_bytes;
         if let Some(acceptor) = self.voting() {
-            let mut told = acceptor.on_announce(from, nonce, incarnation, slot, chunk_bytes);
-            if let Message::Remembered(remembered) = &mut told.message {
+            let mut reply = acceptor.on_announce(from, nonce, incarnation, slot, chunk_bytes);
+            if let Message::Remembered(remembered) = &mut reply.message {
                 remembered.met = self.met.clone();
             }
-            answer(from, told, out);
+            answer(from, reply, out);
         }
     }
 
@@ -138,14 +138,14 @@ impl Replica {
     pub(super) fn on_remembered(
         &mut self,
         from: ReplicaId,
-        told: Remembered,
+        remembered: Remembered,
         out: &mut Vec<Effect>,
     ) -> Result<(), Reason> {
         // Before the answer counts. It may show that an earlier answer must not count: see `crate::founding`.
-        self.on_foundings_heard(from, &told.met, out)?;
+        self.on_foundings_heard(from, &remembered.met, out)?;
         if let AcceptorRole::Recovering(recovery) = &mut self.acceptor {
-            self.peers.note(told.promised);
-            let progress = recovery.on_remembered(from, told);
+            self.peers.note(remembered.promised);
+            let progress = recovery.on_remembered(from, remembered);
             self.on_recovery(progress, out);
         }
         Ok(())

@@ -90,7 +90,7 @@ impl Candidacy {
             entries,
             more,
         } = promise;
-        let told = self.told(acceptor, vector.get(acceptor));
+        let sent = self.progress_of(acceptor, vector.get(acceptor));
         let least = from.max(cut);
         let in_order = entries
             .iter()
@@ -100,7 +100,7 @@ impl Candidacy {
             .iter()
             .all(|entry| entry.slot >= least && entry.ballot < ballot);
         let onward = more.is_none_or(|more| entries.last().is_some_and(|last| last.slot < more));
-        if ballot != self.ballot || told.complete || told.below != from || !in_order || !in_range || !onward {
+        if ballot != self.ballot || sent.complete || sent.below != from || !in_order || !in_range || !onward {
             return Progress::Nothing;
         }
         let end = entries.last().map_or(from, |last| last.slot.next());
@@ -115,13 +115,13 @@ impl Candidacy {
             }
         }
         self.idle = 0;
-        let told = ChunkProgress {
+        let sent = ChunkProgress {
             below: more.unwrap_or(end),
             complete: more.is_none(),
-            cut: told.cut.max(cut),
-            ..told
+            cut: sent.cut.max(cut),
+            ..sent
         };
-        self.progress.insert(acceptor, told);
+        self.progress.insert(acceptor, sent);
         if let Some(slot) = more {
             return Progress::More(slot);
         }
@@ -137,15 +137,15 @@ impl Candidacy {
     }
 
     /// What an acceptor has reported in its present incarnation.
-    fn told(&self, acceptor: ReplicaId, incarnation: Incarnation) -> ChunkProgress {
+    fn progress_of(&self, acceptor: ReplicaId, incarnation: Incarnation) -> ChunkProgress {
         let nothing = ChunkProgress {
             incarnation,
             below: self.from,
             complete: false,
             cut: Slot::ZERO,
         };
-        let told = self.progress.get(&acceptor).copied();
-        told.filter(|told| told.incarnation == incarnation)
+        let sent = self.progress.get(&acceptor).copied();
+        sent.filter(|sent| sent.incarnation == incarnation)
             .unwrap_or(nothing)
     }
 
@@ -164,15 +164,15 @@ impl Candidacy {
     /// already chosen.
     #[must_use]
     pub fn is_ready(&self, quorum: usize, learned: Slot) -> bool {
-        let told_all = |id: &ReplicaId| self.progress.get(id).is_some_and(|told| told.cut <= learned);
-        self.promises.iter().filter(told_all).count() >= quorum
+        let all_sent = |id: &ReplicaId| self.progress.get(id).is_some_and(|sent| sent.cut <= learned);
+        self.promises.iter().filter(all_sent).count() >= quorum
     }
 
     /// The slot from which an acceptor is to be asked. An acceptor whose promise is complete is asked beyond
     /// its report: its answer changes nothing, but it hears that the candidate still stands.
     #[must_use]
     pub fn next_for(&self, acceptor: ReplicaId) -> Slot {
-        self.progress.get(&acceptor).map_or(self.from, |told| told.below)
+        self.progress.get(&acceptor).map_or(self.from, |sent| sent.below)
     }
 
     /// This replica is learning slots that acceptors have cut, which counts as progress.

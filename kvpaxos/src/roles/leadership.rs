@@ -38,7 +38,7 @@ pub struct Leadership {
     /// commands while a leader is slow, and repeats in the log would make it slower still.
     under_way: BTreeSet<CommandKey>,
     /// The watermark that was sent to all last.
-    told: Watermark,
+    announced: Watermark,
     /// Read index requests that wait until the ballot is confirmed.
     pub(crate) confirmation: Confirmation,
 }
@@ -79,7 +79,7 @@ impl Leadership {
             applied: BTreeMap::new(),
             queue: VecDeque::new(),
             queue_bytes: 0,
-            told: Watermark::default(),
+            announced: Watermark::default(),
             confirmation: Confirmation::default(),
         }
     }
@@ -257,8 +257,8 @@ impl Leadership {
 
     /// Notes that this watermark is being sent to all; returns whether it is new.
     pub(crate) fn tell(&mut self, watermark: Watermark) -> bool {
-        let news = watermark != self.told;
-        self.told = watermark;
+        let news = watermark != self.announced;
+        self.announced = watermark;
         news
     }
 

@@ -151,7 +151,7 @@ enum Phase {
 struct Announcing {
     incarnation: Incarnation,
     /// How much each acceptor has reported.
-    told: BTreeMap<ReplicaId, ChunkProgress>,
+    sent: BTreeMap<ReplicaId, ChunkProgress>,
     /// The complete answers that are consistent with each other.
     complete: ConsistentSet,
     // The sum of all answers. Answers that no longer count stay in it, which is safe: a higher promise, a
@@ -257,7 +257,7 @@ impl Recovery {
             Phase::Announcing(announcing) => Message::Announce {
                 nonce,
                 incarnation: announcing.incarnation,
-                from: announcing.told.get(&id).map_or(Slot::ZERO, |told| told.below),
+                from: announcing.sent.get(&id).map_or(Slot::ZERO, |sent| sent.below),
             },
         }
     }
@@ -296,7 +296,7 @@ impl Recovery {
         let incarnation = Incarnation(highest.max(self.above).0 + 1);
         self.phase = Phase::Announcing(Box::new(Announcing {
             incarnation,
-            told: BTreeMap::new(),
+            sent: BTreeMap::new(),
             complete: ConsistentSet::default(),
             promised: Ballot::ZERO,
             // Every answer that is taken has the same entry for this acceptor.
@@ -360,14 +360,14 @@ impl Announcing {
             incarnation,
             below: Slot::ZERO,
         };
-        let told = self.told.entry(from).or_insert(start);
-        if told.incarnation != incarnation {
+        let sent = self.sent.entry(from).or_insert(start);
+        if sent.incarnation != incarnation {
             // The sender has lost its memory since its last chunk, and recovered: begin with its first chunk
             // again.
-            *told = start;
+            *sent = start;
         }
         // A gap would be lost. A repeat would do no harm.
-        let is_repeat = self.complete.contains(from) || answer.from != told.below;
+        let is_repeat = self.complete.contains(from) || answer.from != sent.below;
         let onward = answer.more.is_none_or(|more| more > answer.from);
         if is_repeat || !onward {
             return None;
@@ -385,7 +385,7 @@ impl Announcing {
         let mut more = ReplicaSet::EMPTY;
         match answer.more {
             Some(slot) => {
-                told.below = slot;
+                sent.below = slot;
                 more.insert(from);
             }
             None => match self.complete.add(from, &answer.vector) {
@@ -393,14 +393,14 @@ impl Announcing {
                     // Ask again at once, to save time: chunks of the earlier incarnation would not be taken
                     // for a part of the new answer.
                     for outdated in dropped {
-                        self.told.remove(&outdated);
+                        self.sent.remove(&outdated);
                         more.insert(outdated);
                     }
                 }
                 // The sender does not know yet that its incarnation is over, and would give the same answer
                 // again.
                 Addition::Outdated => {
-                    self.told.remove(&from);
+                    self.sent.remove(&from);
                 }
             },
         }
