@@ -36,7 +36,7 @@
 //! | `wire` | frames on one socket: reading, queueing, writing |
 //! | `storage` | the data directory: superblock, write-ahead log, segments, and the thread that writes them |
 //! | `links` | the outgoing connections to the other replicas |
-//! | `replica` | the event loop, what enters it, the replies to clients, log lines |
+//! | `replica` | the event loop, what enters it, the gateway of other tasks, the replies to clients, log lines |
 //! | `listen` | accepting connections of peers and clients, datagrams, the HTTP port for metrics and probes |
 //! | [`redis`] | the Redis protocol |
 //! | `node` | starting and stopping a replica, its handle, failures on purpose |

@@ -8,7 +8,6 @@ use kvpaxos::{Outcome, Query, Refusal};
 
 use crate::redis::conversation::{Action, Conversation, Page};
 use crate::redis::decode::RequestDecoder;
-use crate::redis::gateway::Gateway;
 use crate::redis::info;
 use crate::redis::keyspace;
 use crate::redis::parse::{Fault, parse};
@@ -17,6 +16,7 @@ use crate::redis::reply::Reply;
 use crate::redis::run::{READ_KEYS, Run, RunBounds};
 use crate::redis::service::Facts;
 use crate::redis::steps::missing;
+use crate::replica::gateway::Gateway;
 use crate::wire::outbox::{Outbox, PushResult};
 
 /// Replies are handed to the writer when so many bytes of them have come together.

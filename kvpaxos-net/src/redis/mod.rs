@@ -6,8 +6,14 @@
 //!      ▲                                        ▼
 //!      └─── outbox ── reply ◀── steps ◀── run: what arrived together, as one transaction or one read
 //!                                               │
-//!                                  gateway: one session for all connections ── the replica's event loop
+//!                       replica::gateway: one session for all connections ── the replica's event loop
 //! ```
+//!
+//! Why one session and not one for each connection: the cluster remembers a bounded number of sessions
+//! (`limits.sessions`), and ten thousand connections to each of five replicas would push out each other's, and
+//! those of other clients. Redis clients often connect, write once and leave; with a session each, that would
+//! be three commands of the log instead of one. The window of the session costs no order, as each connection
+//! has one request in flight (see `run`).
 //!
 //! | file | what it holds |
 //! | --- | --- |
@@ -18,7 +24,7 @@
 //! | `steps`, `run`, `question` | what the replica is asked, and what its answers are to a client |
 //! | `keyspace`, `glob`, `info` | SCAN and KEYS, patterns, INFO |
 //! | `offline` | a connection without a replica, for fuzzers |
-//! | `gateway`, `reader`, `connection`, `service`, `spawn`, `options` | the tasks |
+//! | `reader`, `connection`, `service`, `spawn`, `options` | the tasks |
 
 mod command;
 mod connection;
@@ -26,7 +32,6 @@ mod connection_commands;
 mod conversation;
 mod decode;
 mod describe;
-mod gateway;
 mod glob;
 mod info;
 mod inline;

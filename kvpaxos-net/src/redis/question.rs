@@ -1,6 +1,6 @@
 //! What the front end asks the replica, and how its answers sound to a Redis client if there is no result.
 
-use kvpaxos::client::Completion;
+use kvpaxos::client::{Call, Completion};
 use kvpaxos::{Op, Query, Refusal, ReplicaSet};
 
 use crate::redis::reply::Reply;
@@ -11,6 +11,16 @@ pub(crate) enum Question {
     Query(Query),
     Write(Op),
     Status,
+}
+
+impl From<Question> for Call {
+    fn from(question: Question) -> Call {
+        match question {
+            Question::Query(query) => Call::Read(query),
+            Question::Write(op) => Call::Write(op),
+            Question::Status => Call::Status,
+        }
+    }
 }
 
 /// The error for a request that was not done, or may have been.

@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 
 use crate::listen::bounds::{Bounds, Shared};
 use crate::redis::conversation::Server;
-use crate::redis::gateway::{GatewayPorts, GatewayTask};
 use crate::redis::options::RedisOptions;
 use crate::redis::service::{Facts, RedisService};
+use crate::replica::gateway::{GatewayPorts, GatewayTask};
 use crate::replica::inbox::Arrival;
 use crate::system::repeats::Repeats;
 

@@ -1,12 +1,6 @@
-//! The way from the Redis connections of a process to its replica: one client of the cluster, with one
-//! session, for all of them.
-//!
-//! Why one session and not one for each connection: the cluster remembers a bounded number of sessions
-//! (`limits.sessions`), and ten thousand connections to each of five replicas would push out each other's, and
-//! those of other clients. Redis clients often connect, write once and leave; with a session each, that would
-//! be three commands of the log instead of one. The window of the session bounds the writes in flight
-//! (`limits.session_window`); more wait here. That costs no order, as each connection has one request in
-//! flight (see [`run`](crate::redis::run)).
+//! The way from other parts of a process to its replica: a client of the cluster, with one session for all who
+//! ask through it. The window of the session bounds the writes in flight (`limits.session_window`); more wait
+//! here.
 //!
 //! The client is the core's [`kvpaxos::Client`]: it opens the session with the first write, opens another if
 //! the cluster has dropped it, repeats what was refused for a while under the same sequence, so that it takes
@@ -20,20 +14,19 @@ use kvpaxos::client::{Call, ClientConfig, ClientEffect, ClientEvent, Completion}
 use kvpaxos::{ClientId, Entropy, ReplicaId, ReplicaSet, Reply, Request};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::redis::question::Question;
 use crate::replica::inbox::Arrival;
 use crate::system::clock::{Clock, micros};
 use crate::wire::budget::Share;
 
-/// Questions that may wait for the gateway; further connections wait to ask.
+/// Calls that may wait for the gateway; further callers wait to ask.
 const ORDERS: usize = 1024;
 /// The most events that are handled before the requests are handed to the replica.
 const BATCH: usize = 1024;
 
-/// A question, and the connection that waits for the answer.
+/// A call, and the caller that waits for the answer.
 #[derive(Debug)]
 struct Order {
-    question: Question,
+    call: Call,
     answer: oneshot::Sender<Completion>,
 }
 
@@ -45,9 +38,10 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Asks; `None` if the replica has stopped.
-    pub(crate) async fn ask(&self, question: Question) -> Option<Completion> {
+    pub(crate) async fn ask(&self, call: impl Into<Call>) -> Option<Completion> {
         let (answer, completion) = oneshot::channel();
-        self.orders.send(Order { question, answer }).await.ok()?;
+        let call = call.into();
+        self.orders.send(Order { call, answer }).await.ok()?;
         completion.await.ok()
     }
 }
@@ -134,7 +128,7 @@ impl GatewayTask {
                 let arrival = Arrival::Requests {
                     client: self.client,
                     requests: std::mem::take(&mut self.requests),
-                    // The connections keep their shares until they are answered.
+                    // Callers keep their shares until they are answered.
                     share: Share::default(),
                 };
                 if self.arrivals.send(arrival).await.is_err() {
@@ -147,12 +141,8 @@ impl GatewayTask {
     fn begin(&mut self, order: Order) {
         let number = self.next_call;
         self.next_call += 1;
-        self.answers.insert(number, order.answer);
-        let call = match order.question {
-            Question::Query(query) => Call::Read(query),
-            Question::Write(op) => Call::Write(op),
-            Question::Status => Call::Status,
-        };
+        let Order { call, answer } = order;
+        self.answers.insert(number, answer);
         self.step(ClientEvent::Call { number, call });
     }
 
@@ -169,7 +159,7 @@ impl GatewayTask {
                 ClientEffect::Withdraw { .. } => {}
                 ClientEffect::Done { number, completion } => {
                     if let Some(answer) = self.answers.remove(&number) {
-                        // The connection may be gone.
+                        // The caller may be gone.
                         let _ = answer.send(completion);
                     }
                 }
