@@ -60,18 +60,7 @@ fn exit_codes_tell_outcomes_apart() {
     #[cfg(target_os = "linux")]
     what_is_done_but_not_said(&cluster, &servers);
 
-    // Nobody listens there.
-    let nobody = format!("127.0.0.1:{}", free_ports(1)[0]);
-    let gone = ["--timeout", "300ms", "--servers", &nobody];
-    let output = run(&[&["put", "k", "v"], &gone[..]].concat(), "");
-    let why = text(&output.stderr);
-    assert_eq!(code(&output), 4, "{why}");
-    assert!(why.contains(&nobody) && why.contains("refused"), "{why}");
-    let unknown = ["--timeout", "300ms", "--servers", "no-such-host.invalid:1"];
-    let output = run(&[&["put", "k", "v"], &unknown[..]].concat(), "");
-    let why = text(&output.stderr);
-    assert_eq!(code(&output), 4, "{why}");
-    assert!(why.contains("no-such-host.invalid:1: "), "{why}");
+    nobody_listens();
     // One of three is no majority: there is no leader, or nobody answers the old one.
     cluster.kill(0);
     cluster.kill(1);
@@ -95,6 +84,21 @@ fn exit_codes_tell_outcomes_apart() {
     };
     let error = runtime_of_client.block_on(put).expect_err("nobody is there");
     assert!(matches!(error, ClientError::Unavailable { .. }), "{error}");
+}
+
+/// Servers that cannot be reached, or have no address.
+fn nobody_listens() {
+    let nobody = format!("127.0.0.1:{}", free_ports(1)[0]);
+    let gone = ["--timeout", "300ms", "--servers", &nobody];
+    let output = run(&[&["put", "k", "v"], &gone[..]].concat(), "");
+    let why = text(&output.stderr);
+    assert_eq!(code(&output), 4, "{why}");
+    assert!(why.contains(&nobody) && why.contains("refused"), "{why}");
+    let unknown = ["--timeout", "300ms", "--servers", "no-such-host.invalid:1"];
+    let output = run(&[&["put", "k", "v"], &unknown[..]].concat(), "");
+    let why = text(&output.stderr);
+    assert_eq!(code(&output), 4, "{why}");
+    assert!(why.contains("no-such-host.invalid:1: "), "{why}");
 }
 
 /// Keys and values of any bytes, and answers for programs.
@@ -302,7 +306,17 @@ fn the_prompt_obeys_a_pipe() {
     let never = ask(&servers, &["get", "never"], "");
     assert_eq!(never.0, 1, "nothing is done after EXIT");
 
-    // What is wrong is told on standard error; the first error gives the code, and the rest is done.
+    errors_of_the_prompt(&servers);
+    a_walk_is_printed_and_logged(&servers);
+
+    // Nobody is there, which it says at its start.
+    let nobody = format!("127.0.0.1:{}", free_ports(1)[0]);
+    let output = run(&["client", "--servers", &nobody], "EXIT\n");
+    assert!(text(&output.stderr).contains("unavailable: none of 1 servers answers"));
+}
+
+/// What is wrong is told on standard error; the first error gives the code, and the rest is done.
+fn errors_of_the_prompt(servers: &str) {
     let long = "k".repeat(5000);
     let commands = [
         b"NONSENSE\nGET\nPUT bytes \xff\xfe\nPUT ",
@@ -310,7 +324,7 @@ fn the_prompt_obeys_a_pipe() {
         b" v\nGET bytes\n",
     ]
     .concat();
-    let output = run(&["client", "--servers", &servers], commands);
+    let output = run(&["client", "--servers", servers], commands);
     let (printed, errors) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(code(&output), 2, "{errors}");
     for error in ["\"NONSENSE\" is no command", "GET key", "over the limit of 4096"] {
@@ -320,8 +334,10 @@ fn the_prompt_obeys_a_pipe() {
         );
     }
     assert!(printed.contains(r#""\xff\xfe""#), "{printed}");
+}
 
-    // The walk through the commands, and the log of what was asked and answered.
+/// The walk through the commands, and the log of what was asked and answered.
+fn a_walk_is_printed_and_logged(servers: &str) {
     let dir = tempfile::tempdir().expect("a directory");
     let log = dir.path().join("client.log");
     let log_name = log.to_str().expect("text");
@@ -330,7 +346,7 @@ fn the_prompt_obeys_a_pipe() {
         "alice",
         "--walkthrough",
         "--servers",
-        &servers,
+        servers,
         "--log-file",
         log_name,
     ];
@@ -355,11 +371,6 @@ fn the_prompt_obeys_a_pipe() {
     ] {
         assert!(logged.contains(line), "{line:?} is not in\n{logged}");
     }
-
-    // Nobody is there, which it says at its start.
-    let nobody = format!("127.0.0.1:{}", free_ports(1)[0]);
-    let output = run(&["client", "--servers", &nobody], "EXIT\n");
-    assert!(text(&output.stderr).contains("unavailable: none of 1 servers answers"));
 }
 
 #[test]
