@@ -52,4 +52,4 @@ pub use network::{LinkProfile, Network, Traffic};
 pub use node::Node;
 pub use observer::{Misbehaviour, Observer};
 pub use pending::{Alarm, Output};
-pub use state::{Counts, Engine};
+pub use state::{Counts, Engine, Environment};

@@ -31,6 +31,17 @@ pub struct Counts {
     pub syncs: u64,
 }
 
+/// What all hosts of an engine begin with.
+#[derive(Clone, Copy, Debug)]
+pub struct Environment {
+    /// How links behave.
+    pub links: LinkProfile,
+    /// How long syncs take.
+    pub sync: Table,
+    /// The format of logs.
+    pub format: Format,
+}
+
 /// Machines of kind `M` on simulated hosts, observed by an `O`. See the module.
 pub struct Engine<M: Machine, O = ()> {
     pub(super) now: Time,
@@ -57,9 +68,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     #[must_use]
     pub fn new(
         configs: Vec<M::Config>,
-        links: LinkProfile,
-        latency: Table,
-        format: Format,
+        environment: Environment,
         mut decider: Box<dyn Decider + Send>,
         observer: O,
     ) -> Engine<M, O> {
@@ -68,10 +77,11 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             "an engine has at most {} hosts",
             kvpaxos::types::MAX_REPLICAS
         );
+        let Environment { links, sync, format } = environment;
         let hosts = (0u8..)
             .map(ReplicaId)
             .zip(configs)
-            .map(|(id, config)| Host::new(config, latency, found::<M>(id, format, &mut *decider)))
+            .map(|(id, config)| Host::new(config, sync, found::<M>(id, format, &mut *decider)))
             .collect();
         Engine {
             now: Time(0),

@@ -2,7 +2,7 @@
 
 use kvpaxos::{Micros, Replica, ReplicaSet, Time};
 
-use crate::engine::{Alarm, Decider, Node, Output, Seeded};
+use crate::engine::{Alarm, Decider, Environment, Node, Output, Seeded};
 use crate::invariants::{Audit, Finding, Sometimes, Trace};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
@@ -67,7 +67,12 @@ impl<M: Subject> World<M> {
         if setup.memory_only {
             audit.coverage.hit(Sometimes::MemoryOnly);
         }
-        let mut engine = AuditedEngine::new(configs, setup.links, setup.sync, setup.format, decider, audit);
+        let environment = Environment {
+            links: setup.links,
+            sync: setup.sync,
+            format: setup.format,
+        };
+        let mut engine = AuditedEngine::new(configs, environment, decider, audit);
         let clients = 0..setup.clients.count;
         for client in clients.filter(|client| setup.clients.is_connected(*client)) {
             engine.network.connect(Node::client(client));

@@ -5,7 +5,8 @@ use std::convert::Infallible;
 
 use kvpaxos::{Effect, Entropy, Envelope, Event, Memory, Micros, ReplicaId, Role, Time};
 use kvpaxos_sim::engine::{
-    EffectOf, Engine, Format, InputOf, LinkProfile, List, Machine, Node, Observer, Output, Seeded, latency,
+    EffectOf, Engine, Environment, Format, InputOf, LinkProfile, List, Machine, Node, Observer, Output,
+    Seeded, latency,
 };
 
 const HOSTS: u8 = 3;
@@ -110,9 +111,11 @@ fn run(seed: u64) -> (Vec<u64>, u64, usize) {
     let configs = vec![(); usize::from(HOSTS)];
     let mut engine: Engine<Highest, NothingUnsaved> = Engine::new(
         configs,
-        links,
-        latency::BUSY,
-        Format::Plain,
+        Environment {
+            links,
+            sync: latency::BUSY,
+            format: Format::Plain,
+        },
         Box::new(Seeded::new(seed)),
         NothingUnsaved::default(),
     );
@@ -163,9 +166,11 @@ fn ask(connected: bool, links: LinkProfile) -> (usize, usize) {
     let decider = Box::new(Seeded::new(1));
     let mut engine: Engine<Highest, NothingUnsaved> = Engine::new(
         configs,
-        links,
-        latency::FLASH,
-        Format::Plain,
+        Environment {
+            links,
+            sync: latency::FLASH,
+            format: Format::Plain,
+        },
         decider,
         NothingUnsaved::default(),
     );
