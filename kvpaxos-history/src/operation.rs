@@ -173,6 +173,7 @@ pub fn rev_of(outcome: &Outcome) -> Option<Revision> {
         | Outcome::Count { revision, .. } => Some(*revision),
         Outcome::Opened { .. }
         | Outcome::Closed
+        | Outcome::Authenticated
         | Outcome::Status(_)
         | Outcome::Refused(_)
         | Outcome::Unknown { .. } => None,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::Limits;
+use crate::password::Password;
 pub use crate::refusal::{Listed, Refusal};
 use crate::transaction::{StepResult, Transaction};
 use crate::types::{ReplicaSet, Revision, Sequence, SessionId};
@@ -340,6 +341,12 @@ pub enum RequestBody {
     },
     /// [`Query::Count`]
     Count,
+    /// Show a password. Answered by [`Outcome::Authenticated`]. The driver of a replica compares it and keeps
+    /// out who must show one and does not; a replica takes whatever reaches it.
+    Authenticate {
+        /// The password.
+        password: Password,
+    },
 }
 
 /// The answer to a [`Request`]. Each request gets exactly one, unless the replica stops.
@@ -435,6 +442,8 @@ pub enum Outcome {
         /// The number.
         keys: u64,
     },
+    /// The client may ask.
+    Authenticated,
 }
 
 impl fmt::Debug for Batch {

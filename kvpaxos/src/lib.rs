@@ -163,6 +163,7 @@ pub mod io;
 mod memory;
 pub mod message;
 pub mod notation;
+mod password;
 mod random;
 mod refusal;
 mod replica;
@@ -180,6 +181,7 @@ pub use command::{
 pub use config::{Config, ConfigError, Limits, Quorums, Timing, Update};
 pub use io::{Effect, Envelope, Event, Input, Memory, Observation, Reason, Record};
 pub use message::{Message, Watermark};
+pub use password::{MAX_PASSWORD, Password};
 pub use random::Random;
 pub use replica::Replica;
 pub use roles::{acceptor, candidacy, leadership, recovery};

@@ -151,6 +151,12 @@ pub enum Refusal {
         /// The limit.
         limit: u64,
     },
+    /// Clients must show a password here, and this one has not.
+    #[error("a password is required here, and this client shows none; nothing was changed")]
+    PasswordRequired,
+    /// The client has shown another password than that of the replica.
+    #[error("the password is wrong; nothing was changed")]
+    WrongPassword,
 }
 
 fn silence(silent: ReplicaSet) -> String {

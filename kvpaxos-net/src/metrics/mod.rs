@@ -18,7 +18,7 @@ use crate::metrics::sample::{Sample, SampledMetrics};
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const OUTCOMES: [&str; 3] = ["done", "refused", "unknown"];
-const REFUSALS: [&str; 12] = [
+const REFUSALS: [&str; 14] = [
     "key_too_long",
     "value_too_long",
     "busy",
@@ -31,6 +31,8 @@ const REFUSALS: [&str; 12] = [
     "too_many",
     "transaction_too_long",
     "answer_too_long",
+    "password_required",
+    "wrong_password",
 ];
 
 /// The metrics of one replica.
@@ -216,6 +218,8 @@ fn reason(refusal: &Refusal) -> usize {
         Refusal::TooMany { .. } => 9,
         Refusal::TransactionTooLong { .. } => 10,
         Refusal::AnswerTooLong { .. } => 11,
+        Refusal::PasswordRequired => 12,
+        Refusal::WrongPassword => 13,
     }
 }
 

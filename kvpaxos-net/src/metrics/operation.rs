@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kvpaxos::{Op, Outcome, RequestBody};
 
 /// The names of the operations, in the order of [`Operation`].
-pub(crate) const OPERATIONS: [&str; 13] = [
+pub(crate) const OPERATIONS: [&str; 14] = [
     "open",
     "close",
     "put",
@@ -20,6 +20,7 @@ pub(crate) const OPERATIONS: [&str; 13] = [
     "count",
     "submit",
     "status",
+    "authenticate",
 ];
 
 /// What a request asks for.
@@ -38,6 +39,7 @@ pub(crate) enum Operation {
     Count = 10,
     Submit = 11,
     Status = 12,
+    Authenticate = 13,
 }
 
 impl Operation {
@@ -58,6 +60,7 @@ impl Operation {
             RequestBody::Count => Operation::Count,
             RequestBody::Submit { .. } => Operation::Submit,
             RequestBody::Status => Operation::Status,
+            RequestBody::Authenticate { .. } => Operation::Authenticate,
         }
     }
 
@@ -118,6 +121,7 @@ impl fmt::Display for ShownOutcome<'_> {
             Outcome::Page { keys, .. } => write!(f, "a page of {} keys", keys.len()),
             Outcome::Count { keys, .. } => write!(f, "{keys} keys"),
             Outcome::Status(_) => f.write_str("status"),
+            Outcome::Authenticated => f.write_str("authenticated"),
             Outcome::Refused(refusal) => write!(f, "refused: {refusal}"),
             Outcome::Unknown { silent } => write!(f, "unknown, silent: {silent}"),
         }

@@ -12,9 +12,9 @@ use kvpaxos::codec::{
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos::transaction::{MAX_PAGE, MAX_STEPS};
 use kvpaxos::{
-    Ballot, Condition, Holds, Incarnation, Life, Limits, Listed, Op, Outcome, Refusal, ReplicaId, ReplicaSet,
-    Reply, Request, RequestBody, Revision, Sequence, SessionId, Slot, Status, Step, StepError, StepResult,
-    Tag, Timing, Transaction, When,
+    Ballot, Condition, Holds, Incarnation, Life, Limits, Listed, Op, Outcome, Password, Refusal, ReplicaId,
+    ReplicaSet, Reply, Request, RequestBody, Revision, Sequence, SessionId, Slot, Status, Step, StepError,
+    StepResult, Tag, Timing, Transaction, When,
 };
 use kvpaxos_net::{Bounds, Transport};
 

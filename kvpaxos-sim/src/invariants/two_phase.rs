@@ -115,6 +115,7 @@ pub(super) fn written_at(outcome: &Outcome) -> Option<Slot> {
         | Outcome::Lengths { .. }
         | Outcome::Page { .. }
         | Outcome::Count { .. }
+        | Outcome::Authenticated
         | Outcome::Status(_)
         | Outcome::Refused(_)
         | Outcome::Unknown { .. } => None,

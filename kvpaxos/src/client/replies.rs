@@ -75,6 +75,13 @@ impl Client {
             {
                 self.end(task, Completion::Refused(refusal), effects);
             }
+            // The password of the client does not change while it asks.
+            Refusal::PasswordRequired | Refusal::WrongPassword if task == Task::Open => {
+                self.on_open_refused(&refusal, effects);
+            }
+            Refusal::PasswordRequired | Refusal::WrongPassword if settled || place.is_none() => {
+                self.end(task, Completion::Refused(refusal), effects);
+            }
             // The session is gone, and with it the outcome of an earlier attempt.
             Refusal::SessionExpired { .. } if place.is_some() && settled => self.leave_session(task),
             Refusal::AlreadyAnswered { .. } if place.is_some() && settled => {
@@ -97,6 +104,15 @@ impl Client {
                 }
                 self.rest(at, task);
             }
+        }
+    }
+
+    /// No session is opened, so the writes that wait for it are not done.
+    fn on_open_refused(&mut self, refusal: &Refusal, effects: &mut Vec<ClientEffect>) {
+        self.forget(Task::Open);
+        self.session = Session::None;
+        for number in std::mem::take(&mut self.waiting) {
+            self.end(Task::Call(number), Completion::Refused(refusal.clone()), effects);
         }
     }
 

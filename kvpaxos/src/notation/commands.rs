@@ -122,6 +122,7 @@ impl fmt::Display for Request {
             RequestBody::Lengths { keys } => keys_after(f, "lengths", keys),
             RequestBody::Scan { cursor, limit } => write!(f, "scan from {cursor:x}, at most {limit}"),
             RequestBody::Count => f.write_str("count"),
+            RequestBody::Authenticate { .. } => f.write_str("authenticate"),
         }
     }
 }
@@ -199,6 +200,7 @@ impl fmt::Display for Outcome {
                 write!(f, ", next from {next:x}, as of {revision}")
             }
             Outcome::Count { revision, keys } => write!(f, "{keys} keys as of {revision}"),
+            Outcome::Authenticated => f.write_str("authenticated"),
         }
     }
 }

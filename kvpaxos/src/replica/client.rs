@@ -27,6 +27,10 @@ impl Replica {
                 reply(client, id, Outcome::Status(Box::new(self.status())), out);
                 return;
             }
+            RequestBody::Authenticate { .. } => {
+                reply(client, id, Outcome::Authenticated, out);
+                return;
+            }
             RequestBody::Get { key } => return self.read(client, id, Query::Get { key }),
             RequestBody::GetMany { keys } => return self.read(client, id, Query::GetMany { keys }),
             RequestBody::Lengths { keys } => return self.read(client, id, Query::Lengths { keys }),
@@ -80,7 +84,7 @@ impl Replica {
     /// Whether a request is within all limits. If it is not, it is refused before anything is changed.
     fn admit(&self, body: &RequestBody) -> Result<(), Refusal> {
         let limits = &self.config.limits;
-        if *body == RequestBody::Status {
+        if matches!(body, RequestBody::Status | RequestBody::Authenticate { .. }) {
             return Ok(());
         }
         if let Some(lost) = self.lost_for_good() {
@@ -90,7 +94,7 @@ impl Replica {
             return Err(Refusal::Differs(doubt));
         }
         match body {
-            RequestBody::Status => {}
+            RequestBody::Status | RequestBody::Authenticate { .. } => {}
             RequestBody::Open { .. } | RequestBody::Close { .. } => {}
             RequestBody::Get { key } => check_keys(limits, std::slice::from_ref(key))?,
             RequestBody::GetMany { keys } | RequestBody::Lengths { keys } => check_keys(limits, keys)?,

@@ -12,8 +12,8 @@ use kvpaxos::snapshot::Cursor;
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos::{
     Ballot, Batch, Command, Condition, Founding, Holds, Incarnation, Life, Listed, Message, Op, Outcome,
-    Record, Refusal, ReplicaId, ReplicaSet, Reply, Request, RequestBody, Revision, Sequence, SessionId, Slot,
-    Status, Step, StepError, StepResult, Tag, Transaction, Value, Watermark, When,
+    Password, Record, Refusal, ReplicaId, ReplicaSet, Reply, Request, RequestBody, Revision, Sequence,
+    SessionId, Slot, Status, Step, StepError, StepResult, Tag, Transaction, Value, Watermark, When,
 };
 
 mod strategies;
@@ -320,6 +320,11 @@ samples! { request_bodies: RequestBody =
     RequestBody::Lengths { .. } => RequestBody::Lengths { keys: vec![bytes("key"), bytes("other")] },
     RequestBody::Scan { .. } => RequestBody::Scan { cursor: u64::MAX, limit: 300 },
     RequestBody::Count => RequestBody::Count,
+    RequestBody::Authenticate { .. } => RequestBody::Authenticate { password: password() },
+}
+
+fn password() -> Password {
+    Password::new("open sesame").expect("short enough")
 }
 
 /// Every request, and writes with every operation.
@@ -355,6 +360,8 @@ samples! { refusals: Refusal =
     Refusal::TooMany { .. } => Refusal::TooMany { what: Listed::Conditions, count: 5000, limit: 4096 },
     Refusal::TransactionTooLong { .. } => Refusal::TransactionTooLong { length: 3_000_000, limit: 2_101_248 },
     Refusal::AnswerTooLong { .. } => Refusal::AnswerTooLong { length: 5_000_000, limit: 4_194_304 },
+    Refusal::PasswordRequired => Refusal::PasswordRequired,
+    Refusal::WrongPassword => Refusal::WrongPassword,
 }
 
 fn status(proposer: ProposerStatus, acceptor: AcceptorStatus, learner: LearnerStatus) -> Status {
@@ -434,6 +441,7 @@ samples! { outcomes: Outcome =
         next: u64::MAX,
     },
     Outcome::Count { .. } => Outcome::Count { revision: revision(), keys: 300 },
+    Outcome::Authenticated => Outcome::Authenticated,
 }
 
 /// Every reply, with every refusal and every status.

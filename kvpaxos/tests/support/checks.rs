@@ -310,6 +310,7 @@ impl Checks {
             | Outcome::Lengths { .. }
             | Outcome::Page { .. }
             | Outcome::Count { .. }
+            | Outcome::Authenticated
             | Outcome::Closed
             | Outcome::Status(_)
             | Outcome::Refused(_)

@@ -123,6 +123,9 @@ one_of_each! { bodies: RequestBody =
     RequestBody::Lengths { .. }, "request-lengths" => RequestBody::Lengths { keys: fruits() };
     RequestBody::Scan { .. }, "request-scan" => RequestBody::Scan { cursor: 1 << 37, limit: 1000 };
     RequestBody::Count, "request-count" => RequestBody::Count;
+    RequestBody::Authenticate { .. }, "request-authenticate" => RequestBody::Authenticate {
+        password: Password::new("open sesame").expect("short enough"),
+    };
 }
 
 one_of_each! { refusals: Refusal =
@@ -159,6 +162,8 @@ one_of_each! { refusals: Refusal =
         length: 5_000_000,
         limit: 4_194_304,
     };
+    Refusal::PasswordRequired, "refusal-password-required" => Refusal::PasswordRequired;
+    Refusal::WrongPassword, "refusal-wrong-password" => Refusal::WrongPassword;
 }
 
 /// A status whose sets are empty.
@@ -260,6 +265,7 @@ one_of_each! { outcomes: Outcome =
         next: 1 << 37,
     };
     Outcome::Count { .. }, "reply-count" => Outcome::Count { revision: revision(1003, 2), keys: 2 };
+    Outcome::Authenticated, "reply-authenticated" => Outcome::Authenticated;
 }
 
 fn executed(results: Option<Vec<StepResult>>) -> Outcome {
@@ -312,6 +318,7 @@ pub(super) fn requests() -> BTreeMap<&'static str, Request> {
         "request-lengths" => 12,
         "request-scan" => 13,
         "request-count" => 14,
+        "request-authenticate" => 15,
         other => panic!("{other} has no id"),
     };
     let request = |(name, body)| (name, Request { id: id(name), body });
@@ -349,6 +356,7 @@ pub(super) fn replies() -> BTreeMap<&'static str, Reply> {
         "reply-lengths" => 12,
         "reply-page" => 13,
         "reply-count" => 14,
+        "reply-authenticated" => 15,
         status if status.starts_with("reply-status") => 10,
         _ => 3,
     };

@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::script::*;
 use crate::client::*;
-use crate::command::Refusal;
+use crate::command::{Outcome, Refusal};
 
 #[test]
 fn an_expired_session_is_replaced_if_nothing_was_in_doubt() {
@@ -336,5 +336,38 @@ fn a_write_that_a_connection_took_may_be_done() {
             0.000 connected to r1
             80.000 clock
                 call 2 ends: Unknown { silent: {} }
+        "#]]);
+}
+
+/// No replica of the cluster takes another password, so nothing is repeated.
+#[test]
+fn a_client_without_the_password_is_refused_at_once() {
+    let refused = |refusal| Outcome::Refused(refusal);
+    Script::new()
+        .put(1, "k", "v")
+        .put(2, "l", "v")
+        .reply(0, 1, refused(Refusal::PasswordRequired))
+        .get(3, "k")
+        .reply(0, 2, refused(Refusal::WrongPassword))
+        .put(4, "k", "v")
+        .reply(0, 3, opened(5))
+        .reply(0, 4, refused(Refusal::WrongPassword))
+        .check(&expect![[r#"
+            0.000 call 1 put b"k" b"v"
+                r0 <- #1 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
+            0.000 call 2 put b"l" b"v"
+            0.000 r0 answers #1 Refused(PasswordRequired)
+                call 1 ends: Refused(PasswordRequired)
+                call 2 ends: Refused(PasswordRequired)
+            0.000 call 3 Get { key: b"k" }
+                r0 <- #2 Get { key: b"k" }
+            0.000 r0 answers #2 Refused(WrongPassword)
+                call 3 ends: Refused(WrongPassword)
+            0.000 call 4 put b"k" b"v"
+                r0 <- #3 Open { tag: Tag { nonce: 15345232379140719590, number: 0 } }
+            0.000 r0 answers #3 Opened { session: SessionId(5.0) }
+                r0 <- #4 session 5.0 sequence 0 lowest 0 b"k"
+            0.000 r0 answers #4 Refused(WrongPassword)
+                call 4 ends: Refused(WrongPassword)
         "#]]);
 }

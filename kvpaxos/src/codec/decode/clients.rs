@@ -9,6 +9,7 @@ use crate::command::{Listed, Outcome, Refusal, Reply, Request, RequestBody};
 use crate::config::MAX_VALUE;
 use crate::encoding::plain::{counter, replicas, revision, sequence, session, tag};
 use crate::encoding::{Decode, DecodeError, Elements, Reader};
+use crate::password::{MAX_PASSWORD, Password};
 use crate::transaction::MAX_ANSWER;
 
 impl Decode for Request {
@@ -37,6 +38,9 @@ impl Decode for Request {
                 limit: r.u32("limit of a page")?,
             },
             9 => RequestBody::Count,
+            10 => RequestBody::Authenticate {
+                password: Password::shown(r.bytes("password", MAX_PASSWORD)?),
+            },
             found => {
                 return Err(DecodeError::Variant {
                     what: "request",
@@ -99,6 +103,7 @@ impl Decode for Reply {
                 revision: revision(r)?,
                 keys: counter(r, "number of keys")?,
             },
+            14 => Outcome::Authenticated,
             found => {
                 return Err(DecodeError::Variant {
                     what: "outcome",
@@ -181,6 +186,8 @@ fn refusal(r: &mut Reader) -> Result<Refusal, DecodeError> {
             length: counter(r, "answer's length")?,
             limit: counter(r, "limit")?,
         },
+        12 => Refusal::PasswordRequired,
+        13 => Refusal::WrongPassword,
         found => {
             return Err(DecodeError::Variant {
                 what: "refusal",
