@@ -1,9 +1,11 @@
-//! Why an acceptor that lost its memory comes back the way it does: for each rule of [`kvpaxos::recovery`] the schedule in which a
-//! shortcut would let two values be chosen for one slot, up to the step that does not happen here.
+//! Why an acceptor that lost its memory recovers the way it does. For each rule of [`kvpaxos::recovery`]
+//! there is a schedule in which a shortcut lets two values be chosen for one slot. The schedule marks its
+//! wrong steps with *asterisks*. The scene plays it up to the step that the rule prevents.
 //!
-//! A, B, C, D and E are acceptors; x is proposed in ballot b1, and y in b2, which is higher. What they say to each other is in the
-//! hands of the scene: a vote that is "on its way" may be counted at any later time. Most scenes are of three acceptors, where any
-//! two are a quorum, and the one that lost its memory needs the answers of both others.
+//! A, B, C, D and E are acceptors. x is proposed in ballot b1, and y in b2, which is higher. The scene
+//! decides when a message arrives: a vote in flight may be counted at any later time. Most scenes have three
+//! acceptors. Then any two are a quorum, and an acceptor that lost its memory needs the answers of both
+//! others.
 
 #[path = "recovery/answers.rs"]
 mod answers;

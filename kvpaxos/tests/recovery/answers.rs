@@ -1,4 +1,5 @@
-//! The rules by which answers are put together: whose, in which order, and what of them is kept.
+//! How a recovering acceptor combines the answers of the others: which answers count, in which order, and
+//! what it keeps of them.
 
 use kvpaxos::message::Remembered;
 use kvpaxos::recovery::{Progress, Recovery};
@@ -6,7 +7,7 @@ use kvpaxos::{Ballot, Incarnation, Message, ReplicaId, Slot};
 
 use crate::stage::{A, B, B1, B2, C, D, E, SLOT, Stage, entry, hear, together, value};
 
-/// Where what it asks an acceptor next begins.
+/// The slot from which it asks this acceptor next.
 fn asks_from(recovery: &Recovery, of: ReplicaId) -> Option<Slot> {
     let asked = recovery.questions().into_iter().find(|(to, _)| *to == of);
     match asked?.1 {
@@ -18,19 +19,21 @@ fn asks_from(recovery: &Recovery, of: ReplicaId) -> Option<Slot> {
 fn remembered(answer: Message) -> Remembered {
     match answer {
         Message::Remembered(told) => *told,
-        other => panic!("(c) is answered by Remembered: {other:?}"),
+        other => panic!("the answer to (b) is not Remembered: {other:?}"),
     }
 }
 
-/// Shortcut: chunks of an answer are put together, whichever life of the acceptor they come from. Five acceptors.
+/// Shortcut: chunks of an answer are joined even if they come from two incarnations of their sender. There
+/// are five acceptors.
 ///
-/// 1. b1 is elected by A, B and C. A accepts x for slot 0; its vote is on its way. B accepts z for slots 1 and 2.
-/// 2. A loses its memory. B tells all below slot 2: there is nothing for slot 0.
-/// 3. B loses its memory. C, D and E, who have not heard of A's loss yet, answer it. B and C accept x for slot 0, and know nothing of A's
-///    loss: with A's vote of step 1 x is chosen.
-/// 4. B, in its life 1, tells the rest, from slot 2 on. *With what it told in life 0 that is a whole*, which D's and E's answers agree with:
-///    A returns without x.
-/// 5. b2 is elected by A, D and E, who tell of nothing: y is chosen as well.
+/// 1. b1 is elected by A, B and C. A accepts x for slot 0; its vote is in flight. B accepts z for slots 1 and
+///    2.
+/// 2. A loses its memory. B reports its entries below slot 2: there is none for slot 0.
+/// 3. B loses its memory. C, D and E, which have not heard of A's loss, answer it. B and C accept x for slot
+///    0, without knowing of A's loss: with A's vote of step 1, x is chosen.
+/// 4. B, now in incarnation 1, reports its entries from slot 2 on. *With the chunk of incarnation 0 this
+///    makes a complete answer.* It is crash-consistent with the answers of D and E: A recovers without x.
+/// 5. b2 is elected by A, D and E. Their promises report no entry for slot 0: y is chosen as well.
 #[test]
 fn chunks_of_an_answer_from_two_lives_make_no_whole() {
     let (mut stage, x, z) = (Stage::new(5), value("x"), value("z"));
@@ -51,21 +54,26 @@ fn chunks_of_an_answer_from_two_lives_make_no_whole() {
     assert_eq!(together(&[lost, from_b, from_c]), 3, "x is chosen");
 
     stage.ask(A, &mut recovery, &[B]);
-    assert_eq!(asks_from(&recovery, B), Some(SLOT), "all anew");
+    assert_eq!(asks_from(&recovery, B), Some(SLOT), "the answer begins again");
     let progress = stage.ask(A, &mut recovery, &[D, E]);
-    assert!(!matches!(progress, Progress::Recovered(_)), "B's is missing");
+    assert!(!matches!(progress, Progress::Recovered(_)), "B is missing");
     let progress = stage.ask(A, &mut recovery, &[B]);
     stage.returns(A, progress);
     assert_eq!(stage.elect(&[A, D, E], B2).get(&SLOT), Some(&x));
 }
 
-/// Shortcut: only chunks of a later life begin an answer anew; one of an earlier life that comes late is put in between.
+/// Shortcut: only a chunk of a later incarnation restarts an answer, so a late chunk of an earlier
+/// incarnation is inserted into it.
 ///
-/// 1. b1 is elected by A, B and C. A accepts x for slot 3; its vote is on its way. z is chosen for slots 0, 2 and 4, by B, C and D.
-/// 2. A loses its memory. B tells what is below slot 2, and then what is below slot 4: that is on its way.
-/// 3. B loses its memory. C, D and E, who have not heard of A's loss yet, answer it. B and C accept x for slot 3: with A's vote it is chosen.
-/// 4. B, in its life 1, tells what is below slot 2. *The late chunk of step 2 arrives, and fits*: there is nothing for slot 3. B tells the rest.
-/// 5. D and E answer too; A returns without x, and another value can be chosen by A, D and E.
+/// 1. b1 is elected by A, B and C. A accepts x for slot 3; its vote is in flight. z is chosen for slots 0, 2
+///    and 4 by B, C and D.
+/// 2. A loses its memory. B reports its entries below slot 2, and then those below slot 4. The second chunk
+///    is in flight.
+/// 3. B loses its memory. C, D and E, which have not heard of A's loss, answer it. B and C accept x for slot
+///    3: with A's vote, x is chosen.
+/// 4. B, now in incarnation 1, reports its entries below slot 2. *The late chunk of step 2 arrives and is
+///    taken as the next one*: it has no entry for slot 3. B reports the rest.
+/// 5. D and E answer too. A recovers without x, and A, D and E can choose another value.
 #[test]
 fn a_late_chunk_of_an_earlier_life_is_not_put_in_between() {
     let (mut stage, x, z) = (Stage::new(5), value("x"), value("z"));
@@ -105,8 +113,9 @@ fn a_late_chunk_of_an_earlier_life_is_not_put_in_between() {
     assert_eq!(stage.elect(&[A, D, E], B2).get(&Slot(3)), Some(&x));
 }
 
-/// Shortcut: a chunk is taken though the one before it has not come, or the next is asked for from a slot too far: what was accepted
-/// between them is forgotten, as in `chunks_of_an_answer_from_two_lives_make_no_whole`. A chunk that comes again leads to nothing.
+/// Shortcut: a chunk is taken although the one before it is missing, or the next chunk is asked for from too
+/// high a slot. Then the entries between the two are forgotten, as in
+/// `chunks_of_an_answer_from_two_lives_make_no_whole`. A repeated chunk has no effect.
 #[test]
 fn chunks_are_taken_in_order_and_without_gaps() {
     let (mut stage, x) = (Stage::new(3), value("x"));
@@ -115,7 +124,7 @@ fn chunks_are_taken_in_order_and_without_gaps() {
     }
     let mut recovery = stage.lose(A);
     stage.announce(A, &mut recovery, &[B, C]);
-    // An attempt that heard one chunk after the other: what it was told may come again.
+    // This attempt takes the chunks in order. Each of them may arrive again.
     let mut attempt = recovery.clone();
     let chunks = [0, 1, 2, 3].map(|slot| {
         assert_eq!(asks_from(&attempt, B), Some(Slot(slot)));
@@ -130,10 +139,10 @@ fn chunks_are_taken_in_order_and_without_gaps() {
         let progress = hear(recovery, B, chunk.clone());
         progress != Progress::Nothing
     };
-    assert!(!is_taken(&mut recovery, &second), "the first has not come");
+    assert!(!is_taken(&mut recovery, &second), "the first chunk is missing");
     assert!(is_taken(&mut recovery, &first));
-    assert!(!is_taken(&mut recovery, &third), "the second has not come");
-    assert!(!is_taken(&mut recovery, &first), "it comes again");
+    assert!(!is_taken(&mut recovery, &third), "the second chunk is missing");
+    assert!(!is_taken(&mut recovery, &first), "the chunk is a repeat");
     for chunk in [second, third, fourth] {
         assert!(is_taken(&mut recovery, &chunk));
     }
@@ -143,7 +152,8 @@ fn chunks_are_taken_in_order_and_without_gaps() {
     assert_eq!(known, [0, 1, 2, 3].map(Slot));
 }
 
-/// A chunk that says that the rest begins where the chunk began would be asked for for ever, at once each time. No honest acceptor says so.
+/// A chunk says that the next one begins where it begins itself. If it were taken, the same chunk would be
+/// asked for again and again, without a pause. No correct acceptor sends it.
 #[test]
 fn a_chunk_that_gets_no_further_is_of_no_use() {
     let mut stage = Stage::new(3);
@@ -154,7 +164,9 @@ fn a_chunk_that_gets_no_further_is_of_no_use() {
     assert_eq!(recovery.on_remembered(B, told), Progress::Nothing);
 }
 
-/// An acceptor has promised whatever it accepted in, and says so. From one that lies nobody may take a memory that no acceptor can have.
+/// An acceptor has promised every ballot in which it has accepted, and reports so. If a faulty sender reports
+/// a lower promise, the recovered promise still covers the entry: no acceptor may hold an entry above its
+/// promise.
 #[test]
 fn an_entry_above_the_promise_is_a_promise_too() {
     let (mut stage, x) = (Stage::new(3), value("x"));
@@ -168,11 +180,13 @@ fn an_entry_above_the_promise_is_a_promise_too() {
     assert_eq!(stage.acceptor(A).promised(), B2);
 }
 
-/// Shortcut: the first entry for a slot is kept, or the last one, or all that counts is the promise.
+/// Shortcut: for each slot the first or the last entry is kept, or only the promises are.
 ///
-/// 1. b1 is elected by B and C, and B accepts x. b2 is elected by A and C, who tell of nothing and accept y: y is chosen.
-/// 2. A loses its memory. B tells of x in b1, and C of y in b2, in this order or the other. *A keeps x*, or nothing.
-/// 3. b3 is elected by A and B. Both tell of x: *x is chosen as well.* Not so: A tells of y, in b2.
+/// 1. b1 is elected by B and C, and B accepts x. b2 is elected by A and C. Their promises report no entry,
+///    and they accept y: y is chosen.
+/// 2. A loses its memory. B reports x in b1, and C reports y in b2, in this order or the other. *A keeps x*,
+///    or nothing.
+/// 3. b3 is elected by A and B. *Both report x, and x is chosen as well.* Here A reports y in b2.
 #[test]
 fn per_slot_the_entry_of_the_highest_ballot_is_kept() {
     for order in [[B, C], [C, B]] {
@@ -189,10 +203,12 @@ fn per_slot_the_entry_of_the_highest_ballot_is_kept() {
     }
 }
 
-/// Shortcut: of promises, cuts and vectors what the first or the last answer says is kept, not the highest of all.
+/// Shortcut: the promise, the cut and the vector are taken from the first or the last answer, not the highest
+/// from all answers.
 ///
-/// B has promised b2, has cut its log below slot 1 and has heard of life 2 of E; C and D have heard of life 1 of it. See
-/// `the_highest_promise_is_recovered`, `what_others_have_cut_is_remembered_as_chosen` and `what_others_know_of_lives_is_recovered`.
+/// B has promised b2, has cut its log below slot 1, and knows incarnation 2 of E. C and D know incarnation 1
+/// of E. `the_highest_promise_is_recovered`, `what_others_have_cut_is_remembered_as_chosen` and
+/// `what_others_know_of_lives_is_recovered` show why each must be recovered.
 #[test]
 fn what_is_kept_does_not_depend_on_who_answers_last() {
     for order in [[B, C, D], [D, C, B]] {
@@ -215,13 +231,13 @@ fn what_is_kept_does_not_depend_on_who_answers_last() {
     }
 }
 
-/// Shortcut: the vectors of the answers are left out of what is recovered.
+/// Shortcut: the recovered memory leaves out the vectors of the answers.
 ///
-/// 1. b1 is elected by A and B. B accepts x; its vote is on its way.
-/// 2. B loses its memory. A and C answer that they have accepted nothing; B returns with nothing.
-/// 3. A loses its memory. B and C answer. *A returns, and does not know that B's life 0 is over.*
-/// 4. b2 is elected by B and C, who tell of nothing, and accept y: y is chosen.
-/// 5. A, which never heard of b2, accepts x. *Its vote counts with B's of step 1: x is chosen as well.*
+/// 1. b1 is elected by A and B. B accepts x; its vote is in flight.
+/// 2. B loses its memory. A and C answer that they have accepted nothing, and B recovers with no entry.
+/// 3. A loses its memory. B and C answer. *A recovers, and does not know that B's incarnation 0 is over.*
+/// 4. b2 is elected by B and C. Their promises report no entry, and they accept y: y is chosen.
+/// 5. A has not heard of b2, and accepts x. *Its vote counts with B's vote of step 1: x is chosen as well.*
 #[test]
 fn what_others_know_of_lives_is_recovered() {
     let (mut stage, x, y) = (Stage::new(3), value("x"), value("y"));
@@ -237,11 +253,11 @@ fn what_others_know_of_lives_is_recovered() {
     assert_eq!(together(&[lost, late]), 1);
 }
 
-/// Shortcut: the cut is off by one.
+/// Shortcut: the cut is too high by one.
 ///
-/// 1. b1 is elected by B and C, who accept x for slots 0 and 1: both are chosen. B cuts slot 0 off.
-/// 2. A loses its memory. *With a cut at slot 2, slot 1 is chosen for all it knows, and nobody need remember it; with the entry for slot 1 gone
-///    as well, it tells of nothing there.*
+/// 1. b1 is elected by B and C. They accept x for slots 0 and 1: both are chosen. B cuts slot 0.
+/// 2. A loses its memory. *It recovers a cut at slot 2. Then it takes slot 1 for chosen, though the others
+///    may still need its entry there. If it drops that entry as well, it reports nothing for slot 1.*
 #[test]
 fn from_the_cut_on_everything_is_kept() {
     let (mut stage, x) = (Stage::new(3), value("x"));
@@ -256,15 +272,19 @@ fn from_the_cut_on_everything_is_kept() {
     stage.recover(A, &mut recovery, &[B, C]);
     assert_eq!(stage.acceptor(A).cut(), Slot(1));
     let known: Vec<Slot> = stage.acceptor(A).accepted().keys().copied().collect();
-    assert_eq!(known, [Slot(1)], "what is cut is not kept either");
+    assert_eq!(known, [Slot(1)], "entries below the cut are not kept");
 }
 
-/// Shortcut: of what was heard of it, the lowest counts, or the first.
+/// Shortcut: the new incarnation is one above the lowest or the first that is reported, not above the
+/// highest.
 ///
-/// 1. A loses its memory, and returns as life 1 with the answers of B, C and D. b1 is elected by A, B and C. A accepts x; its vote is on its way.
-/// 2. A loses its memory again. B, C and E answer; E has not heard of life 1. *A takes 1 for a new life,* and returns with nothing.
-/// 3. B and C accept x. *They know of A's life 1, in which A's vote was cast: with it x is chosen.*
-/// 4. b2 is elected by A, D and E, who tell of nothing: y is chosen as well.
+/// 1. A loses its memory, and recovers in incarnation 1 with the answers of B, C and D. b1 is elected by A, B
+///    and C. A accepts x; its vote is in flight.
+/// 2. A loses its memory again. B, C and E answer; E has not heard of incarnation 1. *A takes incarnation 1
+///    again*, and recovers with no entry.
+/// 3. B and C accept x. *Their vectors have incarnation 1 for A, in which A cast its vote: the three votes
+///    choose x.*
+/// 4. b2 is elected by A, D and E. Their promises report no entry: y is chosen as well.
 #[test]
 fn the_new_life_is_above_the_highest_that_was_heard_of() {
     for order in [[B, C, E], [E, C, B]] {
@@ -283,14 +303,18 @@ fn the_new_life_is_above_the_highest_that_was_heard_of() {
     }
 }
 
-/// Shortcut: an answer that knows of a later life than the announced one is taken.
+/// Shortcut: an answer is taken although its sender knows a later incarnation than the announced one.
 ///
-/// 1. A loses its memory and announces life 2 to D, but to nobody else: an attempt before had announced life 1, and both were lost.
-/// 2. A loses it again. B, C and E, who have heard of nothing, answer: it announces life 1.
-/// 3. D answers that it knows of life 2. *A takes the answer in, and its vector says that it is in life 2*: nobody but D has heard of that.
-/// 4. A votes in life 2, and loses its memory. B, C and E have heard of life 1: *it announces life 2 once more, and two lives share it.*
+/// 1. A loses its memory and announces incarnation 1, which reaches no acceptor. It begins again and
+///    announces incarnation 2, which reaches D only.
+/// 2. A loses its memory again. B, C and E, which have heard of neither incarnation, answer: A announces
+///    incarnation 1.
+/// 3. D answers that it knows incarnation 2. *A takes the answer, and its merged vector says that A is in
+///    incarnation 2.* Only D has heard of that one.
+/// 4. A votes in incarnation 2, and loses its memory. B, C and E have heard of incarnation 1: *A announces
+///    incarnation 2 again, and two lives share it.*
 ///
-/// It begins again instead, above the life that it heard of.
+/// Here A begins again, above the incarnation that D reported.
 #[test]
 fn an_answer_that_knows_of_a_later_life_begins_all_anew() {
     for known in [2, 3] {
@@ -310,8 +334,8 @@ fn an_answer_that_knows_of_a_later_life_begins_all_anew() {
     }
 }
 
-/// The same where it is told by other means, as by a heartbeat. To hear of the life that it has announced itself is no news: those that it
-/// announced it to tell it all the time.
+/// The same rule for other messages, such as heartbeats, that report a later incarnation. A report of the
+/// announced incarnation itself has no effect: the acceptors that know it report it all the time.
 #[test]
 fn whoever_tells_of_a_later_life_makes_it_begin_anew() {
     let mut stage = Stage::new(5);
@@ -319,7 +343,7 @@ fn whoever_tells_of_a_later_life_makes_it_begin_anew() {
     assert_eq!(
         recovery.on_heard(Incarnation(1)),
         Progress::Nothing,
-        "it has announced none"
+        "it has announced no incarnation"
     );
     stage.announce(A, &mut recovery, &[B, C, D]);
     assert_eq!(recovery.incarnation(), Some(Incarnation(2)));
@@ -330,8 +354,9 @@ fn whoever_tells_of_a_later_life_makes_it_begin_anew() {
     assert_eq!(recovery.incarnation(), Some(Incarnation(4)));
 }
 
-/// Shortcut: what was answered to one attempt is taken for an answer to the next. It may say less than is needed: what A announced then was an
-/// earlier life, and what its sender accepted since may be counted with what A lost in between.
+/// Shortcut: an answer to an earlier announcement counts for the present one. It may lack a value: the
+/// earlier announcement was of a lower incarnation, so a later vote of the sender may count together with a
+/// vote that A lost between the two announcements.
 #[test]
 fn what_was_remembered_for_an_earlier_life_does_not_count() {
     let mut stage = Stage::new(3);
@@ -345,8 +370,8 @@ fn what_was_remembered_for_an_earlier_life_does_not_count() {
     }
 }
 
-/// As many answers are needed as [`answers_needed`](kvpaxos::recovery::answers_needed) says, in (a) and in (c), and not one more: of five, two
-/// others may be gone.
+/// Steps (a) and (c) need exactly as many answers as [`answers_needed`](kvpaxos::recovery::answers_needed)
+/// says. With five acceptors, two others may be down.
 #[test]
 fn as_many_as_are_needed_are_enough_and_one_fewer_is_not() {
     let mut stage = Stage::new(5);

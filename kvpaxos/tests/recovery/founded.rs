@@ -1,4 +1,4 @@
-//! A replica that claims to be new and is not: see [`kvpaxos::founding`].
+//! A replica that claims to be new although it is not: see [`kvpaxos::founding`].
 
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
@@ -12,7 +12,8 @@ use kvpaxos::{
 use crate::single::SingleReplica;
 use crate::stage::{A, B, B1, B2, C, SLOT, value};
 
-/// That of the replica that is tested, and two of a peer: the one that it had, and the one that it claims later.
+/// The founding of the replica under test. A peer has the other two: `FIRST` is its real founding, and it
+/// claims `LATER` after it was formatted again.
 const OWN: Founding = Founding(1);
 const FIRST: Founding = Founding(2);
 const LATER: Founding = Founding(3);
@@ -55,7 +56,7 @@ fn prepare(ballot: Ballot) -> Message {
     }
 }
 
-/// What it tells its peers of foundings with its next heartbeat.
+/// The foundings that the replica reports with its next heartbeat.
 fn tells(whole: &mut SingleReplica) -> KnownFoundings {
     for _ in 0..100 {
         let told = whole
@@ -73,7 +74,7 @@ fn tells(whole: &mut SingleReplica) -> KnownFoundings {
     panic!("it sends no heartbeat: {:?}", whole.replica.status());
 }
 
-/// Why a replica halts at this message, if it does.
+/// The reason with which a replica halts at this message, if it halts.
 fn halts(replica: &Replica, from: ReplicaId, message: Message) -> Option<Reason> {
     let event = Event::Peer {
         from,
@@ -88,7 +89,8 @@ fn halts(replica: &Replica, from: ReplicaId, message: Message) -> Option<Reason>
     })
 }
 
-/// What is learned of a founding stands in the log before what the message leads to, so that no promise outlives it.
+/// A new founding is written to the log before the other records that its message leads to. So a durable
+/// promise implies that the founding is durable.
 #[test]
 fn a_founding_is_written_down_before_anything_that_its_message_leads_to() {
     let mut whole = new(C);
@@ -108,13 +110,13 @@ fn a_founding_is_written_down_before_anything_that_its_message_leads_to() {
     };
     let said = whole.hears(B, announce);
     let [Message::Remembered(told)] = said.answers()[..] else {
-        panic!("one that recovers is answered: {said:?}")
+        panic!("the recovering acceptor is not answered: {said:?}")
     };
-    assert_eq!(told.met, knows(A, FIRST), "one that recovers is told too");
+    assert_eq!(told.met, knows(A, FIRST), "the answer reports the founding");
 }
 
-/// The trial: a peer that has been a member before claims to be new. Nothing of it is heard, whatever it says, and after a restart neither;
-/// it is told once, and the peer is told with every heartbeat.
+/// The main case: a peer with a known founding claims another one. All its messages are dropped, also after a
+/// restart. The replica observes this once, and its heartbeats report the known founding to the peer.
 #[test]
 fn nothing_is_heard_of_a_peer_that_was_founded_anew() {
     let mut whole = new(C);
@@ -146,32 +148,32 @@ fn nothing_is_heard_of_a_peer_that_was_founded_anew() {
             known: KnownFounding::Founded(FIRST),
             claimed: LATER,
         };
-        assert_eq!(notes, [refused], "told once");
+        assert_eq!(notes, [refused], "it is observed once");
         assert!(said.iter().all(|said| said.answers().is_empty()), "{said:?}");
         assert_eq!(whole.disk, before);
         assert!(
             whole.replica.status().silent.contains(A),
-            "it does not count as heard"
+            "its messages do not count as heard"
         );
         assert_eq!(tells(&mut whole), knows(A, FIRST));
-        // The earlier life, and one that was recovered, are heard.
+        // Messages of the earlier life, and of a recovered replica, are accepted.
         let said = whole.hears_founded(A, Some(FIRST), prepare(B1));
         assert_eq!(
             said.answers().len(),
             1,
-            "its earlier life may have something on its way"
+            "messages of its earlier life may be in flight"
         );
         let said = whole.hears_founded(A, None, prepare(B1));
         assert_eq!(
             said.answers().len(),
             1,
-            "one without a founding has lost its disk, and says so"
+            "a replica without a founding has lost its disk"
         );
     }
 }
 
-/// A replica that hears of another founding of itself stops, whoever met it. One that has lost its disk goes on: it votes in an incarnation of
-/// its own only.
+/// A replica that hears of another founding of itself halts, even if the reporting peer has not met that
+/// founding itself. A replica that lost its disk continues: it votes only in a new incarnation.
 #[test]
 fn a_replica_that_was_founded_anew_halts_when_it_hears_so() {
     let replica = new(A).replica;
@@ -193,8 +195,9 @@ fn a_replica_that_was_founded_anew_halts_when_it_hears_so() {
     }
 }
 
-/// The counterexample to believing the founding that was met first: B met the later life of A, C the earlier one. B leads, and would count
-/// promises of both. Once B hears of C what it knows, it believes neither, and A, too, is told so.
+/// The counterexample to a replica that keeps the first founding it hears of. B has met the later life of A,
+/// and C the earlier one. B leads, and would count promises of both lives. Once C has reported its founding
+/// of A, B drops messages of both lives, and its heartbeats report to A that two foundings are known.
 #[test]
 fn of_two_foundings_none_is_believed() {
     let mut whole = new(B);
@@ -215,7 +218,7 @@ fn of_two_foundings_none_is_believed() {
     }
 }
 
-/// One that has not met a peer itself, or has lost its disk since, learns from others whom it has to do with.
+/// A replica learns a founding from others if it has not met the peer itself, or has lost its disk since.
 #[test]
 fn foundings_are_learned_from_others_too() {
     for mut whole in [new(C), SingleReplica::without_disk(C)] {
@@ -229,14 +232,15 @@ fn foundings_are_learned_from_others_too() {
     }
 }
 
-/// What was known when the acceptor failed, and what was learned while it was down, is written when it restarts: the write may have been
-/// lost with it, and in its name nothing is written meanwhile.
+/// When a failed acceptor restarts, it writes the foundings that its replica knew before the failure, and
+/// those that it learned meanwhile. The record of the former may have been lost with the acceptor, and no
+/// record is written in its name while it is down.
 #[test]
 fn what_an_acceptor_that_failed_could_not_write_is_written_when_it_restarts() {
     for lost in [false, true] {
         let mut whole = new(C);
         whole.hears_founded(A, Some(FIRST), heartbeat(1, KnownFoundings::default()));
-        assert_eq!(whole.disk.pop(), Some(met(A, FIRST)), "it is lost on its way");
+        assert_eq!(whole.disk.pop(), Some(met(A, FIRST)), "the record is lost");
         whole.step(Event::Fail(Role::Acceptor));
         whole.hears_founded(B, Some(LATER), heartbeat(1, KnownFoundings::default()));
         assert_eq!(whole.disk.len(), 1, "{:?}", whole.disk);
@@ -255,7 +259,8 @@ fn what_an_acceptor_that_failed_could_not_write_is_written_when_it_restarts() {
     }
 }
 
-/// A checkpoint stands in for all that was written before it: the own founding, and those of others.
+/// A checkpoint carries the replica's own founding and those of others, because it replaces all earlier
+/// records.
 #[test]
 fn a_checkpoint_carries_foundings() {
     let mut whole = new(A);
@@ -271,12 +276,12 @@ fn a_checkpoint_carries_foundings() {
         .disk
         .iter()
         .position(|record| matches!(record, Record::Checkpoint(_)));
-    // All before it may go.
-    let log = whole.disk.split_off(head.expect("what was recovered is written"));
+    // The records before the checkpoint may be dropped.
+    let log = whole.disk.split_off(head.expect("recovery writes a checkpoint"));
     let mut cut = SingleReplica::with_disk(A, &log);
     assert_eq!(cut.replica.founding(), Some(OWN));
     assert_eq!(tells(&mut cut), knows(B, FIRST));
-    // Whoever lost the disk since has none any more, and still knows the others.
+    // A replica that has lost its disk since has no founding any more, but still knows those of the others.
     let mut log = log.to_vec();
     log.push(Record::DiskLost);
     let mut lost = SingleReplica::with_disk(A, &log);
@@ -284,16 +289,17 @@ fn a_checkpoint_carries_foundings() {
     assert_eq!(tells(&mut lost), knows(B, FIRST));
 }
 
-/// The counterexample to taking answers without the foundings that their senders know. C lost its disk, and with it whom it had met. A was
-/// founded anew, and answers first, of what it never accepted; then B answers, which met A's earlier life. Both together are as many as C
-/// needs. It begins again instead, and takes no answer of A.
+/// The counterexample to answers that do not carry the foundings known to their senders. C lost its disk, and
+/// with it the foundings of the others. A was formatted again. It answers first, without the entries of its
+/// earlier life. Then B answers, which has met that earlier life. The two answers are enough for C, but it
+/// begins again, and takes no answer of A.
 #[test]
 fn an_acceptor_that_recovers_takes_no_answer_of_one_that_was_founded_anew() {
     let heard = Some(Incarnation::default());
     for knows_it in [false, true] {
         let mut whole = SingleReplica::without_disk(C);
         let Message::Recall { nonce } = whole.asks(B) else {
-            panic!("it has asked already")
+            panic!("the first question is not Recall")
         };
         whole.hears_founded(A, Some(LATER), Message::Recalled { nonce, heard });
         whole.hears_founded(B, None, Message::Recalled { nonce, heard });
@@ -301,7 +307,7 @@ fn an_acceptor_that_recovers_takes_no_answer_of_one_that_was_founded_anew() {
             nonce, incarnation, ..
         } = whole.asks(B)
         else {
-            panic!("two are enough")
+            panic!("two answers to (a) are not enough")
         };
         let told = |met| {
             Message::Remembered(Box::new(Remembered {
@@ -326,7 +332,7 @@ fn an_acceptor_that_recovers_takes_no_answer_of_one_that_was_founded_anew() {
         assert_eq!(whole.votes(), !knows_it);
         if knows_it {
             let Message::Recall { nonce: again } = whole.asks(B) else {
-                panic!("it begins again")
+                panic!("it does not begin with (a) again")
             };
             assert!(again != nonce);
             whole.hears_founded(A, Some(LATER), Message::Recalled { nonce: again, heard });
@@ -334,13 +340,14 @@ fn an_acceptor_that_recovers_takes_no_answer_of_one_that_was_founded_anew() {
             let question = whole.asks(A);
             assert!(
                 matches!(question, Message::Recall { .. }),
-                "A has not answered, for all that counts: {question:?}"
+                "A's answer does not count, so A is asked again: {question:?}"
             );
         }
     }
 }
 
-/// An acceptor that is outlived is as one whose disk is lost, and so it has no founding.
+/// An acceptor that hears of a later incarnation of itself is treated as if its disk were lost, so it has no
+/// founding any more.
 #[test]
 fn a_replica_that_is_outlived_has_no_founding_any_more() {
     let mut whole = new(A);

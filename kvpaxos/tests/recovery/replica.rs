@@ -1,4 +1,4 @@
-//! What a replica does in the scenes of recovery, whose peers the scene plays.
+//! One replica in a scene of recovery. The scene plays its peers.
 
 use kvpaxos::crash_vector::CrashVector;
 use kvpaxos::founding::KnownFoundings;
@@ -10,10 +10,10 @@ use crate::single::{SingleReplica, StepResult};
 use crate::stage::{A, B, C, SLOT};
 
 impl SingleReplica {
-    /// Time passes until it asks something of recovery; returns the question.
+    /// Lets time pass until the replica sends a question of recovery to this peer, and returns the question.
     pub(crate) fn asks(&mut self, whom: ReplicaId) -> Message {
         for _ in 0..100 {
-            let at = self.replica.deadline().expect("it runs");
+            let at = self.replica.deadline().expect("a running replica has a deadline");
             for effect in self.replica.step(Input {
                 at,
                 event: Event::Clock,
@@ -34,13 +34,14 @@ impl SingleReplica {
                 }
             }
         }
-        panic!("it asks nothing: {:?}", self.replica.status());
+        panic!("it asks no question of recovery: {:?}", self.replica.status());
     }
 
-    /// (a): B and C have heard of no life but the first.
+    /// Step (a): B and C answer that they have heard of incarnation 0 only. Returns the nonce and the
+    /// incarnation that the replica then announces.
     pub(crate) fn is_recalled(&mut self) -> (u64, Incarnation) {
         let Message::Recall { nonce } = self.asks(B) else {
-            panic!("it has asked already")
+            panic!("the first question is not Recall")
         };
         let heard = Some(Incarnation::default());
         self.hears(B, Message::Recalled { nonce, heard });
@@ -49,11 +50,11 @@ impl SingleReplica {
             Message::Announce {
                 nonce, incarnation, ..
             } => (nonce, incarnation),
-            other => panic!("two are enough: {other:?}"),
+            other => panic!("two answers to (a) are not enough: {other:?}"),
         }
     }
 
-    /// (a) and (b): B and C have promised this, cut that, and accepted nothing.
+    /// Steps (a) and (b): B and C report this promise, this cut, and no entries.
     pub(crate) fn is_told(&mut self, promised: Ballot, cut: Slot) -> StepResult {
         let (nonce, incarnation) = self.is_recalled();
         let told = Remembered {

@@ -1,4 +1,4 @@
-//! The rules, by the roles alone.
+//! The rules of recovery, shown with acceptors and candidates alone, without a replica around them.
 
 use kvpaxos::candidacy::{Candidacy, Progress as PromiseProgress};
 use kvpaxos::recovery::{Progress, answers_needed};
@@ -6,13 +6,14 @@ use kvpaxos::{Ballot, Incarnation, Message, Quorums, Record, Slot};
 
 use crate::stage::{A, B, B1, B2, C, D, E, SLOT, Stage, entry, hear, together, value};
 
-/// Shortcut: votes carry no vector.
+/// Shortcut: votes carry no crash vector.
 ///
-/// 1. b1 is elected by A and B. A accepts x; its vote is on its way.
-/// 2. A loses its memory. B and C have accepted nothing; A returns with nothing.
-/// 3. b2 is elected by A and C, who tell of nothing. They accept y: y is chosen.
-/// 4. B, which never heard of b2, accepts x.
-/// 5. *B's vote arrives, and A's of step 1: that makes two, and x is chosen as well.* Not so: B's vote says that A's first life is over.
+/// 1. b1 is elected by A and B. A accepts x; its vote is in flight.
+/// 2. A loses its memory. B and C have accepted nothing, so A recovers with no entry.
+/// 3. b2 is elected by A and C. Their promises report no entry. They accept y: y is chosen.
+/// 4. B has not heard of b2, and accepts x.
+/// 5. *B's vote arrives, and A's vote of step 1. Two votes choose x as well.* They do not count together: B's
+///    vote says that A's incarnation 0 is over.
 #[test]
 fn a_vote_of_a_lost_life_does_not_count_with_one_that_knows_of_the_loss() {
     let (mut stage, x, y) = (Stage::new(3), value("x"), value("y"));
@@ -26,14 +27,15 @@ fn a_vote_of_a_lost_life_does_not_count_with_one_that_knows_of_the_loss() {
     assert_eq!(together(&[lost, late]), 1);
 }
 
-/// Shortcut: promises carry no vector.
+/// Shortcut: promises carry no crash vector.
 ///
-/// 1. A promises b2; its promise is on its way.
-/// 2. A loses its memory. B and C have promised nothing; A returns, and has promised nothing.
-/// 3. b1 is elected by A and B, who accept x: x is chosen.
-/// 4. C, which never heard of b1, promises b2, and tells of nothing.
-/// 5. *C's promise arrives, and A's of step 1: nothing is told, and y is proposed and chosen.* Not so: C's promise says that A's first
-///    life is over; the candidate asks A again, and hears of b1, or of x.
+/// 1. A promises b2; its promise is in flight.
+/// 2. A loses its memory. B and C have promised nothing, so A recovers without a promise.
+/// 3. b1 is elected by A and B. They accept x: x is chosen.
+/// 4. C has not heard of b1. It promises b2, and reports no entry.
+/// 5. *C's promise arrives, and A's promise of step 1. Neither reports an entry, so y is proposed and
+///    chosen.* They do not count together: C's promise says that A's incarnation 0 is over. The candidate
+///    asks A again, and A reports x.
 #[test]
 fn a_promise_of_a_lost_life_does_not_count_with_one_that_knows_of_the_loss() {
     let (mut stage, x) = (Stage::new(3), value("x"));
@@ -54,13 +56,15 @@ fn a_promise_of_a_lost_life_does_not_count_with_one_that_knows_of_the_loss() {
     assert_eq!(candidacy.into_highest(SLOT).1.get(&SLOT), Some(&x));
 }
 
-/// Shortcut: the vector is written after the answer, or not before it leaves.
+/// Shortcut: an acceptor answers an announcement before it writes the new incarnation into its vector.
 ///
-/// 1. b1 is elected by A and B. A accepts x; its vote is on its way.
-/// 2. A loses its memory, and announces a new life.
-/// 3. B answers that it has accepted nothing. *It does not yet write down that A's first life is over.*
-/// 4. B accepts x. *Its vote says nothing of A's new life, and counts with A's of step 1: x is chosen.*
-/// 5. C answers too; A returns with nothing. b2 is elected by A and C, who tell of nothing: y is chosen as well.
+/// 1. b1 is elected by A and B. A accepts x; its vote is in flight.
+/// 2. A loses its memory, and announces a new incarnation.
+/// 3. B answers that it has accepted nothing. *It has not yet written that A's incarnation 0 is over.*
+/// 4. B accepts x. *Its vote does not mention A's new incarnation, and counts with A's vote of step 1: x is
+///    chosen.*
+/// 5. C answers too, and A recovers with no entry. b2 is elected by A and C. Their promises report no entry:
+///    y is chosen as well.
 #[test]
 fn a_new_life_is_written_down_before_it_is_answered() {
     let (mut stage, x) = (Stage::new(3), value("x"));
@@ -77,11 +81,11 @@ fn a_new_life_is_written_down_before_it_is_answered() {
     assert_eq!(
         stage.records(B)[written..],
         [heard],
-        "the answer leaves behind this record"
+        "the new incarnation is written before the answer leaves"
     );
     let written = stage.records(B).len();
     stage.answer(A, &recovery, B);
-    assert_eq!(stage.records(B).len(), written, "once is enough");
+    assert_eq!(stage.records(B).len(), written, "the incarnation is written once");
     let late = stage.accept(B, B1, &x).expect("it accepts");
     assert_eq!(together(&[lost, late]), 1);
 
@@ -91,7 +95,8 @@ fn a_new_life_is_written_down_before_it_is_answered() {
     assert!(stage.elect(&[A, C], B2).is_empty());
 }
 
-/// The same from the other side: an answer that does not show the new life is of no use, for it may have been given before.
+/// The same rule on the other side: an acceptor does not take an answer whose vector lacks its new
+/// incarnation. The sender may have given the answer before it wrote the incarnation.
 #[test]
 fn an_answer_that_does_not_know_of_the_new_life_is_not_taken() {
     let mut stage = Stage::new(3);
@@ -108,15 +113,20 @@ fn an_answer_that_does_not_know_of_the_new_life_is_not_taken() {
     stage.returns(A, hear(&mut recovery, B, told_b));
 }
 
-/// Shortcut: answers need not be crash-consistent with each other. Five acceptors; A and B lose their memory, one after the other.
+/// Shortcut: the answers need not be crash-consistent with each other. There are five acceptors; A and B lose
+/// their memory, one after the other.
 ///
-/// 1. b1 is elected by A, B and C. A accepts x; its vote is on its way.
-/// 2. A loses its memory, and announces life 1. B answers: it has accepted nothing, and knows that A's life 0 is over.
-/// 3. B loses its memory. C, D and E, who have not heard of A's loss yet, answer it: B returns with nothing, and *nobody told it of A*.
-/// 4. D and E answer A. *With B's answer of step 2 that makes three: A returns with nothing.* Not so: D and E say that B's life 0, which
-///    gave that answer, is over. A must ask B once more, and then B knows that A's life 0 is over.
-/// 5. B, in its life 1, and C accept x. *Neither knows of A's loss, and x is chosen by their votes and A's of step 1.*
-/// 6. b2 is elected by A, D and E, who tell of nothing: y is chosen as well.
+/// 1. b1 is elected by A, B and C. A accepts x; its vote is in flight.
+/// 2. A loses its memory, and announces incarnation 1. B answers: it has accepted nothing, and knows that A's
+///    incarnation 0 is over.
+/// 3. B loses its memory. C, D and E, which have not heard of A's loss, answer it. B recovers with no entry,
+///    and *does not know of A's loss*.
+/// 4. D and E answer A. *With B's answer of step 2 these are three answers: A recovers with no entry.* They
+///    do not count together: D and E say that B's incarnation 0, which gave the answer of step 2, is over. A
+///    must ask B once more. Then B knows that A's incarnation 0 is over.
+/// 5. B, now in incarnation 1, and C accept x. *Neither knows of A's loss. Their votes and A's vote of step 1
+///    choose x.*
+/// 6. b2 is elected by A, D and E. Their promises report no entry: y is chosen as well.
 #[test]
 fn answers_count_only_if_none_is_of_a_life_that_another_knows_to_be_over() {
     let (mut stage, x) = (Stage::new(5), value("x"));
@@ -126,20 +136,20 @@ fn answers_count_only_if_none_is_of_a_life_that_another_knows_to_be_over() {
     let mut recovery = stage.lose(A);
     stage.announce(A, &mut recovery, &[B, C, D]);
     let progress = stage.ask(A, &mut recovery, &[B]);
-    assert_eq!(progress, Progress::Ask(Vec::new()), "one of three");
+    assert_eq!(progress, Progress::Ask(Vec::new()), "one of three answers");
 
     let mut second = stage.lose(B);
     stage.recover(B, &mut second, &[C, D, E]);
     assert_eq!(
         stage.acceptor(B).vector().get(A),
         Incarnation(0),
-        "nobody told it"
+        "B does not know of A's loss"
     );
 
     let progress = stage.ask(A, &mut recovery, &[D, E]);
     assert!(
         !matches!(progress, Progress::Recovered(_)),
-        "B's answer counts with answers that know B's life to be over"
+        "B's answer counts with answers that know its incarnation to be over"
     );
     assert!(recovery.unanswered().contains(B), "B must be asked again");
 
@@ -150,13 +160,17 @@ fn answers_count_only_if_none_is_of_a_life_that_another_knows_to_be_over() {
     assert_eq!(together(&[lost, from_b, from_c]), 2);
 }
 
-/// Shortcut: no fresh nonce, so that answers of (a) to an earlier life are taken for news, and two lives share an incarnation.
+/// Shortcut: the nonce is not fresh. Then answers to an earlier step (a) count for the present one, and two
+/// lives of an acceptor share an incarnation.
 ///
-/// 1. A loses its memory. It asks B and C, who have heard of no life but the first; copies of their answers stay on their way.
-/// 2. A returns as life 1. b1 is elected by A and B. A accepts x; its vote is on its way.
-/// 3. A loses its memory again. *The copies of step 1 arrive: A takes 1 for a new life,* and returns with nothing.
-/// 4. B accepts x. *Its vote knows of A's life 1, in which A's vote was cast: both count, and x is chosen.*
-/// 5. b2 is elected by A and C, who tell of nothing: y is chosen as well.
+/// 1. A loses its memory. It asks B and C, which have heard of incarnation 0 only. Copies of their answers
+///    stay in flight.
+/// 2. A recovers in incarnation 1. b1 is elected by A and B. A accepts x; its vote is in flight.
+/// 3. A loses its memory again. *The copies of step 1 arrive: A takes incarnation 1 a second time*, and
+///    recovers with no entry.
+/// 4. B accepts x. *Its vector has incarnation 1 for A, in which A cast its vote. Both votes count: x is
+///    chosen.*
+/// 5. b2 is elected by A and C. Their promises report no entry: y is chosen as well.
 #[test]
 fn answers_to_an_earlier_life_do_not_count() {
     let (mut stage, x) = (Stage::new(3), value("x"));
@@ -176,15 +190,18 @@ fn answers_to_an_earlier_life_do_not_count() {
     assert_eq!(together(&[lost, late]), 1);
 }
 
-/// Shortcut: one that is recovering answers too. Five acceptors; A and B lose their memory at once.
+/// Shortcut: recovering acceptors answer as well. There are five acceptors; A and B lose their memory at the
+/// same time.
 ///
-/// 1. b1 is elected by A, B and C, who accept x: x is chosen.
+/// 1. b1 is elected by A, B and C. They accept x: x is chosen.
 /// 2. A and B lose their memory.
-/// 3. *A takes the answers of B, D and E, and B those of A, D and E: both return with nothing.* Not so: one that is recovering says only
-///    that. C is needed, who tells of x.
-/// 4. b2 is elected by A, D and E, who tell of nothing: y is chosen as well.
+/// 3. *A takes the answers of B, D and E, and B those of A, D and E: both recover with no entry.* A
+///    recovering acceptor answers only that it is recovering. So A and B need the answer of C, which reports
+///    x.
+/// 4. b2 is elected by A, D and E. Their promises report no entry: y is chosen as well.
 ///
-/// What a recovering replica answers is in `a_recovering_acceptor_vouches_for_nobody`; here, that the answer does not count.
+/// `a_recovering_acceptor_vouches_for_nobody` tests what a recovering replica answers. This test shows that
+/// the answer does not count.
 #[test]
 fn one_that_is_recovering_does_not_count() {
     let (mut stage, x) = (Stage::new(5), value("x"));
@@ -193,13 +210,13 @@ fn one_that_is_recovering_does_not_count() {
     let mut recovery = stage.lose(A);
     let _ = stage.lose(B);
     let Message::Recalled { nonce, .. } = stage.answer(A, &recovery, D) else {
-        panic!("(a) is answered by Recalled")
+        panic!("the answer to (a) is not Recalled")
     };
     assert_eq!(recovery.on_recalled(B, nonce, None), Progress::Nothing);
     assert_eq!(
         stage.ask(A, &mut recovery, &[D, E]),
         Progress::Nothing,
-        "two of three"
+        "two of three answers"
     );
     stage.announce(A, &mut recovery, &[C]);
     let progress = stage.ask(A, &mut recovery, &[C, D, E]);
@@ -207,7 +224,8 @@ fn one_that_is_recovering_does_not_count() {
     assert_eq!(stage.elect(&[A, D, E], B2).get(&SLOT), Some(&x));
 }
 
-/// One that lost its memory after it answered takes its answer back.
+/// An acceptor answers (a), and then loses its memory. When it reports that it is recovering, its earlier
+/// answer no longer counts.
 #[test]
 fn one_that_has_begun_to_recover_does_not_count_any_longer() {
     let mut stage = Stage::new(5);
@@ -221,15 +239,15 @@ fn one_that_has_begun_to_recover_does_not_count_any_longer() {
     assert_eq!(
         stage.ask(A, &mut recovery, &[C, D]),
         Progress::Nothing,
-        "two of three"
+        "two of three answers"
     );
 }
 
-/// Shortcut: the promise that others remember is left out of what is recovered.
+/// Shortcut: the recovered memory leaves out the promises that the others report.
 ///
-/// 1. b1 is elected by B and C, and b2 by A and C, who tell of nothing.
-/// 2. A loses its memory. B and C answer; C has promised b2. *A returns and has promised nothing.*
-/// 3. A and B accept x in b1: *x is chosen.* Not so: A refuses, for C's promise is its own now.
+/// 1. b1 is elected by B and C. b2 is elected by A and C; their promises report no entry.
+/// 2. A loses its memory. B and C answer; C has promised b2. *A recovers without a promise.*
+/// 3. A and B accept x in b1: *x is chosen.* A refuses, because it has taken over C's promise.
 /// 4. A and C accept y in b2: y is chosen as well.
 #[test]
 fn the_highest_promise_is_recovered() {
@@ -245,10 +263,10 @@ fn the_highest_promise_is_recovered() {
 
 /// Shortcut: the incarnation is not raised.
 ///
-/// 1. b1 is elected by A and B. A accepts x; its vote is on its way.
-/// 2. A loses its memory, and returns with nothing, *in the life in which it had it.*
-/// 3. b2 is elected by A and C, who tell of nothing: y is chosen.
-/// 4. B accepts x. *Nobody was told of a new life: both votes count, and x is chosen as well.*
+/// 1. b1 is elected by A and B. A accepts x; its vote is in flight.
+/// 2. A loses its memory, and recovers with no entry *in its old incarnation*.
+/// 3. b2 is elected by A and C. Their promises report no entry: y is chosen.
+/// 4. B accepts x. *B has heard of no new incarnation: both votes count, and x is chosen as well.*
 #[test]
 fn a_new_life_has_a_higher_incarnation_than_all_that_were_heard_of() {
     for known in 0..3 {
@@ -262,19 +280,25 @@ fn a_new_life_has_a_higher_incarnation_than_all_that_were_heard_of() {
         let mut recovery = stage.lose(A);
         stage.recover(A, &mut recovery, &[B, C]);
         for id in [A, B, C] {
-            assert!(stage.acceptor(id).vector().get(A) > before, "{id} knows");
+            assert!(
+                stage.acceptor(id).vector().get(A) > before,
+                "{id} knows the new incarnation"
+            );
         }
         let late = stage.accept(B, B1, &x).expect("it accepts");
         assert_eq!(together(&[lost, late]), 1);
     }
 }
 
-/// Shortcut: what another has cut from its log is left out of its answer.
+/// Shortcut: an acceptor leaves its cut out of its answer.
 ///
-/// 1. b1 is elected by A and B, who accept x for slot 0: x is chosen. B learns it and cuts its log behind it.
-/// 2. A loses its memory. B tells that it has accepted nothing from slot 1 on, *and not that it has cut slot 0*; C knows nothing.
-/// 3. b2 is elected by A and C, who tell of nothing, for slot 0 neither: *y is proposed for slot 0 and chosen.* Not so: A remembers that
-///    slot 0 is chosen, and a candidate must learn it before it leads.
+/// 1. b1 is elected by A and B. They accept x for slot 0: x is chosen. B learns this, and cuts slot 0 from
+///    its log.
+/// 2. A loses its memory. B reports that it has accepted nothing from slot 1 on, *but not that it has cut
+///    slot 0*. C has accepted nothing.
+/// 3. b2 is elected by A and C. Their promises report no entry for slot 0: *y is proposed for slot 0 and
+///    chosen.* But A has taken over B's cut and remembers that slot 0 is chosen. A candidate must learn slot
+///    0 before it leads.
 #[test]
 fn what_others_have_cut_is_remembered_as_chosen() {
     let (mut stage, x) = (Stage::new(3), value("x"));
@@ -295,15 +319,17 @@ fn what_others_have_cut_is_remembered_as_chosen() {
     assert_eq!(
         candidacy.into_highest(Slot(1)).0,
         Slot(1),
-        "and nothing is proposed for it"
+        "nothing is proposed for slot 0"
     );
 }
 
-/// Shortcut: a majority of answers is taken for enough, whatever the quorums.
+/// Shortcut: a majority of answers is enough, whatever the quorums are.
 ///
-/// 1. Five acceptors; four promises elect, and two votes choose. b1 is elected by A, B, C and D; A and B accept x: x is chosen.
-/// 2. A loses its memory. *It takes the answers of C, D and E, and returns with nothing.* Not so: B must answer too.
-/// 3. b2 is elected by A, C, D and E, who tell of nothing: y is chosen as well.
+/// 1. There are five acceptors. Phase 1 takes four of them, and phase 2 takes two. b1 is elected by A, B, C
+///    and D. A and B accept x: x is chosen.
+/// 2. A loses its memory. *It takes the answers of C, D and E, and recovers with no entry.* Here B must
+///    answer too.
+/// 3. b2 is elected by A, C, D and E. Their promises report no entry: y is chosen as well.
 #[test]
 fn as_many_answer_as_meet_every_quorum() {
     let few_votes = Quorums { phase1: 4, phase2: 2 };
@@ -317,26 +343,28 @@ fn as_many_answer_as_meet_every_quorum() {
     stage.returns(A, progress);
     assert_eq!(stage.elect(&[A, C, D, E], B2).get(&SLOT), Some(&x));
 
-    // The same for promises, where two elect and four choose.
+    // The same holds for promises, if phase 1 takes two acceptors and phase 2 four.
     let few_promises = Quorums { phase1: 2, phase2: 4 };
     assert_eq!(answers_needed(few_promises, 5), Some(4));
     assert_eq!(answers_needed(Quorums::majority(5), 5), Some(3));
     assert_eq!(answers_needed(Quorums::majority(3), 3), Some(2));
-    // Two meet every quorum of four, but two pairs of the others need not meet: two lives would share an incarnation.
+    // Any two acceptors meet every quorum of four. But two pairs of the others need not have a member in
+    // common, and then two lives could share an incarnation.
     let large = Quorums { phase1: 4, phase2: 4 };
     assert_eq!(answers_needed(large, 5), Some(3));
-    // Nobody else may know of the only vote that chose a value.
+    // A single vote chooses a value here, and no other acceptor may know of it.
     let one_vote = Quorums { phase1: 3, phase2: 1 };
     assert_eq!(answers_needed(one_vote, 3), None);
 }
 
-/// Shortcut: an old vote is given again with the present vector, without asking whether it may still be cast.
+/// Shortcut: an acceptor repeats an old vote with its present vector, without checking that it may still vote
+/// in that ballot.
 ///
 /// 1. b1 is elected by B and C. B accepts x; its vote is lost.
-/// 2. b2 is elected by A and C, who tell of nothing.
-/// 3. A loses its memory, and recovers C's promise of b2, and from B that x was accepted in b1.
-/// 4. The leader of b1 sends x again. *A finds it in its memory, as it should be, and says so: that is a vote which A never cast.* B votes
-///    once more, with a vector that knows of A's new life, and x is chosen.
+/// 2. b2 is elected by A and C. Their promises report no entry.
+/// 3. A loses its memory. It recovers C's promise of b2, and B's entry: x in b1.
+/// 4. The leader of b1 sends x again. *A finds the entry in its memory and answers with a vote, which it
+///    never cast in b1.* B votes once more, with a vector that has A's new incarnation: x is chosen.
 /// 5. A and C accept y in b2: y is chosen as well.
 #[test]
 fn what_was_recovered_is_no_vote() {
@@ -351,11 +379,14 @@ fn what_was_recovered_is_no_vote() {
     stage.choose(&[A, C], B2, &y);
 }
 
-/// The same where votes are counted: a later word of an acceptor, in a new life, does not make its old vote a new one.
+/// The same rule where votes are counted: a later vote of an acceptor, in a new incarnation, does not renew
+/// its old vote.
 ///
 /// 1. b1 is elected by A and B. A accepts x for slot 0; its vote arrives.
-/// 2. A loses its memory, returns with nothing, and accepts z for slot 1 in b1. Its vote arrives, and tells of its new life.
-/// 3. B accepts x. *A's vote of step 1, under its present vector, counts with it, though A has forgotten it.*
+/// 2. A loses its memory, recovers with no entry, and accepts z for slot 1 in b1. Its vote arrives, and
+///    carries its new incarnation.
+/// 3. B accepts x. *A's vote of step 1 takes A's present vector and counts with B's vote, though A has
+///    forgotten it.*
 #[test]
 fn a_vote_keeps_the_vector_it_was_cast_with() {
     let (mut stage, x, z) = (Stage::new(3), value("x"), value("z"));
@@ -371,14 +402,14 @@ fn a_vote_keeps_the_vector_it_was_cast_with() {
     set.add(B, &late.vector);
     assert_eq!(set.len(), 1);
 
-    // Asked again, A votes anew, and then it remembers.
+    // If the leader asks again, A casts a new vote, and remembers it.
     let anew = stage.accept(A, B1, &x).expect("it accepts");
     set.add(A, &anew.vector);
     assert_eq!(set.len(), 2);
 }
 
-/// Chunks of a promise, or of an answer, that come from two lives of an acceptor are none: what it accepted in the first life, and
-/// told in neither chunk, would be forgotten.
+/// Chunks of a promise or an answer do not add up if they come from two incarnations of an acceptor. Entries
+/// that the first incarnation had not reported, and the second does not have, would be missing.
 #[test]
 fn chunks_of_two_lives_make_no_whole() {
     let (mut stage, x) = (Stage::new(3), value("x"));
@@ -398,13 +429,17 @@ fn chunks_of_two_lives_make_no_whole() {
     assert!(candidacy.promises().is_empty());
 }
 
-/// Shortcut: an answer that is outdated is asked for again at once.
+/// Shortcut: an outdated answer is asked for again at once.
 ///
-/// 1. E has begun life 1; A and B have heard of it, and E itself has not: its disk went back to its first life.
-/// 2. C loses its memory. A and B answer (c), and E does, in its first life: its answer does not count.
-/// 3. *C asks E again at once*, which says the same again, and so on without a pause, for as long as E does not know better.
+/// 1. E has announced incarnation 1 to A and B. Then its disk went back to its first state, and E believes
+///    that it is in incarnation 0.
+/// 2. C loses its memory. In step (c) A and B answer, and E answers in incarnation 0. E's answer does not
+///    count.
+/// 3. *C asks E again at once.* E gives the same answer, and so on without a pause, until E hears of its
+///    incarnation 1.
 ///
-/// C asks again when a tick has passed. When E has heard that its life is over, it does not answer, or answers as another.
+/// Here C asks again after a tick. Once E has heard that its incarnation is over, it stops answering until it
+/// has recovered in a new one.
 #[test]
 fn an_outdated_answer_is_not_asked_for_again_at_once() {
     let mut stage = Stage::new(5);
@@ -421,10 +456,13 @@ fn an_outdated_answer_is_not_asked_for_again_at_once() {
     assert_eq!(
         stage.ask(C, &mut c, &[E]),
         Progress::Ask(Vec::new()),
-        "not at once"
+        "E is not asked again at once"
     );
     assert!(c.unanswered().contains(E));
     let later = c.on_tick(1);
-    assert!(later.iter().any(|(to, _)| *to == E), "but later: {later:?}");
+    assert!(
+        later.iter().any(|(to, _)| *to == E),
+        "E is asked again after a tick: {later:?}"
+    );
     assert!(matches!(stage.ask(C, &mut c, &[D]), Progress::Recovered(_)));
 }

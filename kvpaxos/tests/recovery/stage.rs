@@ -1,4 +1,4 @@
-//! A stage for acceptors: they are moved by hand, and what they answer is in the test's hands until it hands it on.
+//! A stage for acceptors. The scene calls them directly, and decides when their answers arrive.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +19,9 @@ pub(crate) const C: ReplicaId = ReplicaId(2);
 pub(crate) const D: ReplicaId = ReplicaId(3);
 pub(crate) const E: ReplicaId = ReplicaId(4);
 
-/// Most happens in one instance of Paxos.
+/// The slot of most scenes: one instance of Paxos is enough for them.
 pub(crate) const SLOT: Slot = Slot(0);
-/// The lower of two ballots, in which x is proposed, and the higher one, in which y is.
+/// The lower of two ballots, in which x is proposed. The higher one is for y.
 pub(crate) const B1: Ballot = ballot(1);
 pub(crate) const B2: Ballot = ballot(2);
 
@@ -44,18 +44,18 @@ pub(crate) fn value(name: &'static str) -> Value {
     Value::Batch(Batch::new(vec![Command::Opaque { tag, payload }]))
 }
 
-/// Acceptors with their memory. One that lost it is taken off the stage until it has recovered.
+/// The acceptors that have their memory. An acceptor that lost it is removed until it has recovered.
 #[derive(Debug)]
 pub(crate) struct Stage {
     quorums: Quorums,
     members: ReplicaSet,
     acceptors: BTreeMap<ReplicaId, Acceptor>,
     nonces: u64,
-    /// What each wrote down since its memory was last lost.
+    /// The records that each acceptor has written since it last lost its memory.
     records: BTreeMap<ReplicaId, Vec<Record>>,
 }
 
-/// A vote on its way.
+/// A vote in flight.
 #[derive(Clone, Debug)]
 pub(crate) struct Vote {
     pub(crate) by: ReplicaId,
@@ -63,7 +63,7 @@ pub(crate) struct Vote {
 }
 
 impl Stage {
-    /// Acceptors that have promised and accepted nothing, with majorities for quorums.
+    /// Acceptors that have promised and accepted nothing, with majority quorums.
     pub(crate) fn new(replicas: usize) -> Stage {
         Stage::with(replicas, Quorums::majority(replicas))
     }
@@ -80,10 +80,10 @@ impl Stage {
     }
 
     pub(crate) fn acceptor(&mut self, id: ReplicaId) -> &mut Acceptor {
-        self.acceptors.get_mut(&id).expect("it has its memory")
+        self.acceptors.get_mut(&id).expect("the acceptor has its memory")
     }
 
-    /// What an acceptor has written down.
+    /// The records that an acceptor has written since it last lost its memory.
     pub(crate) fn records(&self, id: ReplicaId) -> &[Record] {
         self.records.get(&id).map_or(&[], Vec::as_slice)
     }
@@ -93,7 +93,7 @@ impl Stage {
         message
     }
 
-    /// Phase 1: what an acceptor promises a candidate that knows nothing yet; `None` if it refuses.
+    /// Phase 1: the promise of an acceptor to a candidate that knows of no chosen slot; `None` if it refuses.
     pub(crate) fn prepare(&mut self, id: ReplicaId, ballot: Ballot) -> Option<Promise> {
         self.prepare_from(id, ballot, SLOT, CHUNK)
     }
@@ -112,7 +112,7 @@ impl Stage {
         }
     }
 
-    /// Phase 2: the vote that an acceptor casts; `None` if it refuses.
+    /// Phase 2: the vote of an acceptor; `None` if it refuses.
     pub(crate) fn accept(&mut self, id: ReplicaId, ballot: Ballot, value: &Value) -> Option<Vote> {
         self.accept_in(id, ballot, SLOT, value)
     }
@@ -127,14 +127,15 @@ impl Stage {
         let answer = self
             .acceptor(id)
             .on_accept(ballot, slot, value)
-            .expect("nobody lies");
+            .expect("the proposer is correct");
         match self.said(id, answer?) {
             Message::Accepted { vector, .. } => Some(Vote { by: id, vector }),
             _ => None,
         }
     }
 
-    /// A candidate is elected by these, who have all they tell in one chunk. Returns what it must propose.
+    /// These acceptors elect a candidate. Each promise fits into one chunk. Returns the values that the
+    /// candidate must propose.
     pub(crate) fn elect(&mut self, by: &[ReplicaId], ballot: Ballot) -> BTreeMap<Slot, Value> {
         let mut candidacy = Candidacy::new(ballot, SLOT);
         for id in by {
@@ -148,7 +149,7 @@ impl Stage {
         candidacy.into_highest(SLOT).1
     }
 
-    /// These accept the value, and it is chosen.
+    /// These acceptors accept the value, and it is chosen.
     pub(crate) fn choose(&mut self, by: &[ReplicaId], ballot: Ballot, value: &Value) {
         let votes: Vec<Vote> = by
             .iter()
@@ -160,26 +161,28 @@ impl Stage {
         );
     }
 
-    /// An acceptor loses its memory, and begins its way back. Nothing that its replica knew is left.
+    /// An acceptor loses its memory and begins to recover. Its replica remembers none of its incarnations.
     pub(crate) fn lose(&mut self, id: ReplicaId) -> Recovery {
         self.acceptors.remove(&id);
         self.records.remove(&id);
         self.nonces += 1;
-        let needed = answers_needed(self.quorums, self.members.len()).expect("there is a way back");
+        let needed = answers_needed(self.quorums, self.members.len())
+            .expect("recovery is possible with these quorums");
         Recovery::new(id, self.members, needed, Incarnation::default(), self.nonces)
     }
 
-    /// The disk of an acceptor goes back to its first life: it has promised and accepted nothing, and does not know that it lost anything.
+    /// The disk of an acceptor goes back to its first state, in incarnation 0: the acceptor has promised and
+    /// accepted nothing, and does not know that it lost anything.
     pub(crate) fn forget(&mut self, id: ReplicaId) {
         self.acceptors.insert(id, Acceptor::new(id));
     }
 
-    /// What `of` answers to what `asker` asks it now.
+    /// The answer of acceptor `of` to the next question of `asker`.
     pub(crate) fn answer(&mut self, asker: ReplicaId, recovery: &Recovery, of: ReplicaId) -> Message {
         self.answer_within(asker, recovery, of, CHUNK)
     }
 
-    /// The same, but no more than one entry at a time.
+    /// The same answer in chunks of one entry each.
     pub(crate) fn chunk(&mut self, asker: ReplicaId, recovery: &Recovery, of: ReplicaId) -> Message {
         self.answer_within(asker, recovery, of, 1)
     }
@@ -192,7 +195,9 @@ impl Stage {
         chunk: usize,
     ) -> Message {
         let mut questions = recovery.questions().into_iter();
-        let (_, question) = questions.find(|(to, _)| *to == of).expect("it is asked");
+        let (_, question) = questions
+            .find(|(to, _)| *to == of)
+            .expect("the acceptor is asked");
         match question {
             Message::Recall { nonce } => self.acceptor(of).on_recall(asker, nonce),
             Message::Announce {
@@ -205,11 +210,11 @@ impl Stage {
                     .on_announce(asker, nonce, incarnation, from, chunk);
                 self.said(of, told)
             }
-            other => panic!("recovery asks {other:?}"),
+            other => panic!("not a question of recovery: {other:?}"),
         }
     }
 
-    /// `asker` asks these, and hears them at once. Returns what the last answer led to.
+    /// `asker` asks these acceptors, and their answers arrive at once. Returns the effect of the last answer.
     pub(crate) fn ask(&mut self, asker: ReplicaId, recovery: &mut Recovery, these: &[ReplicaId]) -> Progress {
         let mut last = Progress::Nothing;
         for of in these {
@@ -219,41 +224,41 @@ impl Stage {
         last
     }
 
-    /// (a) and (b) with the answers of these.
+    /// Steps (a) and (b): the answers of these acceptors to (a) are enough, and the incarnation is announced.
     pub(crate) fn announce(&mut self, id: ReplicaId, recovery: &mut Recovery, with: &[ReplicaId]) {
         let progress = self.ask(id, recovery, with);
         assert!(
             matches!(progress, Progress::Ask(_)),
-            "{with:?} are enough: {progress:?}"
+            "the answers of {with:?} are enough for (a): {progress:?}"
         );
     }
 
-    /// The whole way back, with the answers of these.
+    /// A whole recovery, with the answers of these acceptors.
     pub(crate) fn recover(&mut self, id: ReplicaId, recovery: &mut Recovery, with: &[ReplicaId]) {
         self.announce(id, recovery, with);
         let progress = self.ask(id, recovery, with);
         self.returns(id, progress);
     }
 
-    /// Its memory is whole again.
+    /// The recovery is complete, and the acceptor is back on the stage.
     pub(crate) fn returns(&mut self, id: ReplicaId, progress: Progress) {
         let Progress::Recovered(acceptor) = progress else {
-            panic!("{id} has all it needs, and yet: {progress:?}");
+            panic!("{id} has all the answers that it needs, but does not recover: {progress:?}");
         };
         self.acceptors.insert(id, acceptor);
     }
 }
 
-/// An answer arrives.
+/// An answer arrives at a recovering acceptor.
 pub(crate) fn hear(recovery: &mut Recovery, from: ReplicaId, answer: Message) -> Progress {
     match answer {
         Message::Recalled { nonce, heard } => recovery.on_recalled(from, nonce, heard),
         Message::Remembered(told) => recovery.on_remembered(from, *told),
-        other => panic!("no answer to one that recovers: {other:?}"),
+        other => panic!("not an answer to a recovering acceptor: {other:?}"),
     }
 }
 
-/// How many of these votes count together, whatever the order in which they come.
+/// The largest number of these votes that count together, counted in this order and in reverse.
 pub(crate) fn together(votes: &[Vote]) -> usize {
     let count = |votes: &mut dyn Iterator<Item = &Vote>| {
         let mut set = ConsistentSet::default();
@@ -267,7 +272,7 @@ pub(crate) fn together(votes: &[Vote]) -> usize {
     count(&mut votes.iter()).max(count(&mut votes.iter().rev()))
 }
 
-/// An entry of an acceptor's memory.
+/// An entry in an acceptor's memory.
 pub(crate) fn entry(slot: Slot, ballot: Ballot, value: &Value) -> Accepted {
     Accepted {
         slot,

@@ -1,4 +1,5 @@
-//! The rules that a whole replica keeps: what it does not answer, what it writes down first, what it finds after a restart.
+//! The rules that a whole replica keeps: which messages it does not answer, what it makes durable first, and
+//! what it finds after a restart.
 
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::crash_vector::CrashVector;
@@ -31,7 +32,7 @@ fn accept(ballot: Ballot) -> Message {
     }
 }
 
-/// From one that has heard of this life of A.
+/// The heartbeat of a peer that knows this incarnation of A.
 fn heartbeat(beat: u64, acceptor: AcceptorHealth, of_a: Incarnation) -> Message {
     Message::Heartbeat(Box::new(Heartbeat {
         beat,
@@ -49,13 +50,13 @@ fn heartbeat(beat: u64, acceptor: AcceptorHealth, of_a: Incarnation) -> Message 
     }))
 }
 
-/// The ballots of the tests belong to the first replica.
+/// The owner of the ballots in these tests.
 const LEADER: ReplicaId = B1.replica;
 
-/// Shortcut: one that is recovering answers others that recover.
-///
-/// See `one_that_is_recovering_does_not_count`: two that know nothing would vouch for each other. It says only that it is
-/// recovering, and it does not promise, accept or confirm (A4), up to the moment when its memory is durable.
+/// Shortcut: a recovering acceptor answers other recovering acceptors.
+/// `one_that_is_recovering_does_not_count` shows the schedule: two acceptors without memory confirm to each
+/// other that nothing was accepted. Until its memory is durable, an acceptor answers only that it is
+/// recovering. It does not promise, accept or confirm (A4).
 #[test]
 fn a_recovering_acceptor_vouches_for_nobody() {
     let questions = || {
@@ -85,18 +86,18 @@ fn a_recovering_acceptor_vouches_for_nobody() {
         let said = questions().map(|(from, question)| whole.hears(from, question));
         said.iter().flat_map(StepResult::answers).cloned().collect()
     };
-    // The replica of C: the ballots of the tests are A's.
+    // This is the replica of C, because the ballots of the tests belong to A.
     let mut whole = SingleReplica::without_disk(C);
     let nothing = [Message::Recalled {
         nonce: 7,
         heard: None,
     }];
-    assert_eq!(answers(&mut whole), nothing, "while it asks");
+    assert_eq!(answers(&mut whole), nothing, "while it recovers");
 
     let mut whole = SingleReplica::without_disk(A);
     whole.asks(B);
     whole.waiting = Some(Vec::new());
-    // It has all it needs, but that is on its way to the disk.
+    // It has all the answers that it needs, but the recovered memory is not durable yet.
     let _ = whole.is_told(B2, SLOT);
     assert!(!whole.votes());
     let said = whole.hears(B, Message::Recall { nonce: 7 });
@@ -106,11 +107,11 @@ fn a_recovering_acceptor_vouches_for_nobody() {
     let revealed = |envelope: &Envelope| envelope.to != A;
     assert!(
         !whole.waiting.iter().flatten().any(revealed),
-        "nothing waits to tell others"
+        "no answer to another replica waits for the disk"
     );
 }
 
-/// What makes up for the lost memory counts only once all of it is durable: an unfinished recovery is lost memory.
+/// The recovered memory counts only when all of it is durable. A crash before that is a loss of memory again.
 #[test]
 fn a_crash_before_the_recovered_memory_is_durable_is_lost_memory() {
     let mut whole = SingleReplica::without_disk(A);
@@ -129,8 +130,8 @@ fn a_crash_before_the_recovered_memory_is_durable_is_lost_memory() {
     );
 }
 
-/// The acceptor fails when what makes up for its lost memory is durable and it has not heard of that yet. It finds its memory in the log
-/// when it restarts. If it loses its memory again, what stands in the log does not make up for that.
+/// The acceptor fails when its recovered memory is durable, but before the disk has reported that. At its
+/// restart the log holds the recovered memory. If it loses its memory again, these records do not restore it.
 #[test]
 fn a_recovery_that_ended_while_the_acceptor_was_down_counts() {
     let log = {
@@ -169,14 +170,14 @@ fn a_recovery_that_ended_while_the_acceptor_was_down_counts() {
     assert_ne!(
         whole.replica.status().proposer,
         ProposerStatus::Failed,
-        "its ballots are new"
+        "a new incarnation has new ballots"
     );
 
     restarts(&mut whole, Memory::Lost);
     restarts(&mut whole, Memory::Kept(log.clone()));
     assert!(
         !whole.votes(),
-        "the mark of the second loss went down with the role"
+        "the record of the second loss is not durable, but the replica remembers the loss"
     );
 
     let mut whole = returning();
@@ -184,15 +185,16 @@ fn a_recovery_that_ended_while_the_acceptor_was_down_counts() {
     restarts(&mut whole, Memory::Kept(log));
     assert!(
         !whole.votes(),
-        "it was lost a second time before it had heard that the first was over"
+        "the memory was lost again before the first recovery had ended"
     );
 }
 
-/// Shortcut: the first question does not wait for the mark of the loss.
+/// Shortcut: the first question does not wait until the record of the loss is durable.
 ///
-/// 1. A's acceptor loses its memory, and the mark of that is on its way to the disk. *It asks, and announces life 1*; B and C write it down.
-/// 2. Power fails, and the mark is lost: A starts with its old log, which is whole, and votes as before.
-/// 3. C fails for good. A and B are a quorum, but B's votes know of life 1, and A's are of life 0: nothing is chosen any more.
+/// 1. A's acceptor loses its memory. Before the record of the loss is durable, *A announces incarnation 1* to
+///    B and C.
+/// 2. Power fails, and the record is lost: A starts with its complete old log, and votes in incarnation 0.
+/// 3. C fails for good. A and B are a quorum, but B's votes outdate A's: nothing is chosen any more.
 #[test]
 fn nobody_is_asked_before_the_mark_of_the_loss_is_durable() {
     let mut whole = SingleReplica::with_disk(A, &[]);
@@ -211,14 +213,15 @@ fn nobody_is_asked_before_the_mark_of_the_loss_is_durable() {
     let is_question = |envelope: &Envelope| matches!(envelope.message, Message::Recall { .. });
     assert!(
         !asked.iter().any(is_question),
-        "before the disk has answered: {asked:?}"
+        "no question leaves before the record is durable: {asked:?}"
     );
-    let waiting = whole.waiting.take().expect("the disk is slow");
-    assert!(waiting.iter().any(is_question), "it waits: {waiting:?}");
+    let waiting = whole.waiting.take().expect("the disk has not answered");
+    assert!(waiting.iter().any(is_question), "it must wait: {waiting:?}");
 }
 
-/// An acceptor that hears of a later life of its own has lost its memory, whatever it holds: its votes would count with nobody's that know
-/// of that life. It may have lost ballots too. So has one that fails and finds a log of the earlier life.
+/// An acceptor that hears of a later incarnation of itself has lost its memory, whatever its log holds: its
+/// votes do not count together with votes that know that incarnation. The log may also lack ballots, so the
+/// proposer stops. This also holds if the acceptor was down when its replica heard of the incarnation.
 #[test]
 fn an_acceptor_that_hears_of_a_later_life_of_itself_has_lost_its_memory() {
     let heartbeat =
@@ -235,9 +238,8 @@ fn an_acceptor_that_hears_of_a_later_life_of_itself_has_lost_its_memory() {
     assert!(!whole.votes());
     assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
     let (_, incarnation) = whole.is_recalled();
-    assert_eq!(incarnation, Incarnation(2), "above the one that it heard of");
+    assert_eq!(incarnation, Incarnation(2), "above the reported one");
 
-    // It is down when it hears of it.
     let mut whole = SingleReplica::with_disk(A, &old);
     let (role, entropy, memory) = (Role::Acceptor, Entropy([9; 32]), Memory::Kept(old));
     whole.step(Event::Fail(role));
@@ -256,15 +258,16 @@ fn an_acceptor_that_hears_of_a_later_life_of_itself_has_lost_its_memory() {
 ///
 /// 1. A's replica leads with b1, and proposes x. B accepts it.
 /// 2. The replica loses its disk, and with it the record that it used b1.
-/// 3. *It stands with b1 again.* C promises, and so does B, which accepted x in b1 itself, not below.
-/// 4. *It proposes y in b1, and C accepts: one ballot has two values, and what is chosen in it depends on whom one asks (P3).*
+/// 3. *It stands with b1 again.* C promises b1, and so does B: it accepted x in b1 itself, not below.
+/// 4. *It proposes y in b1, and C accepts: one ballot has two values, and either may be learned (P3).*
 ///
-/// It has no proposer until its acceptor has returned: the incarnation is new for certain, and is part of its ballots from then on.
+/// Here it has no proposer until its acceptor has recovered. Then its ballots contain an incarnation that is
+/// certainly new.
 #[test]
 fn ballots_of_the_first_life_are_not_used_again() {
     let mut whole = SingleReplica::without_disk(A);
     assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
-    // Neither does the proposer come back on its own, or with what the new disk holds.
+    // The proposer does not return by a restart either, whether its memory is lost or read from the new disk.
     whole.asks(B);
     for memory in [Memory::Lost, Memory::Kept(whole.disk.clone())] {
         let entropy = Entropy([9; 32]);
@@ -281,7 +284,7 @@ fn ballots_of_the_first_life_are_not_used_again() {
     whole.is_told(B1, SLOT);
     assert_eq!(whole.replica.status().proposer, ProposerStatus::Following);
 
-    // Whatever it stands with from now on is of its new life.
+    // From now on, every ballot with which it stands is of its new incarnation.
     let mut world =
         crate::support::World::new((0..3).map(|id| Config::new(ReplicaId(id), 3)).collect(), 1, true);
     let stood = |world: &mut crate::support::World| {
@@ -317,18 +320,20 @@ fn ballots_of_the_first_life_are_not_used_again() {
     }
 }
 
-/// Shortcut: the mark that is written again says less than the one that was lost.
+/// Shortcut: the record of the loss is written again, but with less in it than the lost one.
 ///
-/// 1. A's replica loses its disk; the mark of that is on its way to the new one. The acceptor fails, and what waited for the disk with it.
-/// 2. The acceptor restarts and writes a mark: *its memory is lost.* That the ballots are too is not said any more.
-/// 3. Power fails. The replica finds that mark alone, *and stands with b1 again*: see `ballots_of_the_first_life_are_not_used_again`.
+/// 1. A's replica loses its disk. Before the record of that is durable, the acceptor fails, and the record is
+///    lost.
+/// 2. The acceptor restarts and records *that its memory is lost*, but not that ballots are lost, too.
+/// 3. Power fails. The replica finds only that record, *and stands with b1 again*, as in
+///    `ballots_of_the_first_life_are_not_used_again`.
 #[test]
 fn a_lost_disk_is_marked_as_such_again() {
     let mut whole = SingleReplica::without_disk(A);
     whole.waiting = Some(Vec::new());
     let role = Role::Acceptor;
     whole.step(Event::Fail(role));
-    assert!(whole.disk.is_empty(), "the disk is slow");
+    assert!(whole.disk.is_empty(), "the disk has not answered");
     whole.waiting = None;
     whole.step(Event::Restart {
         role,
@@ -341,13 +346,14 @@ fn a_lost_disk_is_marked_as_such_again() {
     assert_eq!(whole.replica.status().proposer, ProposerStatus::Failed);
 }
 
-/// Shortcut: the vector is not read back at a restart with memory kept.
+/// Shortcut: a restart with memory kept does not restore the vector.
 ///
-/// 1. b1 is elected by A and B. A accepts x; its vote is on its way.
-/// 2. A loses its memory, B and C write down that its first life is over, and A returns with nothing.
-/// 3. b2 is elected by A and C, who tell of nothing: y is chosen.
-/// 4. B restarts, with its memory kept, *but for its vector.*
-/// 5. B accepts x. *Its vote says nothing of A's new life, and counts with A's of step 1: x is chosen as well.*
+/// 1. b1 is elected by A and B. A accepts x; its vote is in flight.
+/// 2. A loses its memory. B and C write that A's incarnation 0 is over, and A recovers with no entry.
+/// 3. b2 is elected by A and C. Their promises report no entry: y is chosen.
+/// 4. B restarts with its memory kept, *except for its vector.*
+/// 5. B accepts x. *Its vote has no new incarnation of A, so it counts with A's of step 1: x is chosen as
+///    well.*
 #[test]
 fn a_vector_outlives_a_restart_with_memory_kept() {
     let mut whole = SingleReplica::with_disk(B, &[]);
@@ -373,7 +379,8 @@ fn a_vector_outlives_a_restart_with_memory_kept() {
     );
 }
 
-/// The same for the vector of one that returned, which stands in its checkpoint: its next votes are of its new life.
+/// The same for the vector of a recovered acceptor, which is part of its checkpoint: its later votes and
+/// promises are of its new incarnation.
 #[test]
 fn an_incarnation_outlives_a_restart_with_memory_kept() {
     let mut whole = SingleReplica::without_disk(A);
@@ -393,10 +400,9 @@ fn an_incarnation_outlives_a_restart_with_memory_kept() {
     assert_eq!(vector.get(A), Incarnation(1));
 }
 
-/// Shortcut: what others have cut is not learned before the acceptor votes again.
-///
-/// See `what_others_have_cut_is_remembered_as_chosen`. Nobody may be left who knows what was chosen there if one that does not know it
-/// votes, and others that do lose their memory in turn.
+/// Shortcut: the acceptor votes before it has learned the slots that others have cut: see
+/// `what_others_have_cut_is_remembered_as_chosen`. If it votes without them and the others lose their memory
+/// in turn, perhaps no replica is left that knows what was chosen there.
 #[test]
 fn what_others_have_cut_is_learned_before_it_votes() {
     let mut whole = SingleReplica::without_disk(A);
@@ -416,8 +422,8 @@ fn what_others_have_cut_is_learned_before_it_votes() {
     assert_eq!(whole.replica.chosen(Slot(1)), Some(&value("x")));
 }
 
-/// Shortcut: the nonce is not fresh. See `answers_to_an_earlier_life_do_not_count`: each life asks under one of its own, be it of the
-/// process or of the role.
+/// Shortcut: the nonce is not fresh. `answers_to_an_earlier_life_do_not_count` shows the schedule. Each start
+/// of the replica, and each restart of its acceptor, asks with a new nonce.
 #[test]
 fn every_life_asks_under_a_nonce_of_its_own() {
     let mut nonces = Vec::new();
@@ -425,7 +431,7 @@ fn every_life_asks_under_a_nonce_of_its_own() {
         let mut whole = SingleReplica::start(A, Memory::Lost, entropy);
         for again in 1..4 {
             let Message::Recall { nonce } = whole.asks(B) else {
-                panic!("nobody has answered")
+                panic!("the first question is not Recall")
             };
             nonces.push(nonce);
             let role = Role::Acceptor;
@@ -442,11 +448,11 @@ fn every_life_asks_under_a_nonce_of_its_own() {
     let asked = nonces.len();
     nonces.sort_unstable();
     nonces.dedup();
-    assert_eq!(nonces.len(), asked, "no two lives share a nonce");
+    assert_eq!(nonces.len(), asked, "every nonce is fresh");
 }
 
-/// As long as two of three have their memory, all is served. Where more have lost it, what was chosen may be known to nobody: a replica
-/// refuses, and says whose memory is missing. Its own counts too.
+/// Requests are served while two of three acceptors have their memory. If more have lost it, perhaps no
+/// replica knows what was chosen: each refuses, and names the acceptors without memory, its own included.
 #[test]
 fn where_too_many_have_lost_their_memory_everybody_is_refused() {
     let missing = |whole: &SingleReplica| {
@@ -477,7 +483,7 @@ fn where_too_many_have_lost_their_memory_everybody_is_refused() {
     assert_eq!(missing(&whole), Some([A, B].into_iter().collect()));
 }
 
-/// What it stands with when it has returned is of the life that it announced, and of none before: ballots of those were used.
+/// The ballots of a recovered replica are of its new incarnation. Those of earlier ones may have been used.
 #[test]
 fn ballots_are_of_the_life_that_was_announced() {
     let mut whole = SingleReplica::without_disk(A);
