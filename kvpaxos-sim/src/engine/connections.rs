@@ -15,9 +15,10 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         if self.broken.contains(&(from, to)) {
             return;
         }
+        let label = M::request_label(request);
         let copies = self
             .network
-            .send(self.now, Node::client(from), to.into(), &mut *self.decider);
+            .send(self.now, Node::client(from), to.into(), label, &mut *self.decider);
         for at in copies.into_iter().flatten() {
             let request = request.clone();
             self.queue.push(at, Pending::Request { from, to, request });
@@ -45,7 +46,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let delay = self.network.links.delay;
         let delay = self
             .decider
-            .spread(Stream::Link(id.into(), node), Decision::Delay, &delay);
+            .spread(Stream::Link(id.into(), node), Decision::HangUpDelay, &delay);
         let told = self.now.after(Micros(delay.max(1)));
         self.queue.push(told, Pending::HungUp { from: id, to: client });
     }

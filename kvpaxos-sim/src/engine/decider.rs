@@ -4,9 +4,12 @@
 //! [`Seeded`] decides from a seed. Each component has a ChaCha stream of its own, so that one more draw in
 //! one component changes nothing elsewhere.
 
+use std::fmt;
+
 use kvpaxos::{Entropy, Random, ReplicaId};
 
 use crate::engine::latency::Table;
+use crate::engine::network::LinkProfile;
 use crate::engine::node::Node;
 
 /// The component that asks. Each has a random stream of its own.
@@ -69,6 +72,10 @@ pub enum Decision {
     FaultLength,
     /// A detail of a fault: its direction, its role, its speed.
     FaultDetail,
+    /// How the content of a message is changed.
+    Corruption,
+    /// When a client notices that its connection broke.
+    HangUpDelay,
     /// Which replicas heal for good, and what stays wrong with the others.
     Healed,
     /// The kind of a client's next operation.
@@ -107,10 +114,98 @@ pub struct Choice<'a> {
     pub range: Range<'a>,
 }
 
+/// What a message is called: its kind, and the number of what it is about, such as a slot. Together with the
+/// link and a count of such messages it names a message in a scenario.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Label {
+    /// The kind of the message: a word.
+    pub kind: &'static str,
+    /// The number of its slot, its ballot's round or its request; 0 if it has none.
+    pub about: u64,
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.about)
+    }
+}
+
+/// A message that a node sends.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending<'a> {
+    /// The sender.
+    pub from: Node,
+    /// The receiver.
+    pub to: Node,
+    /// What the message is called.
+    pub label: Label,
+    /// The profile of the link.
+    pub profile: &'a LinkProfile,
+    /// Whether the link is a connection, which duplicates nothing.
+    pub connected: bool,
+}
+
+/// What the network does with a message. Times are delays in microseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It never arrives.
+    Lost,
+    /// It arrives after this delay.
+    Arrives(u64),
+    /// Two copies arrive.
+    ArrivesTwice(u64, u64),
+}
+
 /// Makes the decisions of a world.
 pub trait Decider {
     /// The answer, within the choice's range.
     fn decide(&mut self, choice: &Choice<'_>) -> u64;
+
+    /// What the network does with a message on a link that is not cut.
+    fn fate(&mut self, sending: &Sending<'_>) -> Fate {
+        draw_fate(self, sending)
+    }
+
+    /// How long a sync of a replica's disk takes, in microseconds.
+    fn sync(&mut self, id: ReplicaId, latency: &Table) -> u64 {
+        self.decide(&Choice {
+            stream: Stream::Disk(id),
+            decision: Decision::SyncLatency,
+            range: Range::Spread(latency),
+        })
+    }
+
+    /// The decisions that follow belong to the beginning or the end of the fault with this number, or
+    /// (`None`) to no fault any more.
+    fn set_fault(&mut self, fault: Option<u32>) {
+        let _ = fault;
+    }
+}
+
+/// Draws what the network does with a message, as the link's profile says.
+pub fn draw_fate<D: Decider + ?Sized>(decider: &mut D, sending: &Sending<'_>) -> Fate {
+    let Sending {
+        from, to, profile, ..
+    } = *sending;
+    let stream = Stream::Link(from, to);
+    let mut ask = |decision, range| {
+        decider.decide(&Choice {
+            stream,
+            decision,
+            range,
+        })
+    };
+    // A question with one possible answer is not asked.
+    if profile.drop > 0 && ask(Decision::Drop, Range::Chance(profile.drop)) == 1 {
+        return Fate::Lost;
+    }
+    let delay = Range::Spread(&profile.delay);
+    let first = ask(Decision::Delay, delay);
+    let may_repeat = !sending.connected && profile.duplicate > 0;
+    if may_repeat && ask(Decision::Duplicate, Range::Chance(profile.duplicate)) == 1 {
+        return Fate::ArrivesTwice(first, ask(Decision::Delay, delay));
+    }
+    Fate::Arrives(first)
 }
 
 /// Shorthands.

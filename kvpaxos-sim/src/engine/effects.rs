@@ -29,9 +29,13 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
                 if self.broken.contains(&(to, id)) {
                     return;
                 }
-                let copies = self
-                    .network
-                    .send(self.now, id.into(), Node::client(to), &mut *self.decider);
+                let copies = self.network.send(
+                    self.now,
+                    id.into(),
+                    Node::client(to),
+                    M::reply_label(&reply),
+                    &mut *self.decider,
+                );
                 for at in copies.into_iter().flatten() {
                     let reply = reply.clone();
                     self.queue.push(at, Pending::Reply { from: id, to, reply });
@@ -76,9 +80,10 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             to,
             message,
         };
+        let label = M::label(&message);
         match self
             .network
-            .send(self.now, from.into(), to.into(), &mut *self.decider)
+            .send(self.now, from.into(), to.into(), label, &mut *self.decider)
         {
             [Some(first), Some(second)] => {
                 self.queue.push(first, pending(message.clone()));
@@ -94,7 +99,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let before = self.host_mut(from).last_sent.take();
         let draw = self
             .decider
-            .below(Stream::Nemesis, Decision::FaultDetail, u64::MAX);
+            .below(Stream::Nemesis, Decision::Corruption, u64::MAX);
         if M::corrupt(message, before.as_ref(), draw) {
             self.observer.corrupted(self.now, from, to);
             self.host_mut(from).last_sent = Some(original);

@@ -8,6 +8,7 @@ use std::fmt::{Debug, Display};
 use kvpaxos::{Effect, Entropy, Event, Founding, Input, Memory, Time};
 use serde::Serialize;
 
+use crate::engine::decider::Label;
 use crate::engine::disk::Log;
 
 /// A deterministic state machine that an [`Engine`](crate::Engine) can drive, under the contract of [`kvpaxos::io`].
@@ -49,6 +50,36 @@ pub trait Machine: Sized {
 
     /// When it wants to be told the time. After a step this is later than the time of the step.
     fn deadline(&self) -> Option<Time>;
+
+    /// What a message is called in scenarios: see [`Label`].
+    #[must_use]
+    fn label(message: &Self::Message) -> Label {
+        let _ = message;
+        Label {
+            kind: "message",
+            about: 0,
+        }
+    }
+
+    /// What a request of a client is called in scenarios.
+    #[must_use]
+    fn request_label(request: &Self::Request) -> Label {
+        let _ = request;
+        Label {
+            kind: "request",
+            about: 0,
+        }
+    }
+
+    /// What a reply to a client is called in scenarios.
+    #[must_use]
+    fn reply_label(reply: &Self::Reply) -> Label {
+        let _ = reply;
+        Label {
+            kind: "reply",
+            about: 0,
+        }
+    }
 
     /// Changes the content of a message as a sender with damaged memory would, where the protocol has a
     /// checksum of its own. `before` is the last such message of this sender, before it was changed; `draw`

@@ -42,7 +42,9 @@ mod state;
 mod sync;
 
 pub use clock::RIGHT_SPEED;
-pub use decider::{Choice, Decider, Decision, FileDecider, Range, Seeded, Stream};
+pub use decider::{
+    Choice, Decider, Decision, Fate, FileDecider, Label, Range, Seeded, Sending, Stream, draw_fate,
+};
 pub use digest::EntryKind;
 pub use disk::{Damage, DamageOutcome, Format, List, Log, Recovered};
 pub use host::RoleState;

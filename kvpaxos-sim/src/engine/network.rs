@@ -3,7 +3,7 @@
 use kvpaxos::Time;
 use serde::Serialize;
 
-use crate::engine::decider::{Decider, Decision, Stream};
+use crate::engine::decider::{Decider, Fate, Label, Sending};
 use crate::engine::latency::{self, Table};
 use crate::engine::node::Node;
 
@@ -107,6 +107,7 @@ impl Network {
         now: Time,
         from: Node,
         to: Node,
+        label: Label,
         decider: &mut (dyn Decider + Send),
     ) -> [Option<Time>; 2] {
         self.traffic.sent += 1;
@@ -117,37 +118,33 @@ impl Network {
         let profile = self.own_profiles[from.index()]
             .or(self.own_profiles[to.index()])
             .unwrap_or(self.links);
-        let link = Stream::Link(from, to);
-        if decider.chance(link, Decision::Drop, profile.drop) {
-            self.traffic.dropped += 1;
-            return [None, None];
+        let connected = self.is_connected(from) || self.is_connected(to);
+        let fate = decider.fate(&Sending {
+            from,
+            to,
+            label,
+            profile: &profile,
+            connected,
+        });
+        let reorders = profile.reorder && !connected;
+        let mut arrival = |delay| Some(self.arrival(now, from, to, reorders, delay));
+        match fate {
+            Fate::Lost => {
+                self.traffic.dropped += 1;
+                [None, None]
+            }
+            Fate::Arrives(delay) => [arrival(delay), None],
+            Fate::ArrivesTwice(first, second) => {
+                let copies = [arrival(first), arrival(second)];
+                self.traffic.duplicated += 1;
+                copies
+            }
         }
-        if self.is_connected(from) || self.is_connected(to) {
-            let in_order = LinkProfile {
-                reorder: false,
-                ..profile
-            };
-            return [Some(self.arrival(now, from, to, &in_order, decider)), None];
-        }
-        let first = self.arrival(now, from, to, &profile, decider);
-        let second = decider
-            .chance(link, Decision::Duplicate, profile.duplicate)
-            .then(|| self.arrival(now, from, to, &profile, decider));
-        self.traffic.duplicated += u64::from(second.is_some());
-        [Some(first), second]
     }
 
-    fn arrival(
-        &mut self,
-        now: Time,
-        from: Node,
-        to: Node,
-        profile: &LinkProfile,
-        decider: &mut (dyn Decider + Send),
-    ) -> Time {
-        let delay = decider.spread(Stream::Link(from, to), Decision::Delay, &profile.delay);
+    fn arrival(&mut self, now: Time, from: Node, to: Node, reorders: bool, delay: u64) -> Time {
         let mut at = now.0 + delay.max(1);
-        if !profile.reorder {
+        if !reorders {
             let last = &mut self.last[from.index() * Node::LIMIT + to.index()];
             at = at.max(*last);
             *last = at;

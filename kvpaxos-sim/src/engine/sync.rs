@@ -3,7 +3,6 @@
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
-use crate::engine::decider::{Decision, Stream};
 use crate::engine::disk::SyncRequest;
 use crate::engine::host::{Host, RoleState};
 use crate::engine::machine::Machine;
@@ -26,9 +25,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
 
     pub(super) fn begin_sync(&mut self, id: ReplicaId) {
         let Host { latency, life, .. } = *self.host(id);
-        let length = self
-            .decider
-            .spread(Stream::Disk(id), Decision::SyncLatency, &latency);
+        let length = self.decider.sync(id, &latency);
         let at = self.now.after(Micros(length.max(1)));
         self.queue.push(at, Pending::Synced { host: id, life });
     }

@@ -7,7 +7,7 @@ use kvpaxos::{
     Reply, Request, Slot, Status, Time, Value,
 };
 
-use crate::engine::Machine;
+use crate::engine::{Label, Machine};
 use crate::subject::{ReplicaLog, Subject, corrupt};
 
 /// What a mutant does mutation. By default every method changes nothing, so that a mutation contains only its
@@ -106,6 +106,18 @@ impl<F: Mutation> Machine for MutatedReplica<F> {
             events.extend(step.forged.drain(..));
         }
         step.effects
+    }
+
+    fn label(message: &Message) -> Label {
+        Replica::label(message)
+    }
+
+    fn request_label(request: &Request) -> Label {
+        Replica::request_label(request)
+    }
+
+    fn reply_label(reply: &Reply) -> Label {
+        Replica::reply_label(reply)
     }
 
     fn corrupt(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {

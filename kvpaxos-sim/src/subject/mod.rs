@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `replica` | [`Subject`]: what a machine must be to stand in the place of a replica |
+//! | `label` | what messages are called in scenarios |
 //! | `log` | [`ReplicaLog`]: the log of a replica on a simulated disk |
 //! | `log/files` | the files of a log, operation by operation, and what a crash leaves of them |
 //! | `log/damage` | what a disk does to these files: flipped bits, lost, misdirected and stale blocks, lost ends |
@@ -10,6 +11,7 @@
 //! The log is here and not in [`crate::engine`], because the engine does not know the format of the
 //! write-ahead log.
 
+mod label;
 mod log;
 mod replica;
 

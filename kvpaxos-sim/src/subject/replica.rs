@@ -5,7 +5,8 @@ use kvpaxos::{
     Request, Slot, Status, Time, Value,
 };
 
-use crate::engine::Machine;
+use crate::engine::{Label, Machine};
+use crate::subject::label;
 use crate::subject::log::ReplicaLog;
 
 /// A machine that sends and receives the messages of kvpaxos, and whose state checks can inspect.
@@ -69,6 +70,18 @@ impl Machine for Replica {
 
     fn deadline(&self) -> Option<Time> {
         Replica::deadline(self)
+    }
+
+    fn label(message: &Message) -> Label {
+        label::message(message)
+    }
+
+    fn request_label(request: &Request) -> Label {
+        label::request(request)
+    }
+
+    fn reply_label(reply: &Reply) -> Label {
+        label::reply(reply)
     }
 
     fn corrupt(message: &mut Message, before: Option<&Message>, draw: u64) -> bool {
