@@ -1,5 +1,6 @@
-//! Interaction scripts: scenes of the protocol as text, readable from top to bottom, with everything that leaves a replica
-//! written beneath the command that caused it. `UPDATE_EXPECT=1 cargo test -p kvpaxos --test interaction` writes them anew.
+//! Interaction scripts: scenes of the protocol as text, to be read from top to bottom. Below each command
+//! stand its effects: everything that leaves a replica. `UPDATE_EXPECT=1 cargo test -p kvpaxos --test
+//! interaction` writes the effects anew.
 
 #[path = "interaction/client.rs"]
 mod client;
@@ -17,7 +18,7 @@ mod word;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// One test a script, so that each fails under its own name.
+/// One test for each script, so that each fails under its own name.
 macro_rules! scripts {
     ($($(#[$attribute:meta])* $test:ident => $file:literal,)*) => {
         const SCRIPTS: &[&str] = &[$($file),*];
@@ -88,7 +89,7 @@ fn play(name: &str) {
     expect_test::expect_file![path].assert_eq(&played);
 }
 
-/// A script that no test plays would rot.
+/// If a script were not listed, its test would be missing without notice.
 #[test]
 fn every_script_is_played() {
     let listed: BTreeSet<String> = SCRIPTS.iter().map(|name| format!("{name}.txt")).collect();

@@ -1,7 +1,8 @@
-//! *Paxos Made Simple* (Lamport, 2001), section 2: a test per claim, named after it, with the sentence that makes it.
+//! *Paxos Made Simple* (Lamport, 2001), section 2. Each claim has a test, which is named after it and quotes
+//! its sentence.
 //!
-//! Each test plays the peers of one or a few replicas of three. A proposal is an Accept, its number is a ballot, and all
-//! happens in one slot, which is one instance of the paper's algorithm.
+//! A test runs one or more of three replicas, and plays their peers. A proposal is an Accept message, and its
+//! number is a ballot. Everything happens in one slot, which is one instance of the paper's algorithm.
 
 #[path = "paxos_made_simple/implementation.rs"]
 mod implementation;
@@ -30,10 +31,10 @@ fn s21_only_a_value_that_has_been_proposed_may_be_chosen() {
     assert_eq!(
         said.proposed(),
         None,
-        "nobody asked for anything, and nothing is proposed"
+        "no client has asked, so nothing is proposed"
     );
     let said = leader.is_asked("asked for");
-    let (_, proposed) = said.proposed().expect("what a client asked for is proposed");
+    let (_, proposed) = said.proposed().expect("the client's value is proposed");
     leader.hears(R1, accepted(ballot));
     assert_eq!(leader.chosen(), Some(&proposed));
     assert_eq!(payload(&proposed), b"asked for");
@@ -42,7 +43,7 @@ fn s21_only_a_value_that_has_been_proposed_may_be_chosen() {
 /// "Only a single value is chosen."
 #[test]
 fn s21_only_a_single_value_is_chosen() {
-    // r0 gets "first" chosen by itself and r1, and falls silent. r2 wants "second".
+    // "first" is chosen with the votes of r0 and r1, and r0 stops. Then r2 proposes "second".
     let (mut r0, mut r1, mut r2) = (
         SingleReplica::new(R0),
         SingleReplica::new(R1),
@@ -69,7 +70,7 @@ fn s21_only_a_single_value_is_chosen() {
         .hears(R1, promise(second_ballot, entries))
         .proposed()
         .expect("r2 leads");
-    assert_eq!(proposed, first, "the second leader proposes what was chosen");
+    assert_eq!(proposed, first, "the second leader proposes the chosen value");
     r1.hears(R2, accept(second_ballot, proposed));
     r2.hears(R1, accepted(second_ballot));
     assert_eq!(r2.chosen(), Some(&first));
@@ -93,17 +94,17 @@ fn s21_a_process_never_learns_that_a_value_has_been_chosen_unless_it_has_been() 
     assert_eq!(
         leader.chosen(),
         None,
-        "one acceptor voted, twice, and one in another ballot"
+        "one acceptor voted twice, and one voted in another ballot"
     );
     leader.hears(R2, accepted(ballot));
-    assert!(leader.chosen().is_some(), "two of three accepted it");
+    assert!(leader.chosen().is_some(), "two of three acceptors voted");
 
     let mut follower = SingleReplica::new(R1);
     follower.hears(R0, accept(ballot, value("v")));
     assert_eq!(
         follower.chosen(),
         None,
-        "that it accepted a value does not make it chosen"
+        "a value is not chosen because one acceptor accepted it"
     );
 }
 
@@ -117,8 +118,8 @@ fn s22_p1_an_acceptor_accepts_the_first_proposal_that_it_receives() {
     assert_eq!(said.accepted(), Some(ballot(1, R0)));
 }
 
-/// "P1a. An acceptor can accept a proposal numbered n iff it has not responded to a prepare request having a number greater
-/// than n."
+/// "P1a. An acceptor can accept a proposal numbered n iff it has not responded to a prepare request having a
+/// number greater than n."
 #[test]
 fn s22_p1a_an_acceptor_accepts_iff_it_has_not_responded_to_a_higher_prepare() {
     let promised = ballot(2, R0);
@@ -129,24 +130,25 @@ fn s22_p1a_an_acceptor_accepts_iff_it_has_not_responded_to_a_higher_prepare() {
     };
     let lower = after_promise(R2, ballot(1, R2));
     assert_eq!(lower.accepted(), None);
-    assert_eq!(lower.records, [], "what is refused leaves no trace");
+    assert_eq!(lower.records, [], "a refusal writes nothing");
     assert_eq!(after_promise(R0, promised).accepted(), Some(promised));
     let higher = ballot(2, R2);
     assert_eq!(
         after_promise(R2, higher).accepted(),
         Some(higher),
-        "no promise of its own is needed"
+        "no promise of this ballot is needed"
     );
 }
 
-/// "P2. If a proposal with value v is chosen, then every higher-numbered proposal that is chosen has value v." And "P2a ...
-/// accepted by any acceptor": r2 has never heard of v, and accepts it from the next leader nevertheless.
+/// "P2. If a proposal with value v is chosen, then every higher-numbered proposal that is chosen has value
+/// v." And "P2a ... accepted by any acceptor": r2 has not heard of v, and accepts it from the next leader.
 #[test]
 fn s22_p2_and_p2a_whatever_is_chosen_or_accepted_later_is_the_same_value() {
     let chosen_in = ballot(1, R0);
     let mut r1 = SingleReplica::new(R1);
     r1.hears(R0, accept(chosen_in, value("v")));
-    // r0 and r1 accepted: v is chosen. r1 itself leads next, with r2, and a client asks it for something else.
+    // r0 and r1 accepted v, so it is chosen. r1 leads next, with r2's promise, and its client proposes
+    // another value.
     r1.is_asked("w");
     let (next, said) = r1.leads(R2, Vec::new());
     let (_, proposed) = said.proposed().expect("r1 leads");
@@ -162,8 +164,8 @@ fn s22_p2_and_p2a_whatever_is_chosen_or_accepted_later_is_the_same_value() {
     assert_eq!(r1.chosen(), Some(&value("v")), "P2");
 }
 
-/// "P2b. If a proposal with value v is chosen, then every higher-numbered proposal issued by any proposer has value v." Any
-/// majority has a member that accepted v, and reports it.
+/// "P2b. If a proposal with value v is chosen, then every higher-numbered proposal issued by any proposer has
+/// value v." Every majority has a member that accepted v and reports it.
 #[test]
 fn s22_p2b_whatever_is_proposed_later_is_the_same_value() {
     let chosen_in = ballot(1, R1);
@@ -175,7 +177,8 @@ fn s22_p2b_whatever_is_proposed_later_is_the_same_value() {
     assert_eq!(said.proposed(), Some((later, value("v"))));
 }
 
-/// "P2c ... (a) no acceptor in S has accepted any proposal numbered less than n": then "any value selected by the proposer".
+/// "P2c ... (a) no acceptor in S has accepted any proposal numbered less than n": then "any value selected by
+/// the proposer" may be proposed.
 #[test]
 fn s22_p2c_a_where_nothing_was_accepted_the_proposer_is_free() {
     let mut r0 = SingleReplica::new(R0);
@@ -185,8 +188,8 @@ fn s22_p2c_a_where_nothing_was_accepted_the_proposer_is_free() {
     assert_eq!((proposed_in, payload(&proposed)), (ballot, &b"w"[..]));
 }
 
-/// "P2c ... (b) v is the value of the highest-numbered proposal among all proposals numbered less than n accepted by the
-/// acceptors in S."
+/// "P2c ... (b) v is the value of the highest-numbered proposal among all proposals numbered less than n
+/// accepted by the acceptors in S."
 #[test]
 fn s22_p2c_b_else_it_takes_the_value_of_the_highest_numbered_proposal() {
     for (own, other, expected) in [(1, 2, "other"), (2, 1, "own")] {
@@ -198,8 +201,8 @@ fn s22_p2c_b_else_it_takes_the_value_of_the_highest_numbered_proposal() {
     }
 }
 
-/// "If the proposer receives the requested responses from a majority of the acceptors, then it can issue a proposal": not
-/// before, and not with responses to another number.
+/// "If the proposer receives the requested responses from a majority of the acceptors, then it can issue a
+/// proposal": not with fewer responses, and not with responses to another number.
 #[test]
 fn s22_a_proposal_is_issued_after_the_responses_of_a_majority() {
     let mut r0 = SingleReplica::new(R0);
@@ -214,18 +217,18 @@ fn s22_a_proposal_is_issued_after_the_responses_of_a_majority() {
     assert_eq!(
         r0.hears(R1, promise(ballot, Vec::new())).proposed(),
         None,
-        "the same acceptor again"
+        "a second promise of the same acceptor"
     );
     assert_eq!(
         r0.hears(R2, promise(earlier, Vec::new())).proposed(),
         None,
-        "for another number"
+        "a promise for another number"
     );
     assert!(r0.hears(R2, promise(ballot, Vec::new())).proposed().is_some());
 }
 
-/// The response to a prepare request: "(a) a promise never again to accept a proposal numbered less than n, and (b) the
-/// proposal with the highest number less than n that it has accepted, if any."
+/// The response to a prepare request: "(a) a promise never again to accept a proposal numbered less than n,
+/// and (b) the proposal with the highest number less than n that it has accepted, if any."
 #[test]
 fn s22_a_promise_reports_the_highest_numbered_proposal_that_was_accepted() {
     let mut acceptor = SingleReplica::new(R1);
@@ -238,8 +241,9 @@ fn s22_a_promise_reports_the_highest_numbered_proposal_that_was_accepted() {
     );
 }
 
-/// "There is no reason for [the acceptor] to respond to the new prepare request [numbered lower]. So we have the acceptor
-/// ignore such a prepare request." It is told why, which 2.2 recommends below.
+/// "There is no reason for [the acceptor] to respond to the new prepare request [numbered lower]. So we have
+/// the acceptor ignore such a prepare request." The acceptor does send a refusal, which section 2.2
+/// recommends below.
 #[test]
 fn s22_a_lower_prepare_is_ignored() {
     let mut acceptor = SingleReplica::new(R1);
@@ -249,8 +253,8 @@ fn s22_a_lower_prepare_is_ignored() {
     assert_eq!(said.records, []);
 }
 
-/// "We also have it ignore a prepare request for a proposal it has already accepted." An answer to such a repeat promises
-/// nothing new.
+/// "We also have it ignore a prepare request for a proposal it has already accepted." Here the acceptor
+/// answers such a repeat, but promises nothing new.
 #[test]
 fn s22_a_prepare_for_what_was_already_accepted_changes_nothing() {
     let mut acceptor = SingleReplica::new(R1);
@@ -262,8 +266,8 @@ fn s22_a_prepare_for_what_was_already_accepted_changes_nothing() {
     assert_eq!(acceptor.replica.status().acceptor, before.acceptor);
 }
 
-/// "An acceptor needs to remember only the highest-numbered proposal that it has ever accepted and the number of the
-/// highest-numbered prepare request to which it has responded."
+/// "An acceptor needs to remember only the highest-numbered proposal that it has ever accepted and the number
+/// of the highest-numbered prepare request to which it has responded."
 #[test]
 fn s22_an_acceptor_remembers_only_its_highest_proposal_and_its_highest_promise() {
     let mut acceptor = SingleReplica::new(R1);
@@ -297,8 +301,8 @@ fn s22_an_acceptor_remembers_only_its_highest_proposal_and_its_highest_promise()
     );
 }
 
-/// "Because P2c must be kept invariant regardless of failures, an acceptor must remember this information even if it fails
-/// and then restarts."
+/// "Because P2c must be kept invariant regardless of failures, an acceptor must remember this information
+/// even if it fails and then restarts."
 #[test]
 fn s22_an_acceptor_remembers_even_if_it_fails_and_then_restarts() {
     let mut acceptor = SingleReplica::new(R1);
@@ -308,18 +312,19 @@ fn s22_an_acceptor_remembers_even_if_it_fails_and_then_restarts() {
     assert_eq!(
         acceptor.hears(R0, accept(ballot(2, R0), value("w"))).accepted(),
         None,
-        "its promise"
+        "it remembers its promise"
     );
     let said = acceptor.hears(R0, prepare(ballot(4, R0)));
     assert_eq!(
         said.promised(),
         Some((ballot(4, R0), vec![entry(ballot(1, R0), "v")])),
-        "its vote"
+        "it remembers its vote"
     );
 }
 
-/// "The proposer can always abandon a proposal and forget all about it—as long as it never tries to issue another proposal
-/// with the same number." Here it forgets everything, its promises' count too.
+/// "The proposer can always abandon a proposal and forget all about it—as long as it never tries to issue
+/// another proposal with the same number." Here the proposer loses its whole memory, with the promises that
+/// it has counted.
 #[test]
 fn s22_a_proposer_may_forget_all_about_a_proposal_but_not_reuse_its_number() {
     let mut proposer = SingleReplica::new(R0);
@@ -337,7 +342,7 @@ fn s22_a_proposer_may_forget_all_about_a_proposal_but_not_reuse_its_number() {
     assert_eq!(
         said.proposed(),
         None,
-        "what was promised to the forgotten number counts for nothing"
+        "promises for the forgotten number do not count"
     );
     assert!(matches!(
         proposer.replica.status().proposer,
@@ -345,8 +350,8 @@ fn s22_a_proposer_may_forget_all_about_a_proposal_but_not_reuse_its_number() {
     ));
 }
 
-/// "If an acceptor ignores a prepare or accept request because it has already received a prepare request with a higher
-/// number, then it should probably inform the proposer, who should then abandon its proposal."
+/// "If an acceptor ignores a prepare or accept request because it has already received a prepare request with
+/// a higher number, then it should probably inform the proposer, who should then abandon its proposal."
 #[test]
 fn s22_a_proposer_abandons_its_proposal_when_it_is_told_of_a_higher_one() {
     let higher = ballot(9, R2);

@@ -1,6 +1,7 @@
-//! Random schedules: messages delivered in any order, repeated and lost, disks that sync when they like, replicas and roles
-//! that stop and start, clients that ask and ask again. What must hold after every step is asserted by the world
-//! (`support/checks.rs`); here stands what must hold in the end. A schedule that fails is kept in `proptest-regressions`.
+//! Random schedules. Messages are reordered, repeated and lost; writes become durable at any time; replicas
+//! and roles stop and start; clients send requests and repeat them. After each step the world asserts the
+//! invariants (`support/checks.rs`). The assertions here are about the end of a schedule. A failed schedule
+//! is kept in `proptest-regressions`.
 
 #[path = "properties/clients.rs"]
 mod clients;
@@ -16,10 +17,11 @@ use proptest::test_runner::FileFailurePersistence;
 
 use schedule::{Schedule, action};
 
-/// Ticks after which a client is told that its request's fate is unknown; short, so that this happens here.
+/// After so many ticks a client is told that the fate of its request is unknown. The number is low, so that
+/// this happens here.
 const DEADLINE: u32 = 30;
 
-/// A cluster, as its replica r0 sees it: majorities, flexible quorums, and the two-phase setting.
+/// The configuration of r0 in a cluster with majorities, with flexible quorums, or in the two-phase setting.
 fn cluster() -> impl Strategy<Value = Config> {
     let flexible = |replicas, phase1, phase2| Config {
         quorums: Quorums { phase1, phase2 },
@@ -34,7 +36,7 @@ fn cluster() -> impl Strategy<Value = Config> {
     ]
 }
 
-/// The configurations of all its replicas, with limits that are small enough to be met.
+/// The configurations of all replicas. The limits are so low that schedules reach them.
 fn replicas(cluster: &Config) -> Vec<Config> {
     let mut config = cluster.clone();
     config.timing.deadline = DEADLINE;
@@ -48,7 +50,7 @@ fn replicas(cluster: &Config) -> Vec<Config> {
 
 fn config() -> ProptestConfig {
     let regressions = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/properties.txt");
-    // PROPTEST_CASES=10000 and --release look further.
+    // A longer search: set PROPTEST_CASES=10000, and use --release.
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() {
         ProptestConfig::default().cases
     } else {
@@ -65,8 +67,9 @@ fn config() -> ProptestConfig {
 proptest! {
     #![proptest_config(config())]
 
-    /// Whatever happens, nothing that must hold is broken; what was asked at a replica that stays up is answered in time; and
-    /// once faults stop, everybody is served and all replicas come to the same state (L1 to L3, S1, S2, S4).
+    /// In any schedule all invariants hold. Requests to a replica that stays up are answered by their
+    /// deadline. Once faults stop, every replica serves, and all replicas reach the same state (L1 to L3, S1,
+    /// S2, S4).
     #[test]
     fn any_schedule_is_safe_and_ends_well(
         cluster in cluster(),

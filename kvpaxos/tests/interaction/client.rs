@@ -1,4 +1,4 @@
-//! A client of the scripts: what it asks, and what it remembers.
+//! A client in the scripts: its requests, and what it remembers of them.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,20 @@ use kvpaxos::{ClientId, Op, Outcome, Reply, RequestBody, Sequence, SessionId, Ta
 
 use crate::word;
 
-/// See the module.
+/// A client with at most one session at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     session: Option<SessionId>,
     next: u64,
     last: Option<RequestBody>,
-    /// Sessions that it has had.
+    /// The number of sessions that were opened for it.
     opened: u64,
-    /// Writes that were not answered, by the ids of their requests.
+    /// The unanswered writes, by the ids of their requests.
     open: BTreeMap<u64, Sequence>,
 }
 
 impl Client {
-    /// What it asks for by these words of a script; `None` if they mean nothing.
+    /// The request that these words of a script mean; `None` if they mean none.
     pub(crate) fn ask(&mut self, own: ClientId, verb: &str, arguments: &[&str]) -> Option<RequestBody> {
         let body = match (verb, arguments) {
             ("open", []) => RequestBody::Open {
@@ -28,7 +28,7 @@ impl Client {
                     number: self.opened,
                 },
             },
-            ("again", []) => self.last.clone().expect("the client wrote before"),
+            ("again", []) => self.last.clone().expect("the client has written before"),
             ("get", [key]) => RequestBody::Get {
                 key: word::bytes(key),
             },
@@ -55,7 +55,7 @@ impl Client {
         Some(body)
     }
 
-    /// Its request has this id.
+    /// Its latest request got this id. `sequence` is `None` if the request is no write.
     pub(crate) fn asked(&mut self, id: u64, sequence: Option<Sequence>) {
         self.open.extend(sequence.map(|sequence| (id, sequence)));
     }

@@ -1,29 +1,33 @@
-//! The commands of the scripts.
+//! The commands of the scripts. `*` stands for every replica.
 //!
 //! ```text
-//! cluster 3 [two-phase] [sync=manual] [deadline=20] ...   new replicas r0, r1, r2; see `options` for all settings
-//! stand r0, elect r0          others and their heartbeats are held back until r0 stands, or leads
-//! open r1 c1                  client c1 opens a session through r1; it is used for its writes from then on
-//! put r1 c1 k v, delete r1 c1 k, cas r1 c1 k old new, get r1 c1 k, submit r1 c1 bytes, close r1 c1, gone r1 c1
-//! again r2 c1                 c1 asks r2 for its last write once more
-//! deliver r0->r1 [Kind] [n]   what is in flight on the link (of one kind, the first n); also lose, copy; `*` is everybody
-//! garble r0->r1               changes a bit of each snapshot part in flight on the link, and leaves it there
+//! cluster 3 [setting] ...     new replicas r0, r1, r2; a setting is `two-phase`, `sync=manual`, `deadline=20`, ...
+//! stand r0, elect r0          holds back the heartbeats of the others until r0 stands, or leads
+//! open r1 c1                  client c1 opens a session through r1, and uses it for its later writes
+//! put r1 c1 k v, delete r1 c1 k, cas r1 c1 k old new, get r1 c1 k, submit r1 c1 bytes
+//! close r1 c1, gone r1 c1     c1 closes its session; c1 disconnects from r1
+//! again r2 c1                 c1 sends its last write again, to r2
+//! deliver r0->r1 [Kind] [n]   delivers the messages in flight on the link (of one kind, the first n)
+//! copy, lose r0->r1 ...       the same for copies, which leave the messages in flight; loses the messages
+//! garble r0->r1               changes a bit of each snapshot part in flight on the link
 //! settle                      delivers until nothing is in flight
-//! tick r0 [n]                 n ticks of r0's clock; `*` is everybody
-//! pass n                      n ticks of everybody, after each of which heartbeats, and only they, are delivered
-//! run n                       n ticks of everybody, after each of which all is delivered
-//! hold r0, release r0         r0 is left out of `*`, settle, pass and run, as are its links; what is in flight stays so
-//! cut r0 [r1], heal r0 [r1]   what goes between r0 and r1 (or anybody) is lost, both ways; cut r0->r1 is one way
-//! sync r1                     what r1 wrote becomes durable; `disk r1 manual|auto` says whether that happens by itself
-//! fail r1 acceptor            the role fails; `restart r1 acceptor kept|lost [unseen]` restarts it (unseen: the last
-//!                             write of its earlier life did not reach the disk)
-//! crash r0 [keep n]           r0 stops; n of its unsynced records reached the disk; `start r0 kept|lost` starts it
-//! status, log r0, records r0, inflight
-//! answered c1                 asserts that nothing that c1 asked is unanswered
+//! tick r0 [n]                 n ticks of r0's clock
+//! pass n                      n ticks of all clocks; after each tick only heartbeats are delivered
+//! run n                       n ticks of all clocks; after each tick everything is delivered
+//! hold r0, release r0         `tick *`, settle, pass and run leave out r0 and its links, until it is released
+//! cut r0 [r1], heal r0 [r1]   loses messages between r0 and r1 (or all), both ways; `cut r0->r1` is one way
+//! sync r1                     makes the writes of r1 durable
+//! disk r1 manual|auto         from now on r1's writes become durable by `sync` only, or at once
+//! fail r1 acceptor            the role fails
+//! restart r1 acceptor kept|lost [unseen]   the role restarts (unseen: its last write did not reach the disk)
+//! crash r0 [keep n]           r0 stops; the first n of its unsynced records reach the disk
+//! start r0 kept|lost          r0 starts
+//! status, log r0, records r0, inflight     show state, and change none
+//! answered c1                 asserts that all requests of c1 are answered
 //! ```
 //!
-//! `quietly` before a command leaves out what is on the way to its results; `heartbeats` shows these too. What a replica sends
-//! to itself is delivered at once.
+//! `quietly` before a command shows its results only, without the messages and records that lead to them.
+//! `heartbeats` shows heartbeats, too. A message of a replica to itself is delivered at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +39,7 @@ use crate::show::{Detail, Show};
 use crate::support::{Seen, World};
 use crate::word;
 
-/// Steps without coming to rest after which a script is taken to be stuck.
+/// After so many rounds of deliveries with messages still in flight, a script has failed.
 const NEVER_QUIET: usize = 20_000;
 
 /// Plays commands.
@@ -45,14 +49,14 @@ pub(crate) struct Driver {
     show: Show,
     clients: BTreeMap<ClientId, Client>,
     held: BTreeSet<ReplicaId>,
-    /// What was seen and is not written down yet.
+    /// What has happened and is not shown yet.
     seen: Vec<Seen>,
-    /// The line of the script, for messages.
+    /// The line of the present command, for messages of failed assertions.
     line: usize,
 }
 
 impl Driver {
-    /// Plays one command; returns what came of it.
+    /// Plays one command. Returns its effects as text.
     pub(crate) fn run(&mut self, command: &str, line: usize) -> String {
         self.line = line;
         let words: Vec<&str> = command.split_whitespace().collect();
@@ -71,12 +75,12 @@ impl Driver {
         self.show.story(seen, detail)
     }
 
-    /// At the end of a script, nothing.
+    /// Ends the script, which must have created a cluster.
     pub(crate) fn finish(self) {
         assert!(self.world.is_some(), "a script begins with `cluster`");
     }
 
-    /// Commands that ask and change nothing.
+    /// Plays a command that only shows state. Returns `None` for another command.
     fn ask(&mut self, words: &[&str]) -> Option<String> {
         let lines: Vec<String> = match words {
             ["status"] => self.ids().into_iter().map(|id| self.status(id)).collect(),
@@ -206,8 +210,8 @@ impl Driver {
         };
     }
 
-    /// Lets `who` stand, and nobody else: it sees all heartbeats, the others none that would tell them that they are
-    /// connected and leaderless.
+    /// Lets `who` stand, and no other replica. `who` receives all heartbeats. The others receive none that
+    /// would show them both that they are connected and that no leader is known.
     fn stand(&mut self, who: ReplicaId) {
         let mut order = vec![who];
         order.extend(self.free().into_iter().filter(|id| *id != who));
@@ -220,7 +224,7 @@ impl Driver {
                 }
                 assert!(
                     id == who || !self.is_preparing(id),
-                    "line {}: {id} stood first",
+                    "line {}: {id} stands first",
                     self.line
                 );
                 self.deliver_heartbeats(|to, said| to == who || said.leader.is_some() || said.echo.is_none());
@@ -238,12 +242,12 @@ impl Driver {
             "line {}: {who} is not elected: {phase:?}",
             self.line
         );
-        // Everybody hears everybody again.
+        // The replicas exchange heartbeats again.
         self.run_ticks(4);
     }
 
     fn phase(&mut self, id: ReplicaId) -> ProposerStatus {
-        let replica = self.look().replica(id).expect("it is up");
+        let replica = self.look().replica(id).expect("the replica is up");
         replica.status().proposer
     }
 
@@ -251,7 +255,8 @@ impl Driver {
         matches!(self.phase(id), ProposerStatus::Preparing { .. })
     }
 
-    /// Delivers the heartbeats in flight that `wanted` lets through, and loses the others. All else stays in flight.
+    /// Delivers the heartbeats in flight that are `wanted`, and loses the others. All other messages stay in
+    /// flight.
     fn deliver_heartbeats(&mut self, wanted: impl Fn(ReplicaId, &kvpaxos::message::Heartbeat) -> bool) {
         for (from, to) in self.free_links() {
             loop {
@@ -269,7 +274,7 @@ impl Driver {
         }
     }
 
-    /// Does something with each message that is in flight now on the links, from the oldest on.
+    /// Applies `act` to each matching message that is in flight on the links now, oldest first.
     fn each_in_flight(
         &mut self,
         link: &str,
@@ -281,7 +286,7 @@ impl Driver {
             [word] if word.parse::<usize>().is_ok() => (None, word::number(word)),
             [kind] => (Some(*kind), usize::MAX),
             [kind, count] => (Some(*kind), word::number(count)),
-            _ => panic!("line {}: a kind and a number", self.line),
+            _ => panic!("line {}: expected a kind, a number, or both", self.line),
         };
         for (from, to) in self.links(link) {
             let matching = |message: &Message| kind.is_none_or(|kind| message.name() == kind);
@@ -299,7 +304,7 @@ impl Driver {
                     .in_flight(from, to)
                     .skip(from_place)
                     .position(matching);
-                let place = from_place + find.expect("it was counted");
+                let place = from_place + find.expect("the message was counted");
                 self.act(|world| act(world, from, to, place));
                 let taken = self.look().in_flight(from, to).count() < before;
                 from_place = if taken { place } else { place + 1 };
@@ -320,7 +325,7 @@ impl Driver {
             }
         }
         let (line, in_flight) = (self.line, self.in_flight());
-        panic!("line {line}: never quiet; in flight: {in_flight:#?}");
+        panic!("line {line}: messages are still in flight: {in_flight:#?}");
     }
 
     fn tick(&mut self, who: &str, count: usize) {
@@ -362,21 +367,21 @@ impl Driver {
                 let (left, right) = (word::replica(left), word::replica(right));
                 vec![(left, right), (right, left)]
             }
-            _ => panic!("line {}: cut r0, cut r0 r1 or cut r0->r1", self.line),
+            _ => panic!("line {}: expected r0, r0 r1 or r0->r1", self.line),
         };
         for (from, to) in links {
             self.world().cut(from, to, cut);
         }
     }
 
-    /// Asserts that nothing that the client asked is unanswered.
+    /// Asserts that all requests of the client are answered.
     fn answered(&self, client: ClientId) {
         let open = self.look().checks.unanswered();
         let open: Vec<_> = open.filter(|(_, asker, _)| *asker == client).collect();
         assert!(open.is_empty(), "line {}: not answered: {open:?}", self.line);
     }
 
-    /// Does something to the world, and lets what replicas say to themselves come to rest.
+    /// Applies `act` to the world, and then delivers the messages that replicas sent to themselves.
     fn act(&mut self, act: impl FnOnce(&mut World)) {
         act(self.world());
         self.rest();
@@ -393,7 +398,7 @@ impl Driver {
         self.gather();
     }
 
-    /// Takes what was seen, and lets the clients hear their answers.
+    /// Takes what has happened, and hands the answers to their clients.
     fn gather(&mut self) {
         let seen = self.world().take_seen();
         for happening in &seen {
@@ -416,7 +421,7 @@ impl Driver {
         self.look().ids()
     }
 
-    /// Replicas that are up and not held.
+    /// The replicas that are up and not held.
     fn free(&self) -> Vec<ReplicaId> {
         let free = |id: &ReplicaId| self.look().is_up(*id) && !self.held.contains(id);
         self.ids().into_iter().filter(free).collect()
@@ -429,7 +434,7 @@ impl Driver {
         links
     }
 
-    /// `r0->r1`, `r0->*`, `*->r1` or `*->*`.
+    /// The links that this word means: `r0->r1`, `r0->*`, `*->r1` or `*->*`.
     fn links(&self, link: &str) -> Vec<(ReplicaId, ReplicaId)> {
         let Some((from, to)) = link.split_once("->") else {
             panic!("line {}: not a link: {link}", self.line);
@@ -452,7 +457,7 @@ impl Driver {
     }
 
     fn log(&self, id: ReplicaId) -> String {
-        let replica = self.look().replica(id).expect("it is up");
+        let replica = self.look().replica(id).expect("the replica is up");
         let slots = (0..).map_while(|slot| replica.chosen(Slot(slot)).map(|value| (slot, value.to_string())));
         let slots: Vec<String> = slots.map(|(slot, value)| format!("s{slot} {value}")).collect();
         slots.join("; ")

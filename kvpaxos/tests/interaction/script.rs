@@ -1,8 +1,9 @@
-//! The format of a script: prose after `#`, commands after `>`, and what came of each beneath it.
+//! The format of a script: prose follows `#`, a command follows `>`, and its effects stand below it.
 
 use crate::driver::Driver;
 
-/// Plays a script and returns it with what really came of each command. What stood there before is left out.
+/// Plays a script. Returns its prose and commands with their actual effects, in place of the effects in
+/// `text`.
 pub(crate) fn play(text: &str) -> String {
     let mut driver = Driver::default();
     let mut played = String::new();

@@ -1,4 +1,4 @@
-//! What happened in a script, one line an effect, in the notation of the crate.
+//! Shows what happened in a script in the notation of the crate, one line for each effect.
 
 use std::collections::BTreeMap;
 
@@ -6,25 +6,25 @@ use kvpaxos::{Event, Memory, Message, Observation, ReplicaId};
 
 use crate::support::{Found, Seen};
 
-/// How much of what happened is written down.
+/// How much is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Detail {
-    /// What replicas tell of themselves and their clients, and nothing on the way to it.
+    /// Observations and answers to clients, without the messages and records that lead to them.
     Results,
-    /// All but heartbeats.
+    /// Everything except heartbeats.
     Plain,
-    /// All.
+    /// Everything.
     Heartbeats,
 }
 
-/// Writes down what happened. It gives short numbers to questions, whose real ones are drawn from entropy.
+/// Shows what happened. Random numbers that identify questions are replaced by short ones.
 #[derive(Debug, Default)]
 pub(crate) struct Show {
     questions: BTreeMap<u64, u64>,
 }
 
 impl Show {
-    /// The story of what was seen: a line for each input, and indented under it one for each effect.
+    /// The story of what happened: a line for each input, with a line for each of its effects indented below.
     pub(crate) fn story(&mut self, seen: Vec<Seen>, detail: Detail) -> String {
         let mut story = Story::default();
         let mut at = ReplicaId(0);
@@ -88,7 +88,7 @@ impl Show {
         }
     }
 
-    /// The message, with a short number in the place of the one that was drawn.
+    /// The message, with a short number in place of a random one.
     pub(crate) fn message(&mut self, message: &Message) -> String {
         let mut message = message.clone();
         match &mut message {
@@ -114,7 +114,7 @@ impl Show {
 #[derive(Debug, Default)]
 struct Story {
     lines: Vec<String>,
-    /// A headline that is written when an effect follows it.
+    /// A headline that is shown only if an effect follows.
     headline: Option<String>,
     broadcast: Option<(Vec<String>, String, bool)>,
 }

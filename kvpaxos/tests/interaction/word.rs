@@ -5,19 +5,19 @@ use kvpaxos::{ClientId, Config, Quorums, ReplicaId, Role};
 
 use crate::support::Found;
 
-/// `r0`
+/// A replica, such as `r0`.
 pub(crate) fn replica(word: &str) -> ReplicaId {
     let digits = word.strip_prefix('r').and_then(|digits| digits.parse().ok());
     ReplicaId(digits.unwrap_or_else(|| panic!("not a replica: {word}")))
 }
 
-/// `c1`
+/// A client, such as `c1`.
 pub(crate) fn client(word: &str) -> ClientId {
     let digits = word.strip_prefix('c').and_then(|digits| digits.parse().ok());
     ClientId(digits.unwrap_or_else(|| panic!("not a client: {word}")))
 }
 
-/// `acceptor`
+/// A role: `proposer`, `acceptor` or `learner`.
 pub(crate) fn role(word: &str) -> Role {
     match word {
         "proposer" => Role::Proposer,
@@ -27,7 +27,7 @@ pub(crate) fn role(word: &str) -> Role {
     }
 }
 
-/// `kept` or `lost`
+/// Memory: `kept` or `lost`.
 pub(crate) fn found(word: &str) -> Found {
     match word {
         "kept" => Found::Kept,
@@ -36,21 +36,21 @@ pub(crate) fn found(word: &str) -> Found {
     }
 }
 
-/// A setting of a cluster.
+/// The configuration with a setting of the command `cluster` applied, such as `window=3`.
 pub(crate) fn option(mut config: Config, word: &str) -> Config {
     let (name, value) = word.split_once('=').unwrap_or((word, ""));
     let (limits, timing) = (&mut config.limits, &mut config.timing);
     match name {
         "two-phase" => return config.two_phase(),
         "quorums" => {
-            let (phase1, phase2) = value.split_once('/').expect("quorums=2/4");
+            let (phase1, phase2) = value.split_once('/').expect("expected quorums=2/4");
             config.quorums = Quorums {
                 phase1: number(phase1),
                 phase2: number(phase2),
             };
         }
         "sync" => {}
-        "deadline" => timing.deadline = u32::try_from(number(value)).expect("a few ticks"),
+        "deadline" => timing.deadline = u32::try_from(number(value)).expect("a deadline fits into 32 bits"),
         "window" => limits.window = number(value),
         "batch" => limits.batch_commands = number(value),
         "chunk" => limits.chunk_bytes = number(value),
@@ -69,7 +69,7 @@ pub(crate) fn number(word: &str) -> usize {
     word.parse().unwrap_or_else(|_| panic!("not a number: {word}"))
 }
 
-/// `abc` as it is; `x*5000` is 5000 times `x`.
+/// A key or a value: `abc` means itself, and `x*5000` means 5000 times `x`.
 pub(crate) fn bytes(word: &str) -> Bytes {
     match word.split_once('*') {
         Some((letter, times)) => Bytes::from(letter.repeat(number(times))),
@@ -77,7 +77,7 @@ pub(crate) fn bytes(word: &str) -> Bytes {
     }
 }
 
-/// `-` is nothing.
+/// A value that may be absent: `-` means none.
 pub(crate) fn maybe(word: &str) -> Option<Bytes> {
     (word != "-").then(|| bytes(word))
 }

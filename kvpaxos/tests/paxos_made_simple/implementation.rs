@@ -1,12 +1,13 @@
-//! 2.5 The Implementation.
+//! The claims of section 2.5, *The Implementation*.
 
 use kvpaxos::{Effect, Event, Message, Record};
 
 use crate::lone::{R0, R1, R2, SLOT, accept, accepted, ballot, prepare, value};
 use crate::single::SingleReplica;
 
-/// "An acceptor records its intended response in stable storage before actually sending the response." Promises, votes and
-/// refusals wait for the disk, and what they reveal stands in what is written before them.
+/// "An acceptor records its intended response in stable storage before actually sending the response."
+/// Promises, votes and refusals leave after a write, and the state that they reveal is in that write or an
+/// earlier one.
 #[test]
 fn s25_an_acceptor_records_its_response_before_sending_it() {
     let mut acceptor = SingleReplica::new(R1);
@@ -27,7 +28,7 @@ fn s25_an_acceptor_records_its_response_before_sending_it() {
                     let message = envelope.message;
                     assert!(
                         matches!(message, Message::Heartbeat(_)),
-                        "not behind the disk: {message:?}"
+                        "it does not wait for the disk: {message:?}"
                     );
                 }
                 _ => {}
@@ -51,27 +52,27 @@ fn s25_an_acceptor_records_its_response_before_sending_it() {
     assert_eq!(records, []);
     assert!(
         matches!(answers[..], [Message::Refused { .. }]),
-        "it reveals the promise, which may not be synced yet"
+        "a refusal reveals the promise, which may not be durable yet"
     );
 }
 
-/// "Different proposers choose their numbers from disjoint sets of numbers, so two different proposers never issue a proposal
-/// with the same number."
+/// "Different proposers choose their numbers from disjoint sets of numbers, so two different proposers never
+/// issue a proposal with the same number."
 #[test]
 fn s25_different_proposers_never_use_the_same_number() {
     let numbers = [R0, R1, R2].map(|id| SingleReplica::new(id).stands().0);
     assert!(
         numbers.iter().all(|number| number.round == 1),
-        "nobody has met any ballot yet"
+        "no proposer has heard of a ballot"
     );
     assert!(
         numbers[0] < numbers[1] && numbers[1] < numbers[2],
-        "and still they differ"
+        "the numbers differ"
     );
 }
 
-/// "Each proposer remembers (in stable storage) the highest-numbered proposal it has tried to issue, and begins phase 1 with a
-/// higher proposal number than any it has already used."
+/// "Each proposer remembers (in stable storage) the highest-numbered proposal it has tried to issue, and
+/// begins phase 1 with a higher proposal number than any it has already used."
 #[test]
 fn s25_a_proposer_remembers_its_highest_number_in_stable_storage() {
     let mut proposer = SingleReplica::new(R0);
@@ -79,9 +80,9 @@ fn s25_a_proposer_remembers_its_highest_number_in_stable_storage() {
     assert_eq!(
         said.records.first(),
         Some(&Record::Proposed { ballot: first }),
-        "before anybody hears of it"
+        "the ballot is durable before it is revealed"
     );
-    // Nobody answers; even its own promise is not on the disk.
+    // No acceptor answers. The proposer's own promise is not durable either.
     proposer.disk = vec![Record::Proposed { ballot: first }];
     proposer.restart();
     let (second, _) = proposer.stands();

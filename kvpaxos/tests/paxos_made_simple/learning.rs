@@ -1,4 +1,4 @@
-//! 2.3 Learning a Chosen Value.
+//! The claims of section 2.3, *Learning a Chosen Value*.
 
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::{Message, Watermark};
@@ -6,8 +6,8 @@ use kvpaxos::{Message, Watermark};
 use crate::lone::{R0, R1, R2, SLOT, accept, accepted, ballot, entry, value};
 use crate::single::SingleReplica;
 
-/// "We can have the acceptors respond with their acceptances to a distinguished learner, which in turn informs the other
-/// learners when a value has been chosen." The leader is that learner.
+/// "We can have the acceptors respond with their acceptances to a distinguished learner, which in turn
+/// informs the other learners when a value has been chosen." The leader is that learner.
 #[test]
 fn s23_a_distinguished_learner_informs_the_others() {
     let (mut leader, mut learner) = (SingleReplica::new(R0), SingleReplica::new(R1));
@@ -34,8 +34,8 @@ fn s23_a_distinguished_learner_informs_the_others() {
     assert_eq!(learner.chosen(), Some(&proposed));
 }
 
-/// A learner must not take another leader's proposal for the one that was chosen: it was told that the slot is chosen, not by
-/// which of the values that it has seen.
+/// A learner that accepted the proposal of one leader hears from another leader that the slot is chosen. It
+/// must not take the proposal that it has for the chosen one.
 #[test]
 fn s23_a_learner_does_not_mistake_another_proposal_for_the_chosen_one() {
     let mut learner = SingleReplica::new(R1);
@@ -53,15 +53,15 @@ fn s23_a_learner_does_not_mistake_another_proposal_for_the_chosen_one() {
     assert_eq!(learner.chosen(), None);
 }
 
-/// "Because of message loss, a value could be chosen with no learner ever finding out. ... If a learner needs to know whether
-/// a value has been chosen, it can have a proposer issue a proposal."
+/// "Because of message loss, a value could be chosen with no learner ever finding out. ... If a learner needs
+/// to know whether a value has been chosen, it can have a proposer issue a proposal."
 #[test]
 fn s23_what_no_learner_found_out_a_new_proposal_brings_to_light() {
     let (mut r1, mut r2) = (SingleReplica::new(R1), SingleReplica::new(R2));
     let first = ballot(1, R0);
     r1.hears(R0, accept(first, value("v")));
     r2.hears(R0, accept(first, value("v")));
-    // Both votes are lost, and r0 with them. v is chosen, and nobody knows.
+    // Both votes are lost, and r0 has stopped. v is chosen, but no learner knows.
     assert_eq!((r1.chosen(), r2.chosen()), (None, None));
     let (second, said) = r1.leads(R2, vec![entry(first, "v")]);
     let (_, proposed) = said.proposed().expect("it leads");

@@ -1,4 +1,4 @@
-//! What a replica does in the tests of the paper, and what its peers send to it.
+//! What the replica under test does, and the messages that its peers send to it.
 
 use bytes::Bytes;
 use kvpaxos::agreement::StateDigest;
@@ -14,16 +14,16 @@ use crate::single::{SingleReplica, StepResult};
 pub(crate) const R0: ReplicaId = ReplicaId(0);
 pub(crate) const R1: ReplicaId = ReplicaId(1);
 pub(crate) const R2: ReplicaId = ReplicaId(2);
-/// All here happens in one instance of Paxos.
+/// All tests of the paper use one slot, which is one instance of Paxos.
 pub(crate) const SLOT: Slot = Slot(0);
 
 impl SingleReplica {
-    /// A new replica.
+    /// A new replica with an empty disk.
     pub(crate) fn new(id: ReplicaId) -> SingleReplica {
         SingleReplica::with_disk(id, &[])
     }
 
-    /// A client hands it a value to propose.
+    /// A client asks the replica to propose this value.
     pub(crate) fn is_asked(&mut self, payload: &'static str) -> StepResult {
         let payload = Bytes::from_static(payload.as_bytes());
         let request = Request {
@@ -34,14 +34,15 @@ impl SingleReplica {
         self.step(Event::Client { from, request })
     }
 
-    /// It stands, and gets the promise of one other acceptor that reports `entries`: with its own, a majority.
+    /// The replica stands, and gets the promise of one other acceptor, which reports `entries`. With its own
+    /// promise this is a majority.
     pub(crate) fn leads(&mut self, other: ReplicaId, entries: Vec<Accepted>) -> (Ballot, StepResult) {
         let (ballot, _) = self.stands();
         let said = self.hears(other, promise(ballot, entries));
         (ballot, said)
     }
 
-    /// It stands and leads with the promises of both others, its own acceptor being down.
+    /// The replica's acceptor fails. It then leads with the promises of both others.
     pub(crate) fn leads_without_own_vote(&mut self) -> Ballot {
         self.fail(Role::Acceptor);
         let (ballot, _) = self.stands();
@@ -60,7 +61,7 @@ impl SingleReplica {
 }
 
 impl StepResult {
-    /// The ballot and the value of the Accepts in it.
+    /// The ballot and the value of the first Accept among the messages.
     pub(crate) fn proposed(&self) -> Option<(Ballot, Value)> {
         self.find(|message| match message {
             Message::Accept { ballot, value, .. } => Some((*ballot, value.clone())),
@@ -68,7 +69,7 @@ impl StepResult {
         })
     }
 
-    /// The ballot promised in it, and what was reported with that.
+    /// The ballot of the first Promise among the messages, and the entries that it reports.
     pub(crate) fn promised(&self) -> Option<(Ballot, Vec<Accepted>)> {
         self.find(|message| match message {
             Message::Promise(Promise { ballot, entries, .. }) => Some((*ballot, entries.clone())),
@@ -76,7 +77,7 @@ impl StepResult {
         })
     }
 
-    /// The ballot of the votes in it.
+    /// The ballot of the first vote among the messages.
     pub(crate) fn accepted(&self) -> Option<Ballot> {
         self.find(|message| match message {
             Message::Accepted { ballot, .. } => Some(*ballot),
@@ -84,7 +85,7 @@ impl StepResult {
         })
     }
 
-    /// The higher ballot that a refusal in it names.
+    /// The higher ballot that the first refusal among the messages names.
     pub(crate) fn refused(&self) -> Option<Ballot> {
         self.find(|message| match message {
             Message::Refused { promised, .. } => Some(*promised),
@@ -93,7 +94,7 @@ impl StepResult {
     }
 }
 
-/// A ballot of a replica's first life.
+/// A ballot of the first life of a replica's proposer.
 pub(crate) fn ballot(round: u64, replica: ReplicaId) -> Ballot {
     Ballot {
         round,

@@ -1,4 +1,4 @@
-//! 2.4 Progress.
+//! The claims of section 2.4, *Progress*.
 
 use kvpaxos::status::ProposerStatus;
 use kvpaxos::{Ballot, Message};
@@ -6,7 +6,8 @@ use kvpaxos::{Ballot, Message};
 use crate::lone::{R0, R1, R2, accept, accepted, ballot, prepare, promise};
 use crate::single::{SingleReplica, StepResult};
 
-/// One exchange: `proposer` gets `acceptor`'s promise and leads; what it proposes is returned and not delivered.
+/// `proposer` gets the promise of `acceptor`, and leads. The Accept messages that it sends are returned and
+/// not delivered.
 fn outbids(proposer: &mut SingleReplica, acceptor: &mut SingleReplica) -> (Ballot, StepResult) {
     let (ballot, _) = proposer.stands();
     let said = acceptor.hears(ballot.replica, prepare(ballot));
@@ -16,8 +17,9 @@ fn outbids(proposer: &mut SingleReplica, acceptor: &mut SingleReplica) -> (Ballo
     (ballot, said)
 }
 
-/// "It's easy to construct a scenario in which two proposers each keep issuing a sequence of proposals with increasing numbers,
-/// none of which are ever chosen." And "to guarantee progress, a distinguished proposer must be selected as the only one to try".
+/// "It's easy to construct a scenario in which two proposers each keep issuing a sequence of proposals with
+/// increasing numbers, none of which are ever chosen." And "to guarantee progress, a distinguished proposer
+/// must be selected as the only one to try".
 #[test]
 fn s24_two_proposers_may_outbid_each_other_and_one_alone_gets_through() {
     let (mut p, mut q, mut acceptor) = (
@@ -29,7 +31,7 @@ fn s24_two_proposers_may_outbid_each_other_and_one_alone_gets_through() {
     q.is_asked("q");
     let (mut before, mut said) = outbids(&mut p, &mut acceptor);
     for _ in 0..10 {
-        // q completes phase 1 before p's phase 2 arrives, then p before q's, and so on.
+        // q completes phase 1 before p's Accept arrives, then p before q's Accept arrives, and so on.
         q.highest = before;
         let (higher, next) = outbids(&mut q, &mut acceptor);
         assert!(higher > before);
@@ -47,7 +49,7 @@ fn s24_two_proposers_may_outbid_each_other_and_one_alone_gets_through() {
         std::mem::swap(&mut p, &mut q);
         assert_eq!((p.chosen(), q.chosen()), (None, None));
     }
-    // Now the other one keeps quiet.
+    // Now the other proposer is silent.
     let (_, proposed) = said.proposed().expect("it leads");
     assert_eq!(
         acceptor
@@ -59,8 +61,8 @@ fn s24_two_proposers_may_outbid_each_other_and_one_alone_gets_through() {
     assert!(p.chosen().is_some());
 }
 
-/// "By abandoning a proposal and trying again if it learns about some request with a higher proposal number, the distinguished
-/// proposer will eventually choose a high enough proposal number."
+/// "By abandoning a proposal and trying again if it learns about some request with a higher proposal number,
+/// the distinguished proposer will eventually choose a high enough proposal number."
 #[test]
 fn s24_an_outbid_proposer_tries_again_with_a_higher_number() {
     let mut proposer = SingleReplica::new(R0);
@@ -77,8 +79,8 @@ fn s24_an_outbid_proposer_tries_again_with_a_higher_number() {
     assert!(again > higher);
 }
 
-/// "Safety is ensured regardless of the success or failure of the election": two replicas take themselves for the leader, and
-/// only one of them gets votes.
+/// "Safety is ensured regardless of the success or failure of the election": two replicas take themselves for
+/// the leader, but only one of them gets votes.
 #[test]
 fn s24_two_leaders_at_once_do_no_harm() {
     let (mut old, mut new, mut acceptor) = (

@@ -1,4 +1,4 @@
-//! Clients that ask, are answered, and ask again.
+//! Clients that send requests and repeat them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,13 @@ use kvpaxos::{ClientId, Op, Outcome, Refusal, ReplicaId, Reply, RequestBody, Seq
 
 use crate::support::World;
 
-/// Some clients.
+/// All clients of a schedule.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     known: BTreeMap<ClientId, Client>,
-    /// Sessions that were opened, by anybody.
+    /// The number of sessions that were opened for any client.
     opens: u64,
-    /// Whose each request is, and its sequence if it is a write.
+    /// The client of each unanswered request, and the sequence number of a write.
     asked: BTreeMap<u64, (ClientId, Option<Sequence>)>,
 }
 
@@ -21,12 +21,12 @@ pub(crate) struct Clients {
 struct Client {
     session: Option<SessionId>,
     next: u64,
-    /// Writes that had no answer.
+    /// The sequence numbers of writes without a definite answer.
     open: BTreeSet<Sequence>,
     last: Option<RequestBody>,
 }
 
-/// What a client does next.
+/// The next request of a client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wish {
     Put,
@@ -34,13 +34,13 @@ pub(crate) enum Wish {
     Cas,
     Get,
     Submit,
-    /// The last write once more.
+    /// The last write again.
     Again,
     Close,
 }
 
 impl Clients {
-    /// A client asks a replica for something; a write of a client without a session asks for a session instead.
+    /// A client sends a request to a replica. A client without a session opens one instead of a write.
     pub(crate) fn ask(&mut self, world: &mut World, at: ReplicaId, who: ClientId, wish: Wish, key: u8) {
         let client = self.known.entry(who).or_default();
         let key = Bytes::from(vec![b'a' + key % 3]);
@@ -86,7 +86,7 @@ impl Clients {
         self.asked.insert(id, (who, sequence));
     }
 
-    /// A replica answers.
+    /// A client receives an answer.
     pub(crate) fn on_reply(&mut self, reply: &Reply) {
         let Some((who, sequence)) = self.asked.remove(&reply.id) else {
             return;
@@ -127,7 +127,7 @@ impl Client {
         body
     }
 
-    /// A value that no other write has, so that a write that took effect twice shows.
+    /// A value that no other write has. It shows whether a write took effect twice.
     fn fresh_value(&self, session: SessionId) -> Bytes {
         Bytes::from(format!("{session}#{}", self.next))
     }

@@ -1,4 +1,4 @@
-//! What can happen, and what must be so when it is over.
+//! The actions of a schedule, and what must hold at its end.
 
 use std::collections::BTreeSet;
 
@@ -9,47 +9,47 @@ use proptest::prelude::*;
 use crate::clients::{Clients, Wish};
 use crate::support::{Found, Seen, World};
 
-/// Something that happens. Numbers choose among what there is to choose from.
+/// An action. Its numbers choose, modulo their count, among the possible replicas, links and messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action {
-    /// A message arrives; which is for the numbers to say, so that messages overtake each other.
+    /// A message is delivered. `place` need not be the oldest, so messages overtake each other.
     Deliver { link: u8, place: u8 },
-    /// A copy of one arrives.
+    /// A copy of a message is delivered.
     Repeat { link: u8, place: u8 },
     /// A message is lost.
     Lose { link: u8, place: u8 },
-    /// Everything is delivered and synced, and time passes.
+    /// Time passes, and everything is synced and delivered.
     Flow { ticks: u8 },
-    /// A clock ticks.
+    /// The clock of a replica ticks.
     Tick { who: u8, ticks: u8 },
-    /// The oldest write of a disk becomes durable.
+    /// The oldest write of a replica becomes durable.
     Sync { who: u8 },
-    /// A replica stops; some of its unsynced records are on the disk.
+    /// A replica stops. The first `keep` of its unsynced records reach the disk.
     Crash { who: u8, keep: u8 },
-    /// A replica starts with what its disk holds.
+    /// A replica starts with the records on its disk.
     Start { who: u8 },
     /// A replica starts with a new, empty disk.
     Replace { who: u8 },
     /// A role fails.
     Fail { who: u8, role: u8 },
-    /// A role restarts with its records, but for the last ones that were not synced.
+    /// A role restarts with its records, except for up to `unseen` of its last unsynced writes.
     Restart { who: u8, role: u8, unseen: u8 },
     /// A role restarts without its memory.
     Lost { who: u8, role: u8 },
-    /// A client asks.
+    /// A client sends a request.
     Ask {
         who: u8,
         client: u8,
         wish: Wish,
         key: u8,
     },
-    /// A client goes away.
+    /// A client disconnects from a replica.
     Gone { who: u8, client: u8 },
-    /// A link loses everything from now on, or nothing any more.
+    /// A link begins to lose all messages, or works again.
     Cut { from: u8, to: u8, cut: bool },
 }
 
-/// A random action; most of them let the protocol go on.
+/// A random action. Most actions let the protocol make progress.
 pub(crate) fn action() -> impl Strategy<Value = Action> {
     let number = any::<u8>;
     let wish = prop::sample::select(vec![
@@ -84,14 +84,14 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// A world in which actions happen.
+/// A world, and clients, to which actions are applied.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     world: World,
     clients: Clients,
-    /// Acceptors that may still lose their memory: so many that both quorums remain.
+    /// The number of acceptors that may still lose their memory. The others are enough for both quorums.
     may_lose: usize,
-    /// Roles that failed and did not restart.
+    /// The roles that failed and have not restarted.
     failed: BTreeSet<(ReplicaId, Role)>,
 }
 
@@ -127,7 +127,7 @@ impl Schedule {
                 }
             }
             Action::Lose { link, place } => {
-                // What a replica sends to itself is not lost while it runs.
+                // A running replica does not lose messages to itself.
                 if let Some((from, to, place)) = self.message(link, place).filter(|(from, to, _)| from != to)
                 {
                     self.world.lose(from, to, place);
@@ -211,7 +211,7 @@ impl Schedule {
         Role::ALL[usize::from(number) % Role::ALL.len()]
     }
 
-    /// A message in flight, if there is one.
+    /// A message in flight: its link and its place there. `None` if nothing is in flight.
     fn message(&self, link: u8, place: u8) -> Option<(ReplicaId, ReplicaId, usize)> {
         let links = self.world.busy_links();
         let (from, to) = *links.get(usize::from(link) % links.len().max(1))?;
@@ -219,7 +219,7 @@ impl Schedule {
         Some((from, to, usize::from(place) % count))
     }
 
-    /// Time passes, and everything arrives.
+    /// Time passes, and everything is synced and delivered.
     fn flow(&mut self, ticks: u32) {
         for _ in 0..ticks {
             for id in self.world.ids() {
@@ -243,10 +243,10 @@ impl Schedule {
                 self.world.deliver(from, to, 0);
             }
         }
-        panic!("the replicas never come to rest");
+        panic!("the replicas never stop sending");
     }
 
-    /// Clients hear their answers. Nobody lies here, so that nobody halts.
+    /// Clients receive their answers. No replica may halt, because no message and no disk is faulty.
     fn hear(&mut self) {
         for seen in self.world.take_seen() {
             match seen {
@@ -257,7 +257,7 @@ impl Schedule {
         }
     }
 
-    /// The fate of every request is told by its deadline, whatever else is broken (4.6).
+    /// Every request is answered by its deadline, whatever faults there are (4.6).
     pub(crate) fn everybody_is_answered(&mut self, deadline: u32) {
         for _ in 0..=deadline {
             for id in self.world.ids() {
@@ -266,10 +266,10 @@ impl Schedule {
             self.hear();
         }
         let open: Vec<_> = self.world.checks.unanswered().collect();
-        assert!(open.is_empty(), "4.6: after the deadline not answered: {open:?}");
+        assert!(open.is_empty(), "4.6: not answered by the deadline: {open:?}");
     }
 
-    /// Faults stop: all links work, all replicas and roles run.
+    /// Faults stop: all links work, and all replicas and roles run.
     pub(crate) fn heal(&mut self) {
         let ids = self.world.ids();
         for from in &ids {
@@ -298,7 +298,7 @@ impl Schedule {
         }
     }
 
-    /// What the client is told within a few ticks.
+    /// The answer that the client receives within a few ticks, if any.
     fn answer(&mut self, client: ClientId) -> Option<Outcome> {
         for _ in 0..20 {
             for id in self.world.ids() {
@@ -331,7 +331,7 @@ impl Schedule {
         assert_eq!(
             states[0].0,
             self.world.checks.chosen_up_to(),
-            "something chosen is not applied"
+            "the replicas have not applied all chosen slots"
         );
     }
 }

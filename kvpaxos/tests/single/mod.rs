@@ -1,4 +1,4 @@
-//! One replica of three whose peers are played by the test.
+//! One of three replicas. The test plays its peers.
 #![allow(dead_code, reason = "each test program uses a part")]
 
 use kvpaxos::agreement::StateDigest;
@@ -10,7 +10,7 @@ use kvpaxos::{
     Replica, ReplicaId, Slot, Time,
 };
 
-/// A replica of three, and its disk.
+/// The replica and its disk.
 #[derive(Debug)]
 pub(crate) struct SingleReplica {
     pub(crate) replica: Replica,
@@ -26,7 +26,7 @@ pub(crate) struct SingleReplica {
 /// The effects of a step.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StepResult {
-    /// The messages to others.
+    /// The messages to other replicas.
     pub(crate) messages: Vec<Envelope>,
     pub(crate) records: Vec<Record>,
     pub(crate) notes: Vec<Observation>,
@@ -55,23 +55,24 @@ impl SingleReplica {
         SingleReplica::start(id, Memory::Kept(records.to_vec()), 1)
     }
 
-    /// A replica that starts without its disk.
+    /// A replica that starts without its memory.
     pub(crate) fn without_disk(id: ReplicaId) -> SingleReplica {
         SingleReplica::start(id, Memory::Lost, 1)
     }
 
-    /// The replica stops and starts again with its disk.
+    /// The replica stops, and starts again with the records on its disk.
     pub(crate) fn restart(&mut self) {
         let id = self.replica.config().id;
         *self = SingleReplica::start(id, Memory::Kept(std::mem::take(&mut self.disk)), 2);
     }
 
-    /// A step whose effects are not carried out.
+    /// Makes a step, but does not carry out its effects.
     pub(crate) fn step_raw(&mut self, event: Event) -> Vec<Effect> {
         self.replica.step(Input { at: self.now, event })
     }
 
-    /// A step. Its records are synced, unless the disk waits, and the replica gets its messages to itself at once.
+    /// Makes a step. Its records become durable at once, unless the disk waits. Messages of the replica to
+    /// itself are delivered at once.
     pub(crate) fn step(&mut self, event: Event) -> StepResult {
         let own = self.replica.config().id;
         let mut result = StepResult::default();
@@ -117,7 +118,7 @@ impl SingleReplica {
         self.hears_founded(from, None, message)
     }
 
-    /// A message from a peer with a founding.
+    /// A message arrives from a peer that claims this founding.
     pub(crate) fn hears_founded(
         &mut self,
         from: ReplicaId,
@@ -131,13 +132,13 @@ impl SingleReplica {
         })
     }
 
-    /// Time passes up to the deadline of the replica.
+    /// Time passes until the deadline of the replica.
     pub(crate) fn ticks(&mut self) -> StepResult {
-        self.now = self.replica.deadline().expect("it runs");
+        self.now = self.replica.deadline().expect("a running replica has a deadline");
         self.step(Event::Clock)
     }
 
-    /// Time passes, while both peers are connected and hear no leader, until it stands for election.
+    /// Time passes until the replica stands for election. Both peers are connected, and report no leader.
     pub(crate) fn stands(&mut self) -> (Ballot, StepResult) {
         for _ in 0..400 {
             let result = self.ticks();
@@ -153,7 +154,7 @@ impl SingleReplica {
         panic!("it does not stand: {:?}", self.replica.status());
     }
 
-    /// Each peer answers a heartbeat with its own.
+    /// Each peer answers each heartbeat with its own.
     fn peers_beat(&mut self, result: &StepResult) {
         let echo = |Envelope { to, message }: &Envelope| match message {
             Message::Heartbeat(own) => Some((*to, (own.nonce, own.beat))),

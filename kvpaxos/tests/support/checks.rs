@@ -1,4 +1,5 @@
-//! The invariants that can be seen from outside, checked after every step. Their names are the design's.
+//! Checks the invariants that are visible from outside, after every step. Their names are those in the
+//! crate's documentation.
 
 use std::collections::BTreeMap;
 
@@ -13,53 +14,55 @@ use kvpaxos::{
 
 use super::disk::Disk;
 
-/// See the module.
+/// The history of a world, as far as the invariants need it.
 #[derive(Debug)]
 pub(crate) struct Checks {
-    /// Acceptances that choose a value.
+    /// The number of votes that choose a value.
     phase2: usize,
     /// P1: the value of each ballot and slot.
     proposals: BTreeMap<(Ballot, Slot), Value>,
     votes: BTreeMap<(Ballot, Slot), ConsistentSet>,
-    /// What is chosen because enough acceptors accepted it, in the lowest such ballot.
+    /// The value of each slot that enough acceptors accepted, with the lowest ballot in which they did.
     elected: BTreeMap<Slot, (Ballot, Value)>,
-    /// P3: in which life of its proposer each ballot was heard of. One that nobody heard of may be had again.
+    /// P3: the life of the proposer in which each ballot was first sent. A ballot that was never sent may be
+    /// used again.
     used: BTreeMap<Ballot, u32>,
-    /// Lives of each proposer.
+    /// The number of lives that each proposer has ended.
     lives: BTreeMap<ReplicaId, u32>,
-    /// L1: what some learner took for chosen.
+    /// L1: the value that a learner took for chosen.
     chosen: BTreeMap<Slot, Value>,
-    /// L3: the digest after each slot.
+    /// L3: the digest of the state after each slot.
     digests: BTreeMap<Slot, u128>,
-    /// What each acceptor has told of its promises.
+    /// The highest promise that each acceptor has revealed in a message.
     told: BTreeMap<ReplicaId, Ballot>,
-    /// What each acceptor's promise was after the last step of this life.
+    /// The promise of each acceptor after its last step, since it last started.
     promised: BTreeMap<ReplicaId, Ballot>,
-    /// L2: the slot that each learner applies next, and the slots of its log that were compared.
+    /// L2: for each learner, the slot that it applies next; and below, the first slot whose value is not
+    /// compared yet.
     applied: BTreeMap<ReplicaId, Slot>,
     compared: BTreeMap<ReplicaId, Slot>,
     model: Model,
     requests: BTreeMap<(ReplicaId, ClientId, u64), Asked>,
-    /// S1: where each write took effect.
+    /// S1: the revision at which each write took effect.
     writes: BTreeMap<(SessionId, Sequence), Revision>,
-    /// The highest revision that any client has been told.
+    /// The highest revision in any answer to a client.
     acknowledged: Revision,
 }
 
-/// A request that was not answered yet.
+/// An unanswered request.
 #[derive(Debug)]
 struct Asked {
     body: RequestBody,
-    /// What had been acknowledged when it began.
+    /// The highest revision that was acknowledged before it was sent.
     acknowledged: Revision,
 }
 
-/// What the chosen log adds up to, and what each key held after each command.
+/// The state after the chosen log, and the value of each key after each command.
 #[derive(Debug)]
 struct Model {
     machine: StateMachine,
     next: Slot,
-    /// S1: writes that took effect, and how.
+    /// S1: the outcomes of the writes that took effect.
     done: BTreeMap<(SessionId, Sequence), Outcome>,
     history: BTreeMap<Bytes, BTreeMap<Revision, Option<Bytes>>>,
 }
@@ -91,7 +94,7 @@ impl Checks {
         }
     }
 
-    /// A message leaves a replica (its records, if it has any, are durable).
+    /// A message leaves a replica. The records that it reveals must be durable.
     pub(crate) fn on_leaves(&mut self, from: ReplicaId, message: &Message, disk: &Disk) {
         let durable = disk.durable();
         if matches!(
@@ -100,14 +103,14 @@ impl Checks {
         ) {
             assert!(
                 !durable.memory_lost,
-                "A4: {from} lost its memory and says {message:?}"
+                "A4: {from} lost its memory and sends {message:?}"
             );
         }
         match message {
             Message::Prepare { ballot, .. } | Message::Accept { ballot, .. } => {
                 assert!(
                     durable.proposed.contains(ballot),
-                    "P3: {from} speaks in {ballot} before that is durable"
+                    "P3: {from} uses {ballot} before the ballot is durable"
                 );
                 let life = self.lives.get(&from).copied().unwrap_or_default();
                 let used = *self.used.entry(*ballot).or_insert(life);
@@ -127,7 +130,7 @@ impl Checks {
                 self.tell(from, *ballot, durable.promised);
                 assert!(
                     durable.accepted.contains(&(*ballot, *slot)),
-                    "A3: {from} votes in {ballot} for slot {slot} before that is durable"
+                    "A3: {from} votes in {ballot} for slot {slot} before the vote is durable"
                 );
                 self.vote(from, *ballot, *slot, vector);
             }
@@ -144,7 +147,7 @@ impl Checks {
     fn tell(&mut self, acceptor: ReplicaId, ballot: Ballot, durable: Ballot) {
         assert!(
             ballot <= durable,
-            "A3: {acceptor} tells of its promise {ballot}, and {durable} is durable"
+            "A3: {acceptor} reveals its promise {ballot}, but only {durable} is durable"
         );
         let told = self.told.entry(acceptor).or_default();
         *told = (*told).max(ballot);
@@ -163,7 +166,7 @@ impl Checks {
         {
             assert_eq!(
                 value, chosen,
-                "P2b: slot {slot} was chosen in {chosen_in}, and {ballot} proposes another value"
+                "P2b: slot {slot} was chosen in {chosen_in}, but {ballot} proposes another value"
             );
         }
     }
@@ -174,7 +177,7 @@ impl Checks {
         if votes.len() < self.phase2 {
             return;
         }
-        // Nobody else need have heard of the proposal of a leader that is its own only voter.
+        // A leader that is its own only voter may not have sent its proposal to any other replica.
         let Some(value) = self.proposals.get(&(ballot, slot)) else {
             return;
         };
@@ -187,14 +190,14 @@ impl Checks {
         for ((above, _), other) in self.proposals.iter().filter(|((_, at), _)| *at == slot) {
             assert!(
                 *above < ballot || other == value,
-                "P2b: slot {slot} is chosen in {ballot}, and {above} proposed another value"
+                "P2b: slot {slot} is chosen in {ballot}, but {above} proposed another value"
             );
         }
     }
 
     pub(crate) fn on_observation(&mut self, at: ReplicaId, observation: &Observation) {
         if let Observation::Applied { slot, digest } = observation {
-            // A learner begins wherever its memory reaches.
+            // A learner that has just started begins at any slot, depending on its memory.
             match self.applied.insert(at, slot.next()) {
                 Some(next) => assert_eq!(*slot, next, "L2: {at} applies out of order"),
                 None => _ = self.compared.insert(at, *slot),
@@ -207,26 +210,26 @@ impl Checks {
             let before = self.digests.entry(last).or_insert(*digest);
             assert_eq!(
                 before, digest,
-                "L4: {at} installs another state than that after slot {last}"
+                "L4: {at} installs a snapshot that is not the state after slot {last}"
             );
             self.applied.insert(at, *slot);
             self.compared.insert(at, *slot);
         }
         if let Observation::Recovered { .. } = observation {
-            // A1 holds within an incarnation.
+            // A1 holds within one incarnation.
             self.promised.remove(&at);
             self.told.remove(&at);
         }
     }
 
-    /// What can be seen of a replica after each of its steps.
+    /// Checks the visible state of a replica after each of its steps.
     pub(crate) fn on_state(&mut self, replica: &Replica) {
         let id = replica.config().id;
         if let AcceptorStatus::Voting { promised } = replica.status().acceptor {
             let told = self.told.get(&id).copied().unwrap_or_default();
             assert!(
                 promised >= told,
-                "A1: {id} told of its promise {told} and forgot it for {promised}"
+                "A1: {id} revealed its promise {told}, but has promised only {promised}"
             );
             let before = self.promised.insert(id, promised).unwrap_or_default();
             assert!(
@@ -245,7 +248,7 @@ impl Checks {
             if let Some((ballot, elected)) = self.elected.get(slot) {
                 assert_eq!(
                     elected, value,
-                    "L1: {id} takes for chosen in slot {slot} what {ballot} did not choose"
+                    "L1: {id} takes a value for chosen in slot {slot} that was not chosen in {ballot}"
                 );
             }
             *slot = slot.next();
@@ -258,23 +261,23 @@ impl Checks {
         *self.lives.entry(id).or_default() += 1;
     }
 
-    /// The learner's life, or the whole replica's, has ended.
+    /// The learner, or the whole replica, stops.
     pub(crate) fn forget_learner(&mut self, id: ReplicaId) {
         self.applied.remove(&id);
         self.compared.remove(&id);
     }
 
-    /// The acceptor's life has ended: what it never told of may be forgotten.
+    /// The acceptor stops. It may forget promises that it has not revealed.
     pub(crate) fn forget_acceptor(&mut self, id: ReplicaId) {
         self.promised.remove(&id);
     }
 
-    /// The replica stopped: nobody waits for its answers.
+    /// The replica stops. Its unanswered requests need no answer.
     pub(crate) fn forget_requests(&mut self, id: ReplicaId) {
         self.requests.retain(|(at, _, _), _| *at != id);
     }
 
-    /// The client is gone: it must not be answered.
+    /// The client disconnects. It must not be answered any more.
     pub(crate) fn forget_client(&mut self, id: ReplicaId, client: ClientId) {
         self.requests
             .retain(|(at, asker, _), _| (*at, *asker) != (id, client));
@@ -291,8 +294,8 @@ impl Checks {
 
     pub(crate) fn on_reply(&mut self, at: ReplicaId, client: ClientId, reply: &Reply) {
         let asked = self.requests.remove(&(at, client, reply.id));
-        let asked =
-            asked.unwrap_or_else(|| panic!("4.6: {at} answers {client:?} what nobody asked: {reply:?}"));
+        let asked = asked
+            .unwrap_or_else(|| panic!("4.6: {at} answers {client:?} without an open request: {reply:?}"));
         let revision = match &reply.outcome {
             Outcome::Opened { session } => session.0,
             Outcome::Done { revision }
@@ -335,19 +338,19 @@ impl Checks {
     fn check_read(&self, asked: &Asked, revision: Revision, value: Option<&Bytes>) {
         assert!(
             revision >= asked.acknowledged,
-            "S2: a read saw revision {revision}, and {} was acknowledged before it began",
+            "S2: a read saw revision {revision}, but {} was acknowledged before it began",
             asked.acknowledged
         );
         if let RequestBody::Get { key } = &asked.body {
             assert_eq!(
                 value,
                 self.model.value_at(key, revision),
-                "S2: a read of {key:?} at {revision} returned what was not there"
+                "S2: a read of {key:?} returned a value that it did not have at {revision}"
             );
         }
     }
 
-    /// Requests that were not answered.
+    /// The unanswered requests.
     pub(crate) fn unanswered(&self) -> impl Iterator<Item = (ReplicaId, ClientId, &RequestBody)> {
         let requests = self.requests.iter();
         requests.map(|((at, client, _), asked)| (*at, *client, &asked.body))
@@ -397,7 +400,7 @@ impl Model {
         } else if refused {
             assert_eq!(
                 before, now,
-                "4.6: what was refused at {revision} changed something"
+                "4.6: a command that was refused at {revision} changed the state"
             );
         } else {
             self.done.insert((*session, *sequence), outcome);

@@ -1,10 +1,10 @@
-//! A replica's disk: one log of records, of which a suffix may not be synced yet.
+//! The disk of a replica: a log of records, whose last records may not be synced yet.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use kvpaxos::{Ballot, Envelope, Record, Role, Slot};
 
-/// See the module.
+/// A log that is synced write by write.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     /// Whether every write is synced at once.
@@ -12,28 +12,29 @@ pub(crate) struct Disk {
     records: Vec<Record>,
     on_the_way: VecDeque<Write>,
     durable: Durable,
-    /// It replaces a disk that was lost.
+    /// This disk replaces a lost one, and no durable record says so yet.
     replaced: bool,
 }
 
-/// A `Persist` that is not synced.
+/// A `Persist` that is not synced yet.
 #[derive(Clone, Debug)]
 struct Write {
     role: Role,
     records: Vec<Record>,
     then: Vec<Envelope>,
-    /// The role's life has ended: the records may still arrive, what waits for them will not leave.
+    /// The role has failed since: the records may still reach the disk, but `then` is not sent.
     void: bool,
 }
 
-/// What the synced records promise, in a form that is quick to ask.
+/// A summary of the synced records, for quick checks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Durable {
     pub(crate) promised: Ballot,
     pub(crate) accepted: BTreeSet<(Ballot, Slot)>,
     pub(crate) proposed: BTreeSet<Ballot>,
     pub(crate) memory_lost: bool,
-    /// What the records since a checkpoint began promise, which counts from its end on.
+    /// The number of a checkpoint without its end, and a summary of the records since it began. It becomes
+    /// the whole summary when the checkpoint ends.
     pending: Option<(u64, Box<Durable>)>,
 }
 
@@ -96,7 +97,7 @@ impl Disk {
         &self.durable
     }
 
-    /// How many records are on their way.
+    /// The number of unsynced records.
     pub(crate) fn unsynced(&self) -> usize {
         self.on_the_way.iter().map(|write| write.records.len()).sum()
     }
@@ -114,14 +115,14 @@ impl Disk {
         });
     }
 
-    /// Syncs the oldest write. Returns what leaves by that.
+    /// Syncs the oldest write. Returns the messages that now leave.
     pub(crate) fn sync_one(&mut self) -> Option<Vec<Envelope>> {
         let write = self.on_the_way.pop_front()?;
         write.records.iter().for_each(|record| self.keep(record));
         Some(if write.void { Vec::new() } else { write.then })
     }
 
-    /// A role fails: what waits for its writes is void. Returns what will not leave.
+    /// A role fails: the messages that wait for its writes are void. Returns them.
     pub(crate) fn fail(&mut self, role: Role) -> Vec<Envelope> {
         let mut voided = Vec::new();
         for write in self.on_the_way.iter_mut().filter(|write| write.role == role) {
@@ -131,7 +132,8 @@ impl Disk {
         voided
     }
 
-    /// Writes of ended lives at the end of the log may never arrive: takes out up to `count`, all of them void.
+    /// The last writes of the log may fail to reach the disk if their roles have failed. Removes up to
+    /// `count` such writes.
     pub(crate) fn lose_void(&mut self, count: usize) {
         for _ in 0..count {
             if self.on_the_way.back().is_none_or(|write| !write.void) {
@@ -141,7 +143,7 @@ impl Disk {
         }
     }
 
-    /// The replica stops. Of what was not synced, the first `keep` records are there all the same.
+    /// The replica stops. The first `keep` unsynced records reach the disk.
     pub(crate) fn crash(&mut self, keep: usize) {
         let records: Vec<Record> = self
             .on_the_way
@@ -152,12 +154,13 @@ impl Disk {
         records.iter().for_each(|record| self.keep(record));
     }
 
-    /// It replaces a lost disk, and does not say so yet: it must not be taken for that of a new replica.
+    /// Whether the disk replaces a lost one without a record of the loss. It must not be taken for the disk
+    /// of a new replica.
     pub(crate) fn is_unmarked(&self) -> bool {
         self.replaced
     }
 
-    /// A new, empty disk.
+    /// Replaces the disk by a new, empty one.
     pub(crate) fn wipe(&mut self) {
         *self = Disk::new(self.auto);
         self.replaced = true;
@@ -165,7 +168,7 @@ impl Disk {
 
     fn keep(&mut self, record: &Record) {
         self.durable.keep(record);
-        // Once it says so itself, or holds what was got back since, it speaks for itself.
+        // The log now has a record of the loss, or a complete checkpoint of the recovered memory.
         self.replaced &= !self.durable.memory_lost;
         self.records.push(record.clone());
     }

@@ -1,5 +1,5 @@
-//! A world of replicas without chance: messages wait in flight and writes wait on their way to the disk until a test says
-//! what becomes of them. What can be seen from outside is checked after every step.
+//! A deterministic world of replicas. A message stays in flight, and a write stays unsynced, until the test
+//! decides. The invariants that are visible from outside are checked after every step.
 
 mod checks;
 mod disk;

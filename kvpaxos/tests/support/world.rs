@@ -1,4 +1,4 @@
-//! Replicas, the links between them and their disks, moved by hand.
+//! Replicas, their disks and the links between them. Nothing happens unless a test asks for it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -10,74 +10,74 @@ use kvpaxos::{
 use super::checks::Checks;
 use super::disk::Disk;
 
-/// See the module.
+/// A cluster, and everything in flight.
 #[derive(Debug)]
 pub(crate) struct World {
     nodes: BTreeMap<ReplicaId, Node>,
-    /// Messages in flight, of a replica to itself too.
+    /// The messages in flight, including those of a replica to itself.
     links: BTreeMap<(ReplicaId, ReplicaId), VecDeque<Message>>,
-    /// Links on which everything is lost.
+    /// The links that lose all messages.
     cut: BTreeSet<(ReplicaId, ReplicaId)>,
-    /// What can be seen from outside, checked.
+    /// The checks of the invariants.
     pub(crate) checks: Checks,
-    /// What happened since it was last taken.
+    /// What has happened since [`World::take_seen`] was last called.
     seen: Vec<Seen>,
-    /// Counts draws of entropy, so that each is fresh.
+    /// The number of draws of entropy, so that each draw is fresh.
     draws: u64,
-    /// Counts requests.
+    /// The number of requests.
     requests: u64,
 }
 
 #[derive(Debug)]
 struct Node {
     config: Config,
-    /// `None` while it is down.
+    /// `None` while the replica is down.
     replica: Option<Replica>,
     disk: Disk,
-    /// Its own clock.
+    /// The replica's own clock.
     now: Time,
 }
 
-/// Something that happened, for whoever writes down the story.
+/// Something that has happened, for the story of a script.
 #[derive(Clone, Debug)]
 pub(crate) enum Seen {
-    /// A replica is stepped.
+    /// A replica makes a step.
     Input { at: ReplicaId, event: Event },
     /// A replica starts.
     Start { at: ReplicaId, found: Found },
     /// A replica stops.
     Crash { at: ReplicaId },
-    /// Writes became durable.
+    /// All its writes become durable.
     Synced { at: ReplicaId },
-    /// Records are on their way to the disk, or there.
+    /// Records are written, and durable if `synced`.
     Written { records: Vec<Record>, synced: bool },
-    /// A message left.
+    /// A message leaves.
     Sent {
         from: ReplicaId,
         envelope: Envelope,
         lost: bool,
     },
-    /// A message will never leave.
+    /// A message will never leave, because its role has failed.
     Void { envelope: Envelope },
-    /// A client was answered.
+    /// A client is answered.
     Reply { to: ClientId, reply: Reply },
-    /// The replica tells.
+    /// A replica reports an observation.
     Note(Observation),
-    /// The replica halts.
+    /// A replica halts.
     Halt(Reason),
 }
 
-/// What a replica or a role finds when it starts.
+/// The memory with which a replica or a role starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Found {
-    /// What its disk holds.
+    /// The records on its disk.
     Kept,
-    /// Nothing.
+    /// No memory.
     Lost,
 }
 
 impl World {
-    /// A new cluster; all its replicas run. All randomness comes from `seed`.
+    /// A new cluster of running replicas. Their entropy is derived from `seed`.
     pub(crate) fn new(configs: Vec<Config>, seed: u64, auto_sync: bool) -> World {
         let first = configs.first().expect("a cluster has a replica");
         let checks = Checks::new(first.quorums.phase2, first.limits);
@@ -126,17 +126,17 @@ impl World {
         &mut self.node_mut(id).disk
     }
 
-    /// What happened since this was last called.
+    /// Takes what has happened since the last call.
     pub(crate) fn take_seen(&mut self) -> Vec<Seen> {
         std::mem::take(&mut self.seen)
     }
 
-    /// Messages in flight on a link, oldest first.
+    /// The messages in flight on a link, oldest first.
     pub(crate) fn in_flight(&self, from: ReplicaId, to: ReplicaId) -> impl Iterator<Item = &Message> {
         self.links.get(&(from, to)).into_iter().flatten()
     }
 
-    /// Links on which messages are in flight, in order.
+    /// The links with messages in flight, in order.
     pub(crate) fn busy_links(&self) -> Vec<(ReplicaId, ReplicaId)> {
         let busy = self.links.iter().filter(|(_, messages)| !messages.is_empty());
         busy.map(|(link, _)| *link).collect()
@@ -161,7 +161,7 @@ impl World {
         Entropy(bytes)
     }
 
-    /// One tick of a replica's clock.
+    /// The clock of a replica ticks once.
     pub(crate) fn tick(&mut self, id: ReplicaId) {
         let node = self.node_mut(id);
         let Some(deadline) = node.replica.as_ref().and_then(Replica::deadline) else {
@@ -171,7 +171,7 @@ impl World {
         self.step(id, Event::Clock);
     }
 
-    /// Steps a replica that is up, and does what it wants done.
+    /// A running replica makes a step, and its effects are carried out.
     pub(crate) fn step(&mut self, id: ReplicaId, event: Event) {
         let node = self.node_mut(id);
         let at = node.now;
@@ -197,7 +197,8 @@ impl World {
             at: id,
             event: input.event,
         });
-        // An answer may come in the very step in which the slot that it speaks of is first known to be chosen.
+        // The answers are checked last: the step that answers a request may be the first to show that its
+        // slot is chosen.
         let mut replies = Vec::new();
         for effect in effects {
             if let Effect::Reply { to, reply } = &effect {
@@ -249,7 +250,7 @@ impl World {
         self.seen.push(Seen::Sent { from, envelope, lost });
     }
 
-    /// Makes the oldest write durable; tells whether there was one.
+    /// Makes the oldest write durable. Returns whether there was one.
     pub(crate) fn sync_one(&mut self, id: ReplicaId) -> bool {
         let Some(leaving) = self.disk_mut(id).sync_one() else {
             return false;
@@ -264,18 +265,18 @@ impl World {
         while self.sync_one(id) {}
     }
 
-    /// Makes everything durable that was written so far.
+    /// Makes all writes durable.
     pub(crate) fn sync(&mut self, id: ReplicaId) {
         self.seen.push(Seen::Synced { at: id });
         self.sync_all(id);
     }
 
-    /// Takes the message at a place on a link out of the network; tells whether there was one.
+    /// Removes the message at a place on a link, and returns it.
     pub(crate) fn lose(&mut self, from: ReplicaId, to: ReplicaId, place: usize) -> Option<Message> {
         self.links.get_mut(&(from, to))?.remove(place)
     }
 
-    /// Changes one bit of the snapshot part at a place on a link; other messages stay as they are.
+    /// Changes one bit of the snapshot part at a place on a link. Any other message is left as it is.
     pub(crate) fn garble(&mut self, from: ReplicaId, to: ReplicaId, place: usize) {
         let message = self
             .links
@@ -302,14 +303,14 @@ impl World {
         );
     }
 
-    /// Delivers the message at a place on a link; one for a replica that is down is lost.
+    /// Delivers the message at a place on a link. If the receiver is down, the message is lost.
     pub(crate) fn deliver(&mut self, from: ReplicaId, to: ReplicaId, place: usize) {
         if let Some(message) = self.lose(from, to, place) {
             self.hears(to, from, message);
         }
     }
 
-    /// Delivers a copy of the message at a place on a link, which stays in flight.
+    /// Delivers a copy of the message at a place on a link. The message stays in flight.
     pub(crate) fn deliver_copy(&mut self, from: ReplicaId, to: ReplicaId, place: usize) {
         let message = self.in_flight(from, to).nth(place).cloned();
         if let Some(message) = message {
@@ -317,7 +318,7 @@ impl World {
         }
     }
 
-    /// From now on what is sent on the link is lost, or not lost any more.
+    /// Sets whether messages that are sent on the link from now on are lost.
     pub(crate) fn cut(&mut self, from: ReplicaId, to: ReplicaId, cut: bool) {
         if cut {
             self.cut.insert((from, to));
@@ -326,7 +327,7 @@ impl World {
         }
     }
 
-    /// A client asks a replica; returns the request's id.
+    /// A client sends a request to a replica. Returns the id of the request.
     pub(crate) fn request(&mut self, at: ReplicaId, from: ClientId, body: RequestBody) -> u64 {
         self.requests += 1;
         let id = self.requests;
@@ -338,13 +339,13 @@ impl World {
         id
     }
 
-    /// A client will not hear any more answers of a replica.
+    /// A client disconnects from a replica, and receives no more answers.
     pub(crate) fn client_gone(&mut self, at: ReplicaId, client: ClientId) {
         self.checks.forget_client(at, client);
         self.step(at, Event::ClientGone { client });
     }
 
-    /// A role fails. Its writes may still reach the disk; what waits for them is void.
+    /// A role fails. Its writes may still reach the disk, but the messages that wait for them are void.
     pub(crate) fn fail(&mut self, id: ReplicaId, role: Role) {
         self.step(id, Event::Fail(role));
         match role {
@@ -357,8 +358,8 @@ impl World {
         }
     }
 
-    /// A role restarts. Every write of its earlier life settles first: the last `unseen` of them, if nothing of a living
-    /// role stands behind them, not at all.
+    /// A role restarts. Before that, each of its earlier writes either becomes durable or is lost. The last
+    /// `unseen` writes are lost, unless a write of a running role follows them.
     pub(crate) fn restart(&mut self, id: ReplicaId, role: Role, found: Found, unseen: usize) {
         if !self.is_up(id) {
             return;
@@ -375,7 +376,7 @@ impl World {
         self.step(id, event);
     }
 
-    /// A replica stops at once. Of its writes that were not synced, the first `keep` records reached the disk.
+    /// A replica stops. The first `keep` of its unsynced records reach the disk.
     pub(crate) fn crash(&mut self, id: ReplicaId, keep: usize) {
         let node = self.node_mut(id);
         if node.replica.take().is_none() {
@@ -407,7 +408,7 @@ impl World {
         let entropy = self.fresh_entropy();
         let node = self.node_mut(id);
         let replica = Replica::new(node.config.clone(), memory, entropy, node.now);
-        node.replica = Some(replica.expect("the configuration is sound"));
+        node.replica = Some(replica.expect("the configuration is valid"));
         self.seen.push(Seen::Start { at: id, found });
     }
 
