@@ -1,8 +1,10 @@
-//! How fast the core is on its own: no sockets, no disk, one thread. Run with `cargo bench -p kvpaxos`.
+//! The speed of the core alone, without sockets and disks, in one thread. Run it with `cargo bench -p
+//! kvpaxos`.
 //!
-//! Five replicas in memory. What a replica persists is durable at once, messages arrive in the order they were sent, and
-//! nothing is lost. Clients keep 1,024 requests in flight at the leader; a value counts once all five have learned it.
-//! With arguments, only the rows whose names contain one of them are run, and `--values N` sets how many values a run takes.
+//! Five replicas run in memory. Writes are durable at once, messages arrive in order, and no message is lost.
+//! Clients keep 1,024 requests in flight at the leader. A value counts when all five replicas have learned
+//! it. With arguments, only the rows run whose names contain one of them. `--values N` sets the number of
+//! values in a run.
 
 use std::collections::VecDeque;
 use std::sync::OnceLock;
@@ -26,7 +28,7 @@ const RUNS: usize = 5;
 /// A row of the table.
 struct Row {
     name: &'static str,
-    /// Values a second that the design asks for.
+    /// Values per second that the design requires.
     budget: u64,
     load: Load,
     /// Whether messages between replicas go through the codec.
@@ -35,7 +37,7 @@ struct Row {
 
 #[derive(Clone, Copy)]
 enum Load {
-    /// Bytes that are only put into the log.
+    /// Bytes that are put into the log and not executed.
     Opaque,
     /// PUTs in sessions.
     Puts,
@@ -73,7 +75,7 @@ fn main() {
     let (mut values, mut wanted) = (400_000, Vec::new());
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--bench" => {} // cargo says so
+            "--bench" => {} // cargo passes it
             "--values" => values = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(values),
             _ => wanted.push(argument),
         }
@@ -106,14 +108,15 @@ fn main() {
     }
 }
 
-/// What a run measured. Ordered by the time that the thread had a processor: others on the machine do not count.
+/// The results of a run. Runs are ordered by processor time, because other programs on the machine do not
+/// affect it.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Run {
-    /// Values a second of processor time.
+    /// Values per second of processor time.
     cpu: u64,
-    /// Values a second.
+    /// Values per second of real time.
     wall: u64,
-    /// Values a slot.
+    /// Values per slot.
     batch: u64,
 }
 
@@ -144,7 +147,7 @@ fn run(row: &Row, values: u64, seed: u64) -> Run {
         assert_eq!(
             cluster.applied(id),
             cluster.applied(leader),
-            "replica {id} has learned all"
+            "replica {id} has learned all values"
         );
     }
     let slots = cluster.applied(leader) - slots_before;
@@ -155,7 +158,7 @@ fn run(row: &Row, values: u64, seed: u64) -> Run {
     }
 }
 
-/// The time that this thread has had a processor, where the system tells; else that of the clock.
+/// The processor time of this thread if the system reports it, or else real time.
 fn cpu_time() -> Duration {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     let clock = EPOCH.get_or_init(Instant::now).elapsed();
@@ -168,7 +171,7 @@ fn per_second(values: u64, spent: Duration) -> u64 {
     u64::try_from(u128::from(values) * 1_000_000_000 / spent.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Five replicas and what is on its way to them.
+/// Five replicas and the messages in flight.
 struct Cluster {
     replicas: Vec<Replica>,
     inbox: VecDeque<(usize, Event)>,
@@ -176,7 +179,7 @@ struct Cluster {
     replies: Vec<(ClientId, Reply)>,
     bytes: bool,
     buffer: Vec<u8>,
-    /// What the clock showed before the first measured step.
+    /// The time of the replicas' clocks when the measurement begins.
     start: Time,
     steps: u64,
 }
@@ -185,10 +188,10 @@ impl Cluster {
     fn new(bytes: bool, seed: u64) -> Cluster {
         let mut random = Random::from_seed(seed);
         let replica = |id: usize| {
-            let id = ReplicaId(u8::try_from(id).expect("there are five"));
+            let id = ReplicaId(u8::try_from(id).expect("there are five replicas"));
             let config = Config::new(id, REPLICAS);
             Replica::new(config, Memory::Kept(Vec::new()), random.entropy(), Time(0))
-                .expect("the default configuration fits together")
+                .expect("the default configuration is valid")
         };
         Cluster {
             replicas: (0..REPLICAS).map(replica).collect(),
@@ -202,7 +205,7 @@ impl Cluster {
         }
     }
 
-    /// Lets time pass until somebody leads.
+    /// Lets time pass until a replica leads.
     fn elect(&mut self) -> usize {
         loop {
             while let Some((id, event)) = self.inbox.pop_front() {
@@ -218,12 +221,12 @@ impl Cluster {
                 .iter()
                 .filter_map(Replica::deadline)
                 .min()
-                .expect("all run");
+                .expect("a running replica has a deadline");
             self.tick(self.start);
         }
     }
 
-    /// Delivers one message. The clock is looked at now and then.
+    /// Delivers one message. The clocks are advanced once in 4,096 steps.
     fn step(&mut self, begun: Instant) {
         self.steps += 1;
         if self.steps.is_multiple_of(4096) {
@@ -270,7 +273,7 @@ impl Cluster {
         } else {
             message
         };
-        let from = ReplicaId(u8::try_from(from).expect("there are five"));
+        let from = ReplicaId(u8::try_from(from).expect("there are five replicas"));
         self.inbox.push_back((
             to,
             Event::Peer {
@@ -285,9 +288,9 @@ impl Cluster {
         self.buffer.clear();
         encode_message_into(message, &mut self.buffer).expect("the message is within its limit");
         let frame = Bytes::copy_from_slice(&self.buffer);
-        match decode_shared(&frame).expect("what was encoded is decoded") {
+        match decode_shared(&frame).expect("an encoded message can be decoded") {
             PeerFrame::Message(message) => message,
-            other => panic!("a message, not {other:?}"),
+            other => panic!("not a message: {other:?}"),
         }
     }
 
@@ -299,12 +302,13 @@ impl Cluster {
     }
 }
 
-/// Clients of the leader.
+/// The clients of the leader.
 struct Clients {
     load: Load,
     leader: usize,
     random: Random,
-    /// For each stream, its session, the next sequence, and how many were answered: all in order.
+    /// For each client, its session, its next sequence number, and the number of its answered writes. Answers
+    /// come in order.
     sessions: Vec<(SessionId, u64, u64)>,
     asked: u64,
     answered: u64,
@@ -339,7 +343,7 @@ impl Clients {
             }
             for (_, reply) in cluster.replies.drain(..) {
                 let Outcome::Opened { session } = reply.outcome else {
-                    panic!("a session is opened, not {reply:?}")
+                    panic!("no session is opened: {reply:?}")
                 };
                 self.sessions.push((session, 0, 0));
             }
@@ -353,7 +357,7 @@ impl Clients {
             Load::Opaque => (self.asked, RequestBody::Submit { payload: value }),
             Load::Puts => {
                 let key = key(&mut self.random);
-                let stream = usize::try_from(client).expect("there are few");
+                let stream = usize::try_from(client).expect("there are few clients");
                 let (session, sequence, answered) = &mut self.sessions[stream];
                 let body = RequestBody::Apply {
                     session: *session,
@@ -380,15 +384,16 @@ impl Clients {
         assert!(matches!(reply.outcome, Outcome::Done { .. }), "{reply:?}");
         self.answered += 1;
         if let Load::Puts = self.load {
-            let stream = usize::try_from(client.0).expect("there are few");
+            let stream = usize::try_from(client.0).expect("there are few clients");
             let answered = &mut self.sessions[stream].2;
-            assert_eq!(reply.id, *answered, "answers come in order");
+            assert_eq!(reply.id, *answered, "answers arrive in order");
             *answered += 1;
         }
     }
 }
 
-/// PUTs in one session, applied by one state machine: nanoseconds for each, the median and the best of many chunks.
+/// One state machine applies PUTs in one session. Returns nanoseconds per PUT: the median and the fifth
+/// percentile of many chunks.
 fn apply_alone(in_flight: u64) -> (u64, u64) {
     const CHUNK: u64 = 4096;
     let mut random = Random::from_seed(1);
@@ -419,7 +424,7 @@ fn apply_alone(in_flight: u64) -> (u64, u64) {
     (spent[spent.len() / 2], spent[spent.len() / 20])
 }
 
-/// 16 bytes.
+/// A random key of 16 bytes.
 fn key(random: &mut Random) -> Bytes {
     Bytes::from(format!("key {:012}", random.below(KEYS)))
 }

@@ -1,10 +1,11 @@
-//! Whether snapshots stall anything: the longest step of each kind, in time that the thread had a processor. Run with
-//! `cargo bench -p kvpaxos --bench snapshot`.
+//! Whether snapshots delay anything: the longest step of each kind, in processor time. Run it with `cargo
+//! bench -p kvpaxos --bench snapshot`.
 //!
-//! A state of a million keys is built and used while snapshots of it are taken, cut into parts, put together again and freed.
-//! `--keys N` sets how many keys, `--sessions N` how many sessions, each with 16 outcomes kept. The writes of a slot are as many as
-//! there may be, to as many keys and in as many sessions. On a machine that others use, the longest step may be theirs: the
-//! same step of another kind then shows it too.
+//! A state of a million keys is in use while snapshots of it are taken, cut into parts, put together again
+//! and freed. `--keys N` sets the number of keys, and `--sessions N` the number of sessions. Each session
+//! keeps 16 outcomes. Each slot has as many writes as a slot may have, to different keys and in different
+//! sessions. If other programs run on the machine, they may cause the longest step. Then they affect similar
+//! steps of another kind as well.
 
 use std::time::Duration;
 
@@ -14,14 +15,14 @@ use kvpaxos::{Command, Limits, Op, Outcome, Random, Sequence, SessionId, Slot, S
 
 const VALUE_BYTES: usize = 100;
 const PART_BYTES: usize = 1024 * 1024;
-/// Commands a slot while the state is in use: as many as a slot may have.
+/// Commands in each slot: as many as a slot may have.
 const BATCH: u64 = 1024;
 /// Outcomes that each session keeps.
 const KEPT: u64 = 16;
 const RUNS: usize = 3;
-/// Snapshots taken one after the other in each run.
+/// Snapshots that each run takes in sequence.
 const TAKEN: usize = 10;
-/// No step may take longer.
+/// The longest time that a step may take.
 const BUDGET: Duration = Duration::from_millis(10);
 
 fn main() {
@@ -32,7 +33,7 @@ fn main() {
         match argument.as_str() {
             "--keys" => keys = number(keys),
             "--sessions" => sessions = number(sessions),
-            _ => {} // cargo says --bench
+            _ => {} // cargo passes --bench
         }
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -50,7 +51,7 @@ fn main() {
     table.print();
 }
 
-/// The steps, in the order in which they are printed.
+/// The measured steps, in the order of the table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     SlotAlone,
@@ -102,7 +103,7 @@ impl Table {
             let spent = self.spent.iter().filter(|(other, _)| *other == step);
             let mut spent: Vec<Duration> = spent.map(|(_, spent)| *spent).collect();
             spent.sort_unstable();
-            let count = u32::try_from(spent.len()).expect("there are few").max(1);
+            let count = u32::try_from(spent.len()).expect("there are few steps").max(1);
             let mean = spent.iter().sum::<Duration>() / count;
             let longest = spent.last().copied().unwrap_or_default();
             let rare = spent.get(spent.len() * 99 / 100).copied().unwrap_or_default();
@@ -113,7 +114,7 @@ impl Table {
     }
 }
 
-/// Writes to a state in sessions.
+/// A state, and clients that write to it in sessions.
 struct Load {
     keys: u64,
     random: Random,
@@ -155,9 +156,9 @@ impl Load {
     fn commands(&mut self, mut key: impl FnMut(&mut Random) -> u64) -> Vec<Command> {
         self.slot += 1;
         let sessions = self.sessions.len();
-        let first = usize::try_from(self.slot * BATCH).expect("64 bits") % sessions;
+        let first = usize::try_from(self.slot * BATCH).expect("usize has 64 bits") % sessions;
         let mut put = |place: u64| {
-            let place = (first + usize::try_from(place).expect("64 bits")) % sessions;
+            let place = (first + usize::try_from(place).expect("usize has 64 bits")) % sessions;
             let (session, sequence) = &mut self.sessions[place];
             *sequence += 1;
             let number = key(&mut self.random);
@@ -224,7 +225,7 @@ fn run(load: &mut Load, table: &mut Table) {
     table.time(Step::Discard, || to_free.push(received));
     table.time(Step::Discard, || to_free.push(snapshot));
     table.time(Step::Discard, || to_free.push(clone));
-    // What was installed takes the place of the state before it, and goes on.
+    // The received state replaces the former one, and stays in use.
     let before = std::mem::replace(&mut load.machine, installed);
     table.time(Step::Discard, || to_free.push(before));
     while table.time(Step::Free, || to_free.free_some()) {
@@ -232,7 +233,7 @@ fn run(load: &mut Load, table: &mut Table) {
     }
 }
 
-/// Cuts all parts and puts them together, while the state goes on.
+/// Cuts a snapshot into parts and puts them together, while the state is in use.
 fn transfer(load: &mut Load, sent: &Snapshot, table: &mut Table) -> Snapshot {
     let mut builder = Builder::new(Limits::default(), sent.slot(), sent.digest());
     let mut at = Some(Cursor::START);
@@ -240,15 +241,15 @@ fn transfer(load: &mut Load, sent: &Snapshot, table: &mut Table) -> Snapshot {
         let (part, next) = table.time(Step::Part, || sent.part(from, PART_BYTES));
         table
             .time(Step::Add, || builder.add(from, &part, next))
-            .expect("the part is as it was sent");
+            .expect("the part is unchanged");
         load.timed_slot(Step::SlotLater, table);
         at = next;
     }
     let finished = table.time(Step::Finish, || builder.finish());
-    finished.expect("what was sent has come")
+    finished.expect("all parts have arrived")
 }
 
-/// The time that this thread has had a processor, where the system tells; else that of the clock.
+/// The processor time of this thread on Unix, and real time elsewhere.
 #[cfg(unix)]
 fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);

@@ -1,4 +1,4 @@
-//! The codec from outside: golden bytes, round trips, strictness, one test for each named offence.
+//! The codec from outside: golden bytes, round trips, strictness, and a test for each named offence.
 
 #![allow(clippy::unwrap_used, reason = "an assertion like any other")]
 
@@ -45,16 +45,16 @@ fn peer_frames() -> Vec<PeerFrame> {
     let (messages, others): (Vec<_>, Vec<_>) = samples::peer_frames()
         .into_iter()
         .partition(|frame| matches!(frame, PeerFrame::Message(_)));
-    assert_eq!(messages.len(), 1, "one of all messages");
+    assert_eq!(messages.len(), 1, "the samples have one frame with a message");
     let mut frames: Vec<PeerFrame> = samples::messages().into_iter().map(PeerFrame::Message).collect();
-    // The hello stands first in the file, and what was added later at its end.
+    // In the golden file the hello is first, and frames that were added later are last.
     let mut others = others.into_iter();
     frames.splice(0..0, others.next());
     frames.extend(others);
     frames
 }
 
-/// A change of these bytes is a new version of the format. `UPDATE_EXPECT=1` writes them anew.
+/// If these bytes change, the version of the format must change. `UPDATE_EXPECT=1` writes them anew.
 #[test]
 fn the_bytes_of_every_variant_are_golden() {
     expect_file!["golden/peer_frames.txt"].assert_eq(&golden(&peer_frames()));
@@ -62,7 +62,7 @@ fn the_bytes_of_every_variant_are_golden() {
     expect_file!["golden/replies.txt"].assert_eq(&golden(&samples::replies()));
 }
 
-/// Operators are told what differs, and nothing else.
+/// The message for operators names the settings that differ, and no others.
 #[test]
 fn settings_that_differ_are_named() {
     let ours = samples::settings();
@@ -78,7 +78,7 @@ fn settings_that_differ_are_named() {
     );
 }
 
-/// A reader of many connections bounds what it holds by what frames say of themselves.
+/// A reader of many connections limits its buffers by these numbers.
 #[test]
 fn a_decoder_tells_what_it_holds() {
     let frame = encode(&peer_frames()[0]);
@@ -107,12 +107,13 @@ fn check_round_trip<F: Frame + Serialize + PartialEq + std::fmt::Debug>(content:
     assert_eq!((&decoded, length), (content, bytes.len()));
 }
 
-/// Cuts and single flipped bits: an error or more bytes wanted, never a panic, never something else.
+/// A cut frame, or a frame with one flipped bit, gives an error or asks for more bytes. It never panics, and
+/// never decodes to a value.
 fn check_damage<F: Frame + Serialize + PartialEq + std::fmt::Debug>(content: &F) {
     let bytes = encode(content);
     for cut in 0..bytes.len() {
         assert_eq!(decode_frame::<F>(&bytes[..cut]), Ok(None), "cut to {cut}");
-        // A payload that ends early, in a frame that is otherwise right.
+        // A payload that ends early, in a frame with the right length and checksum.
         if cut >= HEADER {
             assert!(
                 decode_datagram::<F>(&wrap::<F>(&bytes[HEADER..cut])).is_err(),
@@ -153,14 +154,15 @@ fn every_variant_comes_back_and_damage_does_not() {
     }
 }
 
-/// What is taken must be the one encoding of what was decoded, and what postcard's own, lenient decoding finds in it.
+/// An accepted payload must be the only encoding of its content. The callers compare the content with
+/// postcard's own, lenient decoding.
 fn check_canonical<F: Frame + Serialize + PartialEq + std::fmt::Debug>(payload: &[u8]) -> Option<F> {
     let content = decode_datagram::<F>(&wrap::<F>(payload)).ok()?;
     assert_eq!(hex(&encode(&content)[HEADER..]), hex(payload));
     Some(content)
 }
 
-/// Wrong payloads under a right checksum, near right ones.
+/// Changes some bytes of a valid payload. `wrap` then adds the right checksum.
 fn mangle(mut payload: Vec<u8>, changes: &[(usize, u8)]) -> Vec<u8> {
     for (at, byte) in changes {
         let length = payload.len();
@@ -239,8 +241,9 @@ proptest! {
     }
 }
 
-/// `cargo test --release -p kvpaxos --test codec -- --ignored --nocapture` measures batches of 128 opaque commands of 100
-/// bytes, encoded once and decoded four times, as a leader of five replicas has it.
+/// `cargo test --release -p kvpaxos --test codec -- --ignored --nocapture` measures batches of 128 opaque
+/// commands of 100 bytes. Like the leader of five replicas, it encodes each batch once, and the others decode
+/// it four times.
 #[test]
 #[ignore = "a measurement, for release builds"]
 fn speed_of_batches() {
@@ -288,7 +291,7 @@ fn speed_of_batches() {
         }
     });
 
-    /// The fastest of many short runs: what other programs on the machine take is not counted.
+    /// Prints the time of the fastest of many short runs, which other programs on the machine disturb least.
     fn time(what: &str, mut work: impl FnMut()) {
         let runs = (0..200).map(|_| {
             let start = std::time::Instant::now();

@@ -1,4 +1,5 @@
-//! The log's format from outside: golden bytes, and a test for each row of the table in `kvpaxos::wal`.
+//! The format of the log from outside: golden bytes, and a test for each row of the table of damage in
+//! `kvpaxos::wal`.
 
 #![allow(clippy::unwrap_used, reason = "an assertion like any other")]
 
@@ -19,7 +20,7 @@ use proptest::prelude::*;
 
 use sample::*;
 
-/// A change of these bytes is a new version of the format. `UPDATE_EXPECT=1` writes them anew.
+/// If these bytes change, the version of the format must change. `UPDATE_EXPECT=1` writes them anew.
 #[test]
 fn the_bytes_of_every_record_are_golden() {
     let mut bytes = Vec::new();
@@ -57,7 +58,7 @@ proptest! {
         prop_assert_eq!(writer.position(), segments.values().map(|bytes| bytes.len() as u64).sum::<u64>());
         match kvpaxos::wal::read(&segments, OWNER, None) {
             Ok(LogState::Kept { records, writer: mut found, torn: None, .. }) => {
-                // A complete checkpoint among them replaces what stands before it.
+                // If they contain a complete checkpoint, the records before it are not read.
                 prop_assert!(groups.concat().ends_with(&records));
                 writer.on_synced(writer.position());
                 found.on_synced(found.position());
@@ -67,7 +68,7 @@ proptest! {
         }
     }
 
-    /// Whatever happens to the bytes, what is read was written, in that order.
+    /// After any change of the bytes, the reader returns only records that were written, in their order.
     #[test]
     fn damage_never_makes_records_up(
         count in 1..6_u64,
@@ -106,7 +107,7 @@ proptest! {
 fn a_log_goes_on_where_it_was_read_to() {
     let Sample { mut bytes, .. } = Sample::new(3);
     let LogState::Kept { mut writer, .. } = read(&bytes, OWNER, 0).unwrap() else {
-        panic!("nothing was damaged");
+        panic!("the log is damaged");
     };
     writer.on_synced(writer.position());
     append(&mut writer, [&record(3), &record(4)], &mut bytes);
@@ -117,7 +118,8 @@ fn a_log_goes_on_where_it_was_read_to() {
     assert_eq!(whole.kept(), (5, None));
 }
 
-/// Row: torn tail. Wherever the file ends, and whichever sectors of the last write are missing, what was synced is kept.
+/// Row: torn tail. Synced records are kept, wherever the file ends and whichever sectors of the last write
+/// are missing.
 #[test]
 fn a_torn_tail_is_cut() {
     let whole = Sample::new(3);
@@ -126,7 +128,7 @@ fn a_torn_tail_is_cut() {
         let mut sample = Sample::new(3);
         sample.bytes.truncate(end);
         assert_eq!(sample.kept(), (2, Some(last)), "cut to {end}");
-        // The file's size may be durable, and its blocks not.
+        // The size of the file may be durable without its blocks.
         sample.bytes.resize(whole.bytes.len(), 0);
         assert_eq!(sample.kept(), (2, Some(last)), "zeros from {end}");
     }
@@ -143,7 +145,8 @@ fn a_torn_tail_is_cut() {
     }
 }
 
-/// Row: torn tail, of several writes that share the sync that never came. A later one may be whole.
+/// Row: torn tail of several writes that wait for the same sync. A later write may be whole although an
+/// earlier one is torn.
 #[test]
 fn a_tail_of_many_writes_is_cut_at_the_first_that_is_torn() {
     let mut bytes = Vec::new();
@@ -169,7 +172,7 @@ fn a_tail_of_many_writes_is_cut_at_the_first_that_is_torn() {
     }
 }
 
-/// After the cut the log is as good as new.
+/// After the cut, records are appended as to a log that was never torn.
 #[test]
 fn a_cut_log_is_appended_to() {
     let Sample { mut bytes, groups } = Sample::new(2);
@@ -180,7 +183,7 @@ fn a_cut_log_is_appended_to() {
         ..
     } = read(&bytes, OWNER, 0).unwrap()
     else {
-        panic!("a torn tail was cut");
+        panic!("no torn tail was found");
     };
     assert_eq!(at + dropped, bytes.len() as u64);
     bytes.truncate(usize::try_from(at).unwrap());
@@ -196,7 +199,7 @@ fn a_cut_log_is_appended_to() {
     );
 }
 
-/// Rows: lost tail. Nothing in the file tells whether it was synced; a mark kept elsewhere does.
+/// Rows: lost tail. The file does not show whether its lost tail was synced. A mark kept elsewhere does.
 #[test]
 fn a_lost_tail_is_seen_only_by_a_mark_kept_elsewhere() {
     let Sample { mut bytes, groups } = Sample::new(3);
@@ -228,7 +231,7 @@ fn a_bit_flip_in_the_last_batch_is_lost_memory() {
     }
 }
 
-/// Row: bit flip in the middle. What stands after it is salvaged too.
+/// Row: bit flip in the middle. The records after the flaw are salvaged, too.
 #[test]
 fn a_bit_flip_in_the_middle_is_lost_memory() {
     let whole = Sample::new(4);
@@ -245,7 +248,7 @@ fn a_bit_flip_in_the_middle_is_lost_memory() {
     }
 }
 
-/// Row: the file's header.
+/// Rows: bit flip in a segment's header, or an empty file.
 #[test]
 fn a_log_without_its_header_is_lost_memory() {
     for at in 0..HEADER {
@@ -257,7 +260,8 @@ fn a_log_without_its_header_is_lost_memory() {
     }
 }
 
-/// Rows: block missing. A mark over it, in a later group or a mere mark, tells.
+/// Rows: block missing. The loss is noticed if a mark covers the block: in a later group, in an appended
+/// mark, or kept elsewhere.
 #[test]
 fn a_missing_block_is_lost_memory_where_a_mark_covers_it() {
     let whole = Sample::new(3);
@@ -286,7 +290,7 @@ fn a_missing_block_is_lost_memory_where_a_mark_covers_it() {
             }))
         ));
         let Ok(LogState::Kept { mut writer, .. }) = read(&whole.bytes, OWNER, 0) else {
-            panic!("the log is whole");
+            panic!("the log is damaged");
         };
         writer.on_synced(known_synced);
         mark(&mut writer, &mut sample.bytes);
@@ -294,7 +298,8 @@ fn a_missing_block_is_lost_memory_where_a_mark_covers_it() {
     }
 }
 
-/// Row: blocks swapped, or written to the wrong place: single sectors, and whole groups of the same length.
+/// Row: blocks swapped, or written to the wrong place. This covers single sectors, and whole groups of equal
+/// length.
 #[test]
 fn swapped_and_misdirected_blocks_are_lost_memory() {
     let whole = Sample::new(4);
@@ -325,7 +330,8 @@ fn swapped_and_misdirected_blocks_are_lost_memory() {
     sample.damage();
 }
 
-/// Row: block of an older version in the middle: the file's end as it was at an earlier sync, zeros after it.
+/// Row: block of an older version in the middle. The block holds the end of the file as it was at an earlier
+/// sync, and zeros after it.
 #[test]
 fn an_older_block_in_the_middle_is_lost_memory() {
     let whole = Sample::new(3);
@@ -335,7 +341,7 @@ fn an_older_block_in_the_middle_is_lost_memory() {
     assert!(matches!(sample.damage().why, Damage::Synced { .. }));
 }
 
-/// Row: whole group of another history: two writers went on from the same place.
+/// Row: whole group of another history. Two writers have continued from the same position.
 #[test]
 fn a_group_of_another_history_is_lost_memory() {
     let ours = Sample::new(3);
@@ -346,7 +352,8 @@ fn a_group_of_another_history_is_lost_memory() {
     assert_eq!(sample.damage().why, Damage::Chain);
 }
 
-/// Rows: last blocks, or the whole directory, of an older version: as if nothing had been written since.
+/// Rows: last blocks, or the whole directory, of an older version. The log looks as if nothing had been
+/// written since, unless a mark kept elsewhere is newer.
 #[test]
 fn an_older_copy_is_not_seen_but_by_a_mark_kept_elsewhere() {
     let (old, new) = (Sample::new(2), Sample::new(3));
@@ -362,7 +369,7 @@ fn an_older_copy_is_not_seen_but_by_a_mark_kept_elsewhere() {
     ));
 }
 
-/// Row: an operator's mistakes are refused and change nothing.
+/// Row: another replica's log, or a newer format's. The operator's mistake is refused.
 #[test]
 fn somebody_elses_log_is_refused() {
     let sample = Sample::new(1);
@@ -384,7 +391,7 @@ fn somebody_elses_log_is_refused() {
     assert_eq!(read(&newer, OWNER, 0), Err(ReadError::Version { found: 9 }));
 }
 
-/// A large write is several groups, so that the one that is torn costs little.
+/// A large write is split into several groups, so that a torn group loses little.
 #[test]
 fn a_large_write_is_cut_into_groups() {
     let payload = vec![1; 1024 * 1024];

@@ -1,5 +1,5 @@
-//! The log over many segments: a test for each window of a rotation and each kind of damage in the tables of `kvpaxos::wal`, and random
-//! schedules of all of it.
+//! The log over many segments: a test for each moment of a rotation and each kind of damage in the tables of
+//! `kvpaxos::wal`, and random schedules of both.
 
 #![allow(clippy::unwrap_used, reason = "an assertion like any other")]
 
@@ -12,7 +12,8 @@ use kvpaxos::wal::{Damage, HEADER, LogState, ReadError, counters};
 use kvpaxos::{Founding, Incarnation, Record, ReplicaId};
 use support_wal::{Files, OTHER, OWNER, SEED, begin, end, record};
 
-/// Three segments: 0 holds records 0 and 1, 1 begins a checkpoint that is complete in 2, all is synced and nothing deleted.
+/// Three segments. Segment 0 holds records 0 and 1, segment 1 a checkpoint without its end, and segment 2 a
+/// complete checkpoint. Everything is synced, and no segment is deleted.
 fn three() -> Files {
     let mut files = Files::new(SEED, 1 << 20);
     files.write(&[record(0)]);
@@ -36,7 +37,7 @@ fn a_checkpoint_begins_a_segment_and_its_end_makes_those_before_obsolete() {
     files.write(&[record(0), begin(7), record(1)]);
     assert_eq!(files.numbers(), [0, 1]);
     files.write(&[end(7)]);
-    assert_eq!(files.writer.keep_from(), 0, "not durable yet");
+    assert_eq!(files.writer.keep_from(), 0, "the end is not durable yet");
     files.sync();
     assert_eq!(files.writer.keep_from(), 1);
     let (records, obsolete) = files.kept();
@@ -45,12 +46,12 @@ fn a_checkpoint_begins_a_segment_and_its_end_makes_those_before_obsolete() {
     files.delete_obsolete();
     assert_eq!(files.numbers(), [1]);
     assert_eq!(files.kept(), (records, vec![]));
-    // The next one begins while the last still counts.
+    // The next checkpoint begins while the last one still counts.
     files.write(&[record(2), begin(8)]);
     files.sync();
     assert_eq!(files.writer.keep_from(), 1);
     assert_eq!(files.kept().0, [begin(7), record(1), end(7), record(2), begin(8)]);
-    // The end of a checkpoint that was given up for another counts for nothing.
+    // A later checkpoint has begun, so the end of the earlier one has no effect.
     files.write(&[begin(9), end(8)]);
     files.sync();
     assert_eq!(files.writer.keep_from(), 1);
@@ -71,36 +72,36 @@ fn a_full_segment_ends() {
     let sizes = files.segments.values().map(Vec::len);
     assert!(
         sizes.max() < Some(1000 + 1000),
-        "one group more than the limit at most"
+        "a segment exceeds the limit by at most one group"
     );
-    assert_eq!(files.writer.keep_from(), 0, "no checkpoint, nothing to drop");
+    assert_eq!(
+        files.writer.keep_from(),
+        0,
+        "without a checkpoint no segment is obsolete"
+    );
 }
 
-/// The writer that a reader hands out goes on as the one that wrote would have.
+/// The writer that the reader returns continues like the one that wrote the log.
 #[test]
 fn a_reader_hands_out_the_same_writer() {
     let mut files = three();
     let Ok(LogState::Kept { mut writer, .. }) = files.read() else {
-        panic!("nothing is damaged")
+        panic!("the log is damaged")
     };
-    assert_eq!(
-        writer.keep_from(),
-        0,
-        "the end that was read may not be durable yet"
-    );
+    assert_eq!(writer.keep_from(), 0, "the end may not be durable yet");
     writer.on_synced(writer.position());
     assert_eq!(writer.keep_from(), 2);
     files.delete_obsolete();
     let Ok(LogState::Kept { mut writer, .. }) = files.read() else {
-        panic!("nothing is damaged")
+        panic!("the log is damaged")
     };
     writer.on_synced(writer.position());
     assert_eq!(writer.with_limit(1 << 20), files.writer);
 }
 
-// --- The windows of a rotation -------------------------------------------------------------------------------------------------------
+// The moments of a rotation
 
-/// Rows: nothing of the next segment is there, or only its header.
+/// Rows: the next segment is missing, or has only its header.
 #[test]
 fn a_segment_that_was_just_begun_is_gone_on_with() {
     let mut files = Files::new(SEED, 1 << 20);
@@ -119,7 +120,7 @@ fn a_segment_that_was_just_begun_is_gone_on_with() {
     }
 }
 
-/// Row: the new segment is torn right after its header, or anywhere else.
+/// Row: the new segment is torn, right after its header or anywhere else.
 #[test]
 fn a_torn_segment_is_cut_after_its_header() {
     let mut files = Files::new(SEED, 1 << 20);
@@ -134,15 +135,12 @@ fn a_torn_segment_is_cut_after_its_header() {
         assert_eq!(torn.segments[&1].len(), HEADER, "cut to {cut}");
         assert_eq!(torn.kept().0, [record(0)]);
         torn.write(&[begin(7)]);
-        assert_eq!(
-            torn.numbers(),
-            [0, 1],
-            "an empty segment need not be followed by another"
-        );
+        assert_eq!(torn.numbers(), [0, 1], "an empty segment is used again");
     }
 }
 
-/// Row: the end of the checkpoint is torn off: all that it was to replace is still there, and still needed.
+/// Row: the end of the checkpoint is torn. The records that the checkpoint would replace are still there, and
+/// still needed.
 #[test]
 fn a_checkpoint_without_its_end_counts_for_nothing() {
     let mut files = Files::new(SEED, 1 << 20);
@@ -160,7 +158,8 @@ fn a_checkpoint_without_its_end_counts_for_nothing() {
     }
 }
 
-/// Row: deletions that were not synced are there or not, in any combination; and what is obsolete may be in any state.
+/// Rows: obsolete segments. Any of them may be missing, because unsynced deletions reach the disk in any
+/// combination. The others may hold any bytes.
 #[test]
 fn obsolete_segments_may_have_holes_and_flaws() {
     let whole = three();
@@ -181,7 +180,7 @@ fn obsolete_segments_may_have_holes_and_flaws() {
     }
 }
 
-// --- Damage ----------------------------------------------------------------------------------------------------------------------------
+// Damage
 
 /// Rows: missing segments.
 #[test]
@@ -200,7 +199,7 @@ fn missing_segments_are_lost_memory() {
         if number == 0 {
             assert_eq!((segment, why), (1, Damage::Beginning));
         } else if number == last {
-            // The mark that was kept elsewhere when the last segment began.
+            // The mark kept elsewhere was renewed when the last segment began.
             assert!(matches!(why, Damage::LostTail { .. }), "{why}");
             damaged.known_synced = None;
             damaged.kept();
@@ -210,7 +209,7 @@ fn missing_segments_are_lost_memory() {
     }
     files.segments.clear();
     assert_eq!(files.damage().1, Damage::Gone);
-    // Of a log that begins with a complete checkpoint, its beginning.
+    // The log begins with a complete checkpoint, and loses the segment in which it begins.
     let mut files = three();
     files.delete_obsolete();
     files.write(&[begin(9), record(9)]);
@@ -219,7 +218,7 @@ fn missing_segments_are_lost_memory() {
     assert_eq!(files.damage(), (3, Damage::Beginning));
 }
 
-/// Rows: bit flips and missing blocks anywhere in what a later segment follows, and in headers.
+/// Rows: bit flips and missing blocks in a segment that another one follows, and in headers.
 #[test]
 fn any_flaw_in_an_earlier_segment_is_lost_memory() {
     let mut files = Files::new(SEED, 700);
@@ -254,7 +253,7 @@ fn any_flaw_in_an_earlier_segment_is_lost_memory() {
     }
 }
 
-/// Rows: segments of another log, copied under another number, or left over.
+/// Rows: segments of another log, copied segments, and segments of another replica.
 #[test]
 fn segments_that_do_not_belong_are_told_apart() {
     let files = three();
@@ -274,12 +273,12 @@ fn segments_that_do_not_belong_are_told_apart() {
     let mut mixed = files.clone();
     mixed.segments.insert(3, other.segments[&3].clone());
     assert_eq!(mixed.damage(), (3, Damage::History));
-    // All of it of the other log: only a mark that names the log can tell.
+    // All segments are of the other log. Only a mark that names the log shows that.
     let mut replaced = files.clone();
     replaced.segments = other.segments.clone();
     assert_eq!(replaced.damage(), (0, Damage::History));
 
-    // The same log, gone on with in another way after its last segment was lost.
+    // The same log, continued differently after it lost its last segment.
     let mut branch = files.clone();
     branch.write(&[record(90)]);
     branch.write(&[begin(9), record(91)]);
@@ -294,7 +293,7 @@ fn segments_that_do_not_belong_are_told_apart() {
     assert!(matches!(stranger.read(), Err(ReadError::Owner { found, .. }) if found == OWNER));
 }
 
-/// Row: an older version of the last segment, back to where the segment began, is seen up to the mark that was kept elsewhere.
+/// Row: an older version of the last segment. It is noticed as far as the mark kept elsewhere goes.
 #[test]
 fn an_older_copy_is_seen_up_to_the_mark_kept_elsewhere() {
     let mut files = three();
@@ -308,7 +307,8 @@ fn an_older_copy_is_seen_up_to_the_mark_kept_elsewhere() {
     assert_eq!(damaged.kept().0, older.kept().0);
 }
 
-/// What replaces a damaged log begins with what must not repeat, and nothing else.
+/// A new log that replaces a damaged one begins with the counters that must not repeat, and with no other
+/// record.
 #[test]
 fn counters_are_salvaged() {
     let mut files = three();
@@ -343,7 +343,7 @@ fn counters_are_salvaged() {
     files.sync();
     files.segments.get_mut(&2).unwrap()[HEADER + 40] ^= 1;
     let Ok(LogState::Damaged(damaged)) = files.read() else {
-        panic!("it is damaged")
+        panic!("damage is not noticed")
     };
     let ballot = support_wal::ballot(5);
     assert_eq!(

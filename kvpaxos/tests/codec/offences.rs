@@ -1,4 +1,4 @@
-//! What is not taken, by name.
+//! Frames that are refused, each with its named error.
 
 use bytes::Bytes;
 use kvpaxos::agreement::StateDigest;
@@ -75,7 +75,7 @@ fn frames_that_are_none_have_their_offence_named() {
         decode_datagram::<Request>(&twice).unwrap_err(),
         DecodeError::TrailingBytes { count: good.len() }
     );
-    // The length is refused before its bytes come.
+    // The length is refused before the payload arrives.
     let mut header = good[..HEADER].to_vec();
     header[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(
@@ -116,7 +116,8 @@ fn what_is_over_a_limit_is_refused_by_name() {
         }
     );
     check_round_trip(&PeerFrame::Message(forward(put(MAX_KEY, MAX_VALUE))));
-    // A request's key is the replica's to refuse, as long as the frame holds it.
+    // The codec accepts a key of any length that fits into the frame, because the replica refuses long keys
+    // of requests.
     let get = |length: usize| Request {
         id: 1,
         body: RequestBody::Get {
@@ -150,7 +151,8 @@ fn what_is_over_a_limit_is_refused_by_name() {
     );
 }
 
-/// What is known of foundings has one encoding: each replica once, in ascending order, no more of them than there can be.
+/// Known foundings have only one encoding: ascending replicas, each at most once, and no more than there can
+/// be.
 #[test]
 fn known_foundings_are_in_order() {
     let frame = |known: &[u8]| {
@@ -162,14 +164,14 @@ fn known_foundings_are_in_order() {
             other => panic!("not a heartbeat: {other:?}"),
         };
         let mut payload = encode(&at)[HEADER..].to_vec();
-        assert_eq!(payload.pop(), Some(0), "nothing is known");
+        assert_eq!(payload.pop(), Some(0), "no founding is known");
         payload.extend_from_slice(known);
         decode_datagram::<PeerFrame>(&wrap::<PeerFrame>(&payload))
     };
     let order = Err(DecodeError::Number {
         what: "known foundings' order",
     });
-    // The number of entries; of each the replica, which variant, and the founding.
+    // The number of entries, and then for each entry the replica, the variant and the founding.
     assert!(frame(&[2, 1, 0, 9, 3, 1]).is_ok());
     assert_eq!(frame(&[2, 3, 1, 1, 0, 9]), order);
     assert_eq!(frame(&[2, 3, 0, 9, 3, 0, 8]), order);
@@ -190,7 +192,7 @@ fn known_foundings_are_in_order() {
     );
 }
 
-/// A sequence that promises a million elements, of which none follows, reserves nothing.
+/// A sequence that claims a million elements but has none must not reserve memory for them.
 #[test]
 fn received_lengths_are_not_trusted() {
     let payload = [1, 8, 0x80, 0x80, 0x10];

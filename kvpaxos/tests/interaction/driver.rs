@@ -1,7 +1,7 @@
 //! The commands of the scripts. `*` stands for every replica.
 //!
 //! ```text
-//! cluster 3 [setting] ...     new replicas r0, r1, r2; a setting is `two-phase`, `sync=manual`, `deadline=20`, ...
+//! cluster 3 [setting] ...     new replicas r0, r1, r2; settings: `sync=manual`, and those in `word::option`
 //! stand r0, elect r0          holds back the heartbeats of the others until r0 stands, or leads
 //! open r1 c1                  client c1 opens a session through r1, and uses it for its later writes
 //! put r1 c1 k v, delete r1 c1 k, cas r1 c1 k old new, get r1 c1 k, submit r1 c1 bytes
@@ -14,7 +14,7 @@
 //! tick r0 [n]                 n ticks of r0's clock
 //! pass n                      n ticks of all clocks; after each tick only heartbeats are delivered
 //! run n                       n ticks of all clocks; after each tick everything is delivered
-//! hold r0, release r0         `tick *`, settle, pass and run leave out r0 and its links, until it is released
+//! hold r0, release r0         `tick *`, settle, pass and run leave out r0 and its links until its release
 //! cut r0 [r1], heal r0 [r1]   loses messages between r0 and r1 (or all), both ways; `cut r0->r1` is one way
 //! sync r1                     makes the writes of r1 durable
 //! disk r1 manual|auto         from now on r1's writes become durable by `sync` only, or at once

@@ -1,4 +1,4 @@
-//! One value of every variant that leaves a process, by name; and strategies that draw any.
+//! Samples: a value of every variant that leaves a process. Strategies: any such value.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ mod strategies;
 
 pub use strategies::*;
 
-/// Defines a function that lists samples, and one that would no longer compile if a variant had none.
+/// Defines a function that lists samples. It does not compile if a variant has no pattern beside a sample.
 macro_rules! samples {
     ($name:ident: $type:ty = $($pattern:pat => $value:expr),+ $(,)?) => {
         pub fn $name() -> Vec<$type> {
@@ -147,7 +147,7 @@ samples! { whens: When =
     When::Present => When::Present,
 }
 
-/// A transaction of every condition and every step.
+/// A transaction with every condition and every step.
 fn transaction() -> Transaction {
     let condition = |holds| Condition {
         key: bytes("key"),
@@ -188,7 +188,7 @@ samples! { commands: Command =
     Command::Opaque { .. } => Command::Opaque { tag: tag(), payload: bytes("opaque") },
 }
 
-/// A batch of every command with every operation.
+/// A batch with every command and every operation.
 fn batch() -> Value {
     Value::Batch(Batch::new(
         commands()

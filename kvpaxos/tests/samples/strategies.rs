@@ -20,7 +20,7 @@ use proptest::prelude::*;
 
 use super::{replies, status};
 
-/// Mostly small, now and then the largest that is taken.
+/// Mostly small counters, and sometimes the largest that the codec accepts.
 fn any_counter() -> impl Strategy<Value = u64> {
     prop_oneof![4 => 0..300_u64, 2 => 0..=MAX_COUNTER, 1 => Just(MAX_COUNTER)]
 }
@@ -187,7 +187,7 @@ fn any_vector() -> impl Strategy<Value = CrashVector> {
     vec((any_replica(), any_incarnation()), 0..5).prop_map(CrashVector::from_iter)
 }
 
-/// What an acceptor with this promise tells from a slot on.
+/// The entries that an acceptor with this promise reports from a slot on.
 #[derive(Debug)]
 struct Told {
     promised: Ballot,

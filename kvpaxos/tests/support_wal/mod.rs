@@ -1,4 +1,4 @@
-//! A log's files, in memory, handled as a shell should.
+//! The files of a log in memory. They are handled as a shell must handle files.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(crate) fn ballot(round: u64) -> Ballot {
     }
 }
 
-/// A record of some hundred bytes, none of them zero for long.
+/// A record of some hundred bytes, without long runs of zeros.
 pub(crate) fn record(number: u64) -> Record {
     let tag = Tag { nonce: 1, number };
     let payload =
@@ -56,13 +56,13 @@ pub(crate) fn checkpoint_number(record: &Record) -> Option<u64> {
     }
 }
 
-/// See the module.
+/// The segments of a log, with its writer and its mark kept elsewhere.
 #[derive(Clone)]
 pub(crate) struct Files {
     pub(crate) owner: Owner,
     pub(crate) segments: BTreeMap<u64, Vec<u8>>,
     pub(crate) writer: Writer,
-    /// Kept elsewhere.
+    /// The mark kept elsewhere.
     pub(crate) known_synced: Option<SyncedPosition>,
     limit: u64,
 }
@@ -136,7 +136,7 @@ impl Files {
         self.segments.retain(|number, _| *number >= keep);
     }
 
-    /// Some of the obsolete segments, in any order: deletions that were not synced.
+    /// Deletes some obsolete segments, in any combination, as deletions that were not synced do.
     pub(crate) fn delete_some_obsolete(&mut self, which: u8) {
         let keep = self.writer.keep_from();
         self.segments
@@ -155,24 +155,24 @@ impl Files {
         read(&self.segments, self.owner, self.known_synced)
     }
 
-    /// The records, and which segments are obsolete.
+    /// The records, and the numbers of the obsolete segments.
     pub(crate) fn kept(&self) -> (Vec<Record>, Vec<u64>) {
         match self.read() {
             Ok(LogState::Kept {
                 records, obsolete, ..
             }) => (records, obsolete),
-            other => panic!("not kept: {other:?}"),
+            other => panic!("the log is not kept: {other:?}"),
         }
     }
 
     pub(crate) fn damage(&self) -> (u64, Damage) {
         match self.read() {
             Ok(LogState::Damaged(damaged)) => (damaged.segment, damaged.why),
-            other => panic!("not seen: {other:?}"),
+            other => panic!("damage is not noticed: {other:?}"),
         }
     }
 
-    /// What a starting process does.
+    /// Reads the log as a starting process does: cuts a torn tail, and syncs.
     pub(crate) fn reopen(&mut self) {
         match self.read() {
             Ok(LogState::Kept { writer, torn, .. }) => {
@@ -184,12 +184,12 @@ impl Files {
                 self.writer = writer.with_limit(self.limit);
                 self.sync();
             }
-            other => panic!("not kept: {other:?}"),
+            other => panic!("the log is not kept: {other:?}"),
         }
     }
 
-    /// Tears what was not synced: any of its sectors is missing, and the file ends somewhere within. A segment that was begun in vain
-    /// may have its header only, or may not be there.
+    /// Tears the unsynced bytes: the file ends somewhere within them, and any of their sectors are zeros. A
+    /// segment that has only just begun may be missing.
     pub(crate) fn crash(&mut self, length: u16, missing: u64) {
         let synced = self.writer.synced();
         let numbers = self.numbers();
@@ -197,7 +197,7 @@ impl Files {
         let base = self.base(last);
         let bytes = self.segments.get_mut(&last).unwrap();
         if synced == base + HEADER as u64 && last > 0 && missing & (1 << 63) != 0 {
-            // Its name was not synced; the mark was not renewed, either.
+            // The name of the segment was not synced, so the mark was not renewed either.
             self.segments.remove(&last);
             if let Some(mark) = &mut self.known_synced {
                 mark.position = mark.position.min(base);
@@ -215,7 +215,7 @@ impl Files {
         }
     }
 
-    /// The highest mark that is durable: what is damaged below is never taken for torn.
+    /// The highest durable mark. Damage below it is never taken for a torn tail.
     pub(crate) fn marked(&self) -> u64 {
         let scans = self.segments.values().filter_map(|bytes| scan(bytes));
         let marks = scans.flat_map(|scan| {
@@ -226,7 +226,7 @@ impl Files {
         marks.chain(known).max().unwrap_or(0)
     }
 
-    /// All bytes below a position: the segment, and the offset in it.
+    /// All bytes below a position, as segment and offset.
     pub(crate) fn places_below(&self, position: u64) -> impl Iterator<Item = (u64, usize)> {
         self.segments.iter().flat_map(move |(number, bytes)| {
             let base = self.base(*number);

@@ -1,4 +1,4 @@
-//! A log of one segment, and what is done to it.
+//! A log of one segment, and operations on it.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(crate) fn header() -> Header {
     Header::founding(OWNER.cluster, OWNER.replica, SEED)
 }
 
-/// Founds a log in these bytes.
+/// Writes the beginning of a new log.
 pub(crate) fn found(bytes: &mut Vec<u8>) -> Writer {
     let mut pieces = Pieces::default();
     let writer = Writer::found(&header(), &mut pieces);
@@ -41,7 +41,7 @@ pub(crate) fn mark(writer: &mut Writer, bytes: &mut Vec<u8>) {
     take(&pieces, bytes);
 }
 
-/// One segment after the other; for most tests here the first is enough.
+/// Appends the bytes of all segments. Most of these tests need only one segment.
 pub(crate) fn take(pieces: &Pieces, bytes: &mut Vec<u8>) {
     for piece in pieces.pieces() {
         bytes.extend_from_slice(&piece.bytes);
@@ -70,10 +70,10 @@ pub(crate) fn record(number: u64) -> Record {
     }
 }
 
-/// A log of which each group, of one record each, was synced before the next was written.
+/// A log with one record in each group. Each group was synced before the next one was written.
 pub(crate) struct Sample {
     pub(crate) bytes: Vec<u8>,
-    /// Where each group begins, and where the last ends.
+    /// The offsets at which the groups begin, and the offset at which the last one ends.
     pub(crate) groups: Vec<usize>,
 }
 
@@ -101,11 +101,11 @@ impl Sample {
     pub(crate) fn damage(&self) -> DamagedLog {
         match self.read() {
             LogState::Damaged(damaged) => damaged,
-            LogState::Kept { torn, .. } => panic!("not seen as damaged: {torn:?}"),
+            LogState::Kept { torn, .. } => panic!("damage is not noticed: {torn:?}"),
         }
     }
 
-    /// How many records are kept, and where the rest is cut.
+    /// The number of records that are kept, and the offset at which a torn tail is cut.
     pub(crate) fn kept(&self) -> (u64, Option<usize>) {
         match self.read() {
             LogState::Kept { records, torn, .. } => {
@@ -113,7 +113,7 @@ impl Sample {
                 assert_eq!(records, (0..count).map(record).collect::<Vec<_>>());
                 (count, torn.map(|torn| usize::try_from(torn.at).unwrap()))
             }
-            LogState::Damaged(damaged) => panic!("not kept: {} at {}", damaged.why, damaged.at),
+            LogState::Damaged(damaged) => panic!("the log is damaged: {} at {}", damaged.why, damaged.at),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Random schedules of writes, syncs, crashes and damage, against a model.
+//! Random schedules of writes, syncs, crashes and damage, compared with a model.
 
 use crate::support_wal::{Files, SEED, begin, checkpoint_number, end, record};
 use kvpaxos::Record;
@@ -13,7 +13,8 @@ enum Action {
     Sync,
     SyncedPosition,
     Delete(u8),
-    /// What is left: how many steps of the rotations under way, how much of the last write, and which sectors of it are missing.
+    /// A crash. `length` decides how many of the unsynced bytes are left. `missing` decides which of their
+    /// sectors are zeros, and whether a segment that has just begun is missing.
     Crash {
         length: u16,
         missing: u64,
@@ -53,7 +54,7 @@ fn harm() -> impl Strategy<Value = Harm> {
     ]
 }
 
-/// What was written, in order; and how much of it was synced.
+/// The log, all records in the order in which they were written, and how many of them are synced.
 struct Model {
     files: Files,
     written: Vec<Record>,
@@ -108,38 +109,38 @@ impl Model {
         }
     }
 
-    /// All that was synced is there, from the last complete checkpoint on, and nothing that was not written. Returns how many of the
-    /// records that were written are there.
+    /// Asserts that the log holds all synced records from the last complete checkpoint on, and no record that
+    /// was not written. Returns the number of written records up to the last one in the log.
     fn check(&self) -> usize {
         let (records, _) = self.files.kept();
         let Some(first) = records.first() else {
-            assert_eq!(self.synced, 0, "what was synced is gone");
+            assert_eq!(self.synced, 0, "synced records are lost");
             return 0;
         };
-        // Records are all different, but for the ends of checkpoints, which never come first.
+        // All records differ, except for the ends of checkpoints, and a log never begins with one of those.
         let start = self
             .written
             .iter()
             .position(|record| record == first)
-            .expect("made up");
+            .expect("the first record was written");
         let end = start + records.len();
         assert_eq!(
             self.written.get(start..end),
             Some(&records[..]),
-            "not what was written"
+            "the records are not those that were written"
         );
-        assert!(end >= self.synced, "what was synced is gone");
+        assert!(end >= self.synced, "synced records are lost");
         if start > 0 {
-            let number = checkpoint_number(first).expect("it begins with a checkpoint");
+            let number = checkpoint_number(first).expect("a log begins with a checkpoint");
             assert!(
                 records.contains(&crate::support_wal::end(number)),
-                "which is complete"
+                "the first checkpoint is complete"
             );
         }
         end
     }
 
-    /// Damages what was synced, where a mark covers it. `None` if there is nothing of the kind.
+    /// Damages synced bytes that a mark covers. `None` if there are none, or if this harm does not fit.
     fn damage(&mut self, harm: &Harm, at: usize) -> Option<()> {
         let marked = self.files.marked();
         let places: Vec<_> = self.files.places_below(marked).collect();
@@ -167,7 +168,7 @@ impl Model {
                 segments.insert(number, copy);
             }
             Harm::OlderEnd(length) => {
-                // Of the last segment only a mark kept elsewhere tells.
+                // A lost end of the last segment is noticed only if a mark kept elsewhere is above it.
                 let known = self.files.known_synced.map_or(0, |mark| mark.position);
                 let is_last = number == *numbers.last()?;
                 let least = if is_last {
@@ -185,7 +186,7 @@ impl Model {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
-    /// Whatever is written, synced, begun, deleted and torn in whatever order: nothing that was synced is lost, and nothing is made up.
+    /// In any schedule all synced records are kept, and no record is invented.
     #[test]
     fn crashes_lose_nothing_that_was_synced(
         limit in 200..3000_u64,
@@ -198,7 +199,7 @@ proptest! {
         model.check();
     }
 
-    /// And then something that was synced is damaged: that is seen, or it harms nothing.
+    /// Damage of synced bytes after any schedule is noticed, or changes no record.
     #[test]
     fn damage_is_seen_or_harmless(
         limit in 200..3000_u64,
