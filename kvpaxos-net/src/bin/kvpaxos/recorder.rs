@@ -15,8 +15,8 @@ use kvpaxos_net::{Client, ClientError};
 /// How an operation ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Completion {
-    /// It was done, at this position in the log.
-    Done(Answer, Revision),
+    /// It was done, at this position in the log, if that is known.
+    Done(Answer, Option<Revision>),
     /// It had no effect and will have none.
     Refused,
     /// It was done, or will be at any time, or never.
@@ -76,7 +76,7 @@ impl Recorder {
     /// Records the result of the operation of a process.
     pub(crate) fn complete(&self, process: u64, completion: &Completion) {
         let (kind, rev, counter) = match completion {
-            Completion::Done(answer, rev) => (EventKind::Ok(answer.clone()), Some(*rev), &self.0.done),
+            Completion::Done(answer, rev) => (EventKind::Ok(answer.clone()), *rev, &self.0.done),
             Completion::Refused => (EventKind::Fail, None, &self.0.refused),
             Completion::Unknown => (EventKind::Info, None, &self.0.unknown),
         };
@@ -154,22 +154,22 @@ async fn ask(client: &Client, operation: &Operation) -> Completion {
     let result = match &operation.action {
         Action::Get => client.get(key).await.map(|read| {
             let answer = Answer::Value(read.value.as_deref().into());
-            Completion::Done(answer, read.revision)
+            Completion::Done(answer, Some(read.revision))
         }),
         Action::Put(value) => {
             let put = client.put(key, text(value)).await;
-            put.map(|revision| Completion::Done(Answer::Done, revision))
+            put.map(|revision| Completion::Done(Answer::Done, Some(revision)))
         }
         Action::Delete => {
             let deleted = client.delete(key).await;
-            deleted.map(|deleted| Completion::Done(Answer::Done, deleted.revision))
+            deleted.map(|deleted| Completion::Done(Answer::Done, Some(deleted.revision)))
         }
         Action::Cas { expect, value } => {
             let expect = (*expect != Datum::Null).then(|| text(expect));
             let swapped = client.cas(key, expect, Some(text(value))).await;
             swapped.map(|swapped| {
                 let applied = swapped.applied;
-                Completion::Done(Answer::Swapped { applied }, swapped.revision)
+                Completion::Done(Answer::Swapped { applied }, Some(swapped.revision))
             })
         }
         Action::Append(_) => unreachable!("no append is drawn"),
