@@ -5,6 +5,7 @@
 
 mod attacks;
 mod bad_bytes;
+mod bench;
 mod common;
 mod compare;
 mod crashes;

@@ -3,9 +3,8 @@
 use std::thread;
 
 use crate::common::load::{Draw, Ended, Recorder};
-use crate::common::{ProcessCluster, code, run, runtime, text};
-use kvpaxos_sim::history::{Action, Answer, Datum, History, Operation};
-use kvpaxos_sim::linearizability::{Budget, check};
+use crate::common::{ProcessCluster, run, runtime, text};
+use kvpaxos_sim::history::{Action, Answer, Datum, Operation};
 
 const PROCESSES: u64 = 8;
 const OPERATIONS: usize = 12;
@@ -75,35 +74,4 @@ fn on_one_key() {
 #[test]
 fn on_many_keys() {
     hammer(20);
-}
-
-/// The keys of a second run are others, although the cluster still has those of the first.
-#[test]
-fn a_bench_writes_a_history() {
-    let cluster = ProcessCluster::start(3, &[]);
-    runtime().block_on(cluster.leader());
-    let dir = tempfile::tempdir().unwrap();
-    for _ in 0..2 {
-        let file = dir.path().join("history.jsonl");
-        let name = file.display().to_string();
-        let load = [
-            "--clients",
-            "4",
-            "--pipeline",
-            "2",
-            "--keys",
-            "3",
-            "--reads",
-            "50",
-            "--seconds",
-            "1",
-        ];
-        let flags = ["bench", "--history", &name, "--servers", &cluster.servers()];
-        let output = run(&[&flags[..], &load].concat(), "");
-        assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-        let history = History::read(&std::fs::read(&file).unwrap()[..]).unwrap();
-        let report = check(&history, Budget::default());
-        assert!(report.is_good(), "{report:?}");
-        assert!(report.operations > 100 && report.unknown == 0, "{report:?}");
-    }
 }

@@ -80,7 +80,7 @@ fn run(command: Command, log: Log) -> Result<Exit, String> {
         Command::Log(LogCommand::Inspect { dir, records, json }) => log::inspect::run(&dir, records, json),
         Command::Log(LogCommand::Compare { dirs, rest, json }) => log::compare::run(&dirs, rest, json),
         Command::Client(arguments) => prompt::run(&arguments, &multi_threaded()?),
-        Command::Bench(arguments) => bench::run(arguments, &multi_threaded()?),
+        Command::Bench(arguments) => bench::run(&arguments, &multi_threaded()?),
         Command::Soak(arguments) => soak::run(&arguments, &multi_threaded()?),
         #[cfg(unix)]
         Command::Growth(arguments) => growth::run(&arguments, &multi_threaded()?),

@@ -9,6 +9,13 @@ use kvpaxos_net::{check_address, check_listen_address};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ServerList(pub(crate) Vec<String>);
 
+impl ServerList {
+    /// The addresses.
+    pub(crate) fn list(&self) -> &[String] {
+        &self.0
+    }
+}
+
 impl FromStr for ServerList {
     type Err = String;
 

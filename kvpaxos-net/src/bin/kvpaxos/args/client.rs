@@ -1,13 +1,11 @@
 //! Arguments of the commands that are clients of a running cluster.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use kvpaxos_net::{Client, ClientOptions, Transport};
 
 use crate::args::address::ServerList;
-use crate::args::count::count;
 use crate::args::duration::duration;
 
 #[derive(Args, Clone, Debug)]
@@ -103,32 +101,4 @@ pub(crate) struct StatusArguments {
     /// Ask again and again, every second or TIME, until Ctrl-C.
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s", value_parser = duration)]
     pub(crate) watch: Option<Duration>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct BenchArguments {
-    #[command(flatten)]
-    pub(crate) servers: ServerArguments,
-    /// How many clients there are, each with its own session and connection, spread over the servers.
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = count)]
-    pub(crate) clients: usize,
-    /// How many requests each client keeps in flight.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count)]
-    pub(crate) pipeline: usize,
-    /// How many seconds to measure, after half a second that is not measured.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub(crate) seconds: u64,
-    /// How many of 100 requests are reads.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub(crate) reads: u8,
-    /// How many different keys there are.
-    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) keys: u64,
-    /// How many bytes a value has.
-    #[arg(long, value_name = "BYTES", default_value_t = 100)]
-    pub(crate) value_size: usize,
-    /// Write a history of all requests and answers here, for `kvpaxos-sim check`. Then the keys are new ones,
-    /// and all values differ.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) history: Option<PathBuf>,
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod address;
+mod bench;
 mod client;
 #[cfg(unix)]
 mod cluster;
@@ -16,7 +17,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
 pub(crate) use address::ServerList;
-pub(crate) use client::{BenchArguments, ClientArguments, ServerArguments, StatusArguments};
+pub(crate) use bench::BenchArguments;
+pub(crate) use client::{ClientArguments, ServerArguments, StatusArguments};
 #[cfg(unix)]
 pub(crate) use cluster::ClusterCommand;
 #[cfg(unix)]
