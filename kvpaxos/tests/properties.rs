@@ -17,7 +17,7 @@ use proptest::test_runner::FileFailurePersistence;
 
 use schedule::{Schedule, action};
 
-/// After so many ticks a client is told that the fate of its request is unknown. The number is low, so that
+/// After so many ticks a request is answered with an unknown outcome. The number is low, so that
 /// this happens here.
 const DEADLINE: u32 = 30;
 
