@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use kvpaxos::codec::{MAX_NAME, Settings};
+use kvpaxos::recovery::answers_needed;
 use kvpaxos::{Config, ConfigError, Limits, Quorums, ReplicaId, ReplicaSet, Timing, Update};
 
 use crate::address::{AddressError, check_address};
@@ -116,6 +117,13 @@ impl Cluster {
         }
         digest.0
     }
+}
+
+/// How many acceptors may be without memory at once: n - r of [`kvpaxos::recovery`]; none if an acceptor
+/// cannot recover.
+pub(crate) fn spare_memories(config: &Config) -> usize {
+    let replicas = config.members.len();
+    answers_needed(config.quorums, replicas).map_or(0, |needed| replicas - needed)
 }
 
 /// FNV-1a: good enough to notice a mistake, and the same on every machine and in every release.

@@ -68,6 +68,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 
 mod address;
+mod chaos;
 mod client;
 mod cluster;
 mod inspection;
@@ -102,9 +103,16 @@ pub use storage::error::{DirectoryError, LogError};
 pub use system::descriptors::raise_descriptor_limit;
 pub use system::random::entropy;
 
-/// Failures on purpose: roles of running replicas fail at random times and come back.
+/// Failures on purpose: roles of running replicas fail at random times and come back, and links have faults.
+/// The replicas of a cluster see to it that a majority of them is not disturbed.
 pub mod failures {
-    pub use crate::node::failures::{FailureEvent, Failures, run};
+    pub use crate::chaos::disturbance::Disturbance;
+    pub use crate::chaos::room::ChaosRefusal;
+    pub use crate::chaos::roster::KEY;
+    pub use crate::chaos::{ChaosRule, ChaosRuleError, ChaosRules, RoleChoice, Target};
+    pub use crate::links::faults::{LinkDirection, LinkFault};
+    pub use crate::node::chaos::{Chaos, ChaosError, ChaosEvent, run};
+    pub use crate::system::times::TimeRange;
 }
 
 /// What the log in a data directory holds, and where it is damaged.

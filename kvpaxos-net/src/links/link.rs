@@ -14,11 +14,12 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::links::faults::{LinkFaults, Way};
 use crate::system::backoff::Backoff;
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::wire::frames::{Frames, ReadError};
 use crate::wire::outbox::Outbox;
-use crate::wire::write::write_queued;
+use crate::wire::write::write_held;
 
 /// How long a host may take to accept a connection, and then a replica to answer the hello.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -45,6 +46,7 @@ pub(crate) struct Link {
     /// Notified when the peer itself has connected: it is up, so dial at once.
     pub(crate) redial: Arc<Notify>,
     pub(crate) repeats: Arc<Repeats>,
+    pub(crate) faults: Arc<LinkFaults>,
 }
 
 impl Link {
@@ -157,8 +159,9 @@ impl Link {
         );
         let (reader, mut writer) = stream.into_split();
         self.outbox.open();
+        let hold = || self.faults.delay(Way::Out, self.to);
         tokio::select! {
-            result = write_queued(&self.outbox, &mut writer, STALL) => match result {
+            result = write_held(&self.outbox, &mut writer, STALL, hold) => match result {
                 Ok(()) => io::Error::other("the replica is stopping"),
                 Err(error) => error,
             },
@@ -234,6 +237,9 @@ mod tests {
             outbox: Arc::new(Outbox::new(1)),
             redial: Arc::default(),
             repeats: Repeats::new(ReplicaId(0)),
+            faults: Arc::new(LinkFaults::new(
+                crate::metrics::Metrics::new(ReplicaId(0)).chaos(),
+            )),
         }
     }
 

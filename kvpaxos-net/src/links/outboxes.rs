@@ -8,6 +8,7 @@ use kvpaxos::codec;
 use kvpaxos::types::MAX_REPLICAS;
 use kvpaxos::{Envelope, Message, ReplicaId, ReplicaSet};
 
+use crate::links::faults::{LinkFaults, Way};
 use crate::wire::outbox::{Outbox, PushResult};
 
 /// The queues of the outgoing links.
@@ -18,15 +19,17 @@ pub(crate) struct PeerOutboxes {
     /// The message that was encoded last, and its frame: the copies of a broadcast follow each other.
     last: Option<Message>,
     frame: Vec<u8>,
+    faults: Arc<LinkFaults>,
 }
 
 impl PeerOutboxes {
-    pub(crate) fn new(outboxes: &BTreeMap<ReplicaId, Arc<Outbox>>) -> PeerOutboxes {
+    pub(crate) fn new(outboxes: &BTreeMap<ReplicaId, Arc<Outbox>>, faults: Arc<LinkFaults>) -> PeerOutboxes {
         let mut peers = PeerOutboxes {
             outboxes: Default::default(),
             dirty: ReplicaSet::EMPTY,
             last: None,
             frame: Vec::new(),
+            faults,
         };
         for (id, outbox) in outboxes {
             peers.outboxes[usize::from(id.0)] = Some(Arc::clone(outbox));
@@ -44,6 +47,9 @@ impl PeerOutboxes {
         else {
             return;
         };
+        if self.faults.drops(Way::Out, envelope.to) {
+            return;
+        }
         // Cheap for large values too: those of one broadcast are shared, and equal by their address.
         if self.last.as_ref() != Some(&envelope.message) {
             self.frame.clear();

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::cluster::Cluster;
+use crate::links::faults::LinkFaults;
 use crate::links::link::Link;
 use crate::system::repeats::Repeats;
 use crate::wire::outbox::{Outbox, Total};
@@ -34,6 +35,7 @@ impl Links {
         founding: Option<Founding>,
         cluster: &Cluster,
         repeats: &Arc<Repeats>,
+        faults: &Arc<LinkFaults>,
     ) -> Links {
         let total = Total::new(usize::MAX);
         let mut links = Links {
@@ -59,6 +61,7 @@ impl Links {
                 outbox: Arc::clone(&outbox),
                 redial: Arc::clone(&redial),
                 repeats: Arc::clone(repeats),
+                faults: Arc::clone(faults),
             };
             tasks.spawn(link.run());
             links.outboxes.insert(to, outbox);

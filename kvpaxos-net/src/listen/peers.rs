@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
+use crate::links::faults::{LinkFaults, Way};
 use crate::listen::accept::Listener;
 use crate::listen::door::{PeerConnection, PeerConnections, STRANGERS, Strangers};
 use crate::replica::inbox::Arrival;
@@ -46,6 +47,8 @@ pub(crate) struct PeerService {
     /// Counts the bytes that peers send.
     pub(crate) received: Arc<AtomicU64>,
     pub(crate) repeats: Arc<Repeats>,
+    /// Faults on purpose: messages that are received.
+    pub(crate) faults: Arc<LinkFaults>,
 }
 
 /// Why this side closed the connection of a peer.
@@ -201,12 +204,16 @@ impl PeerService {
             let mut messages = Vec::with_capacity(batch.len());
             for frame in batch.drain(..) {
                 match frame {
+                    PeerFrame::Message(_) if self.faults.drops(Way::In, from) => {}
                     PeerFrame::Message(message) => messages.push(message),
                     PeerFrame::Hello(_) | PeerFrame::Settings(_) => return Err(CloseReason::HelloAgain),
                 }
             }
             if !messages.is_empty() {
                 connection.on_message();
+                if let Some(pause) = self.faults.delay(Way::In, from) {
+                    tokio::time::sleep(pause).await;
+                }
                 let arrival = Arrival::Peer {
                     from,
                     founding,

@@ -1,6 +1,7 @@
 //! What a replica counts, for Prometheus. Counting costs an atomic addition, or the lock of a histogram that
 //! nobody else takes but a scrape; what changes all the time and is known elsewhere is read when it is asked for.
 
+pub(crate) mod chaos;
 pub(crate) mod operation;
 pub(crate) mod sample;
 
@@ -11,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::metrics::chaos::ChaosMetrics;
 use crate::metrics::operation::{OPERATIONS, Operation};
 use crate::metrics::sample::{Sample, SampledMetrics};
 
@@ -51,6 +53,7 @@ pub(crate) struct Metrics {
     recoveries: Counter,
     commands: Histogram,
     storage: StorageMetrics,
+    chaos: ChaosMetrics,
     sampled: SampledMetrics,
 }
 
@@ -146,6 +149,7 @@ impl Metrics {
                 syncs: histogram(new, "sync_seconds", "Time that a sync of the log takes", times()),
                 written: counter(new, "log_written_bytes", "Bytes written to the log"),
             },
+            chaos: ChaosMetrics::register(new),
             sampled: SampledMetrics::register(new),
             registry,
         }
@@ -153,6 +157,10 @@ impl Metrics {
 
     pub(crate) fn storage(&self) -> StorageMetrics {
         self.storage.clone()
+    }
+
+    pub(crate) fn chaos(&self) -> ChaosMetrics {
+        self.chaos.clone()
     }
 
     /// A request was answered.

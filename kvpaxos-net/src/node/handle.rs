@@ -1,8 +1,11 @@
 //! The handle to a running replica.
 
+use std::sync::Arc;
+
 use kvpaxos::{ReplicaId, Role, Status};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::chaos::ports::ChaosPorts;
 use crate::replica::inbox::{Control, RestartMemory};
 
 /// A handle to a running replica. Clones are handles to the same one.
@@ -12,6 +15,7 @@ pub struct NodeHandle {
     pub(crate) spare: usize,
     pub(crate) keeps_records: bool,
     pub(crate) controls: mpsc::Sender<Control>,
+    pub(crate) chaos: Arc<ChaosPorts>,
 }
 
 impl NodeHandle {

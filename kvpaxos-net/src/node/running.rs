@@ -3,17 +3,21 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use kvpaxos::recovery::answers_needed;
 use kvpaxos::wal::Owner;
 use kvpaxos::{Config, Founding, Memory, Record, Replica};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::chaos::ports::{Board, ChaosPorts};
+use crate::cluster::spare_memories;
+use crate::links::faults::LinkFaults;
+use crate::links::outboxes::PeerOutboxes;
 use crate::links::spawn::Links;
 use crate::listen::bounds::Shared;
 use crate::listen::door::{PER_PEER, STRANGERS};
 use crate::listen::http;
 use crate::metrics::Metrics;
+use crate::node::chaos::leave_after_start;
 use crate::node::error::StartError;
 use crate::node::handle::NodeHandle;
 use crate::node::options::{MemoryLocation, NodeOptions};
@@ -81,6 +85,7 @@ impl Node {
         let config = options.cluster.config(options.id)?;
         let bits = entropy().map_err(refused("random bits"))?;
         let redis_bits = entropy().map_err(refused("random bits"))?;
+        let chaos_bits = entropy().map_err(refused("random bits"))?;
         let spare = spare_memories(&config);
         let (memory, opened) = open_memory(options.memory, owner)?;
         let clock = Clock::start();
@@ -95,8 +100,16 @@ impl Node {
         let mut tasks = JoinSet::new();
         let repeats = Repeats::new(options.id);
         tasks.spawn(Arc::clone(&repeats).sum_up());
-        let links = Links::spawn(&mut tasks, options.id, founding, &options.cluster, &repeats);
-        let outboxes = &links.outboxes;
+        let faults = Arc::new(LinkFaults::new(metrics.chaos()));
+        let links = Links::spawn(
+            &mut tasks,
+            options.id,
+            founding,
+            &options.cluster,
+            &repeats,
+            &faults,
+        );
+        let outboxes = PeerOutboxes::new(&links.outboxes, Arc::clone(&faults));
         let (for_loop, for_metrics) = (Arc::clone(&repeats), Arc::clone(&metrics));
         let mut event_loop = EventLoop::new(replica, clock, disk, inbox, outboxes, for_loop, for_metrics);
         let (reserve, addresses) = (reserve(&config, &sockets), Addresses::of(&sockets));
@@ -112,7 +125,17 @@ impl Node {
             client_ids: Arc::default(),
             redis: options.redis,
             redis_bits,
+            faults: Arc::clone(&faults),
         };
+        let gateway = services.gateway(&mut tasks, &mut event_loop, chaos_bits);
+        let chaos = ChaosPorts::new(
+            &services.config,
+            gateway,
+            faults,
+            Board::default(),
+            services.metrics.chaos(),
+            Arc::clone(&services.repeats),
+        );
         services.spawn(&mut tasks, &mut event_loop, sockets, links.redials, links.total);
         let event_loop = tokio::spawn(async move {
             let result = event_loop.run().await;
@@ -120,13 +143,16 @@ impl Node {
             drop(directory);
             result
         });
+        let handle = NodeHandle {
+            id: options.id,
+            spare,
+            keeps_records,
+            controls: senders.controls,
+            chaos: Arc::new(chaos),
+        };
+        tasks.spawn(leave_after_start(handle.clone()));
         Ok(Node {
-            handle: NodeHandle {
-                id: options.id,
-                spare,
-                keeps_records,
-                controls: senders.controls,
-            },
+            handle,
             event_loop,
             tasks,
             addresses,
@@ -254,13 +280,6 @@ fn reserve(config: &Config, sockets: &Sockets) -> Reserve {
         0
     };
     Reserve::new(OWN_DESCRIPTORS + peers + http)
-}
-
-/// How many acceptors may be without memory at once: n - r of [`kvpaxos::recovery`]; none if an acceptor
-/// cannot recover.
-fn spare_memories(config: &Config) -> usize {
-    let replicas = config.members.len();
-    answers_needed(config.quorums, replicas).map_or(0, |needed| replicas - needed)
 }
 
 fn panic_text(error: tokio::task::JoinError) -> String {

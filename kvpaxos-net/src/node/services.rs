@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use kvpaxos::codec::Settings;
 use kvpaxos::{Config, Entropy, Founding, ReplicaId};
@@ -10,6 +11,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
+use crate::links::faults::LinkFaults;
 use crate::listen::bounds::Shared;
 use crate::listen::door::PeerConnections;
 use crate::listen::http::HttpService;
@@ -23,9 +25,13 @@ use crate::redis::options::RedisOptions;
 use crate::redis::{self, RedisPorts};
 use crate::replica::clients::ClientName;
 use crate::replica::event_loop::EventLoop;
+use crate::replica::gateway::{Gateway, GatewayPorts, GatewayTask};
 use crate::replica::inbox::{InboxSenders, ReplySink};
 use crate::system::repeats::Repeats;
 use crate::wire::outbox::Total;
+
+/// How long a change of the roster of those who are disturbed on purpose may take.
+const ROSTER: Duration = Duration::from_secs(5);
 
 /// What the services of a replica share.
 pub(crate) struct Services<'a> {
@@ -41,6 +47,8 @@ pub(crate) struct Services<'a> {
     /// How Redis clients are served, and random bits for their session.
     pub(crate) redis: RedisOptions,
     pub(crate) redis_bits: Entropy,
+    /// Faults of the links to peers, on purpose.
+    pub(crate) faults: Arc<LinkFaults>,
 }
 
 impl Services<'_> {
@@ -64,6 +72,7 @@ impl Services<'_> {
             connections: Arc::default(),
             received: Arc::default(),
             repeats: Arc::clone(&self.repeats),
+            faults: self.faults.clone(),
         };
         let (connections, received) = (Arc::clone(&peers.connections), Arc::clone(&peers.received));
         tasks.spawn(peers.serve(sockets.peers));
@@ -101,6 +110,27 @@ impl Services<'_> {
             repeats: Arc::clone(&self.repeats),
         };
         tasks.spawn(service.serve());
+    }
+
+    /// The part of the program that disturbs the replica on purpose is one client too.
+    pub(crate) fn gateway(
+        &self,
+        tasks: &mut JoinSet<()>,
+        event_loop: &mut EventLoop,
+        entropy: Entropy,
+    ) -> Gateway {
+        let (sender, replies) = mpsc::unbounded_channel();
+        let client = self.client_ids.next();
+        event_loop.join(client, ClientName::Chaos, ReplySink::Task(sender));
+        let ports = GatewayPorts {
+            server: self.config.id,
+            client,
+            arrivals: self.senders.clients.clone(),
+            replies,
+        };
+        let (gateway, task) = GatewayTask::new(ports, self.config.limits.session_window, ROSTER, entropy);
+        tasks.spawn(task.run());
+        gateway
     }
 
     /// All Redis clients together are one client to the replica.

@@ -45,6 +45,8 @@ pub(crate) enum ClientName {
     Redis,
     /// The replica asks itself whether it serves.
     Probe,
+    /// The part of the program that disturbs the replica on purpose.
+    Chaos,
 }
 
 impl fmt::Display for ClientName {
@@ -54,6 +56,7 @@ impl fmt::Display for ClientName {
             ClientName::Datagrams => f.write_str("udp"),
             ClientName::Redis => f.write_str("redis"),
             ClientName::Probe => f.write_str("probe"),
+            ClientName::Chaos => f.write_str("chaos"),
         }
     }
 }
@@ -153,7 +156,7 @@ impl Clients {
     /// Counts an answer and logs it: at level debug each, else those that are bad news.
     fn on_reply(&self, client: ClientName, pending: &Pending, reply: &Reply, at: Time) {
         let micros = at.0.saturating_sub(pending.since.0);
-        if !matches!(client, ClientName::Probe) {
+        if !matches!(client, ClientName::Probe | ClientName::Chaos) {
             // Exact up to 285 years.
             #[expect(clippy::cast_precision_loss, reason = "a time for a histogram")]
             let seconds = micros as f64 / 1e6;

@@ -4,7 +4,7 @@
 //! It works in batches: it steps everything that has arrived, then gives the disk one job with all the
 //! records, and wakes the writer of each socket once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::links::outboxes::PeerOutboxes;
@@ -19,7 +19,6 @@ use crate::storage::store::Storage;
 use crate::system::clock::Clock;
 use crate::system::random::entropy;
 use crate::system::repeats::Repeats;
-use crate::wire::outbox::Outbox;
 use kvpaxos::status::ProposerStatus;
 use kvpaxos::{
     ClientId, Effect, Envelope, Event, Input, Memory, Message, Micros, Replica, ReplicaId, Role, Time,
@@ -79,7 +78,7 @@ impl EventLoop {
         clock: Clock,
         disk: Storage,
         inbox: Inbox,
-        outboxes: &BTreeMap<ReplicaId, Arc<Outbox>>,
+        peers: PeerOutboxes,
         repeats: Arc<Repeats>,
         metrics: Arc<Metrics>,
     ) -> EventLoop {
@@ -92,7 +91,7 @@ impl EventLoop {
             disk,
             deferred: VecDeque::new(),
             to_itself: VecDeque::new(),
-            peers: PeerOutboxes::new(outboxes),
+            peers,
             clients: Clients::new(id, Arc::clone(&repeats), Arc::clone(&metrics)),
             observations: ObservationLog::new(id, repeats),
             metrics,

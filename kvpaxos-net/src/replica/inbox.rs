@@ -1,5 +1,6 @@
 //! What enters the event loop of a replica: from peers, from clients, from the operator and from the disk.
 
+use std::fmt;
 use std::sync::Arc;
 
 use kvpaxos::{ClientId, Founding, Message, ReplicaId, Reply, Request, Role, Status};
@@ -69,6 +70,16 @@ pub enum RestartMemory {
     Kept,
     /// None.
     Lost,
+}
+
+/// `kept` or `lost`.
+impl fmt::Display for RestartMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RestartMemory::Kept => "kept",
+            RestartMemory::Lost => "lost",
+        })
+    }
 }
 
 /// The receiving ends of the event loop.

@@ -1,5 +1,5 @@
 //! What the operating system gives: time, random bits, and descriptors, memory and threads, for which a log
-//! may wait. And log lines that repeat.
+//! may wait. And log lines that repeat, and ranges of times.
 
 pub(crate) mod backoff;
 pub(crate) mod clock;
@@ -7,3 +7,4 @@ pub(crate) mod descriptors;
 pub(crate) mod random;
 pub(crate) mod repeats;
 pub(crate) mod shortage;
+pub(crate) mod times;

@@ -18,8 +18,24 @@ pub(crate) async fn write_queued(
     writer: &mut (impl AsyncWrite + Unpin),
     stall: Duration,
 ) -> io::Result<()> {
+    write_held(outbox, writer, stall, || None).await
+}
+
+/// As [`write_queued`], but holds back what it has taken for as long as `hold` says.
+///
+/// # Errors
+/// As [`write_queued`].
+pub(crate) async fn write_held(
+    outbox: &Outbox,
+    writer: &mut (impl AsyncWrite + Unpin),
+    stall: Duration,
+    hold: impl Fn() -> Option<Duration>,
+) -> io::Result<()> {
     let mut buffer = Vec::new();
     while outbox.take(&mut buffer).await {
+        if let Some(pause) = hold() {
+            tokio::time::sleep(pause).await;
+        }
         write_all(writer, &buffer, stall).await?;
     }
     Ok(())

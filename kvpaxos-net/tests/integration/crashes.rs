@@ -44,22 +44,3 @@ fn killing_a_minority_and_then_all_loses_nothing() {
         recorder.judge();
     });
 }
-
-#[test]
-fn acceptors_that_fail_on_purpose_do_no_harm() {
-    runtime().block_on(async {
-        let roles = ["--fail", "acceptor,proposer,learner"];
-        let pace = ["--fail-every", "400ms", "--fail-for", "150ms", "--fail-seed", "7"];
-        let cluster = ProcessCluster::start(5, &[&roles[..], &pace[..]].concat());
-        cluster.leader().await;
-        let recorder = Recorder::new();
-        let clients = (0..6).map(|_| cluster.client()).collect();
-        let load = Load::start(clients, 0, 3, &recorder);
-        recorder.progress(1000).await;
-        load.stop().await;
-        recorder.judge();
-        let log = std::fs::read_to_string(cluster.log(0)).unwrap();
-        assert!(log.contains("role fails on purpose"), "{log}");
-        assert!(log.contains("role restarts"), "{log}");
-    });
-}

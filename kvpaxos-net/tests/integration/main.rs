@@ -6,6 +6,7 @@
 mod attacks;
 mod bad_bytes;
 mod bench;
+mod chaos;
 mod common;
 mod compare;
 mod crashes;

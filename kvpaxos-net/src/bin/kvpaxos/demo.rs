@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use kvpaxos::ReplicaId;
 use kvpaxos::status::ProposerStatus;
-use kvpaxos::{ReplicaId, Role};
-use kvpaxos_net::failures::{self, FailureEvent, Failures};
+use kvpaxos_net::failures::{self, Chaos, ChaosEvent, ChaosRule, RoleChoice, Target, TimeRange};
 use kvpaxos_net::{
     Bounds, Client, ClientError, ClientOptions, Cluster, MemoryLocation, Node, NodeOptions, PeerAddresses,
     RedisOptions, RestartMemory, Sockets, StartError,
@@ -203,8 +203,13 @@ impl Demo {
             }
         );
         let (stop, stopped) = watch::channel(false);
-        // In each of two groups one acceptor is down at most, so that a majority is always up.
-        let failing = [0, 1].map(|group| self.fail_acceptors(group, seed, stopped.clone()));
+        // They see to it themselves that a majority is always up.
+        let rule = self.rule();
+        let failing: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|node| self.fail_acceptor(node, rule, seed, stopped.clone()))
+            .collect();
         for (turn, (key, value)) in FRUIT.into_iter().enumerate() {
             self.put(turn + 1, &format!("colour/{value}"), key).await;
             tokio::time::sleep(PACE).await;
@@ -213,11 +218,10 @@ impl Demo {
             self.delete(turn + 3, &format!("fruit/{key}")).await;
             tokio::time::sleep(PACE).await;
         }
-        // It is no error if both groups have ended already.
+        // It is no error if all have ended already.
         let _ = stop.send(true);
-        for group in failing {
-            group
-                .await
+        for task in failing {
+            task.await
                 .map_err(|error| format!("the task that makes acceptors fail panicked: {error}"))?;
         }
         say!("All acceptors are back. The keys now:");
@@ -226,6 +230,16 @@ impl Demo {
             self.get(turn, &format!("colour/{value}")).await;
         }
         Ok(())
+    }
+
+    /// How often acceptors fail, for how long, and with which memory they come back.
+    fn rule(&self) -> ChaosRule {
+        let (choice, memory) = (RoleChoice::Acceptor, self.restart_memory);
+        ChaosRule {
+            target: Target::Roles { choice, memory },
+            every: TimeRange::between(3 * PACE, 14 * PACE),
+            length: TimeRange::between(2 * PACE, 6 * PACE),
+        }
     }
 
     async fn wait_for_leader(&self) -> Result<(), String> {
@@ -243,56 +257,29 @@ impl Demo {
         Err("no leader was elected within 10 s; --log-level info tells more".to_owned())
     }
 
-    fn fail_acceptors(&self, group: usize, seed: u64, mut stopped: watch::Receiver<bool>) -> JoinHandle<()> {
-        let nodes: Vec<_> = self
-            .nodes
-            .iter()
-            .map(Node::handle)
-            .skip(group)
-            .step_by(2)
-            .collect();
-        let failures = Failures {
-            roles: vec![Role::Acceptor],
-            every: 3 * PACE,
-            down: 4 * PACE,
-            memory: self.restart_memory,
-            // The two groups already bound how many are down.
-            turns: false,
-            seed: seed.wrapping_mul(2).wrapping_add(group as u64),
+    /// Lets the acceptor of a replica fail again and again, while enough others work.
+    fn fail_acceptor(
+        &self,
+        node: &Node,
+        rule: ChaosRule,
+        seed: u64,
+        mut stopped: watch::Receiver<bool>,
+    ) -> JoinHandle<()> {
+        let chaos = Chaos {
+            rules: vec![rule],
+            seed,
+            may_lose_data: false,
         };
         let began = self.began;
         let stop = async move {
             // An error means that the show has ended.
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        tokio::spawn(failures::run(
-            failures,
-            nodes,
-            stop,
-            move |happened| match happened {
-                FailureEvent::Failed(id, _) => tell(began, &format!("    the acceptor of {id} fails")),
-                FailureEvent::Restarted(id, _, RestartMemory::Kept) => {
-                    tell(
-                        began,
-                        &format!("    the acceptor of {id} comes back with its log"),
-                    );
-                }
-                FailureEvent::Restarted(id, _, RestartMemory::Lost) => {
-                    tell(
-                        began,
-                        &format!(
-                            "    the acceptor of {id} comes back without its memory, and asks the others"
-                        ),
-                    );
-                }
-                FailureEvent::Recovered(id) => {
-                    tell(
-                        began,
-                        &format!("    the acceptor of {id} has recovered, and votes"),
-                    );
-                }
-            },
-        ))
+        tokio::spawn(failures::run(chaos, node.handle(), stop, move |happened| {
+            if let Some(what) = words(&happened) {
+                tell(began, &format!("    {what}"));
+            }
+        }))
     }
 
     async fn put(&self, turn: usize, key: &str, value: &str) {
@@ -367,6 +354,21 @@ impl Demo {
             node.stop().await.map_err(|error| error.to_string())?;
         }
         Ok(())
+    }
+}
+
+/// What the show says of a failure on purpose. That there was no room for one is no news.
+fn words(happened: &ChaosEvent) -> Option<String> {
+    match happened {
+        ChaosEvent::Began(id, _) => Some(format!("the acceptor of {id} fails")),
+        ChaosEvent::Ended(id, disturbance) if disturbance.loses_memory() => Some(format!(
+            "the acceptor of {id} comes back without its memory, and asks the others"
+        )),
+        ChaosEvent::Ended(id, _) => Some(format!("the acceptor of {id} comes back with its log")),
+        ChaosEvent::Recovered(id, disturbance) if disturbance.loses_memory() => {
+            Some(format!("the acceptor of {id} has recovered, and votes"))
+        }
+        ChaosEvent::Recovered(..) | ChaosEvent::Refused(..) => None,
     }
 }
 

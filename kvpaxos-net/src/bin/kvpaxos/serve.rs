@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvpaxos::status::AcceptorStatus;
-use kvpaxos::{Entropy, Role};
-use kvpaxos_net::failures::{self, Failures};
-use kvpaxos_net::{MemoryLocation, Node, NodeHandle, RedisOptions, RestartMemory, Sockets, StartError};
+use kvpaxos_net::failures::{self, Chaos, ChaosError, ChaosRules};
+use kvpaxos_net::{MemoryLocation, Node, NodeHandle, NodeOptions, RedisOptions, Sockets, StartError};
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
-use crate::args::{FailureArguments, MemberArguments, ServeArguments};
+use crate::args::{MemberArguments, ServeArguments};
 use crate::data::with_advice;
 use crate::exit::Exit;
 use crate::logging::Log;
@@ -36,6 +37,15 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
             return Ok(Exit::Usage);
         }
     };
+    let chaos = arguments.chaos.chaos();
+    let chaos = chaos.map_err(|error| format!("the system gives no random bits: {error}"))?;
+    if let Some(error) = chaos
+        .as_ref()
+        .and_then(|chaos| check_chaos(chaos, &arguments).err())
+    {
+        complain(format_args!("--chaos: {error}"));
+        return Ok(Exit::Usage);
+    }
     let mut node = match start(&arguments, redis).await {
         Ok(node) => node,
         Err(error) => {
@@ -51,19 +61,19 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
         }
     };
     announce(&node);
-    let failing = fail_on_purpose(&arguments.failures, &node)?;
+    let disturber = chaos.map(|chaos| Disturber::start(chaos, node.handle()));
     let reports = tokio::spawn(report_recovery(node.handle(), arguments.memory_only));
     let result = tokio::select! {
         result = node.wait() => result,
         name = signal.wait() => {
+            if let Some(disturber) = disturber {
+                disturber.stop().await;
+            }
             tracing::info!(signal = name, "the replica stops: it syncs what it has written, and closes its connections");
             node.stop().await
         }
     };
     reports.abort();
-    if let Some(failing) = failing {
-        failing.abort();
-    }
     match result {
         Ok(()) => Ok(Exit::Done),
         Err(error) => {
@@ -93,7 +103,17 @@ fn redis_options(arguments: &ServeArguments) -> Result<RedisOptions, String> {
     Ok(options)
 }
 
-async fn start(arguments: &ServeArguments, redis: RedisOptions) -> Result<Node, StartError> {
+/// Whether what is to be disturbed makes sense for this replica.
+fn check_chaos(chaos: &Chaos, arguments: &ServeArguments) -> Result<(), ChaosError> {
+    let options = options(arguments);
+    match options.cluster.config(options.id) {
+        Ok(config) => chaos.check(&config, arguments.data.is_some()),
+        // The replica does not start, and says why.
+        Err(_) => Ok(()),
+    }
+}
+
+fn options(arguments: &ServeArguments) -> NodeOptions {
     let memory = match &arguments.data {
         Some(data) => MemoryLocation::Directory(data.clone()),
         None => MemoryLocation::Process {
@@ -104,6 +124,11 @@ async fn start(arguments: &ServeArguments, redis: RedisOptions) -> Result<Node, 
     if let Some(bytes) = arguments.log_bytes {
         options.cluster.limits.log_bytes = bytes;
     }
+    options
+}
+
+async fn start(arguments: &ServeArguments, redis: RedisOptions) -> Result<Node, StartError> {
+    let mut options = options(arguments);
     options.redis = redis;
     options.cluster.config(options.id)?;
     let own = options.cluster.peers.address(options.id);
@@ -177,45 +202,40 @@ async fn report_recovery(node: NodeHandle, memory_only: bool) {
     }
 }
 
-fn fail_on_purpose(
-    arguments: &FailureArguments,
-    node: &Node,
-) -> Result<Option<tokio::task::JoinHandle<()>>, String> {
-    if arguments.fail.is_empty() {
-        return Ok(None);
+/// How long a disturbance may take to end when the replica is to stop. One that takes longer is cut short, and
+/// the replica stays on the roster until it starts again.
+const END_OF_CHAOS: Duration = Duration::from_secs(1);
+
+/// The task that disturbs the replica on purpose.
+struct Disturber {
+    task: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Disturber {
+    fn start(chaos: Chaos, node: NodeHandle) -> Disturber {
+        let rules = ChaosRules(chaos.rules.clone());
+        tracing::warn!(
+            replica = %node.id(), %rules, seed = chaos.seed, may_lose_data = chaos.may_lose_data,
+            "this replica will be disturbed on purpose (--chaos; --chaos-seed repeats the choice)"
+        );
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async {
+            // If the other end is gone, the process ends.
+            let _ = stopped.await;
+        };
+        // The replica logs each disturbance itself.
+        let task = tokio::spawn(failures::run(chaos, node, stopped, |_| {}));
+        Disturber { task, stop }
     }
-    let seed = match arguments.fail_seed {
-        Some(seed) => seed,
-        None => {
-            let Entropy(bits) = kvpaxos_net::entropy()
-                .map_err(|error| format!("the system gives no random bits: {error}"))?;
-            u64::from(u32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]))
+
+    /// Lets the replica recover from what disturbs it.
+    async fn stop(mut self) {
+        // The task may have ended with the replica.
+        let _ = self.stop.send(());
+        if tokio::time::timeout(END_OF_CHAOS, &mut self.task).await.is_err() {
+            tracing::warn!("a disturbance on purpose does not end in time; the replica stops with it");
+            self.task.abort();
         }
-    };
-    let failures = Failures {
-        roles: arguments.fail.iter().map(|role| (*role).into()).collect(),
-        every: arguments.fail_every,
-        down: arguments.fail_for,
-        memory: if arguments.keep_memory {
-            RestartMemory::Kept
-        } else {
-            RestartMemory::Lost
-        },
-        turns: true,
-        seed,
-    };
-    let roles: Vec<String> = failures.roles.iter().map(Role::to_string).collect();
-    tracing::warn!(
-        roles = roles.join(","),
-        seed,
-        "roles of this replica will fail on purpose (--fail-seed repeats it)"
-    );
-    // The replica logs each failure itself.
-    let nodes = vec![node.handle()];
-    Ok(Some(tokio::spawn(failures::run(
-        failures,
-        nodes,
-        std::future::pending(),
-        |_| {},
-    ))))
+    }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use kvpaxos::agreement::StateDigest;
 use kvpaxos::codec::{self, PeerFrame};
 use kvpaxos::message::Promise;
@@ -7,8 +9,10 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::links::faults::LinkFaults;
 use crate::storage::directory::{Directory, OpenDirectory};
 use crate::storage::disk::Disk;
+use crate::wire::outbox::Outbox;
 use crate::{
     Bounds, Client, ClientOptions, Cluster, MemoryLocation, Node, NodeOptions, PeerAddresses, Sockets,
 };
@@ -46,15 +50,17 @@ impl Scene {
         let replica = Replica::new(Config::new(ID, 3), memory, entropy().unwrap(), clock.now()).unwrap();
         let (_, inbox) = Inbox::new(mpsc::unbounded_channel().1);
         let outboxes = BTreeMap::from([(PEER, Arc::clone(&outbox))]);
+        let metrics = Arc::new(Metrics::new(ID));
+        let faults = Arc::new(LinkFaults::new(metrics.chaos()));
         Scene {
             event_loop: EventLoop::new(
                 replica,
                 clock,
                 disk,
                 inbox,
-                &outboxes,
+                PeerOutboxes::new(&outboxes, faults),
                 Repeats::new(ID),
-                Arc::new(Metrics::new(ID)),
+                metrics,
             ),
             answers,
             outbox,

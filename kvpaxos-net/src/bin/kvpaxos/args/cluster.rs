@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use crate::args::ChaosArguments;
+
 #[derive(Subcommand, Debug)]
 pub(crate) enum ClusterCommand {
     /// Start a cluster whose replicas are processes of their own, on loopback ports, with data and logs in a
@@ -23,6 +25,8 @@ pub(crate) enum ClusterCommand {
         /// update twice, and one silent replica stops all updates.
         #[arg(long)]
         two_phase: bool,
+        #[command(flatten)]
+        chaos: ChaosArguments,
     },
     /// Ask all replicas, like `kvpaxos status`, with its exit codes.
     Status {

@@ -26,7 +26,7 @@ pub(crate) use load::GrowthArguments;
 pub(crate) use load::SoakArguments;
 #[cfg(unix)]
 pub(crate) use replica::CLUSTER;
-pub(crate) use replica::{FailureArguments, MemberArguments, ServeArguments};
+pub(crate) use replica::{ChaosArguments, MemberArguments, ServeArguments};
 pub(crate) use request::{CasArguments, DeleteArguments, GetArguments, PutArguments, RequestArguments};
 
 /// A linearizable key-value store, replicated by Multi-Paxos.

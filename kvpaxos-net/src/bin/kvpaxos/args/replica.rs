@@ -1,14 +1,13 @@
 //! Arguments of the commands that concern one replica.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use kvpaxos::{ReplicaId, Role};
+use clap::Args;
+use kvpaxos::{Entropy, ReplicaId};
+use kvpaxos_net::failures::{Chaos, ChaosRule, ChaosRules};
 use kvpaxos_net::{Bounds, Cluster, MemoryLocation, NodeOptions, PeerAddresses, RedisOptions};
 
 use crate::args::address::listen_address;
-use crate::args::duration::duration;
 
 /// The cluster, and the replica in it.
 #[derive(Args, Clone, Debug)]
@@ -134,44 +133,73 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "BYTES")]
     pub(crate) log_bytes: Option<usize>,
     #[command(flatten)]
-    pub(crate) failures: FailureArguments,
+    pub(crate) chaos: ChaosArguments,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Failures on purpose")]
-pub(crate) struct FailureArguments {
-    /// Let these roles fail at random times and come back without their memory: acceptor, proposer, learner.
-    /// An acceptor loses its memory only while enough others have theirs, as far as its replica knows; the
-    /// clocks of the replicas must agree to a tenth of a second.
-    #[arg(long, value_name = "ROLES", value_delimiter = ',')]
-    pub(crate) fail: Vec<RoleName>,
-    /// The mean time between two failures.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
-    pub(crate) fail_every: Duration,
-    /// The mean time that a role is down.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
-    pub(crate) fail_for: Duration,
-    /// Let roles that fail come back with their memory.
-    #[arg(long)]
-    pub(crate) keep_memory: bool,
-    /// The seed of the random choice of times and roles [default: a random one, which is logged].
-    #[arg(long, value_name = "SEED")]
-    pub(crate) fail_seed: Option<u64>,
+pub(crate) struct ChaosArguments {
+    /// Let the replica disturb itself, again and again, by rules with ; between them. A rule names what is
+    /// disturbed, and then every=TIMES (from the beginning of one to that of the next), and
+    ///
+    /// - acceptor, proposer, learner, replica (all three, as in a crash) or all (any of these):
+    ///   down=TIMES, memory=lost or memory=kept;
+    ///
+    /// - link (to one of the others): for=TIMES, one of drop=20%, delay=10ms..50ms or cut, and
+    ///   direction=both, out or in.
+    ///
+    /// TIMES is a time, or a range from which times are drawn. What is left out is every=5s..20s, down=1s..3s,
+    /// memory=lost, for=1s..3s, cut and direction=both. The replicas keep a list of those who are disturbed
+    /// under the key kvpaxos/chaos, so that a majority always is not.
+    #[arg(long, value_name = "RULES")]
+    pub(crate) chaos: Vec<ChaosRules>,
+    /// The seed of the random choice of what and when [default: a random one, which is logged].
+    #[arg(long, value_name = "SEED", requires = "chaos")]
+    pub(crate) chaos_seed: Option<u64>,
+    /// Do not see to it that a majority is undisturbed. If too many acceptors are without memory at once,
+    /// acknowledged writes are lost, and the cluster may refuse to serve for good.
+    #[arg(long, requires = "chaos")]
+    pub(crate) chaos_may_lose_data: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum RoleName {
-    Proposer,
-    Acceptor,
-    Learner,
-}
-
-impl From<RoleName> for Role {
-    fn from(name: RoleName) -> Role {
-        match name {
-            RoleName::Proposer => Role::Proposer,
-            RoleName::Acceptor => Role::Acceptor,
-            RoleName::Learner => Role::Learner,
+impl ChaosArguments {
+    /// These arguments as flags, for the processes of a cluster.
+    #[cfg(unix)]
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        for rules in &self.chaos {
+            flags.extend(["--chaos".to_owned(), rules.to_string()]);
         }
+        if let Some(seed) = self.chaos_seed {
+            flags.extend(["--chaos-seed".to_owned(), seed.to_string()]);
+        }
+        if self.chaos_may_lose_data {
+            flags.push("--chaos-may-lose-data".to_owned());
+        }
+        flags
+    }
+
+    /// What is to be disturbed, if anything is.
+    ///
+    /// # Errors
+    /// If the system gives no random bits for a seed.
+    pub(crate) fn chaos(&self) -> std::io::Result<Option<Chaos>> {
+        let rules: Vec<ChaosRule> = self.chaos.iter().flat_map(|rules| rules.0.clone()).collect();
+        if rules.is_empty() {
+            return Ok(None);
+        }
+        let seed = match self.chaos_seed {
+            Some(seed) => seed,
+            None => {
+                let Entropy(bits) = kvpaxos_net::entropy()?;
+                // Short enough to be typed again.
+                u64::from(u32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]))
+            }
+        };
+        Ok(Some(Chaos {
+            rules,
+            seed,
+            may_lose_data: self.chaos_may_lose_data,
+        }))
     }
 }

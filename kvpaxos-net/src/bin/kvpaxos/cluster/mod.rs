@@ -28,6 +28,7 @@ pub(crate) fn run(command: &ClusterCommand, runtime: &Runtime) -> Result<Exit, S
             replicas,
             ports,
             two_phase,
+            chaos,
         } => {
             let layout = match Layout::read(dir)? {
                 Some(layout) if *two_phase && !layout.two_phase() => {
@@ -40,7 +41,7 @@ pub(crate) fn run(command: &ClusterCommand, runtime: &Runtime) -> Result<Exit, S
                 Some(layout) => layout,
                 None => found(dir, usize::from(*replicas), *ports, *two_phase)?,
             };
-            up(dir, &layout, runtime)
+            up(dir, &layout, &chaos.flags(), runtime)
         }
         ClusterCommand::Status { dir, json } => runtime.block_on(status::run(&StatusArguments {
             servers: ServerArguments::new(Layout::existing(dir)?.servers()),
@@ -56,7 +57,7 @@ pub(crate) fn run(command: &ClusterCommand, runtime: &Runtime) -> Result<Exit, S
         }
         ClusterCommand::Start { id, dir } => {
             let layout = Layout::existing(dir)?;
-            layout.start(*id)?;
+            layout.start(*id, &[])?;
             runtime.block_on(wait(&layout, &[*id]))?;
             say!("r{id} serves");
             Ok(Exit::Done)
@@ -76,9 +77,10 @@ pub(crate) fn run(command: &ClusterCommand, runtime: &Runtime) -> Result<Exit, S
     }
 }
 
-fn up(dir: &Path, layout: &Layout, runtime: &Runtime) -> Result<Exit, String> {
+/// Starts what does not run, with further arguments.
+fn up(dir: &Path, layout: &Layout, more: &[String], runtime: &Runtime) -> Result<Exit, String> {
     for id in layout.replicas() {
-        layout.start(id)?;
+        layout.start(id, more)?;
     }
     let all: Vec<u8> = layout.replicas().collect();
     runtime.block_on(wait(layout, &all))?;

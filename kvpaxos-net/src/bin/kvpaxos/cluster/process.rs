@@ -25,8 +25,9 @@ impl Layout {
         (line.contains("serve") && line.contains(data.to_str()?)).then_some(pid)
     }
 
-    /// Starts a replica as a process that goes on when this one ends. Does nothing if it runs.
-    pub(super) fn start(&self, id: u8) -> Result<(), String> {
+    /// Starts a replica, with further arguments, as a process that goes on when this one ends. Does nothing if it
+    /// runs.
+    pub(super) fn start(&self, id: u8, more: &[String]) -> Result<(), String> {
         let arguments = self.serve(id)?;
         if self.running(id).is_some() {
             return Ok(());
@@ -40,6 +41,7 @@ impl Layout {
             .map_err(failed)?;
         let child = Command::new(program)
             .args(arguments)
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(errors)
