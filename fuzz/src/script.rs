@@ -224,9 +224,12 @@ impl Cluster {
         let _ = self.network.remove(place % length);
     }
 
-    /// A role fails. The messages that wait for its writes never leave.
+    /// A role fails, and the messages that wait for its writes never leave; or the replica hears that it is to stop.
     fn fail(&mut self, bytes: &mut Bytes) {
-        let (node, role) = (self.pick(bytes), Role::ALL[bytes.below(3)]);
+        let (node, which) = (self.pick(bytes), bytes.below(4));
+        let Some(role) = Role::ALL.get(which).copied() else {
+            return self.step(node, Event::HandOver);
+        };
         let writes = self.nodes[node].writes.iter_mut();
         writes
             .filter(|write| write.role == role)

@@ -71,6 +71,11 @@
 //! (`replica/client.rs`: `hand_all`); those that were chosen already are found by the session table and take
 //! no second effect.
 //!
+//! **The leader is to stop**, and its driver says so first ([`Event::HandOver`](crate::Event)): it asks the
+//! connected replica that knows most to stand at once, and leads until it hears of that replica's ballot
+//! (`replica/hand_over.rs`). Nobody has to miss it. What happens then is the election above, without the wait:
+//! the request is a hint, and safety does not depend on it.
+//!
 //! **A whole replica stops and comes back with its disk.** `memory/restore.rs` adds its records up;
 //! `replica/mod.rs`: `new` builds the roles from the sum. Its proposer begins a new [`Life`](crate::Life), so
 //! that it uses no ballot twice. What it missed it gets from others (`replica/catch_up.rs`): values, or parts
@@ -109,7 +114,7 @@
 //! | --- | --- |
 //! | What does message M mean? | [`crate::message`] |
 //! | What happens when message M arrives? | `replica/peer.rs` |
-//! | When does a replica stand for election? | `replica/lead.rs`, `replica/peers.rs` |
+//! | When does a replica stand for election? | `replica/lead.rs`, `replica/peers.rs`; when a leader that is to stop asks it, `replica/hand_over.rs` |
 //! | Which value may a new leader propose? | `roles/candidacy.rs` |
 //! | When is a slot chosen? | `roles/leadership.rs` |
 //! | What makes a write take effect once? | `state/session.rs` |

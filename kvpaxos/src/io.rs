@@ -92,6 +92,12 @@ pub enum Event<M = Message, R = Record, Q = Request> {
         /// Fresh random bits.
         entropy: Entropy,
     },
+    /// The driver is to stop the replica soon. From now on it does not stand for election. If it leads, it asks
+    /// another replica to stand at once ([`Message::Stand`]), and leads until that one takes over. If it does not
+    /// lead, it refuses requests of clients ([`Refusal::Stopping`](crate::Refusal::Stopping)), and answers those
+    /// that it has taken in. [`Status::stopping`](crate::Status) tells how far it is. Only a new start
+    /// takes this back. Nothing is lost if the driver stops the replica earlier.
+    HandOver,
 }
 
 /// What a role, or a whole replica, finds on its disk when it starts.

@@ -204,6 +204,14 @@ pub enum Message {
         /// The number of pieces that are durable.
         pieces: u64,
     },
+    /// A leader that is to stop asks another replica to stand for election at once. Nothing must be durable
+    /// first: it is a hint, and the receiver begins an ordinary phase 1. Sent again, to another replica, while
+    /// the leader hears of no higher ballot. Answered by [`Message::Prepare`], or not at all. See
+    /// [`Event::HandOver`](crate::Event::HandOver).
+    Stand {
+        /// The leader's ballot. If the receiver knows of a higher one, somebody has stood already.
+        ballot: Ballot,
+    },
 }
 
 /// The content of [`Message::Promise`]: a promise, or a chunk of one.

@@ -157,6 +157,9 @@ pub enum Refusal {
     /// The client has shown another password than that of the replica.
     #[error("the password is wrong; nothing was changed")]
     WrongPassword,
+    /// The replica is about to stop, and another one leads. This attempt was not taken in.
+    #[error("this replica is about to stop; nothing was changed: ask another one")]
+    Stopping,
 }
 
 fn silence(silent: ReplicaSet) -> String {

@@ -33,6 +33,8 @@ pub struct Status {
     pub differing: ReplicaSet,
     /// Set if it serves no client, because others differ from it and no quorum is known to share its state.
     pub doubt: Option<Doubt>,
+    /// Whether it is to stop. It then serves only while it leads.
+    pub stopping: bool,
 }
 
 /// The state of a proposer.

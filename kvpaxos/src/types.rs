@@ -211,6 +211,12 @@ impl ReplicaSet {
     pub fn without(self, other: ReplicaSet) -> ReplicaSet {
         ReplicaSet(self.0 & !other.0)
     }
+
+    /// The members of either set.
+    #[must_use]
+    pub fn union(self, other: ReplicaSet) -> ReplicaSet {
+        ReplicaSet(self.0 | other.0)
+    }
 }
 
 impl FromIterator<ReplicaId> for ReplicaSet {

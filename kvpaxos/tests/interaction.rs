@@ -76,6 +76,8 @@ scripts! {
     snapshot_that_was_changed => "41_snapshot_that_was_changed",
     cut_further_than_anybody_knows => "42_cut_further_than_anybody_knows",
     checkpoint_of_a_learner_that_failed => "43_checkpoint_of_a_learner_that_failed",
+    leadership_handed_over => "44_leadership_handed_over",
+    successor_that_does_not_stand => "45_successor_that_does_not_stand",
 }
 
 fn directory() -> PathBuf {

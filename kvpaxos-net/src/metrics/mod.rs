@@ -20,7 +20,7 @@ use crate::metrics::sample::{Sample, SampledMetrics};
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const OUTCOMES: [&str; 3] = ["done", "refused", "unknown"];
-const REFUSALS: [&str; 14] = [
+const REFUSALS: [&str; 15] = [
     "key_too_long",
     "value_too_long",
     "busy",
@@ -35,6 +35,7 @@ const REFUSALS: [&str; 14] = [
     "answer_too_long",
     "password_required",
     "wrong_password",
+    "stopping",
 ];
 
 /// The metrics of one replica.
@@ -228,6 +229,7 @@ fn reason(refusal: &Refusal) -> usize {
         Refusal::AnswerTooLong { .. } => 11,
         Refusal::PasswordRequired => 12,
         Refusal::WrongPassword => 13,
+        Refusal::Stopping => 14,
     }
 }
 

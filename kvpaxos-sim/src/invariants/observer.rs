@@ -27,6 +27,7 @@ impl<M: Subject> Observer<M> for Audit {
             Event::Client { from, request } => format!("{host} <- {from}: {request}"),
             Event::ClientGone { client } => format!("{host} {client} is gone"),
             Event::Fail(role) => format!("{host} {role} fails"),
+            Event::HandOver => format!("{host} is to stop"),
             Event::Restart { role, memory, .. } => {
                 format!(
                     "{host} {role} restarts, {}",

@@ -30,6 +30,7 @@ pub(super) fn message(message: &Message) -> Label {
         Message::Fetch { slot, .. } => ("Fetch", slot.0),
         Message::SnapshotPart(part) => ("SnapshotPart", part.slot.0),
         Message::Saved { number, .. } => ("Saved", *number),
+        Message::Stand { ballot } => ("Stand", ballot.round),
     };
     Label { kind, about }
 }

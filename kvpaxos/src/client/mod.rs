@@ -173,12 +173,10 @@ impl Client {
         }
     }
 
-    /// Sends the unanswered requests of that connection to the next replica at once. If all replicas have
-    /// been tried without success, it waits first. `sent` says whether they have left.
+    /// Sends the unanswered requests of that connection to the next replica. `sent` says whether they have left.
     fn on_disconnected(&mut self, at: Time, from: ReplicaId, sent: bool, effects: &mut Vec<ClientEffect>) {
         self.leave_server(from);
         self.connecting.remove(from);
-        let servers = self.config.servers.len();
         let lost: Vec<Task> = self
             .tasks
             .iter()
@@ -186,14 +184,22 @@ impl Client {
             .map(|(task, _)| *task)
             .collect();
         for task in lost {
-            let pending = self.pending_mut(task);
-            pending.doubt |= sent;
-            if (pending.failures as usize) + 1 < servers {
-                pending.failures += 1;
-                self.send(at, task, effects);
-            } else {
-                self.rest(at, task);
-            }
+            self.pending_mut(task).doubt |= sent;
+            self.try_next(at, task, from, effects);
+        }
+    }
+
+    /// Sends a request that `from` will not answer to the next replica at once. If all replicas have been tried
+    /// without success, it waits first.
+    fn try_next(&mut self, at: Time, task: Task, from: ReplicaId, effects: &mut Vec<ClientEffect>) {
+        self.leave_server(from);
+        let servers = self.config.servers.len();
+        let pending = self.pending_mut(task);
+        if (pending.failures as usize) + 1 < servers {
+            pending.failures += 1;
+            self.send(at, task, effects);
+        } else {
+            self.rest(at, task);
         }
     }
 

@@ -23,6 +23,11 @@ impl Client {
         }
         let settled = !pending.doubt && !repeats;
         let outcome = match reply.outcome {
+            Outcome::Refused(Refusal::Stopping) => {
+                pending.doubt = !settled;
+                pending.refusal = Some(Refusal::Stopping);
+                return self.try_next(at, task, from, effects);
+            }
             Outcome::Refused(refusal) => return self.on_refused(at, task, refusal, settled, effects),
             outcome => outcome,
         };

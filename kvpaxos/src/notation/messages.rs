@@ -55,6 +55,7 @@ impl fmt::Display for Message {
             Message::Fetch { slot, at } => write!(f, "Fetch snapshot {slot:?} at {at}"),
             Message::SnapshotPart(part) => part.fmt(f),
             Message::Saved { pieces, .. } => write!(f, "Saved {pieces}"),
+            Message::Stand { ballot } => write!(f, "Stand {ballot}"),
         }
     }
 }
@@ -86,6 +87,7 @@ impl Message {
             Message::Fetch { .. } => "Fetch",
             Message::SnapshotPart(_) => "SnapshotPart",
             Message::Saved { .. } => "Saved",
+            Message::Stand { .. } => "Stand",
         }
     }
 }

@@ -34,6 +34,9 @@ impl fmt::Display for Status {
             };
             write!(f, "; differs from {}{stops}", self.differing)?;
         }
+        if self.stopping {
+            f.write_str("; is to stop")?;
+        }
         Ok(())
     }
 }

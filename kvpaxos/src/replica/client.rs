@@ -87,6 +87,9 @@ impl Replica {
         if matches!(body, RequestBody::Status | RequestBody::Authenticate { .. }) {
             return Ok(());
         }
+        if let Some(refusal) = self.refusal_of_stop() {
+            return Err(refusal);
+        }
         if let Some(lost) = self.lost_for_good() {
             return Err(Refusal::MemoryLost { lost });
         }

@@ -30,21 +30,26 @@ impl Replica {
         u32::try_from(self.random.below(range)).unwrap_or(u32::MAX)
     }
 
-    /// Whether this replica may stand: it hears no leader, it is connected to enough voting acceptors for
-    /// both phases, and a phase-1 quorum of them hears no leader either.
+    /// Whether this replica may stand of its own accord: it could lead, and neither it nor a phase-1 quorum
+    /// hears a leader.
     pub(super) fn may_stand(&self) -> bool {
-        let timing = &self.config.timing;
         let differing = self.agreement.differing();
-        let (mut voters, mut leaderless) = (self.voters(), self.peers.leaderless(timing).without(differing));
+        let mut leaderless = self.peers.leaderless(&self.config.timing).without(differing);
         if self.is_voting() {
-            voters.insert(self.config.id);
             leaderless.insert(self.config.id);
         }
+        self.peers.leader().is_none() && self.may_lead() && leaderless.len() >= self.config.quorums.phase1
+    }
+
+    /// Whether this replica could lead: it is not to stop, it has a learner, and it is connected to enough
+    /// voting acceptors for both phases.
+    pub(super) fn may_lead(&self) -> bool {
+        let mut voters = self.voters();
+        if self.is_voting() {
+            voters.insert(self.config.id);
+        }
         let quorums = self.config.quorums;
-        self.peers.leader().is_none()
-            && self.learner.is_some()
-            && voters.len() >= quorums.phase1.max(quorums.phase2)
-            && leaderless.len() >= quorums.phase1
+        !self.is_stopping() && self.learner.is_some() && voters.len() >= quorums.phase1.max(quorums.phase2)
     }
 
     /// Phase 1a: stands with a new ballot, which is durable before any message names it (P3).

@@ -3,6 +3,7 @@
 //! - `replica/peer.rs`: the messages of other replicas;
 //! - `replica/client.rs`: the requests of clients, and the replies to them;
 //! - `replica/lead.rs`: standing for election, leading, resigning;
+//! - `replica/hand_over.rs`: a replica that is to stop hands leadership over;
 //! - `replica/tick.rs`: what happens at each tick;
 //! - `replica/role.rs`: roles that fail and restart;
 //! - `replica/recover.rs`: an acceptor that lost its memory recovers;
@@ -18,6 +19,7 @@ mod catch_up;
 mod client;
 
 mod found;
+mod hand_over;
 mod lead;
 mod peer;
 mod peers;
@@ -39,6 +41,7 @@ use crate::memory::checkpoint::CheckpointWriter;
 use crate::memory::restore::LogSummary;
 use crate::message::{Message, Watermark};
 use crate::random::Random;
+use crate::replica::hand_over::HandOver;
 use crate::replica::peers::Peers;
 use crate::replica::pending::PendingRequests;
 use crate::roles::acceptor::{Acceptor, Answer};
@@ -88,6 +91,8 @@ pub struct Replica {
     /// The number of the last checkpoint that was begun.
     checkpoints: u64,
     proposer: Option<Proposer>,
+    /// Set once the replica is to stop.
+    hand_over: Option<HandOver>,
     acceptor: AcceptorRole,
     learner: Option<Learner>,
     /// The number of ticks for which it has had no learner.
@@ -176,6 +181,7 @@ impl Replica {
             refused: BTreeMap::new(),
             checkpoints: restored.checkpoints,
             proposer: None,
+            hand_over: None,
             acceptor: AcceptorRole::Failed,
             learner: Some(learner),
             without_learner: 0,
@@ -267,6 +273,10 @@ impl Replica {
             }
             Event::Fail(role) => {
                 self.on_fail(role, out);
+                Ok(())
+            }
+            Event::HandOver => {
+                self.on_hand_over(out);
                 Ok(())
             }
             Event::Restart {
@@ -433,6 +443,7 @@ impl Replica {
             lost: self.lost(),
             differing: self.agreement.differing(),
             doubt: self.doubt(),
+            stopping: self.is_stopping(),
         }
     }
 

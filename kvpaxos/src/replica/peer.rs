@@ -83,6 +83,7 @@ impl Replica {
             Message::Fetch { slot, at } => self.on_fetch(from, slot, at, out),
             Message::SnapshotPart(part) => self.on_part(from, *part, out),
             Message::Saved { number, pieces } => self.on_saved(number, pieces, out),
+            Message::Stand { ballot } => self.on_stand(ballot, out),
         }
         Ok(())
     }
@@ -282,7 +283,8 @@ fn speaks_for_itself(from: ReplicaId, me: ReplicaId, message: &Message) -> bool 
         Message::Prepare { ballot, .. }
         | Message::Accept { ballot, .. }
         | Message::Chosen { ballot, .. }
-        | Message::Confirm { ballot, .. } => ballot.replica == from,
+        | Message::Confirm { ballot, .. }
+        | Message::Stand { ballot } => ballot.replica == from,
         Message::Saved { .. } => from == me,
         _ => true,
     }

@@ -228,6 +228,15 @@ impl Peers {
         members.iter().filter(|id| *id != me && !heard(id)).collect()
     }
 
+    /// The peer that is best asked to lead: a connected one, not in `not`, whose acceptor votes, and of these the
+    /// one that has learned most.
+    pub(crate) fn successor(&self, not: ReplicaSet, timing: &Timing) -> Option<ReplicaId> {
+        self.connected(timing)
+            .filter(|(id, said)| said.acceptor == AcceptorHealth::Votes && !not.contains(*id))
+            .max_by_key(|(id, said)| (said.learned, *id))
+            .map(|(id, _)| id)
+    }
+
     /// A connected peer, not in `not`, that has learned more than `next`: the leader if it is one of them,
     /// otherwise the one that has learned most.
     pub(crate) fn ahead_of(&self, next: Slot, not: ReplicaSet, timing: &Timing) -> Option<ReplicaId> {

@@ -20,6 +20,7 @@ impl Replica {
         self.check_quorum(out);
         self.resend(out)?;
         self.on_tick_of_election(out);
+        self.on_tick_of_hand_over(out);
         self.on_tick_of_clients(out);
         self.on_tick_of_learner(out);
         self.on_tick_of_recovery(out);

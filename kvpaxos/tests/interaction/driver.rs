@@ -18,6 +18,7 @@
 //! cut r0 [r1], heal r0 [r1]   loses messages between r0 and r1 (or all), both ways; `cut r0->r1` is one way
 //! sync r1                     makes the writes of r1 durable
 //! disk r1 manual|auto         from now on r1's writes become durable by `sync` only, or at once
+//! handover r0                 r0 is to stop
 //! fail r1 acceptor            the role fails
 //! restart r1 acceptor kept|lost [unseen]   the role restarts (unseen: its last write did not reach the disk)
 //! crash r0 [keep n]           r0 stops; the first n of its unsynced records reach the disk
@@ -129,13 +130,17 @@ impl Driver {
                 let id = word::replica(id);
                 self.world().disk_mut(id).auto = *mode == "auto";
             }
-            ["fail" | "restart" | "crash" | "start", ..] => self.play_failure(words),
+            ["handover" | "fail" | "restart" | "crash" | "start", ..] => self.play_failure(words),
             _ => self.play_client(words),
         }
     }
 
     fn play_failure(&mut self, words: &[&str]) {
         match words {
+            ["handover", id] => {
+                let id = word::replica(id);
+                self.act(|world| world.hand_over(id));
+            }
             ["fail", id, role] => {
                 let (id, role) = (word::replica(id), word::role(role));
                 self.act(|world| world.fail(id, role));

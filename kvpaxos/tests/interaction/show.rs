@@ -81,6 +81,7 @@ impl Show {
             Event::Client { from, request } => format!("{at} is asked by {from}: {request}"),
             Event::ClientGone { client } => format!("{at} loses {client}"),
             Event::Fail(role) => format!("{at}: the {role} fails"),
+            Event::HandOver => format!("{at} is to stop"),
             Event::Restart { role, memory, .. } => {
                 let kept = if *memory == Memory::Lost { "lost" } else { "kept" };
                 format!("{at}: the {role} restarts, memory {kept}")

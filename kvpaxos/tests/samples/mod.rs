@@ -273,6 +273,7 @@ samples! { messages: Message =
     Message::Fetch { .. } => Message::Fetch { slot: Slot(40), at: Cursor::START },
     Message::SnapshotPart(_) => Message::SnapshotPart(Box::new(part())),
     Message::Saved { .. } => Message::Saved { number: 7, pieces: 2 },
+    Message::Stand { .. } => Message::Stand { ballot: ballot(2, 1) },
 }
 
 samples! { peer_frames: PeerFrame =
@@ -362,6 +363,7 @@ samples! { refusals: Refusal =
     Refusal::AnswerTooLong { .. } => Refusal::AnswerTooLong { length: 5_000_000, limit: 4_194_304 },
     Refusal::PasswordRequired => Refusal::PasswordRequired,
     Refusal::WrongPassword => Refusal::WrongPassword,
+    Refusal::Stopping => Refusal::Stopping,
 }
 
 fn status(proposer: ProposerStatus, acceptor: AcceptorStatus, learner: LearnerStatus) -> Status {
@@ -378,6 +380,7 @@ fn status(proposer: ProposerStatus, acceptor: AcceptorStatus, learner: LearnerSt
         lost: ReplicaSet::first(1),
         differing: ReplicaSet::first(2),
         doubt: Some(doubt()),
+        stopping: true,
     }
 }
 

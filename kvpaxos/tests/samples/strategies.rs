@@ -381,6 +381,7 @@ pub fn any_message() -> impl Strategy<Value = Message> {
         }),
         any_part(),
         (any_counter(), any_counter()).prop_map(|(number, pieces)| Message::Saved { number, pieces }),
+        any_ballot().prop_map(|ballot| Message::Stand { ballot }),
     ]
 }
 

@@ -345,6 +345,11 @@ impl World {
         self.step(at, Event::ClientGone { client });
     }
 
+    /// A replica hears that it is to stop.
+    pub(crate) fn hand_over(&mut self, id: ReplicaId) {
+        self.step(id, Event::HandOver);
+    }
+
     /// A role fails. Its writes may still reach the disk, but the messages that wait for them are void.
     pub(crate) fn fail(&mut self, id: ReplicaId, role: Role) {
         self.step(id, Event::Fail(role));

@@ -164,6 +164,7 @@ one_of_each! { refusals: Refusal =
     };
     Refusal::PasswordRequired, "refusal-password-required" => Refusal::PasswordRequired;
     Refusal::WrongPassword, "refusal-wrong-password" => Refusal::WrongPassword;
+    Refusal::Stopping, "refusal-stopping" => Refusal::Stopping;
 }
 
 /// A status whose sets are empty.
@@ -181,6 +182,7 @@ fn status(proposer: ProposerStatus, acceptor: AcceptorStatus) -> Status {
         lost: ReplicaSet::EMPTY,
         differing: ReplicaSet::EMPTY,
         doubt: None,
+        stopping: false,
     }
 }
 
@@ -224,6 +226,7 @@ fn statuses() -> BTreeMap<&'static str, Status> {
     let leader = statuses.get_mut("reply-status-of-a-leader").expect("a leader");
     leader.waiting_for = replicas(&[0]);
     leader.doubt = Some(doubt(&[0, 2]));
+    leader.stopping = true;
     let healthy = statuses.get_mut("reply-status").expect("a healthy replica");
     healthy.id = ReplicaId(4);
     healthy.members = ReplicaSet::first(5);

@@ -188,6 +188,7 @@ fn refusal(r: &mut Reader) -> Result<Refusal, DecodeError> {
         },
         12 => Refusal::PasswordRequired,
         13 => Refusal::WrongPassword,
+        14 => Refusal::Stopping,
         found => {
             return Err(DecodeError::Variant {
                 what: "refusal",

@@ -52,6 +52,7 @@ impl Decode for Message {
             7 => heartbeat(r).map(Box::new).map(Message::Heartbeat),
             variant @ 8..=14 => commands_and_reads(r, variant),
             variant @ 15..=21 => recovery_and_snapshots(r, variant),
+            22 => Ok(Message::Stand { ballot: ballot(r)? }),
             found => Err(unknown(found)),
         }
     }

@@ -58,6 +58,7 @@ pub(super) fn status(r: &mut Reader) -> Result<Status, DecodeError> {
         lost: replicas(r)?,
         differing: replicas(r)?,
         doubt: r.option("doubt", doubt)?,
+        stopping: r.flag("stopping")?,
     })
 }
 

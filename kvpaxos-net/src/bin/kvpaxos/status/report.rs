@@ -202,6 +202,7 @@ fn status_value(status: &Status) -> Value {
         "lost": ids(status.lost),
         "differing": ids(status.differing),
         "serves": status.doubt.is_none(),
+        "stopping": status.stopping,
     })
 }
 
@@ -239,6 +240,7 @@ pub(super) mod tests {
             lost: ReplicaSet::EMPTY,
             differing: ReplicaSet::EMPTY,
             doubt: None,
+            stopping: false,
         }
     }
 

@@ -129,6 +129,9 @@ fn notes(status: &Status) -> String {
         };
         notes.push(format!("differs from {}{serves}", status.differing));
     }
+    if status.stopping {
+        notes.push("is to stop".to_owned());
+    }
     if applied(status).is_none() {
         notes.push("applies nothing".to_owned());
     }
