@@ -55,6 +55,8 @@ pub enum EntryKind {
     LoseUnnoticed = 22,
     /// A disk is formatted as if its machine had never run.
     FoundAnew = 23,
+    /// A process hears that it is to stop.
+    HandOver = 24,
     /// The nemesis begins a fault.
     Fault = 30,
     /// A fault of the nemesis ends, or goes on in another way.

@@ -251,6 +251,12 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         self.arrive(id, Arrival::Input(Event::ClientGone { client }));
     }
 
+    /// Tells a process that it is to stop soon.
+    pub fn hand_over(&mut self, id: ReplicaId) {
+        self.add_to_digest(EntryKind::HandOver, [self.now.0, id.0.into(), 0]);
+        self.arrive(id, Arrival::Input(Event::HandOver));
+    }
+
     /// Sets the speed of a clock, in local microseconds per million simulated ones.
     pub fn set_speed(&mut self, id: ReplicaId, speed: u64) {
         let now = self.now;

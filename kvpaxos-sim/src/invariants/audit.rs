@@ -49,6 +49,10 @@ pub(crate) struct Audit {
     pub(super) ever_refounded: ReplicaSet,
     /// How often a replica that was founded anew halted, as it must.
     pub(crate) refounded_halts: u64,
+    /// Whether the event of this step is a leader's request to stand.
+    pub(super) asked_to_stand: bool,
+    /// The replicas whose last candidacy began with such a request.
+    pub(super) stood_when_asked: ReplicaSet,
     pub(super) now: Time,
     pub(super) finding: Option<Finding>,
     /// Receives a line for each event.
@@ -79,6 +83,8 @@ impl Audit {
             refounded: ReplicaSet::EMPTY,
             ever_refounded: ReplicaSet::EMPTY,
             refounded_halts: 0,
+            asked_to_stand: false,
+            stood_when_asked: ReplicaSet::EMPTY,
             now: Time(0),
             finding: None,
             trace: Trace::Off,

@@ -158,6 +158,10 @@ situations! {
     CrashedAtSync = "crash at the end of a sync, with more on its way",
     /// The sender of a snapshot changed a part of it.
     PartChanged = "part of a snapshot changed by its sender",
+    /// A leader that was to stop asked another replica to stand, and that one stood.
+    StoodWhenAsked = "replica stood because a leader that was to stop asked it",
+    /// It was elected.
+    HandedOver = "leadership handed over",
     /// Quorums were not majorities.
     FlexibleQuorums = "quorums other than majorities",
 }

@@ -45,6 +45,7 @@ impl Audit {
             Message::Recalled { heard, .. } => self.check_recalled(from, *heard),
             Message::Remembered(memory) => self.check_remembered(from, to, memory),
             Message::SnapshotPart(part) => self.check_part(from, part),
+            Message::Stand { ballot } => self.check_stand(from, *ballot),
             _ => {}
         }
     }
@@ -185,6 +186,13 @@ impl Audit {
             self.violated(Property::A3, what);
         } else {
             self.count_vote(from, ballot, slot, vector);
+        }
+    }
+
+    /// P3: a leader that is to stop names the ballot that it leads with, and leaves it to nobody.
+    fn check_stand(&mut self, from: ReplicaId, ballot: Ballot) {
+        if let Err(why) = self.ballots.used(from, ballot) {
+            self.violated(Property::P3, why);
         }
     }
 

@@ -60,6 +60,11 @@ impl Audit {
                 // The ballot is not used yet: if a crash loses its record before anything was sent, it is
                 // free again.
                 self.protocol.standing += 1;
+                self.stood_when_asked.remove(by);
+                if self.asked_to_stand {
+                    self.stood_when_asked.insert(by);
+                    self.coverage.hit(Sometimes::StoodWhenAsked);
+                }
                 if self.ballots.stands(*ballot) {
                     self.coverage.hit(Sometimes::ContestedElection);
                 }
@@ -178,6 +183,7 @@ impl Audit {
             (Sometimes::LeaderChange, self.protocol.elected > 1),
             (Sometimes::CarriedOver, carried_over > 0),
             (Sometimes::GapFilled, gaps > 0),
+            (Sometimes::HandedOver, self.stood_when_asked.remove(by)),
         ] {
             if occurred {
                 self.coverage.hit(situation);

@@ -21,6 +21,13 @@ impl<M: Subject> Observer<M> for Audit {
         if let (Some(divergence), Event::Peer { from, message, .. }) = (&mut self.divergence, event) {
             divergence.on_message(host, *from, message);
         }
+        self.asked_to_stand = matches!(
+            event,
+            Event::Peer {
+                message: Message::Stand { .. },
+                ..
+            }
+        );
         self.trace.line(now, || match event {
             Event::Clock => format!("{host} clock"),
             Event::Peer { from, message, .. } => format!("{host} <- {from}: {message}"),

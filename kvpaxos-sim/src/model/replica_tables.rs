@@ -25,6 +25,8 @@ pub(super) enum Action {
     Command(u8),
     /// Its acceptor loses its memory; the number tells losses apart.
     Loss(u8),
+    /// It hears that it is to stop.
+    HandOver,
 }
 
 /// What an action leads to.
@@ -110,6 +112,7 @@ impl ReplicaTables {
                     },
                 },
             }),
+            Action::HandOver => inbox.push_back(Event::HandOver),
             Action::Loss(number) => {
                 inbox.push_back(Event::Fail(Role::Acceptor));
                 inbox.push_back(Event::Restart {

@@ -29,6 +29,8 @@ pub struct ReplicaBounds {
     pub commands: u8,
     /// How often acceptors lose their memory, all together; only one lacks it at a time.
     pub losses: u8,
+    /// How many times a replica hears that it is to stop, which makes a leader ask another to stand.
+    pub hand_overs: u8,
 }
 
 impl fmt::Display for ReplicaBounds {
@@ -38,11 +40,12 @@ impl fmt::Display for ReplicaBounds {
             ticks,
             commands,
             losses,
+            hand_overs,
         } = self;
         write!(
             f,
             "{replicas} whole replicas, {ticks} ticks each, {commands} commands, {losses} losses of an acceptor's memory (one at a time), \
-             each message delivered once or never"
+             {hand_overs} replicas that are to stop, each message delivered once or never"
         )
     }
 }
@@ -58,6 +61,7 @@ pub struct ReplicasState {
     ticks: Vec<u8>,
     commands: u8,
     losses: u8,
+    hand_overs: u8,
     /// The key of the value that is known to be chosen, by slot.
     chosen: Vec<u128>,
 }
@@ -106,6 +110,9 @@ impl Replicas {
             if may_lose {
                 all.push((place, Action::Loss(state.losses)));
             }
+            if state.hand_overs > 0 {
+                all.push((place, Action::HandOver));
+            }
         }
         all
     }
@@ -118,6 +125,7 @@ impl Replicas {
             Action::Tick => next.ticks[place] -= 1,
             Action::Command(_) => next.commands -= 1,
             Action::Loss(_) => next.losses -= 1,
+            Action::HandOver => next.hand_overs -= 1,
             Action::Deliver(id) => next.messages.retain(|other| other != id),
         }
         next.messages.extend(outcome.sent);
@@ -199,6 +207,7 @@ impl Replicas {
             Action::Tick => "a tick passes".to_owned(),
             Action::Command(number) => format!("a client sends command {number}"),
             Action::Loss(_) => "the acceptor loses its memory".to_owned(),
+            Action::HandOver => "it is to stop".to_owned(),
         }
     }
 
@@ -252,6 +261,7 @@ impl Space for Replicas {
             messages: Vec::new(),
             commands: self.bounds.commands,
             losses: self.bounds.losses,
+            hand_overs: self.bounds.hand_overs,
             chosen: Vec::new(),
         }
     }
@@ -285,7 +295,8 @@ impl Space for Replicas {
                 .ticks
                 .iter()
                 .fold(0u64, |sum, ticks| sum << 8 | u64::from(*ticks));
-            let left = u64::from(state.commands) << 8 | u64::from(state.losses);
+            let left =
+                u64::from(state.hand_overs) << 16 | u64::from(state.commands) << 8 | u64::from(state.losses);
             sum.wrapping_add(spread(ticks)).wrapping_add(spread(left) >> 1)
         })
     }

@@ -215,6 +215,8 @@ pub enum FaultKind {
     CrashAtSync = 25,
     /// A process crashes, and the end of its log is lost.
     LoseTail = 26,
+    /// A process hears that it is to stop, hands leadership over, stops later, and starts again.
+    OrderlyStop = 27,
 }
 
 /// How a kind of fault is drawn.
@@ -227,13 +229,15 @@ pub(crate) enum Group {
     /// Some runs draw some of these kinds. They were added later and are drawn last, so that they change
     /// nothing else in what a seed draws.
     Added,
+    /// Some runs draw this kind, after everything else.
+    Last,
     /// Only worlds that are made for it have this kind.
     Special,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [FaultKind; 27] = [
+    pub const ALL: [FaultKind; 28] = [
         FaultKind::Crash,
         FaultKind::CrashAll,
         FaultKind::Pause,
@@ -261,6 +265,7 @@ impl FaultKind {
         FaultKind::CorruptParts,
         FaultKind::CrashAtSync,
         FaultKind::LoseTail,
+        FaultKind::OrderlyStop,
     ];
 
     /// The damage that this kind does to synced data, if it does any.
@@ -280,6 +285,7 @@ impl FaultKind {
         match self {
             FaultKind::Overtake => Group::Special,
             FaultKind::CorruptParts | FaultKind::CrashAtSync | FaultKind::LoseTail => Group::Added,
+            FaultKind::OrderlyStop => Group::Last,
             FaultKind::FullDisk => Group::OfFiles,
             _ if self.damage().is_some() => Group::OfFiles,
             _ => Group::Common,

@@ -51,6 +51,7 @@ impl Setup {
         draw.cramped(&mut setup);
         draw.slow_disks(&mut setup);
         draw.shared_keys(&mut setup);
+        draw.orderly_stops(&mut setup);
         setup
     }
 }
@@ -302,6 +303,20 @@ impl Draw<'_> {
         // Impatient clients, so that they soon ask the leader that is cut off.
         clients.attempt = Micros(setup.cluster.timing.tick.0 * 5);
         clients.count += 3;
+    }
+
+    /// Processes are stopped in order, in many worlds, and often the leader is the one.
+    fn orderly_stops(&mut self, setup: &mut Setup) {
+        let drawn = self.percent("orderly stops", 30);
+        let weight = self.small("fault weight", 1, 6);
+        let is_made = setup
+            .faults
+            .weights
+            .iter()
+            .any(|(kind, _)| kind.group() == Group::Special);
+        if drawn && !is_made {
+            setup.faults.weights.push((FaultKind::OrderlyStop, weight));
+        }
     }
 
     /// The kinds of faults that were added later.

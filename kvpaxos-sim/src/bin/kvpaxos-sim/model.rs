@@ -59,6 +59,9 @@ pub(crate) struct Model {
     /// With whole replicas: how many commands clients send.
     #[arg(long, value_name = "N", default_value_t = 2, requires = "replicas")]
     commands: u8,
+    /// With whole replicas: how many times one of them hears that it is to stop, and hands leadership over if it leads.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "replicas")]
+    hand_overs: u8,
     /// Stop at this many steps from the initial state.
     #[arg(long, value_name = "STEPS", default_value_t = usize::MAX, hide_default_value = true)]
     depth: usize,
@@ -110,6 +113,7 @@ pub(crate) fn model(what: &Model) -> u8 {
             ticks: what.ticks,
             commands: what.commands,
             losses: u8::try_from(what.losses).expect("the bounds were checked"),
+            hand_overs: what.hand_overs,
         };
         let replicas = Replicas::new(bounds);
         let counterexample = |path: &[u128], breach: &Breach| replicas.counterexample(path, breach);
@@ -242,6 +246,7 @@ mod tests {
             ticks: 1,
             commands: 1,
             losses: 0,
+            hand_overs: 0,
         });
         let explore = |depth| {
             let limits = Limits {

@@ -15,6 +15,8 @@ pub(super) enum ActiveFault {
         lost: bool,
         damage: Option<Damage>,
     },
+    /// A process was told that it is to stop. It stops when this ends, and starts again later.
+    Stopping(ReplicaId),
     /// A process is paused.
     Paused(ReplicaId),
     /// A role has failed. It restarts with or without its memory.

@@ -40,6 +40,7 @@ impl Nemesis {
                 let lost = self.may_lose(id, engine);
                 self.crash(id, lost, None, engine);
             }
+            FaultKind::OrderlyStop => self.stop_in_order(id, engine),
             FaultKind::Pause => {
                 engine.pause(id);
                 engine.observer.coverage.hit(Sometimes::Paused);
@@ -108,6 +109,16 @@ impl Nemesis {
         engine.set_speed(id, speed);
         engine.observer.coverage.hit(Sometimes::ClockDrifted);
         self.activate(ActiveFault::Drift(id), engine);
+    }
+
+    /// Tells a process that it is to stop. It hands leadership over, if it leads, and stops a little later, perhaps
+    /// before that is done. Nothing happens where disks do not survive their processes: it would lose its memory.
+    fn stop_in_order<M: Subject>(&mut self, id: ReplicaId, engine: &mut AuditedEngine<M>) {
+        if self.memory_only || engine.machine(id).is_none() {
+            return;
+        }
+        engine.hand_over(id);
+        self.activate(ActiveFault::Stopping(id), engine);
     }
 
     /// Makes a process stop at one of its next writes. Nothing happens where disks do not survive their

@@ -47,6 +47,9 @@ impl Nemesis {
             }
             return;
         }
+        if let ActiveFault::Stopping(id) = active {
+            return self.crash(id, false, None, engine);
+        }
         self.undo(&active, engine);
     }
 
@@ -59,6 +62,11 @@ impl Nemesis {
                     None => *lost,
                 };
                 engine.start(*id, lost);
+            }
+            // Only a new start makes it serve again.
+            ActiveFault::Stopping(id) => {
+                engine.crash(*id);
+                engine.start(*id, self.memory_only);
             }
             ActiveFault::Paused(id) => engine.resume(*id),
             ActiveFault::Role { id, role, lost } => engine.restart_role(*id, *role, *lost),

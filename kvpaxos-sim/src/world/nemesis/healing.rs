@@ -30,6 +30,7 @@ impl Nemesis {
             let whose = match self.active.get(&number) {
                 Some(
                     ActiveFault::Down { id, .. }
+                    | ActiveFault::Stopping(id)
                     | ActiveFault::Paused(id)
                     | ActiveFault::Role { id, .. }
                     | ActiveFault::Drift(id)
