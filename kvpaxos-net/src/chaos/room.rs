@@ -128,6 +128,7 @@ pub(crate) fn working(id: u8) -> Status {
         lost: ReplicaSet::EMPTY,
         differing: ReplicaSet::EMPTY,
         doubt: None,
+        stopping: false,
     }
 }
 
