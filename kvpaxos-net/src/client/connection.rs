@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use crate::client::options::Transport;
 use crate::wire::frames::{Frames, ReadError};
 use crate::wire::outbox::Outbox;
+use crate::wire::stream::Stream;
 use crate::wire::write::write_queued;
 
 /// How long a host may take to accept a connection.
@@ -284,7 +285,7 @@ async fn stream(
         .map_err(|_| ConnectionError::Slow)??;
     stream.set_nodelay(true).map_err(ConnectionError::Connect)?;
     reports.up().await;
-    let (reader, mut writer) = stream.into_split();
+    let (reader, mut writer) = Stream::Plain(stream).into_split();
     let read = async {
         let mut frames = Frames::<Reply, _>::new(reader);
         let mut replies = Vec::new();

@@ -10,7 +10,6 @@ use kvpaxos::ReplicaId;
 use kvpaxos::codec::{self, EncodeError, Hello, HelloError, PeerFrame, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -19,6 +18,7 @@ use crate::system::backoff::Backoff;
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::wire::frames::{Frames, ReadError};
 use crate::wire::outbox::Outbox;
+use crate::wire::stream::{ReadHalf, Stream};
 use crate::wire::write::write_held;
 
 /// How long a host may take to accept a connection, and then a replica to answer the hello.
@@ -115,11 +115,12 @@ impl Link {
     }
 
     /// Dials, and exchanges hellos.
-    async fn connect(&self) -> Result<TcpStream, LinkError> {
-        let mut stream = timeout(CONNECT, TcpStream::connect(&self.address))
+    async fn connect(&self) -> Result<Stream, LinkError> {
+        let stream = timeout(CONNECT, TcpStream::connect(&self.address))
             .await
             .map_err(|_| LinkError::Silent)??;
         stream.set_nodelay(true)?;
+        let mut stream = Stream::Plain(stream);
         let mut bytes = Vec::new();
         codec::encode_into(&PeerFrame::Hello(self.hello), &mut bytes)?;
         stream.write_all(&bytes).await?;
@@ -150,7 +151,7 @@ impl Link {
     }
 
     /// Writes until the connection breaks, and returns why it did.
-    async fn send(&self, stream: TcpStream) -> io::Error {
+    async fn send(&self, stream: Stream) -> io::Error {
         info_repeated!(
             self.repeats,
             Subject::peer(self.to),
@@ -202,7 +203,7 @@ impl LinkError {
 }
 
 /// Waits for the end of the connection. A peer sends nothing after its hello on a link that it did not make.
-async fn closed_by_peer(mut reader: OwnedReadHalf) -> io::Error {
+async fn closed_by_peer(mut reader: ReadHalf) -> io::Error {
     let mut byte = [0];
     match reader.read(&mut byte).await {
         Ok(0) => io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed the connection"),

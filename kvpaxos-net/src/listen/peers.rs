@@ -20,6 +20,7 @@ use crate::listen::door::{PeerConnection, PeerConnections, STRANGERS, Strangers}
 use crate::replica::inbox::Arrival;
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::wire::frames::{Frames, ReadError, ReadLimits};
+use crate::wire::stream::Stream;
 
 /// How long a new connection may take to say hello.
 const HELLO: Duration = Duration::from_secs(5);
@@ -148,6 +149,7 @@ impl PeerService {
         address: SocketAddr,
         known: &AtomicBool,
     ) -> Result<(), CloseReason> {
+        let stream = Stream::Plain(stream);
         let mut frames = Frames::<PeerFrame, _>::within(stream, HELLO_LIMITS);
         let mut batch = Vec::new();
         let greeted = tokio::time::timeout(HELLO, frames.fill(&mut batch)).await;
@@ -196,7 +198,7 @@ impl PeerService {
         &self,
         from: ReplicaId,
         founding: Option<Founding>,
-        mut frames: Frames<PeerFrame, TcpStream>,
+        mut frames: Frames<PeerFrame, Stream>,
         mut batch: Vec<PeerFrame>,
         connection: &PeerConnection<'_>,
     ) -> Result<(), CloseReason> {
@@ -228,11 +230,7 @@ impl PeerService {
         }
     }
 
-    async fn answer(
-        &self,
-        hello: &Hello,
-        frames: &mut Frames<PeerFrame, TcpStream>,
-    ) -> Result<(), CloseReason> {
+    async fn answer(&self, hello: &Hello, frames: &mut Frames<PeerFrame, Stream>) -> Result<(), CloseReason> {
         let answer = Hello {
             from: self.id,
             to: hello.from,
@@ -245,7 +243,7 @@ impl PeerService {
     async fn send(
         &self,
         frame: &PeerFrame,
-        frames: &mut Frames<PeerFrame, TcpStream>,
+        frames: &mut Frames<PeerFrame, Stream>,
     ) -> Result<(), CloseReason> {
         let mut bytes = Vec::new();
         codec::encode_into(frame, &mut bytes)?;

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kvpaxos::{ClientId, ReplicaId, Request};
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -18,6 +17,7 @@ use crate::replica::inbox::{Arrival, ReplySink};
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::wire::frames::{Frames, ReadError, ReadLimits};
 use crate::wire::outbox::Outbox;
+use crate::wire::stream::{ReadHalf, Stream};
 use crate::wire::write::write_queued;
 
 /// A client that takes in nothing for this long while replies wait is disconnected.
@@ -97,7 +97,7 @@ impl ClientService {
         if joined.is_err() {
             return;
         }
-        let (reader, mut writer) = stream.into_split();
+        let (reader, mut writer) = Stream::Plain(stream).into_split();
         let activity = Activity::new();
         let result = tokio::select! {
             read = self.read(reader, client, &outbox, &activity) => read.map_err(CloseReason::from),
@@ -125,7 +125,7 @@ impl ClientService {
 
     async fn read(
         &self,
-        reader: OwnedReadHalf,
+        reader: ReadHalf,
         client: ClientId,
         outbox: &Outbox,
         activity: &Activity,

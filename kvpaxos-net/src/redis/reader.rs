@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::AsyncReadExt;
-use tokio::net::tcp::OwnedReadHalf;
 
 use crate::listen::bounds::Shared;
 use crate::redis::decode::{RequestBounds, RequestDecoder};
 use crate::wire::budget::{self, Budget, FREE, Share};
 use crate::wire::frames::ReadError;
+use crate::wire::stream::ReadHalf;
 use crate::wire::unfinished::{Pieces, Unfinished, read_on};
 
 /// How many bytes a read asks for at first, as there may be thousands of connections that are mostly idle, and
@@ -19,7 +19,7 @@ const PIECES: (usize, usize) = (4 * 1024, 128 * 1024);
 /// The requests that a connection brings. See [`Frames`](crate::wire::frames::Frames), which does the same for
 /// frames.
 pub(crate) struct RequestReader {
-    reader: OwnedReadHalf,
+    reader: ReadHalf,
     pub(crate) decoder: RequestDecoder,
     budget: Budget,
     /// For what the decoder holds.
@@ -31,7 +31,7 @@ pub(crate) struct RequestReader {
 }
 
 impl RequestReader {
-    pub(crate) fn new(reader: OwnedReadHalf, bounds: RequestBounds, shared: &Shared) -> RequestReader {
+    pub(crate) fn new(reader: ReadHalf, bounds: RequestBounds, shared: &Shared) -> RequestReader {
         RequestReader {
             reader,
             decoder: RequestDecoder::new(bounds),

@@ -19,6 +19,7 @@ use crate::replica::gateway::Gateway;
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::wire::frames::ReadError;
 use crate::wire::outbox::Outbox;
+use crate::wire::stream::Stream;
 use crate::wire::write::write_queued;
 
 /// A client that takes in nothing for this long while replies wait is disconnected.
@@ -110,6 +111,7 @@ impl RedisService {
         mut admitted: Admitted,
     ) -> Result<(), CloseReason> {
         stream.set_nodelay(true).map_err(ReadError::from)?;
+        let stream = Stream::Plain(stream);
         let local = stream.local_addr().map_err(ReadError::from)?;
         let (reader, mut writer) = stream.into_split();
         let outbox = Outbox::one_of_many(

@@ -3,5 +3,6 @@
 pub(crate) mod budget;
 pub(crate) mod frames;
 pub(crate) mod outbox;
+pub(crate) mod stream;
 pub(crate) mod unfinished;
 pub(crate) mod write;
