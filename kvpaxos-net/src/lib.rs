@@ -33,6 +33,7 @@
 //! | `address` (a file) | addresses as people write them |
 //! | `cluster` (a file) | the configuration of a cluster, and the addresses of its replicas |
 //! | `metrics` | what is counted, for Prometheus |
+//! | `tls` | certificates and keys, handshakes, streams that are plain or within TLS |
 //! | `wire` | frames on one socket: reading, queueing, writing |
 //! | `storage` | the data directory: superblock, write-ahead log, segments, and the thread that writes them |
 //! | `links` | the outgoing connections to the other replicas |
@@ -82,6 +83,7 @@ pub mod redis;
 mod replica;
 mod storage;
 mod system;
+mod tls;
 mod wire;
 
 pub use address::{AddressError, check_address, check_listen_address};
@@ -95,6 +97,7 @@ pub use node::error::StartError;
 pub use node::handle::NodeHandle;
 pub use node::options::{MemoryLocation, NodeOptions};
 pub use node::running::Node;
+pub use node::security::Security;
 pub use node::sockets::Sockets;
 pub use redis::options::RedisOptions;
 pub use replica::error::NodeError;
@@ -102,6 +105,11 @@ pub use replica::inbox::RestartMemory;
 pub use storage::error::{DirectoryError, LogError};
 pub use system::descriptors::raise_descriptor_limit;
 pub use system::random::entropy;
+pub use tls::client::ClientTls;
+pub use tls::error::TlsError;
+pub use tls::files::Identity;
+pub use tls::names::replica_name;
+pub use tls::replica::{ClientPorts, ReplicaTls, TlsOptions};
 
 /// Failures on purpose: roles of running replicas fail at random times and come back, and links have faults.
 /// The replicas of a cluster see to it that a majority of them is not disturbed.
@@ -130,6 +138,11 @@ pub mod compare {
     pub use crate::inspection::history::{History, HistoryError, SlotContents, read};
 }
 
+/// A certificate authority for tests and for clusters of one's own.
+pub mod authority {
+    pub use crate::tls::authority::{Authority, IssueError, Pair};
+}
+
 /// Pages for operators of a cluster.
 #[cfg(doc)]
 pub mod manual {
@@ -147,6 +160,8 @@ pub mod manual {
     pub mod replaced_machine {}
     #[doc = include_str!("../docs/replicas-that-differ.md")]
     pub mod replicas_that_differ {}
+    #[doc = include_str!("../docs/security.md")]
+    pub mod security {}
     #[doc = include_str!("../docs/two-phase.md")]
     pub mod two_phase {}
     #[doc = include_str!("../docs/wire.md")]

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::client::answer::{
     CasResult, ClientError, DeleteResult, GetManyResult, GetResult, LengthsResult, Page, TransactionResult,
 };
+use crate::client::connection::Way;
 use crate::client::driver::{CallEnd, CallOrder, Driver};
 use crate::client::options::{ClientOptions, ClientOptionsError, Transport};
 use crate::system::clock::micros;
@@ -71,7 +72,8 @@ impl Client {
         };
         let (orders, inbox) = mpsc::channel(CALLS);
         let core = kvpaxos::Client::new(config, entropy()?);
-        let driver = Driver::new(core, options.servers, options.transport, inbox);
+        let way = Way::new(options.transport, options.tls, options.password);
+        let driver = Driver::new(core, options.servers, way, inbox);
         tokio::spawn(driver.run());
         Ok(Client {
             orders,

@@ -5,16 +5,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kvpaxos::Reply;
 use kvpaxos::codec::{self, DecodeError, MAX_DATAGRAM};
+use kvpaxos::{Password, Reply, Request, RequestBody};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::client::options::Transport;
+use crate::tls::client::ClientTls;
+use crate::tls::connect::{connect as tls_connect, host_name};
+use crate::tls::fault::{TlsFault, explained};
+use crate::tls::stream::Stream;
 use crate::wire::frames::{Frames, ReadError};
 use crate::wire::outbox::Outbox;
-use crate::wire::stream::Stream;
 use crate::wire::write::write_queued;
 
 /// How long a host may take to accept a connection.
@@ -25,6 +28,32 @@ const STALL: Duration = Duration::from_secs(10);
 const OUTBOX: usize = 64 * 1024 * 1024;
 /// Datagrams that may wait to be sent.
 const DATAGRAMS: usize = 1024;
+
+/// How servers are connected to.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    pub(crate) transport: Transport,
+    pub(crate) tls: Option<ClientTls>,
+    /// The frame that is sent first, which shows the password; empty if there is none.
+    pub(crate) greeting: Vec<u8>,
+}
+
+impl Way {
+    pub(crate) fn new(transport: Transport, tls: Option<ClientTls>, password: Option<Password>) -> Way {
+        let mut greeting = Vec::new();
+        if let Some(password) = password {
+            let body = RequestBody::Authenticate { password };
+            // The reply is for nobody: what was asked is answered by itself, or refused.
+            let id = u64::MAX;
+            codec::encode_into(&Request { id, body }, &mut greeting).expect("a password is short");
+        }
+        Way {
+            transport,
+            tls,
+            greeting,
+        }
+    }
+}
 
 /// What a connection reports to the client's task. Servers are numbered by their places in the client's list.
 #[derive(Debug)]
@@ -55,6 +84,15 @@ pub(crate) enum ConnectionError {
     /// Nobody accepts connections there, or the way is blocked.
     #[error("{}", refused(.0))]
     Connect(io::Error),
+    /// No connection within TLS can be made, or only within TLS.
+    #[error("{0}")]
+    Tls(TlsFault),
+    /// The replica speaks TLS only.
+    #[error("the replica speaks TLS only; say which authority to trust (--tls-ca)")]
+    WantsTls,
+    /// The host of an address is no name that a certificate can have.
+    #[error("the host of this address cannot stand in a certificate")]
+    Nameless,
     /// Nobody accepts connections there in time.
     #[error("no connection within {} s", CONNECT.as_secs())]
     Slow,
@@ -65,7 +103,7 @@ pub(crate) enum ConnectionError {
     #[error("this is not the address of a replica for clients over {0} ({1})")]
     Foreign(Transport, DecodeError),
     /// The connection broke.
-    #[error("the connection broke ({0})")]
+    #[error("the connection broke ({})", explained(.0))]
     Broken(io::Error),
 }
 
@@ -81,6 +119,7 @@ impl ConnectionError {
     fn broken(error: ReadError, transport: Transport) -> ConnectionError {
         match error {
             ReadError::Decode(error) => ConnectionError::Foreign(transport, error),
+            ReadError::WantsTls => ConnectionError::WantsTls,
             error if error.is_disconnect() => ConnectionError::Closed,
             ReadError::Io(error) => ConnectionError::Broken(error),
             other => ConnectionError::Broken(io::Error::other(other)),
@@ -121,7 +160,7 @@ struct ConnectionReports {
 impl Connection {
     /// Begins to connect. Requests that are pushed meanwhile wait for [`connected`](Connection::connected).
     pub(crate) fn open(
-        transport: Transport,
+        way: &Way,
         server: usize,
         address: &str,
         generation: u64,
@@ -133,11 +172,14 @@ impl Connection {
             generation,
             events,
         };
-        let (queue, task) = match transport {
+        let (queue, task) = match way.transport {
             Transport::Tcp => {
                 let outbox = Arc::new(Outbox::new(OUTBOX));
                 outbox.open();
-                let stream = stream(address, Arc::clone(&outbox), reports.clone());
+                if !way.greeting.is_empty() {
+                    outbox.push(&way.greeting);
+                }
+                let stream = stream(address, way.tls.clone(), Arc::clone(&outbox), reports.clone());
                 (Queue::Stream(outbox), reports.spawn(stream))
             }
             Transport::Udp => {
@@ -271,6 +313,7 @@ async fn look_up(address: &str) -> Result<Vec<SocketAddr>, ConnectionError> {
 
 async fn stream(
     address: String,
+    tls: Option<ClientTls>,
     outbox: Arc<Outbox>,
     reports: ConnectionReports,
 ) -> Result<(), ConnectionError> {
@@ -284,8 +327,16 @@ async fn stream(
         .await
         .map_err(|_| ConnectionError::Slow)??;
     stream.set_nodelay(true).map_err(ConnectionError::Connect)?;
+    let stream = match tls {
+        None => Stream::Plain(stream),
+        Some(ClientTls(config)) => {
+            let name = host_name(&address).ok_or(ConnectionError::Nameless)?;
+            let handshake = tls_connect(config, name, stream).await;
+            handshake.map_err(ConnectionError::Tls)?
+        }
+    };
     reports.up().await;
-    let (reader, mut writer) = Stream::Plain(stream).into_split();
+    let (reader, mut writer) = stream.into_split();
     let read = async {
         let mut frames = Frames::<Reply, _>::new(reader);
         let mut replies = Vec::new();

@@ -8,9 +8,8 @@ use kvpaxos::{ReplicaId, Request, codec};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::client::answer::ServerFailure;
-use crate::client::connection::{Connection, ConnectionError, ConnectionEvent};
+use crate::client::connection::{Connection, ConnectionError, ConnectionEvent, Way};
 use crate::client::failures::Failures;
-use crate::client::options::Transport;
 use crate::system::clock::Clock;
 
 /// The most events that are handled before the sockets are written.
@@ -43,7 +42,7 @@ pub(crate) struct Driver {
     core: kvpaxos::Client,
     clock: Clock,
     servers: Vec<String>,
-    transport: Transport,
+    way: Way,
     /// The connection to each server, if there is one.
     connections: Vec<Option<Connection>>,
     /// The number of the newest connection, so that a late report of an earlier one is told apart.
@@ -61,7 +60,7 @@ impl Driver {
     pub(crate) fn new(
         core: kvpaxos::Client,
         servers: Vec<String>,
-        transport: Transport,
+        way: Way,
         orders: mpsc::Receiver<CallOrder>,
     ) -> Driver {
         let (events_sender, events) = mpsc::channel(64);
@@ -71,7 +70,7 @@ impl Driver {
             connections: servers.iter().map(|_| None).collect(),
             failures: Failures::new(&servers),
             servers,
-            transport,
+            way,
             generation: 0,
             orders,
             events,
@@ -215,13 +214,7 @@ impl Driver {
         let connection = self.connections[server].get_or_insert_with(|| {
             self.generation += 1;
             let events = self.events_sender.clone();
-            Connection::open(
-                self.transport,
-                server,
-                &self.servers[server],
-                self.generation,
-                events,
-            )
+            Connection::open(&self.way, server, &self.servers[server], self.generation, events)
         });
         connection.push(request.id, &self.frame);
         opens

@@ -4,10 +4,12 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use kvpaxos::Password;
 use kvpaxos::codec::{HEADER, MAX_DATAGRAM, MAX_REQUEST_PAYLOAD};
 use kvpaxos::types::MAX_REPLICAS;
 
 use crate::address::{AddressError, check_address};
+use crate::tls::client::ClientTls;
 
 /// The most bytes that a payload has besides keys and values: numbers and lengths.
 const OVERHEAD: usize = 64;
@@ -69,6 +71,10 @@ pub struct ClientOptions {
     pub attempt: Option<Duration>,
     /// How long a call may take in all.
     pub deadline: Duration,
+    /// What is trusted and shown if the replicas speak TLS; `None` for plain connections. Not over UDP.
+    pub tls: Option<ClientTls>,
+    /// What is shown to each replica before anything is asked. Not over UDP.
+    pub password: Option<Password>,
 }
 
 impl ClientOptions {
@@ -80,15 +86,18 @@ impl ClientOptions {
             transport: Transport::Tcp,
             attempt: None,
             deadline: Duration::from_secs(10),
+            tls: None,
+            password: None,
         }
     }
 }
 
 impl ClientOptions {
-    /// Checks the list of servers.
+    /// Checks the list of servers, and how it is asked.
     ///
     /// # Errors
-    /// If it is empty or too long, or something in it is not an address.
+    /// If it is empty or too long, or something in it is not an address; or if datagrams would have to keep what
+    /// they do not.
     pub fn check(&self) -> Result<(), ClientOptionsError> {
         let count = self.servers.len();
         if !(1..=MAX_REPLICAS).contains(&count) {
@@ -96,6 +105,9 @@ impl ClientOptions {
         }
         for server in &self.servers {
             check_address(server)?;
+        }
+        if self.transport == Transport::Udp && (self.tls.is_some() || self.password.is_some()) {
+            return Err(ClientOptionsError::Datagrams);
         }
         Ok(())
     }
@@ -113,6 +125,9 @@ pub enum ClientOptionsError {
     /// A server of the list is not `host:port`.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// UDP with TLS or a password.
+    #[error("datagrams are not encrypted and show no password; use TCP with TLS or a password")]
+    Datagrams,
     /// The operating system gives no random bits.
     #[error("the system gives no random bits: {0}")]
     Entropy(#[from] io::Error),

@@ -16,9 +16,13 @@ use tokio::time::timeout;
 use crate::links::faults::{LinkFaults, Way};
 use crate::system::backoff::Backoff;
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
+use crate::tls;
+use crate::tls::fault::TlsFault;
+use crate::tls::names::server_name;
+use crate::tls::replica::ReplicaTls;
+use crate::tls::stream::{ReadHalf, Stream};
 use crate::wire::frames::{Frames, ReadError};
 use crate::wire::outbox::Outbox;
-use crate::wire::stream::{ReadHalf, Stream};
 use crate::wire::write::write_held;
 
 /// How long a host may take to accept a connection, and then a replica to answer the hello.
@@ -42,6 +46,8 @@ pub(crate) struct Link {
     pub(crate) settings: Settings,
     /// What is said first.
     pub(crate) hello: Hello,
+    /// What is shown and trusted; `None` for a plain connection.
+    pub(crate) tls: Option<ReplicaTls>,
     pub(crate) outbox: Arc<Outbox>,
     /// Notified when the peer itself has connected: it is up, so dial at once.
     pub(crate) redial: Arc<Notify>,
@@ -120,10 +126,17 @@ impl Link {
             .await
             .map_err(|_| LinkError::Silent)??;
         stream.set_nodelay(true)?;
-        let mut stream = Stream::Plain(stream);
+        let mut stream = match &self.tls {
+            None => Stream::Plain(stream),
+            Some(tls) => {
+                let config = Arc::clone(&tls.present().links);
+                tls::connect::connect(config, server_name(self.to), stream).await?
+            }
+        };
         let mut bytes = Vec::new();
         codec::encode_into(&PeerFrame::Hello(self.hello), &mut bytes)?;
         stream.write_all(&bytes).await?;
+        stream.flush().await?;
         let mut frames = Frames::<PeerFrame, _>::new(&mut stream);
         let mut answers = Vec::new();
         let answered = timeout(CONNECT, frames.fill(&mut answers)).await;
@@ -177,6 +190,8 @@ enum LinkError {
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
+    Tls(#[from] TlsFault),
+    #[error(transparent)]
     Read(ReadError),
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -198,7 +213,12 @@ impl LinkError {
     /// Whether there is a program that listens, but does not take this replica for a peer. Else it is not
     /// there yet, or not any more.
     fn is_refusal(&self) -> bool {
-        !matches!(self, LinkError::Io(_) | LinkError::Silent)
+        !matches!(
+            self,
+            LinkError::Io(_)
+                | LinkError::Silent
+                | LinkError::Tls(TlsFault::Io(_) | TlsFault::Slow(_) | TlsFault::Ended)
+        )
     }
 }
 
@@ -235,6 +255,7 @@ mod tests {
                 members: cluster.peers.members(),
                 founding: None,
             },
+            tls: None,
             outbox: Arc::new(Outbox::new(1)),
             redial: Arc::default(),
             repeats: Repeats::new(ReplicaId(0)),

@@ -12,6 +12,7 @@ use crate::cluster::Cluster;
 use crate::links::faults::LinkFaults;
 use crate::links::link::Link;
 use crate::system::repeats::Repeats;
+use crate::tls::replica::ReplicaTls;
 use crate::wire::outbox::{Outbox, Total};
 
 /// Bytes that may wait for one peer. A message that does not fit is dropped; the protocol sends it again.
@@ -34,6 +35,7 @@ impl Links {
         id: ReplicaId,
         founding: Option<Founding>,
         cluster: &Cluster,
+        tls: Option<&ReplicaTls>,
         repeats: &Arc<Repeats>,
         faults: &Arc<LinkFaults>,
     ) -> Links {
@@ -58,6 +60,7 @@ impl Links {
                     members: cluster.peers.members(),
                     founding,
                 },
+                tls: tls.cloned(),
                 outbox: Arc::clone(&outbox),
                 redial: Arc::clone(&redial),
                 repeats: Arc::clone(repeats),

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -27,6 +27,7 @@ use crate::listen::probe::{Probe, Readiness};
 use crate::metrics::sample::Sample;
 use crate::metrics::{self, Metrics};
 use crate::system::repeats::{Repeats, Subject, warn_repeated};
+use crate::tls::replica::ReplicaTls;
 use crate::wire::outbox::Total;
 
 /// Connections at once. Each is closed after one answer.
@@ -47,6 +48,8 @@ pub(crate) struct HttpService {
     pub(crate) peer_outboxes: Arc<Total>,
     pub(crate) received_from_peers: Arc<AtomicU64>,
     pub(crate) repeats: Arc<Repeats>,
+    /// For the end of its certificate.
+    pub(crate) tls: Option<ReplicaTls>,
 }
 
 impl HttpService {
@@ -158,6 +161,10 @@ impl HttpService {
             datagrams: load(&shared.datagrams),
             dropped_datagrams: load(&shared.dropped_datagrams),
             repeated_lines: self.repeats.total(),
+            certificate_expiry: self.tls.as_ref().map_or(0, |tls| {
+                let since = tls.valid_until().duration_since(SystemTime::UNIX_EPOCH);
+                since.map_or(0, |since| since.as_secs())
+            }),
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod admission;
 pub(crate) mod bounds;
 pub(crate) mod door;
+pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod peers;
 pub(crate) mod probe;

@@ -19,8 +19,11 @@ use crate::listen::accept::Listener;
 use crate::listen::door::{PeerConnection, PeerConnections, STRANGERS, Strangers};
 use crate::replica::inbox::Arrival;
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
+use crate::tls::accept;
+use crate::tls::fault::TlsFault;
+use crate::tls::replica::ReplicaTls;
+use crate::tls::stream::Stream;
 use crate::wire::frames::{Frames, ReadError, ReadLimits};
-use crate::wire::stream::Stream;
 
 /// How long a new connection may take to say hello.
 const HELLO: Duration = Duration::from_secs(5);
@@ -44,6 +47,8 @@ pub(crate) struct PeerService {
     pub(crate) arrivals: mpsc::Sender<Arrival>,
     /// Wakes the outgoing link to a peer that has just connected: the peer is up, so the link need not wait.
     pub(crate) redials: BTreeMap<ReplicaId, Arc<Notify>>,
+    /// What is shown and trusted; `None` for plain connections.
+    pub(crate) tls: Option<ReplicaTls>,
     pub(crate) connections: Arc<PeerConnections>,
     /// Counts the bytes that peers send.
     pub(crate) received: Arc<AtomicU64>,
@@ -63,6 +68,10 @@ enum CloseReason {
     NoHello,
     #[error("{error}")]
     Hello { from: ReplicaId, error: HelloError },
+    #[error("it says that it is {from}, and does not prove it: {fault}")]
+    Unproven { from: ReplicaId, fault: TlsFault },
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     #[error("cannot encode the answer to its hello: {0}")]
     Encode(#[from] EncodeError),
     #[error("it said hello twice on one connection")]
@@ -110,6 +119,9 @@ impl PeerService {
             Err(CloseReason::Read(error)) if error.is_disconnect() => {
                 tracing::debug!(replica = %self.id, %address, %error, "peer disconnected");
             }
+            Err(CloseReason::Tls(TlsFault::Io(error))) => {
+                tracing::debug!(replica = %self.id, %address, %error, "peer disconnected");
+            }
             Err(why) => self.log_closed(address, &why),
         }
     }
@@ -131,6 +143,7 @@ impl PeerService {
         } else {
             let subject = match why {
                 CloseReason::Read(error) => error.subject(),
+                CloseReason::Tls(fault) => Subject::cause(fault),
                 why => Subject::cause(why),
             };
             warn_repeated!(
@@ -149,7 +162,7 @@ impl PeerService {
         address: SocketAddr,
         known: &AtomicBool,
     ) -> Result<(), CloseReason> {
-        let stream = Stream::Plain(stream);
+        let stream = accept::peer(self.tls.as_ref(), stream).await?;
         let mut frames = Frames::<PeerFrame, _>::within(stream, HELLO_LIMITS);
         let mut batch = Vec::new();
         let greeted = tokio::time::timeout(HELLO, frames.fill(&mut batch)).await;
@@ -169,6 +182,9 @@ impl PeerService {
                 self.send(&settings, &mut frames).await?;
             }
             return Err(CloseReason::Hello { from, error });
+        }
+        if let Err(fault) = accept::is_proven(frames.stream(), from) {
+            return Err(CloseReason::Unproven { from, fault });
         }
         known.store(true, Ordering::Relaxed);
         frames.set_limits(ReadLimits {
@@ -247,6 +263,8 @@ impl PeerService {
     ) -> Result<(), CloseReason> {
         let mut bytes = Vec::new();
         codec::encode_into(frame, &mut bytes)?;
-        Ok(frames.stream().write_all(&bytes).await.map_err(ReadError::from)?)
+        let stream = frames.stream();
+        stream.write_all(&bytes).await.map_err(ReadError::from)?;
+        Ok(stream.flush().await.map_err(ReadError::from)?)
     }
 }

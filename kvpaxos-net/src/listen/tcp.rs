@@ -5,19 +5,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kvpaxos::{ClientId, ReplicaId, Request};
+use kvpaxos::codec;
+use kvpaxos::{ClientId, Password, ReplicaId, Reply, Request};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::listen::accept::Listener;
 use crate::listen::admission::{Activity, Admitted};
 use crate::listen::bounds::Shared;
+use crate::listen::gate::Gate;
 use crate::replica::clients::ClientName;
 use crate::replica::inbox::{Arrival, ReplySink};
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
+use crate::tls::accept;
+use crate::tls::fault::TlsFault;
+use crate::tls::replica::ReplicaTls;
+use crate::tls::stream::ReadHalf;
+use crate::wire::budget::FREE;
 use crate::wire::frames::{Frames, ReadError, ReadLimits};
 use crate::wire::outbox::Outbox;
-use crate::wire::stream::{ReadHalf, Stream};
 use crate::wire::write::write_queued;
 
 /// A client that takes in nothing for this long while replies wait is disconnected.
@@ -28,6 +34,9 @@ pub(crate) struct ClientService {
     pub(crate) id: ReplicaId,
     pub(crate) arrivals: mpsc::Sender<Arrival>,
     pub(crate) client_ids: Arc<ClientIds>,
+    pub(crate) tls: Option<ReplicaTls>,
+    /// What clients must show, if there are any.
+    pub(crate) passwords: Arc<[Password]>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) repeats: Arc<Repeats>,
 }
@@ -48,6 +57,8 @@ impl ClientIds {
 enum CloseReason {
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     #[error("it was idle, and there is no room for another client")]
     Idle,
 }
@@ -56,12 +67,17 @@ impl CloseReason {
     fn subject(&self) -> Subject {
         match self {
             CloseReason::Read(error) => error.subject(),
+            CloseReason::Tls(fault) => Subject::cause(fault),
             CloseReason::Idle => Subject::cause(self),
         }
     }
 
     fn is_disconnect(&self) -> bool {
-        matches!(self, CloseReason::Read(error) if error.is_disconnect())
+        match self {
+            CloseReason::Read(error) => error.is_disconnect(),
+            CloseReason::Tls(fault) => matches!(fault, TlsFault::Io(_)),
+            CloseReason::Idle => false,
+        }
     }
 }
 
@@ -81,35 +97,9 @@ impl ClientService {
     }
 
     /// Serves one client until it disconnects, breaks the protocol or stops reading its replies.
-    async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr, mut admitted: Admitted) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr, admitted: Admitted) {
         info_repeated!(self.repeats, Subject::ANY, {replica = %self.id, %address}, "a client has connected");
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(replica = %self.id, %address, %error, "client disconnected");
-            return;
-        }
-        let client = self.client_ids.next();
-        let total = Arc::clone(&self.shared.outboxes);
-        let outbox = Arc::new(Outbox::one_of_many(self.shared.bounds.client_outbox, total));
-        outbox.open();
-        let sink = ReplySink::Stream(Arc::clone(&outbox));
-        let name = ClientName::Stream(address);
-        let joined = self.arrivals.send(Arrival::Joined { client, name, sink }).await;
-        if joined.is_err() {
-            return;
-        }
-        let (reader, mut writer) = Stream::Plain(stream).into_split();
-        let activity = Activity::new();
-        let result = tokio::select! {
-            read = self.read(reader, client, &outbox, &activity) => read.map_err(CloseReason::from),
-            written = write_queued(&outbox, &mut writer, STALL) => {
-                written.map_err(|error| CloseReason::Read(error.into()))
-            }
-            () = admitted.must_make_room(&activity) => Err(CloseReason::Idle),
-        };
-        outbox.close();
-        // The event loop may have stopped, and then nobody needs to know.
-        let _ = self.arrivals.send(Arrival::Left { client }).await;
-        match result {
+        match self.converse(stream, address, admitted).await {
             Ok(()) => tracing::debug!(replica = %self.id, %address, "client disconnected"),
             Err(why) if why.is_disconnect() => {
                 tracing::debug!(replica = %self.id, %address, %why, "client disconnected");
@@ -123,21 +113,66 @@ impl ClientService {
         }
     }
 
+    async fn converse(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        mut admitted: Admitted,
+    ) -> Result<(), CloseReason> {
+        stream.set_nodelay(true).map_err(ReadError::from)?;
+        let activity = Activity::new();
+        let stream = tokio::select! {
+            stream = accept::client(self.tls.as_ref(), stream, accept::ALERT) => stream?,
+            () = admitted.must_make_room(&activity) => return Err(CloseReason::Idle),
+        };
+        let client = self.client_ids.next();
+        let total = Arc::clone(&self.shared.outboxes);
+        let outbox = Arc::new(Outbox::one_of_many(self.shared.bounds.client_outbox, total));
+        outbox.open();
+        let sink = ReplySink::Stream(Arc::clone(&outbox));
+        let name = ClientName::Stream(address);
+        let joined = self.arrivals.send(Arrival::Joined { client, name, sink }).await;
+        if joined.is_err() {
+            return Ok(());
+        }
+        let (reader, mut writer) = stream.into_split();
+        let result = tokio::select! {
+            read = self.read(reader, (client, address), &outbox, &activity) => read.map_err(CloseReason::from),
+            written = write_queued(&outbox, &mut writer, STALL) => {
+                written.map_err(|error| CloseReason::Read(error.into()))
+            }
+            () = admitted.must_make_room(&activity) => Err(CloseReason::Idle),
+        };
+        outbox.close();
+        // The event loop may have stopped, and then nobody needs to know.
+        let _ = self.arrivals.send(Arrival::Left { client }).await;
+        result
+    }
+
     async fn read(
         &self,
         reader: ReadHalf,
-        client: ClientId,
+        (client, address): (ClientId, SocketAddr),
         outbox: &Outbox,
         activity: &Activity,
     ) -> Result<(), ReadError> {
         let limits = ReadLimits::shared(self.shared.requests.clone(), Arc::clone(&self.shared.received));
-        let mut frames = Frames::<Request, _>::within(reader, limits);
-        let mut requests = Vec::new();
+        let mut gate = Gate::new(Arc::clone(&self.passwords));
+        let mut frames = Frames::<Request, _>::within(reader, behind(&gate, &limits));
+        let (mut requests, mut replies) = (Vec::new(), Vec::new());
         loop {
             // No requests are read from a client that does not read its replies.
             outbox.below(self.shared.bounds.client_outbox / 4).await;
             if !frames.fill(&mut requests).await? {
                 return Ok(());
+            }
+            gate.sift(&mut requests, &mut replies);
+            if !replies.is_empty() {
+                frames.set_limits(behind(&gate, &limits));
+                self.answer(&gate, &mut replies, address, outbox);
+            }
+            if requests.is_empty() {
+                continue;
             }
             activity.on_request();
             let arrival = Arrival::Requests {
@@ -149,5 +184,37 @@ impl ClientService {
                 return Ok(());
             }
         }
+    }
+
+    /// Answers what never reaches the replica.
+    fn answer(&self, gate: &Gate, replies: &mut Vec<Reply>, address: SocketAddr, outbox: &Outbox) {
+        if gate.is_wrong() {
+            warn_repeated!(
+                self.repeats,
+                Subject::ANY,
+                {replica = %self.id, %address},
+                "a client shows a wrong password"
+            );
+        }
+        let mut frame = Vec::new();
+        for reply in replies.drain(..) {
+            frame.clear();
+            // A refusal is short. What does not fit into the outbox is lost; the client has not read for long.
+            if codec::encode_into(&reply, &mut frame).is_ok() {
+                outbox.push(&frame);
+            }
+        }
+        outbox.wake();
+    }
+}
+
+/// The limits for who may ask, and for who may not yet.
+fn behind(gate: &Gate, limits: &ReadLimits) -> ReadLimits {
+    if gate.is_open() {
+        return limits.clone();
+    }
+    ReadLimits {
+        longest: FREE,
+        ..limits.clone()
     }
 }

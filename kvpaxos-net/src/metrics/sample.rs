@@ -33,6 +33,8 @@ pub(crate) struct Sample {
     pub(crate) dropped_datagrams: u64,
     /// Log lines that were summed up.
     pub(crate) repeated_lines: u64,
+    /// When others will refuse the certificate, in seconds since 1970; 0 without TLS.
+    pub(crate) certificate_expiry: u64,
 }
 
 /// A value of a sample.
@@ -51,7 +53,7 @@ pub(crate) struct SampledMetrics {
 
 type Row = (&'static str, &'static str, fn(&Sample) -> u64);
 
-const GAUGES: [Row; 17] = [
+const GAUGES: [Row; 18] = [
     ("up", "Whether the replica has not stopped", |sample| {
         sample.status.is_some().into()
     }),
@@ -132,6 +134,11 @@ const GAUGES: [Row; 17] = [
         "reply_memory_bytes",
         "Memory of replies that clients have not read",
         |sample| sample.reply_bytes as u64,
+    ),
+    (
+        "certificate_expiry_timestamp_seconds",
+        "When others will refuse the certificate, in seconds since 1970; 0 without TLS",
+        |sample| sample.certificate_expiry,
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! Why a replica does not start.
 
 use std::io;
+use std::net::SocketAddr;
 
 use kvpaxos::{ConfigError, ReplicaId};
 
@@ -35,6 +36,26 @@ pub enum StartError {
         address: String,
         /// The reason.
         error: io::Error,
+    },
+    /// A port without TLS would listen beyond loopback, and nobody said that it may.
+    #[error(
+        "{address}, for {what}, is not a loopback address, and there is no TLS at this port: whoever is on the way can \
+         read and change what is sent. Give the replica a certificate, listen on loopback, or allow plaintext beyond \
+         loopback"
+    )]
+    Plaintext {
+        /// What the port was for.
+        what: &'static str,
+        /// Its address.
+        address: SocketAddr,
+    },
+    /// Datagrams were to be served where that is not safe.
+    #[error(
+        "datagrams cannot be served where {why}: they are not encrypted, and show no password; serve no UDP"
+    )]
+    Datagrams {
+        /// What they do not keep.
+        why: &'static str,
     },
     /// The system has no more random bits or threads.
     #[error("the system gives no {what}: {error}")]

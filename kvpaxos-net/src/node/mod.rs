@@ -5,5 +5,6 @@ pub(crate) mod error;
 pub(crate) mod handle;
 pub(crate) mod options;
 pub(crate) mod running;
+pub(crate) mod security;
 pub(crate) mod services;
 pub(crate) mod sockets;

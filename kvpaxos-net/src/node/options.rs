@@ -8,6 +8,7 @@ use kvpaxos::wal::Owner;
 use crate::cluster::Cluster;
 use crate::listen::bounds::Bounds;
 use crate::node::error::StartError;
+use crate::node::security::Security;
 use crate::redis::options::RedisOptions;
 use crate::storage::directory::{self, Directory};
 
@@ -24,6 +25,8 @@ pub struct NodeOptions {
     pub bounds: Bounds,
     /// How it serves Redis clients, if its sockets have a port for them.
     pub redis: RedisOptions,
+    /// How it protects what it sends and receives.
+    pub security: Security,
 }
 
 /// Where a replica keeps what it promised and accepted.

@@ -83,6 +83,7 @@ impl Node {
     pub fn start(options: NodeOptions, sockets: Sockets) -> Result<Node, StartError> {
         let owner = options.owner()?;
         let config = options.cluster.config(options.id)?;
+        options.security.check(&sockets)?;
         let bits = entropy().map_err(refused("random bits"))?;
         let redis_bits = entropy().map_err(refused("random bits"))?;
         let chaos_bits = entropy().map_err(refused("random bits"))?;
@@ -106,9 +107,13 @@ impl Node {
             options.id,
             founding,
             &options.cluster,
+            options.security.tls.as_ref(),
             &repeats,
             &faults,
         );
+        if let Some(tls) = &options.security.tls {
+            tasks.spawn(tls.clone().watch());
+        }
         let outboxes = PeerOutboxes::new(&links.outboxes, Arc::clone(&faults));
         let (for_loop, for_metrics) = (Arc::clone(&repeats), Arc::clone(&metrics));
         let mut event_loop = EventLoop::new(replica, clock, disk, inbox, outboxes, for_loop, for_metrics);
@@ -124,6 +129,7 @@ impl Node {
             senders: &senders,
             client_ids: Arc::default(),
             redis: options.redis,
+            security: options.security,
             redis_bits,
             faults: Arc::clone(&faults),
         };

@@ -20,6 +20,7 @@ use crate::listen::probe::Probe;
 use crate::listen::tcp::{ClientIds, ClientService};
 use crate::listen::udp::DatagramService;
 use crate::metrics::Metrics;
+use crate::node::security::Security;
 use crate::node::sockets::Sockets;
 use crate::redis::options::RedisOptions;
 use crate::redis::{self, RedisPorts};
@@ -47,6 +48,7 @@ pub(crate) struct Services<'a> {
     /// How Redis clients are served, and random bits for their session.
     pub(crate) redis: RedisOptions,
     pub(crate) redis_bits: Entropy,
+    pub(crate) security: Security,
     /// Faults of the links to peers, on purpose.
     pub(crate) faults: Arc<LinkFaults>,
 }
@@ -69,6 +71,7 @@ impl Services<'_> {
             founding: self.founding,
             arrivals: self.senders.peers.clone(),
             redials,
+            tls: self.security.tls.clone(),
             connections: Arc::default(),
             received: Arc::default(),
             repeats: Arc::clone(&self.repeats),
@@ -89,6 +92,8 @@ impl Services<'_> {
             id: self.config.id,
             arrivals: self.senders.clients.clone(),
             client_ids: self.client_ids,
+            tls: self.security.tls,
+            passwords: self.security.passwords.into(),
             shared: self.shared,
             repeats: self.repeats,
         };
@@ -142,6 +147,7 @@ impl Services<'_> {
             id: self.config.id,
             limits: self.config.limits,
             options: self.redis.clone(),
+            security: self.security.clone(),
             socket,
             client,
             arrivals: self.senders.clients.clone(),
@@ -174,6 +180,7 @@ impl Services<'_> {
             peer_outboxes,
             received_from_peers,
             repeats: Arc::clone(&self.repeats),
+            tls: self.security.tls.clone(),
         };
         tasks.spawn(service.serve(socket));
     }

@@ -47,6 +47,7 @@ async fn recorded() -> Recording {
         memory: MemoryLocation::Directory(path.clone()),
         bounds: Bounds::default(),
         redis: crate::RedisOptions::default(),
+        security: crate::node::security::Security::default(),
     };
     options().format().unwrap();
     tape.note(Note::Founded);

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kvpaxos::Limits;
 use kvpaxos::client::Completion;
+use kvpaxos::{Limits, Password};
 
+use crate::listen::gate::is_one_of;
 use crate::redis::command::{Command, Credentials, DataCommand, LocalCommand, Replies};
 use crate::redis::glob::matches;
 use crate::redis::parse::Fault;
@@ -17,8 +18,8 @@ use crate::redis::transaction::{Execution, Queue, Watches};
 pub(crate) struct Server {
     /// What the cluster lets in.
     pub(crate) limits: Limits,
-    /// What a client must show, if anything.
-    pub(crate) password: Option<Bytes>,
+    /// A client must show one of these, if there are any.
+    pub(crate) passwords: Arc<[Password]>,
     /// What CONFIG GET tells.
     pub(crate) config: Vec<(&'static str, String)>,
 }
@@ -75,7 +76,7 @@ pub(crate) struct Conversation {
 impl Conversation {
     pub(crate) fn new(server: Arc<Server>, id: u64, addresses: String) -> Conversation {
         Conversation {
-            authenticated: server.password.is_none(),
+            authenticated: server.passwords.is_empty(),
             server,
             id,
             addresses,
@@ -252,14 +253,14 @@ impl Conversation {
 
     fn authenticate(&mut self, Credentials { user, password }: &Credentials) -> Reply {
         let default = user.as_ref().is_none_or(|user| user == "default");
-        let wanted = self.server.password.clone();
-        match wanted {
-            None if user.is_none() => Reply::error(
+        let passwords = &self.server.passwords;
+        match passwords.is_empty() {
+            true if user.is_none() => Reply::error(
                 "ERR AUTH <password> called without any password configured for the default user. Are you \
                  sure your configuration is correct?",
             ),
-            None if default => Reply::OK,
-            Some(wanted) if default && same(&wanted, password) => {
+            true if default => Reply::OK,
+            false if default && is_one_of(passwords, password) => {
                 self.authenticated = true;
                 Reply::OK
             }
@@ -333,15 +334,6 @@ fn not_yet(command: &Result<Command, Fault>) -> Option<Reply> {
         ) => None,
         _ => Some(Reply::error("NOAUTH Authentication required.")),
     }
-}
-
-/// Whether two passwords are the same, in a time that does not tell where they differ.
-fn same(wanted: &[u8], given: &[u8]) -> bool {
-    let differing = wanted
-        .iter()
-        .zip(given)
-        .fold(0, |differing, (a, b)| differing | (a ^ b));
-    wanted.len() == given.len() && differing == 0
 }
 
 #[cfg(test)]

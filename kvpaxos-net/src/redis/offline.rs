@@ -17,7 +17,7 @@ use crate::redis::run::Run;
 pub fn converse(requests: impl IntoIterator<Item = Request>) -> Vec<u8> {
     let server = Server {
         limits: Limits::default(),
-        password: None,
+        passwords: [].into(),
         config: vec![("timeout", "0".to_owned())],
     };
     let mut conversation = Conversation::new(Arc::new(server), 1, String::new());

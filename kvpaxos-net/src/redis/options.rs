@@ -5,12 +5,9 @@ use std::time::Duration;
 use crate::redis::decode::RequestBounds;
 
 /// How a replica serves Redis clients. What they may take of its memory is bounded together with the other
-/// clients: see [`Bounds`](crate::Bounds).
-#[derive(Clone, PartialEq, Eq)]
+/// clients: see [`Bounds`](crate::Bounds). What they must show is in [`Security`](crate::Security), too.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RedisOptions {
-    /// What clients must show with AUTH or HELLO before anything else. Default: none, and anyone who reaches
-    /// the port can read and write.
-    pub password: Option<String>,
     /// The bytes of one request, where each argument counts 64 more. A connection that sends more is told so
     /// and closed. Default: 16 MiB.
     pub request: usize,
@@ -22,7 +19,6 @@ pub struct RedisOptions {
 impl Default for RedisOptions {
     fn default() -> RedisOptions {
         RedisOptions {
-            password: None,
             request: 16 * 1024 * 1024,
             deadline: Duration::from_secs(5),
         }
@@ -45,16 +41,5 @@ impl RedisOptions {
                 bytes: 64 * 1024,
             }
         }
-    }
-}
-
-/// The password is not shown.
-impl std::fmt::Debug for RedisOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisOptions")
-            .field("password", &self.password.as_ref().map(|_| ".."))
-            .field("request", &self.request)
-            .field("deadline", &self.deadline)
-            .finish()
     }
 }

@@ -7,9 +7,9 @@ use tokio::io::AsyncReadExt;
 
 use crate::listen::bounds::Shared;
 use crate::redis::decode::{RequestBounds, RequestDecoder};
+use crate::tls::stream::ReadHalf;
 use crate::wire::budget::{self, Budget, FREE, Share};
 use crate::wire::frames::ReadError;
-use crate::wire::stream::ReadHalf;
 use crate::wire::unfinished::{Pieces, Unfinished, read_on};
 
 /// How many bytes a read asks for at first, as there may be thousands of connections that are mostly idle, and

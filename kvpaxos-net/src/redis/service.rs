@@ -17,18 +17,24 @@ use crate::redis::options::RedisOptions;
 use crate::redis::reader::RequestReader;
 use crate::replica::gateway::Gateway;
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
+use crate::tls::accept;
+use crate::tls::fault::TlsFault;
+use crate::tls::replica::ReplicaTls;
 use crate::wire::frames::ReadError;
 use crate::wire::outbox::Outbox;
-use crate::wire::stream::Stream;
 use crate::wire::write::write_queued;
 
 /// A client that takes in nothing for this long while replies wait is disconnected.
 const STALL: Duration = Duration::from_secs(10);
 
+/// What a client is told that must speak TLS and does not.
+const FAREWELL: &[u8] = b"-ERR this port speaks TLS only: connect with --tls\r\n";
+
 /// Serves the connections of Redis clients.
 pub(crate) struct RedisService {
     pub(crate) id: ReplicaId,
     pub(crate) options: RedisOptions,
+    pub(crate) tls: Option<ReplicaTls>,
     pub(crate) gateway: Gateway,
     pub(crate) server: Arc<Server>,
     pub(crate) facts: Arc<Facts>,
@@ -54,6 +60,8 @@ pub(crate) struct Facts {
 enum CloseReason {
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     #[error("it was idle, and there is no room for another client")]
     Idle,
 }
@@ -92,7 +100,12 @@ impl RedisService {
                 tracing::debug!(replica = %self.id, %address, %why, "redis client disconnected");
                 return;
             }
+            CloseReason::Tls(TlsFault::Io(error)) => {
+                tracing::debug!(replica = %self.id, %address, %error, "redis client disconnected");
+                return;
+            }
             CloseReason::Read(error) => error.subject(),
+            CloseReason::Tls(fault) => Subject::cause(fault),
             CloseReason::Idle => Subject::cause(&why),
         };
         warn_repeated!(
@@ -111,7 +124,11 @@ impl RedisService {
         mut admitted: Admitted,
     ) -> Result<(), CloseReason> {
         stream.set_nodelay(true).map_err(ReadError::from)?;
-        let stream = Stream::Plain(stream);
+        let activity = Activity::new();
+        let stream = tokio::select! {
+            stream = accept::client(self.tls.as_ref(), stream, FAREWELL) => stream?,
+            () = admitted.must_make_room(&activity) => return Err(CloseReason::Idle),
+        };
         let local = stream.local_addr().map_err(ReadError::from)?;
         let (reader, mut writer) = stream.into_split();
         let outbox = Outbox::one_of_many(
@@ -124,7 +141,6 @@ impl RedisService {
         let mut connection = Connection::new(&self.gateway, &self.facts, &outbox, conversation);
         let bounds = self.options.request_bounds(connection.is_authenticated());
         let mut reader = RequestReader::new(reader, bounds, &self.shared);
-        let activity = Activity::new();
         let writing = write_queued(&outbox, &mut writer, STALL);
         tokio::pin!(writing);
         let read = tokio::select! {

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::listen::bounds::{Bounds, Shared};
+use crate::node::security::Security;
 use crate::redis::conversation::Server;
 use crate::redis::options::RedisOptions;
 use crate::redis::service::{Facts, RedisService};
@@ -22,6 +23,7 @@ pub(crate) struct RedisPorts {
     pub(crate) id: ReplicaId,
     pub(crate) limits: Limits,
     pub(crate) options: RedisOptions,
+    pub(crate) security: Security,
     pub(crate) socket: TcpListener,
     /// The front end, as the replica knows it: it is one client.
     pub(crate) client: ClientId,
@@ -38,6 +40,7 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, ports: RedisPorts) {
         id,
         limits,
         options,
+        security,
         socket,
         client,
         arrivals,
@@ -63,12 +66,13 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, ports: RedisPorts) {
     };
     let server = Server {
         limits,
-        password: options.password.clone().map(Into::into),
+        passwords: security.passwords.into(),
         config: config(&options, &shared.bounds),
     };
     let service = RedisService {
         id,
         options,
+        tls: security.tls,
         gateway,
         server: Arc::new(server),
         facts: Arc::new(facts),

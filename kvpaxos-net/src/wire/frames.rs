@@ -13,6 +13,7 @@ use kvpaxos::codec::{DecodeError, Decoder, Frame};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::system::repeats::Subject;
+use crate::tls::fault::explained;
 use crate::wire::budget::{self, Budget, FREE, Share};
 use crate::wire::unfinished::{Pieces, Unfinished, read_on};
 
@@ -61,11 +62,17 @@ impl ReadLimits {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     /// The connection broke.
-    #[error(transparent)]
+    #[error("{}", explained(.0))]
     Io(#[from] io::Error),
     /// It brought bytes that are no frames of this protocol.
     #[error("bad bytes: {0}")]
-    Decode(#[from] DecodeError),
+    Decode(DecodeError),
+    /// It began with a handshake of TLS.
+    #[error("the other side speaks TLS, and this one does not")]
+    SpeaksTls,
+    /// It brought an alert of TLS.
+    #[error("the other side speaks TLS only, and this one does not")]
+    WantsTls,
     /// It ended within a frame.
     #[error("the connection ended within a frame")]
     Cut,
@@ -78,6 +85,16 @@ pub(crate) enum ReadError {
     /// A slow frame gives way to others.
     #[error("a frame of {length} bytes comes slowly, and others wait for its memory")]
     GivesWay { length: usize },
+}
+
+impl From<DecodeError> for ReadError {
+    fn from(error: DecodeError) -> ReadError {
+        match error {
+            DecodeError::Magic { found: [22, 3] } => ReadError::SpeaksTls,
+            DecodeError::Magic { found: [21, 3] } => ReadError::WantsTls,
+            error => ReadError::Decode(error),
+        }
+    }
 }
 
 impl ReadError {
@@ -99,6 +116,8 @@ impl ReadError {
             ),
             ReadError::Cut => true,
             ReadError::Decode(_)
+            | ReadError::SpeaksTls
+            | ReadError::WantsTls
             | ReadError::Slow(_)
             | ReadError::TooLong { .. }
             | ReadError::GivesWay { .. } => false,

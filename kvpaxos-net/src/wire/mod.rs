@@ -3,6 +3,5 @@
 pub(crate) mod budget;
 pub(crate) mod frames;
 pub(crate) mod outbox;
-pub(crate) mod stream;
 pub(crate) mod unfinished;
 pub(crate) mod write;

@@ -38,6 +38,8 @@ pub(crate) async fn write_held(
         }
         write_all(writer, &buffer, stall).await?;
     }
+    // TLS says goodbye, so that the other side can tell an end from a cut. Who does not listen misses it.
+    let _ = timeout(stall, writer.shutdown()).await;
     Ok(())
 }
 
@@ -50,12 +52,14 @@ async fn write_all(
         let written = match timeout(stall, writer.write(bytes)).await {
             Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(result) => result?,
-            Err(_) => {
-                let kind = io::ErrorKind::TimedOut;
-                return Err(io::Error::new(kind, "the other side does not read"));
-            }
+            Err(_) => return Err(stalled()),
         };
         bytes = &bytes[written..];
     }
-    Ok(())
+    // Within TLS some of it may still wait to be sent.
+    timeout(stall, writer.flush()).await.map_err(|_| stalled())?
+}
+
+fn stalled() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the other side does not read")
 }

@@ -10,13 +10,13 @@ use kvpaxos::status::ProposerStatus;
 use kvpaxos_net::failures::{self, Chaos, ChaosEvent, ChaosRule, RoleChoice, Target, TimeRange};
 use kvpaxos_net::{
     Bounds, Client, ClientError, ClientOptions, Cluster, MemoryLocation, Node, NodeOptions, PeerAddresses,
-    RedisOptions, RestartMemory, Sockets, StartError,
+    RedisOptions, RestartMemory, Security, Sockets, StartError,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::args::{DemoArguments, ServerArguments};
+use crate::args::{DemoArguments, ServerArguments, ServerList};
 use crate::exit::Exit;
 use crate::prompt::{self, Prompt};
 use crate::signal::Interrupts;
@@ -140,6 +140,7 @@ impl Demo {
                 },
                 bounds: Bounds::default(),
                 redis: RedisOptions::default(),
+                security: Security::default(),
             };
             let start = || {
                 // A directory of an earlier demo is used again.
@@ -340,7 +341,7 @@ impl Demo {
         let prompt = Prompt {
             runtime,
             client: client.clone(),
-            servers: ServerArguments::new(self.addresses.clone()),
+            servers: ServerArguments::new(ServerList::new(self.addresses.clone())),
             nodes: self.nodes.iter().map(Node::handle).collect(),
             name: None,
             interrupts,

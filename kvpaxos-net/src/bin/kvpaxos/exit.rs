@@ -66,7 +66,9 @@ impl From<&ClientError> for Exit {
 impl From<&StartError> for Exit {
     fn from(error: &StartError) -> Exit {
         match error {
-            StartError::Config(_) => Exit::Usage,
+            StartError::Config(_) | StartError::Plaintext { .. } | StartError::Datagrams { .. } => {
+                Exit::Usage
+            }
             StartError::Directory(DirectoryError::Superblock { .. }) => Exit::Damaged,
             error if error.is_disk_failure() => Exit::Disk,
             _ => Exit::Negative,

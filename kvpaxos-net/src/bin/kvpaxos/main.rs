@@ -8,6 +8,7 @@
 
 mod args;
 mod bench;
+mod cert;
 #[cfg(unix)]
 mod cluster;
 mod data;
@@ -75,6 +76,7 @@ fn run(command: Command, log: Log) -> Result<Exit, String> {
         Command::Serve(arguments) => serve::run(arguments, &single_threaded()?, log),
         #[cfg(unix)]
         Command::Cluster(command) => cluster::run(&command, &single_threaded()?),
+        Command::Cert(command) => cert::run(&command),
         Command::Format { member, if_missing } => Ok(data::format(&member, if_missing)),
         Command::Recover { member, discard } => Ok(data::recover(&member, discard)),
         Command::Log(LogCommand::Inspect { dir, records, json }) => log::inspect::run(&dir, records, json),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos_net::failures::{self, Chaos, ChaosError, ChaosRules};
-use kvpaxos_net::{MemoryLocation, Node, NodeHandle, NodeOptions, RedisOptions, Sockets, StartError};
+use kvpaxos_net::{MemoryLocation, Node, NodeHandle, NodeOptions, Security, Sockets, StartError};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -19,19 +19,14 @@ use crate::terminal::{complain, say};
 
 pub(crate) fn run(arguments: ServeArguments, runtime: &Runtime, log: Log) -> Result<Exit, String> {
     let log = Arc::new(log);
-    runtime.block_on(async {
-        if log.is_file() {
-            reopen_on_signal(Arc::clone(&log));
-        }
-        serve(arguments).await
-    })
+    runtime.block_on(async { serve(arguments, &log).await })
 }
 
-async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
+async fn serve(arguments: ServeArguments, log: &Arc<Log>) -> Result<Exit, String> {
     // First of all, so that no signal is missed while the replica starts.
     let signal = StopSignal::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let redis = match redis_options(&arguments) {
-        Ok(redis) => redis,
+    let security = match arguments.security.security(arguments.identity.id) {
+        Ok(security) => security,
         Err(error) => {
             complain(error);
             return Ok(Exit::Usage);
@@ -46,7 +41,11 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
         complain(format_args!("--chaos: {error}"));
         return Ok(Exit::Usage);
     }
-    let mut node = match start(&arguments, redis).await {
+    let tls = security.tls.clone();
+    if log.is_file() || tls.is_some() {
+        reopen_on_signal(Arc::clone(log), tls);
+    }
+    let mut node = match start(&arguments, security).await {
         Ok(node) => node,
         Err(error) => {
             let text = match &arguments.data {
@@ -84,25 +83,6 @@ async fn serve(arguments: ServeArguments) -> Result<Exit, String> {
     }
 }
 
-/// How Redis clients are served. The password is the first line of its file.
-fn redis_options(arguments: &ServeArguments) -> Result<RedisOptions, String> {
-    let mut options = RedisOptions::default();
-    if let Some(path) = &arguments.redis_password_file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("cannot read the password file {}: {error}", path.display()))?;
-        match text.lines().next() {
-            Some(password) if !password.is_empty() => options.password = Some(password.to_owned()),
-            _ => {
-                return Err(format!(
-                    "the password file {} begins with an empty line; write the password into its first line",
-                    path.display()
-                ));
-            }
-        }
-    }
-    Ok(options)
-}
-
 /// Whether what is to be disturbed makes sense for this replica.
 fn check_chaos(chaos: &Chaos, arguments: &ServeArguments) -> Result<(), ChaosError> {
     let options = options(arguments);
@@ -127,9 +107,9 @@ fn options(arguments: &ServeArguments) -> NodeOptions {
     options
 }
 
-async fn start(arguments: &ServeArguments, redis: RedisOptions) -> Result<Node, StartError> {
+async fn start(arguments: &ServeArguments, security: Security) -> Result<Node, StartError> {
     let mut options = options(arguments);
-    options.redis = redis;
+    options.security = security;
     options.cluster.config(options.id)?;
     let own = options.cluster.peers.address(options.id);
     let own = own.expect("the configuration was checked, so the replica is in the list");

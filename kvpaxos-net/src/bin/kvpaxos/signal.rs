@@ -4,32 +4,38 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kvpaxos_net::ReplicaTls;
 use tokio::sync::Notify;
 
 use crate::logging::Log;
 
-/// Opens the log file again whenever SIGHUP comes. The task ends with its runtime.
+/// Opens the log file and reads the certificates again whenever SIGHUP comes. The task ends with its runtime.
 #[cfg(unix)]
-pub(crate) fn reopen_on_signal(log: Arc<Log>) {
+pub(crate) fn reopen_on_signal(log: Arc<Log>, tls: Option<ReplicaTls>) {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::hangup()) {
         Ok(mut hangup) => {
             tokio::spawn(async move {
                 while hangup.recv().await.is_some() {
-                    log.reopen();
-                    tracing::info!(signal = "SIGHUP", "the log file is opened again");
+                    if log.is_file() {
+                        log.reopen();
+                        tracing::info!(signal = "SIGHUP", "the log file is opened again");
+                    }
+                    if let Some(tls) = &tls {
+                        tls.reload_and_log();
+                    }
                 }
             });
         }
         Err(error) => {
-            tracing::warn!(%error, "cannot listen for SIGHUP: the log file will not be opened again");
+            tracing::warn!(%error, "cannot listen for SIGHUP: it will open no log file again");
         }
     }
 }
 
 /// There is no such signal here.
 #[cfg(not(unix))]
-pub(crate) fn reopen_on_signal(_: Arc<Log>) {}
+pub(crate) fn reopen_on_signal(_: Arc<Log>, _: Option<ReplicaTls>) {}
 
 /// Listens for the signals that ask this process to stop.
 #[cfg(unix)]

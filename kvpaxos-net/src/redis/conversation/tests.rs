@@ -4,7 +4,7 @@ use crate::redis::parse::parse;
 fn conversation(password: Option<&'static str>) -> Conversation {
     let server = Server {
         limits: Limits::default(),
-        password: password.map(|password| Bytes::from_static(password.as_bytes())),
+        passwords: password.and_then(Password::new).into_iter().collect(),
         config: vec![("save", String::new()), ("timeout", "0".to_owned())],
     };
     Conversation::new(Arc::new(server), 7, "addr=a laddr=b".to_owned())

@@ -162,6 +162,7 @@ async fn a_replica_that_is_stopped_writes_down_what_is_chosen() {
         memory: MemoryLocation::Directory(directory.path().to_owned()),
         bounds: Bounds::default(),
         redis: crate::RedisOptions::default(),
+        security: crate::node::security::Security::default(),
     };
     options().format().unwrap();
     for life in 0..4 {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use kvpaxos::ReplicaId;
 use kvpaxos_net::{
     Bounds, Client, ClientOptions, Cluster, MemoryLocation, Node, NodeOptions, PeerAddresses, RedisOptions,
-    Sockets,
+    Security, Sockets,
 };
 
 use super::PATIENCE;
@@ -24,10 +24,24 @@ impl LocalCluster {
 
     /// The same, with these options for Redis clients.
     pub(crate) async fn start_with(replicas: u8, bounds: Bounds, redis: &RedisOptions) -> LocalCluster {
+        let udp = Some("127.0.0.1:0");
+        let local = LocalCluster::start_secured(replicas, bounds, redis, udp, |_| Security::default()).await;
+        local.client(0).put("first", "value").await.expect("it serves");
+        local
+    }
+
+    /// The same, with datagrams at this address if there is one, each replica with this security.
+    pub(crate) async fn start_secured(
+        replicas: u8,
+        bounds: Bounds,
+        redis: &RedisOptions,
+        udp: Option<&str>,
+        security: impl Fn(ReplicaId) -> Security,
+    ) -> LocalCluster {
         let mut sockets = Vec::new();
         for _ in 0..replicas {
             let any = "127.0.0.1:0";
-            let bound = Sockets::bind(any, any, Some(any)).await.expect("free ports");
+            let bound = Sockets::bind(any, any, udp).await.expect("free ports");
             let bound = bound.with_http(any).await.expect("a free port");
             sockets.push(bound.with_redis(any).await.expect("a free port"));
         }
@@ -44,12 +58,11 @@ impl LocalCluster {
                 memory: MemoryLocation::Process { new_cluster: true },
                 bounds,
                 redis: redis.clone(),
+                security: security(id),
             };
             nodes.push(Node::start(options, sockets).expect("it starts"));
         }
-        let local = LocalCluster { cluster, nodes };
-        local.client(0).put("first", "value").await.expect("it serves");
-        local
+        LocalCluster { cluster, nodes }
     }
 
     /// A patient client of one replica.

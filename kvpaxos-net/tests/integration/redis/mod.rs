@@ -7,7 +7,8 @@ mod protocol;
 mod transactions;
 mod wire;
 
-use kvpaxos_net::{Bounds, RedisOptions};
+use kvpaxos::ReplicaId;
+use kvpaxos_net::{Bounds, RedisOptions, Security};
 use tokio::runtime::Runtime;
 
 use crate::common::local::LocalCluster;
@@ -32,6 +33,17 @@ impl RedisCluster {
     fn start_with(options: &RedisOptions) -> RedisCluster {
         let runtime = runtime();
         let local = runtime.block_on(LocalCluster::start_with(3, Bounds::default(), options));
+        RedisCluster {
+            local,
+            _runtime: runtime,
+        }
+    }
+
+    /// Without datagrams, which keep nothing secret.
+    fn start_secured(security: impl Fn(ReplicaId) -> Security) -> RedisCluster {
+        let runtime = runtime();
+        let (bounds, redis) = (Bounds::default(), RedisOptions::default());
+        let local = runtime.block_on(LocalCluster::start_secured(3, bounds, &redis, None, security));
         RedisCluster {
             local,
             _runtime: runtime,

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
-use kvpaxos_net::RedisOptions;
+use kvpaxos::Password;
+use kvpaxos_net::Security;
 
 use super::RedisCluster;
 use super::wire::request;
@@ -139,11 +140,12 @@ fn what_is_over_the_limits_is_refused_alone() {
 
 #[test]
 fn nothing_is_told_without_the_password() {
-    let options = RedisOptions {
-        password: Some("secret".to_owned()),
-        ..RedisOptions::default()
-    };
-    let cluster = RedisCluster::start_with(&options);
+    let cluster = RedisCluster::start_secured(|_| Security {
+        passwords: ["secret", "another"]
+            .map(|text| Password::new(text).unwrap())
+            .to_vec(),
+        ..Security::default()
+    });
     let mut wire = cluster.wire(0);
     let refused = b"-NOAUTH Authentication required.\r\n";
     for command in [

@@ -1,18 +1,50 @@
 //! Addresses on the command line.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use kvpaxos::types::MAX_REPLICAS;
-use kvpaxos_net::{check_address, check_listen_address};
+use kvpaxos_net::{Identity, check_address, check_listen_address};
 
 /// A list of servers, in the order in which it was given.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct ServerList(pub(crate) Vec<String>);
+pub(crate) struct ServerList {
+    servers: Vec<String>,
+    /// What clients of a cluster that speaks TLS trust and show.
+    tls: Option<(PathBuf, Identity)>,
+}
 
 impl ServerList {
+    /// These servers.
+    pub(crate) fn new(servers: Vec<String>) -> ServerList {
+        ServerList { servers, tls: None }
+    }
+
     /// The addresses.
     pub(crate) fn list(&self) -> &[String] {
-        &self.0
+        &self.servers
+    }
+
+    /// What clients trust and show, if it is known that they need to.
+    pub(crate) fn tls(&self) -> Option<&(PathBuf, Identity)> {
+        self.tls.as_ref()
+    }
+
+    /// The same, with this authority and this certificate.
+    #[cfg(unix)]
+    pub(crate) fn with_tls(self, authority: PathBuf, identity: Identity) -> ServerList {
+        ServerList {
+            tls: Some((authority, identity)),
+            ..self
+        }
+    }
+
+    /// One of them only.
+    pub(crate) fn only(&self, server: &str) -> ServerList {
+        ServerList {
+            servers: vec![server.to_owned()],
+            tls: self.tls.clone(),
+        }
     }
 }
 
@@ -22,7 +54,7 @@ impl FromStr for ServerList {
     fn from_str(text: &str) -> Result<ServerList, String> {
         #[cfg(unix)]
         if let Some(dir) = text.strip_prefix('@') {
-            return crate::cluster::Layout::existing(dir.as_ref()).map(|layout| ServerList(layout.servers()));
+            return crate::cluster::Layout::existing(dir.as_ref()).map(|layout| layout.server_list());
         }
         let servers: Vec<String> = text.split(',').map(|server| server.trim().to_owned()).collect();
         for server in &servers {
@@ -34,7 +66,7 @@ impl FromStr for ServerList {
                 "these are {count} addresses; a cluster has at most {MAX_REPLICAS} replicas"
             ));
         }
-        Ok(ServerList(servers))
+        Ok(ServerList::new(servers))
     }
 }
 
@@ -54,7 +86,7 @@ mod tests {
     fn lists_of_servers_are_checked_before_anything_is_tried() {
         let list = |text: &str| text.parse::<ServerList>();
         let two = ["a:1", "b:2"].map(str::to_owned).to_vec();
-        assert_eq!(list("a:1, b:2"), Ok(ServerList(two)));
+        assert_eq!(list("a:1, b:2"), Ok(ServerList::new(two)));
         for text in [
             "",
             ",",

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::args::address::ServerList;
 use crate::args::count::{count, rate};
 use crate::args::duration::duration;
+use crate::args::security::AccessArguments;
 use crate::bench::{KeyDistribution, LoadTransport, Mix, Target, ValueSizes};
 
 #[derive(Args, Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct BenchArguments {
     /// How long to wait for one replica before asking the next [default: 2500ms, over UDP 500ms].
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) attempt: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) access: AccessArguments,
     /// Show the password in the first line of this file to targets of the Redis protocol.
     #[arg(long, value_name = "FILE")]
     pub(crate) redis_password_file: Option<PathBuf>,

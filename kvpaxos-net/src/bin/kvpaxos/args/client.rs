@@ -7,6 +7,7 @@ use kvpaxos_net::{Client, ClientOptions, Transport};
 
 use crate::args::address::ServerList;
 use crate::args::duration::duration;
+use crate::args::security::AccessArguments;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServerArguments {
@@ -26,6 +27,8 @@ pub(crate) struct ServerArguments {
     /// How long to wait for one replica before asking the next [default: 2500ms, with --udp 500ms].
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) attempt: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) access: AccessArguments,
 }
 
 /// The names of [`Transport`].
@@ -39,13 +42,14 @@ pub(crate) enum TransportName {
 
 impl ServerArguments {
     /// These servers over TCP, with the default times.
-    pub(crate) fn new(servers: Vec<String>) -> ServerArguments {
+    pub(crate) fn new(servers: ServerList) -> ServerArguments {
         ServerArguments {
-            servers: ServerList(servers),
+            servers,
             transport: TransportName::Tcp,
             udp: false,
             timeout: Duration::from_secs(10),
             attempt: None,
+            access: AccessArguments::default(),
         }
     }
 
@@ -59,22 +63,23 @@ impl ServerArguments {
 
     /// The addresses of the servers.
     pub(crate) fn list(&self) -> &[String] {
-        &self.servers.0
+        self.servers.list()
     }
 
     /// The options of a client of these servers.
-    pub(crate) fn options(&self) -> ClientOptions {
-        ClientOptions {
+    pub(crate) fn options(&self) -> Result<ClientOptions, String> {
+        let options = ClientOptions {
             transport: self.transport(),
             attempt: self.attempt,
             deadline: self.timeout,
             ..ClientOptions::new(self.list())
-        }
+        };
+        self.access.protect(&self.servers, options)
     }
 
     /// A client of these servers.
     pub(crate) fn client(&self) -> Result<Client, String> {
-        Client::new(self.options()).map_err(|error| error.to_string())
+        Client::new(self.options()?).map_err(|error| error.to_string())
     }
 }
 

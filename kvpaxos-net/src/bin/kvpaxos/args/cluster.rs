@@ -25,6 +25,10 @@ pub(crate) enum ClusterCommand {
         /// update twice, and one silent replica stops all updates.
         #[arg(long)]
         two_phase: bool,
+        /// Let a new cluster speak TLS, with an authority of its own in DIR/tls. Clients with --servers @DIR
+        /// trust it. There is no UDP then.
+        #[arg(long)]
+        tls: bool,
         #[command(flatten)]
         chaos: ChaosArguments,
     },

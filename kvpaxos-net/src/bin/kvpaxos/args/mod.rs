@@ -2,6 +2,7 @@
 
 mod address;
 mod bench;
+mod cert;
 mod client;
 #[cfg(unix)]
 mod cluster;
@@ -10,6 +11,7 @@ mod duration;
 mod load;
 mod replica;
 mod request;
+mod security;
 
 use std::path::PathBuf;
 
@@ -18,6 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit;
 pub(crate) use address::ServerList;
 pub(crate) use bench::BenchArguments;
+pub(crate) use cert::CertCommand;
 pub(crate) use client::{ClientArguments, ServerArguments, StatusArguments};
 #[cfg(unix)]
 pub(crate) use cluster::ClusterCommand;
@@ -28,6 +31,7 @@ pub(crate) use load::SoakArguments;
 pub(crate) use replica::CLUSTER;
 pub(crate) use replica::{ChaosArguments, MemberArguments, ServeArguments};
 pub(crate) use request::{CasArguments, DeleteArguments, GetArguments, PutArguments, RequestArguments};
+pub(crate) use security::AccessArguments;
 
 /// A linearizable key-value store, replicated by Multi-Paxos.
 #[derive(Parser, Debug)]
@@ -48,6 +52,9 @@ pub(crate) enum Command {
     #[cfg(unix)]
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Make a certificate authority and certificates for replicas and clients, for TLS.
+    #[command(subcommand)]
+    Cert(CertCommand),
     /// Prepare the data directory of a new replica. Do this once for each replica of a new cluster.
     Format {
         #[command(flatten)]

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use kvpaxos::{Entropy, ReplicaId};
 use kvpaxos_net::failures::{Chaos, ChaosRule, ChaosRules};
-use kvpaxos_net::{Bounds, Cluster, MemoryLocation, NodeOptions, PeerAddresses, RedisOptions};
+use kvpaxos_net::{Bounds, Cluster, MemoryLocation, NodeOptions, PeerAddresses, RedisOptions, Security};
 
 use crate::args::address::listen_address;
+use crate::args::security::SecurityArguments;
 
 /// The cluster, and the replica in it.
 #[derive(Args, Clone, Debug)]
@@ -53,6 +54,7 @@ impl IdentityArguments {
             memory,
             bounds: Bounds::default(),
             redis: RedisOptions::default(),
+            security: Security::default(),
         }
     }
 }
@@ -113,10 +115,11 @@ pub(crate) struct ServeArguments {
     /// behind a name).
     #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) listen: Option<String>,
-    /// Listen for clients here. Anyone who reaches this port can read and write.
+    /// Listen for clients here. Anyone who reaches this port can read and write, unless a password or a
+    /// certificate is asked for.
     #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) client: String,
-    /// Serve datagrams here too.
+    /// Serve datagrams here too. They are not encrypted, and show no password.
     #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) udp: Option<String>,
     /// Serve metrics for Prometheus (/metrics) and probes (/health, /ready) over HTTP here.
@@ -125,13 +128,12 @@ pub(crate) struct ServeArguments {
     /// Serve Redis clients here.
     #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) redis: Option<String>,
-    /// Let in only Redis clients that show the password in this file. Clients of the other ports need none.
-    #[arg(long, value_name = "FILE", requires = "redis")]
-    pub(crate) redis_password_file: Option<PathBuf>,
     /// Cut the log after this many bytes of values, or after as many as the state takes if that is more. All
     /// replicas must have the same value [default: 64 MiB].
     #[arg(long, value_name = "BYTES")]
     pub(crate) log_bytes: Option<usize>,
+    #[command(flatten)]
+    pub(crate) security: SecurityArguments,
     #[command(flatten)]
     pub(crate) chaos: ChaosArguments,
 }

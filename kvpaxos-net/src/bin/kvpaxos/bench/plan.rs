@@ -62,6 +62,7 @@ impl Plan {
             access: Access {
                 timeout: arguments.timeout,
                 attempt: arguments.attempt,
+                security: arguments.access.clone(),
                 redis_password: password(arguments)?,
             },
             clients: arguments.clients,

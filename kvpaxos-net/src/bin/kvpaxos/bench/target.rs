@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kvpaxos_net::{Client, ClientOptions, Transport};
 
-use crate::args::{ServerArguments, ServerList};
+use crate::args::{AccessArguments, ServerList};
 use crate::bench::connection::Connection;
 use crate::bench::redis::{RedisClient, RedisOptions};
 
@@ -87,6 +87,8 @@ pub(crate) struct Access {
     pub(crate) timeout: Duration,
     /// How long to wait for one replica before the next is asked.
     pub(crate) attempt: Option<Duration>,
+    /// TLS and the password for targets of the protocol of kvpaxos.
+    pub(crate) security: AccessArguments,
     /// The password for targets of the Redis protocol.
     pub(crate) redis_password: Option<String>,
 }
@@ -117,8 +119,9 @@ impl Target {
             first: Some(first),
             attempt: access.attempt,
             deadline: access.timeout,
-            ..ServerArguments::new(self.servers.list().to_vec()).options()
+            ..ClientOptions::new(self.servers.list())
         };
+        let options = access.security.protect(&self.servers, options)?;
         let client = Client::new(options).map_err(|error| error.to_string())?;
         Ok(Connection::Kvpaxos(client))
     }

@@ -5,12 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kvpaxos::ReplicaId;
-use kvpaxos_net::{Bounds, Cluster, MemoryLocation, NodeOptions, PeerAddresses, RedisOptions};
+use kvpaxos_net::{
+    Bounds, Cluster, Identity, MemoryLocation, NodeOptions, PeerAddresses, RedisOptions, Security,
+};
 use serde_json::{Value, json};
 
-use crate::args::CLUSTER;
+use crate::args::{CLUSTER, ServerList};
+use crate::cert;
 
 const FILE: &str = "cluster.json";
+/// The name of the certificate that clients show.
+const CLIENT: &str = "client";
 
 /// A cluster in a directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,12 +30,14 @@ pub(crate) struct Layout {
     redis: Vec<u16>,
     /// Whether it runs two-phase update instead of Paxos.
     two_phase: bool,
+    /// Whether it speaks TLS.
+    tls: bool,
 }
 
 impl Layout {
     /// A new cluster: the first third of the ports is for peers, the second for clients, the last for Redis
     /// clients.
-    pub(super) fn new(dir: PathBuf, ports: &[u16], two_phase: bool) -> Layout {
+    pub(super) fn new(dir: PathBuf, ports: &[u16], two_phase: bool, tls: bool) -> Layout {
         let (peers, rest) = ports.split_at(ports.len() / 3);
         let (clients, redis) = rest.split_at(peers.len());
         Layout {
@@ -39,6 +46,7 @@ impl Layout {
             clients: clients.to_vec(),
             redis: redis.to_vec(),
             two_phase,
+            tls,
         }
     }
 
@@ -55,7 +63,7 @@ impl Layout {
         };
         let dir = absolute(dir)?;
         let parsed = serde_json::from_str(&text).ok().and_then(|value| parse(&value));
-        let ([peers, clients, redis], two_phase) = parsed.ok_or_else(|| {
+        let ([peers, clients, redis], [two_phase, tls]) = parsed.ok_or_else(|| {
             format!(
                 "{} does not describe a cluster that `kvpaxos cluster up` has made",
                 path.display()
@@ -67,6 +75,7 @@ impl Layout {
             clients,
             redis,
             two_phase,
+            tls,
         }))
     }
 
@@ -92,6 +101,7 @@ impl Layout {
             "clients": self.clients,
             "redis": self.redis,
             "two_phase": self.two_phase,
+            "tls": self.tls,
         });
         fs::write(&path, format!("{value}\n"))
             .map_err(|error| format!("cannot write {}: {error}", path.display()))
@@ -104,6 +114,38 @@ impl Layout {
     /// Where replicas listen for clients, over TCP and UDP.
     pub(crate) fn servers(&self) -> Vec<String> {
         self.clients.iter().map(|port| loopback(*port)).collect()
+    }
+
+    /// The same, and what clients trust and show if it speaks TLS.
+    pub(crate) fn server_list(&self) -> ServerList {
+        let servers = ServerList::new(self.servers());
+        if !self.tls {
+            return servers;
+        }
+        let [certificate, key] = cert::paths(&self.tls_dir(), CLIENT);
+        servers.with_tls(cert::authority(&self.tls_dir()), Identity { certificate, key })
+    }
+
+    /// Whether it speaks TLS.
+    pub(super) fn tls(&self) -> bool {
+        self.tls
+    }
+
+    /// Where its certificates are.
+    pub(super) fn tls_dir(&self) -> PathBuf {
+        self.dir.join("tls")
+    }
+
+    /// Makes an authority, and certificates for all replicas and for clients.
+    pub(super) fn issue(&self) -> Result<(), String> {
+        let dir = self.tls_dir();
+        let (authority, _) = cert::found(&dir, cert::DAYS)?;
+        let hosts = ["127.0.0.1", "localhost"].map(str::to_owned);
+        for id in self.replicas() {
+            cert::replica(&authority, &dir, id, &hosts, cert::DAYS)?;
+        }
+        cert::client(&authority, &dir, CLIENT, cert::DAYS)?;
+        Ok(())
     }
 
     /// Whether it runs two-phase update instead of Paxos.
@@ -148,6 +190,7 @@ impl Layout {
                 memory: MemoryLocation::Directory(self.data(id)),
                 bounds: Bounds::default(),
                 redis: RedisOptions::default(),
+                security: Security::default(),
             };
             let formatted = options
                 .is_formatted()
@@ -185,8 +228,6 @@ impl Layout {
             &peers.join(","),
             "--client",
             &client,
-            "--udp",
-            &client,
             "--data",
             &path(self.data(id))?,
             "--log-file",
@@ -196,18 +237,26 @@ impl Layout {
             .redis
             .get(place)
             .map(|port| ["--redis".to_owned(), loopback(*port)]);
-        let two_phase = self.two_phase.then(|| "--two-phase".to_owned());
-        Ok(arguments
-            .map(str::to_owned)
-            .into_iter()
-            .chain(redis.into_iter().flatten())
-            .chain(two_phase)
-            .collect())
+        let mut arguments = arguments.map(str::to_owned).to_vec();
+        arguments.extend(redis.into_iter().flatten());
+        if self.tls {
+            let [certificate, key] = cert::paths(&self.tls_dir(), &format!("r{id}"));
+            let files = [cert::authority(&self.tls_dir()), certificate, key];
+            for (flag, file) in ["--tls-ca", "--tls-cert", "--tls-key"].into_iter().zip(files) {
+                arguments.extend([flag.to_owned(), path(file)?]);
+            }
+        } else {
+            arguments.extend(["--udp".to_owned(), client]);
+        }
+        if self.two_phase {
+            arguments.push("--two-phase".to_owned());
+        }
+        Ok(arguments)
     }
 }
 
-/// The ports for peers, for clients and for Redis clients, and whether it runs two-phase update.
-fn parse(value: &Value) -> Option<([Vec<u16>; 3], bool)> {
+/// The ports for peers, for clients and for Redis clients, and whether it runs two-phase update and speaks TLS.
+fn parse(value: &Value) -> Option<([Vec<u16>; 3], [bool; 2])> {
     let ports = |name: &str| -> Option<Vec<u16>> {
         let ports = value.get(name)?.as_array()?.iter();
         ports.map(|port| u16::try_from(port.as_u64()?).ok()).collect()
@@ -221,8 +270,8 @@ fn parse(value: &Value) -> Option<([Vec<u16>; 3], bool)> {
     let fits = peers.len() == clients.len()
         && (redis.is_empty() || redis.len() == peers.len())
         && (1..=kvpaxos::types::MAX_REPLICAS).contains(&peers.len());
-    let two_phase = value.get("two_phase").map_or(Some(false), Value::as_bool)?;
-    fits.then_some(([peers, clients, redis], two_phase))
+    let flag = |name: &str| value.get(name).map_or(Some(false), Value::as_bool);
+    fits.then_some(([peers, clients, redis], [flag("two_phase")?, flag("tls")?]))
 }
 
 fn loopback(port: u16) -> String {
@@ -247,6 +296,7 @@ mod tests {
             absolute(dir.path()).unwrap(),
             &[7100, 7101, 7102, 7103, 7104, 7105, 7106, 7107, 7108],
             true,
+            false,
         );
         layout.write().unwrap();
         assert_eq!(Layout::existing(dir.path()), Ok(layout.clone()));
@@ -256,8 +306,14 @@ mod tests {
         );
         assert!(layout.serve(2).unwrap().contains(&"127.0.0.1:7105".to_owned()));
         assert_eq!(
-            layout.serve(1).unwrap()[13..],
-            ["--redis", "127.0.0.1:7107", "--two-phase"]
+            layout.serve(1).unwrap()[11..],
+            [
+                "--redis",
+                "127.0.0.1:7107",
+                "--udp",
+                "127.0.0.1:7104",
+                "--two-phase"
+            ]
         );
         assert!(layout.serve(3).unwrap_err().contains("no replica 3"));
     }

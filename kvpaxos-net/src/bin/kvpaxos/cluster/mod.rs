@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use crate::args::{ClusterCommand, ServerArguments, StatusArguments};
+use crate::cert;
 use crate::exit::Exit;
 use crate::processes::free_ports;
 use crate::status;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: &ClusterCommand, runtime: &Runtime) -> Result<Exit, S
             ports,
             two_phase,
             chaos,
+            tls,
         } => {
             let layout = match Layout::read(dir)? {
                 Some(layout) if *two_phase && !layout.two_phase() => {
@@ -38,13 +40,19 @@ pub(crate) fn run(command: &ClusterCommand, runtime: &Runtime) -> Result<Exit, S
                         dir.display()
                     ));
                 }
+                Some(layout) if *tls && !layout.tls() => {
+                    return Err(format!(
+                        "the cluster in {} speaks no TLS, which cannot be changed; choose a new directory for --tls",
+                        dir.display()
+                    ));
+                }
                 Some(layout) => layout,
-                None => found(dir, usize::from(*replicas), *ports, *two_phase)?,
+                None => found(dir, usize::from(*replicas), *ports, (*two_phase, *tls))?,
             };
             up(dir, &layout, &chaos.flags(), runtime)
         }
         ClusterCommand::Status { dir, json } => runtime.block_on(status::run(&StatusArguments {
-            servers: ServerArguments::new(Layout::existing(dir)?.servers()),
+            servers: ServerArguments::new(Layout::existing(dir)?.server_list()),
             json: *json,
             watch: None,
         })),
@@ -84,12 +92,18 @@ fn up(dir: &Path, layout: &Layout, more: &[String], runtime: &Runtime) -> Result
     }
     let all: Vec<u8> = layout.replicas().collect();
     runtime.block_on(wait(layout, &all))?;
-    let servers = ServerArguments::new(layout.servers());
+    let servers = ServerArguments::new(layout.server_list());
     let report = runtime.block_on(status::ask(&servers))?;
     status::print(&report);
     say!("");
     say!("Clients find it with --servers @{}, or with:", dir.display());
     say!("export KVPAXOS_SERVERS={}", layout.servers().join(","));
+    if layout.tls() {
+        say!(
+            "export KVPAXOS_TLS_CA={}",
+            cert::authority(&layout.tls_dir()).display()
+        );
+    }
     let redis: Vec<String> = layout.redis().iter().map(u16::to_string).collect();
     if !redis.is_empty() {
         say!(
@@ -102,14 +116,22 @@ fn up(dir: &Path, layout: &Layout, more: &[String], runtime: &Runtime) -> Result
 
 /// Makes the directories of a new cluster. Its description is written last: once it is there, nothing is
 /// formatted any more.
-fn found(dir: &Path, replicas: usize, first: Option<u16>, two_phase: bool) -> Result<Layout, String> {
+fn found(
+    dir: &Path,
+    replicas: usize,
+    first: Option<u16>,
+    (two_phase, tls): (bool, bool),
+) -> Result<Layout, String> {
     let ports = match first {
         None => free_ports(3 * replicas)?,
         Some(first) => ports_from(first, 3 * replicas)?,
     };
     std::fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
-    let layout = Layout::new(layout::absolute(dir)?, &ports, two_phase);
+    let layout = Layout::new(layout::absolute(dir)?, &ports, two_phase, tls);
     layout.format()?;
+    if tls {
+        layout.issue()?;
+    }
     layout.write()?;
     Ok(layout)
 }
@@ -137,7 +159,7 @@ fn ports_from(first: u16, count: usize) -> Result<Vec<u16>, String> {
 /// Waits until these replicas serve: they answer, and know a leader.
 async fn wait(layout: &Layout, replicas: &[u8]) -> Result<(), String> {
     let began = Instant::now();
-    let servers = ServerArguments::new(layout.servers());
+    let servers = ServerArguments::new(layout.server_list());
     loop {
         let report = status::ask(&servers).await?;
         let lacking = replicas

@@ -39,7 +39,13 @@ impl Layout {
             .append(true)
             .open(self.errors(id))
             .map_err(failed)?;
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        // They are for clients, and would change what the cluster is.
+        for name in ["CA", "CERT", "KEY"] {
+            command.env_remove(format!("KVPAXOS_TLS_{name}"));
+        }
+        let child = command
+            .env_remove("KVPAXOS_PASSWORD_FILE")
             .args(arguments)
             .args(more)
             .stdin(Stdio::null())

@@ -6,7 +6,7 @@ use kvpaxos_net::{Client, ClientError, ClientOptions};
 use tracing::Instrument as _;
 
 use super::report::{Report, Row};
-use crate::args::{ServerArguments, ServerList};
+use crate::args::ServerArguments;
 
 /// The longest time that a replica may take.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -15,12 +15,12 @@ pub(super) async fn ask(servers: &ServerArguments) -> Result<Report, String> {
     let mut asked = Vec::new();
     for server in servers.list() {
         let one = ServerArguments {
-            servers: ServerList(vec![server.clone()]),
+            servers: servers.servers.only(server),
             ..servers.clone()
         };
         let options = ClientOptions {
             deadline: servers.timeout.min(LONGEST),
-            ..one.options()
+            ..one.options()?
         };
         let client = Client::new(options).map_err(|error| error.to_string())?;
         let status = async move { client.status().await };

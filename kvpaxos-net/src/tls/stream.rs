@@ -5,26 +5,35 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{self as tokio_io, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio_rustls::{client, server};
 
 /// A connection.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Plain(TcpStream),
+    /// Within TLS, and the other end has connected.
+    Accepted(Box<server::TlsStream<TcpStream>>),
+    /// Within TLS, and this end has connected.
+    Made(Box<client::TlsStream<TcpStream>>),
 }
 
 /// What reads of a connection that was split.
 #[derive(Debug)]
 pub(crate) enum ReadHalf {
     Plain(OwnedReadHalf),
+    Accepted(tokio_io::ReadHalf<server::TlsStream<TcpStream>>),
+    Made(tokio_io::ReadHalf<client::TlsStream<TcpStream>>),
 }
 
 /// What writes of a connection that was split.
 #[derive(Debug)]
 pub(crate) enum WriteHalf {
     Plain(OwnedWriteHalf),
+    Accepted(tokio_io::WriteHalf<server::TlsStream<TcpStream>>),
+    Made(tokio_io::WriteHalf<client::TlsStream<TcpStream>>),
 }
 
 impl Stream {
@@ -35,6 +44,14 @@ impl Stream {
                 let (reader, writer) = stream.into_split();
                 (ReadHalf::Plain(reader), WriteHalf::Plain(writer))
             }
+            Stream::Accepted(stream) => {
+                let (reader, writer) = tokio_io::split(*stream);
+                (ReadHalf::Accepted(reader), WriteHalf::Accepted(writer))
+            }
+            Stream::Made(stream) => {
+                let (reader, writer) = tokio_io::split(*stream);
+                (ReadHalf::Made(reader), WriteHalf::Made(writer))
+            }
         }
     }
 
@@ -42,6 +59,8 @@ impl Stream {
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Stream::Plain(stream) => stream.local_addr(),
+            Stream::Accepted(stream) => stream.get_ref().0.local_addr(),
+            Stream::Made(stream) => stream.get_ref().0.local_addr(),
         }
     }
 }
@@ -92,7 +111,7 @@ macro_rules! writes {
     };
 }
 
-reads!(Stream: Plain);
-reads!(ReadHalf: Plain);
-writes!(Stream: Plain);
-writes!(WriteHalf: Plain);
+reads!(Stream: Plain, Accepted, Made);
+reads!(ReadHalf: Plain, Accepted, Made);
+writes!(Stream: Plain, Accepted, Made);
+writes!(WriteHalf: Plain, Accepted, Made);
