@@ -18,6 +18,7 @@ mod processes;
 mod program;
 mod python_client;
 mod redis;
+mod security;
 mod shortage;
 mod soak;
 mod stalls;
