@@ -1,9 +1,6 @@
 #!/usr/bin/env python3
 """A client of a kvpaxos cluster, written from kvpaxos-net/docs/wire.md with the standard library only.
 
-    with contextlib.closing(Client(["127.0.0.1:7200", "127.0.0.1:7201"])) as client:
-        client.put(b"apple", b"red")
-
 A client has one request in flight and is not for two threads at once: give each thread its own.
 """
 import argparse
@@ -17,9 +14,9 @@ import zlib
 
 MAX_REQUEST, MAX_REPLY, MAX_DATAGRAM = 12 + 2_101_312, 12 + 4_260_352, 65_507  # the longest frames
 OPENED, CLOSED, DONE, DELETED, SWAPPED, VALUE, STATUS, REFUSED, UNKNOWN = range(9)
-REFUSALS = ("key too long", "value too long", "busy", "session expired", "already answered", "out of window",
-            "unavailable", "memory lost", "the replicas differ")
-EXPIRED, FINAL = 3, (0, 1, 3, 4)  # after a final refusal the same request is not sent again
+REFUSALS = ("key too long", "value too long", "busy", "session expired", "already answered", "out of window", "unavailable", "memory lost",
+            "the replicas differ", "too many", "transaction too long", "answer too long", "password required", "wrong password")
+EXPIRED, FINAL = 3, (0, 1, 3, 4, 12, 13)  # after a final refusal the same request is not sent again
 CONNECT, ATTEMPT, FAREWELL = 1.0, {"tcp": 2.5, "udp": 0.5}, 0.5  # seconds
 
 
@@ -83,9 +80,11 @@ def exchange(sock, request, identity, until):
 
 
 class Client:
-    """Asks the replicas of a list of "host:port", from the first on, until one answers. Shuffle it to spread clients."""
+    """Asks the replicas of a list of "host:port", from the first on, until one answers. Shuffle it to spread clients.
+    Over TCP it speaks TLS if `tls` is an ssl.SSLContext, and shows the `password` (bytes) if there is one."""
 
-    def __init__(self, servers, transport="tcp", timeout=10.0):
+    def __init__(self, servers, transport="tcp", timeout=10.0, tls=None, password=None):
+        self.tls, self.login = tls, b"" if password is None else seal(2, b"\0\12" + string(password))
         self.servers, self.timeout, self.attempt = list(servers), timeout, ATTEMPT[transport]
         self.stream, self.nonce = transport == "tcp", random.SystemRandom().getrandbits(64)
         self.socket, self.session, self.sequence, self.opened, self.requests = None, None, 0, 0, 0
@@ -138,8 +137,7 @@ class Client:
             try:
                 self._connect(until)
                 doubt = write
-                attempt = min(until, time.monotonic() + self.attempt)
-                variant, *fields = exchange(self.socket, frame, self.requests, attempt)
+                variant, *fields = exchange(self.socket, frame, self.requests, min(until, time.monotonic() + self.attempt))
             except (OSError, ValueError) as error:
                 why = f"{self.servers[0]}: {error}"
             if variant == wanted:
@@ -161,12 +159,15 @@ class Client:
 
     def _connect(self, until):
         if self.socket is None:
-            host, _, port = self.servers[0].rpartition(":")
-            kind = socket.SOCK_STREAM if self.stream else socket.SOCK_DGRAM
+            (host, _, port), kind = self.servers[0].rpartition(":"), socket.SOCK_STREAM if self.stream else socket.SOCK_DGRAM
             family, _, _, _, target = socket.getaddrinfo(host.strip("[]"), port, type=kind)[0]
             self.socket = socket.socket(family, kind)
             self.socket.settimeout(max(0.001, min(until - time.monotonic(), CONNECT)))
             self.socket.connect(target)
+            if self.tls is not None:
+                self.socket = self.tls.wrap_socket(self.socket, server_hostname=host.strip("[]"))
+            if self.login:
+                self.socket.sendall(self.login)  # the reply has the id 0, which no request has
 
     def _go_on_to_the_next(self):
         if self.socket is not None:

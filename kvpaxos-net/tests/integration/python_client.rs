@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::common::{ProcessCluster, code, free_ports, runtime, text};
+use crate::common::{ProcessCluster, code, free_ports, program, runtime, text};
+use crate::security::Files;
 
 /// Python with the client's folder to import from; it leaves nothing behind in the sources. `None`, with the reason on standard
 /// error, if there is no Python here.
@@ -148,6 +149,73 @@ fn the_example_of_the_page_and_the_command_line() {
     let alone = cluster.address(2);
     assert_eq!(ask_at(&alone, &["--timeout", "3", "get", "k"]).0, 4);
     assert_eq!(ask_at(&alone, &["--timeout", "3", "put", "k", "v"]).0, 4);
+}
+
+/// Within TLS and with a password, on a cluster of one replica.
+const PROTECTED: &str = r#"
+import ssl, sys
+from contextlib import closing
+from kvpaxos import Client, Refused
+
+server, authority = sys.argv[1:]
+tls = ssl.create_default_context(cafile=authority)
+with closing(Client([server], tls=tls, password=b"secret")) as client:
+    client.put(b"apple", b"red")
+    assert client.get(b"apple") == b"red"
+for password, why in ((None, "password required"), (b"secre", "wrong password")):
+    with closing(Client([server], timeout=3600, tls=tls, password=password)) as client:
+        for ask in (lambda: client.get(b"apple"), lambda: client.put(b"apple", b"green")):
+            try:
+                ask()
+            except Refused as error:
+                assert why in str(error), error
+            else:
+                raise AssertionError("it is let in")
+"#;
+
+#[test]
+fn it_speaks_tls_and_shows_a_password() {
+    let Some(mut python) = python() else { return };
+    let files = Files::new();
+    files.issue(0, &["127.0.0.1"]);
+    let password = files.path("password");
+    std::fs::write(&password, "secret\n").expect("a file");
+    let [peers, clients] = free_ports(2)[..] else {
+        unreachable!("two")
+    };
+    let (peers, address) = (format!("0=127.0.0.1:{peers}"), format!("127.0.0.1:{clients}"));
+    let mut serve = program();
+    serve
+        .args([
+            "serve",
+            "--memory-only",
+            "--new-cluster",
+            "--id",
+            "0",
+            "--peers",
+            &peers,
+            "--client",
+            &address,
+        ])
+        .args(["--log-level", "error", "--tls-ca"])
+        .arg(files.path("ca.pem"))
+        .arg("--tls-cert")
+        .arg(files.identity("r0").certificate)
+        .arg("--tls-key")
+        .arg(files.identity("r0").key)
+        .arg("--password-file")
+        .arg(password)
+        .stdout(Stdio::piped());
+    let mut replica = serve.spawn().expect("it starts");
+    let mut ready = String::new();
+    let output = replica.stdout.take().expect("a pipe");
+    BufReader::new(output).read_line(&mut ready).expect("text");
+    let authority = files.path("ca.pem").display().to_string();
+    let asked = python.args(["-c", PROTECTED, &address, &authority]).output();
+    replica.kill().expect("it runs");
+    replica.wait().expect("it ends");
+    let asked = asked.expect("python runs");
+    assert_eq!((code(&asked), text(&asked.stderr)), (0, String::new()), "{ready}");
 }
 
 #[test]

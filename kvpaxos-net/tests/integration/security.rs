@@ -28,13 +28,13 @@ use crate::common::local::LocalCluster;
 use crate::common::{PATIENCE, runtime};
 
 /// An authority, and the files of certificates that it has made.
-pub(super) struct Files {
+pub(crate) struct Files {
     dir: TempDir,
     pub(super) authority: Authority,
 }
 
 impl Files {
-    pub(super) fn new() -> Files {
+    pub(crate) fn new() -> Files {
         let dir = tempfile::tempdir().unwrap();
         let (authority, pair) = Authority::generate(10).unwrap();
         let files = Files { dir, authority };
@@ -42,7 +42,7 @@ impl Files {
         files
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -51,7 +51,7 @@ impl Files {
         std::fs::write(self.path(&format!("{name}.key")), &pair.key).unwrap();
     }
 
-    pub(super) fn identity(&self, name: &str) -> Identity {
+    pub(crate) fn identity(&self, name: &str) -> Identity {
         Identity {
             certificate: self.path(&format!("{name}.pem")),
             key: self.path(&format!("{name}.key")),
@@ -59,7 +59,7 @@ impl Files {
     }
 
     /// Makes the certificate of a replica at these hosts.
-    pub(super) fn issue(&self, id: u8, hosts: &[&str]) {
+    pub(crate) fn issue(&self, id: u8, hosts: &[&str]) {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let pair = self.authority.replica(ReplicaId(id), &hosts, 10).unwrap();
         self.write(&format!("r{id}"), &pair);
