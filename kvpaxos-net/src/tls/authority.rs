@@ -89,21 +89,12 @@ impl Authority {
         Ok(Authority { key })
     }
 
-    /// A certificate for a replica, at hosts of these names or addresses: those in which clients connect to it.
+    /// A certificate for a replica, at hosts of these names or addresses: those by which clients connect to it.
     ///
     /// # Errors
     /// If a name cannot stand in a certificate, or the time is out of range.
     pub fn replica(&self, id: ReplicaId, hosts: &[String], days: u32) -> Result<Pair, IssueError> {
-        let mut params = leaf(&format!("kvpaxos replica {}", id.0));
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        let own = replica_name(id);
-        for name in std::iter::once(&own).chain(hosts) {
-            params.subject_alt_names.push(host(name)?);
-        }
-        self.issue(params, days)
+        self.issue(of_replica(id, hosts)?, validity(days)?)
     }
 
     /// A certificate for a client of this name.
@@ -111,9 +102,29 @@ impl Authority {
     /// # Errors
     /// If the time is out of range.
     pub fn client(&self, name: &str, days: u32) -> Result<Pair, IssueError> {
-        let mut params = leaf(name);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.issue(params, days)
+        self.issue(of_client(name), validity(days)?)
+    }
+
+    /// A certificate for a replica, of any time.
+    #[cfg(test)]
+    pub(crate) fn replica_between(
+        &self,
+        id: ReplicaId,
+        begin: SystemTime,
+        end: SystemTime,
+    ) -> Result<Pair, IssueError> {
+        self.issue(of_replica(id, &[])?, (begin.into(), end.into()))
+    }
+
+    /// A certificate for a client, of any time.
+    #[cfg(test)]
+    pub(crate) fn client_between(
+        &self,
+        name: &str,
+        begin: SystemTime,
+        end: SystemTime,
+    ) -> Result<Pair, IssueError> {
+        self.issue(of_client(name), (begin.into(), end.into()))
     }
 
     /// What is the same in all that this authority signs. It is told apart from others by its key.
@@ -127,8 +138,12 @@ impl Authority {
         params
     }
 
-    fn issue(&self, mut params: CertificateParams, days: u32) -> Result<Pair, IssueError> {
-        (params.not_before, params.not_after) = validity(days)?;
+    fn issue(
+        &self,
+        mut params: CertificateParams,
+        (begin, end): (OffsetDateTime, OffsetDateTime),
+    ) -> Result<Pair, IssueError> {
+        (params.not_before, params.not_after) = (begin, end);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().map_err(sign)?;
@@ -139,6 +154,25 @@ impl Authority {
             key: key.serialize_pem(),
         })
     }
+}
+
+fn of_replica(id: ReplicaId, hosts: &[String]) -> Result<CertificateParams, IssueError> {
+    let mut params = leaf(&format!("kvpaxos replica {}", id.0));
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    let own = replica_name(id);
+    for name in std::iter::once(&own).chain(hosts) {
+        params.subject_alt_names.push(host(name)?);
+    }
+    Ok(params)
+}
+
+fn of_client(name: &str) -> CertificateParams {
+    let mut params = leaf(name);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
 }
 
 fn leaf(name: &str) -> CertificateParams {

@@ -13,3 +13,6 @@ pub(crate) mod names;
 pub(crate) mod replica;
 pub(crate) mod stream;
 pub(crate) mod watch;
+
+#[cfg(test)]
+mod tests;
