@@ -31,6 +31,7 @@
 //! | --- | --- |
 //! | `system` | the clock, random bits, waits between attempts, shortages of descriptors and memory |
 //! | `address` (a file) | addresses as people write them |
+//! | [`configuration`] | the configuration file of a program: its keys, and where each setting stands |
 //! | `cluster` (a file) | the configuration of a cluster, and the addresses of its replicas |
 //! | `metrics` | what is counted, for Prometheus |
 //! | `tls` | certificates and keys, handshakes, streams that are plain or within TLS |
@@ -72,6 +73,7 @@ mod address;
 mod chaos;
 mod client;
 mod cluster;
+pub mod configuration;
 mod inspection;
 mod links;
 mod listen;
@@ -148,6 +150,8 @@ pub mod authority {
 pub mod manual {
     #[doc = include_str!("../docs/cluster.md")]
     pub mod cluster {}
+    #[doc = include_str!("../docs/configuration.md")]
+    pub mod configuration {}
     #[doc = include_str!("../docs/durability.md")]
     pub mod durability {}
     #[doc = include_str!("../docs/hosts.md")]
