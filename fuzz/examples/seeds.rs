@@ -75,6 +75,7 @@ fn seeds(root: &Path) -> std::io::Result<Seeds> {
     seeds.extend(histories()?);
     seeds.extend(malformed_histories());
     seeds.extend(redis_requests());
+    seeds.extend(configurations());
     Ok(seeds)
 }
 
@@ -129,6 +130,30 @@ fn redis_requests() -> Seeds {
                 [&[3, 200, 0, 1][..], stream].concat(),
             )
         })
+        .collect()
+}
+
+/// Configuration files, good ones and one for each fault.
+fn configurations() -> Seeds {
+    let files: [(&str, &[u8]); 14] = [
+        ("empty", b""),
+        ("tables", b"# all\nclient = 'a:1'\n[serve]\nmemory-only = true\nlog-bytes = 0x1_0\n[cluster.up]\nreplicas = 3\n"),
+        ("lists", b"serve.fail = ['acceptor', \"learner\"]\nserve.chaos = [\n 'a,b', # one\n 5]\nserve.rate = 1.5\n"),
+        ("inline", b"serve = { client = 'a:1', rate = -2, fail = '' }\ncluster = \"\\u00e4 \\\"x\\\"\"\nudp = false\n"),
+        ("key", b"[serve]\n  clint = 'a'\n"),
+        ("table", b"[sreve]\n"),
+        ("command", b"serve = 1\n"),
+        ("kind", b"[serve]\nclient = 1979-05-27\n"),
+        ("integer", b"[serve]\nlog-bytes = 99999999999999999999999999999999999999999\n"),
+        ("separator", b"[serve]\nfail = ['a,b']\n"),
+        ("nested", b"serve.chaos = [[[['a']]]]\n"),
+        ("twice", b"udp = true\nudp = false\n"),
+        ("syntax", b"[serve\nx"),
+        ("no-text", b"# \xc3\xa4\xff\n"),
+    ];
+    files
+        .into_iter()
+        .map(|(name, file)| (format!("configuration/{name}").into(), file.to_vec()))
         .collect()
 }
 

@@ -4,6 +4,7 @@
 mod bytes;
 mod cluster;
 mod codec;
+mod configuration;
 mod history;
 mod log;
 mod redis;
@@ -12,6 +13,7 @@ mod snapshot;
 
 pub use bytes::Bytes;
 pub use codec::{check_client_payload, check_peer_payload, check_stream};
+pub use configuration::check_configuration;
 pub use history::check_history;
 pub use log::check_log;
 pub use redis::check_redis_requests;
