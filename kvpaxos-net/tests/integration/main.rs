@@ -9,6 +9,7 @@ mod bench;
 mod chaos;
 mod common;
 mod compare;
+mod configuration;
 mod crashes;
 mod directories;
 mod founded_anew;

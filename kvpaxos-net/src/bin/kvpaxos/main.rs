@@ -1,7 +1,7 @@
 //! The program `kvpaxos`: a demo, a replica as a process, clients, tools for data directories, and clusters
 //! under load.
 //!
-//! `args` and `exit` are the interface; `terminal`, `text`, `signal`, `logging` and `processes` are what
+//! `args`, `configuration` and `exit` are the interface; `terminal`, `text`, `signal`, `logging` and `processes` are what
 //! commands share; every other module is a command. No command imports another, except that the demo uses the
 //! prompt, and that the prompt and `cluster` print a status like `kvpaxos status`.
 #![warn(clippy::disallowed_macros)]
@@ -11,6 +11,7 @@ mod bench;
 mod cert;
 #[cfg(unix)]
 mod cluster;
+mod configuration;
 mod data;
 mod demo;
 mod exit;
@@ -32,7 +33,6 @@ mod text;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
 use tokio::runtime::Runtime;
 
 use args::{Arguments, Command, LogCommand};
@@ -42,7 +42,10 @@ use terminal::complain;
 
 fn main() -> ExitCode {
     // With wrong arguments or --help the program ends here, with exit code 2 or 0.
-    let arguments = Arguments::parse();
+    let arguments = match configuration::arguments() {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit.into(),
+    };
     let level = match arguments.command {
         Command::Serve(_) => "info",
         // Acceptors fail on purpose there, and the show itself says so.
@@ -64,14 +67,14 @@ fn main() -> ExitCode {
     if let Err(error) = kvpaxos_net::raise_descriptor_limit() {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
-    match run(arguments.command, log) {
+    match run(arguments, log) {
         Ok(exit) => terminal::finish(exit).into(),
         Err(error) => fail(Exit::Negative, &error),
     }
 }
 
-fn run(command: Command, log: Log) -> Result<Exit, String> {
-    match command {
+fn run(arguments: Arguments, log: Log) -> Result<Exit, String> {
+    match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments, &multi_threaded()?),
         Command::Serve(arguments) => serve::run(arguments, &single_threaded()?, log),
         #[cfg(unix)]
@@ -86,6 +89,9 @@ fn run(command: Command, log: Log) -> Result<Exit, String> {
         Command::Soak(arguments) => soak::run(&arguments, &multi_threaded()?),
         #[cfg(unix)]
         Command::Growth(arguments) => growth::run(&arguments, &multi_threaded()?),
+        Command::Config(command) => Ok(configuration::config(&command, arguments.config.as_deref())),
+        Command::Completions { shell } => Ok(configuration::completions(shell)),
+        Command::Man { dir } => Ok(configuration::man(&dir)),
         Command::Status(arguments) => single_threaded()?.block_on(status::run(&arguments)),
         Command::Get(arguments) => single_threaded()?.block_on(oneshot::get(&arguments)),
         Command::Put(arguments) => single_threaded()?.block_on(oneshot::put(&arguments)),

@@ -10,6 +10,8 @@ use kvpaxos::Status;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos_net::{Client, ClientOptions};
 
+use crate::configuration;
+
 /// How long a replica may take to answer a request for its status.
 const STATUS: Duration = Duration::from_millis(500);
 /// How often replicas are asked for their status.
@@ -99,7 +101,7 @@ impl Processes {
 
     /// Runs `kvpaxos format` or `kvpaxos recover` for a replica.
     pub(crate) fn run(&self, command: &str, replica: usize) -> Result<(), String> {
-        let output = Command::new(&self.program)
+        let output = configuration::process(&self.program)
             .arg(command)
             .args(self.member(replica))
             .stdin(Stdio::null())
@@ -145,7 +147,7 @@ impl Processes {
             .open(self.errors(replica))
             .map_err(failed)?;
         let address = format!("127.0.0.1:{}", self.clients[replica]);
-        let mut command = Command::new(&self.program);
+        let mut command = configuration::process(&self.program);
         command
             .arg("serve")
             .args(self.member(replica))

@@ -20,8 +20,15 @@ use tempfile::TempDir;
 /// The longest time that a test waits for anything. Far more than it takes, for machines that are busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The program, without the settings of whoever runs the tests.
 pub(crate) fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_kvpaxos"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kvpaxos"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("KVPAXOS_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Runs the program to its end, with something on its standard input.

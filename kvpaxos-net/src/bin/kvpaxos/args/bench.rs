@@ -15,25 +15,20 @@ use crate::bench::{KeyDistribution, LoadTransport, Mix, Target, ValueSizes};
 pub(crate) struct BenchArguments {
     /// Where replicas listen for clients: 127.0.0.1:8000,127.0.0.1:8001,..., or @DIR for the cluster that
     /// `kvpaxos cluster up DIR` has started. Clients are spread over them.
-    #[arg(
-        long,
-        value_name = "LIST",
-        env = "KVPAXOS_SERVERS",
-        required_unless_present = "targets"
-    )]
+    #[arg(long, value_name = "LIST", required_unless_present = "targets")]
     pub(crate) servers: Option<ServerList>,
     /// Several stores, instead of --servers: NAME=tcp://HOST:PORT,HOST:PORT..., with tcp, udp or redis. In
     /// each round they are measured in turn, and compared with the first.
     #[arg(long, value_name = "NAME=URL", num_args = 1..)]
     pub(crate) targets: Vec<Target>,
     /// How requests travel. The list must have the addresses for it.
-    #[arg(long, value_name = "HOW", env = "KVPAXOS_TRANSPORT", default_value = "tcp")]
+    #[arg(long, value_name = "HOW", default_value = "tcp")]
     pub(crate) transport: LoadTransport,
     /// The same as --transport udp.
     #[arg(long)]
     pub(crate) udp: bool,
     /// How long a request may take in all.
-    #[arg(long, value_name = "TIME", env = "KVPAXOS_TIMEOUT", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
     /// How long to wait for one replica before asking the next [default: 2500ms, over UDP 500ms].
     #[arg(long, value_name = "TIME", value_parser = duration)]

@@ -13,16 +13,16 @@ use crate::args::security::AccessArguments;
 pub(crate) struct ServerArguments {
     /// Where replicas listen for clients: 127.0.0.1:8000,127.0.0.1:8001,..., or @DIR for the cluster that
     /// `kvpaxos cluster up DIR` has started. Any of them will do; one that fails is skipped.
-    #[arg(long, value_name = "LIST", env = "KVPAXOS_SERVERS")]
+    #[arg(long, value_name = "LIST")]
     pub(crate) servers: ServerList,
     /// How requests travel. With udp, the list must have the UDP addresses of the replicas.
-    #[arg(long, value_name = "HOW", env = "KVPAXOS_TRANSPORT", default_value = "tcp")]
+    #[arg(long, value_name = "HOW", default_value = "tcp")]
     pub(crate) transport: TransportName,
     /// The same as --transport udp.
     #[arg(long)]
     pub(crate) udp: bool,
     /// How long a request may take in all.
-    #[arg(long, value_name = "TIME", env = "KVPAXOS_TIMEOUT", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
     /// How long to wait for one replica before asking the next [default: 2500ms, with --udp 500ms].
     #[arg(long, value_name = "TIME", value_parser = duration)]

@@ -13,6 +13,7 @@ mod replica;
 mod request;
 mod security;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -41,6 +42,12 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
     #[command(flatten)]
     pub(crate) log: LogArguments,
+    /// Take settings from this TOML file. Each flag is a key of it, at the top for all commands, in [serve] for
+    /// one, and so on; and each is a variable, KVPAXOS_LOG_LEVEL for all commands or KVPAXOS_SERVE_LOG_LEVEL for
+    /// one. A flag counts more than a variable, and a variable more than the file. KVPAXOS_CONFIG names a
+    /// file too.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -110,6 +117,40 @@ pub(crate) enum Command {
     /// Write the same keys millions of times, and print how much memory and disk the replicas use meanwhile.
     #[cfg(unix)]
     Growth(GrowthArguments),
+    /// Print the settings of a command, and where each comes from: a flag, a variable, a configuration file, or
+    /// the default. Without a command, check the whole file and print what it and the variables set.
+    ///
+    /// What is printed is a configuration file itself. If a file or a variable is wrong, the exit code is 2.
+    /// Nothing is started.
+    Config(ConfigArguments),
+    /// Print a script that completes command lines in a shell.
+    Completions {
+        /// The shell.
+        shell: ShellName,
+    },
+    /// Write the man pages of all commands into a directory.
+    Man {
+        /// The directory; it is made if there is none.
+        dir: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConfigArguments {
+    /// Print a JSON array.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The command, and flags of it as they would be given.
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Shells that can complete command lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum ShellName {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Args, Debug)]

@@ -14,16 +14,16 @@ use crate::args::ServerList;
 pub(crate) struct AccessArguments {
     /// Speak TLS, and trust replicas whose certificate is of the authority in this file and names the host that
     /// is connected to. With @DIR of a cluster that speaks TLS, it is that of the cluster.
-    #[arg(long, value_name = "FILE", env = "KVPAXOS_TLS_CA")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
     /// Show replicas the certificate in this file.
-    #[arg(long, value_name = "FILE", env = "KVPAXOS_TLS_CERT", requires_all = ["tls_ca", "tls_key"])]
+    #[arg(long, value_name = "FILE", requires_all = ["tls_ca", "tls_key"])]
     pub(crate) tls_cert: Option<PathBuf>,
     /// The private key of the certificate.
-    #[arg(long, value_name = "FILE", env = "KVPAXOS_TLS_KEY", requires_all = ["tls_ca", "tls_cert"])]
+    #[arg(long, value_name = "FILE", requires_all = ["tls_ca", "tls_cert"])]
     pub(crate) tls_key: Option<PathBuf>,
     /// Show replicas the password in the first line of this file.
-    #[arg(long, value_name = "FILE", env = "KVPAXOS_PASSWORD_FILE")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
 }
 
@@ -58,13 +58,13 @@ impl AccessArguments {
 pub(crate) struct SecurityArguments {
     /// Speak TLS, and trust certificates of the authority in this file. Other replicas must show one that names
     /// them: r0.kvpaxos.internal and so on. `kvpaxos cert` makes certificates.
-    #[arg(long, value_name = "FILE", env = "KVPAXOS_TLS_CA", requires_all = ["tls_cert", "tls_key"])]
+    #[arg(long, value_name = "FILE", requires_all = ["tls_cert", "tls_key"])]
     pub(crate) tls_ca: Option<PathBuf>,
     /// The certificate of this replica. It is read again when it changes, and after SIGHUP.
-    #[arg(long, value_name = "FILE", env = "KVPAXOS_TLS_CERT", requires_all = ["tls_ca", "tls_key"])]
+    #[arg(long, value_name = "FILE", requires_all = ["tls_ca", "tls_key"])]
     pub(crate) tls_cert: Option<PathBuf>,
     /// The private key of the certificate.
-    #[arg(long, value_name = "FILE", env = "KVPAXOS_TLS_KEY", requires_all = ["tls_ca", "tls_cert"])]
+    #[arg(long, value_name = "FILE", requires_all = ["tls_ca", "tls_cert"])]
     pub(crate) tls_key: Option<PathBuf>,
     /// Whether clients speak TLS, Redis clients too.
     #[arg(long, value_enum, value_name = "HOW", default_value_t = TlsClients::Required, requires = "tls_ca")]
@@ -74,7 +74,7 @@ pub(crate) struct SecurityArguments {
     pub(crate) tls_verify_clients: bool,
     /// Let in only clients that show a password that is a line of this file, Redis clients too. Without TLS,
     /// whoever is on the way can read it.
-    #[arg(long, value_name = "FILE", env = "KVPAXOS_PASSWORD_FILE")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
     /// Let ports that speak no TLS listen beyond loopback, where whoever is on the way can read and change what
     /// is sent. Only for networks that nobody else reaches.

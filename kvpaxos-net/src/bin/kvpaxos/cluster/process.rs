@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::layout::Layout;
+use crate::configuration;
 
 /// How often it is looked whether a process has ended.
 const POLL: Duration = Duration::from_millis(20);
@@ -39,13 +40,7 @@ impl Layout {
             .append(true)
             .open(self.errors(id))
             .map_err(failed)?;
-        let mut command = Command::new(program);
-        // They are for clients, and would change what the cluster is.
-        for name in ["CA", "CERT", "KEY"] {
-            command.env_remove(format!("KVPAXOS_TLS_{name}"));
-        }
-        let child = command
-            .env_remove("KVPAXOS_PASSWORD_FILE")
+        let child = configuration::process(program)
             .args(arguments)
             .args(more)
             .stdin(Stdio::null())
