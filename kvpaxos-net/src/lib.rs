@@ -148,6 +148,8 @@ pub mod authority {
 /// Pages for operators of a cluster.
 #[cfg(doc)]
 pub mod manual {
+    #[doc = include_str!("../docs/benchmarks.md")]
+    pub mod benchmarks {}
     #[doc = include_str!("../docs/cluster.md")]
     pub mod cluster {}
     #[doc = include_str!("../docs/configuration.md")]

@@ -33,7 +33,6 @@ impl Progress {
     pub(crate) fn begin(&mut self, what: String) {
         if let Some(bar) = &self.bar {
             bar.set_message(what.clone());
-            bar.tick();
         }
         self.what = what;
     }
@@ -43,7 +42,6 @@ impl Progress {
     pub(crate) fn show(&self, time: &RunTime, now: Instant, rate: f64, errors: u64) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{}: {}", self.what, line(time, now, rate, errors)));
-            bar.tick();
         }
     }
 

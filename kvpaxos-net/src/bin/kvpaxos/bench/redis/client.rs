@@ -191,7 +191,11 @@ async fn serve(
                 Err(error) => break error.to_string(),
             },
             order = inbox.recv(), if output.len() - written < UNWRITTEN => match order {
-                Some(order) => take(order, &mut pending, &mut output),
+                Some(order) => {
+                    take(order, &mut pending, &mut output);
+                    // Those who were answered together ask again now: their requests go out together, too.
+                    tokio::task::yield_now().await;
+                }
                 // Whoever asks holds the client, so nothing is pending.
                 None => break "nobody asks any more".to_owned(),
             },
