@@ -2,12 +2,18 @@
 # Runs the commands of the systemd unit on five hosts, which are network namespaces of this machine: the walk-through over TCP and UDP; then,
 # under load, one host is killed and another one is cut off; both come back, the history must be linearizable, and all logs must agree.
 #
-#   kvpaxos-net/deploy/test/hosts.sh      needs root and iproute2; says so and ends with 77 if they are missing
+#   kvpaxos-net/deploy/test/hosts.sh          needs root and iproute2; says so and ends with 77 if they are missing
+#   kvpaxos-net/deploy/test/hosts.sh --tls    the same within TLS, as the unit says: without UDP, and without the word for plaintext
 #
 # PATH must have `kvpaxos` and `kvpaxos-sim`.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 unit=$here/../systemd/kvpaxos@.service
+case ${1:-} in
+    '') tls=no ;;
+    --tls) tls=yes ;;
+    *) echo "usage: $0 [--tls]" >&2; exit 2 ;;
+esac
 # 77 means skipped.
 skip() { echo "skipped: $*"; exit 77; }
 [ "$(id -u)" -eq 0 ] || skip "network namespaces need root"
@@ -62,12 +68,20 @@ for id in 0 1 2 3 4; do
     datagrams+=${datagrams:+,}10.73.0.1$id:5555
 done
 host client 10.73.0.100
+if [ "$tls" = yes ]; then
+    kvpaxos cert authority "$scratch/certificates" >/dev/null
+    for id in 0 1 2 3 4; do kvpaxos cert replica "$scratch/certificates" --id $id --host 10.73.0.1$id >/dev/null; done
+    export KVPAXOS_TLS_CA=$scratch/certificates/ca.pem
+fi
 
 # A command of the unit, with what systemd would put into it.
 command_of() { # ExecStart|ExecStartPre ID
     sed -e ':a' -e '/\\$/N; s/\\\n//; ta' "$unit" | sed -n "s/^$1=//p" | sed \
         -e "s|/usr/local/bin/kvpaxos|kvpaxos|; s|%i|$2|g; s|\${PEERS}|$peers|; s|\${LISTEN}|10.73.0.1$2|g" \
-        -e "s|\${STATE_DIRECTORY}|$scratch/$2|"
+        -e "s|\${STATE_DIRECTORY}|$scratch/$2|" | without_plaintext
+}
+without_plaintext() {
+    if [ "$tls" = yes ]; then sed -e 's| --udp [^ ]*||; s| --plaintext-beyond-loopback||'; else cat; fi
 }
 start() { # ID
     mkdir -p "$scratch/$1"
@@ -76,7 +90,9 @@ start() { # ID
     on "h$1" $(command_of ExecStartPre "$1") >/dev/null
     # With exec it is the replica that is killed, and not a shell.
     # shellcheck disable=SC2046
-    (exec ip netns exec "$lab-h$1" $(command_of ExecStart "$1") --log-file "$scratch/$1.log") >"$scratch/$1.out" 2>&1 &
+    (own=$scratch/certificates/r$1
+        if [ "$tls" = yes ]; then export KVPAXOS_TLS_CERT=$own.pem KVPAXOS_TLS_KEY=$own.key; fi
+        exec ip netns exec "$lab-h$1" $(command_of ExecStart "$1") --log-file "$scratch/$1.log") >"$scratch/$1.out" 2>&1 &
     running[$1]=$!
 }
 until_it_is() { # CODE WHAT: until `kvpaxos status` ends with CODE
@@ -95,8 +111,16 @@ until_it_is 0 "five hosts do not serve"
 
 echo "== the walk-through"
 on client kvpaxos client alice --transport tcp --servers "$servers" --walkthrough </dev/null
-on client kvpaxos client bob --transport udp --servers "$datagrams" --walkthrough </dev/null >"$scratch/udp.out"
-tail -n 3 "$scratch/udp.out"
+if [ "$tls" = no ]; then
+    on client kvpaxos client bob --transport udp --servers "$datagrams" --walkthrough </dev/null >"$scratch/udp.out"
+    tail -n 3 "$scratch/udp.out"
+else
+    echo "== who does not speak TLS is told so"
+    code=0
+    on client env -u KVPAXOS_TLS_CA kvpaxos get --servers "$servers" --timeout 1s fruit/apple \
+        >"$scratch/plain.out" 2>&1 || code=$?
+    [ "$code" -eq 4 ] && grep -q "speaks TLS only" "$scratch/plain.out"
+fi
 
 echo "== two of five fail under load"
 on client kvpaxos bench --servers "$servers" --clients 8 --keys 20 --reads 50 --seconds 14 --timeout 5s \
@@ -123,4 +147,5 @@ for id in 0 1 2 3 4; do kill "${running[$id]}"; done
 wait
 running=()
 kvpaxos log compare "$scratch"/[0-4]/replica
+if [ "$tls" = yes ]; then echo "all of it within TLS"; fi
 echo "five hosts: two failed under load and came back, and nothing was lost"

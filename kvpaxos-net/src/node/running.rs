@@ -111,9 +111,6 @@ impl Node {
             &repeats,
             &faults,
         );
-        if let Some(tls) = &options.security.tls {
-            tasks.spawn(tls.clone().watch());
-        }
         let outboxes = PeerOutboxes::new(&links.outboxes, Arc::clone(&faults));
         let (for_loop, for_metrics) = (Arc::clone(&repeats), Arc::clone(&metrics));
         let mut event_loop = EventLoop::new(replica, clock, disk, inbox, outboxes, for_loop, for_metrics);

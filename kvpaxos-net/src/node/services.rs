@@ -63,6 +63,9 @@ impl Services<'_> {
         redials: BTreeMap<ReplicaId, Arc<Notify>>,
         peer_outboxes: Arc<Total>,
     ) {
+        if let Some(tls) = &self.security.tls {
+            tasks.spawn(tls.clone().watch());
+        }
         let peers = PeerService {
             id: self.config.id,
             settings: self.settings.clone(),

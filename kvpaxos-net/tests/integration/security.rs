@@ -4,6 +4,7 @@
 mod files;
 mod forged;
 mod program;
+mod slow;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

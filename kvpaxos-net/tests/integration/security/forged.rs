@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::{Files, client, cluster, raw};
 use crate::common::{PATIENCE, runtime};
 
-fn hello(cluster: u64, from: u8) -> Vec<u8> {
+pub(super) fn hello(cluster: u64, from: u8) -> Vec<u8> {
     let hello = Hello {
         cluster,
         from: ReplicaId(from),
@@ -26,7 +26,7 @@ fn hello(cluster: u64, from: u8) -> Vec<u8> {
 }
 
 /// What a replica answers to a hello; `None` if it closes the connection instead.
-async fn answer(
+pub(super) async fn answer(
     address: SocketAddr,
     files: &Files,
     identity: Option<&Identity>,
