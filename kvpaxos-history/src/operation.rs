@@ -174,6 +174,7 @@ pub fn rev_of(outcome: &Outcome) -> Option<Revision> {
         Outcome::Opened { .. }
         | Outcome::Closed
         | Outcome::Authenticated
+        | Outcome::DriverStatus { .. }
         | Outcome::Status(_)
         | Outcome::Refused(_)
         | Outcome::Unknown { .. } => None,

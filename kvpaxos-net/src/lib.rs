@@ -102,6 +102,7 @@ pub use node::running::Node;
 pub use node::security::Security;
 pub use node::sockets::Sockets;
 pub use redis::options::RedisOptions;
+pub use replica::driver_status::{DriverStatus, PresentDisturbance};
 pub use replica::error::NodeError;
 pub use replica::inbox::RestartMemory;
 pub use storage::error::{DirectoryError, LogError};

@@ -347,6 +347,8 @@ pub enum RequestBody {
         /// The password.
         password: Password,
     },
+    /// Ask what the driver of the replica tells of itself. Answered at once by [`Outcome::DriverStatus`].
+    DriverStatus,
 }
 
 /// The answer to a [`Request`]. Each request gets exactly one, unless the replica stops.
@@ -444,6 +446,12 @@ pub enum Outcome {
     },
     /// The client may ask.
     Authenticated,
+    /// What the driver of the replica tells of itself. A replica knows nothing of it and answers `{}`; the driver
+    /// puts its own text in the place of that.
+    DriverStatus {
+        /// A JSON object. Its members may become more.
+        json: Bytes,
+    },
 }
 
 impl fmt::Debug for Batch {

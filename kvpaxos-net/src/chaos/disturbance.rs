@@ -1,7 +1,7 @@
 //! One disturbance at one replica.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use kvpaxos::{Random, ReplicaId, Role};
 
@@ -29,14 +29,6 @@ pub enum Disturbance {
         /// In which direction.
         direction: LinkDirection,
     },
-}
-
-/// What is disturbed at a replica now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Present {
-    pub(crate) disturbance: Disturbance,
-    /// When it is to end.
-    pub(crate) until: SystemTime,
 }
 
 impl Disturbance {

@@ -1,36 +1,17 @@
 //! What chaos needs of the replica of its process.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use kvpaxos::{Config, ReplicaId};
 
 use crate::chaos::admission::{Admission, StoredRegister};
-use crate::chaos::disturbance::Present;
 use crate::chaos::room::Room;
 use crate::cluster::spare_memories;
 use crate::links::faults::LinkFaults;
 use crate::metrics::chaos::ChaosMetrics;
+use crate::replica::driver_status::Board;
 use crate::replica::gateway::Gateway;
 use crate::system::repeats::Repeats;
-
-/// What is disturbed at a replica on purpose now, for those who ask.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Board(Arc<Mutex<Option<Present>>>);
-
-impl Board {
-    pub(crate) fn get(&self) -> Option<Present> {
-        *self.lock()
-    }
-
-    pub(crate) fn set(&self, present: Option<Present>) {
-        *self.lock() = present;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Present>> {
-        // It is set as a whole, whatever panics elsewhere.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// See the module's docs.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ use crate::client::answer::{
 use crate::client::connection::Way;
 use crate::client::driver::{CallEnd, CallOrder, Driver};
 use crate::client::options::{ClientOptions, ClientOptionsError, Transport};
+use crate::replica::driver_status::DriverStatus;
 use crate::system::clock::micros;
 use crate::system::random::entropy;
 
@@ -256,6 +257,17 @@ impl Client {
         }
     }
 
+    /// Returns what the shell of one replica tells of itself; the first server of the list that answers is asked.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn driver_status(&self) -> Result<DriverStatus, ClientError> {
+        match self.call(Call::DriverStatus).await? {
+            Outcome::DriverStatus { json } => Ok(DriverStatus::parse(&json)),
+            other => unreachable!("the state machine answers a status with one, not with {other:?}"),
+        }
+    }
+
     /// Ends the session, so that the cluster need not remember it. Waits for half a second at most.
     pub async fn close(self) {
         let _ = tokio::time::timeout(FAREWELL, self.call(Call::Close)).await;
@@ -316,6 +328,7 @@ impl fmt::Display for CallText<'_> {
             Call::Write(op) => op.fmt(f),
             Call::Read(query) => query.fmt(f),
             Call::Status => f.write_str("status"),
+            Call::DriverStatus => f.write_str("status of the driver"),
             Call::Close => f.write_str("close the session"),
         }
     }
@@ -330,6 +343,6 @@ fn length(call: &Call) -> usize {
             let lengths = query.keys().iter().map(|key| key.len() + 3);
             lengths.sum::<usize>().saturating_sub(3)
         }
-        Call::Status | Call::Close => 0,
+        Call::Status | Call::DriverStatus | Call::Close => 0,
     }
 }

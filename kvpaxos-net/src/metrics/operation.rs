@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kvpaxos::{Op, Outcome, RequestBody};
 
 /// The names of the operations, in the order of [`Operation`].
-pub(crate) const OPERATIONS: [&str; 14] = [
+pub(crate) const OPERATIONS: [&str; 15] = [
     "open",
     "close",
     "put",
@@ -21,6 +21,7 @@ pub(crate) const OPERATIONS: [&str; 14] = [
     "submit",
     "status",
     "authenticate",
+    "driver_status",
 ];
 
 /// What a request asks for.
@@ -40,6 +41,7 @@ pub(crate) enum Operation {
     Submit = 11,
     Status = 12,
     Authenticate = 13,
+    DriverStatus = 14,
 }
 
 impl Operation {
@@ -61,6 +63,7 @@ impl Operation {
             RequestBody::Submit { .. } => Operation::Submit,
             RequestBody::Status => Operation::Status,
             RequestBody::Authenticate { .. } => Operation::Authenticate,
+            RequestBody::DriverStatus => Operation::DriverStatus,
         }
     }
 
@@ -122,6 +125,7 @@ impl fmt::Display for ShownOutcome<'_> {
             Outcome::Count { keys, .. } => write!(f, "{keys} keys"),
             Outcome::Status(_) => f.write_str("status"),
             Outcome::Authenticated => f.write_str("authenticated"),
+            Outcome::DriverStatus { .. } => f.write_str("status of the driver"),
             Outcome::Refused(refusal) => write!(f, "refused: {refusal}"),
             Outcome::Unknown { silent } => write!(f, "unknown, silent: {silent}"),
         }

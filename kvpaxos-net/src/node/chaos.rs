@@ -1,11 +1,11 @@
 //! Disturbs one replica by rules, again and again.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Config, Random, ReplicaId};
 
-use crate::chaos::disturbance::{Disturbance, Present};
+use crate::chaos::disturbance::Disturbance;
 use crate::chaos::room::{ChaosRefusal, Room, works};
 use crate::chaos::{ChaosRule, Target};
 use crate::cluster::spare_memories;
@@ -237,11 +237,12 @@ impl<R: FnMut(ChaosEvent)> Task<'_, R> {
 
     async fn begin(&mut self, disturbance: Disturbance, length: Duration, seed: u64) {
         let (id, chaos) = (self.node.id, &self.node.chaos);
-        let until = SystemTime::now() + length;
         let millis = length.as_millis();
         tracing::info!(replica = %id, %disturbance, millis, "a disturbance on purpose begins");
         chaos.metrics.begin(disturbance.word());
-        chaos.board.set(Some(Present { disturbance, until }));
+        chaos
+            .board
+            .begin(disturbance.to_string(), Instant::now() + length);
         (self.report)(ChaosEvent::Began(id, disturbance));
         match disturbance {
             Disturbance::Roles { choice, .. } => {
@@ -283,7 +284,7 @@ impl<R: FnMut(ChaosEvent)> Task<'_, R> {
             }
         }
         chaos.metrics.end(disturbance.word());
-        chaos.board.set(None);
+        chaos.board.end();
         tracing::info!(replica = %id, %disturbance, "has recovered from a disturbance on purpose");
         (self.report)(ChaosEvent::Recovered(id, disturbance));
         true

@@ -8,7 +8,7 @@ use kvpaxos::{Config, Founding, Memory, Record, Replica};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::chaos::ports::{Board, ChaosPorts};
+use crate::chaos::ports::ChaosPorts;
 use crate::cluster::spare_memories;
 use crate::links::faults::LinkFaults;
 use crate::links::outboxes::PeerOutboxes;
@@ -23,6 +23,7 @@ use crate::node::handle::NodeHandle;
 use crate::node::options::{MemoryLocation, NodeOptions};
 use crate::node::services::Services;
 use crate::node::sockets::Sockets;
+use crate::replica::driver_status::Board;
 use crate::replica::error::NodeError;
 use crate::replica::event_loop::EventLoop;
 use crate::replica::inbox::{Control, Inbox};
@@ -113,7 +114,9 @@ impl Node {
         );
         let outboxes = PeerOutboxes::new(&links.outboxes, Arc::clone(&faults));
         let (for_loop, for_metrics) = (Arc::clone(&repeats), Arc::clone(&metrics));
+        let board = Board::default();
         let mut event_loop = EventLoop::new(replica, clock, disk, inbox, outboxes, for_loop, for_metrics);
+        event_loop.set_board(board.clone());
         let (reserve, addresses) = (reserve(&config, &sockets), Addresses::of(&sockets));
         let services = Services {
             config,
@@ -135,7 +138,7 @@ impl Node {
             &services.config,
             gateway,
             faults,
-            Board::default(),
+            board,
             services.metrics.chaos(),
             Arc::clone(&services.repeats),
         );

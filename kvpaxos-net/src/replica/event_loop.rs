@@ -11,6 +11,7 @@ use crate::links::outboxes::PeerOutboxes;
 use crate::metrics::Metrics;
 use crate::replica::alarm::Alarm;
 use crate::replica::clients::{ClientName, Clients};
+use crate::replica::driver_status::Board;
 use crate::replica::error::NodeError;
 use crate::replica::inbox::{Arrival, Control, Inbox, ReplySink, RestartMemory};
 use crate::replica::observe::ObservationLog;
@@ -21,7 +22,8 @@ use crate::system::random::entropy;
 use crate::system::repeats::Repeats;
 use kvpaxos::status::ProposerStatus;
 use kvpaxos::{
-    ClientId, Effect, Envelope, Event, Input, Memory, Message, Micros, Replica, ReplicaId, Role, Time,
+    ClientId, Effect, Envelope, Event, Input, Memory, Message, Micros, Outcome, Replica, ReplicaId, Role,
+    Time,
 };
 
 /// How long a batch may take before disk and sockets get its effects. Much less than a tick, so that
@@ -66,6 +68,7 @@ pub(crate) struct EventLoop {
     clients: Clients,
     observations: ObservationLog,
     metrics: Arc<Metrics>,
+    board: Board,
     effects: Vec<Effect>,
     halted: Option<kvpaxos::Reason>,
     /// Set once it is to stop.
@@ -95,10 +98,16 @@ impl EventLoop {
             clients: Clients::new(id, Arc::clone(&repeats), Arc::clone(&metrics)),
             observations: ObservationLog::new(id, repeats),
             metrics,
+            board: Board::default(),
             effects: Vec::new(),
             halted: None,
             handover: None,
         }
+    }
+
+    /// What this shell tells of itself from now on.
+    pub(crate) fn set_board(&mut self, board: Board) {
+        self.board = board;
     }
 
     /// Adds a client that is there from the start.
@@ -396,7 +405,12 @@ impl EventLoop {
                     None => then.into_iter().for_each(|envelope| self.send(envelope)),
                 }
             }
-            Effect::Reply { to, reply } => self.clients.reply(to, reply, at),
+            Effect::Reply { to, mut reply } => {
+                if let Outcome::DriverStatus { json } = &mut reply.outcome {
+                    *json = self.board.json();
+                }
+                self.clients.reply(to, reply, at);
+            }
             Effect::Observe(observation) => {
                 self.metrics.on_observation(&observation);
                 self.observations.log(&observation);

@@ -3,6 +3,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod clients;
+pub(crate) mod driver_status;
 pub(crate) mod error;
 pub(crate) mod event_loop;
 pub(crate) mod gateway;

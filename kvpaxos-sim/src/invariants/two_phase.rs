@@ -116,6 +116,7 @@ pub(super) fn written_at(outcome: &Outcome) -> Option<Slot> {
         | Outcome::Page { .. }
         | Outcome::Count { .. }
         | Outcome::Authenticated
+        | Outcome::DriverStatus { .. }
         | Outcome::Status(_)
         | Outcome::Refused(_)
         | Outcome::Unknown { .. } => None,

@@ -185,7 +185,7 @@ fn operation(call: &Call) -> Option<Operation> {
             let key = String::from_utf8_lossy(key);
             Some(Operation::get(key))
         }
-        Call::Read(_) | Call::Status | Call::Close => None,
+        Call::Read(_) | Call::Status | Call::DriverStatus | Call::Close => None,
     }
 }
 

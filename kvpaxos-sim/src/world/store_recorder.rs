@@ -44,7 +44,7 @@ impl StoreRecorder {
         let question = match call {
             Call::Write(op) => Question::Write(op.clone()),
             Call::Read(query) => Question::Read(query.clone()),
-            Call::Status | Call::Close => return,
+            Call::Status | Call::DriverStatus | Call::Close => return,
         };
         let began = self.next_event();
         let ended = None;

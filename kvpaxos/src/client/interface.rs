@@ -46,6 +46,8 @@ pub enum Call {
     Read(Query),
     /// The status of the replica that is asked.
     Status,
+    /// What the driver of the replica that is asked tells of itself.
+    DriverStatus,
     /// Closes the session, if one is open. It does not wait for calls in flight.
     Close,
 }

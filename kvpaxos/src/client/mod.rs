@@ -160,6 +160,10 @@ impl Client {
                 self.begin(task, TaskKind::Status, ends);
                 self.send(at, task, effects);
             }
+            Call::DriverStatus => {
+                self.begin(task, TaskKind::DriverStatus, ends);
+                self.send(at, task, effects);
+            }
             Call::Close => {
                 let Some(session) = self.session() else {
                     let completion = Completion::Done(Outcome::Closed);
@@ -329,6 +333,7 @@ impl Client {
             TaskKind::Open => RequestBody::Open { tag },
             TaskKind::Read(query) => query.clone().into(),
             TaskKind::Status => RequestBody::Status,
+            TaskKind::DriverStatus => RequestBody::DriverStatus,
             TaskKind::Close { session } => RequestBody::Close { session: *session },
             TaskKind::Write { op, place } => {
                 let (session, sequence) = place.expect("a write has a sequence before it is sent");

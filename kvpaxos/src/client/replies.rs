@@ -67,7 +67,11 @@ impl Client {
         let pending = self.pending_mut(task);
         let place = match pending.what {
             TaskKind::Write { place, .. } => place,
-            TaskKind::Open | TaskKind::Read(_) | TaskKind::Status | TaskKind::Close { .. } => None,
+            TaskKind::Open
+            | TaskKind::Read(_)
+            | TaskKind::Status
+            | TaskKind::DriverStatus
+            | TaskKind::Close { .. } => None,
         };
         match refusal {
             // No replica admits a request over this limit, or answers a read with more.

@@ -49,6 +49,7 @@ pub(super) enum TaskKind {
     },
     Read(Query),
     Status,
+    DriverStatus,
     Close {
         session: SessionId,
     },
@@ -95,6 +96,7 @@ pub(super) fn answers(what: &TaskKind, outcome: &Outcome) -> bool {
             Query::Count => matches!(outcome, Outcome::Count { .. }),
         },
         TaskKind::Status => matches!(outcome, Outcome::Status(_)),
+        TaskKind::DriverStatus => matches!(outcome, Outcome::DriverStatus { .. }),
         TaskKind::Close { .. } => matches!(outcome, Outcome::Closed),
     }
 }

@@ -123,6 +123,7 @@ impl fmt::Display for Request {
             RequestBody::Scan { cursor, limit } => write!(f, "scan from {cursor:x}, at most {limit}"),
             RequestBody::Count => f.write_str("count"),
             RequestBody::Authenticate { .. } => f.write_str("authenticate"),
+            RequestBody::DriverStatus => f.write_str("status of the driver"),
         }
     }
 }
@@ -201,6 +202,7 @@ impl fmt::Display for Outcome {
             }
             Outcome::Count { revision, keys } => write!(f, "{keys} keys as of {revision}"),
             Outcome::Authenticated => f.write_str("authenticated"),
+            Outcome::DriverStatus { json } => write!(f, "driver {}", Text(json)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The requests of clients, and the replies to them.
 
+use bytes::Bytes;
+
 use crate::command::{Command, Outcome, Query, Refusal, Reply, Request, RequestBody, Tag};
 use crate::config::Update;
 use crate::io::{Effect, Observation};
@@ -29,6 +31,11 @@ impl Replica {
             }
             RequestBody::Authenticate { .. } => {
                 reply(client, id, Outcome::Authenticated, out);
+                return;
+            }
+            RequestBody::DriverStatus => {
+                let json = Bytes::from_static(b"{}");
+                reply(client, id, Outcome::DriverStatus { json }, out);
                 return;
             }
             RequestBody::Get { key } => return self.read(client, id, Query::Get { key }),
@@ -84,7 +91,10 @@ impl Replica {
     /// Whether a request is within all limits. If it is not, it is refused before anything is changed.
     fn admit(&self, body: &RequestBody) -> Result<(), Refusal> {
         let limits = &self.config.limits;
-        if matches!(body, RequestBody::Status | RequestBody::Authenticate { .. }) {
+        if matches!(
+            body,
+            RequestBody::Status | RequestBody::Authenticate { .. } | RequestBody::DriverStatus
+        ) {
             return Ok(());
         }
         if let Some(refusal) = self.refusal_of_stop() {
@@ -97,7 +107,7 @@ impl Replica {
             return Err(Refusal::Differs(doubt));
         }
         match body {
-            RequestBody::Status | RequestBody::Authenticate { .. } => {}
+            RequestBody::Status | RequestBody::Authenticate { .. } | RequestBody::DriverStatus => {}
             RequestBody::Open { .. } | RequestBody::Close { .. } => {}
             RequestBody::Get { key } => check_keys(limits, std::slice::from_ref(key))?,
             RequestBody::GetMany { keys } | RequestBody::Lengths { keys } => check_keys(limits, keys)?,

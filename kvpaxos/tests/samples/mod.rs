@@ -322,6 +322,7 @@ samples! { request_bodies: RequestBody =
     RequestBody::Scan { .. } => RequestBody::Scan { cursor: u64::MAX, limit: 300 },
     RequestBody::Count => RequestBody::Count,
     RequestBody::Authenticate { .. } => RequestBody::Authenticate { password: password() },
+    RequestBody::DriverStatus => RequestBody::DriverStatus,
 }
 
 fn password() -> Password {
@@ -445,6 +446,7 @@ samples! { outcomes: Outcome =
     },
     Outcome::Count { .. } => Outcome::Count { revision: revision(), keys: 300 },
     Outcome::Authenticated => Outcome::Authenticated,
+    Outcome::DriverStatus { .. } => Outcome::DriverStatus { json: bytes("{}") },
 }
 
 /// Every reply, with every refusal and every status.

@@ -314,6 +314,7 @@ impl Checks {
             | Outcome::Page { .. }
             | Outcome::Count { .. }
             | Outcome::Authenticated
+            | Outcome::DriverStatus { .. }
             | Outcome::Closed
             | Outcome::Status(_)
             | Outcome::Refused(_)

@@ -126,6 +126,7 @@ one_of_each! { bodies: RequestBody =
     RequestBody::Authenticate { .. }, "request-authenticate" => RequestBody::Authenticate {
         password: Password::new("open sesame").expect("short enough"),
     };
+    RequestBody::DriverStatus, "request-driver-status" => RequestBody::DriverStatus;
 }
 
 one_of_each! { refusals: Refusal =
@@ -269,6 +270,9 @@ one_of_each! { outcomes: Outcome =
     };
     Outcome::Count { .. }, "reply-count" => Outcome::Count { revision: revision(1003, 2), keys: 2 };
     Outcome::Authenticated, "reply-authenticated" => Outcome::Authenticated;
+    Outcome::DriverStatus { .. }, "reply-driver-status" => Outcome::DriverStatus {
+        json: r#"{"disturbance":{"millis_left":420,"what":"learner"},"version":"0.1.0"}"#.into(),
+    };
 }
 
 fn executed(results: Option<Vec<StepResult>>) -> Outcome {
@@ -322,6 +326,7 @@ pub(super) fn requests() -> BTreeMap<&'static str, Request> {
         "request-scan" => 13,
         "request-count" => 14,
         "request-authenticate" => 15,
+        "request-driver-status" => 16,
         other => panic!("{other} has no id"),
     };
     let request = |(name, body)| (name, Request { id: id(name), body });
@@ -360,6 +365,7 @@ pub(super) fn replies() -> BTreeMap<&'static str, Reply> {
         "reply-page" => 13,
         "reply-count" => 14,
         "reply-authenticated" => 15,
+        "reply-driver-status" => 16,
         status if status.starts_with("reply-status") => 10,
         _ => 3,
     };

@@ -148,7 +148,7 @@ impl Clients {
                         context.engine.observer.on_written(open.floor, op, outcome);
                     }
                     Call::Read(_) => context.engine.observer.on_read(open.floor, outcome),
-                    Call::Status | Call::Close => {}
+                    Call::Status | Call::DriverStatus | Call::Close => {}
                 }
             }
             Completion::Refused(refusal) => {

@@ -13,6 +13,7 @@ impl fmt::Display for CallText<'_> {
             Call::Write(op) => op.fmt(f),
             Call::Read(query) => query.fmt(f),
             Call::Status => f.write_str("status"),
+            Call::DriverStatus => f.write_str("status of the driver"),
             Call::Close => f.write_str("close"),
         }
     }

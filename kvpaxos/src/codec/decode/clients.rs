@@ -41,6 +41,7 @@ impl Decode for Request {
             10 => RequestBody::Authenticate {
                 password: Password::shown(r.bytes("password", MAX_PASSWORD)?),
             },
+            11 => RequestBody::DriverStatus,
             found => {
                 return Err(DecodeError::Variant {
                     what: "request",
@@ -104,6 +105,9 @@ impl Decode for Reply {
                 keys: counter(r, "number of keys")?,
             },
             14 => Outcome::Authenticated,
+            15 => Outcome::DriverStatus {
+                json: r.bytes("status of the driver", MAX_VALUE)?,
+            },
             found => {
                 return Err(DecodeError::Variant {
                     what: "outcome",

@@ -1,0 +1,123 @@
+//! What this shell tells of itself beside the status of its replica: a JSON object, whose members may become
+//! more.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+/// What the shell of a replica tells of itself. What a replica of another release does not tell is left out.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DriverStatus {
+    /// The release of the program.
+    pub version: Option<String>,
+    /// What is disturbed on purpose at the replica now.
+    pub disturbance: Option<PresentDisturbance>,
+}
+
+/// What is disturbed on purpose at a replica now, and for how long.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PresentDisturbance {
+    /// In words: `acceptor memory=lost`.
+    pub what: String,
+    /// The time until it ends. Zero: it has ended, and the replica has not recovered yet.
+    pub left: Duration,
+}
+
+impl DriverStatus {
+    /// Reads what [`Board::json`] has written. What is not there is left out.
+    pub(crate) fn parse(json: &[u8]) -> DriverStatus {
+        let value: Value = serde_json::from_slice(json).unwrap_or_default();
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let disturbance = value.get("disturbance").and_then(|value| {
+            Some(PresentDisturbance {
+                what: text(value.get("what")?)?,
+                left: Duration::from_millis(value.get("millis_left")?.as_u64()?),
+            })
+        });
+        DriverStatus {
+            version: value.get("version").and_then(text),
+            disturbance,
+        }
+    }
+}
+
+/// What other tasks of this shell have to tell. Clones are the same board.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Board(Arc<Mutex<Option<(String, Instant)>>>);
+
+impl Board {
+    /// This is disturbed on purpose from now on, until then.
+    pub(crate) fn begin(&self, what: String, until: Instant) {
+        *self.lock() = Some((what, until));
+    }
+
+    /// Nothing is disturbed any more.
+    pub(crate) fn end(&self) {
+        *self.lock() = None;
+    }
+
+    /// The answer to who asks.
+    pub(crate) fn json(&self) -> Bytes {
+        let disturbance = self.lock().as_ref().map(|(what, until)| {
+            let left = until.saturating_duration_since(Instant::now());
+            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            json!({ "what": what, "millis_left": millis })
+        });
+        let status = json!({ "version": env!("CARGO_PKG_VERSION"), "disturbance": disturbance });
+        Bytes::from(status.to_string())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
+        // It is set as a whole, whatever panics elsewhere.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_read_as_it_is_written() {
+        let board = Board::default();
+        let version = Some(env!("CARGO_PKG_VERSION").to_owned());
+        let quiet = DriverStatus {
+            version: version.clone(),
+            disturbance: None,
+        };
+        assert_eq!(DriverStatus::parse(&board.json()), quiet);
+        let minute = Duration::from_secs(60);
+        board
+            .clone()
+            .begin("acceptor".to_owned(), Instant::now() + minute);
+        let found = DriverStatus::parse(&board.json()).disturbance.unwrap();
+        assert!(
+            found.what == "acceptor" && found.left <= minute && !found.left.is_zero(),
+            "{found:?}"
+        );
+        board.begin("link".to_owned(), Instant::now());
+        let over = DriverStatus::parse(&board.json()).disturbance.unwrap();
+        assert_eq!((over.what.as_str(), over.left), ("link", Duration::ZERO));
+        board.end();
+        assert_eq!(DriverStatus::parse(&board.json()), quiet);
+    }
+
+    #[test]
+    fn what_others_write_is_read_as_far_as_it_is_understood() {
+        for text in [
+            "{}",
+            "",
+            "7",
+            "{\"disturbance\":{\"what\":7}}",
+            "{\"version\":[],\"new\":1}",
+        ] {
+            assert_eq!(
+                DriverStatus::parse(text.as_bytes()),
+                DriverStatus::default(),
+                "{text}"
+            );
+        }
+    }
+}
