@@ -23,7 +23,12 @@ pub(super) async fn ask(servers: &ServerArguments) -> Result<Report, String> {
             ..one.options()?
         };
         let client = Client::new(options).map_err(|error| error.to_string())?;
-        let status = async move { client.status().await };
+        let status = async move {
+            let status = client.status().await?;
+            // A replica of an earlier build does not know this question.
+            let driver = client.driver_status().await.unwrap_or_default();
+            Ok((status, driver))
+        };
         asked.push(tokio::spawn(status.in_current_span()));
     }
     let mut rows = Vec::new();
@@ -33,7 +38,7 @@ pub(super) async fn ask(servers: &ServerArguments) -> Result<Report, String> {
             .map_err(|error| format!("a task that asks for a status panicked: {error}"))?;
         rows.push(Row {
             server: server.clone(),
-            answer: answer.map_err(|error| reason(&error)),
+            answer: answer.map_err(|error: ClientError| reason(&error)),
         });
     }
     Ok(Report(rows))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos::{Ballot, ReplicaSet, Slot, Status};
+use kvpaxos_net::DriverStatus;
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -13,20 +14,23 @@ pub(crate) struct Report(pub(crate) Vec<Row>);
 
 pub(crate) struct Row {
     pub(crate) server: String,
-    /// The status, or why there is none.
-    pub(crate) answer: Result<Status, String>,
+    /// The status, and what the shell tells of itself; or why there is none.
+    pub(crate) answer: Result<(Status, DriverStatus), String>,
 }
 
 impl Report {
     fn statuses(&self) -> impl Iterator<Item = &Status> {
-        self.0.iter().filter_map(|row| row.answer.as_ref().ok())
+        self.0
+            .iter()
+            .filter_map(|row| row.answer.as_ref().ok())
+            .map(|(status, _)| status)
     }
 
     /// Whether the server at this place of the list answers, and knows a leader.
     #[cfg(unix)]
     pub(crate) fn serves(&self, place: usize) -> bool {
         let answer = self.0.get(place).and_then(|row| row.answer.as_ref().ok());
-        answer.is_some_and(|status| status.leader.is_some() && status.doubt.is_none())
+        answer.is_some_and(|(status, _)| status.leader.is_some() && status.doubt.is_none())
     }
 
     /// The exit code, and the verdict in a line that gives the reason.
@@ -68,6 +72,10 @@ impl Report {
         if !impaired.is_empty() {
             faults.push(format!("not all roles of {impaired} work"));
         }
+        let disturbed = self.disturbed();
+        if !disturbed.is_empty() {
+            faults.push(format!("{disturbed} disturbed on purpose"));
+        }
         if faults.is_empty() {
             let plural = if answered == 1 { "" } else { "s" };
             (Exit::Done, format!("good: {answered} replica{plural}, {leads}"))
@@ -77,6 +85,15 @@ impl Report {
                 format!("impaired: {}; {leads}", faults.join("; ")),
             )
         }
+    }
+
+    /// The replicas at which something is disturbed on purpose.
+    fn disturbed(&self) -> ReplicaSet {
+        let answers = self.0.iter().filter_map(|row| row.answer.as_ref().ok());
+        answers
+            .filter(|(_, driver)| driver.disturbance.is_some())
+            .map(|(status, _)| status.id)
+            .collect()
     }
 
     /// The replicas that others have not heard from.
@@ -125,8 +142,12 @@ impl Report {
         let highest = self.highest_applied();
         let rows = self.0.iter().map(|row| match &row.answer {
             Err(why) => json!({ "server": row.server, "unreachable": why }),
-            Ok(status) => {
+            Ok((status, driver)) => {
                 let mut value = status_value(status);
+                value["version"] = driver.version.clone().into();
+                value["disturbance"] = driver.disturbance.as_ref().map_or(Value::Null, |it| {
+                    json!({ "what": it.what, "millis_left": u64::try_from(it.left.as_millis()).unwrap_or(u64::MAX) })
+                });
                 value["server"] = row.server.clone().into();
                 value["lag"] = applied(status).map(|applied| highest - applied).into();
                 value
@@ -210,6 +231,10 @@ fn status_value(status: &Status) -> Value {
 pub(super) mod tests {
     use kvpaxos::{Incarnation, ReplicaId};
 
+    use std::time::Duration;
+
+    use kvpaxos_net::PresentDisturbance;
+
     use super::*;
 
     /// A replica that follows r0, or leads.
@@ -247,7 +272,9 @@ pub(super) mod tests {
     pub(in super::super) fn report(answers: Vec<Result<Status, &str>>) -> Report {
         let row = |(port, answer): (usize, Result<Status, &str>)| Row {
             server: format!("127.0.0.1:{port}"),
-            answer: answer.map_err(str::to_owned),
+            answer: answer
+                .map(|status| (status, DriverStatus::default()))
+                .map_err(str::to_owned),
         };
         Report((7200..).zip(answers).map(row).collect())
     }
@@ -305,5 +332,31 @@ pub(super) mod tests {
             "00000000000000000000000000000007"
         );
         assert_eq!(value["replicas"][2]["unreachable"], "refused");
+    }
+
+    #[test]
+    fn what_is_disturbed_on_purpose_stands_in_the_verdict_and_in_json() {
+        let mut report = report(vec![Ok(status(0, 9, 7)), Ok(status(1, 9, 7))]);
+        let Ok((_, driver)) = &mut report.0[1].answer else {
+            panic!("a status");
+        };
+        driver.disturbance = Some(PresentDisturbance {
+            what: "learner memory=kept".to_owned(),
+            left: Duration::from_millis(420),
+        });
+        let (exit, line) = report.verdict();
+        assert_eq!(exit, Exit::Impaired);
+        assert_eq!(line, "impaired: r1 disturbed on purpose; r0 leads with b3.r0");
+        let value = report.as_value();
+        assert_eq!(value["replicas"][0]["disturbance"], Value::Null);
+        assert_eq!(
+            value["replicas"][1]["disturbance"],
+            json!({ "what": "learner memory=kept", "millis_left": 420 })
+        );
+        let table = report.table();
+        assert!(
+            table[2].ends_with("on purpose: learner memory=kept, for 0.4 s more"),
+            "{table:?}"
+        );
     }
 }

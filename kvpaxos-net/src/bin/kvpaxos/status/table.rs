@@ -2,6 +2,7 @@
 
 use kvpaxos::Status;
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
+use kvpaxos_net::{DriverStatus, PresentDisturbance};
 
 use super::report::{Report, applied};
 
@@ -25,7 +26,7 @@ impl Report {
                     let cells = vec!["-".to_owned(), row.server.clone()];
                     (cells, format!("unreachable: {why}"))
                 }
-                Ok(status) => (cells(&row.server, status, highest), notes(status)),
+                Ok((status, driver)) => (cells(&row.server, status, highest), notes(status, driver)),
             })
             .collect();
         let titles: Vec<String> = TITLES.map(str::to_owned).to_vec();
@@ -104,8 +105,20 @@ fn cells(server: &str, status: &Status, highest: u64) -> Vec<String> {
 }
 
 /// What is out of the ordinary.
-fn notes(status: &Status) -> String {
+fn notes(status: &Status, driver: &DriverStatus) -> String {
     let mut notes = Vec::new();
+    match &driver.disturbance {
+        Some(PresentDisturbance { what, left }) if left.is_zero() => {
+            notes.push(format!("recovers from what was on purpose: {what}"));
+        }
+        Some(PresentDisturbance { what, left }) => {
+            notes.push(format!(
+                "on purpose: {what}, for {:.1} s more",
+                left.as_secs_f64()
+            ));
+        }
+        None => {}
+    }
     match status.acceptor {
         AcceptorStatus::Recovering { unanswered, .. } if unanswered.is_empty() => {
             notes.push("lost its memory, and has almost recovered".to_owned());
