@@ -8,7 +8,9 @@ use kvpaxos::ReplicaId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::listen::admission::{Admission, Admitted};
+use crate::listen::admission::Admitted;
+use crate::listen::bounds::Shared;
+use crate::replica::leaving::Service;
 use crate::system::repeats::{Repeats, Subject, warn_repeated};
 
 /// The pause after a failed accept: a failure that lasts must not spin.
@@ -26,18 +28,23 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// Accepts connections of clients and serves each in a task of its own. One that is not admitted is
-    /// closed. Runs until it is dropped, and then drops these tasks.
+    /// closed. Runs until the port closes and these tasks have ended, or until it is dropped, which drops them.
     pub(crate) async fn serve<F>(
         self,
-        admission: &Admission,
+        shared: &Shared,
+        closes_at: Service,
         serve: impl Fn(TcpStream, SocketAddr, Admitted) -> F,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
+        let admission = &shared.admission;
         let mut connections = JoinSet::new();
         loop {
             while connections.try_join_next().is_some() {}
-            let (stream, address) = self.accept().await;
+            let (stream, address) = tokio::select! {
+                accepted = self.accept() => accepted,
+                () = shared.closing.reached(closes_at) => break,
+            };
             let Some(admitted) = admission.admit() else {
                 warn_repeated!(
                     self.repeats,
@@ -49,6 +56,9 @@ impl Listener {
             };
             connections.spawn(serve(stream, address, admitted));
         }
+        // Who comes now is told that nobody listens.
+        drop(self);
+        while connections.join_next().await.is_some() {}
     }
 
     /// The next connection. Accepting fails if the process is out of descriptors, or if the other side is

@@ -8,6 +8,7 @@ use kvpaxos::ReplicaId;
 use kvpaxos::codec::{HEADER, MAX_REQUEST_PAYLOAD};
 
 use crate::listen::admission::Admission;
+use crate::replica::leaving::Closing;
 use crate::wire::budget::{self, Budget};
 use crate::wire::outbox::Total;
 
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) received: Arc<AtomicU64>,
     pub(crate) datagrams: AtomicU64,
     pub(crate) dropped_datagrams: AtomicU64,
+    pub(crate) closing: Arc<Closing>,
 }
 
 impl Shared {
@@ -71,6 +73,7 @@ impl Shared {
             received: Arc::default(),
             datagrams: AtomicU64::new(0),
             dropped_datagrams: AtomicU64::new(0),
+            closing: Arc::default(),
         })
     }
 }

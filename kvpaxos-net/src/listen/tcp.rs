@@ -16,6 +16,7 @@ use crate::listen::bounds::Shared;
 use crate::listen::gate::Gate;
 use crate::replica::clients::ClientName;
 use crate::replica::inbox::{Arrival, ReplySink};
+use crate::replica::leaving::Service;
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::tls::accept;
 use crate::tls::fault::TlsFault;
@@ -93,7 +94,7 @@ impl ClientService {
         let shared = Arc::clone(&self.shared);
         let service = Arc::new(self);
         let serve = |stream, address, admitted| Arc::clone(&service).connection(stream, address, admitted);
-        listener.serve(&shared.admission, serve).await;
+        listener.serve(&shared, Service::Ended, serve).await;
     }
 
     /// Serves one client until it disconnects, breaks the protocol or stops reading its replies.

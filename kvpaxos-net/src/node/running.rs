@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kvpaxos::wal::Owner;
 use kvpaxos::{Config, Founding, Memory, Record, Replica};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 use crate::chaos::ports::ChaosPorts;
 use crate::cluster::spare_memories;
@@ -27,6 +29,7 @@ use crate::replica::driver_status::Board;
 use crate::replica::error::NodeError;
 use crate::replica::event_loop::EventLoop;
 use crate::replica::inbox::{Control, Inbox};
+use crate::replica::leaving::{Closing, Service};
 use crate::storage::directory::{Directory, OpenDirectory};
 use crate::storage::disk::{Disk, DiskEvent};
 use crate::storage::log::Log;
@@ -40,6 +43,9 @@ use crate::system::repeats::Repeats;
 /// are in use at a time.
 const OWN_DESCRIPTORS: usize = 32;
 
+/// How long connections may take until what their clients are answered is written, when a replica stops.
+const WRITTEN: Duration = Duration::from_secs(1);
+
 /// A running replica. [`stop`](Node::stop) stops it in order; dropping it stops it as a crash would.
 #[derive(Debug)]
 pub struct Node {
@@ -47,6 +53,9 @@ pub struct Node {
     event_loop: JoinHandle<Result<(), NodeError>>,
     /// Aborted when dropped.
     tasks: JoinSet<()>,
+    /// Those that serve connections of clients. They end with the event loop.
+    fronts: JoinSet<()>,
+    closing: Arc<Closing>,
     addresses: Addresses,
     _reserve: Reserve,
 }
@@ -115,15 +124,19 @@ impl Node {
         let outboxes = PeerOutboxes::new(&links.outboxes, Arc::clone(&faults));
         let (for_loop, for_metrics) = (Arc::clone(&repeats), Arc::clone(&metrics));
         let board = Board::default();
+        let shared = Shared::new(options.id, options.bounds);
+        let closing = Arc::clone(&shared.closing);
         let mut event_loop = EventLoop::new(replica, clock, disk, inbox, outboxes, for_loop, for_metrics);
         event_loop.set_board(board.clone());
+        event_loop.set_closing(Arc::clone(&closing));
+        let mut fronts = JoinSet::new();
         let (reserve, addresses) = (reserve(&config, &sockets), Addresses::of(&sockets));
         let services = Services {
             config,
             cluster: owner.cluster,
             settings: options.cluster.settings(),
             founding,
-            shared: Shared::new(options.id, options.bounds),
+            shared,
             repeats,
             metrics,
             senders: &senders,
@@ -142,7 +155,13 @@ impl Node {
             services.metrics.chaos(),
             Arc::clone(&services.repeats),
         );
-        services.spawn(&mut tasks, &mut event_loop, sockets, links.redials, links.total);
+        services.spawn(
+            (&mut tasks, &mut fronts),
+            &mut event_loop,
+            sockets,
+            links.redials,
+            links.total,
+        );
         let event_loop = tokio::spawn(async move {
             let result = event_loop.run().await;
             // The lock is released last: until here the disk thread may still have written.
@@ -161,6 +180,8 @@ impl Node {
             handle,
             event_loop,
             tasks,
+            fronts,
+            closing,
             addresses,
             _reserve: reserve,
         })
@@ -202,14 +223,22 @@ impl Node {
         self.addresses.http
     }
 
-    /// Stops the replica: syncs what it has written, and closes its connections. If it leads, and enough others
-    /// run, it first waits until another one leads and its own clients are answered, for at most 2 s.
+    /// Stops the replica: syncs what it has written, and closes its connections. If enough others run, its clients
+    /// are sent to them first, and if it leads, it hands leadership over: no request fails by that, nor waits for
+    /// an election. This takes at most 2 s, and the connections may take another second until what they are
+    /// answered is written.
     ///
     /// # Errors
     /// If it had stopped by itself before, or its last sync fails.
     pub async fn stop(mut self) -> Result<(), NodeError> {
         self.handle.control(Control::Stop).await;
         let result = self.wait().await;
+        // Also if it had stopped by itself.
+        self.closing.set(Service::Ended);
+        let ended = async { while self.fronts.join_next().await.is_some() {} };
+        // Whoever does not read is not waited for.
+        let _ = timeout(WRITTEN, ended).await;
+        self.fronts.shutdown().await;
         self.tasks.shutdown().await;
         result
     }

@@ -54,10 +54,10 @@ pub(crate) struct Services<'a> {
 }
 
 impl Services<'_> {
-    /// Starts them all. `redials` and `peer_outboxes` are those of the outgoing links.
+    /// Starts them all. `fronts` end by themselves once the replica has stopped. `redials` and `peer_outboxes` are those of the outgoing links.
     pub(crate) fn spawn(
         self,
-        tasks: &mut JoinSet<()>,
+        (tasks, fronts): (&mut JoinSet<()>, &mut JoinSet<()>),
         event_loop: &mut EventLoop,
         sockets: Sockets,
         redials: BTreeMap<ReplicaId, Arc<Notify>>,
@@ -89,7 +89,7 @@ impl Services<'_> {
             self.serve_http(tasks, event_loop, socket, (connections, received, peer_outboxes));
         }
         if let Some(socket) = sockets.redis {
-            self.serve_redis(tasks, event_loop, socket);
+            self.serve_redis(fronts, event_loop, socket);
         }
         let clients = ClientService {
             id: self.config.id,
@@ -100,7 +100,7 @@ impl Services<'_> {
             shared: self.shared,
             repeats: self.repeats,
         };
-        tasks.spawn(clients.serve(sockets.clients));
+        fronts.spawn(clients.serve(sockets.clients));
     }
 
     /// Datagrams have one task, which is one client to the replica.
@@ -142,7 +142,7 @@ impl Services<'_> {
     }
 
     /// All Redis clients together are one client to the replica.
-    fn serve_redis(&self, tasks: &mut JoinSet<()>, event_loop: &mut EventLoop, socket: TcpListener) {
+    fn serve_redis(&self, fronts: &mut JoinSet<()>, event_loop: &mut EventLoop, socket: TcpListener) {
         let (sender, replies) = mpsc::unbounded_channel();
         let client = self.client_ids.next();
         event_loop.join(client, ClientName::Redis, ReplySink::Task(sender));
@@ -159,7 +159,7 @@ impl Services<'_> {
             shared: Arc::clone(&self.shared),
             repeats: Arc::clone(&self.repeats),
         };
-        redis::spawn(tasks, ports);
+        redis::spawn(fronts, ports);
     }
 
     /// The probe is one client too.

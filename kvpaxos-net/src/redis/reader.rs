@@ -43,6 +43,11 @@ impl RequestReader {
         }
     }
 
+    /// The connection, without what was read of it.
+    pub(crate) fn into_inner(self) -> ReadHalf {
+        self.reader
+    }
+
     /// The requests that were whole are taken out; what is left is the beginning of another.
     pub(crate) fn on_requests(&mut self) {
         let needed = self.decoder.needed();

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kvpaxos::ReplicaId;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use crate::listen::accept::Listener;
 use crate::listen::admission::{Activity, Admitted};
@@ -16,10 +18,12 @@ use crate::redis::conversation::{Conversation, Server};
 use crate::redis::options::RedisOptions;
 use crate::redis::reader::RequestReader;
 use crate::replica::gateway::Gateway;
+use crate::replica::leaving::Service;
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::tls::accept;
 use crate::tls::fault::TlsFault;
 use crate::tls::replica::ReplicaTls;
+use crate::tls::stream::{ReadHalf, WriteHalf};
 use crate::wire::frames::ReadError;
 use crate::wire::outbox::Outbox;
 use crate::wire::write::write_queued;
@@ -29,6 +33,8 @@ const STALL: Duration = Duration::from_secs(10);
 
 /// What a client is told that must speak TLS and does not.
 const FAREWELL: &[u8] = b"-ERR this port speaks TLS only: connect with --tls\r\n";
+/// How long a client may take to hear that its connection ends.
+const LINGER: Duration = Duration::from_millis(100);
 
 /// Serves the connections of Redis clients.
 pub(crate) struct RedisService {
@@ -78,7 +84,7 @@ impl RedisService {
         let shared = Arc::clone(&self.shared);
         let service = Arc::new(self);
         let serve = |stream, address, admitted| Arc::clone(&service).connection(stream, address, admitted);
-        listener.serve(&shared.admission, serve).await;
+        listener.serve(&shared, Service::NoGuests, serve).await;
     }
 
     /// Serves one client until it disconnects, breaks the protocol or stops reading its replies.
@@ -86,7 +92,9 @@ impl RedisService {
         info_repeated!(self.repeats, Subject::ANY, {replica = %self.id, %address}, "a redis client has connected");
         let number = self.facts.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         self.facts.connected.fetch_add(1, Ordering::Relaxed);
+        let guest = self.shared.closing.guest();
         let result = self.converse(stream, address, number, admitted).await;
+        drop(guest);
         self.facts.connected.fetch_sub(1, Ordering::Relaxed);
         let why = match result {
             Ok(()) => {
@@ -141,16 +149,22 @@ impl RedisService {
         let mut connection = Connection::new(&self.gateway, &self.facts, &outbox, conversation);
         let bounds = self.options.request_bounds(connection.is_authenticated());
         let mut reader = RequestReader::new(reader, bounds, &self.shared);
-        let writing = write_queued(&outbox, &mut writer, STALL);
-        tokio::pin!(writing);
-        let read = tokio::select! {
-            read = self.read(&mut reader, &mut connection, &activity) => read,
-            written = &mut writing => return written.map_err(|error| CloseReason::Read(error.into())),
-            () = admitted.must_make_room(&activity) => return Err(CloseReason::Idle),
+        let read = {
+            let writing = write_queued(&outbox, &mut writer, STALL);
+            tokio::pin!(writing);
+            let read = tokio::select! {
+                read = self.read(&mut reader, &mut connection, &activity) => read,
+                written = &mut writing => return written.map_err(|error| CloseReason::Read(error.into())),
+                () = admitted.must_make_room(&activity) => return Err(CloseReason::Idle),
+            };
+            // What is answered is still written, however the connection ends.
+            outbox.finish();
+            writing.await.map_err(ReadError::from)?;
+            read
         };
-        // What is answered is still written, however the connection ends.
-        outbox.finish();
-        writing.await.map_err(ReadError::from)?;
+        if read.is_ok() {
+            linger(reader.into_inner(), writer).await;
+        }
         Ok(read?)
     }
 
@@ -172,10 +186,29 @@ impl RedisService {
                 continue;
             }
             reader.on_requests();
-            if !reader.read().await? {
+            // What has arrived is answered first.
+            let is_open = tokio::select! {
+                biased;
+                read = reader.read() => read?,
+                () = self.shared.closing.reached(Service::NoGuests) => false,
+            };
+            if !is_open {
                 return Ok(());
             }
             activity.on_request();
         }
     }
+}
+
+/// Says that nothing more will come, and then hears for a moment what the client still sends. Closed at once,
+/// with something unread, the connection would be reset, and the client might lose the last replies.
+async fn linger(mut reader: ReadHalf, mut writer: WriteHalf) {
+    let hear_out = async {
+        writer.shutdown().await?;
+        let mut dropped = [0; 4096];
+        while reader.read(&mut dropped).await? > 0 {}
+        Ok::<(), std::io::Error>(())
+    };
+    // Whatever goes wrong, the connection ends here.
+    let _ = timeout(LINGER, hear_out).await;
 }

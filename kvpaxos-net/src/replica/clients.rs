@@ -191,6 +191,15 @@ impl Clients {
         }
     }
 
+    /// Nothing more will be answered: connections end when what is answered is written.
+    pub(crate) fn finish(&mut self) {
+        for client in self.clients.drain().map(|(_, client)| client) {
+            if let ReplySink::Stream(outbox) = &client.sink {
+                outbox.finish();
+            }
+        }
+    }
+
     /// Wakes the writers of the connections that have something to write.
     pub(crate) fn wake(&mut self) {
         for client in self.answered.drain(..) {

@@ -14,6 +14,7 @@ use crate::replica::clients::{ClientName, Clients};
 use crate::replica::driver_status::Board;
 use crate::replica::error::NodeError;
 use crate::replica::inbox::{Arrival, Control, Inbox, ReplySink, RestartMemory};
+use crate::replica::leaving::{Closing, Leaving, Next, Service, Situation};
 use crate::replica::observe::ObservationLog;
 use crate::storage::disk::{DiskEvent, Ticket};
 use crate::storage::store::Storage;
@@ -31,18 +32,6 @@ use kvpaxos::{
 const BATCH: Micros = Micros(2_000);
 /// Nothing more is read from sockets while this many bytes of records wait for the disk.
 const DISK_BACKLOG: usize = 64 * 1024 * 1024;
-
-/// How long a replica that is to stop waits for another leader, and for the answers that it owes.
-const HANDOVER: Micros = Micros(2_000_000);
-
-/// A replica that led and is to stop.
-#[derive(Clone, Copy)]
-struct Handover {
-    /// It stops at this time in any case.
-    latest: Time,
-    /// Another replica leads. From now on no request is taken in.
-    done: bool,
-}
 
 /// Messages that leave once a write is durable.
 struct DeferredSends {
@@ -72,7 +61,8 @@ pub(crate) struct EventLoop {
     effects: Vec<Effect>,
     halted: Option<kvpaxos::Reason>,
     /// Set once it is to stop.
-    handover: Option<Handover>,
+    leaving: Option<Leaving>,
+    closing: Arc<Closing>,
 }
 
 impl EventLoop {
@@ -101,7 +91,8 @@ impl EventLoop {
             board: Board::default(),
             effects: Vec::new(),
             halted: None,
-            handover: None,
+            leaving: None,
+            closing: Arc::default(),
         }
     }
 
@@ -113,6 +104,11 @@ impl EventLoop {
     /// Adds a client that is there from the start.
     pub(crate) fn join(&mut self, client: ClientId, name: ClientName, sink: ReplySink) {
         self.clients.join(client, name, sink);
+    }
+
+    /// What tells the ports for clients when it stops.
+    pub(crate) fn set_closing(&mut self, closing: Arc<Closing>) {
+        self.closing = closing;
     }
 
     /// Runs until it is told to stop (`Ok`), the replica halts, or the disk fails.
@@ -135,11 +131,11 @@ impl EventLoop {
                 control = self.inbox.controls.recv() => match control {
                     Some(control) => self.on_control(control),
                     // Nobody is left to wait for it.
-                    None => self.stop_at(self.clock.now()),
+                    None => self.leaving = Some(Leaving::at_once(self.clock.now())),
                 },
                 () = alarm.rings() => {}
                 Some(arrival) = self.inbox.peers.recv(), if self.has_room() => self.on_arrival(arrival),
-                Some(arrival) = self.inbox.clients.recv(), if self.takes_requests() => self.on_arrival(arrival),
+                Some(arrival) = self.inbox.clients.recv(), if self.has_room() => self.on_arrival(arrival),
             }
             self.take_arrivals()?;
             // After the arrivals: a process that was paused first hears what came in meanwhile, and only then
@@ -162,6 +158,9 @@ impl EventLoop {
     }
 
     fn stop(mut self) -> Result<(), NodeError> {
+        self.hand_on();
+        self.clients.finish();
+        self.closing.set(Service::Ended);
         self.disk.finish();
         // The disk thread has ended, but its last sync may have failed.
         while let Ok(event) = self.inbox.disk.try_recv() {
@@ -177,46 +176,41 @@ impl EventLoop {
         self.disk.backlog() < DISK_BACKLOG
     }
 
-    /// Whether requests are read: the disk keeps up, and leadership was not handed over.
-    fn takes_requests(&self) -> bool {
-        self.has_room() && !self.handover.is_some_and(|handover| handover.done)
-    }
-
-    /// Prepares to stop. A leader first gives up its ballot, so that another stands at once and not only after
-    /// it has heard nothing for a while. The replica votes on meanwhile, and its clients are served.
-    ///
-    /// To the core this is the failure of a proposer, which may happen at any time.
+    /// Prepares to stop: see [`crate::replica::leaving`].
     fn begin_to_stop(&mut self) {
-        if self.handover.is_some() {
+        if self.leaving.is_some() {
             return;
         }
-        let leads = matches!(self.replica.status().proposer, ProposerStatus::Leading { .. });
-        let now = self.clock.now();
-        let waits = leads && self.others_can_lead();
-        self.stop_at(if waits { now.after(HANDOVER) } else { now });
-        if waits {
-            tracing::info!(replica = %self.id, "hands leadership over before it stops");
-            self.fail(Role::Proposer);
+        self.leaving = Some(Leaving::begin(self.clock.now()));
+        if self.others_can_lead() {
+            let leads = matches!(self.replica.status().proposer, ProposerStatus::Leading { .. });
+            tracing::info!(
+                replica = %self.id, leads,
+                "is to stop: its clients are sent to others, and if it leads it hands leadership over first"
+            );
+            self.closing.set(Service::NoGuests);
         }
-    }
-
-    fn stop_at(&mut self, latest: Time) {
-        let done = false;
-        self.handover = Some(Handover { latest, done });
     }
 
     /// Whether a replica that is to stop has nothing more to wait for.
     fn may_stop(&mut self) -> bool {
-        let Some(handover) = self.handover else {
+        let Some(mut leaving) = self.leaving else {
             return false;
         };
-        if self.clock.now() >= handover.latest || !self.others_can_lead() {
-            return true;
-        }
         let status = self.replica.status();
-        let done = handover.done || status.leader.is_some_and(|ballot| ballot.replica != self.id);
-        self.handover = Some(Handover { done, ..handover });
-        done && status.pending == 0
+        let situation = Situation {
+            is_spared: self.others_can_lead(),
+            another_leads: status.leader.is_some_and(|ballot| ballot.replica != self.id),
+            pending: status.pending,
+            guests: self.closing.guests(),
+        };
+        let next = leaving.next(self.clock.now(), situation);
+        self.leaving = Some(leaving);
+        if next == Next::HandOver {
+            self.step(Event::HandOver);
+            self.hand_on();
+        }
+        next == Next::Stop
     }
 
     /// Whether enough others are heard that one of them can lead without this replica.
@@ -240,7 +234,7 @@ impl EventLoop {
                 return Ok(());
             }
             let mut arrival = self.inbox.peers.try_recv().ok();
-            if arrival.is_none() && self.takes_requests() {
+            if arrival.is_none() {
                 arrival = self.inbox.clients.try_recv().ok();
             }
             let Some(arrival) = arrival else {

@@ -8,4 +8,5 @@ pub(crate) mod error;
 pub(crate) mod event_loop;
 pub(crate) mod gateway;
 pub(crate) mod inbox;
+pub(crate) mod leaving;
 pub(crate) mod observe;

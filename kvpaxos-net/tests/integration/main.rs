@@ -19,6 +19,7 @@ mod processes;
 mod program;
 mod python_client;
 mod redis;
+mod rolling;
 mod security;
 mod shortage;
 mod soak;
