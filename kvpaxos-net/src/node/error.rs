@@ -40,8 +40,8 @@ pub enum StartError {
     /// A port without TLS would listen beyond loopback, and nobody said that it may.
     #[error(
         "{address}, for {what}, is not a loopback address, and there is no TLS at this port: whoever is on the way can \
-         read and change what is sent. Give the replica a certificate, listen on loopback, or allow plaintext beyond \
-         loopback"
+         read and change what is sent. Give the replica a certificate (--tls-ca, --tls-cert, --tls-key), listen on \
+         loopback, or say that it may be so (--plaintext-beyond-loopback)"
     )]
     Plaintext {
         /// What the port was for.

@@ -55,6 +55,11 @@ impl RequestReader {
         drop(self.share.split_to(if needed > FREE { needed } else { 0 }));
     }
 
+    /// Whether what has come begins like a handshake of TLS. No command does.
+    pub(crate) fn speaks_tls(&mut self) -> bool {
+        self.decoder.buffer().starts_with(&[22, 3])
+    }
+
     /// Reads once. Returns `false` at the end of the stream.
     pub(crate) async fn read(&mut self) -> Result<bool, ReadError> {
         let read = self.read_within_limits().await?;

@@ -175,6 +175,7 @@ impl RedisService {
         connection: &mut Connection<'_>,
         activity: &Activity,
     ) -> Result<(), ReadError> {
+        let mut is_first = true;
         loop {
             let authenticated = connection.is_authenticated();
             if connection.answer(&mut reader.decoder).await == Ended::Yes {
@@ -194,6 +195,9 @@ impl RedisService {
             };
             if !is_open {
                 return Ok(());
+            }
+            if std::mem::take(&mut is_first) && reader.speaks_tls() {
+                return Err(ReadError::SpeaksTls);
             }
             activity.on_request();
         }

@@ -96,7 +96,8 @@ async fn handshake(
 }
 
 /// The first byte that comes, which stays where it is; `None` if the connection ends.
-async fn first(socket: &TcpStream) -> io::Result<Option<u8>> {
+async fn first(socket: &TcpStream) -> Result<Option<u8>, TlsFault> {
     let mut byte = [0];
-    Ok((socket.peek(&mut byte).await? > 0).then_some(byte[0]))
+    let length = socket.peek(&mut byte).await.map_err(TlsFault::Io)?;
+    Ok((length > 0).then_some(byte[0]))
 }

@@ -30,16 +30,20 @@ pub(crate) enum TlsFault {
     Ended,
     #[error("TLS fails: {0}")]
     Other(Error),
+    /// Nobody knows yet whether it is TLS.
     #[error(transparent)]
     Io(io::Error),
 }
 
 impl From<io::Error> for TlsFault {
     fn from(error: io::Error) -> TlsFault {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         match inner(&error) {
             Some(tls) => TlsFault::from(tls.clone()),
-            None if error.kind() == io::ErrorKind::UnexpectedEof => TlsFault::Ended,
-            None => TlsFault::Io(error),
+            None => match error.kind() {
+                UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => TlsFault::Ended,
+                _ => TlsFault::Io(error),
+            },
         }
     }
 }
