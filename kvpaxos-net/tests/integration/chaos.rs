@@ -2,11 +2,14 @@
 //! clients stays linearizable.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use kvpaxos_net::failures::KEY;
+use kvpaxos_net::failures::{self, Chaos, ChaosRules, KEY};
+use kvpaxos_net::{Bounds, Client, ClientOptions};
 
 use crate::common::load::{Load, Recorder};
-use crate::common::{ProcessCluster, runtime, wait_for};
+use crate::common::local::LocalCluster;
+use crate::common::{PATIENCE, ProcessCluster, runtime, wait_for};
 
 /// What the logs of all replicas say of disturbances: the time of each line, the replica, and the line.
 fn lines(cluster: &ProcessCluster) -> Vec<(String, usize, String)> {
@@ -119,12 +122,73 @@ fn a_replica_that_is_killed_while_it_is_disturbed_takes_itself_off_the_roster() 
         cluster.restart(2);
         let began = std::time::Instant::now();
         while !roster().await.is_empty() {
-            assert!(
-                began.elapsed() < crate::common::PATIENCE,
-                "r2 stays on the roster"
-            );
+            assert!(began.elapsed() < PATIENCE, "r2 stays on the roster");
         }
         cluster.converge().await;
+    });
+}
+
+/// What a link does is counted, told by the replica, and over in the end. Writes go on meanwhile.
+#[test]
+fn links_are_cut_lossy_and_slow() {
+    runtime().block_on(async {
+        let local = LocalCluster::start(3, Bounds::default()).await;
+        let asked = local.client(0);
+        // One of the two may be cut off from the leader; then the other serves.
+        let writer = ClientOptions {
+            attempt: Some(Duration::from_millis(200)),
+            deadline: PATIENCE,
+            ..ClientOptions::new([1, 2].map(|replica| local.clients(replica).to_string()))
+        };
+        let writer = Client::new(writer).expect("a client");
+        for (fault, kind, counter) in [
+            ("cut", "link_cut", "kvpaxos_chaos_dropped_messages_total"),
+            ("drop=50%", "link_drop", "kvpaxos_chaos_dropped_messages_total"),
+            (
+                "delay=5ms..20ms",
+                "link_delay",
+                "kvpaxos_chaos_delayed_batches_total",
+            ),
+        ] {
+            let before = local.metric(0, counter).await;
+            let rules: ChaosRules = format!("link:every=10ms,for=10m,{fault}")
+                .parse()
+                .expect("a rule");
+            let chaos = Chaos {
+                rules: rules.0,
+                seed: 3,
+                may_lose_data: false,
+            };
+            let (stop, stopped) = tokio::sync::oneshot::channel();
+            let stopped = async { stopped.await.expect("it is told") };
+            let task = tokio::spawn(failures::run(chaos, local.nodes[0].handle(), stopped, |_| {}));
+            let active = format!(r#"kvpaxos_chaos_active{{kind="{kind}"}}"#);
+            let began = std::time::Instant::now();
+            while local.metric(0, &active).await < 1.0 || local.metric(0, counter).await <= before {
+                writer.put("k", fault).await.expect("a majority is connected");
+                assert!(began.elapsed() < PATIENCE, "{fault} is not to be seen");
+            }
+            let told = asked
+                .driver_status()
+                .await
+                .expect("it answers")
+                .disturbance
+                .expect("one");
+            assert!(
+                told.what.starts_with("link to r") && told.what.contains(fault),
+                "{told:?}"
+            );
+            assert!(!told.left.is_zero(), "{told:?}");
+            stop.send(()).expect("it waits");
+            task.await.expect("it ends");
+            assert_eq!(local.metric(0, &active).await, 0.0);
+            let begun = format!(r#"kvpaxos_chaos_disturbances_total{{kind="{kind}"}}"#);
+            assert_eq!(local.metric(0, &begun).await, 1.0);
+            let status = asked.driver_status().await.expect("it answers");
+            assert_eq!(status.disturbance, None);
+            let roster = asked.get(KEY).await.expect("it answers").value;
+            assert_eq!(roster, None, "nobody is on it");
+        }
     });
 }
 
