@@ -41,6 +41,7 @@
 //! | `replica` | the event loop, what enters it, the gateway of other tasks, the replies to clients, log lines |
 //! | `listen` | accepting connections of peers and clients, datagrams, the HTTP port for metrics and probes |
 //! | [`redis`] | the Redis protocol |
+//! | `chaos` | failures on purpose: rules, and the roster of those who are disturbed |
 //! | `node` | starting and stopping a replica, its handle, failures on purpose |
 //! | `client` | the client: calls, the task that drives it, its connections |
 //! | `inspection` | what the logs in data directories hold, and where they differ |
@@ -151,6 +152,8 @@ pub mod authority {
 pub mod manual {
     #[doc = include_str!("../docs/benchmarks.md")]
     pub mod benchmarks {}
+    #[doc = include_str!("../docs/chaos.md")]
+    pub mod chaos {}
     #[doc = include_str!("../docs/cluster.md")]
     pub mod cluster {}
     #[doc = include_str!("../docs/configuration.md")]

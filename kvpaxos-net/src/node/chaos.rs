@@ -18,6 +18,9 @@ use crate::system::times::TimeRange;
 /// How often a replica is asked whether it has recovered.
 const POLL: Duration = Duration::from_millis(10);
 
+/// How long the end of a session may take.
+const FAREWELL: Duration = Duration::from_millis(200);
+
 /// How long a replica is left alone between two disturbances at least. Others, for which there was no room,
 /// get their turn.
 const REST: TimeRange = TimeRange::millis(50, 150);
@@ -124,13 +127,17 @@ pub async fn run(
         random,
         due,
         report,
+        may_be_listed: false,
     };
     task.run(stop).await;
-    // Nothing that is still under way puts the replica on the roster after this.
     let admission = &node.chaos.admission;
-    admission.register.close().await;
-    admission.leave().await;
-    admission.register.close().await;
+    if task.may_be_listed {
+        // Nothing that is still under way in the session puts the replica on the roster after this.
+        admission.register.close().await;
+        admission.leave().await;
+    }
+    // A session that stays open is dropped when the cluster needs its place.
+    let _ = tokio::time::timeout(FAREWELL, admission.register.close()).await;
 }
 
 /// Takes a replica that has just started off the roster, if it was on it when its process ended before.
@@ -160,6 +167,8 @@ struct Task<'a, R> {
     /// When the next disturbance by each rule is due.
     due: Vec<Instant>,
     report: R,
+    /// Whether the replica may get on the roster by a swap that was not answered.
+    may_be_listed: bool,
 }
 
 impl<R: FnMut(ChaosEvent)> Task<'_, R> {
@@ -189,6 +198,7 @@ impl<R: FnMut(ChaosEvent)> Task<'_, R> {
                 disturbance.without_disk()
             };
             if let Err(refusal) = self.enter(disturbance).await {
+                self.may_be_listed |= matches!(refusal, ChaosRefusal::Unanswered(_));
                 self.refuse(disturbance, refusal);
                 continue;
             }
