@@ -10,8 +10,6 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use crate::chaos::ports::ChaosPorts;
-use crate::cluster::spare_memories;
 use crate::links::faults::LinkFaults;
 use crate::links::outboxes::PeerOutboxes;
 use crate::links::spawn::Links;
@@ -25,7 +23,6 @@ use crate::node::handle::NodeHandle;
 use crate::node::options::{MemoryLocation, NodeOptions};
 use crate::node::services::Services;
 use crate::node::sockets::Sockets;
-use crate::replica::driver_status::Board;
 use crate::replica::error::NodeError;
 use crate::replica::event_loop::EventLoop;
 use crate::replica::inbox::{Control, Inbox};
@@ -94,16 +91,14 @@ impl Node {
         let owner = options.owner()?;
         let config = options.cluster.config(options.id)?;
         options.security.check(&sockets)?;
-        let bits = entropy().map_err(refused("random bits"))?;
-        let redis_bits = entropy().map_err(refused("random bits"))?;
-        let chaos_bits = entropy().map_err(refused("random bits"))?;
-        let spare = spare_memories(&config);
+        let random = || entropy().map_err(refused("random bits"));
+        let (bits, redis_bits, chaos_bits) = (random()?, random()?, random()?);
         let (memory, opened) = open_memory(options.memory, owner)?;
         let clock = Clock::start();
         let replica = Replica::new(config.clone(), memory, bits, clock.now())?;
         let founding = replica.founding();
-
         let keeps_records = opened.is_some();
+
         let (disk_sender, disk_events) = mpsc::unbounded_channel();
         let metrics = Arc::new(Metrics::new(options.id));
         let (directory, disk) = start_disk(opened, disk_sender, &metrics)?;
@@ -123,11 +118,9 @@ impl Node {
         );
         let outboxes = PeerOutboxes::new(&links.outboxes, Arc::clone(&faults));
         let (for_loop, for_metrics) = (Arc::clone(&repeats), Arc::clone(&metrics));
-        let board = Board::default();
         let shared = Shared::new(options.id, options.bounds);
         let closing = Arc::clone(&shared.closing);
         let mut event_loop = EventLoop::new(replica, clock, disk, inbox, outboxes, for_loop, for_metrics);
-        event_loop.set_board(board.clone());
         event_loop.set_closing(Arc::clone(&closing));
         let mut fronts = JoinSet::new();
         let (reserve, addresses) = (reserve(&config, &sockets), Addresses::of(&sockets));
@@ -144,17 +137,9 @@ impl Node {
             redis: options.redis,
             security: options.security,
             redis_bits,
-            faults: Arc::clone(&faults),
-        };
-        let gateway = services.gateway(&mut tasks, &mut event_loop, chaos_bits);
-        let chaos = ChaosPorts::new(
-            &services.config,
-            gateway,
             faults,
-            board,
-            services.metrics.chaos(),
-            Arc::clone(&services.repeats),
-        );
+        };
+        let chaos = services.chaos(&mut tasks, &mut event_loop, chaos_bits);
         services.spawn(
             (&mut tasks, &mut fronts),
             &mut event_loop,
@@ -170,7 +155,7 @@ impl Node {
         });
         let handle = NodeHandle {
             id: options.id,
-            spare,
+            spare: chaos.admission.room.memories,
             keeps_records,
             controls: senders.controls,
             chaos: Arc::new(chaos),

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
+use crate::chaos::ports::ChaosPorts;
 use crate::links::faults::LinkFaults;
 use crate::listen::bounds::Shared;
 use crate::listen::door::PeerConnections;
@@ -25,8 +26,9 @@ use crate::node::sockets::Sockets;
 use crate::redis::options::RedisOptions;
 use crate::redis::{self, RedisPorts};
 use crate::replica::clients::ClientName;
+use crate::replica::driver_status::Board;
 use crate::replica::event_loop::EventLoop;
-use crate::replica::gateway::{Gateway, GatewayPorts, GatewayTask};
+use crate::replica::gateway::{GatewayPorts, GatewayTask};
 use crate::replica::inbox::{InboxSenders, ReplySink};
 use crate::system::repeats::Repeats;
 use crate::wire::outbox::Total;
@@ -120,13 +122,13 @@ impl Services<'_> {
         tasks.spawn(service.serve());
     }
 
-    /// The part of the program that disturbs the replica on purpose is one client too.
-    pub(crate) fn gateway(
+    /// What it takes to disturb the replica on purpose. It is one client of the replica too.
+    pub(crate) fn chaos(
         &self,
         tasks: &mut JoinSet<()>,
         event_loop: &mut EventLoop,
         entropy: Entropy,
-    ) -> Gateway {
+    ) -> ChaosPorts {
         let (sender, replies) = mpsc::unbounded_channel();
         let client = self.client_ids.next();
         event_loop.join(client, ClientName::Chaos, ReplySink::Task(sender));
@@ -138,7 +140,17 @@ impl Services<'_> {
         };
         let (gateway, task) = GatewayTask::new(ports, self.config.limits.session_window, ROSTER, entropy);
         tasks.spawn(task.run());
-        gateway
+        let board = Board::default();
+        event_loop.set_board(board.clone());
+        let (faults, metrics) = (Arc::clone(&self.faults), self.metrics.chaos());
+        ChaosPorts::new(
+            &self.config,
+            gateway,
+            faults,
+            board,
+            metrics,
+            Arc::clone(&self.repeats),
+        )
     }
 
     /// All Redis clients together are one client to the replica.
