@@ -41,9 +41,14 @@ enum Load {
     Opaque,
     /// PUTs in sessions.
     Puts,
+    /// Every other request is a linearizable read.
+    PutsAndGets,
 }
 
-const ROWS: [Row; 4] = [
+/// The lowest id of a read.
+const READS: u64 = 1 << 63;
+
+const ROWS: [Row; 5] = [
     Row {
         name: "opaque",
         budget: 2_500_000,
@@ -66,6 +71,12 @@ const ROWS: [Row; 4] = [
         name: "sessions and store, codec",
         budget: 0,
         load: Load::Puts,
+        bytes: true,
+    },
+    Row {
+        name: "half reads, codec",
+        budget: 0,
+        load: Load::PutsAndGets,
         bytes: true,
     },
 ];
@@ -355,7 +366,11 @@ impl Clients {
         let value = Bytes::from(vec![0x61; VALUE_BYTES]);
         let (id, body) = match self.load {
             Load::Opaque => (self.asked, RequestBody::Submit { payload: value }),
-            Load::Puts => {
+            Load::PutsAndGets if self.asked % 2 == 0 => {
+                let key = key(&mut self.random);
+                (READS | self.asked, RequestBody::Get { key })
+            }
+            Load::Puts | Load::PutsAndGets => {
                 let key = key(&mut self.random);
                 let stream = usize::try_from(client).expect("there are few clients");
                 let (session, sequence, answered) = &mut self.sessions[stream];
@@ -381,9 +396,13 @@ impl Clients {
     }
 
     fn on_reply(&mut self, client: ClientId, reply: &Reply) {
-        assert!(matches!(reply.outcome, Outcome::Done { .. }), "{reply:?}");
         self.answered += 1;
-        if let Load::Puts = self.load {
+        if reply.id >= READS {
+            assert!(matches!(reply.outcome, Outcome::Value { .. }), "{reply:?}");
+            return;
+        }
+        assert!(matches!(reply.outcome, Outcome::Done { .. }), "{reply:?}");
+        if let Load::Puts | Load::PutsAndGets = self.load {
             let stream = usize::try_from(client.0).expect("there are few clients");
             let answered = &mut self.sessions[stream].2;
             assert_eq!(reply.id, *answered, "answers arrive in order");
