@@ -4,9 +4,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
 use tokio_rustls::rustls::{ClientConfig, version};
 
+use crate::tls::connect::{connect, host_name};
 use crate::tls::error::TlsError;
 use crate::tls::fault::TlsFault;
 use crate::tls::files::{Contents, Identity, Material, provider};
@@ -36,6 +39,22 @@ impl ClientTls {
                 path: path.to_owned(),
                 why,
             })
+    }
+
+    /// Carries out the handshake on a connection that was made to this address (`host:port`), for protocols
+    /// that [`Client`](crate::Client) does not speak, such as that of Redis.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub async fn handshake(
+        &self,
+        address: &str,
+        socket: TcpStream,
+    ) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>, String> {
+        let name =
+            host_name(address).ok_or_else(|| format!("{address} has no host that a certificate can name"))?;
+        let handshake = connect(Arc::clone(&self.0), name, socket).await;
+        handshake.map_err(|fault| fault.to_string())
     }
 }
 

@@ -3,13 +3,15 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 
-use kvpaxos_net::Bounds;
+use kvpaxos::Password;
+use kvpaxos_net::{Bounds, ClientPorts, Security};
 use kvpaxos_sim::history::History;
 use kvpaxos_sim::linearizability::{Budget, check};
 use serde_json::Value;
 
 use crate::common::local::LocalCluster;
 use crate::common::{ProcessCluster, code, run, runtime, text};
+use crate::security::{self, Files};
 
 /// The report of a bench with these arguments, and its exit code.
 fn bench(arguments: &str) -> (i32, Value) {
@@ -95,6 +97,58 @@ fn targets_of_three_protocols_are_measured_in_turn() {
         (code, &report["targets"][0]["by_kind"]["get"]["misses"]),
         (0, &0.into())
     );
+}
+
+/// The cluster lets in only who speaks TLS and shows the password; Redis clients, too.
+#[test]
+fn targets_within_tls_are_shown_the_password() {
+    let runtime = runtime();
+    let files = Files::new();
+    let security = |id| Security {
+        passwords: vec![Password::new("secret").unwrap()],
+        ..files.security(id, ClientPorts::Required)
+    };
+    let cluster = runtime.block_on(security::cluster(3, security));
+    let tcp = list((0..3).map(|replica| cluster.clients(replica)));
+    let redis = list((0..3).map(|replica| cluster.redis(replica)));
+    let (authority, password) = (files.path("ca.pem"), files.path("password"));
+    std::fs::write(&password, "secret\n").unwrap();
+    let access = format!(
+        "--tls-ca {} --password-file {}",
+        authority.display(),
+        password.display()
+    );
+    let (code, report) = bench(&format!(
+        "--targets tcp=tcp://{tcp} redis=rediss://{redis} {access} --clients 3 --pipeline 2 --seconds 1 --warm-up 0"
+    ));
+    assert_eq!(code, 0, "{report}");
+    for target in report["targets"].as_array().unwrap() {
+        assert!(target["operations"].as_u64() > Some(0), "{target}");
+    }
+    for (arguments, part) in [
+        (
+            format!("--targets redis=redis://{redis} {access}"),
+            "this port speaks TLS only",
+        ),
+        (
+            format!(
+                "--transport redis --servers {redis} --tls-ca {}",
+                authority.display()
+            ),
+            "NOAUTH",
+        ),
+    ] {
+        let words: Vec<&str> = ["bench", "--timeout", "5s"]
+            .into_iter()
+            .chain(arguments.split(' '))
+            .collect();
+        let output = run(&words, "");
+        let error = text(&output.stderr);
+        assert!(
+            [3, 4].contains(&crate::common::code(&output)) && error.contains(part),
+            "{error}"
+        );
+    }
 }
 
 /// In an open loop, what is due in the time that is measured is counted, all of it.

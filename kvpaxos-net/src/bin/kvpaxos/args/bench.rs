@@ -17,8 +17,8 @@ pub(crate) struct BenchArguments {
     /// `kvpaxos cluster up DIR` has started. Clients are spread over them.
     #[arg(long, value_name = "LIST", required_unless_present = "targets")]
     pub(crate) servers: Option<ServerList>,
-    /// Several stores, instead of --servers: NAME=tcp://HOST:PORT,HOST:PORT..., with tcp, udp or redis. In
-    /// each round they are measured in turn, and compared with the first.
+    /// Several stores, instead of --servers: NAME=tcp://HOST:PORT,HOST:PORT..., with tcp, udp, redis, or rediss
+    /// for the Redis protocol within TLS. In each round they are measured in turn, and compared with the first.
     #[arg(long, value_name = "NAME=URL", num_args = 1..)]
     pub(crate) targets: Vec<Target>,
     /// How requests travel. The list must have the addresses for it.
@@ -35,9 +35,6 @@ pub(crate) struct BenchArguments {
     pub(crate) attempt: Option<Duration>,
     #[command(flatten)]
     pub(crate) access: AccessArguments,
-    /// Show the password in the first line of this file to targets of the Redis protocol.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) redis_password_file: Option<PathBuf>,
     /// How many clients there are, each with its own session and connection.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = count)]
     pub(crate) clients: usize,

@@ -9,7 +9,7 @@ use crate::args::BenchArguments;
 use crate::bench::draw::DrawPlan;
 use crate::bench::mix::{Kind, Mix};
 use crate::bench::pace::Arrivals;
-use crate::bench::target::{Access, LoadTransport, Target};
+use crate::bench::target::{Access, LoadTransport, Target, TargetTls};
 
 /// How many requests each client of an open loop keeps in flight at most, if that is not given.
 const OPEN_PIPELINE: usize = 64;
@@ -63,7 +63,6 @@ impl Plan {
                 timeout: arguments.timeout,
                 attempt: arguments.attempt,
                 security: arguments.access.clone(),
-                redis_password: password(arguments)?,
             },
             clients: arguments.clients,
             pipeline,
@@ -96,6 +95,8 @@ impl Plan {
             false => draw.longest_request(),
         };
         for target in &self.targets {
+            // What is wrong with certificates and passwords is told before anything is tried.
+            target.protection(&self.access)?;
             if let Some(capacity) = target.transport.capacity()
                 && longest > capacity
             {
@@ -130,6 +131,7 @@ fn targets(arguments: &BenchArguments) -> Result<Vec<Target>, String> {
         targets.push(Target {
             name,
             transport,
+            tls: TargetTls::IfGiven,
             servers,
         });
     }
@@ -155,18 +157,6 @@ fn check_history(arguments: &BenchArguments, targets: &[Target], mix: &Mix) -> R
         ));
     }
     Ok(())
-}
-
-fn password(arguments: &BenchArguments) -> Result<Option<String>, String> {
-    let Some(path) = &arguments.redis_password_file else {
-        return Ok(None);
-    };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read the password from {}: {error}", path.display()))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(Some(line.to_owned())),
-        _ => Err(format!("the first line of {} has no password", path.display())),
-    }
 }
 
 /// A prefix of keys that nobody has written: a history begins with keys that have no value.
@@ -251,8 +241,10 @@ mod tests {
                 "1000000 clients",
             ),
             ("--servers a:1 --value-size 60000000", "60000000"),
+            ("--targets x=rediss://a:1", "--tls-ca"),
+            ("--servers a:1 --password-file /nowhere/at/all", "/nowhere/at/all"),
             (
-                "--servers a:1 --redis-password-file /nowhere/at/all",
+                "--servers a:1 --transport redis --tls-ca /nowhere/at/all",
                 "/nowhere/at/all",
             ),
         ] {

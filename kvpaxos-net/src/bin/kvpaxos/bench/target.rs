@@ -47,7 +47,18 @@ impl LoadTransport {
 pub(crate) struct Target {
     pub(crate) name: String,
     pub(crate) transport: LoadTransport,
+    pub(crate) tls: TargetTls,
     pub(crate) servers: ServerList,
+}
+
+/// Whether a target speaks TLS.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TargetTls {
+    /// If there is an authority to trust.
+    IfGiven,
+    /// Never, even if others do.
+    Never,
+    Always,
 }
 
 impl FromStr for Target {
@@ -66,15 +77,17 @@ impl FromStr for Target {
         let (scheme, servers) = rest
             .split_once("://")
             .ok_or_else(|| wrong("it has no protocol"))?;
-        let transport = match scheme {
-            "tcp" => LoadTransport::Tcp,
-            "udp" => LoadTransport::Udp,
-            "redis" => LoadTransport::Redis,
+        let (transport, tls) = match scheme {
+            "tcp" => (LoadTransport::Tcp, TargetTls::IfGiven),
+            "udp" => (LoadTransport::Udp, TargetTls::IfGiven),
+            "redis" => (LoadTransport::Redis, TargetTls::Never),
+            "rediss" => (LoadTransport::Redis, TargetTls::Always),
             _ => return Err(wrong("its protocol is none of these")),
         };
         Ok(Target {
             name: name.to_owned(),
             transport,
+            tls,
             servers: servers.parse()?,
         })
     }
@@ -87,10 +100,8 @@ pub(crate) struct Access {
     pub(crate) timeout: Duration,
     /// How long to wait for one replica before the next is asked.
     pub(crate) attempt: Option<Duration>,
-    /// TLS and the password for targets of the protocol of kvpaxos.
+    /// TLS, and the password that all targets are shown.
     pub(crate) security: AccessArguments,
-    /// The password for targets of the Redis protocol.
-    pub(crate) redis_password: Option<String>,
 }
 
 impl Target {
@@ -102,13 +113,15 @@ impl Target {
     /// A client, by its number. It connects with its first request.
     pub(crate) fn connect(&self, access: &Access, client: usize) -> Result<Connection, String> {
         let first = self.first(client);
+        let options = self.protection(access)?;
         let transport = match self.transport {
             LoadTransport::Redis => {
                 return Ok(Connection::Redis(RedisClient::new(RedisOptions {
-                    servers: self.servers.list().to_vec(),
+                    servers: options.servers,
                     first,
                     timeout: access.timeout,
-                    password: access.redis_password.clone(),
+                    tls: options.tls,
+                    password: options.password,
                 })));
             }
             LoadTransport::Tcp => Transport::Tcp,
@@ -119,11 +132,28 @@ impl Target {
             first: Some(first),
             attempt: access.attempt,
             deadline: access.timeout,
-            ..ClientOptions::new(self.servers.list())
+            ..options
         };
-        let options = access.security.protect(&self.servers, options)?;
         let client = Client::new(options).map_err(|error| error.to_string())?;
         Ok(Connection::Kvpaxos(client))
+    }
+
+    /// The options of a client, with TLS and the password.
+    pub(crate) fn protection(&self, access: &Access) -> Result<ClientOptions, String> {
+        let options = ClientOptions::new(self.servers.list());
+        let mut options = access.security.protect(&self.servers, options)?;
+        match self.tls {
+            TargetTls::IfGiven => {}
+            TargetTls::Never => options.tls = None,
+            TargetTls::Always if options.tls.is_some() => {}
+            TargetTls::Always => {
+                return Err(format!(
+                    "{} speaks TLS: --tls-ca says whose certificates to trust",
+                    self.name
+                ));
+            }
+        }
+        Ok(options)
     }
 }
 

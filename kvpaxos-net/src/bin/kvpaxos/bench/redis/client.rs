@@ -5,7 +5,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use kvpaxos::Password;
+use kvpaxos_net::ClientTls;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
@@ -44,8 +46,10 @@ pub(crate) struct RedisOptions {
     pub(crate) first: usize,
     /// How long a request may take, and how long a connection may take to be made.
     pub(crate) timeout: Duration,
+    /// What to trust and to show, if the servers speak TLS.
+    pub(crate) tls: Option<ClientTls>,
     /// The password for AUTH.
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Password>,
 }
 
 /// A client with one connection. Clones share it, and may ask at the same time.
@@ -92,12 +96,18 @@ impl RedisClient {
     }
 }
 
+/// A connection, whatever it is within.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// Serves orders until nobody can place any. Each that waits for a connection learns if there is none.
 async fn run(options: RedisOptions, mut inbox: mpsc::Receiver<Order>) {
     let mut server = options.first;
     while let Some(order) = inbox.recv().await {
         let address = &options.servers[server % options.servers.len()];
-        match connect(address, &options).await {
+        let connected = tokio::time::timeout(options.timeout, connect(address, &options)).await;
+        match connected.unwrap_or_else(|_| Err("it takes too long".to_owned())) {
             Ok(stream) => {
                 let why = serve(stream, order, &mut inbox, options.timeout).await;
                 tracing::debug!(%address, %why, "the connection ended");
@@ -111,60 +121,60 @@ async fn run(options: RedisOptions, mut inbox: mpsc::Receiver<Order>) {
     }
 }
 
-async fn connect(address: &str, options: &RedisOptions) -> Result<TcpStream, String> {
-    let connected = tokio::time::timeout(options.timeout, async {
-        let mut stream = TcpStream::connect(address)
-            .await
-            .map_err(|error| error.to_string())?;
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        if let Some(password) = &options.password {
-            let mut command = Vec::new();
-            encode(&[b"AUTH", password.as_bytes()], &mut command);
-            stream
-                .write_all(&command)
-                .await
-                .map_err(|error| error.to_string())?;
-            let mut buffer = BytesMut::new();
-            loop {
-                match decode(&mut buffer)? {
-                    Some(Reply::Status(_)) => break,
-                    Some(Reply::Error(text)) => return Err(text),
-                    Some(_) => return Err("AUTH was answered with no status".to_owned()),
-                    None => {}
-                }
-                if stream
-                    .read_buf(&mut buffer)
-                    .await
-                    .map_err(|error| error.to_string())?
-                    == 0
-                {
-                    return Err("the server closed the connection".to_owned());
-                }
-            }
-        }
-        Ok(stream)
-    });
-    connected
+async fn connect(address: &str, options: &RedisOptions) -> Result<Box<dyn Stream>, String> {
+    let socket = TcpStream::connect(address)
         .await
-        .unwrap_or_else(|_| Err("it takes too long".to_owned()))
+        .map_err(|error| error.to_string())?;
+    socket.set_nodelay(true).map_err(|error| error.to_string())?;
+    let mut stream: Box<dyn Stream> = match &options.tls {
+        None => Box::new(socket),
+        Some(tls) => Box::new(tls.handshake(address, socket).await?),
+    };
+    if let Some(password) = &options.password {
+        authenticate(&mut stream, password).await?;
+    }
+    Ok(stream)
+}
+
+async fn authenticate(stream: &mut Box<dyn Stream>, password: &Password) -> Result<(), String> {
+    let mut command = Vec::new();
+    encode(&[b"AUTH", password.as_bytes()], &mut command);
+    stream
+        .write_all(&command)
+        .await
+        .map_err(|error| error.to_string())?;
+    stream.flush().await.map_err(|error| error.to_string())?;
+    let mut buffer = BytesMut::new();
+    loop {
+        match decode(&mut buffer)? {
+            Some(Reply::Status(_)) => return Ok(()),
+            Some(Reply::Error(text)) => return Err(text),
+            Some(_) => return Err("AUTH was answered with no status".to_owned()),
+            None => {}
+        }
+        let read = stream.read_buf(&mut buffer).await;
+        if read.map_err(|error| error.to_string())? == 0 {
+            return Err("the server closed the connection".to_owned());
+        }
+    }
 }
 
 /// Sends this order and those that come, and hands out the replies, until the connection ends. Returns why.
 async fn serve(
-    mut stream: TcpStream,
+    stream: Box<dyn Stream>,
     first: Order,
     inbox: &mut mpsc::Receiver<Order>,
     timeout: Duration,
 ) -> String {
     let (mut pending, mut input, mut output) = (VecDeque::new(), BytesMut::new(), Vec::new());
-    let mut written = 0;
+    let (mut written, mut is_flushed) = (0, true);
     let take = |order: Order, pending: &mut VecDeque<Pending>, output: &mut Vec<u8>| {
         encode_request(&order.request, output);
         let (answer, sent) = (order.answer, Instant::now());
         pending.push_back(Pending { answer, sent });
     };
     take(first, &mut pending, &mut output);
-    let (mut reader, mut writer) = stream.split();
+    let (mut reader, mut writer) = tokio::io::split(stream);
     // It is set anew only when it has passed: a timer for each request would take longer than the rest.
     let mut alarm = std::pin::pin!(tokio::time::sleep(timeout));
     let why = loop {
@@ -180,9 +190,10 @@ async fn serve(
                 Ok(()) => {}
                 Err(why) => break why,
             },
-            sent = writer.write(&output[written..]), if written < output.len() => match sent {
+            sent = send(&mut writer, &output[written..]), if written < output.len() || !is_flushed => match sent {
+                Ok(0) => is_flushed = true,
                 Ok(count) => {
-                    written += count;
+                    (written, is_flushed) = (written + count, false);
                     if written == output.len() {
                         output.clear();
                         written = 0;
@@ -213,6 +224,18 @@ async fn serve(
         let _ = order.answer.send(Err(RedisError::Lost(why.clone())));
     }
     why
+}
+
+/// Writes some of these bytes, and returns how many. If there are none, what was written leaves: within TLS it
+/// need not have yet.
+async fn send(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() {
+        return writer.flush().await.map(|()| 0);
+    }
+    match writer.write(bytes).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        count => Ok(count),
+    }
 }
 
 /// Hands out the replies that have come.
@@ -257,7 +280,8 @@ mod tests {
             servers,
             first: 0,
             timeout: Duration::from_secs(20),
-            password: password.map(str::to_owned),
+            tls: None,
+            password: password.and_then(|password| Password::new(password.to_owned())),
         })
     }
 
