@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::Doubt;
-use crate::types::{Ballot, Incarnation, ReplicaId, ReplicaSet, Slot};
+use crate::types::{Ballot, Incarnation, Life, ReplicaId, ReplicaSet, Slot};
 
 /// What a replica knows about itself and its peers, at one moment.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -35,6 +35,22 @@ pub struct Status {
     pub doubt: Option<Doubt>,
     /// Whether it is to stop. It then serves only while it leads.
     pub stopping: bool,
+    /// The life of its proposer: the incarnation of its acceptor, which is raised with each loss of memory, and the
+    /// number of starts since. `None` while it has lost its disk and has not recovered.
+    pub life: Option<Life>,
+    /// The first slot that its learner does not know to be chosen; 0 if it has failed.
+    pub chosen: Slot,
+    /// The snapshot of its last durable checkpoint; `None` if it has none, or if its acceptor has no memory.
+    pub snapshot: Option<SnapshotStatus>,
+}
+
+/// A snapshot that a replica keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct SnapshotStatus {
+    /// It holds the state after every slot below.
+    pub slot: Slot,
+    /// The approximate size of that state, in bytes.
+    pub bytes: u64,
 }
 
 /// The state of a proposer.

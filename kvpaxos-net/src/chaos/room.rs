@@ -129,6 +129,9 @@ pub(crate) fn working(id: u8) -> Status {
         differing: ReplicaSet::EMPTY,
         doubt: None,
         stopping: false,
+        life: None,
+        chosen: kvpaxos::Slot(1),
+        snapshot: None,
     }
 }
 

@@ -9,6 +9,7 @@ use kvpaxos::{Observation, Outcome, Record, Refusal, ReplicaId};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
@@ -65,6 +66,8 @@ pub(crate) struct StorageMetrics {
     pub(crate) syncs: Histogram,
     /// Bytes written to the log.
     pub(crate) written: Counter,
+    /// Bytes that the log takes on the disk, without the room that is made in advance.
+    pub(crate) size: Gauge,
 }
 
 /// Buckets for times from 50 microseconds to 6.5 seconds.
@@ -111,6 +114,8 @@ impl Metrics {
             registry.register(name, help, histogram.clone());
             histogram
         };
+        let size = Gauge::default();
+        registry.register("log_bytes", "Bytes that the log takes on the disk", size.clone());
         let new = &mut registry;
         Metrics {
             requests: OPERATIONS.map(|operation| {
@@ -149,6 +154,7 @@ impl Metrics {
             storage: StorageMetrics {
                 syncs: histogram(new, "sync_seconds", "Time that a sync of the log takes", times()),
                 written: counter(new, "log_written_bytes", "Bytes written to the log"),
+                size,
             },
             chaos: ChaosMetrics::register(new),
             sampled: SampledMetrics::register(new),

@@ -119,6 +119,8 @@ impl Node {
         let outboxes = PeerOutboxes::new(&links.outboxes, Arc::clone(&faults));
         let (for_loop, for_metrics) = (Arc::clone(&repeats), Arc::clone(&metrics));
         let shared = Shared::new(options.id, options.bounds);
+        let log_bytes = keeps_records.then(|| metrics.storage().size);
+        let board = Board::new(Arc::clone(&shared), log_bytes);
         let closing = Arc::clone(&shared.closing);
         let mut event_loop = EventLoop::new(replica, clock, disk, inbox, outboxes, for_loop, for_metrics);
         event_loop.set_closing(Arc::clone(&closing));

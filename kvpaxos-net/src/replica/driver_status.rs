@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};
+
+use crate::listen::bounds::Shared;
 
 /// What the shell of a replica tells of itself. What a replica of another release does not tell is left out.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -14,6 +17,10 @@ pub struct DriverStatus {
     pub version: Option<String>,
     /// What is disturbed on purpose at the replica now.
     pub disturbance: Option<PresentDisturbance>,
+    /// The bytes that its log takes on the disk; `None` if it keeps none.
+    pub log_bytes: Option<u64>,
+    /// The TCP connections of its clients, over all protocols.
+    pub connections: Option<u64>,
 }
 
 /// What is disturbed on purpose at a replica now, and for how long.
@@ -39,15 +46,30 @@ impl DriverStatus {
         DriverStatus {
             version: value.get("version").and_then(text),
             disturbance,
+            log_bytes: value.get("log_bytes").and_then(Value::as_u64),
+            connections: value.get("connections").and_then(Value::as_u64),
         }
     }
 }
 
 /// What other tasks of this shell have to tell. Clones are the same board.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Board(Arc<Mutex<Option<(String, Instant)>>>);
+pub(crate) struct Board {
+    disturbance: Arc<Mutex<Option<(String, Instant)>>>,
+    shared: Option<Arc<Shared>>,
+    log_bytes: Option<Gauge>,
+}
 
 impl Board {
+    /// The board of a replica with these ports for clients, and a log of so many bytes if it keeps one.
+    pub(crate) fn new(shared: Arc<Shared>, log_bytes: Option<Gauge>) -> Board {
+        Board {
+            disturbance: Arc::default(),
+            shared: Some(shared),
+            log_bytes,
+        }
+    }
+
     /// This is disturbed on purpose from now on, until then.
     pub(crate) fn begin(&self, what: String, until: Instant) {
         *self.lock() = Some((what, until));
@@ -65,26 +87,38 @@ impl Board {
             let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
             json!({ "what": what, "millis_left": millis })
         });
-        let status = json!({ "version": env!("CARGO_PKG_VERSION"), "disturbance": disturbance });
+        let status = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "disturbance": disturbance,
+            "log_bytes": self.log_bytes.as_ref().map(|bytes| bytes.get()),
+            "connections": self.shared.as_ref().map(|shared| shared.admission.served()),
+        });
         Bytes::from(status.to_string())
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
         // It is set as a whole, whatever panics elsewhere.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.disturbance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kvpaxos::ReplicaId;
+
     use super::*;
+    use crate::listen::bounds::Bounds;
 
     #[test]
     fn it_is_read_as_it_is_written() {
-        let board = Board::default();
+        let log_bytes = Gauge::default();
+        log_bytes.set(300);
+        let board = Board::new(Shared::new(ReplicaId(0), Bounds::default()), Some(log_bytes));
         let version = Some(env!("CARGO_PKG_VERSION").to_owned());
         let quiet = DriverStatus {
             version: version.clone(),
+            log_bytes: Some(300),
+            connections: Some(0),
             disturbance: None,
         };
         assert_eq!(DriverStatus::parse(&board.json()), quiet);

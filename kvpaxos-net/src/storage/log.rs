@@ -45,6 +45,8 @@ pub(crate) struct Log {
     readers: Arc<()>,
     on_shortage: ShortagePolicy,
     metrics: Option<StorageMetrics>,
+    /// The bytes of all segments, without the room.
+    size: u64,
     /// The position of the last mark that was written.
     marked: u64,
 }
@@ -84,10 +86,11 @@ impl Log {
     fn over(directory: &Path, owner: Owner, writer: Writer, file: File, oldest: u64) -> Log {
         #[cfg(test)]
         let writer = tape::limited(directory, writer);
+        let end = writer.position() - writer.base();
         Log {
             directory: directory.to_owned(),
             owner,
-            end: writer.position() - writer.base(),
+            end,
             writer,
             batch: Batch::default(),
             file,
@@ -96,6 +99,7 @@ impl Log {
             readers: Arc::new(()),
             on_shortage: ShortagePolicy::FAIL,
             metrics: None,
+            size: end,
             marked: 0,
         }
     }
@@ -140,6 +144,10 @@ impl Log {
             Log::over(directory, owner, writer, file, oldest)
         };
         log.writer.on_synced(log.writer.position());
+        let earlier = segments
+            .range(..log.writer.segment())
+            .map(|(_, bytes)| bytes.len() as u64);
+        log.size += earlier.sum::<u64>();
         log.keep_mark()?;
         log.delete_obsolete()?;
         let log = Box::new(log);
@@ -153,7 +161,16 @@ impl Log {
 
     /// From now on syncs and bytes are counted.
     pub(crate) fn set_metrics(&mut self, metrics: StorageMetrics) {
+        metrics.size.set(self.size.cast_signed());
         self.metrics = Some(metrics);
+    }
+
+    /// The log takes so many bytes more, or less.
+    fn resize(&mut self, more: u64, less: u64) {
+        self.size = (self.size + more).saturating_sub(less);
+        if let Some(metrics) = &self.metrics {
+            metrics.size.set(self.size.cast_signed());
+        }
     }
 
     /// Adds records to what [`write`](Log::write) will write.
@@ -181,6 +198,7 @@ impl Log {
             if let Some(metrics) = &self.metrics {
                 metrics.written.inc_by(bytes.len() as u64);
             }
+            self.resize(bytes.len() as u64, 0);
         }
         batch.clear();
         self.batch = batch;
@@ -200,6 +218,7 @@ impl Log {
         self.writer.on_synced(piece.position + HEADER as u64);
         self.file = file;
         self.end = HEADER as u64;
+        self.resize(HEADER as u64, 0);
         self.room = self.room.map(|_| 0);
         self.keep_mark()
     }
@@ -242,8 +261,14 @@ impl Log {
         if self.oldest >= keep_from || Arc::strong_count(&self.readers) > 1 {
             return Ok(());
         }
+        let sizes = (self.oldest..keep_from).map(|number| {
+            let file = std::fs::metadata(segments::path(&self.directory, number));
+            file.map_or(0, |file| file.len())
+        });
+        let freed = sizes.sum();
         segments::delete(&self.directory, self.oldest..keep_from, &self.on_shortage)
             .map_err(log_failed("delete segments of", &self.directory))?;
+        self.resize(0, freed);
         tracing::info!(
             log = %self.directory.display(), from = self.oldest, to = keep_from - 1,
             "segments of the log are deleted: a checkpoint replaces them"

@@ -9,7 +9,7 @@ use kvpaxos::codec::{
     Frame, HEADER, MAX_DATAGRAM, MAX_REPLY_PAYLOAD, MAX_REQUEST_PAYLOAD, VERSION, decode_datagram,
     encode_into,
 };
-use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
+use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus, SnapshotStatus};
 use kvpaxos::transaction::{MAX_PAGE, MAX_STEPS};
 use kvpaxos::{
     Ballot, Condition, Holds, Incarnation, Life, Limits, Listed, Op, Outcome, Password, Refusal, ReplicaId,

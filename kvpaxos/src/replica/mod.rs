@@ -50,7 +50,7 @@ use crate::roles::proposer::{Phase, Proposer};
 use crate::roles::read::Reads;
 use crate::roles::recovery::Recovery;
 use crate::state::snapshot::DeferredFree;
-use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, Status};
+use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, SnapshotStatus, Status};
 use crate::types::{Ballot, Entropy, Founding, Incarnation, Life, ReplicaId, ReplicaSet, Role, Slot, Time};
 
 /// One replica: a proposer, an acceptor and a learner, and the pending requests of its clients.
@@ -444,6 +444,17 @@ impl Replica {
             differing: self.agreement.differing(),
             doubt: self.doubt(),
             stopping: self.is_stopping(),
+            life: self.life,
+            chosen: self.learner.as_ref().map_or(Slot::ZERO, Learner::next),
+            snapshot: match &self.acceptor {
+                AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory) => {
+                    memory.archive.snapshot.as_ref().map(|snapshot| SnapshotStatus {
+                        slot: snapshot.slot(),
+                        bytes: snapshot.bytes(),
+                    })
+                }
+                AcceptorRole::Failed | AcceptorRole::Recovering(_) | AcceptorRole::Out => None,
+            },
         }
     }
 

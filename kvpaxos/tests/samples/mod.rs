@@ -9,7 +9,7 @@ use kvpaxos::founding::{KnownFounding, KnownFoundings};
 use kvpaxos::io::Checkpoint;
 use kvpaxos::message::{Accepted, AcceptorHealth, Heartbeat, Promise, Remembered, SnapshotPart};
 use kvpaxos::snapshot::Cursor;
-use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
+use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus, SnapshotStatus};
 use kvpaxos::{
     Ballot, Batch, Command, Condition, Founding, Holds, Incarnation, Life, Listed, Message, Op, Outcome,
     Password, Record, Refusal, ReplicaId, ReplicaSet, Reply, Request, RequestBody, Revision, Sequence,
@@ -382,6 +382,15 @@ fn status(proposer: ProposerStatus, acceptor: AcceptorStatus, learner: LearnerSt
         differing: ReplicaSet::first(2),
         doubt: Some(doubt()),
         stopping: true,
+        life: Some(Life {
+            incarnation: Incarnation(1),
+            restarts: 300,
+        }),
+        chosen: Slot(43),
+        snapshot: Some(SnapshotStatus {
+            slot: Slot(40),
+            bytes: 300,
+        }),
     }
 }
 

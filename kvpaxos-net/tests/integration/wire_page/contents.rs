@@ -184,6 +184,9 @@ fn status(proposer: ProposerStatus, acceptor: AcceptorStatus) -> Status {
         differing: ReplicaSet::EMPTY,
         doubt: None,
         stopping: false,
+        life: None,
+        chosen: Slot::ZERO,
+        snapshot: None,
     }
 }
 
@@ -228,12 +231,25 @@ fn statuses() -> BTreeMap<&'static str, Status> {
     leader.waiting_for = replicas(&[0]);
     leader.doubt = Some(doubt(&[0, 2]));
     leader.stopping = true;
+    leader.life = Some(Life {
+        incarnation: Incarnation(1),
+        restarts: 300,
+    });
     let healthy = statuses.get_mut("reply-status").expect("a healthy replica");
     healthy.id = ReplicaId(4);
     healthy.members = ReplicaSet::first(5);
     healthy.leader = Some(ballot());
     healthy.silent = replicas(&[0, 3]);
     healthy.pending = 6;
+    healthy.life = Some(Life {
+        incarnation: Incarnation(0),
+        restarts: 7,
+    });
+    healthy.chosen = Slot(42);
+    healthy.snapshot = Some(SnapshotStatus {
+        slot: Slot(30),
+        bytes: 300,
+    });
     statuses
 }
 

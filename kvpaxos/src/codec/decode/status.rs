@@ -1,9 +1,9 @@
 //! How the status of a replica is read.
 
 use crate::agreement::Doubt;
-use crate::encoding::plain::{ballot, counter, incarnation, replica, replicas, slot};
+use crate::encoding::plain::{ballot, counter, incarnation, life, replica, replicas, slot};
 use crate::encoding::{DecodeError, Reader};
-use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, Status};
+use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, SnapshotStatus, Status};
 
 pub(super) fn status(r: &mut Reader) -> Result<Status, DecodeError> {
     Ok(Status {
@@ -59,6 +59,12 @@ pub(super) fn status(r: &mut Reader) -> Result<Status, DecodeError> {
         differing: replicas(r)?,
         doubt: r.option("doubt", doubt)?,
         stopping: r.flag("stopping")?,
+        life: r.option("life", life)?,
+        chosen: slot(r)?,
+        snapshot: r.option("snapshot", |r| {
+            let (slot, bytes) = (slot(r)?, counter(r, "snapshot's size")?);
+            Ok(SnapshotStatus { slot, bytes })
+        })?,
     })
 }
 

@@ -145,6 +145,8 @@ impl Report {
             Ok((status, driver)) => {
                 let mut value = status_value(status);
                 value["version"] = driver.version.clone().into();
+                value["log_bytes"] = driver.log_bytes.into();
+                value["connections"] = driver.connections.into();
                 value["disturbance"] = driver.disturbance.as_ref().map_or(Value::Null, |it| {
                     json!({ "what": it.what, "millis_left": u64::try_from(it.left.as_millis()).unwrap_or(u64::MAX) })
                 });
@@ -224,12 +226,16 @@ fn status_value(status: &Status) -> Value {
         "differing": ids(status.differing),
         "serves": status.doubt.is_none(),
         "stopping": status.stopping,
+        "chosen": status.chosen.0,
+        "life": status.life.map(|life| json!({ "incarnation": life.incarnation.0, "restarts": life.restarts })),
+        "snapshot": status.snapshot.map(|snapshot| json!({ "slot": snapshot.slot.0, "bytes": snapshot.bytes })),
     })
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use kvpaxos::{Incarnation, ReplicaId};
+    use kvpaxos::status::SnapshotStatus;
+    use kvpaxos::{Incarnation, Life, ReplicaId};
 
     use std::time::Duration;
 
@@ -266,6 +272,15 @@ pub(super) mod tests {
             differing: ReplicaSet::EMPTY,
             doubt: None,
             stopping: false,
+            life: Some(Life {
+                incarnation: Incarnation(0),
+                restarts: 4,
+            }),
+            chosen: Slot(applied + 1),
+            snapshot: (applied > 9).then_some(SnapshotStatus {
+                slot: Slot(10),
+                bytes: 5_500,
+            }),
         }
     }
 

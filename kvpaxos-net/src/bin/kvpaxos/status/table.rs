@@ -6,12 +6,12 @@ use kvpaxos_net::{DriverStatus, PresentDisturbance};
 
 use super::report::{Report, applied};
 
-const TITLES: [&str; 11] = [
-    "id", "server", "proposer", "acceptor", "leader", "applied", "lag", "keys", "sessions", "pending",
-    "digest",
+const TITLES: [&str; 15] = [
+    "id", "server", "proposer", "acceptor", "life", "leader", "chosen", "applied", "lag", "keys", "log",
+    "snapshot", "clients", "pending", "digest",
 ];
 /// From which column on numbers stand, to the right.
-const NUMBERS: std::ops::Range<usize> = 5..10;
+const NUMBERS: std::ops::Range<usize> = 6..14;
 
 impl Report {
     /// A line with titles, and one for each server. What is out of the ordinary stands at the end of its
@@ -26,7 +26,7 @@ impl Report {
                     let cells = vec!["-".to_owned(), row.server.clone()];
                     (cells, format!("unreachable: {why}"))
                 }
-                Ok((status, driver)) => (cells(&row.server, status, highest), notes(status, driver)),
+                Ok((status, driver)) => (cells(&row.server, status, driver, highest), notes(status, driver)),
             })
             .collect();
         let titles: Vec<String> = TITLES.map(str::to_owned).to_vec();
@@ -58,7 +58,7 @@ fn line(cells: &[String], notes: &str, widths: &[usize]) -> String {
     line.trim_end().to_owned()
 }
 
-fn cells(server: &str, status: &Status, highest: u64) -> Vec<String> {
+fn cells(server: &str, status: &Status, driver: &DriverStatus, highest: u64) -> Vec<String> {
     let proposer = match status.proposer {
         ProposerStatus::Failed => "failed".to_owned(),
         ProposerStatus::Following => "following".to_owned(),
@@ -78,30 +78,56 @@ fn cells(server: &str, status: &Status, highest: u64) -> Vec<String> {
     let leader = status
         .leader
         .map_or("none".to_owned(), |ballot| ballot.replica.to_string());
-    let learner = match status.learner {
-        LearnerStatus::Failed => ["failed", "-", "-", "-"].map(str::to_owned),
-        LearnerStatus::Learning {
-            applied,
-            keys,
-            sessions,
-            ..
-        } => [applied.0, highest.saturating_sub(applied.0), keys, sessions].map(|number| number.to_string()),
+    let [applied, lag, keys] = match status.learner {
+        LearnerStatus::Failed => ["failed", "-", "-"].map(str::to_owned),
+        LearnerStatus::Learning { applied, keys, .. } => {
+            [applied.0, highest.saturating_sub(applied.0), keys].map(|number| number.to_string())
+        }
     };
+    let life = status.life.map_or("-".to_owned(), |life| {
+        format!("{}.{}", life.incarnation.0, life.restarts)
+    });
+    let snapshot = status.snapshot.map(|snapshot| snapshot.bytes);
     let digest = match status.learner {
         LearnerStatus::Failed => "-".to_owned(),
         // Enough to compare by eye; --json has all of it.
         LearnerStatus::Learning { digest, .. } => format!("{digest:032x}")[..8].to_owned(),
     };
-    let mut cells = vec![
+    vec![
         status.id.to_string(),
         server.to_owned(),
         proposer,
         acceptor,
+        life,
         leader,
-    ];
-    cells.extend(learner);
-    cells.extend([status.pending.to_string(), digest]);
-    cells
+        status.chosen.0.to_string(),
+        applied,
+        lag,
+        keys,
+        size(driver.log_bytes),
+        size(snapshot),
+        driver
+            .connections
+            .map_or("-".to_owned(), |count| count.to_string()),
+        status.pending.to_string(),
+        digest,
+    ]
+}
+
+/// A number of bytes in few characters: `5.5k` is about 5,500. `--json` has all digits.
+fn size(bytes: Option<u64>) -> String {
+    let Some(bytes) = bytes else {
+        return "-".to_owned();
+    };
+    let units = [1u64, 1000, 1_000_000, 1_000_000_000, 1_000_000_000_000];
+    let place = units.iter().rposition(|unit| bytes >= *unit).unwrap_or(0);
+    let (whole, tenth) = (bytes / units[place], bytes % units[place] * 10 / units[place]);
+    let name = ["", "k", "M", "G", "T"][place];
+    if place == 0 || whole >= 10 {
+        format!("{whole}{name}")
+    } else {
+        format!("{whole}.{tenth}{name}")
+    }
 }
 
 /// What is out of the ordinary.
@@ -165,11 +191,20 @@ mod tests {
         assert_eq!(
             table,
             [
-                "id  server          proposer       acceptor        leader  applied     lag  keys  sessions  pending  digest",
-                "r0  127.0.0.1:7200  leading b3.r0  promised b3.r0  r0       123456       0     2         1        0  abcdef01  waits for r2",
-                "r1  127.0.0.1:7201  following      promised b3.r0  r0            9  123447     2         1        0  00000000",
+                "id  server          proposer       acceptor        life  leader  chosen  applied     lag  keys  log  snapshot  clients  pending  digest",
+                "r0  127.0.0.1:7200  leading b3.r0  promised b3.r0  0.4   r0      123457   123456       0     2    -      5.5k        -        0  abcdef01  waits for r2",
+                "r1  127.0.0.1:7201  following      promised b3.r0  0.4   r0          10        9  123447     2    -         -        -        0  00000000",
                 "-   127.0.0.1:7202  unreachable: no answer",
             ]
         );
+    }
+    #[test]
+    fn sizes_are_short() {
+        let sizes = [0, 999, 1000, 1_999, 10_500, 999_999, 1_000_000, u64::MAX];
+        assert_eq!(
+            sizes.map(|bytes| super::size(Some(bytes))),
+            ["0", "999", "1.0k", "1.9k", "10k", "999k", "1.0M", "18446744T"]
+        );
+        assert_eq!(super::size(None), "-");
     }
 }
