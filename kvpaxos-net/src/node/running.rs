@@ -23,6 +23,7 @@ use crate::node::handle::NodeHandle;
 use crate::node::options::{MemoryLocation, NodeOptions};
 use crate::node::services::Services;
 use crate::node::sockets::Sockets;
+use crate::replica::driver_status::Board;
 use crate::replica::error::NodeError;
 use crate::replica::event_loop::EventLoop;
 use crate::replica::inbox::{Control, Inbox};
