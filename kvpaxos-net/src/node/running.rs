@@ -23,7 +23,6 @@ use crate::node::handle::NodeHandle;
 use crate::node::options::{MemoryLocation, NodeOptions};
 use crate::node::services::Services;
 use crate::node::sockets::Sockets;
-use crate::replica::driver_status::Board;
 use crate::replica::error::NodeError;
 use crate::replica::event_loop::EventLoop;
 use crate::replica::inbox::{Control, Inbox};
@@ -120,8 +119,6 @@ impl Node {
         let outboxes = PeerOutboxes::new(&links.outboxes, Arc::clone(&faults));
         let (for_loop, for_metrics) = (Arc::clone(&repeats), Arc::clone(&metrics));
         let shared = Shared::new(options.id, options.bounds);
-        let log_bytes = keeps_records.then(|| metrics.storage().size);
-        let board = Board::new(Arc::clone(&shared), log_bytes);
         let closing = Arc::clone(&shared.closing);
         let mut event_loop = EventLoop::new(replica, clock, disk, inbox, outboxes, for_loop, for_metrics);
         event_loop.set_closing(Arc::clone(&closing));
@@ -142,7 +139,7 @@ impl Node {
             redis_bits,
             faults,
         };
-        let chaos = services.chaos(&mut tasks, &mut event_loop, chaos_bits);
+        let chaos = services.chaos(&mut tasks, &mut event_loop, keeps_records, chaos_bits);
         services.spawn(
             (&mut tasks, &mut fronts),
             &mut event_loop,

@@ -127,6 +127,7 @@ impl Services<'_> {
         &self,
         tasks: &mut JoinSet<()>,
         event_loop: &mut EventLoop,
+        keeps_records: bool,
         entropy: Entropy,
     ) -> ChaosPorts {
         let (sender, replies) = mpsc::unbounded_channel();
@@ -140,7 +141,8 @@ impl Services<'_> {
         };
         let (gateway, task) = GatewayTask::new(ports, self.config.limits.session_window, ROSTER, entropy);
         tasks.spawn(task.run());
-        let board = Board::default();
+        let log_bytes = keeps_records.then(|| self.metrics.storage().size);
+        let board = Board::new(Arc::clone(&self.shared), log_bytes);
         event_loop.set_board(board.clone());
         let (faults, metrics) = (Arc::clone(&self.faults), self.metrics.chaos());
         ChaosPorts::new(
