@@ -1,7 +1,8 @@
 //! Who may stay at the door for peers. Whoever connects is a stranger until it has said hello, and there is room
 //! for [`STRANGERS`] of them: the oldest goes when another comes. A peer says hello at once, so it never has to
 //! wait for those who say nothing. A peer has up to [`PER_PEER`] connections, as an old one may linger after it
-//! has connected again; of more, the one that was silent for the longest time goes.
+//! has connected again; of more, the one that was silent for the longest time goes. Within TLS a hello is proven
+//! by a certificate, so nobody else can make a peer's connections go; without, whoever reaches the port is believed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};

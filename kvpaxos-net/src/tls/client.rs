@@ -14,7 +14,7 @@ use crate::tls::error::TlsError;
 use crate::tls::fault::TlsFault;
 use crate::tls::files::{Contents, Identity, Material, provider};
 
-/// What a client needs to talk to replicas within TLS. Clones share it.
+/// What a client needs to talk to replicas within TLS, as the files say when it is loaded. Clones share it.
 #[derive(Clone)]
 pub struct ClientTls(pub(crate) Arc<ClientConfig>);
 

@@ -113,10 +113,18 @@ pub(super) fn client(addresses: &[String], tls: Option<ClientTls>, deadline: Dur
 
 /// Why a client is not served.
 pub(super) async fn why_not(address: &str, tls: Option<ClientTls>) -> String {
-    let asked = client(&[address.to_owned()], tls, Duration::from_millis(300))
-        .get("k")
-        .await;
-    asked.unwrap_err().to_string()
+    let mut deadline = Duration::from_millis(300);
+    loop {
+        let asked = client(&[address.to_owned()], tls.clone(), deadline)
+            .get("k")
+            .await;
+        let why = asked.unwrap_err().to_string();
+        // A machine that is busy may not come so far in time.
+        if !why.contains("no answer") || deadline > PATIENCE {
+            return why;
+        }
+        deadline *= 2;
+    }
 }
 
 /// A connection within TLS that is not one of our client.

@@ -136,7 +136,7 @@ fn a_cluster_of_processes_speaks_tls_by_one_word() {
         let ports: serde_json::Value = serde_json::from_str(&file).unwrap();
         let address = format!("127.0.0.1:{}", ports["clients"][1]);
         let authority = format!("{cluster}/tls/ca.pem");
-        let get = ["get", "--timeout", "500ms", "--servers", &address, "k"];
+        let get = ["get", "--timeout", "2s", "--servers", &address, "k"];
         assert_eq!(kvpaxos(&[&get[..], &["--tls-ca", &authority]].concat()).1, "v");
         let (code, _, error) = kvpaxos(&get);
         assert!(code == 4 && error.contains("speaks TLS only"), "{error}");
