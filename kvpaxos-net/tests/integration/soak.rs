@@ -7,6 +7,15 @@ use kvpaxos_sim::history::History;
 use kvpaxos_sim::linearizability::witness::{self, WitnessVerdict};
 use kvpaxos_sim::linearizability::{Budget, check};
 
+/// Whether an event is of the second or a further operation of those that took place together.
+fn is_together(line: &str) -> bool {
+    let process = line
+        .split("\"process\":")
+        .nth(1)
+        .and_then(|rest| rest.split([',', '}']).next());
+    process.is_some_and(|process| process.parse::<u64>().expect("a number") >= 10_000)
+}
+
 fn soak(more: &[&str]) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("history.jsonl");
@@ -22,6 +31,14 @@ fn soak(more: &[&str]) {
     let (printed, why) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{printed}{why}");
     assert!(printed.contains("4 rounds"), "{printed}");
+    let written = std::fs::read_to_string(&file).expect("it was written");
+    let together = written
+        .lines()
+        .filter(|line| line.contains("\"type\":\"ok\"") && is_together(line));
+    assert!(
+        together.count() > 50,
+        "reads and transactions of several keys are drawn"
+    );
     let history = std::fs::File::open(&file).expect("it was written");
     let history = History::read(BufReader::new(history)).expect("it is a history");
     let report = check(&history, Budget::default());

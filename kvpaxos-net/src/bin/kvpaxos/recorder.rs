@@ -174,18 +174,21 @@ async fn ask(client: &Client, operation: &Operation) -> Completion {
         }
         Action::Append(_) => unreachable!("no append is drawn"),
     };
-    match result {
-        Ok(completion) => completion,
-        Err(
-            ClientError::Refused(_)
-            | ClientError::Failed(_)
-            | ClientError::TooLong { .. }
-            | ClientError::Unavailable { .. },
-        ) => Completion::Refused,
-        Err(ClientError::Unknown { .. } | ClientError::Gone) => Completion::Unknown,
+    result.unwrap_or_else(|error| failed(&error))
+}
+
+/// How an operation ended that has no result.
+pub(crate) fn failed(error: &ClientError) -> Completion {
+    match error {
+        ClientError::Refused(_)
+        | ClientError::Failed(_)
+        | ClientError::TooLong { .. }
+        | ClientError::Unavailable { .. } => Completion::Refused,
+        ClientError::Unknown { .. } | ClientError::Gone => Completion::Unknown,
     }
 }
 
-fn text(value: &Datum) -> Bytes {
+/// A value as the store has it.
+pub(crate) fn text(value: &Datum) -> Bytes {
     value.as_text().into_owned().into()
 }

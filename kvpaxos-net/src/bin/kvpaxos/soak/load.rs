@@ -1,4 +1,5 @@
-//! Clients that put, get, delete and swap at random, and record what they did and saw.
+//! Clients that put, get, delete and swap at random, one key or several together, and record what they did and
+//! saw.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,8 @@ use kvpaxos_history::{Answer, Datum, Operation};
 use kvpaxos_net::{Client, ClientOptions, Transport};
 use tokio::task::JoinHandle;
 
-use crate::recorder::{Completion, Recorder, perform};
+use crate::recorder::{Completion, Recorder};
+use crate::soak::together::perform_all;
 
 /// The deadline of impatient clients: while nobody serves them, the outcomes of their operations are unknown.
 const IMPATIENT: Duration = Duration::from_millis(100);
@@ -60,10 +62,13 @@ impl Load {
             tasks.push(tokio::spawn(async move {
                 let mut source = OperationSource::new(process, settings);
                 while !stop.load(Ordering::Relaxed) {
-                    let operation = source.operation();
-                    let completion = perform(&client, process, &operation, &recorder).await;
-                    source.saw(&completion);
-                    if completion == Completion::Refused {
+                    let operations = source.operations();
+                    let completions = perform_all(&client, process, &operations, &recorder).await;
+                    source.saw(&operations, &completions);
+                    if completions
+                        .iter()
+                        .all(|completion| *completion == Completion::Refused)
+                    {
                         tokio::time::sleep(PAUSE).await;
                     }
                     tokio::time::sleep(source.pause()).await;
@@ -97,9 +102,7 @@ struct OperationSource {
     random: Random,
     count: u64,
     /// The key that was read last, and its value: a compare-and-swap of it may well succeed.
-    last: (u64, Datum),
-    /// The key of the operation that is under way.
-    current: u64,
+    last: (String, Datum),
 }
 
 impl OperationSource {
@@ -109,30 +112,52 @@ impl OperationSource {
             random: Random::from_seed(settings.seed.wrapping_mul(1_000_003).wrapping_add(process)),
             settings,
             count: 0,
-            last: (0, Datum::Null),
-            current: 0,
+            last: (key(0), Datum::Null),
         }
     }
 
-    fn operation(&mut self) -> Operation {
+    /// Draws an operation, or some on different keys that take place together.
+    fn operations(&mut self) -> Vec<Operation> {
         self.count += 1;
         let value = format!("{}-{}", self.process, self.count);
-        let kind = self.random.below(10);
-        self.current = self.random.below(self.settings.keys);
+        let kind = self.random.below(14);
+        let first = self.random.below(self.settings.keys);
+        let together = 2 + self.random.below(2);
+        let keys =
+            (0..together.min(self.settings.keys)).map(|place| key((first + place) % self.settings.keys));
+        let (last, seen) = self.last.clone();
         match kind {
-            0..4 => Operation::get(key(self.current)),
-            4..7 => Operation::put(key(self.current), value),
-            7..9 => {
-                self.current = self.last.0;
-                Operation::cas(key(self.current), self.last.1.clone(), value)
+            0..4 => vec![Operation::get(key(first))],
+            4..7 => vec![Operation::put(key(first), value)],
+            7..9 => vec![Operation::cas(last, seen, value)],
+            9 => vec![Operation::delete(key(first))],
+            10..12 => keys.map(Operation::get).collect(),
+            // A transaction: keys are set to one value, and perhaps another key is deleted or only read.
+            kind => {
+                let mut operations: Vec<Operation> =
+                    keys.map(|key| Operation::put(key, value.clone())).collect();
+                if let Some(other) = operations.last_mut() {
+                    match self.random.below(3) {
+                        0 => *other = Operation::delete(other.key.clone()),
+                        1 => *other = Operation::get(other.key.clone()),
+                        _ => {}
+                    }
+                }
+                // And half of them are done only if a key has not changed.
+                if kind == 13 {
+                    operations.retain(|operation| operation.key != last);
+                    operations.push(Operation::cas(last, seen, value));
+                }
+                operations
             }
-            _ => Operation::delete(key(self.current)),
         }
     }
 
-    fn saw(&mut self, completion: &Completion) {
-        if let Completion::Done(Answer::Value(value), _) = completion {
-            self.last = (self.current, value.clone());
+    fn saw(&mut self, operations: &[Operation], completions: &[Completion]) {
+        for (operation, completion) in operations.iter().zip(completions) {
+            if let Completion::Done(Answer::Value(value), _) = completion {
+                self.last = (operation.key.clone(), value.clone());
+            }
         }
     }
 

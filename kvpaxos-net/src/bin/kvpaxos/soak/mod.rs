@@ -5,6 +5,7 @@ mod damage;
 mod load;
 mod round;
 mod runner;
+mod together;
 mod totals;
 
 use std::path::Path;
