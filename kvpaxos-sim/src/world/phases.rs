@@ -49,15 +49,23 @@ impl<M: Subject> World<M> {
         self.start_clients();
         self.start_faults();
         phases.faults = self.run_faults()?;
+        self.play_healing(&mut phases)?;
+        Ok(phases)
+    }
+
+    /// Plays what comes after the phase with faults, and judges the run.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub(super) fn play_healing(&mut self, phases: &mut Phases) -> Result<(), Violation> {
+        self.healed_at = Some(self.now());
         if self.has_lost_too_much() {
             phases.agreeing = self.run_refusing()?;
-            self.verdict()?;
-            return Ok(phases);
+        } else {
+            self.run_healed_quorum(phases)?;
+            phases.agreeing = self.run_healed()?;
         }
-        self.run_healed_quorum(&mut phases)?;
-        phases.agreeing = self.run_healed()?;
-        self.verdict()?;
-        Ok(phases)
+        self.verdict()
     }
 
     fn run_faults(&mut self) -> Result<Micros, Violation> {
@@ -95,11 +103,17 @@ impl<M: Subject> World<M> {
         }
         // Some clients still wait for a replica that does not answer. Fairness is judged from when each has
         // been served once.
-        self.serve(1, quorum, round)?;
-        self.serve(SERVED_OPERATIONS, quorum, round)?;
+        if self.clients.is_planned() {
+            self.serve_planned(quorum, round)?;
+        } else {
+            self.serve(1, quorum, round)?;
+            self.serve(SERVED_OPERATIONS, quorum, round)?;
+        }
         phases.serving = since(began, self.now());
         phases.serving_rounds = round.hundredths(phases.serving);
-        phases.unfairness = self.clients.unfairness();
+        if !self.clients.is_planned() {
+            phases.unfairness = self.clients.unfairness();
+        }
         if phases.unfairness > LEAST_SHARE {
             let what = format!(
                 "{quorum} healed, and for each operation of the slowest client, clients on average had {} done",
@@ -134,6 +148,21 @@ impl<M: Subject> World<M> {
             let what = format!(
                 "{quorum} healed and are connected, but after {round} these clients have not been served: {}; under way: {open}",
                 unserved.join(", ")
+            );
+            self.report_finding(Property::S4, what);
+        }
+        self.check_findings()
+    }
+
+    /// Runs until every call of the scenario has begun and ended. It is a violation if the bound passes
+    /// before.
+    fn serve_planned(&mut self, quorum: ReplicaSet, round: Round) -> Result<(), Violation> {
+        let served = self.run_until(round.bound(), |world| world.clients.is_plan_done());
+        self.check_findings()?;
+        if !served {
+            let open = self.clients.describe_open().join("; ");
+            let what = format!(
+                "{quorum} healed and are connected, but after {round} these calls are not answered: {open}"
             );
             self.report_finding(Property::S4, what);
         }

@@ -32,6 +32,8 @@ pub struct World<M: Subject = Replica> {
     pub(super) clients: Clients,
     pub(super) nemesis: Nemesis,
     pub(super) recorder: Recorder,
+    /// When the phase with faults ended.
+    pub(super) healed_at: Option<Time>,
 }
 
 impl World<Replica> {
@@ -86,6 +88,7 @@ impl<M: Subject> World<M> {
             recorder: Recorder::default(),
             engine,
             setup,
+            healed_at: None,
         })
     }
 

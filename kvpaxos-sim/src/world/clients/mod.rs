@@ -7,5 +7,5 @@ mod shared;
 mod state;
 mod text;
 
-pub use state::OperationCounts;
 pub(super) use state::{Clients, Context};
+pub use state::{OperationCounts, PlannedCall};

@@ -172,6 +172,13 @@ impl Clients {
             self.ended_calls.insert((number, id), completion);
             return;
         }
+        if self.is_planned() {
+            let next = self.next_planned(number, open.lane, now);
+            if let Some(lane) = self.clients[number as usize].lanes.get_mut(open.lane as usize) {
+                *lane = next;
+            }
+            return;
+        }
         let think = self.setup.think.0;
         let pause = context
             .engine

@@ -1,6 +1,6 @@
 //! The clients of a world: their alarms, replies and broken connections, and how many operations each has had done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use kvpaxos::client::{Call, ClientEvent, Completion};
 use kvpaxos::{Micros, ReplicaId, Reply, Time, Update};
@@ -29,6 +29,22 @@ pub struct OperationCounts {
     pub unknown: u64,
 }
 
+/// A call of a client in a scenario.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlannedCall {
+    /// The number of the client.
+    pub client: u32,
+    /// The lane. A lane has one call under way at a time.
+    pub lane: u32,
+    /// When it begins, or later if the call before it in its lane has not ended.
+    pub at: Time,
+    /// The call.
+    pub call: Call,
+}
+
+/// The calls of a scenario that have not begun, for each client and lane.
+type Plan = BTreeMap<(u32, u32), VecDeque<PlannedCall>>;
+
 /// All clients of a world.
 pub(in crate::world) struct Clients {
     pub(super) setup: Workload,
@@ -42,6 +58,10 @@ pub(in crate::world) struct Clients {
     pub(in crate::world) ended_calls: BTreeMap<(u32, u64), Completion>,
     /// The longest time that a completed operation took.
     pub slowest: Micros,
+    /// The calls of a scenario; `None` if calls are drawn.
+    pub(super) plan: Option<Plan>,
+    /// The calls that have begun, except for those of tests.
+    pub(in crate::world) begun: Vec<PlannedCall>,
 }
 
 impl Clients {
@@ -58,6 +78,60 @@ impl Clients {
             operations: OperationCounts::default(),
             ended_calls: BTreeMap::new(),
             slowest: Micros(0),
+            plan: None,
+            begun: Vec::new(),
+        }
+    }
+
+    /// The clients of a scenario: they make these calls, which are in the order of their times for each lane.
+    pub(in crate::world) fn plan(&mut self, calls: &[PlannedCall]) {
+        let mut plan = Plan::new();
+        for call in calls {
+            let lane = plan.entry((call.client, call.lane)).or_default();
+            lane.push_back(call.clone());
+        }
+        self.plan = Some(plan);
+        for number in (0u32..).take(self.clients.len()) {
+            for lane in (0u32..).take(self.clients[number as usize].lanes.len()) {
+                self.clients[number as usize].lanes[lane as usize] = self.next_planned(number, lane, Time(0));
+            }
+        }
+    }
+
+    /// Whether no call of a scenario is left or under way.
+    #[must_use]
+    pub(in crate::world) fn is_plan_done(&self) -> bool {
+        let left = self.plan.iter().flat_map(BTreeMap::values);
+        left.map(VecDeque::len).sum::<usize>() == 0 && self.open() == 0
+    }
+
+    /// Whether the calls are those of a scenario.
+    #[must_use]
+    pub(in crate::world) fn is_planned(&self) -> bool {
+        self.plan.is_some()
+    }
+
+    /// What a lane does from now on in a scenario: it waits for the time of its next call, or for ever.
+    pub(super) fn next_planned(&self, number: u32, lane: u32, now: Time) -> Lane {
+        let queue = self.plan.as_ref().and_then(|plan| plan.get(&(number, lane)));
+        match queue.and_then(VecDeque::front) {
+            Some(next) => Lane::Thinking {
+                until: next.at.max(now),
+            },
+            None => Lane::Waiting,
+        }
+    }
+
+    /// The next call of a lane: that of the scenario, or a drawn one.
+    fn next_call<M: Subject>(
+        &mut self,
+        number: u32,
+        lane: u32,
+        context: &mut Context<'_, M>,
+    ) -> Option<Call> {
+        match &mut self.plan {
+            Some(plan) => Some(plan.get_mut(&(number, lane))?.pop_front()?.call),
+            None => Some(self.draw(number, context.engine.decider())),
         }
     }
 
@@ -225,8 +299,13 @@ impl Clients {
                 Some(Lane::Thinking { until }) => *until <= now,
                 _ => false,
             };
-            if due {
-                let call = self.draw(number, context.engine.decider());
+            if due && let Some(call) = self.next_call(number, lane, context) {
+                self.begun.push(PlannedCall {
+                    client: number,
+                    lane,
+                    at: now,
+                    call: call.clone(),
+                });
                 self.clients[number as usize].lanes[lane as usize] = Lane::Waiting;
                 self.invoke(number, lane, false, call, context);
             }

@@ -2,16 +2,15 @@
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
-use crate::engine::{Damage, LinkProfile, RoleState, latency};
+use crate::engine::{Decision, LinkProfile, RoleState, latency};
 use crate::invariants::Sometimes;
 use crate::subject::Subject;
 use crate::world::audited::{AuditedEngine, leader};
 use crate::world::partition;
 use crate::world::setup::FaultKind;
 
-use super::active::ActiveFault;
+use super::fault::{Fault, LastingFault, PlannedFault};
 use super::state::{BrokenConnection, Nemesis, SPEEDS, STREAM};
-use crate::engine::Decision;
 
 /// The profile of degraded links: they lose and delay most messages.
 const DEGRADED: LinkProfile = LinkProfile {
@@ -22,30 +21,27 @@ const DEGRADED: LinkProfile = LinkProfile {
 };
 
 impl Nemesis {
-    /// Begins a fault of this kind. Does nothing where the setup rules it out.
-    pub(super) fn begin_fault<M: Subject>(
+    /// Draws a fault of this kind and begins it. Does nothing where the setup rules it out.
+    pub(super) fn draw_fault<M: Subject>(
         &mut self,
         kind: FaultKind,
         engine: &mut AuditedEngine<M>,
     ) -> Option<BrokenConnection> {
         let id = self.target(engine);
+        let down = |id, lost, damage| LastingFault::Down { id, lost, damage };
         match kind {
-            FaultKind::Crash => self.crash(id, false, None, engine),
+            FaultKind::Crash => self.begin_lasting(down(id, false, None), engine),
             FaultKind::CrashAll => {
                 for id in engine.ids() {
-                    self.crash(id, false, None, engine);
+                    self.begin_lasting(down(id, false, None), engine);
                 }
             }
-            FaultKind::LoseDisk => {
-                let lost = self.may_lose(id, engine);
-                self.crash(id, lost, None, engine);
+            FaultKind::LoseDisk => self.begin_lasting(down(id, true, None), engine),
+            FaultKind::OrderlyStop => {
+                let down = self.draw_length(engine);
+                self.begin_lasting(LastingFault::Stopping { id, down }, engine);
             }
-            FaultKind::OrderlyStop => self.stop_in_order(id, engine),
-            FaultKind::Pause => {
-                engine.pause(id);
-                engine.observer.coverage.hit(Sometimes::Paused);
-                self.activate(ActiveFault::Paused(id), engine);
-            }
+            FaultKind::Pause => self.begin_lasting(LastingFault::Paused(id), engine),
             FaultKind::FailRole => self.fail_role(id, false, engine),
             FaultKind::LoseMemory => self.fail_role(id, true, engine),
             FaultKind::Split
@@ -57,87 +53,49 @@ impl Nemesis {
             | FaultKind::CutClient => self.cut(kind, id, engine),
             FaultKind::Overtake => {
                 self.cut(kind, id, engine);
-                self.drift_clock(id, SPEEDS[0], engine);
+                let speed = SPEEDS[0];
+                self.begin_lasting(LastingFault::Drift { id, speed }, engine);
             }
             FaultKind::HangUp => return self.hang_up(id, engine),
             FaultKind::JumpClock => {
                 let length = engine.decider().below(STREAM, Decision::FaultDetail, 5_000_000);
-                engine.jump_clock(id, Micros(length));
-                engine.observer.coverage.hit(Sometimes::ClockJumped);
+                let by = Micros(length);
+                return self.begin_instant(Fault::Jump { id, by }, engine);
             }
             FaultKind::DriftClock => {
                 let speed = engine.decider().pick(STREAM, Decision::FaultDetail, &SPEEDS);
-                self.drift_clock(id, speed, engine);
+                self.begin_lasting(LastingFault::Drift { id, speed }, engine);
             }
-            FaultKind::SlowDisk => {
-                engine.set_latency(id, latency::BUSY);
-                self.activate(ActiveFault::Slow(id), engine);
-            }
-            FaultKind::FullDisk | FaultKind::CrashAtSync => self.stop_at_write(kind, id, engine),
-            FaultKind::CorruptParts => {
-                engine.set_corrupting(id, true);
-                self.activate(ActiveFault::Corrupting(id), engine);
-            }
+            FaultKind::SlowDisk => self.begin_lasting(LastingFault::Slow(id), engine),
+            FaultKind::FullDisk => self.begin_lasting(LastingFault::Full(id), engine),
+            FaultKind::CrashAtSync => self.begin_lasting(LastingFault::CrashAtSync(id), engine),
+            FaultKind::CorruptParts => self.begin_lasting(LastingFault::Corrupting(id), engine),
             FaultKind::FlipBit
             | FaultKind::LoseBlock
             | FaultKind::MisdirectWrite
             | FaultKind::StaleBlock
-            | FaultKind::LoseTail => {
-                let lost = self.may_lose(id, engine);
-                self.crash(id, lost, kind.damage(), engine);
-            }
-            FaultKind::DegradeLinks => {
-                engine.network.set_profile(id.into(), Some(DEGRADED));
-                self.activate(ActiveFault::DegradedLinks(id), engine);
-            }
+            | FaultKind::LoseTail => self.begin_lasting(down(id, true, kind.damage()), engine),
+            FaultKind::DegradeLinks => self.begin_lasting(LastingFault::DegradedLinks(id), engine),
         }
         None
     }
 
-    fn hang_up<M: Subject>(&self, id: ReplicaId, engine: &mut AuditedEngine<M>) -> Option<BrokenConnection> {
+    fn hang_up<M: Subject>(
+        &mut self,
+        id: ReplicaId,
+        engine: &mut AuditedEngine<M>,
+    ) -> Option<BrokenConnection> {
         if self.clients == 0 {
             return None;
         }
         let decider = engine.decider();
         let client = decider.below(STREAM, Decision::FaultTarget, self.clients.into());
         let client = u32::try_from(client).expect("a number below a u32 is a u32");
-        engine.hang_up(id, client);
-        Some(BrokenConnection { client, id })
-    }
-
-    fn drift_clock<M: Subject>(&mut self, id: ReplicaId, speed: u64, engine: &mut AuditedEngine<M>) {
-        engine.set_speed(id, speed);
-        engine.observer.coverage.hit(Sometimes::ClockDrifted);
-        self.activate(ActiveFault::Drift(id), engine);
-    }
-
-    /// Tells a process that it is to stop. It hands leadership over, if it leads, and stops a little later, perhaps
-    /// before that is done. Nothing happens where disks do not survive their processes: it would lose its memory.
-    fn stop_in_order<M: Subject>(&mut self, id: ReplicaId, engine: &mut AuditedEngine<M>) {
-        if self.memory_only || engine.machine(id).is_none() {
-            return;
-        }
-        engine.hand_over(id);
-        self.activate(ActiveFault::Stopping(id), engine);
-    }
-
-    /// Makes a process stop at one of its next writes. Nothing happens where disks do not survive their
-    /// processes: the process would lose its memory at a time that the nemesis does not control.
-    fn stop_at_write<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut AuditedEngine<M>) {
-        if self.memory_only {
-            return;
-        }
-        if kind == FaultKind::FullDisk {
-            engine.set_full(id, true);
-            self.activate(ActiveFault::Full(id), engine);
-        } else {
-            engine.set_crash_at_sync(id, true);
-            self.activate(ActiveFault::CrashAtSync(id), engine);
-        }
+        self.begin_instant(Fault::HangUp { client, id }, engine)
     }
 
     /// The replica that a fault hits: the leader as often as the setup says, or any replica.
-    pub(super) fn target<M: Subject>(&self, engine: &mut AuditedEngine<M>) -> ReplicaId {
+    fn target<M: Subject>(&self, engine: &mut AuditedEngine<M>) -> ReplicaId {
         let leader = leader(engine);
         let at_leader =
             engine
@@ -151,45 +109,12 @@ impl Nemesis {
         }
     }
 
-    pub(super) fn crash<M: Subject>(
-        &mut self,
-        id: ReplicaId,
-        lost: bool,
-        damage: Option<Damage>,
-        engine: &mut AuditedEngine<M>,
-    ) {
-        if self.memory_only && !self.may_lose(id, engine) {
-            return;
-        }
-        let lost = lost || self.memory_only;
-        if engine.machine(id).is_some() {
-            engine.crash(id);
-            // Damage would lose the memory, which may be ruled out; and a replica without a disk loses it
-            // anyway.
-            let damage = damage.filter(|_| lost && !self.memory_only);
-            self.activate(ActiveFault::Down { id, lost, damage }, engine);
-        }
-    }
-
-    pub(super) fn fail_role<M: Subject>(&mut self, id: ReplicaId, lose: bool, engine: &mut AuditedEngine<M>) {
+    fn fail_role<M: Subject>(&mut self, id: ReplicaId, lost: bool, engine: &mut AuditedEngine<M>) {
         let role = engine.decider().pick(STREAM, Decision::FaultDetail, &Role::ALL);
-        if engine.machine(id).is_none() || engine.is_paused(id) || engine.role(id, role) != RoleState::Running
-        {
-            return;
-        }
-        let may = role != Role::Acceptor || self.may_lose(id, engine);
-        if self.memory_only && !may {
-            return;
-        }
-        let lost = (lose || self.memory_only) && may;
-        if engine.has_write_under_way(id, role) {
-            engine.observer.coverage.hit(Sometimes::FailedMidWrite);
-        }
-        engine.fail_role(id, role);
-        self.activate(ActiveFault::Role { id, role, lost }, engine);
+        self.begin_lasting(LastingFault::Role { id, role, lost }, engine);
     }
 
-    pub(super) fn cut<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut AuditedEngine<M>) {
+    fn cut<M: Subject>(&mut self, kind: FaultKind, id: ReplicaId, engine: &mut AuditedEngine<M>) {
         let cuts = partition::draw(kind, id, self.replicas, self.clients, engine.decider());
         engine.observer.coverage.hit(match kind {
             FaultKind::Split | FaultKind::Isolate => Sometimes::PartitionSymmetric,
@@ -198,19 +123,156 @@ impl Nemesis {
             FaultKind::CutClient => Sometimes::ClientCut,
             _ => Sometimes::PartitionPartial,
         });
-        partition::cut(&cuts, &mut engine.network);
-        if kind == FaultKind::Flap {
+        let fault = if kind == FaultKind::Flap {
             let times = engine.decider().between(STREAM, Decision::FaultDetail, 3, 9);
-            self.activate(
-                ActiveFault::Flapping {
-                    cuts,
-                    cut: true,
-                    times,
-                },
-                engine,
-            );
+            LastingFault::Flapping {
+                cuts,
+                cut: true,
+                times,
+            }
         } else {
-            self.activate(ActiveFault::Cut(cuts), engine);
+            LastingFault::Cut(cuts)
+        };
+        self.begin_lasting(fault, engine);
+    }
+}
+
+/// What faults do when they begin.
+impl Nemesis {
+    /// Begins a fault, if it can begin now, and draws how long it lasts.
+    fn begin_lasting<M: Subject>(&mut self, fault: LastingFault, engine: &mut AuditedEngine<M>) {
+        if let Some(fault) = self.admitted(fault, engine) {
+            self.inflict(&fault, self.next, engine);
+            self.activate(fault, engine);
+        }
+    }
+
+    /// Carries out a fault that does not last.
+    fn begin_instant<M: Subject>(
+        &mut self,
+        fault: Fault,
+        engine: &mut AuditedEngine<M>,
+    ) -> Option<BrokenConnection> {
+        self.record(Micros(0), fault.clone(), engine);
+        self.inflict_instant(&fault, engine)
+    }
+
+    /// Begins a fault that was planned.
+    pub(super) fn begin_planned<M: Subject>(
+        &mut self,
+        planned: PlannedFault,
+        engine: &mut AuditedEngine<M>,
+    ) -> Option<BrokenConnection> {
+        match planned.fault.clone() {
+            Fault::Lasting(fault) => {
+                let fault = self.admitted(fault, engine)?;
+                let PlannedFault { number, lasts, .. } = planned;
+                self.begun.push(planned);
+                self.inflict(&fault, number, engine);
+                self.activate_for(number, lasts, fault, engine);
+                None
+            }
+            instant => {
+                self.begun.push(planned);
+                self.inflict_instant(&instant, engine)
+            }
+        }
+    }
+
+    /// The fault as it can happen now, without loss of a memory that must be kept; `None` if it cannot.
+    pub(super) fn admitted<M: Subject>(
+        &self,
+        fault: LastingFault,
+        engine: &AuditedEngine<M>,
+    ) -> Option<LastingFault> {
+        match fault {
+            LastingFault::Down { id, lost, damage } => {
+                let may = self.may_lose(id, engine);
+                if engine.machine(id).is_none() || (self.memory_only && !may) {
+                    return None;
+                }
+                // Damage would lose the memory, which may be ruled out; and a replica without a disk loses it
+                // anyway.
+                let damage = damage.filter(|_| lost && may && !self.memory_only);
+                let lost = (lost && may) || self.memory_only;
+                Some(LastingFault::Down { id, lost, damage })
+            }
+            LastingFault::Role { id, role, lost } => {
+                let fails = engine.machine(id).is_some()
+                    && !engine.is_paused(id)
+                    && engine.role(id, role) == RoleState::Running;
+                let may = role != Role::Acceptor || self.may_lose(id, engine);
+                if !fails || (self.memory_only && !may) {
+                    return None;
+                }
+                let lost = (lost || self.memory_only) && may;
+                Some(LastingFault::Role { id, role, lost })
+            }
+            // Where disks do not survive their processes, the process would lose its memory.
+            LastingFault::Stopping { id, .. } if self.memory_only || engine.machine(id).is_none() => None,
+            // Here at a time that the nemesis does not control.
+            LastingFault::Full(_) | LastingFault::CrashAtSync(_) if self.memory_only => None,
+            fault => Some(fault),
+        }
+    }
+
+    /// Does what the fault with this number does when it begins.
+    pub(super) fn inflict<M: Subject>(
+        &self,
+        fault: &LastingFault,
+        number: u32,
+        engine: &mut AuditedEngine<M>,
+    ) {
+        engine.decider().set_fault(Some(number));
+        match fault {
+            LastingFault::Down { id, .. } => engine.crash(*id),
+            LastingFault::Stopping { id, .. } => engine.hand_over(*id),
+            LastingFault::Paused(id) => {
+                engine.pause(*id);
+                engine.observer.coverage.hit(Sometimes::Paused);
+            }
+            LastingFault::Role { id, role, .. } => {
+                if engine.has_write_under_way(*id, *role) {
+                    engine.observer.coverage.hit(Sometimes::FailedMidWrite);
+                }
+                engine.fail_role(*id, *role);
+            }
+            LastingFault::Cut(cuts) | LastingFault::Flapping { cuts, .. } => {
+                partition::cut(cuts, &mut engine.network);
+            }
+            LastingFault::Drift { id, speed } => {
+                engine.set_speed(*id, *speed);
+                engine.observer.coverage.hit(Sometimes::ClockDrifted);
+            }
+            LastingFault::Slow(id) => engine.set_latency(*id, latency::BUSY),
+            LastingFault::Full(id) => engine.set_full(*id, true),
+            LastingFault::CrashAtSync(id) => engine.set_crash_at_sync(*id, true),
+            LastingFault::Corrupting(id) => engine.set_corrupting(*id, true),
+            LastingFault::DegradedLinks(id) => engine.network.set_profile((*id).into(), Some(DEGRADED)),
+        }
+        engine.decider().set_fault(None);
+    }
+
+    fn inflict_instant<M: Subject>(
+        &self,
+        fault: &Fault,
+        engine: &mut AuditedEngine<M>,
+    ) -> Option<BrokenConnection> {
+        match *fault {
+            Fault::Lasting(_) => None,
+            Fault::Speed { id, speed } => {
+                engine.set_speed(id, speed);
+                None
+            }
+            Fault::Jump { id, by } => {
+                engine.jump_clock(id, by);
+                engine.observer.coverage.hit(Sometimes::ClockJumped);
+                None
+            }
+            Fault::HangUp { client, id } => {
+                engine.hang_up(id, client);
+                Some(BrokenConnection { client, id })
+            }
         }
     }
 }

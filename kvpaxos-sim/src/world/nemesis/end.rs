@@ -8,21 +8,60 @@ use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
 use crate::world::partition;
 
-use super::active::ActiveFault;
+use super::fault::{Fault, LastingFault, PlannedFault};
 use super::state::{Nemesis, STREAM};
 
 impl Nemesis {
-    /// Notes a fault that has begun, and sets the alarm that ends it.
-    pub(super) fn activate<M: Subject>(&mut self, active: ActiveFault, engine: &mut AuditedEngine<M>) {
+    /// Notes a fault that has begun, and draws when it ends.
+    pub(super) fn activate<M: Subject>(&mut self, fault: LastingFault, engine: &mut AuditedEngine<M>) {
+        let short = matches!(fault, LastingFault::Flapping { .. });
+        let lasts = self.draw_length(engine);
+        let lasts = if short {
+            Micros((lasts.0 - 1) / 8 + 1)
+        } else {
+            lasts
+        };
+        match &fault {
+            // What comes and goes is recorded as one cut after another.
+            LastingFault::Flapping { cut: false, .. } => {}
+            LastingFault::Cut(cuts) | LastingFault::Flapping { cuts, .. } if cuts.is_empty() => {}
+            LastingFault::Flapping { cuts, .. } => {
+                let cut = Fault::Lasting(LastingFault::Cut(cuts.clone()));
+                self.record(lasts, cut, engine);
+            }
+            fault => self.record(lasts, Fault::Lasting(fault.clone()), engine),
+        }
         let number = self.next;
         self.next += 1;
-        let short = matches!(active, ActiveFault::Flapping { .. });
-        let length = engine
-            .decider()
-            .below(STREAM, Decision::FaultLength, self.faults.length.0);
-        let length = if short { length / 8 } else { length };
-        self.active.insert(number, active);
-        engine.alarm(engine.now().after(Micros(length + 1)), Alarm::FaultEnd(number));
+        self.activate_for(number, lasts, fault, engine);
+    }
+
+    /// Draws how long a fault lasts.
+    pub(super) fn draw_length<M: Subject>(&self, engine: &mut AuditedEngine<M>) -> Micros {
+        let length = self.faults.length.0;
+        Micros(engine.decider().below(STREAM, Decision::FaultLength, length) + 1)
+    }
+
+    /// Notes a fault that has begun, and sets the alarm that ends it.
+    pub(super) fn activate_for<M: Subject>(
+        &mut self,
+        number: u32,
+        lasts: Micros,
+        fault: LastingFault,
+        engine: &mut AuditedEngine<M>,
+    ) {
+        self.active.insert(number, fault);
+        engine.alarm(engine.now().after(lasts), Alarm::FaultEnd(number));
+    }
+
+    /// Adds a fault that begins now to the record of the run.
+    pub(super) fn record<M: Subject>(&mut self, lasts: Micros, fault: Fault, engine: &AuditedEngine<M>) {
+        self.begun.push(PlannedFault {
+            number: self.next,
+            at: engine.now(),
+            lasts,
+            fault,
+        });
     }
 
     /// A fault ends or, if its links come and go, goes on.
@@ -34,7 +73,7 @@ impl Nemesis {
             return;
         };
         engine.add_to_digest(EntryKind::FaultEnd, [engine.now().0, number.into(), 0]);
-        if let ActiveFault::Flapping { cuts, cut, times } = active {
+        if let LastingFault::Flapping { cuts, cut, times } = active {
             let cut = !cut;
             if cut {
                 partition::cut(&cuts, &mut engine.network);
@@ -43,19 +82,26 @@ impl Nemesis {
             }
             if cut || times > 0 {
                 let times = times.saturating_sub(1);
-                self.activate(ActiveFault::Flapping { cuts, cut, times }, engine);
+                self.activate(LastingFault::Flapping { cuts, cut, times }, engine);
             }
             return;
         }
-        if let ActiveFault::Stopping(id) = active {
-            return self.crash(id, false, None, engine);
+        if let LastingFault::Stopping { id, down } = active {
+            let (lost, damage) = (false, None);
+            if let Some(fault) = self.admitted(LastingFault::Down { id, lost, damage }, engine) {
+                self.inflict(&fault, number, engine);
+                self.activate_for(number, down, fault, engine);
+            }
+            return;
         }
-        self.undo(&active, engine);
+        self.undo(number, &active, engine);
     }
 
-    pub(super) fn undo<M: Subject>(&self, active: &ActiveFault, engine: &mut AuditedEngine<M>) {
+    /// Undoes what the fault with this number did.
+    pub(super) fn undo<M: Subject>(&self, number: u32, active: &LastingFault, engine: &mut AuditedEngine<M>) {
+        engine.decider().set_fault(Some(number));
         match active {
-            ActiveFault::Down { id, lost, damage } => {
+            LastingFault::Down { id, lost, damage } => {
                 // Harmless damage does not lose the memory.
                 let lost = match damage {
                     Some(damage) => damaged(*id, *damage, engine),
@@ -64,31 +110,32 @@ impl Nemesis {
                 engine.start(*id, lost);
             }
             // Only a new start makes it serve again.
-            ActiveFault::Stopping(id) => {
+            LastingFault::Stopping { id, .. } => {
                 engine.crash(*id);
                 engine.start(*id, self.memory_only);
             }
-            ActiveFault::Paused(id) => engine.resume(*id),
-            ActiveFault::Role { id, role, lost } => engine.restart_role(*id, *role, *lost),
-            ActiveFault::Cut(cuts) => partition::mend(cuts, &mut engine.network),
-            ActiveFault::Flapping { cuts, cut, .. } => {
+            LastingFault::Paused(id) => engine.resume(*id),
+            LastingFault::Role { id, role, lost } => engine.restart_role(*id, *role, *lost),
+            LastingFault::Cut(cuts) => partition::mend(cuts, &mut engine.network),
+            LastingFault::Flapping { cuts, cut, .. } => {
                 if *cut {
                     partition::mend(cuts, &mut engine.network);
                 }
             }
-            ActiveFault::Drift(id) => engine.set_speed(*id, RIGHT_SPEED),
-            ActiveFault::Slow(id) => engine.set_latency(*id, self.sync),
-            ActiveFault::Full(id) => {
+            LastingFault::Drift { id, .. } => engine.set_speed(*id, RIGHT_SPEED),
+            LastingFault::Slow(id) => engine.set_latency(*id, self.sync),
+            LastingFault::Full(id) => {
                 engine.set_full(*id, false);
                 self.start_again(*id, Sometimes::DiskFull, engine);
             }
-            ActiveFault::CrashAtSync(id) => {
+            LastingFault::CrashAtSync(id) => {
                 engine.set_crash_at_sync(*id, false);
                 self.start_again(*id, Sometimes::CrashedAtSync, engine);
             }
-            ActiveFault::Corrupting(id) => engine.set_corrupting(*id, false),
-            ActiveFault::DegradedLinks(id) => engine.network.set_profile((*id).into(), None),
+            LastingFault::Corrupting(id) => engine.set_corrupting(*id, false),
+            LastingFault::DegradedLinks(id) => engine.network.set_profile((*id).into(), None),
         }
+        engine.decider().set_fault(None);
     }
 
     /// Starts a process if the fault made it stop, and no other fault will start it.
@@ -107,7 +154,7 @@ impl Nemesis {
     /// Whether a fault under way will start the process when it ends.
     pub(super) fn is_down(&self, id: ReplicaId) -> bool {
         let mut active = self.active.values();
-        active.any(|active| matches!(active, ActiveFault::Down { id: other, .. } if *other == id))
+        active.any(|active| matches!(active, LastingFault::Down { id: other, .. } if *other == id))
     }
 }
 
@@ -128,8 +175,8 @@ impl Nemesis {
     /// Whether a replica's acceptor will lack its memory when a fault under way ends.
     pub(super) fn will_lack_memory(&self, id: ReplicaId) -> bool {
         self.active.values().any(|active| match active {
-            ActiveFault::Down { id: other, lost, .. } => *lost && *other == id,
-            ActiveFault::Role {
+            LastingFault::Down { id: other, lost, .. } => *lost && *other == id,
+            LastingFault::Role {
                 id: other,
                 role,
                 lost,

@@ -6,7 +6,7 @@ use crate::engine::{Decision, Node, RIGHT_SPEED, Stream};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
 
-use super::active::ActiveFault;
+use super::fault::LastingFault;
 use super::state::Nemesis;
 
 /// Healing.
@@ -29,16 +29,16 @@ impl Nemesis {
         for number in numbers {
             let whose = match self.active.get(&number) {
                 Some(
-                    ActiveFault::Down { id, .. }
-                    | ActiveFault::Stopping(id)
-                    | ActiveFault::Paused(id)
-                    | ActiveFault::Role { id, .. }
-                    | ActiveFault::Drift(id)
-                    | ActiveFault::Slow(id)
-                    | ActiveFault::Full(id)
-                    | ActiveFault::CrashAtSync(id)
-                    | ActiveFault::Corrupting(id)
-                    | ActiveFault::DegradedLinks(id),
+                    LastingFault::Down { id, .. }
+                    | LastingFault::Stopping { id, .. }
+                    | LastingFault::Paused(id)
+                    | LastingFault::Role { id, .. }
+                    | LastingFault::Drift { id, .. }
+                    | LastingFault::Slow(id)
+                    | LastingFault::Full(id)
+                    | LastingFault::CrashAtSync(id)
+                    | LastingFault::Corrupting(id)
+                    | LastingFault::DegradedLinks(id),
                 ) => *id,
                 // Cuts are mended below, link by link. Links no longer come and go.
                 _ => continue,
@@ -46,7 +46,7 @@ impl Nemesis {
             if healed.contains(whose)
                 && let Some(active) = self.active.remove(&number)
             {
-                self.undo(&active, engine);
+                self.undo(number, &active, engine);
             }
         }
         let clients = (0..Node::CLIENTS).map(Node::client);

@@ -1,12 +1,14 @@
 //! The nemesis: it begins faults of the kinds in the setup, and an alarm ends each.
 //!
-//! The kind, the time, the length and the target of a fault are drawn from [`Stream::Nemesis`].
+//! A scenario plans the faults instead. Otherwise the kind, the time, the length and
+//! the target of a fault are drawn from [`Stream::Nemesis`].
 
-mod active;
 mod begin;
 mod end;
+mod fault;
 mod healing;
 mod state;
 
+pub use fault::{Fault, LastingFault, PlannedFault};
 pub use state::FaultCounts;
 pub(super) use state::{BrokenConnection, Nemesis};

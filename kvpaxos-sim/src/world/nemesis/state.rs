@@ -1,6 +1,6 @@
 //! The nemesis and its next fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use kvpaxos::{Micros, ReplicaId};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
 use crate::world::setup::{FaultKind, Faults, Setup};
 
-use super::active::ActiveFault;
+use super::fault::{Fault, LastingFault, PlannedFault};
 
 /// How many faults of each kind began.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize)]
@@ -23,13 +23,17 @@ pub(in crate::world) struct Nemesis {
     pub(super) clients: u32,
     pub(super) links: LinkProfile,
     pub(super) sync: Table,
-    pub(super) active: BTreeMap<u32, ActiveFault>,
+    pub(super) active: BTreeMap<u32, LastingFault>,
     pub(super) next: u32,
     pub(super) awake: bool,
     /// Faults under way no longer end by themselves.
     pub(super) frozen: bool,
     /// Disks do not survive their processes.
     pub(super) memory_only: bool,
+    /// The faults of a scenario that have not begun, in the order of their times; `None` if faults are drawn.
+    pub(super) plan: Option<VecDeque<PlannedFault>>,
+    /// The faults that have begun.
+    pub(in crate::world) begun: Vec<PlannedFault>,
     /// How many faults of each kind began.
     pub counts: FaultCounts,
 }
@@ -60,24 +64,43 @@ impl Nemesis {
             awake: false,
             frozen: false,
             memory_only: setup.memory_only,
+            plan: None,
+            begun: Vec::new(),
             counts: FaultCounts::default(),
+        }
+    }
+
+    /// The nemesis of a scenario: it begins these faults, which are in the order of their times.
+    #[must_use]
+    pub(in crate::world) fn planned(setup: &Setup, faults: Vec<PlannedFault>) -> Nemesis {
+        Nemesis {
+            plan: Some(faults.into()),
+            ..Nemesis::new(setup)
         }
     }
 
     /// Starts: from now on it begins faults until it is stopped.
     pub(in crate::world) fn begin<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
-        self.awake = !self.faults.weights.is_empty();
+        self.awake = self.plan.is_some() || !self.faults.weights.is_empty();
         self.schedule(engine);
-        if self.faults.uneven_clocks {
+        if self.faults.uneven_clocks && self.plan.is_none() {
             for id in engine.ids() {
                 let speed = engine.decider().pick(STREAM, Decision::FaultDetail, &SPEEDS);
                 engine.set_speed(id, speed);
+                self.record(Micros(0), Fault::Speed { id, speed }, engine);
             }
         }
     }
 
     fn schedule<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
-        if self.awake {
+        if !self.awake {
+            return;
+        }
+        if let Some(plan) = &self.plan {
+            if let Some(next) = plan.front() {
+                engine.alarm(next.at.max(engine.now()), Alarm::NextFault);
+            }
+        } else {
             let pause = engine
                 .decider()
                 .below(STREAM, Decision::FaultPause, self.faults.pause.0);
@@ -94,6 +117,13 @@ impl Nemesis {
         if !self.awake {
             return None;
         }
+        if let Some(plan) = &mut self.plan {
+            let broken = plan
+                .pop_front()
+                .and_then(|planned| self.begin_planned(planned, engine));
+            self.schedule(engine);
+            return broken;
+        }
         let weights: Vec<(u32, FaultKind)> = self
             .faults
             .weights
@@ -108,7 +138,7 @@ impl Nemesis {
         let broken = kind.and_then(|kind| {
             *self.counts.0.entry(kind).or_default() += 1;
             engine.add_to_digest(EntryKind::Fault, [engine.now().0, kind as u64, self.next.into()]);
-            self.begin_fault(kind, engine)
+            self.draw_fault(kind, engine)
         });
         self.schedule(engine);
         broken
