@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use kvpaxos::{Entropy, Random, ReplicaId};
+use kvpaxos::{Entropy, Random, ReplicaId, Time};
 
 use crate::engine::latency::Table;
 use crate::engine::network::LinkProfile;
@@ -133,6 +133,8 @@ impl fmt::Display for Label {
 /// A message that a node sends.
 #[derive(Clone, Copy, Debug)]
 pub struct Sending<'a> {
+    /// The time.
+    pub at: Time,
     /// The sender.
     pub from: Node,
     /// The receiver.

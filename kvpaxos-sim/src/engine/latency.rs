@@ -1,10 +1,11 @@
 //! Heavy-tailed latencies as tables of quantiles, so that no floating point decides a simulation.
 
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A distribution of latencies in microseconds: quantiles at sixteenths, with straight lines between them.
 /// The last sixteenth, the tail, has a finer table of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Table {
     /// Its name in reports.
     pub name: &'static str,
@@ -131,13 +132,37 @@ pub const BUSY: Table = Table {
     ],
 };
 
+/// The tables that setups are drawn from.
+const NAMED: [Table; 6] = [LAN, REGION, WILD, STRAGGLING, FLASH, BUSY];
+
+/// A table is written as its name.
+impl Serialize for Table {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Table {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Table, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let table = NAMED.into_iter().find(|table| table.name == name);
+        table.ok_or_else(|| {
+            let names: Vec<&str> = NAMED.iter().map(|table| table.name).collect();
+            D::Error::custom(format!(
+                "there is no table {name:?}; there are {}",
+                names.join(", ")
+            ))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn tables_never_go_down_and_meet_at_the_tail() {
-        for table in [LAN, REGION, WILD, STRAGGLING, FLASH, BUSY] {
+        for table in NAMED {
             let mut last = 0;
             for point in (0..Table::POINTS).step_by(64) {
                 let length = table.at(point);

@@ -1,14 +1,14 @@
 //! The network. Each direction of a link loses, duplicates, delays and reorders messages, and can be cut.
 
 use kvpaxos::Time;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::decider::{Decider, Fate, Label, Sending};
 use crate::engine::latency::{self, Table};
 use crate::engine::node::Node;
 
 /// How links treat messages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LinkProfile {
     /// How many of a million messages are lost.
     pub drop: u32,
@@ -120,6 +120,7 @@ impl Network {
             .unwrap_or(self.links);
         let connected = self.is_connected(from) || self.is_connected(to);
         let fate = decider.fate(&Sending {
+            at: now,
             from,
             to,
             label,

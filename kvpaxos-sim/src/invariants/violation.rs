@@ -61,6 +61,31 @@ pub enum Property {
 }
 
 impl Property {
+    /// All of them.
+    pub const ALL: [Property; 21] = [
+        Property::A1,
+        Property::A2,
+        Property::A3,
+        Property::A4,
+        Property::P1,
+        Property::P2,
+        Property::P3,
+        Property::P4,
+        Property::L1,
+        Property::L2,
+        Property::L3,
+        Property::L4,
+        Property::S1,
+        Property::S2,
+        Property::S3,
+        Property::S4,
+        Property::S5,
+        Property::D1,
+        Property::Contract,
+        Property::Assertion,
+        Property::Determinism,
+    ];
+
     /// The property in a few words, as reports print it.
     #[must_use]
     pub fn says(self) -> &'static str {

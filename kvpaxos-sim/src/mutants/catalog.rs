@@ -3,9 +3,12 @@
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
+use kvpaxos::Replica;
+
 use crate::invariants::{Trace, Violation};
 use crate::parallel;
-use crate::world::{Setup, run};
+use crate::world::scenario::{self, Recording, Scenario};
+use crate::world::{Setup, SetupError, run};
 
 use super::acceptors::{
     AmnesiacVoter, ForgetfulAcceptor, HastySender, OneBallot, PartialPromise, VectorlessVoter,
@@ -16,7 +19,7 @@ use super::mutation::{MutatedReplica, Mutation};
 use super::proposers::{CarelessCandidate, ClockLease, OneVoteForTwo, UnconfirmedRead};
 
 /// A mutant made at a replica's boundary.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Mutant {
     /// The number of the bug that it stands for in the [table](crate::mutants#bugs-that-real-systems-had), if
     /// it stands for one.
@@ -26,6 +29,8 @@ pub struct Mutant {
     /// What it does wrong, in a few words.
     pub says: &'static str,
     play: fn(Setup) -> Option<Violation>,
+    record: fn(Setup) -> Result<Recording, SetupError>,
+    replay: fn(&Scenario, Trace) -> Result<Recording, SetupError>,
 }
 
 const fn mutant<F: Mutation>(bug: Option<u8>, name: &'static str, says: &'static str) -> Mutant {
@@ -34,6 +39,8 @@ const fn mutant<F: Mutation>(bug: Option<u8>, name: &'static str, says: &'static
         name,
         says,
         play: |setup| run::<MutatedReplica<F>>(setup, Trace::Off).violation,
+        record: scenario::record::<MutatedReplica<F>>,
+        replay: scenario::play::<MutatedReplica<F>>,
     }
 }
 
@@ -111,6 +118,43 @@ impl Mutant {
     pub fn play(&self, setup: Setup) -> Option<Violation> {
         (self.play)(setup)
     }
+}
+
+/// Why a scenario cannot be played.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// Its mutant is not known.
+    #[error("there is no mutant {0:?}; `kvpaxos-sim mutants --list` names all")]
+    NoSuchMutant(String),
+    /// Its setup is not valid.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+}
+
+/// Plays the setup, decided by its seed, with replicas or with a mutant in their place, and writes down what
+/// was decided.
+///
+/// # Errors
+/// If the setup is not valid.
+pub fn record(setup: Setup, mutant: Option<Mutant>) -> Result<Recording, SetupError> {
+    let Some(mutant) = mutant else {
+        return scenario::record::<Replica>(setup);
+    };
+    let mut recording = (mutant.record)(setup)?;
+    recording.scenario.mutant = Some(mutant.name.to_owned());
+    Ok(recording)
+}
+
+/// Plays a scenario, with the mutant that it names in the place of the replicas.
+///
+/// # Errors
+/// If there is no such mutant, or the setup is not valid.
+pub fn replay(scenario: &Scenario, trace: Trace) -> Result<Recording, ReplayError> {
+    let Some(name) = &scenario.mutant else {
+        return Ok(scenario::play::<Replica>(scenario, trace)?);
+    };
+    let mutant = Mutant::named(name).ok_or_else(|| ReplayError::NoSuchMutant(name.clone()))?;
+    Ok((mutant.replay)(scenario, trace)?)
 }
 
 /// The result of a hunt.

@@ -56,4 +56,4 @@ mod learners;
 mod mutation;
 mod proposers;
 
-pub use catalog::{Hunt, MUTANTS, Mutant, hunt};
+pub use catalog::{Hunt, MUTANTS, Mutant, ReplayError, hunt, record, replay};

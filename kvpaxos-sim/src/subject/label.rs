@@ -4,6 +4,34 @@ use kvpaxos::{Message, Reply, Request};
 
 use crate::engine::Label;
 
+/// All names of messages, requests and replies.
+pub const LABELS: [&str; 24] = [
+    "Prepare",
+    "Promise",
+    "Refused",
+    "Accept",
+    "Accepted",
+    "Chosen",
+    "Applied",
+    "Heartbeat",
+    "Forward",
+    "ReadIndex",
+    "ReadIndexed",
+    "Confirm",
+    "Confirmed",
+    "Learn",
+    "Learned",
+    "Recall",
+    "Recalled",
+    "Announce",
+    "Remembered",
+    "Fetch",
+    "SnapshotPart",
+    "Saved",
+    "Request",
+    "Reply",
+];
+
 /// The name of a message and its slot; of a message without a slot, the round of its ballot, or the number of
 /// its question. Numbers that are drawn say nothing and are left out.
 pub(super) fn message(message: &Message) -> Label {
@@ -17,8 +45,8 @@ pub(super) fn message(message: &Message) -> Label {
         Message::Applied { up_to, .. } => ("Applied", up_to.0),
         Message::Heartbeat(_) => ("Heartbeat", 0),
         Message::Forward { .. } => ("Forward", 0),
-        Message::ReadIndex { number } => ("ReadIndex", *number),
-        Message::ReadIndexed { number, .. } => ("ReadIndexed", *number),
+        Message::ReadIndex { .. } => ("ReadIndex", 0),
+        Message::ReadIndexed { .. } => ("ReadIndexed", 0),
         Message::Confirm { round, .. } => ("Confirm", *round),
         Message::Confirmed { round, .. } => ("Confirmed", *round),
         Message::Learn { from, .. } => ("Learn", from.0),

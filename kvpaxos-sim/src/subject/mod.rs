@@ -15,6 +15,7 @@ mod label;
 mod log;
 mod replica;
 
+pub use label::LABELS;
 pub use log::ReplicaLog;
 pub use replica::Subject;
 pub(crate) use replica::corrupt;

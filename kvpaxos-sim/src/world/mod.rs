@@ -18,6 +18,7 @@
 //! | `liveness` | how long requests may take once a quorum has healed |
 //! | `recorder`, `store_recorder` | the history of the clients, and its verdict: key by key, and of the whole store |
 //! | `report` | the outcome of one run |
+//! | [`scenario`] | a run as data: recorded, played, written to a file, shrunk |
 //! | `sweep` | many seeds in parallel |
 //! | `forks` | worlds in which disks lose synced records without a trace |
 
@@ -30,6 +31,7 @@ pub mod partition;
 mod phases;
 mod recorder;
 mod report;
+pub mod scenario;
 mod script;
 mod setup;
 mod state;
@@ -39,8 +41,8 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub use clients::OperationCounts;
-pub use nemesis::FaultCounts;
+pub use clients::{OperationCounts, PlannedCall};
+pub use nemesis::{Fault, FaultCounts, LastingFault, PlannedFault};
 pub use phases::Phases;
 pub use report::{Report, run, run_seed};
 pub use script::Answer;

@@ -3,12 +3,12 @@
 use kvpaxos::recovery::answers_needed;
 use kvpaxos::types::MAX_REPLICAS;
 use kvpaxos::{Config, ConfigError, Limits, Micros, Quorums, ReplicaId, Timing, Update};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::{Damage, Format, LinkProfile, Node, Table, latency};
 
 /// Everything that is fixed before a run begins. The same setup gives the same run.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Setup {
     /// The seed of all decisions of the run.
     pub seed: u64,
@@ -32,7 +32,7 @@ pub struct Setup {
 }
 
 /// The replicas of a world.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Cluster {
     /// The number of replicas.
     pub replicas: usize,
@@ -93,7 +93,7 @@ impl Cluster {
 }
 
 /// What the clients of a world do.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Workload {
     /// The number of clients, each with a session of its own.
     pub count: u32,
@@ -158,7 +158,7 @@ impl Workload {
 }
 
 /// The kinds of faults that the nemesis knows. The numbers are part of every digest.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum FaultKind {
     /// A process crashes and starts again later.
     Crash = 0,
@@ -294,7 +294,7 @@ impl FaultKind {
 }
 
 /// What the nemesis does.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Faults {
     /// The weight of each kind.
     pub weights: Vec<(FaultKind, u32)>,
@@ -327,7 +327,7 @@ impl Faults {
 }
 
 /// The length of a run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Length {
     /// The least duration of the phase with faults. It is extended, up to sixteen times, until there were
     /// enough operations and events.

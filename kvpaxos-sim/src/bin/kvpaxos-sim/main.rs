@@ -11,6 +11,7 @@ mod generate;
 mod model;
 mod mutants;
 mod run;
+mod scenario;
 mod source;
 mod store;
 mod sweep;
@@ -50,6 +51,21 @@ enum Command {
         #[arg(long, conflicts_with = "json")]
         trace: bool,
     },
+    /// Simulate one seed and write what was decided to a scenario file.
+    ///
+    /// Exit codes: 0 everything held, 1 a property was violated, 2 the command line is wrong, 4 the file cannot
+    /// be written.
+    Record(scenario::Record),
+    /// Play a scenario file. Prints what happened and whether everything held.
+    ///
+    /// Exit codes: 0 everything held, 1 a property was violated, 2 the command line is wrong, 3 the file cannot
+    /// be read or played.
+    Replay(scenario::Replay),
+    /// Look for the smallest scenario that violates the same property in the same way as a seed or a scenario.
+    ///
+    /// Exit codes: 0 the scenario is written, 2 the command line is wrong, 3 the scenario cannot be read or
+    /// played again, 4 the file cannot be written, 5 every property holds and there is nothing to shrink.
+    Shrink(scenario::Shrink),
     /// Simulate many seeds. Prints sums, the first violation, and the command that repeats it.
     Sweep {
         /// The seeds from A to B, without B.
@@ -151,6 +167,9 @@ fn main() -> ExitCode {
 fn run_command(command: Command) -> u8 {
     match command {
         Command::Run { seed, json, trace } => run::run(seed, json, trace),
+        Command::Record(what) => scenario::record(&what),
+        Command::Replay(what) => scenario::replay(&what),
+        Command::Shrink(what) => scenario::shrink_command(&what),
         Command::Model(what) => model::model(&what),
         Command::Sweep {
             seeds,

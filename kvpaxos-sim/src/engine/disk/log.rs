@@ -87,7 +87,7 @@ pub enum DamageOutcome {
 }
 
 /// The format of a log, for machines that have several.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Format {
     /// A list of records. It is fast, and knows no damage.
     Plain,

@@ -1,0 +1,236 @@
+//! `kvpaxos-sim record`, `replay` and `shrink`: runs as scenario files.
+
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use kvpaxos_sim::mutants::{self, MUTANTS, Mutant};
+use kvpaxos_sim::output::UNWRITTEN;
+use kvpaxos_sim::world::scenario::{Recording, Scenario, Size, shrink};
+use kvpaxos_sim::{Setup, Trace};
+use kvpaxos_sim::{note, say, say_part};
+
+/// The exit code for a scenario that cannot be read, or cannot be played.
+const UNREADABLE: u8 = 3;
+
+/// The exit code of `shrink` if there is nothing to shrink.
+const HELD: u8 = 5;
+
+/// How often `shrink` writes its file and prints a line while it works.
+const PAUSE: Duration = Duration::from_secs(2);
+
+#[derive(Args)]
+pub(crate) struct Record {
+    /// The seed to simulate.
+    #[arg(long, value_name = "N")]
+    seed: u64,
+    /// Put this mutant in the place of the replicas. `kvpaxos-sim mutants --list` names all.
+    #[arg(long, value_name = "NAME", value_parser = mutant)]
+    mutant: Option<Mutant>,
+    /// The file to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Replay {
+    /// The scenario.
+    file: PathBuf,
+    /// Print a line for each event.
+    #[arg(long, conflicts_with = "json")]
+    trace: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Shrink {
+    /// The scenario to shrink.
+    #[arg(required_unless_present = "seed", conflicts_with_all = ["seed", "mutant"])]
+    file: Option<PathBuf>,
+    /// Shrink the run of this seed.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Put this mutant in the place of the replicas.
+    #[arg(long, value_name = "NAME", value_parser = mutant)]
+    mutant: Option<Mutant>,
+    /// Stop after so many runs.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    runs: u64,
+    /// The file to write. It holds the smallest scenario so far whenever the search is interrupted.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Reads the name of a mutant.
+fn mutant(name: &str) -> Result<Mutant, String> {
+    Mutant::named(name).ok_or_else(|| {
+        let known: Vec<&str> = MUTANTS.iter().map(|mutant| mutant.name).collect();
+        format!("there is no such mutant; there are {}", known.join(", "))
+    })
+}
+
+/// Simulates a seed and writes the scenario.
+pub(crate) fn record(what: &Record) -> u8 {
+    let recording = match mutants::record(Setup::drawn(what.seed), what.mutant) {
+        Ok(recording) => recording,
+        Err(why) => return unplayable(&format!("seed {}", what.seed), &why),
+    };
+    say_part!("{}", recording.report);
+    if let Err(code) = write(&what.output, &recording.scenario) {
+        return code;
+    }
+    say!("  scenario    {}", what.output.display());
+    u8::from(recording.report.violation.is_some())
+}
+
+/// Plays a scenario and prints the report.
+pub(crate) fn replay(what: &Replay) -> u8 {
+    let scenario = match read(&what.file) {
+        Ok(scenario) => scenario,
+        Err(code) => return code,
+    };
+    let trace = if what.trace { Trace::Print } else { Trace::Off };
+    let report = match mutants::replay(&scenario, trace) {
+        Ok(recording) => recording.report,
+        Err(why) => return unplayable(&what.file.display().to_string(), &why),
+    };
+    if what.json {
+        say!("{}", serde_json::json!(report));
+    } else {
+        say_part!("{report}");
+        let found = report.violation.as_ref().map(|violation| violation.property);
+        if let Some(expected) = scenario.violates.filter(|expected| found != Some(*expected)) {
+            say!("  expected    the scenario says that it violates {expected}, and it does not");
+        }
+    }
+    u8::from(report.violation.is_some())
+}
+
+/// Shrinks a scenario, or the run of a seed.
+pub(crate) fn shrink_command(what: &Shrink) -> u8 {
+    // A failed assertion is a violation like any other, and comes up in many runs.
+    std::panic::set_hook(Box::new(|_| ()));
+    let first = match (&what.file, what.seed) {
+        (Some(file), _) => {
+            let scenario = match read(file) {
+                Ok(scenario) => scenario,
+                Err(code) => return code,
+            };
+            mutants::replay(&scenario, Trace::Off)
+                .map_err(|why| unplayable(&file.display().to_string(), &why))
+        }
+        (None, Some(seed)) => mutants::record(Setup::drawn(seed), what.mutant)
+            .map_err(|why| unplayable(&format!("seed {seed}"), &why)),
+        (None, None) => unreachable!("clap requires a file or a seed"),
+    };
+    let first = match first {
+        Ok(first) => first,
+        Err(code) => return code,
+    };
+    let Some(violation) = &first.report.violation else {
+        note!("every property holds in this run: there is nothing to shrink");
+        return HELD;
+    };
+    say!("{violation}");
+    let again = match mutants::replay(&first.scenario, Trace::Off) {
+        Ok(again) => again,
+        Err(why) => return unplayable("the recorded run", &why),
+    };
+    if again.report.violation.as_ref().map(|found| found.property) != Some(violation.property) {
+        note!(
+            "the recorded run does not violate {} when it is played again: fairness cannot be replayed, and a \
+             tie between two events can end otherwise",
+            violation.property
+        );
+        return UNREADABLE;
+    }
+    search(what, again)
+}
+
+fn search(what: &Shrink, first: Recording) -> u8 {
+    let began = Instant::now();
+    let mut written = Instant::now();
+    let mut failed = None;
+    let shrunk = shrink(
+        first,
+        |candidate| mutants::replay(candidate, Trace::Off),
+        |runs, size: Size, best| {
+            if written.elapsed() > PAUSE {
+                written = Instant::now();
+                note!("{runs} runs: {size}");
+                failed = write(&what.output, best).err();
+            }
+            if runs >= what.runs || failed.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        },
+    );
+    let shrunk = match shrunk {
+        Ok(Some(shrunk)) => shrunk,
+        Ok(None) => return HELD,
+        Err(why) => return unplayable("a smaller scenario", &why),
+    };
+    if let Some(code) = failed.or_else(|| write(&what.output, &shrunk.smallest.scenario).err()) {
+        return code;
+    }
+    say!("before: {}", shrunk.before);
+    say!("after:  {}", shrunk.size);
+    say!(
+        "{} runs in {} s{}; the scenario is in {}",
+        shrunk.runs,
+        began.elapsed().as_secs(),
+        if shrunk.is_complete {
+            ", and nothing more can be left out"
+        } else {
+            ", stopped before the end"
+        },
+        what.output.display()
+    );
+    say!(
+        "play it with: kvpaxos-sim replay {} --trace",
+        what.output.display()
+    );
+    0
+}
+
+fn read(path: &Path) -> Result<Scenario, u8> {
+    let bytes = std::fs::read(path).map_err(|why| {
+        note!("cannot read {}: {why}", path.display());
+        UNREADABLE
+    })?;
+    let text = String::from_utf8(bytes).map_err(|why| {
+        let at = why.utf8_error().valid_up_to();
+        note!("{} is no text: its byte {at} is not UTF-8", path.display());
+        UNREADABLE
+    })?;
+    Scenario::read(&text).map_err(|why| {
+        note!("{}: {why}", path.display());
+        UNREADABLE
+    })
+}
+
+/// Writes the file under another name first, so that it is whole whenever the program ends.
+fn write(path: &Path, scenario: &Scenario) -> Result<(), u8> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+        file.write_all(scenario.to_string().as_bytes())?;
+        file.persist(path)?;
+        Ok::<(), std::io::Error>(())
+    };
+    write().map_err(|why| {
+        note!("cannot write {}: {why}", path.display());
+        UNWRITTEN
+    })
+}
+
+fn unplayable(what: &str, why: &impl std::fmt::Display) -> u8 {
+    note!("{what} cannot be played: {why}");
+    UNREADABLE
+}

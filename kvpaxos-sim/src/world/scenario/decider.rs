@@ -1,0 +1,247 @@
+//! A decider that names each decision, and writes down those that differ from the default.
+//!
+//! The default is: every message arrives once, after the median of its link's delays; every sync takes the
+//! median of its disk's latencies; every other draw is its first possible answer. Random bits come from the
+//! seed in any case.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kvpaxos::{ReplicaId, Time};
+
+use super::names::{Draw, DrawName, MessageName, SyncName, owner};
+use crate::engine::{Choice, Decider, Fate, Range, Seeded, Sending, Table};
+use crate::hashing::BuildQuick;
+
+/// What the network does with the first message of a kind that is sent on a link at a time or later. The
+/// search for a smaller scenario uses it where names change because calls are left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Anchor {
+    pub(super) name: MessageName,
+    pub(super) at: Time,
+    pub(super) fate: Fate,
+}
+
+impl Anchor {
+    fn is_for(&self, name: MessageName, at: Time) -> bool {
+        let of = |name: MessageName| (name.from, name.to, name.label.kind);
+        of(self.name) == of(name) && self.at <= at
+    }
+}
+
+/// Decisions that differ from the default, by their names.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Deviations {
+    /// What the network does with messages.
+    pub fates: BTreeMap<MessageName, Fate>,
+    /// How long syncs take, in microseconds.
+    pub syncs: BTreeMap<SyncName, u64>,
+    /// Other draws.
+    pub draws: BTreeMap<DrawName, u64>,
+}
+
+impl Deviations {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fates.len() + self.syncs.len() + self.draws.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What has been decided in a world.
+#[derive(Default)]
+pub(super) struct Decided {
+    pub(super) deviations: Deviations,
+    /// When the messages among the deviations were sent.
+    pub(super) sent: BTreeMap<MessageName, Time>,
+}
+
+/// What has been decided in a world, shared between the world's decider and its owner.
+#[derive(Clone, Default)]
+pub(super) struct Record(Arc<Mutex<Decided>>);
+
+impl Record {
+    fn note(&self, note: impl FnOnce(&mut Decided)) {
+        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes what has been written down so far.
+    pub(super) fn take(&self) -> Decided {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Who decides.
+enum Source {
+    /// The seed decides everything.
+    Seed,
+    /// A scenario decides what it names; the rest is the default.
+    Scenario(Deviations, Vec<Anchor>),
+}
+
+/// See the module.
+pub(super) struct NamingDecider {
+    seeded: Seeded,
+    source: Source,
+    fault: Option<u32>,
+    counts: Counts,
+    record: Record,
+}
+
+/// How often each name has occurred, without its count.
+#[derive(Default)]
+struct Counts {
+    messages: HashMap<MessageName, u32, BuildQuick>,
+    syncs: HashMap<ReplicaId, u32, BuildQuick>,
+    draws: HashMap<DrawName, u32, BuildQuick>,
+}
+
+impl NamingDecider {
+    /// A decider that draws everything from a seed.
+    pub(super) fn of_seed(seed: u64, record: Record) -> NamingDecider {
+        NamingDecider::new(seed, Source::Seed, record)
+    }
+
+    /// A decider that takes these deviations from the default.
+    pub(super) fn of_scenario(
+        seed: u64,
+        deviations: Deviations,
+        anchors: Vec<Anchor>,
+        record: Record,
+    ) -> NamingDecider {
+        NamingDecider::new(seed, Source::Scenario(deviations, anchors), record)
+    }
+
+    fn new(seed: u64, source: Source, record: Record) -> NamingDecider {
+        NamingDecider {
+            seeded: Seeded::new(seed),
+            source,
+            fault: None,
+            counts: Counts::default(),
+            record,
+        }
+    }
+}
+
+fn count<N: Copy + Eq + std::hash::Hash>(of: &mut HashMap<N, u32, BuildQuick>, name: N) -> u32 {
+    let count = of.entry(name).or_insert(0);
+    *count += 1;
+    *count
+}
+
+/// The default length of what a table describes.
+fn usual(table: &Table) -> u64 {
+    table.at(Table::POINTS / 2)
+}
+
+impl Decider for NamingDecider {
+    fn decide(&mut self, choice: &Choice<'_>) -> u64 {
+        let Some(what) = Draw::of(choice) else {
+            return self.seeded.decide(choice);
+        };
+        let mut name = DrawName {
+            fault: self.fault,
+            id: owner(choice.stream),
+            what,
+            count: 0,
+        };
+        name.count = count(&mut self.counts.draws, name);
+        let default = match choice.range {
+            _ if what == Draw::LogNumber => None,
+            Range::Spread(table) => Some(usual(table)),
+            _ => Some(0),
+        };
+        let answer = match &self.source {
+            Source::Seed => None,
+            Source::Scenario(deviations, _) => {
+                let answer = deviations.draws.get(&name).copied().or(default);
+                answer.map(|answer| within(choice.range, answer))
+            }
+        };
+        let answer = answer.unwrap_or_else(|| self.seeded.decide(choice));
+        // The first log of a replica has the same number in any case.
+        let is_first_log = what == Draw::LogNumber && name.count == 1 && self.fault.is_none();
+        if Some(answer) != default && !is_first_log {
+            self.record
+                .note(|record| _ = record.deviations.draws.insert(name, answer));
+        }
+        answer
+    }
+
+    fn fate(&mut self, sending: &Sending<'_>) -> Fate {
+        let mut name = MessageName {
+            from: sending.from,
+            to: sending.to,
+            label: sending.label,
+            count: 0,
+        };
+        name.count = count(&mut self.counts.messages, name);
+        let default = Fate::Arrives(usual(&sending.profile.delay));
+        let fate = match &mut self.source {
+            Source::Seed => self.seeded.fate(sending),
+            Source::Scenario(deviations, anchors) => {
+                let named = deviations.fates.get(&name).copied();
+                let anchored = || {
+                    let place = anchors
+                        .iter()
+                        .position(|anchor| anchor.is_for(name, sending.at))?;
+                    Some(anchors.remove(place).fate)
+                };
+                match named.or_else(anchored).unwrap_or(default) {
+                    // A connection duplicates nothing.
+                    Fate::ArrivesTwice(first, _) if sending.connected => Fate::Arrives(first),
+                    fate => fate,
+                }
+            }
+        };
+        if fate != default {
+            self.record.note(|record| {
+                record.deviations.fates.insert(name, fate);
+                record.sent.insert(name, sending.at);
+            });
+        }
+        fate
+    }
+
+    fn sync(&mut self, id: ReplicaId, latency: &Table) -> u64 {
+        let count = count(&mut self.counts.syncs, id);
+        let name = SyncName { id, count };
+        let default = usual(latency);
+        let length = match &self.source {
+            Source::Seed => self.seeded.sync(id, latency),
+            Source::Scenario(deviations, _) => deviations.syncs.get(&name).copied().unwrap_or(default),
+        };
+        if length != default {
+            self.record
+                .note(|record| _ = record.deviations.syncs.insert(name, length));
+        }
+        length
+    }
+
+    fn set_fault(&mut self, fault: Option<u32>) {
+        self.fault = fault;
+    }
+}
+
+/// The possible answer that is nearest to this one. A scenario that was changed may name an answer that is not
+/// possible any more, such as the seventh of five writes.
+fn within(range: Range<'_>, answer: u64) -> u64 {
+    match range {
+        Range::Chance(_) => answer.min(1),
+        Range::Below(bound) => answer.min(bound.saturating_sub(1)),
+        Range::Weighted(weights) => {
+            let last = weights.len().saturating_sub(1);
+            let index = usize::try_from(answer).unwrap_or(last).min(last);
+            let possible = |index: &usize| weights[*index] > 0;
+            let down = (0..=index).rev().find(possible);
+            down.or_else(|| (index..=last).find(possible)).unwrap_or(0) as u64
+        }
+        Range::Spread(_) | Range::Bits => answer,
+    }
+}

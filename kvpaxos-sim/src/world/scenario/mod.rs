@@ -1,0 +1,74 @@
+//! Scenarios: a run as data. It holds what differs from a run in which nothing goes wrong, and it can be
+//! played, written to a file, edited, and shrunk to what a violation needs.
+//!
+//! A [`Scenario`] names its decisions by what they are (the third `Accept` of slot 7 from r0 to r2) and not by
+//! their number in the run, so that most of it still means the same after an edit or a change of the code.
+//! [`record`] makes one from a seed, [`play`] plays it, [`shrink`] makes it smaller. The format of the file
+//! is on the page [`crate::manual::scenarios`].
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `names` | the names of decisions |
+//! | `decider` | a decider that names each decision, and writes down those that differ from the default |
+//! | `play` | recording and playing |
+//! | `write`, `read` | the text form |
+//! | `settings` | the setup as lines of text |
+//! | `words` | keys, values, times and calls as words of a line |
+//! | `shrink` | the search for a smaller scenario |
+
+mod decider;
+mod names;
+mod play;
+mod read;
+mod settings;
+mod shrink;
+mod words;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use kvpaxos::Time;
+
+use crate::invariants::Property;
+use crate::world::clients::PlannedCall;
+use crate::world::nemesis::PlannedFault;
+use crate::world::setup::Setup;
+
+use decider::Anchor;
+pub use decider::Deviations;
+pub use names::{Draw, DrawName, MessageName, SyncName};
+pub use play::{Recording, play, record};
+pub use read::ScenarioError;
+pub use shrink::{Manner, Shrinking, Size, shrink};
+
+/// A run as data. See the module.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Scenario {
+    /// The [mutant](crate::mutants) that takes the place of the replicas; `None` for the replicas themselves.
+    pub mutant: Option<String>,
+    /// The property that the run violates; `None` if every property must hold.
+    pub violates: Option<Property>,
+    /// The setup. Its kinds of faults and its mix of operations are not used.
+    pub setup: Setup,
+    /// How the run ends.
+    pub end: End,
+    /// The faults, in the order of their times.
+    pub faults: Vec<PlannedFault>,
+    /// The calls of clients; those of a lane are in the order of their times.
+    pub calls: Vec<PlannedCall>,
+    /// All other decisions that differ from the default.
+    pub deviations: Deviations,
+    /// Fates of messages that the search names by their times; none in a scenario that was recorded or read.
+    anchors: Vec<Anchor>,
+}
+
+/// How a scenario ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// It is judged at this time.
+    Stop(Time),
+    /// Faults stop at this time. A quorum heals, and the calls must be answered; then all replicas heal, and
+    /// must come to hold the same state; then it is judged.
+    Heal(Time),
+}

@@ -1,0 +1,118 @@
+//! Recording a run as a scenario, and playing a scenario.
+
+use std::collections::BTreeMap;
+
+use kvpaxos::{Micros, Time};
+
+use super::decider::{Decided, NamingDecider, Record};
+use super::names::MessageName;
+use super::{End, Scenario};
+use crate::invariants::{Trace, Violation};
+use crate::subject::Subject;
+use crate::world::nemesis::Nemesis;
+use crate::world::phases::Phases;
+use crate::world::report::{Report, caught};
+use crate::world::setup::{Faults, Setup, SetupError};
+use crate::world::state::World;
+
+/// The outcome of a run, with the scenario that repeats it.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// What happened, as decisions: those that did not occur are not in it.
+    pub scenario: Scenario,
+    /// The report of the run.
+    pub report: Report,
+    /// When the messages were sent that are lost, repeated or unusually slow.
+    pub(super) sent: BTreeMap<MessageName, Time>,
+}
+
+/// Plays the setup, decided by its seed, and writes down what was decided.
+///
+/// # Errors
+/// If the setup is not valid.
+pub fn record<M: Subject>(setup: Setup) -> Result<Recording, SetupError> {
+    let record = Record::default();
+    let decider = NamingDecider::of_seed(setup.seed, record.clone());
+    let mut world = World::<M>::decided_by(setup, Box::new(decider))?;
+    let played = caught(&mut world, World::play);
+    Ok(recording(&world, played, &record))
+}
+
+/// Plays a scenario, whatever mutant it names. [`mutants::replay`](crate::mutants::replay) plays the mutant.
+///
+/// # Errors
+/// If its setup is not valid.
+pub fn play<M: Subject>(scenario: &Scenario, trace: Trace) -> Result<Recording, SetupError> {
+    let record = Record::default();
+    let seed = scenario.setup.seed;
+    let decider = NamingDecider::of_scenario(
+        seed,
+        scenario.deviations.clone(),
+        scenario.anchors.clone(),
+        record.clone(),
+    );
+    let mut world = World::<M>::decided_by(scenario.setup.clone(), Box::new(decider))?;
+    world.nemesis = Nemesis::planned(&scenario.setup, scenario.faults.clone());
+    world.clients.plan(&scenario.calls);
+    world.trace(trace);
+    let end = scenario.end;
+    let played = caught(&mut world, |world| world.play_planned(end));
+    let mut recording = recording(&world, played, &record);
+    recording.scenario.mutant.clone_from(&scenario.mutant);
+    Ok(recording)
+}
+
+impl<M: Subject> World<M> {
+    fn play_planned(&mut self, end: End) -> Result<Phases, Violation> {
+        let mut phases = Phases::default();
+        self.start_clients();
+        self.start_faults();
+        match end {
+            End::Stop(at) => {
+                // What happens at that time still counts.
+                self.run_for(Micros(at.0 + 1));
+                self.verdict()?;
+            }
+            End::Heal(at) => {
+                self.run_for(Micros(at.0));
+                self.check_findings()?;
+                self.play_healing(&mut phases)?;
+            }
+        }
+        Ok(phases)
+    }
+}
+
+/// What has happened in a world, as a scenario.
+fn recording<M: Subject>(world: &World<M>, played: Result<Phases, Violation>, record: &Record) -> Recording {
+    let report = world.report(played);
+    let end = match world.healed_at {
+        Some(at) => End::Heal(at),
+        None => End::Stop(world.now()),
+    };
+    let setup = Setup {
+        // A scenario holds the faults themselves, and ends when it says.
+        length: Setup::quiet(0).length,
+        faults: Faults {
+            weights: Vec::new(),
+            ..world.setup.faults.clone()
+        },
+        ..world.setup.clone()
+    };
+    let Decided { deviations, sent } = record.take();
+    let scenario = Scenario {
+        mutant: None,
+        violates: report.violation.as_ref().map(|violation| violation.property),
+        setup,
+        end,
+        faults: world.nemesis.begun.clone(),
+        calls: world.clients.begun.clone(),
+        deviations,
+        anchors: Vec::new(),
+    };
+    Recording {
+        scenario,
+        report,
+        sent,
+    }
+}
