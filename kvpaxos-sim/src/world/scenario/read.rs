@@ -199,6 +199,10 @@ impl Reader {
                 let damage = damage.ok_or_else(|| format!("{how:?} is no kind of damage"))?;
                 down(id(who)?, true, Some(damage))
             }
+            ["stop", who, down] => LastingFault::Stopping {
+                id: id(who)?,
+                down: Micros(read_seconds(down)?),
+            },
             ["pause", who] => LastingFault::Paused(id(who)?),
             ["fail", who, role] => failed(id(who)?, role, false)?,
             ["fail", who, role, "lost"] => failed(id(who)?, role, true)?,
@@ -217,7 +221,7 @@ impl Reader {
             ["degrade-links", who] => LastingFault::DegradedLinks(id(who)?),
             _ => {
                 return Err(format!(
-                    "{:?} is no fault that lasts: crash, pause, fail, cut, drift, slow-disk, full-disk, crash-at-sync, \
+                    "{:?} is no fault that lasts: crash, stop, pause, fail, cut, drift, slow-disk, full-disk, crash-at-sync, \
                      corrupt-parts and degrade-links are, each with a replica",
                     words.join(" ")
                 ));

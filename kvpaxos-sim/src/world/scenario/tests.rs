@@ -1,7 +1,8 @@
+use std::ops::ControlFlow;
+
 use super::*;
 use crate::invariants::Trace;
 use crate::mutants::{self, Mutant};
-use crate::world::setup::Setup;
 
 fn recorded(seed: u64, mutant: &str) -> Recording {
     let mutant = Mutant::named(mutant).expect("a mutant");
@@ -12,29 +13,272 @@ fn replayed(scenario: &Scenario) -> Recording {
     mutants::replay(scenario, Trace::Off).expect("a recorded scenario can be played")
 }
 
-/// What is recorded from a seed repeats the violation when it is played, and so does the record of that run.
+/// What is recorded from a seed repeats the run when it is played, also after it was text.
 #[test]
 fn a_recorded_run_repeats_its_violation() {
     let first = recorded(2, "unconfirmed-read");
-    let again = replayed(&first.scenario);
-    let why = |recording: &Recording| {
-        recording
-            .report
-            .violation
-            .clone()
-            .map(|found| (found.at, found.explanation))
-    };
-    assert!(why(&first).is_some());
-    assert_eq!(why(&first), why(&again));
     let text = first.scenario.to_string();
-    let other = again.scenario.to_string();
-    let differing: Vec<_> = text
-        .lines()
-        .zip(other.lines())
-        .filter(|(one, other)| one != other)
-        .take(20)
-        .collect();
-    std::fs::write("/tmp/sc/one", &text).unwrap();
-    std::fs::write("/tmp/sc/two", &other).unwrap();
-    assert!(text == other, "{differing:#?}");
+    let read = Scenario::read(&text).expect("what was written can be read");
+    assert_eq!(read, first.scenario);
+    let again = replayed(&read);
+    let why = |recording: &Recording| {
+        let violation = recording.report.violation.clone().expect("a violation");
+        (violation.property, violation.at, violation.explanation)
+    };
+    assert_eq!(why(&first), why(&again));
+    assert_eq!(again.scenario.to_string(), text);
+}
+
+/// The smallest scenario violates the same property, and nothing of it can be left out.
+#[test]
+fn a_misplaced_answer_shrinks_to_one_write() {
+    let first = recorded(0, "misplaced-answer");
+    let play = |scenario: &Scenario| mutants::replay(scenario, Trace::Off);
+    let shrunk = shrink(first.clone(), play, |_, _, _| ControlFlow::Continue(()));
+    let shrunk = shrunk.expect("candidates are valid").expect("a violation");
+    assert!(shrunk.is_complete);
+    assert!(shrunk.before.decisions() > 200, "{}", shrunk.before);
+    assert!(shrunk.size.decisions() <= 4, "{}", shrunk.size);
+    assert_eq!(shrunk.smallest.scenario.calls.len(), 1);
+    let scenario = &shrunk.smallest.scenario;
+    assert_eq!(scenario.violates, first.scenario.violates);
+    let nothing_asked = Scenario {
+        calls: Vec::new(),
+        ..scenario.clone()
+    };
+    assert_eq!(replayed(&nothing_asked).report.violation, None);
+    // Correct replicas hold what the mutant breaks.
+    let correct = Scenario {
+        mutant: None,
+        ..scenario.clone()
+    };
+    assert_eq!(replayed(&correct).report.violation, None);
+    // A search that is stopped at once keeps what it has.
+    let stopped = shrink(first.clone(), play, |_, _, _| ControlFlow::Break(()));
+    let stopped = stopped.expect("candidates are valid").expect("a violation");
+    assert_eq!((stopped.runs, stopped.is_complete), (1, false));
+    assert!(stopped.smallest.report.violation.is_some());
+}
+
+/// A run in which everything holds has nothing to shrink, and is good when it is played again.
+#[test]
+fn a_good_run_is_good_again() {
+    let good = mutants::record(Setup::drawn(1), None).expect("a drawn setup is valid");
+    assert_eq!(good.report.violation, None);
+    assert!(matches!(good.scenario.end, End::Heal(_)));
+    let again = replayed(&good.scenario);
+    assert_eq!(again.report.violation, None);
+    assert_eq!(again.report.protocol, good.report.protocol);
+    assert_eq!(again.report.operations, good.report.operations);
+    let nothing = shrink(
+        good,
+        |scenario| mutants::replay(scenario, Trace::Off),
+        |_, _, _| ControlFlow::Continue(()),
+    );
+    assert!(nothing.expect("no error").is_none());
+}
+
+/// Every kind of line, as people write it.
+const EVERYTHING: &str = "\
+kvpaxos-scenario 1
+mutant unconfirmed-read
+violates S2 # the history is linearizable
+seed 7
+set clients.count 3
+set clients.lanes 2
+set cluster.limits.window 3
+set links.delay \"region\"
+fault 0 0s speed r0 900000
+fault 0 0.25s +0.1s crash r1
+fault 1 0.25s +0.1s crash r2 lost
+fault 2 0.25s +0.1s crash r3 lost flip-bit
+fault 3 0.3s +1.5s stop r1 0.25s
+fault 4 0.3s +1s pause r1
+fault 5 0.3s +1s fail r0 acceptor
+fault 6 0.3s +1s fail r0 learner lost
+call 0.5s c0 put k v
+call 0.5s c1.1 cas k%20 none %
+call 0.5s c2 get-many a b
+call 0.6s c0 scan 0 10
+fault 7 1s +0.000001s cut r0->r1 c2->r0
+fault 8 1s +1s drift r0 250000
+fault 9 1s +1s slow-disk r0
+fault 10 1s +1s full-disk r0
+fault 11 1s +1s crash-at-sync r0
+fault 12 1s +1s corrupt-parts r0
+fault 13 1s +1s degrade-links r0
+fault 14 1s jump r0 2s
+fault 14 1s hang-up c1 r0
+delay r0->r1 Heartbeat 0 #2 0.5s
+twice r0->r2 Accept 7 #3 0.001s 0.002s
+lose c0->r2 Request 5 #1
+sync r1 #12 0.04s
+draw - r1 visible-writes #2 1
+draw fault 3 r1 torn-sector #1 2
+stop 4.5s
+";
+
+#[test]
+fn every_kind_of_line_is_read_and_written() {
+    let scenario = Scenario::read(EVERYTHING).expect("it is a scenario");
+    assert_eq!(scenario.to_string(), EVERYTHING);
+}
+
+/// A wrong line is named, with what is wrong with it.
+#[test]
+fn bad_lines_are_named() {
+    let wrong = [
+        ("seed 7", "seed x", "line 4: \"x\" is no seed"),
+        (
+            "violates S2",
+            "violates S9",
+            "line 3: there is no property \"S9\"",
+        ),
+        (
+            "set clients.count 3",
+            "set clients.counts 3",
+            "line 5: \"clients.counts\" names no part of a setup: \"counts\" is none of",
+        ),
+        (
+            "set clients.count 3",
+            "set clients.count -3",
+            "line 5: clients.count cannot be -3",
+        ),
+        (
+            "set clients.count 3",
+            "set clients 3",
+            "line 5: clients has parts",
+        ),
+        (
+            "set clients.count 3",
+            "set clients.count 300",
+            "a world has at most 47 clients, not 300",
+        ),
+        (
+            "\"region\"",
+            "\"moon\"",
+            "line 8: links.delay cannot be \"moon\": there is no table \"moon\"; there are lan",
+        ),
+        (
+            "crash r1\n",
+            "crash r5\n",
+            "line 10: there is no replica r5: the cluster has 5",
+        ),
+        (
+            "crash r1\n",
+            "crush r1\n",
+            "line 10: \"crush r1\" is no fault that lasts",
+        ),
+        (
+            "fault 1 0.25s",
+            "fault 0 0.25s",
+            "line 11: there is a fault 0 above",
+        ),
+        (
+            "fault 1 0.25s",
+            "fault 1 0.2s",
+            "line 11: this fault begins before the one above",
+        ),
+        (
+            "lost flip-bit",
+            "lost flap-bit",
+            "line 12: \"flap-bit\" is no kind of damage",
+        ),
+        (
+            "call 0.6s c0",
+            "call 0.4s c0",
+            "line 20: this call begins before the one above it",
+        ),
+        (
+            "c1.1 cas",
+            "c1.2 cas",
+            "line 18: there is no lane 2: clients.lanes is 2",
+        ),
+        ("put k v", "put k", "line 17: \"put k\" is no call"),
+        (
+            "put k v",
+            "put k %4",
+            "line 17: \"%4\" has a % that is not followed",
+        ),
+        (
+            "drift r0 250000",
+            "drift r0 0",
+            "line 22: a clock cannot run at speed 0",
+        ),
+        (
+            "0.5s\ntwice",
+            "0.1234567s\ntwice",
+            "line 30: \"0.1234567s\" is no time",
+        ),
+        (
+            "0.5s\ntwice",
+            "99999999999s\ntwice",
+            "line 30: \"99999999999s\" is too long",
+        ),
+        (
+            "Accept 7 #3",
+            "Except 7 #3",
+            "line 31: no message is called \"Except\"",
+        ),
+        ("Accept 7 #3", "Accept 7 #0", "line 31: \"#0\" is no count"),
+        (
+            "c0->r2",
+            "c3->r2",
+            "line 32: there is no client c3: clients.count is 3",
+        ),
+        (
+            "torn-sector",
+            "torn",
+            "line 35: nothing that is drawn is called \"torn\"",
+        ),
+        ("stop 4.5s\n", "", "the last line must say how the scenario ends"),
+        (
+            "stop 4.5s\n",
+            "stop 4.5s\nstop 5s\n",
+            "line 37: nothing may follow",
+        ),
+        (
+            "sync r1 #12 0.04s\n",
+            "sync r1 #12 0.04s\nsync r1 #12 0.04s\n",
+            "line 34: r1 #12 is decided above",
+        ),
+        (
+            "sync r1 #12 0.04s\n",
+            "seed 8\n",
+            "line 33: \"seed\" must stand before",
+        ),
+        (
+            "sync r1 #12 0.04s\n",
+            "sing r1\n",
+            "line 33: \"sing\" begins no line",
+        ),
+        (
+            "kvpaxos-scenario 1",
+            "kvpaxos-scenario 2",
+            "line 1 must be \"kvpaxos-scenario 1\", not \"kvpaxos-scenario 2\"",
+        ),
+    ];
+    for (part, by, says) in wrong {
+        let text = EVERYTHING.replacen(part, by, 1);
+        assert_ne!(text, EVERYTHING, "{part:?} is in it");
+        let error = Scenario::read(&text).expect_err(says).to_string();
+        assert!(error.starts_with(says), "{error}\nnot\n{says}");
+    }
+    for end in 0..EVERYTHING.len() {
+        assert!(
+            Scenario::read(&EVERYTHING[..end]).is_err() || end == EVERYTHING.len() - 1,
+            "cut at {end}"
+        );
+    }
+}
+
+#[test]
+fn a_scenario_names_a_mutant_that_there_is() {
+    let text = EVERYTHING.replacen("unconfirmed-read", "no-such", 1);
+    let scenario = Scenario::read(&text).expect("the reader knows no mutants");
+    let error = mutants::replay(&scenario, Trace::Off).expect_err("there is none");
+    assert!(
+        error.to_string().contains("there is no mutant \"no-such\""),
+        "{error}"
+    );
 }

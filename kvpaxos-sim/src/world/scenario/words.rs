@@ -208,6 +208,7 @@ pub(super) fn call_words(call: &Call) -> String {
         Call::Read(Query::Scan { cursor, limit }) => format!("scan {cursor} {limit}"),
         Call::Read(Query::Count) => "count".to_owned(),
         Call::Status => "status".to_owned(),
+        Call::DriverStatus => "driver-status".to_owned(),
         Call::Close => "close".to_owned(),
     }
 }
@@ -243,6 +244,7 @@ pub(super) fn call(words: &[&str]) -> Result<Call, String> {
         }),
         ["count"] => Call::Read(Query::Count),
         ["status"] => Call::Status,
+        ["driver-status"] => Call::DriverStatus,
         ["close"] => Call::Close,
         _ => {
             return Err(format!(

@@ -108,6 +108,7 @@ fn lasting_words(fault: &LastingFault) -> String {
             let damage = damage.map(|damage| format!(" {}", damage_word(damage)));
             format!("crash {id}{}{}", lost_word(lost), damage.unwrap_or_default())
         }
+        LastingFault::Stopping { id, down } => format!("stop {id} {}", seconds(down.0)),
         LastingFault::Paused(id) => format!("pause {id}"),
         LastingFault::Role { id, role, lost } => {
             format!("fail {id} {}{}", role_word(*role), lost_word(lost))
