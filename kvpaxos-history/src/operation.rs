@@ -175,6 +175,7 @@ pub fn rev_of(outcome: &Outcome) -> Option<Revision> {
         | Outcome::Closed
         | Outcome::Authenticated
         | Outcome::DriverStatus { .. }
+        | Outcome::SnapshotPart(_)
         | Outcome::Status(_)
         | Outcome::Refused(_)
         | Outcome::Unknown { .. } => None,

@@ -349,6 +349,17 @@ pub enum RequestBody {
     },
     /// Ask what the driver of the replica tells of itself. Answered at once by [`Outcome::DriverStatus`].
     DriverStatus,
+    /// Ask for a part of the state. Answered by [`Outcome::SnapshotPart`], with a part of the state after all
+    /// slots that this replica has applied, at that moment.
+    ///
+    /// It is no linearizable read: a client that asks for [`RequestBody::Count`] first, and the same replica
+    /// then, gets a state that holds all that was answered before. The driver of a replica may hold on to a
+    /// state for a client, so that all parts are of the same; a part of another has another slot or digest.
+    SnapshotPart {
+        /// Where the part begins: at [`Cursor::START`](crate::snapshot::Cursor::START), and then behind the
+        /// last part.
+        at: crate::state::snapshot::Cursor,
+    },
 }
 
 /// The answer to a [`Request`]. Each request gets exactly one, unless the replica stops.
@@ -452,6 +463,8 @@ pub enum Outcome {
         /// A JSON object. Its members may become more.
         json: Bytes,
     },
+    /// A part of the state.
+    SnapshotPart(Box<crate::message::SnapshotPart>),
 }
 
 impl fmt::Debug for Batch {

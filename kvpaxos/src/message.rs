@@ -24,7 +24,7 @@ use crate::agreement::StateDigest;
 use crate::command::{Command, Value};
 use crate::crash_vector::CrashVector;
 use crate::founding::KnownFoundings;
-use crate::state::snapshot::Cursor;
+use crate::state::snapshot::{Cursor, Snapshot};
 use crate::types::{Ballot, Incarnation, Slot};
 
 /// A message of one replica to another, or to itself: a leader sends its own acceptor's votes to itself, so
@@ -256,7 +256,7 @@ pub struct Remembered {
     pub met: KnownFoundings,
 }
 
-/// The content of [`Message::SnapshotPart`].
+/// The content of [`Message::SnapshotPart`], and of a reply to a client that asks for the state.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct SnapshotPart {
     /// The snapshot holds the state after every slot below.
@@ -269,6 +269,20 @@ pub struct SnapshotPart {
     pub next: Option<Cursor>,
     /// The encoded items of the part.
     pub bytes: Bytes,
+}
+
+impl SnapshotPart {
+    /// The part of a snapshot that begins at a cursor, as [`Snapshot::part`] makes it.
+    pub(crate) fn of(snapshot: &Snapshot, at: Cursor, bytes: usize) -> SnapshotPart {
+        let (bytes, next) = snapshot.part(at, bytes);
+        SnapshotPart {
+            slot: snapshot.slot(),
+            digest: snapshot.digest(),
+            at,
+            next,
+            bytes,
+        }
+    }
 }
 
 /// A value that an acceptor accepted.

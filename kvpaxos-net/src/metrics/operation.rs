@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kvpaxos::{Op, Outcome, RequestBody};
 
 /// The names of the operations, in the order of [`Operation`].
-pub(crate) const OPERATIONS: [&str; 15] = [
+pub(crate) const OPERATIONS: [&str; 16] = [
     "open",
     "close",
     "put",
@@ -22,6 +22,7 @@ pub(crate) const OPERATIONS: [&str; 15] = [
     "status",
     "authenticate",
     "driver_status",
+    "snapshot_part",
 ];
 
 /// What a request asks for.
@@ -42,6 +43,7 @@ pub(crate) enum Operation {
     Status = 12,
     Authenticate = 13,
     DriverStatus = 14,
+    SnapshotPart = 15,
 }
 
 impl Operation {
@@ -64,6 +66,7 @@ impl Operation {
             RequestBody::Status => Operation::Status,
             RequestBody::Authenticate { .. } => Operation::Authenticate,
             RequestBody::DriverStatus => Operation::DriverStatus,
+            RequestBody::SnapshotPart { .. } => Operation::SnapshotPart,
         }
     }
 
@@ -126,6 +129,12 @@ impl fmt::Display for ShownOutcome<'_> {
             Outcome::Status(_) => f.write_str("status"),
             Outcome::Authenticated => f.write_str("authenticated"),
             Outcome::DriverStatus { .. } => f.write_str("status of the driver"),
+            Outcome::SnapshotPart(part) => write!(
+                f,
+                "{} bytes of the state before slot {}",
+                part.bytes.len(),
+                part.slot
+            ),
             Outcome::Refused(refusal) => write!(f, "refused: {refusal}"),
             Outcome::Unknown { silent } => write!(f, "unknown, silent: {silent}"),
         }

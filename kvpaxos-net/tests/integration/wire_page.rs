@@ -9,6 +9,8 @@ use kvpaxos::codec::{
     Frame, HEADER, MAX_DATAGRAM, MAX_REPLY_PAYLOAD, MAX_REQUEST_PAYLOAD, VERSION, decode_datagram,
     encode_into,
 };
+use kvpaxos::message::SnapshotPart;
+use kvpaxos::snapshot::Cursor;
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus, SnapshotStatus};
 use kvpaxos::transaction::{MAX_PAGE, MAX_STEPS};
 use kvpaxos::{

@@ -117,6 +117,7 @@ pub(super) fn written_at(outcome: &Outcome) -> Option<Slot> {
         | Outcome::Count { .. }
         | Outcome::Authenticated
         | Outcome::DriverStatus { .. }
+        | Outcome::SnapshotPart(_)
         | Outcome::Status(_)
         | Outcome::Refused(_)
         | Outcome::Unknown { .. } => None,

@@ -124,6 +124,7 @@ impl fmt::Display for Request {
             RequestBody::Count => f.write_str("count"),
             RequestBody::Authenticate { .. } => f.write_str("authenticate"),
             RequestBody::DriverStatus => f.write_str("status of the driver"),
+            RequestBody::SnapshotPart { at } => write!(f, "snapshot from {at}"),
         }
     }
 }
@@ -203,6 +204,14 @@ impl fmt::Display for Outcome {
             Outcome::Count { revision, keys } => write!(f, "{keys} keys as of {revision}"),
             Outcome::Authenticated => f.write_str("authenticated"),
             Outcome::DriverStatus { json } => write!(f, "driver {}", Text(json)),
+            Outcome::SnapshotPart(part) => {
+                write!(
+                    f,
+                    "{} bytes of the state before slot {}",
+                    part.bytes.len(),
+                    part.slot
+                )
+            }
         }
     }
 }

@@ -62,14 +62,7 @@ impl Replica {
         let Some(snapshot) = self.learner.as_ref().and_then(|learner| learner.snapshot()) else {
             return;
         };
-        let (bytes, next) = snapshot.part(at, self.config.limits.chunk_bytes);
-        let part = SnapshotPart {
-            slot: snapshot.slot(),
-            digest: snapshot.digest(),
-            at,
-            next,
-            bytes,
-        };
+        let part = SnapshotPart::of(snapshot, at, self.config.limits.chunk_bytes);
         send(to, Message::SnapshotPart(Box::new(part)), out);
     }
 

@@ -11,6 +11,7 @@ use crate::replica::{Replica, observe, send};
 use crate::roles::learner::Learner;
 use crate::roles::read::{Read, ReadIndexRequest};
 use crate::state::machine::{check_keys, check_limits, check_value};
+use crate::state::snapshot::Snapshot;
 use crate::types::{Ballot, ClientId, Slot};
 
 impl Replica {
@@ -36,6 +37,14 @@ impl Replica {
             RequestBody::DriverStatus => {
                 let json = Bytes::from_static(b"{}");
                 reply(client, id, Outcome::DriverStatus { json }, out);
+                return;
+            }
+            RequestBody::SnapshotPart { at } => {
+                let outcome = match self.snapshot() {
+                    Ok(snapshot) => Outcome::SnapshotPart(Box::new(snapshot.reply(at))),
+                    Err(refusal) => Outcome::Refused(refusal),
+                };
+                reply(client, id, outcome, out);
                 return;
             }
             RequestBody::Get { key } => return self.read(client, id, Query::Get { key }),
@@ -88,6 +97,38 @@ impl Replica {
         });
     }
 
+    /// The state after all slots that this replica has applied, for a client (see
+    /// [`RequestBody::SnapshotPart`]). Taking it copies one pointer per few thousand keys.
+    ///
+    /// # Errors
+    /// If the replica serves nothing at present, or may not answer about the last of these slots yet; then
+    /// ask again soon.
+    pub fn snapshot(&self) -> Result<Snapshot, Refusal> {
+        self.admit_any()?;
+        match &self.learner {
+            Some(learner) if learner.applied() <= self.answerable() => {
+                Ok(Snapshot::new(learner.applied(), learner.machine()))
+            }
+            _ => Err(Refusal::Unavailable {
+                silent: self.silent(),
+            }),
+        }
+    }
+
+    /// Whether the replica serves at all.
+    fn admit_any(&self) -> Result<(), Refusal> {
+        if let Some(refusal) = self.refusal_of_stop() {
+            return Err(refusal);
+        }
+        if let Some(lost) = self.lost_for_good() {
+            return Err(Refusal::MemoryLost { lost });
+        }
+        match self.doubt() {
+            Some(doubt) => Err(Refusal::Differs(doubt)),
+            None => Ok(()),
+        }
+    }
+
     /// Whether a request is within all limits. If it is not, it is refused before anything is changed.
     fn admit(&self, body: &RequestBody) -> Result<(), Refusal> {
         let limits = &self.config.limits;
@@ -97,21 +138,13 @@ impl Replica {
         ) {
             return Ok(());
         }
-        if let Some(refusal) = self.refusal_of_stop() {
-            return Err(refusal);
-        }
-        if let Some(lost) = self.lost_for_good() {
-            return Err(Refusal::MemoryLost { lost });
-        }
-        if let Some(doubt) = self.doubt() {
-            return Err(Refusal::Differs(doubt));
-        }
+        self.admit_any()?;
         match body {
             RequestBody::Status | RequestBody::Authenticate { .. } | RequestBody::DriverStatus => {}
             RequestBody::Open { .. } | RequestBody::Close { .. } => {}
             RequestBody::Get { key } => check_keys(limits, std::slice::from_ref(key))?,
             RequestBody::GetMany { keys } | RequestBody::Lengths { keys } => check_keys(limits, keys)?,
-            RequestBody::Scan { .. } | RequestBody::Count => {}
+            RequestBody::Scan { .. } | RequestBody::Count | RequestBody::SnapshotPart { .. } => {}
             RequestBody::Submit { payload } => check_value(limits, payload)?,
             RequestBody::Apply {
                 sequence,
@@ -383,3 +416,6 @@ fn reply(to: ClientId, id: u64, outcome: Outcome, out: &mut Vec<Effect>) {
         reply: Reply { id, outcome },
     });
 }
+
+#[cfg(test)]
+mod tests;

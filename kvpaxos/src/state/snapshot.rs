@@ -140,6 +140,17 @@ impl Snapshot {
     }
 }
 
+/// How long the parts are that clients are sent, in bytes.
+const REPLIED: usize = 512 * 1024;
+
+impl Snapshot {
+    /// The part that begins at `at`, as a client is sent it.
+    #[must_use]
+    pub fn reply(&self, at: Cursor) -> crate::message::SnapshotPart {
+        crate::message::SnapshotPart::of(self, at, REPLIED)
+    }
+}
+
 /// The first item of a snapshot.
 #[derive(Serialize)]
 struct Head {

@@ -323,6 +323,7 @@ samples! { request_bodies: RequestBody =
     RequestBody::Count => RequestBody::Count,
     RequestBody::Authenticate { .. } => RequestBody::Authenticate { password: password() },
     RequestBody::DriverStatus => RequestBody::DriverStatus,
+    RequestBody::SnapshotPart { .. } => RequestBody::SnapshotPart { at: Cursor::START },
 }
 
 fn password() -> Password {
@@ -456,6 +457,7 @@ samples! { outcomes: Outcome =
     Outcome::Count { .. } => Outcome::Count { revision: revision(), keys: 300 },
     Outcome::Authenticated => Outcome::Authenticated,
     Outcome::DriverStatus { .. } => Outcome::DriverStatus { json: bytes("{}") },
+    Outcome::SnapshotPart(_) => Outcome::SnapshotPart(Box::new(part())),
 }
 
 /// Every reply, with every refusal and every status.

@@ -315,6 +315,7 @@ impl Checks {
             | Outcome::Count { .. }
             | Outcome::Authenticated
             | Outcome::DriverStatus { .. }
+            | Outcome::SnapshotPart(_)
             | Outcome::Closed
             | Outcome::Status(_)
             | Outcome::Refused(_)

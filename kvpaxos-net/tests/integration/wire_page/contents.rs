@@ -127,6 +127,7 @@ one_of_each! { bodies: RequestBody =
         password: Password::new("open sesame").expect("short enough"),
     };
     RequestBody::DriverStatus, "request-driver-status" => RequestBody::DriverStatus;
+    RequestBody::SnapshotPart { .. }, "request-snapshot-part" => RequestBody::SnapshotPart { at: Cursor::START };
 }
 
 one_of_each! { refusals: Refusal =
@@ -289,6 +290,13 @@ one_of_each! { outcomes: Outcome =
     Outcome::DriverStatus { .. }, "reply-driver-status" => Outcome::DriverStatus {
         json: r#"{"disturbance":{"millis_left":420,"what":"learner"},"version":"0.1.0"}"#.into(),
     };
+    Outcome::SnapshotPart(_), "reply-snapshot-part" => Outcome::SnapshotPart(Box::new(SnapshotPart {
+        slot: Slot(1005),
+        digest: 0x0123_4567_89ab_cdef,
+        at: Cursor::START,
+        next: None,
+        bytes: bytes("part"),
+    }));
 }
 
 fn executed(results: Option<Vec<StepResult>>) -> Outcome {
@@ -343,6 +351,7 @@ pub(super) fn requests() -> BTreeMap<&'static str, Request> {
         "request-count" => 14,
         "request-authenticate" => 15,
         "request-driver-status" => 16,
+        "request-snapshot-part" => 17,
         other => panic!("{other} has no id"),
     };
     let request = |(name, body)| (name, Request { id: id(name), body });
@@ -382,6 +391,7 @@ pub(super) fn replies() -> BTreeMap<&'static str, Reply> {
         "reply-count" => 14,
         "reply-authenticated" => 15,
         "reply-driver-status" => 16,
+        "reply-snapshot-part" => 17,
         status if status.starts_with("reply-status") => 10,
         _ => 3,
     };

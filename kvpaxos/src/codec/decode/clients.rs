@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::commands::{Lengths, op};
+use super::messages::snapshot_part;
 use super::status::{doubt, status};
 use super::transactions::step_results;
 use crate::command::{Listed, Outcome, Refusal, Reply, Request, RequestBody};
@@ -10,6 +11,7 @@ use crate::config::MAX_VALUE;
 use crate::encoding::plain::{counter, replicas, revision, sequence, session, tag};
 use crate::encoding::{Decode, DecodeError, Elements, Reader};
 use crate::password::{MAX_PASSWORD, Password};
+use crate::state::snapshot::Cursor;
 use crate::transaction::MAX_ANSWER;
 
 impl Decode for Request {
@@ -42,6 +44,9 @@ impl Decode for Request {
                 password: Password::shown(r.bytes("password", MAX_PASSWORD)?),
             },
             11 => RequestBody::DriverStatus,
+            12 => RequestBody::SnapshotPart {
+                at: Cursor::decode(r)?,
+            },
             found => {
                 return Err(DecodeError::Variant {
                     what: "request",
@@ -108,6 +113,7 @@ impl Decode for Reply {
             15 => Outcome::DriverStatus {
                 json: r.bytes("status of the driver", MAX_VALUE)?,
             },
+            16 => Outcome::SnapshotPart(Box::new(snapshot_part(r)?)),
             found => {
                 return Err(DecodeError::Variant {
                     what: "outcome",
