@@ -44,6 +44,7 @@
 //! | `chaos` | failures on purpose: rules, and the roster of those who are disturbed |
 //! | `node` | starting and stopping a replica, its handle, failures on purpose |
 //! | `client` | the client: calls, the task that drives it, its connections |
+//! | [`backup`] | copies of the store in files: saved, read, and restored into a new cluster |
 //! | `inspection` | what the logs in data directories hold, and where they differ |
 //! | `power` (tests) | what a power failure may leave of a directory, at any operation on its files |
 //!
@@ -71,6 +72,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 
 mod address;
+pub mod backup;
 mod chaos;
 mod client;
 mod cluster;
@@ -150,6 +152,8 @@ pub mod authority {
 /// Pages for operators of a cluster.
 #[cfg(doc)]
 pub mod manual {
+    #[doc = include_str!("../docs/backup.md")]
+    pub mod backup {}
     #[doc = include_str!("../docs/benchmarks.md")]
     pub mod benchmarks {}
     #[doc = include_str!("../docs/chaos.md")]

@@ -116,7 +116,7 @@ fn refused(error: &io::Error) -> String {
 
 impl ConnectionError {
     /// What ended a connection that was up.
-    fn broken(error: ReadError, transport: Transport) -> ConnectionError {
+    pub(crate) fn broken(error: ReadError, transport: Transport) -> ConnectionError {
         match error {
             ReadError::Decode(error) => ConnectionError::Foreign(transport, error),
             ReadError::WantsTls => ConnectionError::WantsTls,
@@ -311,14 +311,10 @@ async fn look_up(address: &str) -> Result<Vec<SocketAddr>, ConnectionError> {
     Ok(found)
 }
 
-async fn stream(
-    address: String,
-    tls: Option<ClientTls>,
-    outbox: Arc<Outbox>,
-    reports: ConnectionReports,
-) -> Result<(), ConnectionError> {
+/// Connects to a server over TCP, and within TLS if that is wanted.
+pub(crate) async fn dial(address: &str, tls: Option<ClientTls>) -> Result<Stream, ConnectionError> {
     let connect = async {
-        let addresses = look_up(&address).await?;
+        let addresses = look_up(address).await?;
         TcpStream::connect(&addresses[..])
             .await
             .map_err(ConnectionError::Connect)
@@ -327,14 +323,23 @@ async fn stream(
         .await
         .map_err(|_| ConnectionError::Slow)??;
     stream.set_nodelay(true).map_err(ConnectionError::Connect)?;
-    let stream = match tls {
-        None => Stream::Plain(stream),
+    match tls {
+        None => Ok(Stream::Plain(stream)),
         Some(ClientTls(config)) => {
-            let name = host_name(&address).ok_or(ConnectionError::Nameless)?;
+            let name = host_name(address).ok_or(ConnectionError::Nameless)?;
             let handshake = tls_connect(config, name, stream).await;
-            handshake.map_err(ConnectionError::Tls)?
+            handshake.map_err(ConnectionError::Tls)
         }
-    };
+    }
+}
+
+async fn stream(
+    address: String,
+    tls: Option<ClientTls>,
+    outbox: Arc<Outbox>,
+    reports: ConnectionReports,
+) -> Result<(), ConnectionError> {
+    let stream = dial(&address, tls).await?;
     reports.up().await;
     let (reader, mut writer) = stream.into_split();
     let read = async {

@@ -2,7 +2,7 @@
 
 mod answer;
 mod calls;
-mod connection;
+pub(crate) mod connection;
 mod driver;
 mod failures;
 mod options;

@@ -8,5 +8,6 @@ pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod peers;
 pub(crate) mod probe;
+pub(crate) mod states;
 pub(crate) mod tcp;
 pub(crate) mod udp;

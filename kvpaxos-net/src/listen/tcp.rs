@@ -14,6 +14,7 @@ use crate::listen::accept::Listener;
 use crate::listen::admission::{Activity, Admitted};
 use crate::listen::bounds::Shared;
 use crate::listen::gate::Gate;
+use crate::listen::states::{HeldState, StateSource};
 use crate::replica::clients::ClientName;
 use crate::replica::inbox::{Arrival, ReplySink};
 use crate::replica::leaving::Service;
@@ -38,6 +39,7 @@ pub(crate) struct ClientService {
     pub(crate) tls: Option<ReplicaTls>,
     /// What clients must show, if there are any.
     pub(crate) passwords: Arc<[Password]>,
+    pub(crate) states: StateSource,
     pub(crate) shared: Arc<Shared>,
     pub(crate) repeats: Arc<Repeats>,
 }
@@ -160,6 +162,7 @@ impl ClientService {
         let limits = ReadLimits::shared(self.shared.requests.clone(), Arc::clone(&self.shared.received));
         let mut gate = Gate::new(Arc::clone(&self.passwords));
         let mut frames = Frames::<Request, _>::within(reader, behind(&gate, &limits));
+        let mut state = HeldState::of(&self.states);
         let (mut requests, mut replies) = (Vec::new(), Vec::new());
         loop {
             // No requests are read from a client that does not read its replies.
@@ -168,6 +171,7 @@ impl ClientService {
                 return Ok(());
             }
             gate.sift(&mut requests, &mut replies);
+            state.sift(&mut requests, &mut replies).await;
             if !replies.is_empty() {
                 frames.set_limits(behind(&gate, &limits));
                 self.answer(&gate, &mut replies, address, outbox);
@@ -200,7 +204,8 @@ impl ClientService {
         let mut frame = Vec::new();
         for reply in replies.drain(..) {
             frame.clear();
-            // A refusal is short. What does not fit into the outbox is lost; the client has not read for long.
+            // Nothing else is in the outbox of a client that copies the state, and a refusal is short. What does
+            // not fit is lost; the client has not read for long.
             if codec::encode_into(&reply, &mut frame).is_ok() {
                 outbox.push(&frame);
             }

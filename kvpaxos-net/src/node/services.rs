@@ -18,6 +18,7 @@ use crate::listen::door::PeerConnections;
 use crate::listen::http::HttpService;
 use crate::listen::peers::PeerService;
 use crate::listen::probe::Probe;
+use crate::listen::states::StateSource;
 use crate::listen::tcp::{ClientIds, ClientService};
 use crate::listen::udp::DatagramService;
 use crate::metrics::Metrics;
@@ -99,6 +100,7 @@ impl Services<'_> {
             client_ids: self.client_ids,
             tls: self.security.tls,
             passwords: self.security.passwords.into(),
+            states: StateSource::new(self.senders.controls.clone()),
             shared: self.shared,
             repeats: self.repeats,
         };

@@ -319,6 +319,10 @@ impl EventLoop {
                 // The caller may have stopped waiting.
                 let _ = answer.send(self.replica.status());
             }
+            Control::Snapshot(answer) => {
+                // As above.
+                let _ = answer.send(self.replica.snapshot());
+            }
             Control::Stop => self.begin_to_stop(),
         }
     }

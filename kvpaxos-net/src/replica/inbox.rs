@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kvpaxos::{ClientId, Founding, Message, ReplicaId, Reply, Request, Role, Status};
+use kvpaxos::snapshot::Snapshot;
+use kvpaxos::{ClientId, Founding, Message, Refusal, ReplicaId, Reply, Request, Role, Status};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::replica::clients::ClientName;
@@ -60,6 +61,8 @@ pub(crate) enum Control {
     Fail(Role),
     Restart(Role, RestartMemory),
     Status(oneshot::Sender<Status>),
+    /// The state at this moment.
+    Snapshot(oneshot::Sender<Result<Snapshot, Refusal>>),
     Stop,
 }
 
