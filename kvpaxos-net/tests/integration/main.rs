@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
 mod attacks;
+mod backup;
 mod bad_bytes;
 mod bench;
 mod chaos;

@@ -10,14 +10,16 @@ pub(crate) const TABLE: &str = "Exit codes:
   1  get, delete: the key has no value; cas: not swapped; otherwise: another error, and
      nothing was changed
   2  the command line is wrong
-  3  refused: over a limit, or not acceptable; nothing was changed
+  3  refused: over a limit, or not acceptable; nothing was changed; snapshot restore: the
+     cluster is not empty
   4  unavailable: no replica that could be reached reaches a leader; nothing was changed
   5  outcome unknown: it may have been done, or may still be
   6  serve: the replica halted, because it met something that only a lying peer or disk can
      cause; or because its directory was formatted although it had been a member before
-  7  serve, format, recover, demo: the disk failed or is full
+  7  serve, format, recover, demo: the disk failed or is full; snapshot save: the file cannot
+     be written
   8  log inspect, log compare: something that was synced is damaged or missing;
-     serve, recover: the superblock is damaged
+     serve, recover: the superblock is damaged; snapshot: the file is damaged
   9  status, log compare: replicas differ
  10  log compare: it is not certain whether they differ
  11  done, but standard output could not be written

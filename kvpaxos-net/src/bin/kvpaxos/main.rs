@@ -25,6 +25,7 @@ mod prompt;
 mod recorder;
 mod serve;
 mod signal;
+mod snapshot;
 mod soak;
 mod status;
 mod terminal;
@@ -89,6 +90,7 @@ fn run(arguments: Arguments, log: Log) -> Result<Exit, String> {
         Command::Soak(arguments) => soak::run(&arguments, &multi_threaded()?),
         #[cfg(unix)]
         Command::Growth(arguments) => growth::run(&arguments, &multi_threaded()?),
+        Command::Snapshot(command) => snapshot::run(&command, &single_threaded()?),
         Command::Config(command) => Ok(configuration::config(&command, arguments.config.as_deref())),
         Command::Completions { shell } => Ok(configuration::completions(shell)),
         Command::Man { dir } => Ok(configuration::man(&dir)),

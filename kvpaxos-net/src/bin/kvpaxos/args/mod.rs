@@ -12,6 +12,7 @@ mod load;
 mod replica;
 mod request;
 mod security;
+mod snapshot;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ pub(crate) use replica::CLUSTER;
 pub(crate) use replica::{ChaosArguments, MemberArguments, ServeArguments};
 pub(crate) use request::{CasArguments, DeleteArguments, GetArguments, PutArguments, RequestArguments};
 pub(crate) use security::AccessArguments;
+pub(crate) use snapshot::SnapshotCommand;
 
 /// A linearizable key-value store, replicated by Multi-Paxos.
 #[derive(Parser, Debug)]
@@ -117,6 +119,9 @@ pub(crate) enum Command {
     /// Write the same keys millions of times, and print how much memory and disk the replicas use meanwhile.
     #[cfg(unix)]
     Growth(GrowthArguments),
+    /// Copy a store into a file while it serves, and restore it into a new cluster.
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Print the settings of a command, and where each comes from: a flag, a variable, a configuration file, or
     /// the default. Without a command, check the whole file and print what it and the variables set.
     ///
