@@ -86,13 +86,29 @@ impl Cluster {
             transaction_bytes: self.limits.transaction_bytes as u64,
             answer_bytes: self.limits.answer_bytes as u64,
             results_bytes: self.limits.results_bytes as u64,
+            log_bytes: self.limits.log_bytes as u64,
+            log_slots: self.limits.log_slots,
         }
     }
 
-    /// A digest of what all replicas must agree on: the name, the members, the quorums, and the limits that
-    /// decide how commands are applied. Addresses and timing are not in it: they may differ, and change.
+    /// A digest of what all replicas must agree on: the name, the members, the quorums, and the limits that decide how
+    /// commands are applied and where the log is cut. Addresses and timing are not in it: they may differ, and change.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
+        let mut digest = self.digest();
+        digest.number(self.limits.log_bytes as u64);
+        digest.number(self.limits.log_slots);
+        digest.0
+    }
+
+    /// The same without the limits that decide where the log is cut. It is written to the directory of each
+    /// replica: these limits may change, if they change while all replicas are stopped.
+    #[must_use]
+    pub fn identity(&self) -> u64 {
+        self.digest().0
+    }
+
+    fn digest(&self) -> Fnv {
         let mut digest = Fnv::new();
         digest.bytes(self.name.as_bytes());
         for id in self.peers.0.keys() {
@@ -115,7 +131,7 @@ impl Cluster {
         for number in numbers.chain(bytes) {
             digest.number(number);
         }
-        digest.0
+        digest
     }
 }
 
@@ -311,7 +327,7 @@ mod tests {
         let plain = cluster("x");
         let mut others = vec![cluster("y"), cluster("x").two_phase()];
         others.push(Cluster::new("x", "0=a:1,1=b:1,2=c:1,3=d:1".parse().unwrap()));
-        let limits: [fn(&mut Limits); 7] = [
+        let limits: [fn(&mut Limits); 9] = [
             |limits| limits.key += 1,
             |limits| limits.value += 1,
             |limits| limits.sessions += 1,
@@ -319,6 +335,8 @@ mod tests {
             |limits| limits.transaction_bytes -= 1,
             |limits| limits.answer_bytes -= 1,
             |limits| limits.results_bytes += 1,
+            |limits| limits.log_bytes += 1,
+            |limits| limits.log_slots += 1,
         ];
         for change in limits {
             let mut other = plain.clone();
@@ -343,6 +361,15 @@ mod tests {
             elsewhere.fingerprint(),
             "addresses and timing may differ and change"
         );
+        let mut longer = cluster("x");
+        longer.limits.log_bytes += 1;
+        assert_ne!(plain, longer.fingerprint());
+        assert_eq!(
+            cluster("x").identity(),
+            longer.identity(),
+            "a directory can be served with another limit of the log"
+        );
+        assert_ne!(cluster("x").identity(), cluster("y").identity());
         assert_ne!(plain, cluster("y").fingerprint());
         assert_ne!(plain, cluster("x").two_phase().fingerprint());
         let more = Cluster::new("x", "0=a:1,1=b:1,2=c:1,3=d:1".parse().unwrap());

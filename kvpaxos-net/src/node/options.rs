@@ -82,7 +82,7 @@ impl NodeOptions {
     pub(crate) fn owner(&self) -> Result<Owner, StartError> {
         self.cluster.config(self.id)?;
         Ok(Owner {
-            cluster: self.cluster.fingerprint(),
+            cluster: self.cluster.identity(),
             replica: self.id,
         })
     }

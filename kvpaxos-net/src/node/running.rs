@@ -126,7 +126,7 @@ impl Node {
         let (reserve, addresses) = (reserve(&config, &sockets), Addresses::of(&sockets));
         let services = Services {
             config,
-            cluster: owner.cluster,
+            cluster: options.cluster.fingerprint(),
             settings: options.cluster.settings(),
             founding,
             shared,

@@ -76,7 +76,7 @@ async fn recorded() -> Recording {
     node.stop().await.unwrap();
     Recording {
         owner: Owner {
-            cluster: cluster.fingerprint(),
+            cluster: cluster.identity(),
             replica: ReplicaId(0),
         },
         before: Tree::new(),

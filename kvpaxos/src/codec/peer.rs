@@ -77,6 +77,10 @@ pub struct Settings {
     pub answer_bytes: u64,
     /// The bytes of results that sessions store.
     pub results_bytes: u64,
+    /// The bytes of values after which the log is cut.
+    pub log_bytes: u64,
+    /// The slots after which the log is cut.
+    pub log_slots: u64,
 }
 
 impl Settings {
@@ -84,7 +88,7 @@ impl Settings {
     /// does.
     #[must_use]
     pub fn differences(&self, theirs: &Settings) -> String {
-        let text = |settings: &Settings| -> [(&'static str, String); 12] {
+        let text = |settings: &Settings| -> [(&'static str, String); 14] {
             [
                 (
                     "the cluster's name",
@@ -101,6 +105,14 @@ impl Settings {
                 ("the largest transaction", settings.transaction_bytes.to_string()),
                 ("the longest answer", settings.answer_bytes.to_string()),
                 ("the room for results", settings.results_bytes.to_string()),
+                (
+                    "the bytes after which the log is cut",
+                    settings.log_bytes.to_string(),
+                ),
+                (
+                    "the slots after which the log is cut",
+                    settings.log_slots.to_string(),
+                ),
             ]
         };
         let pairs = text(self).into_iter().zip(text(theirs));

@@ -302,6 +302,8 @@ pub fn settings() -> Settings {
         transaction_bytes: 2_101_248,
         answer_bytes: 4_194_304,
         results_bytes: 67_108_864,
+        log_bytes: 67_108_864,
+        log_slots: 1_000_000,
     }
 }
 

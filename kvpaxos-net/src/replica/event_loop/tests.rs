@@ -153,7 +153,7 @@ async fn a_replica_that_is_stopped_writes_down_what_is_chosen() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = Cluster::new("stopped", PeerAddresses::in_order(["127.0.0.1:1"]).unwrap());
     let owner = Owner {
-        cluster: cluster.fingerprint(),
+        cluster: cluster.identity(),
         replica: ReplicaId(0),
     };
     let options = || NodeOptions {

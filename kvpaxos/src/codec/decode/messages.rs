@@ -36,6 +36,8 @@ impl Decode for PeerFrame {
                 transaction_bytes: r.u64("largest transaction")?,
                 answer_bytes: r.u64("longest answer")?,
                 results_bytes: r.u64("room for results")?,
+                log_bytes: r.u64("bytes of the log")?,
+                log_slots: r.u64("slots of the log")?,
             })),
             found => Err(DecodeError::Variant {
                 what: "peer frame",

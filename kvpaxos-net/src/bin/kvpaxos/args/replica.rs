@@ -129,7 +129,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) redis: Option<String>,
     /// Cut the log after this many bytes of values, or after as many as the state takes if that is more. All
-    /// replicas must have the same value [default: 64 MiB].
+    /// replicas must have the same value, and refuse each other if they have not [default: 64 MiB].
     #[arg(long, value_name = "BYTES")]
     pub(crate) log_bytes: Option<usize>,
     #[command(flatten)]
