@@ -9,7 +9,7 @@ use kvpaxos_net::{Bounds, Client, ClientOptions};
 
 use crate::common::load::{Load, Recorder};
 use crate::common::local::LocalCluster;
-use crate::common::{PATIENCE, ProcessCluster, runtime, wait_for};
+use crate::common::{PATIENCE, ProcessCluster, free_ports, run, runtime, text, wait_for};
 
 /// What the logs of all replicas say of disturbances: the time of each line, the replica, and the line.
 fn lines(cluster: &ProcessCluster) -> Vec<(String, usize, String)> {
@@ -111,6 +111,11 @@ fn a_replica_that_is_killed_while_it_is_disturbed_takes_itself_off_the_roster() 
         wait_for("a disturbance", || (count(&cluster, BEGINS) > 0).then_some(()));
         let line = roster().await;
         assert!(line.starts_with("r2 replica memory=lost token="), "{line}");
+        let status = run(&["status", "--servers", &cluster.servers()], "");
+        let (code, shown) = (status.status.code(), text(&status.stdout));
+        assert_eq!(code, Some(13), "{shown}");
+        assert!(shown.contains("r2 disturbed on purpose"), "{shown}");
+        assert!(shown.contains("on purpose: replica memory=lost, for "), "{shown}");
         child.kill().expect("it runs");
         child.wait().expect("it ends");
         assert_eq!(
@@ -194,32 +199,48 @@ fn links_are_cut_lossy_and_slow() {
 
 #[test]
 fn rules_that_make_no_sense_are_refused_with_what_is_wrong() {
-    let serve = |more: &[&str]| {
-        let ports = crate::common::free_ports(4);
-        let peers: Vec<String> = (0..3).map(|id| format!("{id}=127.0.0.1:{}", ports[id])).collect();
+    let serve = |replicas: usize, more: &[&str]| {
+        let ports = free_ports(4);
+        let peers: Vec<String> = (0..replicas)
+            .map(|id| format!("{id}=127.0.0.1:{}", ports[id]))
+            .collect();
         let (peers, client) = (peers.join(","), format!("127.0.0.1:{}", ports[3]));
         let own = ["serve", "--id", "0", "--peers", &peers, "--client", &client];
-        let output = crate::common::run(&[&own, more].concat(), "");
-        (output.status.code(), crate::common::text(&output.stderr))
+        let output = run(&[&own, more].concat(), "");
+        (output.status.code(), text(&output.stderr))
     };
     let disk = ["--data", "/nowhere"];
-    for (more, why) in [
+    let no_disk = ["--memory-only"];
+    for (replicas, kept, more, why) in [
         (
+            3,
+            &disk[..],
             &["--chaos", "acceptors"][..],
             "\"acceptors\" is nothing that can be disturbed",
         ),
         (
+            3,
+            &disk,
             &["--chaos", "link:drop=120%"],
             "a whole number from drop=1% to drop=100%",
         ),
-        (&["--chaos-seed", "7"], "--chaos <RULES>"),
-        (&["--two-phase", "--chaos", "all"], "write memory=kept"),
+        (3, &disk, &["--chaos-seed", "7"], "--chaos <RULES>"),
+        (3, &disk, &["--two-phase", "--chaos", "all"], "write memory=kept"),
+        (
+            3,
+            &no_disk,
+            &["--chaos", "learner:memory=kept"],
+            "keeps nothing on disk",
+        ),
+        (
+            2,
+            &disk,
+            &["--chaos", "link"],
+            "of 2 replicas none can be disturbed",
+        ),
     ] {
-        let (code, text) = serve(&[&disk, more].concat());
+        let (code, text) = serve(replicas, &[kept, more].concat());
         assert_eq!(code, Some(2), "{text}");
         assert!(text.contains(why), "{text}");
     }
-    let (code, text) = serve(&["--memory-only", "--chaos", "learner:memory=kept"]);
-    assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("keeps nothing on disk"), "{text}");
 }
