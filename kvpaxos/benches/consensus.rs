@@ -366,7 +366,7 @@ impl Clients {
         let value = Bytes::from(vec![0x61; VALUE_BYTES]);
         let (id, body) = match self.load {
             Load::Opaque => (self.asked, RequestBody::Submit { payload: value }),
-            Load::PutsAndGets if self.asked % 2 == 0 => {
+            Load::PutsAndGets if self.asked.is_multiple_of(2) => {
                 let key = key(&mut self.random);
                 (READS | self.asked, RequestBody::Get { key })
             }
