@@ -293,20 +293,34 @@ fn keys_of(command: &Command) -> impl Iterator<Item = &Bytes> {
 /// Checks a write against the limits of keys, values and transactions. A replica checks it when it admits the
 /// request, and again when it applies the command.
 pub(crate) fn check_limits(limits: &Limits, op: &Op) -> Result<(), Refusal> {
-    if let Op::Transaction(transaction) = op {
-        let Transaction { conditions, steps } = transaction;
-        check_count(Listed::Conditions, conditions.len())?;
-        check_count(Listed::Steps, steps.len())?;
-    }
-    op.keys().try_for_each(|key| check_key(limits, key))?;
-    op.values().try_for_each(|value| check_value(limits, value))?;
+    // Each kind by itself: iterators over the keys and values of any operation take 3 % of all instructions of a
+    // PUT.
     match op {
-        Op::Transaction(transaction) => over(transaction.size(), limits.transaction_bytes)
-            .map_or(Ok(()), |(length, limit)| {
-                Err(Refusal::TransactionTooLong { length, limit })
-            }),
-        Op::Put { .. } | Op::Delete { .. } | Op::Cas { .. } => Ok(()),
+        Op::Put { key, value } => {
+            check_key(limits, key)?;
+            check_value(limits, value)
+        }
+        Op::Delete { key } => check_key(limits, key),
+        Op::Cas { key, expect, value } => {
+            check_key(limits, key)?;
+            let mut values = expect.iter().chain(value);
+            values.try_for_each(|value| check_value(limits, value))
+        }
+        Op::Transaction(transaction) => check_transaction(limits, transaction),
     }
+}
+
+fn check_transaction(limits: &Limits, transaction: &Transaction) -> Result<(), Refusal> {
+    let Transaction { conditions, steps } = transaction;
+    check_count(Listed::Conditions, conditions.len())?;
+    check_count(Listed::Steps, steps.len())?;
+    transaction.keys().try_for_each(|key| check_key(limits, key))?;
+    transaction
+        .values()
+        .try_for_each(|value| check_value(limits, value))?;
+    over(transaction.size(), limits.transaction_bytes).map_or(Ok(()), |(length, limit)| {
+        Err(Refusal::TransactionTooLong { length, limit })
+    })
 }
 
 /// Checks the keys of a read against the limits.
