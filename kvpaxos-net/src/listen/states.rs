@@ -81,15 +81,17 @@ impl HeldState {
         }
     }
 
-    /// Takes out the requests for parts of the state, and answers them in their order.
+    /// Takes out the requests for parts of the state, and answers them in their order. One part at a time is
+    /// made for a client; whoever asks for more at once is refused.
     pub(crate) async fn sift(&mut self, requests: &mut Vec<Request>, replies: &mut Vec<Reply>) {
         let is_part = |request: &mut Request| matches!(request.body, RequestBody::SnapshotPart { .. });
         let asked: Vec<Request> = requests.extract_if(.., is_part).collect();
-        for Request { id, body } in asked {
-            if let RequestBody::SnapshotPart { at } = body {
-                let outcome = self.part(at).await;
-                replies.push(Reply { id, outcome });
-            }
+        for (place, Request { id, body }) in asked.into_iter().enumerate() {
+            let outcome = match body {
+                RequestBody::SnapshotPart { at } if place == 0 => self.part(at).await,
+                _ => Outcome::Refused(Refusal::Busy { pending: 1 }),
+            };
+            replies.push(Reply { id, outcome });
         }
     }
 
@@ -255,6 +257,21 @@ mod tests {
         while part(&mut state, next.unwrap()).await.unwrap().0 == Slot(101) {
             tokio::task::yield_now().await;
         }
+    }
+
+    #[tokio::test]
+    async fn one_part_at_a_time_is_made_for_a_client() {
+        let mut state = HeldState::of(&replica());
+        let ask = |id| Request {
+            id,
+            body: RequestBody::SnapshotPart { at: Cursor::START },
+        };
+        let (mut requests, mut replies) = ((0..1000).map(ask).collect(), Vec::new());
+        state.sift(&mut requests, &mut replies).await;
+        let made = replies
+            .iter()
+            .filter(|reply| matches!(reply.outcome, Outcome::SnapshotPart(_)));
+        assert_eq!((made.count(), replies.len()), (1, 1000));
     }
 
     #[tokio::test]

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use kvpaxos::codec::{self, MAX_DATAGRAM};
-use kvpaxos::{ClientId, Outcome, Refusal, ReplicaId, ReplicaSet, Reply, Request};
+use kvpaxos::snapshot::REPLY_BYTES;
+use kvpaxos::{ClientId, Outcome, Refusal, ReplicaId, ReplicaSet, Reply, Request, RequestBody};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
@@ -54,7 +55,13 @@ impl DatagramService {
                         tracing::error!(replica = %self.id, %error, "the UDP socket failed; datagrams are no longer served");
                         return;
                     }
-                    let requests = self.receive(&mut datagram, &mut requesters, &mut next_id);
+                    let mut requests = self.receive(&mut datagram, &mut requesters, &mut next_id);
+                    for request in requests.extract_if(.., |request| is_for_streams(&request.body)) {
+                        if let Some(requester) = requesters.remove(&request.id) {
+                            let (id, outcome) = (request.id, too_long_for_datagrams(REPLY_BYTES));
+                            self.answer(Reply { id, outcome }, &requester, &mut frame).await;
+                        }
+                    }
                     let client = self.client;
                     if !requests.is_empty()
                         && self.arrivals.send(Arrival::Requests { client, requests, share: Share::default() }).await.is_err()
@@ -147,6 +154,18 @@ impl DatagramService {
     }
 }
 
+/// Whether the reply would fit in no datagram, and is not even made.
+fn is_for_streams(body: &RequestBody) -> bool {
+    matches!(body, RequestBody::SnapshotPart { .. })
+}
+
+fn too_long_for_datagrams(length: usize) -> Outcome {
+    Outcome::Refused(Refusal::AnswerTooLong {
+        length: length as u64,
+        limit: MAX_DATAGRAM as u64,
+    })
+}
+
 /// What a client is told instead of an outcome that does not fit in a datagram. Otherwise it would ask again
 /// and again.
 fn too_long(outcome: &Outcome, length: usize) -> Outcome {
@@ -160,9 +179,6 @@ fn too_long(outcome: &Outcome, length: usize) -> Outcome {
         Outcome::Executed { .. } => Outcome::Unknown {
             silent: ReplicaSet::EMPTY,
         },
-        _ => Outcome::Refused(Refusal::AnswerTooLong {
-            length: length as u64,
-            limit,
-        }),
+        _ => too_long_for_datagrams(length),
     }
 }

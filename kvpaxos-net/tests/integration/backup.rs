@@ -1,14 +1,19 @@
 //! Copies of a store: taken while it serves, and restored into a new cluster.
 
 use std::collections::BTreeMap;
+use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use kvpaxos::snapshot::Cursor;
 use kvpaxos::status::LearnerStatus;
-use kvpaxos::{Condition, Holds, Limits, Password, Step, Transaction, When};
+use kvpaxos::{
+    Condition, Holds, Limits, Outcome, Password, Refusal, Reply, Request, RequestBody, Step, Transaction,
+    When, codec,
+};
 use kvpaxos_net::backup::{self, RESTORING, RestoreError, SaveError, SavedState};
 use kvpaxos_net::{Client, ClientOptions, Security};
 
@@ -219,6 +224,7 @@ fn a_restore_that_is_disturbed_says_so() {
     let options = ClientOptions::new(cluster.addresses());
     runtime().block_on(async {
         cluster.leader().await;
+        no_datagram_holds_a_part(&cluster.address(0));
         // A store in which nothing was written yet.
         let empty = backup::save(&options, &path).await.expect("a copy");
         assert_eq!(empty.keys(), 0);
@@ -273,6 +279,20 @@ fn a_restore_that_is_disturbed_says_so() {
         let error = backup::restore(&client, &empty).await.expect_err("it holds k");
         assert!(matches!(error, RestoreError::NotEmpty { keys: 1 }), "{error}");
     });
+}
+
+fn no_datagram_holds_a_part(address: &str) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.connect(address).expect("an address");
+    let mut frame = Vec::new();
+    let body = RequestBody::SnapshotPart { at: Cursor::START };
+    codec::encode_into(&Request { id: 5, body }, &mut frame).expect("it is short");
+    socket.send(&frame).expect("it is sent");
+    let mut datagram = [0; 1000];
+    let length = socket.recv(&mut datagram).expect("an answer");
+    let reply: Reply = codec::decode_datagram(&datagram[..length]).expect("a reply");
+    let refused = matches!(reply.outcome, Outcome::Refused(Refusal::AnswerTooLong { .. }));
+    assert!(refused && reply.id == 5, "{reply:?}");
 }
 
 #[test]

@@ -141,13 +141,13 @@ impl Snapshot {
 }
 
 /// How long the parts are that clients are sent, in bytes.
-const REPLIED: usize = 512 * 1024;
+pub const REPLY_BYTES: usize = 512 * 1024;
 
 impl Snapshot {
-    /// The part that begins at `at`, as a client is sent it.
+    /// The part that begins at `at`, as a client is sent it: of [`REPLY_BYTES`], or one item.
     #[must_use]
     pub fn reply(&self, at: Cursor) -> crate::message::SnapshotPart {
-        crate::message::SnapshotPart::of(self, at, REPLIED)
+        crate::message::SnapshotPart::of(self, at, REPLY_BYTES)
     }
 }
 

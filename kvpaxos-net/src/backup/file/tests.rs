@@ -165,20 +165,7 @@ fn files_that_were_put_together_wrongly_are_refused() {
     let newer = parse(&sealed(&large, 2)).expect_err("version 2").to_string();
     assert!(newer.contains("version 2"), "{newer}");
     // A length that nothing follows takes no memory.
-    let long = [
-        0x4b,
-        0x50,
-        kvpaxos::codec::VERSION,
-        3,
-        255,
-        255,
-        255,
-        255,
-        0,
-        0,
-        0,
-        0,
-    ];
+    let long = [0x4b, 0x50, codec::VERSION, 3, 255, 255, 255, 255, 0, 0, 0, 0];
     assert!(error(&long).contains("damaged"), "{}", error(&long));
 }
 
