@@ -100,12 +100,12 @@ impl PeerService {
             let known = Arc::new(AtomicBool::new(false));
             let connection = Arc::clone(&service).connection(stream, address, Arc::clone(&known));
             let task = connections.spawn(connection);
-            if strangers.add(task, known) {
+            if strangers.add(address.ip().into(), task, known) {
                 warn_repeated!(
                     service.repeats,
                     Subject::ANY,
                     {replica = %service.id, %address, limit = STRANGERS},
-                    "too many connections that have not said hello; the oldest was closed for the next"
+                    "too many connections that have not said hello; one of the host with most of them was closed for the next"
                 );
             }
             // Each may say hello before the next comes.
