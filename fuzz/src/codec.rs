@@ -102,7 +102,7 @@ fn check_pieces<F: Frame + PartialEq + Debug>(
 }
 
 /// Corrects the checksum of each frame in the stream.
-fn repair_checksums<F: Frame>(mut rest: &mut [u8]) {
+pub(crate) fn repair_checksums<F: Frame>(mut rest: &mut [u8]) {
     while let Some((header, after)) = rest.split_first_chunk_mut::<HEADER>() {
         let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
         if length > after.len() {

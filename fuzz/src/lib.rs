@@ -1,6 +1,7 @@
 //! What the fuzz targets share: how bytes become decisions, and the checks. Each target is one line that
 //! calls a check.
 
+mod backup;
 mod bytes;
 mod cluster;
 mod codec;
@@ -11,6 +12,7 @@ mod redis;
 mod script;
 mod snapshot;
 
+pub use backup::{check_backup, sealed};
 pub use bytes::Bytes;
 pub use codec::{check_client_payload, check_peer_payload, check_stream};
 pub use configuration::check_configuration;

@@ -222,8 +222,11 @@ pub fn read(path: &Path, limits: Limits) -> Result<SavedState, BackupError> {
     read_from(BufReader::new(file), limits)
 }
 
-/// Reads a copy from anything.
-pub(super) fn read_from(source: impl Read, limits: Limits) -> Result<SavedState, BackupError> {
+/// Reads a copy from anything, like [`read`].
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_from(source: impl Read, limits: Limits) -> Result<SavedState, BackupError> {
     let mut source = Source {
         source,
         checksum: Xxh3::new(),

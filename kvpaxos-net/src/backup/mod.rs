@@ -22,6 +22,6 @@ mod file;
 mod restore;
 mod save;
 
-pub use file::{BackupError, SavedState, read};
+pub use file::{BackupError, SavedState, read, read_from};
 pub use restore::{RESTORING, RestoreError, restore};
 pub use save::{CopyFailure, SaveError, save};
