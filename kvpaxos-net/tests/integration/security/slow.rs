@@ -7,8 +7,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::forged::{answer, hello};
-use super::{Files, client};
-use crate::common::local::LocalCluster;
+use super::{Files, client, cluster};
+use crate::common::local::{LocalCluster, send};
 use crate::common::{PATIENCE, runtime};
 
 /// Begins handshakes, and goes no further.
@@ -22,6 +22,34 @@ async fn begin(address: SocketAddr, count: usize) -> Vec<TcpStream> {
         streams.push(stream);
     }
     streams
+}
+
+/// A greeting of TLS that holds anything is answered by an alert, and the connection is closed.
+async fn garbage(address: SocketAddr) {
+    let mut random = kvpaxos::Random::from_seed(7);
+    for length in [1, 40, 300, 5000] {
+        let be = |length: usize| u16::try_from(length).unwrap().to_be_bytes();
+        let ([r0, r1], [h0, h1]) = (be(length + 4), be(length));
+        let mut bytes = vec![22, 3, 1, r0, r1, 1, 0, h0, h1];
+        bytes.extend((0..length).map(|_| random.next_u64().to_le_bytes()[0]));
+        assert!(send(address, &bytes).await.len() <= 7);
+    }
+}
+
+#[test]
+fn what_begins_like_a_handshake_and_is_none_is_closed() {
+    let files = Files::new();
+    runtime().block_on(async {
+        let local = cluster(1, |id| files.security(id, ClientPorts::Optional)).await;
+        for address in [local.clients(0), local.redis(0), local.peers(0)] {
+            garbage(address).await;
+        }
+        let address = [local.clients(0).to_string()];
+        client(&address, Some(files.client()), PATIENCE)
+            .put("k", "v")
+            .await
+            .unwrap();
+    });
 }
 
 #[test]
