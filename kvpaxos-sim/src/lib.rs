@@ -76,6 +76,7 @@
 //! | How long may a request take? | `world/liveness.rs` |
 //! | Which rule decides that a history is not linearizable? | `linearizability/`, with an index in [`linearizability`] |
 //! | Which order of operations on several keys is looked for? | `whole_store/search.rs`; `whole_store/replay.rs` takes that of the log |
+//! | How does a failure become a test? | `world/scenario/` ([`world::scenario`]); the page `manual::scenarios` has the format |
 //! | How is a mutant made? | `mutants/`, with a table of all in [`mutants`] |
 //! | How is another protocol simulated? | `tests/integration/toy.rs`, a machine of 60 lines |
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
@@ -95,6 +96,7 @@ pub mod world;
 
 pub use engine::{Engine, Machine};
 pub use invariants::{Property, Trace, Violation};
+pub use mutants::assert_scenario;
 pub use subject::Subject;
 pub use world::{Report, Setup, World, run, run_seed};
 
@@ -103,4 +105,7 @@ pub use world::{Report, Setup, World, run, run_seed};
 pub mod manual {
     #[doc = include_str!("../docs/histories.md")]
     pub mod histories {}
+
+    #[doc = include_str!("../docs/scenarios.md")]
+    pub mod scenarios {}
 }

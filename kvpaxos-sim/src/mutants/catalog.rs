@@ -157,6 +157,26 @@ pub fn replay(scenario: &Scenario, trace: Trace) -> Result<Recording, ReplayErro
     Ok((mutant.replay)(scenario, trace)?)
 }
 
+/// Plays a scenario in a test, and checks that it violates the property that it says, or none if it says none.
+///
+/// # Panics
+/// If the text is no scenario, or the run does not do what the scenario says.
+pub fn assert_scenario(text: &str) {
+    let scenario = Scenario::read(text).unwrap_or_else(|why| panic!("it is no scenario: {why}"));
+    let recording = replay(&scenario, Trace::Off).unwrap_or_else(|why| panic!("it cannot be played: {why}"));
+    let violation = recording.report.violation;
+    let found = violation.as_ref().map(|violation| violation.property);
+    assert!(
+        found == scenario.violates,
+        "{}",
+        match (&violation, scenario.violates) {
+            (Some(violation), _) => violation.to_string(),
+            (None, Some(property)) => format!("it says that it violates {property}, and everything held"),
+            (None, None) => String::new(),
+        }
+    );
+}
+
 /// The result of a hunt.
 #[derive(Clone, Debug)]
 pub struct Hunt {

@@ -56,4 +56,4 @@ mod learners;
 mod mutation;
 mod proposers;
 
-pub use catalog::{Hunt, MUTANTS, Mutant, ReplayError, hunt, record, replay};
+pub use catalog::{Hunt, MUTANTS, Mutant, ReplayError, assert_scenario, hunt, record, replay};

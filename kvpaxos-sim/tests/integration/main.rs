@@ -8,6 +8,7 @@ mod compaction;
 mod forks;
 mod founded;
 mod generate_command;
+mod kept_scenarios;
 mod mutants;
 mod properties;
 mod recovery;

@@ -59,7 +59,8 @@ pub(crate) fn violation_text(violation: &Violation) -> String {
     }
     let seed = violation.seed;
     text.push_str(&format!(
-        "repeat it with: kvpaxos-sim run --seed {seed} --trace\n"
+        "repeat it with: kvpaxos-sim run --seed {seed} --trace\n\
+         shrink it with: kvpaxos-sim shrink --seed {seed} -o seed-{seed}.txt\n"
     ));
     text
 }

@@ -124,141 +124,143 @@ fn every_kind_of_line_is_read_and_written() {
     assert_eq!(scenario.to_string(), EVERYTHING);
 }
 
+/// A part of the scenario above, what takes its place, and how the error begins.
+const WRONG: [(&str, &str, &str); 29] = [
+    ("seed 7", "seed x", "line 4: \"x\" is no seed"),
+    (
+        "violates S2",
+        "violates S9",
+        "line 3: there is no property \"S9\"",
+    ),
+    (
+        "set clients.count 3",
+        "set clients.counts 3",
+        "line 5: \"clients.counts\" names no part of a setup: \"counts\" is none of",
+    ),
+    (
+        "set clients.count 3",
+        "set clients.count -3",
+        "line 5: clients.count cannot be -3",
+    ),
+    (
+        "set clients.count 3",
+        "set clients 3",
+        "line 5: clients has parts",
+    ),
+    (
+        "set clients.count 3",
+        "set clients.count 300",
+        "a world has at most 47 clients, not 300",
+    ),
+    (
+        "\"region\"",
+        "\"moon\"",
+        "line 8: links.delay cannot be \"moon\": there is no table \"moon\"; there are lan",
+    ),
+    (
+        "crash r1\n",
+        "crash r5\n",
+        "line 10: there is no replica r5: the cluster has 5",
+    ),
+    (
+        "crash r1\n",
+        "crush r1\n",
+        "line 10: \"crush r1\" is no fault that lasts",
+    ),
+    (
+        "fault 1 0.25s",
+        "fault 0 0.25s",
+        "line 11: there is a fault 0 above",
+    ),
+    (
+        "fault 1 0.25s",
+        "fault 1 0.2s",
+        "line 11: this fault begins before the one above",
+    ),
+    (
+        "lost flip-bit",
+        "lost flap-bit",
+        "line 12: \"flap-bit\" is no kind of damage",
+    ),
+    (
+        "call 0.6s c0",
+        "call 0.4s c0",
+        "line 20: this call begins before the one above it",
+    ),
+    (
+        "c1.1 cas",
+        "c1.2 cas",
+        "line 18: there is no lane 2: clients.lanes is 2",
+    ),
+    ("put k v", "put k", "line 17: \"put k\" is no call"),
+    (
+        "put k v",
+        "put k %4",
+        "line 17: \"%4\" has a % that is not followed",
+    ),
+    (
+        "drift r0 250000",
+        "drift r0 0",
+        "line 22: a clock cannot run at speed 0",
+    ),
+    (
+        "0.5s\ntwice",
+        "0.1234567s\ntwice",
+        "line 30: \"0.1234567s\" is no time",
+    ),
+    (
+        "0.5s\ntwice",
+        "99999999999s\ntwice",
+        "line 30: \"99999999999s\" is too long",
+    ),
+    (
+        "Accept 7 #3",
+        "Except 7 #3",
+        "line 31: no message is called \"Except\"",
+    ),
+    ("Accept 7 #3", "Accept 7 #0", "line 31: \"#0\" is no count"),
+    (
+        "c0->r2",
+        "c3->r2",
+        "line 32: there is no client c3: clients.count is 3",
+    ),
+    (
+        "torn-sector",
+        "torn",
+        "line 35: nothing that is drawn is called \"torn\"",
+    ),
+    ("stop 4.5s\n", "", "the last line must say how the scenario ends"),
+    (
+        "stop 4.5s\n",
+        "stop 4.5s\nstop 5s\n",
+        "line 37: nothing may follow",
+    ),
+    (
+        "sync r1 #12 0.04s\n",
+        "sync r1 #12 0.04s\nsync r1 #12 0.04s\n",
+        "line 34: r1 #12 is decided above",
+    ),
+    (
+        "sync r1 #12 0.04s\n",
+        "seed 8\n",
+        "line 33: \"seed\" must stand before",
+    ),
+    (
+        "sync r1 #12 0.04s\n",
+        "sing r1\n",
+        "line 33: \"sing\" begins no line",
+    ),
+    (
+        "kvpaxos-scenario 1",
+        "kvpaxos-scenario 2",
+        "line 1 must be \"kvpaxos-scenario 1\", not \"kvpaxos-scenario 2\"",
+    ),
+];
+
 /// A wrong line is named, with what is wrong with it.
 #[test]
 fn bad_lines_are_named() {
-    let wrong = [
-        ("seed 7", "seed x", "line 4: \"x\" is no seed"),
-        (
-            "violates S2",
-            "violates S9",
-            "line 3: there is no property \"S9\"",
-        ),
-        (
-            "set clients.count 3",
-            "set clients.counts 3",
-            "line 5: \"clients.counts\" names no part of a setup: \"counts\" is none of",
-        ),
-        (
-            "set clients.count 3",
-            "set clients.count -3",
-            "line 5: clients.count cannot be -3",
-        ),
-        (
-            "set clients.count 3",
-            "set clients 3",
-            "line 5: clients has parts",
-        ),
-        (
-            "set clients.count 3",
-            "set clients.count 300",
-            "a world has at most 47 clients, not 300",
-        ),
-        (
-            "\"region\"",
-            "\"moon\"",
-            "line 8: links.delay cannot be \"moon\": there is no table \"moon\"; there are lan",
-        ),
-        (
-            "crash r1\n",
-            "crash r5\n",
-            "line 10: there is no replica r5: the cluster has 5",
-        ),
-        (
-            "crash r1\n",
-            "crush r1\n",
-            "line 10: \"crush r1\" is no fault that lasts",
-        ),
-        (
-            "fault 1 0.25s",
-            "fault 0 0.25s",
-            "line 11: there is a fault 0 above",
-        ),
-        (
-            "fault 1 0.25s",
-            "fault 1 0.2s",
-            "line 11: this fault begins before the one above",
-        ),
-        (
-            "lost flip-bit",
-            "lost flap-bit",
-            "line 12: \"flap-bit\" is no kind of damage",
-        ),
-        (
-            "call 0.6s c0",
-            "call 0.4s c0",
-            "line 20: this call begins before the one above it",
-        ),
-        (
-            "c1.1 cas",
-            "c1.2 cas",
-            "line 18: there is no lane 2: clients.lanes is 2",
-        ),
-        ("put k v", "put k", "line 17: \"put k\" is no call"),
-        (
-            "put k v",
-            "put k %4",
-            "line 17: \"%4\" has a % that is not followed",
-        ),
-        (
-            "drift r0 250000",
-            "drift r0 0",
-            "line 22: a clock cannot run at speed 0",
-        ),
-        (
-            "0.5s\ntwice",
-            "0.1234567s\ntwice",
-            "line 30: \"0.1234567s\" is no time",
-        ),
-        (
-            "0.5s\ntwice",
-            "99999999999s\ntwice",
-            "line 30: \"99999999999s\" is too long",
-        ),
-        (
-            "Accept 7 #3",
-            "Except 7 #3",
-            "line 31: no message is called \"Except\"",
-        ),
-        ("Accept 7 #3", "Accept 7 #0", "line 31: \"#0\" is no count"),
-        (
-            "c0->r2",
-            "c3->r2",
-            "line 32: there is no client c3: clients.count is 3",
-        ),
-        (
-            "torn-sector",
-            "torn",
-            "line 35: nothing that is drawn is called \"torn\"",
-        ),
-        ("stop 4.5s\n", "", "the last line must say how the scenario ends"),
-        (
-            "stop 4.5s\n",
-            "stop 4.5s\nstop 5s\n",
-            "line 37: nothing may follow",
-        ),
-        (
-            "sync r1 #12 0.04s\n",
-            "sync r1 #12 0.04s\nsync r1 #12 0.04s\n",
-            "line 34: r1 #12 is decided above",
-        ),
-        (
-            "sync r1 #12 0.04s\n",
-            "seed 8\n",
-            "line 33: \"seed\" must stand before",
-        ),
-        (
-            "sync r1 #12 0.04s\n",
-            "sing r1\n",
-            "line 33: \"sing\" begins no line",
-        ),
-        (
-            "kvpaxos-scenario 1",
-            "kvpaxos-scenario 2",
-            "line 1 must be \"kvpaxos-scenario 1\", not \"kvpaxos-scenario 2\"",
-        ),
-    ];
-    for (part, by, says) in wrong {
+    for (part, by, says) in WRONG {
         let text = EVERYTHING.replacen(part, by, 1);
         assert_ne!(text, EVERYTHING, "{part:?} is in it");
         let error = Scenario::read(&text).expect_err(says).to_string();
