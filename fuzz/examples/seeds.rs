@@ -83,6 +83,7 @@ fn seeds(root: &Path) -> std::io::Result<Seeds> {
     seeds.extend(redis_requests());
     seeds.extend(configurations());
     seeds.extend(backups());
+    seeds.extend(scenarios());
     Ok(seeds)
 }
 
@@ -217,6 +218,47 @@ fn state(keys: u64) -> Snapshot {
         let _ = machine.apply(at(number + 2), &command);
     }
     Snapshot::new(Slot(keys + 2), &machine)
+
+/// Scenario files, good ones and one for each kind of fault.
+fn scenarios() -> Seeds {
+    let head = "kvpaxos-scenario 1\nseed 7\nset clients.count 3\n";
+    let files = [
+        (
+            "good-stale-read",
+            include_str!("../../kvpaxos-sim/tests/integration/scenario_files/stale-read.txt").to_owned(),
+        ),
+        ("good-nothing", format!("{head}stop 1s\n")),
+        (
+            "good-faults",
+            format!(
+                "{head}set links.delay \"region\"\nfault 0 0.25s +0.1s crash r2 lost flip-bit\nfault 1 0.3s +1.5s stop r1 0.25s\n\
+             fault 2 0.3s +1s fail r0 learner lost\nfault 3 1s +0.000001s cut r0->r1 c2->r0\nfault 4 1s +1s drift r0 250000\n\
+             fault 5 1s jump r0 2s\nfault 5 1s hang-up c1 r0\nheal 4.5s\n"
+            ),
+        ),
+        (
+            "good-messages",
+            format!(
+                "{head}call 0.5s c0 cas k%20 none %\ncall 0.5s c2 get-many a b\ncall 0.6s c0 scan 0 10\n\
+             delay r0->r1 Heartbeat 0 #2 0.5s\ntwice r0->r2 Accept 7 #3 0.001s 0.002s\nlose c0->r2 Request 5 #1\n\
+             sync r1 #12 0.04s\ndraw - r1 visible-writes #2 1\ndraw fault 3 r1 torn-sector #1 2\nstop 4.5s\n"
+            ),
+        ),
+        ("version", "kvpaxos-scenario 2\nstop 1s\n".to_owned()),
+        ("cut-off", head.to_owned()),
+        ("setting", format!("{head}set cluster.replicas 0\nstop 1s\n")),
+        ("path", format!("{head}set cluster.replica 5\nstop 1s\n")),
+        ("replica", format!("{head}fault 0 1s +1s crash r9\nstop 2s\n")),
+        (
+            "order",
+            format!("{head}call 2s c0 get k\ncall 1s c0 get k\nstop 3s\n"),
+        ),
+        ("bytes", format!("{head}call 2s c0 write 0302\nstop 3s\n")),
+    ];
+    files
+        .into_iter()
+        .map(|(name, file)| (format!("scenario/{name}").into(), file.into_bytes()))
+        .collect()
 }
 
 /// Logs that are whole, torn, and damaged in each way.

@@ -9,6 +9,7 @@ mod configuration;
 mod history;
 mod log;
 mod redis;
+mod scenario;
 mod script;
 mod snapshot;
 
@@ -19,5 +20,6 @@ pub use configuration::check_configuration;
 pub use history::check_history;
 pub use log::check_log;
 pub use redis::check_redis_requests;
+pub use scenario::check_scenario;
 pub use script::check_replicas;
 pub use snapshot::check_snapshot;
