@@ -218,6 +218,7 @@ fn state(keys: u64) -> Snapshot {
         let _ = machine.apply(at(number + 2), &command);
     }
     Snapshot::new(Slot(keys + 2), &machine)
+}
 
 /// Scenario files, good ones and one for each kind of fault.
 fn scenarios() -> Seeds {
