@@ -9,6 +9,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 unit=$here/../systemd/kvpaxos@.service
+example=$here/../systemd/kvpaxos.toml
 case ${1:-} in
     '') tls=no ;;
     --tls) tls=yes ;;
@@ -58,12 +59,10 @@ fi
 
 ip -n "$switch" link add bridge type bridge
 ip -n "$switch" link set bridge up
-peers=
 servers=
 datagrams=
 for id in 0 1 2 3 4; do
     host "h$id" "10.73.0.1$id"
-    peers+=${peers:+,}$id=10.73.0.1$id:7000
     servers+=${servers:+,}10.73.0.1$id:1111
     datagrams+=${datagrams:+,}10.73.0.1$id:5555
 done
@@ -76,23 +75,28 @@ fi
 
 # A command of the unit, with what systemd would put into it.
 command_of() { # ExecStart|ExecStartPre ID
-    sed -e ':a' -e '/\\$/N; s/\\\n//; ta' "$unit" | sed -n "s/^$1=//p" | sed \
-        -e "s|/usr/local/bin/kvpaxos|kvpaxos|; s|%i|$2|g; s|\${PEERS}|$peers|; s|\${LISTEN}|10.73.0.1$2|g" \
-        -e "s|\${STATE_DIRECTORY}|$scratch/$2|" | without_plaintext
+    sed -n "s/^$1=//p" "$unit" | sed \
+        -e "s|/usr/local/bin/kvpaxos|kvpaxos|; s|%i|$2|g; s|/etc/kvpaxos/kvpaxos.toml|$scratch/$2.toml|" \
+        -e "s|\${STATE_DIRECTORY}|$scratch/$2|"
 }
-without_plaintext() {
-    if [ "$tls" = yes ]; then sed -e 's| --udp [^ ]*||; s| --plaintext-beyond-loopback||'; else cat; fi
+# The example of a configuration, as an operator changes it for a host.
+configure() { # ID
+    sed -e "/^peers\|^servers/s|10\.0\.0\.|10.73.0.|g; s|\"10\.0\.0\.10:|\"10.73.0.1$1:|" "$example" |
+        if [ "$tls" = yes ]; then
+            sed -e '/^udp\|^plaintext-beyond-loopback/d; s|^# tls-|tls-|' -e "s|/etc/kvpaxos/r0|$scratch/certificates/r$1|" \
+                -e "s|/etc/kvpaxos/ca|$scratch/certificates/ca|"
+        else cat; fi >"$scratch/$1.toml"
+    kvpaxos config --config "$scratch/$1.toml" >/dev/null
 }
 start() { # ID
     mkdir -p "$scratch/$1"
+    configure "$1"
     # The unit has no quotation marks and no spaces in words.
     # shellcheck disable=SC2046
     on "h$1" $(command_of ExecStartPre "$1") >/dev/null
     # With exec it is the replica that is killed, and not a shell.
     # shellcheck disable=SC2046
-    (own=$scratch/certificates/r$1
-        if [ "$tls" = yes ]; then export KVPAXOS_TLS_CERT=$own.pem KVPAXOS_TLS_KEY=$own.key; fi
-        exec ip netns exec "$lab-h$1" $(command_of ExecStart "$1") --log-file "$scratch/$1.log") >"$scratch/$1.out" 2>&1 &
+    (exec ip netns exec "$lab-h$1" $(command_of ExecStart "$1") --log-file "$scratch/$1.log") >"$scratch/$1.out" 2>&1 &
     running[$1]=$!
 }
 until_it_is() { # CODE WHAT: until `kvpaxos status` ends with CODE

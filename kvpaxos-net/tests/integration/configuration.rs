@@ -145,6 +145,34 @@ fn a_replica_starts_from_a_file() {
 }
 
 #[test]
+fn the_configuration_of_the_service_is_good() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/systemd/kvpaxos.toml");
+    let output = run(
+        &["config", "--config", example, "serve", "--id", "0", "--data", "d"],
+        "",
+    );
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    assert!(!printed.contains("though it must be"), "{printed}");
+    // With the lines for TLS instead of the two for plaintext.
+    let plain = std::fs::read_to_string(example).expect("it is there");
+    let dropped = |line: &&str| !line.starts_with("udp") && !line.starts_with("plaintext");
+    let lines: Vec<_> = plain
+        .lines()
+        .filter(dropped)
+        .map(|line| line.replace("# tls-", "tls-"))
+        .collect();
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = write(dir.path(), "tls.toml", lines.join("\n"));
+    let output = run(&["config", "--config", &file], "");
+    let printed = text(&output.stdout);
+    assert!(
+        printed.contains("tls-key = ") && !printed.contains("plaintext"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn shells_complete_command_lines() {
     let script = |shell: &str| {
         let output = run(&["completions", shell], "");
