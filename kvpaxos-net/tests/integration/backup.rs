@@ -16,6 +16,8 @@ use kvpaxos::{
 };
 use kvpaxos_net::backup::{self, RESTORING, RestoreError, SaveError, SavedState};
 use kvpaxos_net::{Client, ClientOptions, Security};
+use tokio::io::{AsyncReadExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::common::{ProcessCluster, ask, code, free_ports, run, runtime, text, wait_for};
 
@@ -107,7 +109,51 @@ fn a_copy_under_load_is_a_state_that_the_store_had() {
     });
     // The row alone is some megabytes, so there were several parts.
     assert!(saved.bytes() > 1_500_000, "{}", saved.bytes());
+    runtime.block_on(a_replica_that_fails_on_the_way(&cluster, &saved, &path));
     what_goes_wrong(&mut cluster, &path);
+}
+
+/// Its connections break in the second part.
+async fn a_replica_that_fails_on_the_way(cluster: &ProcessCluster, saved: &SavedState, path: &Path) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let failing = listener.local_addr().expect("an address").to_string();
+    let replica = cluster.address(0);
+    let proxy = tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(&replica).await.expect("it listens");
+            let ((from_client, mut to_client), (from_server, mut to_server)) =
+                (client.into_split(), server.into_split());
+            let mut first = from_server.take(600_000);
+            tokio::spawn(
+                async move { tokio::io::copy(&mut BufReader::new(from_client), &mut to_server).await },
+            );
+            let _ = tokio::io::copy(&mut first, &mut to_client).await;
+        }
+    });
+    std::fs::remove_file(path).expect("an earlier copy");
+    let options = ClientOptions::new([failing.clone()]);
+    let error = backup::save(&options, path)
+        .await
+        .expect_err("it fails each time");
+    assert!(
+        matches!(&error, SaveError::Unavailable { failures } if failures.len() == 1),
+        "{error}"
+    );
+    assert_eq!(
+        std::fs::read_dir(path.parent().expect("a directory"))
+            .expect("it is there")
+            .count(),
+        0
+    );
+    let options = ClientOptions::new([failing, cluster.address(1)]);
+    let again = backup::save(&options, path)
+        .await
+        .expect("the other one sends all of it");
+    assert_eq!(
+        (again.digest(), contents(&again)),
+        (saved.digest(), contents(saved))
+    );
+    proxy.abort();
 }
 
 fn what_goes_wrong(cluster: &mut ProcessCluster, path: &Path) {
