@@ -18,7 +18,8 @@ pub(crate) enum ClusterCommand {
         replicas: u8,
         /// Let a new cluster use the ports from this one on: first one for each replica, at which it listens
         /// for the others, then one for each, at which it listens for clients, over TCP and UDP, then one for
-        /// each, at which it serves Redis clients [default: free ones].
+        /// each, at which it serves Redis clients, then one for each, at which it serves metrics and probes over
+        /// HTTP [default: free ones].
         #[arg(long, value_name = "FIRST", value_parser = clap::value_parser!(u16).range(1..))]
         ports: Option<u16>,
         /// Let a new cluster use two-phase update instead of majorities: every replica must acknowledge every
@@ -42,9 +43,9 @@ pub(crate) enum ClusterCommand {
     },
     /// Kill a replica with SIGKILL.
     Kill {
-        /// The replica: 0, 1, ...
-        #[arg(value_name = "ID", value_parser = replica)]
-        id: u8,
+        /// The replica: 0, 1, ..., or `leader`.
+        #[arg(value_name = "ID|leader", value_parser = victim)]
+        victim: Victim,
         /// The directory.
         dir: PathBuf,
     },
@@ -63,12 +64,31 @@ pub(crate) enum ClusterCommand {
     },
 }
 
+/// The replica that is killed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Victim {
+    /// That of this id.
+    Id(u8),
+    /// The one that leads now.
+    Leader,
+}
+
 /// The most replicas of a cluster.
 #[allow(
     clippy::cast_possible_truncation,
     reason = "the number of a ReplicaId is a u8"
 )]
 const MOST: u8 = kvpaxos::types::MAX_REPLICAS as u8;
+
+/// Reads `leader`, or the number of a replica.
+fn victim(text: &str) -> Result<Victim, String> {
+    if text == "leader" {
+        return Ok(Victim::Leader);
+    }
+    replica(text)
+        .map(Victim::Id)
+        .map_err(|_| format!("{text:?} is no replica; write 0, 1, ... or leader"))
+}
 
 /// Reads the number of a replica, with or without an r.
 fn replica(text: &str) -> Result<u8, String> {
@@ -88,6 +108,11 @@ mod tests {
         assert_eq!((replica("3"), replica("r3")), (Ok(3), Ok(3)));
         for text in ["", "r", "x", "99", "-1"] {
             assert!(replica(text).is_err(), "{text}");
+            assert!(victim(text).is_err(), "{text}");
         }
+        assert_eq!(
+            (victim("3"), victim("leader")),
+            (Ok(Victim::Id(3)), Ok(Victim::Leader))
+        );
     }
 }

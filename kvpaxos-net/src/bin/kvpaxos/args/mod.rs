@@ -25,7 +25,7 @@ pub(crate) use bench::BenchArguments;
 pub(crate) use cert::CertCommand;
 pub(crate) use client::{ClientArguments, ServerArguments, StatusArguments};
 #[cfg(unix)]
-pub(crate) use cluster::ClusterCommand;
+pub(crate) use cluster::{ClusterCommand, Victim};
 #[cfg(unix)]
 pub(crate) use load::GrowthArguments;
 pub(crate) use load::SoakArguments;

@@ -28,23 +28,30 @@ pub(crate) struct Layout {
     clients: Vec<u16>,
     /// Where each replica listens for Redis clients; none in a cluster made by an earlier build.
     redis: Vec<u16>,
+    /// Where each replica serves metrics and probes; none in a cluster made by an earlier build.
+    http: Vec<u16>,
     /// Whether it runs two-phase update instead of Paxos.
     two_phase: bool,
     /// Whether it speaks TLS.
     tls: bool,
 }
 
+/// How many ports a replica has.
+pub(super) const PORTS: usize = 4;
+
 impl Layout {
-    /// A new cluster: the first third of the ports is for peers, the second for clients, the last for Redis
-    /// clients.
+    /// A new cluster: the first quarter of the ports is for peers, the second for clients, the third for Redis
+    /// clients, the last for metrics and probes.
     pub(super) fn new(dir: PathBuf, ports: &[u16], two_phase: bool, tls: bool) -> Layout {
-        let (peers, rest) = ports.split_at(ports.len() / 3);
-        let (clients, redis) = rest.split_at(peers.len());
+        let (peers, rest) = ports.split_at(ports.len() / PORTS);
+        let (clients, rest) = rest.split_at(peers.len());
+        let (redis, http) = rest.split_at(peers.len());
         Layout {
             dir,
             peers: peers.to_vec(),
             clients: clients.to_vec(),
             redis: redis.to_vec(),
+            http: http.to_vec(),
             two_phase,
             tls,
         }
@@ -63,7 +70,7 @@ impl Layout {
         };
         let dir = absolute(dir)?;
         let parsed = serde_json::from_str(&text).ok().and_then(|value| parse(&value));
-        let ([peers, clients, redis], [two_phase, tls]) = parsed.ok_or_else(|| {
+        let ([peers, clients, redis, http], [two_phase, tls]) = parsed.ok_or_else(|| {
             format!(
                 "{} does not describe a cluster that `kvpaxos cluster up` has made",
                 path.display()
@@ -74,6 +81,7 @@ impl Layout {
             peers,
             clients,
             redis,
+            http,
             two_phase,
             tls,
         }))
@@ -100,6 +108,7 @@ impl Layout {
             "peers": self.peers,
             "clients": self.clients,
             "redis": self.redis,
+            "http": self.http,
             "two_phase": self.two_phase,
             "tls": self.tls,
         });
@@ -156,6 +165,11 @@ impl Layout {
     /// Where replicas listen for Redis clients.
     pub(super) fn redis(&self) -> &[u16] {
         &self.redis
+    }
+
+    /// Where replicas serve metrics and probes.
+    pub(super) fn http(&self) -> &[u16] {
+        &self.http
     }
 
     pub(super) fn data(&self, id: u8) -> PathBuf {
@@ -233,12 +247,11 @@ impl Layout {
             "--log-file",
             &path(self.log(id))?,
         ];
-        let redis = self
-            .redis
-            .get(place)
-            .map(|port| ["--redis".to_owned(), loopback(*port)]);
         let mut arguments = arguments.map(str::to_owned).to_vec();
-        arguments.extend(redis.into_iter().flatten());
+        for (flag, ports) in [("--redis", &self.redis), ("--http", &self.http)] {
+            let port = ports.get(place).map(|port| [flag.to_owned(), loopback(*port)]);
+            arguments.extend(port.into_iter().flatten());
+        }
         if self.tls {
             let [certificate, key] = cert::paths(&self.tls_dir(), &format!("r{id}"));
             let files = [cert::authority(&self.tls_dir()), certificate, key];
@@ -255,23 +268,27 @@ impl Layout {
     }
 }
 
-/// The ports for peers, for clients and for Redis clients, and whether it runs two-phase update and speaks TLS.
-fn parse(value: &Value) -> Option<([Vec<u16>; 3], [bool; 2])> {
+/// The ports for peers, for clients, for Redis clients and for metrics, and whether it runs two-phase update and
+/// speaks TLS.
+fn parse(value: &Value) -> Option<([Vec<u16>; PORTS], [bool; 2])> {
     let ports = |name: &str| -> Option<Vec<u16>> {
         let ports = value.get(name)?.as_array()?.iter();
         ports.map(|port| u16::try_from(port.as_u64()?).ok()).collect()
     };
     let (peers, clients) = (ports("peers")?, ports("clients")?);
-    let redis = if value.get("redis").is_some() {
-        ports("redis")?
-    } else {
-        Vec::new()
+    // Clusters of earlier builds lack these.
+    let later = |name: &str| match value.get(name) {
+        Some(_) => ports(name),
+        None => Some(Vec::new()),
     };
+    let (redis, http) = (later("redis")?, later("http")?);
+    let fits_later = |ports: &[u16]| ports.is_empty() || ports.len() == peers.len();
     let fits = peers.len() == clients.len()
-        && (redis.is_empty() || redis.len() == peers.len())
+        && fits_later(&redis)
+        && fits_later(&http)
         && (1..=kvpaxos::types::MAX_REPLICAS).contains(&peers.len());
     let flag = |name: &str| value.get(name).map_or(Some(false), Value::as_bool);
-    fits.then_some(([peers, clients, redis], [flag("two_phase")?, flag("tls")?]))
+    fits.then_some(([peers, clients, redis, http], [flag("two_phase")?, flag("tls")?]))
 }
 
 fn loopback(port: u16) -> String {
@@ -294,7 +311,9 @@ mod tests {
         assert!(Layout::existing(dir.path()).unwrap_err().contains("cluster up"));
         let layout = Layout::new(
             absolute(dir.path()).unwrap(),
-            &[7100, 7101, 7102, 7103, 7104, 7105, 7106, 7107, 7108],
+            &[
+                7100, 7101, 7102, 7103, 7104, 7105, 7106, 7107, 7108, 7109, 7110, 7111,
+            ],
             true,
             false,
         );
@@ -310,6 +329,8 @@ mod tests {
             [
                 "--redis",
                 "127.0.0.1:7107",
+                "--http",
+                "127.0.0.1:7110",
                 "--udp",
                 "127.0.0.1:7104",
                 "--two-phase"
@@ -325,6 +346,8 @@ mod tests {
             "{}",
             r#"{"peers":[1],"clients":[]}"#,
             r#"{"peers":[1],"clients":[2],"redis":[3,4]}"#,
+            r#"{"peers":[1],"clients":[2],"redis":[3],"http":[]}x"#,
+            r#"{"peers":[1],"clients":[2],"http":"no"}"#,
             r#"{"peers":[70000],"clients":[1]}"#,
             "[1]",
         ] {

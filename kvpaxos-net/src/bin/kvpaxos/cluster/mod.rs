@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
-use crate::args::{ClusterCommand, ServerArguments, StatusArguments};
+use crate::args::{ClusterCommand, ServerArguments, StatusArguments, Victim};
 use crate::cert;
 use crate::exit::Exit;
 use crate::processes::free_ports;
@@ -56,8 +56,13 @@ pub(crate) fn run(command: &ClusterCommand, runtime: &Runtime) -> Result<Exit, S
             json: *json,
             watch: None,
         })),
-        ClusterCommand::Kill { id, dir } => {
-            if !Layout::existing(dir)?.end(*id, "KILL")? {
+        ClusterCommand::Kill { victim, dir } => {
+            let layout = Layout::existing(dir)?;
+            let id = match victim {
+                Victim::Id(id) => *id,
+                Victim::Leader => runtime.block_on(leader(&layout))?,
+            };
+            if !layout.end(id, "KILL")? {
                 return Err(format!("r{id} does not run"));
             }
             say!("r{id} is killed");
@@ -104,14 +109,28 @@ fn up(dir: &Path, layout: &Layout, more: &[String], runtime: &Runtime) -> Result
             cert::authority(&layout.tls_dir()).display()
         );
     }
-    let redis: Vec<String> = layout.redis().iter().map(u16::to_string).collect();
-    if !redis.is_empty() {
-        say!(
-            "Redis clients find it at these ports of this machine: {}",
-            redis.join(", ")
-        );
+    let list = |ports: &[u16]| {
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        ports.join(", ")
+    };
+    if !layout.redis().is_empty() {
+        let redis = list(layout.redis());
+        say!("Redis clients find it at these ports of this machine: {redis}");
+    }
+    if !layout.http().is_empty() {
+        let http = list(layout.http());
+        say!("Prometheus finds /metrics at these ports of this machine: {http}");
     }
     Ok(Exit::Done)
+}
+
+/// The replica that leads now.
+async fn leader(layout: &Layout) -> Result<u8, String> {
+    let report = status::ask(&ServerArguments::new(layout.server_list())).await?;
+    match report.leader() {
+        Some(ballot) => Ok(ballot.replica.0),
+        None => Err("no replica that answers knows a leader: name the one to kill".to_owned()),
+    }
 }
 
 /// Makes the directories of a new cluster. Its description is written last: once it is there, nothing is
@@ -123,8 +142,8 @@ fn found(
     (two_phase, tls): (bool, bool),
 ) -> Result<Layout, String> {
     let ports = match first {
-        None => free_ports(3 * replicas)?,
-        Some(first) => ports_from(first, 3 * replicas)?,
+        None => free_ports(layout::PORTS * replicas)?,
+        Some(first) => ports_from(first, layout::PORTS * replicas)?,
     };
     std::fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
     let layout = Layout::new(layout::absolute(dir)?, &ports, two_phase, tls);

@@ -102,7 +102,7 @@ impl Report {
     }
 
     /// The ballot of the leader, by what the replicas say; the highest counts.
-    fn leader(&self) -> Option<Ballot> {
+    pub(crate) fn leader(&self) -> Option<Ballot> {
         let own = |status: &Status| match status.proposer {
             ProposerStatus::Leading { ballot } => Some(ballot),
             _ => status.leader,
