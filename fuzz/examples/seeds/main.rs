@@ -3,17 +3,13 @@
 //! Frames come from the golden files of the codec, so that every variant has a seed. Histories come from the
 //! simulator's generator. A list adds one malformed history for each way that the format names.
 
+mod backups;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use kvpaxos::codec::encode_into;
-use kvpaxos::machine::StateMachine;
-use kvpaxos::message::SnapshotPart;
-use kvpaxos::snapshot::{Cursor, Snapshot};
-use kvpaxos::{Command, Limits, Op, Outcome, Reply, Revision, Sequence, SessionId, Slot, Tag};
 use kvpaxos_sim::history::generate::{Flaw, Fraction, Settings, Values};
 
 type Seeds = BTreeMap<PathBuf, Vec<u8>>;
@@ -82,7 +78,7 @@ fn seeds(root: &Path) -> std::io::Result<Seeds> {
     seeds.extend(malformed_histories());
     seeds.extend(redis_requests());
     seeds.extend(configurations());
-    seeds.extend(backups());
+    seeds.extend(backups::backups());
     seeds.extend(scenarios());
     Ok(seeds)
 }
@@ -165,68 +161,13 @@ fn configurations() -> Seeds {
         .collect()
 }
 
-/// Copies of states: with nothing in them, in one part, and in several.
-fn backups() -> Seeds {
-    let mut seeds = Seeds::new();
-    for (name, keys, length) in [("empty", 0, 1000), ("whole", 2, 1000), ("parts", 3, 1)] {
-        let snapshot = state(keys);
-        let (mut frames, mut at) = (Vec::new(), Some(Cursor::START));
-        while let Some(begin) = at {
-            let (bytes, next) = snapshot.part(begin, length);
-            let part = SnapshotPart {
-                slot: snapshot.slot(),
-                digest: snapshot.digest(),
-                at: begin,
-                next,
-                bytes,
-            };
-            let outcome = Outcome::SnapshotPart(Box::new(part));
-            encode_into(&Reply { id: 0, outcome }, &mut frames).expect("parts are short");
-            at = next;
-        }
-        // The first byte says whether checksums are corrected.
-        let file = kvpaxos_fuzz::sealed(frames.clone());
-        seeds.insert(format!("backup/{name}").into(), [&[0], &file[..]].concat());
-        seeds.insert(
-            format!("backup/{name}-corrected").into(),
-            [&[1], &frames[..]].concat(),
-        );
-    }
-    seeds
-}
-
-/// A state of a session and this many keys.
-fn state(keys: u64) -> Snapshot {
-    let mut machine = StateMachine::new(Limits::default());
-    let at = |slot| Revision {
-        slot: Slot(slot),
-        index: 0,
-    };
-    let tag = Tag { nonce: 1, number: 0 };
-    let _ = machine.apply(at(1), &Command::Open { tag });
-    for number in 0..keys {
-        let sequence = Sequence(number);
-        let command = Command::Apply {
-            session: SessionId(at(1)),
-            sequence,
-            lowest_unanswered: sequence,
-            op: Op::Put {
-                key: Bytes::from(format!("key {number}")),
-                value: Bytes::from("value"),
-            },
-        };
-        let _ = machine.apply(at(number + 2), &command);
-    }
-    Snapshot::new(Slot(keys + 2), &machine)
-}
-
 /// Scenario files, good ones and one for each kind of fault.
 fn scenarios() -> Seeds {
     let head = "kvpaxos-scenario 1\nseed 7\nset clients.count 3\n";
     let files = [
         (
             "good-stale-read",
-            include_str!("../../kvpaxos-sim/tests/integration/scenario_files/stale-read.txt").to_owned(),
+            include_str!("../../../kvpaxos-sim/tests/integration/scenario_files/stale-read.txt").to_owned(),
         ),
         ("good-nothing", format!("{head}stop 1s\n")),
         (
