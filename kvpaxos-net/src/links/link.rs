@@ -3,6 +3,7 @@
 //! that others made.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::links::faults::{LinkFaults, Way};
+use crate::listen::door::PeerHosts;
 use crate::system::backoff::Backoff;
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::tls;
@@ -53,6 +55,7 @@ pub(crate) struct Link {
     pub(crate) redial: Arc<Notify>,
     pub(crate) repeats: Arc<Repeats>,
     pub(crate) faults: Arc<LinkFaults>,
+    pub(crate) hosts: Arc<PeerHosts>,
 }
 
 impl Link {
@@ -122,9 +125,13 @@ impl Link {
 
     /// Dials, and exchanges hellos.
     async fn connect(&self) -> Result<Stream, LinkError> {
-        let stream = timeout(CONNECT, TcpStream::connect(&self.address))
-            .await
-            .map_err(|_| LinkError::Silent)??;
+        let connect = async {
+            let found = tokio::net::lookup_host(&self.address).await?;
+            let addresses: Vec<SocketAddr> = found.collect();
+            self.hosts.set(self.to, &addresses);
+            TcpStream::connect(&addresses[..]).await
+        };
+        let stream = timeout(CONNECT, connect).await.map_err(|_| LinkError::Silent)??;
         stream.set_nodelay(true)?;
         let mut stream = match &self.tls {
             None => Stream::Plain(stream),
@@ -262,6 +269,7 @@ mod tests {
             faults: Arc::new(LinkFaults::new(
                 crate::metrics::Metrics::new(ReplicaId(0)).chaos(),
             )),
+            hosts: Arc::default(),
         }
     }
 

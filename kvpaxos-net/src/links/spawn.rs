@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::cluster::Cluster;
 use crate::links::faults::LinkFaults;
 use crate::links::link::Link;
+use crate::listen::door::PeerHosts;
 use crate::system::repeats::Repeats;
 use crate::tls::replica::ReplicaTls;
 use crate::wire::outbox::{Outbox, Total};
@@ -26,6 +27,8 @@ pub(crate) struct Links {
     pub(crate) redials: BTreeMap<ReplicaId, Arc<Notify>>,
     /// What was sent on all of them.
     pub(crate) total: Arc<Total>,
+    /// The addresses that were dialled last.
+    pub(crate) hosts: Arc<PeerHosts>,
 }
 
 impl Links {
@@ -44,6 +47,7 @@ impl Links {
             outboxes: BTreeMap::new(),
             redials: BTreeMap::new(),
             total: Arc::clone(&total),
+            hosts: Arc::default(),
         };
         for (to, address) in cluster.peers.iter().filter(|(to, _)| *to != id) {
             let outbox = Arc::new(Outbox::counted(OUTBOX, Arc::clone(&total)));
@@ -65,6 +69,7 @@ impl Links {
                 redial: Arc::clone(&redial),
                 repeats: Arc::clone(repeats),
                 faults: Arc::clone(faults),
+                hosts: Arc::clone(&links.hosts),
             };
             tasks.spawn(link.run());
             links.outboxes.insert(to, outbox);

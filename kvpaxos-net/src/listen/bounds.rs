@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use kvpaxos::ReplicaId;
-use kvpaxos::codec::{HEADER, MAX_REQUEST_PAYLOAD};
+use kvpaxos::codec::{HEADER, MAX_REPLY_PAYLOAD, MAX_REQUEST_PAYLOAD};
 
 use crate::listen::admission::Admission;
 use crate::replica::leaving::Closing;
@@ -25,7 +25,8 @@ pub struct Bounds {
     /// Default: 64 MiB.
     pub client_outbox: usize,
     /// Bytes of replies that may wait for all connections together; then a client that has let more than
-    /// 16 KiB pile up is disconnected. Default: 256 MiB.
+    /// 16 KiB pile up is disconnected. A Redis client with a longer reply waits for its turn instead, and is
+    /// disconnected if it does not read while others wait. Default: 256 MiB.
     pub outboxes: usize,
     /// Datagrams whose replies are due, and replies that wait to be sent; further datagrams are dropped.
     /// Default: 16384.
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) admission: Admission,
     pub(crate) requests: Budget,
     pub(crate) outboxes: Arc<Total>,
+    /// For long replies to Redis clients, from before they are encoded until they are written.
+    pub(crate) long_replies: Budget,
     /// Bytes received over TCP.
     pub(crate) received: Arc<AtomicU64>,
     pub(crate) datagrams: AtomicU64,
@@ -70,6 +73,7 @@ impl Shared {
             admission: Admission::new(id, bounds.connections),
             requests: Budget::new(bounds.requests, HEADER + MAX_REQUEST_PAYLOAD),
             outboxes: Total::new(bounds.outboxes),
+            long_replies: Budget::new(bounds.outboxes, HEADER + MAX_REPLY_PAYLOAD),
             received: Arc::default(),
             datagrams: AtomicU64::new(0),
             dropped_datagrams: AtomicU64::new(0),

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use crate::listen::accept::Listener;
 use crate::listen::bounds::Shared;
-use crate::listen::door::PeerConnections;
+use crate::listen::door::{PeerConnections, Stranger, Strangers};
 use crate::listen::probe::{Probe, Readiness};
 use crate::metrics::sample::Sample;
 use crate::metrics::{self, Metrics};
@@ -30,7 +30,8 @@ use crate::system::repeats::{Repeats, Subject, warn_repeated};
 use crate::tls::replica::ReplicaTls;
 use crate::wire::outbox::Total;
 
-/// Connections at once. Each is closed after one answer.
+/// Connections at once that have not asked yet: the oldest goes for the next. And as many that have asked; further ones
+/// are turned away. Each is closed after one answer.
 pub(crate) const CONNECTIONS: usize = 16;
 /// How long a request may take to arrive, and how long all of it with its answer.
 const HEADERS: Duration = Duration::from_secs(3);
@@ -52,6 +53,14 @@ pub(crate) struct HttpService {
     pub(crate) tls: Option<ReplicaTls>,
 }
 
+/// What a connection needs to ask.
+#[derive(Clone)]
+struct Asking {
+    /// Set once it asks.
+    known: Arc<AtomicBool>,
+    permits: Arc<Semaphore>,
+}
+
 impl HttpService {
     /// Accepts connections until it is dropped.
     pub(crate) async fn serve(self, socket: TcpListener) {
@@ -64,32 +73,48 @@ impl HttpService {
         let service = Arc::new(self);
         let permits = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
+        let mut strangers = Strangers::new(CONNECTIONS);
         loop {
             while connections.try_join_next().is_some() {}
             let (stream, address) = listener.accept().await;
-            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            let known = Arc::new(AtomicBool::new(false));
+            let asking = Asking {
+                known: Arc::clone(&known),
+                permits: Arc::clone(&permits),
+            };
+            let task = connections.spawn(Arc::clone(&service).connection(stream, address, asking));
+            let is_expected = false;
+            if strangers.add(Stranger {
+                host: address.ip().into(),
+                task,
+                known,
+                is_expected,
+            }) {
                 warn_repeated!(
                     service.repeats,
                     Subject::ANY,
                     {replica = %service.id, %address, limit = CONNECTIONS},
-                    "too many HTTP connections; one more was closed"
+                    "too many HTTP connections that ask nothing; the oldest was closed for the next"
                 );
-                continue;
-            };
-            let connection = Arc::clone(&service).connection(stream, address);
-            connections.spawn(async move {
-                let _permit = permit;
-                connection.await;
-            });
+            }
+            // Each may ask before the next comes.
+            tokio::task::yield_now().await;
         }
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr, asking: Asking) {
         let service = service_fn(|request: Request<hyper::body::Incoming>| {
-            let service = Arc::clone(&self);
+            let (service, asking) = (Arc::clone(&self), asking.clone());
             async move {
+                asking.known.store(true, Ordering::Relaxed);
+                let Ok(_permit) = asking.permits.try_acquire() else {
+                    return Ok::<_, Infallible>(text(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "too many ask at once\n".to_owned(),
+                    ));
+                };
                 let (method, path) = (request.method(), request.uri().path());
-                Ok::<_, Infallible>(service.answer(method, path).await)
+                Ok(service.answer(method, path).await)
             }
         });
         let connection = http1::Builder::new()

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::links::faults::{LinkFaults, Way};
 use crate::listen::accept::Listener;
-use crate::listen::door::{PeerConnection, PeerConnections, STRANGERS, Strangers};
+use crate::listen::door::{PeerConnection, PeerConnections, PeerHosts, STRANGERS, Stranger, Strangers};
 use crate::replica::inbox::Arrival;
 use crate::system::repeats::{Repeats, Subject, info_repeated, warn_repeated};
 use crate::tls::accept;
@@ -50,6 +50,8 @@ pub(crate) struct PeerService {
     /// What is shown and trusted; `None` for plain connections.
     pub(crate) tls: Option<ReplicaTls>,
     pub(crate) connections: Arc<PeerConnections>,
+    /// Where the other replicas connect from, most likely.
+    pub(crate) hosts: Arc<PeerHosts>,
     /// Counts the bytes that peers send.
     pub(crate) received: Arc<AtomicU64>,
     pub(crate) repeats: Arc<Repeats>,
@@ -93,14 +95,20 @@ impl PeerService {
         };
         let service = Arc::new(self);
         let mut connections = JoinSet::new();
-        let mut strangers = Strangers::default();
+        let mut strangers = Strangers::new(STRANGERS);
         loop {
             while connections.try_join_next().is_some() {}
             let (stream, address) = listener.accept().await;
             let known = Arc::new(AtomicBool::new(false));
             let connection = Arc::clone(&service).connection(stream, address, Arc::clone(&known));
             let task = connections.spawn(connection);
-            if strangers.add(address.ip().into(), task, known) {
+            let is_expected = service.hosts.have(address);
+            if strangers.add(Stranger {
+                host: address.ip().into(),
+                task,
+                known,
+                is_expected,
+            }) {
                 warn_repeated!(
                     service.repeats,
                     Subject::ANY,

@@ -140,13 +140,7 @@ impl Node {
             faults,
         };
         let chaos = services.chaos(&mut tasks, &mut event_loop, keeps_records, chaos_bits);
-        services.spawn(
-            (&mut tasks, &mut fronts),
-            &mut event_loop,
-            sockets,
-            links.redials,
-            links.total,
-        );
+        services.spawn((&mut tasks, &mut fronts), &mut event_loop, sockets, links);
         let event_loop = tokio::spawn(async move {
             let result = event_loop.run().await;
             // The lock is released last: until here the disk thread may still have written.

@@ -1,18 +1,18 @@
 //! Starts the tasks that serve the ports of a replica.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use kvpaxos::codec::Settings;
-use kvpaxos::{Config, Entropy, Founding, ReplicaId};
+use kvpaxos::{Config, Entropy, Founding};
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::chaos::ports::ChaosPorts;
 use crate::links::faults::LinkFaults;
+use crate::links::spawn::Links;
 use crate::listen::bounds::Shared;
 use crate::listen::door::PeerConnections;
 use crate::listen::http::HttpService;
@@ -57,14 +57,18 @@ pub(crate) struct Services<'a> {
 }
 
 impl Services<'_> {
-    /// Starts them all. `fronts` end by themselves once the replica has stopped. `redials` and `peer_outboxes` are those of the outgoing links.
+    /// Starts them all. `fronts` end by themselves once the replica has stopped.
     pub(crate) fn spawn(
         self,
         (tasks, fronts): (&mut JoinSet<()>, &mut JoinSet<()>),
         event_loop: &mut EventLoop,
         sockets: Sockets,
-        redials: BTreeMap<ReplicaId, Arc<Notify>>,
-        peer_outboxes: Arc<Total>,
+        Links {
+            redials,
+            total: peer_outboxes,
+            hosts,
+            ..
+        }: Links,
     ) {
         if let Some(tls) = &self.security.tls {
             tasks.spawn(tls.clone().watch());
@@ -79,6 +83,7 @@ impl Services<'_> {
             redials,
             tls: self.security.tls.clone(),
             connections: Arc::default(),
+            hosts,
             received: Arc::default(),
             repeats: Arc::clone(&self.repeats),
             faults: self.faults.clone(),

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use kvpaxos::client::Completion;
 use kvpaxos::{Outcome, Query, Refusal};
+use tokio::time::timeout;
 
 use crate::redis::conversation::{Action, Conversation, Page};
 use crate::redis::decode::RequestDecoder;
@@ -17,6 +18,7 @@ use crate::redis::run::{READ_KEYS, Run, RunBounds};
 use crate::redis::service::Facts;
 use crate::redis::steps::missing;
 use crate::replica::gateway::Gateway;
+use crate::wire::budget::{Budget, FREE, PAUSE, Share};
 use crate::wire::outbox::{Outbox, PushResult};
 
 /// Replies are handed to the writer when so many bytes of them have come together.
@@ -27,6 +29,8 @@ const HANDED_ON: usize = 16 * 1024;
 pub(crate) enum Ended {
     Yes,
     No,
+    /// At once, without what is not written: it does not read, and others wait for its share.
+    GivesWay,
 }
 
 /// A connection, without its socket.
@@ -38,6 +42,8 @@ pub(crate) struct Connection<'a> {
     bounds: RunBounds,
     /// Encoded replies that the writer has not got yet.
     replies: Vec<u8>,
+    /// For long replies, of all connections.
+    long_replies: &'a Budget,
 }
 
 /// A command that was read and not taken yet.
@@ -49,6 +55,7 @@ impl<'a> Connection<'a> {
         facts: &'a Facts,
         outbox: &'a Outbox,
         conversation: Conversation,
+        long_replies: &'a Budget,
     ) -> Connection<'a> {
         Connection {
             gateway,
@@ -57,6 +64,7 @@ impl<'a> Connection<'a> {
             bounds: RunBounds::new(&conversation.limits()),
             conversation,
             replies: Vec::new(),
+            long_replies,
         }
     }
 
@@ -88,7 +96,9 @@ impl<'a> Connection<'a> {
                 self.hand_on().await;
             }
         }
-        self.hand_on().await;
+        if ended != Ended::GivesWay {
+            self.hand_on().await;
+        }
         ended
     }
 
@@ -158,8 +168,7 @@ impl<'a> Connection<'a> {
                 Err(ended) => return ended,
             },
         };
-        self.reply(&reply);
-        Ended::No
+        self.reply_all(&[reply]).await
     }
 
     /// Adds to a run what has arrived and belongs into it. The first command that does not is held.
@@ -198,11 +207,19 @@ impl<'a> Connection<'a> {
                         runs.push(first);
                         continue;
                     }
-                    Err(single) => self.reply_all(&single.replies(completion)),
+                    Err(single) => {
+                        let ended = self.reply_all(&single.replies(completion)).await;
+                        if ended != Ended::No {
+                            return ended;
+                        }
+                    }
                 }
             } else {
                 self.bounds.read_keys = (self.bounds.read_keys + 1).min(READ_KEYS);
-                self.reply_all(&run.replies(completion));
+                let ended = self.reply_all(&run.replies(completion)).await;
+                if ended != Ended::No {
+                    return ended;
+                }
             }
         }
         Ended::No
@@ -268,10 +285,30 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn reply_all(&mut self, replies: &[Reply]) {
-        for reply in replies {
-            self.reply(reply);
+    /// Encodes replies. Long ones take their share of what there is for all connections first, and keep it until they
+    /// are written: nothing more is asked for a client that does not read.
+    async fn reply_all(&mut self, replies: &[Reply]) -> Ended {
+        let length: usize = replies.iter().map(Reply::size).sum();
+        if length <= FREE {
+            replies.iter().for_each(|reply| self.reply(reply));
+            return Ended::No;
         }
+        self.hand_on().await;
+        // So that it has nothing to wait for once it has its share.
+        self.outbox.below(1).await;
+        let mut share = Share::default();
+        self.long_replies.raise(&mut share, length).await;
+        replies.iter().for_each(|reply| self.reply(reply));
+        self.push().await;
+        let mut written = self.outbox.written();
+        while timeout(PAUSE, self.outbox.below(FREE)).await.is_err() {
+            let now = self.outbox.written();
+            if now == written && self.long_replies.is_short() {
+                return Ended::GivesWay;
+            }
+            written = now;
+        }
+        Ended::No
     }
 
     fn reply(&mut self, reply: &Reply) {
@@ -281,9 +318,13 @@ impl<'a> Connection<'a> {
     /// Hands the encoded replies to the writer. Waits while too much waits to be written: a client that does
     /// not read its replies is not served.
     async fn hand_on(&mut self) {
-        if self.replies.is_empty() {
-            return;
+        if !self.replies.is_empty() {
+            self.push().await;
+            self.outbox.below(self.outbox.limit() / 4).await;
         }
+    }
+
+    async fn push(&mut self) {
         while self.outbox.push(&self.replies) == PushResult::Full {
             self.outbox.below(1).await;
         }
@@ -292,6 +333,5 @@ impl<'a> Connection<'a> {
         if self.replies.capacity() > HANDED_ON {
             self.replies = Vec::new();
         }
-        self.outbox.below(self.outbox.limit() / 4).await;
     }
 }

@@ -51,6 +51,21 @@ impl Reply {
         Reply::Error(text.into().into())
     }
 
+    /// About how many bytes it takes as it is sent.
+    pub(crate) fn size(&self) -> usize {
+        /// The type, a length and line ends.
+        const FRAME: usize = 16;
+        let content = match self {
+            Reply::Status(text) => text.len(),
+            Reply::Error(text) | Reply::Bulk(text) => text.len(),
+            Reply::Text(text) => text.len(),
+            Reply::Integer(_) | Reply::Null | Reply::NullArray => 8,
+            Reply::Array(parts) | Reply::Set(parts) => parts.iter().map(Reply::size).sum(),
+            Reply::Map(pairs) => pairs.iter().map(|(key, value)| key.size() + value.size()).sum(),
+        };
+        FRAME + content
+    }
+
     /// A bulk string of fixed text.
     pub(crate) fn text(text: &'static str) -> Reply {
         Reply::Bulk(Bytes::from_static(text.as_bytes()))

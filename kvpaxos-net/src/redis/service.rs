@@ -146,7 +146,13 @@ impl RedisService {
         outbox.open();
         let ends = format!("addr={address} laddr={local}");
         let conversation = Conversation::new(Arc::clone(&self.server), number, ends);
-        let mut connection = Connection::new(&self.gateway, &self.facts, &outbox, conversation);
+        let mut connection = Connection::new(
+            &self.gateway,
+            &self.facts,
+            &outbox,
+            conversation,
+            &self.shared.long_replies,
+        );
         let bounds = self.options.request_bounds(connection.is_authenticated());
         let mut reader = RequestReader::new(reader, bounds, &self.shared);
         let read = {
@@ -157,7 +163,10 @@ impl RedisService {
                 written = &mut writing => return written.map_err(|error| CloseReason::Read(error.into())),
                 () = admitted.must_make_room(&activity) => return Err(CloseReason::Idle),
             };
-            // What is answered is still written, however the connection ends.
+            if matches!(read, Err(ReadError::NotTaken)) {
+                return Ok(read?);
+            }
+            // What is answered is still written, however else the connection ends.
             outbox.finish();
             writing.await.map_err(ReadError::from)?;
             read
@@ -178,8 +187,10 @@ impl RedisService {
         let mut is_first = true;
         loop {
             let authenticated = connection.is_authenticated();
-            if connection.answer(&mut reader.decoder).await == Ended::Yes {
-                return Ok(());
+            match connection.answer(&mut reader.decoder).await {
+                Ended::No => {}
+                Ended::Yes => return Ok(()),
+                Ended::GivesWay => return Err(ReadError::NotTaken),
             }
             if connection.is_authenticated() != authenticated {
                 let bounds = self.options.request_bounds(connection.is_authenticated());

@@ -85,6 +85,9 @@ pub(crate) enum ReadError {
     /// A slow frame gives way to others.
     #[error("a frame of {length} bytes comes slowly, and others wait for its memory")]
     GivesWay { length: usize },
+    /// Replies that are not read give way to others.
+    #[error("it does not read a long reply, and others wait for its memory")]
+    NotTaken,
 }
 
 impl From<DecodeError> for ReadError {
@@ -120,7 +123,8 @@ impl ReadError {
             | ReadError::WantsTls
             | ReadError::Slow(_)
             | ReadError::TooLong { .. }
-            | ReadError::GivesWay { .. } => false,
+            | ReadError::GivesWay { .. }
+            | ReadError::NotTaken => false,
         }
     }
 }

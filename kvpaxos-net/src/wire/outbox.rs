@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Bytes that wait in all outboxes of one kind together, and how many may.
+/// Bytes that wait in all outboxes of one kind together or are being written, and how many may.
 #[derive(Debug)]
 pub(crate) struct Total {
     queued: AtomicUsize,
@@ -62,12 +62,16 @@ pub(crate) struct Outbox {
     limit: usize,
     /// The most capacity, in bytes, that an empty buffer keeps; more, left by a burst, is freed.
     kept: usize,
+    /// Bytes that were written, ever.
+    written: AtomicU64,
     total: Arc<Total>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     buffer: Vec<u8>,
+    /// Bytes that the writer has taken and not yet come back for more.
+    writing: usize,
     connection: ConnectionState,
 }
 
@@ -109,6 +113,7 @@ impl Outbox {
             drained: Notify::new(),
             limit,
             kept: 1024 * 1024,
+            written: AtomicU64::new(0),
             total,
         }
     }
@@ -127,10 +132,14 @@ impl Outbox {
         if state.connection != ConnectionState::Up {
             return PushResult::Unconnected;
         }
-        let length = state.buffer.len() + frame.len();
-        let full = length > self.limit
-            || length > Total::FREE && self.total.queued() + frame.len() > self.total.limit;
-        if full && !state.buffer.is_empty() {
+        let queued = state.buffer.len();
+        let held = queued + state.writing;
+        let is_full = queued > 0 && queued + frame.len() > self.limit;
+        // What is being written takes memory too.
+        let are_all_full = held > 0
+            && held + frame.len() > Total::FREE
+            && self.total.queued() + frame.len() > self.total.limit;
+        if is_full || are_all_full {
             self.total.refused.fetch_add(1, Ordering::Relaxed);
             return PushResult::Full;
         }
@@ -180,7 +189,7 @@ impl Outbox {
             return;
         }
         state.connection = connection;
-        let dropped = std::mem::take(&mut state.buffer).len();
+        let dropped = std::mem::take(&mut state.buffer).len() + std::mem::take(&mut state.writing);
         self.total.queued.fetch_sub(dropped, Ordering::Relaxed);
         drop(state);
         self.filled.notify_one();
@@ -194,6 +203,7 @@ impl Outbox {
         if into.capacity() > self.kept {
             *into = Vec::new();
         }
+        self.on_written();
         loop {
             {
                 let mut state = self.lock();
@@ -202,10 +212,8 @@ impl Outbox {
                 }
                 if !state.buffer.is_empty() {
                     std::mem::swap(&mut state.buffer, into);
-                    self.total.queued.fetch_sub(into.len(), Ordering::Relaxed);
+                    state.writing = into.len();
                     self.total.taken.fetch_add(into.len() as u64, Ordering::Relaxed);
-                    drop(state);
-                    self.drained.notify_waiters();
                     return true;
                 }
                 if state.connection == ConnectionState::Finishing {
@@ -216,7 +224,26 @@ impl Outbox {
         }
     }
 
-    /// Waits until fewer than `bytes` are queued, or the outbox is closed.
+    /// The writer has written so many bytes of what it had taken.
+    pub(crate) fn on_progress(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The bytes that were written so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// The writer has written what it had taken.
+    fn on_written(&self) {
+        let written = std::mem::take(&mut self.lock().writing);
+        if written > 0 {
+            self.total.queued.fetch_sub(written, Ordering::Relaxed);
+            self.drained.notify_waiters();
+        }
+    }
+
+    /// Waits until fewer than `bytes` are queued or being written, or the outbox is closed.
     pub(crate) async fn below(&self, bytes: usize) {
         loop {
             // Registered before the length is read, so that no drain between the two is missed.
@@ -225,7 +252,7 @@ impl Outbox {
             drained.as_mut().enable();
             {
                 let state = self.lock();
-                if state.connection == ConnectionState::Closed || state.buffer.len() < bytes {
+                if state.connection == ConnectionState::Closed || state.buffer.len() + state.writing < bytes {
                     return;
                 }
             }
@@ -286,8 +313,16 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(reader.push(&reply), PushResult::Queued);
             assert!(reader.take(&mut taken).await);
+            // As when it comes back for more.
+            reader.on_written();
         }
         assert_eq!(total.queued(), 100_000);
+        // What is taken and not written counts.
+        assert_eq!(reader.push(&reply), PushResult::Queued);
+        assert!(reader.take(&mut taken).await);
+        assert_eq!(total.queued(), 110_000);
+        assert_eq!(reader.push(&reply), PushResult::Full);
+        reader.on_written();
         idle.close();
         assert_eq!(total.queued(), 0);
         assert_eq!(

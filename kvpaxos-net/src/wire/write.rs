@@ -36,7 +36,7 @@ pub(crate) async fn write_held(
         if let Some(pause) = hold() {
             tokio::time::sleep(pause).await;
         }
-        write_all(writer, &buffer, stall).await?;
+        write_all(writer, &buffer, stall, outbox).await?;
     }
     // TLS says goodbye, so that the other side can tell an end from a cut. Who does not listen misses it.
     let _ = timeout(stall, writer.shutdown()).await;
@@ -47,6 +47,7 @@ async fn write_all(
     writer: &mut (impl AsyncWrite + Unpin),
     mut bytes: &[u8],
     stall: Duration,
+    outbox: &Outbox,
 ) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = match timeout(stall, writer.write(bytes)).await {
@@ -54,6 +55,7 @@ async fn write_all(
             Ok(result) => result?,
             Err(_) => return Err(stalled()),
         };
+        outbox.on_progress(written);
         bytes = &bytes[written..];
     }
     // Within TLS some of it may still wait to be sent.
