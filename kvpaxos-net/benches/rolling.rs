@@ -73,19 +73,21 @@ struct Processes {
 
 impl Processes {
     fn start(directory: &Path) -> Result<Processes> {
-        // All are held until all are known.
-        let listeners: Vec<TcpListener> = (0..2 * REPLICAS)
-            .map(|_| TcpListener::bind("127.0.0.1:0"))
-            .collect::<Result<_>>()?;
-        let ports = listeners
-            .iter()
-            .map(|it| it.local_addr().map(|address| address.port()));
+        // Below the range that the system uses for outgoing connections, so that a port is still free when its
+        // replica comes back.
+        let first = 20_000 + u16::try_from(std::process::id() % 400).expect("small") * 20;
+        let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        let ports: Vec<u16> = (first..32_000).filter(is_free).take(2 * REPLICAS).collect();
+        assert_eq!(
+            ports.len(),
+            2 * REPLICAS,
+            "too few ports are free from {first} on"
+        );
         let mut processes = Processes {
             directory: directory.to_owned(),
-            ports: ports.collect::<Result<_>>()?,
+            ports,
             children: (0..REPLICAS).map(|_| None).collect(),
         };
-        drop(listeners);
         for replica in 0..REPLICAS {
             let formatted = processes.command("format", replica).status()?;
             assert!(formatted.success(), "replica {replica} cannot be formatted");
@@ -129,6 +131,8 @@ impl Processes {
             .spawn()?;
         self.children[replica] = Some(child);
         while TcpStream::connect(&address).is_err() {
+            let child = self.children[replica].as_mut().expect("it was started");
+            assert!(child.try_wait()?.is_none(), "replica {replica} ended at once");
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(())

@@ -256,7 +256,11 @@ fn datagrams_serve_as_well() {
     let cluster = ProcessCluster::start(3, &[]);
     runtime().block_on(cluster.leader());
     let servers = cluster.servers();
-    let ask = |arguments: &[&str], input: &str| ask(&servers, &[arguments, &["--udp"]].concat(), input);
+    let ask = |arguments: &[&str], input: &str| {
+        // Patient, as the machine may be busy.
+        let patient = ["--udp", "--timeout", "60s"];
+        ask(&servers, &[arguments, &patient].concat(), input)
+    };
     assert_eq!(ask(&["put", "k", "by datagram"], "").0, 0);
     assert_eq!(ask(&["get", "k"], "").1, "by datagram");
     assert_eq!(ask(&["cas", "k", "by datagram", "swapped"], "").0, 0);

@@ -12,6 +12,7 @@ use kvpaxos_net::{
     Bounds, Client, ClientError, ClientOptions, Cluster, MemoryLocation, Node, NodeOptions, PeerAddresses,
     RedisOptions, RestartMemory, Security, Sockets, StartError,
 };
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,19 +36,8 @@ const FRUIT: [(&str, &str); 5] = [
 
 pub(crate) fn run(arguments: &DemoArguments, runtime: &Runtime) -> Result<Exit, String> {
     let began = Instant::now();
-    let temporary = match &arguments.dir {
-        Some(_) => None,
-        None => {
-            Some(tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?)
-        }
-    };
-    let dir = match (&arguments.dir, &temporary) {
-        (Some(dir), _) => dir.clone(),
-        (None, Some(temporary)) => temporary.path().to_owned(),
-        (None, None) => return Err("no directory for the replicas' data".to_owned()),
-    };
     // Whoever takes it removes it: the end of the demo, or a signal that ends the program.
-    let temporary = Arc::new(Mutex::new(temporary));
+    let temporary = Arc::new(Mutex::new(None::<TempDir>));
     let remove = {
         let temporary = Arc::clone(&temporary);
         move || {
@@ -58,10 +48,19 @@ pub(crate) fn run(arguments: &DemoArguments, runtime: &Runtime) -> Result<Exit, 
         }
     };
     let _inside = runtime.enter();
+    // A signal waits until the replicas have made their directories, so that it removes all of them. None comes before
+    // it is listened for: it would end the program, and the directory would stay.
+    let mut making = temporary.lock().unwrap_or_else(PoisonError::into_inner);
     let interrupts =
         Interrupts::listen(remove.clone()).map_err(|error| format!("cannot listen for signals: {error}"))?;
-    // A signal waits until the replicas have made their directories, so that it removes all of them.
-    let making = temporary.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = match &arguments.dir {
+        Some(dir) => dir.clone(),
+        None => {
+            let made =
+                tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?;
+            making.insert(made).path().to_owned()
+        }
+    };
     let started = runtime.block_on(Demo::start(arguments, &dir, began));
     drop(making);
     let demo = match started {
