@@ -5,6 +5,7 @@
 //! - `replica/lead.rs`: standing for election, leading, resigning;
 //! - `replica/hand_over.rs`: a replica that is to stop hands leadership over;
 //! - `replica/tick.rs`: what happens at each tick;
+//! - `replica/status.rs`: what a replica reports about itself;
 //! - `replica/role.rs`: roles that fail and restart;
 //! - `replica/recover.rs`: an acceptor that lost its memory recovers;
 //! - `replica/catch_up.rs`: a learner that lags, and help for others that do;
@@ -17,7 +18,6 @@
 mod agree;
 mod catch_up;
 mod client;
-
 mod found;
 mod hand_over;
 mod lead;
@@ -27,6 +27,7 @@ mod pending;
 mod recover;
 mod role;
 mod save;
+mod status;
 mod tick;
 
 use std::collections::BTreeMap;
@@ -46,11 +47,10 @@ use crate::replica::peers::Peers;
 use crate::replica::pending::PendingRequests;
 use crate::roles::acceptor::{Acceptor, Answer};
 use crate::roles::learner::Learner;
-use crate::roles::proposer::{Phase, Proposer};
+use crate::roles::proposer::Proposer;
 use crate::roles::read::Reads;
 use crate::roles::recovery::Recovery;
 use crate::state::snapshot::DeferredFree;
-use crate::status::{AcceptorStatus, LearnerStatus, ProposerStatus, SnapshotStatus, Status};
 use crate::types::{Ballot, Entropy, Founding, Incarnation, Life, ReplicaId, ReplicaSet, Role, Slot, Time};
 
 /// One replica: a proposer, an acceptor and a learner, and the pending requests of its clients.
@@ -387,75 +387,6 @@ impl Replica {
         let from = learner.next();
         learner.on_watermark(ballot, watermark.chosen);
         self.remember(from, Some(ballot), out);
-    }
-
-    /// What the replica knows about itself and its peers.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let proposer = match self.proposer.as_ref().map(|proposer| &proposer.phase) {
-            None => ProposerStatus::Failed,
-            Some(Phase::Following) => ProposerStatus::Following,
-            Some(Phase::Preparing(candidacy)) => ProposerStatus::Preparing {
-                ballot: candidacy.ballot(),
-            },
-            Some(Phase::Leading(leadership)) => ProposerStatus::Leading {
-                ballot: leadership.ballot,
-            },
-        };
-        let acceptor = match &self.acceptor {
-            AcceptorRole::Failed => AcceptorStatus::Failed,
-            AcceptorRole::Voting(memory) => AcceptorStatus::Voting {
-                promised: memory.acceptor.promised(),
-            },
-            AcceptorRole::Recovering(recovery) => AcceptorStatus::Recovering {
-                incarnation: recovery.incarnation(),
-                unanswered: recovery.unanswered(),
-            },
-            AcceptorRole::Returning(memory) => AcceptorStatus::Recovering {
-                incarnation: Some(memory.acceptor.vector().get(self.config.id)),
-                unanswered: ReplicaSet::EMPTY,
-            },
-            AcceptorRole::Out => AcceptorStatus::Out,
-        };
-        let learner = self.learner.as_ref().map_or(LearnerStatus::Failed, |learner| {
-            let machine = learner.machine();
-            LearnerStatus::Learning {
-                applied: learner.applied(),
-                keys: machine.keys(),
-                sessions: machine.sessions(),
-                digest: machine.digest(),
-            }
-        });
-        let leadership = self.proposer.as_ref().and_then(Proposer::leading);
-        let two_phase = self.two_phase().is_some();
-        Status {
-            id: self.config.id,
-            members: self.config.members,
-            proposer,
-            acceptor,
-            learner,
-            leader: self.leader(),
-            silent: self.silent(),
-            waiting_for: leadership.map_or(ReplicaSet::EMPTY, |own| {
-                own.waiting_for(self.config.members, two_phase)
-            }),
-            pending: (self.pending.len() + self.reads.len()) as u64,
-            lost: self.lost(),
-            differing: self.agreement.differing(),
-            doubt: self.doubt(),
-            stopping: self.is_stopping(),
-            life: self.life,
-            chosen: self.learner.as_ref().map_or(Slot::ZERO, Learner::next),
-            snapshot: match &self.acceptor {
-                AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory) => {
-                    memory.archive.snapshot.as_ref().map(|snapshot| SnapshotStatus {
-                        slot: snapshot.slot(),
-                        bytes: snapshot.bytes(),
-                    })
-                }
-                AcceptorRole::Failed | AcceptorRole::Recovering(_) | AcceptorRole::Out => None,
-            },
-        }
     }
 
     fn silent(&self) -> ReplicaSet {
