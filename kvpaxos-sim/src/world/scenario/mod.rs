@@ -14,9 +14,11 @@
 //! | `write`, `read` | the text form |
 //! | `settings` | the setup as lines of text |
 //! | `words` | keys, values, times and calls as words of a line |
+//! | `measure` | how a scenario violates its property, and how large it is |
 //! | `shrink` | the search for a smaller scenario |
 
 mod decider;
+mod measure;
 mod names;
 mod play;
 mod read;
@@ -37,10 +39,11 @@ use crate::world::setup::Setup;
 
 use decider::Anchor;
 pub use decider::Deviations;
+pub use measure::{Manner, Size};
 pub use names::{Draw, DrawName, MessageName, SyncName};
 pub use play::{Recording, play, record};
 pub use read::ScenarioError;
-pub use shrink::{Manner, Shrinking, Size, shrink};
+pub use shrink::{Shrinking, shrink};
 
 /// A run as data. See the module.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -10,112 +10,18 @@
 //! Nothing depends on the time that it takes: the same scenario shrinks to the same scenario.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::ops::ControlFlow;
 
 use kvpaxos::client::Call;
 use kvpaxos::{Micros, Op, Query, Time};
 
 use super::decider::Anchor;
+use super::measure::{Manner, Size, cost};
 use super::names::MessageName;
 use super::play::Recording;
-use super::{End, Scenario, settings, words};
+use super::{End, Scenario, settings};
 use crate::engine::Fate;
-use crate::invariants::{Property, Violation};
 use crate::world::setup::Setup;
-
-/// How a property is violated: a smaller scenario must do it in the same manner.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Manner {
-    property: Property,
-    /// For assertions and the contract of `step`, which are many: what is asserted, without the numbers.
-    says: Option<String>,
-}
-
-impl Manner {
-    /// The manner of a violation.
-    #[must_use]
-    pub fn of(violation: &Violation) -> Manner {
-        let property = violation.property;
-        let is_one_of_many = matches!(property, Property::Assertion | Property::Contract);
-        Manner {
-            property,
-            says: is_one_of_many.then(|| without_numbers(&violation.explanation)),
-        }
-    }
-}
-
-fn without_numbers(text: &str) -> String {
-    let mut shape = String::new();
-    for letter in text.chars() {
-        if !letter.is_ascii_digit() {
-            shape.push(letter);
-        } else if !shape.ends_with('#') {
-            shape.push('#');
-        }
-    }
-    shape
-}
-
-/// How large a scenario is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-pub struct Size {
-    /// Faults.
-    pub faults: usize,
-    /// Messages that are lost, repeated or unusually slow.
-    pub messages: usize,
-    /// Syncs that take an unusual time, and other draws.
-    pub others: usize,
-    /// Calls of clients.
-    pub calls: usize,
-    /// Clients that make calls.
-    pub clients: usize,
-    /// Settings that differ from the default.
-    pub settings: usize,
-    /// Events until the violation.
-    pub events: u64,
-}
-
-impl Size {
-    fn of(recording: &Recording) -> Size {
-        let scenario = &recording.scenario;
-        let clients: BTreeSet<u32> = scenario.calls.iter().map(|call| call.client).collect();
-        Size {
-            faults: scenario.faults.len(),
-            messages: scenario.deviations.fates.len(),
-            others: scenario.deviations.syncs.len() + scenario.deviations.draws.len(),
-            calls: scenario.calls.len(),
-            clients: clients.len(),
-            settings: settings::lines(&scenario.setup).len(),
-            events: recording.report.counts.events,
-        }
-    }
-
-    /// How many decisions it holds.
-    #[must_use]
-    pub fn decisions(&self) -> usize {
-        self.faults + self.messages + self.others + self.calls
-    }
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Size {
-            faults,
-            messages,
-            others,
-            calls,
-            clients,
-            events,
-            ..
-        } = self;
-        write!(
-            f,
-            "{faults} faults, {messages} disturbed messages, {others} other decisions, {calls} calls of {clients} \
-             clients, {events} events"
-        )
-    }
-}
 
 /// The outcome of a search.
 #[derive(Clone, Debug)]
@@ -441,25 +347,6 @@ where
             divisor /= 2;
         }
     }
-}
-
-/// What the search makes smaller: first the number of decisions, then the settings, then the calls, then the
-/// time.
-fn cost(recording: &Recording) -> [u64; 4] {
-    let size = Size::of(recording);
-    let scenario = &recording.scenario;
-    let calls = scenario
-        .calls
-        .iter()
-        .map(|call| words::call_words(&call.call).len());
-    let (End::Stop(end) | End::Heal(end)) = scenario.end;
-    let settings = size.settings as u64 + u64::from(scenario.setup.clients.count);
-    [
-        size.decisions() as u64,
-        settings,
-        calls.sum::<usize>() as u64,
-        end.0,
-    ]
 }
 
 /// Pauses that are not longer stay as they are.
