@@ -109,7 +109,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, conflicts_with = "data")]
     pub(crate) memory_only: bool,
     /// With --memory-only: the cluster is new, and this replica has never run. Only for its very first start.
-    #[arg(long, requires = "memory_only")]
+    #[arg(long, requires = "memory_only", conflicts_with = "data")]
     pub(crate) new_cluster: bool,
     /// Listen for the other replicas here, if not at the address in the list (for instance at 0.0.0.0:7000
     /// behind a name).
