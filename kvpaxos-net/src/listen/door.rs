@@ -2,8 +2,8 @@
 //! for [`STRANGERS`] of them: when another comes, the oldest of the host with most of them goes. A peer says hello at
 //! once, so it never has to wait for those who say nothing; and within TLS, where a hello takes a few messages, a host
 //! that floods the door pushes out its own. Those stay longest whose address is that of a host in the peers' list, as it was
-//! looked up when that host was last dialled: a flood from elsewhere does not touch them. A peer has up to [`PER_PEER`] connections, as an old one may linger after it
-//! has connected again; of more, the one that was silent for the longest time goes. Within TLS a hello is proven
+//! looked up when that host was last dialled: a flood from elsewhere does not touch them. A peer has up to
+//! [`PER_PEER`] connections, as an old one may linger after it has connected again; of more, the one that was silent for the longest time goes. Within TLS a hello is proven
 //! by a certificate, so nobody else can make a peer's connections go. Without, whoever reaches the port is believed from whatever
 //! address: a peer may connect through a proxy or from a second address of its host, and an address is no proof.
 
