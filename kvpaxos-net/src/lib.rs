@@ -110,6 +110,7 @@ pub use replica::error::NodeError;
 pub use replica::inbox::RestartMemory;
 pub use storage::error::{DirectoryError, LogError};
 pub use system::descriptors::raise_descriptor_limit;
+pub use system::problem::{LastProblem, remember_problem};
 pub use system::random::entropy;
 pub use tls::client::ClientTls;
 pub use tls::error::TlsError;

@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};
 
 use crate::listen::bounds::Shared;
+use crate::system::problem::{LastProblem, last_problem};
 
 /// What the shell of a replica tells of itself. What a replica of another release does not tell is left out.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct DriverStatus {
     pub log_bytes: Option<u64>,
     /// The TCP connections of its clients, over all protocols.
     pub connections: Option<u64>,
+    /// The last warning or error that the program has logged.
+    pub last_problem: Option<LastProblem>,
 }
 
 /// What is disturbed on purpose at a replica now, and for how long.
@@ -43,11 +46,18 @@ impl DriverStatus {
                 left: Duration::from_millis(value.get("millis_left")?.as_u64()?),
             })
         });
+        let last_problem = value.get("last_problem").and_then(|value| {
+            Some(LastProblem {
+                text: text(value.get("text")?)?,
+                ago: Duration::from_millis(value.get("millis_ago")?.as_u64()?),
+            })
+        });
         DriverStatus {
             version: value.get("version").and_then(text),
             disturbance,
             log_bytes: value.get("log_bytes").and_then(Value::as_u64),
             connections: value.get("connections").and_then(Value::as_u64),
+            last_problem,
         }
     }
 }
@@ -87,11 +97,16 @@ impl Board {
             let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
             json!({ "what": what, "millis_left": millis })
         });
+        let last_problem = last_problem().map(|last| {
+            let millis = u64::try_from(last.ago.as_millis()).unwrap_or(u64::MAX);
+            json!({ "text": last.text, "millis_ago": millis })
+        });
         let status = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "disturbance": disturbance,
             "log_bytes": self.log_bytes.as_ref().map(|bytes| bytes.get()),
             "connections": self.shared.as_ref().map(|shared| shared.admission.served()),
+            "last_problem": last_problem,
         });
         Bytes::from(status.to_string())
     }
@@ -108,6 +123,7 @@ mod tests {
 
     use super::*;
     use crate::listen::bounds::Bounds;
+    use crate::system::problem::remember_problem;
 
     #[test]
     fn it_is_read_as_it_is_written() {
@@ -120,8 +136,14 @@ mod tests {
             log_bytes: Some(300),
             connections: Some(0),
             disturbance: None,
+            last_problem: None,
         };
-        assert_eq!(DriverStatus::parse(&board.json()), quiet);
+        let read = || DriverStatus {
+            // Another test may have logged one.
+            last_problem: None,
+            ..DriverStatus::parse(&board.json())
+        };
+        assert_eq!(read(), quiet);
         let minute = Duration::from_secs(60);
         board
             .clone()
@@ -135,7 +157,10 @@ mod tests {
         let over = DriverStatus::parse(&board.json()).disturbance.unwrap();
         assert_eq!((over.what.as_str(), over.left), ("link", Duration::ZERO));
         board.end();
-        assert_eq!(DriverStatus::parse(&board.json()), quiet);
+        assert_eq!(read(), quiet);
+        remember_problem("no room".to_owned());
+        let problem = DriverStatus::parse(&board.json()).last_problem;
+        assert!(problem.is_some_and(|problem| problem.ago < minute));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! what a full disk does not take is counted.
 
 mod file;
+mod problems;
 mod writer;
 
 use std::io::{self, IsTerminal};
@@ -15,6 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::{LogArguments, LogFormat};
 use file::LogFile;
+use problems::Problems;
 pub(crate) use writer::Log;
 use writer::Output;
 
@@ -43,7 +45,11 @@ pub(crate) fn start(arguments: &LogArguments, default: &str) -> Result<Log, Stri
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
-    tracing_subscriber::registry().with(filter).with(layer).init();
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(layer)
+        .with(Problems)
+        .init();
     Ok(log)
 }
 

@@ -150,6 +150,9 @@ impl Report {
                 value["disturbance"] = driver.disturbance.as_ref().map_or(Value::Null, |it| {
                     json!({ "what": it.what, "millis_left": u64::try_from(it.left.as_millis()).unwrap_or(u64::MAX) })
                 });
+                value["last_problem"] = driver.last_problem.as_ref().map_or(Value::Null, |last| {
+                    json!({ "text": last.text, "millis_ago": u64::try_from(last.ago.as_millis()).unwrap_or(u64::MAX) })
+                });
                 value["server"] = row.server.clone().into();
                 value["lag"] = applied(status).map(|applied| highest - applied).into();
                 value

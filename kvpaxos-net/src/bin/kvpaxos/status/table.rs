@@ -1,5 +1,7 @@
 //! The report as a table.
 
+use std::time::Duration;
+
 use kvpaxos::Status;
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
 use kvpaxos_net::{DriverStatus, PresentDisturbance};
@@ -12,6 +14,11 @@ const TITLES: [&str; 15] = [
 ];
 /// From which column on numbers stand, to the right.
 const NUMBERS: std::ops::Range<usize> = 6..14;
+
+/// An older problem is in `--json` and in the log only.
+const RECENT: Duration = Duration::from_secs(60);
+/// How much of a problem stands in the table, in letters.
+const PROBLEM: usize = 80;
 
 impl Report {
     /// A line with titles, and one for each server. What is out of the ordinary stands at the end of its
@@ -174,12 +181,20 @@ fn notes(status: &Status, driver: &DriverStatus) -> String {
     if applied(status).is_none() {
         notes.push("applies nothing".to_owned());
     }
+    if let Some(last) = driver.last_problem.as_ref().filter(|last| last.ago < RECENT) {
+        let text: String = last.text.chars().take(PROBLEM).collect();
+        let cut = if text.len() < last.text.len() { "..." } else { "" };
+        notes.push(format!("{} s ago: {text}{cut}", last.ago.as_secs()));
+    }
     notes.join("; ")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use kvpaxos::{ReplicaId, ReplicaSet};
+    use kvpaxos_net::{DriverStatus, LastProblem};
 
     use super::super::report::tests::{report, status};
 
@@ -198,6 +213,24 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn a_recent_problem_stands_at_the_end() {
+        let of = |seconds, text: &str| {
+            let driver = DriverStatus {
+                last_problem: Some(LastProblem {
+                    text: text.to_owned(),
+                    ago: Duration::from_secs(seconds),
+                }),
+                ..DriverStatus::default()
+            };
+            super::notes(&status(0, 1, 1), &driver)
+        };
+        assert_eq!(of(12, "the disk is full"), "12 s ago: the disk is full");
+        assert_eq!(of(60, "the disk is full"), "");
+        assert_eq!(of(0, &"x".repeat(90)), format!("0 s ago: {}...", "x".repeat(80)));
+    }
+
     #[test]
     fn sizes_are_short() {
         let sizes = [0, 999, 1000, 1_999, 10_500, 999_999, 1_000_000, u64::MAX];
