@@ -57,6 +57,7 @@ fn exit_codes_tell_outcomes_apart() {
     let (good, object, _) = ask(&["status", "--json"], "");
     let object: serde_json::Value = serde_json::from_str(&object).expect("JSON");
     assert_eq!((good, &object["exit"]), (0, &0.into()), "{object}");
+    the_last_problem_is_shown(&servers);
     #[cfg(target_os = "linux")]
     what_is_done_but_not_said(&cluster, &servers);
 
@@ -84,6 +85,24 @@ fn exit_codes_tell_outcomes_apart() {
     };
     let error = runtime_of_client.block_on(put).expect_err("nobody is there");
     assert!(matches!(error, ClientError::Unavailable { .. }), "{error}");
+}
+
+/// A replica that warned of something tells so when it is asked.
+fn the_last_problem_is_shown(servers: &str) {
+    let first = servers.split(',').next().expect("there are servers");
+    let mut stream = std::net::TcpStream::connect(first).expect("it listens");
+    std::io::Write::write_all(&mut stream, b"this is not the protocol").expect("it reads");
+    let closed = std::io::Read::read_to_end(&mut stream, &mut Vec::new());
+    assert!(closed.is_ok_and(|length| length == 0), "nothing is answered");
+    let (_, lines, _) = ask(servers, &["status"], "");
+    assert!(
+        lines.contains(" s ago: the connection of a client is closed"),
+        "{lines}"
+    );
+    let (_, object, _) = ask(servers, &["status", "--json"], "");
+    let object: serde_json::Value = serde_json::from_str(&object).expect("JSON");
+    let problem = &object["replicas"][0]["last_problem"];
+    assert!(problem["millis_ago"].is_u64(), "{object}");
 }
 
 /// Servers that cannot be reached, or have no address.
