@@ -118,6 +118,11 @@ pub use tls::files::Identity;
 pub use tls::names::replica_name;
 pub use tls::replica::{ClientPorts, ReplicaTls, TlsOptions};
 
+/// The port for metrics and probes.
+pub mod http {
+    pub use crate::listen::question::converse;
+}
+
 /// Failures on purpose: roles of running replicas fail at random times and come back, and links have faults.
 /// The replicas of a cluster see to it that a majority of them is not disturbed.
 pub mod failures {

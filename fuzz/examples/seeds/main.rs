@@ -4,6 +4,7 @@
 //! simulator's generator. A list adds one malformed history for each way that the format names.
 
 mod backups;
+mod http;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -80,6 +81,7 @@ fn seeds(root: &Path) -> std::io::Result<Seeds> {
     seeds.extend(configurations());
     seeds.extend(backups::backups());
     seeds.extend(scenarios());
+    seeds.extend(http::requests());
     Ok(seeds)
 }
 

@@ -1,29 +1,25 @@
 //! A port for those who watch over a replica: `/metrics` for Prometheus, `/health` and `/ready` for whoever
 //! starts and stops processes or sends clients to them.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
 use kvpaxos::ReplicaId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::listen::accept::Listener;
 use crate::listen::bounds::Shared;
 use crate::listen::door::{PeerConnections, Stranger, Strangers};
 use crate::listen::probe::{Probe, Readiness};
+use crate::listen::question::{self, Question, text};
 use crate::metrics::sample::Sample;
 use crate::metrics::{self, Metrics};
 use crate::system::repeats::{Repeats, Subject, warn_repeated};
@@ -33,11 +29,6 @@ use crate::wire::outbox::Total;
 /// Connections at once that have not asked yet: the oldest goes for the next. And as many that have asked; further ones
 /// are turned away. Each is closed after one answer.
 pub(crate) const CONNECTIONS: usize = 16;
-/// How long a request may take to arrive, and how long all of it with its answer.
-const HEADERS: Duration = Duration::from_secs(3);
-const WHOLE: Duration = Duration::from_secs(10);
-/// The longest head of a request, in bytes.
-const HEAD: usize = 8 * 1024;
 
 /// Serves the port.
 pub(crate) struct HttpService {
@@ -103,66 +94,44 @@ impl HttpService {
     }
 
     async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr, asking: Asking) {
-        let service = service_fn(|request: Request<hyper::body::Incoming>| {
-            let (service, asking) = (Arc::clone(&self), asking.clone());
+        let answer = |question| {
+            let (service, asking) = (&self, &asking);
             async move {
                 asking.known.store(true, Ordering::Relaxed);
                 let Ok(_permit) = asking.permits.try_acquire() else {
-                    return Ok::<_, Infallible>(text(
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        "too many ask at once\n".to_owned(),
-                    ));
+                    let why = "too many ask at once\n";
+                    return text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
                 };
-                let (method, path) = (request.method(), request.uri().path());
-                Ok(service.answer(method, path).await)
+                service.answer(question).await
             }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS)
-            .max_buf_size(HEAD)
-            .keep_alive(false)
-            .serve_connection(TokioIo::new(stream), service);
-        match timeout(WHOLE, connection).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(replica = %self.id, %address, %error, "HTTP connection closed"),
-            Err(_) => {
-                tracing::debug!(replica = %self.id, %address, "HTTP connection closed: it took too long");
-            }
+        };
+        if let Err(why) = question::serve(stream, answer).await {
+            tracing::debug!(replica = %self.id, %address, %why, "HTTP connection closed");
         }
     }
 
-    async fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
-        if method != Method::GET && method != Method::HEAD {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".to_owned());
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
-        }
-        match path {
-            "/metrics" => {
+    async fn answer(&self, question: Question) -> Response<Full<Bytes>> {
+        match question {
+            Question::Metrics => {
                 let mut response = text(StatusCode::OK, self.metrics.encode(&self.sample().await));
                 let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
                 response.headers_mut().insert(CONTENT_TYPE, kind);
                 response
             }
             // The event loop answers: it runs, and does not hang.
-            "/health" => match self.probe.status().await {
+            Question::Health => match self.probe.status().await {
                 Some(_) => text(StatusCode::OK, "alive\n".to_owned()),
                 None => text(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the replica does not answer\n".to_owned(),
                 ),
             },
-            "/ready" => match self.probe.readiness().await {
+            Question::Ready => match self.probe.readiness().await {
                 Readiness::Ready => text(StatusCode::OK, "ready\n".to_owned()),
                 Readiness::NotReady(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
             },
-            _ => text(
-                StatusCode::NOT_FOUND,
-                "there are /metrics, /health and /ready\n".to_owned(),
-            ),
+            Question::Unknown => question::unknown(),
+            Question::NotAllowed => question::not_allowed(),
         }
     }
 
@@ -192,12 +161,4 @@ impl HttpService {
             }),
         }
     }
-}
-
-fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
 }

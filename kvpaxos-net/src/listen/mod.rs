@@ -8,6 +8,7 @@ pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod peers;
 pub(crate) mod probe;
+pub(crate) mod question;
 pub(crate) mod states;
 pub(crate) mod tcp;
 pub(crate) mod udp;
