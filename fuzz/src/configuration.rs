@@ -84,7 +84,7 @@ mod tests {
             let path = seed.expect("a file").path();
             let bytes = std::fs::read(&path).expect("it can be read");
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-            let is_good = ["empty", "tables", "lists", "inline"].contains(&name.as_str());
+            let is_good = ["empty", "tables", "lists", "inline", "signed"].contains(&name.as_str());
             match read(&bytes, &schema()) {
                 Ok(settings) => assert!(is_good && settings.is_empty() == (name == "empty"), "{name}"),
                 Err(error) => assert!(!is_good, "{name}: {error}"),

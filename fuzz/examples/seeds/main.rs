@@ -141,11 +141,12 @@ fn redis_requests() -> Seeds {
 
 /// Configuration files, good ones and one for each fault.
 fn configurations() -> Seeds {
-    let files: [(&str, &[u8]); 14] = [
+    let files: [(&str, &[u8]); 15] = [
         ("empty", b""),
         ("tables", b"# all\nclient = 'a:1'\n[serve]\nmemory-only = true\nlog-bytes = 0x1_0\n[cluster.up]\nreplicas = 3\n"),
         ("lists", b"serve.fail = ['acceptor', \"learner\"]\nserve.chaos = [\n 'a,b', # one\n 5]\nserve.rate = 1.5\n"),
         ("inline", b"serve = { client = 'a:1', rate = -2, fail = '' }\ncluster = \"\\u00e4 \\\"x\\\"\"\nudp = false\n"),
+        ("signed", b"serve.rate = +1.05\n"),
         ("key", b"[serve]\n  clint = 'a'\n"),
         ("table", b"[sreve]\n"),
         ("command", b"serve = 1\n"),

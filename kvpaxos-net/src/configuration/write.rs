@@ -1,5 +1,7 @@
 //! Values as a configuration file has them.
 
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 use toml_writer::{ToTomlValue, TomlStringBuilder};
 
 use super::{KeyKind, SettingValue};
@@ -23,7 +25,7 @@ fn one(text: &str, kinds: &[KeyKind]) -> String {
             {
                 return text.to_owned();
             }
-            KeyKind::Number if is_fraction(text) => return text.to_owned(),
+            KeyKind::Number if is_float(text) => return text.to_owned(),
             KeyKind::List(separator) => return array(text.split(*separator)),
             _ => {}
         }
@@ -31,14 +33,15 @@ fn one(text: &str, kinds: &[KeyKind]) -> String {
     quoted(text)
 }
 
-/// Whether a text is a number with a fraction in TOML, written as flags take it.
-fn is_fraction(text: &str) -> bool {
-    let Some((whole, fraction)) = text.split_once('.') else {
+/// Whether a text is a number in TOML that is no integer, and is read as it stands.
+fn is_float(text: &str) -> bool {
+    let line = format!("x = {text}");
+    let Ok(table) = DeTable::parse(&line) else {
         return false;
     };
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let whole = whole.strip_prefix('-').unwrap_or(whole);
-    digits(whole) && digits(fraction) && (whole == "0" || !whole.starts_with('0'))
+    let table = table.get_ref();
+    let value = table.get("x").map(Spanned::get_ref);
+    table.len() == 1 && matches!(value, Some(DeValue::Float(number)) if number.as_str() == text)
 }
 
 fn array<'t>(texts: impl Iterator<Item = &'t str>) -> String {
@@ -48,4 +51,32 @@ fn array<'t>(texts: impl Iterator<Item = &'t str>) -> String {
 
 fn quoted(text: &str) -> String {
     TomlStringBuilder::new(text).as_basic().to_toml_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number stands as TOML has it where TOML has it so, and in quotation marks elsewhere.
+    #[test]
+    fn numbers_are_written_as_they_are_read() {
+        let write = |text: &str| write_value(&SettingValue::One(text.to_owned()), &[KeyKind::Number]);
+        for number in [
+            "0", "-7", "1.5", "-0.25", "+1.05", "1e5", "6.02E+23", "inf", "-nan",
+        ] {
+            assert_eq!(write(number), number);
+        }
+        for text in [
+            "+5",
+            "007",
+            "1.",
+            ".5",
+            "1.5\ny = 2",
+            "1.5 # five",
+            "1_0.5",
+            "one",
+        ] {
+            assert_eq!(write(text), quoted(text));
+        }
+    }
 }
