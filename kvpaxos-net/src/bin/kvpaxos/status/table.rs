@@ -15,6 +15,8 @@ const TITLES: [&str; 15] = [
 /// From which column on numbers stand, to the right.
 const NUMBERS: std::ops::Range<usize> = 6..14;
 
+/// The version of this program. That of a replica stands in its row if it is another, and in `--json` always.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// An older problem is in `--json` and in the log only.
 const RECENT: Duration = Duration::from_secs(60);
 /// How much of a problem stands in the table, in letters.
@@ -175,6 +177,9 @@ fn notes(status: &Status, driver: &DriverStatus) -> String {
         };
         notes.push(format!("differs from {}{serves}", status.differing));
     }
+    if let Some(version) = driver.version.as_deref().filter(|it| *it != VERSION) {
+        notes.push(format!("version {version}, this program is {VERSION}"));
+    }
     if status.stopping {
         notes.push("is to stop".to_owned());
     }
@@ -211,6 +216,23 @@ mod tests {
                 "r1  127.0.0.1:7201  following      promised b3.r0  0.4   r0          10        9  123447     2    -         -        -        0  00000000",
                 "-   127.0.0.1:7202  unreachable: no answer",
             ]
+        );
+    }
+
+    #[test]
+    fn another_version_stands_at_the_end() {
+        let of = |version: &str| {
+            let driver = DriverStatus {
+                version: Some(version.to_owned()),
+                ..DriverStatus::default()
+            };
+            super::notes(&status(0, 1, 1), &driver)
+        };
+        assert_eq!(of(super::VERSION), "");
+        assert!(
+            of("0.0.1").starts_with("version 0.0.1, this program is "),
+            "{}",
+            of("0.0.1")
         );
     }
 
