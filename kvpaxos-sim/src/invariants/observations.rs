@@ -56,19 +56,7 @@ impl Audit {
 
     pub(super) fn on_observation(&mut self, by: ReplicaId, observation: &Observation) {
         match observation {
-            Observation::Candidate { ballot } => {
-                // The ballot is not used yet: if a crash loses its record before anything was sent, it is
-                // free again.
-                self.protocol.standing += 1;
-                self.stood_when_asked.remove(by);
-                if self.asked_to_stand {
-                    self.stood_when_asked.insert(by);
-                    self.coverage.hit(Sometimes::StoodWhenAsked);
-                }
-                if self.ballots.stands(*ballot) {
-                    self.coverage.hit(Sometimes::ContestedElection);
-                }
-            }
+            Observation::Candidate { ballot } => self.on_candidate(by, *ballot),
             Observation::Elected {
                 ballot,
                 carried_over,
@@ -134,6 +122,20 @@ impl Audit {
                     self.coverage.hit(Sometimes::Checkpointed);
                 }
             }
+        }
+    }
+
+    /// A replica stands. Its ballot is not used yet: if a crash loses its record before anything was sent, it is
+    /// free again.
+    fn on_candidate(&mut self, by: ReplicaId, ballot: Ballot) {
+        self.protocol.standing += 1;
+        self.stood_when_asked.remove(by);
+        if self.asked_to_stand {
+            self.stood_when_asked.insert(by);
+            self.coverage.hit(Sometimes::StoodWhenAsked);
+        }
+        if self.ballots.stands(ballot) {
+            self.coverage.hit(Sometimes::ContestedElection);
         }
     }
 
