@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::invariants::Trace;
+use crate::invariants::{Sometimes, Trace};
 use crate::mutants::{self, Mutant};
 
 fn recorded(seed: u64, mutant: &str) -> Recording {
@@ -272,6 +272,22 @@ fn bad_lines_are_named() {
             "cut at {end}"
         );
     }
+}
+
+/// An edited scenario cannot lose more memories than its setup allows: that would accuse replicas that are right.
+#[test]
+fn a_plan_loses_no_more_memories_than_allowed() {
+    let lost = |allowed: usize| {
+        let mut text = format!("kvpaxos-scenario 1\nset faults.losses {allowed}\nset clients.count 1\n");
+        for id in 0..4 {
+            text += &format!("fault {id} 1s +0.1s crash r{id} lost\n");
+        }
+        let scenario = Scenario::read(&(text + "stop 1.15s\n")).expect("it is a scenario");
+        let report = replayed(&scenario).report;
+        assert_eq!(report.violation, None, "{allowed} may be lost");
+        report.coverage.count(Sometimes::AcceptorLost)
+    };
+    assert_eq!([0, 1, 2].map(lost), [0, 1, 2]);
 }
 
 #[test]
