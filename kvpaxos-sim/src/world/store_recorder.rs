@@ -36,7 +36,17 @@ pub(super) struct StoreRecorder {
     answers: Vec<GivenAnswer>,
     /// The scans that are complete, and that of each client which is not.
     scans: Vec<ScanWalk>,
-    walks: BTreeMap<u32, (u64, ScanWalk)>,
+    walks: BTreeMap<u32, OpenScan>,
+}
+
+/// The pages of a scan that has not come to its last one.
+#[derive(Default)]
+struct OpenScan {
+    pages: ScanWalk,
+    /// The cursor of the page that comes next.
+    next: u64,
+    /// The event at which the last page was received.
+    received: usize,
 }
 
 impl StoreRecorder {
@@ -77,7 +87,7 @@ impl StoreRecorder {
                 if let (Question::Read(Query::Scan { cursor, .. }), Outcome::Page { .. }) =
                     (&question, &outcome)
                 {
-                    self.turn_page(client, *cursor, &outcome);
+                    self.turn_page(client, began, *cursor, &outcome);
                 }
                 if let Some(revision) = rev_of(&outcome) {
                     self.answers.push(GivenAnswer {
@@ -97,21 +107,24 @@ impl StoreRecorder {
         self.events
     }
 
-    /// A client received a page of its scan. Other lanes may have asked for the same one.
-    fn turn_page(&mut self, client: u32, cursor: u64, outcome: &Outcome) {
+    /// A client received a page that it asked for at the event `began`. It continues the scan if the client
+    /// asked for it after it had received the page before: a client with several requests in flight may have
+    /// asked for the same place earlier, and the answer to that may show an older state.
+    fn turn_page(&mut self, client: u32, began: usize, cursor: u64, outcome: &Outcome) {
         let Outcome::Page { revision, keys, next } = outcome else {
             return;
         };
-        let (expected, walk) = self.walks.entry(client).or_default();
+        let scan = self.walks.entry(client).or_default();
         if cursor == 0 {
-            walk.clear();
-        } else if cursor != *expected {
+            scan.pages.clear();
+        } else if cursor != scan.next || began < scan.received {
             return;
         }
-        walk.push((*revision, keys.clone()));
-        *expected = *next;
+        scan.pages.push((*revision, keys.clone()));
+        scan.next = *next;
+        scan.received = self.events;
         if *next == 0 {
-            self.scans.push(std::mem::take(walk));
+            self.scans.push(std::mem::take(&mut scan.pages));
         }
     }
 
@@ -149,5 +162,43 @@ impl StoreRecorder {
             }
             verdict => Ok(verdict),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kvpaxos::{Revision, Slot};
+
+    use super::*;
+
+    fn scan(cursor: u64) -> Call {
+        Call::Read(Query::Scan { cursor, limit: 1 })
+    }
+
+    fn page(slot: u64, keys: &[&'static str], next: u64) -> Completion {
+        Completion::Done(Outcome::Page {
+            revision: Revision {
+                slot: Slot(slot),
+                index: 0,
+            },
+            keys: keys.iter().map(|key| Bytes::from(*key)).collect(),
+            next,
+        })
+    }
+
+    /// Seed 943599533481: the second page of an earlier scan, of a state from before its key came, was received
+    /// after the first page of a later one.
+    #[test]
+    fn a_page_that_was_asked_for_before_the_last_one_came_is_not_its_continuation() {
+        let mut recorder = StoreRecorder::default();
+        recorder.invoke(1, &scan(7));
+        recorder.invoke(2, &scan(0));
+        recorder.complete(2, 0, &page(1300, &["a"], 7));
+        recorder.complete(1, 0, &page(1297, &[], 0));
+        assert_eq!(recorder.scans(), 0);
+
+        recorder.invoke(1, &scan(7));
+        recorder.complete(1, 0, &page(1301, &["b"], 0));
+        assert_eq!(recorder.scans(), 1, "asked for when the first page was known");
     }
 }
