@@ -40,13 +40,14 @@
 //!      |             |        |
 //!   subject <--------'     history           operations: format, readers, writers, generators
 //!      |
-//!    engine                model             every order of events within small bounds
+//!    engine <--- decisions  model             every order of events within small bounds
 //!
 //!                 parallel                   work on several threads, for all wings
 //! ```
 //!
 //! - [`engine`] drives any deterministic [`Machine`]: event queue, hosts, disks, clocks, network. It knows
 //!   nothing of Paxos.
+//! - [`decisions`] calls what a run decides by what it is, and writes down what differs from the default.
 //! - [`subject`] puts a [`kvpaxos::Replica`] behind the engine's seam, with its log on a simulated disk.
 //! - [`invariants`] observes every event from outside, and checks the invariants of the protocol. It believes
 //!   only what is durable.
@@ -81,6 +82,7 @@
 //! | How is another protocol simulated? | `tests/integration/toy.rs`, a machine of 60 lines |
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 
+pub mod decisions;
 pub mod engine;
 mod hashing;
 pub mod history;

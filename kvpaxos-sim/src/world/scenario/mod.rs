@@ -8,8 +8,6 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `names` | the names of decisions |
-//! | `decider` | a decider that names each decision, and writes down those that differ from the default |
 //! | `play` | recording and playing |
 //! | `write`, `read` | the text form |
 //! | `settings` | the setup as lines of text |
@@ -17,9 +15,7 @@
 //! | `measure` | how a scenario violates its property, and how large it is |
 //! | `shrink` | the search for a smaller scenario |
 
-mod decider;
 mod measure;
-mod names;
 mod play;
 mod read;
 mod settings;
@@ -32,15 +28,14 @@ mod tests;
 
 use kvpaxos::Time;
 
+use crate::decisions::Anchor;
+pub use crate::decisions::{Deviations, Draw, DrawName, MessageName, SyncName};
 use crate::invariants::Property;
 use crate::world::clients::PlannedCall;
 use crate::world::nemesis::PlannedFault;
 use crate::world::setup::Setup;
 
-use decider::Anchor;
-pub use decider::Deviations;
 pub use measure::{Manner, Size};
-pub use names::{Draw, DrawName, MessageName, SyncName};
 pub use play::{Recording, play, record};
 pub use read::ScenarioError;
 pub use shrink::{Shrinking, shrink};

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use kvpaxos::{Micros, Time};
 
-use super::decider::{Decided, NamingDecider, Record};
-use super::names::MessageName;
 use super::{End, Scenario};
+use crate::decisions::{Decided, MessageName, NamingDecider, Record};
 use crate::invariants::{Trace, Violation};
 use crate::subject::Subject;
 use crate::world::nemesis::Nemesis;

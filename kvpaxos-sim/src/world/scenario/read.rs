@@ -2,10 +2,9 @@
 
 use kvpaxos::{Micros, Time};
 
-use super::names::{Draw, DrawName, MessageName, SyncName};
 use super::words::{self, count, number, read_seconds, replica};
 use super::write::HEAD;
-use super::{Deviations, End, Scenario, settings};
+use super::{Deviations, Draw, DrawName, End, MessageName, Scenario, SyncName, settings};
 use crate::engine::{Fate, Label};
 use crate::invariants::Property;
 use crate::subject::LABELS;

@@ -15,11 +15,10 @@ use std::ops::ControlFlow;
 use kvpaxos::client::Call;
 use kvpaxos::{Micros, Op, Query, Time};
 
-use super::decider::Anchor;
 use super::measure::{Manner, Size, cost};
-use super::names::MessageName;
 use super::play::Recording;
 use super::{End, Scenario, settings};
+use crate::decisions::{Anchor, MessageName};
 use crate::engine::Fate;
 use crate::world::setup::Setup;
 

@@ -9,17 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kvpaxos::{ReplicaId, Time};
 
-use super::names::{Draw, DrawName, MessageName, SyncName, owner};
+use crate::decisions::names::{Draw, DrawName, MessageName, SyncName, owner};
 use crate::engine::{Choice, Decider, Fate, Range, Seeded, Sending, Table};
 use crate::hashing::BuildQuick;
 
 /// What the network does with the first message of a kind that is sent on a link at a time or later. The
 /// search for a smaller scenario uses it where names change because calls are left out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Anchor {
-    pub(super) name: MessageName,
-    pub(super) at: Time,
-    pub(super) fate: Fate,
+pub(crate) struct Anchor {
+    pub(crate) name: MessageName,
+    pub(crate) at: Time,
+    pub(crate) fate: Fate,
 }
 
 impl Anchor {
@@ -56,15 +56,15 @@ impl Deviations {
 
 /// What has been decided in a world.
 #[derive(Default)]
-pub(super) struct Decided {
-    pub(super) deviations: Deviations,
+pub(crate) struct Decided {
+    pub(crate) deviations: Deviations,
     /// When the messages among the deviations were sent.
-    pub(super) sent: BTreeMap<MessageName, Time>,
+    pub(crate) sent: BTreeMap<MessageName, Time>,
 }
 
 /// What has been decided in a world, shared between the world's decider and its owner.
 #[derive(Clone, Default)]
-pub(super) struct Record(Arc<Mutex<Decided>>);
+pub(crate) struct Record(Arc<Mutex<Decided>>);
 
 impl Record {
     fn note(&self, note: impl FnOnce(&mut Decided)) {
@@ -72,7 +72,7 @@ impl Record {
     }
 
     /// Takes what has been written down so far.
-    pub(super) fn take(&self) -> Decided {
+    pub(crate) fn take(&self) -> Decided {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -86,7 +86,7 @@ enum Source {
 }
 
 /// See the module.
-pub(super) struct NamingDecider {
+pub(crate) struct NamingDecider {
     seeded: Seeded,
     source: Source,
     fault: Option<u32>,
@@ -104,12 +104,12 @@ struct Counts {
 
 impl NamingDecider {
     /// A decider that draws everything from a seed.
-    pub(super) fn of_seed(seed: u64, record: Record) -> NamingDecider {
+    pub(crate) fn of_seed(seed: u64, record: Record) -> NamingDecider {
         NamingDecider::new(seed, Source::Seed, record)
     }
 
     /// A decider that takes these deviations from the default.
-    pub(super) fn of_scenario(
+    pub(crate) fn of_scenario(
         seed: u64,
         deviations: Deviations,
         anchors: Vec<Anchor>,

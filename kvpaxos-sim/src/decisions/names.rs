@@ -133,7 +133,7 @@ impl Draw {
 
     /// The draw for this decision; `None` for decisions that a scenario holds in another form (calls, faults,
     /// messages, syncs), and for the random bits of processes, which always come from the seed.
-    pub(super) fn of(choice: &Choice<'_>) -> Option<Draw> {
+    pub(crate) fn of(choice: &Choice<'_>) -> Option<Draw> {
         match choice.decision {
             Decision::Entropy if matches!(choice.stream, Stream::Disk(_)) => Some(Draw::LogNumber),
             Decision::SurvivingWrites => Some(Draw::SurvivingWrites),
@@ -166,7 +166,7 @@ impl Draw {
 }
 
 /// The replica that a stream belongs to.
-pub(super) fn owner(stream: Stream) -> Option<ReplicaId> {
+pub(crate) fn owner(stream: Stream) -> Option<ReplicaId> {
     match stream {
         Stream::Disk(id) | Stream::Life(id) | Stream::Files(id) => Some(id),
         Stream::Link(from, _) => from.as_replica(),

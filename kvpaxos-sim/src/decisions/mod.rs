@@ -1,0 +1,15 @@
+//! Decisions by name: what a run decides is called by what it is (the third `Accept` of slot 7 from r0 to r2), and
+//! only what differs from the default is written down. It knows nothing of Paxos, so that scenarios of
+//! [kvpaxos](crate::world::scenario) and of other protocols share it.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `names` | the names of decisions |
+//! | `decider` | a decider that names each decision, and writes down those that differ from the default |
+
+mod decider;
+mod names;
+
+pub use decider::Deviations;
+pub(crate) use decider::{Anchor, Decided, NamingDecider, Record};
+pub use names::{Draw, DrawName, MessageName, SyncName};
