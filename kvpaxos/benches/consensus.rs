@@ -4,7 +4,8 @@
 //! Five replicas run in memory. Writes are durable at once, messages arrive in order, and no message is lost.
 //! Clients keep 1,024 requests in flight at the leader. A value counts when all five replicas have learned
 //! it. With arguments, only the rows run whose names contain one of them. `--values N` sets the number of
-//! values in a run.
+//! values in a run. `--once ROW` plays one run of the row of exactly this name, with a clock that advances with the steps, so
+//! that it executes the same instructions each time: `.ci/instructions` counts them.
 
 use std::collections::VecDeque;
 use std::sync::OnceLock;
@@ -83,13 +84,20 @@ const ROWS: [Row; 5] = [
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let (mut values, mut wanted) = (400_000, Vec::new());
+    let (mut values, mut wanted, mut once) = (400_000, Vec::new(), None);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--bench" => {} // cargo passes it
             "--values" => values = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(values),
+            "--once" => once = arguments.next(),
             _ => wanted.push(argument),
         }
+    }
+    if let Some(name) = once {
+        let row = ROWS.iter().find(|row| row.name == name);
+        let row = row.unwrap_or_else(|| panic!("no row is called {name:?}"));
+        run(row, values, 0, Clock::Steps);
+        return;
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted));
@@ -102,7 +110,9 @@ fn main() {
         "", "a second", "a cpu second", "best", "budget", "values a slot"
     );
     for row in ROWS.iter().filter(|row| is_wanted(row.name)) {
-        let mut runs: Vec<Run> = (0..RUNS).map(|seed| run(row, values, seed as u64)).collect();
+        let mut runs: Vec<Run> = (0..RUNS)
+            .map(|seed| run(row, values, seed as u64, Clock::Real))
+            .collect();
         runs.sort_unstable();
         let (median, best) = (&runs[RUNS / 2], &runs[RUNS - 1]);
         println!(
@@ -131,8 +141,16 @@ struct Run {
     batch: u64,
 }
 
-fn run(row: &Row, values: u64, seed: u64) -> Run {
-    let mut cluster = Cluster::new(row.bytes, seed);
+/// What the replicas' clocks show.
+#[derive(Clone, Copy)]
+enum Clock {
+    Real,
+    /// A microsecond for each step of a replica.
+    Steps,
+}
+
+fn run(row: &Row, values: u64, seed: u64, clock: Clock) -> Run {
+    let mut cluster = Cluster::new(row.bytes, seed, clock);
     let leader = cluster.elect();
     let mut clients = Clients::new(row.load, leader, seed);
     clients.open_sessions(&mut cluster);
@@ -192,11 +210,12 @@ struct Cluster {
     buffer: Vec<u8>,
     /// The time of the replicas' clocks when the measurement begins.
     start: Time,
+    clock: Clock,
     steps: u64,
 }
 
 impl Cluster {
-    fn new(bytes: bool, seed: u64) -> Cluster {
+    fn new(bytes: bool, seed: u64, clock: Clock) -> Cluster {
         let mut random = Random::from_seed(seed);
         let replica = |id: usize| {
             let id = ReplicaId(u8::try_from(id).expect("there are five replicas"));
@@ -212,6 +231,7 @@ impl Cluster {
             bytes,
             buffer: Vec::new(),
             start: Time(0),
+            clock,
             steps: 0,
         }
     }
@@ -241,7 +261,10 @@ impl Cluster {
     fn step(&mut self, begun: Instant) {
         self.steps += 1;
         if self.steps.is_multiple_of(4096) {
-            let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let micros = match self.clock {
+                Clock::Real => u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+                Clock::Steps => self.steps,
+            };
             self.tick(Time(self.start.0 + micros));
         }
         if let Some((id, event)) = self.inbox.pop_front() {
