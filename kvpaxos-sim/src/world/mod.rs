@@ -19,7 +19,7 @@
 //! | `recorder`, `store_recorder` | the history of the clients, and its verdict: key by key, and of the whole store |
 //! | `report` | the outcome of one run |
 //! | [`scenario`] | a run as data: recorded, played, written to a file, shrunk |
-//! | `sweep` | many seeds in parallel |
+//! | `sweep`, `summary` | many seeds in parallel, and their sums |
 //! | `forks` | worlds in which disks lose synced records without a trace |
 
 mod audited;
@@ -36,6 +36,7 @@ mod script;
 mod setup;
 mod state;
 mod store_recorder;
+mod summary;
 mod swarm;
 mod sweep;
 #[cfg(test)]
@@ -48,4 +49,5 @@ pub use report::{Report, run, run_seed};
 pub use script::Answer;
 pub use setup::{Cluster, FaultKind, Faults, Length, Setup, SetupError, Workload};
 pub use state::World;
-pub use sweep::{ENOUGH_FOR_COVERAGE, Summary, Sweep, per_second, sweep};
+pub use summary::{Summary, per_second};
+pub use sweep::{ENOUGH_FOR_COVERAGE, Sweep, sweep};
