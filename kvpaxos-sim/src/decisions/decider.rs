@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kvpaxos::{ReplicaId, Time};
 
-use crate::decisions::names::{Draw, DrawName, MessageName, SyncName, owner};
+use super::names::{Draw, DrawName, MessageName, SyncName, owner};
 use crate::engine::{Choice, Decider, Fate, Range, Seeded, Sending, Table};
 use crate::hashing::BuildQuick;
 

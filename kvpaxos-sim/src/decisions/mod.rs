@@ -5,11 +5,15 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `names` | the names of decisions |
+//! | `text`, `words` | deviations as lines of text, and the words of such lines |
 //! | `decider` | a decider that names each decision, and writes down those that differ from the default |
 
 mod decider;
 mod names;
+mod text;
+pub(crate) mod words;
 
 pub use decider::Deviations;
 pub(crate) use decider::{Anchor, Decided, NamingDecider, Record};
 pub use names::{Draw, DrawName, MessageName, SyncName};
+pub(crate) use text::Nodes;

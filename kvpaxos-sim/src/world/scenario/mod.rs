@@ -10,11 +10,13 @@
 //! | --- | --- |
 //! | `play` | recording and playing |
 //! | `write`, `read` | the text form |
+//! | `faults` | faults as lines of text |
 //! | `settings` | the setup as lines of text |
 //! | `words` | keys, values, times and calls as words of a line |
 //! | `measure` | how a scenario violates its property, and how large it is |
 //! | `shrink` | the search for a smaller scenario |
 
+mod faults;
 mod measure;
 mod play;
 mod read;

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use super::words::{call_words, damage_word, role_word, seconds};
+use super::faults::write_fault;
+use super::words::call_words;
 use super::{End, Scenario, settings};
-use crate::engine::Fate;
+use crate::decisions::words::seconds;
 use crate::world::clients::PlannedCall;
-use crate::world::nemesis::{Fault, LastingFault, PlannedFault};
 
 /// The first word of the file, and the version of the format.
 pub(super) const HEAD: &str = "kvpaxos-scenario 1";
@@ -39,21 +39,7 @@ impl fmt::Display for Scenario {
                 faults.next().map_or(Ok(()), |fault| write_fault(f, fault))?;
             }
         }
-        for (name, fate) in &self.deviations.fates {
-            match fate {
-                Fate::Lost => writeln!(f, "lose {name}")?,
-                Fate::Arrives(after) => writeln!(f, "delay {name} {}", seconds(*after))?,
-                Fate::ArrivesTwice(first, second) => {
-                    writeln!(f, "twice {name} {} {}", seconds(*first), seconds(*second))?;
-                }
-            }
-        }
-        for (name, length) in &self.deviations.syncs {
-            writeln!(f, "sync {name} {}", seconds(*length))?;
-        }
-        for (name, answer) in &self.deviations.draws {
-            writeln!(f, "draw {name} {answer}")?;
-        }
+        write!(f, "{}", self.deviations)?;
         match self.end {
             End::Stop(at) => writeln!(f, "stop {}", seconds(at.0)),
             End::Heal(at) => writeln!(f, "heal {}", seconds(at.0)),
@@ -74,54 +60,4 @@ fn write_call(f: &mut fmt::Formatter<'_>, planned: &PlannedCall) -> fmt::Result 
         format!(".{lane}")
     };
     writeln!(f, "call {} c{client}{lane} {}", seconds(at.0), call_words(call))
-}
-
-fn write_fault(f: &mut fmt::Formatter<'_>, planned: &PlannedFault) -> fmt::Result {
-    let PlannedFault {
-        number,
-        at,
-        lasts,
-        fault,
-    } = planned;
-    let what = match fault {
-        Fault::Lasting(fault) => {
-            write!(f, "fault {number} {} +{} ", seconds(at.0), seconds(lasts.0))?;
-            lasting_words(fault)
-        }
-        instant => {
-            write!(f, "fault {number} {} ", seconds(at.0))?;
-            match instant {
-                Fault::Speed { id, speed } => format!("speed {id} {speed}"),
-                Fault::Jump { id, by } => format!("jump {id} {}", seconds(by.0)),
-                Fault::HangUp { client, id } => format!("hang-up c{client} {id}"),
-                Fault::Lasting(_) => String::new(),
-            }
-        }
-    };
-    writeln!(f, "{what}")
-}
-
-fn lasting_words(fault: &LastingFault) -> String {
-    let lost_word = |lost: &bool| if *lost { " lost" } else { "" };
-    match fault {
-        LastingFault::Down { id, lost, damage } => {
-            let damage = damage.map(|damage| format!(" {}", damage_word(damage)));
-            format!("crash {id}{}{}", lost_word(lost), damage.unwrap_or_default())
-        }
-        LastingFault::Stopping { id, down } => format!("stop {id} {}", seconds(down.0)),
-        LastingFault::Paused(id) => format!("pause {id}"),
-        LastingFault::Role { id, role, lost } => {
-            format!("fail {id} {}{}", role_word(*role), lost_word(lost))
-        }
-        LastingFault::Cut(cuts) | LastingFault::Flapping { cuts, .. } => {
-            let links: Vec<String> = cuts.iter().map(|(from, to)| format!("{from}->{to}")).collect();
-            format!("cut {}", links.join(" "))
-        }
-        LastingFault::Drift { id, speed } => format!("drift {id} {speed}"),
-        LastingFault::Slow(id) => format!("slow-disk {id}"),
-        LastingFault::Full(id) => format!("full-disk {id}"),
-        LastingFault::CrashAtSync(id) => format!("crash-at-sync {id}"),
-        LastingFault::Corrupting(id) => format!("corrupt-parts {id}"),
-        LastingFault::DegradedLinks(id) => format!("degrade-links {id}"),
-    }
 }
