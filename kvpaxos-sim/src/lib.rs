@@ -41,6 +41,8 @@
 //!   subject <--------'     history           operations: format, readers, writers, generators
 //!      |
 //!    engine <--- decisions  model             every order of events within small bounds
+//!      |
+//!   explain                                 when a failure became likely: its future, drawn again and again
 //!
 //!                 parallel                   work on several threads, for all wings
 //! ```
@@ -48,6 +50,8 @@
 //! - [`engine`] drives any deterministic [`Machine`]: event queue, hosts, disks, clocks, network. It knows
 //!   nothing of Paxos.
 //! - [`decisions`] calls what a run decides by what it is, and writes down what differs from the default.
+//! - [`explain`] looks for the event after which the failure of a run was likely, and the one after which it
+//!   was certain, by drawing its future again.
 //! - [`subject`] puts a [`kvpaxos::Replica`] behind the engine's seam, with its log on a simulated disk.
 //! - [`invariants`] observes every event from outside, and checks the invariants of the protocol. It believes
 //!   only what is durable.
@@ -84,6 +88,7 @@
 
 pub mod decisions;
 pub mod engine;
+pub mod explain;
 mod hashing;
 pub mod history;
 pub mod invariants;

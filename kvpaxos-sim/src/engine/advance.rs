@@ -15,6 +15,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     pub fn advance(&mut self) -> Option<Output<M>> {
         let (at, pending) = self.queue.pop()?;
         self.now = at;
+        self.decider.set_handled(self.counts.events);
         self.counts.events += 1;
         let output = match pending {
             Pending::Message {

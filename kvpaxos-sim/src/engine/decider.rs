@@ -182,6 +182,11 @@ pub trait Decider {
     fn set_fault(&mut self, fault: Option<u32>) {
         let _ = fault;
     }
+
+    /// So many events of the run are handled; what follows belongs to the next one.
+    fn set_handled(&mut self, events: u64) {
+        let _ = events;
+    }
 }
 
 /// Draws what the network does with a message, as the link's profile says.

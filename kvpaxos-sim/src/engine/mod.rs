@@ -18,6 +18,7 @@
 //! | `network`, `node`, `latency` | links, their ends, and how long things take |
 //! | `clock` | the clock of a replica |
 //! | `decider` | random decisions: where a fault, a delay or a loss is drawn |
+//! | `forking` | a run whose future is drawn again from an event on |
 //! | `digest` | the rolling digest over all events |
 //! | `machine`, `observer` | the seams to a protocol and to its checks |
 //! | `queue`, `pending` | the event queue and what waits in it |
@@ -29,6 +30,7 @@ mod decider;
 mod digest;
 mod disk;
 mod effects;
+mod forking;
 mod host;
 pub mod latency;
 mod lifecycle;
@@ -47,6 +49,7 @@ pub use decider::{
 };
 pub use digest::EntryKind;
 pub use disk::{Damage, DamageOutcome, Format, List, Log, Recovered};
+pub use forking::Fork;
 pub use host::RoleState;
 pub use latency::Table;
 pub use machine::{EffectOf, EventOf, InputOf, Machine};
