@@ -98,6 +98,7 @@ pub mod mutants;
 pub mod output;
 pub mod parallel;
 pub mod subject;
+pub mod timeline;
 pub mod whole_store;
 pub mod world;
 

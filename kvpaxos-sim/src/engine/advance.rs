@@ -6,7 +6,7 @@ use crate::engine::digest::EntryKind;
 use crate::engine::host::Arrival;
 use crate::engine::machine::{EventOf, Machine};
 use crate::engine::node::Node;
-use crate::engine::observer::{Misbehaviour, Observer};
+use crate::engine::observer::{Loss, Misbehaviour, Observer, PacketId};
 use crate::engine::pending::{Output, Pending};
 use crate::engine::state::Engine;
 
@@ -23,24 +23,40 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
                 founding,
                 to,
                 message,
+                packet,
             } => {
                 let event = Event::Peer {
                     from,
                     founding,
                     message,
                 };
-                self.on_message(from, to, event);
+                self.on_message(from, to, event, packet);
                 Output::Nothing
             }
-            Pending::OwnMessage { host, life, message } => {
-                self.on_own_message(host, life, message);
+            Pending::OwnMessage {
+                host,
+                life,
+                message,
+                packet,
+            } => {
+                self.on_own_message(host, life, message, packet);
                 Output::Nothing
             }
-            Pending::Request { from, to, request } => {
-                self.on_request(from, to, request);
+            Pending::Request {
+                from,
+                to,
+                request,
+                packet,
+            } => {
+                self.on_request(from, to, request, packet);
                 Output::Nothing
             }
-            Pending::Reply { from, to, reply } => self.on_reply(from, to, reply),
+            Pending::Reply {
+                from,
+                to,
+                reply,
+                packet,
+            } => self.on_reply(from, to, reply, packet),
             Pending::ConnectionGone { host, life, client } => {
                 self.on_connection_gone(host, life, client);
                 Output::Nothing
@@ -48,6 +64,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             Pending::HungUp { from, to } => {
                 self.add_to_digest(EntryKind::HungUp, [at.0, from.0.into(), to.into()]);
                 self.broken.remove(&(to, from));
+                self.observer.hung_up(at, to, from);
                 Output::HungUp { from, to }
             }
             Pending::Tick { host, life } => {
@@ -65,18 +82,20 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         Some(output)
     }
 
-    fn on_message(&mut self, from: ReplicaId, to: ReplicaId, event: EventOf<M>) {
+    fn on_message(&mut self, from: ReplicaId, to: ReplicaId, event: EventOf<M>, packet: PacketId) {
         if let Event::Peer { message, .. } = &event {
             let numbers = [self.now.0, from.0.into(), to.0.into()];
             self.digest.add_with(EntryKind::Message, numbers, message);
         }
         self.counts.messages += 1;
         if self.network.arrives(from.into(), to.into()) {
-            self.arrive(to, Arrival::Input(event));
+            self.arrive(to, Arrival::Input(event, Some(packet)));
+        } else {
+            self.observer.lost(self.now, packet, Loss::Cut);
         }
     }
 
-    fn on_own_message(&mut self, host: ReplicaId, life: u32, message: M::Message) {
+    fn on_own_message(&mut self, host: ReplicaId, life: u32, message: M::Message, packet: PacketId) {
         let numbers = [self.now.0, host.0.into(), life.into()];
         self.digest.add_with(EntryKind::OwnMessage, numbers, &message);
         self.counts.messages += 1;
@@ -85,28 +104,33 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             founding: None,
             message,
         };
-        self.arrive_in_life(host, life, Arrival::Input(event));
+        self.arrive_in_life(host, life, Arrival::Input(event, Some(packet)));
     }
 
-    fn on_request(&mut self, from: u32, to: ReplicaId, request: M::Request) {
+    fn on_request(&mut self, from: u32, to: ReplicaId, request: M::Request, packet: PacketId) {
         let numbers = [self.now.0, from.into(), to.0.into()];
         self.digest.add_with(EntryKind::Request, numbers, &request);
         self.counts.client_messages += 1;
-        if self.network.arrives(Node::client(from), to.into()) && self.machine(to).is_some() {
+        let arrives = self.network.arrives(Node::client(from), to.into());
+        if arrives && self.machine(to).is_some() {
             let from = ClientId(from.into());
-            self.arrive(to, Arrival::Input(Event::Client { from, request }));
+            self.arrive(to, Arrival::Input(Event::Client { from, request }, Some(packet)));
         } else {
+            let why = if arrives { Loss::Down } else { Loss::Cut };
+            self.observer.lost(self.now, packet, why);
             self.break_connection(from, to);
         }
     }
 
-    fn on_reply(&mut self, from: ReplicaId, to: u32, reply: M::Reply) -> Output<M> {
+    fn on_reply(&mut self, from: ReplicaId, to: u32, reply: M::Reply, packet: PacketId) -> Output<M> {
         let numbers = [self.now.0, from.0.into(), to.into()];
         self.digest.add_with(EntryKind::Reply, numbers, &reply);
         self.counts.client_messages += 1;
         if self.network.arrives(from.into(), Node::client(to)) {
+            self.observer.delivered(self.now, packet, Node::client(to));
             return Output::Reply { from, to, reply };
         }
+        self.observer.lost(self.now, packet, Loss::Cut);
         self.break_connection(to, from);
         Output::Nothing
     }
@@ -115,13 +139,15 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let numbers = [self.now.0, host.0.into(), client.into()];
         self.add_to_digest(EntryKind::ConnectionGone, numbers);
         let client = ClientId(client.into());
-        self.arrive_in_life(host, life, Arrival::Input(Event::ClientGone { client }));
+        self.arrive_in_life(host, life, Arrival::Input(Event::ClientGone { client }, None));
     }
 
     /// Delivers to a process, unless it has restarted since: an event for an earlier life is dropped.
     fn arrive_in_life(&mut self, id: ReplicaId, life: u32, arrival: Arrival<M>) {
         if self.host(id).life == life {
             self.arrive(id, arrival);
+        } else if let Arrival::Input(_, Some(packet)) = arrival {
+            self.observer.lost(self.now, packet, Loss::Down);
         }
     }
 
@@ -138,7 +164,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         if due.is_some_and(|due| host.clock.read(now) >= due) {
             self.add_to_digest(EntryKind::Tick, [now.0, id.0.into(), life.into()]);
             self.counts.ticks += 1;
-            self.arrive(id, Arrival::Input(Event::Clock));
+            self.arrive(id, Arrival::Input(Event::Clock, None));
         } else {
             self.arm(id);
         }
@@ -148,6 +174,9 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     pub(super) fn arrive(&mut self, id: ReplicaId, arrival: Arrival<M>) {
         let host = self.host_mut(id);
         if host.machine.is_none() {
+            if let Arrival::Input(_, Some(packet)) = arrival {
+                self.observer.lost(self.now, packet, Loss::Down);
+            }
             return;
         }
         if host.paused {
@@ -155,7 +184,12 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             return;
         }
         match arrival {
-            Arrival::Input(event) => self.step(id, event),
+            Arrival::Input(event, packet) => {
+                if let Some(packet) = packet {
+                    self.observer.delivered(self.now, packet, id.into());
+                }
+                self.step(id, event);
+            }
             Arrival::Synced => self.on_synced(id),
         }
     }

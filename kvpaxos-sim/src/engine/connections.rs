@@ -5,23 +5,31 @@ use kvpaxos::{Micros, ReplicaId};
 use crate::engine::decider::{Decision, Stream};
 use crate::engine::machine::Machine;
 use crate::engine::node::Node;
-use crate::engine::observer::Observer;
+use crate::engine::observer::{Loss, Observer, Packet};
 use crate::engine::pending::Pending;
 use crate::engine::state::Engine;
 
 impl<M: Machine, O: Observer<M>> Engine<M, O> {
     /// A client sends a request. A request over a broken connection is lost.
     pub fn request(&mut self, from: u32, to: ReplicaId, request: &M::Request) {
+        let client = Node::client(from);
+        let packet = self
+            .observer
+            .sent(self.now, client, to.into(), &Packet::Request(request));
         if self.broken.contains(&(from, to)) {
+            self.observer.lost(self.now, packet, Loss::Broken);
             return;
         }
-        let label = M::request_label(request);
-        let copies = self
-            .network
-            .send(self.now, Node::client(from), to.into(), label, &mut *self.decider);
+        let copies = self.transmit(client, to.into(), M::request_label(request), packet);
         for at in copies.into_iter().flatten() {
             let request = request.clone();
-            self.queue.push(at, Pending::Request { from, to, request });
+            let pending = Pending::Request {
+                from,
+                to,
+                request,
+                packet,
+            };
+            self.queue.push(at, pending);
         }
         if copies == [None, None] {
             self.break_connection(from, to);

@@ -1,12 +1,12 @@
 //! Carries out the effects of a step: messages, writes, replies, halts.
 
-use kvpaxos::{Effect, Envelope, ReplicaId};
+use kvpaxos::{Effect, Envelope, ReplicaId, Time};
 
-use crate::engine::decider::{Decision, Stream};
+use crate::engine::decider::{Decision, Label, Stream};
 use crate::engine::disk::SyncRequest;
 use crate::engine::machine::{EffectOf, Machine};
 use crate::engine::node::Node;
-use crate::engine::observer::{Misbehaviour, Observer};
+use crate::engine::observer::{Loss, Misbehaviour, Observer, Packet, PacketId};
 use crate::engine::pending::Pending;
 use crate::engine::state::Engine;
 
@@ -26,19 +26,24 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             }
             Effect::Reply { to, reply } => {
                 let to = u32::try_from(to.0).expect("a machine answers only clients that sent it a request");
+                let (from, client) = (id.into(), Node::client(to));
+                let packet = self
+                    .observer
+                    .sent(self.now, from, client, &Packet::Reply(&reply));
                 if self.broken.contains(&(to, id)) {
+                    self.observer.lost(self.now, packet, Loss::Broken);
                     return;
                 }
-                let copies = self.network.send(
-                    self.now,
-                    id.into(),
-                    Node::client(to),
-                    M::reply_label(&reply),
-                    &mut *self.decider,
-                );
+                let copies = self.transmit(from, client, M::reply_label(&reply), packet);
                 for at in copies.into_iter().flatten() {
                     let reply = reply.clone();
-                    self.queue.push(at, Pending::Reply { from: id, to, reply });
+                    let pending = Pending::Reply {
+                        from: id,
+                        to,
+                        reply,
+                        packet,
+                    };
+                    self.queue.push(at, pending);
                 }
                 if copies == [None, None] {
                     self.break_connection(to, id);
@@ -63,12 +68,16 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         if usize::from(to.0) >= self.hosts.len() {
             return;
         }
+        let packet = self
+            .observer
+            .sent(self.now, from.into(), to.into(), &Packet::Message(&message));
         if from == to {
             let life = self.host(from).life;
             let pending = Pending::OwnMessage {
                 host: from,
                 life,
                 message,
+                packet,
             };
             self.queue.push(self.now, pending);
             return;
@@ -79,12 +88,10 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             founding,
             to,
             message,
+            packet,
         };
         let label = M::label(&message);
-        match self
-            .network
-            .send(self.now, from.into(), to.into(), label, &mut *self.decider)
-        {
+        match self.transmit(from.into(), to.into(), label, packet) {
             [Some(first), Some(second)] => {
                 self.queue.push(first, pending(message.clone()));
                 self.queue.push(second, pending(message));
@@ -92,6 +99,25 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             [Some(at), None] | [None, Some(at)] => self.queue.push(at, pending(message)),
             [None, None] => {}
         }
+    }
+
+    /// Hands a packet to the network. Returns when its copies arrive.
+    pub(super) fn transmit(
+        &mut self,
+        from: Node,
+        to: Node,
+        label: Label,
+        packet: PacketId,
+    ) -> [Option<Time>; 2] {
+        let copies = self
+            .network
+            .send(self.now, from, to, label, &mut *self.decider);
+        if copies == [None, None] {
+            let is_cut = self.network.is_cut(from, to);
+            let why = if is_cut { Loss::Cut } else { Loss::Dropped };
+            self.observer.lost(self.now, packet, why);
+        }
+        copies
     }
 
     pub(super) fn corrupt(&mut self, from: ReplicaId, to: ReplicaId, message: &mut M::Message) {

@@ -8,6 +8,7 @@ use crate::engine::clock::Clock;
 use crate::engine::disk::Disk;
 use crate::engine::latency::Table;
 use crate::engine::machine::{EventOf, Machine};
+use crate::engine::observer::PacketId;
 
 /// The state of a role, as the engine sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -61,7 +62,8 @@ pub(super) struct Host<M: Machine> {
 
 /// What is delivered to a process.
 pub(super) enum Arrival<M: Machine> {
-    Input(EventOf<M>),
+    /// An event, and the packet that brings it.
+    Input(EventOf<M>, Option<PacketId>),
     Synced,
 }
 

@@ -10,7 +10,7 @@ use crate::engine::host::{Arrival, Host, RoleState};
 use crate::engine::latency::Table;
 use crate::engine::machine::Machine;
 use crate::engine::node::Node;
-use crate::engine::observer::{Misbehaviour, Observer};
+use crate::engine::observer::{Loss, Misbehaviour, Observer};
 use crate::engine::state::Engine;
 
 /// What the nemesis or a test can do to hosts.
@@ -72,9 +72,14 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         host.machine = None;
         host.life += 1;
         host.paused = false;
-        host.backlog.clear();
+        let backlog = std::mem::take(&mut host.backlog);
         host.armed = None;
         let (left, lost) = host.disk.crash(surviving, &mut decider);
+        for arrival in backlog {
+            if let Arrival::Input(_, Some(packet)) = arrival {
+                self.observer.lost(now, packet, Loss::Down);
+            }
+        }
         self.observer.crashed(now, id, left.as_deref(), lost);
         self.add_to_digest(EntryKind::Crash, [now.0, id.0.into(), surviving as u64]);
         for client in 0..Node::CLIENTS {
@@ -166,14 +171,19 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     pub fn pause(&mut self, id: ReplicaId) {
         let now = self.now;
         let host = self.host_mut(id);
-        host.paused = host.machine.is_some();
+        let was = std::mem::replace(&mut host.paused, host.machine.is_some());
+        if !was && self.host(id).paused {
+            self.observer.paused(now, id);
+        }
         self.add_to_digest(EntryKind::Pause, [now.0, id.0.into(), 0]);
     }
 
     /// Resumes a paused process.
     pub fn resume(&mut self, id: ReplicaId) {
         self.add_to_digest(EntryKind::Resume, [self.now.0, id.0.into(), 0]);
-        self.host_mut(id).paused = false;
+        if std::mem::take(&mut self.host_mut(id).paused) {
+            self.observer.resumed(self.now, id);
+        }
         while let Some(arrival) = self.host_mut(id).backlog.pop_front() {
             self.arrive(id, arrival);
         }
@@ -248,13 +258,13 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     /// Tells a replica that its connection to a client is gone.
     pub fn hang_up(&mut self, id: ReplicaId, client: u32) {
         let client = ClientId(client.into());
-        self.arrive(id, Arrival::Input(Event::ClientGone { client }));
+        self.arrive(id, Arrival::Input(Event::ClientGone { client }, None));
     }
 
     /// Tells a process that it is to stop soon.
     pub fn hand_over(&mut self, id: ReplicaId) {
         self.add_to_digest(EntryKind::HandOver, [self.now.0, id.0.into(), 0]);
-        self.arrive(id, Arrival::Input(Event::HandOver));
+        self.arrive(id, Arrival::Input(Event::HandOver, None));
     }
 
     /// Sets the speed of a clock, in local microseconds per million simulated ones.

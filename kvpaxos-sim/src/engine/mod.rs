@@ -55,6 +55,6 @@ pub use latency::Table;
 pub use machine::{EffectOf, EventOf, InputOf, Machine};
 pub use network::{LinkProfile, Network, Traffic};
 pub use node::Node;
-pub use observer::{Misbehaviour, Observer};
+pub use observer::{Loss, Misbehaviour, Observer, Packet, PacketId};
 pub use pending::{Alarm, Output};
 pub use state::{Counts, Engine, Environment};

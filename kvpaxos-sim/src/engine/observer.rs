@@ -1,8 +1,10 @@
 //! The seam between the engine and checks: an observer is told of everything that happens to hosts.
 
 use kvpaxos::{ReplicaId, Role, Time};
+use serde::{Deserialize, Serialize};
 
 use crate::engine::machine::{EffectOf, EventOf, Machine};
+use crate::engine::node::Node;
 
 /// Hooks that the engine calls. Each has an empty default, so that an observer implements only those that it
 /// needs.
@@ -30,6 +32,32 @@ pub trait Observer<M: Machine> {
     /// The message that has just left was changed: see [`Machine::corrupt`].
     fn corrupted(&mut self, now: Time, from: ReplicaId, to: ReplicaId) {
         let _ = (now, from, to);
+    }
+
+    /// A message, a request or a reply is handed to the network. The observer names it.
+    fn sent(&mut self, now: Time, from: Node, to: Node, packet: &Packet<'_, M>) -> PacketId {
+        let _ = (now, from, to, packet);
+        PacketId::default()
+    }
+
+    /// A copy of what was sent under this name reaches its receiver. If that is a machine, it is stepped next.
+    fn delivered(&mut self, now: Time, packet: PacketId, to: Node) {
+        let _ = (now, packet, to);
+    }
+
+    /// A copy of what was sent under this name is lost.
+    fn lost(&mut self, now: Time, packet: PacketId, why: Loss) {
+        let _ = (now, packet, why);
+    }
+
+    /// A client is told that its connection to a host is broken.
+    fn hung_up(&mut self, now: Time, client: u32, from: ReplicaId) {
+        let _ = (now, client, from);
+    }
+
+    /// A sync of a host has ended; [`durable`](Observer::durable) tells what is durable by that.
+    fn synced(&mut self, now: Time, host: ReplicaId) {
+        let _ = (now, host);
     }
 
     /// A record became durable.
@@ -65,6 +93,16 @@ pub trait Observer<M: Machine> {
         let _ = (now, host, survived, lost);
     }
 
+    /// A process is paused.
+    fn paused(&mut self, now: Time, host: ReplicaId) {
+        let _ = (now, host);
+    }
+
+    /// A paused process goes on.
+    fn resumed(&mut self, now: Time, host: ReplicaId) {
+        let _ = (now, host);
+    }
+
     /// The disk of a process that is down was formatted: the process will claim to be new, though it is not.
     fn founded_anew(&mut self, now: Time, host: ReplicaId) {
         let _ = (now, host);
@@ -78,6 +116,33 @@ pub trait Observer<M: Machine> {
 
 /// Observes nothing.
 impl<M: Machine> Observer<M> for () {}
+
+/// What the network carries.
+pub enum Packet<'a, M: Machine> {
+    /// A message between machines.
+    Message(&'a M::Message),
+    /// A request of a client.
+    Request(&'a M::Request),
+    /// An answer to a client.
+    Reply(&'a M::Reply),
+}
+
+/// The name that an observer gave to a packet. What it means is the observer's business.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct PacketId(pub u32);
+
+/// Why a packet does not arrive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Loss {
+    /// The network lost it by chance.
+    Dropped,
+    /// The link is cut.
+    Cut,
+    /// The receiver is down.
+    Down,
+    /// The connection to the client is broken.
+    Broken,
+}
 
 /// What a machine must not do.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,6 +3,7 @@
 use kvpaxos::{Founding, ReplicaId};
 
 use crate::engine::machine::Machine;
+use crate::engine::observer::PacketId;
 
 /// An event in the queue.
 pub(super) enum Pending<M: Machine> {
@@ -12,6 +13,7 @@ pub(super) enum Pending<M: Machine> {
         founding: Option<Founding>,
         to: ReplicaId,
         message: M::Message,
+        packet: PacketId,
     },
     /// A message of a machine to itself. It is neither lost nor delayed, but it vanishes when the process
     /// crashes.
@@ -19,16 +21,19 @@ pub(super) enum Pending<M: Machine> {
         host: ReplicaId,
         life: u32,
         message: M::Message,
+        packet: PacketId,
     },
     Request {
         from: u32,
         to: ReplicaId,
         request: M::Request,
+        packet: PacketId,
     },
     Reply {
         from: ReplicaId,
         to: u32,
         reply: M::Reply,
+        packet: PacketId,
     },
     /// A process is told that its connection to a client is broken.
     ConnectionGone {

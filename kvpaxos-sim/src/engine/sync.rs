@@ -39,6 +39,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let now = self.now;
         let mut released = std::mem::take(&mut self.released);
         let Engine { hosts, observer, .. } = self;
+        observer.synced(now, id);
         let host = &mut hosts[usize::from(id.0)];
         let disk = &mut host.disk;
         let next = disk.sync_done(|record| observer.durable(now, id, record), &mut released);

@@ -5,7 +5,8 @@ use kvpaxos::{Micros, Replica, ReplicaSet, Time};
 use crate::engine::{Alarm, Decider, Environment, Node, Output, Seeded};
 use crate::invariants::{Audit, Finding, Sometimes, Trace};
 use crate::subject::Subject;
-use crate::world::audited::AuditedEngine;
+use crate::timeline::{Replicas, TimelineObserver};
+use crate::world::audited::{AuditedEngine, Watch};
 use crate::world::clients::{Clients, Context};
 use crate::world::nemesis::{BrokenConnection, Nemesis};
 use crate::world::recorder::Recorder;
@@ -61,6 +62,15 @@ impl<M: Subject> World<M> {
     /// # Errors
     /// If the setup is not valid.
     pub fn decided_by(setup: Setup, decider: Box<dyn Decider + Send>) -> Result<World<M>, SetupError> {
+        World::watched(setup, decider, false)
+    }
+
+    /// Like [`decided_by`](World::decided_by), perhaps with a timeline.
+    pub(super) fn watched(
+        setup: Setup,
+        decider: Box<dyn Decider + Send>,
+        is_drawn: bool,
+    ) -> Result<World<M>, SetupError> {
         setup.check()?;
         let ids = ReplicaSet::first(setup.cluster.replicas);
         let configs = ids.iter().map(|id| setup.cluster.config(id)).collect();
@@ -69,12 +79,15 @@ impl<M: Subject> World<M> {
         if setup.memory_only {
             audit.coverage.hit(Sometimes::MemoryOnly);
         }
+        // The client for the calls of tests comes after the others.
+        let clients = setup.clients.count + 1;
+        let timeline = is_drawn.then(|| TimelineObserver::new(Replicas, cluster.replicas, clients));
         let environment = Environment {
             links: setup.links,
             sync: setup.sync,
             format: setup.format,
         };
-        let mut engine = AuditedEngine::new(configs, environment, decider, audit);
+        let mut engine = AuditedEngine::new(configs, environment, decider, Watch::new(audit, timeline));
         let clients = 0..setup.clients.count;
         for client in clients.filter(|client| setup.clients.is_connected(*client)) {
             engine.network.connect(Node::client(client));

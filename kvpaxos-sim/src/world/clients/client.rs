@@ -11,10 +11,13 @@ use kvpaxos::{
 
 use crate::engine::{Decider, Decision, Stream};
 use crate::invariants::Floor;
+use crate::timeline::CallId;
 use crate::world::setup::Setup;
 
 /// An operation under way.
 pub(super) struct Open {
+    /// The call on the timeline, if there is one.
+    pub(super) pictured: Option<CallId>,
     pub(super) lane: u32,
     /// A test began it, and will ask for its end.
     pub(super) scripted: bool,

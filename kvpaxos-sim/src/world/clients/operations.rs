@@ -7,6 +7,7 @@ use kvpaxos::{Micros, Op, Query, Refusal};
 use crate::engine::{Decider, Decision, Stream};
 use crate::invariants::{Property, Sometimes, seconds};
 use crate::subject::Subject;
+use crate::timeline::call_keys;
 use crate::world::audited::{self, AuditedEngine};
 
 use super::client::{Lane, Open, remember, says_expired, watch};
@@ -41,7 +42,12 @@ impl Clients {
             .observer
             .trace
             .line(now, || format!("client {number} calls {}", CallText(&call)));
+        let pictured = context
+            .engine
+            .observer
+            .picture(|timeline| timeline.call(now, number, &CallText(&call).to_string(), call_keys(&call)));
         let open = Open {
+            pictured,
             lane,
             scripted,
             call: call.clone(),
@@ -124,6 +130,11 @@ impl Clients {
         let Some(open) = client.open.remove(&id) else {
             return;
         };
+        if let Some(call) = open.pictured {
+            let outcome = CompletionText(&completion).to_string();
+            let observer = &mut context.engine.observer;
+            observer.picture(|timeline| Some(timeline.ended(now, call, &outcome)));
+        }
         let wrong = context
             .recorder
             .complete(number, open.lane, &open.call, &completion, now);
