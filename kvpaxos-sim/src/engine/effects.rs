@@ -27,9 +27,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             Effect::Reply { to, reply } => {
                 let to = u32::try_from(to.0).expect("a machine answers only clients that sent it a request");
                 let (from, client) = (id.into(), Node::client(to));
-                let packet = self
-                    .observer
-                    .sent(self.now, from, client, &Packet::Reply(&reply));
+                let packet = self.observer.sent(self.now, from, client, &Packet::Reply(&reply));
                 if self.broken.contains(&(to, id)) {
                     self.observer.lost(self.now, packet, Loss::Broken);
                     return;
@@ -109,9 +107,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         label: Label,
         packet: PacketId,
     ) -> [Option<Time>; 2] {
-        let copies = self
-            .network
-            .send(self.now, from, to, label, &mut *self.decider);
+        let copies = self.network.send(self.now, from, to, label, &mut *self.decider);
         if copies == [None, None] {
             let is_cut = self.network.is_cut(from, to);
             let why = if is_cut { Loss::Cut } else { Loss::Dropped };

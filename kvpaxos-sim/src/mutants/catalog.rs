@@ -7,7 +7,7 @@ use kvpaxos::Replica;
 
 use crate::invariants::{Trace, Violation};
 use crate::parallel;
-use crate::world::scenario::{self, Recording, Scenario};
+use crate::world::scenario::{self, Pictured, Recording, Scenario};
 use crate::world::{Setup, SetupError, run};
 
 use super::acceptors::{
@@ -31,6 +31,8 @@ pub struct Mutant {
     play: fn(Setup) -> Option<Violation>,
     record: fn(Setup) -> Result<Recording, SetupError>,
     replay: fn(&Scenario, Trace) -> Result<Recording, SetupError>,
+    record_pictured: fn(Setup) -> Result<Pictured, SetupError>,
+    replay_pictured: fn(&Scenario) -> Result<Pictured, SetupError>,
 }
 
 const fn mutant<F: Mutation>(bug: Option<u8>, name: &'static str, says: &'static str) -> Mutant {
@@ -41,6 +43,8 @@ const fn mutant<F: Mutation>(bug: Option<u8>, name: &'static str, says: &'static
         play: |setup| run::<MutatedReplica<F>>(setup, Trace::Off).violation,
         record: scenario::record::<MutatedReplica<F>>,
         replay: scenario::play::<MutatedReplica<F>>,
+        record_pictured: scenario::record_pictured::<MutatedReplica<F>>,
+        replay_pictured: scenario::play_pictured::<MutatedReplica<F>>,
     }
 }
 
@@ -155,6 +159,34 @@ pub fn replay(scenario: &Scenario, trace: Trace) -> Result<Recording, ReplayErro
     };
     let mutant = Mutant::named(name).ok_or_else(|| ReplayError::NoSuchMutant(name.clone()))?;
     Ok((mutant.replay)(scenario, trace)?)
+}
+
+/// Like [`record`], with a timeline of the run.
+///
+/// # Errors
+/// If the setup is not valid.
+pub fn record_pictured(setup: Setup, mutant: Option<Mutant>) -> Result<Pictured, SetupError> {
+    let Some(mutant) = mutant else {
+        return scenario::record_pictured::<Replica>(setup);
+    };
+    let mut pictured = (mutant.record_pictured)(setup)?;
+    let scenario = &mut pictured.recording.scenario;
+    scenario.mutant = Some(mutant.name.to_owned());
+    pictured.timeline.title += &format!(", mutant {}", mutant.name);
+    pictured.timeline.scenario = Some(scenario.to_string());
+    Ok(pictured)
+}
+
+/// Like [`replay`], with a timeline of the run.
+///
+/// # Errors
+/// If there is no such mutant, or the setup is not valid.
+pub fn replay_pictured(scenario: &Scenario) -> Result<Pictured, ReplayError> {
+    let Some(name) = &scenario.mutant else {
+        return Ok(scenario::play_pictured::<Replica>(scenario)?);
+    };
+    let mutant = Mutant::named(name).ok_or_else(|| ReplayError::NoSuchMutant(name.clone()))?;
+    Ok((mutant.replay_pictured)(scenario)?)
 }
 
 /// Plays a scenario in a test, and checks that it violates the property that it says, or none if it says none.

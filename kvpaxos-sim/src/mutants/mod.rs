@@ -56,4 +56,7 @@ mod learners;
 mod mutation;
 mod proposers;
 
-pub use catalog::{Hunt, MUTANTS, Mutant, ReplayError, assert_scenario, hunt, record, replay};
+pub use catalog::{
+    Hunt, MUTANTS, Mutant, ReplayError, assert_scenario, hunt, record, record_pictured, replay,
+    replay_pictured,
+};

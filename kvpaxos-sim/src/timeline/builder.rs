@@ -104,13 +104,7 @@ impl Builder {
     }
 
     /// A message arrives: adds the event.
-    pub fn arrived(
-        &mut self,
-        at: u64,
-        node: NodeId,
-        message: MessageId,
-        text: impl Into<String>,
-    ) -> EventId {
+    pub fn arrived(&mut self, at: u64, node: NodeId, message: MessageId, text: impl Into<String>) -> EventId {
         let id = self.event(at, node, Kind::Arrival, text);
         if let Some(of) = self.timeline.messages.get_mut(message.0 as usize) {
             of.arrived.push(id);
@@ -193,7 +187,7 @@ impl Builder {
             ended: None,
             outcome: None,
             keys,
-            is_wrong: false,
+            part: None,
         });
         CallId(id)
     }
@@ -225,8 +219,9 @@ impl Builder {
         })
     }
 
-    /// A fault begins. Its number tells it from those that have not ended.
+    /// A fault begins. Its number tells it from those that have not ended; one of the same number ends.
     pub fn fault_begins(&mut self, at: u64, node: NodeId, number: u32, text: impl Into<String>) {
+        self.fault_ends(at, node, number);
         let event = self.event(at, node, Kind::FaultBegins, text);
         self.faults.insert(number, event);
     }

@@ -184,8 +184,17 @@ pub struct Call {
     pub outcome: Option<String>,
     /// The keys.
     pub keys: Vec<String>,
-    /// Whether it belongs to the violation.
-    pub is_wrong: bool,
+    /// What it has to do with the violation.
+    pub part: Option<Part>,
+}
+
+/// What a call has to do with a violation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Part {
+    /// Nothing explains its answer.
+    Culprit,
+    /// The answers of the culprits contradict it, or might have come from it.
+    Evidence,
 }
 
 /// What was found wrong.

@@ -284,9 +284,7 @@ impl<M: Machine, N: Narrator<M>> Observer<M> for TimelineObserver<N> {
             Misbehaviour::Deadline { deadline, .. } => {
                 format!("its deadline {} is not after the step", deadline.0)
             }
-            Misbehaviour::Damaged => {
-                "calls its log damaged, but nothing that was synced is lost".to_owned()
-            }
+            Misbehaviour::Damaged => "calls its log damaged, but nothing that was synced is lost".to_owned(),
             Misbehaviour::DamageUndetected => "takes a damaged log for a whole one".to_owned(),
         };
         let event = self.present(now, node, Kind::Other, "misbehaves");

@@ -196,9 +196,7 @@ fn request_keys(body: &RequestBody) -> Vec<String> {
     match body {
         RequestBody::Apply { op, .. } => distinct(op.keys().map(key_text)),
         RequestBody::Get { key } => vec![key_text(key)],
-        RequestBody::GetMany { keys } | RequestBody::Lengths { keys } => {
-            distinct(keys.iter().map(key_text))
-        }
+        RequestBody::GetMany { keys } | RequestBody::Lengths { keys } => distinct(keys.iter().map(key_text)),
         _ => Vec::new(),
     }
 }

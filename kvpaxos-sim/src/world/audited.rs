@@ -3,8 +3,8 @@
 
 use std::ops::{Deref, DerefMut};
 
-use kvpaxos::{Effect, Event, Message, Record, ReplicaId, Role, Time};
 use kvpaxos::status::ProposerStatus;
+use kvpaxos::{Effect, Event, Message, Record, ReplicaId, Role, Time};
 
 use crate::engine::{Engine, Loss, Misbehaviour, Node, Observer, Packet, PacketId};
 use crate::invariants::{Audit, Finding};

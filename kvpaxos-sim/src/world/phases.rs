@@ -93,6 +93,9 @@ impl<M: Subject> World<M> {
         let quorum = self.draw_quorum();
         let all = ReplicaSet::first(self.setup.cluster.replicas);
         self.nemesis.stop(&mut self.engine);
+        self.remark(format!(
+            "faults stop: {quorum} heal, what is wrong with the others stays"
+        ));
         self.nemesis.break_for_good(all.without(quorum), &mut self.engine);
         self.nemesis.heal(quorum, &mut self.engine);
         let round = Round::of(&self.setup, self.engine.observer.prefix());
@@ -209,6 +212,7 @@ impl<M: Subject> World<M> {
     /// All replicas heal, and must come to hold the same state.
     fn run_healed(&mut self) -> Result<Micros, Violation> {
         let began = self.now();
+        self.remark("all heal".to_owned());
         let all = ReplicaSet::first(self.setup.cluster.replicas);
         self.nemesis.heal(all, &mut self.engine);
         let round = Round::of(&self.setup, self.engine.observer.prefix());
@@ -305,6 +309,14 @@ impl<M: Subject> World<M> {
             self.engine.observer.coverage.hit(Sometimes::Scanned);
         }
         self.check_findings()
+    }
+
+    /// Writes something on the timeline, if there is one.
+    fn remark(&mut self, text: String) {
+        let now = self.now();
+        self.engine
+            .observer
+            .picture(|timeline| Some(timeline.remark(now, text)));
     }
 
     /// Reports a violation at the present time.

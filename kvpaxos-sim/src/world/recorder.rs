@@ -7,7 +7,8 @@ use kvpaxos::{Query, Time};
 use super::store_recorder::{StoreRecorder, is_shared};
 use crate::history::{Answer, History, Operation, rev_of};
 use crate::linearizability::witness::{self, WitnessVerdict};
-use crate::linearizability::{Budget, Stream, Verdict, check};
+use crate::linearizability::{Budget, Evidence, Stream, Verdict, check};
+use crate::timeline::{Part, Timeline};
 
 /// The budget for judging one key. Keys usually take a thousandth of it.
 const BUDGET: Budget = Budget {
@@ -34,6 +35,8 @@ pub(super) struct Refutation {
     pub explanation: String,
     /// The operations that show it.
     pub lines: Vec<String>,
+    /// What these have to do with it, by their processes and the times of their invocations.
+    parts: Vec<(u64, i64, Part)>,
 }
 
 impl Default for Recorder {
@@ -139,10 +142,12 @@ impl Recorder {
                         evidence.key, evidence.culprit
                     ),
                     lines: evidence.lines(),
+                    parts: parts_of(evidence),
                 },
                 None => Refutation {
                     explanation: "no order of the operations explains the answers".to_owned(),
                     lines: Vec::new(),
+                    parts: Vec::new(),
                 },
             }),
         }
@@ -158,7 +163,38 @@ impl Recorder {
             WitnessVerdict::Contradicted(why) => Err(Refutation {
                 explanation: why.explanation,
                 lines: why.operations.iter().map(ToString::to_string).collect(),
+                parts: (why.operations.iter().enumerate())
+                    .map(|(place, one)| (one.process, one.invoked, part(place == 0)))
+                    .collect(),
             }),
+        }
+    }
+
+    /// Marks the calls that have to do with what is wrong. Where no order of the operations was looked for, that is the call whose
+    /// answer is wrong.
+    pub(super) fn mark_parts(&self, timeline: &mut Timeline) {
+        let Timeline {
+            nodes,
+            events,
+            calls,
+            violation,
+            ..
+        } = timeline;
+        let found = violation.as_ref().and_then(|violation| violation.event);
+        let parts = self.wrong.iter().flat_map(|wrong| &wrong.parts);
+        let parts: Vec<(String, i64, Part)> = parts
+            .map(|(process, invoked, part)| (format!("c{}", process / LANES), *invoked, *part))
+            .collect();
+        for call in calls {
+            let began = &events[call.began.0 as usize];
+            let client = &nodes[usize::from(began.node.0)].name;
+            let at = i64::try_from(began.at).unwrap_or(i64::MAX);
+            let part = parts.iter().find(|one| one.0 == *client && one.1 == at);
+            call.part = match part {
+                Some((_, _, part)) => Some(*part),
+                None if call.ended.is_some() && call.ended == found => Some(Part::Culprit),
+                None => None,
+            };
         }
     }
 
@@ -189,9 +225,25 @@ fn operation(call: &Call) -> Option<Operation> {
     }
 }
 
+/// The processes of a client are numbered from its number times this on.
+const LANES: u64 = 1_000_000;
+
+fn part(is_culprit: bool) -> Part {
+    if is_culprit { Part::Culprit } else { Part::Evidence }
+}
+
+fn parts_of(evidence: &Evidence) -> Vec<(u64, i64, Part)> {
+    let all = evidence.others.iter().chain([&evidence.culprit]);
+    all.map(|one| {
+        let is_culprit = *one == evidence.culprit || evidence.unplaced.contains(one);
+        (one.process, one.invoked, part(is_culprit))
+    })
+    .collect()
+}
+
 /// The process in the history that stands for a lane of a client.
 fn process(client: u32, lane: u32) -> u64 {
-    u64::from(client) * 1_000_000 + u64::from(lane)
+    u64::from(client) * LANES + u64::from(lane)
 }
 
 #[cfg(test)]

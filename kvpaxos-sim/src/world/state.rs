@@ -165,6 +165,7 @@ impl<M: Subject> World<M> {
                 self.nemesis.on_end(number, &mut self.engine);
             }
         }
+        self.engine.observer.tell_finding();
         true
     }
 

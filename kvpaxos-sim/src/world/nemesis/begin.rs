@@ -223,6 +223,10 @@ impl Nemesis {
         number: u32,
         engine: &mut AuditedEngine<M>,
     ) {
+        let now = engine.now();
+        engine
+            .observer
+            .picture(|timeline| Some(timeline.fault_begins(now, number, fault.to_string())));
         engine.decider().set_fault(Some(number));
         match fault {
             LastingFault::Down { id, .. } => engine.crash(*id),
@@ -258,6 +262,10 @@ impl Nemesis {
         fault: &Fault,
         engine: &mut AuditedEngine<M>,
     ) -> Option<BrokenConnection> {
+        let now = engine.now();
+        engine
+            .observer
+            .picture(|timeline| Some(timeline.remark(now, fault.to_string())));
         match *fault {
             Fault::Lasting(_) => None,
             Fault::Speed { id, speed } => {

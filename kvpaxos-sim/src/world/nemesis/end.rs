@@ -73,10 +73,18 @@ impl Nemesis {
             return;
         };
         engine.add_to_digest(EntryKind::FaultEnd, [engine.now().0, number.into(), 0]);
+        let now = engine.now();
+        engine
+            .observer
+            .picture(|timeline| Some(timeline.fault_ends(now, number)));
         if let LastingFault::Flapping { cuts, cut, times } = active {
             let cut = !cut;
             if cut {
                 partition::cut(&cuts, &mut engine.network);
+                let text = LastingFault::Cut(cuts.clone());
+                engine
+                    .observer
+                    .picture(|timeline| Some(timeline.fault_begins(now, self.next, text.to_string())));
             } else {
                 partition::mend(&cuts, &mut engine.network);
             }

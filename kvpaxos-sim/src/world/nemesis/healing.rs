@@ -46,6 +46,10 @@ impl Nemesis {
             if healed.contains(whose)
                 && let Some(active) = self.active.remove(&number)
             {
+                let now = engine.now();
+                engine
+                    .observer
+                    .picture(|timeline| Some(timeline.fault_ends(now, number)));
                 self.undo(number, &active, engine);
             }
         }

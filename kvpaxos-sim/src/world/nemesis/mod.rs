@@ -8,6 +8,7 @@ mod end;
 mod fault;
 mod healing;
 mod state;
+mod text;
 
 pub use fault::{Fault, LastingFault, PlannedFault};
 pub use state::FaultCounts;

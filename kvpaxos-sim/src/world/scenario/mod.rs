@@ -22,6 +22,7 @@ mod play;
 mod read;
 mod settings;
 mod shrink;
+mod timeline;
 mod words;
 mod write;
 
@@ -38,9 +39,10 @@ use crate::world::nemesis::PlannedFault;
 use crate::world::setup::Setup;
 
 pub use measure::{Manner, Size};
-pub use play::{Recording, play, record};
+pub use play::{Recording, play, play_pictured, record, record_pictured};
 pub use read::ScenarioError;
 pub use shrink::{Shrinking, shrink};
+pub use timeline::Pictured;
 
 /// A run as data. See the module.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kvpaxos::{Micros, Time};
 
+use super::timeline::{Pictured, take_timeline};
 use super::{End, Scenario};
 use crate::decisions::{Decided, MessageName, NamingDecider, Record};
 use crate::invariants::{Trace, Violation};
@@ -30,11 +31,26 @@ pub struct Recording {
 /// # Errors
 /// If the setup is not valid.
 pub fn record<M: Subject>(setup: Setup) -> Result<Recording, SetupError> {
+    Ok(record_world::<M>(setup, false)?.1)
+}
+
+/// Like [`record`], with a timeline of the run.
+///
+/// # Errors
+/// If the setup is not valid.
+pub fn record_pictured<M: Subject>(setup: Setup) -> Result<Pictured, SetupError> {
+    let (mut world, recording) = record_world::<M>(setup, true)?;
+    let timeline = take_timeline(&mut world, &recording);
+    Ok(Pictured { recording, timeline })
+}
+
+fn record_world<M: Subject>(setup: Setup, is_drawn: bool) -> Result<(World<M>, Recording), SetupError> {
     let record = Record::default();
     let decider = NamingDecider::of_seed(setup.seed, record.clone());
-    let mut world = World::<M>::decided_by(setup, Box::new(decider))?;
+    let mut world = World::<M>::watched(setup, Box::new(decider), is_drawn)?;
     let played = caught(&mut world, World::play);
-    Ok(recording(&world, played, &record))
+    let recording = recording(&world, played, &record);
+    Ok((world, recording))
 }
 
 /// Plays a scenario, whatever mutant it names. [`mutants::replay`](crate::mutants::replay) plays the mutant.
@@ -42,6 +58,24 @@ pub fn record<M: Subject>(setup: Setup) -> Result<Recording, SetupError> {
 /// # Errors
 /// If its setup is not valid.
 pub fn play<M: Subject>(scenario: &Scenario, trace: Trace) -> Result<Recording, SetupError> {
+    Ok(play_world::<M>(scenario, trace, false)?.1)
+}
+
+/// Like [`play`], with a timeline of the run.
+///
+/// # Errors
+/// If its setup is not valid.
+pub fn play_pictured<M: Subject>(scenario: &Scenario) -> Result<Pictured, SetupError> {
+    let (mut world, recording) = play_world::<M>(scenario, Trace::Off, true)?;
+    let timeline = take_timeline(&mut world, &recording);
+    Ok(Pictured { recording, timeline })
+}
+
+fn play_world<M: Subject>(
+    scenario: &Scenario,
+    trace: Trace,
+    is_drawn: bool,
+) -> Result<(World<M>, Recording), SetupError> {
     let record = Record::default();
     let seed = scenario.setup.seed;
     let decider = NamingDecider::of_scenario(
@@ -50,7 +84,7 @@ pub fn play<M: Subject>(scenario: &Scenario, trace: Trace) -> Result<Recording, 
         scenario.anchors.clone(),
         record.clone(),
     );
-    let mut world = World::<M>::decided_by(scenario.setup.clone(), Box::new(decider))?;
+    let mut world = World::<M>::watched(scenario.setup.clone(), Box::new(decider), is_drawn)?;
     world.nemesis = Nemesis::planned(&scenario.setup, scenario.faults.clone());
     world.clients.plan(&scenario.calls);
     world.trace(trace);
@@ -58,7 +92,7 @@ pub fn play<M: Subject>(scenario: &Scenario, trace: Trace) -> Result<Recording, 
     let played = caught(&mut world, |world| world.play_planned(end));
     let mut recording = recording(&world, played, &record);
     recording.scenario.mutant.clone_from(&scenario.mutant);
-    Ok(recording)
+    Ok((world, recording))
 }
 
 impl<M: Subject> World<M> {
