@@ -27,6 +27,7 @@
 //! | [`crash_vector`], [`founding`], [`agreement`] | which lives of acceptors are over; who claims to be new; whose states differ |
 //! | [`client`] | the client as a state machine: sessions, retries, failover |
 //! | [`codec`], [`wal`], `encoding/` | bytes on the wire and on the disk |
+//! | [`recording`] | every input of a replica, in bytes, so that it can be executed again |
 //! | [`notation`] | how messages, records and effects are printed |
 //!
 //! # The loop
@@ -165,6 +166,7 @@ pub mod message;
 pub mod notation;
 mod password;
 mod random;
+pub mod recording;
 mod refusal;
 mod replica;
 mod roles;

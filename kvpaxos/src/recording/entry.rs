@@ -1,0 +1,112 @@
+//! What a recording says.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::io::{Event, Record};
+use crate::types::{Entropy, ReplicaId, Role, Time};
+
+/// The beginning of a file: whose life it records, and under which circumstances.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Header {
+    /// The release of the program that recorded.
+    pub release: String,
+    /// The number that identifies the cluster, as in the [log](crate::wal::Owner).
+    pub cluster: u64,
+    /// The number of the life among those that were recorded in this place, from 1.
+    pub life: u64,
+    /// What the clock of the machine showed when the clock of the replica showed 0, in microseconds since 1970. It
+    /// only says how the times of different replicas may be put side by side.
+    pub began: u64,
+    /// Whether the replica keeps its records on a disk. If not, what waits for a record leaves at once.
+    pub durable: bool,
+    /// The configuration of the replica.
+    pub config: Config,
+}
+
+/// The name of a file: `r1-000004.recording` for the fourth life of replica 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct FileName {
+    /// The replica.
+    pub replica: ReplicaId,
+    /// The number of its life, as in [`Header::life`].
+    pub life: u64,
+}
+
+impl FileName {
+    /// The ending of all names.
+    pub const ENDING: &str = ".recording";
+
+    /// Reads a name; `None` if it is that of another file.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<FileName> {
+        let (replica, life) = name
+            .strip_suffix(Self::ENDING)?
+            .strip_prefix('r')?
+            .split_once('-')?;
+        let parsed = FileName {
+            replica: ReplicaId(replica.parse().ok()?),
+            life: life.parse().ok()?,
+        };
+        // A number has several forms, a file one name.
+        (parsed.to_string() == name).then_some(parsed)
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:06}{}", self.replica, self.life, Self::ENDING)
+    }
+}
+
+/// One thing that happened to a replica, or to its disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// A record of the memory with which the next [`Start`](Entry::Start) or [`Restart`](Entry::Restart) begins.
+    Remember(Record),
+    /// The life begins.
+    Start {
+        /// When.
+        at: Time,
+        /// Whether the replica has the memory of the records before this; if not, it has lost it.
+        kept: bool,
+        /// Its random bits.
+        entropy: Entropy,
+    },
+    /// A role restarts: [`Event::Restart`], whose memory the records before this are.
+    Restart {
+        /// When.
+        at: Time,
+        /// The role.
+        role: Role,
+        /// Whether the role has the memory of the records before this; if not, it has lost it.
+        kept: bool,
+        /// Its random bits.
+        entropy: Entropy,
+    },
+    /// An input that is neither a restart nor a message of the replica to itself.
+    Input {
+        /// When.
+        at: Time,
+        /// What.
+        event: Event,
+    },
+    /// The oldest message that the replica sent to itself arrives.
+    Own {
+        /// When.
+        at: Time,
+    },
+    /// A batch of records, and all before it, are durable, and the driver knows that.
+    Durable {
+        /// The number of the batch.
+        batch: u64,
+    },
+    /// The records since the last flush become a batch.
+    Flush,
+    /// The process stopped in order.
+    Stopped,
+    /// The recording has reached its bound.
+    Full,
+}
