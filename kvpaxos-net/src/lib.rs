@@ -39,6 +39,7 @@
 //! | `storage` | the data directory: superblock, write-ahead log, segments, and the thread that writes them |
 //! | `links` | the outgoing connections to the other replicas |
 //! | `replica` | the event loop, what enters it, the gateway of other tasks, the replies to clients, log lines |
+//! | `recording` | what a replica takes in, written down so that it can be executed again |
 //! | `listen` | accepting connections of peers and clients, datagrams, the HTTP port for metrics and probes |
 //! | [`redis`] | the Redis protocol |
 //! | `chaos` | failures on purpose: rules, and the roster of those who are disturbed |
@@ -84,6 +85,7 @@ mod metrics;
 mod node;
 #[cfg(test)]
 mod power;
+mod recording;
 pub mod redis;
 mod replica;
 mod storage;
@@ -104,6 +106,7 @@ pub use node::options::{MemoryLocation, NodeOptions};
 pub use node::running::Node;
 pub use node::security::Security;
 pub use node::sockets::Sockets;
+pub use recording::RecordOptions;
 pub use redis::options::RedisOptions;
 pub use replica::driver_status::{DriverStatus, PresentDisturbance};
 pub use replica::error::NodeError;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use kvpaxos::{ConfigError, ReplicaId};
 
@@ -56,6 +57,14 @@ pub enum StartError {
     Datagrams {
         /// What they do not keep.
         why: &'static str,
+    },
+    /// The recording cannot be begun.
+    #[error("cannot record in {}: {error}; choose another directory, or do not record", path.display())]
+    Record {
+        /// The directory.
+        path: PathBuf,
+        /// The reason.
+        error: io::Error,
     },
     /// The system has no more random bits or threads.
     #[error("the system gives no {what}: {error}")]

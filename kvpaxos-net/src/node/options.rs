@@ -9,6 +9,7 @@ use crate::cluster::Cluster;
 use crate::listen::bounds::Bounds;
 use crate::node::error::StartError;
 use crate::node::security::Security;
+use crate::recording::RecordOptions;
 use crate::redis::options::RedisOptions;
 use crate::storage::directory::{self, Directory};
 
@@ -27,6 +28,8 @@ pub struct NodeOptions {
     pub redis: RedisOptions,
     /// How it protects what it sends and receives.
     pub security: Security,
+    /// Where it records what it takes in, if it does.
+    pub record: Option<RecordOptions>,
 }
 
 /// Where a replica keeps what it promised and accepted.

@@ -23,6 +23,7 @@ use crate::node::handle::NodeHandle;
 use crate::node::options::{MemoryLocation, NodeOptions};
 use crate::node::services::Services;
 use crate::node::sockets::Sockets;
+use crate::recording::{Life, Recorder};
 use crate::replica::error::NodeError;
 use crate::replica::event_loop::EventLoop;
 use crate::replica::inbox::{Control, Inbox};
@@ -95,7 +96,21 @@ impl Node {
         let (bits, redis_bits, chaos_bits) = (random()?, random()?, random()?);
         let (memory, opened) = open_memory(options.memory, owner)?;
         let clock = Clock::start();
-        let replica = Replica::new(config.clone(), memory, bits, clock.now())?;
+        let at = clock.now();
+        let recorder = options.record.as_ref().map(|record| {
+            let life = Life {
+                cluster: owner.cluster,
+                config: &config,
+                durable: opened.is_some(),
+                at,
+                memory: &memory,
+                entropy: bits,
+            };
+            let path = record.directory.clone();
+            Recorder::begin(record, &life).map_err(|error| StartError::Record { path, error })
+        });
+        let recorder = recorder.transpose()?;
+        let replica = Replica::new(config.clone(), memory, bits, at)?;
         let founding = replica.founding();
         let keeps_records = opened.is_some();
 
@@ -122,6 +137,9 @@ impl Node {
         let closing = Arc::clone(&shared.closing);
         let mut event_loop = EventLoop::new(replica, clock, disk, inbox, outboxes, for_loop, for_metrics);
         event_loop.set_closing(Arc::clone(&closing));
+        if let Some(recorder) = recorder {
+            event_loop.set_recorder(recorder);
+        }
         let mut fronts = JoinSet::new();
         let (reserve, addresses) = (reserve(&config, &sockets), Addresses::of(&sockets));
         let services = Services {

@@ -48,6 +48,7 @@ async fn recorded() -> Recording {
         bounds: Bounds::default(),
         redis: crate::RedisOptions::default(),
         security: crate::node::security::Security::default(),
+        record: None,
     };
     options().format().unwrap();
     tape.note(Note::Founded);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::links::outboxes::PeerOutboxes;
 use crate::metrics::Metrics;
+use crate::recording::{Outgoing, Recorder};
 use crate::replica::alarm::Alarm;
 use crate::replica::clients::{ClientName, Clients};
 use crate::replica::driver_status::Board;
@@ -58,6 +59,7 @@ pub(crate) struct EventLoop {
     observations: ObservationLog,
     metrics: Arc<Metrics>,
     board: Board,
+    recorder: Recorder,
     effects: Vec<Effect>,
     halted: Option<kvpaxos::Reason>,
     /// Set once it is to stop.
@@ -89,6 +91,7 @@ impl EventLoop {
             observations: ObservationLog::new(id, repeats),
             metrics,
             board: Board::default(),
+            recorder: Recorder::off(id),
             effects: Vec::new(),
             halted: None,
             leaving: None,
@@ -99,6 +102,11 @@ impl EventLoop {
     /// What this shell tells of itself from now on.
     pub(crate) fn set_board(&mut self, board: Board) {
         self.board = board;
+    }
+
+    /// Records what the replica takes in from now on. Its life must have begun in the recording.
+    pub(crate) fn set_recorder(&mut self, recorder: Recorder) {
+        self.recorder = recorder;
     }
 
     /// Adds a client that is there from the start.
@@ -161,6 +169,7 @@ impl EventLoop {
         self.hand_on();
         self.clients.finish();
         self.closing.set(Service::Ended);
+        self.recorder.stopped();
         self.disk.finish();
         // The disk thread has ended, but its last sync may have failed.
         while let Ok(event) = self.inbox.disk.try_recv() {
@@ -288,6 +297,7 @@ impl EventLoop {
     fn on_disk(&mut self, event: DiskEvent) -> Result<(), NodeError> {
         match event {
             DiskEvent::Settled(ticket) => {
+                self.recorder.durable(ticket);
                 self.disk.on_settled(ticket);
                 while self.deferred.front().is_some_and(|sends| sends.ticket <= ticket) {
                     let durable = self.deferred.pop_front().map(|sends| sends.envelopes);
@@ -313,7 +323,10 @@ impl EventLoop {
                 self.fail(role);
             }
             // The disk reads the records once every write of the role's earlier life is durable.
-            Control::Restart(role, RestartMemory::Kept) => self.disk.read_back(role),
+            Control::Restart(role, RestartMemory::Kept) => {
+                self.recorder.flush();
+                self.disk.read_back(role);
+            }
             Control::Restart(role, RestartMemory::Lost) => self.restart(role, Memory::Lost),
             Control::Status(answer) => {
                 // The caller may have stopped waiting.
@@ -381,7 +394,9 @@ impl EventLoop {
         }
         let at = self.clock.now();
         let mut effects = std::mem::take(&mut self.effects);
+        self.recorder.input(at, &event);
         self.replica.step_into(Input { at, event }, &mut effects);
+        self.recorder.effects(&effects);
         for effect in effects.drain(..) {
             self.carry_out(effect, at);
         }
@@ -407,7 +422,7 @@ impl EventLoop {
                 if let Outcome::DriverStatus { json } = &mut reply.outcome {
                     *json = self.board.json();
                 }
-                self.clients.reply(to, reply, at);
+                self.send_out(Outgoing::Reply(to, reply, at));
             }
             Effect::Observe(observation) => {
                 self.metrics.on_observation(&observation);
@@ -424,12 +439,28 @@ impl EventLoop {
         if envelope.to == self.id {
             self.to_itself.push_back(envelope.message);
         } else {
-            self.peers.send(envelope);
+            self.send_out(Outgoing::Message(envelope));
+        }
+    }
+
+    /// Sends at once, or when what led to it is recorded.
+    fn send_out(&mut self, outgoing: Outgoing) {
+        match self.recorder.hold(outgoing) {
+            Some(Outgoing::Message(envelope)) => self.peers.send(envelope),
+            Some(Outgoing::Reply(to, reply, at)) => self.clients.reply(to, reply, at),
+            None => {}
         }
     }
 
     /// Gives the disk its job, and wakes the writers.
     fn hand_on(&mut self) {
+        self.recorder.flush();
+        for outgoing in self.recorder.release() {
+            match outgoing {
+                Outgoing::Message(envelope) => self.peers.send(envelope),
+                Outgoing::Reply(to, reply, at) => self.clients.reply(to, reply, at),
+            }
+        }
         self.disk.flush();
         self.peers.wake();
         self.clients.wake();

@@ -31,7 +31,7 @@ const IDLE: Duration = Duration::from_millis(10);
 
 /// The number of a batch of records that went to the disk thread.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct Ticket(pub(crate) u64);
 
 /// What the disk thread tells the event loop.
 #[derive(Debug)]

@@ -140,6 +140,7 @@ impl Demo {
                 bounds: Bounds::default(),
                 redis: RedisOptions::default(),
                 security: Security::default(),
+                record: None,
             };
             let start = || {
                 // A directory of an earlier demo is used again.

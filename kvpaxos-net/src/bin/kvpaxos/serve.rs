@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos_net::failures::{self, Chaos, ChaosError, ChaosRules};
-use kvpaxos_net::{MemoryLocation, Node, NodeHandle, NodeOptions, Security, Sockets, StartError};
+use kvpaxos_net::{
+    MemoryLocation, Node, NodeHandle, NodeOptions, RecordOptions, Security, Sockets, StartError,
+};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -104,6 +106,10 @@ fn options(arguments: &ServeArguments) -> NodeOptions {
     if let Some(bytes) = arguments.log_bytes {
         options.cluster.limits.log_bytes = bytes;
     }
+    options.record = arguments.record.as_ref().map(|directory| RecordOptions {
+        directory: directory.clone(),
+        bytes: arguments.record_bytes.unwrap_or(RecordOptions::BYTES),
+    });
     options
 }
 

@@ -163,6 +163,7 @@ async fn a_replica_that_is_stopped_writes_down_what_is_chosen() {
         bounds: Bounds::default(),
         redis: crate::RedisOptions::default(),
         security: crate::node::security::Security::default(),
+        record: None,
     };
     options().format().unwrap();
     for life in 0..4 {

@@ -59,6 +59,7 @@ impl LocalCluster {
                 bounds,
                 redis: redis.clone(),
                 security: security(id),
+                record: None,
             };
             nodes.push(Node::start(options, sockets).expect("it starts"));
         }

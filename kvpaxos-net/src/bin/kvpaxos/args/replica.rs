@@ -55,6 +55,7 @@ impl IdentityArguments {
             bounds: Bounds::default(),
             redis: RedisOptions::default(),
             security: Security::default(),
+            record: None,
         }
     }
 }
@@ -132,6 +133,14 @@ pub(crate) struct ServeArguments {
     /// replicas must have the same value, and refuse each other if they have not [default: 64 MiB].
     #[arg(long, value_name = "BYTES")]
     pub(crate) log_bytes: Option<usize>,
+    /// Record what the replica takes in, so that `kvpaxos-sim replay --recording DIR` can execute it again. The
+    /// recording holds all that clients write. Several replicas may share the directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
+    /// With --record: the most bytes that the recordings of this replica take. Those of its earlier lives are
+    /// removed first. If the present one alone is larger, it ends there and says so [default: 256 MiB].
+    #[arg(long, value_name = "BYTES", requires = "record")]
+    pub(crate) record_bytes: Option<u64>,
     #[command(flatten)]
     pub(crate) security: SecurityArguments,
     #[command(flatten)]

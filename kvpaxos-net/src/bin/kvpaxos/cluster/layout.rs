@@ -205,6 +205,7 @@ impl Layout {
                 bounds: Bounds::default(),
                 redis: RedisOptions::default(),
                 security: Security::default(),
+                record: None,
             };
             let formatted = options
                 .is_formatted()

@@ -24,6 +24,9 @@ use load::{Load, LoadSettings};
 use runner::{REPLICAS, Soak};
 use totals::Totals;
 
+/// Where the replicas record what they take in, within the directory of the soak.
+const RECORDINGS: &str = "recordings";
+
 pub(crate) fn run(arguments: &SoakArguments, runtime: &Runtime) -> Result<Exit, String> {
     let temporary = match &arguments.dir {
         Some(_) => None,
@@ -44,11 +47,15 @@ pub(crate) fn run(arguments: &SoakArguments, runtime: &Runtime) -> Result<Exit, 
             name = signal.wait() => Err(format!("{name}: the replicas are killed, and the soak ends without a result")),
         }
     });
-    if result.is_err()
-        && let Some(temporary) = temporary
-    {
-        let kept = temporary.keep();
-        complain(format_args!("data and logs are kept in {}", kept.display()));
+    if result.is_err() {
+        if let Some(temporary) = temporary {
+            let kept = temporary.keep();
+            complain(format_args!("data and logs are kept in {}", kept.display()));
+        }
+        complain(format_args!(
+            "what the replicas took in is recorded; execute it again: kvpaxos-sim replay --recording {}",
+            dir.join(RECORDINGS).display()
+        ));
     }
     result.map(|()| Exit::Done)
 }
@@ -58,7 +65,13 @@ async fn soak(arguments: &SoakArguments, dir: &Path) -> Result<(), String> {
     let began = Instant::now();
     let recorder = Recorder::create(arguments.history.as_deref())
         .map_err(|error| format!("cannot write the history: {error}"))?;
-    let extra = vec!["--log-bytes".to_owned(), arguments.log_bytes.to_string()];
+    let recordings = dir.join(RECORDINGS);
+    let extra = vec![
+        "--log-bytes".to_owned(),
+        arguments.log_bytes.to_string(),
+        "--record".to_owned(),
+        recordings.display().to_string(),
+    ];
     let mut processes = Processes::new(REPLICAS, dir, arguments.memory_only, extra)?;
     processes.found()?;
     processes.wait_until_voting(arguments.patience).await?;
