@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use kvpaxos::Quorums;
 use kvpaxos_sim::model::{
-    Bounds, Breach, Counterexample, Limits, ReplicaBounds, Replicas, Roles, Space, Tally, Verdict, search,
+    Bounds, Breach, Counterexample, Draw, Limits, ReplicaBounds, Replicas, Roles, Space, Tally, Verdict,
+    search, walk,
 };
 use kvpaxos_sim::output::print_error;
 use kvpaxos_sim::parallel;
@@ -71,10 +72,20 @@ pub(crate) struct Model {
     /// How many threads. Default: one per core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// Print the result as JSON.
+    /// After a search that saw all states, walk through them at random, in each of several ways, and print what share of
+    /// them is reached in how many steps.
     #[arg(long)]
+    walks: bool,
+    /// The seed of the walks.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "walks")]
+    seed: u64,
+    /// Print the result as JSON.
+    #[arg(long, conflicts_with = "walks")]
     json: bool,
 }
+
+/// How many steps walks take, for each state that there is.
+const STEPS_PER_STATE: [usize; 4] = [1, 4, 16, 64];
 
 /// Reads quorum sizes like `3,3`.
 fn quorums(text: &str) -> Result<Quorums, String> {
@@ -137,7 +148,10 @@ fn explore<S: Space>(
     space: &S,
     limits: Limits,
     counterexample: impl Fn(&[u128], &Breach) -> Vec<String>,
-) -> u8 {
+) -> u8
+where
+    S::State: Clone,
+{
     if !what.json {
         say!("{bounds}");
     }
@@ -159,7 +173,54 @@ fn explore<S: Space>(
         say!("  {}", so_far(&tally));
         say_part!("{}", conclusion(&verdict, counterexample));
     }
+    if what.walks {
+        if verdict != Verdict::Holds {
+            note!("no walks: without a count of all states there is no share");
+            return code(&verdict);
+        }
+        return print_walks(space, tally.states, what.seed);
+    }
     code(&verdict)
+}
+
+/// Walks through a space of so many states in each way, and prints how many it reaches.
+fn print_walks<S: Space>(space: &S, states: usize, seed: u64) -> u8
+where
+    S::State: Clone,
+{
+    let marks = STEPS_PER_STATE.map(|steps| steps * states);
+    say!("random walks: the share of the states that they reach, and the seconds of one thread");
+    let steps: String = marks.iter().map(|steps| format!("{steps:>12} steps")).collect();
+    say!("  {:<24}{steps}", "");
+    for draw in Draw::ALL {
+        let reached = match walk(space, draw, seed, &marks) {
+            Ok(reached) => reached,
+            Err(breach) => {
+                note!("{breach}");
+                return 1;
+            }
+        };
+        let cells: String = reached
+            .iter()
+            .map(|reached| {
+                let share = permille(reached.states, states);
+                let seconds = reached.elapsed.as_millis();
+                format!(
+                    "{:>5}.{} % {:>5}.{} s",
+                    share / 10,
+                    share % 10,
+                    seconds / 1000,
+                    seconds % 1000 / 100
+                )
+            })
+            .collect();
+        say!("  {:<24}{cells}", draw.to_string());
+    }
+    0
+}
+
+fn permille(part: usize, whole: usize) -> usize {
+    part * 1000 / whole.max(1)
 }
 
 fn code(verdict: &Verdict) -> u8 {
