@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 macro_rules! situations {
@@ -197,7 +198,7 @@ impl Coverage {
     /// Adds the counts of another run.
     pub(crate) fn add(&mut self, other: &Coverage) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
-            *mine += theirs;
+            *mine = mine.saturating_add(*theirs);
         }
     }
 
@@ -223,5 +224,38 @@ impl Serialize for Coverage {
             map.serialize_entry(situation.says(), &count)?;
         }
         map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Coverage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Coverage, D::Error> {
+        struct Counts;
+
+        impl<'de> Visitor<'de> for Counts {
+            type Value = Coverage;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a count for each situation")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Coverage, A::Error> {
+                let mut counts: Vec<Option<u64>> = vec![None; Sometimes::ALL.len()];
+                while let Some(name) = map.next_key::<String>()? {
+                    let known = Sometimes::ALL.iter().position(|one| one.says() == name);
+                    let place = known.ok_or_else(|| {
+                        A::Error::custom(format!("this version knows no situation {name:?}"))
+                    })?;
+                    if counts[place].replace(map.next_value()?).is_some() {
+                        return Err(A::Error::custom(format!("{name:?} is counted twice")));
+                    }
+                }
+                let counted = counts.iter().zip(Sometimes::ALL).map(|(count, situation)| {
+                    count.ok_or_else(|| A::Error::custom(format!("there is no count of \"{situation}\"")))
+                });
+                Ok(Coverage(counted.collect::<Result<_, _>>()?))
+            }
+        }
+
+        deserializer.deserialize_map(Counts)
     }
 }

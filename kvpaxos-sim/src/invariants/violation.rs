@@ -3,13 +3,13 @@
 use std::fmt;
 
 use kvpaxos::Time;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::trace::seconds;
 
 /// A property that is checked. The front page of [`invariants`](crate::invariants) says what each means,
 /// where it comes from and which file checks it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Property {
     /// An acceptor's promise never goes down within an incarnation, and it confirms no lower ballot.
     A1,
@@ -141,7 +141,8 @@ pub struct Finding {
 }
 
 /// A property that did not hold in the run of a seed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Violation {
     /// The property.
     pub property: Property,
@@ -152,6 +153,7 @@ pub struct Violation {
     /// What happened, in a sentence.
     pub explanation: String,
     /// The part of the history that shows it: operations of clients, or the last events of the trace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<String>,
 }
 

@@ -8,7 +8,7 @@ use kvpaxos::Replica;
 use crate::invariants::{Trace, Violation};
 use crate::parallel;
 use crate::world::scenario::{self, Pictured, Recording, Scenario};
-use crate::world::{Setup, SetupError, run};
+use crate::world::{Player, Setup, SetupError, run};
 
 use super::acceptors::{
     AmnesiacVoter, ForgetfulAcceptor, HastySender, OneBallot, PartialPromise, VectorlessVoter,
@@ -28,7 +28,7 @@ pub struct Mutant {
     pub name: &'static str,
     /// What it does wrong, in a few words.
     pub says: &'static str,
-    play: fn(Setup) -> Option<Violation>,
+    play: Player,
     record: fn(Setup) -> Result<Recording, SetupError>,
     replay: fn(&Scenario, Trace) -> Result<Recording, SetupError>,
     record_pictured: fn(Setup) -> Result<Pictured, SetupError>,
@@ -40,7 +40,7 @@ const fn mutant<F: Mutation>(bug: Option<u8>, name: &'static str, says: &'static
         bug,
         name,
         says,
-        play: |setup| run::<MutatedReplica<F>>(setup, Trace::Off).violation,
+        play: run::<MutatedReplica<F>>,
         record: scenario::record::<MutatedReplica<F>>,
         replay: scenario::play::<MutatedReplica<F>>,
         record_pictured: scenario::record_pictured::<MutatedReplica<F>>,
@@ -120,7 +120,13 @@ impl Mutant {
     /// Plays a setup in which every replica is this mutant. Returns the first violation.
     #[must_use]
     pub fn play(&self, setup: Setup) -> Option<Violation> {
-        (self.play)(setup)
+        (self.play)(setup, Trace::Off).violation
+    }
+
+    /// What plays a setup with this mutant, for a [sweep](crate::world::Sweep).
+    #[must_use]
+    pub fn player(&self) -> Player {
+        self.play
     }
 }
 

@@ -20,6 +20,7 @@
 //! | `report` | the outcome of one run |
 //! | [`scenario`] | a run as data: recorded, played, written to a file, shrunk |
 //! | `sweep`, `summary` | many seeds in parallel, and their sums |
+//! | `swept` | which seeds a sweep played, and the digest of their digests |
 //! | `forks` | worlds in which disks lose synced records without a trace |
 
 mod audited;
@@ -39,6 +40,7 @@ mod store_recorder;
 mod summary;
 mod swarm;
 mod sweep;
+mod swept;
 #[cfg(test)]
 mod tests;
 
@@ -50,4 +52,5 @@ pub use script::Answer;
 pub use setup::{Cluster, FaultKind, Faults, Length, Setup, SetupError, Workload};
 pub use state::World;
 pub use summary::{Summary, per_second};
-pub use sweep::{ENOUGH_FOR_COVERAGE, Sweep, sweep};
+pub use sweep::{ENOUGH_FOR_COVERAGE, Player, Sweep, sweep, sweep_on};
+pub use swept::{Block, SeedsDigest, Swept, seed_range};

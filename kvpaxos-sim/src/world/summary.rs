@@ -1,15 +1,18 @@
 //! The outcome of a sweep: sums over its seeds.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::invariants::{Coverage, Sometimes, Violation};
 use crate::world::sweep::{ENOUGH_FOR_COVERAGE, SeedResult};
+use crate::world::swept::Swept;
 
-/// The outcome of a sweep.
-#[derive(Clone, Debug, Default, Serialize)]
+/// The outcome of a sweep. It does not depend on the number of threads, except for the times that it took.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Summary {
     /// Seeds played.
     pub seeds: u64,
@@ -25,8 +28,8 @@ pub struct Summary {
     pub fewest_operations: (u64, u64),
     /// Simulated seconds.
     pub simulated_seconds: u64,
-    /// Wall-clock microseconds spent in runs, all jobs together.
-    pub busy_micros: u64,
+    /// Microseconds of processor time spent in runs, all jobs together.
+    pub cpu_micros: u64,
     /// Wall-clock microseconds from beginning to end.
     pub wall_micros: u64,
     /// Slots chosen.
@@ -49,11 +52,11 @@ pub struct Summary {
     pub unwitnessed: u64,
     /// How often each situation occurred.
     pub coverage: Coverage,
-    /// The situations that never occurred.
-    pub missing: Vec<&'static str>,
     /// The violations, by seed.
     pub violations: Vec<Violation>,
-    /// The digest of each seed.
+    /// Which seeds were played, and the digests of their runs together.
+    pub swept: Swept,
+    /// The digest of each seed that was played by this process.
     #[serde(skip)]
     pub digests: BTreeMap<u64, String>,
 }
@@ -62,13 +65,58 @@ impl Summary {
     /// Whether everything held, and, if the sweep was large enough, every situation occurred.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.violations.is_empty() && (self.seeds < ENOUGH_FOR_COVERAGE || self.missing.is_empty())
+        self.violations.is_empty() && self.missing().is_empty()
+    }
+
+    /// The situations that never occurred; none in a sweep that is too small to ask.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Sometimes> {
+        if self.seeds < ENOUGH_FOR_COVERAGE {
+            return Vec::new();
+        }
+        self.coverage.missing()
+    }
+
+    /// Adds the outcome of a sweep of other seeds.
+    ///
+    /// # Errors
+    /// The first seeds that both have. Nothing is changed then.
+    pub fn absorb(&mut self, other: &Summary) -> Result<(), Range<u64>> {
+        self.swept = self.swept.joined(&other.swept)?;
+        let sums = [
+            (&mut self.seeds, other.seeds),
+            (&mut self.repeated, other.repeated),
+            (&mut self.events, other.events),
+            (&mut self.operations, other.operations),
+            (&mut self.simulated_seconds, other.simulated_seconds),
+            (&mut self.cpu_micros, other.cpu_micros),
+            (&mut self.wall_micros, other.wall_micros),
+            (&mut self.chosen, other.chosen),
+            (&mut self.elected, other.elected),
+            (&mut self.with_leader_change, other.with_leader_change),
+            (&mut self.with_role_failures, other.with_role_failures),
+            (&mut self.undecided, other.undecided),
+            (&mut self.unwitnessed, other.unwitnessed),
+        ];
+        for (mine, theirs) in sums {
+            // A file can hold any number.
+            *mine = mine.saturating_add(theirs);
+        }
+        self.fewest_events = fewest(self.fewest_events, other.fewest_events);
+        self.fewest_operations = fewest(self.fewest_operations, other.fewest_operations);
+        self.slowest_serving = most(self.slowest_serving, other.slowest_serving);
+        self.most_rounds = most(self.most_rounds, other.most_rounds);
+        self.least_fair = most(self.least_fair, other.least_fair);
+        self.coverage.add(&other.coverage);
+        self.violations.extend(other.violations.iter().cloned());
+        self.violations.sort_by_key(|violation| violation.seed);
+        Ok(())
     }
 
     /// Events per second and core.
     #[must_use]
     pub fn events_per_second(&self) -> u64 {
-        per_second(self.events, self.busy_micros)
+        per_second(self.events, self.cpu_micros)
     }
 
     /// Seeds per second of all jobs together, in hundredths.
@@ -83,9 +131,10 @@ impl Summary {
             took,
             repeated,
         } = played;
+        let seed = report.setup.seed;
         self.seeds += 1;
         self.repeated += u64::from(repeated);
-        self.busy_micros += micros(took);
+        self.cpu_micros += micros(took);
         let runs = if repeated { 2 } else { 1 };
         self.events += report.counts.events * runs;
         self.operations += report.operations.begun;
@@ -107,19 +156,32 @@ impl Summary {
         );
         self.coverage.add(&report.coverage);
         if let Some(phases) = report.phases {
-            let seed = report.setup.seed;
-            let fewest = |so_far: (u64, u64), now: u64| match so_far {
-                (0, _) => (now, seed),
-                so_far => so_far.min((now, seed)),
-            };
-            self.fewest_events = fewest(self.fewest_events, report.counts.events);
-            self.fewest_operations = fewest(self.fewest_operations, report.operations.begun);
-            self.slowest_serving = self.slowest_serving.max((phases.serving.0, seed));
-            self.most_rounds = self.most_rounds.max((phases.serving_rounds, seed));
-            self.least_fair = self.least_fair.max((phases.unfairness, seed));
+            self.fewest_events = fewest(self.fewest_events, (report.counts.events, seed));
+            self.fewest_operations = fewest(self.fewest_operations, (report.operations.begun, seed));
+            self.slowest_serving = most(self.slowest_serving, (phases.serving.0, seed));
+            self.most_rounds = most(self.most_rounds, (phases.serving_rounds, seed));
+            self.least_fair = most(self.least_fair, (phases.unfairness, seed));
         }
-        self.digests.insert(report.setup.seed, report.digest);
+        self.swept.push(seed, &report.digest);
+        self.digests.insert(seed, report.digest);
         self.violations.extend(report.violation);
+    }
+}
+
+/// The lesser number of two seeds; of equal ones that of the lower seed. 0 is no number.
+fn fewest(one: (u64, u64), other: (u64, u64)) -> (u64, u64) {
+    match (one, other) {
+        ((0, _), number) | (number, (0, _)) => number,
+        (one, other) => one.min(other),
+    }
+}
+
+/// The greater number of two seeds; of equal ones that of the lower seed.
+fn most(one: (u64, u64), other: (u64, u64)) -> (u64, u64) {
+    if other.0 > one.0 || (other.0 == one.0 && other.1 < one.1 && other.0 > 0) {
+        other
+    } else {
+        one
     }
 }
 

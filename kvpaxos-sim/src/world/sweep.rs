@@ -1,11 +1,15 @@
 //! Many seeds, played in parallel.
 
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
-use crate::invariants::{Property, Sometimes, Trace, Violation};
+use kvpaxos::Replica;
+
+use crate::invariants::{Property, Trace, Violation};
 use crate::parallel;
-use crate::world::report::{Report, run_seed};
+use crate::world::report::{Report, run};
+use crate::world::setup::Setup;
 use crate::world::summary::{Summary, micros};
 
 /// One seed in this many is played twice, to check that its digest is the same.
@@ -23,46 +27,76 @@ pub struct Sweep {
     pub jobs: usize,
     /// Whether to go on after a violation.
     pub keep_going: bool,
+    /// What plays the setup of a seed.
+    pub player: Player,
+}
+
+/// What plays a setup: [`run`] with a kind of replica.
+pub type Player = fn(Setup, Trace) -> Report;
+
+impl Sweep {
+    /// A sweep of these seeds that stops after a violation.
+    #[must_use]
+    pub fn of(seeds: Range<u64>, jobs: usize) -> Sweep {
+        Sweep {
+            seeds,
+            jobs,
+            keep_going: false,
+            player: run::<Replica>,
+        }
+    }
 }
 
 pub(super) struct SeedResult {
     pub(super) report: Report,
+    /// Processor time.
     pub(super) took: Duration,
     pub(super) repeated: bool,
 }
 
-/// Plays all seeds. `heard` is called after each, with the outcome so far.
-pub fn sweep(what: &Sweep, mut heard: impl FnMut(&Summary)) -> Summary {
+/// Plays all seeds. `heard` is called with the outcome so far, after each seed below which all others were
+/// played.
+pub fn sweep(what: &Sweep, heard: impl FnMut(&Summary)) -> Summary {
+    sweep_on(what, Summary::default(), heard)
+}
+
+/// Plays all seeds, and adds them to the outcome of lower ones.
+///
+/// # Panics
+/// If the outcome has a seed that is not lower.
+pub fn sweep_on(what: &Sweep, mut summary: Summary, mut heard: impl FnMut(&Summary)) -> Summary {
     let began = Instant::now();
-    let mut summary = Summary::default();
-    parallel::for_each(what.seeds.clone(), what.jobs, play, |played| {
+    let before = summary.wall_micros;
+    let mut next = what.seeds.start;
+    // What was played before a lower seed ended.
+    let mut waiting = BTreeMap::new();
+    let work = |seed| (seed, play(what.player, seed));
+    parallel::for_each(what.seeds.clone(), what.jobs, work, |(seed, played)| {
         let goes_on = played.report.violation.is_none() || what.keep_going;
-        summary.add(played);
-        summary.wall_micros = micros(began.elapsed());
-        heard(&summary);
+        waiting.insert(seed, played);
+        while let Some(played) = waiting.remove(&next) {
+            next += 1;
+            summary.add(played);
+            summary.wall_micros = before.saturating_add(micros(began.elapsed()));
+            heard(&summary);
+        }
         if goes_on {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(())
         }
     });
-    summary.violations.sort_by_key(|violation| violation.seed);
-    summary.missing = summary
-        .coverage
-        .missing()
-        .into_iter()
-        .map(Sometimes::says)
-        .collect();
+    debug_assert!(waiting.is_empty(), "seeds are begun in order, and each ends");
     summary
 }
 
 /// Plays one seed, and some seeds twice.
-fn play(seed: u64) -> SeedResult {
-    let began = Instant::now();
-    let mut report = run_seed(seed, Trace::Off);
+fn play(player: Player, seed: u64) -> SeedResult {
+    let began = processor_time();
+    let mut report = player(Setup::drawn(seed), Trace::Off);
     let repeated = seed.is_multiple_of(REPEAT);
     if repeated {
-        let again = run_seed(seed, Trace::Off);
+        let again = player(Setup::drawn(seed), Trace::Off);
         if again.digest != report.digest {
             report.violation = Some(Violation {
                 property: Property::Determinism,
@@ -78,7 +112,22 @@ fn play(seed: u64) -> SeedResult {
     }
     SeedResult {
         report,
-        took: began.elapsed(),
+        took: processor_time().saturating_sub(began),
         repeated,
+    }
+}
+
+/// The processor time of this thread so far. Where the system does not say, the time since some moment.
+fn processor_time() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+        Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(now.tv_nsec).unwrap_or_default())
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    {
+        static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        FIRST.get_or_init(Instant::now).elapsed()
     }
 }

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use kvpaxos_sim::parallel;
+use kvpaxos_sim::world::{Sweep, seed_range};
 
 /// Deterministic simulation of kvpaxos: networks, disks, clocks and crashes from a seed, and a check of every
 /// promise.
@@ -69,7 +70,7 @@ enum Command {
     /// Simulate many seeds. Prints sums, the first violation, and the command that repeats it.
     Sweep {
         /// The seeds from A to B, without B.
-        #[arg(long, value_name = "A..B", value_parser = seeds)]
+        #[arg(long, value_name = "A..B", value_parser = seed_range)]
         seeds: Range<u64>,
         /// How many seeds to simulate at a time. Default: one per core.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -88,7 +89,7 @@ enum Command {
     /// stop.
     Forks {
         /// The seeds from A to B, without B.
-        #[arg(long, value_name = "A..B", value_parser = seeds)]
+        #[arg(long, value_name = "A..B", value_parser = seed_range)]
         seeds: Range<u64>,
         /// How many seeds to simulate at a time. Default: one per core.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -135,23 +136,6 @@ enum Command {
     Model(model::Model),
 }
 
-/// Reads a range of seeds like `0..2000`.
-fn seeds(text: &str) -> Result<Range<u64>, String> {
-    let example = "write it as A..B, for example 0..2000";
-    let (from, to) = text.split_once("..").ok_or_else(|| example.to_owned())?;
-    let number = |text: &str| {
-        let parsed = text.parse::<u64>();
-        parsed.map_err(|why| format!("{text:?} is not a seed ({why}); {example}"))
-    };
-    let (from, to) = (number(from)?, number(to)?);
-    if from >= to {
-        return Err(format!(
-            "there are no seeds from {from} to {to}, without {to}; {example}"
-        ));
-    }
-    Ok(from..to)
-}
-
 /// The number of threads for `--jobs`.
 fn threads(jobs: Option<u16>) -> usize {
     jobs.map_or_else(parallel::cores, usize::from)
@@ -178,10 +162,9 @@ fn run_command(command: Command) -> u8 {
             digests,
             json,
         } => {
-            let what = kvpaxos_sim::world::Sweep {
-                seeds,
-                jobs: threads(jobs),
+            let what = Sweep {
                 keep_going,
+                ..Sweep::of(seeds, threads(jobs))
             };
             sweep::sweep(&what, digests.as_deref(), json)
         }
@@ -205,16 +188,5 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn ranges_of_seeds() {
-        assert_eq!(seeds("3..7"), Ok(3..7));
-        assert_eq!(
-            seeds("7..7").unwrap_err(),
-            "there are no seeds from 7 to 7, without 7; write it as A..B, for example 0..2000"
-        );
-        assert!(seeds("7").unwrap_err().contains("0..2000"));
-        assert!(seeds("a..7").unwrap_err().starts_with("\"a\" is not a seed"));
     }
 }

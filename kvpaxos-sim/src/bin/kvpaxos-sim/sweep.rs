@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use kvpaxos_sim::invariants::Sometimes;
 use kvpaxos_sim::output::UNWRITTEN;
-use kvpaxos_sim::world::{ENOUGH_FOR_COVERAGE, Summary, Sweep, sweep as play};
+use kvpaxos_sim::world::{Summary, Sweep, sweep as play};
 use kvpaxos_sim::{note, say, say_part};
 
 use crate::run;
@@ -22,7 +23,9 @@ pub(crate) fn sweep(what: &Sweep, digests: Option<&Path>, json: bool) -> u8 {
         violation.history = run::history(violation);
     }
     if json {
-        say!("{}", serde_json::json!(summary));
+        let mut value = serde_json::json!(summary);
+        value["missing"] = summary.missing().into_iter().map(Sometimes::says).collect();
+        say!("{value}");
     } else {
         say_part!("{}", summary_text(&summary));
     }
@@ -170,11 +173,12 @@ fn write_violations(text: &mut String, summary: &Summary) -> std::fmt::Result {
             writeln!(text, "{violation}")?;
         }
     }
-    if summary.seeds >= ENOUGH_FOR_COVERAGE && !summary.missing.is_empty() {
+    let missing: Vec<&str> = summary.missing().into_iter().map(Sometimes::says).collect();
+    if !missing.is_empty() {
         writeln!(
             text,
             "situations that never occurred, so that the sweep says nothing about them: {}",
-            summary.missing.join(", ")
+            missing.join(", ")
         )?;
     }
     let verdict = match summary.violations.len() {
