@@ -44,7 +44,7 @@
 //!      |
 //!   explain                                 when a failure became likely: its future, drawn again and again
 //!
-//!                 parallel                   work on several threads, for all wings
+//!     shrinking, parallel                    the search for smaller runs; work on several threads, for all wings
 //! ```
 //!
 //! - [`engine`] drives any deterministic [`Machine`]: event queue, hosts, disks, clocks, network. It knows
@@ -52,6 +52,7 @@
 //! - [`decisions`] calls what a run decides by what it is, and writes down what differs from the default.
 //! - [`explain`] looks for the event after which the failure of a run was likely, and the one after which it
 //!   was certain, by drawing its future again.
+//! - [`shrinking`] looks for a smaller run that fails in the same way, for any kind of scenario.
 //! - [`subject`] puts a [`kvpaxos::Replica`] behind the engine's seam, with its log on a simulated disk.
 //! - [`invariants`] observes every event from outside, and checks the invariants of the protocol. It believes
 //!   only what is durable.
@@ -82,6 +83,7 @@
 //! | Which rule decides that a history is not linearizable? | `linearizability/`, with an index in [`linearizability`] |
 //! | Which order of operations on several keys is looked for? | `whole_store/search.rs`; `whole_store/replay.rs` takes that of the log |
 //! | How does a failure become a test? | `world/scenario/` ([`world::scenario`]); the page `manual::scenarios` has the format |
+//! | How is a failure made smaller? | `world/scenario/shrink/` says what is left out; `shrinking/` keeps the best and the limits |
 //! | How is a mutant made? | `mutants/`, with a table of all in [`mutants`] |
 //! | How is another protocol simulated? | `tests/integration/toy.rs`, a machine of 60 lines |
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
@@ -97,6 +99,7 @@ pub mod model;
 pub mod mutants;
 pub mod output;
 pub mod parallel;
+pub mod shrinking;
 pub mod subject;
 pub mod timeline;
 pub mod whole_store;

@@ -30,6 +30,12 @@ macro_rules! note {
     ($($text:tt)*) => { $crate::output::print_error(format_args!("{}\n", format_args!($($text)*))) };
 }
 
+/// Prints to standard error, without a newline.
+#[macro_export]
+macro_rules! note_part {
+    ($($text:tt)*) => { $crate::output::print_error(format_args!($($text)*)) };
+}
+
 /// Whether standard output still takes anything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]

@@ -10,24 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kvpaxos::{ReplicaId, Time};
 
 use super::names::{Draw, DrawName, MessageName, SyncName, owner};
+use super::variation::{Variation, Varying};
 use crate::engine::{Choice, Decider, Fate, Range, Seeded, Sending, Table};
 use crate::hashing::BuildQuick;
-
-/// What the network does with the first message of a kind that is sent on a link at a time or later. The
-/// search for a smaller scenario uses it where names change because calls are left out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Anchor {
-    pub(crate) name: MessageName,
-    pub(crate) at: Time,
-    pub(crate) fate: Fate,
-}
-
-impl Anchor {
-    fn is_for(&self, name: MessageName, at: Time) -> bool {
-        let of = |name: MessageName| (name.from, name.to, name.label.kind);
-        of(self.name) == of(name) && self.at <= at
-    }
-}
 
 /// Decisions that differ from the default, by their names.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -81,8 +66,8 @@ impl Record {
 enum Source {
     /// The seed decides everything.
     Seed,
-    /// A scenario decides what it names; the rest is the default.
-    Scenario(Deviations, Vec<Anchor>),
+    /// A scenario decides what it names; the rest varies, or is the default.
+    Scenario(Deviations, Box<Varying>),
 }
 
 /// See the module.
@@ -112,10 +97,14 @@ impl NamingDecider {
     pub(crate) fn of_scenario(
         seed: u64,
         deviations: Deviations,
-        anchors: Vec<Anchor>,
+        variation: Variation,
         record: Record,
     ) -> NamingDecider {
-        NamingDecider::new(seed, Source::Scenario(deviations, anchors), record)
+        NamingDecider::new(
+            seed,
+            Source::Scenario(deviations, Box::new(Varying::new(variation))),
+            record,
+        )
     }
 
     fn new(seed: u64, source: Source, record: Record) -> NamingDecider {
@@ -157,10 +146,11 @@ impl Decider for NamingDecider {
             Range::Spread(table) => Some(usual(table)),
             _ => Some(0),
         };
-        let answer = match &self.source {
+        let answer = match &mut self.source {
             Source::Seed => None,
-            Source::Scenario(deviations, _) => {
-                let answer = deviations.draws.get(&name).copied().or(default);
+            Source::Scenario(deviations, varying) => {
+                let named = deviations.draws.get(&name).copied();
+                let answer = named.or_else(|| varying.decide(choice)).or(default);
                 answer.map(|answer| within(choice.range, answer))
             }
         };
@@ -185,15 +175,9 @@ impl Decider for NamingDecider {
         let default = Fate::Arrives(usual(&sending.profile.delay));
         let fate = match &mut self.source {
             Source::Seed => self.seeded.fate(sending),
-            Source::Scenario(deviations, anchors) => {
+            Source::Scenario(deviations, varying) => {
                 let named = deviations.fates.get(&name).copied();
-                let anchored = || {
-                    let place = anchors
-                        .iter()
-                        .position(|anchor| anchor.is_for(name, sending.at))?;
-                    Some(anchors.remove(place).fate)
-                };
-                match named.or_else(anchored).unwrap_or(default) {
+                match named.or_else(|| varying.fate(sending)).unwrap_or(default) {
                     // A connection duplicates nothing.
                     Fate::ArrivesTwice(first, _) if sending.connected => Fate::Arrives(first),
                     fate => fate,
@@ -213,9 +197,12 @@ impl Decider for NamingDecider {
         let count = count(&mut self.counts.syncs, id);
         let name = SyncName { id, count };
         let default = usual(latency);
-        let length = match &self.source {
+        let length = match &mut self.source {
             Source::Seed => self.seeded.sync(id, latency),
-            Source::Scenario(deviations, _) => deviations.syncs.get(&name).copied().unwrap_or(default),
+            Source::Scenario(deviations, varying) => {
+                let named = deviations.syncs.get(&name).copied();
+                named.or_else(|| varying.sync(id)).unwrap_or(default)
+            }
         };
         if length != default {
             self.record

@@ -7,13 +7,16 @@
 //! | `names` | the names of decisions |
 //! | `text`, `words` | deviations as lines of text, and the words of such lines |
 //! | `decider` | a decider that names each decision, and writes down those that differ from the default |
+//! | `variation` | what a search tries beside what a scenario says |
 
 mod decider;
 mod names;
 mod text;
+mod variation;
 pub(crate) mod words;
 
 pub use decider::Deviations;
-pub(crate) use decider::{Anchor, Decided, NamingDecider, Record};
+pub(crate) use decider::{Decided, NamingDecider, Record};
 pub use names::{Draw, DrawName, MessageName, SyncName};
 pub(crate) use text::Nodes;
+pub(crate) use variation::{Anchor, Sampling, Variation};

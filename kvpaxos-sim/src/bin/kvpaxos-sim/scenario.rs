@@ -1,6 +1,6 @@
 //! `kvpaxos-sim record`, `replay` and `shrink`: runs as scenario files.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use kvpaxos_sim::mutants::{self, MUTANTS, Mutant};
 use kvpaxos_sim::output::UNWRITTEN;
+use kvpaxos_sim::shrinking::{Limits, Progress};
 use kvpaxos_sim::world::scenario::{Recording, Scenario, Size, shrink};
 use kvpaxos_sim::{Setup, Trace};
-use kvpaxos_sim::{note, say, say_part};
+use kvpaxos_sim::{note, note_part, say, say_part};
 
 /// The exit code for a scenario that cannot be read, or cannot be played.
 const UNREADABLE: u8 = 3;
@@ -18,8 +19,11 @@ const UNREADABLE: u8 = 3;
 /// The exit code of `shrink` if there is nothing to shrink.
 const HELD: u8 = 5;
 
-/// How often `shrink` writes its file and prints a line while it works.
-const PAUSE: Duration = Duration::from_secs(2);
+/// How often `shrink` writes its file and its line on a terminal while it works.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How often it does where standard error is no terminal.
+const LONG_PAUSE: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
 pub(crate) struct Record {
@@ -57,8 +61,11 @@ pub(crate) struct Shrink {
     /// Put this mutant in the place of the replicas.
     #[arg(long, value_name = "NAME", value_parser = mutant)]
     mutant: Option<Mutant>,
-    /// Stop after so many runs.
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    /// Play at most so many events. An idle core plays about a million in a second.
+    #[arg(long, value_name = "N", default_value_t = 60_000_000)]
+    events: u64,
+    /// Play at most so many runs.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
     runs: u64,
     /// The file to write. It holds the smallest scenario so far whenever the search is interrupted.
     #[arg(short, long, value_name = "FILE")]
@@ -153,50 +160,99 @@ pub(crate) fn shrink_command(what: &Shrink) -> u8 {
 
 fn search(what: &Shrink, first: Recording) -> u8 {
     let began = Instant::now();
-    let mut written = Instant::now();
-    let mut failed = None;
+    let limits = Limits {
+        runs: what.runs,
+        events: what.events,
+    };
+    let mut watch = Watch::new(&what.output);
     let shrunk = shrink(
         first,
+        limits,
         |candidate| mutants::replay(candidate, Trace::Off),
-        |runs, size: Size, best| {
-            if written.elapsed() > PAUSE {
-                written = Instant::now();
-                note!("{runs} runs: {size}");
-                failed = write(&what.output, best).err();
-            }
-            if runs >= what.runs || failed.is_some() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        },
+        |progress| watch.on_run(progress),
     );
+    watch.end();
     let shrunk = match shrunk {
         Ok(Some(shrunk)) => shrunk,
         Ok(None) => return HELD,
         Err(why) => return unplayable("a smaller scenario", &why),
     };
+    let failed = watch.failed;
     if let Some(code) = failed.or_else(|| write(&what.output, &shrunk.smallest.scenario).err()) {
         return code;
     }
     say!("before: {}", shrunk.before);
     say!("after:  {}", shrunk.size);
+    let output = what.output.display();
     say!(
-        "{} runs in {} s{}; the scenario is in {}",
+        "{} runs with {} events in {} s{}; the scenario is in {output}",
         shrunk.runs,
+        shrunk.events,
         began.elapsed().as_secs(),
         if shrunk.is_complete {
-            ", and nothing more can be left out"
+            ", and nothing more was found to leave out"
         } else {
-            ", stopped before the end"
+            ", which is the limit"
         },
-        what.output.display()
     );
-    say!(
-        "play it with: kvpaxos-sim replay {} --trace",
-        what.output.display()
-    );
+    if !shrunk.is_complete {
+        say!("go on from there with: kvpaxos-sim shrink {output} -o {output}");
+    }
+    say!("play it with: kvpaxos-sim replay {output} --trace");
     0
+}
+
+/// Shows how far a search has come, and writes the best scenario so far.
+struct Watch<'a> {
+    output: &'a Path,
+    is_terminal: bool,
+    last: Instant,
+    /// Whether the best scenario is not written yet.
+    unwritten: bool,
+    failed: Option<u8>,
+}
+
+impl Watch<'_> {
+    fn new(output: &Path) -> Watch<'_> {
+        Watch {
+            output,
+            is_terminal: std::io::stderr().is_terminal(),
+            last: Instant::now(),
+            unwritten: false,
+            failed: None,
+        }
+    }
+
+    fn on_run(&mut self, progress: &Progress<'_, Recording>) -> ControlFlow<()> {
+        self.unwritten |= progress.improved;
+        let pause = if self.is_terminal { PAUSE } else { LONG_PAUSE };
+        if self.last.elapsed() > pause && (self.unwritten || self.is_terminal) {
+            self.last = Instant::now();
+            let Progress { runs, events, .. } = progress;
+            let millions = events / 1_000_000;
+            let size = Size::of(progress.best);
+            // One line of a terminal is written again and again; a file gets a line when there is news.
+            if self.is_terminal {
+                note_part!("\r\x1b[K{runs} runs, {millions} M events: {size}");
+            } else {
+                note!("{runs} runs, {millions} M events: {size}");
+            }
+            if self.unwritten {
+                self.unwritten = false;
+                self.failed = write(self.output, &progress.best.scenario).err();
+            }
+        }
+        match self.failed {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    fn end(&self) {
+        if self.is_terminal {
+            note_part!("\r\x1b[K");
+        }
+    }
 }
 
 fn read(path: &Path) -> Result<Scenario, u8> {

@@ -6,6 +6,7 @@ use std::fmt;
 use super::play::Recording;
 use super::{End, settings, words};
 use crate::invariants::{Property, Violation};
+use crate::shrinking::Cost;
 
 /// How a property is violated: a smaller scenario must do it in the same manner.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,7 +61,9 @@ pub struct Size {
 }
 
 impl Size {
-    pub(super) fn of(recording: &Recording) -> Size {
+    /// The size of a run.
+    #[must_use]
+    pub fn of(recording: &Recording) -> Size {
         let scenario = &recording.scenario;
         let clients: BTreeSet<u32> = scenario.calls.iter().map(|call| call.client).collect();
         Size {
@@ -101,8 +104,8 @@ impl fmt::Display for Size {
 }
 
 /// What the search makes smaller: first the number of decisions, then the settings, then the calls, then the
-/// time.
-pub(super) fn cost(recording: &Recording) -> [u64; 4] {
+/// time. A run takes as long as its events, and each decision is to be left out.
+pub(super) fn cost(recording: &Recording) -> Cost {
     let size = Size::of(recording);
     let scenario = &recording.scenario;
     let calls = scenario
@@ -111,10 +114,9 @@ pub(super) fn cost(recording: &Recording) -> [u64; 4] {
         .map(|call| words::call_words(&call.call).len());
     let (End::Stop(end) | End::Heal(end)) = scenario.end;
     let settings = size.settings as u64 + u64::from(scenario.setup.clients.count);
-    [
-        size.decisions() as u64,
-        settings,
-        calls.sum::<usize>() as u64,
-        end.0,
-    ]
+    let decisions = size.decisions() as u64;
+    Cost {
+        parts: [decisions, settings, calls.sum::<usize>() as u64, end.0],
+        weight: size.events + decisions,
+    }
 }

@@ -31,7 +31,7 @@ mod tests;
 
 use kvpaxos::Time;
 
-use crate::decisions::Anchor;
+use crate::decisions::Variation;
 pub use crate::decisions::{Deviations, Draw, DrawName, MessageName, SyncName};
 use crate::invariants::Property;
 use crate::world::clients::PlannedCall;
@@ -61,8 +61,8 @@ pub struct Scenario {
     pub calls: Vec<PlannedCall>,
     /// All other decisions that differ from the default.
     pub deviations: Deviations,
-    /// Fates of messages that the search names by their times; none in a scenario that was recorded or read.
-    anchors: Vec<Anchor>,
+    /// What the search for a smaller scenario tries; nothing in a scenario that was recorded or read.
+    variation: Variation,
 }
 
 /// How a scenario ends.

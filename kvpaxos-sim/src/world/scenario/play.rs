@@ -6,7 +6,7 @@ use kvpaxos::{Micros, Time};
 
 use super::timeline::{Pictured, take_timeline};
 use super::{End, Scenario};
-use crate::decisions::{Decided, MessageName, NamingDecider, Record};
+use crate::decisions::{Decided, MessageName, NamingDecider, Record, Variation};
 use crate::invariants::{Trace, Violation};
 use crate::subject::Subject;
 use crate::world::nemesis::Nemesis;
@@ -81,7 +81,7 @@ fn play_world<M: Subject>(
     let decider = NamingDecider::of_scenario(
         seed,
         scenario.deviations.clone(),
-        scenario.anchors.clone(),
+        scenario.variation.clone(),
         record.clone(),
     );
     let mut world = World::<M>::watched(scenario.setup.clone(), Box::new(decider), is_drawn)?;
@@ -141,7 +141,7 @@ fn recording<M: Subject>(world: &World<M>, played: Result<Phases, Violation>, re
         faults: world.nemesis.begun.clone(),
         calls: world.clients.begun.clone(),
         deviations,
-        anchors: Vec::new(),
+        variation: Variation::default(),
     };
     Recording {
         scenario,

@@ -5,8 +5,8 @@ use kvpaxos::Time;
 use super::words;
 use super::write::HEAD;
 use super::{Deviations, End, Scenario, settings};
-use crate::decisions::Nodes;
 use crate::decisions::words::{client, number, read_seconds};
+use crate::decisions::{Nodes, Variation};
 use crate::invariants::Property;
 use crate::subject::LABELS;
 use crate::world::clients::PlannedCall;
@@ -179,7 +179,7 @@ impl Reader {
             faults: self.faults,
             calls: self.calls,
             deviations: self.deviations,
-            anchors: Vec::new(),
+            variation: Variation::default(),
         })
     }
 }

@@ -3,6 +3,7 @@ use std::ops::ControlFlow;
 use super::*;
 use crate::invariants::{Sometimes, Trace};
 use crate::mutants::{self, Mutant};
+use crate::shrinking::{Limits, Progress};
 
 fn recorded(seed: u64, mutant: &str) -> Recording {
     let mutant = Mutant::named(mutant).expect("a mutant");
@@ -29,16 +30,25 @@ fn a_recorded_run_repeats_its_violation() {
     assert_eq!(again.scenario.to_string(), text);
 }
 
+/// What a search in a test plays at most.
+const SOME: Limits = Limits {
+    runs: 2_000,
+    events: 60_000,
+};
+
 /// The smallest scenario violates the same property, and nothing of it can be left out.
 #[test]
 fn a_misplaced_answer_shrinks_to_one_write() {
     let first = recorded(0, "misplaced-answer");
     let play = |scenario: &Scenario| mutants::replay(scenario, Trace::Off);
-    let shrunk = shrink(first.clone(), play, |_, _, _| ControlFlow::Continue(()));
-    let shrunk = shrunk.expect("candidates are valid").expect("a violation");
+    let shrunk_with = |limits, progress: fn(&Progress<'_, Recording>) -> ControlFlow<()>| {
+        let shrunk = shrink(first.clone(), limits, play, progress);
+        shrunk.expect("candidates are valid").expect("a violation")
+    };
+    let shrunk = shrunk_with(SOME, |_| ControlFlow::Continue(()));
     assert!(shrunk.is_complete);
     assert!(shrunk.before.decisions() > 200, "{}", shrunk.before);
-    assert!(shrunk.size.decisions() <= 4, "{}", shrunk.size);
+    assert!(shrunk.size.decisions() <= 2, "{}", shrunk.size);
     assert_eq!(shrunk.smallest.scenario.calls.len(), 1);
     let scenario = &shrunk.smallest.scenario;
     assert_eq!(scenario.violates, first.scenario.violates);
@@ -53,11 +63,15 @@ fn a_misplaced_answer_shrinks_to_one_write() {
         ..scenario.clone()
     };
     assert_eq!(replayed(&correct).report.violation, None);
-    // A search that is stopped at once keeps what it has.
-    let stopped = shrink(first.clone(), play, |_, _, _| ControlFlow::Break(()));
-    let stopped = stopped.expect("candidates are valid").expect("a violation");
+    // The file says the same as the scenario: nothing that only the search knows is needed.
+    let read = Scenario::read(&scenario.to_string()).expect("what was written can be read");
+    assert_eq!(replayed(&read).scenario, *scenario);
+    // A search that is stopped at once, or comes to its limit, keeps what it has.
+    let stopped = shrunk_with(SOME, |_| ControlFlow::Break(()));
     assert_eq!((stopped.runs, stopped.is_complete), (1, false));
     assert!(stopped.smallest.report.violation.is_some());
+    let limited = shrunk_with(Limits { runs: 3, ..SOME }, |_| ControlFlow::Continue(()));
+    assert_eq!((limited.runs, limited.is_complete), (3, false));
 }
 
 /// A run in which everything holds has nothing to shrink, and is good when it is played again.
@@ -72,8 +86,9 @@ fn a_good_run_is_good_again() {
     assert_eq!(again.report.operations, good.report.operations);
     let nothing = shrink(
         good,
+        SOME,
         |scenario| mutants::replay(scenario, Trace::Off),
-        |_, _, _| ControlFlow::Continue(()),
+        |_| ControlFlow::Continue(()),
     );
     assert!(nothing.expect("no error").is_none());
 }

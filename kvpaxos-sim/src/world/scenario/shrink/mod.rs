@@ -2,29 +2,39 @@
 //!
 //! A candidate leaves something out, and is played. If it still violates the property, what it *recorded*
 //! takes its place: faults that did not begin, calls that were not made, and decisions that were not asked
-//! for are gone at once, because they cannot matter. So the search removes in bulk first (all slow syncs, all
-//! delays, all disturbed heartbeats, all calls of a client), and then halves what is left until single items
-//! remain, as delta debugging does (Zeller and Hildebrandt, *Simplifying and Isolating Failure-Inducing
-//! Input*, 2002).
+//! for are gone at once, because they cannot matter.
+//!
+//! The search has two halves. In the first, the run becomes shorter: what comes after the violation goes, and
+//! so does all of a kind; then [`samples`] plays short stretches of the run in many variations. A long run has so
+//! many disturbed messages, each of which moves all later events, that hardly one can be left out alone; but a
+//! short run that fails in the same way can be found by looking for it. In the second half the decisions become
+//! fewer: items are left out in chunks that are halved until single items remain, as delta debugging does
+//! (Zeller and Hildebrandt, *Simplifying and Isolating Failure-Inducing Input*, 2002), and where that ends,
+//! more samples are played.
 //!
 //! Nothing depends on the time that it takes: the same scenario shrinks to the same scenario.
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `search` | the search itself: what is attempted, and what holds |
 //! | `passes` | what is left out: faults, calls, decisions, settings |
-//! | `times` | pauses become shorter |
+//! | `times` | the run ends sooner, and pauses become shorter |
+//! | `samples` | shorter stretches of the run, in many variations |
+//! | `window` | a stretch of a run as a scenario |
 
 mod passes;
-mod search;
+mod samples;
 mod times;
+mod window;
 
 use std::ops::ControlFlow;
 
 use super::Scenario;
-use super::measure::{Manner, Size};
+use super::measure::{Manner, Size, cost};
 use super::play::Recording;
-use search::Search;
+use crate::engine::{LinkProfile, Table};
+use samples::Shape;
+
+use crate::shrinking::{Cost, Goal, Limits, Player, Progress, Search};
 
 /// The outcome of a search.
 #[derive(Clone, Debug)]
@@ -37,52 +47,156 @@ pub struct Shrinking {
     pub before: Size,
     /// How many scenarios were played.
     pub runs: u64,
-    /// Whether the search ended because nothing more can be left out, and not because it was stopped.
+    /// How many events they had.
+    pub events: u64,
+    /// Whether the search ended because it finds nothing more to leave out, and not because it was stopped or came to a
+    /// limit.
     pub is_complete: bool,
 }
 
-/// Makes a scenario smaller. `play` plays a candidate; `progress` gets the number of runs and
-/// the best so far after each run, and may stop the search: the smallest scenario so far is kept. Returns `None` if the first scenario
-/// violates nothing.
+/// Makes a scenario smaller. `play` plays a candidate; `progress` is told of each run, and may stop the search: the
+/// smallest scenario so far is kept. Returns `None` if the first scenario violates nothing.
 ///
 /// # Errors
 /// The first error of `play`.
 pub fn shrink<E>(
     first: Recording,
+    limits: Limits,
     play: impl FnMut(&Scenario) -> Result<Recording, E>,
-    progress: impl FnMut(u64, Size, &Scenario) -> ControlFlow<()>,
+    progress: impl FnMut(&Progress<'_, Recording>) -> ControlFlow<()>,
 ) -> Result<Option<Shrinking>, E> {
     let Some(violation) = &first.report.violation else {
         return Ok(None);
     };
     let before = Size::of(&first);
-    let mut search = Search {
-        manner: Manner::of(violation),
-        size: before,
-        best: first,
-        runs: 0,
-        stopped: false,
-        error: None,
-        play,
-        progress,
+    let origin = Origin {
+        links: first.scenario.setup.links,
+        sync: first.scenario.setup.sync,
     };
-    search.run();
-    let Search {
-        best,
-        size,
+    let manner = Manner::of(violation);
+    let player = Alike { manner, play };
+    let Some(search) = Search::new(first, limits, player, progress) else {
+        return Ok(None);
+    };
+    let mut shrinker = Shrinker {
+        search,
+        origin,
+        limits,
+        lucky: None,
+    };
+    shrinker.run();
+    let (runs, events) = (shrinker.search.runs(), shrinker.search.events());
+    let is_complete = !shrinker.search.is_stopped();
+    let smallest = shrinker.search.end()?;
+    Ok(Some(Shrinking {
+        size: Size::of(&smallest),
+        smallest,
+        before,
         runs,
-        stopped,
-        error,
-        ..
-    } = search;
-    match error {
-        Some(error) => Err(error),
-        None => Ok(Some(Shrinking {
-            smallest: best,
-            size,
-            before,
-            runs,
-            is_complete: !stopped,
-        })),
+        events,
+        is_complete,
+    }))
+}
+
+/// Plays candidates that must violate a property in the manner of the first.
+struct Alike<F> {
+    manner: Manner,
+    play: F,
+}
+
+impl<E, F: FnMut(&Scenario) -> Result<Recording, E>> Player for Alike<F> {
+    type Scenario = Scenario;
+    type Outcome = Recording;
+    type Error = E;
+
+    fn play(&mut self, candidate: &Scenario) -> Result<Recording, E> {
+        (self.play)(candidate)
+    }
+
+    fn scenario(outcome: &Recording) -> &Scenario {
+        &outcome.scenario
+    }
+
+    fn cost(&self, outcome: &Recording) -> Option<Cost> {
+        let violation = outcome.report.violation.as_ref()?;
+        (Manner::of(violation) == self.manner).then(|| cost(outcome))
+    }
+
+    fn events(outcome: &Recording) -> u64 {
+        outcome.report.counts.events
+    }
+}
+
+/// How links and disks were in the first scenario: variations are drawn as if they still were.
+#[derive(Clone, Copy)]
+struct Origin {
+    links: LinkProfile,
+    sync: Table,
+}
+
+/// A search, and what its passes share.
+struct Shrinker<P: Player, H> {
+    search: Search<P, H>,
+    origin: Origin,
+    limits: Limits,
+    /// The shape of the last sample that was smaller.
+    lucky: Option<Shape>,
+}
+
+/// So many events are a short run: it can be played thousands of times a second.
+const SHORT: u64 = 3_000;
+
+/// So many decisions can be left out one by one.
+const FEW: u64 = 300;
+
+impl<P, H> Shrinker<P, H>
+where
+    P: Player<Scenario = Scenario, Outcome = Recording>,
+    H: FnMut(&Progress<'_, Recording>) -> ControlFlow<()>,
+{
+    fn run(&mut self) {
+        self.shorten_run();
+        self.search.aim(Goal::Parts);
+        while !self.search.is_stopped() {
+            let before = self.search.cost().parts;
+            self.leave_out();
+            if self.search.cost().parts == before {
+                self.sample_for_fewer();
+            }
+            if self.search.cost().parts == before {
+                return;
+            }
+        }
+    }
+
+    /// Until the run is short, or half of what may be played is played.
+    fn shorten_run(&mut self) {
+        self.truncate();
+        self.bulk();
+        let is_short = |shrinker: &Self| {
+            let size = Size::of(shrinker.search.best());
+            size.events <= SHORT && size.decisions() as u64 <= FEW
+        };
+        while !self.search.is_stopped() && !is_short(self) && self.search.events() < self.limits.events / 2 {
+            let before = self.search.cost().weight;
+            self.sample_for_shorter();
+            self.truncate();
+            if self.search.cost().weight == before {
+                return;
+            }
+            self.bulk();
+        }
+    }
+
+    /// Leaves out what can be left out, one after the other.
+    fn leave_out(&mut self) {
+        self.faults();
+        self.calls();
+        self.simplify_calls();
+        self.bulk();
+        self.deviations();
+        self.settings();
+        self.truncate();
+        self.times();
     }
 }

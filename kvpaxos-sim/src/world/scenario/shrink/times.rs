@@ -1,31 +1,64 @@
-//! Pauses in which nothing is planned become shorter.
+//! The run ends sooner, and pauses in which nothing is planned become shorter.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use kvpaxos::{Micros, Time};
 
-use super::search::Search;
-use crate::world::scenario::measure::Size;
+use super::Shrinker;
+use crate::shrinking::{Player, Progress};
 use crate::world::scenario::play::Recording;
 use crate::world::scenario::{End, Scenario};
 
-impl<E, P, H> Search<E, P, H>
+/// Pauses that are not longer stay as they are.
+const SHORTEST: Micros = Micros(50_000);
+
+impl<P, H> Shrinker<P, H>
 where
-    P: FnMut(&Scenario) -> Result<Recording, E>,
-    H: FnMut(u64, Size, &Scenario) -> ControlFlow<()>,
+    P: Player<Scenario = Scenario, Outcome = Recording>,
+    H: FnMut(&Progress<'_, Recording>) -> ControlFlow<()>,
 {
+    /// The run ends where it has violated the property: what is found when a run is judged, as a wrong answer is,
+    /// may have happened long before. And if faults must stop for the violation, they stop as soon as possible.
+    pub(super) fn truncate(&mut self) {
+        if let End::Heal(_) = self.search.scenario().end {
+            let now = Time(self.search.best().report.simulated.0);
+            self.search.attempt_with(|scenario| scenario.end = End::Stop(now));
+        }
+        let (mut low, mut step) = (0, u64::MAX);
+        // If it cannot end a little sooner, it is not tried at all.
+        let (End::Stop(end) | End::Heal(end)) = self.search.scenario().end;
+        if !self.end_at(end.0.saturating_sub(1)) {
+            return;
+        }
+        while step > SHORTEST.0 && !self.search.is_stopped() {
+            let (End::Stop(end) | End::Heal(end)) = self.search.scenario().end;
+            step = end.0.saturating_sub(low) / 2;
+            if !self.end_at(low + step) {
+                low += step;
+            }
+        }
+    }
+
+    fn end_at(&mut self, at: u64) -> bool {
+        self.search.attempt_with(|scenario| {
+            let (End::Stop(end) | End::Heal(end)) = &mut scenario.end;
+            *end = Time(at);
+        })
+    }
+
     /// Everything comes sooner: pauses in which nothing is planned become shorter.
     pub(super) fn times(&mut self) {
         let mut divisor = 8;
-        while divisor >= 2 && !self.stopped {
+        while divisor >= 2 && !self.search.is_stopped() {
             let mut at = 0;
-            while let Some((from, length)) = pause(&self.best.scenario, at) {
+            while let Some((from, length)) = pause(self.search.scenario(), at) {
                 let shorter = Micros((length.0 / divisor).max(SHORTEST.0));
-                if !self.attempt_with(|scenario| shorten(scenario, from, Micros(length.0 - shorter.0))) {
+                let by = Micros(length.0 - shorter.0);
+                if !self.search.attempt_with(|scenario| shorten(scenario, from, by)) {
                     at += 1;
                 }
-                if self.stopped {
+                if self.search.is_stopped() {
                     return;
                 }
             }
@@ -33,9 +66,6 @@ where
         }
     }
 }
-
-/// Pauses that are not longer stay as they are.
-const SHORTEST: Micros = Micros(50_000);
 
 /// The pause of this number among the pauses that can be shorter: where it begins, and its length.
 fn pause(scenario: &Scenario, number: usize) -> Option<(Time, Micros)> {

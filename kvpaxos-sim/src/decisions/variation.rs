@@ -1,0 +1,123 @@
+//! What a search for a smaller scenario tries beside what the scenario says: fates by the time at which a message is
+//! sent, and decisions that are drawn.
+
+use std::collections::{HashMap, VecDeque};
+
+use kvpaxos::{Random, ReplicaId, Time};
+
+use super::names::MessageName;
+use crate::engine::{Choice, Decider, Fate, LinkProfile, Node, Seeded, Sending, Table, draw_fate};
+use crate::hashing::BuildQuick;
+
+/// What the network does with a message of this link and kind that is sent at about this time. The
+/// search for a smaller scenario uses it where names change because calls are left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Anchor {
+    pub(crate) name: MessageName,
+    pub(crate) at: Time,
+    pub(crate) fate: Fate,
+}
+
+/// Decisions that are drawn where the scenario names none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Sampling {
+    /// The seed of the draws.
+    pub(crate) seed: u64,
+    /// How many of a million decisions are drawn; the others are the default.
+    pub(crate) share: u32,
+    /// How links treat messages in the draws, whatever the scenario says.
+    pub(crate) links: LinkProfile,
+    /// The latency of syncs in the draws.
+    pub(crate) sync: Table,
+}
+
+/// What is tried beside what a scenario says.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Variation {
+    /// Fates of messages by their times, in the order of the times.
+    pub(crate) anchors: Vec<Anchor>,
+    /// Draws for what nothing is said about.
+    pub(crate) sampling: Option<Sampling>,
+}
+
+/// A variation in use.
+pub(super) struct Varying {
+    anchors: HashMap<(Node, Node, &'static str), VecDeque<Anchor>, BuildQuick>,
+    sampler: Option<Sampler>,
+}
+
+struct Sampler {
+    sampling: Sampling,
+    coin: Random,
+    seeded: Seeded,
+}
+
+/// A message may be sent so many microseconds before its anchor, or after it.
+const EARLY: u64 = 2_000;
+const LATE: u64 = 100_000;
+
+impl Varying {
+    pub(super) fn new(variation: Variation) -> Varying {
+        let mut anchors = HashMap::<_, VecDeque<Anchor>, BuildQuick>::default();
+        for anchor in variation.anchors {
+            let MessageName { from, to, label, .. } = anchor.name;
+            anchors
+                .entry((from, to, label.kind))
+                .or_default()
+                .push_back(anchor);
+        }
+        let sampler = |sampling: Sampling| Sampler {
+            sampling,
+            coin: Random::from_seed(sampling.seed),
+            seeded: Seeded::new(sampling.seed),
+        };
+        Varying {
+            anchors,
+            sampler: variation.sampling.map(sampler),
+        }
+    }
+
+    /// The fate of a message, if it has an anchor or is drawn.
+    pub(super) fn fate(&mut self, sending: &Sending<'_>) -> Option<Fate> {
+        self.anchored(sending).or_else(|| {
+            let sampler = self.sampler.as_mut()?.toss()?;
+            let links = sampler.sampling.links;
+            let sending = Sending {
+                profile: &links,
+                ..*sending
+            };
+            Some(draw_fate(&mut sampler.seeded, &sending))
+        })
+    }
+
+    fn anchored(&mut self, sending: &Sending<'_>) -> Option<Fate> {
+        let of_kind = (sending.from, sending.to, sending.label.kind);
+        let anchors = self.anchors.get_mut(&of_kind)?;
+        while anchors.front()?.at.0 + LATE < sending.at.0 {
+            anchors.pop_front();
+        }
+        if anchors.front()?.at.0 > sending.at.0 + EARLY {
+            return None;
+        }
+        anchors.pop_front().map(|anchor| anchor.fate)
+    }
+
+    /// The length of a sync, if it is drawn.
+    pub(super) fn sync(&mut self, id: ReplicaId) -> Option<u64> {
+        let sampler = self.sampler.as_mut()?.toss()?;
+        let sync = sampler.sampling.sync;
+        Some(sampler.seeded.sync(id, &sync))
+    }
+
+    /// The answer to another question, if it is drawn.
+    pub(super) fn decide(&mut self, choice: &Choice<'_>) -> Option<u64> {
+        Some(self.sampler.as_mut()?.toss()?.seeded.decide(choice))
+    }
+}
+
+impl Sampler {
+    /// Itself, if the next decision is to be drawn.
+    fn toss(&mut self) -> Option<&mut Sampler> {
+        (self.coin.below(1_000_000) < u64::from(self.sampling.share)).then_some(self)
+    }
+}

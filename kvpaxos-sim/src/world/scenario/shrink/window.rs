@@ -1,0 +1,80 @@
+//! A stretch of a run as a scenario.
+
+use std::collections::BTreeMap;
+
+use kvpaxos::{Micros, Time};
+
+use crate::decisions::{Anchor, MessageName};
+use crate::engine::Fate;
+use crate::world::nemesis::{Fault, PlannedFault};
+use crate::world::scenario::play::Recording;
+use crate::world::scenario::{End, Scenario};
+
+/// Fates by the times at which the messages were sent, without those before `from`; each comes `earlier` by so many
+/// microseconds.
+pub(super) fn anchors<'a>(
+    fates: impl IntoIterator<Item = (&'a MessageName, &'a Fate)>,
+    sent: &BTreeMap<MessageName, Time>,
+    from: Time,
+    earlier: u64,
+) -> Vec<Anchor> {
+    let anchor = |(name, fate): (&MessageName, &Fate)| {
+        let at = sent.get(name).filter(|at| **at >= from)?;
+        Some(Anchor {
+            name: *name,
+            at: Time(at.0.saturating_sub(earlier)),
+            fate: *fate,
+        })
+    };
+    let mut anchors: Vec<Anchor> = fates.into_iter().filter_map(anchor).collect();
+    anchors.sort_by_key(|anchor| anchor.at);
+    anchors
+}
+
+/// A stretch of time of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) from: Time,
+    pub(super) to: Time,
+    /// How long a run of it goes on before the stretch begins, at least: so long a cluster needs for an election.
+    pub(super) lead: Micros,
+}
+
+impl Window {
+    /// By how many microseconds everything comes earlier.
+    fn shift(&self) -> u64 {
+        self.from.0.saturating_sub(self.lead.0)
+    }
+
+    /// The faults and calls of this stretch; messages have the fates that messages of their kind had at these times.
+    pub(super) fn of(&self, best: &Recording) -> Scenario {
+        let (from, shift) = (self.from, self.shift());
+        let earlier = |at: Time| Time(at.0.saturating_sub(shift));
+        let whole = shift == 0;
+        let mut scenario = best.scenario.clone();
+        // A clock that is wrong stays wrong.
+        let stays = |fault: &PlannedFault| {
+            matches!(fault.fault, Fault::Speed { .. }) || fault.at.after(fault.lasts) >= from
+        };
+        scenario.faults.retain(|fault| stays(fault) && fault.at < self.to);
+        for fault in &mut scenario.faults {
+            let end = earlier(fault.at.after(fault.lasts));
+            fault.at = earlier(fault.at);
+            fault.lasts = Micros(end.0 - fault.at.0);
+        }
+        scenario
+            .calls
+            .retain(|call| whole || (from..self.to).contains(&call.at));
+        for call in &mut scenario.calls {
+            call.at = earlier(call.at);
+        }
+        let (End::Stop(end) | End::Heal(end)) = &mut scenario.end;
+        *end = earlier(self.to);
+        let fates = std::mem::take(&mut scenario.deviations.fates);
+        scenario.variation.anchors = anchors(&fates, &best.sent, from, shift);
+        if !whole {
+            scenario.deviations.syncs.clear();
+        }
+        scenario
+    }
+}
