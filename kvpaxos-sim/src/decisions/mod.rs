@@ -5,12 +5,14 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `names` | the names of decisions |
+//! | `settings` | a setup as lines of text |
 //! | `text`, `words` | deviations as lines of text, and the words of such lines |
 //! | `decider` | a decider that names each decision, and writes down those that differ from the default |
 //! | `variation` | what a search tries beside what a scenario says |
 
 mod decider;
 mod names;
+pub(crate) mod settings;
 mod text;
 mod variation;
 pub(crate) mod words;

@@ -45,6 +45,7 @@ mod swept;
 mod tests;
 
 pub use clients::{OperationCounts, PlannedCall};
+pub(crate) use nemesis::inflict;
 pub use nemesis::{Fault, FaultCounts, LastingFault, PlannedFault};
 pub use phases::Phases;
 pub use report::{Report, run, run_seed};

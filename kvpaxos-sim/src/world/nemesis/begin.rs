@@ -2,7 +2,7 @@
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
-use crate::engine::{Decision, LinkProfile, RoleState, latency};
+use crate::engine::{Decision, RoleState};
 use crate::invariants::Sometimes;
 use crate::subject::Subject;
 use crate::world::audited::{AuditedEngine, leader};
@@ -10,15 +10,8 @@ use crate::world::partition;
 use crate::world::setup::FaultKind;
 
 use super::fault::{Fault, LastingFault, PlannedFault};
+use super::inflict;
 use super::state::{BrokenConnection, Nemesis, SPEEDS, STREAM};
-
-/// The profile of degraded links: they lose and delay most messages.
-const DEGRADED: LinkProfile = LinkProfile {
-    drop: 600_000,
-    duplicate: 100_000,
-    delay: latency::WILD,
-    reorder: true,
-};
 
 impl Nemesis {
     /// Draws a fault of this kind and begins it. Does nothing where the setup rules it out.
@@ -228,32 +221,18 @@ impl Nemesis {
             .observer
             .picture(|timeline| Some(timeline.fault_begins(now, number, fault.to_string())));
         engine.decider().set_fault(Some(number));
-        match fault {
-            LastingFault::Down { id, .. } => engine.crash(*id),
-            LastingFault::Stopping { id, .. } => engine.hand_over(*id),
-            LastingFault::Paused(id) => {
-                engine.pause(*id);
-                engine.observer.coverage.hit(Sometimes::Paused);
-            }
-            LastingFault::Role { id, role, .. } => {
-                if engine.has_write_under_way(*id, *role) {
-                    engine.observer.coverage.hit(Sometimes::FailedMidWrite);
-                }
-                engine.fail_role(*id, *role);
-            }
-            LastingFault::Cut(cuts) | LastingFault::Flapping { cuts, .. } => {
-                partition::cut(cuts, &mut engine.network);
-            }
-            LastingFault::Drift { id, speed } => {
-                engine.set_speed(*id, *speed);
-                engine.observer.coverage.hit(Sometimes::ClockDrifted);
-            }
-            LastingFault::Slow(id) => engine.set_latency(*id, latency::BUSY),
-            LastingFault::Full(id) => engine.set_full(*id, true),
-            LastingFault::CrashAtSync(id) => engine.set_crash_at_sync(*id, true),
-            LastingFault::Corrupting(id) => engine.set_corrupting(*id, true),
-            LastingFault::DegradedLinks(id) => engine.network.set_profile((*id).into(), Some(DEGRADED)),
+        let coverage = match fault {
+            LastingFault::Paused(_) => Some(Sometimes::Paused),
+            LastingFault::Drift { .. } => Some(Sometimes::ClockDrifted),
+            LastingFault::Role { id, role, .. } => engine
+                .has_write_under_way(*id, *role)
+                .then_some(Sometimes::FailedMidWrite),
+            _ => None,
+        };
+        if let Some(what) = coverage {
+            engine.observer.coverage.hit(what);
         }
+        inflict::begin(fault, engine);
         engine.decider().set_fault(None);
     }
 
@@ -266,21 +245,14 @@ impl Nemesis {
         engine
             .observer
             .picture(|timeline| Some(timeline.remark(now, fault.to_string())));
+        inflict::begin_instant(fault, engine);
         match *fault {
-            Fault::Lasting(_) => None,
-            Fault::Speed { id, speed } => {
-                engine.set_speed(id, speed);
-                None
-            }
-            Fault::Jump { id, by } => {
-                engine.jump_clock(id, by);
+            Fault::Lasting(_) | Fault::Speed { .. } => None,
+            Fault::Jump { .. } => {
                 engine.observer.coverage.hit(Sometimes::ClockJumped);
                 None
             }
-            Fault::HangUp { client, id } => {
-                engine.hang_up(id, client);
-                Some(BrokenConnection { client, id })
-            }
+            Fault::HangUp { client, id } => Some(BrokenConnection { client, id }),
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
-use crate::engine::{Alarm, Damage, Decision, EntryKind, RIGHT_SPEED, RoleState};
+use crate::engine::{Alarm, Damage, Decision, EntryKind, RoleState};
 use crate::invariants::Sometimes;
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
 use crate::world::partition;
 
 use super::fault::{Fault, LastingFault, PlannedFault};
+use super::inflict;
 use super::state::{Nemesis, STREAM};
 
 impl Nemesis {
@@ -122,26 +123,15 @@ impl Nemesis {
                 engine.crash(*id);
                 engine.start(*id, self.memory_only);
             }
-            LastingFault::Paused(id) => engine.resume(*id),
-            LastingFault::Role { id, role, lost } => engine.restart_role(*id, *role, *lost),
-            LastingFault::Cut(cuts) => partition::mend(cuts, &mut engine.network),
-            LastingFault::Flapping { cuts, cut, .. } => {
-                if *cut {
-                    partition::mend(cuts, &mut engine.network);
-                }
-            }
-            LastingFault::Drift { id, .. } => engine.set_speed(*id, RIGHT_SPEED),
-            LastingFault::Slow(id) => engine.set_latency(*id, self.sync),
             LastingFault::Full(id) => {
-                engine.set_full(*id, false);
+                inflict::end(active, self.sync, engine);
                 self.start_again(*id, Sometimes::DiskFull, engine);
             }
             LastingFault::CrashAtSync(id) => {
-                engine.set_crash_at_sync(*id, false);
+                inflict::end(active, self.sync, engine);
                 self.start_again(*id, Sometimes::CrashedAtSync, engine);
             }
-            LastingFault::Corrupting(id) => engine.set_corrupting(*id, false),
-            LastingFault::DegradedLinks(id) => engine.network.set_profile((*id).into(), None),
+            other => inflict::end(other, self.sync, engine),
         }
         engine.decider().set_fault(None);
     }

@@ -7,6 +7,7 @@ mod begin;
 mod end;
 mod fault;
 mod healing;
+pub(crate) mod inflict;
 mod state;
 mod text;
 
