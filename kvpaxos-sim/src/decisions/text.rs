@@ -6,7 +6,7 @@ use std::fmt;
 use super::decider::Deviations;
 use super::names::{Draw, DrawName, MessageName, SyncName};
 use super::words::{count, link, number, read_seconds, replica, seconds};
-use crate::engine::{Fate, Label};
+use crate::engine::{Fate, Label, interned};
 
 impl fmt::Display for Deviations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,8 +35,8 @@ pub(crate) struct Nodes {
     pub(crate) replicas: usize,
     /// The number of clients.
     pub(crate) clients: u32,
-    /// All kinds of messages, requests and replies.
-    pub(crate) labels: &'static [&'static str],
+    /// All kinds of messages, requests and replies; `None` if any word may be one.
+    pub(crate) labels: Option<&'static [&'static str]>,
 }
 
 impl Deviations {
@@ -75,7 +75,10 @@ impl Nodes {
             ));
         };
         let (from, to) = link(between, self.replicas, self.clients)?;
-        let known = self.labels.iter().find(|known| **known == kind);
+        let known = match self.labels {
+            Some(labels) => labels.iter().find(|known| **known == kind).copied(),
+            None => Some(interned(kind)),
+        };
         let kind = known.ok_or_else(|| format!("no message is called {kind:?}"))?;
         let about = number(about, "number of a slot, ballot or request")?;
         Ok(MessageName {

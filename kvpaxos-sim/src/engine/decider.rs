@@ -4,10 +4,9 @@
 //! [`Seeded`] decides from a seed. Each component has a ChaCha stream of its own, so that one more draw in
 //! one component changes nothing elsewhere.
 
-use std::fmt;
-
 use kvpaxos::{Entropy, Random, ReplicaId, Time};
 
+use crate::engine::label::Label;
 use crate::engine::latency::Table;
 use crate::engine::network::LinkProfile;
 use crate::engine::node::Node;
@@ -112,22 +111,6 @@ pub struct Choice<'a> {
     pub decision: Decision,
     /// The possible answers.
     pub range: Range<'a>,
-}
-
-/// What a message is called: its kind, and the number of what it is about, such as a slot. Together with the
-/// link and a count of such messages it names a message in a scenario.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Label {
-    /// The kind of the message: a word.
-    pub kind: &'static str,
-    /// The number of its slot, its ballot's round or its request; 0 if it has none.
-    pub about: u64,
-}
-
-impl fmt::Display for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.about)
-    }
 }
 
 /// A message that a node sends.

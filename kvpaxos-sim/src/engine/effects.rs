@@ -2,8 +2,9 @@
 
 use kvpaxos::{Effect, Envelope, ReplicaId, Time};
 
-use crate::engine::decider::{Decision, Label, Stream};
+use crate::engine::decider::{Decision, Stream};
 use crate::engine::disk::SyncRequest;
+use crate::engine::label::Label;
 use crate::engine::machine::{EffectOf, Machine};
 use crate::engine::node::Node;
 use crate::engine::observer::{Loss, Misbehaviour, Observer, Packet, PacketId};

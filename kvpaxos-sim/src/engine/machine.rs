@@ -8,8 +8,8 @@ use std::fmt::{Debug, Display};
 use kvpaxos::{Effect, Entropy, Event, Founding, Input, Memory, Time};
 use serde::Serialize;
 
-use crate::engine::decider::Label;
 use crate::engine::disk::Log;
+use crate::engine::label::Label;
 
 /// A deterministic state machine that an [`Engine`](crate::Engine) can drive, under the contract of [`kvpaxos::io`].
 pub trait Machine: Sized {
@@ -51,34 +51,23 @@ pub trait Machine: Sized {
     /// When it wants to be told the time. After a step this is later than the time of the step.
     fn deadline(&self) -> Option<Time>;
 
-    /// What a message is called in scenarios: see [`Label`].
+    /// What a message is called in scenarios. By default that is what [`Debug`] prints at the beginning: see
+    /// [`Label::debugged`].
     #[must_use]
     fn label(message: &Self::Message) -> Label {
-        let _ = message;
-        Label {
-            kind: "message",
-            about: 0,
-        }
+        Label::debugged("message", message)
     }
 
     /// What a request of a client is called in scenarios.
     #[must_use]
     fn request_label(request: &Self::Request) -> Label {
-        let _ = request;
-        Label {
-            kind: "request",
-            about: 0,
-        }
+        Label::debugged("request", request)
     }
 
     /// What a reply to a client is called in scenarios.
     #[must_use]
     fn reply_label(reply: &Self::Reply) -> Label {
-        let _ = reply;
-        Label {
-            kind: "reply",
-            about: 0,
-        }
+        Label::debugged("reply", reply)
     }
 
     /// Changes the content of a message as a sender with damaged memory would, where the protocol has a

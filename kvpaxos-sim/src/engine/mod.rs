@@ -19,6 +19,7 @@
 //! | `clock` | the clock of a replica |
 //! | `decider` | random decisions: where a fault, a delay or a loss is drawn |
 //! | `forking` | a run whose future is drawn again from an event on |
+//! | `label` | what messages are called in scenarios |
 //! | `digest` | the rolling digest over all events |
 //! | `machine`, `observer` | the seams to a protocol and to its checks |
 //! | `queue`, `pending` | the event queue and what waits in it |
@@ -32,6 +33,7 @@ mod disk;
 mod effects;
 mod forking;
 mod host;
+mod label;
 pub mod latency;
 mod lifecycle;
 mod machine;
@@ -44,13 +46,13 @@ mod state;
 mod sync;
 
 pub use clock::RIGHT_SPEED;
-pub use decider::{
-    Choice, Decider, Decision, Fate, FileDecider, Label, Range, Seeded, Sending, Stream, draw_fate,
-};
+pub use decider::{Choice, Decider, Decision, Fate, FileDecider, Range, Seeded, Sending, Stream, draw_fate};
 pub use digest::EntryKind;
 pub use disk::{Damage, DamageOutcome, Format, List, Log, Recovered};
 pub use forking::Fork;
 pub use host::RoleState;
+pub use label::Label;
+pub(crate) use label::interned;
 pub use latency::Table;
 pub use machine::{EffectOf, EventOf, InputOf, Machine};
 pub use network::{LinkProfile, Network, Traffic};

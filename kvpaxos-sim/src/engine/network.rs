@@ -3,7 +3,8 @@
 use kvpaxos::Time;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::decider::{Decider, Fate, Label, Sending};
+use crate::engine::decider::{Decider, Fate, Sending};
+use crate::engine::label::Label;
 use crate::engine::latency::{self, Table};
 use crate::engine::node::Node;
 

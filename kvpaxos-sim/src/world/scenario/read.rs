@@ -111,7 +111,7 @@ impl Reader {
         let nodes = Nodes {
             replicas: self.replicas(),
             clients: self.setup.clients.count,
-            labels: &LABELS,
+            labels: Some(&LABELS),
         };
         if self.deviations.read(words, &nodes)? {
             return Ok(());
