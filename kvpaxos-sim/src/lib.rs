@@ -32,7 +32,7 @@
 //! Each folder is a wing with a facade. Imports go down only:
 //!
 //! ```text
-//!   mutants ---------.       replicas that are wrong on purpose
+//!   mutants, protocol -.      replicas that are wrong on purpose; worlds for protocols of one's own
 //!      |             |
 //!    world ----------+-----.     setups, clients, nemesis, whole runs, sweeps
 //!      |             |      \
@@ -63,6 +63,7 @@
 //! - [`whole_store`] judges operations on several keys: by executing the log, and by a search whose state is
 //!   the whole store.
 //! - [`model`] explores the core exhaustively within small bounds. It uses no other wing but `parallel`.
+//! - [`protocol`] puts clients, faults and a verdict around any [`Machine`], and has the tools for its runs.
 //! - [`mutants`] holds replicas with the bugs that real systems had. The checks above must find each.
 //!
 //! # Where is ...?
@@ -85,7 +86,7 @@
 //! | How does a failure become a test? | `world/scenario/` ([`world::scenario`]); the page `manual::scenarios` has the format |
 //! | How is a failure made smaller? | `world/scenario/shrink/` says what is left out; `shrinking/` keeps the best and the limits |
 //! | How is a mutant made? | `mutants/`, with a table of all in [`mutants`] |
-//! | How is another protocol simulated? | `tests/integration/toy.rs`, a machine of 60 lines |
+//! | How is another protocol simulated? | `protocol/` ([`protocol`]), and `examples/paxos.rs`; `tests/integration/toy.rs` is an engine without that |
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 
 pub mod decisions;
@@ -99,6 +100,7 @@ pub mod model;
 pub mod mutants;
 pub mod output;
 pub mod parallel;
+pub mod protocol;
 pub mod shrinking;
 pub mod subject;
 pub mod timeline;

@@ -1,7 +1,7 @@
 //! What a search for a smaller scenario tries beside what the scenario says: fates by the time at which a message is
 //! sent, and decisions that are drawn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use kvpaxos::{Random, ReplicaId, Time};
 
@@ -16,6 +16,27 @@ pub(crate) struct Anchor {
     pub(crate) name: MessageName,
     pub(crate) at: Time,
     pub(crate) fate: Fate,
+}
+
+/// Fates by the times at which the messages were sent, without those before `from`; each comes `earlier` by so many
+/// microseconds.
+pub(crate) fn anchors<'a>(
+    fates: impl IntoIterator<Item = (&'a MessageName, &'a Fate)>,
+    sent: &BTreeMap<MessageName, Time>,
+    from: Time,
+    earlier: u64,
+) -> Vec<Anchor> {
+    let anchor = |(name, fate): (&MessageName, &Fate)| {
+        let at = sent.get(name).filter(|at| **at >= from)?;
+        Some(Anchor {
+            name: *name,
+            at: Time(at.0.saturating_sub(earlier)),
+            fate: *fate,
+        })
+    };
+    let mut anchors: Vec<Anchor> = fates.into_iter().filter_map(anchor).collect();
+    anchors.sort_by_key(|anchor| anchor.at);
+    anchors
 }
 
 /// Decisions that are drawn where the scenario names none.

@@ -11,6 +11,7 @@ mod generate_command;
 mod kept_scenarios;
 mod mutants;
 mod properties;
+mod protocol;
 mod recovery;
 mod scenarios;
 mod stalls;

@@ -29,7 +29,7 @@ impl Manner {
     }
 }
 
-fn without_numbers(text: &str) -> String {
+pub(crate) fn without_numbers(text: &str) -> String {
     let mut shape = String::new();
     for letter in text.chars() {
         if !letter.is_ascii_digit() {

@@ -38,6 +38,8 @@ use crate::world::clients::PlannedCall;
 use crate::world::nemesis::PlannedFault;
 use crate::world::setup::Setup;
 
+pub(crate) use faults::write_fault;
+pub(crate) use measure::without_numbers;
 pub use measure::{Manner, Size};
 pub use play::{Recording, play, play_pictured, record, record_pictured};
 pub use read::ScenarioError;

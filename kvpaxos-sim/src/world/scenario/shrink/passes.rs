@@ -7,7 +7,7 @@ use kvpaxos::client::Call;
 use kvpaxos::{Op, Query, Time};
 
 use super::Shrinker;
-use super::window::anchors;
+use crate::decisions::anchors;
 use crate::engine::Fate;
 use crate::shrinking::{Player, Progress};
 use crate::world::scenario::play::Recording;

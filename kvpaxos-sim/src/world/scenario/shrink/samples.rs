@@ -191,7 +191,7 @@ where
             scenario.setup.seed = seed % 1_000_000;
             if !scenario.deviations.fates.is_empty() {
                 let fates = std::mem::take(&mut scenario.deviations.fates);
-                scenario.variation.anchors = super::window::anchors(&fates, &best.sent, Time(0), 0);
+                scenario.variation.anchors = crate::decisions::anchors(&fates, &best.sent, Time(0), 0);
             }
         }
         let events = best.report.counts.events.max(1);

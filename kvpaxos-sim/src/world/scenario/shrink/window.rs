@@ -1,35 +1,11 @@
 //! A stretch of a run as a scenario.
 
-use std::collections::BTreeMap;
-
 use kvpaxos::{Micros, Time};
 
-use crate::decisions::{Anchor, MessageName};
-use crate::engine::Fate;
+use crate::decisions::anchors;
 use crate::world::nemesis::{Fault, PlannedFault};
 use crate::world::scenario::play::Recording;
 use crate::world::scenario::{End, Scenario};
-
-/// Fates by the times at which the messages were sent, without those before `from`; each comes `earlier` by so many
-/// microseconds.
-pub(super) fn anchors<'a>(
-    fates: impl IntoIterator<Item = (&'a MessageName, &'a Fate)>,
-    sent: &BTreeMap<MessageName, Time>,
-    from: Time,
-    earlier: u64,
-) -> Vec<Anchor> {
-    let anchor = |(name, fate): (&MessageName, &Fate)| {
-        let at = sent.get(name).filter(|at| **at >= from)?;
-        Some(Anchor {
-            name: *name,
-            at: Time(at.0.saturating_sub(earlier)),
-            fate: *fate,
-        })
-    };
-    let mut anchors: Vec<Anchor> = fates.into_iter().filter_map(anchor).collect();
-    anchors.sort_by_key(|anchor| anchor.at);
-    anchors
-}
 
 /// A stretch of time of a run.
 #[derive(Clone, Copy, Debug)]
