@@ -32,6 +32,8 @@
 //! Each folder is a wing with a facade. Imports go down only:
 //!
 //! ```text
+//!   receipts                   what was swept, by which build, with which outcome
+//!      |
 //!   mutants, protocol -.      replicas that are wrong on purpose; worlds for protocols of one's own
 //!      |             |
 //!    world ----------+-----.     setups, clients, nemesis, whole runs, sweeps
@@ -64,6 +66,7 @@
 //!   the whole store.
 //! - [`model`] explores the core exhaustively within small bounds. It uses no other wing but `parallel`.
 //! - [`protocol`] puts clients, faults and a verdict around any [`Machine`], and has the tools for its runs.
+//! - [`receipts`] keeps the outcome of sweeps in shards, and adds them up.
 //! - [`mutants`] holds replicas with the bugs that real systems had. The checks above must find each.
 //!
 //! # Where is ...?
@@ -85,6 +88,7 @@
 //! | Which order of operations on several keys is looked for? | `whole_store/search.rs`; `whole_store/replay.rs` takes that of the log |
 //! | How does a failure become a test? | `world/scenario/` ([`world::scenario`]); the page `manual::scenarios` has the format |
 //! | How is a failure made smaller? | `world/scenario/shrink/` says what is left out; `shrinking/` keeps the best and the limits |
+//! | How is a sweep split among machines, and added up? | `receipts/`; `world/summary.rs` has the sums, `world/swept.rs` the digest of digests |
 //! | How is a mutant made? | `mutants/`, with a table of all in [`mutants`] |
 //! | How is another protocol simulated? | `protocol/` ([`protocol`]), and `examples/paxos.rs`; `tests/integration/toy.rs` is an engine without that |
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
@@ -101,6 +105,7 @@ pub mod mutants;
 pub mod output;
 pub mod parallel;
 pub mod protocol;
+pub mod receipts;
 pub mod shrinking;
 pub mod subject;
 pub mod timeline;
@@ -121,4 +126,7 @@ pub mod manual {
 
     #[doc = include_str!("../docs/scenarios.md")]
     pub mod scenarios {}
+
+    #[doc = include_str!("../docs/sweeps.md")]
+    pub mod sweeps {}
 }

@@ -1,6 +1,5 @@
 //! The outcome of a sweep: sums over its seeds.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -56,9 +55,6 @@ pub struct Summary {
     pub violations: Vec<Violation>,
     /// Which seeds were played, and the digests of their runs together.
     pub swept: Swept,
-    /// The digest of each seed that was played by this process.
-    #[serde(skip)]
-    pub digests: BTreeMap<u64, String>,
 }
 
 impl Summary {
@@ -125,7 +121,7 @@ impl Summary {
         per_second(self.seeds * 100, self.wall_micros)
     }
 
-    pub(super) fn add(&mut self, played: SeedResult) {
+    pub(super) fn add(&mut self, played: &SeedResult) {
         let SeedResult {
             report,
             took,
@@ -133,9 +129,9 @@ impl Summary {
         } = played;
         let seed = report.setup.seed;
         self.seeds += 1;
-        self.repeated += u64::from(repeated);
-        self.cpu_micros += micros(took);
-        let runs = if repeated { 2 } else { 1 };
+        self.repeated += u64::from(*repeated);
+        self.cpu_micros += micros(*took);
+        let runs = if *repeated { 2 } else { 1 };
         self.events += report.counts.events * runs;
         self.operations += report.operations.begun;
         self.simulated_seconds += report.simulated.0 * runs / 1_000_000;
@@ -163,8 +159,7 @@ impl Summary {
             self.least_fair = most(self.least_fair, (phases.unfairness, seed));
         }
         self.swept.push(seed, &report.digest);
-        self.digests.insert(seed, report.digest);
-        self.violations.extend(report.violation);
+        self.violations.extend(report.violation.clone());
     }
 }
 

@@ -54,9 +54,8 @@ pub(super) struct SeedResult {
     pub(super) repeated: bool,
 }
 
-/// Plays all seeds. `heard` is called with the outcome so far, after each seed below which all others were
-/// played.
-pub fn sweep(what: &Sweep, heard: impl FnMut(&Summary)) -> Summary {
+/// Plays all seeds. `heard` is called for each, in their order, with the outcome so far and its report.
+pub fn sweep(what: &Sweep, heard: impl FnMut(&Summary, &Report)) -> Summary {
     sweep_on(what, Summary::default(), heard)
 }
 
@@ -64,7 +63,7 @@ pub fn sweep(what: &Sweep, heard: impl FnMut(&Summary)) -> Summary {
 ///
 /// # Panics
 /// If the outcome has a seed that is not lower.
-pub fn sweep_on(what: &Sweep, mut summary: Summary, mut heard: impl FnMut(&Summary)) -> Summary {
+pub fn sweep_on(what: &Sweep, mut summary: Summary, mut heard: impl FnMut(&Summary, &Report)) -> Summary {
     let began = Instant::now();
     let before = summary.wall_micros;
     let mut next = what.seeds.start;
@@ -76,9 +75,9 @@ pub fn sweep_on(what: &Sweep, mut summary: Summary, mut heard: impl FnMut(&Summa
         waiting.insert(seed, played);
         while let Some(played) = waiting.remove(&next) {
             next += 1;
-            summary.add(played);
+            summary.add(&played);
             summary.wall_micros = before.saturating_add(micros(began.elapsed()));
-            heard(&summary);
+            heard(&summary, &played.report);
         }
         if goes_on {
             ControlFlow::Continue(())

@@ -84,7 +84,7 @@ impl TryFrom<String> for Block {
         let seeds = seed_range(seeds)?;
         if seeds.start / BLOCK != (seeds.end - 1) / BLOCK {
             return Err(format!(
-                "the seeds {text:?} do not lie between two multiples of {BLOCK}"
+                "the seeds of {text:?} do not lie between two multiples of {BLOCK}"
             ));
         }
         Ok(Block {
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(swept(0..20).joined(&swept(10..30)), Err(10..20));
         let both = swept(5..20).joined(&swept(2000..2010)).unwrap();
         assert_eq!(both.gaps(&(0..3000)), [0..5, 20..2000, 2010..3000]);
-        assert_eq!(both.gaps(&(7..2003)), [20..2000]);
+        assert!(both.gaps(&(7..2003)).iter().eq([&(20..2000)]));
         assert_eq!(both.gaps(&(2000..2010)), []);
     }
 

@@ -15,4 +15,5 @@ mod protocol;
 mod recovery;
 mod scenarios;
 mod stalls;
+mod sweep_command;
 mod toy;

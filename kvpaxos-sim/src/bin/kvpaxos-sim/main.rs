@@ -8,22 +8,25 @@ mod check;
 mod exit;
 mod forks;
 mod generate;
+mod merge;
 mod model;
 mod mutants;
 mod run;
 mod scenario;
+mod shard;
 mod source;
 mod store;
+mod summary;
 mod sweep;
+mod whole_file;
 mod witness;
 
 use std::ops::Range;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use kvpaxos_sim::parallel;
-use kvpaxos_sim::world::{Sweep, seed_range};
+use kvpaxos_sim::world::seed_range;
 
 /// Deterministic simulation of kvpaxos: networks, disks, clocks and crashes from a seed, and a check of every
 /// promise.
@@ -41,17 +44,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Simulate one seed. Prints what the seed drew, what happened and whether everything held.
-    Run {
-        /// The seed to simulate.
-        #[arg(long, value_name = "N")]
-        seed: u64,
-        /// Print the report as JSON.
-        #[arg(long)]
-        json: bool,
-        /// Print a line for each event.
-        #[arg(long, conflicts_with = "json")]
-        trace: bool,
-    },
+    Run(run::Arguments),
     /// Simulate one seed and write what was decided to a scenario file.
     ///
     /// Exit codes: 0 everything held, 1 a property was violated, 2 the command line is wrong, 4 the file cannot
@@ -68,23 +61,20 @@ enum Command {
     /// played again, 4 the file cannot be written, 5 every property holds and there is nothing to shrink.
     Shrink(scenario::Shrink),
     /// Simulate many seeds. Prints sums, the first violation, and the command that repeats it.
-    Sweep {
-        /// The seeds from A to B, without B.
-        #[arg(long, value_name = "A..B", value_parser = seed_range)]
-        seeds: Range<u64>,
-        /// How many seeds to simulate at a time. Default: one per core.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-        jobs: Option<u16>,
-        /// Continue after a violation and collect all of them.
-        #[arg(long)]
-        keep_going: bool,
-        /// Write a line `seed digest` for each seed to this file.
-        #[arg(long, value_name = "FILE")]
-        digests: Option<PathBuf>,
-        /// Print the summary as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    ///
+    /// Exit codes: 0 everything held; 1 a property was violated, or a situation that must occur never did; 2 the
+    /// command line is wrong; 3 the receipt cannot be read or continued; 4 a file cannot be written.
+    Sweep(sweep::Arguments),
+    /// Add up the receipts of the shards of a sweep. Prints which seeds are missing, and whether all held.
+    ///
+    /// Exit codes: 0 all seeds of the sweep were played and everything held; 1 a property was violated, a
+    /// situation that must occur never did, or two receipts disagree; 2 the command line is wrong; 3 a receipt
+    /// cannot be read, or they do not belong together; 4 the file cannot be written; 5 everything held, but seeds
+    /// are missing.
+    Merge(merge::Arguments),
+    /// Print what identifies this build in receipts: its version, the digest of eight short runs, and that of
+    /// its sources.
+    Build,
     /// Simulate disks that lose synced data unnoticed. Prints whether replicas whose states differ notice and
     /// stop.
     Forks {
@@ -150,24 +140,14 @@ fn main() -> ExitCode {
 /// Runs a command, and returns the exit code.
 fn run_command(command: Command) -> u8 {
     match command {
-        Command::Run { seed, json, trace } => run::run(seed, json, trace),
+        Command::Run(what) => run::run(&what),
         Command::Record(what) => scenario::record(&what),
         Command::Replay(what) => scenario::replay(&what),
         Command::Shrink(what) => scenario::shrink_command(&what),
         Command::Model(what) => model::model(&what),
-        Command::Sweep {
-            seeds,
-            jobs,
-            keep_going,
-            digests,
-            json,
-        } => {
-            let what = Sweep {
-                keep_going,
-                ..Sweep::of(seeds, threads(jobs))
-            };
-            sweep::sweep(&what, digests.as_deref(), json)
-        }
+        Command::Sweep(what) => sweep::sweep(&what),
+        Command::Merge(what) => merge::merge(&what),
+        Command::Build => merge::build(),
         Command::Forks { seeds, jobs, trace } => {
             forks::run(seeds, if trace { 1 } else { threads(jobs) }, trace)
         }

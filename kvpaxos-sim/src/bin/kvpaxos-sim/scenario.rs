@@ -73,7 +73,7 @@ pub(crate) struct Shrink {
 }
 
 /// Reads the name of a mutant.
-fn mutant(name: &str) -> Result<Mutant, String> {
+pub(crate) fn mutant(name: &str) -> Result<Mutant, String> {
     Mutant::named(name).ok_or_else(|| {
         let known: Vec<&str> = MUTANTS.iter().map(|mutant| mutant.name).collect();
         format!("there is no such mutant; there are {}", known.join(", "))
