@@ -106,6 +106,7 @@ pub mod output;
 pub mod parallel;
 pub mod protocol;
 pub mod receipts;
+pub mod recording;
 pub mod shrinking;
 pub mod subject;
 pub mod timeline;

@@ -53,6 +53,8 @@ pub(crate) struct Audit {
     pub(super) asked_to_stand: bool,
     /// The replicas whose last candidacy began with such a request.
     pub(super) stood_when_asked: ReplicaSet,
+    /// Properties that cannot be judged. What contradicts them is not reported.
+    unjudged: Vec<Property>,
     pub(super) now: Time,
     pub(super) finding: Option<Finding>,
     /// Receives a line for each event.
@@ -85,6 +87,7 @@ impl Audit {
             refounded_halts: 0,
             asked_to_stand: false,
             stood_when_asked: ReplicaSet::EMPTY,
+            unjudged: Vec::new(),
             now: Time(0),
             finding: None,
             trace: Trace::Off,
@@ -97,6 +100,22 @@ impl Audit {
     /// judged.
     pub(crate) fn expect_divergence(&mut self) {
         self.divergence = Some(Divergence::new(self.acceptors.len(), self.quorums));
+    }
+
+    /// Judges recordings of real replicas: they may reach a higher slot than any run of the simulator, and some
+    /// properties cannot be judged. If part of the past is unknown, any replica may have been founded anew in it.
+    pub(crate) fn judge_recordings(
+        &mut self,
+        highest: u64,
+        unjudged: impl Iterator<Item = Property>,
+        has_unknown_past: bool,
+    ) {
+        self.slots.allow_up_to(highest);
+        self.unjudged = unjudged.collect();
+        if has_unknown_past {
+            let replicas = (0_u8..).take(self.acceptors.len()).map(ReplicaId);
+            self.ever_refounded = replicas.collect();
+        }
     }
 
     /// The histories that exist, in worlds in which disks lose synced data unnoticed.
@@ -112,7 +131,8 @@ impl Audit {
 
     /// Reports a violation. Only the first one is kept.
     pub(crate) fn report(&mut self, at: Time, property: Property, explanation: String) {
-        if self.divergence.is_some() && property != Property::D1 {
+        let is_left_out = self.unjudged.contains(&property);
+        if is_left_out || self.divergence.is_some() && property != Property::D1 {
             return;
         }
         self.finding.get_or_insert(Finding {

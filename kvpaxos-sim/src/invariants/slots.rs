@@ -36,6 +36,7 @@ struct SlotEntry {
 pub(super) struct SlotTable {
     entries: Vec<SlotEntry>,
     phase2: usize,
+    highest: u64,
     /// The first slot without a chosen value.
     prefix: Slot,
 }
@@ -53,8 +54,14 @@ impl SlotTable {
         SlotTable {
             entries: Vec::new(),
             phase2,
+            highest: HIGHEST_SLOT,
             prefix: Slot::ZERO,
         }
+    }
+
+    /// Allows for higher slots than any run of the simulator reaches.
+    pub(super) fn allow_up_to(&mut self, highest: u64) {
+        self.highest = highest;
     }
 
     /// The first slot without a chosen value.
@@ -77,7 +84,7 @@ impl SlotTable {
     }
 
     fn entry_mut(&mut self, slot: Slot) -> Result<&mut SlotEntry, String> {
-        if slot.0 > HIGHEST_SLOT {
+        if slot.0 > self.highest {
             return Err(format!("slot {slot} is beyond what any run reaches"));
         }
         let index = slot_index(slot);

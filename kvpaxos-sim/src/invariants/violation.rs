@@ -130,7 +130,7 @@ pub(super) struct Breach {
 }
 
 /// The first property that was found not to hold in a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Finding {
     /// The property.
     pub property: Property,

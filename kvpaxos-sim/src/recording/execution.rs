@@ -1,0 +1,292 @@
+//! One life of a replica, executed again: what the event loop of `kvpaxos-net` did with its inputs.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use kvpaxos::recording::{EffectDigest, Entry, Header};
+use kvpaxos::{
+    ConfigError, Effect, Entropy, Envelope, Event, Input, Memory, Message, Record, Replica, ReplicaId, Role,
+    Time,
+};
+
+use crate::engine::{Misbehaviour, Observer};
+
+/// Who watches an execution, and where its messages go.
+pub(super) struct Outside<'a, O> {
+    /// The time on the clock of all recordings.
+    pub(super) now: Time,
+    pub(super) observer: &'a mut O,
+    /// Takes every message that leaves for another replica.
+    pub(super) sent: &'a mut dyn FnMut(ReplicaId, &Message),
+}
+
+/// Why an entry cannot be executed.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It does not fit to what came before.
+    Misplaced(&'static str),
+    /// An assertion of the replica fails.
+    Panicked(String),
+}
+
+/// Messages that leave once a batch of records is durable.
+struct Deferred {
+    batch: u64,
+    role: Role,
+    envelopes: Vec<Envelope>,
+}
+
+/// A life that is being executed.
+pub(super) struct Execution {
+    id: ReplicaId,
+    durable: bool,
+    replica: Replica,
+    digest: EffectDigest,
+    to_itself: VecDeque<Message>,
+    deferred: VecDeque<Deferred>,
+    /// The batch that is being gathered, and whether it has anything.
+    batch: u64,
+    gathered: bool,
+    /// The last batch that has records.
+    last_written: u64,
+    /// The last batch that is known to be durable.
+    settled: u64,
+    /// Records that are not known to be durable, with their batches.
+    undurable: VecDeque<(u64, Record)>,
+    /// A role that has failed, whose deferred messages are void once the replica has heard itself.
+    failed: Option<Role>,
+    halted: bool,
+}
+
+impl Execution {
+    /// Starts the replica. The observer is told by the caller, who knows what became of the life before.
+    pub(super) fn start(
+        header: &Header,
+        memory: Memory,
+        entropy: Entropy,
+        at: Time,
+    ) -> Result<Execution, ConfigError> {
+        Ok(Execution {
+            id: header.config.id,
+            durable: header.durable,
+            replica: Replica::new(header.config.clone(), memory, entropy, at)?,
+            digest: EffectDigest::default(),
+            to_itself: VecDeque::new(),
+            deferred: VecDeque::new(),
+            batch: 1,
+            gathered: false,
+            last_written: 0,
+            settled: 0,
+            undurable: VecDeque::new(),
+            failed: None,
+            halted: false,
+        })
+    }
+
+    pub(super) fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// The digest of all effects so far.
+    pub(super) fn digest(&self) -> u64 {
+        self.digest.value()
+    }
+
+    /// The records that are not known to be durable.
+    pub(super) fn undurable(&self) -> usize {
+        self.undurable.len()
+    }
+
+    /// Executes an entry; `memory` is that of a restart.
+    pub(super) fn take<O: Observer<Replica>>(
+        &mut self,
+        entry: Entry,
+        memory: Memory,
+        outside: &mut Outside<'_, O>,
+    ) -> Result<(), Fault> {
+        let is_own = matches!(entry, Entry::Own { .. });
+        if !is_own && !self.to_itself.is_empty() {
+            return Err(Fault::Misplaced(
+                "the replica sent itself a message, which does not arrive before this",
+            ));
+        }
+        if self.halted && !matches!(entry, Entry::Flush | Entry::Stopped | Entry::Full) {
+            return Err(Fault::Misplaced("the replica has halted"));
+        }
+        match entry {
+            Entry::Input { at, event } => {
+                if let Event::Fail(role) = event {
+                    outside.observer.role_failed(outside.now, self.id, role);
+                    self.failed = Some(role);
+                }
+                self.step(at, event, outside)?;
+            }
+            Entry::Restart {
+                at, role, entropy, ..
+            } => {
+                let (now, lost) = (outside.now, memory == Memory::Lost);
+                outside.observer.role_restarting(now, self.id, role, lost);
+                let event = Event::Restart {
+                    role,
+                    memory,
+                    entropy,
+                };
+                self.step(at, event, outside)?;
+                let Execution { id, replica, .. } = self;
+                outside.observer.role_restarted(now, *id, role, replica);
+            }
+            Entry::Own { at } => {
+                let message = self.to_itself.pop_front();
+                let message = message.ok_or(Fault::Misplaced(
+                    "a message of the replica to itself arrives, and it has sent none",
+                ))?;
+                let event = Event::Peer {
+                    from: self.id,
+                    founding: None,
+                    message,
+                };
+                self.step(at, event, outside)?;
+            }
+            Entry::Durable { batch } => self.on_durable(batch, outside)?,
+            Entry::Flush => {
+                self.batch += u64::from(self.gathered);
+                self.gathered = false;
+            }
+            Entry::Stopped | Entry::Full | Entry::Remember(_) | Entry::Start { .. } => {}
+        }
+        self.send_deferred(outside);
+        Ok(())
+    }
+
+    fn on_durable<O: Observer<Replica>>(
+        &mut self,
+        batch: u64,
+        outside: &mut Outside<'_, O>,
+    ) -> Result<(), Fault> {
+        if batch >= self.batch {
+            return Err(Fault::Misplaced("a batch is durable that was not written"));
+        }
+        self.settled = self.settled.max(batch);
+        while let Some((_, record)) = self.undurable.pop_front_if(|(of, _)| *of <= batch) {
+            outside.observer.durable(outside.now, self.id, &record);
+        }
+        Ok(())
+    }
+
+    /// Sends what waited for durable records, up to the next message of the replica to itself: that one arrives
+    /// before the rest is sent.
+    fn send_deferred<O: Observer<Replica>>(&mut self, outside: &mut Outside<'_, O>) {
+        if !self.to_itself.is_empty() {
+            return;
+        }
+        if let Some(role) = self.failed.take() {
+            for deferred in self.deferred.iter_mut().filter(|deferred| deferred.role == role) {
+                deferred.envelopes.clear();
+            }
+        }
+        let settled = self.settled;
+        while self.to_itself.is_empty()
+            && let Some(deferred) = self.deferred.pop_front_if(|deferred| deferred.batch <= settled)
+        {
+            for envelope in deferred.envelopes {
+                self.send(envelope, outside);
+            }
+        }
+    }
+
+    fn step<O: Observer<Replica>>(
+        &mut self,
+        at: Time,
+        event: Event,
+        outside: &mut Outside<'_, O>,
+    ) -> Result<(), Fault> {
+        let now = outside.now;
+        outside.observer.enters(now, self.id, &event);
+        let replica = &mut self.replica;
+        let step = || replica.step(Input { at, event });
+        let effects =
+            catch_unwind(AssertUnwindSafe(step)).map_err(|panic| Fault::Panicked(panic_text(&*panic)))?;
+        self.digest.add(&effects);
+        outside.observer.stepped(now, self.id, &self.replica, &effects);
+        for effect in effects {
+            self.carry_out(effect, outside);
+        }
+        if let Some(deadline) = self.replica.deadline().filter(|deadline| *deadline <= at) {
+            let what = Misbehaviour::Deadline { at, deadline };
+            outside.observer.misbehaved(now, self.id, what);
+        }
+        Ok(())
+    }
+
+    fn carry_out<O: Observer<Replica>>(&mut self, effect: Effect, outside: &mut Outside<'_, O>) {
+        match effect {
+            Effect::Send(envelope) => self.send(envelope, outside),
+            Effect::Persist { role, records, then } => {
+                if self.durable {
+                    self.persist(role, records, then, outside);
+                    return;
+                }
+                for record in records {
+                    outside.observer.durable(outside.now, self.id, &record);
+                }
+                for envelope in then {
+                    self.send(envelope, outside);
+                }
+            }
+            Effect::Reply { .. } | Effect::Observe(_) => {}
+            Effect::Halt(reason) => {
+                let reason = reason.to_string();
+                let what = Misbehaviour::Halted { reason };
+                outside.observer.misbehaved(outside.now, self.id, what);
+                self.halted = true;
+                self.to_itself.clear();
+            }
+        }
+    }
+
+    fn persist<O: Observer<Replica>>(
+        &mut self,
+        role: Role,
+        records: Vec<Record>,
+        then: Vec<Envelope>,
+        outside: &mut Outside<'_, O>,
+    ) {
+        let batch = self.batch;
+        if !records.is_empty() {
+            self.last_written = batch;
+            self.gathered = true;
+            self.undurable
+                .extend(records.into_iter().map(|record| (batch, record)));
+        }
+        if then.is_empty() || self.settled >= self.last_written {
+            for envelope in then {
+                self.send(envelope, outside);
+            }
+            return;
+        }
+        self.gathered = true;
+        self.deferred.push_back(Deferred {
+            batch,
+            role,
+            envelopes: then,
+        });
+    }
+
+    fn send<O: Observer<Replica>>(&mut self, envelope: Envelope, outside: &mut Outside<'_, O>) {
+        let Envelope { to, message } = envelope;
+        outside.observer.leaves(outside.now, self.id, to, &message);
+        if to == self.id {
+            self.to_itself.push_back(message);
+        } else {
+            (outside.sent)(to, &message);
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}

@@ -1,0 +1,143 @@
+//! What a replica has written, and whether the memory of its next life is that.
+
+use kvpaxos::{Effect, Memory, Record, Replica, ReplicaId, Slot, Time};
+
+use crate::engine::Observer;
+use crate::hashing::key_of;
+
+/// How a life begins, compared with what was written before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Beginning {
+    /// The replica is new.
+    New,
+    /// The recording begins here, and the replica has a past that is not recorded.
+    Past,
+    /// The replica goes on with what it wrote. So many records of its memory, from the first, were known to be
+    /// durable; and so many that it wrote are lost.
+    GoesOn {
+        /// How many were known to be durable.
+        known: usize,
+        /// How many are lost.
+        lost: usize,
+    },
+    /// Its disk has lost records that were known to be durable, and it does not know that.
+    Damaged,
+    /// Its memory is lost, and it knows that.
+    Lost,
+    /// Its directory was formatted again: it claims to be new, and is not.
+    FoundedAnew,
+}
+
+/// The records that a replica has written in all its lives, one after the other.
+#[derive(Default)]
+pub(super) struct Written {
+    /// What each is recognized by.
+    keys: Vec<u128>,
+    /// Where checkpoints begin. The log may begin there.
+    checkpoints: Vec<usize>,
+    /// How many are known to be durable.
+    durable: usize,
+    /// The highest slot that any names.
+    pub(super) highest: Slot,
+    lives: usize,
+}
+
+impl Written {
+    /// A life begins. Returns `None` if its memory is not what was written before.
+    pub(super) fn begin(&mut self, memory: &Memory) -> Option<Beginning> {
+        self.lives += 1;
+        let records = match memory {
+            Memory::Kept(records) => records.as_slice(),
+            Memory::Lost => {
+                self.replace(&[]);
+                return Some(Beginning::Lost);
+            }
+        };
+        let is_founded = matches!(records, [Record::Founded { .. }]);
+        if self.lives == 1 {
+            self.replace(records);
+            return Some(match records {
+                _ if is_founded => Beginning::New,
+                _ if records.contains(&Record::DiskLost) => Beginning::Lost,
+                _ => Beginning::Past,
+            });
+        }
+        let keys: Vec<u128> = records.iter().map(key_of).collect();
+        if let Some(from) = self.place_of(&keys) {
+            let end = from + keys.len();
+            let known = self.durable.saturating_sub(from).min(keys.len());
+            let lost = self.keys.len() - end;
+            let is_damaged = end < self.durable;
+            self.keys.truncate(end);
+            self.checkpoints.retain(|place| *place < end);
+            self.durable = end;
+            return Some(if is_damaged {
+                Beginning::Damaged
+            } else {
+                Beginning::GoesOn { known, lost }
+            });
+        }
+        let beginning = if is_founded {
+            Beginning::FoundedAnew
+        } else if records.contains(&Record::DiskLost) {
+            Beginning::Lost
+        } else {
+            return None;
+        };
+        self.replace(records);
+        Some(beginning)
+    }
+
+    /// A role restarts. Returns whether its memory is what was written.
+    pub(super) fn restarts(&self, memory: &Memory) -> bool {
+        match memory {
+            Memory::Lost => true,
+            Memory::Kept(records) => {
+                let keys: Vec<u128> = records.iter().map(key_of).collect();
+                self.place_of(&keys).is_some()
+            }
+        }
+    }
+
+    /// Where these records stand, if the log may begin there.
+    fn place_of(&self, keys: &[u128]) -> Option<usize> {
+        let starts = self.checkpoints.iter().rev().copied().chain([0]);
+        let mut starts = starts.filter(|from| self.keys[*from..].starts_with(keys));
+        starts.next()
+    }
+
+    /// The log is another one, with these records.
+    fn replace(&mut self, records: &[Record]) {
+        self.keys.clear();
+        self.checkpoints.clear();
+        for record in records {
+            self.add(record);
+        }
+        self.durable = self.keys.len();
+    }
+
+    fn add(&mut self, record: &Record) {
+        if let Record::Checkpoint(checkpoint) = record {
+            self.checkpoints.push(self.keys.len());
+            self.highest = self.highest.max(checkpoint.slot);
+        }
+        if let Record::Accepted { slot, .. } | Record::Learned { slot, .. } = record {
+            self.highest = self.highest.max(*slot);
+        }
+        self.keys.push(key_of(record));
+    }
+}
+
+impl Observer<Replica> for Written {
+    fn stepped(&mut self, _: Time, _: ReplicaId, _: &Replica, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Persist { records, .. } = effect {
+                records.iter().for_each(|record| self.add(record));
+            }
+        }
+    }
+
+    fn durable(&mut self, _: Time, _: ReplicaId, _: &Record) {
+        self.durable += 1;
+    }
+}

@@ -1,0 +1,204 @@
+//! The entries of a replica, one after the other, and where each stands.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::BufReader;
+
+use kvpaxos::recording::{Entry, Header, ReadError, Reader};
+use kvpaxos::{Entropy, Memory, Record, Time};
+
+use super::error::{Place, RecordingError};
+use super::files::LifeFile;
+use super::report::Ending;
+
+/// What comes next.
+pub(super) enum Next {
+    /// A life begins.
+    Life {
+        at: Time,
+        memory: Memory,
+        entropy: Entropy,
+    },
+    /// An entry of the life; [`Entry::Remember`] and [`Entry::Start`] are no such.
+    Entry(Entry),
+    /// A role restarts with this memory.
+    Restart(Entry, Memory),
+    /// A block ends. The digest of all effects so far is this.
+    BlockEnd(u64),
+    /// The life ends, in this way.
+    LifeEnd(Ending),
+}
+
+/// Reads the lives of one replica.
+pub(super) struct Tape<'a> {
+    lives: std::slice::Iter<'a, LifeFile>,
+    life: Option<Life<'a>>,
+}
+
+struct Life<'a> {
+    file: &'a LifeFile,
+    reader: Reader<BufReader<File>>,
+    entries: VecDeque<Entry>,
+    /// The digest at the end of the block whose entries these are.
+    digest: Option<u64>,
+    offset: u64,
+    /// How many entries of the block are taken.
+    taken: usize,
+    started: bool,
+    /// The records of the memory with which the next start begins.
+    remembered: Vec<Record>,
+    ending: Option<Ending>,
+}
+
+impl<'a> Tape<'a> {
+    pub(super) fn new(lives: &'a [LifeFile]) -> Tape<'a> {
+        Tape {
+            lives: lives.iter(),
+            life: None,
+        }
+    }
+
+    /// The header of the present life; `None` between lives.
+    pub(super) fn header(&self) -> Option<&'a Header> {
+        self.life.as_ref().map(|life| &life.file.header)
+    }
+
+    /// Where the entry stands that was taken last.
+    pub(super) fn place(&self) -> Place {
+        match &self.life {
+            Some(life) => Place {
+                file: life.file.path.clone(),
+                offset: life.offset,
+                entry: life.taken,
+            },
+            None => Place {
+                file: self
+                    .lives
+                    .as_slice()
+                    .first()
+                    .map(|file| file.path.clone())
+                    .unwrap_or_default(),
+                offset: 0,
+                entry: 0,
+            },
+        }
+    }
+
+    /// What comes next; `None` after the last life.
+    pub(super) fn next(&mut self) -> Result<Option<Next>, RecordingError> {
+        loop {
+            if self.life.is_none() {
+                let Some(file) = self.lives.next() else {
+                    return Ok(None);
+                };
+                self.life = Some(Life::open(file)?);
+            }
+            let Some(life) = &mut self.life else { continue };
+            let next = if let Some(entry) = life.entries.pop_front() {
+                life.taken += 1;
+                life.understand(entry)?
+            } else if let Some(digest) = life.digest.take() {
+                life.started.then_some(Next::BlockEnd(digest))
+            } else if life.read_block()? {
+                None
+            } else {
+                let ending = life.ending.unwrap_or(Ending::Open);
+                self.life = None;
+                return Ok(Some(Next::LifeEnd(ending)));
+            };
+            if next.is_some() {
+                return Ok(next);
+            }
+        }
+    }
+}
+
+impl<'a> Life<'a> {
+    fn open(file: &'a LifeFile) -> Result<Life<'a>, RecordingError> {
+        Ok(Life {
+            file,
+            reader: file.reader()?,
+            entries: VecDeque::new(),
+            digest: None,
+            offset: 0,
+            taken: 0,
+            started: false,
+            remembered: Vec::new(),
+            ending: None,
+        })
+    }
+
+    /// Reads the next block. Returns whether there was one.
+    fn read_block(&mut self) -> Result<bool, RecordingError> {
+        self.taken = 0;
+        self.offset = self.reader.offset();
+        match self.reader.next_block() {
+            Ok(Some(block)) => {
+                self.entries = block.entries.into();
+                self.digest = Some(block.digest);
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            // The process was killed while it wrote. None of the effects of the block has left it.
+            Err(ReadError::Cut { .. }) if self.ending.is_none() => {
+                self.ending = Some(Ending::Torn);
+                Ok(false)
+            }
+            Err(error) => Err(RecordingError::Read {
+                path: self.file.path.clone(),
+                error,
+            }),
+        }
+    }
+
+    fn understand(&mut self, entry: Entry) -> Result<Option<Next>, RecordingError> {
+        if self.ending.is_some() {
+            return self.out_of_order("an entry follows the end of the recording");
+        }
+        match entry {
+            Entry::Remember(record) => {
+                self.remembered.push(record);
+                Ok(None)
+            }
+            Entry::Start { at, kept, entropy } if !self.started => {
+                self.started = true;
+                let memory = self.memory(kept);
+                Ok(Some(Next::Life { at, memory, entropy }))
+            }
+            Entry::Start { .. } => self.out_of_order("the life begins a second time"),
+            _ if !self.started => self.out_of_order("the life has not begun"),
+            Entry::Restart { kept, .. } => {
+                let memory = self.memory(kept);
+                Ok(Some(Next::Restart(entry, memory)))
+            }
+            _ if !self.remembered.is_empty() => {
+                self.out_of_order("there are records of a memory, and no start follows")
+            }
+            Entry::Stopped => {
+                self.ending = Some(Ending::Stopped);
+                Ok(Some(Next::Entry(entry)))
+            }
+            Entry::Full => {
+                self.ending = Some(Ending::Full);
+                Ok(Some(Next::Entry(entry)))
+            }
+            entry => Ok(Some(Next::Entry(entry))),
+        }
+    }
+
+    fn memory(&mut self, kept: bool) -> Memory {
+        let records = std::mem::take(&mut self.remembered);
+        if kept { Memory::Kept(records) } else { Memory::Lost }
+    }
+
+    fn out_of_order(&self, why: &str) -> Result<Option<Next>, RecordingError> {
+        Err(RecordingError::Order {
+            place: Place {
+                file: self.file.path.clone(),
+                offset: self.offset,
+                entry: self.taken,
+            },
+            why: why.to_owned(),
+        })
+    }
+}
