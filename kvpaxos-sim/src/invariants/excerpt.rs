@@ -9,7 +9,13 @@ const MOST: usize = 30;
 /// the last ones if it mentions none.
 #[must_use]
 pub fn excerpt(violation: &Violation, lines: &[String]) -> Vec<String> {
-    let names = names(&violation.explanation);
+    excerpt_of(&violation.explanation, lines)
+}
+
+/// Like [`excerpt`], for the explanation of a violation that is not that of a seed.
+#[must_use]
+pub fn excerpt_of(explanation: &str, lines: &[String]) -> Vec<String> {
+    let names = names(explanation);
     let telling: Vec<&String> = lines
         .iter()
         .filter(|line| names.iter().any(|name| has_word(line, name)))

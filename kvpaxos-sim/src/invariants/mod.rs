@@ -60,7 +60,7 @@ pub(crate) use answers::Floor;
 pub(crate) use audit::Audit;
 pub use audit::ProtocolCounts;
 pub use coverage::{Coverage, Sometimes};
-pub use excerpt::excerpt;
+pub use excerpt::{excerpt, excerpt_of};
 pub use trace::Trace;
 pub(crate) use trace::seconds;
 pub use violation::{Finding, Property, Violation};

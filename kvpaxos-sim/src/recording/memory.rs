@@ -63,7 +63,12 @@ impl Written {
             });
         }
         let keys: Vec<u128> = records.iter().map(key_of).collect();
-        if let Some(from) = self.place_of(&keys) {
+        // A log that was set aside is followed by one that ends so. It may look like the beginning of an earlier one.
+        let is_replaced = |end: usize| end < self.durable && records.last() == Some(&Record::DiskLost);
+        let place = self
+            .place_of(&keys)
+            .filter(|from| !is_replaced(from + keys.len()));
+        if let Some(from) = place {
             let end = from + keys.len();
             let known = self.durable.saturating_sub(from).min(keys.len());
             let lost = self.keys.len() - end;

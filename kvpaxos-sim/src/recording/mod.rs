@@ -29,6 +29,8 @@ mod memory;
 mod merge;
 mod report;
 mod tape;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 

@@ -11,6 +11,7 @@ mod generate;
 mod merge;
 mod model;
 mod mutants;
+mod recording;
 mod run;
 mod scenario;
 mod shard;
@@ -50,10 +51,10 @@ enum Command {
     /// Exit codes: 0 everything held, 1 a property was violated, 2 the command line is wrong, 4 the file cannot
     /// be written.
     Record(scenario::Record),
-    /// Play a scenario file. Prints what happened and whether everything held.
+    /// Play a scenario file, or what real replicas recorded. Prints what happened and whether everything held.
     ///
-    /// Exit codes: 0 everything held, 1 a property was violated, 2 the command line is wrong, 3 the file cannot
-    /// be read or played.
+    /// Exit codes: 0 everything held, 1 a property was violated, 2 the command line is wrong, 3 the file or the
+    /// recording cannot be read or played.
     Replay(scenario::Replay),
     /// Look for the smallest scenario that violates the same property in the same way as a seed or a scenario.
     ///

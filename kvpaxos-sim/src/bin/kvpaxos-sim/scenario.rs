@@ -13,8 +13,10 @@ use kvpaxos_sim::world::scenario::{Recording, Scenario, Size, shrink};
 use kvpaxos_sim::{Setup, Trace};
 use kvpaxos_sim::{note, note_part, say, say_part};
 
+use crate::recording;
+
 /// The exit code for a scenario that cannot be read, or cannot be played.
-const UNREADABLE: u8 = 3;
+pub(crate) const UNREADABLE: u8 = 3;
 
 /// The exit code of `shrink` if there is nothing to shrink.
 const HELD: u8 = 5;
@@ -41,7 +43,11 @@ pub(crate) struct Record {
 #[derive(Args)]
 pub(crate) struct Replay {
     /// The scenario.
-    file: PathBuf,
+    #[arg(required_unless_present = "recording", conflicts_with = "recording")]
+    file: Option<PathBuf>,
+    /// Execute what real replicas took in: the directories that `kvpaxos serve --record` wrote.
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    recording: Vec<PathBuf>,
     /// Print a line for each event.
     #[arg(long, conflicts_with = "json")]
     trace: bool,
@@ -96,14 +102,17 @@ pub(crate) fn record(what: &Record) -> u8 {
 
 /// Plays a scenario and prints the report.
 pub(crate) fn replay(what: &Replay) -> u8 {
-    let scenario = match read(&what.file) {
+    let Some(file) = &what.file else {
+        return recording::replay(&what.recording, what.trace, what.json);
+    };
+    let scenario = match read(file) {
         Ok(scenario) => scenario,
         Err(code) => return code,
     };
     let trace = if what.trace { Trace::Print } else { Trace::Off };
     let report = match mutants::replay(&scenario, trace) {
         Ok(recording) => recording.report,
-        Err(why) => return unplayable(&what.file.display().to_string(), &why),
+        Err(why) => return unplayable(&file.display().to_string(), &why),
     };
     if what.json {
         say!("{}", serde_json::json!(report));
