@@ -45,6 +45,7 @@
 //!    engine <--- decisions  model             every order of events within small bounds
 //!      |
 //!   explain                                 when a failure became likely: its future, drawn again and again
+//!                       specification          what each step of replicas may be: used by invariants, stands on model
 //!
 //!     shrinking, parallel                    the search for smaller runs; work on several threads, for all wings
 //! ```
@@ -67,6 +68,8 @@
 //! - [`model`] explores the core exhaustively within small bounds. It uses no other wing but `parallel`.
 //! - [`protocol`] puts clients, faults and a verdict around any [`Machine`], and has the tools for its runs.
 //! - [`receipts`] keeps the outcome of sweeps in shards, and adds them up.
+//! - [`specification`] is abstract Multi-Paxos with loss of memory, to be read next to the papers. It knows nothing of
+//!   the core but its numbers.
 //! - [`mutants`] holds replicas with the bugs that real systems had. The checks above must find each.
 //!
 //! # Where is ...?
@@ -82,6 +85,7 @@
 //! | Where is the digest of a run made? | `engine/digest.rs`; `engine/advance.rs` adds each event |
 //! | Where is a message lost, delayed or duplicated? | `engine/network.rs` |
 //! | What do clients do? | `world/clients/` |
+//! | Which steps does Paxos allow? | `specification/actions.rs`, with the condition of each and its source |
 //! | What must hold after every event? | `invariants/`, with a table of all properties in [`invariants`] |
 //! | How long may a request take? | `world/liveness.rs` |
 //! | Which rule decides that a history is not linearizable? | `linearizability/`, with an index in [`linearizability`] |
@@ -108,6 +112,7 @@ pub mod protocol;
 pub mod receipts;
 pub mod recording;
 pub mod shrinking;
+pub mod specification;
 pub mod subject;
 pub mod timeline;
 pub mod whole_store;
