@@ -104,6 +104,7 @@ mod hashing;
 pub mod history;
 pub mod invariants;
 pub mod linearizability;
+mod markup;
 pub mod model;
 pub mod mutants;
 pub mod output;

@@ -9,12 +9,14 @@
 //! | `builder` | [`Builder`]: puts a timeline together while events come in |
 //! | `narrator` | [`Narrator`]: how the messages, requests and states of a protocol are put into words |
 //! | `observer` | [`TimelineObserver`]: fills a timeline while an engine runs |
+//! | `page` | a timeline as a page for a browser |
 //! | `replicas` | [`Replicas`]: the narrator of kvpaxos |
 
 mod builder;
 mod model;
 mod narrator;
 mod observer;
+mod page;
 mod replicas;
 
 pub use builder::Builder;
@@ -24,5 +26,6 @@ pub use model::{
 };
 pub use narrator::{Debugged, Narrator, Words};
 pub use observer::TimelineObserver;
+pub use page::page;
 pub use replicas::Replicas;
 pub(crate) use replicas::call_keys;

@@ -12,6 +12,7 @@ mod merge;
 mod model;
 mod mutants;
 mod recording;
+mod report;
 mod run;
 mod scenario;
 mod shard;
@@ -56,6 +57,12 @@ enum Command {
     /// Exit codes: 0 everything held, 1 a property was violated, 2 the command line is wrong, 3 the file or the
     /// recording cannot be read or played.
     Replay(scenario::Replay),
+    /// Draw a seed or a scenario as one page for a browser: who sent what to whom, what was lost, the state of every replica at every
+    /// event, and what led to it.
+    ///
+    /// Exit codes: 0 the page is written, whether everything held or not; 2 the command line is wrong; 3 the scenario cannot be read
+    /// or played; 4 the page cannot be written.
+    Report(report::Report),
     /// Look for the smallest scenario that violates the same property in the same way as a seed or a scenario.
     ///
     /// Exit codes: 0 the scenario is written, 2 the command line is wrong, 3 the scenario cannot be read or
@@ -144,6 +151,7 @@ fn run_command(command: Command) -> u8 {
         Command::Run(what) => run::run(&what),
         Command::Record(what) => scenario::record(&what),
         Command::Replay(what) => scenario::replay(&what),
+        Command::Report(what) => report::report(&what),
         Command::Shrink(what) => scenario::shrink_command(&what),
         Command::Model(what) => model::model(&what),
         Command::Sweep(what) => sweep::sweep(&what),

@@ -88,7 +88,8 @@ pub(crate) fn violation_text(violation: &Violation, mutant: Option<Mutant>) -> S
     let of = mutant.map_or_else(String::new, |mutant| format!(" --mutant {}", mutant.name));
     text.push_str(&format!(
         "repeat it with: kvpaxos-sim run --seed {seed}{of} --trace\n\
-         shrink it with: kvpaxos-sim shrink --seed {seed}{of} -o seed-{seed}.txt\n"
+         shrink it with: kvpaxos-sim shrink --seed {seed}{of} -o seed-{seed}.txt\n\
+         see it with: kvpaxos-sim report --seed {seed}{of} -o seed-{seed}.html\n"
     ));
     text
 }

@@ -264,7 +264,7 @@ impl Watch<'_> {
     }
 }
 
-fn read(path: &Path) -> Result<Scenario, u8> {
+pub(crate) fn read(path: &Path) -> Result<Scenario, u8> {
     let bytes = std::fs::read(path).map_err(|why| {
         note!("cannot read {}: {why}", path.display());
         UNREADABLE
@@ -280,12 +280,16 @@ fn read(path: &Path) -> Result<Scenario, u8> {
     })
 }
 
-/// Writes the file under another name first, so that it is whole whenever the program ends.
 fn write(path: &Path, scenario: &Scenario) -> Result<(), u8> {
+    write_text(path, &scenario.to_string())
+}
+
+/// Writes the file under another name first, so that it is whole whenever the program ends.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), u8> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
-        file.write_all(scenario.to_string().as_bytes())?;
+        file.write_all(text.as_bytes())?;
         file.persist(path)?;
         Ok::<(), std::io::Error>(())
     };
@@ -295,7 +299,7 @@ fn write(path: &Path, scenario: &Scenario) -> Result<(), u8> {
     })
 }
 
-fn unplayable(what: &str, why: &impl std::fmt::Display) -> u8 {
+pub(crate) fn unplayable(what: &str, why: &impl std::fmt::Display) -> u8 {
     note!("{what} cannot be played: {why}");
     UNREADABLE
 }

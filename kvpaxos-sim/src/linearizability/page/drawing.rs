@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use super::layout::{Bar, Layout, OrderPlace};
-use super::text::{action, answer, clip, escape, label};
+use super::text::{action, answer, clip, label};
 use crate::history::Action;
+use crate::markup::escape;
 
 const TOP: f64 = 26.0;
 const ROW: f64 = 48.0;

@@ -4,9 +4,10 @@
 use crate::linearizability::json::{FileReport, evidence, overall, word};
 use crate::linearizability::{Budget, Evidence, KeyReport, KeyVerdict, Report};
 
+use crate::markup::escape;
 use drawing::drawing;
 use layout::{Bar, Layout};
-use text::{action, answer, escape, long};
+use text::{action, answer, long};
 
 mod drawing;
 mod layout;
