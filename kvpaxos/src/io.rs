@@ -100,6 +100,40 @@ pub enum Event<M = Message, R = Record, Q = Request> {
     HandOver,
 }
 
+impl<M, R, Q> Event<M, R, Q> {
+    /// The same event with another request, for programs whose clients ask in terms of their own.
+    pub fn map_request<T>(self, change: impl FnOnce(Q) -> T) -> Event<M, R, T> {
+        match self {
+            Event::Clock => Event::Clock,
+            Event::Peer {
+                from,
+                founding,
+                message,
+            } => Event::Peer {
+                from,
+                founding,
+                message,
+            },
+            Event::Client { from, request } => Event::Client {
+                from,
+                request: change(request),
+            },
+            Event::ClientGone { client } => Event::ClientGone { client },
+            Event::Fail(role) => Event::Fail(role),
+            Event::Restart {
+                role,
+                memory,
+                entropy,
+            } => Event::Restart {
+                role,
+                memory,
+                entropy,
+            },
+            Event::HandOver => Event::HandOver,
+        }
+    }
+}
+
 /// What a role, or a whole replica, finds on its disk when it starts.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Memory<R = Record> {
@@ -250,6 +284,22 @@ pub enum Effect<M = Message, R = Record, A = Reply, O = Observation, H = Reason>
     /// The replica found something that only a peer or a disk that lies can cause. It stops and must not be
     /// stepped again.
     Halt(H),
+}
+
+impl<M, R, A, O, H> Effect<M, R, A, O, H> {
+    /// The same effect with another answer, for programs whose clients are answered in terms of their own.
+    pub fn map_reply<T>(self, change: impl FnOnce(A) -> T) -> Effect<M, R, T, O, H> {
+        match self {
+            Effect::Send(envelope) => Effect::Send(envelope),
+            Effect::Persist { role, records, then } => Effect::Persist { role, records, then },
+            Effect::Reply { to, reply } => Effect::Reply {
+                to,
+                reply: change(reply),
+            },
+            Effect::Observe(observation) => Effect::Observe(observation),
+            Effect::Halt(reason) => Effect::Halt(reason),
+        }
+    }
 }
 
 /// A message and its receiver.
