@@ -9,6 +9,7 @@ mod forks;
 mod founded;
 mod generate_command;
 mod kept_scenarios;
+mod lock_service;
 mod mutants;
 mod properties;
 mod protocol;
