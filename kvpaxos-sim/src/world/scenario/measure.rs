@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use kvpaxos::Quorums;
+
 use super::play::Recording;
+use super::shrink::passes::links;
 use super::{End, settings, words};
 use crate::invariants::{Property, Violation};
 use crate::shrinking::Cost;
+use crate::world::setup::Cluster;
 
 /// How a property is violated: a smaller scenario must do it in the same manner.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -103,8 +107,8 @@ impl fmt::Display for Size {
     }
 }
 
-/// What the search makes smaller: first the number of decisions, then the settings, then the calls, then the
-/// time. A run takes as long as its events, and each decision is to be left out.
+/// What the search makes smaller: first the number of decisions, then the settings with the replicas and clients, then
+/// the calls and the links that are cut, then the time. A run takes as long as its events, and each decision is to be left out.
 pub(super) fn cost(recording: &Recording) -> Cost {
     let size = Size::of(recording);
     let scenario = &recording.scenario;
@@ -113,10 +117,24 @@ pub(super) fn cost(recording: &Recording) -> Cost {
         .iter()
         .map(|call| words::call_words(&call.call).len());
     let (End::Stop(end) | End::Heal(end)) = scenario.end;
-    let settings = size.settings as u64 + u64::from(scenario.setup.clients.count);
+    let Cluster {
+        replicas, quorums, ..
+    } = scenario.setup.cluster;
+    let is_majority = quorums == Quorums::majority(replicas);
+    let settings = settings::paths(&scenario.setup);
+    // A smaller cluster is smaller, though the setting needs lines.
+    let counts = |path: &&String| {
+        let path = path.as_str();
+        !(path == "cluster.replicas" || is_majority && path.starts_with("cluster.quorums."))
+    };
+    let settings = settings.iter().filter(counts).count() + replicas;
+    let settings = settings as u64 + u64::from(scenario.setup.clients.count);
     let decisions = size.decisions() as u64;
+    let faults = scenario.faults.iter();
+    let links = faults.filter_map(|fault| links(&fault.fault)).map(Vec::len);
+    let words = calls.sum::<usize>() + links.sum::<usize>();
     Cost {
-        parts: [decisions, settings, calls.sum::<usize>() as u64, end.0],
+        parts: [decisions, settings, words as u64, end.0],
         weight: size.events + decisions,
     }
 }

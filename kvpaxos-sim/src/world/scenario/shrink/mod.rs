@@ -9,19 +9,21 @@
 //! many disturbed messages, each of which moves all later events, that hardly one can be left out alone; but a
 //! short run that fails in the same way can be found by looking for it. In the second half the decisions become
 //! fewer: items are left out in chunks that are halved until single items remain, as delta debugging does
-//! (Zeller and Hildebrandt, *Simplifying and Isolating Failure-Inducing Input*, 2002), and where that ends,
-//! more samples are played.
+//! (Zeller and Hildebrandt, *Simplifying and Isolating Failure-Inducing Input*, 2002). Where that ends, some of them
+//! are replaced by fewer others.
 //!
 //! Nothing depends on the time that it takes: the same scenario shrinks to the same scenario.
 //!
 //! | file | what it holds |
 //! | --- | --- |
 //! | `passes` | what is left out: faults, calls, decisions, settings |
+//! | `replicas` | fewer replicas |
 //! | `times` | the run ends sooner, and pauses become shorter |
 //! | `samples` | shorter stretches of the run, in many variations |
 //! | `window` | a stretch of a run as a scenario |
 
-mod passes;
+pub(super) mod passes;
+mod replicas;
 mod samples;
 mod times;
 mod window;
@@ -155,48 +157,63 @@ where
     H: FnMut(&Progress<'_, Recording>) -> ControlFlow<()>,
 {
     fn run(&mut self) {
-        self.shorten_run();
-        self.search.aim(Goal::Parts);
+        self.truncate();
+        self.bulk();
+        self.shorten(self.limits.events / 10);
         while !self.search.is_stopped() {
             let before = self.search.cost().parts;
             self.leave_out();
-            if self.search.cost().parts == before {
-                self.sample_for_fewer();
-            }
-            if self.search.cost().parts == before {
+            if self.search.cost().parts == before && !self.replace() {
                 return;
             }
         }
     }
 
-    /// Until the run is short, or half of what may be played is played.
-    fn shorten_run(&mut self) {
-        self.truncate();
-        self.bulk();
-        let is_short = |shrinker: &Self| {
-            let size = Size::of(shrinker.search.best());
-            size.events <= SHORT && size.decisions() as u64 <= FEW
-        };
-        while !self.search.is_stopped() && !is_short(self) && self.search.events() < self.limits.events / 2 {
-            let before = self.search.cost().weight;
-            self.sample_for_shorter();
+    fn is_long(&self) -> bool {
+        let size = Size::of(self.search.best());
+        size.events > SHORT || size.decisions() as u64 > FEW
+    }
+
+    /// Looks for shorter runs as long as the run is long.
+    fn shorten(&mut self, patience: u64) {
+        self.search.aim(Goal::Weight);
+        while !self.search.is_stopped() && self.is_long() && self.sample(patience) {
             self.truncate();
-            if self.search.cost().weight == before {
-                return;
-            }
             self.bulk();
         }
+        self.search.aim(Goal::Parts);
     }
 
-    /// Leaves out what can be left out, one after the other.
+    /// Leaves out what can be left out, one after the other. While the run is long, what was left out may have made
+    /// it possible to find a shorter one.
     fn leave_out(&mut self) {
-        self.faults();
-        self.calls();
-        self.simplify_calls();
-        self.bulk();
-        self.deviations();
-        self.settings();
-        self.truncate();
-        self.times();
+        let passes: [fn(&mut Self); 10] = [
+            Self::faults,
+            Self::calls,
+            Self::simplify_calls,
+            Self::bulk,
+            Self::deviations,
+            Self::settings,
+            Self::replicas,
+            Self::truncate,
+            Self::times,
+            Self::cuts,
+        ];
+        for pass in passes {
+            let before = self.search.cost().parts;
+            pass(self);
+            if self.search.is_stopped() {
+                return;
+            }
+            if self.search.cost().parts != before {
+                self.shorten(self.limits.events / 40);
+            }
+        }
+    }
+
+    /// Where nothing can be left out alone: some of it, and something else comes in its place.
+    fn replace(&mut self) -> bool {
+        let patience = self.limits.events / 20;
+        self.vary(patience) || self.sample(patience)
     }
 }

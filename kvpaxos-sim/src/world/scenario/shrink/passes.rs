@@ -10,6 +10,8 @@ use super::Shrinker;
 use crate::decisions::anchors;
 use crate::engine::Fate;
 use crate::shrinking::{Player, Progress};
+use crate::world::nemesis::{Fault, LastingFault, PlannedFault};
+use crate::world::partition::Cut;
 use crate::world::scenario::play::Recording;
 use crate::world::scenario::{Scenario, settings};
 use crate::world::setup::Setup;
@@ -86,6 +88,29 @@ where
             let mut place = 0..;
             let faults = &mut scenario.faults;
             faults.retain(|_| place.next().is_some_and(|place| !gone.contains(&place)));
+        });
+    }
+
+    /// Faults cut fewer links.
+    pub(super) fn cuts(&mut self) {
+        let cuts = |best: &Recording| {
+            let faults = best.scenario.faults.iter().enumerate();
+            let of_fault = |(place, fault): (usize, &PlannedFault)| {
+                let links = links(&fault.fault).map_or(0, Vec::len);
+                (0..links).map(move |link| (place, link))
+            };
+            faults.flat_map(of_fault).collect()
+        };
+        self.minimize(cuts, |scenario, gone| {
+            for (place, fault) in scenario.faults.iter_mut().enumerate() {
+                let mut link = 0..;
+                if let Some(links) = links_mut(&mut fault.fault) {
+                    links.retain(|_| link.next().is_some_and(|link| !gone.contains(&(place, link))));
+                }
+            }
+            scenario
+                .faults
+                .retain(|fault| links(&fault.fault).is_none_or(|links| !links.is_empty()));
         });
     }
 
@@ -170,6 +195,21 @@ where
                 self.search.attempt_with(|scenario| scenario.setup = setup);
             }
         }
+    }
+}
+
+/// The links that a fault cuts, if it cuts links.
+pub(in crate::world::scenario) fn links(fault: &Fault) -> Option<&Vec<Cut>> {
+    match fault {
+        Fault::Lasting(LastingFault::Cut(links) | LastingFault::Flapping { cuts: links, .. }) => Some(links),
+        _ => None,
+    }
+}
+
+fn links_mut(fault: &mut Fault) -> Option<&mut Vec<Cut>> {
+    match fault {
+        Fault::Lasting(LastingFault::Cut(links) | LastingFault::Flapping { cuts: links, .. }) => Some(links),
+        _ => None,
     }
 }
 

@@ -19,6 +19,9 @@ use crate::world::scenario::{End, Scenario};
 /// The shortest stretch of a run that is tried.
 const SHORTEST: u64 = 100_000;
 
+/// So many samples are tried at most before a smaller one is found.
+const TRIES: u64 = 3_000;
+
 /// So many eighths of something are kept.
 const KEPT: [u64; 6] = [8, 8, 7, 6, 4, 2];
 
@@ -43,6 +46,8 @@ pub(super) struct Shape {
     at_end: bool,
     /// Whether random bits are others.
     reseeded: bool,
+    /// By how many microseconds faults and calls may come sooner or later.
+    jitter: u64,
 }
 
 impl Shape {
@@ -59,6 +64,7 @@ impl Shape {
             lead: LEADS[pick(random, LEADS.len())],
             at_end: random.below(4) > 0,
             reseeded: random.below(2) == 0,
+            jitter: [0, 0, 50_000, 500_000][pick(random, 4)],
         }
     }
 
@@ -66,7 +72,7 @@ impl Shape {
     fn varied(self, random: &mut Random) -> Shape {
         let mut shape = self;
         let other = Shape::draw(random);
-        match random.below(8) {
+        match random.below(9) {
             0 => shape.faults = other.faults,
             1 => shape.calls = other.calls,
             2 => shape.clients = other.clients,
@@ -74,6 +80,7 @@ impl Shape {
             4 => shape.share = other.share,
             5 => shape.lead = other.lead,
             6 => shape.at_end = other.at_end,
+            7 => shape.jitter = other.jitter,
             _ => shape.reseeded = other.reseeded,
         }
         shape
@@ -84,40 +91,61 @@ fn pick(random: &mut Random, length: usize) -> usize {
     usize::try_from(random.below(length as u64)).unwrap_or(0)
 }
 
+/// Moves faults and calls by at most so many microseconds.
+fn jitter(scenario: &mut Scenario, most: u64, random: &mut Random) {
+    if most == 0 {
+        return;
+    }
+    let mut moved = |at: Time| Time((at.0 + random.below(2 * most)).saturating_sub(most));
+    for fault in &mut scenario.faults {
+        // A clock that is wrong from the beginning on stays so.
+        if fault.at > Time(0) {
+            fault.at = moved(fault.at);
+        }
+    }
+    for call in &mut scenario.calls {
+        call.at = moved(call.at);
+    }
+    scenario.faults.sort_by_key(|fault| fault.at);
+    scenario.calls.sort_by_key(|call| call.at);
+}
+
 impl<P, H> Shrinker<P, H>
 where
     P: Player<Scenario = Scenario, Outcome = Recording>,
     H: FnMut(&Progress<'_, Recording>) -> ControlFlow<()>,
 {
-    /// Looks for a shorter run, until one is found or the patience ends.
-    pub(super) fn sample_for_shorter(&mut self) {
-        let patience = self.limits.events / 10;
+    /// Looks for a smaller run, until one is found or so many events are played.
+    pub(super) fn sample(&mut self, patience: u64) -> bool {
         let began = self.search.events();
         let (End::Stop(end) | End::Heal(end)) = self.search.scenario().end;
         let scales = u64::from((end.0 / SHORTEST).max(1).ilog2()) + 1;
         let mut spent = vec![0; usize::try_from(scales).unwrap_or(1)];
         let mut random = Random::from_seed(self.search.runs());
-        while !self.search.is_stopped() && self.search.events() < began + patience {
+        let mut tries = 0;
+        while !self.search.is_stopped() && self.search.events() < began + patience && tries < TRIES {
+            tries += 1;
             // The scale on which the fewest events were played.
             let Some(scale) = (0..spent.len()).min_by_key(|scale| spent[*scale]) else {
-                return;
+                return false;
             };
             let shape = match self.lucky {
                 Some(shape) if random.below(2) == 0 => shape.varied(&mut random),
                 _ => Shape::draw(&mut random),
             };
-            let length = end.0 >> scale;
-            let sample = self.sample(shape, length, &mut random);
+            let sample = self.stretch(shape, end.0 >> scale, &mut random);
             let before = self.search.events();
             if self.search.attempt(&sample) {
                 self.lucky = Some(shape);
-                return;
+                return true;
             }
             spent[scale] += (self.search.events() - before).max(1);
         }
+        false
     }
 
-    fn sample(&self, shape: Shape, length: u64, random: &mut Random) -> Scenario {
+    /// A stretch of this length as the shape says.
+    fn stretch(&self, shape: Shape, length: u64, random: &mut Random) -> Scenario {
         let best = self.search.best();
         let (End::Stop(end) | End::Heal(end)) = best.scenario.end;
         let to = if shape.at_end {
@@ -141,6 +169,7 @@ where
             .calls
             .retain(|call| is_kept(call.client) && keeps(shape.calls));
         scenario.variation.anchors.retain(|_| keeps(shape.fates));
+        jitter(&mut scenario, shape.jitter, random);
         let seed = random.next_u64();
         if shape.reseeded {
             scenario.setup.seed = seed % 1_000_000;
@@ -154,19 +183,19 @@ where
         scenario
     }
 
-    /// Looks for a run with fewer decisions, until one is found or the patience ends.
-    pub(super) fn sample_for_fewer(&mut self) {
-        let patience = self.limits.events / 10;
+    /// Looks for a run with fewer decisions in the place of some of them, until one is found or so many events are played.
+    pub(super) fn vary(&mut self, patience: u64) -> bool {
         let began = self.search.events();
         let mut random = Random::from_seed(self.search.runs());
         let mut tries = 0;
-        while !self.search.is_stopped() && self.search.events() < began + patience && tries < 3_000 {
+        while !self.search.is_stopped() && self.search.events() < began + patience && tries < TRIES {
             tries += 1;
-            let sample = self.variant(&mut random);
-            if self.search.attempt(&sample) {
-                return;
+            let variant = self.variant(&mut random);
+            if self.search.attempt(&variant) {
+                return true;
             }
         }
+        false
     }
 
     /// The best scenario without some of its decisions, and with fewer drawn ones in their place.
