@@ -79,6 +79,12 @@ impl Summary {
     /// The first seeds that both have. Nothing is changed then.
     pub fn absorb(&mut self, other: &Summary) -> Result<(), Range<u64>> {
         self.swept = self.swept.joined(&other.swept)?;
+        self.add_sums(other);
+        Ok(())
+    }
+
+    /// Adds everything but which seeds were played.
+    fn add_sums(&mut self, other: &Summary) {
         let sums = [
             (&mut self.seeds, other.seeds),
             (&mut self.repeated, other.repeated),
@@ -106,7 +112,6 @@ impl Summary {
         self.coverage.add(&other.coverage);
         self.violations.extend(other.violations.iter().cloned());
         self.violations.sort_by_key(|violation| violation.seed);
-        Ok(())
     }
 
     /// Events per second and core.
@@ -118,48 +123,55 @@ impl Summary {
     /// Seeds per second of all jobs together, in hundredths.
     #[must_use]
     pub fn seeds_per_second(&self) -> u64 {
-        per_second(self.seeds * 100, self.wall_micros)
+        per_second(self.seeds.saturating_mul(100), self.wall_micros)
     }
 
+    /// Adds a seed above all others.
     pub(super) fn add(&mut self, played: &SeedResult) {
+        self.swept.push(played.report.setup.seed, &played.report.digest);
+        self.add_sums(&Summary::of(played));
+    }
+
+    /// The sums of one seed.
+    fn of(played: &SeedResult) -> Summary {
         let SeedResult {
             report,
             took,
             repeated,
         } = played;
         let seed = report.setup.seed;
-        self.seeds += 1;
-        self.repeated += u64::from(*repeated);
-        self.cpu_micros += micros(*took);
         let runs = if *repeated { 2 } else { 1 };
-        self.events += report.counts.events * runs;
-        self.operations += report.operations.begun;
-        self.simulated_seconds += report.simulated.0 * runs / 1_000_000;
-        self.chosen += report.protocol.chosen;
-        self.elected += report.protocol.elected;
-        self.undecided += report.undecided;
-        self.unwitnessed += report.unwitnessed;
-        self.with_leader_change += u64::from(report.coverage.count(Sometimes::LeaderChange) > 0);
+        let occurred = |situation: &Sometimes| report.coverage.count(*situation) > 0;
         let roles = [
             Sometimes::ProposerFailed,
             Sometimes::AcceptorFailed,
             Sometimes::LearnerFailed,
         ];
-        self.with_role_failures += u64::from(
-            roles
-                .iter()
-                .any(|situation| report.coverage.count(*situation) > 0),
-        );
-        self.coverage.add(&report.coverage);
+        let mut sums = Summary {
+            seeds: 1,
+            repeated: u64::from(*repeated),
+            cpu_micros: micros(*took),
+            events: report.counts.events * runs,
+            operations: report.operations.begun,
+            simulated_seconds: report.simulated.0 * runs / 1_000_000,
+            chosen: report.protocol.chosen,
+            elected: report.protocol.elected,
+            undecided: report.undecided,
+            unwitnessed: report.unwitnessed,
+            with_leader_change: u64::from(occurred(&Sometimes::LeaderChange)),
+            with_role_failures: u64::from(roles.iter().any(occurred)),
+            coverage: report.coverage.clone(),
+            violations: report.violation.iter().cloned().collect(),
+            ..Summary::default()
+        };
         if let Some(phases) = report.phases {
-            self.fewest_events = fewest(self.fewest_events, (report.counts.events, seed));
-            self.fewest_operations = fewest(self.fewest_operations, (report.operations.begun, seed));
-            self.slowest_serving = most(self.slowest_serving, (phases.serving.0, seed));
-            self.most_rounds = most(self.most_rounds, (phases.serving_rounds, seed));
-            self.least_fair = most(self.least_fair, (phases.unfairness, seed));
+            sums.fewest_events = (report.counts.events, seed);
+            sums.fewest_operations = (report.operations.begun, seed);
+            sums.slowest_serving = (phases.serving.0, seed);
+            sums.most_rounds = (phases.serving_rounds, seed);
+            sums.least_fair = (phases.unfairness, seed);
         }
-        self.swept.push(seed, &report.digest);
-        self.violations.extend(report.violation.clone());
+        sums
     }
 }
 
@@ -188,5 +200,5 @@ pub(super) fn micros(length: Duration) -> u64 {
 #[must_use]
 pub fn per_second(count: u64, micros: u64) -> u64 {
     let rate = u128::from(count) * 1_000_000 / u128::from(micros.max(1));
-    u64::try_from(rate).expect("a rate fits into 64 bits")
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }

@@ -2,7 +2,8 @@
 //! build.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use clap::Args;
 use kvpaxos_sim::mutants::Mutant;
@@ -25,7 +26,7 @@ const NAMED: usize = 10;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The receipts.
+    /// The receipts, or directories for all files in them that end in .json.
     #[arg(required = true, value_name = "RECEIPT")]
     receipts: Vec<PathBuf>,
     /// Write a receipt of all of them to this file.
@@ -40,11 +41,21 @@ pub(crate) struct Arguments {
 pub(crate) fn merge(what: &Arguments) -> u8 {
     let mut receipts = Vec::new();
     for path in &what.receipts {
-        match read(path) {
-            Ok(receipt) => receipts.push((path.display().to_string(), receipt)),
-            Err(code) => return code,
+        let files = match files(path) {
+            Ok(files) => files,
+            Err(why) => {
+                note!("cannot read {}: {why}", path.display());
+                return APART;
+            }
+        };
+        for file in files {
+            match read(&file) {
+                Ok(receipt) => receipts.push((file.display().to_string(), receipt)),
+                Err(code) => return code,
+            }
         }
     }
+    let count = receipts.len();
     let merged = match merge_receipts(receipts) {
         Ok(merged) => merged,
         Err(why) => {
@@ -55,7 +66,7 @@ pub(crate) fn merge(what: &Arguments) -> u8 {
     if what.json {
         say!("{}", json(&merged));
     } else {
-        print(&merged, what.receipts.len());
+        print(&merged, count);
     }
     let code = if !merged.disagreements.is_empty() || !merged.receipt.summary.is_good() {
         1
@@ -72,6 +83,22 @@ pub(crate) fn merge(what: &Arguments) -> u8 {
         return if code == 1 { 1 } else { UNWRITTEN };
     }
     code
+}
+
+/// The receipts of a directory, or the file itself.
+fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "json") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Prints what identifies this build.

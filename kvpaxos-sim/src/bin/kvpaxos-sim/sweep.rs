@@ -45,9 +45,9 @@ pub(crate) struct Arguments {
     /// Put this mutant in the place of the replicas. `kvpaxos-sim mutants --list` names all.
     #[arg(long, value_name = "NAME", value_parser = scenario::mutant)]
     mutant: Option<Mutant>,
-    /// Write what was swept, and its outcome so far, to this file, every few seconds. `kvpaxos-sim merge` adds
-    /// receipts up.
-    #[arg(long, value_name = "FILE")]
+    /// Write what was swept, and its outcome so far, to this file, every few seconds. In a directory, the file is
+    /// called shard-I-of-N.json. `kvpaxos-sim merge` adds receipts up.
+    #[arg(long, value_name = "PATH")]
     receipt: Option<PathBuf>,
     /// Go on where the receipt ends, if there is one.
     #[arg(long, requires = "receipt")]
@@ -143,7 +143,7 @@ fn settings(what: &Arguments, seeds: Range<u64>) -> Sweep {
 }
 
 /// The seeds that are to be played now.
-fn left(what: &Arguments, part: &Range<u64>, kept: Option<&Kept<'_>>) -> Result<Range<u64>, u8> {
+fn left(what: &Arguments, part: &Range<u64>, kept: Option<&Kept>) -> Result<Range<u64>, u8> {
     let gaps = kept.map_or_else(|| vec![part.clone()], |kept| kept.receipt.missing());
     let mut left = match &gaps[..] {
         [] => part.end..part.end,
@@ -164,20 +164,25 @@ fn left(what: &Arguments, part: &Range<u64>, kept: Option<&Kept<'_>>) -> Result<
 }
 
 /// The receipt of this sweep, and its file.
-struct Kept<'a> {
-    path: &'a Path,
+struct Kept {
+    path: PathBuf,
     receipt: Receipt,
     written: Instant,
     is_failed: bool,
 }
 
 /// Begins the receipt, or reads it to go on with it.
-fn opened(what: &Arguments, shard: Shard) -> Result<Option<Kept<'_>>, u8> {
+fn opened(what: &Arguments, shard: Shard) -> Result<Option<Kept>, u8> {
     let Some(path) = &what.receipt else {
         return Ok(None);
     };
+    let path = if path.is_dir() {
+        path.join(format!("shard-{}.json", shard.to_string().replace('/', "-of-")))
+    } else {
+        path.clone()
+    };
     let receipt = if path.exists() {
-        continued(what, path, shard)?
+        continued(what, &path, shard)?
     } else {
         let mutant = what.mutant.map(|mutant| mutant.name);
         Receipt::new(Build::of_this_program(), mutant, what.seeds.clone(), shard)
@@ -236,7 +241,7 @@ pub(crate) fn read(path: &Path) -> Result<Receipt, u8> {
     })
 }
 
-impl Kept<'_> {
+impl Kept {
     fn update(&mut self, summary: &Summary) {
         if self.written.elapsed() > PAUSE {
             self.written = Instant::now();
@@ -247,7 +252,7 @@ impl Kept<'_> {
 
     /// Says if it fails, but not again and again.
     fn write(&mut self) {
-        let written = write_whole(self.path, &self.receipt.to_string());
+        let written = write_whole(&self.path, &self.receipt.to_string());
         if let Err(why) = &written
             && !self.is_failed
         {
@@ -257,7 +262,7 @@ impl Kept<'_> {
     }
 }
 
-fn write_files(what: &Arguments, digests: &str, kept: Option<Kept<'_>>, summary: &Summary) -> Result<(), u8> {
+fn write_files(what: &Arguments, digests: &str, kept: Option<Kept>, summary: &Summary) -> Result<(), u8> {
     let mut result = Ok(());
     if let Some(mut kept) = kept {
         kept.receipt.update(summary);
