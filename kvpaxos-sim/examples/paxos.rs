@@ -148,6 +148,14 @@ impl Protocol for Paxos {
         number
     }
 
+    fn state(replica: &Replica) -> Vec<(&'static str, String)> {
+        let (promised, accepted) = replica.kept;
+        vec![
+            ("promised", promised.to_string()),
+            ("accepted", format!("{accepted:?}")),
+        ]
+    }
+
     /// The model: a proposal swaps its value in if there is none yet, and reads the value that is there then.
     fn judge(&self, calls: &[CallOf<Paxos>]) -> Result<(), String> {
         linearizable(calls, |call| {

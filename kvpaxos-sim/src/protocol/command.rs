@@ -8,11 +8,13 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use super::explain::explain;
+use super::picture::timeline;
 use super::play::{Recording, find, record, replay};
 use super::seam::Protocol;
 use super::shrink::shrink;
 use crate::explain::Plan;
 use crate::shrinking::Limits;
+use crate::timeline::page;
 use crate::{note, output, parallel, say, say_part};
 
 /// Simulates a protocol: finds a run that violates something, plays it again, makes it smaller, explains it.
@@ -42,6 +44,14 @@ enum Command {
     },
     /// Look for the smallest run that fails in the same way, and write it as a scenario.
     Shrink {
+        #[command(flatten)]
+        run: Run,
+        /// The file to write.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Draw a run as a page for a browser.
+    Report {
         #[command(flatten)]
         run: Run,
         /// The file to write.
@@ -80,7 +90,7 @@ const LIMITS: Limits = Limits {
     events: 200_000_000,
 };
 
-/// Runs the command line that the program was called with: `find`, `replay`, `record`, `shrink`, `explain`. The exit code is 0 if nothing is violated, 1 if something is, 2 if the command line is wrong, 3 if a file
+/// Runs the command line that the program was called with: `find`, `replay`, `record`, `shrink`, `report`, `explain`. The exit code is 0 if nothing is violated, 1 if something is, 2 if the command line is wrong, 3 if a file
 /// cannot be used, 4 if standard output cannot be written.
 pub fn command<P: Protocol>(protocol: &P) -> ExitCode {
     // A failed assertion is a violation like any other, and comes up in many runs.
@@ -90,7 +100,7 @@ pub fn command<P: Protocol>(protocol: &P) -> ExitCode {
             Some(found) => {
                 let seed = found.scenario.setup.seed;
                 let code = tell(&found);
-                say!("next: replay, shrink or explain --seed {seed}");
+                say!("next: replay, shrink, report or explain --seed {seed}");
                 Ok(code)
             }
             None => {
@@ -101,10 +111,14 @@ pub fn command<P: Protocol>(protocol: &P) -> ExitCode {
         Command::Replay(run) => run.play(protocol).map(|recording| tell(&recording)),
         Command::Record { run, output } => run
             .play(protocol)
-            .and_then(|recording| write(&output, &recording).map(|()| tell(&recording))),
+            .and_then(|recording| write(&output, &recording.scenario.to_string()).map(|()| tell(&recording))),
         Command::Shrink { run, output } => run
             .play(protocol)
             .and_then(|first| smaller(protocol, first, &output)),
+        Command::Report { run, output } => run.play(protocol).and_then(|recording| {
+            let page = page(&timeline(protocol, &recording));
+            write(&output, &page).map(|()| tell(&recording))
+        }),
         Command::Explain { seed, samples } => {
             let plan = Plan::new(seed, samples, parallel::cores());
             match explain(protocol, seed, &plan, |_| ()) {
@@ -128,9 +142,8 @@ impl Run {
     }
 }
 
-fn write<P: Protocol>(file: &Path, recording: &Recording<P>) -> Result<(), ()> {
-    let written = fs::write(file, recording.scenario.to_string());
-    written.map_err(|error| note!("{} cannot be written: {error}", file.display()))
+fn write(file: &Path, text: &str) -> Result<(), ()> {
+    fs::write(file, text).map_err(|error| note!("{} cannot be written: {error}", file.display()))
 }
 
 fn tell<P: Protocol>(recording: &Recording<P>) -> u8 {
@@ -158,7 +171,7 @@ fn smaller<P: Protocol>(protocol: &P, first: Recording<P>, file: &Path) -> Resul
         say!("nothing is violated: there is nothing to shrink");
         return Ok(0);
     };
-    write(file, &smallest)?;
+    write(file, &smallest.scenario.to_string())?;
     say!("after:  {}, after {runs} runs", smallest.size());
     say!("{}", file.display());
     Ok(VIOLATED)

@@ -16,6 +16,7 @@
 //! | `shrink` | the search for a smaller scenario |
 //! | `explain` | when the failure of a run became likely, and certain |
 //! | `command` | all of that as a command line |
+//! | `picture` | the timeline of a run, for its page |
 //! | `judge` | the calls of a run as a history, for the linearizability checker |
 //! | `watch` | the observer of a world |
 
@@ -23,6 +24,7 @@ mod command;
 mod explain;
 mod faults;
 mod judge;
+mod picture;
 mod play;
 mod read;
 mod scenario;
@@ -37,6 +39,7 @@ pub use crate::history::{Answer, Operation};
 pub use command::command;
 pub use explain::{Explained, explain};
 pub use judge::linearizable;
+pub use picture::timeline;
 pub use play::{Recording, Violation, assert_scenario, find, record, replay};
 pub use read::ScenarioError;
 pub use scenario::{PlannedCall, Scenario};

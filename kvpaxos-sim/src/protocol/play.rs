@@ -137,15 +137,20 @@ pub fn assert_scenario<P: Protocol>(protocol: &P, text: &str) {
     }
 }
 
+/// A decider that decides as a scenario says.
+pub(super) fn decider_of<Q>(scenario: &Scenario<Q>, record: Record) -> NamingDecider {
+    let Scenario {
+        deviations,
+        variation,
+        ..
+    } = scenario;
+    NamingDecider::of_scenario(scenario.setup.seed, deviations.clone(), variation.clone(), record)
+}
+
 /// Plays a scenario.
 pub(super) fn play<P: Protocol>(protocol: &P, scenario: &Scenario<RequestOf<P>>) -> Recording<P> {
     let record = Record::default();
-    let decider = NamingDecider::of_scenario(
-        scenario.setup.seed,
-        scenario.deviations.clone(),
-        scenario.variation.clone(),
-        record.clone(),
-    );
+    let decider = decider_of(scenario, record.clone());
     let (setup, until) = (&scenario.setup, scenario.stop);
     played(protocol, setup, Some(scenario), Box::new(decider), &record, until)
 }

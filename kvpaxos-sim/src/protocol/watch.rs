@@ -4,8 +4,8 @@ use kvpaxos::{ReplicaId, Role, Time};
 
 use super::seam::Protocol;
 use crate::decisions::words::seconds;
-use crate::engine::{EffectOf, EventOf, Loss, Machine, Misbehaviour, Node, Observer, Packet, PacketId};
-use crate::timeline::{Narrator, TimelineObserver};
+use crate::engine::{EffectOf, EventOf, Label, Loss, Machine, Misbehaviour, Node, Observer, Packet, PacketId};
+use crate::timeline::{Narrator, TimelineObserver, Words};
 
 /// See the module.
 pub(super) struct Watch<P: Protocol> {
@@ -15,13 +15,32 @@ pub(super) struct Watch<P: Protocol> {
     pub(super) misbehaviour: Option<String>,
 }
 
-/// Puts messages into words as `Debug` does, and states as the protocol does.
+/// Puts messages into words as `Debug` does, under the names that scenarios have for them, and states as the protocol
+/// does.
 pub(super) struct States<P>(std::marker::PhantomData<P>);
 
 impl<P: Protocol> Narrator<P::Machine> for States<P> {
+    fn message(&self, message: &<P::Machine as Machine>::Message) -> Words {
+        called(P::Machine::label(message), message)
+    }
+
+    fn request(&self, request: &<P::Machine as Machine>::Request) -> Words {
+        called(P::Machine::request_label(request), request)
+    }
+
+    fn reply(&self, reply: &<P::Machine as Machine>::Reply) -> Words {
+        called(P::Machine::reply_label(reply), reply)
+    }
+
     fn state(&self, machine: &P::Machine) -> Vec<(&'static str, String)> {
         P::state(machine)
     }
+}
+
+fn called(label: Label, what: &impl std::fmt::Debug) -> Words {
+    let mut words = Words::debugged(what);
+    label.kind.clone_into(&mut words.name);
+    words
 }
 
 impl<P: Protocol> Watch<P> {

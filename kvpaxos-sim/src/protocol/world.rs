@@ -10,6 +10,8 @@ use super::seam::{Call, CallOf, Draws, Protocol, ReplyOf, RequestOf};
 use super::setup::Setup;
 use super::watch::Watch;
 use crate::engine::{Alarm, Decider, Decision, Engine, Environment, Format, Machine, Output, Stream};
+use crate::timeline::CallId;
+use crate::world::Fault;
 
 /// A world of a protocol.
 pub(super) struct World<'a, P: Protocol> {
@@ -23,6 +25,8 @@ pub(super) struct World<'a, P: Protocol> {
     pub(super) last_event: Option<u64>,
     /// All calls that have begun.
     pub(super) calls: Vec<CallOf<P>>,
+    /// Their names on the timeline, if there is one.
+    drawn: Vec<Option<CallId>>,
 }
 
 struct Client<Q> {
@@ -63,6 +67,7 @@ impl<'a, P: Protocol> World<'a, P> {
             is_planned: scenario.is_some(),
             last_event: None,
             calls: Vec::new(),
+            drawn: Vec::new(),
             setup: setup.clone(),
         }
     }
@@ -82,8 +87,8 @@ impl<'a, P: Protocol> World<'a, P> {
             match self.engine.advance() {
                 Some(Output::Reply { to, reply, .. }) => self.on_reply(to, reply),
                 Some(Output::Alarm(Alarm::Client(client))) => self.on_client_alarm(client),
-                Some(Output::Alarm(Alarm::NextFault)) => self.nemesis.on_next_fault(&mut self.engine),
-                Some(Output::Alarm(Alarm::FaultEnd(number))) => self.nemesis.on_end(number, &mut self.engine),
+                Some(Output::Alarm(Alarm::NextFault)) => self.on_next_fault(),
+                Some(Output::Alarm(Alarm::FaultEnd(number))) => self.on_fault_end(number),
                 Some(Output::Alarm(Alarm::Phase) | Output::HungUp { .. } | Output::Nothing) | None => {}
             }
             if let Some(found) = self.engine.observer.misbehaviour.take() {
@@ -97,6 +102,29 @@ impl<'a, P: Protocol> World<'a, P> {
             }
         }
         self.protocol.judge(&self.calls)
+    }
+
+    fn on_next_fault(&mut self) {
+        let before = self.nemesis.begun.len();
+        self.nemesis.on_next_fault(&mut self.engine);
+        let now = self.engine.now();
+        let Some(timeline) = &mut self.engine.observer.timeline else {
+            return;
+        };
+        for planned in &self.nemesis.begun[before..] {
+            match &planned.fault {
+                Fault::Lasting(fault) => timeline.fault_begins(now, planned.number, fault.to_string()),
+                instant => timeline.remark(now, instant.to_string()),
+            }
+        }
+    }
+
+    fn on_fault_end(&mut self, number: u32) {
+        self.nemesis.on_end(number, &mut self.engine);
+        let now = self.engine.now();
+        if let Some(timeline) = &mut self.engine.observer.timeline {
+            timeline.fault_ends(now, number);
+        }
     }
 
     /// A client has ended its call, and rests until the next one.
@@ -141,6 +169,10 @@ impl<'a, P: Protocol> World<'a, P> {
             None => self.draw(client),
         };
         self.clients[client as usize].open = Some(self.calls.len());
+        if let Some(timeline) = &mut self.engine.observer.timeline {
+            let text = format!("{to} {request:?}");
+            self.drawn.push(timeline.call(now, client, &text, Vec::new()));
+        }
         self.engine.request(client, to, &request);
         self.calls.push(Call {
             client,
@@ -163,14 +195,18 @@ impl<'a, P: Protocol> World<'a, P> {
 
     fn on_reply(&mut self, client: u32, reply: ReplyOf<P>) {
         let now = self.engine.now();
-        let open = self.clients[client as usize]
-            .open
-            .map(|place| &mut self.calls[place]);
+        let place = self.clients[client as usize].open;
+        let open = place.map(|place| &mut self.calls[place]);
         let about = P::Machine::reply_label(&reply).about;
         let Some(call) = open.filter(|call| P::Machine::request_label(&call.request).about == about) else {
             return;
         };
+        let text = format!("{reply:?}");
         call.reply = Some((now, reply));
+        let drawn = place.and_then(|place| self.drawn.get(place).copied().flatten());
+        if let (Some(timeline), Some(drawn)) = (&mut self.engine.observer.timeline, drawn) {
+            timeline.ended(now, drawn, &text);
+        }
         self.rest(client);
     }
 }
