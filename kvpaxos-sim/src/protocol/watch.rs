@@ -4,7 +4,9 @@ use kvpaxos::{ReplicaId, Role, Time};
 
 use super::seam::Protocol;
 use crate::decisions::words::seconds;
-use crate::engine::{EffectOf, EventOf, Label, Loss, Machine, Misbehaviour, Node, Observer, Packet, PacketId};
+use crate::engine::{
+    EffectOf, EventOf, Label, Loss, Machine, Misbehaviour, Node, Observer, Packet, PacketId,
+};
 use crate::timeline::{Narrator, TimelineObserver, Words};
 
 /// See the module.
