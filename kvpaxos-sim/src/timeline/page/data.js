@@ -159,7 +159,7 @@ function collectSpans(node) {
 function addBar(node, bar) {
   const ends = (node.laneEnds ??= []);
   let lane = ends.findIndex((end) => end < bar.from);
-  if (lane < 0) lane = ends.length < 6 ? ends.length : ends.length - 1;
+  if (lane < 0) lane = ends.length < (bar.isFault ? 4 : 6) ? ends.length : ends.length - 1;
   ends[lane] = bar.to;
   bar.lane = lane;
   node.lanes = ends.length;

@@ -97,14 +97,56 @@ function draw() {
   drawLines(seen);
   drawBars(seen);
   if (isDense) drawHistogram(seen);
-  else {
+  else if (isLabelled(seen)) {
     drawMessages(seen);
     drawEvents(seen);
-  }
+  } else drawTiles(seen);
   drawViolation(seen);
+  drawChosen();
   drawAxis(seen);
   paper.restore();
   drawNames();
+}
+
+// So few events that there is room for words at the arrows.
+const isLabelled = (seen) => seen.last - seen.first < (view.width - GUTTER) / 9;
+
+// Without words, events and arrows are drawn in tiles that are kept while the view moves: then a frame copies a few pictures, and
+// draws one tile at most.
+const TILE = 256;
+const MOST_TILES = 40;
+const tiles = { epoch: "", pictures: new Map() };
+let detail = 0; // changes with everything that a tile depends on, other than the zoom and the size
+function drawTiles(seen) {
+  const epoch = [detail, view.zoom, view.height, view.ratio, view.scale].join(" ");
+  if (tiles.epoch !== epoch || tiles.pictures.size > MOST_TILES) tiles.pictures.clear();
+  tiles.epoch = epoch;
+  const first = Math.floor((seen.left * view.zoom) / TILE);
+  const last = Math.floor((seen.right * view.zoom) / TILE);
+  for (let k = first; k <= last; k++) {
+    if (!tiles.pictures.has(k)) tiles.pictures.set(k, drawTile(k));
+    const x = Math.round((GUTTER + k * TILE - view.x0 * view.zoom) * view.ratio) / view.ratio;
+    paper.drawImage(tiles.pictures.get(k), x, 0, TILE, view.height);
+  }
+}
+
+function drawTile(k) {
+  const picture = document.createElement("canvas");
+  picture.width = TILE * view.ratio;
+  picture.height = view.height * view.ratio;
+  const [screen, x0, width] = [paper, view.x0, view.width];
+  paper = picture.getContext("2d");
+  paper.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
+  // The diagram as if the view began a little before the tile and ended a little behind it.
+  const margin = 24;
+  Object.assign(view, { x0: (k * TILE - margin) / view.zoom, width: GUTTER + TILE + 2 * margin });
+  paper.translate(-GUTTER - margin, 0);
+  const seen = visible();
+  drawMessages(seen);
+  drawEvents(seen);
+  Object.assign(view, { x0, width });
+  paper = screen;
+  return picture;
 }
 
 function inView(list, seen) {
@@ -168,7 +210,7 @@ function overlay(span, colour, isWhole) {
   paper.lineWidth = 1.2;
   paper.setLineDash([3, 3]);
   paper.strokeRect(x0, top, x1 - x0, tall);
-  if (x1 - x0 > 40) label((isWhole ? "" : "✕ ") + span.text, Math.max(x0, GUTTER) + 5, isWhole ? node.y + 4 : node.y + 20, colour);
+  if (x1 - x0 > 7 * span.text.length + 16) label((isWhole ? "" : "✕ ") + span.text, Math.max(x0, GUTTER) + 5, isWhole ? node.y + 4 : node.y + 20, colour);
 }
 
 function drawBars(seen) {
@@ -276,7 +318,7 @@ function drawMessages(seen) {
   }
   for (const group of groups.values()) strokeArrows(group);
   drawCrosses(crosses);
-  if (words.length <= MOST_LABELS && (seen.last - seen.first) < (view.width - GUTTER) / 9) {
+  if (words.length <= MOST_LABELS && isLabelled(seen) && view.width > GUTTER + TILE + 48) {
     for (const [m, x0, y0, x1, y1] of words) {
       const colour = M.ballot[m] >= 0 ? ballotColour(string(M.ballot[m])) : colours.dim;
       [0.35, 0.62, 0.82, 0.5].some((part) => {

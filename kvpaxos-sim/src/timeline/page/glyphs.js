@@ -48,7 +48,7 @@ function drawEvents(seen) {
     }
   }
   paper.globalAlpha = 1;
-  if (seen.last - seen.first < (view.width - GUTTER) / 5) {
+  if (isLabelled(seen) && view.width > GUTTER + TILE + 48) {
     for (let k = seen.first; k < seen.last; k++) {
       const i = shown[k];
       for (const [mark, what] of marksOf(i)) {
@@ -59,7 +59,6 @@ function drawEvents(seen) {
       }
     }
   }
-  drawChosen();
 }
 
 function drawChosen() {
@@ -77,7 +76,6 @@ function drawChosen() {
 function drawViolation(seen) {
   if (chosen.event >= 0) {
     line2(xOf(position(chosen.event)), colours.accent, [2, 3]);
-    drawChosen();
   }
   const found = data.violation;
   if (!found || found.event < 0 || found.event < seen.from || found.event > seen.to) return;

@@ -12,6 +12,12 @@ function redraw() {
   });
 }
 
+// Forgets the pictures that are kept.
+function redrawAll() {
+  stripImage = null;
+  detail++;
+}
+
 function resize() {
   const frame = panel("frame");
   view.ratio = window.devicePixelRatio || 1;
@@ -21,7 +27,7 @@ function resize() {
   canvas.style.height = view.height + "px";
   canvas.width = view.width * view.ratio;
   canvas.height = view.height * view.ratio;
-  stripImage = null;
+  redrawAll();
   redraw();
 }
 
@@ -62,7 +68,10 @@ function changedView() {
 
 function choose(i, isRevealed = false) {
   chosen.event = Math.max(-1, Math.min(count - 1, i));
-  if (chosen.past) chosen.past = chosen.event >= 0 ? pastOf(chosen.event) : null;
+  if (chosen.past) {
+    chosen.past = chosen.event >= 0 ? pastOf(chosen.event) : null;
+    detail++;
+  }
   if (chosen.event >= 0 && isRevealed) reveal(chosen.event);
   showEvent();
   showStates();
@@ -72,6 +81,7 @@ function choose(i, isRevealed = false) {
 }
 function togglePast() {
   chosen.past = chosen.past || chosen.event < 0 ? null : pastOf(chosen.event);
+  detail++;
   panel("past").setAttribute("aria-pressed", String(chosen.past !== null));
   changedView();
 }
@@ -85,12 +95,12 @@ function setScale(scale) {
   view.zoom = zooms[scale] ?? (view.width - GUTTER) / Math.max(across, 5);
   clampView();
   panel("scale").value = scale;
-  stripImage = null;
+  redrawAll();
   centre(middle);
 }
 function refilter() {
   applyFilter();
-  stripImage = null;
+  redrawAll();
   showChips();
   showHistory();
   view.height = panel("frame").clientHeight;
@@ -105,7 +115,7 @@ function setTheme(theme) {
   readColours();
   colours.badband = getComputedStyle(document.documentElement).getPropertyValue("--badband").trim();
   colours.font = "ui-monospace, 'DejaVu Sans Mono', Menlo, monospace";
-  stripImage = null;
+  redrawAll();
   redraw();
 }
 const isDark = () => getComputedStyle(document.documentElement).getPropertyValue("--theme").trim() === "dark";
@@ -138,6 +148,7 @@ function readAddress() {
   const found = data.violation && data.violation.event >= 0 ? data.violation.event : -1;
   const event = number("event") ?? found;
   chosen.past = null;
+  detail++;
   choose(Math.min(event, count - 1));
   if (parts.get("past") === "1") togglePast();
   const most = view.scale === "order" ? Math.min(shown.length, 60) : (time[count - 1] || 1);
