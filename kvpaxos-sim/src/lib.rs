@@ -42,6 +42,8 @@
 //!      |             |        |
 //!   subject <--------'     history           operations: format, readers, writers, generators
 //!      |
+//!   timeline                a run as a picture
+//!      |
 //!    engine <--- decisions  model             every order of events within small bounds
 //!      |
 //!   explain                                 when a failure became likely: its future, drawn again and again
@@ -59,6 +61,7 @@
 //! - [`subject`] puts a [`kvpaxos::Replica`] behind the engine's seam, with its log on a simulated disk.
 //! - [`invariants`] observes every event from outside, and checks the invariants of the protocol. It believes
 //!   only what is durable.
+//! - [`timeline`] is what happened in a run, as data and as a page for a browser, for any protocol.
 //! - [`world`] puts clients and a nemesis around an engine, and plays whole runs.
 //! - [`history`] holds what clients asked and what they were answered.
 //! - [`linearizability`] judges a history, knowing nothing of replicas. [`linearizability::witness`] judges it by
@@ -92,6 +95,7 @@
 //! | Which order of operations on several keys is looked for? | `whole_store/search.rs`; `whole_store/replay.rs` takes that of the log |
 //! | How does a failure become a test? | `world/scenario/` ([`world::scenario`]); the page `manual::scenarios` has the format |
 //! | How is a failure made smaller? | `world/scenario/shrink/` says what is left out; `shrinking/` keeps the best and the limits |
+//! | How is a run drawn? | `timeline/` ([`timeline`]); `timeline/page/` is the page; the page `manual::report` says what it shows |
 //! | How is a sweep split among machines, and added up? | `receipts/`; `world/summary.rs` has the sums, `world/swept.rs` the digest of digests |
 //! | How is a mutant made? | `mutants/`, with a table of all in [`mutants`] |
 //! | How is another protocol simulated? | `protocol/` ([`protocol`]), and `examples/paxos.rs`; `tests/integration/toy.rs` is an engine without that |
@@ -133,6 +137,9 @@ pub mod manual {
 
     #[doc = include_str!("../docs/scenarios.md")]
     pub mod scenarios {}
+
+    #[doc = include_str!("../docs/report.md")]
+    pub mod report {}
 
     #[doc = include_str!("../docs/sweeps.md")]
     pub mod sweeps {}
