@@ -8,6 +8,7 @@ use super::ballots::Ballots;
 use super::coverage::{Coverage, Sometimes};
 use super::divergence::Divergence;
 use super::learners::Learner;
+use super::refinement::Refinement;
 use super::slots::SlotTable;
 use super::trace::Trace;
 use super::two_phase::Acknowledgements;
@@ -53,6 +54,8 @@ pub(crate) struct Audit {
     pub(super) asked_to_stand: bool,
     /// The replicas whose last candidacy began with such a request.
     pub(super) stood_when_asked: ReplicaSet,
+    /// The run as the specification sees it, if that is judged.
+    pub(super) refinement: Option<Refinement>,
     /// Properties that cannot be judged. What contradicts them is not reported.
     unjudged: Vec<Property>,
     pub(super) now: Time,
@@ -87,6 +90,7 @@ impl Audit {
             refounded_halts: 0,
             asked_to_stand: false,
             stood_when_asked: ReplicaSet::EMPTY,
+            refinement: Some(Refinement::new(replicas, quorums)),
             unjudged: Vec::new(),
             now: Time(0),
             finding: None,
@@ -99,6 +103,7 @@ impl Audit {
     /// From now on disks lose synced data unnoticed. Agreement can no longer be expected, and D1 alone is
     /// judged.
     pub(crate) fn expect_divergence(&mut self) {
+        self.refinement = None;
         self.divergence = Some(Divergence::new(self.acceptors.len(), self.quorums));
     }
 
@@ -112,10 +117,22 @@ impl Audit {
     ) {
         self.slots.allow_up_to(highest);
         self.unjudged = unjudged.collect();
+        if self.unjudged.contains(&Property::R1) {
+            self.refinement = None;
+        }
         if has_unknown_past {
             let replicas = (0_u8..).take(self.acceptors.len()).map(ReplicaId);
             self.ever_refounded = replicas.collect();
         }
+    }
+
+    /// From now on only this property is judged.
+    #[cfg(test)]
+    pub(crate) fn judge_only(&mut self, property: Property) {
+        self.unjudged = Property::ALL
+            .into_iter()
+            .filter(|other| *other != property)
+            .collect();
     }
 
     /// The histories that exist, in worlds in which disks lose synced data unnoticed.

@@ -33,6 +33,7 @@
 //! | S4 | Once faults end and a quorum is connected, every pending request is answered within a bounded time. Once everything has healed, all replicas agree. | PMS 2.4; Omni, partial connectivity | `world::phases` |
 //! | S5 | In the two-phase setting a write is acknowledged only after every replica has acknowledged that it applied it. | Commit 3 | `two_phase` |
 //! | D1 | A replica that knows of a history that differs from its own serves only while a quorum shares its history. Judged only in worlds in which disks lose synced data unnoticed; nothing else is judged there. | [`kvpaxos::agreement`] | `divergence` |
+//! | R1 | Each step of the replicas is a step of the specification, or changes nothing there. | [`specification`](crate::specification) | `refinement`; [`specification::State`](crate::specification::State) |
 //! | Contract | A machine keeps the contract of `step`: its deadline lies in the future, it does not halt without a cause, and it tells a damaged log from a whole one. | [`kvpaxos::Replica::step`] | `observer`, `observations` |
 //! | Assertion | No assertion of the machine fails. | | `world::report` |
 //! | Determinism | The same seed gives the same run. | | `world::sweep` |
@@ -50,6 +51,7 @@ mod observations;
 mod observer;
 mod operations;
 mod records;
+mod refinement;
 mod slots;
 mod trace;
 mod two_phase;

@@ -55,6 +55,7 @@ impl<M: Subject> Observer<M> for Audit {
                 self.coverage.hit(Sometimes::LostWhileRecovering);
             }
             self.acceptor(host).wiped();
+            self.refine(|refinement| Ok(refinement.lost(host)), || host);
             self.coverage.hit(Sometimes::AcceptorLost);
         }
         if self.refounded.contains(host) {
@@ -88,15 +89,27 @@ impl<M: Subject> Observer<M> for Audit {
                 Effect::Persist { records, then, .. } => {
                     for record in records {
                         self.check_record(host, record);
+                        self.check_proposal(host, record);
                     }
                     for Envelope { message, .. } in then {
                         self.check_vector(host, message);
                     }
                 }
                 Effect::Observe(Observation::Applied { slot, digest }) => {
-                    self.check_applied(host, *slot, *digest, machine.chosen(*slot));
+                    let value = machine.chosen(*slot);
+                    self.check_applied(host, *slot, *digest, value);
+                    self.refine(
+                        |refinement| value.map_or(Ok(()), |value| refinement.learned(*slot, value)),
+                        || format!("{host} applies slot {slot}"),
+                    );
                 }
-                Effect::Observe(observation) => self.on_observation(host, observation),
+                Effect::Observe(observation) => {
+                    self.on_observation(host, observation);
+                    self.refine(
+                        |refinement| refinement.observed(observation),
+                        || format!("{host} says: {observation}"),
+                    );
+                }
                 Effect::Reply { reply, .. } => self.check_reply(host, &reply.outcome),
                 _ => {}
             }
@@ -107,6 +120,10 @@ impl<M: Subject> Observer<M> for Audit {
         self.now = now;
         if !self.refounded.contains(from) {
             self.check_message(from, to, message);
+            self.refine(
+                |refinement| refinement.leaves(from, to, message),
+                || format!("{from} sends {to}: {message}"),
+            );
         }
     }
 
@@ -122,6 +139,7 @@ impl<M: Subject> Observer<M> for Audit {
         self.trace
             .line(now, || format!("    {host} has on its disk: {record}"));
         self.on_durable(host, record);
+        self.check_durable(host, record);
     }
 
     fn role_failed(&mut self, now: Time, host: ReplicaId, role: Role) {
@@ -189,8 +207,10 @@ impl<M: Subject> Observer<M> for Audit {
         // count.
         for record in survived.unwrap_or_default() {
             self.on_durable(host, record);
+            self.check_durable(host, record);
         }
         self.acceptor(host).crashed();
+        self.refine(|refinement| Ok(refinement.crashed(host)), || host);
     }
 
     fn founded_anew(&mut self, now: Time, host: ReplicaId) {
@@ -199,6 +219,7 @@ impl<M: Subject> Observer<M> for Audit {
         self.refounded.insert(host);
         self.ever_refounded.insert(host);
         self.acceptor(host).wiped();
+        self.refine(|refinement| Ok(refinement.lost(host)), || host);
     }
 
     fn misbehaved(&mut self, now: Time, host: ReplicaId, what: Misbehaviour) {

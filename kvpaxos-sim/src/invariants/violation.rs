@@ -51,6 +51,9 @@ pub enum Property {
     /// A replica that knows of a history that differs from its own serves only while a quorum shares its
     /// history (see [`kvpaxos::agreement`]).
     D1,
+    /// Each step of the replicas is a step of the [specification](crate::specification), or changes nothing
+    /// there.
+    R1,
     /// A machine keeps the contract of `step`: its deadline lies in the future, and it does not halt without
     /// a cause.
     Contract,
@@ -62,7 +65,7 @@ pub enum Property {
 
 impl Property {
     /// All of them.
-    pub const ALL: [Property; 21] = [
+    pub const ALL: [Property; 22] = [
         Property::A1,
         Property::A2,
         Property::A3,
@@ -81,6 +84,7 @@ impl Property {
         Property::S4,
         Property::S5,
         Property::D1,
+        Property::R1,
         Property::Contract,
         Property::Assertion,
         Property::Determinism,
@@ -108,6 +112,7 @@ impl Property {
             Property::S4 => "with a quorum connected, everything is answered in bounded time",
             Property::S5 => "two-phase: a write is answered once every replica has acknowledged applying it",
             Property::D1 => "replicas that know that their states differ never both serve",
+            Property::R1 => "each step is a step of the specification",
             Property::Contract => "the machine keeps the contract of step",
             Property::Assertion => "no assertion fails",
             Property::Determinism => "the same seed gives the same run",

@@ -24,12 +24,13 @@ const NEVER: [(Property, &str); 6] = [
 ];
 
 /// What needs the whole past of all replicas: who proposed a value, and who voted for it.
-const NEED_ALL: [Property; 5] = [
+const NEED_ALL: [Property; 6] = [
     Property::A3,
     Property::A4,
     Property::P1,
     Property::P4,
     Property::S5,
+    Property::R1,
 ];
 
 /// What is judged, and what is not.
