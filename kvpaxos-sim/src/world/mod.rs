@@ -17,7 +17,7 @@
 //! | `phases` | the three phases of a run, and its verdict |
 //! | `liveness` | how long requests may take once a quorum has healed |
 //! | `recorder`, `store_recorder` | the history of the clients, and its verdict: key by key, and of the whole store |
-//! | `report` | the outcome of one run |
+//! | `report`, `report_text` | the outcome of one run, and its table |
 //! | [`scenario`] | a run as data: recorded, played, written to a file, shrunk |
 //! | `sweep`, `summary` | many seeds in parallel, and their sums |
 //! | `swept` | which seeds a sweep played, and the digest of their digests |
@@ -32,6 +32,7 @@ pub mod partition;
 mod phases;
 mod recorder;
 mod report;
+mod report_text;
 pub mod scenario;
 mod script;
 mod setup;

@@ -1,13 +1,12 @@
 //! The outcome of a run, for people and for programs.
 
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kvpaxos::{Micros, Replica, Time};
+use kvpaxos::{Micros, Replica};
 use serde::Serialize;
 
 use crate::engine::Counts;
-use crate::engine::{Format, Traffic};
+use crate::engine::Traffic;
 use crate::invariants::{Coverage, Property, ProtocolCounts, Trace, Violation};
 use crate::subject::Subject;
 use crate::world::World;
@@ -115,161 +114,4 @@ impl<M: Subject> World<M> {
     pub fn digest(&self) -> u64 {
         self.engine.digest()
     }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Setup {
-            seed,
-            cluster,
-            links,
-            sync,
-            format,
-            clients,
-            faults,
-            ..
-        } = &self.setup;
-        writeln!(f, "seed {seed}")?;
-        let quorums = cluster.quorums;
-        writeln!(
-            f,
-            "  cluster     {} replicas, quorums {} and {}, {:?} update",
-            cluster.replicas, quorums.phase1, quorums.phase2, cluster.update
-        )?;
-        writeln!(f, "              {:?}", cluster.timing)?;
-        writeln!(f, "              {:?}", cluster.limits)?;
-        writeln!(
-            f,
-            "  network     {} delays, {} lost and {} repeated in a million, {}; {} syncs, logs in {}",
-            links.delay.name,
-            links.drop,
-            links.duplicate,
-            if links.reorder { "reordered" } else { "in order" },
-            sync.name,
-            if *format == Format::Bytes {
-                "bytes"
-            } else {
-                "records"
-            }
-        )?;
-        writeln!(
-            f,
-            "  clients     {} with {} in flight each, {} keys, {} values, mix put {} get {} delete {} cas {}",
-            clients.count,
-            clients.lanes,
-            clients.keys,
-            if clients.unique { "unique" } else { "repeated" },
-            clients.mix[0],
-            clients.mix[1],
-            clients.mix[2],
-            clients.mix[3]
-        )?;
-        let weights: Vec<String> = faults
-            .weights
-            .iter()
-            .map(|(kind, w)| format!("{kind:?} {w}"))
-            .collect();
-        writeln!(
-            f,
-            "  faults      one within {} ms, each up to {} ms, {} in a hundred at the leader, {} acceptors may be \
-             without memory at a time{}{}",
-            faults.pause.0 / 1000,
-            faults.length.0 / 1000,
-            faults.at_leader,
-            faults.losses,
-            if self.setup.memory_only { ", no disks" } else { "" },
-            if faults.uneven_clocks {
-                ", uneven clocks"
-            } else {
-                ""
-            }
-        )?;
-        writeln!(f, "              {}", weights.join(", "))?;
-        self.fmt_happened(f)
-    }
-}
-
-impl Report {
-    fn fmt_happened(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds: Vec<String> = self
-            .faults
-            .0
-            .iter()
-            .map(|(kind, n)| format!("{kind:?} {n}"))
-            .collect();
-        writeln!(f, "  faults      {}", kinds.join(", "))?;
-        let Traffic {
-            sent,
-            dropped,
-            duplicated,
-            cut,
-        } = self.traffic;
-        writeln!(
-            f,
-            "  messages    {sent} sent, {dropped} lost, {duplicated} repeated, {cut} cut off"
-        )?;
-        let ProtocolCounts {
-            standing,
-            elected,
-            chosen,
-            applied,
-            records,
-        } = self.protocol;
-        writeln!(
-            f,
-            "  replicas    {standing} candidacies, {elected} elections won, {chosen} slots chosen, {applied} applied, \
-             {records} records durable"
-        )?;
-        let OperationCounts {
-            begun,
-            done,
-            refused,
-            unknown,
-        } = self.operations;
-        writeln!(
-            f,
-            "  operations  {begun} begun, {done} done, {refused} refused, {unknown} unknown; the slowest took {} ms",
-            self.slowest.0 / 1000
-        )?;
-        let coverage: Vec<String> = self
-            .coverage
-            .iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(situation, count)| format!("{situation} {count}"))
-            .collect();
-        writeln!(f, "  coverage    {}", coverage.join(", "))?;
-        if let Some(phases) = self.phases {
-            writeln!(
-                f,
-                "  phases      {} with faults, all served {} ({}.{:02} rounds) after a quorum healed, all agreed {} after all healed",
-                human(phases.faults),
-                human(phases.serving),
-                phases.serving_rounds / 100,
-                phases.serving_rounds % 100,
-                human(phases.agreeing)
-            )?;
-        }
-        writeln!(
-            f,
-            "  events      {} in {} simulated",
-            self.counts.events,
-            human(self.simulated)
-        )?;
-        writeln!(f, "  digest      {}", self.digest)?;
-        match &self.violation {
-            None if self.undecided > 0 => {
-                writeln!(
-                    f,
-                    "  verdict     good, but {} keys were too hard to judge",
-                    self.undecided
-                )
-            }
-            None => writeln!(f, "  verdict     good"),
-            Some(violation) => writeln!(f, "  verdict     {violation}"),
-        }
-    }
-}
-
-fn human(length: Micros) -> String {
-    format!("{} s", crate::invariants::seconds(Time(length.0)).trim())
 }

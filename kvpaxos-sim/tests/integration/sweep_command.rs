@@ -177,3 +177,35 @@ fn a_shard_that_is_not_there_is_2() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(text(&output.stderr).contains("there is no shard 3 of 3"));
 }
+
+#[test]
+fn a_violation_is_a_failed_test_in_a_file_for_continuous_integration() {
+    let directory = Directory::new();
+    let file = directory.path("junit.xml");
+    let sweep = [
+        "sweep",
+        "--seeds",
+        "0..1",
+        "--mutant",
+        "hasty-sender",
+        "--junit",
+        str(&file),
+    ];
+    let output = program(&[&sweep[..], &["--color", "always"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let printed = text(&output.stdout);
+    assert!(
+        printed.contains("\u{1b}[1;31mverdict: 1 of 1 seeds failed\u{1b}[0m"),
+        "{printed}"
+    );
+    let junit = text(&std::fs::read(&file).expect("it is there"));
+    assert!(
+        junit.contains("<failure message=\"1 seeds: A3 is violated"),
+        "{junit}"
+    );
+    assert!(
+        junit.contains("kvpaxos-sim run --seed 0 --mutant hasty-sender --trace"),
+        "{junit}"
+    );
+    assert!(!junit.contains('\u{1b}'), "{junit}");
+}

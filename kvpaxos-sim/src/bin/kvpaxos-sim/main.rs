@@ -5,9 +5,11 @@
 #![warn(clippy::disallowed_macros)]
 
 mod check;
+mod colour;
 mod exit;
 mod forks;
 mod generate;
+mod junit;
 mod merge;
 mod model;
 mod mutants;
@@ -30,6 +32,8 @@ use clap::{Parser, Subcommand};
 use kvpaxos_sim::parallel;
 use kvpaxos_sim::world::seed_range;
 
+use crate::colour::ColourArgument;
+
 /// Deterministic simulation of kvpaxos: networks, disks, clocks and crashes from a seed, and a check of every
 /// promise.
 ///
@@ -39,6 +43,9 @@ use kvpaxos_sim::world::seed_range;
 #[derive(Parser)]
 #[command(version, max_term_width = 110)]
 struct Cli {
+    /// Whether tables and verdicts have colours.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
+    color: ColourArgument,
     #[command(subcommand)]
     command: Command,
 }
@@ -141,7 +148,9 @@ fn threads(jobs: Option<u16>) -> usize {
 
 fn main() -> ExitCode {
     // With a wrong command line or --help the program ends here, with exit code 2 or 0.
-    let verdict = run_command(Cli::parse().command);
+    let cli = Cli::parse();
+    colour::set(cli.color);
+    let verdict = run_command(cli.command);
     ExitCode::from(kvpaxos_sim::output::finish(verdict))
 }
 

@@ -11,6 +11,7 @@ use kvpaxos_sim::output::UNWRITTEN;
 use kvpaxos_sim::receipts::{Build, Merged, merge as merge_receipts};
 use kvpaxos_sim::{note, say, say_part};
 
+use crate::colour::painted;
 use crate::summary::{summary_text, verdict};
 use crate::sweep::read;
 use crate::whole_file::write_whole;
@@ -159,7 +160,7 @@ fn print(merged: &Merged, count: usize) {
         say!("  missing     {} more ranges", merged.gaps.len() - NAMED);
     }
     let mutant = receipt.mutant.as_deref().and_then(Mutant::named);
-    say_part!("{}", summary_text(summary, mutant));
+    say_part!("{}", painted(&summary_text(summary, mutant)));
     for one in &merged.disagreements {
         let [(a, a_digest), (b, b_digest)] = &one.receipts;
         say!(
@@ -174,5 +175,5 @@ fn print(merged: &Merged, count: usize) {
         verdict if missing > 0 => format!("{verdict} so far, and {missing} seeds are missing"),
         verdict => verdict,
     };
-    say!("verdict: {verdict}");
+    say!("{}", painted(&format!("verdict: {verdict}")));
 }

@@ -1,5 +1,6 @@
 //! `kvpaxos-sim run`: simulates one seed.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
@@ -10,7 +11,8 @@ use kvpaxos_sim::world::{Player, per_second};
 use kvpaxos_sim::{Setup, Trace, Violation, run as play};
 use kvpaxos_sim::{say, say_part};
 
-use crate::scenario;
+use crate::colour::painted;
+use crate::{junit, scenario};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -23,6 +25,9 @@ pub(crate) struct Arguments {
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
+    /// Write the result to this file in the JUnit format, for systems of continuous integration.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// Print a line for each event.
     #[arg(long, conflicts_with = "json")]
     trace: bool,
@@ -50,15 +55,35 @@ pub(crate) fn run(what: &Arguments) -> u8 {
     if what.json {
         let mut value = serde_json::json!(report);
         value["events_per_second"] = rate.into();
+        value["mutant"] = what.mutant.map(|mutant| mutant.name).into();
+        if report.violation.is_some() {
+            value["commands"] = commands(what.seed, what.mutant)
+                .map(|(_, command)| command)
+                .to_vec()
+                .into();
+        }
         say!("{value}");
     } else {
-        say_part!("{report}");
+        say_part!("{}", painted(&report.to_string()));
         say!("  speed       {rate} events/s ({} ms)", took.as_millis());
         if let Some(violation) = &report.violation {
-            say_part!("{}", violation_text(violation, what.mutant));
+            say_part!("{}", painted(&violation_text(violation, what.mutant)));
         }
     }
-    u8::from(report.violation.is_some())
+    let written = what.junit.as_ref().map_or(Ok(()), |path| {
+        let results = junit::Results {
+            name: format!("run {}", what.seed),
+            violations: report.violation.as_slice(),
+            mutant: what.mutant,
+            situations: None,
+            micros,
+        };
+        junit::write(path, &results)
+    });
+    match written {
+        Err(code) if report.violation.is_none() => code,
+        _ => u8::from(report.violation.is_some()),
+    }
 }
 
 /// The part of the history that shows the violation. If the violation has none, the seed is simulated again
@@ -84,14 +109,26 @@ pub(crate) fn violation_text(violation: &Violation, mutant: Option<Mutant>) -> S
         text.push_str(&shortened(line));
         text.push('\n');
     }
-    let seed = violation.seed;
-    let of = mutant.map_or_else(String::new, |mutant| format!(" --mutant {}", mutant.name));
-    text.push_str(&format!(
-        "repeat it with: kvpaxos-sim run --seed {seed}{of} --trace\n\
-         shrink it with: kvpaxos-sim shrink --seed {seed}{of} -o seed-{seed}.txt\n\
-         see it with: kvpaxos-sim report --seed {seed}{of} -o seed-{seed}.html\n"
-    ));
+    for (what, command) in commands(violation.seed, mutant) {
+        text.push_str(&format!("{what} it with: {command}\n"));
+    }
     text
+}
+
+/// What shows more of a violation, and the command for it.
+fn commands(seed: u64, mutant: Option<Mutant>) -> [(&'static str, String); 3] {
+    let of = mutant.map_or_else(String::new, |mutant| format!(" --mutant {}", mutant.name));
+    [
+        ("repeat", format!("kvpaxos-sim run --seed {seed}{of} --trace")),
+        (
+            "shrink",
+            format!("kvpaxos-sim shrink --seed {seed}{of} -o seed-{seed}.txt"),
+        ),
+        (
+            "see",
+            format!("kvpaxos-sim report --seed {seed}{of} -o seed-{seed}.html"),
+        ),
+    ]
 }
 
 fn shortened(line: &str) -> String {

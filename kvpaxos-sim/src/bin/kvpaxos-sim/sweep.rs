@@ -15,10 +15,11 @@ use kvpaxos_sim::receipts::{Build, Receipt, Shard};
 use kvpaxos_sim::world::{Summary, Sweep, seed_range, sweep_on};
 use kvpaxos_sim::{note, say, say_part};
 
+use crate::colour::painted;
 use crate::shard::ShardArgument;
 use crate::summary::{summary_text, verdict};
 use crate::whole_file::write_whole;
-use crate::{run, scenario, threads};
+use crate::{junit, run, scenario, threads};
 
 /// How often the receipt is written. Who ends the program loses what was played since.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -58,6 +59,9 @@ pub(crate) struct Arguments {
     /// Write a line `seed digest` for each seed to this file.
     #[arg(long, value_name = "FILE")]
     digests: Option<PathBuf>,
+    /// Write the results to this file in the JUnit format, for systems of continuous integration.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -97,8 +101,8 @@ fn play(what: &Arguments) -> Result<u8, u8> {
         say!("{}", json(&summary, what));
     } else {
         say!("{}", speed(&summary, began.elapsed()));
-        say_part!("{}", summary_text(&summary, what.mutant));
-        say!("verdict: {}", verdict(&summary));
+        say_part!("{}", painted(&summary_text(&summary, what.mutant)));
+        say!("{}", painted(&format!("verdict: {}", verdict(&summary))));
     }
     let written = write_files(what, &digests, receipt, &summary);
     if !what.json && seeds.end < part.seeds.end {
@@ -277,6 +281,16 @@ fn write_files(what: &Arguments, digests: &str, kept: Option<Kept>, summary: &Su
         note!("the digests could not be written to {}: {why}", path.display());
         result = Err(UNWRITTEN);
     }
+    if let Some(path) = &what.junit {
+        let results = junit::Results {
+            name: format!("sweep {}..{}", what.seeds.start, what.seeds.end),
+            violations: &summary.violations,
+            mutant: what.mutant,
+            situations: Some((summary.seeds, summary.missing())),
+            micros: summary.wall_micros,
+        };
+        result = result.and(junit::write(path, &results));
+    }
     result
 }
 
@@ -284,6 +298,7 @@ fn json(summary: &Summary, what: &Arguments) -> serde_json::Value {
     let mut value = serde_json::json!(summary);
     value["missing"] = summary.missing().into_iter().map(Sometimes::says).collect();
     value["mutant"] = what.mutant.map(|mutant| mutant.name).into();
+    value["verdict"] = verdict(summary).into();
     value["digest"] = summary.swept.digest().to_string().into();
     value
 }
