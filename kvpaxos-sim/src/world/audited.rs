@@ -35,9 +35,9 @@ impl Watch {
     /// Tells the timeline something, if there is one.
     pub(crate) fn picture<T>(
         &mut self,
-        tell: impl FnOnce(&mut TimelineObserver<Replicas>) -> Option<T>,
+        tell: impl FnOnce(&mut TimelineObserver<Replicas>) -> T,
     ) -> Option<T> {
-        self.timeline.as_deref_mut().and_then(tell)
+        self.timeline.as_deref_mut().map(tell)
     }
 
     /// Takes the timeline, if there is one.

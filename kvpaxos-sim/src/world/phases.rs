@@ -316,7 +316,7 @@ impl<M: Subject> World<M> {
         let now = self.now();
         self.engine
             .observer
-            .picture(|timeline| Some(timeline.remark(now, text)));
+            .picture(|timeline| timeline.remark(now, text));
     }
 
     /// Reports a violation at the present time.

@@ -270,7 +270,7 @@ function drawHistogram(seen) {
     const most = Math.min(22, node.height / 2 - 4) - (node.kind === "Replica" ? 0 : 6);
     for (const isLit of [0, 1]) {
       paper.fillStyle = isLit ? colours.accent : colours.dim;
-      paper.globalAlpha = isLit ? 0.9 : 0.45;
+      paper.globalAlpha = isLit ? 0.6 : 0.45;
       paper.beginPath();
       for (let bin = 0; bin < bins; bin++) {
         if (!sum[bin] || (lit ? lit.get(node.id)[bin] : 0) !== isLit) continue;

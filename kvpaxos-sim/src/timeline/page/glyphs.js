@@ -51,6 +51,7 @@ function drawEvents(seen) {
   if (isLabelled(seen) && view.width > GUTTER + TILE + 48) {
     for (let k = seen.first; k < seen.last; k++) {
       const i = shown[k];
+      if (nodes[E.node[i]].kind === "World" && E.kind[i] === KIND.Other) label(eventText(i), xOf(position(i)) + 8, nodes[E.node[i]].y - 4, colours.ink);
       for (const [mark, what] of marksOf(i)) {
         const [x, y] = [xOf(position(i)), nodes[E.node[i]].y - 10];
         if (mark === "Chosen") label("◆ s" + what + " chosen", x - 4, y, colours.good, { weight: "600" });

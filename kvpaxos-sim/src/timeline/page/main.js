@@ -36,7 +36,7 @@ function clampView() {
   const most = view.scale === "order" ? 140 : 4;
   const least = (view.width - GUTTER) / (lastPosition() * 1.1 + 2);
   view.zoom = Math.min(most, Math.max(least, view.zoom));
-  view.x0 = Math.min(lastPosition() + span() * 0.05 - span() * 0.9 + span() * 0.85, Math.max(-span() * 0.05, view.x0));
+  view.x0 = Math.min(lastPosition(), Math.max(-span() * 0.05, view.x0));
 }
 function zoomBy(factor, x = (view.width + GUTTER) / 2) {
   const p = pAt(x);
@@ -270,6 +270,8 @@ function listen() {
     else if (m >= 0) choose(arrivals(m)[0] ?? M.sent[m]);
   });
   canvas.addEventListener("wheel", (turn) => {
+    // Over the names the wheel scrolls, where there are more lines than fit.
+    if (turn.offsetX < GUTTER) return;
     if (turn.shiftKey || Math.abs(turn.deltaX) > Math.abs(turn.deltaY)) {
       turn.preventDefault();
       view.x0 += (turn.deltaX || turn.deltaY) / view.zoom;

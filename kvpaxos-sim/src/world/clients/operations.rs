@@ -45,7 +45,8 @@ impl Clients {
         let pictured = context
             .engine
             .observer
-            .picture(|timeline| timeline.call(now, number, &CallText(&call).to_string(), call_keys(&call)));
+            .picture(|timeline| timeline.call(now, number, &CallText(&call).to_string(), call_keys(&call)))
+            .flatten();
         let open = Open {
             pictured,
             lane,
@@ -133,7 +134,7 @@ impl Clients {
         if let Some(call) = open.pictured {
             let outcome = CompletionText(&completion).to_string();
             let observer = &mut context.engine.observer;
-            observer.picture(|timeline| Some(timeline.ended(now, call, &outcome)));
+            observer.picture(|timeline| timeline.ended(now, call, &outcome));
         }
         let wrong = context
             .recorder

@@ -219,7 +219,7 @@ impl Nemesis {
         let now = engine.now();
         engine
             .observer
-            .picture(|timeline| Some(timeline.fault_begins(now, number, fault.to_string())));
+            .picture(|timeline| timeline.fault_begins(now, number, fault.to_string()));
         engine.decider().set_fault(Some(number));
         let coverage = match fault {
             LastingFault::Paused(_) => Some(Sometimes::Paused),
@@ -244,7 +244,7 @@ impl Nemesis {
         let now = engine.now();
         engine
             .observer
-            .picture(|timeline| Some(timeline.remark(now, fault.to_string())));
+            .picture(|timeline| timeline.remark(now, fault.to_string()));
         inflict::begin_instant(fault, engine);
         match *fault {
             Fault::Lasting(_) | Fault::Speed { .. } => None,

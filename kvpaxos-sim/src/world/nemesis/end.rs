@@ -77,7 +77,7 @@ impl Nemesis {
         let now = engine.now();
         engine
             .observer
-            .picture(|timeline| Some(timeline.fault_ends(now, number)));
+            .picture(|timeline| timeline.fault_ends(now, number));
         if let LastingFault::Flapping { cuts, cut, times } = active {
             let cut = !cut;
             if cut {
@@ -85,7 +85,7 @@ impl Nemesis {
                 let text = LastingFault::Cut(cuts.clone());
                 engine
                     .observer
-                    .picture(|timeline| Some(timeline.fault_begins(now, self.next, text.to_string())));
+                    .picture(|timeline| timeline.fault_begins(now, self.next, text.to_string()));
             } else {
                 partition::mend(&cuts, &mut engine.network);
             }

@@ -49,7 +49,7 @@ impl Nemesis {
                 let now = engine.now();
                 engine
                     .observer
-                    .picture(|timeline| Some(timeline.fault_ends(now, number)));
+                    .picture(|timeline| timeline.fault_ends(now, number));
                 self.undo(number, &active, engine);
             }
         }
