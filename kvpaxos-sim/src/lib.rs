@@ -135,6 +135,9 @@ pub mod manual {
     #[doc = include_str!("../docs/histories.md")]
     pub mod histories {}
 
+    #[doc = include_str!("../docs/protocols.md")]
+    pub mod protocols {}
+
     #[doc = include_str!("../docs/scenarios.md")]
     pub mod scenarios {}
 

@@ -3,7 +3,7 @@
 //!
 //! Implement [`Protocol`]: which machines there are, what clients ask, and what must hold. Then
 //! [`find`] plays seeds until one breaks something, [`record`] turns a seed into a [`Scenario`], [`replay`] plays a
-//! scenario, and [`shrink`] makes it smaller. The page [`crate::manual::protocols`] walks through an example.
+//! scenario, and [`shrink()`] makes it smaller. The page [`crate::manual::protocols`] walks through an example.
 //!
 //! | file | what it holds |
 //! | --- | --- |
