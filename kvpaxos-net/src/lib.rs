@@ -177,6 +177,8 @@ pub mod manual {
     pub mod hosts {}
     #[doc = include_str!("../docs/logs.md")]
     pub mod logs {}
+    #[doc = include_str!("../docs/recordings.md")]
+    pub mod recordings {}
     #[doc = include_str!("../docs/redis.md")]
     pub mod redis {}
     #[doc = include_str!("../docs/replaced-machine.md")]

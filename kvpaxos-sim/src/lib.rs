@@ -73,6 +73,7 @@
 //! - [`receipts`] keeps the outcome of sweeps in shards, and adds them up.
 //! - [`specification`] is abstract Multi-Paxos with loss of memory, to be read next to the papers. It knows nothing of
 //!   the core but its numbers.
+//! - [`recording`] executes what real replicas took in, and audits it. It stands on `invariants`, as `world` does.
 //! - [`mutants`] holds replicas with the bugs that real systems had. The checks above must find each.
 //!
 //! # Where is ...?
@@ -97,6 +98,7 @@
 //! | How is a failure made smaller? | `world/scenario/shrink/` says what is left out; `shrinking/` keeps the best and the limits |
 //! | How is a run drawn? | `timeline/` ([`timeline`]); `timeline/page/` is the page; the page `manual::report` says what it shows |
 //! | How is a sweep split among machines, and added up? | `receipts/`; `world/summary.rs` has the sums, `world/swept.rs` the digest of digests |
+//! | How are real replicas executed again, and judged? | `recording/` ([`recording`]); the page `manual::recordings` has the format |
 //! | How is a mutant made? | `mutants/`, with a table of all in [`mutants`] |
 //! | How is another protocol simulated? | `protocol/` ([`protocol`]), and `examples/paxos.rs`; `tests/integration/toy.rs` is an engine without that |
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
@@ -137,6 +139,8 @@ pub mod manual {
 
     #[doc = include_str!("../docs/protocols.md")]
     pub mod protocols {}
+    #[doc = include_str!("../docs/recordings.md")]
+    pub mod recordings {}
 
     #[doc = include_str!("../docs/scenarios.md")]
     pub mod scenarios {}

@@ -5,6 +5,7 @@
 
 mod backups;
 mod http;
+mod recordings;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -80,6 +81,7 @@ fn seeds(root: &Path) -> std::io::Result<Seeds> {
     seeds.extend(redis_requests());
     seeds.extend(configurations());
     seeds.extend(backups::backups());
+    seeds.extend(recordings::recordings());
     seeds.extend(scenarios());
     seeds.extend(http::requests());
     Ok(seeds)

@@ -19,6 +19,7 @@ mod operations;
 mod processes;
 mod program;
 mod python_client;
+mod recordings;
 mod redis;
 mod rolling;
 mod security;

@@ -2,64 +2,75 @@
 
 use std::hash::{Hash, Hasher};
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
 use crate::io::Effect;
 use crate::message::Message;
 use crate::types::ReplicaId;
 
-/// A digest of all effects of a life so far. It is the same on every machine for programs of the same release.
+/// A digest of all effects of a life so far: a chain of hashes, one for each step that has effects, with the digest
+/// before as its seed. For programs of the same release it is the same on
+/// all machines of one byte order.
 #[derive(Clone, Default)]
-pub struct EffectDigest(Portable);
+pub struct EffectDigest {
+    value: u64,
+    bytes: Portable,
+}
 
 impl EffectDigest {
     /// Adds the effects of a step.
     pub fn add(&mut self, effects: &[Effect]) {
-        effects.hash(&mut self.0);
+        if effects.is_empty() {
+            return;
+        }
+        self.bytes.0.clear();
+        effects.hash(&mut self.bytes);
+        self.value = xxh3_64_with_seed(&self.bytes.0, self.value);
     }
 
     /// The digest.
     #[must_use]
     pub fn value(&self) -> u64 {
-        self.0.0.digest()
+        self.value
     }
 }
 
 /// What a message is recognized by when it arrives: its sender, its receiver and its content.
 #[must_use]
 pub fn message_digest(from: ReplicaId, to: ReplicaId, message: &Message) -> u128 {
-    let mut hasher = Portable::default();
-    (from, to, message).hash(&mut hasher);
-    hasher.0.digest128()
+    let mut bytes = Portable::default();
+    (from, to, message).hash(&mut bytes);
+    xxh3_128(&bytes.0)
 }
 
-/// Hashes numbers of the machine's size as 64 bits, and all numbers with the lowest byte first.
+/// Collects what a `Hash` implementation writes: numbers with the lowest byte first, and those of the machine's size as
+/// 64 bits.
 #[derive(Clone, Default)]
-struct Portable(Xxh3);
+struct Portable(Vec<u8>);
 
 impl Hasher for Portable {
     fn finish(&self) -> u64 {
-        self.0.digest()
+        xxh3_64_with_seed(&self.0, 0)
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        self.0.extend_from_slice(bytes);
     }
 
     fn write_u16(&mut self, number: u16) {
-        self.0.update(&number.to_le_bytes());
+        self.write(&number.to_le_bytes());
     }
 
     fn write_u32(&mut self, number: u32) {
-        self.0.update(&number.to_le_bytes());
+        self.write(&number.to_le_bytes());
     }
 
     fn write_u64(&mut self, number: u64) {
-        self.0.update(&number.to_le_bytes());
+        self.write(&number.to_le_bytes());
     }
 
     fn write_u128(&mut self, number: u128) {
-        self.0.update(&number.to_le_bytes());
+        self.write(&number.to_le_bytes());
     }
 
     fn write_usize(&mut self, number: usize) {
