@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvpaxos::wal::Owner;
-use kvpaxos::{Config, Founding, Memory, Record, Replica};
+use kvpaxos::{Config, Entropy, Founding, Memory, Record, Replica};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
@@ -23,7 +23,7 @@ use crate::node::handle::NodeHandle;
 use crate::node::options::{MemoryLocation, NodeOptions};
 use crate::node::services::Services;
 use crate::node::sockets::Sockets;
-use crate::recording::{Life, Recorder};
+use crate::recording::{Life, RecordOptions, Recorder};
 use crate::replica::error::NodeError;
 use crate::replica::event_loop::EventLoop;
 use crate::replica::inbox::{Control, Inbox};
@@ -96,23 +96,11 @@ impl Node {
         let (bits, redis_bits, chaos_bits) = (random()?, random()?, random()?);
         let (memory, opened) = open_memory(options.memory, owner)?;
         let clock = Clock::start();
-        let at = clock.now();
-        let recorder = options.record.as_ref().map(|record| {
-            let life = Life {
-                cluster: owner.cluster,
-                config: &config,
-                durable: opened.is_some(),
-                at,
-                memory: &memory,
-                entropy: bits,
-            };
-            let path = record.directory.clone();
-            Recorder::begin(record, &life).map_err(|error| StartError::Record { path, error })
-        });
-        let recorder = recorder.transpose()?;
-        let replica = Replica::new(config.clone(), memory, bits, at)?;
-        let founding = replica.founding();
         let keeps_records = opened.is_some();
+        let record = options.record.as_ref();
+        let started = start_replica(record, owner.cluster, &config, keeps_records, memory, bits, clock);
+        let (replica, recorder) = started?;
+        let founding = replica.founding();
 
         let (disk_sender, disk_events) = mpsc::unbounded_channel();
         let metrics = Arc::new(Metrics::new(options.id));
@@ -137,9 +125,7 @@ impl Node {
         let closing = Arc::clone(&shared.closing);
         let mut event_loop = EventLoop::new(replica, clock, disk, inbox, outboxes, for_loop, for_metrics);
         event_loop.set_closing(Arc::clone(&closing));
-        if let Some(recorder) = recorder {
-            event_loop.set_recorder(recorder);
-        }
+        event_loop.set_recorder(recorder);
         let mut fronts = JoinSet::new();
         let (reserve, addresses) = (reserve(&config, &sockets), Addresses::of(&sockets));
         let services = Services {
@@ -281,6 +267,36 @@ fn open_memory(
         }
         MemoryLocation::Process { new_cluster: false } => Ok((Memory::Lost, None)),
     }
+}
+
+/// Starts the replica, and its recording if it is to be recorded.
+fn start_replica(
+    record: Option<&RecordOptions>,
+    cluster: u64,
+    config: &Config,
+    durable: bool,
+    memory: Memory,
+    entropy: Entropy,
+    clock: Clock,
+) -> Result<(Replica, Recorder), StartError> {
+    let at = clock.now();
+    let recorder = match record {
+        Some(record) => {
+            let life = Life {
+                cluster,
+                config,
+                durable,
+                at,
+                memory: &memory,
+                entropy,
+            };
+            let path = record.directory.clone();
+            Recorder::begin(record, &life).map_err(|error| StartError::Record { path, error })?
+        }
+        None => Recorder::off(config.id),
+    };
+    let replica = Replica::new(config.clone(), memory, entropy, at)?;
+    Ok((replica, recorder))
 }
 
 /// Starts the disk thread, if there is a log. The directory is to be kept as long as the thread may write.

@@ -167,8 +167,10 @@ impl Execution {
             return Err(Fault::Misplaced("a batch is durable that was not written"));
         }
         self.settled = self.settled.max(batch);
-        while let Some((_, record)) = self.undurable.pop_front_if(|(of, _)| *of <= batch) {
-            outside.observer.durable(outside.now, self.id, &record);
+        while self.undurable.front().is_some_and(|(of, _)| *of <= batch) {
+            if let Some((_, record)) = self.undurable.pop_front() {
+                outside.observer.durable(outside.now, self.id, &record);
+            }
         }
         Ok(())
     }
@@ -186,9 +188,13 @@ impl Execution {
         }
         let settled = self.settled;
         while self.to_itself.is_empty()
-            && let Some(deferred) = self.deferred.pop_front_if(|deferred| deferred.batch <= settled)
+            && self
+                .deferred
+                .front()
+                .is_some_and(|deferred| deferred.batch <= settled)
         {
-            for envelope in deferred.envelopes {
+            let deferred = self.deferred.pop_front();
+            for envelope in deferred.into_iter().flat_map(|deferred| deferred.envelopes) {
                 self.send(envelope, outside);
             }
         }

@@ -1,15 +1,17 @@
 //! What an execution is compared by.
 
 use std::hash::{Hash, Hasher};
+use std::mem::discriminant;
 
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
-use crate::io::Effect;
+use crate::io::{Effect, Envelope};
 use crate::message::Message;
 use crate::types::ReplicaId;
 
 /// A digest of all effects of a life so far: a chain of hashes, one for each step that has effects, with the digest
-/// before as its seed. For programs of the same release it is the same on
+/// before as its seed. Records, answers and observations count in full, digests of the state among them; of a message
+/// its receiver and its kind do. What else a message says is compared with what its receiver recorded. For programs of the same release it is the same on
 /// all machines of one byte order.
 #[derive(Clone, Default)]
 pub struct EffectDigest {
@@ -24,7 +26,9 @@ impl EffectDigest {
             return;
         }
         self.bytes.0.clear();
-        effects.hash(&mut self.bytes);
+        for effect in effects {
+            self.bytes.add(effect);
+        }
         self.value = xxh3_64_with_seed(&self.bytes.0, self.value);
     }
 
@@ -47,6 +51,24 @@ pub fn message_digest(from: ReplicaId, to: ReplicaId, message: &Message) -> u128
 /// 64 bits.
 #[derive(Clone, Default)]
 struct Portable(Vec<u8>);
+
+impl Portable {
+    fn add(&mut self, effect: &Effect) {
+        discriminant(effect).hash(self);
+        match effect {
+            Effect::Send(envelope) => self.add_envelope(envelope),
+            Effect::Persist { role, records, then } => {
+                (role, records).hash(self);
+                then.iter().for_each(|envelope| self.add_envelope(envelope));
+            }
+            other => other.hash(self),
+        }
+    }
+
+    fn add_envelope(&mut self, envelope: &Envelope) {
+        (envelope.to, discriminant(&envelope.message)).hash(self);
+    }
+}
 
 impl Hasher for Portable {
     fn finish(&self) -> u64 {

@@ -211,7 +211,12 @@ impl Shell {
             self.settled = self.batch;
             self.batch += 1;
             self.gathered = false;
-            while let Some((_, envelopes)) = self.deferred.pop_front_if(|(batch, _)| *batch <= self.settled) {
+            while self
+                .deferred
+                .front()
+                .is_some_and(|(batch, _)| *batch <= self.settled)
+            {
+                let (_, envelopes) = self.deferred.pop_front().unwrap();
                 envelopes.into_iter().for_each(|envelope| self.send(envelope));
                 self.take_own(at);
             }
