@@ -73,7 +73,7 @@
 //! - [`receipts`] keeps the outcome of sweeps in shards, and adds them up.
 //! - [`specification`] is abstract Multi-Paxos with loss of memory, to be read next to the papers. It knows nothing of
 //!   the core but its numbers.
-//! - [`recording`] executes what real replicas took in, and audits it. It stands on `invariants`, as `world` does.
+//! - [`recording`] executes what real replicas took in, and audits it. It watches as `world` does.
 //! - [`mutants`] holds replicas with the bugs that real systems had. The checks above must find each.
 //!
 //! # Where is ...?

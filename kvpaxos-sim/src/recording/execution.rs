@@ -9,15 +9,15 @@ use kvpaxos::{
     Time,
 };
 
-use crate::engine::{Misbehaviour, Observer};
+use crate::engine::{Misbehaviour, Observer, Packet, PacketId};
 
 /// Who watches an execution, and where its messages go.
 pub(super) struct Outside<'a, O> {
     /// The time on the clock of all recordings.
     pub(super) now: Time,
     pub(super) observer: &'a mut O,
-    /// Takes every message that leaves for another replica.
-    pub(super) sent: &'a mut dyn FnMut(ReplicaId, &Message),
+    /// Takes every message that leaves for another replica, with the observer's name for it.
+    pub(super) sent: &'a mut dyn FnMut(ReplicaId, &Message, PacketId),
 }
 
 /// Why an entry cannot be executed.
@@ -42,7 +42,7 @@ pub(super) struct Execution {
     durable: bool,
     replica: Replica,
     digest: EffectDigest,
-    to_itself: VecDeque<Message>,
+    to_itself: VecDeque<(Message, PacketId)>,
     deferred: VecDeque<Deferred>,
     /// The batch that is being gathered, and whether it has anything.
     batch: u64,
@@ -137,9 +137,10 @@ impl Execution {
             }
             Entry::Own { at } => {
                 let message = self.to_itself.pop_front();
-                let message = message.ok_or(Fault::Misplaced(
+                let (message, packet) = message.ok_or(Fault::Misplaced(
                     "a message of the replica to itself arrives, and it has sent none",
                 ))?;
+                outside.observer.delivered(outside.now, packet, self.id.into());
                 let event = Event::Peer {
                     from: self.id,
                     founding: None,
@@ -280,11 +281,14 @@ impl Execution {
 
     fn send<O: Observer<Replica>>(&mut self, envelope: Envelope, outside: &mut Outside<'_, O>) {
         let Envelope { to, message } = envelope;
-        outside.observer.leaves(outside.now, self.id, to, &message);
+        let (now, from) = (outside.now, self.id);
+        outside.observer.leaves(now, from, to, &message);
+        let packet = Packet::Message(&message);
+        let packet = outside.observer.sent(now, from.into(), to.into(), &packet);
         if to == self.id {
-            self.to_itself.push_back(message);
+            self.to_itself.push_back((message, packet));
         } else {
-            (outside.sent)(to, &message);
+            (outside.sent)(to, &message, packet);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! of day at which each began. These only make the order look natural; no property is judged by them. Since taking an
 //! entry never forbids another, any choice leads to the end if there is an order at all.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use kvpaxos::recording::{Entry, message_digest};
 use kvpaxos::{Event, Memory, Message, Replica, ReplicaId, ReplicaSet, Time};
@@ -18,18 +18,26 @@ use super::judged::{HIGHEST_SLOT, Judged};
 use super::memory::Beginning;
 use super::report::{Ending, Report};
 use super::tape::{Next, Tape};
-use crate::engine::{Misbehaviour, Observer};
+use crate::engine::{Misbehaviour, Observer, PacketId};
 use crate::hashing::BuildQuick;
 use crate::invariants::{Audit, Property, Trace};
+use crate::timeline::{Replicas, Timeline, TimelineObserver};
+use crate::world::Watch;
 
-/// Executes all replicas together and judges them.
-pub(super) fn merge(found: &Found, checked: &Checked, trace: Trace) -> Result<Report, RecordingError> {
+/// Executes all replicas together and judges them. The timeline is made if it is asked for.
+pub(super) fn merge(
+    found: &Found,
+    checked: &Checked,
+    trace: Trace,
+    is_drawn: bool,
+) -> Result<(Report, Option<Timeline>), RecordingError> {
     let judged = Judged::of(found, checked);
-    let mut merge = Merge::new(found, checked, &judged, trace)?;
+    let mut merge = Merge::new(found, checked, &judged, trace, is_drawn)?;
     if Judged::is_auditable(checked) {
         merge.run()?;
     }
-    Ok(merge.report(found, checked, judged))
+    let timeline = merge.audit.take_timeline().map(TimelineObserver::finish);
+    Ok((merge.report(found, checked, judged), timeline))
 }
 
 /// A replica that is being executed.
@@ -50,8 +58,9 @@ struct Player<'a> {
 
 struct Merge<'a> {
     players: Vec<Player<'a>>,
-    audit: Audit,
-    sent: HashSet<u128, BuildQuick>,
+    audit: Watch,
+    /// The messages that were sent, and what the timeline calls each.
+    sent: HashMap<u128, PacketId, BuildQuick>,
     count: u64,
     unknown: u64,
     now: Time,
@@ -68,6 +77,7 @@ impl<'a> Merge<'a> {
         checked: &'a Checked,
         judged: &Judged,
         trace: Trace,
+        is_drawn: bool,
     ) -> Result<Merge<'a>, RecordingError> {
         let began = found.values().flatten().map(|file| file.header.began);
         let origin = began.min().unwrap_or(0);
@@ -100,10 +110,11 @@ impl<'a> Merge<'a> {
             judged.unjudged.iter().map(|(property, _)| *property),
             !judged.complete,
         );
+        let timeline = is_drawn.then(|| TimelineObserver::new(Replicas, replicas, 0));
         Ok(Merge {
             players,
-            audit,
-            sent: HashSet::default(),
+            audit: Watch::new(audit, timeline),
+            sent: HashMap::default(),
             count: 0,
             unknown: 0,
             now: Time(0),
@@ -170,7 +181,7 @@ impl<'a> Merge<'a> {
         };
         player
             .needs
-            .is_none_or(|needs| self.sent.contains(&needs) || is_absent())
+            .is_none_or(|needs| self.sent.contains_key(&needs) || is_absent())
     }
 
     /// Takes the next entry of a player.
@@ -190,9 +201,12 @@ impl<'a> Merge<'a> {
         *now = (*now).max(Time(time));
         let place = player.tape.place();
         let id = player.id;
-        let mut send = |to: ReplicaId, message: &Message| {
+        if let Some(packet) = player.needs.and_then(|needs| sent.get(&needs)) {
+            Observer::<Replica>::delivered(audit, *now, *packet, id.into());
+        }
+        let mut send = |to: ReplicaId, message: &Message, packet: PacketId| {
             *count += 1;
-            sent.insert(message_digest(id, to, message));
+            sent.insert(message_digest(id, to, message), packet);
         };
         let mut outside = Outside {
             now: *now,
@@ -309,7 +323,7 @@ impl Player<'_> {
         memory: Memory,
         entropy: kvpaxos::Entropy,
         at: Time,
-        outside: &mut Outside<'_, Audit>,
+        outside: &mut Outside<'_, Watch>,
     ) -> Result<(), RecordingError> {
         let (id, now) = (self.id, outside.now);
         let Some((file, checked)) = self.lives.get(self.life).zip(self.checked.get(self.life)) else {
@@ -359,7 +373,7 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn take(&mut self, entry: Entry, memory: Memory, outside: &mut Outside<'_, Audit>) -> Result<(), Fault> {
+    fn take(&mut self, entry: Entry, memory: Memory, outside: &mut Outside<'_, Watch>) -> Result<(), Fault> {
         match &mut self.execution {
             Some(execution) => execution.take(entry, memory, outside),
             None => Ok(()),

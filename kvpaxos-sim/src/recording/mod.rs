@@ -38,6 +38,7 @@ pub use error::{Place, RecordingError};
 pub use report::{Ending, Played, Report};
 
 use crate::invariants::Trace;
+use crate::timeline::Timeline;
 
 /// Executes the recordings in these directories again, and judges them. Where the trace goes is said by `trace`.
 ///
@@ -47,5 +48,24 @@ use crate::invariants::Trace;
 pub fn replay<P: AsRef<Path>>(directories: &[P], trace: Trace) -> Result<Report, RecordingError> {
     let found = files::find(directories)?;
     let checked = check::check(&found)?;
-    merge::merge(&found, &checked, trace)
+    let (report, _) = merge::merge(&found, &checked, trace, false)?;
+    Ok(report)
+}
+
+/// Like [`replay`], with what happened as a timeline.
+///
+/// # Errors
+/// Those of [`replay`].
+pub fn picture<P: AsRef<Path>>(directories: &[P]) -> Result<(Report, Timeline), RecordingError> {
+    let found = files::find(directories)?;
+    let checked = check::check(&found)?;
+    let (report, timeline) = merge::merge(&found, &checked, Trace::Off, true)?;
+    let mut timeline = timeline.unwrap_or_default();
+    timeline.title = format!("recordings of cluster {:016x}", report.cluster);
+    let facts = report
+        .unjudged
+        .iter()
+        .map(|(property, why)| (format!("{property} is not judged"), why.clone()));
+    timeline.facts = facts.collect();
+    Ok((report, timeline))
 }

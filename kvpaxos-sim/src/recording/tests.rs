@@ -101,6 +101,23 @@ fn a_cluster_is_executed_again_and_is_good() {
 }
 
 #[test]
+fn a_cluster_is_drawn() {
+    let directory = Directory::of_a_cluster();
+    let (report, timeline) = picture(&[directory.0.path()]).unwrap();
+    assert!(report.violation.is_none(), "{report}");
+    let arrived = timeline
+        .messages
+        .iter()
+        .filter(|message| !message.arrived.is_empty());
+    assert!(arrived.count() > 50, "messages are arrows");
+    assert!(
+        timeline.title.starts_with("recordings of cluster"),
+        "{}",
+        timeline.title
+    );
+}
+
+#[test]
 fn without_the_recording_of_a_replica_less_is_judged() {
     let directory = Directory::of_a_cluster();
     fs::remove_file(directory.file(2, 1)).unwrap();

@@ -45,6 +45,7 @@ mod swept;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use audited::Watch;
 pub use clients::{OperationCounts, PlannedCall};
 pub(crate) use nemesis::inflict;
 pub use nemesis::{Fault, FaultCounts, LastingFault, PlannedFault};
