@@ -5,6 +5,7 @@
 
 mod backups;
 mod http;
+mod receipts;
 mod recordings;
 
 use std::collections::BTreeMap;
@@ -83,6 +84,7 @@ fn seeds(root: &Path) -> std::io::Result<Seeds> {
     seeds.extend(backups::backups());
     seeds.extend(recordings::recordings());
     seeds.extend(scenarios());
+    seeds.extend(receipts::receipts());
     seeds.extend(http::requests());
     Ok(seeds)
 }
