@@ -60,7 +60,7 @@ pub enum ReceiptError {
         swept: u64,
     },
     /// A seed that its sweep does not have.
-    #[error("its seed {seed}, in {field}, is not one of the {} that it played", seeds(.of))]
+    #[error("its seed {seed}, in {field}, is not one of the shard's {}, or was not played", seeds(.of))]
     StrangeSeed {
         /// Where it is.
         field: &'static str,

@@ -161,6 +161,6 @@ fn a_text_that_is_no_receipt_is_refused_with_its_place() {
     );
     assert!(
         why("1000..2000 ", "2000..3000 ")
-            .contains("its seed 2000, in summary.swept, is not one of the 1000..2000")
+            .contains("its seed 2000, in summary.swept, is not one of the shard's 1000..2000")
     );
 }

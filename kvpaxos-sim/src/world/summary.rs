@@ -202,3 +202,51 @@ pub fn per_second(count: u64, micros: u64) -> u64 {
     let rate = u128::from(count) * 1_000_000 / u128::from(micros.max(1));
     u64::try_from(rate).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_of_enough_seeds_in_which_a_situation_never_occurred_is_not_good() {
+        let mut summary = Summary {
+            seeds: ENOUGH_FOR_COVERAGE - 1,
+            ..Summary::default()
+        };
+        for situation in &Sometimes::ALL[1..] {
+            summary.coverage.hit(*situation);
+        }
+        assert!(summary.is_good() && summary.missing().is_empty());
+        summary.seeds += 1;
+        assert_eq!(summary.missing(), [Sometimes::ALL[0]]);
+        assert!(!summary.is_good());
+        summary.coverage.hit(Sometimes::ALL[0]);
+        assert!(summary.is_good());
+    }
+
+    #[test]
+    fn sums_of_a_file_do_not_overflow() {
+        let mut summary = Summary {
+            events: u64::MAX,
+            cpu_micros: 1,
+            seeds: u64::MAX,
+            ..Summary::default()
+        };
+        let other = summary.clone();
+        assert_eq!(summary.absorb(&other), Ok(()));
+        assert_eq!(
+            (summary.events, summary.events_per_second()),
+            (u64::MAX, u64::MAX)
+        );
+        assert_eq!(summary.seeds_per_second(), u64::MAX);
+    }
+
+    #[test]
+    fn of_equal_numbers_that_of_the_lower_seed_counts() {
+        assert_eq!(fewest((0, 0), (7, 3)), (7, 3));
+        assert_eq!(fewest((7, 4), (7, 3)), (7, 3));
+        assert_eq!(most((7, 4), (7, 3)), (7, 3));
+        assert_eq!(most((7, 3), (8, 9)), (8, 9));
+        assert_eq!(most((0, 0), (0, 3)), (0, 0));
+    }
+}
