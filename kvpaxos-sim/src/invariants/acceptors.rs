@@ -26,6 +26,9 @@ pub(super) struct Acceptor {
     pub(super) vector_written: CrashVector,
     /// It lost its memory and has not completed its recovery.
     pub(super) memory_lost: bool,
+    /// It lost its memory because it heard of a later incarnation of itself. Its role did not fail: what it said
+    /// before, and what waits for the disk, still leaves.
+    pub(super) outlived: bool,
     /// The loss is durable: a process that starts from this disk finds its memory lost.
     pub(super) loss_durable: bool,
     /// The number of the checkpoint that it wrote with its recovered memory. The end of any other checkpoint
@@ -172,6 +175,7 @@ impl Acceptor {
         self.pending = None;
         self.return_checkpoint = None;
         self.memory_lost = self.loss_durable;
+        self.outlived = false;
         self.promise_written = self.promise_durable;
         self.vector_written = self.vector_durable.clone();
     }
@@ -179,7 +183,20 @@ impl Acceptor {
     /// It lost its memory. The record of the loss is not durable yet.
     pub(super) fn lost(&mut self) {
         self.memory_lost = true;
+        self.outlived = false;
         self.return_checkpoint = None;
+    }
+
+    /// It heard of a later incarnation of itself.
+    pub(super) fn outlived(&mut self) {
+        self.lost();
+        self.outlived = true;
+    }
+
+    /// It lost its memory, and nothing that it said before is on its way to the disk: a message that leaves now
+    /// was made without memory.
+    pub(super) fn speaks_without_memory(&self) -> bool {
+        self.memory_lost && !self.outlived
     }
 
     /// Its disk was replaced by an empty one, and it knows that.

@@ -85,7 +85,10 @@ impl Audit {
     }
 
     fn check_prepare(&mut self, from: ReplicaId, ballot: Ballot) {
-        if let Err(why) = self.ballots.used(from, ballot) {
+        // If it was outlived, its proposer has stopped. What it asks was written before and waited for the disk.
+        if !self.acceptor(from).outlived
+            && let Err(why) = self.ballots.used(from, ballot)
+        {
             self.violated(Property::P3, why);
         }
         if self.acceptor(from).proposed < ballot {
@@ -109,7 +112,7 @@ impl Audit {
             return;
         };
         let acceptor = &self.acceptors[usize::from(from.0)];
-        if acceptor.memory_lost {
+        if acceptor.speaks_without_memory() {
             let what = format!("{from} promises {ballot}, though it lost its memory");
             return self.violated(Property::A4, what);
         }
@@ -174,7 +177,7 @@ impl Audit {
 
     fn check_accepted(&mut self, from: ReplicaId, ballot: Ballot, slot: Slot, vector: &CrashVector) {
         let acceptor = self.acceptor(from);
-        if acceptor.memory_lost {
+        if acceptor.speaks_without_memory() {
             let what = format!("{from} votes for slot {slot} in {ballot}, though it lost its memory");
             self.violated(Property::A4, what);
         } else if !acceptor.has_accepted(ballot, slot) {
@@ -207,7 +210,7 @@ impl Audit {
     fn check_remembered(&mut self, from: ReplicaId, to: ReplicaId, memory: &Remembered) {
         let acceptor = self.acceptor(from);
         let (memory_lost, vector, durable) = (
-            acceptor.memory_lost,
+            acceptor.speaks_without_memory(),
             acceptor.vector_durable.clone(),
             acceptor.promise_durable,
         );
@@ -253,7 +256,7 @@ impl Audit {
     /// need not wait for the disk: a promise that a crash undoes has not been sent.
     fn check_confirmed(&mut self, from: ReplicaId, ballot: Ballot) {
         let acceptor = self.acceptor(from);
-        if acceptor.memory_lost {
+        if acceptor.speaks_without_memory() {
             self.violated(
                 Property::A4,
                 format!("{from} confirms {ballot}, though it lost its memory"),

@@ -53,6 +53,8 @@ mod operations;
 mod records;
 mod refinement;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod two_phase;
 mod violation;

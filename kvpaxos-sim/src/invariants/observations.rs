@@ -150,7 +150,7 @@ impl Audit {
             );
             self.violated(Property::A4, what);
         }
-        self.acceptor(by).lost();
+        self.acceptor(by).outlived();
         // The proposer begins a new life as well, as it does when the disk is lost.
         self.ballots.new_life(by);
     }

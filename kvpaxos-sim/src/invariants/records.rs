@@ -39,7 +39,7 @@ impl Audit {
         }
         // A vote of an acceptor that lost its memory never leaves, so it does not count.
         if let Record::Accepted { ballot, slot, .. } = record
-            && !self.acceptor(by).memory_lost
+            && !self.acceptor(by).speaks_without_memory()
         {
             let vector = self.acceptor(by).vector_durable.clone();
             self.count_vote(by, *ballot, *slot, &vector);
