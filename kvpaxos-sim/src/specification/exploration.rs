@@ -49,6 +49,46 @@ impl Exploration {
         }
     }
 
+    /// Small bounds within which two values are chosen for a slot if the condition is left out. `None` for a
+    /// condition of which no such bounds are known: the front page of the
+    /// [specification](crate::specification#what-each-condition-is-for) says what it is for.
+    #[must_use]
+    pub fn that_needs(condition: Condition) -> Option<Exploration> {
+        let cuts = |losses| Exploration {
+            cuts: true,
+            ..Exploration::new(3, losses)
+        };
+        let bounds = match condition {
+            Condition::PromiseNotLower
+            | Condition::OneValue
+            | Condition::PromiseQuorum
+            | Condition::HighestVote
+            | Condition::Proposed
+            | Condition::VoteAtPromise
+            | Condition::VoteQuorum => Exploration::new(3, 0),
+            Condition::ReportedSlot => cuts(0),
+            Condition::PromiseFromMemory
+            | Condition::ConsistentPromises
+            | Condition::VoteFromMemory
+            | Condition::ConsistentVotes
+            | Condition::NewLife
+            | Condition::HeardBefore
+            | Condition::AnswerQuorum
+            | Condition::PromiseRecovered
+            | Condition::VotesRecovered => Exploration::new(3, 1),
+            Condition::CutRecovered => cuts(1),
+            Condition::AnswerFromMemory => Exploration::new(3, 2),
+            Condition::Prepared
+            | Condition::VoteAboveCut
+            | Condition::CutChosen
+            | Condition::MemoryIsLost
+            | Condition::Announced
+            | Condition::ConsistentAnswers
+            | Condition::LivesRecovered => return None,
+        };
+        Some(bounds.without(condition))
+    }
+
     /// The same without one of the conditions.
     #[must_use]
     pub fn without(mut self, condition: Condition) -> Exploration {
@@ -84,7 +124,9 @@ impl fmt::Display for Exploration {
             self.values,
             self.losses,
             if self.cuts { ", cuts" } else { "" }
-        )
+        )?;
+        let without = self.rules.without;
+        without.map_or(Ok(()), |condition| write!(f, ", without {condition:?}"))
     }
 }
 

@@ -25,6 +25,46 @@
 //! updates are the setting with a phase-2 quorum of all acceptors; that clients wait for more there is a
 //! matter of answers, and not of this machine.
 //!
+//! # How it is used
+//!
+//! Every step of every simulated run must be one of these (R1 in [`invariants`](crate::invariants); the mapping
+//! is in `invariants/refinement.rs`). `kvpaxos-sim model --specification` explores every state within bounds:
+//!
+//! | acceptors | ballots | losses | slots | cuts | states | depth |
+//! | --- | --- | --- | --- | --- | --- | --- |
+//! | 3 | 2 | 0 | 1 | no | 267 | 14 |
+//! | 3 | 2 | 0 | 1 | yes | 1,272 | 17 |
+//! | 3 | 3 | 0 | 1 | no | 7,732 | 21 |
+//! | 3 | 2 | 1 | 1 | no | 36,565 | 22 |
+//! | 3 | 2 | 1 | 1 | yes | 276,128 | 26 |
+//!
+//! # What each condition is for
+//!
+//! Agreement breaks if one is left out (`--without NAME`), so the check can fail. Three acceptors, two ballots
+//! and one slot are enough; the steps are those of a shortest way there.
+//!
+//! | left out | losses | steps |
+//! | --- | --- | --- |
+//! | `Proposed` | 0 | 6 |
+//! | `OneValue`, `VoteQuorum` | 0 | 8 |
+//! | `PromiseQuorum`, `HighestVote`, `VoteAtPromise` | 0 | 10 |
+//! | `PromiseNotLower` | 0 | 11 |
+//! | `ReportedSlot` | 0, with cuts | 12 |
+//! | `PromiseFromMemory`, `VoteFromMemory` | 1 | 11 |
+//! | `AnswerQuorum` | 1 | 13 |
+//! | `ConsistentVotes`, `NewLife`, `HeardBefore`, `VotesRecovered` | 1 | 15 |
+//! | `ConsistentPromises`, `PromiseRecovered` | 1 | 16 |
+//! | `CutRecovered` | 1, with cuts | 16 |
+//! | `AnswerFromMemory` | 2 | 14 |
+//!
+//! `ConsistentAnswers` needs five acceptors and two losses, more than is explored here; the
+//! [model checker](crate::model) finds it in the core. `LivesRecovered` is needed by no run of three acceptors
+//! that lose one memory. The others are not there for agreement: `Prepared`, `Announced` and `MemoryIsLost` say
+//! what answers what, and a vote below the cut (`VoteAboveCut`) or a cut of what is not chosen (`CutChosen`)
+//! costs progress.
+//!
+//! # Files
+//!
 //! | file | what it holds |
 //! | --- | --- |
 //! | `state` | what acceptors remember, and the messages |

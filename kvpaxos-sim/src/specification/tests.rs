@@ -2,7 +2,9 @@
 
 use kvpaxos::{Ballot, Incarnation, Life, Quorums, ReplicaId, Slot};
 
-use super::{Condition, Lives, Memory, Rules, State};
+use crate::model::{Invariant, Limits, Verdict, search};
+
+use super::{Condition, Exploration, Lives, Memory, Rules, State};
 
 const R: [ReplicaId; 3] = [ReplicaId(0), ReplicaId(1), ReplicaId(2)];
 const SLOT: Slot = Slot(0);
@@ -167,4 +169,109 @@ fn votes_of_a_life_that_is_over_count_with_earlier_votes_only() {
     assert_eq!(state.learn(ballot(1), SLOT), Err(Condition::VoteQuorum));
     state.accept(R[2], ballot(1), SLOT, &'x').unwrap();
     assert_eq!(state.learn(ballot(1), SLOT), Ok(()), "r1 and r2, and r0 and r2");
+}
+
+/// How many states there are. Agreement must hold in all of them.
+fn states(what: &Exploration) -> usize {
+    let (verdict, tally) = search(what, NO_LIMIT, |_| {});
+    if let Verdict::Violated { path, .. } = &verdict {
+        panic!("{what}: {}", what.steps(path).join("\n"));
+    }
+    assert_eq!(verdict, Verdict::Holds);
+    tally.states
+}
+
+const NO_LIMIT: Limits = Limits {
+    states: usize::MAX,
+    depth: usize::MAX,
+    threads: 1,
+};
+
+fn with_cuts(losses: usize) -> Exploration {
+    Exploration {
+        cuts: true,
+        ..Exploration::new(3, losses)
+    }
+}
+
+fn with_quorums(phase1: usize, phase2: usize) -> Exploration {
+    Exploration {
+        rules: Rules::new(3, Quorums { phase1, phase2 }),
+        ..Exploration::new(3, 0)
+    }
+}
+
+/// The numbers are pinned, so that a change of the specification shows here.
+#[test]
+fn two_values_are_never_chosen_for_one_slot() {
+    assert_eq!(states(&Exploration::new(3, 0)), 267);
+    assert_eq!(states(&with_cuts(0)), 1_272);
+    assert!(states(&with_quorums(3, 1)) > 100);
+    assert!(states(&with_quorums(1, 3)) > 100);
+}
+
+#[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "too slow without optimization: .ci/run plays it in release"
+)]
+fn two_values_are_never_chosen_for_one_slot_though_a_memory_is_lost() {
+    assert_eq!(states(&Exploration::new(3, 1)), 36_565);
+    let three = Exploration {
+        ballots: 3,
+        ..Exploration::new(3, 0)
+    };
+    assert_eq!(states(&three), 7_732);
+}
+
+/// Leaves the condition out, and returns how many steps lead to two chosen values.
+fn steps_without(condition: Condition) -> usize {
+    let what = Exploration::that_needs(condition).expect("there are bounds");
+    let (verdict, tally) = search(&what, NO_LIMIT, |_| {});
+    let Verdict::Violated { breach, path } = verdict else {
+        panic!("agreement holds without {condition:?}: {tally:?}");
+    };
+    assert_eq!(breach.invariant, Invariant::Agreement);
+    let steps = what.steps(&path);
+    assert_eq!(steps.len(), path.len(), "each step has its line: {steps:?}");
+    println!("{condition:?}: {} steps, {} states", steps.len(), tally.states);
+    steps.len()
+}
+
+/// The check can fail: without any of these conditions two values are chosen.
+#[test]
+fn every_condition_of_paxos_is_needed() {
+    assert_eq!(steps_without(Condition::PromiseNotLower), 11);
+    assert_eq!(steps_without(Condition::OneValue), 8);
+    assert_eq!(steps_without(Condition::PromiseQuorum), 10);
+    assert_eq!(steps_without(Condition::HighestVote), 10);
+    assert_eq!(steps_without(Condition::ReportedSlot), 12);
+    assert_eq!(steps_without(Condition::Proposed), 6);
+    assert_eq!(steps_without(Condition::VoteAtPromise), 10);
+    assert_eq!(steps_without(Condition::VoteQuorum), 8);
+}
+
+/// The same for loss of memory.
+#[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "too slow without optimization: .ci/run plays it in release"
+)]
+fn every_condition_of_recovery_is_needed() {
+    for condition in Condition::ALL {
+        if let Some(what) = Exploration::that_needs(condition)
+            && what.losses == 1
+        {
+            assert!(steps_without(condition) >= 10);
+        }
+    }
+}
+
+/// Quorums that do not meet are no quorums.
+#[test]
+fn quorums_that_do_not_meet_let_two_values_be_chosen() {
+    for (phase1, phase2) in [(1, 2), (2, 1)] {
+        let (verdict, _) = search(&with_quorums(phase1, phase2), NO_LIMIT, |_| {});
+        assert!(matches!(verdict, Verdict::Violated { .. }), "{phase1},{phase2}");
+    }
 }

@@ -11,6 +11,7 @@ use kvpaxos_sim::model::{
 };
 use kvpaxos_sim::output::print_error;
 use kvpaxos_sim::parallel;
+use kvpaxos_sim::specification::{Condition, Exploration, Rules};
 use kvpaxos_sim::{note, say, say_part};
 
 /// The exit code if a limit ended the search before it had seen every state.
@@ -49,6 +50,12 @@ pub(crate) struct Model {
     /// Check only that no two values are chosen for one slot.
     #[arg(long)]
     agreement_only: bool,
+    /// Explore the specification instead of the roles of the core: the ballots propose two values.
+    #[arg(long, conflicts_with_all = ["replicas", "chunks", "unsynced", "thorough", "agreement_only", "walks"])]
+    specification: bool,
+    /// With the specification: leave this condition out, to see what it is for.
+    #[arg(long, value_name = "CONDITION", requires = "specification", value_parser = condition)]
+    without: Option<Condition>,
     /// Explore this many whole replicas instead of single roles, from a state in which one leads, as deep as
     /// the limits allow.
     #[arg(long, value_name = "N", conflicts_with_all = ["acceptors", "ballots", "quorums", "slots", "cuts", "chunks", "unsynced", "thorough"],
@@ -96,6 +103,19 @@ fn quorums(text: &str) -> Result<Quorums, String> {
     Ok(Quorums { phase1, phase2 })
 }
 
+/// Reads the name of a condition of the specification.
+fn condition(text: &str) -> Result<Condition, String> {
+    let mut all = Condition::ALL.into_iter();
+    all.find(|condition| format!("{condition:?}") == text)
+        .ok_or_else(|| {
+            let names: Vec<String> = Condition::ALL
+                .iter()
+                .map(|condition| format!("{condition:?}"))
+                .collect();
+            format!("there is no such condition; there are {}", names.join(", "))
+        })
+}
+
 /// Explores the space that the flags describe and prints the result.
 pub(crate) fn model(what: &Model) -> u8 {
     let bounds = Bounds {
@@ -118,6 +138,9 @@ pub(crate) fn model(what: &Model) -> u8 {
         depth: what.depth,
         threads: what.jobs.map_or_else(parallel::cores, usize::from),
     };
+    if what.specification {
+        return explore_specification(what, bounds.quorums, limits);
+    }
     if let Some(replicas) = what.replicas {
         let bounds = ReplicaBounds {
             replicas,
@@ -139,6 +162,20 @@ pub(crate) fn model(what: &Model) -> u8 {
         lines
     };
     explore(what, &bounds.to_string(), &roles, limits, counterexample)
+}
+
+/// Explores the specification, within bounds that were checked.
+fn explore_specification(what: &Model, quorums: Quorums, limits: Limits) -> u8 {
+    let mut space = Exploration {
+        ballots: what.ballots as u64,
+        slots: what.slots as u64,
+        cuts: what.cuts,
+        ..Exploration::new(what.acceptors, what.losses)
+    };
+    space.rules = Rules::new(what.acceptors, quorums);
+    space.rules.without = what.without;
+    let counterexample = |path: &[u128], _: &Breach| space.steps(path);
+    explore(what, &space.to_string(), &space, limits, counterexample)
 }
 
 /// Searches a space and prints the result.
