@@ -55,6 +55,8 @@ mod disks;
 mod learners;
 mod mutation;
 mod proposers;
+#[cfg(test)]
+mod tests;
 
 pub use catalog::{
     Hunt, MUTANTS, Mutant, ReplayError, assert_scenario, hunt, record, record_pictured, replay,

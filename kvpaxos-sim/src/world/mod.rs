@@ -50,6 +50,8 @@ pub use clients::{OperationCounts, PlannedCall};
 pub(crate) use nemesis::inflict;
 pub use nemesis::{Fault, FaultCounts, LastingFault, PlannedFault};
 pub use phases::Phases;
+#[cfg(test)]
+pub(crate) use report::caught;
 pub use report::{Report, run, run_seed};
 pub use script::Answer;
 pub use setup::{Cluster, FaultKind, Faults, Length, Setup, SetupError, Workload};

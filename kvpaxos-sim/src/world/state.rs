@@ -117,6 +117,12 @@ impl<M: Subject> World<M> {
         self.engine.observer.finding()
     }
 
+    /// From now on the audit judges this property alone.
+    #[cfg(test)]
+    pub(crate) fn judge_only(&mut self, property: crate::Property) {
+        self.engine.observer.judge_only(property);
+    }
+
     /// Sets what happens to the trace: a line for each event from now on.
     pub fn trace(&mut self, trace: Trace) {
         self.engine.observer.trace = trace;
