@@ -9,6 +9,17 @@ use crate::engine::{Decider, Decision, Format, LinkProfile, Seeded, Stream};
 use crate::world::setup::{Cluster, FaultKind, Faults, Group, Length, Setup, Workload};
 
 impl Setup {
+    /// The setup that a seed draws, with the slowest disks and the most checkpoints: many writes share a sync, and
+    /// recoveries, checkpoints and faults overlap. Checks that take an order of events for granted fail here first.
+    #[must_use]
+    pub fn strained(seed: u64) -> Setup {
+        let mut setup = Setup::drawn(seed);
+        if !setup.memory_only && setup.cluster.update != Update::TwoPhase {
+            strain(&mut setup, 2, 1);
+        }
+        setup
+    }
+
     /// The setup that a seed draws.
     #[must_use]
     pub fn drawn(seed: u64) -> Setup {
@@ -365,28 +376,9 @@ impl Draw<'_> {
         if !are_slow || setup.memory_only || setup.cluster.update == Update::TwoPhase {
             return;
         }
-        setup.sync = latency::BUSY;
-        setup.format = Format::Bytes;
-        let limits = &mut setup.cluster.limits;
-        limits.log_slots = self.pick("log slots", &[2, 3, 5, 10]);
-        limits.chunk_bytes = self.pick("chunk", &[1, 100, 300]);
-        let faults = &mut setup.faults;
-        faults.weights = vec![
-            (FaultKind::FailRole, 4),
-            (FaultKind::LoseMemory, 8),
-            (FaultKind::Crash, 3),
-            (FaultKind::CrashAtSync, 6),
-            (FaultKind::LoseDisk, 1),
-            (FaultKind::LoseBlock, 2),
-            (FaultKind::FlipBit, 2),
-            (FaultKind::LoseTail, 2),
-            (FaultKind::Pause, 1),
-            (FaultKind::Isolate, 1),
-        ];
-        faults.losses = faults.losses.max(setup.cluster.losable());
-        // The next fault comes while replicas still recover from the last one.
-        faults.pause = Micros(faults.pause.0.min(400_000));
-        faults.length = Micros(faults.length.0.min(400_000));
+        let log_slots = self.pick("log slots", &[2, 3, 5, 10]);
+        let chunk_bytes = self.pick("chunk", &[1, 100, 300]);
+        strain(setup, log_slots, chunk_bytes);
     }
 
     /// Transactions, and reads of several keys. Some worlds have so few operations that a search of all orders
@@ -438,4 +430,30 @@ impl Draw<'_> {
             }
         }
     }
+}
+
+/// Slow disks, logs that are cut every few slots, small pieces, and faults that come while replicas still recover
+/// from the last one.
+fn strain(setup: &mut Setup, log_slots: u64, chunk_bytes: usize) {
+    setup.sync = latency::BUSY;
+    setup.format = Format::Bytes;
+    let limits = &mut setup.cluster.limits;
+    limits.log_slots = log_slots;
+    limits.chunk_bytes = chunk_bytes;
+    let faults = &mut setup.faults;
+    faults.weights = vec![
+        (FaultKind::FailRole, 4),
+        (FaultKind::LoseMemory, 8),
+        (FaultKind::Crash, 3),
+        (FaultKind::CrashAtSync, 6),
+        (FaultKind::LoseDisk, 1),
+        (FaultKind::LoseBlock, 2),
+        (FaultKind::FlipBit, 2),
+        (FaultKind::LoseTail, 2),
+        (FaultKind::Pause, 1),
+        (FaultKind::Isolate, 1),
+    ];
+    faults.losses = faults.losses.max(setup.cluster.losable());
+    faults.pause = Micros(faults.pause.0.min(400_000));
+    faults.length = Micros(faults.length.0.min(400_000));
 }

@@ -2,7 +2,8 @@
 
 use kvpaxos::{Micros, ReplicaId, Role};
 
-use super::{Setup, World, partition};
+use super::{Setup, World, partition, run};
+use crate::invariants::Trace;
 
 const ID: ReplicaId = ReplicaId(1);
 
@@ -66,4 +67,21 @@ fn a_busy_log_is_marked_again_and_again() {
     }
     // About twenty writes are made between two renewals.
     assert!((1..20_000).contains(&most), "{most} bytes were not marked");
+}
+
+/// Optimized, this plays more seeds.
+const STRAINED: u64 = if cfg!(debug_assertions) { 2 } else { 200 };
+
+/// Right replicas are not accused, however much overlaps.
+#[test]
+fn strained_worlds_accuse_nobody() {
+    for seed in 0..STRAINED {
+        let mut setup = Setup::strained(seed);
+        if cfg!(debug_assertions) {
+            setup.length.events = 0;
+            setup.length.operations = 0;
+        }
+        let report = run::<kvpaxos::Replica>(setup, Trace::Off);
+        assert!(report.violation.is_none(), "{report}");
+    }
 }
