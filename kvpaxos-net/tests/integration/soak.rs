@@ -1,11 +1,14 @@
-//! A few rounds of `kvpaxos soak`: all replicas recover, and the history that it writes is linearizable.
+//! A few rounds of `kvpaxos soak`: all replicas recover, the history that it writes is linearizable, and what the replicas recorded is good.
 
 use std::io::{BufRead, BufReader};
 
 use crate::common::{run, text};
 use kvpaxos_sim::history::History;
+use kvpaxos_sim::invariants::Sometimes;
 use kvpaxos_sim::linearizability::witness::{self, WitnessVerdict};
 use kvpaxos_sim::linearizability::{Budget, check};
+use kvpaxos_sim::recording::replay;
+use kvpaxos_sim::{Property, Trace};
 
 /// Whether an event is of the second or a further operation of those that took place together.
 fn is_together(line: &str) -> bool {
@@ -20,9 +23,20 @@ fn soak(more: &[&str]) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("history.jsonl");
     let name = file.display().to_string();
+    let data = dir.path().join("data").display().to_string();
     let output = run(
         &[
-            &["soak", "--rounds", "4", "--seed", "7", "--history", &name],
+            &[
+                "soak",
+                "--rounds",
+                "4",
+                "--seed",
+                "7",
+                "--history",
+                &name,
+                "--dir",
+                &data,
+            ],
             more,
         ]
         .concat(),
@@ -46,6 +60,12 @@ fn soak(more: &[&str]) {
     assert!(report.operations > 200, "{report}");
     let found = witness::judge(&history);
     assert!(!matches!(found, WitnessVerdict::Contradicted(_)), "{found:?}");
+    // Whatever was killed, damaged and lost: all replicas are executed again, and the audit finds nothing.
+    let report = replay(&[dir.path().join("data/recordings")], Trace::Off);
+    let report = report.expect("the replicas recorded all that they took in");
+    assert!(report.violation.is_none(), "{report}");
+    assert!(report.judged.contains(&Property::A3), "{report}");
+    assert!(report.coverage.count(Sometimes::Crashed) > 2, "{report}");
 }
 
 #[test]
