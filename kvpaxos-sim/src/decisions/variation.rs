@@ -18,19 +18,19 @@ pub(crate) struct Anchor {
     pub(crate) fate: Fate,
 }
 
-/// Fates by the times at which the messages were sent, without those before `from`; each comes `earlier` by so many
-/// microseconds.
+/// Fates by the times at which the messages were sent, without those before `from`; `moved` says when such messages
+/// are expected instead.
 pub(crate) fn anchors<'a>(
     fates: impl IntoIterator<Item = (&'a MessageName, &'a Fate)>,
     sent: &BTreeMap<MessageName, Time>,
     from: Time,
-    earlier: u64,
+    moved: impl Fn(Time) -> Time,
 ) -> Vec<Anchor> {
     let anchor = |(name, fate): (&MessageName, &Fate)| {
         let at = sent.get(name).filter(|at| **at >= from)?;
         Some(Anchor {
             name: *name,
-            at: Time(at.0.saturating_sub(earlier)),
+            at: moved(*at),
             fate: *fate,
         })
     };

@@ -136,7 +136,7 @@ where
                 return true;
             }
             let fates = std::mem::take(&mut candidate.deviations.fates);
-            candidate.variation.anchors = anchors(&fates, &search.best().sent, Time(0), 0);
+            candidate.variation.anchors = anchors(&fates, &search.best().sent, Time(0), |at| at);
             !candidate.variation.anchors.is_empty() && search.attempt(&candidate)
         });
     }

@@ -75,6 +75,8 @@ pub struct Search<P: Player, H> {
     limits: Limits,
     best: P::Outcome,
     cost: Cost,
+    /// The smallest run for people, while the search goes on from another one.
+    saved: Option<(P::Outcome, Cost)>,
     goal: Goal,
     runs: u64,
     events: u64,
@@ -96,6 +98,7 @@ where
             progress,
             limits,
             best: first,
+            saved: None,
             goal: Goal::Weight,
             runs: 0,
             events: 0,
@@ -104,17 +107,17 @@ where
         })
     }
 
-    /// The smallest run so far.
+    /// The run that the search goes on from: the smallest one, but on a detour.
     pub fn best(&self) -> &P::Outcome {
         &self.best
     }
 
-    /// The scenario of the smallest run so far.
+    /// The scenario of that run.
     pub fn scenario(&self) -> &P::Scenario {
         P::scenario(&self.best)
     }
 
-    /// How large the smallest run is.
+    /// How large that run is.
     pub fn cost(&self) -> Cost {
         self.cost
     }
@@ -143,8 +146,29 @@ where
     ///
     /// # Errors
     /// Why a candidate could not be played.
-    pub fn end(self) -> Result<P::Outcome, P::Error> {
+    pub fn end(mut self) -> Result<P::Outcome, P::Error> {
+        self.return_from_detour();
         self.error.map_or(Ok(self.best), Err)
+    }
+
+    /// Begins a detour: the search may go on from a run that is larger for people. The smallest one is kept.
+    pub fn begin_detour(&mut self)
+    where
+        P::Outcome: Clone,
+    {
+        self.saved = Some((self.best.clone(), self.cost));
+    }
+
+    /// Ends a detour. Unless it led to a smaller run, the search goes on from where it began. Returns whether it did.
+    pub fn return_from_detour(&mut self) -> bool {
+        match self.saved.take() {
+            Some((outcome, cost)) if cost.parts <= self.cost.parts => {
+                self.best = outcome;
+                self.cost = cost;
+                false
+            }
+            saved => saved.is_some(),
+        }
     }
 
     /// Plays a candidate. If it fails in the same way and is smaller, what it recorded becomes the best.
@@ -169,11 +193,15 @@ where
         }
         let Limits { runs, events } = self.limits;
         self.stopped = self.runs >= runs || self.events >= events;
+        let (best, improved) = match &self.saved {
+            Some((saved, cost)) if cost.parts <= self.cost.parts => (saved, false),
+            _ => (&self.best, smaller.is_some()),
+        };
         let progress = Progress {
             runs: self.runs,
             events: self.events,
-            best: &self.best,
-            improved: smaller.is_some(),
+            best,
+            improved,
         };
         self.stopped |= (self.progress)(&progress).is_break();
         smaller.is_some()
@@ -308,6 +336,22 @@ mod tests {
         minimize(&mut impatient, 0);
         assert!(!impatient.is_stopped(), "another pass may go on");
         assert!(impatient.scenario().len() > 2);
+    }
+
+    #[test]
+    fn a_detour_comes_back_unless_it_led_to_less() {
+        let mut search = search(vec![3, 7, 100], MANY);
+        search.begin_detour();
+        search.aim(Goal::Weight);
+        assert!(search.attempt(&vec![3, 7, 50, 1]));
+        assert!(!search.return_from_detour());
+        assert_eq!(*search.scenario(), [3, 7, 100]);
+        search.begin_detour();
+        assert!(search.attempt(&vec![3, 7, 50, 1]) && search.attempt(&vec![3, 7, 1]));
+        assert!(search.return_from_detour());
+        assert_eq!(*search.scenario(), [3, 7, 1]);
+        search.begin_detour();
+        assert_eq!(search.end(), Ok(vec![3, 7, 1]));
     }
 
     #[test]

@@ -22,6 +22,18 @@ const REFUSING: Micros = Micros(10_000_000);
 /// The phase with faults takes at most this many times its length.
 const LONGEST: u32 = 16;
 
+/// What is said where clients are served unfairly, before a number.
+pub(crate) const UNFAIR: &str = "for each operation of the slowest client, clients on average had";
+
+/// What is said where replicas do not come to agree.
+pub(crate) const DISAGREE: &str = "they do not hold the same state";
+
+/// Whether clients were served, but unfairly. That is counted over what clients draw when they have been served, and
+/// so only in a run that a seed decides.
+pub(crate) fn is_unfairness(violation: &Violation) -> bool {
+    violation.property == Property::S4 && violation.explanation.contains(UNFAIR)
+}
+
 /// How long the phases took, in simulated time.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
 pub struct Phases {
@@ -118,10 +130,7 @@ impl<M: Subject> World<M> {
             phases.unfairness = self.clients.unfairness();
         }
         if phases.unfairness > LEAST_SHARE {
-            let what = format!(
-                "{quorum} healed, and for each operation of the slowest client, clients on average had {} done",
-                phases.unfairness
-            );
+            let what = format!("{quorum} healed, and {UNFAIR} {} done", phases.unfairness);
             self.report_finding(Property::S4, what);
         }
         // Calls that are still open must be answered too; no client begins a new one.
@@ -224,7 +233,7 @@ impl<M: Subject> World<M> {
                 .map(|id| format!("{id} {}", self.describe(id)))
                 .collect();
             let what = format!(
-                "all replicas healed, but after {round} they do not hold the same state: {}",
+                "all replicas healed, but after {round} {DISAGREE}: {}",
                 states.join("; ")
             );
             self.report_finding(Property::S4, what);

@@ -10,13 +10,15 @@ use super::shrink::passes::links;
 use super::{End, settings, words};
 use crate::invariants::{Property, Violation};
 use crate::shrinking::Cost;
+use crate::world::phases::{DISAGREE, is_unfairness};
 use crate::world::setup::Cluster;
 
 /// How a property is violated: a smaller scenario must do it in the same manner.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Manner {
     property: Property,
-    /// For assertions and the contract of `step`, which are many: what is asserted, without the numbers.
+    /// For assertions and the contract of `step`, which are many: what is asserted, without the numbers. For S4: whether
+    /// requests are not answered, or replicas do not come to agree.
     says: Option<String>,
 }
 
@@ -25,12 +27,21 @@ impl Manner {
     #[must_use]
     pub fn of(violation: &Violation) -> Manner {
         let property = violation.property;
-        let is_one_of_many = matches!(property, Property::Assertion | Property::Contract);
-        Manner {
-            property,
-            says: is_one_of_many.then(|| without_numbers(&violation.explanation)),
-        }
+        let says = match property {
+            Property::Assertion | Property::Contract => Some(without_numbers(&violation.explanation)),
+            Property::S4 if violation.explanation.contains(DISAGREE) => Some(DISAGREE.to_owned()),
+            _ => None,
+        };
+        Manner { property, says }
     }
+}
+
+/// Whether a run with this violation can be recorded and played again: all can, except where clients are served
+/// unfairly. That is counted over what the clients of a seed draw once they have been served, and a scenario
+/// holds the calls themselves.
+#[must_use]
+pub fn is_replayable(violation: &Violation) -> bool {
+    !is_unfairness(violation)
 }
 
 pub(crate) fn without_numbers(text: &str) -> String {

@@ -1,9 +1,10 @@
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::invariants::{Sometimes, Trace};
+use crate::invariants::{Sometimes, Trace, Violation};
 use crate::mutants::{self, Mutant};
 use crate::shrinking::{Limits, Progress};
+use crate::world::phases;
 
 fn recorded(seed: u64, mutant: &str) -> Recording {
     let mutant = Mutant::named(mutant).expect("a mutant");
@@ -313,5 +314,29 @@ fn a_scenario_names_a_mutant_that_there_is() {
     assert!(
         error.to_string().contains("there is no mutant \"no-such\""),
         "{error}"
+    );
+}
+
+/// Runs in which calls are not answered, and runs in which replicas do not agree, both violate S4, each in its way.
+/// Unfairness is another way, which cannot be played again.
+#[test]
+fn liveness_is_violated_in_several_ways() {
+    let violation = |explanation: String| Violation {
+        property: Property::S4,
+        seed: 1,
+        at: Time(7),
+        explanation,
+        history: Vec::new(),
+    };
+    let unanswered = violation("{r0, r1} healed and are connected, but after 40 rounds".to_owned());
+    let apart = violation(format!(
+        "all replicas healed, but after 40 rounds {}",
+        phases::DISAGREE
+    ));
+    let unfair = violation(format!("{{r0, r1}} healed, and {} 201 done", phases::UNFAIR));
+    assert_ne!(Manner::of(&unanswered), Manner::of(&apart));
+    assert_eq!(
+        [&unanswered, &apart, &unfair].map(is_replayable),
+        [true, true, false]
     );
 }

@@ -17,7 +17,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `passes` | what is left out: faults, calls, decisions, settings |
-//! | `replicas` | fewer replicas |
+//! | `replicas` | fewer replicas and clients |
 //! | `times` | the run ends sooner, and pauses become shorter |
 //! | `samples` | shorter stretches of the run, in many variations |
 //! | `window` | a stretch of a run as a scenario |
@@ -148,6 +148,9 @@ struct Shrinker<P: Player, H> {
 /// So many events are a short run: it can be played thousands of times a second.
 const SHORT: u64 = 3_000;
 
+/// So many decisions are worth a detour.
+const MANY: usize = 12;
+
 /// So many decisions can be left out one by one.
 const FEW: u64 = 300;
 
@@ -163,7 +166,7 @@ where
         while !self.search.is_stopped() {
             let before = self.search.cost().parts;
             self.leave_out();
-            if self.search.cost().parts == before && !self.replace() {
+            if self.search.cost().parts == before && !self.replace() && !self.detour() {
                 return;
             }
         }
@@ -215,5 +218,20 @@ where
     fn replace(&mut self) -> bool {
         let patience = self.limits.events / 20;
         self.vary(patience) || self.sample(patience)
+    }
+
+    /// Where many decisions are left: a shorter run with more of them may lead to one with fewer.
+    fn detour(&mut self) -> bool {
+        if Size::of(self.search.best()).decisions() < MANY {
+            return false;
+        }
+        self.search.begin_detour();
+        self.search.aim(Goal::Weight);
+        let is_shorter = self.sample(self.limits.events / 10);
+        self.search.aim(Goal::Parts);
+        if is_shorter {
+            self.leave_out();
+        }
+        self.search.return_from_detour() && !self.search.is_stopped()
     }
 }

@@ -7,6 +7,7 @@ use kvpaxos::client::Call;
 use kvpaxos::{Op, Query, Time};
 
 use super::Shrinker;
+use super::replicas::number_clients;
 use crate::decisions::anchors;
 use crate::engine::Fate;
 use crate::shrinking::{Player, Progress};
@@ -51,7 +52,7 @@ where
                     return true;
                 }
                 let fates = std::mem::take(&mut candidate.deviations.fates);
-                candidate.variation.anchors = anchors(&fates, &search.best().sent, Time(0), 0);
+                candidate.variation.anchors = anchors(&fates, &search.best().sent, Time(0), |at| at);
                 !candidate.variation.anchors.is_empty() && search.attempt(&candidate)
             });
     }
@@ -179,6 +180,7 @@ where
 
     /// Settings become those of the default, and the clients that make no calls go.
     pub(super) fn settings(&mut self) {
+        self.search.attempt_with(number_clients);
         let scenario = self.search.scenario();
         let used = scenario.calls.iter().map(|call| call.client + 1).max();
         let count = used.unwrap_or(0);

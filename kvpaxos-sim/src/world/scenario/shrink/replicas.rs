@@ -1,5 +1,6 @@
-//! Fewer replicas: some go, with their faults, and the others get new numbers.
+//! Fewer replicas and clients: some go, with their faults, and the others get new numbers.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use kvpaxos::{Quorums, Random, ReplicaId};
@@ -93,6 +94,40 @@ fn keep(scenario: &mut Scenario, kept: &[ReplicaId]) {
             Some((DrawName { id, ..name }, answer))
         })
         .collect();
+}
+
+/// Gives the clients that make calls the first numbers. There are no others then.
+pub(super) fn number_clients(scenario: &mut Scenario) {
+    let calls = scenario.calls.iter();
+    let used: BTreeSet<u32> = calls.map(|call| call.client).collect();
+    let new = |client: u32| (0u32..).zip(&used).find(|(_, old)| **old == client);
+    let new = |client: u32| new(client).map(|(new, _)| new);
+    let node = |node: Node| match node.as_client() {
+        Some(client) => new(client).map(Node::client),
+        None => Some(node),
+    };
+    for call in &mut scenario.calls {
+        call.client = new(call.client).unwrap_or(call.client);
+    }
+    scenario.faults.retain_mut(|fault| match &mut fault.fault {
+        Fault::HangUp { client, .. } => match new(*client) {
+            Some(number) => {
+                *client = number;
+                true
+            }
+            None => false,
+        },
+        fault => renumber(fault, &Some, &node),
+    });
+    let fates = std::mem::take(&mut scenario.deviations.fates).into_iter();
+    let name = |name: MessageName| {
+        let (from, to) = (node(name.from)?, node(name.to)?);
+        Some(MessageName { from, to, ..name })
+    };
+    scenario.deviations.fates = fates.filter_map(|(old, fate)| Some((name(old)?, fate))).collect();
+    let clients = &mut scenario.setup.clients;
+    clients.count = u32::try_from(used.len()).unwrap_or(clients.count);
+    clients.connected = clients.connected.min(clients.count);
 }
 
 /// Gives the replicas of a fault their new numbers. Returns whether the fault still is one.

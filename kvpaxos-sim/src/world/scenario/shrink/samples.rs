@@ -48,6 +48,8 @@ pub(super) struct Shape {
     reseeded: bool,
     /// By how many microseconds faults and calls may come sooner or later.
     jitter: u64,
+    /// How many times as fast everything happens.
+    squeeze: u64,
 }
 
 impl Shape {
@@ -65,6 +67,7 @@ impl Shape {
             at_end: random.below(4) > 0,
             reseeded: random.below(2) == 0,
             jitter: [0, 0, 50_000, 500_000][pick(random, 4)],
+            squeeze: [1, 1, 1, 2, 4][pick(random, 5)],
         }
     }
 
@@ -72,7 +75,7 @@ impl Shape {
     fn varied(self, random: &mut Random) -> Shape {
         let mut shape = self;
         let other = Shape::draw(random);
-        match random.below(9) {
+        match random.below(10) {
             0 => shape.faults = other.faults,
             1 => shape.calls = other.calls,
             2 => shape.clients = other.clients,
@@ -80,6 +83,7 @@ impl Shape {
             4 => shape.share = other.share,
             5 => shape.lead = other.lead,
             6 => shape.at_end = other.at_end,
+            8 => shape.squeeze = other.squeeze,
             7 => shape.jitter = other.jitter,
             _ => shape.reseeded = other.reseeded,
         }
@@ -157,6 +161,7 @@ where
             from: Time(to.saturating_sub(length)),
             to: Time(to),
             lead: shape.lead,
+            squeeze: shape.squeeze,
         };
         let mut scenario = window.of(best);
         let mut keeps = |eighths: u64| eighths == 8 || random.below(8) < eighths;
@@ -220,7 +225,7 @@ where
             scenario.setup.seed = seed % 1_000_000;
             if !scenario.deviations.fates.is_empty() {
                 let fates = std::mem::take(&mut scenario.deviations.fates);
-                scenario.variation.anchors = crate::decisions::anchors(&fates, &best.sent, Time(0), 0);
+                scenario.variation.anchors = crate::decisions::anchors(&fates, &best.sent, Time(0), |at| at);
             }
         }
         let events = best.report.counts.events.max(1);

@@ -14,6 +14,8 @@ pub(super) struct Window {
     pub(super) to: Time,
     /// How long a run of it goes on before the stretch begins, at least: so long a cluster needs for an election.
     pub(super) lead: Micros,
+    /// Everything happens so many times as fast.
+    pub(super) squeeze: u64,
 }
 
 impl Window {
@@ -25,7 +27,7 @@ impl Window {
     /// The faults and calls of this stretch; messages have the fates that messages of their kind had at these times.
     pub(super) fn of(&self, best: &Recording) -> Scenario {
         let (from, shift) = (self.from, self.shift());
-        let earlier = |at: Time| Time(at.0.saturating_sub(shift));
+        let earlier = |at: Time| Time(at.0.saturating_sub(shift) / self.squeeze);
         let whole = shift == 0;
         let mut scenario = best.scenario.clone();
         // A clock that is wrong stays wrong.
@@ -47,7 +49,7 @@ impl Window {
         let (End::Stop(end) | End::Heal(end)) = &mut scenario.end;
         *end = earlier(self.to);
         let fates = std::mem::take(&mut scenario.deviations.fates);
-        scenario.variation.anchors = anchors(&fates, &best.sent, from, shift);
+        scenario.variation.anchors = anchors(&fates, &best.sent, from, earlier);
         if !whole {
             scenario.deviations.syncs.clear();
         }
