@@ -4,10 +4,11 @@
 #[path = "../../examples/paxos.rs"]
 mod paxos;
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use kvpaxos_sim::explain::Plan;
-use kvpaxos_sim::protocol::{assert_scenario, explain, find, record, replay, shrink};
+use kvpaxos_sim::protocol::{assert_scenario, explain, find, record, replay, shrink, timeline};
 use kvpaxos_sim::shrinking::Limits;
 use paxos::Paxos;
 
@@ -50,6 +51,25 @@ fn a_scenario_repeats_a_run_event_by_event() {
         assert_eq!(replayed.violation, recorded.violation);
         assert_eq!(replayed.scenario, recorded.scenario);
     }
+}
+
+#[test]
+fn a_run_is_drawn_with_its_states_and_its_violation() {
+    let run = replay(&BROKEN, SMALLEST).expect("it is a scenario");
+    let drawn = timeline(&BROKEN, &run);
+    let names: BTreeSet<&str> = drawn
+        .messages
+        .iter()
+        .map(|message| message.name.as_str())
+        .collect();
+    let all = ["Accept", "Accepted", "Prepare", "Promise", "reply", "request"];
+    assert!(names.into_iter().eq(all), "{:?}", drawn.messages);
+    assert_eq!(drawn.calls.len(), 2);
+    let found = drawn.violation.expect("it is violated");
+    assert_eq!(found.says, "the history is linearizable");
+    let changes = drawn.events.iter().flat_map(|event| &event.changes);
+    assert!(changes.count() > 4, "states are shown");
+    assert_eq!(drawn.scenario.as_deref(), Some(SMALLEST));
 }
 
 #[test]
