@@ -10,7 +10,7 @@ use super::two_phase::written_at;
 use super::violation::Property;
 
 impl Audit {
-    /// A1, A4: an acceptor starts, and `status` is what its replica reports about it.
+    /// A1, A4, R1: an acceptor starts, and `status` is what its replica reports about it.
     pub(super) fn check_status(&mut self, id: ReplicaId, status: &Status) {
         let acceptor = &self.acceptors[usize::from(id.0)];
         let AcceptorStatus::Voting { promised } = status.acceptor else {
@@ -23,6 +23,10 @@ impl Audit {
             let what = format!("{id} starts with the promise {promised}, but {durable} is on its disk");
             self.violated(Property::A1, what);
         }
+        self.refine(
+            |refinement| refinement.starts(id, promised),
+            || format!("{id} starts with the promise {promised}"),
+        );
     }
 
     /// L1, L2, L3: a learner applied a slot.

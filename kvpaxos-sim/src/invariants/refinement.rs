@@ -13,6 +13,7 @@
 //! | an Announce leaves | announce |
 //! | another's new incarnation is durable | answer |
 //! | the checkpoint with the recovered memory is durable | recover; then promise, accept and answer what the memory says once more, in the new life |
+//! | an acceptor starts with what it found on its disk | nothing; it must remember as much |
 //! | a leader counts a slot as chosen | learn |
 //! | the last checkpoints but one of all replicas have cut their logs | cut, by all acceptors |
 //!
@@ -174,6 +175,15 @@ impl Refinement {
     /// A process has crashed: a checkpoint without its end is ignored when its log is read.
     pub(super) fn crashed(&mut self, id: ReplicaId) {
         self.replica(id).checkpoint = None;
+    }
+
+    /// An acceptor starts with what it found on its disk, and is ready to vote.
+    pub(super) fn starts(&self, id: ReplicaId, promised: Ballot) -> Legal {
+        match &self.state.acceptor(id).memory {
+            None => Err(Condition::VoteFromMemory.into()),
+            Some(memory) if promised < memory.promised => Err(Condition::PromiseNotLower.into()),
+            Some(_) => Ok(()),
+        }
     }
 
     fn is_lost(&self, id: ReplicaId) -> bool {
