@@ -142,3 +142,86 @@ impl Sampler {
         (self.coin.below(1_000_000) < u64::from(self.sampling.share)).then_some(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Label, latency};
+
+    const LINK: LinkProfile = LinkProfile {
+        drop: 500_000,
+        duplicate: 0,
+        delay: latency::LAN,
+        reorder: true,
+    };
+
+    fn sending(at: u64, kind: &'static str) -> Sending<'static> {
+        Sending {
+            at: Time(at),
+            from: Node::replica(ReplicaId(0)),
+            to: Node::replica(ReplicaId(1)),
+            label: Label { kind, about: 3 },
+            profile: &LINK,
+            connected: false,
+        }
+    }
+
+    fn anchored_at(times: &[u64]) -> Varying {
+        let fates: BTreeMap<MessageName, Fate> = (1..)
+            .zip(times)
+            .map(|(count, _)| {
+                let Sending { from, to, label, .. } = sending(0, "Accept");
+                let name = MessageName {
+                    from,
+                    to,
+                    label,
+                    count,
+                };
+                (name, Fate::Lost)
+            })
+            .collect();
+        let sent = fates
+            .keys()
+            .copied()
+            .zip(times.iter().copied().map(Time))
+            .collect();
+        let anchors = anchors(&fates, &sent, Time(1_000), |at| Time(at.0 + 5));
+        Varying::new(Variation {
+            anchors,
+            sampling: None,
+        })
+    }
+
+    #[test]
+    fn an_anchor_is_for_one_message_of_its_kind_at_about_its_time() {
+        let mut varying = anchored_at(&[999, 10_000, 500_000]);
+        assert_eq!(varying.fate(&sending(1_000, "Accept")), None, "too early");
+        assert_eq!(varying.fate(&sending(10_000, "Promise")), None, "another kind");
+        assert_eq!(varying.fate(&sending(9_000, "Accept")), Some(Fate::Lost));
+        assert_eq!(varying.fate(&sending(10_500, "Accept")), None, "for one only");
+        assert_eq!(varying.fate(&sending(700_000, "Accept")), None, "too late");
+    }
+
+    #[test]
+    fn a_share_of_the_decisions_is_drawn_and_the_same_seed_draws_the_same() {
+        let drawn = |seed, share| {
+            let mut varying = Varying::new(Variation {
+                anchors: Vec::new(),
+                sampling: Some(Sampling {
+                    seed,
+                    share,
+                    links: LINK,
+                    sync: latency::FLASH,
+                }),
+            });
+            let fates = (0..200).map(|at| varying.fate(&sending(at, "Accept")));
+            fates.collect::<Vec<_>>()
+        };
+        let count = |fates: &[Option<Fate>]| fates.iter().flatten().count();
+        assert_eq!(count(&drawn(1, 0)), 0);
+        assert_eq!(count(&drawn(1, 1_000_000)), 200);
+        assert!((50..150).contains(&count(&drawn(1, 500_000))));
+        assert_eq!(drawn(1, 500_000), drawn(1, 500_000));
+        assert_ne!(drawn(1, 500_000), drawn(2, 500_000));
+    }
+}

@@ -15,6 +15,7 @@ mod properties;
 mod protocol;
 mod recovery;
 mod scenarios;
+mod shrink_command;
 mod stalls;
 mod sweep_command;
 mod toy;
