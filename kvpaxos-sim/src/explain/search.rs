@@ -53,10 +53,9 @@ impl Plan {
         }
     }
 
-    /// How many futures are played at most.
-    #[must_use]
-    pub fn most_futures(samples: u64) -> u64 {
-        samples * (GRID + 1 + 2 * CONFIRMED * STEPS as u64)
+    /// The points of a run of so many events that are sampled first.
+    pub fn first_points(events: u64) -> impl Iterator<Item = u64> {
+        (0..=GRID).map(move |step| scaled(events, step))
     }
 
     /// How many futures are usually played.
@@ -133,7 +132,7 @@ pub fn explain(
         futures: 0,
         otherwise: 0,
     };
-    let grid: BTreeSet<u64> = (0..=GRID).map(|step| scaled(events, step)).collect();
+    let grid: BTreeSet<u64> = Plan::first_points(events).collect();
     // Point by point, so that there is some progress to tell.
     for point in grid {
         search.sample(point, plan.samples);

@@ -65,6 +65,6 @@ pub(crate) use audit::Audit;
 pub use audit::ProtocolCounts;
 pub use coverage::{Coverage, Sometimes};
 pub use excerpt::{excerpt, excerpt_of};
-pub use trace::Trace;
 pub(crate) use trace::seconds;
+pub use trace::{EventLines, Trace};
 pub use violation::{Finding, Property, Violation};

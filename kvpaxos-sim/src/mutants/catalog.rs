@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use kvpaxos::Replica;
 
-use crate::invariants::{Trace, Violation};
+use crate::engine::Fork;
+use crate::explain::{self, Explanation, Future, Plan};
+use crate::invariants::{EventLines, Trace, Violation};
 use crate::parallel;
 use crate::world::scenario::{self, Pictured, Recording, Scenario};
-use crate::world::{Player, Setup, SetupError, run};
+use crate::world::{FailingRun, Player, Setup, SetupError, event_lines, play_future, run};
 
 use super::acceptors::{
     AmnesiacVoter, ForgetfulAcceptor, HastySender, OneBallot, PartialPromise, VectorlessVoter,
@@ -33,6 +35,8 @@ pub struct Mutant {
     replay: fn(&Scenario, Trace) -> Result<Recording, SetupError>,
     record_pictured: fn(Setup) -> Result<Pictured, SetupError>,
     replay_pictured: fn(&Scenario) -> Result<Pictured, SetupError>,
+    future: fn(&FailingRun, Fork) -> Future,
+    lines: fn(&FailingRun, &[u64]) -> EventLines,
 }
 
 const fn mutant<F: Mutation>(bug: Option<u8>, name: &'static str, says: &'static str) -> Mutant {
@@ -45,6 +49,8 @@ const fn mutant<F: Mutation>(bug: Option<u8>, name: &'static str, says: &'static
         replay: scenario::play::<MutatedReplica<F>>,
         record_pictured: scenario::record_pictured::<MutatedReplica<F>>,
         replay_pictured: scenario::play_pictured::<MutatedReplica<F>>,
+        future: play_future::<MutatedReplica<F>>,
+        lines: event_lines::<MutatedReplica<F>>,
     }
 }
 
@@ -193,6 +199,33 @@ pub fn replay_pictured(scenario: &Scenario) -> Result<Pictured, ReplayError> {
     };
     let mutant = Mutant::named(name).ok_or_else(|| ReplayError::NoSuchMutant(name.clone()))?;
     Ok((mutant.replay_pictured)(scenario)?)
+}
+
+/// Looks for the event after which the failure of a run was likely, and the one after which it was certain.
+/// `progress` gets the number of futures played so far.
+///
+/// # Panics
+/// If the run is another one than that of this mutant.
+pub fn explain(
+    run: &FailingRun,
+    mutant: Option<Mutant>,
+    plan: &Plan,
+    progress: impl FnMut(u64),
+) -> Explanation {
+    let play = mutant.map_or(
+        play_future::<Replica> as fn(&FailingRun, Fork) -> Future,
+        |mutant| mutant.future,
+    );
+    explain::explain(run.events, plan, |fork| play(run, fork), progress)
+}
+
+/// The lines of the trace of some events of a run.
+#[must_use]
+pub fn lines_of_events(run: &FailingRun, mutant: Option<Mutant>, events: &[u64]) -> EventLines {
+    match mutant {
+        Some(mutant) => (mutant.lines)(run, events),
+        None => event_lines::<Replica>(run, events),
+    }
 }
 
 /// Plays a scenario in a test, and checks that it violates the property that it says, or none if it says none.

@@ -59,6 +59,6 @@ mod proposers;
 mod tests;
 
 pub use catalog::{
-    Hunt, MUTANTS, Mutant, ReplayError, assert_scenario, hunt, record, record_pictured, replay,
-    replay_pictured,
+    Hunt, MUTANTS, Mutant, ReplayError, assert_scenario, explain, hunt, lines_of_events, record,
+    record_pictured, replay, replay_pictured,
 };

@@ -17,6 +17,7 @@
 //! | `phases` | the three phases of a run, and its verdict |
 //! | `liveness` | how long requests may take once a quorum has healed |
 //! | `recorder`, `store_recorder` | the history of the clients, and its verdict: key by key, and of the whole store |
+//! | `futures` | a failing run, the future of which is drawn again |
 //! | `report`, `report_text` | the outcome of one run, and its table |
 //! | [`scenario`] | a run as data: recorded, played, written to a file, shrunk |
 //! | `sweep`, `summary` | many seeds in parallel, and their sums |
@@ -26,6 +27,7 @@
 mod audited;
 mod clients;
 pub mod forks;
+mod futures;
 mod liveness;
 mod nemesis;
 pub mod partition;
@@ -47,6 +49,8 @@ mod tests;
 
 pub(crate) use audited::Watch;
 pub use clients::{OperationCounts, PlannedCall};
+pub use futures::{FailingRun, Origin};
+pub(crate) use futures::{event_lines, play_future};
 pub(crate) use nemesis::inflict;
 pub use nemesis::{Fault, FaultCounts, LastingFault, PlannedFault};
 pub use phases::Phases;

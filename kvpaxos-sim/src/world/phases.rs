@@ -61,6 +61,10 @@ impl<M: Subject> World<M> {
         self.start_clients();
         self.start_faults();
         phases.faults = self.run_faults()?;
+        if self.is_at_horizon() {
+            self.verdict()?;
+            return Ok(phases);
+        }
         self.play_healing(&mut phases)?;
         Ok(phases)
     }
@@ -91,7 +95,9 @@ impl<M: Subject> World<M> {
         for _ in 0..LONGEST {
             self.run_for(faults);
             self.check_findings()?;
-            if self.clients.operations.begun >= operations && self.engine.counts().events >= events {
+            let is_enough =
+                self.clients.operations.begun >= operations && self.engine.counts().events >= events;
+            if is_enough || self.is_at_horizon() {
                 break;
             }
         }

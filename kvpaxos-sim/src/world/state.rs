@@ -35,6 +35,10 @@ pub struct World<M: Subject = Replica> {
     pub(super) recorder: Recorder,
     /// When the phase with faults ended.
     pub(super) healed_at: Option<Time>,
+    /// The run is judged at this time, if the phase with faults has not ended.
+    pub(super) horizon: Option<Time>,
+    /// After so many events the plan of a scenario is given up.
+    pub(super) planned_events: Option<u64>,
 }
 
 impl World<Replica> {
@@ -102,6 +106,8 @@ impl<M: Subject> World<M> {
             engine,
             setup,
             healed_at: None,
+            horizon: None,
+            planned_events: None,
         })
     }
 
@@ -144,9 +150,11 @@ impl<M: Subject> World<M> {
 
     /// Carries out one event. Returns whether there was one.
     pub fn step(&mut self) -> bool {
+        self.begin_event();
         let Some(output) = self.engine.advance() else {
             return false;
         };
+        let quiet = in_words(&output);
         match output {
             Output::Nothing | Output::Alarm(Alarm::Phase) => {}
             Output::Reply { from, to, reply } => {
@@ -172,6 +180,7 @@ impl<M: Subject> World<M> {
             }
         }
         self.engine.observer.tell_finding();
+        self.engine.observer.trace.or_else(|| quiet.to_owned());
         true
     }
 
@@ -179,7 +188,7 @@ impl<M: Subject> World<M> {
     pub fn run_for(&mut self, length: Micros) {
         let end = self.now().after(length);
         self.engine.alarm(end, Alarm::Phase);
-        while self.now() < end && self.finding().is_none() && self.step() {}
+        while self.now() < end && !self.is_at_horizon() && self.finding().is_none() && self.step() {}
     }
 
     /// Runs until a condition holds, but no longer than `bound`. Returns whether it holds.
@@ -214,5 +223,18 @@ impl<M: Subject> World<M> {
     /// Starts the nemesis of the setup.
     pub fn start_faults(&mut self) {
         self.nemesis.begin(&mut self.engine);
+    }
+}
+
+/// What an event is called that leads to nothing else that a trace shows.
+fn in_words<M: Subject>(output: &Output<M>) -> &'static str {
+    match output {
+        Output::Nothing => "a message that does not arrive, or an alarm that has no meaning any more",
+        Output::Reply { .. } => "a reply that no call waits for",
+        Output::HungUp { .. } => "a client hears that its connection is broken",
+        Output::Alarm(Alarm::Client(_)) => "a client's alarm: it has nothing to do",
+        Output::Alarm(Alarm::NextFault) => "no fault begins, and the time of the next one is drawn",
+        Output::Alarm(Alarm::FaultEnd(_)) => "a fault that is over already was to end",
+        Output::Alarm(Alarm::Phase) => "a phase of the run ends",
     }
 }

@@ -7,6 +7,7 @@
 mod check;
 mod colour;
 mod exit;
+mod explain;
 mod forks;
 mod generate;
 mod junit;
@@ -75,6 +76,12 @@ enum Command {
     /// Exit codes: 0 the scenario is written, 2 the command line is wrong, 3 the scenario cannot be read or
     /// played again, 4 the file cannot be written, 5 every property holds and there is nothing to shrink.
     Shrink(scenario::Shrink),
+    /// Look for the event after which the failure of a seed or a scenario was likely, and the one after which it
+    /// was certain, by drawing the future of the run again from points of it.
+    ///
+    /// Exit codes: 0 it is explained, as far as samples tell; 2 the command line is wrong; 3 the scenario cannot be
+    /// read or played; 5 every property holds and there is nothing to explain.
+    Explain(explain::Explain),
     /// Simulate many seeds. Prints sums, the first violation, and the command that repeats it.
     ///
     /// Exit codes: 0 everything held; 1 a property was violated, or a situation that must occur never did; 2 the
@@ -162,6 +169,7 @@ fn run_command(command: Command) -> u8 {
         Command::Replay(what) => scenario::replay(&what),
         Command::Report(what) => report::report(&what),
         Command::Shrink(what) => scenario::shrink_command(&what),
+        Command::Explain(what) => explain::explain(&what),
         Command::Model(what) => model::model(&what),
         Command::Sweep(what) => sweep::sweep(&what),
         Command::Merge(what) => merge::merge(&what),

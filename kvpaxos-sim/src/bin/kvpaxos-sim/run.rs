@@ -116,7 +116,7 @@ pub(crate) fn violation_text(violation: &Violation, mutant: Option<Mutant>) -> S
 }
 
 /// What shows more of a violation, and the command for it.
-fn commands(seed: u64, mutant: Option<Mutant>) -> [(&'static str, String); 3] {
+fn commands(seed: u64, mutant: Option<Mutant>) -> [(&'static str, String); 4] {
     let of = mutant.map_or_else(String::new, |mutant| format!(" --mutant {}", mutant.name));
     [
         ("repeat", format!("kvpaxos-sim run --seed {seed}{of} --trace")),
@@ -124,6 +124,7 @@ fn commands(seed: u64, mutant: Option<Mutant>) -> [(&'static str, String); 3] {
             "shrink",
             format!("kvpaxos-sim shrink --seed {seed}{of} -o seed-{seed}.txt"),
         ),
+        ("explain", format!("kvpaxos-sim explain --seed {seed}{of}")),
         (
             "see",
             format!("kvpaxos-sim report --seed {seed}{of} -o seed-{seed}.html"),

@@ -18,8 +18,8 @@ use crate::recording;
 /// The exit code for a scenario that cannot be read, or cannot be played.
 pub(crate) const UNREADABLE: u8 = 3;
 
-/// The exit code of `shrink` if there is nothing to shrink.
-const HELD: u8 = 5;
+/// The exit code of `shrink` and `explain` if nothing is violated.
+pub(crate) const HELD: u8 = 5;
 
 /// How often `shrink` writes its file and its line on a terminal while it works.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -1,12 +1,12 @@
 //! The clients of a world: their alarms, replies and broken connections, and how many operations each has had done.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kvpaxos::client::{Call, ClientEvent, Completion};
 use kvpaxos::{Micros, ReplicaId, Reply, Time, Update};
 use serde::Serialize;
 
-use crate::engine::{Alarm, Decider, EntryKind};
+use crate::engine::{Alarm, Decider, Decision, EntryKind, Stream};
 use crate::invariants::{Sometimes, seconds};
 use crate::subject::Subject;
 use crate::world::audited::AuditedEngine;
@@ -109,6 +109,29 @@ impl Clients {
     #[must_use]
     pub(in crate::world) fn is_planned(&self) -> bool {
         self.plan.is_some()
+    }
+
+    /// Gives up what is left of the plan of a scenario: from now on calls are drawn.
+    pub(in crate::world) fn give_up_plan<M: Subject>(&mut self, context: &mut Context<'_, M>) {
+        if self.plan.take().is_none() {
+            return;
+        }
+        let now = context.engine.now();
+        let longest = self.setup.think.0 + 1;
+        for number in 0..self.setup.count {
+            let client = &mut self.clients[number as usize];
+            let busy: BTreeSet<u32> = client.open.values().map(|open| open.lane).collect();
+            let idle = (0u32..)
+                .zip(&mut client.lanes)
+                .filter(|(lane, _)| !busy.contains(lane));
+            for (_, lane) in idle {
+                let stream = Stream::Client(number);
+                let pause = context.engine.decider().below(stream, Decision::Think, longest);
+                let until = now.after(Micros(pause));
+                *lane = Lane::Thinking { until };
+            }
+            self.arm(number, context);
+        }
     }
 
     /// What a lane does from now on in a scenario: it waits for the time of its next call, or for ever.

@@ -220,6 +220,8 @@ impl Nemesis {
         engine
             .observer
             .picture(|timeline| timeline.fault_begins(now, number, fault.to_string()));
+        let line = || format!("fault {number}: {fault}");
+        engine.observer.trace.line(now, line);
         engine.decider().set_fault(Some(number));
         let coverage = match fault {
             LastingFault::Paused(_) => Some(Sometimes::Paused),
@@ -245,6 +247,7 @@ impl Nemesis {
         engine
             .observer
             .picture(|timeline| timeline.remark(now, fault.to_string()));
+        engine.observer.trace.line(now, || format!("fault: {fault}"));
         inflict::begin_instant(fault, engine);
         match *fault {
             Fault::Lasting(_) | Fault::Speed { .. } => None,

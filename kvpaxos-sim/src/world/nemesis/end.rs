@@ -80,6 +80,14 @@ impl Nemesis {
             .picture(|timeline| timeline.fault_ends(now, number));
         if let LastingFault::Flapping { cuts, cut, times } = active {
             let cut = !cut;
+            let now = engine.now();
+            let line = || {
+                format!(
+                    "fault {number}: the links are {}",
+                    if cut { "cut" } else { "mended" }
+                )
+            };
+            engine.observer.trace.line(now, line);
             if cut {
                 partition::cut(&cuts, &mut engine.network);
                 let text = LastingFault::Cut(cuts.clone());
@@ -108,6 +116,9 @@ impl Nemesis {
 
     /// Undoes what the fault with this number did.
     pub(super) fn undo<M: Subject>(&self, number: u32, active: &LastingFault, engine: &mut AuditedEngine<M>) {
+        let now = engine.now();
+        let line = || format!("fault {number} ends: {active}");
+        engine.observer.trace.line(now, line);
         engine.decider().set_fault(Some(number));
         match active {
             LastingFault::Down { id, lost, damage } => {

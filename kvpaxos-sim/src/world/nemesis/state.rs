@@ -92,6 +92,18 @@ impl Nemesis {
         }
     }
 
+    /// Gives up what is left of the plan of a scenario. From now on faults are drawn as the setup says; those
+    /// under way end as planned.
+    pub(in crate::world) fn give_up_plan<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
+        if self.plan.take().is_none() || !self.awake {
+            return;
+        }
+        let used = self.begun.iter().map(|fault| fault.number + 1);
+        self.next = self.next.max(used.max().unwrap_or(0));
+        self.awake = !self.faults.weights.is_empty();
+        self.schedule(engine);
+    }
+
     fn schedule<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
         if !self.awake {
             return;

@@ -41,6 +41,7 @@ use crate::world::setup::Setup;
 pub(crate) use faults::write_fault;
 pub(crate) use measure::without_numbers;
 pub use measure::{Manner, Size, is_replayable};
+pub(super) use play::forked;
 pub use play::{Recording, play, play_pictured, record, record_pictured};
 pub use read::ScenarioError;
 pub use shrink::{Shrinking, shrink};

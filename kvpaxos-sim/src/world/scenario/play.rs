@@ -7,6 +7,7 @@ use kvpaxos::{Micros, Time};
 use super::timeline::{Pictured, take_timeline};
 use super::{End, Scenario};
 use crate::decisions::{Decided, MessageName, NamingDecider, Record, Variation};
+use crate::engine::Fork;
 use crate::invariants::{Trace, Violation};
 use crate::subject::Subject;
 use crate::world::nemesis::Nemesis;
@@ -77,13 +78,7 @@ fn play_world<M: Subject>(
     is_drawn: bool,
 ) -> Result<(World<M>, Recording), SetupError> {
     let record = Record::default();
-    let seed = scenario.setup.seed;
-    let decider = NamingDecider::of_scenario(
-        seed,
-        scenario.deviations.clone(),
-        scenario.variation.clone(),
-        record.clone(),
-    );
+    let decider = decider(scenario, &record);
     let mut world = World::<M>::watched(scenario.setup.clone(), Box::new(decider), is_drawn)?;
     world.nemesis = Nemesis::planned(&scenario.setup, scenario.faults.clone());
     world.clients.plan(&scenario.calls);
@@ -95,8 +90,33 @@ fn play_world<M: Subject>(
     Ok((world, recording))
 }
 
+/// A decider that takes what a scenario says from it.
+fn decider(scenario: &Scenario, record: &Record) -> NamingDecider {
+    NamingDecider::of_scenario(
+        scenario.setup.seed,
+        scenario.deviations.clone(),
+        scenario.variation.clone(),
+        record.clone(),
+    )
+}
+
+/// A world in which a scenario is played up to an event, and drawn from there on.
+///
+/// # Errors
+/// If its setup is not valid.
+pub(in crate::world) fn forked<M: Subject>(scenario: &Scenario, fork: Fork) -> Result<World<M>, SetupError> {
+    let first = Box::new(decider(scenario, &Record::default()));
+    let mut world = World::<M>::decided_by(scenario.setup.clone(), fork.decider(first))?;
+    if fork.after > 0 {
+        world.nemesis = Nemesis::planned(&scenario.setup, scenario.faults.clone());
+        world.clients.plan(&scenario.calls);
+        world.planned_events = Some(fork.after);
+    }
+    Ok(world)
+}
+
 impl<M: Subject> World<M> {
-    fn play_planned(&mut self, end: End) -> Result<Phases, Violation> {
+    pub(in crate::world) fn play_planned(&mut self, end: End) -> Result<Phases, Violation> {
         let mut phases = Phases::default();
         self.start_clients();
         self.start_faults();
@@ -104,11 +124,18 @@ impl<M: Subject> World<M> {
             End::Stop(at) => {
                 // What happens at that time still counts.
                 self.run_for(Micros(at.0 + 1));
+                if let Some(horizon) = self.horizon.filter(|horizon| *horizon > self.now()) {
+                    self.run_for(Micros(horizon.0 - self.now().0));
+                }
                 self.verdict()?;
             }
             End::Heal(at) => {
                 self.run_for(Micros(at.0));
                 self.check_findings()?;
+                if self.is_at_horizon() {
+                    self.verdict()?;
+                    return Ok(phases);
+                }
                 self.play_healing(&mut phases)?;
             }
         }

@@ -1,0 +1,307 @@
+//! `kvpaxos-sim explain`: the event after which the failure of a run was likely, and the one after which it was
+//! certain.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use kvpaxos::{Micros, Time};
+use kvpaxos_sim::explain::{Explanation, Plan, Share, Turn};
+use kvpaxos_sim::invariants::EventLines;
+use kvpaxos_sim::mutants::{self, Mutant};
+use kvpaxos_sim::world::{FailingRun, Origin};
+use kvpaxos_sim::{Setup, Trace};
+use kvpaxos_sim::{note, say, say_part};
+use serde_json::json;
+
+use crate::scenario::{HELD, mutant, read, unplayable};
+use crate::threads;
+
+/// So many events are simulated, about, if the number of samples is not given: a minute on one core.
+const EVENTS: u64 = 60_000_000;
+
+/// How often a line tells how far it is.
+const PAUSE: Duration = Duration::from_secs(5);
+
+#[derive(Args)]
+pub(crate) struct Explain {
+    /// The scenario to explain.
+    #[arg(required_unless_present = "seed", conflicts_with_all = ["seed", "mutant"])]
+    file: Option<PathBuf>,
+    /// Explain the run of this seed.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Put this mutant in the place of the replicas.
+    #[arg(long, value_name = "NAME", value_parser = mutant)]
+    mutant: Option<Mutant>,
+    /// Play so many futures from a point of the run, and four times as many from those that decide. Default: as
+    /// many as take about a minute on one core, from 10 to 100.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    samples: Option<u64>,
+    /// A future that fails so many milliseconds after the run still fails in time.
+    #[arg(long, value_name = "MS", default_value_t = FailingRun::GRACE.0 / 1_000, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
+    grace: u64,
+    /// How many futures to play at a time. Default: one per core. It changes nothing in what is printed.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Print everything as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Explains the violation of a seed or a scenario.
+pub(crate) fn explain(what: &Explain) -> u8 {
+    // A failed assertion is a violation like any other, and comes up in many futures.
+    std::panic::set_hook(Box::new(|_| ()));
+    let (run, mutant) = match failing_run(what) {
+        Ok(found) => found,
+        Err(code) => return code,
+    };
+    let samples = what.samples.unwrap_or_else(|| {
+        let futures = EVENTS / run.events.max(1);
+        (futures / Plan::usual_futures(1)).clamp(10, 100)
+    });
+    let seed = match &run.origin {
+        Origin::Seed(setup) => setup.seed,
+        Origin::Scenario(scenario) => scenario.setup.seed,
+    };
+    let plan = Plan::new(seed, samples, threads(what.jobs));
+    let began = Instant::now();
+    let mut last = began;
+    let explanation = mutants::explain(&run, mutant, &plan, |futures| {
+        if last.elapsed() > PAUSE {
+            last = Instant::now();
+            let usual = Plan::usual_futures(samples);
+            note!("{futures} futures played, of about {usual}");
+        }
+    });
+    let points = explanation.points.iter().map(|point| point.after);
+    let events: Vec<u64> = points.chain([run.events]).collect();
+    let lines = mutants::lines_of_events(&run, mutant, &events);
+    let text = Explained {
+        run: &run,
+        explanation: &explanation,
+        lines: &lines,
+    };
+    if what.json {
+        say!("{}", text.json());
+    } else {
+        say_part!("{}", text.text());
+        say!(
+            "{} futures were played in {} s.",
+            explanation.futures,
+            began.elapsed().as_secs()
+        );
+    }
+    0
+}
+
+/// The run to explain, with the mutant in it.
+fn failing_run(what: &Explain) -> Result<(FailingRun, Option<Mutant>), u8> {
+    let (origin, recording, mutant) = match (&what.file, what.seed) {
+        (Some(file), _) => {
+            let scenario = read(file)?;
+            let played = mutants::replay(&scenario, Trace::Off);
+            let recording = played.map_err(|why| unplayable(&file.display().to_string(), &why))?;
+            let mutant = scenario.mutant.as_deref().and_then(Mutant::named);
+            (Origin::Scenario(Box::new(scenario)), recording, mutant)
+        }
+        (None, seed) => {
+            let setup = Setup::drawn(seed.expect("clap requires a file or a seed"));
+            let recorded = mutants::record(setup.clone(), what.mutant);
+            let recording = recorded.map_err(|why| unplayable("the seed", &why))?;
+            (Origin::Seed(setup), recording, what.mutant)
+        }
+    };
+    let Some(run) = FailingRun::new(origin, &recording, Micros(what.grace * 1_000)) else {
+        note!("every property holds in this run: there is nothing to explain");
+        return Err(HELD);
+    };
+    Ok((run, mutant))
+}
+
+struct Explained<'a> {
+    run: &'a FailingRun,
+    explanation: &'a Explanation,
+    lines: &'a EventLines,
+}
+
+impl Explained<'_> {
+    /// What happened in an event: the first line of its trace.
+    fn what(&self, event: u64) -> String {
+        const WIDTH: usize = 120;
+        if event == 0 {
+            return "the start: only the setup is given".to_owned();
+        }
+        let (_, lines) = self.lines.at(event);
+        let Some(line) = lines.first() else {
+            return "the trace shows nothing".to_owned();
+        };
+        let line = line.trim_start();
+        match line.char_indices().nth(WIDTH) {
+            Some((end, _)) => format!("{} ...", &line[..end]),
+            None => line.to_owned(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{}\n\n", self.run.violation);
+        text.push_str(&format!(
+            "{:>11}  {:>11}  {:>22}  {}\n",
+            "after event", "at", "futures that fail", "the event"
+        ));
+        let shown = self.shown();
+        let points = self.explanation.points.iter();
+        for point in points.filter(|point| shown.contains(&point.after)) {
+            let (at, _) = self.lines.at(point.after);
+            text.push_str(&format!(
+                "{:>11}  {:>11}  {:>22}  {}\n",
+                grouped(point.after),
+                seconds(at),
+                point.share.to_string(),
+                self.what(point.after)
+            ));
+        }
+        text.push('\n');
+        for sentence in self.sentences() {
+            text.push_str(&sentence);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// The points that the table shows: those that were sampled first, and those around the events that were
+    /// found.
+    fn shown(&self) -> BTreeSet<u64> {
+        let Explanation { likely, certain, .. } = self.explanation;
+        let found = likely.iter().chain(certain).map(|turn| turn.event);
+        let around = found.flat_map(|event| [event - 1, event]);
+        Plan::first_points(self.run.events).chain(around).collect()
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        let base = self.explanation.from_the_start();
+        let mut sentences = vec![match &self.explanation.likely {
+            Some(turn) => format!(
+                "After event {} ({}) {} instead of {} of the futures fail: {}, before it {}.",
+                grouped(turn.event),
+                self.what(turn.event),
+                percent(turn.after),
+                percent(turn.before),
+                turn.after,
+                turn.before
+            ),
+            None if base.is_all() => {
+                "No event made it likely: such a run fails whatever happens in it.".to_owned()
+            }
+            None => "No single event made it likely.".to_owned(),
+        }];
+        sentences.push(match &self.explanation.certain {
+            Some(turn) if turn.before.samples > 0 && !base.is_all() => {
+                let Turn { event, after, .. } = turn;
+                format!(
+                    "From event {} ({}) on it was certain, as far as samples tell: {after} futures fail.",
+                    grouped(*event),
+                    self.what(*event)
+                )
+            }
+            _ if base.is_all() => {
+                format!("It was certain from the start, as far as samples tell: {base} fail.")
+            }
+            _ => "It was never certain.".to_owned(),
+        });
+        sentences.push(format!("From the start {base} futures fail."));
+        sentences.push(self.horizon());
+        if self.explanation.otherwise > 0 {
+            sentences.push(format!(
+                "{} futures violate something else first, or in another manner; they count as futures that do \
+                 not fail.",
+                self.explanation.otherwise
+            ));
+        }
+        sentences
+    }
+
+    /// How long futures go on, and what is drawn in them.
+    fn horizon(&self) -> String {
+        let until = match self.run.horizon {
+            Some(at) => format!("until {} s", seconds(at)),
+            None => "to its end, because the run fails after its faults".to_owned(),
+        };
+        let drawn = match &self.run.origin {
+            Origin::Seed(_) => "everything in it is drawn as for the seed",
+            Origin::Scenario(_) => {
+                "delays, losses, syncs and calls in it are drawn as the setup of the scenario says, and no more of \
+                 its faults and calls are as planned"
+            }
+        };
+        format!("A future goes on {until}; {drawn}.")
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let events: Vec<serde_json::Value> = self
+            .explanation
+            .points
+            .iter()
+            .map(|point| {
+                let (at, lines) = self.lines.at(point.after);
+                json!({ "after": point.after, "at": at.0, "futures": point.share, "lines": lines })
+            })
+            .collect();
+        let turn = |turn: &Option<Turn>| {
+            turn.map(|Turn { event, before, after }| {
+                let (at, _) = self.lines.at(event);
+                json!({
+                    "event": event, "at": at.0, "what": self.what(event), "before": before, "after": after,
+                })
+            })
+        };
+        json!({
+            "violation": self.run.violation,
+            "events": self.run.events,
+            "horizon": self.run.horizon.map(|at| at.0),
+            "from_the_start": self.explanation.from_the_start(),
+            "likely": turn(&self.explanation.likely),
+            "certain": turn(&self.explanation.certain),
+            "points": events,
+            "futures": self.explanation.futures,
+            "otherwise": self.explanation.otherwise,
+            "sentences": self.sentences(),
+        })
+    }
+}
+
+fn percent(share: Share) -> String {
+    format!("{:.0} %", 100.0 * share.of_samples())
+}
+
+fn seconds(at: Time) -> String {
+    format!("{}.{:06}", at.0 / 1_000_000, at.0 % 1_000_000)
+}
+
+/// A number with a comma before each group of three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(123), "123");
+        assert_eq!(grouped(1_234), "1,234");
+        assert_eq!(grouped(12_345_678), "12,345,678");
+    }
+}
