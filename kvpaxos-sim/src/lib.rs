@@ -46,7 +46,7 @@
 //!      |
 //!    engine <--- decisions  model             every order of events within small bounds
 //!      |
-//!   explain                                 when a failure became likely: its future, drawn again and again
+//!   explain, exhaust                        when a failure became likely; every run of a small world
 //!                       specification          what each step of replicas may be: used by invariants, stands on model
 //!
 //!     shrinking, parallel                    the search for smaller runs; work on several threads, for all wings
@@ -57,6 +57,7 @@
 //! - [`decisions`] calls what a run decides by what it is, and writes down what differs from the default.
 //! - [`explain`] looks for the event after which the failure of a run was likely, and the one after which it
 //!   was certain, by drawing its future again.
+//! - [`exhaust`] plays every run of a small world within bounds.
 //! - [`shrinking`] looks for a smaller run that fails in the same way, for any kind of scenario.
 //! - [`subject`] puts a [`kvpaxos::Replica`] behind the engine's seam, with its log on a simulated disk.
 //! - [`invariants`] observes every event from outside, and checks the invariants of the protocol. It believes
@@ -99,12 +100,15 @@
 //! | How is a run drawn? | `timeline/` ([`timeline`]); `timeline/page/` is the page; the page `manual::report` says what it shows |
 //! | How is a sweep split among machines, and added up? | `receipts/`; `world/summary.rs` has the sums, `world/swept.rs` the digest of digests |
 //! | How are real replicas executed again, and judged? | `recording/` ([`recording`]); the page `manual::recordings` has the format |
+//! | After which event was a failure unavoidable? | `explain/search.rs` looks for it; `world/futures.rs` plays the futures; the page `manual::explain` |
+//! | Which deciders are there? | `engine/decider.rs` (a seed), `engine/from_bytes.rs`, `engine/forking.rs`, `decisions/decider.rs` (a scenario), `exhaust/decider.rs` |
 //! | How is a mutant made? | `mutants/`, with a table of all in [`mutants`] |
 //! | How is another protocol simulated? | `protocol/` ([`protocol`]), and `examples/paxos.rs`; `tests/integration/toy.rs` is an engine without that |
 #![cfg_attr(not(test), warn(clippy::disallowed_macros))]
 
 pub mod decisions;
 pub mod engine;
+pub mod exhaust;
 pub mod explain;
 mod hashing;
 pub mod history;
@@ -147,6 +151,9 @@ pub mod manual {
 
     #[doc = include_str!("../docs/report.md")]
     pub mod report {}
+
+    #[doc = include_str!("../docs/explain.md")]
+    pub mod explain {}
 
     #[doc = include_str!("../docs/sweeps.md")]
     pub mod sweeps {}

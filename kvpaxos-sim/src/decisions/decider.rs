@@ -64,15 +64,14 @@ impl Record {
 
 /// Who decides.
 enum Source {
-    /// The seed decides everything.
-    Seed,
-    /// A scenario decides what it names; the rest varies, or is the default.
-    Scenario(Deviations, Box<Varying>),
+    /// Another decider decides everything.
+    Other(Box<dyn Decider + Send>),
+    /// A scenario decides what it names; the rest varies, or is the default. Random bits come from a seed.
+    Scenario(Box<Seeded>, Deviations, Box<Varying>),
 }
 
 /// See the module.
 pub(crate) struct NamingDecider {
-    seeded: Seeded,
     source: Source,
     fault: Option<u32>,
     counts: Counts,
@@ -90,7 +89,12 @@ struct Counts {
 impl NamingDecider {
     /// A decider that draws everything from a seed.
     pub(crate) fn of_seed(seed: u64, record: Record) -> NamingDecider {
-        NamingDecider::new(seed, Source::Seed, record)
+        NamingDecider::of_decider(Box::new(Seeded::new(seed)), record)
+    }
+
+    /// A decider that asks another one.
+    pub(crate) fn of_decider(decider: Box<dyn Decider + Send>, record: Record) -> NamingDecider {
+        NamingDecider::new(Source::Other(decider), record)
     }
 
     /// A decider that takes these deviations from the default.
@@ -100,20 +104,25 @@ impl NamingDecider {
         variation: Variation,
         record: Record,
     ) -> NamingDecider {
-        NamingDecider::new(
-            seed,
-            Source::Scenario(deviations, Box::new(Varying::new(variation))),
-            record,
-        )
+        let seeded = Box::new(Seeded::new(seed));
+        let varying = Box::new(Varying::new(variation));
+        NamingDecider::new(Source::Scenario(seeded, deviations, varying), record)
     }
 
-    fn new(seed: u64, source: Source, record: Record) -> NamingDecider {
+    fn new(source: Source, record: Record) -> NamingDecider {
         NamingDecider {
-            seeded: Seeded::new(seed),
             source,
             fault: None,
             counts: Counts::default(),
             record,
+        }
+    }
+
+    /// The decider that answers what a scenario cannot name.
+    fn unnamed(&mut self) -> &mut dyn Decider {
+        match &mut self.source {
+            Source::Other(decider) => &mut **decider,
+            Source::Scenario(seeded, ..) => &mut **seeded,
         }
     }
 }
@@ -132,7 +141,7 @@ fn usual(table: &Table) -> u64 {
 impl Decider for NamingDecider {
     fn decide(&mut self, choice: &Choice<'_>) -> u64 {
         let Some(what) = Draw::of(choice) else {
-            return self.seeded.decide(choice);
+            return self.unnamed().decide(choice);
         };
         let mut name = DrawName {
             fault: self.fault,
@@ -147,14 +156,14 @@ impl Decider for NamingDecider {
             _ => Some(0),
         };
         let answer = match &mut self.source {
-            Source::Seed => None,
-            Source::Scenario(deviations, varying) => {
+            Source::Other(_) => None,
+            Source::Scenario(_, deviations, varying) => {
                 let named = deviations.draws.get(&name).copied();
                 let answer = named.or_else(|| varying.decide(choice)).or(default);
                 answer.map(|answer| within(choice.range, answer))
             }
         };
-        let answer = answer.unwrap_or_else(|| self.seeded.decide(choice));
+        let answer = answer.unwrap_or_else(|| self.unnamed().decide(choice));
         // The first log of a replica has the same number in any case.
         let is_first_log = what == Draw::LogNumber && name.count == 1 && self.fault.is_none();
         if Some(answer) != default && !is_first_log {
@@ -174,8 +183,8 @@ impl Decider for NamingDecider {
         name.count = count(&mut self.counts.messages, name);
         let default = Fate::Arrives(usual(&sending.profile.delay));
         let fate = match &mut self.source {
-            Source::Seed => self.seeded.fate(sending),
-            Source::Scenario(deviations, varying) => {
+            Source::Other(decider) => decider.fate(sending),
+            Source::Scenario(_, deviations, varying) => {
                 let named = deviations.fates.get(&name).copied();
                 match named.or_else(|| varying.fate(sending)).unwrap_or(default) {
                     // A connection duplicates nothing.
@@ -198,8 +207,8 @@ impl Decider for NamingDecider {
         let name = SyncName { id, count };
         let default = usual(latency);
         let length = match &mut self.source {
-            Source::Seed => self.seeded.sync(id, latency),
-            Source::Scenario(deviations, varying) => {
+            Source::Other(decider) => decider.sync(id, latency),
+            Source::Scenario(_, deviations, varying) => {
                 let named = deviations.syncs.get(&name).copied();
                 named.or_else(|| varying.sync(id)).unwrap_or(default)
             }
@@ -213,6 +222,11 @@ impl Decider for NamingDecider {
 
     fn set_fault(&mut self, fault: Option<u32>) {
         self.fault = fault;
+        self.unnamed().set_fault(fault);
+    }
+
+    fn set_handled(&mut self, events: u64) {
+        self.unnamed().set_handled(events);
     }
 }
 

@@ -18,6 +18,7 @@
 //! | `network`, `node`, `latency` | links, their ends, and how long things take |
 //! | `clock` | the clock of a replica |
 //! | `decider` | random decisions: where a fault, a delay or a loss is drawn |
+//! | `from_bytes` | a decider that is driven by bytes |
 //! | `forking` | a run whose future is drawn again from an event on |
 //! | `label` | what messages are called in scenarios |
 //! | `digest` | the rolling digest over all events |
@@ -32,6 +33,7 @@ mod digest;
 mod disk;
 mod effects;
 mod forking;
+mod from_bytes;
 mod host;
 mod label;
 pub mod latency;
@@ -50,6 +52,7 @@ pub use decider::{Choice, Decider, Decision, Fate, FileDecider, Range, Seeded, S
 pub use digest::EntryKind;
 pub use disk::{Damage, DamageOutcome, Format, List, Log, Recovered};
 pub use forking::Fork;
+pub use from_bytes::BytesDecider;
 pub use host::RoleState;
 pub use label::Label;
 pub(crate) use label::interned;

@@ -3,9 +3,9 @@
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
-use kvpaxos::Replica;
+use kvpaxos::{Replica, Time};
 
-use crate::engine::Fork;
+use crate::engine::{Decider, Fork};
 use crate::explain::{self, Explanation, Future, Plan};
 use crate::invariants::{EventLines, Trace, Violation};
 use crate::parallel;
@@ -35,6 +35,7 @@ pub struct Mutant {
     replay: fn(&Scenario, Trace) -> Result<Recording, SetupError>,
     record_pictured: fn(Setup) -> Result<Pictured, SetupError>,
     replay_pictured: fn(&Scenario) -> Result<Pictured, SetupError>,
+    record_decided: fn(Setup, Box<dyn Decider + Send>, Time) -> Result<Recording, SetupError>,
     future: fn(&FailingRun, Fork) -> Future,
     lines: fn(&FailingRun, &[u64]) -> EventLines,
 }
@@ -49,6 +50,7 @@ const fn mutant<F: Mutation>(bug: Option<u8>, name: &'static str, says: &'static
         replay: scenario::play::<MutatedReplica<F>>,
         record_pictured: scenario::record_pictured::<MutatedReplica<F>>,
         replay_pictured: scenario::play_pictured::<MutatedReplica<F>>,
+        record_decided: scenario::record_decided::<MutatedReplica<F>>,
         future: play_future::<MutatedReplica<F>>,
         lines: event_lines::<MutatedReplica<F>>,
     }
@@ -199,6 +201,25 @@ pub fn replay_pictured(scenario: &Scenario) -> Result<Pictured, ReplayError> {
     };
     let mutant = Mutant::named(name).ok_or_else(|| ReplayError::NoSuchMutant(name.clone()))?;
     Ok((mutant.replay_pictured)(scenario)?)
+}
+
+/// Plays the setup, decided by this decider, up to a time, and writes down what was decided. See
+/// [`scenario::record_decided`].
+///
+/// # Errors
+/// If the setup is not valid.
+pub fn record_decided(
+    setup: Setup,
+    mutant: Option<Mutant>,
+    decider: Box<dyn Decider + Send>,
+    until: Time,
+) -> Result<Recording, SetupError> {
+    let Some(mutant) = mutant else {
+        return scenario::record_decided::<Replica>(setup, decider, until);
+    };
+    let mut recording = (mutant.record_decided)(setup, decider, until)?;
+    recording.scenario.mutant = Some(mutant.name.to_owned());
+    Ok(recording)
 }
 
 /// Looks for the event after which the failure of a run was likely, and the one after which it was certain.

@@ -60,5 +60,5 @@ mod tests;
 
 pub use catalog::{
     Hunt, MUTANTS, Mutant, ReplayError, assert_scenario, explain, hunt, lines_of_events, record,
-    record_pictured, replay, replay_pictured,
+    record_decided, record_pictured, replay, replay_pictured,
 };

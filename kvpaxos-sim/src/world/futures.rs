@@ -25,7 +25,7 @@ use crate::world::state::World;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Origin {
     /// The seed of a setup.
-    Seed(Setup),
+    Seed(Box<Setup>),
     /// A scenario.
     Scenario(Box<Scenario>),
 }
@@ -69,7 +69,7 @@ impl FailingRun {
         match &self.origin {
             Origin::Seed(setup) => {
                 let first = Box::new(Seeded::new(setup.seed));
-                World::decided_by(setup.clone(), fork.decider(first))
+                World::decided_by(Setup::clone(setup), fork.decider(first))
             }
             Origin::Scenario(scenario) => scenario::forked(scenario, fork),
         }

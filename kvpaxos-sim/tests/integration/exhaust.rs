@@ -6,7 +6,7 @@ use std::process::Command;
 fn exhaust(arguments: &[&str]) -> (Option<i32>, String) {
     let program = env!("CARGO_BIN_EXE_kvpaxos-sim");
     let output = Command::new(program)
-        .args(["exhaust", "--messages", "0", "--until", "600"])
+        .args(["exhaust", "--messages", "0", "--until", "500"])
         .args(arguments)
         .output()
         .unwrap();

@@ -5,12 +5,15 @@
 mod check_command;
 mod common;
 mod compaction;
+mod exhaust;
+mod explain;
 mod forks;
 mod founded;
 mod generate_command;
 mod kept_scenarios;
 mod lock_service;
 mod mutants;
+mod planned;
 mod properties;
 mod protocol;
 mod recovery;

@@ -111,7 +111,7 @@ fn failing_run(what: &Explain) -> Result<(FailingRun, Option<Mutant>), u8> {
             let setup = Setup::drawn(seed.expect("clap requires a file or a seed"));
             let recorded = mutants::record(setup.clone(), what.mutant);
             let recording = recorded.map_err(|why| unplayable("the seed", &why))?;
-            (Origin::Seed(setup), recording, what.mutant)
+            (Origin::Seed(Box::new(setup)), recording, what.mutant)
         }
     };
     let Some(run) = FailingRun::new(origin, &recording, Micros(what.grace * 1_000)) else {
@@ -192,24 +192,23 @@ impl Explained<'_> {
                 turn.after,
                 turn.before
             ),
-            None if base.is_all() => {
+            None if self.explanation.certain.is_none() && base.is_all() => {
                 "No event made it likely: such a run fails whatever happens in it.".to_owned()
             }
             None => "No single event made it likely.".to_owned(),
         }];
+        let is_likely = |event| self.explanation.likely.is_some_and(|turn| turn.event == event);
         sentences.push(match &self.explanation.certain {
-            Some(turn) if turn.before.samples > 0 && !base.is_all() => {
-                let Turn { event, after, .. } = turn;
-                format!(
-                    "From event {} ({}) on it was certain, as far as samples tell: {after} futures fail.",
-                    grouped(*event),
-                    self.what(*event)
-                )
+            Some(Turn { event, after, .. }) if is_likely(*event) => {
+                format!("From there on it was certain, as far as samples tell: {after} futures fail.")
             }
-            _ if base.is_all() => {
-                format!("It was certain from the start, as far as samples tell: {base} fail.")
-            }
-            _ => "It was never certain.".to_owned(),
+            Some(Turn { event, before, after }) => format!(
+                "From event {} ({}) on it was certain, as far as samples tell: {after} futures fail, before it {before}.",
+                grouped(*event),
+                self.what(*event)
+            ),
+            None if base.is_all() => "It was certain from the start, as far as samples tell.".to_owned(),
+            None => "It was never certain.".to_owned(),
         });
         sentences.push(format!("From the start {base} futures fail."));
         sentences.push(self.horizon());

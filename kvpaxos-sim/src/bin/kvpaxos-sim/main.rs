@@ -6,6 +6,7 @@
 
 mod check;
 mod colour;
+mod exhaust;
 mod exit;
 mod explain;
 mod forks;
@@ -140,6 +141,12 @@ enum Command {
     ///
     /// Exit codes: 0 the history is written; 2 the command line is wrong; 4 the history cannot be written.
     Generate(generate::Generate),
+    /// Play every run of a small world within bounds: three replicas, two clients, a few messages that may be lost or
+    /// late, and a few faults.
+    ///
+    /// Exit codes: 0 every property of safety holds in every run; 1 one is violated; 2 the command line is wrong; 4 the
+    /// scenario cannot be written; 5 the limit of runs was reached, and every property holds in those.
+    Exhaust(exhaust::Exhaust),
     /// Explore every order of delivery, loss, duplication and crash of a few acceptors and proposers. Prints
     /// whether every invariant holds.
     ///
@@ -169,6 +176,7 @@ fn run_command(command: Command) -> u8 {
         Command::Replay(what) => scenario::replay(&what),
         Command::Report(what) => report::report(&what),
         Command::Shrink(what) => scenario::shrink_command(&what),
+        Command::Exhaust(what) => exhaust::exhaust_command(&what),
         Command::Explain(what) => explain::explain(&what),
         Command::Model(what) => model::model(&what),
         Command::Sweep(what) => sweep::sweep(&what),

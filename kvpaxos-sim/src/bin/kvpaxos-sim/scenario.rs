@@ -288,7 +288,8 @@ pub(crate) fn read(path: &Path) -> Result<Scenario, u8> {
     })
 }
 
-fn write(path: &Path, scenario: &Scenario) -> Result<(), u8> {
+/// Writes a scenario as [`write_text`] does.
+pub(crate) fn write(path: &Path, scenario: &Scenario) -> Result<(), u8> {
     write_text(path, &scenario.to_string())
 }
 

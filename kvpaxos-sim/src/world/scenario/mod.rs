@@ -42,7 +42,7 @@ pub(crate) use faults::write_fault;
 pub(crate) use measure::without_numbers;
 pub use measure::{Manner, Size, is_replayable};
 pub(super) use play::forked;
-pub use play::{Recording, play, play_pictured, record, record_pictured};
+pub use play::{Recording, play, play_pictured, record, record_decided, record_pictured};
 pub use read::ScenarioError;
 pub use shrink::{Shrinking, shrink};
 pub use timeline::Pictured;

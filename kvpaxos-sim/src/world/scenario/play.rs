@@ -7,7 +7,7 @@ use kvpaxos::{Micros, Time};
 use super::timeline::{Pictured, take_timeline};
 use super::{End, Scenario};
 use crate::decisions::{Decided, MessageName, NamingDecider, Record, Variation};
-use crate::engine::Fork;
+use crate::engine::{Decider, Fork};
 use crate::invariants::{Trace, Violation};
 use crate::subject::Subject;
 use crate::world::nemesis::Nemesis;
@@ -43,6 +43,25 @@ pub fn record_pictured<M: Subject>(setup: Setup) -> Result<Pictured, SetupError>
     let (mut world, recording) = record_world::<M>(setup, true)?;
     let timeline = take_timeline(&mut world, &recording);
     Ok(Pictured { recording, timeline })
+}
+
+/// Plays the setup, decided by this decider, up to a time, and judges what happened until then: properties of
+/// safety alone, because a decider may let nothing be answered. Random bits must come from the seed of the setup,
+/// or the scenario repeats another run.
+///
+/// # Errors
+/// If the setup is not valid.
+pub fn record_decided<M: Subject>(
+    setup: Setup,
+    decider: Box<dyn Decider + Send>,
+    until: Time,
+) -> Result<Recording, SetupError> {
+    let record = Record::default();
+    let decider = NamingDecider::of_decider(decider, record.clone());
+    let mut world = World::<M>::decided_by(setup, Box::new(decider))?;
+    world.horizon = Some(until);
+    let played = caught(&mut world, World::play);
+    Ok(recording(&world, played, &record))
 }
 
 fn record_world<M: Subject>(setup: Setup, is_drawn: bool) -> Result<(World<M>, Recording), SetupError> {

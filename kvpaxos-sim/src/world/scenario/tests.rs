@@ -340,3 +340,50 @@ fn liveness_is_violated_in_several_ways() {
         [true, true, false]
     );
 }
+
+/// Bytes decide a whole run, and the scenario that is written down repeats it.
+#[test]
+fn a_run_that_bytes_decide_is_repeated_by_its_scenario() {
+    use kvpaxos::Micros;
+
+    use crate::engine::BytesDecider;
+    use crate::world::{Cluster, FaultKind, Faults, Workload};
+
+    let mut setup = Setup::quiet(5);
+    setup.cluster = Cluster::new(3);
+    setup.clients = Workload::some(2);
+    setup.links.drop = 1;
+    setup.faults = Faults {
+        weights: vec![
+            (FaultKind::Crash, 1),
+            (FaultKind::FailRole, 1),
+            (FaultKind::Isolate, 1),
+        ],
+        pause: Micros(200_000),
+        length: Micros(200_000),
+        ..Faults::none()
+    };
+    let bytes: Vec<u8> = (0..4_000u32)
+        .map(|n| (n * n * 7 % 251).to_le_bytes()[0])
+        .collect();
+    let played = |mutant, bytes: &[u8]| {
+        let decider = Box::new(BytesDecider::new(bytes.to_vec(), setup.seed));
+        mutants::record_decided(setup.clone(), mutant, decider, Time(2_000_000)).expect("a valid setup")
+    };
+    let quiet = played(None, &[]);
+    assert_eq!(quiet.report.violation, None);
+    let disturbed = played(None, &bytes);
+    assert_eq!(disturbed.report.violation, None);
+    let lost = |recording: &Recording| recording.report.traffic.dropped;
+    assert_eq!(lost(&quiet), 0);
+    assert!(lost(&disturbed) > 10 && !disturbed.scenario.faults.is_empty());
+
+    let failing = played(Mutant::named("forgetful-acceptor"), &bytes);
+    let violation = failing.report.violation.clone().expect("the mutant is found");
+    let again = replayed(&Scenario::read(&failing.scenario.to_string()).expect("it was written"));
+    let again = again.report.violation.expect("the same violation");
+    assert_eq!(
+        (again.at, again.explanation),
+        (violation.at, violation.explanation)
+    );
+}
