@@ -15,6 +15,7 @@ mod redis;
 mod scenario;
 mod script;
 mod snapshot;
+mod world;
 
 pub use backup::{check_backup, sealed};
 pub use bytes::Bytes;
@@ -29,3 +30,4 @@ pub use redis::check_redis_requests;
 pub use scenario::check_scenario;
 pub use script::check_replicas;
 pub use snapshot::check_snapshot;
+pub use world::check_world;

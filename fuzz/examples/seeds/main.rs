@@ -85,6 +85,7 @@ fn seeds(root: &Path) -> std::io::Result<Seeds> {
     seeds.extend(recordings::recordings());
     seeds.extend(scenarios());
     seeds.extend(receipts::receipts());
+    seeds.extend(worlds());
     seeds.extend(http::requests());
     Ok(seeds)
 }
@@ -207,6 +208,25 @@ fn scenarios() -> Seeds {
     files
         .into_iter()
         .map(|(name, file)| (format!("scenario/{name}").into(), file.into_bytes()))
+        .collect()
+}
+
+/// Worlds in which nothing goes wrong, with three and five replicas, and one in which much does.
+fn worlds() -> Seeds {
+    // A fixed sequence in which every byte occurs (Knuth, *The Art of Computer Programming*, 3.2.1).
+    let mixed = (0..600u32).scan(1u8, |byte, _| {
+        *byte = byte.wrapping_mul(141).wrapping_add(3);
+        Some(*byte)
+    });
+    let worlds: [(&str, Vec<u8>); 4] = [
+        ("quiet", vec![1, 0, 0, 0, 0, 0]),
+        ("five", vec![2, 2, 1, 1, 7, 1]),
+        ("faults", [&[3, 0, 1, 0, 0, 0][..], &[16; 200]].concat()),
+        ("mixed", [4, 0, 1, 0, 3, 2].into_iter().chain(mixed).collect()),
+    ];
+    worlds
+        .into_iter()
+        .map(|(name, world)| (format!("world/{name}").into(), world))
         .collect()
 }
 
