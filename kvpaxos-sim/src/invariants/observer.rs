@@ -55,7 +55,9 @@ impl<M: Subject> Observer<M> for Audit {
                 self.coverage.hit(Sometimes::LostWhileRecovering);
             }
             self.acceptor(host).wiped();
-            self.refine(|refinement| Ok(refinement.lost(host)), || host);
+            if let Some(refinement) = &mut self.refinement {
+                refinement.lost(host);
+            }
             self.coverage.hit(Sometimes::AcceptorLost);
         }
         if self.refounded.contains(host) {
@@ -210,7 +212,9 @@ impl<M: Subject> Observer<M> for Audit {
             self.check_durable(host, record);
         }
         self.acceptor(host).crashed();
-        self.refine(|refinement| Ok(refinement.crashed(host)), || host);
+        if let Some(refinement) = &mut self.refinement {
+            refinement.crashed(host);
+        }
     }
 
     fn founded_anew(&mut self, now: Time, host: ReplicaId) {
@@ -219,7 +223,9 @@ impl<M: Subject> Observer<M> for Audit {
         self.refounded.insert(host);
         self.ever_refounded.insert(host);
         self.acceptor(host).wiped();
-        self.refine(|refinement| Ok(refinement.lost(host)), || host);
+        if let Some(refinement) = &mut self.refinement {
+            refinement.lost(host);
+        }
     }
 
     fn misbehaved(&mut self, now: Time, host: ReplicaId, what: Misbehaviour) {
