@@ -9,6 +9,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+use super::turns::{Turn, Turns};
+
 macro_rules! situations {
     ($($(#[doc = $doc:literal])* $name:ident = $says:literal,)*) => {
         /// A situation that must occur in some runs of a sweep.
@@ -175,36 +177,58 @@ impl fmt::Display for Sometimes {
 
 /// How often each situation occurred.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Coverage(Vec<u64>);
+pub struct Coverage {
+    counts: Vec<u64>,
+    /// The situations one after another, if somebody wants to know.
+    turns: Option<Box<Turns>>,
+}
 
 impl Default for Coverage {
     fn default() -> Coverage {
-        Coverage(vec![0; Sometimes::ALL.len()])
+        Coverage {
+            counts: vec![0; Sometimes::ALL.len()],
+            turns: None,
+        }
     }
 }
 
 impl Coverage {
     /// Counts one occurrence.
     pub(crate) fn hit(&mut self, situation: Sometimes) {
-        self.0[situation as usize] += 1;
+        self.counts[situation as usize] += 1;
+        if let Some(turns) = &mut self.turns {
+            turns.hit(situation);
+        }
     }
 
     /// How often the situation occurred.
     #[must_use]
     pub fn count(&self, situation: Sometimes) -> u64 {
-        self.0[situation as usize]
+        self.counts[situation as usize]
+    }
+
+    /// From now on notes which situation occurs after which.
+    pub(crate) fn follow_turns(&mut self) {
+        self.turns = Some(Box::default());
+    }
+
+    /// The turns that occurred for the first time since they were taken last.
+    pub(crate) fn take_turns(&mut self) -> Vec<Turn> {
+        self.turns
+            .as_mut()
+            .map_or_else(Vec::new, |turns| turns.take_fresh())
     }
 
     /// Adds the counts of another run.
     pub(crate) fn add(&mut self, other: &Coverage) {
-        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
             *mine = mine.saturating_add(*theirs);
         }
     }
 
     /// Every situation with its count.
     pub fn iter(&self) -> impl Iterator<Item = (Sometimes, u64)> {
-        Sometimes::ALL.iter().copied().zip(self.0.iter().copied())
+        Sometimes::ALL.iter().copied().zip(self.counts.iter().copied())
     }
 
     /// The situations that never occurred.
@@ -219,7 +243,7 @@ impl Coverage {
 
 impl Serialize for Coverage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        let mut map = serializer.serialize_map(Some(self.counts.len()))?;
         for (situation, count) in self.iter() {
             map.serialize_entry(situation.says(), &count)?;
         }
@@ -252,7 +276,10 @@ impl<'de> Deserialize<'de> for Coverage {
                 let counted = counts.iter().zip(Sometimes::ALL).map(|(count, situation)| {
                     count.ok_or_else(|| A::Error::custom(format!("there is no count of \"{situation}\"")))
                 });
-                Ok(Coverage(counted.collect::<Result<_, _>>()?))
+                Ok(Coverage {
+                    counts: counted.collect::<Result<_, _>>()?,
+                    turns: None,
+                })
             }
         }
 

@@ -56,6 +56,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod turns;
 mod two_phase;
 mod violation;
 mod votes;
@@ -67,4 +68,5 @@ pub use coverage::{Coverage, Sometimes};
 pub use excerpt::{excerpt, excerpt_of};
 pub(crate) use trace::seconds;
 pub use trace::{EventLines, Trace};
+pub use turns::Turn;
 pub use violation::{Finding, Property, Violation};

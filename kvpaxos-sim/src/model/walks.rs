@@ -1,6 +1,6 @@
 //! Random walks through a space, and how many of its states they reach.
 //!
-//! A sweep of seeds samples runs and cannot tell how much it has not seen. Where a [`search`](super::search) has
+//! A sweep of seeds samples runs and cannot tell how much it has not seen. Where a [`search`](crate::model::search()) has
 //! counted all states, walks through the same space by the same code show what share of them a way to draw
 //! reaches in how many steps. So a better way to draw is a number.
 

@@ -9,6 +9,7 @@ use crate::engine::{Decider, Fork};
 use crate::explain::{self, Explanation, Future, Plan};
 use crate::invariants::{EventLines, Trace, Violation};
 use crate::parallel;
+use crate::world::guided::{self, Guided, Lineage};
 use crate::world::scenario::{self, Pictured, Recording, Scenario};
 use crate::world::{FailingRun, Player, Setup, SetupError, event_lines, play_future, run};
 
@@ -31,6 +32,7 @@ pub struct Mutant {
     /// What it does wrong, in a few words.
     pub says: &'static str,
     play: Player,
+    play_lineage: fn(&Lineage) -> Guided,
     record: fn(Setup) -> Result<Recording, SetupError>,
     replay: fn(&Scenario, Trace) -> Result<Recording, SetupError>,
     record_pictured: fn(Setup) -> Result<Pictured, SetupError>,
@@ -46,6 +48,7 @@ const fn mutant<F: Mutation>(bug: Option<u8>, name: &'static str, says: &'static
         name,
         says,
         play: run::<MutatedReplica<F>>,
+        play_lineage: |lineage| guided::play::<MutatedReplica<F>>(lineage, Trace::Off),
         record: scenario::record::<MutatedReplica<F>>,
         replay: scenario::play::<MutatedReplica<F>>,
         record_pictured: scenario::record_pictured::<MutatedReplica<F>>,
@@ -135,6 +138,12 @@ impl Mutant {
     #[must_use]
     pub fn player(&self) -> Player {
         self.play
+    }
+
+    /// Plays a run of a guided sweep.
+    #[must_use]
+    pub fn play_lineage(&self, lineage: &Lineage) -> Guided {
+        (self.play_lineage)(lineage)
     }
 }
 

@@ -22,12 +22,14 @@
 //! | [`scenario`] | a run as data: recorded, played, written to a file, shrunk |
 //! | `sweep`, `summary` | many seeds in parallel, and their sums |
 //! | `swept` | which seeds a sweep played, and the digest of their digests |
+//! | [`guided`] | sweeps that go on from where runs came into rare situations |
 //! | `forks` | worlds in which disks lose synced records without a trace |
 
 mod audited;
 mod clients;
 pub mod forks;
 mod futures;
+pub mod guided;
 mod liveness;
 mod nemesis;
 pub mod partition;

@@ -3,7 +3,7 @@
 use kvpaxos::{Micros, Replica, ReplicaSet, Time};
 
 use crate::engine::{Alarm, Decider, Environment, Node, Output, Seeded};
-use crate::invariants::{Audit, Finding, Sometimes, Trace};
+use crate::invariants::{Audit, Finding, Sometimes, Trace, Turn};
 use crate::subject::Subject;
 use crate::timeline::{Replicas, TimelineObserver};
 use crate::world::audited::{AuditedEngine, Watch};
@@ -39,6 +39,8 @@ pub struct World<M: Subject = Replica> {
     pub(super) horizon: Option<Time>,
     /// After so many events the plan of a scenario is given up.
     pub(super) planned_events: Option<u64>,
+    /// The turns that occurred before, if they are followed, each with the number of events after which it first had.
+    pub(super) turns: Vec<(Turn, u64)>,
 }
 
 impl World<Replica> {
@@ -108,6 +110,7 @@ impl<M: Subject> World<M> {
             healed_at: None,
             horizon: None,
             planned_events: None,
+            turns: Vec::new(),
         })
     }
 
@@ -181,7 +184,17 @@ impl<M: Subject> World<M> {
         }
         self.engine.observer.tell_finding();
         self.engine.observer.trace.or_else(|| quiet.to_owned());
+        self.follow_turns();
         true
+    }
+
+    /// Notes the turns that the last event brought, unless the phase with faults is over.
+    fn follow_turns(&mut self) {
+        let fresh = self.engine.observer.coverage.take_turns();
+        if !fresh.is_empty() && self.healed_at.is_none() {
+            let after = self.engine.counts().events;
+            self.turns.extend(fresh.into_iter().map(|turn| (turn, after)));
+        }
     }
 
     /// Runs for `length` of simulated time. Stops early if something is found wrong.
