@@ -51,12 +51,12 @@ ended=0
 echo "a shard that is missing is named"
 
 # Killed once its receipt has seeds, and started again.
-"$sim" sweep --seeds 9..100 --jobs 1 --receipt "$scratch/killed.json" >/dev/null 2>&1 &
+"$sim" sweep --seeds 9..100000 --jobs 1 --receipt "$scratch/killed.json" >/dev/null 2>&1 &
 until grep -q '^    "seeds": [1-9]' "$scratch/killed.json" 2>/dev/null; do sleep 0.1; done
 kill -9 $!
 wait $! 2>/dev/null || true
 before=$("$sim" merge "$scratch/killed.json" | sed -n '1s/ of the .*//p') || true
-"$sim" sweep --seeds 9..100 --receipt "$scratch/killed.json" --resume --at-most 2 >/dev/null
+"$sim" sweep --seeds 9..100000 --receipt "$scratch/killed.json" --resume --at-most 2 >/dev/null
 swept=$("$sim" merge "$scratch/killed.json" | sed -n '1s/ of the .*//p') || true
 [ "$swept" -eq $((before + 2)) ] || { echo "$before seeds and 2 more are $swept"; exit 1; }
 echo "a sweep that was killed after $before seeds goes on: $swept seeds"
