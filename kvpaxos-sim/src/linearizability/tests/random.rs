@@ -9,9 +9,9 @@ use crate::linearizability::evidence::{cut, shortest};
 use crate::linearizability::search::{KeyOperation, Question, SearchResult, by_key, each_stage, order};
 use crate::linearizability::*;
 
-/// How many random histories are judged, of `all`: a fifth where the code is not optimized. `.ci/run` runs these tests optimized too.
+/// How many random histories are judged, of `all`: an eighth where the code is not optimized. `.ci/run` runs these tests optimized too.
 const fn histories(all: u32) -> u32 {
-    if cfg!(debug_assertions) { all / 5 } else { all }
+    if cfg!(debug_assertions) { all / 8 } else { all }
 }
 
 /// The definition: tries every order of every choice of operations.

@@ -145,6 +145,14 @@ mod tests {
 
     use super::*;
     use crate::invariants::Sometimes;
+    use crate::world::report::run;
+
+    /// Some report; what is in it does not matter.
+    fn report() -> Report {
+        let mut setup = Setup::quiet(1);
+        setup.length.faults = kvpaxos::Micros(1);
+        run::<Replica>(setup, Trace::Off)
+    }
 
     #[test]
     fn a_fork_repeats_by_its_name_and_differs_from_the_run_only_after_its_event() {
@@ -166,7 +174,7 @@ mod tests {
 
     #[test]
     fn threads_change_nothing() {
-        let report = play::<Replica>(&Lineage::of_seed(40), Trace::Off).report;
+        let report = report();
         let runs = |jobs| {
             let play = |lineage: &Lineage| Guided {
                 lineage: lineage.clone(),
@@ -195,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_is_rare_is_forked_first() {
-        let report = play::<Replica>(&Lineage::of_seed(40), Trace::Off).report;
+        let report = report();
         let turn = |now| Turn { before: None, now };
         let run = |seed, turns: &[(Sometimes, u64)]| Guided {
             lineage: Lineage::of_seed(seed),
