@@ -1,6 +1,6 @@
 //! `kvpaxos-sim record`, `replay` and `shrink`: runs as scenario files.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use kvpaxos_sim::{Setup, Trace};
 use kvpaxos_sim::{note, note_part, say, say_part};
 
 use crate::recording;
+use crate::whole_file::write_whole;
 
 /// The exit code for a scenario that cannot be read, or cannot be played.
 pub(crate) const UNREADABLE: u8 = 3;
@@ -293,16 +294,9 @@ pub(crate) fn write(path: &Path, scenario: &Scenario) -> Result<(), u8> {
     write_text(path, &scenario.to_string())
 }
 
-/// Writes the file under another name first, so that it is whole whenever the program ends.
+/// Writes a file that is whole whenever the program ends, or says why not.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), u8> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
-        file.write_all(text.as_bytes())?;
-        file.persist(path)?;
-        Ok::<(), std::io::Error>(())
-    };
-    write().map_err(|why| {
+    write_whole(path, text).map_err(|why| {
         note!("cannot write {}: {why}", path.display());
         UNWRITTEN
     })
