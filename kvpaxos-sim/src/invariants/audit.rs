@@ -1,5 +1,7 @@
 //! The audit of a run: the state that all checks share, and the first violation.
 
+use std::fmt;
+
 use kvpaxos::{Command, Quorums, ReplicaId, ReplicaSet, Slot, Time, Update};
 
 use super::acceptors::Acceptor;
@@ -27,6 +29,22 @@ pub struct ProtocolCounts {
     pub applied: u64,
     /// How many records became durable.
     pub records: u64,
+}
+
+impl fmt::Display for ProtocolCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProtocolCounts {
+            standing,
+            elected,
+            chosen,
+            applied,
+            records,
+        } = self;
+        write!(
+            f,
+            "{standing} candidacies, {elected} elections won, {chosen} slots chosen, {applied} applied, {records} records durable"
+        )
+    }
 }
 
 /// Watches a run from outside and keeps the first violation that it finds.

@@ -139,18 +139,7 @@ impl fmt::Display for Report {
             "  messages    {} sent, {} arrived that no recording sends",
             self.sent, self.unknown
         )?;
-        let ProtocolCounts {
-            standing,
-            elected,
-            chosen,
-            applied,
-            records,
-        } = self.protocol;
-        writeln!(
-            f,
-            "  replicas    {standing} candidacies, {elected} elections won, {chosen} slots chosen, {applied} applied, \
-             {records} records durable"
-        )?;
+        writeln!(f, "  replicas    {}", self.protocol)?;
         let coverage: Vec<String> = self
             .coverage
             .iter()

@@ -6,7 +6,6 @@ use kvpaxos::{Limits, Micros, Time, Timing, Update};
 use serde::Serialize;
 
 use crate::engine::{Format, LinkProfile, Traffic};
-use crate::invariants::ProtocolCounts;
 use crate::world::clients::OperationCounts;
 use crate::world::report::Report;
 use crate::world::setup::{Cluster, FaultKind, Faults, Setup, Workload};
@@ -181,18 +180,7 @@ impl Report {
             f,
             "  messages    {sent} sent, {dropped} lost, {duplicated} repeated, {cut} cut off"
         )?;
-        let ProtocolCounts {
-            standing,
-            elected,
-            chosen,
-            applied,
-            records,
-        } = self.protocol;
-        writeln!(
-            f,
-            "  replicas    {standing} candidacies, {elected} elections won, {chosen} slots chosen, {applied} applied, \
-             {records} records durable"
-        )?;
+        writeln!(f, "  replicas    {}", self.protocol)?;
         let OperationCounts {
             begun,
             done,
