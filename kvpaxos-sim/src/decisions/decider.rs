@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kvpaxos::{ReplicaId, Time};
 
 use super::names::{Draw, DrawName, MessageName, SyncName, owner};
-use super::variation::{Variation, Varying};
+use super::variation::{Variation, Varying, anchors};
 use crate::engine::{Choice, Decider, Fate, Range, Seeded, Sending, Table};
 use crate::hashing::BuildQuick;
 
@@ -37,6 +37,18 @@ impl Deviations {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Names the disturbed messages of a scenario by the times at which they were `sent`, and no longer by their names. Returns
+/// whether there are any.
+pub(crate) fn name_by_time(
+    deviations: &mut Deviations,
+    variation: &mut Variation,
+    sent: &BTreeMap<MessageName, Time>,
+) -> bool {
+    let fates = std::mem::take(&mut deviations.fates);
+    variation.anchors = anchors(&fates, sent, Time(0), |at| at);
+    !variation.anchors.is_empty()
 }
 
 /// What has been decided in a world.

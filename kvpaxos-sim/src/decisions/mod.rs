@@ -18,7 +18,7 @@ mod variation;
 pub(crate) mod words;
 
 pub use decider::Deviations;
-pub(crate) use decider::{Decided, NamingDecider, Record};
+pub(crate) use decider::{Decided, NamingDecider, Record, name_by_time};
 pub use names::{Draw, DrawName, MessageName, SyncName};
 pub(crate) use text::Nodes;
 pub(crate) use variation::{Sampling, Variation, anchors};

@@ -10,7 +10,7 @@ use super::play::{Recording, play};
 use super::scenario::Scenario;
 use super::seam::{Protocol, RequestOf};
 use super::setup::Setup;
-use crate::decisions::{anchors, settings};
+use crate::decisions::{name_by_time, settings};
 use crate::engine::Fate;
 use crate::shrinking::{Cost, Goal, Limits, Player, Progress, Search};
 
@@ -135,9 +135,12 @@ where
             if search.attempt(&candidate) {
                 return true;
             }
-            let fates = std::mem::take(&mut candidate.deviations.fates);
-            candidate.variation.anchors = anchors(&fates, &search.best().sent, Time(0), |at| at);
-            !candidate.variation.anchors.is_empty() && search.attempt(&candidate)
+            let Scenario {
+                deviations,
+                variation,
+                ..
+            } = &mut candidate;
+            name_by_time(deviations, variation, &search.best().sent) && search.attempt(&candidate)
         });
     }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use kvpaxos::client::Call;
-use kvpaxos::{Op, Query, Time};
+use kvpaxos::{Op, Query};
 
 use super::Shrinker;
 use super::replicas::number_clients;
-use crate::decisions::anchors;
+use crate::decisions::name_by_time;
 use crate::engine::Fate;
 use crate::shrinking::{Player, Progress};
 use crate::world::nemesis::{Fault, LastingFault, PlannedFault};
@@ -51,9 +51,12 @@ where
                 if search.attempt(&candidate) {
                     return true;
                 }
-                let fates = std::mem::take(&mut candidate.deviations.fates);
-                candidate.variation.anchors = anchors(&fates, &search.best().sent, Time(0), |at| at);
-                !candidate.variation.anchors.is_empty() && search.attempt(&candidate)
+                let Scenario {
+                    deviations,
+                    variation,
+                    ..
+                } = &mut candidate;
+                name_by_time(deviations, variation, &search.best().sent) && search.attempt(&candidate)
             });
     }
 
