@@ -184,23 +184,18 @@ impl Clients {
             self.ended_calls.insert((number, id), completion);
             return;
         }
-        if self.is_planned() {
-            let next = self.next_planned(number, open.lane, now);
-            if let Some(lane) = self.clients[number as usize].lanes.get_mut(open.lane as usize) {
-                *lane = next;
-            }
-            return;
-        }
-        let think = self.setup.think.0;
-        let pause = context
-            .engine
-            .decider()
-            .below(Stream::Client(number), Decision::Think, think + 1);
-        let client = &mut self.clients[number as usize];
-        if let Some(lane) = client.lanes.get_mut(open.lane as usize) {
-            *lane = Lane::Thinking {
+        let next = if self.is_planned() {
+            self.next_planned(number, open.lane, now)
+        } else {
+            let think = self.setup.think.0;
+            let decider = context.engine.decider();
+            let pause = decider.below(Stream::Client(number), Decision::Think, think + 1);
+            Lane::Thinking {
                 until: now.after(Micros(pause)),
-            };
+            }
+        };
+        if let Some(lane) = self.clients[number as usize].lanes.get_mut(open.lane as usize) {
+            *lane = next;
         }
     }
 
