@@ -9,7 +9,7 @@ use crate::decisions::words::seconds;
 use crate::decisions::{Deviations, Variation, settings};
 use crate::protocol::setup::Setup;
 use crate::world::PlannedFault;
-use crate::world::scenario::write_fault;
+use crate::world::scenario::write_plan;
 
 /// The first word of the file, and the version of the format. The name of the protocol follows.
 pub(super) const HEAD: &str = "protocol-scenario 1";
@@ -58,21 +58,13 @@ impl<Q: Serialize> fmt::Display for Scenario<Q> {
         for line in settings::lines(&self.setup, &Setup::quiet(self.setup.seed)) {
             writeln!(f, "{line}")?;
         }
-        let mut calls = self.calls.iter().peekable();
-        let mut faults = self.faults.iter().peekable();
-        // In the order of their times, so that the file reads as a story.
-        loop {
-            let call_first = match (calls.peek(), faults.peek()) {
-                (None, None) => break,
-                (Some(call), Some(fault)) => call.at < fault.at,
-                (call, _) => call.is_some(),
-            };
-            if call_first {
-                calls.next().map_or(Ok(()), |call| call.fmt(f))?;
-            } else {
-                faults.next().map_or(Ok(()), |fault| write_fault(f, fault))?;
-            }
-        }
+        write_plan(
+            f,
+            &self.calls,
+            |call| call.at,
+            |f, call| call.fmt(f),
+            &self.faults,
+        )?;
         write!(f, "{}", self.deviations)?;
         writeln!(f, "stop {}", seconds(self.stop.0))
     }

@@ -9,8 +9,26 @@ use crate::decisions::Nodes;
 use crate::decisions::words::{client, link, number, read_seconds, replica, seconds};
 use crate::world::nemesis::{Fault, LastingFault, PlannedFault};
 
+/// Writes calls, each with `write_call`, and faults in the order of their times, so that the file reads as a story.
+pub(crate) fn write_plan<C>(
+    f: &mut fmt::Formatter<'_>,
+    calls: &[C],
+    at: impl Fn(&C) -> Time,
+    write_call: impl Fn(&mut fmt::Formatter<'_>, &C) -> fmt::Result,
+    faults: &[PlannedFault],
+) -> fmt::Result {
+    let mut calls = calls.iter().peekable();
+    for fault in faults {
+        while let Some(call) = calls.next_if(|call| at(call) < fault.at) {
+            write_call(f, call)?;
+        }
+        write_fault(f, fault)?;
+    }
+    calls.try_for_each(|call| write_call(f, call))
+}
+
 /// Writes a fault as a line.
-pub(crate) fn write_fault(f: &mut fmt::Formatter<'_>, planned: &PlannedFault) -> fmt::Result {
+fn write_fault(f: &mut fmt::Formatter<'_>, planned: &PlannedFault) -> fmt::Result {
     let PlannedFault {
         number,
         at,

@@ -38,7 +38,7 @@ use crate::world::clients::PlannedCall;
 use crate::world::nemesis::PlannedFault;
 use crate::world::setup::Setup;
 
-pub(crate) use faults::write_fault;
+pub(crate) use faults::write_plan;
 pub(crate) use measure::without_numbers;
 pub use measure::{Manner, Size, is_replayable};
 pub(super) use play::forked;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::faults::write_fault;
+use super::faults::write_plan;
 use super::words::call_words;
 use super::{End, Scenario, settings};
 use crate::decisions::words::seconds;
@@ -24,21 +24,7 @@ impl fmt::Display for Scenario {
         for line in settings::lines(&self.setup) {
             writeln!(f, "{line}")?;
         }
-        let mut calls = self.calls.iter().peekable();
-        let mut faults = self.faults.iter().peekable();
-        // In the order of their times, so that the file reads as a story.
-        loop {
-            let call_first = match (calls.peek(), faults.peek()) {
-                (None, None) => break,
-                (Some(call), Some(fault)) => call.at < fault.at,
-                (call, _) => call.is_some(),
-            };
-            if call_first {
-                calls.next().map_or(Ok(()), |call| write_call(f, call))?;
-            } else {
-                faults.next().map_or(Ok(()), |fault| write_fault(f, fault))?;
-            }
-        }
+        write_plan(f, &self.calls, |call| call.at, write_call, &self.faults)?;
         write!(f, "{}", self.deviations)?;
         match self.end {
             End::Stop(at) => writeln!(f, "stop {}", seconds(at.0)),
