@@ -16,7 +16,7 @@ use crate::world::setup::Setup;
 
 /// So many runs are chosen together, whatever the number of threads.
 const ROUND: usize = 16;
-/// A run is forked so many times at most, one time after another.
+/// A run that was forked so many times stands for a turn only if no other run came to it.
 const DEEPEST: usize = 6;
 
 /// One run of a guided sweep.

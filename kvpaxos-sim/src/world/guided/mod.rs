@@ -4,7 +4,8 @@
 //! come into, such as an acceptor that loses its memory while another recovers, and behind orders of them. So half of
 //! the runs of a guided sweep are [forks](crate::engine::Fork) of earlier ones: up to the event at which a rare
 //! [turn] occurred they are that run, and from there on a new seed decides. [`crate::model`] shows by how much this
-//! reaches more states than beginning anew; American fuzzy lop and FoundationDB's successors work in this way.
+//! reaches more states than beginning anew; American fuzzy lop does the same with the inputs of a
+//! program: it changes those that reached new code.
 //!
 //! Nothing depends on threads or time: the same first seed gives the same runs.
 //!
