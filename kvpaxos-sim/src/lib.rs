@@ -69,7 +69,8 @@
 //!   the order that the revisions in the answers claim.
 //! - [`whole_store`] judges operations on several keys: by executing the log, and by a search whose state is
 //!   the whole store.
-//! - [`model`] explores the core exhaustively within small bounds. It uses no other wing but `parallel`.
+//! - [`model`] explores the core exhaustively within small bounds. It uses no other wing but `parallel`, and the
+//!   engine's seam for observers, to which it tells its paths; `invariants` watches them.
 //! - [`protocol`] puts clients, faults and a verdict around any [`Machine`], and has the tools for its runs.
 //! - [`receipts`] keeps the outcome of sweeps in shards, and adds them up.
 //! - [`specification`] is abstract Multi-Paxos with loss of memory, to be read next to the papers. It knows nothing of

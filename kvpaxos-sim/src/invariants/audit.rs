@@ -90,8 +90,19 @@ impl Audit {
     /// The audit of a run that has not begun.
     #[must_use]
     pub(crate) fn new(replicas: usize, quorums: Quorums, update: Update) -> Audit {
+        Audit::of(replicas, replicas, quorums, update)
+    }
+
+    /// The audit of a path of acceptors, and of proposers that are numbered behind them.
+    #[must_use]
+    pub(crate) fn of_roles(acceptors: usize, proposers: usize, quorums: Quorums) -> Audit {
+        Audit::of(acceptors + proposers, acceptors, quorums, Update::Quorum)
+    }
+
+    /// The audit of so many replicas, the first of which have acceptors.
+    fn of(replicas: usize, acceptors: usize, quorums: Quorums, update: Update) -> Audit {
         let mut coverage = Coverage::default();
-        if quorums != Quorums::majority(replicas) {
+        if quorums != Quorums::majority(acceptors) {
             coverage.hit(Sometimes::FlexibleQuorums);
         }
         Audit {
@@ -108,7 +119,7 @@ impl Audit {
             refounded_halts: 0,
             asked_to_stand: false,
             stood_when_asked: ReplicaSet::EMPTY,
-            refinement: Some(Refinement::new(replicas, quorums)),
+            refinement: Some(Refinement::new(replicas, acceptors, quorums)),
             unjudged: Vec::new(),
             now: Time(0),
             finding: None,

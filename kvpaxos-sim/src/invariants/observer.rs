@@ -87,15 +87,9 @@ impl<M: Subject> Observer<M> for Audit {
                 continue;
             }
             match effect {
-                // Proposals are checked before the votes for them.
                 Effect::Persist { records, then, .. } => {
-                    for record in records {
-                        self.check_record(host, record);
-                        self.check_proposal(host, record);
-                    }
-                    for Envelope { message, .. } in then {
-                        self.check_vector(host, message);
-                    }
+                    let then = then.iter().map(|Envelope { message, .. }| message);
+                    self.writes(host, records, then);
                 }
                 Effect::Observe(Observation::Applied { slot, digest }) => {
                     let value = machine.chosen(*slot);
@@ -105,13 +99,7 @@ impl<M: Subject> Observer<M> for Audit {
                         || format!("{host} applies slot {slot}"),
                     );
                 }
-                Effect::Observe(observation) => {
-                    self.on_observation(host, observation);
-                    self.refine(
-                        |refinement| refinement.observed(observation),
-                        || format!("{host} says: {observation}"),
-                    );
-                }
+                Effect::Observe(observation) => self.observed(host, observation),
                 Effect::Reply { reply, .. } => self.check_reply(host, &reply.outcome),
                 _ => {}
             }
@@ -248,6 +236,33 @@ impl<M: Subject> Observer<M> for Audit {
             Misbehaviour::Halted { reason } => format!("{host} halted: {reason}"),
         };
         self.report(now, Property::Contract, what);
+    }
+}
+
+impl Audit {
+    /// Records are handed to a disk, and messages wait for them. Proposals are checked before the votes for them.
+    pub(super) fn writes<'a>(
+        &mut self,
+        host: ReplicaId,
+        records: &[Record],
+        then: impl Iterator<Item = &'a Message>,
+    ) {
+        for record in records {
+            self.check_record(host, record);
+            self.check_proposal(host, record);
+        }
+        for message in then {
+            self.check_vector(host, message);
+        }
+    }
+
+    /// A replica reports something that it did, other than that it applied a slot.
+    pub(super) fn observed(&mut self, host: ReplicaId, observation: &Observation) {
+        self.on_observation(host, observation);
+        self.refine(
+            |refinement| refinement.observed(observation),
+            || format!("{host} says: {observation}"),
+        );
     }
 }
 

@@ -79,9 +79,10 @@ fn unsaid(what: &str) -> Illegal {
 type Legal = Result<(), Illegal>;
 
 impl Refinement {
-    pub(super) fn new(replicas: usize, quorums: Quorums) -> Refinement {
+    /// A run of so many replicas; the first of them have acceptors.
+    pub(super) fn new(replicas: usize, acceptors: usize, quorums: Quorums) -> Refinement {
         Refinement {
-            state: State::new(replicas, Rules::new(replicas, quorums)),
+            state: State::new(acceptors, Rules::new(acceptors, quorums)),
             replicas: (0..replicas).map(|_| Concrete::default()).collect(),
         }
     }

@@ -67,6 +67,11 @@ impl Roles {
         counterexample
     }
 
+    /// A step in words.
+    pub(super) fn words_of(&self, before: &State, action: &Action, after: &State) -> String {
+        self.line(before, action, after).text
+    }
+
     fn line(&self, before: &State, action: &Action, after: &State) -> Line {
         let mut line = self.update(|tables| {
             let mut line = self.action(tables, before, action);

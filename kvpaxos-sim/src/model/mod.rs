@@ -62,6 +62,16 @@
 //!
 //! [`Replicas`] is a second space: whole replicas, explored as deep as time allows.
 //!
+//! # What the audit says of its paths
+//!
+//! The model checker has invariants of its own. [`audit_roles`](crate::invariants::audit_roles) and
+//! [`audit_replicas`](crate::invariants::audit_replicas) show its paths to the audit of the simulator as well, from
+//! the beginning of each: what is written and durable, what leaves, what is counted as chosen. Every step must also be one
+//! of the [specification](crate::specification) (R1). The paths take every step of a small space at least once, and as many
+//! as a limit allows of a large one. So each auditor is tested by the other: neither may accuse what the other finds
+//! right, and both must find a mutant. The 19,770 states of the first row below take 23,805 paths with 301,182 steps, in
+//! 5 seconds of a core; `kvpaxos-sim model` takes 20,000 steps, unless `--audit-steps` says otherwise.
+//!
 //! # Figures
 //!
 //! Measured with `kvpaxos-sim model` on two cores of a shared machine. Every invariant holds in every state
@@ -118,9 +128,12 @@ mod search;
 mod symmetry;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod tour;
 mod visited_set;
 mod walks;
+mod watch;
+mod watched_roles;
 
 pub use bounds::{Bounds, BoundsError};
 pub use counterexample::Counterexample;
@@ -128,4 +141,7 @@ pub use invariant::{Breach, Invariant};
 pub use replicas::{ReplicaBounds, Replicas, ReplicasState};
 pub use roles::{Roles, State};
 pub use search::{Limits, Next, Space, Tally, Verdict, search};
+pub use tour::Toured;
+pub(crate) use tour::{Objection, tour};
 pub use walks::{Draw, Reached, walk};
+pub(crate) use watch::{Watched, Watcher};

@@ -6,7 +6,7 @@
 
 use kvpaxos::acceptor::{Acceptor, Answer};
 use kvpaxos::recovery::{Progress, Recovery};
-use kvpaxos::{Incarnation, Message, ReplicaId, Slot};
+use kvpaxos::{Incarnation, Message, Record, ReplicaId, Slot};
 
 use crate::model::bounds::Bounds;
 use crate::model::invariant::{Breach, Invariant};
@@ -95,6 +95,16 @@ impl Node {
         }
     }
 
+    /// The messages that wait for the last change to be durable.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Message> {
+        let last = match &self.state {
+            NodeState::Voting { unsynced, .. } => unsynced.last(),
+            NodeState::Recovering { .. } => None,
+        };
+        let packets = last.into_iter().flat_map(|last| &last.then);
+        packets.map(|packet| packet.message.clone())
+    }
+
     /// The recovery. `None` while the acceptor has its memory.
     pub(super) fn recovery(&self) -> Option<&Recovery> {
         match &self.state {
@@ -125,7 +135,7 @@ impl Node {
                     is_mere_answer: true,
                 }));
             }
-            Some(Response::AfterSync(message)) => vec![self.reply(packet, message)],
+            Some(Response::AfterSync(answer)) => vec![self.reply(packet, answer.message)],
         };
         check_change(before, &acceptor, packet)?;
         let is_mere_answer = acceptor == *before;
@@ -347,8 +357,19 @@ impl Node {
 enum Response {
     /// At once.
     Immediate(Message),
-    /// Once everything that was written before is durable.
-    AfterSync(Message),
+    /// Once its records, and everything that was written before, are durable.
+    AfterSync(Answer),
+}
+
+impl Node {
+    /// The records with which the acceptor writes down what a request changes in it.
+    pub(super) fn records_of(&self, packet: &Packet, bounds: &Bounds) -> Vec<Record> {
+        let live = self.live().filter(|_| packet.from != self.id);
+        match live.map(|live| ask(&mut live.clone(), packet, bounds)) {
+            Some(Ok(Some(Response::AfterSync(answer)))) => answer.records,
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// Hands a request to the acceptor of the core.
@@ -371,7 +392,7 @@ fn ask(acceptor: &mut Acceptor, packet: &Packet, bounds: &Bounds) -> Result<Opti
         } => Some(acceptor.on_announce(packet.from, *nonce, *incarnation, *from, chunk_bytes)),
         _ => None,
     };
-    Ok(answer.map(|answer| Response::AfterSync(answer.message)))
+    Ok(answer.map(Response::AfterSync))
 }
 
 /// A1 and A2, checked independently of the core.

@@ -9,14 +9,14 @@ use kvpaxos::{
     RequestBody, Role, Time,
 };
 
-use crate::hashing::BuildQuick;
-use crate::hashing::key_of;
+use crate::engine::Observer;
+use crate::hashing::{BuildQuick, key_of};
 use crate::model::core_queries::guarded;
 use crate::model::invariant::{Breach, Invariant};
 
 /// Something that can happen to a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Action {
+pub(crate) enum Action {
     /// Its clock reaches its deadline.
     Tick,
     /// The message of this number arrives.
@@ -82,10 +82,16 @@ impl ReplicaTables {
     }
 
     /// Steps the replica with an action. Messages to itself arrive at once, and records are durable at once.
+    /// The observer is told.
     ///
     /// # Errors
     /// If an assertion of the core fails, or if the replica halts.
-    pub(super) fn take(&mut self, id: u32, what: &Action) -> Result<Transition, Box<Breach>> {
+    pub(super) fn take<O: Observer<Replica>>(
+        &mut self,
+        id: u32,
+        what: &Action,
+        observer: &mut O,
+    ) -> Result<Transition, Box<Breach>> {
         let (replica, now, _) = &self.replicas[id as usize];
         let (mut replica, mut now) = (replica.clone(), *now);
         let own = replica.config().id;
@@ -124,8 +130,18 @@ impl ReplicaTables {
         }
         let mut sent = Vec::new();
         while let Some(event) = inbox.pop_front() {
+            let failed = matches!(event, Event::Fail(_));
+            let restarted = matches!(event, Event::Restart { .. });
+            if failed {
+                observer.role_failed(now, own, Role::Acceptor);
+            }
+            if restarted {
+                observer.role_restarting(now, own, Role::Acceptor, true);
+            }
+            observer.enters(now, own, &event);
             let effects = guarded(|| Ok(replica.step(Input { at: now, event })))?;
-            for Envelope { to, message } in envelopes(effects)? {
+            observer.stepped(now, own, &replica, &effects);
+            for Envelope { to, message } in carry_out(effects, (now, own), observer)? {
                 if to == own {
                     inbox.push_back(Event::Peer {
                         from: own,
@@ -136,6 +152,9 @@ impl ReplicaTables {
                     let from = own;
                     sent.push(self.message_id(SentMessage { from, to, message }));
                 }
+            }
+            if restarted {
+                observer.role_restarted(now, own, Role::Acceptor, &replica);
             }
         }
         Ok(Transition {
@@ -168,19 +187,32 @@ impl ReplicaTables {
     }
 }
 
-/// The messages of a step's effects.
+/// Makes the records of a step's effects durable, and returns its messages.
 ///
 /// # Errors
 /// If the replica halts.
-fn envelopes(effects: Vec<Effect>) -> Result<Vec<Envelope>, Box<Breach>> {
+fn carry_out<O: Observer<Replica>>(
+    effects: Vec<Effect>,
+    (now, own): (Time, ReplicaId),
+    observer: &mut O,
+) -> Result<Vec<Envelope>, Box<Breach>> {
     let mut all = Vec::new();
     for effect in effects {
-        match effect {
-            Effect::Send(envelope) => all.push(envelope),
-            Effect::Persist { then, .. } => all.extend(then),
+        let leaving = match effect {
+            Effect::Send(envelope) => vec![envelope],
+            Effect::Persist { records, then, .. } => {
+                for record in &records {
+                    observer.durable(now, own, record);
+                }
+                then
+            }
             Effect::Halt(why) => return Err(Box::new(Breach::new(Invariant::Agreement, why.to_string()))),
-            _ => {}
+            _ => Vec::new(),
+        };
+        for Envelope { to, message } in &leaving {
+            observer.leaves(now, own, *to, message);
         }
+        all.extend(leaving);
     }
     Ok(all)
 }

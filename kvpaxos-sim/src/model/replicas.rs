@@ -13,10 +13,12 @@ use std::sync::{PoisonError, RwLock};
 
 use kvpaxos::{Config, Entropy, Memory, Replica, ReplicaId, Slot, Time, Timing};
 
+use crate::engine::Observer;
 use crate::hashing::{key_of, spread};
 use crate::model::invariant::{Breach, Invariant};
 use crate::model::replica_tables::{Action, ReplicaTables, SentMessage, Transition};
 use crate::model::search::{Next, Space};
+use crate::model::watch::{Watched, Watcher};
 
 /// How much of whole replicas is explored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +84,12 @@ impl Replicas {
         }
     }
 
+    /// The bounds within which they are explored.
+    #[must_use]
+    pub fn bounds(&self) -> &ReplicaBounds {
+        &self.bounds
+    }
+
     fn learn<T>(&self, change: impl FnOnce(&mut ReplicaTables) -> T) -> T {
         change(&mut self.tables.write().unwrap_or_else(PoisonError::into_inner))
     }
@@ -140,7 +148,7 @@ impl Replicas {
         let known = self.read(|tables| tables.transitions.get(&key).cloned());
         known.unwrap_or_else(|| {
             self.learn(|tables| {
-                let learned = tables.take(replica, what);
+                let learned = tables.take(replica, what, &mut ());
                 tables.transitions.insert(key, learned.clone());
                 learned
             })
@@ -189,7 +197,7 @@ impl Replicas {
                     _ => false,
                 };
                 if is_next {
-                    lines.push(format!("r{place}: {}", self.tell(&what)));
+                    lines.push(self.line(place, &what));
                     state = end.unwrap_or(state);
                     break;
                 }
@@ -198,8 +206,9 @@ impl Replicas {
         lines
     }
 
-    fn tell(&self, what: &Action) -> String {
-        match what {
+    /// An action in words.
+    fn line(&self, place: usize, what: &Action) -> String {
+        let what = match what {
             Action::Deliver(id) => self.read(|tables| {
                 let SentMessage { from, message, .. } = &tables.messages[*id as usize].0;
                 format!("receives from {from}: {message}")
@@ -208,12 +217,13 @@ impl Replicas {
             Action::Command(number) => format!("a client sends command {number}"),
             Action::Loss(_) => "the acceptor loses its memory".to_owned(),
             Action::HandOver => "it is to stop".to_owned(),
-        }
+        };
+        format!("r{place}: {what}")
     }
 
     /// Delivers every message in order, and lets the next clock tick when none is on its path, until all
-    /// replicas know the same leader.
-    fn warm_up(&self, tables: &mut ReplicaTables) -> Vec<u32> {
+    /// replicas know the same leader. The observer is told.
+    fn warm_up<O: Observer<Replica>>(&self, tables: &mut ReplicaTables, observer: &mut O) -> Vec<u32> {
         // With short timeouts, a few ticks depose a leader.
         let timing = Timing {
             heartbeat: 1,
@@ -227,9 +237,12 @@ impl Replicas {
             ..Config::new(ReplicaId(id), usize::from(self.bounds.replicas))
         };
         let found = |id| Replica::new(config(id), Memory::Kept(Vec::new()), Entropy([id; 32]), Time(0));
-        let mut ids: Vec<u32> = (0..self.bounds.replicas)
-            .map(|id| tables.replica_id(found(id).expect("the default settings are fine"), Time(0)))
-            .collect();
+        let mut ids = Vec::new();
+        for id in 0..self.bounds.replicas {
+            let replica = found(id).expect("the default settings are fine");
+            observer.started(Time(0), ReplicaId(id), &replica, Some(0));
+            ids.push(tables.replica_id(replica, Time(0)));
+        }
         let mut messages: VecDeque<u32> = VecDeque::new();
         loop {
             let (place, what) = match messages.pop_front() {
@@ -242,7 +255,7 @@ impl Replicas {
                 }
             };
             let outcome = tables
-                .take(ids[place], &what)
+                .take(ids[place], &what, observer)
                 .expect("no invariant breaks while nothing fails");
             ids[place] = outcome.replica;
             messages.extend(outcome.sent);
@@ -254,7 +267,7 @@ impl Space for Replicas {
     type State = ReplicasState;
 
     fn initial(&self) -> ReplicasState {
-        let replicas = self.learn(|tables| self.warm_up(tables));
+        let replicas = self.learn(|tables| self.warm_up(tables, &mut ()));
         ReplicasState {
             ticks: vec![self.bounds.ticks; replicas.len()],
             replicas,
@@ -299,5 +312,41 @@ impl Space for Replicas {
                 u64::from(state.hand_overs) << 16 | u64::from(state.commands) << 8 | u64::from(state.losses);
             sum.wrapping_add(spread(ticks)).wrapping_add(spread(left) >> 1)
         })
+    }
+}
+
+impl Watched for Replicas {
+    type Step = (usize, Action);
+    type Path = ();
+
+    fn begin<W: Watcher>(&self, watcher: &mut W) {
+        self.learn(|tables| self.warm_up(tables, watcher));
+    }
+
+    fn steps(&self, state: &ReplicasState) -> Vec<((usize, Action), ReplicasState)> {
+        let actions = self.actions(state).into_iter();
+        actions
+            .filter_map(|(place, what)| {
+                let after = self.take(state, place, &what).ok()?;
+                Some(((place, what), after))
+            })
+            .collect()
+    }
+
+    fn tell<W: Watcher>(
+        &self,
+        (): &mut (),
+        before: &ReplicasState,
+        (place, what): &(usize, Action),
+        _: &ReplicasState,
+        watcher: &mut W,
+    ) {
+        let replica = before.replicas[*place];
+        let outcome = self.learn(|tables| tables.take(replica, what, watcher));
+        outcome.expect("the core does again what it did");
+    }
+
+    fn words(&self, _: &ReplicasState, (place, what): &(usize, Action), _: &ReplicasState) -> String {
+        self.line(*place, what)
     }
 }

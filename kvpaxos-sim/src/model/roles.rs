@@ -31,7 +31,7 @@ pub struct State {
 
 /// What can happen in a state.
 #[derive(Clone, Debug)]
-pub(super) enum Action {
+pub(crate) enum Action {
     /// Something happens to an acceptor. Without an input, it receives whichever packets its recovery needs
     /// to get further.
     Acceptor {
@@ -82,6 +82,12 @@ impl Roles {
             symmetry: Symmetry::new(bounds.acceptors, &tables.names, is_symmetric),
             tables: RwLock::new(tables),
         }
+    }
+
+    /// The bounds within which they are explored.
+    #[must_use]
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Tables> {

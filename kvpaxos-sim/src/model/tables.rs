@@ -20,7 +20,7 @@ pub(super) type OnRequest = fn(&Node, &Packet, &Bounds) -> Result<Option<Change>
 
 /// What can happen to a node.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Input {
+pub(crate) enum Input {
     /// It receives the packet of this number.
     Receive(u32),
     /// It loses its memory.
@@ -52,7 +52,7 @@ impl Input {
 
 /// What an input to a node leads to.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Transition {
+pub(crate) struct Transition {
     /// The number of the node's next state.
     pub(super) node: u32,
     /// The numbers of the packets that leave.

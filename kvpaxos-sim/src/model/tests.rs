@@ -37,7 +37,7 @@ fn states(bounds: Bounds) -> usize {
     tally.states
 }
 
-fn thorough(bounds: Bounds) -> Bounds {
+pub(crate) fn thorough(bounds: Bounds) -> Bounds {
     Bounds {
         thorough: true,
         ..bounds
@@ -198,6 +198,16 @@ fn promises_without_entries(node: &Node, packet: &Packet, bounds: &Bounds) -> Re
         }
     }
     Ok(change)
+}
+
+/// Votes for everybody, promises without entries, and votes without vectors, each within bounds in which that leads to
+/// two chosen values.
+pub(crate) fn mutants() -> [Roles; 3] {
+    [
+        Roles::with(Bounds::new(3, 0), votes_for_everybody, true),
+        Roles::with(Bounds::new(3, 0), promises_without_entries, true),
+        Roles::with(Bounds::new(3, 1), votes_without_vectors, true),
+    ]
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use kvpaxos::Quorums;
+use kvpaxos_sim::invariants::{Accusation, audit_replicas, audit_roles};
 use kvpaxos_sim::model::{
-    Bounds, Breach, Counterexample, Draw, Limits, ReplicaBounds, Replicas, Roles, Space, Tally, Verdict,
-    search, walk,
+    Bounds, Breach, Counterexample, Draw, Limits, ReplicaBounds, Replicas, Roles, Space, Tally, Toured,
+    Verdict, search, walk,
 };
 use kvpaxos_sim::output::print_error;
 use kvpaxos_sim::parallel;
@@ -83,13 +84,25 @@ pub(crate) struct Model {
     /// them is reached in how many steps.
     #[arg(long)]
     walks: bool,
-    /// The seed of the walks.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "walks")]
+    /// The seed of the walks and of the audited paths.
+    #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// After the search, let the audit of the simulator watch paths that have so many steps together, each from its
+    /// beginning; 0: none. In a small space they take every step.
+    #[arg(
+        long,
+        value_name = "STEPS",
+        default_value_t = 20_000,
+        conflicts_with = "specification"
+    )]
+    audit_steps: usize,
     /// Print the result as JSON.
     #[arg(long, conflicts_with = "walks")]
     json: bool,
 }
+
+/// What the audit says of paths.
+type Audited = Result<Toured, Box<Accusation>>;
 
 /// How many steps walks take, for each state that there is.
 const STEPS_PER_STATE: [usize; 4] = [1, 4, 16, 64];
@@ -151,7 +164,15 @@ pub(crate) fn model(what: &Model) -> u8 {
         };
         let replicas = Replicas::new(bounds);
         let counterexample = |path: &[u128], breach: &Breach| replicas.counterexample(path, breach);
-        return explore(what, &bounds.to_string(), &replicas, limits, counterexample);
+        let audit = || audit_replicas(&replicas, what.seed, what.audit_steps);
+        return explore(
+            what,
+            &bounds.to_string(),
+            &replicas,
+            limits,
+            counterexample,
+            audit,
+        );
     }
     let roles = Roles::new(bounds);
     let counterexample = |path: &[u128], breach: &Breach| {
@@ -161,7 +182,8 @@ pub(crate) fn model(what: &Model) -> u8 {
         ));
         lines
     };
-    explore(what, &bounds.to_string(), &roles, limits, counterexample)
+    let audit = || audit_roles(&roles, what.seed, what.audit_steps);
+    explore(what, &bounds.to_string(), &roles, limits, counterexample, audit)
 }
 
 /// Explores the specification, within bounds that were checked.
@@ -175,7 +197,8 @@ fn explore_specification(what: &Model, quorums: Quorums, limits: Limits) -> u8 {
     space.rules = Rules::new(what.acceptors, quorums);
     space.rules.without = what.without;
     let counterexample = |path: &[u128], _: &Breach| space.steps(path);
-    explore(what, &space.to_string(), &space, limits, counterexample)
+    let no_audit = || Ok(Toured::default());
+    explore(what, &space.to_string(), &space, limits, counterexample, no_audit)
 }
 
 /// Searches a space and prints the result.
@@ -185,6 +208,7 @@ fn explore<S: Space>(
     space: &S,
     limits: Limits,
     counterexample: impl Fn(&[u128], &Breach) -> Vec<String>,
+    audit: impl FnOnce() -> Audited,
 ) -> u8
 where
     S::State: Clone,
@@ -205,19 +229,61 @@ where
         }
     });
     if what.json {
-        say!("{}", json(bounds, &verdict, &tally, counterexample));
-    } else {
-        say!("  {}", so_far(&tally));
-        say_part!("{}", conclusion(&verdict, counterexample));
+        let mut value = json(bounds, &verdict, &tally, counterexample);
+        let audited = audit();
+        value["audit"] = match &audited {
+            Ok(toured) => serde_json::json!(toured),
+            Err(accusation) => serde_json::json!({ "accusation": accusation }),
+        };
+        say!("{value}");
+        return code(&verdict, &audited);
     }
-    if what.walks {
+    say!("  {}", so_far(&tally));
+    say_part!("{}", conclusion(&verdict, counterexample));
+    let audited = audit();
+    say_part!("{}", audited_in_words(&audited));
+    if what.walks && audited.is_ok() {
         if verdict != Verdict::Holds {
             note!("no walks: without a count of all states there is no share");
-            return code(&verdict);
+            return code(&verdict, &audited);
         }
         return print_walks(space, tally.states, what.seed);
     }
-    code(&verdict)
+    code(&verdict, &audited)
+}
+
+/// What the audit says of the paths that it watched.
+fn audited_in_words(audited: &Audited) -> String {
+    match audited {
+        Ok(Toured { paths: 0, .. }) => String::new(),
+        Ok(Toured {
+            paths,
+            steps,
+            states,
+            complete,
+        }) => {
+            let through = if *complete {
+                format!("every step between all {states} states")
+            } else {
+                format!("through {states} of the states")
+            };
+            format!("audit: nothing is violated on {paths} paths with {steps} steps, {through}\n")
+        }
+        Err(accusation) => {
+            let Accusation {
+                property,
+                explanation,
+                steps,
+            } = &**accusation;
+            let says = property.says();
+            let mut text = format!("audit: {property} is violated ({says}): {explanation}\n");
+            text.push_str(&format!("one way there, {} steps:\n", steps.len()));
+            for (number, step) in (1..).zip(steps) {
+                text.push_str(&format!("{number:>4}  {step}\n"));
+            }
+            text
+        }
+    }
 }
 
 /// Walks through a space of so many states in each way, and prints how many it reaches.
@@ -260,11 +326,11 @@ fn permille(part: usize, whole: usize) -> usize {
     part * 1000 / whole.max(1)
 }
 
-fn code(verdict: &Verdict) -> u8 {
-    match verdict {
-        Verdict::Holds => 0,
-        Verdict::Violated { .. } => 1,
-        Verdict::LimitReached => LIMIT,
+fn code(verdict: &Verdict, audited: &Audited) -> u8 {
+    match (verdict, audited) {
+        (Verdict::Violated { .. }, _) | (_, Err(_)) => 1,
+        (Verdict::Holds, Ok(_)) => 0,
+        (Verdict::LimitReached, Ok(_)) => LIMIT,
     }
 }
 
@@ -352,7 +418,8 @@ mod tests {
                 depth,
                 threads: 1,
             };
-            code(&search(&replicas, limits, |_| {}).0)
+            let (verdict, _) = search(&replicas, limits, |_| {});
+            code(&verdict, &audit_replicas(&replicas, 1, 10))
         };
         assert_eq!([explore(1), explore(usize::MAX)], [5, 0]);
     }
