@@ -2,20 +2,19 @@
 //! certain.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use kvpaxos::{Micros, Time};
 use kvpaxos_sim::explain::{Explanation, Plan, Share, Turn};
 use kvpaxos_sim::invariants::EventLines;
 use kvpaxos_sim::mutants::{self, Mutant};
 use kvpaxos_sim::world::{FailingRun, Origin};
-use kvpaxos_sim::{Setup, Trace};
 use kvpaxos_sim::{note, say, say_part};
 use serde_json::json;
 
-use crate::scenario::{HELD, mutant, read, unplayable};
+use crate::origin::RunFlags;
+use crate::scenario::HELD;
 use crate::threads;
 
 /// So many events are simulated, about, if the number of samples is not given: a minute on one core.
@@ -25,16 +24,10 @@ const EVENTS: u64 = 60_000_000;
 const PAUSE: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
+#[command(group(ArgGroup::new("run").args(["file", "seed"]).required(true)))]
 pub(crate) struct Explain {
-    /// The scenario to explain.
-    #[arg(required_unless_present = "seed", conflicts_with_all = ["seed", "mutant"])]
-    file: Option<PathBuf>,
-    /// Explain the run of this seed.
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Put this mutant in the place of the replicas.
-    #[arg(long, value_name = "NAME", value_parser = mutant)]
-    mutant: Option<Mutant>,
+    #[command(flatten)]
+    run: RunFlags,
     /// Play so many futures from a point of the run, and four times as many from those that decide. Default: as
     /// many as take about a minute on one core, from 10 to 100.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -58,24 +51,8 @@ pub(crate) fn explain(what: &Explain) -> u8 {
         Ok(found) => found,
         Err(code) => return code,
     };
-    let samples = what.samples.unwrap_or_else(|| {
-        let futures = EVENTS / run.events.max(1);
-        (futures / Plan::usual_futures(1)).clamp(10, 100)
-    });
-    let seed = match &run.origin {
-        Origin::Seed(setup) => setup.seed,
-        Origin::Scenario(scenario) => scenario.setup.seed,
-    };
-    let plan = Plan::new(seed, samples, threads(what.jobs));
     let began = Instant::now();
-    let mut last = began;
-    let explanation = mutants::explain(&run, mutant, &plan, |futures| {
-        if last.elapsed() > PAUSE {
-            last = Instant::now();
-            let usual = Plan::usual_futures(samples);
-            note!("{futures} futures played, of about {usual}");
-        }
-    });
+    let explanation = look(&run, mutant, what.samples, threads(what.jobs));
     let points = explanation.points.iter().map(|point| point.after);
     let events: Vec<u64> = points.chain([run.events]).collect();
     let lines = mutants::lines_of_events(&run, mutant, &events);
@@ -97,28 +74,51 @@ pub(crate) fn explain(what: &Explain) -> u8 {
     0
 }
 
+/// Plays so many futures from a point, by default as many as take about a minute, and tells how far it is.
+pub(crate) fn look(
+    run: &FailingRun,
+    mutant: Option<Mutant>,
+    samples: Option<u64>,
+    threads: usize,
+) -> Explanation {
+    let samples = samples.unwrap_or_else(|| {
+        let futures = EVENTS / run.events.max(1);
+        (futures / Plan::usual_futures(1)).clamp(10, 100)
+    });
+    let seed = match &run.origin {
+        Origin::Seed(setup) => setup.seed,
+        Origin::Scenario(scenario) => scenario.setup.seed,
+    };
+    let mut last = Instant::now();
+    mutants::explain(run, mutant, &Plan::new(seed, samples, threads), |futures| {
+        if last.elapsed() > PAUSE {
+            last = Instant::now();
+            let usual = Plan::usual_futures(samples);
+            note!("{futures} futures played, of about {usual}");
+        }
+    })
+}
+
 /// The run to explain, with the mutant in it.
 fn failing_run(what: &Explain) -> Result<(FailingRun, Option<Mutant>), u8> {
-    let (origin, recording, mutant) = match (&what.file, what.seed) {
-        (Some(file), _) => {
-            let scenario = read(file)?;
-            let played = mutants::replay(&scenario, Trace::Off);
-            let recording = played.map_err(|why| unplayable(&file.display().to_string(), &why))?;
-            let mutant = scenario.mutant.as_deref().and_then(Mutant::named);
-            (Origin::Scenario(Box::new(scenario)), recording, mutant)
-        }
-        (None, seed) => {
-            let setup = Setup::drawn(seed.expect("clap requires a file or a seed"));
-            let recorded = mutants::record(setup.clone(), what.mutant);
-            let recording = recorded.map_err(|why| unplayable("the seed", &why))?;
-            (Origin::Seed(Box::new(setup)), recording, what.mutant)
-        }
-    };
-    let Some(run) = FailingRun::new(origin, &recording, Micros(what.grace * 1_000)) else {
+    let chosen = what.run.chosen()?;
+    let recording = chosen.play()?;
+    let mutant = chosen.mutant();
+    let Some(run) = FailingRun::new(chosen.origin(), &recording, Micros(what.grace * 1_000)) else {
         note!("every property holds in this run: there is nothing to explain");
         return Err(HELD);
     };
     Ok((run, mutant))
+}
+
+/// What an event changed, in a clause.
+pub(crate) fn changed(turn: &Turn) -> String {
+    let Turn { before, after, .. } = turn;
+    format!(
+        "{} instead of {} of the futures fail: {after}, before it {before}",
+        percent(*after),
+        percent(*before)
+    )
 }
 
 struct Explained<'a> {
@@ -183,15 +183,10 @@ impl Explained<'_> {
     fn sentences(&self) -> Vec<String> {
         let base = self.explanation.from_the_start();
         let mut sentences = vec![match &self.explanation.likely {
-            Some(turn) => format!(
-                "After event {} ({}) {} instead of {} of the futures fail: {}, before it {}.",
-                grouped(turn.event),
-                self.what(turn.event),
-                percent(turn.after),
-                percent(turn.before),
-                turn.after,
-                turn.before
-            ),
+            Some(turn) => {
+                let (event, what) = (grouped(turn.event), self.what(turn.event));
+                format!("After event {event} ({what}) {}.", changed(turn))
+            }
             None if self.explanation.certain.is_none() && base.is_all() => {
                 "No event made it likely: such a run fails whatever happens in it.".to_owned()
             }

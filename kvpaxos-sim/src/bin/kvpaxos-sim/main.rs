@@ -15,6 +15,7 @@ mod junit;
 mod merge;
 mod model;
 mod mutants;
+mod origin;
 mod recording;
 mod report;
 mod run;

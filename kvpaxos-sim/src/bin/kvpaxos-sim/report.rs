@@ -2,27 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use kvpaxos_sim::mutants::{self, Mutant};
-use kvpaxos_sim::timeline::page;
+use clap::{ArgGroup, Args};
+use kvpaxos_sim::timeline::{Timeline, page};
 use kvpaxos_sim::world::scenario::Pictured;
-use kvpaxos_sim::{Setup, note, recording, say, say_part};
+use kvpaxos_sim::{note, recording, say, say_part};
 
-use crate::scenario::{UNREADABLE, mutant, read, unplayable, write_text};
+use crate::origin::RunFlags;
+use crate::scenario::{UNREADABLE, write_text};
 
 #[derive(Args)]
+#[command(group(ArgGroup::new("run").args(["file", "seed", "recording"]).required(true)))]
 pub(crate) struct Report {
-    /// The scenario to draw.
-    #[arg(required_unless_present_any = ["seed", "recording"], conflicts_with_all = ["seed", "mutant", "recording"])]
-    file: Option<PathBuf>,
-    /// Draw the run of this seed.
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Put this mutant in the place of the replicas.
-    #[arg(long, value_name = "NAME", value_parser = mutant)]
-    mutant: Option<Mutant>,
+    #[command(flatten)]
+    run: RunFlags,
     /// Draw what real replicas recorded: the directories that `kvpaxos serve --record` wrote.
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["seed", "mutant"])]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with = "mutant")]
     recording: Vec<PathBuf>,
     /// The page to write.
     #[arg(short, long, value_name = "FILE")]
@@ -36,33 +30,40 @@ pub(crate) fn report(what: &Report) -> u8 {
     if !what.recording.is_empty() {
         return recorded(&what.recording, &what.output);
     }
-    let pictured = match (&what.file, what.seed) {
-        (Some(file), _) => read(file).and_then(|scenario| {
-            mutants::replay_pictured(&scenario).map_err(|why| unplayable(&file.display().to_string(), &why))
-        }),
-        (None, Some(seed)) => mutants::record_pictured(Setup::drawn(seed), what.mutant)
-            .map_err(|why| unplayable(&format!("seed {seed}"), &why)),
-        (None, None) => unreachable!("clap requires a file, a seed or a recording"),
-    };
-    let Pictured { recording, timeline } = match pictured {
-        Ok(pictured) => pictured,
-        Err(code) => return code,
-    };
-    drop(std::panic::take_hook());
-    if let Err(code) = write_text(&what.output, &page(&timeline)) {
-        return code;
+    match what
+        .run
+        .chosen()
+        .and_then(|chosen| chosen.picture())
+        .and_then(|pictured| write_page(&pictured, &what.output))
+    {
+        Ok(()) => 0,
+        Err(code) => code,
     }
+}
+
+fn write_page(
+    Pictured {
+        recording, timeline, ..
+    }: &Pictured,
+    output: &Path,
+) -> Result<(), u8> {
+    drop(std::panic::take_hook());
+    write_text(output, &page(timeline))?;
     match &recording.report.violation {
         Some(violation) => say!("{violation}"),
         None => say!("every property held"),
     }
+    say_drawn(timeline, output);
+    Ok(())
+}
+
+fn say_drawn(timeline: &Timeline, output: &Path) {
     say!(
         "{} events and {} messages are drawn in {}",
         timeline.events.len(),
         timeline.messages.len(),
-        what.output.display()
+        output.display()
     );
-    0
 }
 
 /// Executes recordings again, and writes the page.
@@ -79,11 +80,6 @@ fn recorded(directories: &[PathBuf], output: &Path) -> u8 {
         return code;
     }
     say_part!("{report}");
-    say!(
-        "{} events and {} messages are drawn in {}",
-        timeline.events.len(),
-        timeline.messages.len(),
-        output.display()
-    );
+    say_drawn(&timeline, output);
     0
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use kvpaxos_sim::mutants::{self, MUTANTS, Mutant};
 use kvpaxos_sim::output::UNWRITTEN;
 use kvpaxos_sim::shrinking::{Limits, Progress};
@@ -13,6 +13,7 @@ use kvpaxos_sim::world::scenario::{Manner, Recording, Scenario, Size, is_replaya
 use kvpaxos_sim::{Setup, Trace};
 use kvpaxos_sim::{note, note_part, say, say_part};
 
+use crate::origin::RunFlags;
 use crate::recording;
 use crate::whole_file::write_whole;
 
@@ -58,16 +59,10 @@ pub(crate) struct Replay {
 }
 
 #[derive(Args)]
+#[command(group(ArgGroup::new("run").args(["file", "seed"]).required(true)))]
 pub(crate) struct Shrink {
-    /// The scenario to shrink.
-    #[arg(required_unless_present = "seed", conflicts_with_all = ["seed", "mutant"])]
-    file: Option<PathBuf>,
-    /// Shrink the run of this seed.
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Put this mutant in the place of the replicas.
-    #[arg(long, value_name = "NAME", value_parser = mutant)]
-    mutant: Option<Mutant>,
+    #[command(flatten)]
+    run: RunFlags,
     /// Play at most so many events. An idle core plays about a million in a second.
     #[arg(long, value_name = "N", default_value_t = 60_000_000)]
     events: u64,
@@ -131,20 +126,7 @@ pub(crate) fn replay(what: &Replay) -> u8 {
 pub(crate) fn shrink_command(what: &Shrink) -> u8 {
     // A failed assertion is a violation like any other, and comes up in many runs.
     std::panic::set_hook(Box::new(|_| ()));
-    let first = match (&what.file, what.seed) {
-        (Some(file), _) => {
-            let scenario = match read(file) {
-                Ok(scenario) => scenario,
-                Err(code) => return code,
-            };
-            mutants::replay(&scenario, Trace::Off)
-                .map_err(|why| unplayable(&file.display().to_string(), &why))
-        }
-        (None, Some(seed)) => mutants::record(Setup::drawn(seed), what.mutant)
-            .map_err(|why| unplayable(&format!("seed {seed}"), &why)),
-        (None, None) => unreachable!("clap requires a file or a seed"),
-    };
-    let first = match first {
+    let first = match what.run.chosen().and_then(|chosen| chosen.play()) {
         Ok(first) => first,
         Err(code) => return code,
     };
