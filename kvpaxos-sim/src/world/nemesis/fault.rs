@@ -66,6 +66,25 @@ pub enum LastingFault {
     DegradedLinks(ReplicaId),
 }
 
+impl LastingFault {
+    /// The replica that it hits; `None` if it hits links between several.
+    pub(in crate::world) fn replica_mut(&mut self) -> Option<&mut ReplicaId> {
+        match self {
+            LastingFault::Down { id, .. }
+            | LastingFault::Stopping { id, .. }
+            | LastingFault::Paused(id)
+            | LastingFault::Role { id, .. }
+            | LastingFault::Drift { id, .. }
+            | LastingFault::Slow(id)
+            | LastingFault::Full(id)
+            | LastingFault::CrashAtSync(id)
+            | LastingFault::Corrupting(id)
+            | LastingFault::DegradedLinks(id) => Some(id),
+            LastingFault::Cut(_) | LastingFault::Flapping { .. } => None,
+        }
+    }
+}
+
 /// A fault, whether it lasts or not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fault {

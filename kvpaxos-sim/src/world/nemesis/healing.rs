@@ -27,21 +27,10 @@ impl Nemesis {
     pub(in crate::world) fn heal<M: Subject>(&mut self, healed: ReplicaSet, engine: &mut AuditedEngine<M>) {
         let numbers: Vec<u32> = self.active.keys().copied().collect();
         for number in numbers {
-            let whose = match self.active.get(&number) {
-                Some(
-                    LastingFault::Down { id, .. }
-                    | LastingFault::Stopping { id, .. }
-                    | LastingFault::Paused(id)
-                    | LastingFault::Role { id, .. }
-                    | LastingFault::Drift { id, .. }
-                    | LastingFault::Slow(id)
-                    | LastingFault::Full(id)
-                    | LastingFault::CrashAtSync(id)
-                    | LastingFault::Corrupting(id)
-                    | LastingFault::DegradedLinks(id),
-                ) => *id,
-                // Cuts are mended below, link by link. Links no longer come and go.
-                _ => continue,
+            // Cuts are mended below, link by link. Links no longer come and go.
+            let active = self.active.get_mut(&number);
+            let Some(whose) = active.and_then(LastingFault::replica_mut).copied() else {
+                continue;
             };
             if healed.contains(whose)
                 && let Some(active) = self.active.remove(&number)

@@ -142,22 +142,10 @@ fn renumber(
             *cuts = cuts.iter().filter_map(of).collect();
             return !cuts.is_empty();
         }
-        Fault::Lasting(
-            LastingFault::Down { id, .. }
-            | LastingFault::Stopping { id, .. }
-            | LastingFault::Paused(id)
-            | LastingFault::Role { id, .. }
-            | LastingFault::Drift { id, .. }
-            | LastingFault::Slow(id)
-            | LastingFault::Full(id)
-            | LastingFault::CrashAtSync(id)
-            | LastingFault::Corrupting(id)
-            | LastingFault::DegradedLinks(id),
-        )
-        | Fault::Speed { id, .. }
-        | Fault::Jump { id, .. }
-        | Fault::HangUp { id, .. } => id,
+        Fault::Lasting(lasting) => lasting.replica_mut(),
+        Fault::Speed { id, .. } | Fault::Jump { id, .. } | Fault::HangUp { id, .. } => Some(id),
     };
+    let Some(id) = id else { return false };
     let Some(renumbered) = new(*id) else {
         return false;
     };
