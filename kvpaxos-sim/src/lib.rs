@@ -57,7 +57,7 @@
 //! - [`decisions`] calls what a run decides by what it is, and writes down what differs from the default.
 //! - [`explain`] looks for the event after which the failure of a run was likely, and the one after which it
 //!   was certain, by drawing its future again.
-//! - [`exhaust`] plays every run of a small world within bounds.
+//! - [`exhaust`] plays every run of a small world within bounds; the page `manual::exhaust`.
 //! - [`shrinking`] looks for a smaller run that fails in the same way, for any kind of scenario.
 //! - [`subject`] puts a [`kvpaxos::Replica`] behind the engine's seam, with its log on a simulated disk.
 //! - [`invariants`] observes every event from outside, and checks the invariants of the protocol. It believes
@@ -155,6 +155,9 @@ pub mod manual {
 
     #[doc = include_str!("../docs/explain.md")]
     pub mod explain {}
+
+    #[doc = include_str!("../docs/exhaust.md")]
+    pub mod exhaust {}
 
     #[doc = include_str!("../docs/sweeps.md")]
     pub mod sweeps {}

@@ -2,8 +2,18 @@
 
 use std::ops::ControlFlow;
 
-use super::decider::{Bounds, ListDecider, Trail};
+use super::decider::{Bounds, Chosen, ListDecider, Trail};
 use crate::engine::Decider;
+use crate::parallel;
+
+/// How far the search may go, and on how many threads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// After so many runs it ends.
+    pub runs: u64,
+    /// How many runs are played at a time. It changes nothing in what is found.
+    pub threads: usize,
+}
 
 /// What the search came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,13 +28,19 @@ pub struct Outcome<T> {
     pub found: Option<T>,
 }
 
-/// Plays every run within the bounds: each with a decider of its own, which takes random bits from the seed. Ends
-/// after `limit` runs, or when `play` breaks off. The runs must depend on their decider alone.
-pub fn exhaust<T>(
+/// So many runs are played before their outcomes are taken. The order of the runs depends on it, so it is the same
+/// on every machine.
+const BATCH: usize = 64;
+
+/// Plays every run within the bounds: each with a decider of its own, which takes random bits from the seed. The
+/// runs must depend on their decider alone. They are played on several threads; `take` gets their results in an order
+/// that does not depend on how many there are. Ends after `limit` runs, or when `take` breaks off.
+pub fn exhaust<R: Send, T>(
     bounds: &Bounds,
     seed: u64,
-    limit: u64,
-    mut play: impl FnMut(Box<dyn Decider + Send>) -> ControlFlow<T>,
+    Limits { runs, threads }: Limits,
+    play: impl Fn(Box<dyn Decider + Send>) -> R + Sync,
+    mut take: impl FnMut(R) -> ControlFlow<T>,
 ) -> Outcome<T> {
     let mut outcome = Outcome {
         runs: 0,
@@ -32,32 +48,52 @@ pub fn exhaust<T>(
         is_complete: false,
         found: None,
     };
-    let mut list = Some(Vec::new());
-    while let Some(answers) = list.take() {
-        if outcome.runs >= limit {
-            return outcome;
-        }
-        outcome.runs += 1;
+    let play = |answers: Vec<u64>| {
         let trail = Trail::default();
-        let decider = ListDecider::new(bounds.clone(), seed, answers, trail.clone());
-        if let ControlFlow::Break(found) = play(Box::new(decider)) {
-            outcome.found = Some(found);
+        let given = answers.len();
+        let result = play(Box::new(ListDecider::new(
+            bounds.clone(),
+            seed,
+            answers,
+            trail.clone(),
+        )));
+        (given, trail.take(), result)
+    };
+    // The list that is played next is the last one.
+    let mut open = vec![Vec::new()];
+    while !open.is_empty() {
+        let left = usize::try_from(runs - outcome.runs).unwrap_or(usize::MAX);
+        if left == 0 {
             return outcome;
         }
-        let mut made = trail.take();
-        outcome.choices = outcome.choices.max(made.len());
-        // The last choice that has another answer gets it; what follows is chosen anew.
-        while let Some(mut last) = made.pop() {
-            last.answer += 1;
-            if last.answer < last.answers {
-                made.push(last);
-                list = Some(made.iter().map(|chosen| chosen.answer).collect());
-                break;
+        let batch = open.split_off(open.len().saturating_sub(BATCH.min(left)));
+        let played = parallel::map(batch.into_iter().rev(), threads, play);
+        let mut others = Vec::new();
+        for (given, made, result) in played {
+            outcome.runs += 1;
+            outcome.choices = outcome.choices.max(made.len());
+            if let ControlFlow::Break(found) = take(result) {
+                outcome.found = Some(found);
+                return outcome;
             }
+            others.push(other_lists(given, &made));
         }
+        open.extend(others.into_iter().rev().flatten());
     }
     outcome.is_complete = true;
     outcome
+}
+
+/// The lists that give one of the choices another answer, of those that a run made after the `given` ones; what follows
+/// is chosen anew. The later that choice, the later the list.
+fn other_lists(given: usize, made: &[Chosen]) -> Vec<Vec<u64>> {
+    let answers: Vec<u64> = made.iter().map(|chosen| chosen.answer).collect();
+    let list = |place: usize, answer| answers[..place].iter().copied().chain([answer]).collect();
+    let mut lists = Vec::new();
+    for (place, chosen) in made.iter().enumerate().skip(given) {
+        lists.extend((1..chosen.answers).rev().map(|answer| list(place, answer)));
+    }
+    lists
 }
 
 #[cfg(test)]
@@ -82,30 +118,70 @@ mod tests {
         }
     }
 
+    const fn limits(runs: u64, threads: usize) -> Limits {
+        Limits { runs, threads }
+    }
+
     #[test]
     fn every_run_is_played_once() {
-        let mut runs = Vec::new();
-        let outcome = exhaust(&Bounds::default(), 1, 100, |decider| {
-            runs.push(play(decider));
-            ControlFlow::<()>::Continue(())
-        });
-        assert_eq!(runs, [vec![0], vec![2, 0], vec![2, 1], vec![2, 2]]);
-        assert_eq!((outcome.runs, outcome.choices), (4, 2));
-        assert!(outcome.is_complete);
+        for threads in [1, 3] {
+            let mut runs = Vec::new();
+            let outcome = exhaust(&Bounds::default(), 1, limits(100, threads), play, |run| {
+                runs.push(run);
+                ControlFlow::<()>::Continue(())
+            });
+            assert_eq!(runs, [vec![0], vec![2, 0], vec![2, 1], vec![2, 2]]);
+            assert_eq!((outcome.runs, outcome.choices), (4, 2));
+            assert!(outcome.is_complete);
+        }
     }
 
     #[test]
     fn a_limit_and_a_find_end_the_search() {
-        let limited = exhaust(&Bounds::default(), 1, 3, |decider| {
-            play(decider);
+        let limited = exhaust(&Bounds::default(), 1, limits(3, 1), play, |_| {
             ControlFlow::<()>::Continue(())
         });
         assert_eq!((limited.runs, limited.is_complete), (3, false));
-        let found = exhaust(&Bounds::default(), 1, 100, |decider| match play(decider) {
-            run if run == [2, 1] => ControlFlow::Break(run),
-            _ => ControlFlow::Continue(()),
-        });
-        assert_eq!((found.runs, found.found), (3, Some(vec![2, 1])));
-        assert!(!found.is_complete);
+        for threads in [1, 3] {
+            let found = exhaust(
+                &Bounds::default(),
+                1,
+                limits(100, threads),
+                play,
+                |run| match run {
+                    run if run == [2, 1] => ControlFlow::Break(run),
+                    _ => ControlFlow::Continue(()),
+                },
+            );
+            assert_eq!((found.runs, found.found), (3, Some(vec![2, 1])));
+            assert!(!found.is_complete);
+        }
+    }
+
+    /// Eight choices of three answers each: 6,561 runs, many batches, each run once and in the same order on any
+    /// number of threads.
+    #[test]
+    fn many_runs_are_played_once_in_an_order_of_their_own() {
+        let play = |mut decider: Box<dyn Decider + Send>| {
+            let choice = Choice {
+                stream: Stream::Nemesis,
+                decision: Decision::FaultKind,
+                range: Range::Weighted(&[1, 1, 1]),
+            };
+            (0..8).fold(0, |sum, _| 3 * sum + decider.decide(&choice))
+        };
+        let all = |threads| {
+            let mut runs = Vec::new();
+            let outcome = exhaust(&Bounds::default(), 1, limits(10_000, threads), play, |run| {
+                runs.push(run);
+                ControlFlow::<()>::Continue(())
+            });
+            assert!(outcome.is_complete);
+            runs
+        };
+        let mut runs = all(1);
+        assert_eq!(runs, all(3));
+        runs.sort_unstable();
+        assert!(runs.into_iter().eq(0..6_561));
     }
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use kvpaxos::{Micros, Time};
-use kvpaxos_sim::exhaust::{Bounds, exhaust};
+use kvpaxos_sim::exhaust::{Bounds, Limits, exhaust};
 use kvpaxos_sim::mutants::{self, Mutant};
 use kvpaxos_sim::world::{Cluster, FaultKind, Faults, Workload};
 use kvpaxos_sim::{Setup, note, say};
 
 use crate::scenario::{mutant, write};
+use crate::threads;
 
 /// The exit code if a limit ended the search.
 const LIMITED: u8 = 5;
@@ -40,6 +41,9 @@ pub(crate) struct Exhaust {
     /// Stop after so many runs.
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     runs: u64,
+    /// How many runs to play at a time. Default: one per core. It changes nothing in what is found.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Write the scenario of a violation to this file.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -83,9 +87,15 @@ pub(crate) fn exhaust_command(what: &Exhaust) -> u8 {
     let began = Instant::now();
     let mut last = began;
     let (mut runs, mut events) = (0u64, 0u64);
-    let outcome = exhaust(&bounds, what.seed, what.runs, |decider| {
+    let limits = Limits {
+        runs: what.runs,
+        threads: threads(what.jobs),
+    };
+    let play = |decider| {
         let played = mutants::record_decided(setup(what.seed), what.mutant, decider, until);
-        let recording = played.expect("the setup is valid");
+        played.expect("the setup is valid")
+    };
+    let outcome = exhaust(&bounds, what.seed, limits, play, |recording| {
         runs += 1;
         events += recording.report.counts.events;
         if last.elapsed() > PAUSE {
