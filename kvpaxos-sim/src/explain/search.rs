@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::share::Share;
 use crate::engine::Fork;
@@ -75,7 +75,7 @@ pub struct Point {
 }
 
 /// An event, and what share of futures fails without and with it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Turn {
     /// The number of the event; the first event is 1.
     pub event: u64,

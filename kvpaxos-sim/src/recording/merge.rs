@@ -36,7 +36,7 @@ pub(super) fn merge(
     if Judged::is_auditable(checked) {
         merge.run()?;
     }
-    let timeline = merge.audit.take_timeline().map(TimelineObserver::finish);
+    let timeline = merge.audit.take_timeline().map(|(timeline, _)| timeline.finish());
     Ok((merge.report(found, checked, judged), timeline))
 }
 

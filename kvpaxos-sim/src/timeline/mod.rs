@@ -22,7 +22,7 @@ mod replicas;
 pub use builder::Builder;
 pub use model::{
     Call, CallId, Change, Event, EventId, Found, Kind, Mark, Message, MessageId, Node, NodeId, NodeKind,
-    Part, Timeline,
+    Part, Pointer, Timeline,
 };
 pub use narrator::{Debugged, Narrator, Words};
 pub use observer::TimelineObserver;

@@ -37,6 +37,8 @@ pub struct Timeline {
     pub calls: Vec<Call>,
     /// What was found wrong.
     pub violation: Option<Found>,
+    /// Events that are marked, with a name and a sentence each.
+    pub pointers: Vec<Pointer>,
     /// The name of the line of a node's state that holds the ballot which colours the node, such as `promised`.
     pub ballot: Option<String>,
     /// The run as a scenario file, if it can be played again.
@@ -212,4 +214,15 @@ pub struct Found {
     pub lines: Vec<String>,
     /// The event after which it was found.
     pub event: Option<EventId>,
+}
+
+/// A mark at an event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pointer {
+    /// The event.
+    pub event: EventId,
+    /// What stands at the mark, in a word or two.
+    pub name: String,
+    /// Why the event is marked, in a sentence.
+    pub text: String,
 }

@@ -73,6 +73,12 @@ impl<N> TimelineObserver<N> {
         self.builder.violated(found);
     }
 
+    /// How many events there are so far.
+    #[must_use]
+    pub fn events(&mut self) -> usize {
+        self.builder.timeline().events.len()
+    }
+
     /// The timeline.
     #[must_use]
     pub fn finish(self) -> Timeline {

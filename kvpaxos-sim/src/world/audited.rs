@@ -18,6 +18,8 @@ pub(crate) type AuditedEngine<M> = Engine<M, Watch>;
 pub(crate) struct Watch {
     audit: Audit,
     timeline: Option<Box<TimelineObserver<Replicas>>>,
+    /// How many events the timeline had when each event of the engine began.
+    begun: Vec<usize>,
     /// Whether the timeline knows of the audit's finding.
     told: bool,
 }
@@ -28,6 +30,7 @@ impl Watch {
         Watch {
             audit,
             timeline: timeline.map(Box::new),
+            begun: Vec::new(),
             told: false,
         }
     }
@@ -40,10 +43,19 @@ impl Watch {
         self.timeline.as_deref_mut().map(tell)
     }
 
-    /// Takes the timeline, if there is one.
-    pub(crate) fn take_timeline(&mut self) -> Option<TimelineObserver<Replicas>> {
+    /// The event of this number begins.
+    pub(crate) fn begin_event(&mut self, event: u64, now: Time) {
+        self.audit.trace.begin_event(event, now);
+        if let Some(timeline) = &mut self.timeline {
+            self.begun.push(timeline.events());
+        }
+    }
+
+    /// Takes the timeline, if there is one, and how many events it had when each event of the engine began.
+    pub(crate) fn take_timeline(&mut self) -> Option<(TimelineObserver<Replicas>, Vec<usize>)> {
         self.tell_finding();
-        self.timeline.take().map(|timeline| *timeline)
+        let timeline = self.timeline.take()?;
+        Some((*timeline, std::mem::take(&mut self.begun)))
     }
 
     /// Tells the timeline what the audit has found, as soon as it has.
@@ -52,6 +64,7 @@ impl Watch {
             audit,
             timeline: Some(timeline),
             told: told @ false,
+            ..
         } = self
         else {
             return;

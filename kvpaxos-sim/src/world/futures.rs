@@ -134,6 +134,6 @@ impl<M: Subject> World<M> {
             clients.give_up_plan(&mut context);
         }
         let at = self.engine.next_at().unwrap_or_default();
-        self.engine.observer.trace.begin_event(handled + 1, at);
+        self.engine.observer.begin_event(handled + 1, at);
     }
 }

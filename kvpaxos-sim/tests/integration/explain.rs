@@ -72,3 +72,39 @@ fn a_run_that_violates_nothing_is_not_explained() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("every property holds"), "{said}");
 }
+
+/// `report --explained` marks what `explain --json` found, and refuses what was found in another run.
+#[test]
+fn what_is_found_is_marked_on_the_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let run = |arguments: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_kvpaxos-sim"));
+        program.args(arguments).output().unwrap()
+    };
+    let [scenario, other, explained, page] =
+        ["promise.txt", "read.txt", "explained.json", "page.html"].map(file);
+    std::fs::write(&scenario, FORGOTTEN_PROMISE).unwrap();
+    std::fs::write(&other, STALE_READ).unwrap();
+    let found = run(&["explain", &scenario, "--samples", "4", "--json"]);
+    std::fs::write(&explained, &found.stdout).unwrap();
+
+    let reported = run(&["report", &scenario, "--explained", &explained, "-o", &page]);
+    let said = String::from_utf8(reported.stdout).unwrap();
+    assert!(
+        said.contains("marked as certain: from here on failure was certain"),
+        "{said}"
+    );
+    assert!(
+        std::fs::read_to_string(&page)
+            .unwrap()
+            .contains("from here on failure was certain")
+    );
+
+    let refused = run(&["report", &other, "--explained", &explained, "-o", &page]);
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(3), "{why}");
+    assert!(why.contains("explains another run"), "{why}");
+    let refused = run(&["report", &other, "--explained", &scenario, "-o", &page]);
+    assert_eq!(refused.status.code(), Some(3));
+}

@@ -95,6 +95,9 @@ pub(super) fn columns(timeline: &Timeline) -> Value {
         .violation
         .as_ref()
         .map(|found| violation(found, &mut strings));
+    let pointers: Vec<Value> = (timeline.pointers.iter())
+        .map(|pointer| json!([pointer.event, visible(&pointer.name), strings.add(&pointer.text)]))
+        .collect();
     json!({
         "title": visible(&timeline.title),
         "facts": facts,
@@ -104,6 +107,7 @@ pub(super) fn columns(timeline: &Timeline) -> Value {
         "messages": messages,
         "calls": calls,
         "violation": violation,
+        "pointers": pointers,
         "ballot": timeline.ballot,
         "scenario": timeline.scenario,
         "replay": timeline.replay,

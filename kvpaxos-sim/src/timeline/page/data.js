@@ -16,6 +16,14 @@ for (let i = 0, now = 0; i < count; i++) time[i] = now += E.at[i];
 const seconds = (micros) => (micros / 1e6).toFixed(6) + " s";
 const plural = (number, noun) => number + " " + noun + (number === 1 ? "" : "s");
 
+// Marked events in their order: { event, names, texts }.
+const pointers = [];
+for (const [event, name, text] of [...data.pointers].sort((a, b) => a[0] - b[0])) {
+  if (pointers.at(-1)?.event !== event) pointers.push({ event, names: [], texts: [] });
+  pointers.at(-1).names.push(name);
+  pointers.at(-1).texts.push(string(text));
+}
+
 // The first place of a sorted array whose value is not less, or is greater.
 function lowerBound(array, value, from = 0, to = array.length) {
   while (from < to) {

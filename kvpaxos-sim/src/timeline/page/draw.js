@@ -25,7 +25,7 @@ const ballotDash = (name) => DASHES[Math.floor(ballotNumber(name) / 5) % DASHES.
 function readColours() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue("--" + name).trim();
-  colours = Object.fromEntries(["page", "ink", "dim", "faint", "band", "bad", "accent", "good", "chip"].map((name) => [name, read(name)]));
+  colours = Object.fromEntries(["page", "ink", "dim", "faint", "band", "bad", "turn", "accent", "good", "chip"].map((name) => [name, read(name)]));
   colours.ballots = PALETTES[read("theme") === "dark" ? "dark" : "light"];
 }
 
@@ -101,6 +101,7 @@ function draw() {
     drawMessages(seen);
     drawEvents(seen);
   } else drawTiles(seen);
+  drawPointers(seen);
   drawViolation(seen);
   drawChosen();
   drawAxis(seen);

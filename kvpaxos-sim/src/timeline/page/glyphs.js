@@ -87,6 +87,19 @@ function drawViolation(seen) {
   });
 }
 
+// Marked events: a line with a flag at its head, each below the one before, so that neighbours can be read.
+function drawPointers(seen) {
+  pointers.forEach(({ event, names }, place) => {
+    if (event < seen.from || event > seen.to) return;
+    const x = xOf(position(event));
+    line2(x, colours.turn, [10, 4]);
+    const isAtEdge = x > view.width - 130;
+    label("▼ " + names.join(", "), isAtEdge ? x - 6 : x + 6, AXIS + 26 + 14 * (place % 3), colours.turn, {
+      weight: "700", force: true, align: isAtEdge ? "right" : "left",
+    });
+  });
+}
+
 function line2(x, colour, dash) {
   paper.strokeStyle = colour;
   paper.lineWidth = 1.3;
@@ -167,6 +180,7 @@ function drawStrip() {
     };
     for (const span of spans.leads) flag(Math.max(0, span.from), ballotColour(span.ballot), 7);
     for (const fault of faults.keys()) flag(fault, colours.bad, 4);
+    for (const { event } of pointers) flag(event, colours.turn, height);
     if (data.violation && data.violation.event >= 0) flag(data.violation.event, colours.bad, height);
     stripImage = document.createElement("canvas");
     stripImage.width = strip.width;

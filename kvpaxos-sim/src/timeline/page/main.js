@@ -210,6 +210,10 @@ const KEYS = {
   Home: () => choose(shown[0] ?? -1, true),
   End: () => choose(shown.at(-1) ?? -1, true),
   c: () => chosen.event >= 0 && E.cause[chosen.event] >= 0 && choose(E.cause[chosen.event], true),
+  e: () => {
+    const next = pointers.find(({ event }) => event > chosen.event) ?? pointers[0];
+    if (next) choose(next.event, true);
+  },
   v: () => data.violation && data.violation.event >= 0 && choose(data.violation.event, true),
   p: togglePast,
   o: () => setScale(view.scale === "order" ? "time" : "order"),

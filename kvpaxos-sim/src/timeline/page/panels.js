@@ -45,6 +45,8 @@ function showEvent() {
   if (notes.length) box.append(el("ul", {}, ...notes));
   const sent = sentBy(i);
   if (sent.length) box.append(el("p", { class: "label" }, "sends " + plural(sent.length, "message")), el("ul", { class: "sent" }, ...sent.map(messageLine)));
+  const pointer = pointers.find(({ event }) => event === i);
+  if (pointer) box.append(...pointer.texts.map((text) => el("p", { class: "turn" }, "▼ " + text)));
   const found = data.violation;
   if (found && found.event === i) box.append(el("p", { class: "bad" }, "✗ After this event " + found.property + " is violated: " + string(found.explanation)));
 }
@@ -141,6 +143,10 @@ function showHead() {
     box.className = "verdict good";
     box.append(el("b", {}, "✓ "), "every property that was checked held");
   }
+  for (const { event, names, texts } of pointers) {
+    panel("turns").append(el("div", {}, el("b", { class: "turn" }, "▼ " + names.join(", ")), " at " + seconds(time[event]) + ": " + texts.join(". ") + " ", link(event, "go there")));
+  }
+  panel("pointer-sign").hidden = pointers.length === 0;
   panel("facts").append(...data.facts.flatMap(([name, value]) => [el("dt", {}, string(name)), el("dd", {}, string(value))]));
   const lines = data.violation ? data.violation.lines.map(string) : [];
   if (lines.length) panel("facts").append(el("dt", {}, "what shows the violation"), el("dd", {}, el("pre", {}, lines.join("\n"))));

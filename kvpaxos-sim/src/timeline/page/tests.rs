@@ -1,10 +1,11 @@
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::page;
-use crate::Setup;
-use crate::mutants;
-use crate::timeline::{Builder, Found, Kind, NodeKind, Timeline, Words};
+use crate::mutants::{self, Mutant};
+use crate::timeline::{Builder, Found, Kind, NodeKind, Pointer, Timeline, Words};
 use crate::world::scenario::Scenario;
+use crate::world::{FailingRun, Origin};
+use crate::{Setup, Trace};
 
 const STALE_READ: &str = include_str!("../../../tests/integration/scenario_files/stale-read.txt");
 
@@ -84,6 +85,33 @@ fn the_violation_names_its_event_and_its_operations() {
     assert_eq!(parts, [("put k0=4-76", true), ("get k0", true)]);
 }
 
+/// An event of the engine is found by its number, and what it is called and why stands on the page.
+#[test]
+fn marked_events_are_those_that_the_trace_numbers() {
+    let scenario = Scenario::read(STALE_READ).expect("the file is a scenario");
+    let traced = mutants::replay(&scenario, Trace::Off).expect("it can be played");
+    let origin = Origin::Scenario(Box::new(scenario.clone()));
+    let run = FailingRun::new(origin, &traced, FailingRun::GRACE).expect("it fails");
+    let numbers: Vec<u64> = (1..=run.events).collect();
+    let lines = mutants::lines_of_events(&run, Mutant::named("unconfirmed-read"), &numbers);
+    let is_cut = |event: &u64| lines.at(*event).1.iter().any(|line| line.contains(": cut: "));
+    let cut = numbers.iter().copied().find(is_cut).expect("links are cut");
+    let mut pictured = mutants::replay_pictured(&scenario).expect("it can be played");
+    pictured.point_out(cut, "likely", "why".to_owned());
+    pictured.point_out(0, "before all events", String::new());
+    pictured.point_out(run.events + 1, "behind the last one", String::new());
+    let timeline = &pictured.timeline;
+    let [pointer] = timeline.pointers.as_slice() else {
+        panic!("{:?}", timeline.pointers);
+    };
+    assert_eq!(timeline.events[pointer.event.0 as usize].kind, Kind::FaultBegins);
+    let data = data(&page(timeline));
+    let [event, name, text] = [0, 1, 2].map(|place| &data["pointers"][0][place]);
+    assert_eq!((event, name), (&json!(pointer.event), &json!("likely")));
+    let text = usize::try_from(text.as_u64().expect("a place")).expect("fits");
+    assert_eq!(data["strings"][text], "why");
+}
+
 #[test]
 fn a_timeline_changes_no_digest() {
     let setup = Setup::quiet(3);
@@ -123,6 +151,11 @@ fn what_a_run_holds_is_never_markup() {
     });
     let timeline = builder.timeline();
     timeline.title = evil.to_owned();
+    timeline.pointers = vec![Pointer {
+        event,
+        name: evil.to_owned(),
+        text: evil.to_owned(),
+    }];
     timeline.facts = vec![(evil.to_owned(), evil.to_owned())];
     timeline.scenario = Some("# </script>".to_owned());
     let page = page(&builder.finish());

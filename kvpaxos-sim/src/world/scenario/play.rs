@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kvpaxos::{Micros, Time};
 
-use super::timeline::{Pictured, take_timeline};
+use super::timeline::{Pictured, pictured};
 use super::{End, Scenario};
 use crate::decisions::{Decided, MessageName, NamingDecider, Record, Variation};
 use crate::engine::{Decider, Fork};
@@ -41,8 +41,7 @@ pub fn record<M: Subject>(setup: Setup) -> Result<Recording, SetupError> {
 /// If the setup is not valid.
 pub fn record_pictured<M: Subject>(setup: Setup) -> Result<Pictured, SetupError> {
     let (mut world, recording) = record_world::<M>(setup, true)?;
-    let timeline = take_timeline(&mut world, &recording);
-    Ok(Pictured { recording, timeline })
+    Ok(pictured(&mut world, recording))
 }
 
 /// Plays the setup, decided by this decider, up to a time, and judges what happened until then: properties of
@@ -87,8 +86,7 @@ pub fn play<M: Subject>(scenario: &Scenario, trace: Trace) -> Result<Recording, 
 /// If its setup is not valid.
 pub fn play_pictured<M: Subject>(scenario: &Scenario) -> Result<Pictured, SetupError> {
     let (mut world, recording) = play_world::<M>(scenario, Trace::Off, true)?;
-    let timeline = take_timeline(&mut world, &recording);
-    Ok(Pictured { recording, timeline })
+    Ok(pictured(&mut world, recording))
 }
 
 fn play_world<M: Subject>(

@@ -3,7 +3,7 @@
 use super::play::Recording;
 use crate::engine::Traffic;
 use crate::subject::Subject;
-use crate::timeline::Timeline;
+use crate::timeline::{EventId, Pointer, Timeline};
 use crate::world::clients::OperationCounts;
 use crate::world::report::Report;
 use crate::world::state::World;
@@ -15,15 +15,45 @@ pub struct Pictured {
     pub recording: Recording,
     /// What happened.
     pub timeline: Timeline,
+    /// How many events the timeline had when each event of the engine began.
+    begun: Vec<usize>,
+}
+
+impl Pictured {
+    /// Marks what happened in an event of the engine; the first one is 1. Most events of the engine are one or several
+    /// of the timeline. If this one is none, the mark stands at what happened last before it.
+    pub fn point_out(&mut self, event: u64, name: &str, text: String) {
+        let number = usize::try_from(event).unwrap_or(usize::MAX);
+        let Some(first) = number.checked_sub(1).and_then(|place| self.begun.get(place)) else {
+            return;
+        };
+        let end = self
+            .begun
+            .get(number)
+            .copied()
+            .unwrap_or(self.timeline.events.len());
+        let place = if *first < end {
+            *first
+        } else {
+            first.saturating_sub(1)
+        };
+        if place < self.timeline.events.len() {
+            self.timeline.pointers.push(Pointer {
+                event: EventId(u32::try_from(place).expect("a timeline has fewer events")),
+                name: name.to_owned(),
+                text,
+            });
+        }
+    }
 }
 
 /// Takes the timeline of a world that has been played. It is empty if the world has none.
-pub(super) fn take_timeline<M: Subject>(world: &mut World<M>, recording: &Recording) -> Timeline {
-    let Some(observer) = world.engine.observer.take_timeline() else {
-        return Timeline::default();
+pub(super) fn pictured<M: Subject>(world: &mut World<M>, recording: Recording) -> Pictured {
+    let (mut timeline, begun) = match world.engine.observer.take_timeline() {
+        Some((observer, begun)) => (observer.finish(), begun),
+        None => (Timeline::default(), Vec::new()),
     };
-    let mut timeline = observer.finish();
-    let Recording { scenario, report, .. } = recording;
+    let Recording { scenario, report, .. } = &recording;
     timeline.title = format!("seed {}", report.setup.seed);
     if let Some(mutant) = &scenario.mutant {
         timeline.title += &format!(", mutant {mutant}");
@@ -35,7 +65,11 @@ pub(super) fn take_timeline<M: Subject>(world: &mut World<M>, recording: &Record
         found.lines.clone_from(&violation.history);
     }
     world.recorder.mark_parts(&mut timeline);
-    timeline
+    Pictured {
+        recording,
+        timeline,
+        begun,
+    }
 }
 
 fn facts(report: &Report) -> Vec<(String, String)> {
