@@ -15,6 +15,7 @@ use crate::bench::plan::Plan;
 use crate::bench::progress::Progress;
 use crate::bench::tally::Tally;
 use crate::bench::target::Target;
+use crate::bench::workers::Workers;
 use crate::recorder::Recorder;
 
 /// The pause of a lane after an error in a closed loop: nobody may be able to serve it for a moment.
@@ -97,16 +98,22 @@ struct Lane {
 
 /// Connects all clients of a target. Each asks something, which opens its session and its connection, and
 /// shows that the target serves.
-pub(crate) async fn connect(plan: &Plan, target: &Target) -> Result<Vec<Connection>, Failure> {
+pub(crate) async fn connect(
+    plan: &Plan,
+    target: &Target,
+    workers: &Workers,
+) -> Result<Vec<Connection>, Failure> {
     let failed = |text| Failure {
         kind: FailureKind::Unavailable,
         text,
     };
     let mut tasks = Vec::new();
     for client in 0..plan.clients {
+        let inside = workers.enter(client);
         let connection = target.connect(&plan.access, client).map_err(failed)?;
+        drop(inside);
         let request = first_request(plan);
-        tasks.push(tokio::spawn(async move {
+        tasks.push(workers.spawn(client, async move {
             connection.perform(request).await.map(|_| connection)
         }));
     }
@@ -147,13 +154,18 @@ pub(crate) async fn disconnect(connections: Vec<Connection>) {
 }
 
 /// Puts every key.
-pub(crate) async fn preload(plan: &Plan, connections: &[Connection]) -> Result<(), Failure> {
+pub(crate) async fn preload(
+    plan: &Plan,
+    connections: &[Connection],
+    workers: &Workers,
+) -> Result<(), Failure> {
     let (next, letters) = (Arc::new(AtomicU64::new(0)), plan.draw.letters());
     let mut tasks = Vec::new();
     for lane in 0..PRELOADERS {
-        let connection = connections[lane % connections.len()].clone();
+        let client = lane % connections.len();
+        let connection = connections[client].clone();
         let (next, draw, letters) = (Arc::clone(&next), Arc::clone(&plan.draw), letters.clone());
-        tasks.push(tokio::spawn(async move {
+        tasks.push(workers.spawn(client, async move {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= draw.keys {
@@ -185,6 +197,7 @@ pub(crate) async fn preload(plan: &Plan, connections: &[Connection]) -> Result<(
 pub(crate) async fn measure(
     plan: &Plan,
     connections: &[Connection],
+    workers: &Workers,
     round: u64,
     recorder: Option<&Recorder>,
     progress: &Progress,
@@ -211,7 +224,7 @@ pub(crate) async fn measure(
                 queue: queues.get(client).cloned(),
                 run: Arc::clone(&run),
             };
-            lanes.push(tokio::spawn(lane.run()));
+            lanes.push(workers.spawn(client, lane.run()));
         }
     }
     let pacer = plan

@@ -7,7 +7,7 @@
 //! | `mix`, `keys`, `sizes`, `draw` | which requests are drawn |
 //! | `pace` | when they are sent: the closed and the open loop |
 //! | `target`, `connection`, `redis` | the stores, and how they are asked |
-//! | `load` | the load itself |
+//! | `load`, `workers` | the load itself, and the threads that carry it |
 //! | `tally` | what is counted |
 //! | `history` | requests and answers as a history has them |
 //! | `progress`, `report` | what is shown meanwhile, and printed at the end |
@@ -26,6 +26,7 @@ mod report;
 mod sizes;
 mod tally;
 mod target;
+mod workers;
 
 use tokio::runtime::Runtime;
 
@@ -44,6 +45,7 @@ use load::{Measurement, Stop};
 use plan::Plan;
 use progress::Progress;
 use report::Report;
+use workers::Workers;
 
 pub(crate) fn run(arguments: &BenchArguments, runtime: &Runtime) -> Result<Exit, String> {
     let plan = match Plan::new(arguments) {
@@ -101,9 +103,11 @@ async fn bench<'a>(plan: &'a Plan, recorder: Option<&Recorder>) -> Result<Report
         stopper.send_replace(true);
         complain(format_args!("{name}: the measurement ends early"));
     });
+    let workers = Workers::start()
+        .map_err(|error| End::Failed(format!("the system gives no threads or timers: {error}")))?;
     let mut progress = Progress::new();
     let mut results: Vec<Vec<Measurement>> = vec![Vec::new(); plan.targets.len()];
-    let ended = rounds(plan, recorder, &mut progress, &stop, &mut results).await;
+    let ended = rounds(plan, &workers, recorder, &mut progress, &stop, &mut results).await;
     progress.clear();
     listener.abort();
     ended?;
@@ -115,6 +119,7 @@ async fn bench<'a>(plan: &'a Plan, recorder: Option<&Recorder>) -> Result<Report
 
 async fn rounds(
     plan: &Plan,
+    workers: &Workers,
     recorder: Option<&Recorder>,
     progress: &mut Progress,
     stop: &Stop,
@@ -129,11 +134,11 @@ async fn rounds(
             progress.begin(format!("{title}: clients connect"));
             let is_first = round == 0;
             let connections = tokio::select! {
-                connections = connect(plan, target, is_first) => connections?,
+                connections = connect(plan, target, workers, is_first) => connections?,
                 () = stop.wait() => return Ok(()),
             };
             progress.begin(title);
-            let measured = load::measure(plan, &connections, round, recorder, progress, stop).await;
+            let measured = load::measure(plan, &connections, workers, round, recorder, progress, stop).await;
             results.push(measured.map_err(End::Failed)?);
             load::disconnect(connections).await;
             if stop.is_set() {
@@ -145,7 +150,12 @@ async fn rounds(
 }
 
 /// Connects the clients of a target, and puts its keys if it is to have them.
-async fn connect(plan: &Plan, target: &Target, is_first: bool) -> Result<Vec<Connection>, End> {
+async fn connect(
+    plan: &Plan,
+    target: &Target,
+    workers: &Workers,
+    is_first: bool,
+) -> Result<Vec<Connection>, End> {
     let unserved = |failure: Failure| {
         let exit = match failure.kind {
             FailureKind::Refused | FailureKind::Impossible => Exit::Refused,
@@ -154,9 +164,11 @@ async fn connect(plan: &Plan, target: &Target, is_first: bool) -> Result<Vec<Con
         };
         End::Unserved(exit, format!("{} does not serve: {}", target.name, failure.text))
     };
-    let connections = load::connect(plan, target).await.map_err(unserved)?;
+    let connections = load::connect(plan, target, workers).await.map_err(unserved)?;
     if plan.preload && is_first {
-        load::preload(plan, &connections).await.map_err(unserved)?;
+        load::preload(plan, &connections, workers)
+            .await
+            .map_err(unserved)?;
     }
     Ok(connections)
 }
