@@ -75,10 +75,15 @@ impl Tally {
     }
 }
 
-/// Measures a row.
-pub(crate) async fn measure(row: &Row, endpoints: &[String], extent: Extent) -> Result<Figures, String> {
-    let mut clients = Vec::new();
-    for number in 0..row.etcd_clients() {
+/// Measures a row, with so many connections, which the clients share.
+pub(crate) async fn measure(
+    row: &Row,
+    connections: usize,
+    endpoints: &[String],
+    extent: Extent,
+) -> Result<Figures, String> {
+    let mut connected = Vec::new();
+    for number in 0..connections {
         let endpoint = &endpoints[number % endpoints.len()];
         let mut client = connect(endpoint)
             .await
@@ -88,8 +93,12 @@ pub(crate) async fn measure(row: &Row, endpoints: &[String], extent: Extent) -> 
             .get("bench/warm-up", None)
             .await
             .map_err(|error| format!("{endpoint}: {error}"))?;
-        clients.push(client);
+        connected.push(client);
     }
+    // A clone shares its connection.
+    let clients: Vec<KvClient> = (0..row.etcd_clients())
+        .map(|number| connected[number % connections].clone())
+        .collect();
     if row.is_read {
         preload(&clients, extent.keys).await?;
     }
