@@ -35,22 +35,27 @@ impl Figures {
     /// # Panics
     /// If there are none.
     pub(crate) fn median(rounds: &[Figures]) -> Figures {
-        let of = |figure: fn(&Figures) -> f64| {
-            let mut numbers: Vec<f64> = rounds.iter().map(figure).collect();
-            numbers.sort_by(f64::total_cmp);
-            let middle = numbers.len() / 2;
-            if numbers.len() % 2 == 1 {
-                numbers[middle]
-            } else {
-                f64::midpoint(numbers[middle - 1], numbers[middle])
-            }
-        };
+        let of = |figure: fn(&Figures) -> f64| median(rounds.iter().map(figure).collect());
         Figures {
             throughput: of(|figures| figures.throughput),
             p50: of(|figures| figures.p50),
             p99: of(|figures| figures.p99),
             errors: rounds.iter().map(|figures| figures.errors).sum(),
         }
+    }
+}
+
+/// The middle one; of an even number, the mean of the two in the middle.
+///
+/// # Panics
+/// If there are none.
+pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    let middle = numbers.len() / 2;
+    if numbers.len() % 2 == 1 {
+        numbers[middle]
+    } else {
+        f64::midpoint(numbers[middle - 1], numbers[middle])
     }
 }
 

@@ -8,6 +8,7 @@
 mod etcd;
 mod figures;
 mod kvpaxos_bench;
+mod loss;
 mod machine;
 mod output;
 mod process;
@@ -66,7 +67,10 @@ fn main() -> ExitCode {
     if let Some(dir) = &arguments.dir
         && let Err(error) = std::fs::create_dir_all(dir)
     {
-        complain(&format!("--dir {}: cannot make this directory: {error}", dir.display()));
+        complain(&format!(
+            "--dir {}: cannot make this directory: {error}",
+            dir.display()
+        ));
         return ExitCode::FAILURE;
     }
     // As many threads as `kvpaxos bench` has.
@@ -148,6 +152,13 @@ async fn compare(arguments: &Arguments) -> Result<(), String> {
                 let figures = measure(row, &running, &program, extent).await?;
                 say(&format!("  {:55} {figures}", row.name));
                 results.add(row, *system, figures);
+            }
+            // The last, as a server is missing afterwards.
+            let gap = loss::measure(&running, &program).await;
+            let gap = gap.map_err(|why| format!("{}: {}: {why}", system.name(), loss::NAME))?;
+            if let Some(gap) = gap {
+                say(&format!("  {}: {gap:.0} ms", loss::NAME));
+                results.add_gap(*system, gap);
             }
         }
         systems.rotate_right(first);

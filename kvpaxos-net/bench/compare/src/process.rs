@@ -3,10 +3,11 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A server. It is killed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Server(Child);
+pub(crate) struct Server(Mutex<Child>);
 
 impl Server {
     /// Starts a server, with its output in a file.
@@ -19,21 +20,32 @@ impl Server {
         let child = command.stdin(Stdio::null()).stdout(file).stderr(errors).spawn();
         let name = command.get_program().to_string_lossy().into_owned();
         child
-            .map(Server)
+            .map(|child| Server(Mutex::new(child)))
             .map_err(|error| format!("cannot start {name}: {error}"))
     }
 
     /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
-        !matches!(self.0.try_wait(), Ok(None))
+        !matches!(self.child().try_wait(), Ok(None))
+    }
+
+    /// Kills it, as kill -9 does, while a load may still use it.
+    pub(crate) fn kill(&self) -> Result<(), String> {
+        let killed = self.child().kill();
+        killed.map_err(|error| format!("cannot kill a server: {error}"))
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let mut child = self.child();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 

@@ -3,21 +3,31 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::figures::Figures;
+use crate::figures::{Figures, median};
+use crate::loss;
 use crate::rows::{Measure, ROWS, Row};
 use crate::systems::System;
 
 /// The figures of all rounds.
 #[derive(Debug, Default)]
-pub(crate) struct Results(BTreeMap<(&'static str, System), Vec<Figures>>);
+pub(crate) struct Results {
+    figures: BTreeMap<(&'static str, System), Vec<Figures>>,
+    /// Without a leader, in milliseconds.
+    gaps: BTreeMap<System, Vec<f64>>,
+}
 
 impl Results {
     pub(crate) fn add(&mut self, row: &Row, system: System, figures: Figures) {
-        self.0.entry((row.name, system)).or_default().push(figures);
+        self.figures.entry((row.name, system)).or_default().push(figures);
+    }
+
+    /// The longest time without a completion after the leader was killed, in milliseconds.
+    pub(crate) fn add_gap(&mut self, system: System, millis: f64) {
+        self.gaps.entry(system).or_default().push(millis);
     }
 
     fn median(&self, row: &Row, system: System) -> Option<Figures> {
-        self.0
+        self.figures
             .get(&(row.name, system))
             .map(|rounds| Figures::median(rounds))
     }
@@ -55,7 +65,28 @@ impl Results {
                 }
             }
         }
-        let errors: u64 = self.0.values().flatten().map(|figures| figures.errors).sum();
+        let gaps = |system| self.gaps.get(&system).map(|gaps| median(gaps.clone()));
+        Self::cells(
+            &format!("{}: median", loss::NAME),
+            gaps,
+            millis,
+            &others,
+            &mut out,
+        );
+        let longest = |system| Some(self.gaps.get(&system)?.iter().copied().fold(0.0, f64::max));
+        Self::cells(
+            &format!("{}: longest", loss::NAME),
+            longest,
+            millis,
+            &others,
+            &mut out,
+        );
+        let errors: u64 = self
+            .figures
+            .values()
+            .flatten()
+            .map(|figures| figures.errors)
+            .sum();
         let _ = write!(
             out,
             "\nerrors in all: {errors}; a ratio is kvpaxos to the other system"
@@ -64,13 +95,25 @@ impl Results {
     }
 
     fn line(&self, row: &Row, what: &str, (figure, text): Cell, others: &[System], out: &mut String) {
-        let Some(ours) = self.median(row, System::Kvpaxos).map(|figures| figure(&figures)) else {
+        let comma = if what.is_empty() { "" } else { ": " };
+        let of = |system| self.median(row, system).map(|figures| figure(&figures));
+        Self::cells(&format!("{}{comma}{what}", row.name), of, text, others, out);
+    }
+
+    /// A line, unless it was not measured on kvpaxos.
+    fn cells(
+        name: &str,
+        of: impl Fn(System) -> Option<f64>,
+        text: fn(f64) -> String,
+        others: &[System],
+        out: &mut String,
+    ) {
+        let Some(ours) = of(System::Kvpaxos) else {
             return;
         };
-        let comma = if what.is_empty() { "" } else { ": " };
-        let _ = write!(out, "| {}{comma}{what} | {} |", row.name, text(ours));
+        let _ = write!(out, "| {name} | {} |", text(ours));
         for other in others {
-            let _ = match self.median(row, *other).map(|figures| figure(&figures)) {
+            let _ = match of(*other) {
                 Some(number) if number > 0.0 => write!(out, " {} | {:.2} |", text(number), ours / number),
                 Some(number) => write!(out, " {} | |", text(number)),
                 None => write!(out, " | |"),
@@ -78,6 +121,10 @@ impl Results {
         }
         out.push('\n');
     }
+}
+
+fn millis(number: f64) -> String {
+    format!("{number:.0} ms")
 }
 
 /// Which figure, and how it is written.

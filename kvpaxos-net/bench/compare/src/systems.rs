@@ -106,6 +106,19 @@ impl Running {
         self.system
     }
 
+    /// Where its data is.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Kills a server, by its place among the endpoints, as kill -9 does.
+    ///
+    /// # Errors
+    /// If it has ended before.
+    pub(crate) fn kill(&self, place: usize) -> Result<(), String> {
+        self.servers[place].kill()
+    }
+
     /// Where it serves clients, `host:port`.
     pub(crate) fn endpoints(&self) -> &[String] {
         &self.endpoints
