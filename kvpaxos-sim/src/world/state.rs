@@ -1,6 +1,6 @@
 //! A world, and how time passes in it.
 
-use kvpaxos::{Micros, Replica, ReplicaSet, Time};
+use kvpaxos::{Config, Micros, Replica, ReplicaSet, Time};
 
 use crate::engine::{Alarm, Decider, Environment, Node, Output, Seeded};
 use crate::invariants::{Audit, Finding, Sometimes, Trace, Turn};
@@ -88,20 +88,36 @@ impl<M: Subject> World<M> {
         // The client for the calls of tests comes after the others.
         let clients = setup.clients.count + 1;
         let timeline = is_drawn.then(|| TimelineObserver::new(Replicas, cluster.replicas, clients));
+        let mut engine = Self::engine(&setup, configs, decider, Watch::new(audit, timeline));
+        for id in ids.iter() {
+            engine.start(id, false);
+        }
+        Ok(World::around(setup, engine))
+    }
+
+    /// An engine for this setup. No process has started.
+    pub(super) fn engine(
+        setup: &Setup,
+        configs: Vec<Config>,
+        decider: Box<dyn Decider + Send>,
+        watch: Watch,
+    ) -> AuditedEngine<M> {
         let environment = Environment {
             links: setup.links,
             sync: setup.sync,
             format: setup.format,
         };
-        let mut engine = AuditedEngine::new(configs, environment, decider, Watch::new(audit, timeline));
+        let mut engine = AuditedEngine::new(configs, environment, decider, watch);
         let clients = 0..setup.clients.count;
         for client in clients.filter(|client| setup.clients.is_connected(*client)) {
             engine.network.connect(Node::client(client));
         }
-        for id in ids.iter() {
-            engine.start(id, false);
-        }
-        Ok(World {
+        engine
+    }
+
+    /// A world around an engine.
+    pub(super) fn around(setup: Setup, mut engine: AuditedEngine<M>) -> World<M> {
+        World {
             clients: Clients::new(&setup, engine.decider()),
             nemesis: Nemesis::new(&setup),
             recorder: Recorder::default(),
@@ -111,7 +127,7 @@ impl<M: Subject> World<M> {
             horizon: None,
             planned_events: None,
             turns: Vec::new(),
-        })
+        }
     }
 
     /// The simulated time.
