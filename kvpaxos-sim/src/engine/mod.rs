@@ -20,11 +20,13 @@
 //! | `decider` | random decisions: where a fault, a delay or a loss is drawn |
 //! | `from_bytes` | a decider that is driven by bytes |
 //! | `forking` | a run whose future is drawn again from an event on |
+//! | `adopt` | machines that ran elsewhere, and go on here |
 //! | `label` | what messages are called in scenarios |
 //! | `digest` | the rolling digest over all events |
 //! | `machine`, `observer` | the seams to a protocol and to its checks |
 //! | `queue`, `pending` | the event queue and what waits in it |
 
+mod adopt;
 mod advance;
 mod clock;
 mod connections;
@@ -47,6 +49,7 @@ mod queue;
 mod state;
 mod sync;
 
+pub(crate) use adopt::{Adopted, Unsynced};
 pub use clock::RIGHT_SPEED;
 pub use decider::{Choice, Decider, Decision, Fate, FileDecider, Range, Seeded, Sending, Stream, draw_fate};
 pub use digest::EntryKind;

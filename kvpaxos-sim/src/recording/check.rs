@@ -130,7 +130,7 @@ fn take(
     let mut outside = Outside {
         now: life.played.last,
         observer: written,
-        sent: &mut |_, _, _| {},
+        outlet: &mut (),
     };
     match execution.take(entry, memory, &mut outside) {
         Ok(()) => Ok(()),

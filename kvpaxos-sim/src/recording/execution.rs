@@ -1,6 +1,6 @@
 //! One life of a replica, executed again: what the event loop of `kvpaxos-net` did with its inputs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kvpaxos::recording::{EffectDigest, Entry, Header};
@@ -9,16 +9,31 @@ use kvpaxos::{
     Time,
 };
 
-use crate::engine::{Misbehaviour, Observer, Packet, PacketId};
+use crate::engine::{Misbehaviour, Observer, Packet, PacketId, Unsynced};
 
 /// Who watches an execution, and where its messages go.
 pub(super) struct Outside<'a, O> {
     /// The time on the clock of all recordings.
     pub(super) now: Time,
     pub(super) observer: &'a mut O,
-    /// Takes every message that leaves for another replica, with the observer's name for it.
-    pub(super) sent: &'a mut dyn FnMut(ReplicaId, &Message, PacketId),
+    pub(super) outlet: &'a mut dyn Outlet,
 }
+
+/// Takes what an execution lets out.
+pub(super) trait Outlet {
+    /// The effects of a step, before any of them is carried out.
+    fn stepped(&mut self, effects: &[Effect]) {
+        let _ = effects;
+    }
+
+    /// A message leaves for another replica. The observer calls it `packet`.
+    fn sent(&mut self, to: ReplicaId, message: &Message, packet: PacketId) {
+        let _ = (to, message, packet);
+    }
+}
+
+/// For executions of which only the observer is told.
+impl Outlet for () {}
 
 /// Why an entry cannot be executed.
 #[derive(Debug)]
@@ -34,6 +49,12 @@ struct Deferred {
     batch: u64,
     role: Role,
     envelopes: Vec<Envelope>,
+}
+
+/// What is left of an execution: the replica, and its writes that are not known to be durable, in order.
+pub(super) struct Standing {
+    pub(super) replica: Replica,
+    pub(super) writes: Vec<Unsynced<Replica>>,
 }
 
 /// A life that is being executed.
@@ -87,6 +108,26 @@ impl Execution {
         &self.replica
     }
 
+    /// Whether the replica sent itself a message that has not arrived yet.
+    pub(super) fn owes_itself(&self) -> bool {
+        !self.to_itself.is_empty()
+    }
+
+    /// Whether the replica has halted.
+    pub(super) fn has_halted(&self) -> bool {
+        self.halted
+    }
+
+    /// The batch that is being gathered.
+    pub(super) fn batch(&self) -> u64 {
+        self.batch
+    }
+
+    /// The last batch that is known to be durable.
+    pub(super) fn settled(&self) -> u64 {
+        self.settled
+    }
+
     /// The digest of all effects so far.
     pub(super) fn digest(&self) -> u64 {
         self.digest.value()
@@ -95,6 +136,34 @@ impl Execution {
     /// The records that are not known to be durable.
     pub(super) fn undurable(&self) -> usize {
         self.undurable.len()
+    }
+
+    /// Ends the execution, with what goes on elsewhere.
+    pub(super) fn stand(self) -> Standing {
+        let mut writes: BTreeMap<u64, Unsynced<Replica>> = BTreeMap::new();
+        let empty = |role| Unsynced {
+            role,
+            records: Vec::new(),
+            then: Vec::new(),
+        };
+        for Deferred {
+            batch,
+            role,
+            envelopes,
+        } in self.deferred
+        {
+            let write = writes.entry(batch).or_insert_with(|| empty(role));
+            write.then.extend(envelopes);
+        }
+        for (batch, record) in self.undurable {
+            // Which role wrote it matters only if something waits for it.
+            let write = writes.entry(batch).or_insert_with(|| empty(Role::Acceptor));
+            write.records.push(record);
+        }
+        Standing {
+            replica: self.replica,
+            writes: writes.into_values().collect(),
+        }
     }
 
     /// Executes an entry; `memory` is that of a restart.
@@ -214,6 +283,7 @@ impl Execution {
         let effects =
             catch_unwind(AssertUnwindSafe(step)).map_err(|panic| Fault::Panicked(panic_text(&*panic)))?;
         self.digest.add(&effects);
+        outside.outlet.stepped(&effects);
         outside.observer.stepped(now, self.id, &self.replica, &effects);
         for effect in effects {
             self.carry_out(effect, outside);
@@ -288,7 +358,7 @@ impl Execution {
         if to == self.id {
             self.to_itself.push_back((message, packet));
         } else {
-            (outside.sent)(to, &message, packet);
+            outside.outlet.sent(to, &message, packet);
         }
     }
 }

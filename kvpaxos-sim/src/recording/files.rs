@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kvpaxos::ReplicaId;
 use kvpaxos::recording::{FileName, Header, Reader};
@@ -14,27 +15,50 @@ use super::error::RecordingError;
 pub(super) struct LifeFile {
     pub(super) path: PathBuf,
     pub(super) header: Header,
+    /// What it holds, if it was made here and is on no disk.
+    bytes: Option<Arc<[u8]>>,
 }
+
+/// Where the bytes of a recording come from.
+pub(super) type Source = Box<dyn Read>;
 
 impl LifeFile {
     fn open(path: PathBuf) -> Result<LifeFile, RecordingError> {
-        let (_, header) = read(&path)?;
-        Ok(LifeFile { path, header })
+        let (_, header) = read(&path, None)?;
+        Ok(LifeFile {
+            path,
+            header,
+            bytes: None,
+        })
+    }
+
+    /// A recording in memory. The path is what errors call it.
+    pub(super) fn in_memory(path: PathBuf, bytes: Vec<u8>) -> Result<LifeFile, RecordingError> {
+        let bytes: Arc<[u8]> = bytes.into();
+        let (_, header) = read(&path, Some(&bytes))?;
+        Ok(LifeFile {
+            path,
+            header,
+            bytes: Some(bytes),
+        })
     }
 
     /// Reads it from its beginning.
-    pub(super) fn reader(&self) -> Result<Reader<BufReader<File>>, RecordingError> {
-        Ok(read(&self.path)?.0)
+    pub(super) fn reader(&self) -> Result<Reader<Source>, RecordingError> {
+        Ok(read(&self.path, self.bytes.as_ref())?.0)
     }
 }
 
-fn read(path: &Path) -> Result<(Reader<BufReader<File>>, Header), RecordingError> {
+fn read(path: &Path, bytes: Option<&Arc<[u8]>>) -> Result<(Reader<Source>, Header), RecordingError> {
     let path = path.to_owned();
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) => return Err(RecordingError::Io { path, error }),
+    let source: Source = match bytes {
+        Some(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
+        None => match File::open(&path) {
+            Ok(file) => Box::new(BufReader::with_capacity(1 << 17, file)),
+            Err(error) => return Err(RecordingError::Io { path, error }),
+        },
     };
-    Reader::new(BufReader::with_capacity(1 << 17, file)).map_err(|error| RecordingError::Read { path, error })
+    Reader::new(source).map_err(|error| RecordingError::Read { path, error })
 }
 
 /// The recordings of a cluster: for each replica its lives in order.
@@ -95,7 +119,8 @@ fn named(directory: &Path) -> Result<Vec<(FileName, PathBuf)>, RecordingError> {
     Ok(names)
 }
 
-fn belong_together(lives: &Found) -> Result<(), RecordingError> {
+/// Checks that recordings belong together.
+pub(super) fn belong_together(lives: &Found) -> Result<(), RecordingError> {
     let all = || lives.values().flatten();
     if let Some(first) = all().next() {
         for file in all() {

@@ -34,6 +34,7 @@ const NEED_ALL: [Property; 6] = [
 ];
 
 /// What is judged, and what is not.
+#[derive(Debug)]
 pub(super) struct Judged {
     /// Whether everything is recorded, of all replicas, from their founding on.
     pub(super) complete: bool,

@@ -2,8 +2,10 @@
 
 use kvpaxos::{Effect, Memory, Record, Replica, ReplicaId, Slot, Time};
 
-use crate::engine::Observer;
+use super::execution::Execution;
+use crate::engine::{Misbehaviour, Observer};
 use crate::hashing::key_of;
+use crate::world::Watch;
 
 /// How a life begins, compared with what was written before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,11 +23,60 @@ pub(super) enum Beginning {
         lost: usize,
     },
     /// Its disk has lost records that were known to be durable, and it does not know that.
-    Damaged,
+    Damaged {
+        /// How many of those that were known to be durable.
+        lost: usize,
+    },
     /// Its memory is lost, and it knows that.
     Lost,
     /// Its directory was formatted again: it claims to be new, and is not.
     FoundedAnew,
+}
+
+impl Beginning {
+    /// Tells an audit how a life begins with this memory, after the execution of the one `before`. Returns with how many
+    /// records; `None` if the memory is lost.
+    pub(super) fn tell(
+        self,
+        audit: &mut Watch,
+        now: Time,
+        id: ReplicaId,
+        memory: &Memory,
+        before: Option<&Execution>,
+    ) -> Option<usize> {
+        let records = match memory {
+            Memory::Kept(records) => records.as_slice(),
+            Memory::Lost => &[],
+        };
+        let unwritten = before.map_or(0, Execution::undurable);
+        match self {
+            Beginning::New => {}
+            Beginning::Past => {
+                for record in records {
+                    Observer::<Replica>::durable(audit, now, id, record);
+                }
+            }
+            Beginning::GoesOn { known, lost } => {
+                Observer::<Replica>::crashed(audit, now, id, Some(&records[known..]), lost);
+            }
+            Beginning::Damaged { .. } => {
+                Observer::<Replica>::crashed(audit, now, id, Some(&[]), unwritten);
+                let what = Misbehaviour::DamageUndetected;
+                Observer::<Replica>::misbehaved(audit, now, id, what);
+            }
+            Beginning::Lost => {
+                if before.is_some() {
+                    Observer::<Replica>::crashed(audit, now, id, Some(&[]), unwritten);
+                }
+                return None;
+            }
+            Beginning::FoundedAnew => {
+                Observer::<Replica>::crashed(audit, now, id, Some(&[]), unwritten);
+                Observer::<Replica>::founded_anew(audit, now, id);
+            }
+        }
+        Some(records.len())
+    }
 }
 
 /// The records that a replica has written in all its lives, one after the other.
@@ -72,14 +123,13 @@ impl Written {
             let end = from + keys.len();
             let known = self.durable.saturating_sub(from).min(keys.len());
             let lost = self.keys.len() - end;
-            let is_damaged = end < self.durable;
+            let forgotten = self.durable.saturating_sub(end);
             self.keys.truncate(end);
             self.checkpoints.retain(|place| *place < end);
             self.durable = end;
-            return Some(if is_damaged {
-                Beginning::Damaged
-            } else {
-                Beginning::GoesOn { known, lost }
+            return Some(match forgotten {
+                0 => Beginning::GoesOn { known, lost },
+                lost => Beginning::Damaged { lost },
             });
         }
         let beginning = if is_founded {
@@ -104,6 +154,19 @@ impl Written {
         }
     }
 
+    /// Whether these records are the end of the log, but for the last `lost` durable ones, and for any that are not
+    /// known to be durable.
+    pub(super) fn ends_with(&self, records: &[Record], lost: usize) -> bool {
+        let keys: Vec<u128> = records.iter().map(key_of).collect();
+        let end = self.place_of(&keys).map(|from| from + keys.len());
+        end.is_some_and(|end| self.durable.saturating_sub(end) == lost)
+    }
+
+    /// So many more records are known to be durable.
+    pub(super) fn settle(&mut self, count: usize) {
+        self.durable += count;
+    }
+
     /// Where these records stand, if the log may begin there.
     fn place_of(&self, keys: &[u128]) -> Option<usize> {
         let starts = self.checkpoints.iter().rev().copied().chain([0]);
@@ -121,7 +184,8 @@ impl Written {
         self.durable = self.keys.len();
     }
 
-    fn add(&mut self, record: &Record) {
+    /// A record is written.
+    pub(super) fn add(&mut self, record: &Record) {
         if let Record::Checkpoint(checkpoint) = record {
             self.checkpoints.push(self.keys.len());
             self.highest = self.highest.max(checkpoint.slot);

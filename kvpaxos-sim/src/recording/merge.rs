@@ -5,39 +5,85 @@
 //! of day at which each began. These only make the order look natural; no property is judged by them. Since taking an
 //! entry never forbids another, any choice leads to the end if there is an order at all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use kvpaxos::recording::{Entry, message_digest};
-use kvpaxos::{Event, Memory, Message, Replica, ReplicaId, ReplicaSet, Time};
+use kvpaxos::{Config, Event, Memory, Message, Replica, ReplicaId, ReplicaSet, Time};
 
 use super::check::{Checked, CheckedLife};
 use super::error::RecordingError;
-use super::execution::{Execution, Fault, Outside};
+use super::execution::{Execution, Fault, Outlet, Outside};
 use super::files::{Found, LifeFile};
 use super::judged::{HIGHEST_SLOT, Judged};
-use super::memory::Beginning;
 use super::report::{Ending, Report};
+use super::script::{Script, What};
 use super::tape::{Next, Tape};
-use crate::engine::{Misbehaviour, Observer, PacketId};
+use crate::engine::{Observer, PacketId};
 use crate::hashing::BuildQuick;
 use crate::invariants::{Audit, Property, Trace};
 use crate::timeline::{Replicas, Timeline, TimelineObserver};
 use crate::world::Watch;
 
-/// Executes all replicas together and judges them. The timeline is made if it is asked for.
-pub(super) fn merge(
-    found: &Found,
-    checked: &Checked,
-    trace: Trace,
-    is_drawn: bool,
-) -> Result<(Report, Option<Timeline>), RecordingError> {
+/// What is made of recordings beside the report.
+pub(super) struct Wanted {
+    pub(super) trace: Trace,
+    pub(super) timeline: bool,
+    pub(super) script: bool,
+}
+
+/// What was made of recordings.
+pub(super) struct Merged {
+    pub(super) report: Report,
+    pub(super) timeline: Option<Timeline>,
+    pub(super) script: Option<Script>,
+}
+
+/// Executes all replicas together and judges them.
+pub(super) fn merge(found: &Found, checked: &Checked, wanted: Wanted) -> Result<Merged, RecordingError> {
     let judged = Judged::of(found, checked);
-    let mut merge = Merge::new(found, checked, &judged, trace, is_drawn)?;
+    let mut merge = Merge::new(found, &checked.replicas, &judged, wanted)?;
     if Judged::is_auditable(checked) {
         merge.run()?;
     }
     let timeline = merge.audit.take_timeline().map(|(timeline, _)| timeline.finish());
-    Ok((merge.report(found, checked, judged), timeline))
+    let script = merge.script.take();
+    let report = merge.report(found, checked, judged);
+    Ok(Merged {
+        report,
+        timeline,
+        script,
+    })
+}
+
+/// An audit that judges what can be judged of recordings with this configuration.
+pub(super) fn audit(config: Option<&Config>, judged: &Judged) -> Audit {
+    let (replicas, quorums, update) = config.map_or_else(
+        || (1, kvpaxos::Quorums::majority(1), kvpaxos::Update::Quorum),
+        |config| (config.members.len(), config.quorums, config.update),
+    );
+    let mut audit = Audit::new(replicas, quorums, update);
+    audit.judge_recordings(
+        HIGHEST_SLOT,
+        judged.unjudged.iter().map(|(property, _)| *property),
+        !judged.complete,
+    );
+    audit
+}
+
+type Packets = HashMap<u128, PacketId, BuildQuick>;
+
+/// Notes the messages that a replica sends.
+struct Sending<'a> {
+    id: ReplicaId,
+    sent: &'a mut Packets,
+    count: &'a mut u64,
+}
+
+impl Outlet for Sending<'_> {
+    fn sent(&mut self, to: ReplicaId, message: &Message, packet: PacketId) {
+        *self.count += 1;
+        self.sent.insert(message_digest(self.id, to, message), packet);
+    }
 }
 
 /// A replica that is being executed.
@@ -60,7 +106,7 @@ struct Merge<'a> {
     players: Vec<Player<'a>>,
     audit: Watch,
     /// The messages that were sent, and what the timeline calls each.
-    sent: HashMap<u128, PacketId, BuildQuick>,
+    sent: Packets,
     count: u64,
     unknown: u64,
     now: Time,
@@ -69,15 +115,15 @@ struct Merge<'a> {
     absent: ReplicaSet,
     complete: bool,
     stopped_early: Option<String>,
+    script: Option<Script>,
 }
 
 impl<'a> Merge<'a> {
     fn new(
         found: &'a Found,
-        checked: &'a Checked,
+        checked: &'a BTreeMap<ReplicaId, Vec<CheckedLife>>,
         judged: &Judged,
-        trace: Trace,
-        is_drawn: bool,
+        wanted: Wanted,
     ) -> Result<Merge<'a>, RecordingError> {
         let began = found.values().flatten().map(|file| file.header.began);
         let origin = began.min().unwrap_or(0);
@@ -87,7 +133,7 @@ impl<'a> Merge<'a> {
                 id: *id,
                 tape: Tape::new(lives),
                 lives,
-                checked: checked.replicas.get(id).map_or(&[], Vec::as_slice),
+                checked: checked.get(id).map_or(&[], Vec::as_slice),
                 life: 0,
                 execution: None,
                 next: None,
@@ -99,18 +145,12 @@ impl<'a> Merge<'a> {
             player.fetch()?;
         }
         let first = found.values().flatten().next().map(|file| &file.header.config);
-        let (replicas, quorums, update) = first.map_or_else(
-            || (1, kvpaxos::Quorums::majority(1), kvpaxos::Update::Quorum),
-            |config| (config.members.len(), config.quorums, config.update),
-        );
-        let mut audit = Audit::new(replicas, quorums, update);
-        audit.trace = trace;
-        audit.judge_recordings(
-            HIGHEST_SLOT,
-            judged.unjudged.iter().map(|(property, _)| *property),
-            !judged.complete,
-        );
-        let timeline = is_drawn.then(|| TimelineObserver::new(Replicas, replicas, 0));
+        let mut audit = audit(first, judged);
+        audit.trace = wanted.trace;
+        let replicas = first.map_or(1, |config| config.members.len());
+        let timeline = wanted
+            .timeline
+            .then(|| TimelineObserver::new(Replicas, replicas, 0));
         Ok(Merge {
             players,
             audit: Watch::new(audit, timeline),
@@ -122,6 +162,7 @@ impl<'a> Merge<'a> {
             absent: judged.absent,
             complete: judged.complete,
             stopped_early: None,
+            script: wanted.script.then(|| Script::of(found, origin)),
         })
     }
 
@@ -193,25 +234,26 @@ impl<'a> Merge<'a> {
             count,
             now,
             origin,
+            script,
             ..
         } = self;
         let player = &mut players[player];
         let time = player.time(*origin);
         player.last = time;
         *now = (*now).max(Time(time));
+        if let Some(script) = script {
+            let is_sent = player.needs.is_none_or(|needs| sent.contains_key(&needs));
+            player.add_to(script, is_sent);
+        }
         let place = player.tape.place();
         let id = player.id;
         if let Some(packet) = player.needs.and_then(|needs| sent.get(&needs)) {
             Observer::<Replica>::delivered(audit, *now, *packet, id.into());
         }
-        let mut send = |to: ReplicaId, message: &Message, packet: PacketId| {
-            *count += 1;
-            sent.insert(message_digest(id, to, message), packet);
-        };
         let mut outside = Outside {
             now: *now,
             observer: audit,
-            sent: &mut send,
+            outlet: &mut Sending { id, sent, count },
         };
         let fault = match player.next.take() {
             Some(Next::Life { at, memory, entropy }) => {
@@ -233,7 +275,8 @@ impl<'a> Merge<'a> {
                 return Err(RecordingError::Order { place, why });
             }
             Err(Fault::Panicked(why)) => {
-                let why = format!("{id}: {why} ({place})");
+                audit.trace.line(*now, || format!("{id} fails in {place}"));
+                let why = format!("{id}: {why}");
                 audit.report(*now, Property::Assertion, why);
                 return Ok(());
             }
@@ -312,6 +355,37 @@ impl Player<'_> {
         (began - origin).saturating_add(at.0).max(self.last)
     }
 
+    /// Adds what comes next to a script. A message that arrives `is_sent` in a recording, or in none.
+    fn add_to(&self, script: &mut Script, is_sent: bool) {
+        let what = match &self.next {
+            Some(Next::Life { memory, entropy, .. }) => {
+                let Some(life) = self.checked.get(self.life) else {
+                    return;
+                };
+                let place = self.lives.get(self.life).map(|file| &file.header);
+                let header = script.headers.iter().position(|header| Some(header) == place);
+                What::Start {
+                    header: header.unwrap_or(0),
+                    beginning: life.beginning,
+                    memory: memory.clone(),
+                    entropy: *entropy,
+                }
+            }
+            Some(Next::LifeEnd(_)) => What::End,
+            Some(Next::Entry(entry)) => match What::of(entry, is_sent) {
+                Some(what) => what,
+                None => return,
+            },
+            Some(Next::Restart(Entry::Restart { role, entropy, .. }, memory)) => What::Restart {
+                role: *role,
+                memory: memory.clone(),
+                entropy: *entropy,
+            },
+            Some(Next::Restart(..) | Next::BlockEnd(_)) | None => return,
+        };
+        script.push(self.id, self.last, what);
+    }
+
     /// Whether its recording has come to its bound.
     fn is_full(&self) -> bool {
         let is_over = self.next.is_none() || self.life > 0;
@@ -329,40 +403,10 @@ impl Player<'_> {
         let Some((file, checked)) = self.lives.get(self.life).zip(self.checked.get(self.life)) else {
             return Ok(());
         };
-        let records = match &memory {
-            Memory::Kept(records) => records.clone(),
-            Memory::Lost => Vec::new(),
-        };
         let before = self.execution.take();
-        let unwritten = before.as_ref().map_or(0, Execution::undurable);
-        let audit = &mut *outside.observer;
-        let mut kept = Some(records.len());
-        match checked.beginning {
-            Beginning::New => {}
-            Beginning::Past => {
-                for record in &records {
-                    Observer::<Replica>::durable(audit, now, id, record);
-                }
-            }
-            Beginning::GoesOn { known, lost } => {
-                Observer::<Replica>::crashed(audit, now, id, Some(&records[known..]), lost);
-            }
-            Beginning::Damaged => {
-                Observer::<Replica>::crashed(audit, now, id, Some(&[]), unwritten);
-                let what = Misbehaviour::DamageUndetected;
-                Observer::<Replica>::misbehaved(audit, now, id, what);
-            }
-            Beginning::Lost => {
-                kept = None;
-                if before.is_some() {
-                    Observer::<Replica>::crashed(audit, now, id, Some(&[]), unwritten);
-                }
-            }
-            Beginning::FoundedAnew => {
-                Observer::<Replica>::crashed(audit, now, id, Some(&[]), unwritten);
-                Observer::<Replica>::founded_anew(audit, now, id);
-            }
-        }
+        let kept = checked
+            .beginning
+            .tell(outside.observer, now, id, &memory, before.as_ref());
         let started = Execution::start(&file.header, memory, entropy, at);
         let execution = started.map_err(|error| RecordingError::Config {
             path: file.path.clone(),

@@ -14,6 +14,14 @@
 //! | `memory` | what a replica has written, and whether the memory of its next life is that |
 //! | `check` | the first pass: each replica alone |
 //! | `merge` | the second pass: all replicas in one order |
+//! | `failing` | [`FailingRecording`]: one in which a property is violated |
+//! | `script` | what replicas took in, as a list that can be shortened |
+//! | `play` | plays a script, without what cannot happen any more |
+//! | `post` | the messages and sessions of a script that is being played |
+//! | `disk` | what a replica of a script has written, and what a restart finds of it |
+//! | `tracks` | a script that is being played, as recordings |
+//! | `shrink` | [`shrink`]: the search for fewer inputs |
+//! | `futures` | [`RecordedRun`]: the future of a recording, drawn again |
 //! | `judged` | which properties can be judged, and why others cannot |
 //! | `report` | [`Report`]: what was found |
 //! | `error` | [`RecordingError`]: why a recording cannot be judged |
@@ -21,21 +29,34 @@
 //! What each invariant can say of a recording stands in the page `manual::recordings`.
 
 mod check;
+mod disk;
 mod error;
 mod execution;
+mod failing;
 mod files;
+mod futures;
 mod judged;
 mod memory;
 mod merge;
+mod play;
+mod post;
 mod report;
+mod script;
+mod shrink;
 mod tape;
 #[cfg(test)]
 mod tests;
+mod tracks;
 
 use std::path::Path;
 
 pub use error::{Place, RecordingError};
+pub use failing::FailingRecording;
+pub use futures::{NoFuture, RecordedRun};
+pub use kvpaxos::recording::FileName;
 pub use report::{Ending, Played, Report};
+pub use script::ScriptSize;
+pub use shrink::{RecordingShrinking, ShrunkRecording, shrink};
 
 use crate::invariants::Trace;
 use crate::timeline::Timeline;
@@ -48,8 +69,12 @@ use crate::timeline::Timeline;
 pub fn replay<P: AsRef<Path>>(directories: &[P], trace: Trace) -> Result<Report, RecordingError> {
     let found = files::find(directories)?;
     let checked = check::check(&found)?;
-    let (report, _) = merge::merge(&found, &checked, trace, false)?;
-    Ok(report)
+    let wanted = merge::Wanted {
+        trace,
+        timeline: false,
+        script: false,
+    };
+    Ok(merge::merge(&found, &checked, wanted)?.report)
 }
 
 /// Like [`replay`], with what happened as a timeline.
@@ -59,7 +84,12 @@ pub fn replay<P: AsRef<Path>>(directories: &[P], trace: Trace) -> Result<Report,
 pub fn picture<P: AsRef<Path>>(directories: &[P]) -> Result<(Report, Timeline), RecordingError> {
     let found = files::find(directories)?;
     let checked = check::check(&found)?;
-    let (report, timeline) = merge::merge(&found, &checked, Trace::Off, true)?;
+    let wanted = merge::Wanted {
+        trace: Trace::Off,
+        timeline: true,
+        script: false,
+    };
+    let merge::Merged { report, timeline, .. } = merge::merge(&found, &checked, wanted)?;
     let mut timeline = timeline.unwrap_or_default();
     timeline.title = format!("recordings of cluster {:016x}", report.cluster);
     let facts = report

@@ -1,14 +1,12 @@
 //! The entries of a replica, one after the other, and where each stands.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::BufReader;
 
 use kvpaxos::recording::{Entry, Header, ReadError, Reader};
 use kvpaxos::{Entropy, Memory, Record, Time};
 
 use super::error::{Place, RecordingError};
-use super::files::LifeFile;
+use super::files::{LifeFile, Source};
 use super::report::Ending;
 
 /// What comes next.
@@ -37,7 +35,7 @@ pub(super) struct Tape<'a> {
 
 struct Life<'a> {
     file: &'a LifeFile,
-    reader: Reader<BufReader<File>>,
+    reader: Reader<Source>,
     entries: VecDeque<Entry>,
     /// The digest at the end of the block whose entries these are.
     digest: Option<u64>,

@@ -1,6 +1,7 @@
 //! Recordings that a small driver makes, as the event loop of `kvpaxos-net` does; and what is wrong with them is named.
 
 mod shell;
+mod shrinking;
 
 use std::fs;
 use std::path::{Path, PathBuf};

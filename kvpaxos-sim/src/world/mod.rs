@@ -18,6 +18,7 @@
 //! | `liveness` | how long requests may take once a quorum has healed |
 //! | `recorder`, `store_recorder` | the history of the clients, and its verdict: key by key, and of the whole store |
 //! | `futures` | a failing run, the future of which is drawn again |
+//! | `resumed` | a world whose replicas ran elsewhere: the future of a recording |
 //! | `report`, `report_text` | the outcome of one run, and its table |
 //! | [`scenario`] | a run as data: recorded, played, written to a file, shrunk |
 //! | `sweep`, `summary` | many seeds in parallel, and their sums |
@@ -37,6 +38,7 @@ mod phases;
 mod recorder;
 mod report;
 mod report_text;
+mod resumed;
 pub mod scenario;
 mod script;
 mod setup;
@@ -59,6 +61,7 @@ pub use phases::Phases;
 #[cfg(test)]
 pub(crate) use report::caught;
 pub use report::{Report, run, run_seed};
+pub(crate) use resumed::{Down, Guest, Start, without_replica};
 pub use script::Answer;
 pub use setup::{Cluster, FaultKind, Faults, Length, Setup, SetupError, Workload};
 pub use state::World;

@@ -16,6 +16,7 @@ mod mutants;
 mod planned;
 mod properties;
 mod protocol;
+mod recording_commands;
 mod recovery;
 mod scenarios;
 mod shrink_command;

@@ -2,19 +2,22 @@
 //! certain.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args};
 use kvpaxos::{Micros, Time};
-use kvpaxos_sim::explain::{Explanation, Plan, Share, Turn};
-use kvpaxos_sim::invariants::EventLines;
+use kvpaxos_sim::explain::{self, Explanation, Plan, Share, Turn};
+use kvpaxos_sim::invariants::{EventLines, Finding};
 use kvpaxos_sim::mutants::{self, Mutant};
+use kvpaxos_sim::recording::RecordedRun;
 use kvpaxos_sim::world::{FailingRun, Origin};
 use kvpaxos_sim::{note, say, say_part};
 use serde_json::json;
 
 use crate::origin::RunFlags;
-use crate::scenario::HELD;
+use crate::recording::failing;
+use crate::scenario::{HELD, UNREADABLE};
 use crate::threads;
 
 /// So many events are simulated, about, if the number of samples is not given: a minute on one core.
@@ -24,17 +27,21 @@ const EVENTS: u64 = 60_000_000;
 const PAUSE: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
-#[command(group(ArgGroup::new("run").args(["file", "seed"]).required(true)))]
+#[command(group(ArgGroup::new("run").args(["file", "seed", "recording"]).required(true)))]
 pub(crate) struct Explain {
     #[command(flatten)]
     run: RunFlags,
+    /// Explain what real replicas recorded: the directories that `kvpaxos serve --record` wrote.
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with = "mutant")]
+    recording: Vec<PathBuf>,
     /// Play so many futures from a point of the run, and four times as many from those that decide. Default: as
     /// many as take about a minute on one core, from 10 to 100.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     samples: Option<u64>,
-    /// A future that fails so many milliseconds after the run still fails in time.
-    #[arg(long, value_name = "MS", default_value_t = FailingRun::GRACE.0 / 1_000, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
-    grace: u64,
+    /// A future that fails so many milliseconds after the run still fails in time. Default: 100, and 5,000 for a
+    /// recording.
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
+    grace: Option<u64>,
     /// How many futures to play at a time. Default: one per core. It changes nothing in what is printed.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -43,35 +50,82 @@ pub(crate) struct Explain {
     json: bool,
 }
 
-/// Explains the violation of a seed or a scenario.
+/// Explains the violation of a seed, a scenario or a recording.
 pub(crate) fn explain(what: &Explain) -> u8 {
     // A failed assertion is a violation like any other, and comes up in many futures.
     std::panic::set_hook(Box::new(|_| ()));
+    if !what.recording.is_empty() {
+        return recorded(what);
+    }
     let (run, mutant) = match failing_run(what) {
         Ok(found) => found,
         Err(code) => return code,
     };
     let began = Instant::now();
     let explanation = look(&run, mutant, what.samples, threads(what.jobs));
-    let points = explanation.points.iter().map(|point| point.after);
-    let events: Vec<u64> = points.chain([run.events]).collect();
-    let lines = mutants::lines_of_events(&run, mutant, &events);
+    let lines = mutants::lines_of_events(&run, mutant, &events(&explanation, run.events));
     let text = Explained {
-        run: &run,
+        title: run.violation.to_string(),
+        violation: json!(run.violation),
+        events: run.events,
+        horizon: run.horizon,
+        drawn: match &run.origin {
+            Origin::Seed(_) => "everything in it is drawn as for the seed",
+            Origin::Scenario(_) => {
+                "delays, losses, syncs and calls in it are drawn as the setup of the scenario says, and no more of \
+                 its faults and calls are as planned"
+            }
+        },
         explanation: &explanation,
         lines: &lines,
     };
-    if what.json {
-        say!("{}", text.json());
-    } else {
-        say_part!("{}", text.text());
-        say!(
-            "{} futures were played in {} s.",
-            explanation.futures,
-            began.elapsed().as_secs()
-        );
-    }
+    text.tell(what.json, began);
     0
+}
+
+/// Explains the violation of a recording.
+fn recorded(what: &Explain) -> u8 {
+    let recording = match failing(&what.recording, "explain") {
+        Ok(recording) => recording,
+        Err(code) => return code,
+    };
+    let run = match RecordedRun::new(&recording, what.grace(RecordedRun::GRACE)) {
+        Ok(run) => run,
+        Err(why) => {
+            note!("the recording cannot be explained: {why}");
+            return UNREADABLE;
+        }
+    };
+    // A future begins with the steps of the recording, and is about as long as them.
+    let plan = plan(0, run.steps * 2, what.samples, threads(what.jobs));
+    let began = Instant::now();
+    let play = |fork| run.play_future(fork);
+    let explanation = explain::explain(run.steps, &plan, play, progress(&plan));
+    let lines = run.lines(&events(&explanation, run.steps));
+    let Finding {
+        property,
+        at,
+        explanation: why,
+    } = &run.violation;
+    let says = property.says();
+    let text = Explained {
+        title: format!("{property} is violated ({says}): at {} s: {why}", seconds(*at)),
+        violation: json!(run.violation),
+        events: run.steps,
+        horizon: Some(run.horizon),
+        drawn: "it is calm: messages that were on their way arrive as recorded, delays, syncs and the calls of two \
+                clients are drawn, nothing is lost or fails, and what is down starts again within 2 s",
+        explanation: &explanation,
+        lines: &lines,
+    };
+    text.tell(what.json, began);
+    0
+}
+
+impl Explain {
+    fn grace(&self, default: Micros) -> Micros {
+        self.grace.map_or(default, |grace| Micros(grace * 1_000))
+    }
 }
 
 /// Plays so many futures from a point, by default as many as take about a minute, and tells how far it is.
@@ -81,22 +135,39 @@ pub(crate) fn look(
     samples: Option<u64>,
     threads: usize,
 ) -> Explanation {
-    let samples = samples.unwrap_or_else(|| {
-        let futures = EVENTS / run.events.max(1);
-        (futures / Plan::usual_futures(1)).clamp(10, 100)
-    });
     let seed = match &run.origin {
         Origin::Seed(setup) => setup.seed,
         Origin::Scenario(scenario) => scenario.setup.seed,
     };
+    let plan = plan(seed, run.events, samples, threads);
+    mutants::explain(run, mutant, &plan, progress(&plan))
+}
+
+/// How much to sample of a run of so many events.
+fn plan(seed: u64, events: u64, samples: Option<u64>, threads: usize) -> Plan {
+    let samples = samples.unwrap_or_else(|| {
+        let futures = EVENTS / events.max(1);
+        (futures / Plan::usual_futures(1)).clamp(10, 100)
+    });
+    Plan::new(seed, samples, threads)
+}
+
+/// Says from time to time how many futures have been played.
+fn progress(plan: &Plan) -> impl FnMut(u64) {
+    let usual = Plan::usual_futures(plan.samples);
     let mut last = Instant::now();
-    mutants::explain(run, mutant, &Plan::new(seed, samples, threads), |futures| {
+    move |futures| {
         if last.elapsed() > PAUSE {
             last = Instant::now();
-            let usual = Plan::usual_futures(samples);
             note!("{futures} futures played, of about {usual}");
         }
-    })
+    }
+}
+
+/// The events whose lines are shown: those of all points, and the last one.
+fn events(explanation: &Explanation, last: u64) -> Vec<u64> {
+    let points = explanation.points.iter().map(|point| point.after);
+    points.chain([last]).collect()
 }
 
 /// The run to explain, with the mutant in it.
@@ -104,7 +175,7 @@ fn failing_run(what: &Explain) -> Result<(FailingRun, Option<Mutant>), u8> {
     let chosen = what.run.chosen()?;
     let recording = chosen.play()?;
     let mutant = chosen.mutant();
-    let Some(run) = FailingRun::new(chosen.origin(), &recording, Micros(what.grace * 1_000)) else {
+    let Some(run) = FailingRun::new(chosen.origin(), &recording, what.grace(FailingRun::GRACE)) else {
         note!("every property holds in this run: there is nothing to explain");
         return Err(HELD);
     };
@@ -122,12 +193,32 @@ pub(crate) fn changed(turn: &Turn) -> String {
 }
 
 struct Explained<'a> {
-    run: &'a FailingRun,
+    /// What is violated.
+    title: String,
+    violation: serde_json::Value,
+    events: u64,
+    /// How long futures go on; `None` to their ends.
+    horizon: Option<Time>,
+    /// How what comes after the fork is drawn.
+    drawn: &'static str,
     explanation: &'a Explanation,
     lines: &'a EventLines,
 }
 
 impl Explained<'_> {
+    fn tell(&self, is_json: bool, began: Instant) {
+        if is_json {
+            say!("{}", self.json());
+        } else {
+            say_part!("{}", self.text());
+            say!(
+                "{} futures were played in {} s.",
+                self.explanation.futures,
+                began.elapsed().as_secs()
+            );
+        }
+    }
+
     /// What happened in an event: the first line of its trace.
     fn what(&self, event: u64) -> String {
         const WIDTH: usize = 120;
@@ -146,7 +237,7 @@ impl Explained<'_> {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("{}\n\n", self.run.violation);
+        let mut text = format!("{}\n\n", self.title);
         text.push_str(&format!(
             "{:>11}  {:>11}  {:>22}  {}\n",
             "after event", "at", "futures that fail", "the event"
@@ -177,7 +268,7 @@ impl Explained<'_> {
         let Explanation { likely, certain, .. } = self.explanation;
         let found = likely.iter().chain(certain).map(|turn| turn.event);
         let around = found.flat_map(|event| [event - 1, event]);
-        Plan::first_points(self.run.events).chain(around).collect()
+        Plan::first_points(self.events).chain(around).collect()
     }
 
     fn sentences(&self) -> Vec<String> {
@@ -219,18 +310,11 @@ impl Explained<'_> {
 
     /// How long futures go on, and what is drawn in them.
     fn horizon(&self) -> String {
-        let until = match self.run.horizon {
+        let until = match self.horizon {
             Some(at) => format!("until {} s", seconds(at)),
             None => "to its end, because the run fails after its faults".to_owned(),
         };
-        let drawn = match &self.run.origin {
-            Origin::Seed(_) => "everything in it is drawn as for the seed",
-            Origin::Scenario(_) => {
-                "delays, losses, syncs and calls in it are drawn as the setup of the scenario says, and no more of \
-                 its faults and calls are as planned"
-            }
-        };
-        format!("A future goes on {until}; {drawn}.")
+        format!("A future goes on {until}; {}.", self.drawn)
     }
 
     fn json(&self) -> serde_json::Value {
@@ -252,9 +336,9 @@ impl Explained<'_> {
             })
         };
         json!({
-            "violation": self.run.violation,
-            "events": self.run.events,
-            "horizon": self.run.horizon.map(|at| at.0),
+            "violation": self.violation,
+            "events": self.events,
+            "horizon": self.horizon.map(|at| at.0),
             "from_the_start": self.explanation.from_the_start(),
             "likely": turn(&self.explanation.likely),
             "certain": turn(&self.explanation.certain),

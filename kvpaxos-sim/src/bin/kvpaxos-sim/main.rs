@@ -73,16 +73,18 @@ enum Command {
     /// Exit codes: 0 the page is written, whether everything held or not; 2 the command line is wrong; 3 the scenario cannot be read
     /// or played; 4 the page cannot be written.
     Report(report::Report),
-    /// Look for the smallest scenario that violates the same property in the same way as a seed or a scenario.
+    /// Look for the smallest scenario that violates the same property in the same way as a seed or a scenario, or for
+    /// the fewest inputs that do so in what real replicas recorded.
     ///
-    /// Exit codes: 0 the scenario is written, 2 the command line is wrong, 3 the scenario cannot be read or
-    /// played again, 4 the file cannot be written, 5 every property holds and there is nothing to shrink.
+    /// Exit codes: 0 the scenario or the recording is written, 2 the command line is wrong, 3 the scenario or the
+    /// recording cannot be read or played again, 4 a file cannot be written, 5 every property holds and there is
+    /// nothing to shrink.
     Shrink(scenario::Shrink),
-    /// Look for the event after which the failure of a seed or a scenario was likely, and the one after which it
-    /// was certain, by drawing the future of the run again from points of it.
+    /// Look for the event after which the failure of a seed, a scenario or a recording was likely, and the one after
+    /// which it was certain, by drawing the future of the run again from points of it.
     ///
-    /// Exit codes: 0 it is explained, as far as samples tell; 2 the command line is wrong; 3 the scenario cannot be
-    /// read or played; 5 every property holds and there is nothing to explain.
+    /// Exit codes: 0 it is explained, as far as samples tell; 2 the command line is wrong; 3 the scenario or the
+    /// recording cannot be read or played; 5 every property holds and there is nothing to explain.
     Explain(explain::Explain),
     /// Simulate many seeds. Prints sums, the first violation, and the command that repeats it.
     ///

@@ -59,19 +59,32 @@ pub(crate) struct Replay {
 }
 
 #[derive(Args)]
-#[command(group(ArgGroup::new("run").args(["file", "seed"]).required(true)))]
+#[command(group(ArgGroup::new("run").args(["file", "seed", "recording"]).required(true)))]
 pub(crate) struct Shrink {
     #[command(flatten)]
     run: RunFlags,
+    /// Shrink what real replicas recorded: the directories that `kvpaxos serve --record` wrote.
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with = "mutant")]
+    recording: Vec<PathBuf>,
     /// Play at most so many events. An idle core plays about a million in a second.
     #[arg(long, value_name = "N", default_value_t = 60_000_000)]
     events: u64,
     /// Play at most so many runs.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     runs: u64,
-    /// The file to write. It holds the smallest scenario so far whenever the search is interrupted.
-    #[arg(short, long, value_name = "FILE")]
+    /// The file to write. It holds the smallest scenario so far whenever the search is interrupted. Of a recording, a
+    /// directory for the files of a smaller recording.
+    #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
+}
+
+impl Shrink {
+    fn limits(&self) -> Limits {
+        Limits {
+            runs: self.runs,
+            events: self.events,
+        }
+    }
 }
 
 /// Reads the name of a mutant.
@@ -126,6 +139,9 @@ pub(crate) fn replay(what: &Replay) -> u8 {
 pub(crate) fn shrink_command(what: &Shrink) -> u8 {
     // A failed assertion is a violation like any other, and comes up in many runs.
     std::panic::set_hook(Box::new(|_| ()));
+    if !what.recording.is_empty() {
+        return recording::shrink(&what.recording, what.limits(), &what.output);
+    }
     let first = match what.run.chosen().and_then(|chosen| chosen.play()) {
         Ok(first) => first,
         Err(code) => return code,
@@ -160,14 +176,10 @@ pub(crate) fn shrink_command(what: &Shrink) -> u8 {
 
 fn search(what: &Shrink, first: Recording) -> u8 {
     let began = Instant::now();
-    let limits = Limits {
-        runs: what.runs,
-        events: what.events,
-    };
     let mut watch = Watch::new(&what.output);
     let shrunk = shrink(
         first,
-        limits,
+        what.limits(),
         |candidate| mutants::replay(candidate, Trace::Off),
         |progress| watch.on_run(progress),
     );

@@ -13,6 +13,8 @@ const CLIENT: ClientId = ClientId(1);
 
 /// Three replicas, a network that loses nothing, and disks that are always fast enough.
 pub(super) struct Cluster {
+    /// What becomes of a message on its way, with its sender and its receiver.
+    tamper: fn(ReplicaId, &mut Envelope),
     shells: Vec<Shell>,
     /// The recordings of lives that are over.
     over: Vec<(FileName, Vec<u8>)>,
@@ -34,6 +36,7 @@ impl Cluster {
             Shell::start(cluster, ReplicaId(id), 1, vec![Record::Founded { founding }], now)
         };
         Cluster {
+            tamper: |_, _| (),
             shells: (0..REPLICAS).map(founded).collect(),
             over: Vec::new(),
             cluster,
@@ -41,6 +44,11 @@ impl Cluster {
             session: None,
             requests: 0,
         }
+    }
+
+    /// From now on messages are changed on their way.
+    pub(super) fn tamper(&mut self, tamper: fn(ReplicaId, &mut Envelope)) {
+        self.tamper = tamper;
     }
 
     /// Writes so many values through replica 0.
@@ -120,9 +128,11 @@ impl Cluster {
     /// Delivers a message or, if there is none, lets time pass until a replica has something to do.
     fn go_on(&mut self) {
         for from in 0..self.shells.len() {
-            let Some(Envelope { to, message }) = self.shells[from].outgoing.pop_front() else {
+            let Some(mut envelope) = self.shells[from].outgoing.pop_front() else {
                 continue;
             };
+            (self.tamper)(self.shells[from].id, &mut envelope);
+            let Envelope { to, message } = envelope;
             let event = Event::Peer {
                 from: self.shells[from].id,
                 founding: self.shells[from].replica.founding(),

@@ -8,7 +8,7 @@ use kvpaxos::Quorums;
 use super::play::Recording;
 use super::shrink::passes::links;
 use super::{End, settings, words};
-use crate::invariants::{Property, Violation};
+use crate::invariants::{Finding, Property, Violation};
 use crate::shrinking::Cost;
 use crate::world::phases::{DISAGREE, is_unfairness};
 use crate::world::setup::Cluster;
@@ -26,10 +26,19 @@ impl Manner {
     /// The manner of a violation.
     #[must_use]
     pub fn of(violation: &Violation) -> Manner {
-        let property = violation.property;
+        Manner::new(violation.property, &violation.explanation)
+    }
+
+    /// The manner of a finding.
+    #[must_use]
+    pub(crate) fn of_finding(finding: &Finding) -> Manner {
+        Manner::new(finding.property, &finding.explanation)
+    }
+
+    fn new(property: Property, explanation: &str) -> Manner {
         let says = match property {
-            Property::Assertion | Property::Contract => Some(without_numbers(&violation.explanation)),
-            Property::S4 if violation.explanation.contains(DISAGREE) => Some(DISAGREE.to_owned()),
+            Property::Assertion | Property::Contract => Some(without_numbers(explanation)),
+            Property::S4 if explanation.contains(DISAGREE) => Some(DISAGREE.to_owned()),
             _ => None,
         };
         Manner { property, says }

@@ -1,0 +1,93 @@
+//! The disk of a replica of a script: what it has written, and what a restart finds of it.
+
+use kvpaxos::{Effect, Memory, Record};
+
+use super::memory::{Beginning, Written};
+
+/// What a replica has written.
+#[derive(Default)]
+pub(super) struct Disk {
+    written: Written,
+    /// The log, from its last start on.
+    records: Vec<Record>,
+    /// How many of them are known to be durable.
+    durable: usize,
+}
+
+impl Disk {
+    /// The log.
+    pub(super) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// A process starts. Returns how, and with what memory: the one that was recorded if that is still what a start can
+    /// find, else what it would have found in its place. `None` if there is no such.
+    pub(super) fn start(&mut self, beginning: Beginning, memory: &Memory) -> Option<(Beginning, Memory)> {
+        let found = match (beginning, memory) {
+            (Beginning::GoesOn { known, .. }, Memory::Kept(records)) => {
+                let end = self.durable + records.len().saturating_sub(known);
+                self.found(records, 0, end.min(self.records.len()))
+            }
+            (Beginning::Damaged { lost }, Memory::Kept(records)) => {
+                // The first record says who the replica is.
+                let lost = lost.min(self.durable.saturating_sub(1));
+                if lost == 0 {
+                    return None;
+                }
+                self.found(records, lost, self.durable - lost)
+            }
+            _ => memory.clone(),
+        };
+        let beginning = self.written.begin(&found)?;
+        self.records = match &found {
+            Memory::Kept(records) => records.clone(),
+            Memory::Lost => Vec::new(),
+        };
+        self.durable = self.records.len();
+        Some((beginning, found))
+    }
+
+    /// These records, if the log ends with them but for so many durable ones that are lost; else its beginning up to `end`.
+    fn found(&self, records: &[Record], lost: usize, end: usize) -> Memory {
+        let fits = self.written.ends_with(records, lost);
+        Memory::Kept(if fits {
+            records.to_vec()
+        } else {
+            self.records[..end].to_vec()
+        })
+    }
+
+    /// The memory with which a role restarts that failed when the log had `failed` records: the recorded one, if that is
+    /// what stands on the disk. `None` if not everything is durable that was written before it failed.
+    pub(super) fn restart(&self, memory: &Memory, failed: usize) -> Option<Memory> {
+        if *memory == Memory::Lost {
+            return Some(Memory::Lost);
+        }
+        if self.durable < failed {
+            return None;
+        }
+        let fits = self.written.restarts(memory);
+        Some(if fits {
+            memory.clone()
+        } else {
+            Memory::Kept(self.records[..self.durable].to_vec())
+        })
+    }
+
+    /// The replica has stepped: it may have written.
+    pub(super) fn stepped(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Persist { records, .. } = effect {
+                records.iter().for_each(|record| self.written.add(record));
+                self.records.extend_from_slice(records);
+            }
+        }
+    }
+
+    /// So many records are not durable.
+    pub(super) fn settle(&mut self, undurable: usize) {
+        let durable = self.records.len() - undurable;
+        self.written.settle(durable - self.durable);
+        self.durable = durable;
+    }
+}
