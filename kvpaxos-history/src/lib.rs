@@ -100,6 +100,7 @@ mod line;
 mod open;
 mod operation;
 mod reader;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -1,5 +1,5 @@
-//! One line of a history: the one place that reads the format. It copies no string until it knows what the
-//! line is. If a line is wrong, a second, slower reading finds the words for it.
+//! One line of a history: what its fields mean. It copies no string until it knows what the line is. If a
+//! line is wrong, a second, slower reading finds the words for it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,22 +16,22 @@ use crate::{Action, Answer, Datum, Event, EventError, EventKind, FORMAT, Operati
 const DATUM: &str = "null, an integer of 64 bits or a string";
 
 /// The fields that the format names.
-#[derive(Default)]
+#[derive(PartialEq, Debug, Default)]
 pub(crate) struct Line<'a> {
-    kind: Field<'a>,
-    process: Field<'a>,
-    op: Field<'a>,
-    key: Field<'a>,
-    expect: Field<'a>,
-    value: Field<'a>,
-    applied: Field<'a>,
-    time: Field<'a>,
-    rev: Field<'a>,
+    pub(super) kind: Field<'a>,
+    pub(super) process: Field<'a>,
+    pub(super) op: Field<'a>,
+    pub(super) key: Field<'a>,
+    pub(super) expect: Field<'a>,
+    pub(super) value: Field<'a>,
+    pub(super) applied: Field<'a>,
+    pub(super) time: Field<'a>,
+    pub(super) rev: Field<'a>,
     /// The fields of a header alone; apart, so that all other lines stay small.
     header: Option<Box<Header<'a>>>,
 }
 
-#[derive(Default)]
+#[derive(PartialEq, Debug, Default)]
 struct Header<'a> {
     format: Field<'a>,
     version: Field<'a>,
@@ -39,8 +39,8 @@ struct Header<'a> {
 }
 
 /// What a field holds.
-#[derive(Default)]
-enum Field<'a> {
+#[derive(PartialEq, Debug, Default)]
+pub(super) enum Field<'a> {
     #[default]
     Missing,
     Null,
@@ -132,7 +132,10 @@ impl<'a> Line<'a> {
     pub(crate) fn parse(line: &'a [u8]) -> Result<Line<'a>, Problem> {
         // serde_json then need not check each string by itself.
         let text = str::from_utf8(line).map_err(|error| Problem::not_json(line, error))?;
-        serde_json::from_str(text).map_err(|error| Problem::not_json(line, error))
+        match Line::scan(text) {
+            Some(line) => Ok(line),
+            None => serde_json::from_str(text).map_err(|error| Problem::not_json(line, error)),
+        }
     }
 
     /// The value that every key has at first, if this is the header.

@@ -1,6 +1,6 @@
 //! Reads histories line by line.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, ErrorKind};
 
 use crate::line::{Line, Problem};
 use crate::open::OpenOperations;
@@ -92,19 +92,31 @@ impl<R: BufRead> Reader<R> {
     /// Reads the next line; tells whether there was one.
     fn next_line(&mut self) -> Result<bool, ReadError> {
         self.line.clear();
-        let most = LONGEST_LINE as u64 + 1;
-        let mut source = self.source.by_ref().take(most);
-        if source.read_until(b'\n', &mut self.line)? == 0 {
-            return Ok(false);
+        let mut has_line = false;
+        loop {
+            let more = match self.source.fill_buf() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                more => more?,
+            };
+            if more.is_empty() {
+                self.number += usize::from(has_line);
+                return Ok(has_line);
+            }
+            has_line = true;
+            let end = memchr::memchr(b'\n', more);
+            let part = end.unwrap_or(more.len());
+            let room = LONGEST_LINE + 1 - self.line.len();
+            self.line.extend_from_slice(&more[..part.min(room)]);
+            if self.line.len() > LONGEST_LINE {
+                self.number += 1;
+                return Err(self.malformed(Reason::TooLong));
+            }
+            self.source.consume(part + usize::from(end.is_some()));
+            if end.is_some() {
+                self.number += 1;
+                return Ok(true);
+            }
         }
-        self.number += 1;
-        if self.line.last() == Some(&b'\n') {
-            self.line.pop();
-        }
-        if self.line.len() > LONGEST_LINE {
-            return Err(self.malformed(Reason::TooLong));
-        }
-        Ok(true)
     }
 
     fn malformed(&self, reason: Reason) -> ReadError {
