@@ -137,10 +137,12 @@ impl DigestHistory {
 /// How the state of a replica compares with those of its peers, as far as it knows.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Agreement {
-    /// By ascending ids. A vector, because all of them are looked at for each request of a client.
+    /// By ascending ids.
     peers: Vec<(ReplicaId, Comparison)>,
     /// The highest slot at which a leader had the same digest.
     vouched: Slot,
+    /// Whether a peer differs, or says so. It follows from `peers`, but each step asks, and the answer is nearly always no.
+    some_differ: bool,
 }
 
 /// How the state of one peer compares.
@@ -223,6 +225,9 @@ impl Agreement {
             };
         }
         comparison.reported = reported;
+        if self.some_differ || reported.is_some() {
+            self.look_who_differs();
+        }
     }
 
     /// A slot was applied or a snapshot installed: compares the digests that were waiting for that.
@@ -254,9 +259,17 @@ impl Agreement {
 
     fn compared(&mut self, peer: ReplicaId, slot: Slot, same: bool, leads: bool) {
         self.peer_mut(peer).compared(slot, same);
+        if self.some_differ || !same {
+            self.look_who_differs();
+        }
         if same && leads {
             self.vouched = self.vouched.max(slot);
         }
+    }
+
+    fn look_who_differs(&mut self) {
+        let mut peers = self.peers.iter().map(|(_, peer)| peer);
+        self.some_differ = peers.any(|peer| peer.differs.is_some() || peer.reported.is_some());
     }
 
     /// A leader has vouched for the state after every slot below this one: clients may be answered from it.
@@ -266,12 +279,18 @@ impl Agreement {
 
     /// The slot at which the peer's state is known to differ, if any.
     pub(crate) fn differs(&self, peer: ReplicaId) -> Option<Slot> {
+        if !self.some_differ {
+            return None;
+        }
         let peer = self.peers.iter().find(|(id, _)| *id == peer);
         peer.and_then(|(_, comparison)| comparison.differing())
     }
 
     /// The peers whose states are known to differ.
     pub(crate) fn differing(&self) -> ReplicaSet {
+        if !self.some_differ {
+            return ReplicaSet::EMPTY;
+        }
         let differing = self.peers.iter().filter(|(_, peer)| peer.differing().is_some());
         differing.map(|(id, _)| *id).collect()
     }
@@ -281,14 +300,10 @@ impl Agreement {
     ///
     /// A peer whose last comparison was at a lower slot counts for neither side.
     pub(crate) fn doubt(&self, quorum: usize) -> Option<Doubt> {
-        let peers = self.peers.iter().map(|(_, peer)| peer);
-        // Nearly always nobody differs, and each request asks.
-        if peers
-            .clone()
-            .all(|peer| peer.differs.is_none() && peer.reported.is_none())
-        {
+        if !self.some_differ {
             return None;
         }
+        let peers = self.peers.iter().map(|(_, peer)| peer);
         let slot = peers.clone().filter_map(Comparison::differing).min()?;
         let shares = |peer: &&Comparison| peer.differing().is_none() && peer.same >= Some(slot);
         let sharing = 1 + peers.filter(shares).count();

@@ -358,6 +358,9 @@ impl Replica {
 
     /// Sends the withheld replies that may be sent now.
     pub(super) fn release_withheld(&mut self, out: &mut Vec<Effect>) {
+        if !self.pending.withholds() {
+            return;
+        }
         let answerable = self.answerable();
         for (to, reply) in self.pending.take_withheld(answerable) {
             out.push(Effect::Reply { to, reply });
@@ -386,7 +389,9 @@ impl Replica {
 
     /// Serves the reads whose read index is applied.
     pub(super) fn serve_reads(&mut self, out: &mut Vec<Effect>) {
-        let Some(learner) = &self.learner else { return };
+        let Some(learner) = self.learner.as_ref().filter(|_| self.reads.may_be_ready()) else {
+            return;
+        };
         // A read sees everything that is applied here, so a leader must have vouched for all of it.
         let applied = learner.applied();
         if self.vouched() < applied {

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::command::{Command, CommandKey, Outcome, Reply, Stream};
+use crate::roles::under_way::find;
 use crate::types::{Ballot, ClientId, Slot};
 
 /// The commands that wait to be applied, and the replies that are withheld.
@@ -66,16 +67,17 @@ pub(crate) struct ExpiredRequest {
     pub(crate) handed: bool,
 }
 
-/// The place of the number in a stream, or the place where it belongs.
-fn find(stream: &VecDeque<PendingCommand>, number: u64) -> Result<usize, usize> {
-    match (stream.front(), stream.back()) {
-        (Some(front), _) if front.number == number => Ok(0),
-        (_, Some(back)) if back.number < number => Err(stream.len()),
-        _ => stream.binary_search_by_key(&number, |pending| pending.number),
-    }
-}
-
 impl PendingRequests {
+    /// Whether no request waits for its command.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests == 0
+    }
+
+    /// Whether replies are withheld.
+    pub(crate) fn withholds(&self) -> bool {
+        !self.withheld.is_empty()
+    }
+
     /// The number of requests that wait for their command or for a withheld reply.
     pub(crate) fn len(&self) -> usize {
         self.requests + self.withheld.values().map(Vec::len).sum::<usize>()
@@ -100,7 +102,7 @@ impl PendingRequests {
         let waiting = Waiter::new(client, id);
         let CommandKey { stream, number } = command.key();
         let stream = self.streams.entry(stream).or_default();
-        match find(stream, number) {
+        match find(stream, number, |pending| pending.number) {
             Ok(place) => {
                 let pending = &mut stream[place];
                 let is_same = |other: &mut Waiter| other.client == client && other.id == id && !other.gone;
@@ -163,12 +165,12 @@ impl PendingRequests {
     }
 
     fn take(&mut self, command: &Command) -> Option<(Waiter, Vec<Waiter>)> {
-        if self.requests == 0 {
+        if self.is_empty() {
             return None;
         }
         let CommandKey { stream: key, number } = command.key();
         let stream = self.streams.get_mut(&key)?;
-        let place = find(stream, number).ok()?;
+        let place = find(stream, number, |pending| pending.number).ok()?;
         // Most commands are the first in their stream; these need no search and move no other.
         let pending = if place == 0 {
             stream.pop_front()

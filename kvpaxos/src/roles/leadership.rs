@@ -2,7 +2,7 @@
 //!
 //! The methods that propose and that count votes are public for the model checker.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::command::{Batch, Command, CommandKey, Value};
 use crate::config::Limits;
@@ -10,6 +10,7 @@ use crate::crash_vector::{ConsistentSet, CrashVector};
 use crate::message::Watermark;
 use crate::roles::chosen_log::ChosenLog;
 use crate::roles::read::Confirmation;
+use crate::roles::under_way::UnderWay;
 use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
 
 /// A proposer in phase 2.
@@ -36,7 +37,7 @@ pub struct Leadership {
     queue_bytes: usize,
     /// The commands that are carried over, queued or proposed. Repeats of them are dropped: replicas resend
     /// commands while a leader is slow, and repeats in the log would make it slower still.
-    under_way: BTreeSet<CommandKey>,
+    under_way: UnderWay,
     /// The watermark that was sent to all last.
     announced: Watermark,
     /// Read index requests that wait until the ballot is confirmed.
@@ -150,7 +151,7 @@ impl Leadership {
             };
             self.queue_bytes -= size;
             if applied {
-                self.under_way.remove(&command.key());
+                self.under_way.remove(command.key());
             } else {
                 bytes += size;
                 commands.push(command);
@@ -162,7 +163,7 @@ impl Leadership {
     /// The commands of this value are no longer under way.
     fn forget(&mut self, value: &Value) {
         for key in keys(value) {
-            self.under_way.remove(&key);
+            self.under_way.remove(key);
         }
     }
 

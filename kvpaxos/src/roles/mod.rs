@@ -3,6 +3,7 @@
 //!
 //! - `acceptor`: promises and votes; `recovery`: how one that lost its memory comes back;
 //! - `proposer`: uses each ballot once; as a candidate it is a `candidacy` (phase 1), as a leader a `leadership` (phase 2);
+//! - `under_way`: the commands that a leader has taken in and that are not chosen yet;
 //! - `learner`: finds out what is chosen, and applies it; `chosen_log`: the chosen values that it keeps;
 //! - `read`: linearizable reads, the leader's side and that of the replica which serves them.
 
@@ -14,3 +15,4 @@ pub(crate) mod learner;
 pub(crate) mod proposer;
 pub(crate) mod read;
 pub mod recovery;
+pub(crate) mod under_way;

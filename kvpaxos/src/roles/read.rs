@@ -192,6 +192,11 @@ impl Reads {
         }
     }
 
+    /// Whether reads wait for a slot to be applied.
+    pub(crate) fn may_be_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Removes and returns the reads that may be served when every slot below `applied` is applied.
     pub(crate) fn take_ready(&mut self, applied: Slot) -> Vec<Read> {
         let mut served = Vec::new();
