@@ -204,19 +204,27 @@ pub(crate) enum Stream {
 
 /// Commands that are chosen together in one slot. Clones share them.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Batch(Arc<Vec<Command>>);
+pub struct Batch(Arc<BatchContent>);
+
+/// Commands with the sum of their sizes, which is asked for again and again.
+#[derive(PartialEq, Eq, Hash)]
+struct BatchContent {
+    commands: Vec<Command>,
+    size: usize,
+}
 
 impl Batch {
     /// A batch of these commands, in this order.
     #[must_use]
     pub fn new(commands: Vec<Command>) -> Batch {
-        Batch(Arc::new(commands))
+        let size = commands.iter().map(Command::size).sum();
+        Batch(Arc::new(BatchContent { commands, size }))
     }
 
     /// The commands in order.
     #[must_use]
     pub fn commands(&self) -> &[Command] {
-        &self.0
+        &self.0.commands
     }
 }
 
@@ -242,7 +250,11 @@ impl Value {
     /// The approximate size in bytes, encoded or in memory. Bounds on chunks and queues use it.
     #[must_use]
     pub fn size(&self) -> usize {
-        16 + self.commands().iter().map(Command::size).sum::<usize>()
+        let commands = match self {
+            Value::Noop => 0,
+            Value::Batch(batch) => batch.0.size,
+        };
+        16 + commands
     }
 }
 

@@ -284,7 +284,7 @@ impl Replica {
         let two_phase = self.config.update == Update::TwoPhase;
         let mut advanced = false;
         while let Some(learner) = &mut self.learner
-            && let Some(applied) = learner.apply_next(&mut self.to_free)
+            && let Some(applied) = learner.apply_next(!self.pending.is_empty(), &mut self.to_free)
         {
             advanced = true;
             self.agreement.on_applied(learner.digests());

@@ -58,7 +58,7 @@ pub(crate) struct Learner {
 /// The position of a learner in the log, and in the snapshot that it receives.
 type LearnerPosition = (Slot, Option<(Slot, Cursor)>);
 
-/// A slot that was applied, with the outcomes of its commands.
+/// A slot that was applied, with the outcomes of its commands if somebody may wait for them.
 pub(crate) struct AppliedSlot {
     pub(crate) slot: Slot,
     pub(crate) value: Value,
@@ -227,12 +227,18 @@ impl Learner {
         Ok(())
     }
 
-    /// Applies the next chosen slot, if there is one that is not applied (L2).
-    pub(crate) fn apply_next(&mut self, to_free: &mut DeferredFree) -> Option<AppliedSlot> {
+    /// Applies the next chosen slot, if there is one that is not applied (L2). The outcomes are kept only if somebody may wait for
+    /// them.
+    pub(crate) fn apply_next(&mut self, is_awaited: bool, to_free: &mut DeferredFree) -> Option<AppliedSlot> {
         let slot = self.applied;
         let value = self.chosen(slot)?.clone();
         let dropped_before = self.machine.sessions_dropped();
-        let outcomes = self.machine.apply_all(slot, value.commands());
+        let outcomes = if is_awaited {
+            self.machine.apply_all(slot, value.commands())
+        } else {
+            self.machine.apply_each(slot, value.commands(), drop);
+            Vec::new()
+        };
         self.applied = slot.next();
         let sessions_dropped = self.machine.sessions_dropped() - dropped_before;
         let (slots, bytes) = self.since;

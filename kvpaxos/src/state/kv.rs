@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::command::Op;
+use crate::command::{Command, Op};
 use crate::config::Limits;
 use crate::state::buckets::{Buckets, BucketsToFree, EntryPosition};
 use crate::state::session::{Execution, StoredOutcome, digest_words};
@@ -97,10 +97,25 @@ impl Store {
         Some((bucket, at))
     }
 
-    /// Reads the memory that writes to these keys will touch, only to load it into the caches. Reading it
+    /// Reads the memory that these commands will write to, only to load it into the caches. Reading it
     /// step by step for all keys loads many of them at once; the writes alone would wait for each.
-    pub(crate) fn touch<'a>(&self, keys: impl Iterator<Item = &'a Bytes>) {
-        let hashes: Vec<u32> = keys.map(|key| Store::hash(key)).collect();
+    pub(crate) fn touch(&self, commands: &[Command]) {
+        let mut hashes = Vec::new();
+        for command in commands {
+            let Command::Apply { op, .. } = command else {
+                continue;
+            };
+            if hashes.is_empty() {
+                hashes.reserve(commands.len());
+            }
+            // Most operations have one key. An iterator over the keys of any operation takes longer than their hashes.
+            match op {
+                Op::Put { key, .. } | Op::Delete { key } | Op::Cas { key, .. } => {
+                    hashes.push(Store::hash(key));
+                }
+                Op::Transaction(transaction) => hashes.extend(transaction.keys().map(|key| Store::hash(key))),
+            }
+        }
         let buckets = || hashes.iter().map(|hash| (*hash, self.entries.bucket(*hash)));
         let seen = buckets().fold(0, |seen, (hash, bucket)| seen ^ bucket.touch(hash));
         let data = buckets().fold(0, |seen, (hash, bucket)| seen ^ bucket.touch_data(hash));

@@ -145,13 +145,22 @@ impl StateMachine {
 
     /// Applies the commands of one slot, in order. See [`apply`](StateMachine::apply).
     pub fn apply_all(&mut self, slot: Slot, commands: &[Command]) -> Vec<Outcome> {
-        self.store.touch(commands.iter().flat_map(keys_of));
-        let commands = (0..).zip(commands);
-        let apply = |(index, command)| self.apply(Revision { slot, index }, command);
-        let outcomes = commands.map(apply).collect();
+        let mut outcomes = Vec::with_capacity(commands.len());
+        self.apply_each(slot, commands, |outcome| outcomes.push(outcome));
+        outcomes
+    }
+
+    /// Like [`apply_all`](StateMachine::apply_all), and hands out each outcome.
+    pub(crate) fn apply_each(&mut self, slot: Slot, commands: &[Command], mut ended: impl FnMut(Outcome)) {
+        // One command alone would not wait any longer for the memory that it writes to.
+        if commands.len() > 1 {
+            self.store.touch(commands);
+        }
+        for (index, command) in (0..).zip(commands) {
+            ended(self.apply(Revision { slot, index }, command));
+        }
         let [high, low] = halves(self.digest());
         self.history = hash(&[slot.0, high, low], self.history);
-        outcomes
     }
 
     /// The value of a key. A short value is copied, a long one is shared.
@@ -280,14 +289,6 @@ fn hash<const WORDS: usize>(words: &[u64; WORDS], before: u128) -> u128 {
         bytes.copy_from_slice(&word.to_le_bytes());
     }
     xxh3_128(&bytes[..16 + 8 * WORDS])
-}
-
-fn keys_of(command: &Command) -> impl Iterator<Item = &Bytes> {
-    let op = match command {
-        Command::Apply { op, .. } => Some(op),
-        Command::Open { .. } | Command::Close { .. } | Command::Opaque { .. } => None,
-    };
-    op.into_iter().flat_map(Op::keys)
 }
 
 /// Checks a write against the limits of keys, values and transactions. A replica checks it when it admits the
