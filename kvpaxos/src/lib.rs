@@ -195,3 +195,10 @@ pub use types::{
     Ballot, ClientId, Entropy, Founding, Incarnation, Life, Micros, ReplicaId, ReplicaSet, Revision, Role,
     Sequence, SessionId, Slot, Time,
 };
+
+/// Pages about the core that are no reference.
+#[cfg(doc)]
+pub mod manual {
+    #[doc = include_str!("../docs/benchmarks.md")]
+    pub mod benchmarks {}
+}
