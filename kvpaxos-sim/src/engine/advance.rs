@@ -201,11 +201,13 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
         let at = host.local(now);
         let Some(machine) = &mut host.machine else { return };
         self.observer.enters(now, id, &event);
-        let effects = machine.step(Input { at, event });
+        let mut effects = std::mem::take(&mut self.effects);
+        machine.step_into(Input { at, event }, &mut effects);
         self.observer.stepped(now, id, machine, &effects);
-        for effect in effects {
+        for effect in effects.drain(..) {
             self.carry_out(id, effect);
         }
+        self.effects = effects;
         self.check_deadline(id, at);
         self.arm(id);
     }

@@ -90,11 +90,12 @@ impl Digest {
     }
 
     fn begin(&mut self, kind: EntryKind, numbers: [u64; 3]) {
-        self.buffer.clear();
-        self.buffer.push(kind as u8);
-        for number in numbers {
-            self.buffer.extend_from_slice(&number.to_le_bytes());
+        let mut bytes = [kind as u8; 25];
+        for (number, bytes) in numbers.iter().zip(bytes[1..].chunks_exact_mut(8)) {
+            bytes.copy_from_slice(&number.to_le_bytes());
         }
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&bytes);
     }
 
     fn end(&mut self) {
@@ -120,7 +121,12 @@ impl Flavor for Tail<'_> {
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        // Most numbers are encoded in one byte or two. To copy so few by a call takes longer than to push them.
+        match bytes {
+            [byte] => self.0.push(*byte),
+            [first, second] => self.0.extend([*first, *second]),
+            _ => self.0.extend_from_slice(bytes),
+        }
         Ok(())
     }
 

@@ -36,6 +36,11 @@ pub trait Machine: Sized {
     /// Handles an input. The engine carries out the effects in their order.
     fn step(&mut self, input: InputOf<Self>) -> Vec<EffectOf<Self>>;
 
+    /// Like [`step`](Machine::step), but appends the effects, so that the engine can use one buffer again and again.
+    fn step_into(&mut self, input: InputOf<Self>, effects: &mut Vec<EffectOf<Self>>) {
+        effects.append(&mut self.step(input));
+    }
+
     /// The first records of the log of a new machine; `draw` is random.
     #[must_use]
     fn founds(draw: u64) -> Vec<Self::Record> {

@@ -10,7 +10,7 @@ use crate::engine::digest::{Digest, EntryKind};
 use crate::engine::disk::{Format, Log};
 use crate::engine::host::{Host, RoleState};
 use crate::engine::latency::Table;
-use crate::engine::machine::Machine;
+use crate::engine::machine::{EffectOf, Machine};
 use crate::engine::network::{LinkProfile, Network};
 use crate::engine::observer::Observer;
 use crate::engine::pending::{Alarm, Pending};
@@ -56,6 +56,8 @@ pub struct Engine<M: Machine, O = ()> {
     pub(super) digest: Digest,
     pub(super) counts: Counts,
     pub(super) released: Vec<Envelope<M::Message>>,
+    /// A buffer for the effects of a step.
+    pub(super) effects: Vec<EffectOf<M>>,
     /// The observer.
     pub observer: O,
 }
@@ -94,6 +96,7 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
             digest: Digest::default(),
             counts: Counts::default(),
             released: Vec::new(),
+            effects: Vec::new(),
             observer,
         }
     }

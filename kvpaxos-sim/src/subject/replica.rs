@@ -59,6 +59,10 @@ impl Machine for Replica {
         Replica::step(self, input)
     }
 
+    fn step_into(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        Replica::step_into(self, input, effects);
+    }
+
     fn founds(draw: u64) -> Vec<Record> {
         let founding = Founding(draw);
         vec![Record::Founded { founding }]
