@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kvpaxos::Replica;
 
 use crate::invariants::{Property, Trace, Violation};
-use crate::parallel;
+use crate::parallel::{self, processor_time};
 use crate::world::report::{Report, run};
 use crate::world::setup::Setup;
 use crate::world::summary::{Summary, micros};
@@ -113,20 +113,5 @@ fn play(player: Player, seed: u64) -> SeedResult {
         report,
         took: processor_time().saturating_sub(began),
         repeated,
-    }
-}
-
-/// The processor time of this thread so far. Where the system does not say, the time since some moment.
-fn processor_time() -> Duration {
-    #[cfg(any(target_os = "linux", target_os = "macos"))]
-    {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
-        Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(now.tv_nsec).unwrap_or_default())
-    }
-    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-    {
-        static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        FIRST.get_or_init(Instant::now).elapsed()
     }
 }
