@@ -139,6 +139,9 @@ pub use world::{Report, Setup, World, run, run_seed};
 /// Pages for those who use the programs.
 #[cfg(doc)]
 pub mod manual {
+    #[doc = include_str!("../docs/benchmarks.md")]
+    pub mod benchmarks {}
+
     #[doc = include_str!("../docs/histories.md")]
     pub mod histories {}
 
