@@ -8,10 +8,11 @@
 //! `--udp` sends datagrams, `--rounds N` restarts all five so often (default 5), `--dir PATH` holds the data and the logs
 //! (default: a temporary directory that is removed). The end is 1 if a request failed.
 
+mod processes;
+
 use std::io::Result;
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,8 @@ use kvpaxos::status::{LearnerStatus, ProposerStatus};
 use kvpaxos::{Slot, Status};
 use kvpaxos_net::{Client, ClientOptions, Transport};
 
-const REPLICAS: usize = 5;
+use crate::processes::{Processes, REPLICAS};
+
 /// Before the first restart, and after each.
 const REST: Duration = Duration::from_secs(1);
 
@@ -60,105 +62,6 @@ impl Settings {
             }
         }
         settings
-    }
-}
-
-/// Five processes, which are killed when this is dropped.
-struct Processes {
-    directory: PathBuf,
-    /// For peers, then for clients.
-    ports: Vec<u16>,
-    children: Vec<Option<Child>>,
-}
-
-impl Processes {
-    fn start(directory: &Path) -> Result<Processes> {
-        // Below the range that the system uses for outgoing connections, so that a port is still free when its
-        // replica comes back.
-        let first = 20_000 + u16::try_from(std::process::id() % 400).expect("small") * 20;
-        let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-        let ports: Vec<u16> = (first..32_000).filter(is_free).take(2 * REPLICAS).collect();
-        assert_eq!(
-            ports.len(),
-            2 * REPLICAS,
-            "too few ports are free from {first} on"
-        );
-        let mut processes = Processes {
-            directory: directory.to_owned(),
-            ports,
-            children: (0..REPLICAS).map(|_| None).collect(),
-        };
-        for replica in 0..REPLICAS {
-            let formatted = processes.command("format", replica).status()?;
-            assert!(formatted.success(), "replica {replica} cannot be formatted");
-            processes.serve(replica)?;
-        }
-        Ok(processes)
-    }
-
-    fn command(&self, verb: &str, replica: usize) -> Command {
-        let peers = self.ports[..REPLICAS].iter().enumerate();
-        let peers: Vec<String> = peers.map(|(id, port)| format!("{id}=127.0.0.1:{port}")).collect();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kvpaxos"));
-        command
-            .args([
-                verb,
-                "--id",
-                &replica.to_string(),
-                "--peers",
-                &peers.join(","),
-                "--data",
-            ])
-            .arg(self.directory.join(format!("r{replica}")))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        command
-    }
-
-    fn address(&self, replica: usize) -> String {
-        format!("127.0.0.1:{}", self.ports[REPLICAS + replica])
-    }
-
-    fn serve(&mut self, replica: usize) -> Result<()> {
-        let (address, log) = (
-            self.address(replica),
-            self.directory.join(format!("r{replica}.log")),
-        );
-        let child = self
-            .command("serve", replica)
-            .args(["--client", &address, "--udp", &address, "--log-file"])
-            .arg(log)
-            .spawn()?;
-        self.children[replica] = Some(child);
-        while TcpStream::connect(&address).is_err() {
-            let child = self.children[replica].as_mut().expect("it was started");
-            assert!(child.try_wait()?.is_none(), "replica {replica} ended at once");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Ok(())
-    }
-
-    /// Stops a replica in order.
-    fn stop(&mut self, replica: usize) -> Result<()> {
-        let Some(mut child) = self.children[replica].take() else {
-            return Ok(());
-        };
-        let told = Command::new("kill")
-            .args(["-TERM", &child.id().to_string()])
-            .status()?;
-        assert!(told.success(), "replica {replica} cannot be told to stop");
-        let ended = child.wait()?;
-        assert!(ended.success(), "replica {replica} ended with {ended}");
-        Ok(())
-    }
-}
-
-impl Drop for Processes {
-    fn drop(&mut self) {
-        for mut child in self.children.iter_mut().filter_map(Option::take) {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }
 
