@@ -12,7 +12,7 @@ mod processes;
 
 use std::io::Result;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,20 @@ impl Settings {
         }
         settings
     }
+}
+
+/// Stops a replica in order.
+fn stop(processes: &mut Processes, replica: usize) -> Result<()> {
+    let Some(mut child) = processes.children[replica].take() else {
+        return Ok(());
+    };
+    let told = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()?;
+    assert!(told.success(), "replica {replica} cannot be told to stop");
+    let ended = child.wait()?;
+    assert!(ended.success(), "replica {replica} ended with {ended}");
+    Ok(())
 }
 
 /// What happened to the requests.
@@ -185,7 +199,7 @@ async fn measure(settings: &Settings, directory: &Path) -> Result<bool> {
         for replica in 0..REPLICAS {
             let leads = leads(&processes, replica).await;
             let began = Instant::now();
-            processes.stop(replica)?;
+            stop(&mut processes, replica)?;
             let stopped = began.elapsed();
             processes.serve(replica)?;
             caught_up(&processes, replica).await;

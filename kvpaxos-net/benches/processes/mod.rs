@@ -13,7 +13,8 @@ pub(crate) struct Processes {
     directory: PathBuf,
     /// For peers, then for clients.
     ports: Vec<u16>,
-    children: Vec<Option<Child>>,
+    /// `None` for a replica that is down.
+    pub(crate) children: Vec<Option<Child>>,
 }
 
 impl Processes {
@@ -83,20 +84,6 @@ impl Processes {
             assert!(child.try_wait()?.is_none(), "replica {replica} ended at once");
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(())
-    }
-
-    /// Stops a replica in order.
-    pub(crate) fn stop(&mut self, replica: usize) -> Result<()> {
-        let Some(mut child) = self.children[replica].take() else {
-            return Ok(());
-        };
-        let told = Command::new("kill")
-            .args(["-TERM", &child.id().to_string()])
-            .status()?;
-        assert!(told.success(), "replica {replica} cannot be told to stop");
-        let ended = child.wait()?;
-        assert!(ended.success(), "replica {replica} ended with {ended}");
         Ok(())
     }
 }
