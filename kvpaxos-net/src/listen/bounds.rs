@@ -16,7 +16,7 @@ use crate::wire::outbox::Total;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
     /// TCP connections at once; a further one is closed as soon as it is accepted. Fewer if the process may not
-    /// have so many descriptors. Default: 4096.
+    /// have so many descriptors. Default: 12288.
     pub connections: usize,
     /// Bytes of requests that all connections together may hold until they are complete and the replica has
     /// taken them, beyond the first 16 KiB of each connection. A further large request waits. Default: 64 MiB.
@@ -41,7 +41,7 @@ impl Bounds {
 impl Default for Bounds {
     fn default() -> Bounds {
         Bounds {
-            connections: 4096,
+            connections: 12_288,
             requests: 64 * 1024 * 1024,
             client_outbox: 64 * 1024 * 1024,
             outboxes: 256 * 1024 * 1024,
