@@ -21,4 +21,4 @@ pub use decider::Deviations;
 pub(crate) use decider::{Decided, NamingDecider, Record, name_by_time};
 pub use names::{Draw, DrawName, MessageName, SyncName};
 pub(crate) use text::Nodes;
-pub(crate) use variation::{Sampling, Variation, anchors};
+pub(crate) use variation::{Anchor, Sampling, Variation, anchors};

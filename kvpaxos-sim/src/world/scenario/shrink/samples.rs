@@ -11,7 +11,7 @@ use kvpaxos::{Micros, Random, Time};
 
 use super::Shrinker;
 use super::window::Window;
-use crate::decisions::Sampling;
+use crate::decisions::{Anchor, Sampling, anchors};
 use crate::shrinking::{Player, Progress};
 use crate::world::scenario::play::Recording;
 use crate::world::scenario::{End, Scenario};
@@ -126,6 +126,8 @@ where
         let scales = u64::from((end.0 / SHORTEST).max(1).ilog2()) + 1;
         let mut spent = vec![0; usize::try_from(scales).unwrap_or(1)];
         let mut random = Random::from_seed(self.search.runs());
+        let best = self.search.best();
+        let fates = anchors(&best.scenario.deviations.fates, &best.sent, Time(0), |at| at);
         let mut tries = 0;
         while !self.search.is_stopped() && self.search.events() < began + patience && tries < TRIES {
             tries += 1;
@@ -137,7 +139,7 @@ where
                 Some(shape) if random.below(2) == 0 => shape.varied(&mut random),
                 _ => Shape::draw(&mut random),
             };
-            let sample = self.stretch(shape, end.0 >> scale, &mut random);
+            let sample = self.stretch(shape, end.0 >> scale, &fates, &mut random);
             let before = self.search.events();
             if self.search.attempt(&sample) {
                 self.lucky = Some(shape);
@@ -148,8 +150,8 @@ where
         false
     }
 
-    /// A stretch of this length as the shape says.
-    fn stretch(&self, shape: Shape, length: u64, random: &mut Random) -> Scenario {
+    /// A stretch of this length as the shape says. `fates` are those of the best run, in the order of their times.
+    fn stretch(&self, shape: Shape, length: u64, fates: &[Anchor], random: &mut Random) -> Scenario {
         let best = self.search.best();
         let (End::Stop(end) | End::Heal(end)) = best.scenario.end;
         let to = if shape.at_end {
@@ -163,7 +165,7 @@ where
             lead: shape.lead,
             squeeze: shape.squeeze,
         };
-        let mut scenario = window.of(best);
+        let mut scenario = window.of(best, fates);
         let mut keeps = |eighths: u64| eighths == 8 || random.below(8) < eighths;
         scenario.faults.retain(|_| keeps(shape.faults));
         let kept: Vec<bool> = (0..scenario.setup.clients.count)
@@ -225,7 +227,7 @@ where
             scenario.setup.seed = seed % 1_000_000;
             if !scenario.deviations.fates.is_empty() {
                 let fates = std::mem::take(&mut scenario.deviations.fates);
-                scenario.variation.anchors = crate::decisions::anchors(&fates, &best.sent, Time(0), |at| at);
+                scenario.variation.anchors = anchors(&fates, &best.sent, Time(0), |at| at);
             }
         }
         let events = best.report.counts.events.max(1);
