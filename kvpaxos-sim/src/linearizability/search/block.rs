@@ -101,7 +101,12 @@ impl Window {
         let mut seen = HashSet::with_hasher(BuildQuick::default());
         seen.insert((from.value, from.done.clone()));
         let mut queue = VecDeque::from([from]);
+        let end = self.steps.saturating_add(self.width as u64);
         while let Some(config) = queue.pop_front() {
+            if self.steps == end {
+                self.is_cut = true;
+                break;
+            }
             self.steps += 1;
             if self.steps > self.budget.steps || found.len() > self.budget.memory / 200 {
                 return Err(OutOfBudget);

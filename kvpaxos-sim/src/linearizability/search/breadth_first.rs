@@ -2,6 +2,10 @@
 //!
 //! It ends at the first completion that no configuration gets past. For linearizable histories it takes as
 //! long as for others.
+//!
+//! It can be told to follow the most promising configurations only, a *beam* (Lowerre, *The Harpy speech
+//! recognition system*, 1976). Then the time grows with the number of operations alone. An order that is found
+//! is one, but if no configuration is left, nothing is known.
 
 use super::configuration::Configuration;
 use super::orders::Orders;
@@ -10,10 +14,15 @@ use super::timeline::{Timeline, TimelineEvent};
 use super::window::{Mode, OutOfBudget, Window};
 use crate::linearizability::report::Budget;
 
-/// Looks for an order. Returns the number of configurations that it looked at, too.
+/// How many ways to go on from a configuration are looked at in a beam, for each configuration in it.
+const WAYS: usize = 4;
+
+/// Looks for an order, with at most `width` configurations side by side. Returns the number of configurations
+/// that it looked at, too.
 pub(super) fn breadth_first(
     timeline: Timeline,
     mode: Mode,
+    width: usize,
     orders: Orders,
     budget: Budget,
 ) -> (SearchResult, u64) {
@@ -24,6 +33,7 @@ pub(super) fn breadth_first(
         lookahead,
     } = timeline;
     let mut window = Window::new(values, Some(lookahead), mode, orders, budget);
+    window.width = width.saturating_mul(WAYS);
     let mut configs = vec![Configuration::first(first)];
     for (now, moment) in moments {
         match moment {
@@ -42,10 +52,15 @@ pub(super) fn breadth_first(
                         return (SearchResult::OutOfBudget, window.steps());
                     }
                 }
+                // To find those that dominate others takes quadratic time.
+                window.keep_promising(&mut found, width.saturating_mul(WAYS));
                 window.close(op);
                 configs = window.undominated(found);
+                window.keep_promising(&mut configs, width);
                 let bytes: usize = configs.iter().map(Configuration::bytes).sum();
-                if configs.is_empty() {
+                if configs.is_empty() && window.is_cut {
+                    return (SearchResult::OutOfBudget, window.steps());
+                } else if configs.is_empty() {
                     // Relaxed configurations may be impossible, so they prove nothing about prefixes.
                     let is_real = mode == Mode::Exact;
                     let rest = before.filter(|_| is_real).map(|config| window.order(&config));

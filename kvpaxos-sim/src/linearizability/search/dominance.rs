@@ -88,6 +88,39 @@ impl Window {
         kept
     }
 
+    /// Keeps at most so many configurations: the most promising of each value, then the next of each.
+    pub(super) fn keep_promising(&mut self, configs: &mut Vec<Configuration>, width: usize) {
+        if configs.len() <= width {
+            return;
+        }
+        self.is_cut = true;
+        configs.sort_by_cached_key(|config| (config.value, self.debt(config)));
+        let (mut value, mut rank) = (None, 0);
+        let mut ranked: Vec<(usize, Configuration)> = Vec::with_capacity(configs.len());
+        for config in configs.drain(..) {
+            rank = if value == Some(config.value) { rank + 1 } else { 0 };
+            value = Some(config.value);
+            ranked.push((rank, config));
+        }
+        ranked.sort_by_key(|(rank, _)| *rank);
+        let kept = ranked.into_iter().take(width);
+        configs.extend(kept.map(|(_, config)| config));
+    }
+
+    /// How little promising a configuration is in a beam. Reads and swaps that have taken effect are duties
+    /// fulfilled, for each needs a certain value. Puts are means to get one, and operations of unknown outcome
+    /// are means that never have to be used; it is good to have them left. The weights were chosen by trying;
+    /// they have no influence on what is true.
+    fn debt(&self, config: &Configuration) -> i64 {
+        let count = |set: &OpSet| -> i64 {
+            let words = 0..config.done.words();
+            words
+                .map(|place| i64::from((config.done.word(place) & set.word(place)).count_ones()))
+                .sum()
+        };
+        2 * count(&self.optional) + count(&self.puts) - count(&self.swaps) - count(&self.pure)
+    }
+
     /// The cost of a configuration: how many optional operations it has used, then how many others. The
     /// lower, the sooner it is tried.
     pub(super) fn cost(&self, config: &Configuration) -> (usize, usize) {

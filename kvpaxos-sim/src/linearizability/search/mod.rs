@@ -2,6 +2,7 @@
 //! part of the budget.
 //!
 //! - [`zones`]: if all written values differ, compares the zones of values (Gibbons and Korach) in n log n.
+//! - [`sources`]: refutes what found a value that nothing left.
 //! - [`breadth_first`] and [`depth_first`] search the configurations that just-in-time linearization allows.
 //!   [`just_in_time`] has the rules and proves them; [`block`] and [`dominance`] keep the configurations few.
 //! - [`frontier`] follows the same rules for a judge that reads the history only once.
@@ -10,6 +11,7 @@
 //! [`transitions`], [`lookahead`], [`orders`] and [`op_set`] are the data that the algorithms share.
 
 use super::report::Budget;
+use breadth_first::breadth_first;
 pub(super) use frontier::{Ending, Frontier, StopReason, StreamedOperation};
 pub(super) use question::{KeyOperation, Question, SearchResult, by_key};
 use timeline::Timeline;
@@ -26,6 +28,7 @@ mod lookahead;
 mod op_set;
 mod orders;
 mod question;
+mod sources;
 mod timeline;
 mod transitions;
 mod window;
@@ -35,8 +38,14 @@ mod zones;
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     SideBySide(Mode),
+    /// Follows at most so many configurations side by side.
+    Beam(usize),
     DepthFirst,
 }
+
+/// The widths of the beams.
+const NARROW: usize = 8;
+const WIDE: usize = 64;
 
 /// Looks for an order. Returns the number of configurations that it looked at, too.
 pub(super) fn order(question: Question<'_>, budget: Budget) -> (SearchResult, u64) {
@@ -44,7 +53,18 @@ pub(super) fn order(question: Question<'_>, budget: Budget) -> (SearchResult, u6
     let tenth = budget.steps / 10;
     let stages = [
         (Stage::SideBySide(Mode::Exact), EASY),
+        (Stage::Beam(NARROW), tenth),
+        (Stage::Beam(WIDE), tenth),
         (Stage::DepthFirst, tenth),
+        (Stage::SideBySide(Mode::Exact), 5 * tenth),
+        (Stage::SideBySide(Mode::Relaxed), tenth),
+        (Stage::DepthFirst, budget.steps),
+    ];
+    // If there is likely no order, the stages that are good at finding one come last. The narrow beam takes
+    // little, and the prefix before the last answer often has an order.
+    let doubtful = [
+        (Stage::SideBySide(Mode::Exact), EASY),
+        (Stage::Beam(NARROW), tenth),
         (Stage::SideBySide(Mode::Exact), 6 * tenth),
         (Stage::SideBySide(Mode::Relaxed), tenth),
         (Stage::DepthFirst, budget.steps),
@@ -52,10 +72,12 @@ pub(super) fn order(question: Question<'_>, budget: Budget) -> (SearchResult, u6
     if let Some(found) = zones::zones(question) {
         return (found, 0);
     }
+    if let Some(found) = sources::without_source(question) {
+        return (found, 0);
+    }
     let mut spent = 0;
-    // If there is likely no order, the stages that are good at finding one come last.
     let stages = if question.is_doubted {
-        &stages[2..]
+        &doubtful[..]
     } else {
         &stages[..]
     };
@@ -64,7 +86,8 @@ pub(super) fn order(question: Question<'_>, budget: Budget) -> (SearchResult, u6
         let budget = Budget { steps, ..budget };
         let (timeline, orders) = (Timeline::new(question), question.orders());
         let (found, more) = match stage {
-            Stage::SideBySide(mode) => breadth_first::breadth_first(timeline, *mode, orders, budget),
+            Stage::SideBySide(mode) => breadth_first(timeline, *mode, usize::MAX, orders, budget),
+            Stage::Beam(width) => breadth_first(timeline, Mode::Exact, *width, orders, budget),
             Stage::DepthFirst => depth_first::depth_first(timeline, orders, budget),
         };
         spent += more;
@@ -80,12 +103,14 @@ pub(super) fn order(question: Question<'_>, budget: Budget) -> (SearchResult, u6
 pub(super) fn each_stage(question: Question<'_>) -> Vec<(&'static str, SearchResult)> {
     let timeline = || Timeline::new(question);
     let (orders, budget) = (|| question.orders(), Budget::default());
-    let layers = |mode| breadth_first::breadth_first(timeline(), mode, orders(), budget).0;
+    let layers = |mode, width| breadth_first(timeline(), mode, width, orders(), budget).0;
     let mut found = vec![
-        ("exact", layers(Mode::Exact)),
-        ("relaxed", layers(Mode::Relaxed)),
+        ("exact", layers(Mode::Exact, usize::MAX)),
+        ("relaxed", layers(Mode::Relaxed, usize::MAX)),
+        ("beam", layers(Mode::Exact, 2)),
         ("deep", depth_first::depth_first(timeline(), orders(), budget).0),
     ];
     found.extend(zones::zones(question).map(|found| ("zones", found)));
+    found.extend(sources::without_source(question).map(|found| ("sources", found)));
     found
 }

@@ -70,6 +70,11 @@ pub(super) struct Window {
     /// The operations of unknown outcome, of all kinds.
     pub(super) optional: OpSet,
     pub(super) steps: u64,
+    /// At most so many configurations are looked at to find how one goes on; those that take the fewest
+    /// operations come first.
+    pub(super) width: usize,
+    /// Whether there were more.
+    pub(super) is_cut: bool,
     /// The moment of the last completion.
     pub(super) now: usize,
     pub(super) orders: Orders,
@@ -104,6 +109,8 @@ impl Window {
             leading: HashMap::default(),
             optional: OpSet::default(),
             steps: 0,
+            width: usize::MAX,
+            is_cut: false,
             now: 0,
             orders,
             budget,
