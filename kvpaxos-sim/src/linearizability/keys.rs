@@ -1,6 +1,9 @@
 //! The keys that streaming left open: each is searched with its whole history in memory, several in parallel,
 //! within one budget.
 
+use std::ops::ControlFlow;
+
+use super::Extent;
 use super::evidence::{Evidence, evidence};
 use super::report::{Budget, KeyReport, KeyVerdict};
 use super::search::{KeyOperation, Question, SearchResult, by_key, order};
@@ -23,11 +26,13 @@ struct Task<'a> {
 /// left as they are. The history may lack all other keys. Returns the evidence against those that are bad.
 ///
 /// All open keys get the same number of steps. The steps that decided keys did not need are shared among the
-/// others, as long as that gives each at least twice as many as before.
+/// others, as long as that gives each at least twice as many as before. If only one bad key is wanted, the
+/// keys are searched one after the other, so that it does not depend on the machine which of several it is.
 pub(super) fn search_keys(
     history: &History,
     keys: &mut [KeyReport],
     lost: &[bool],
+    extent: Extent,
     budget: Budget,
 ) -> Vec<Evidence> {
     let is_wanted = |name: &str| {
@@ -54,10 +59,24 @@ pub(super) fn search_keys(
             break;
         }
         let budget = Budget { steps, memory };
-        let threads = parallel::cores().min(MOST_THREADS).min(open.len());
-        let spent = parallel::map(open, threads, |task| task.search(history, budget));
-        // A search notices only after some steps that it has none left.
-        left = left.saturating_sub(spent.iter().sum());
+        let wants_all = extent == Extent::AllKeys;
+        let most = if wants_all { MOST_THREADS } else { 1 };
+        let threads = parallel::cores().min(most).min(open.len());
+        let mut found_bad = false;
+        let search = |task: &mut Task<'_>| (task.search(history, budget), task.report.is_bad());
+        parallel::for_each(open, threads, search, |(spent, is_bad)| {
+            // A search notices only after some steps that it has none left.
+            left = left.saturating_sub(spent);
+            found_bad |= is_bad;
+            if is_bad && !wants_all {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        if found_bad && !wants_all {
+            break;
+        }
         before = steps;
     }
     tasks.into_iter().filter_map(|task| task.evidence).collect()

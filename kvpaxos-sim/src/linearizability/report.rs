@@ -74,16 +74,21 @@ impl KeyReport {
     pub fn is_good(&self) -> bool {
         self.verdict == KeyVerdict::Linearizable
     }
+
+    /// Whether the key is certainly not linearizable.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        self.verdict == KeyVerdict::NotLinearizable
+    }
 }
 
 impl Report {
     /// The report on these keys, which are in the order of their names, with the evidence against the bad
     /// ones.
     pub(super) fn new(per_key: Vec<KeyReport>, evidence: Vec<Evidence>) -> Report {
-        let is_bad = |key: &KeyReport| key.verdict == KeyVerdict::NotLinearizable;
         let undecided = per_key.iter().filter(|key| key.verdict == KeyVerdict::Undecided);
         let undecided: Vec<String> = undecided.map(|key| key.key.clone()).collect();
-        let verdict = if per_key.iter().any(is_bad) {
+        let verdict = if per_key.iter().any(KeyReport::is_bad) {
             Verdict::NotLinearizable(evidence)
         } else if !undecided.is_empty() {
             Verdict::Undecided { keys: undecided }
@@ -140,8 +145,7 @@ impl fmt::Display for Report {
         match &self.verdict {
             Verdict::Linearizable => f.write_str("linearizable")?,
             Verdict::NotLinearizable(_) => {
-                let is_bad = |key: &&KeyReport| key.verdict == KeyVerdict::NotLinearizable;
-                let bad = self.per_key.iter().filter(is_bad).count();
+                let bad = self.per_key.iter().filter(|key| key.is_bad()).count();
                 write!(f, "NOT linearizable ({bad} keys)")?;
             }
             Verdict::Undecided { keys } => write!(f, "undecided: out of budget for {} keys", keys.len())?,

@@ -30,6 +30,9 @@ const HELD_LIMIT: usize = 512;
 /// How many steps a search of held events may take, for the search itself and again for each lone operation
 /// among them.
 const EASY: u64 = 50_000;
+/// The same where a search of the whole history follows if they do not suffice. It knows which values are found
+/// later, so what is hard here is mostly easy there.
+const EASY_AT_FIRST: u64 = 2_000;
 /// The memory that a held event takes, about.
 const HELD_BYTES: usize = 160;
 
@@ -65,9 +68,12 @@ pub struct Stream {
     held: usize,
     /// How many events of a key are held at most before those that can be searched are.
     held_limit: usize,
+    /// How many steps an easy search takes at most.
+    easy: u64,
     /// The number of configurations looked at, for all keys.
     spent: u64,
-    bad: bool,
+    /// The number of the first key that was found bad.
+    first_bad: Option<usize>,
 }
 
 /// An open operation, as a reference to the held event that began it.
@@ -133,9 +139,16 @@ impl Stream {
             keys: Vec::new(),
             held: 0,
             held_limit: HELD_LIMIT,
+            easy: EASY,
             spent: 0,
-            bad: false,
+            first_bad: None,
         }
+    }
+
+    /// The same stream, for a first reading of the history: it soon leaves hard keys undecided.
+    pub(super) fn at_first(self) -> Stream {
+        let easy = EASY_AT_FIRST;
+        Stream { easy, ..self }
     }
 
     /// The same stream, holding back more or fewer events.
@@ -168,7 +181,14 @@ impl Stream {
     /// Whether some key is certainly not linearizable.
     #[must_use]
     pub fn is_bad(&self) -> bool {
-        self.bad
+        self.first_bad.is_some()
+    }
+
+    /// The first key that was found not linearizable.
+    pub(super) fn first_bad(&self) -> Option<&str> {
+        let bad = self.first_bad?;
+        let mut names = self.numbers.iter();
+        names.find_map(|(name, number)| (*number == bad).then_some(&**name))
     }
 
     /// Ends the history. The report has no evidence, which takes a second reading; see
@@ -241,7 +261,7 @@ impl Stream {
             .lone_appends
             .as_ref()
             .map_or(0, |lone_appends| lone_appends.events / 2);
-        let easy = EASY.saturating_mul(1 + alone as u64);
+        let easy = self.easy.saturating_mul(1 + alone as u64);
         let budget = Budget {
             steps: easy.min(self.budget.steps.saturating_sub(self.spent)),
             ..self.budget
@@ -256,7 +276,9 @@ impl Stream {
             Ok(()) if is_too_much => KeyVerdict::Undecided,
             Ok(()) => return,
         };
-        self.bad |= verdict == KeyVerdict::NotLinearizable;
+        if verdict == KeyVerdict::NotLinearizable {
+            self.first_bad.get_or_insert(place.key);
+        }
         self.held -= key.held.len();
         key.give_up(verdict);
     }

@@ -51,6 +51,19 @@ fn a_lost_write_is_1_and_its_key_is_named() {
 }
 
 #[test]
+fn what_follows_the_first_bad_key_is_not_read_if_one_is_enough() {
+    let lines = [HEADER, PUT, &read("null"), "x"];
+    let (code, text) = check(&lines);
+    assert_eq!(code, Some(3), "{text}");
+    let (code, text) = check_with(&["--first"], &lines);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("NOT linearizable (1 keys)"), "{text}");
+    assert!(text.contains("key \"k\""), "{text}");
+    let (code, text) = check_with(&["--first"], &[HEADER, PUT, &read("\"a\"")]);
+    assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
 fn a_malformed_history_is_3_with_its_line_and_is_never_called_not_linearizable() {
     let (code, text) = check(&[HEADER, PUT, r#"{"type":"ok","process":9,"op":"get","key":"k"}"#]);
     assert_eq!(code, Some(3), "{text}");

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use kvpaxos_sim::history::ReadError;
-use kvpaxos_sim::linearizability::{Budget, FileReport, Report, Verdict, check_twice, page};
+use kvpaxos_sim::linearizability::{Budget, FileReport, Report, Verdict, check_first, check_twice, page};
 use kvpaxos_sim::output::UNWRITTEN;
 use kvpaxos_sim::{note, say};
 
@@ -27,13 +27,17 @@ pub(crate) struct Check {
     /// and for each key that is not linearizable the operations that show it.
     #[arg(long)]
     json: bool,
+    /// Stop at the first key that is found not linearizable, and report on that key alone. What follows in the
+    /// file is not read. For histories that may be bad in many places.
+    #[arg(long)]
+    first: bool,
     /// Judge by the positions of the answers (`rev`) instead of by a search: whether the operations of all
     /// keys, in that one order, explain all answers. Takes n log n, however hard the history is.
-    #[arg(long, conflicts_with_all = ["json", "html", "budget"])]
+    #[arg(long, conflicts_with_all = ["json", "html", "budget", "first"])]
     witness: bool,
     /// Judge all keys together, for histories with transactions: whether some order of all operations explains
     /// all answers. All orders are tried, so it is for at most 64 operations.
-    #[arg(long, conflicts_with_all = ["witness", "json", "html", "budget"])]
+    #[arg(long, conflicts_with_all = ["witness", "json", "html", "budget", "first"])]
     store: bool,
     /// Write a page to this file that draws the evidence. Any browser shows it, without a network.
     #[arg(long, value_name = "FILE")]
@@ -70,7 +74,7 @@ pub(crate) fn run(what: &Check) -> u8 {
 
 fn judge(file: &Path, what: &Check) -> FileReport {
     let began = Instant::now();
-    let result = search(file, what.budget);
+    let result = search(file, what);
     let file = name(file);
     let judged = FileReport { file, result };
     if what.json {
@@ -109,13 +113,17 @@ fn print(report: &Report, budget: Budget) {
 }
 
 /// Judges a file, reading it once or twice; memory holds little of it.
-fn search(file: &Path, budget: Budget) -> Result<Report, ReadError> {
+fn search(file: &Path, what: &Check) -> Result<Report, ReadError> {
     let mut source = source(file)?;
     let open = || {
         let reader = source.reader()?;
         Ok((reader.initial().clone(), reader))
     };
-    check_twice(open, budget)
+    if what.first {
+        check_first(open, what.budget)
+    } else {
+        check_twice(open, what.budget)
+    }
 }
 
 /// Parses a budget like `20000000,1024`. Without the second number the memory is that of the default.

@@ -1,8 +1,12 @@
 use expect_test::{Expect, expect};
 
+use std::cell::Cell;
+
 use super::*;
-use crate::history::Datum;
+use crate::history::generate::hard::hard_family;
+use crate::history::generate::{Flaw, Generator, Settings};
 use crate::history::script::history;
+use crate::history::{Datum, EventKind, Operation};
 
 mod random;
 
@@ -220,7 +224,8 @@ fn each_bad_key_is_told_and_the_rest_is_left_out() {
 fn out_of_budget_is_no_verdict() {
     let begin: String = (0..12).map(|n| format!("{n} put k {} \n", n % 11)).collect();
     let end: String = (0..12).map(|n| format!("{n} ok \n")).collect();
-    let history = history(&format!("{begin}{end} 1 get k \n 1 ok nothing"));
+    let reads: String = [3, 5, 3].map(|n| format!("1 get k \n 1 ok {n} \n")).concat();
+    let history = history(&format!("{begin}{end}{reads}"));
     let budget = Budget {
         steps: 10,
         ..Budget::default()
@@ -235,4 +240,94 @@ fn out_of_budget_is_no_verdict() {
     };
     assert_eq!(check(&history, budget).verdict, undecided);
     assert!(check(&history, Budget::default()).is_bad());
+}
+
+/// Fifty clients without a pause on five values: exact searches are lost after a hundred events.
+#[test]
+fn a_beam_finds_an_order_where_configurations_are_too_many() {
+    let budget = Budget {
+        steps: 3_000_000,
+        ..Budget::default()
+    };
+    let hard = hard_family().into_iter();
+    for member in hard.filter(|member| member.name.starts_with("few values, 50 clients")) {
+        let settings = Settings {
+            operations: if cfg!(debug_assertions) { 2_000 } else { 10_000 },
+            ..member.settings
+        };
+        let report = check(&settings.history().unwrap(), budget);
+        let is_bad = settings.flaw == Flaw::Impossible;
+        assert_eq!(
+            (report.is_good(), report.is_bad()),
+            (!is_bad, is_bad),
+            "{}: {report}",
+            member.name
+        );
+    }
+}
+
+/// The first reading ends at the first bad key; what comes after it is not even read.
+#[test]
+fn the_first_bad_key_ends_the_reading() {
+    let script = "1 put a x \n 1 ok \n 2 put b x \n 2 ok \n 2 get b \n 2 ok y \n 1 get a \n 1 ok y";
+    let history = history(script);
+    let (read, all) = (Cell::new(0), history.events().len());
+    let open = || {
+        let count = |event: &Event| {
+            read.set(read.get() + 1);
+            Ok::<Event, ()>(event.clone())
+        };
+        Ok((Datum::Null, history.events().iter().map(count)))
+    };
+    let report = check_first(open, Budget::default()).unwrap();
+    let Verdict::NotLinearizable(evidence) = &report.verdict else {
+        panic!("{report}");
+    };
+    let bad: Vec<&str> = evidence.iter().map(|evidence| &*evidence.key).collect();
+    assert_eq!(
+        (bad, report.per_key.len(), read.get()),
+        (vec!["b"], 1, 2 * (all - 2))
+    );
+    let report = check_twice(open, Budget::default()).unwrap();
+    assert_eq!(report.per_key.iter().filter(|key| key.is_bad()).count(), 2);
+}
+
+/// Keys that the stream cannot judge are searched one after the other, up to the first that is bad.
+#[test]
+fn the_first_bad_key_ends_the_search() {
+    let hard = hard_family().into_iter();
+    let hard = hard.filter(|member| member.name.starts_with("few values, 50 clients"));
+    let keys = ["good", "impossible", "other"].into_iter();
+    let mut events = Vec::new();
+    for (number, (key, member)) in
+        (0..).zip(keys.zip([0, 2, 2].map(|place| hard.clone().nth(place).unwrap())))
+    {
+        let settings = Settings {
+            operations: 1_000,
+            ..member.settings
+        };
+        for event in Generator::new(settings).unwrap() {
+            let kind = match event.kind {
+                EventKind::Invoke(operation) => EventKind::Invoke(Operation {
+                    key: key.to_owned(),
+                    ..operation
+                }),
+                kind => kind,
+            };
+            events.push(Event {
+                process: event.process * 3 + number,
+                kind,
+                time: 0,
+                rev: None,
+            });
+        }
+    }
+    let open = || Ok::<_, ()>((Datum::Null, events.iter().cloned().map(Ok)));
+    let report = check_first(open, Budget::default()).unwrap();
+    let keys: Vec<(&str, KeyVerdict)> = report
+        .per_key
+        .iter()
+        .map(|key| (&*key.key, key.verdict))
+        .collect();
+    assert_eq!(keys, [("impossible", KeyVerdict::NotLinearizable)]);
 }
