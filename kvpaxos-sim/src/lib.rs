@@ -84,7 +84,7 @@
 //! | --- | --- |
 //! | What does a crash leave of a disk? | `engine/disk/group_commit.rs` for a list of records, `subject/log/files.rs` for files |
 //! | What does a misdirected write, a flipped bit or a lost block do to a disk? | `subject/log/damage.rs`: `misdirect`, `flip_bit`, `lose_sector` |
-//! | How is a world set up? | `world/setup.rs` ([`Setup`]); `world/swarm.rs` draws one from a seed ([`Setup::drawn`]) |
+//! | How is a world set up? | `world/setup.rs` ([`Setup`]); `world/swarm/` draws one from a seed ([`Setup::drawn`]) |
 //! | Where is a fault drawn, and begun? | `world/nemesis/state.rs` (`on_next_fault`) draws it, `world/nemesis/begin.rs` begins it |
 //! | Where does a fault end? | `world/nemesis/end.rs`; `world/nemesis/healing.rs` at the end of the phase with faults |
 //! | Where does randomness come from? | `engine/decider.rs` ([`Decider`](engine::Decider)) |
