@@ -67,6 +67,7 @@ fn setup(bytes: &mut Bytes<'_>) -> Setup {
         losses,
         at_leader: 50,
         uneven_clocks: false,
+        ..Faults::none()
     };
     setup
 }

@@ -153,6 +153,7 @@ impl Draw {
             | Decision::Entropy
             | Decision::ClockStart
             | Decision::FaultPause
+            | Decision::FaultMoment
             | Decision::FaultKind
             | Decision::FaultTarget
             | Decision::FaultLength
@@ -170,6 +171,6 @@ pub(crate) fn owner(stream: Stream) -> Option<ReplicaId> {
     match stream {
         Stream::Disk(id) | Stream::Life(id) | Stream::Files(id) => Some(id),
         Stream::Link(from, _) => from.as_replica(),
-        Stream::Setup | Stream::Nemesis | Stream::Healing | Stream::Client(_) => None,
+        Stream::Setup | Stream::Nemesis | Stream::Moments | Stream::Healing | Stream::Client(_) => None,
     }
 }

@@ -18,6 +18,8 @@ pub enum Stream {
     Setup,
     /// The nemesis: which faults happen, and when.
     Nemesis,
+    /// Crashes at moments of a replica: whether one follows, and which.
+    Moments,
     /// Which replicas heal when the faults stop.
     Healing,
     /// A replica's disk: latencies of syncs, and how much survives a crash.
@@ -63,6 +65,8 @@ pub enum Decision {
     ClockStart,
     /// The pause until the next fault.
     FaultPause,
+    /// Whether a crash follows a moment of a replica, and how soon.
+    FaultMoment,
     /// The kind of a fault.
     FaultKind,
     /// The replica or client that a fault hits.
@@ -329,6 +333,7 @@ fn place(stream: Stream) -> usize {
         Stream::Setup => 0,
         Stream::Nemesis => 1,
         Stream::Healing => 2,
+        Stream::Moments => 3,
         Stream::Disk(id) => 16 + usize::from(id.0),
         Stream::Life(id) => 32 + usize::from(id.0),
         Stream::Files(id) => 48 + usize::from(id.0),

@@ -61,6 +61,8 @@ pub enum EntryKind {
     Fault = 30,
     /// A fault of the nemesis ends, or goes on in another way.
     FaultEnd = 31,
+    /// The nemesis begins a crash that follows a moment of a replica.
+    Strike = 32,
 }
 
 /// A chain of hashes: each entry is encoded and hashed by xxh3, with the digest so far as the seed.

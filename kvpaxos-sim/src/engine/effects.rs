@@ -21,8 +21,15 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
                     for envelope in then {
                         self.send(id, envelope);
                     }
-                } else if disk.write(role, records, then) == SyncRequest::Begin {
-                    self.begin_sync(id);
+                } else {
+                    let files = disk.files_begun();
+                    let request = disk.write(role, records, then);
+                    if disk.files_begun() > files {
+                        self.observer.rotated(self.now, id);
+                    }
+                    if request == SyncRequest::Begin {
+                        self.begin_sync(id);
+                    }
                 }
             }
             Effect::Reply { to, reply } => {

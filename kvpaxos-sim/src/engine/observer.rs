@@ -55,6 +55,11 @@ pub trait Observer<M: Machine> {
         let _ = (now, client, from);
     }
 
+    /// A write of a host began a new file of its log.
+    fn rotated(&mut self, now: Time, host: ReplicaId) {
+        let _ = (now, host);
+    }
+
     /// A sync of a host has ended; [`durable`](Observer::durable) tells what is durable by that.
     fn synced(&mut self, now: Time, host: ReplicaId) {
         let _ = (now, host);

@@ -64,10 +64,20 @@ pub enum Alarm {
     Client(u32),
     /// The nemesis begins the next fault.
     NextFault,
+    /// The nemesis begins the fault that follows a moment.
+    Strike,
     /// The fault of this number ends, or goes on in another way.
     FaultEnd(u32),
     /// A phase ends.
     Phase,
+}
+
+impl Alarm {
+    /// Whether it comes before all else of its time. Faults do, so that a scenario, which knows their times only, begins
+    /// them where the run did.
+    pub(super) fn comes_first(self) -> bool {
+        matches!(self, Alarm::NextFault | Alarm::Strike)
+    }
 }
 
 /// What an event means to clients and the nemesis.

@@ -195,7 +195,11 @@ impl<M: Machine, O: Observer<M>> Engine<M, O> {
     /// If that time has passed.
     pub fn alarm(&mut self, at: Time, alarm: Alarm) {
         assert!(at >= self.now, "an alarm must not be set for the past");
-        self.queue.push(at, Pending::Alarm(alarm));
+        if alarm.comes_first() {
+            self.queue.push_first(at, Pending::Alarm(alarm));
+        } else {
+            self.queue.push(at, Pending::Alarm(alarm));
+        }
     }
 }
 

@@ -115,7 +115,7 @@ impl Decider for ListDecider {
             (Range::Chance(_), _) => 0,
             (Range::Spread(table), _) => usual(table),
             (Range::Below(bound), _) if choice.decision == Decision::FaultPause => self.pause(bound),
-            (Range::Below(bound), Stream::Nemesis | Stream::Disk(_)) => self.below(bound),
+            (Range::Below(bound), Stream::Nemesis | Stream::Moments | Stream::Disk(_)) => self.below(bound),
             (Range::Below(bound), _) if choice.decision == Decision::Think => bound / 2,
             (Range::Below(_), _) => 0,
             (Range::Weighted(weights), stream) => {

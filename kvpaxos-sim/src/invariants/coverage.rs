@@ -159,6 +159,14 @@ situations! {
     DiskFull = "full disk stopped a process",
     /// A process crashed at the end of a sync, while more was on its way to the disk.
     CrashedAtSync = "crash at the end of a sync, with more on its way",
+    /// A replica or one of its roles crashed right after the log began a new file.
+    CrashedAtRotation = "crash right after a new file of the log was begun",
+    /// A replica or one of its roles crashed right after a checkpoint began.
+    CrashedAtCheckpoint = "crash right after a checkpoint began",
+    /// A replica or one of its roles crashed right after a checkpoint was written to its end, or that end was durable.
+    CrashedAfterCheckpoint = "crash right after the end of a checkpoint",
+    /// A replica or one of its roles crashed while it recovered its memory, or right after it learned that another does.
+    CrashedInRecovery = "crash in the midst of a recovery",
     /// The sender of a snapshot changed a part of it.
     PartChanged = "part of a snapshot changed by its sender",
     /// A leader that was to stop asked another replica to stand, and that one stood.

@@ -89,7 +89,10 @@ impl<'a, P: Protocol> World<'a, P> {
                 Some(Output::Alarm(Alarm::Client(client))) => self.on_client_alarm(client),
                 Some(Output::Alarm(Alarm::NextFault)) => self.on_next_fault(),
                 Some(Output::Alarm(Alarm::FaultEnd(number))) => self.on_fault_end(number),
-                Some(Output::Alarm(Alarm::Phase) | Output::HungUp { .. } | Output::Nothing) | None => {}
+                Some(
+                    Output::Alarm(Alarm::Phase | Alarm::Strike) | Output::HungUp { .. } | Output::Nothing,
+                )
+                | None => {}
             }
             if let Some(found) = self.engine.observer.misbehaviour.take() {
                 return Err(found);

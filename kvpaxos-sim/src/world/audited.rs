@@ -10,6 +10,7 @@ use crate::engine::{Engine, Loss, Misbehaviour, Node, Observer, Packet, PacketId
 use crate::invariants::{Audit, Finding};
 use crate::subject::Subject;
 use crate::timeline::{Found, Replicas, TimelineObserver};
+use crate::world::moments::Moments;
 
 /// An engine of replicas, or of mutants, that is watched.
 pub(crate) type AuditedEngine<M> = Engine<M, Watch>;
@@ -20,6 +21,8 @@ pub(crate) struct Watch {
     timeline: Option<Box<TimelineObserver<Replicas>>>,
     /// How many events the timeline had when each event of the engine began.
     begun: Vec<usize>,
+    /// The moments that the nemesis waits for, if it waits for any.
+    pub(super) moments: Option<Moments>,
     /// Whether the timeline knows of the audit's finding.
     told: bool,
 }
@@ -31,6 +34,7 @@ impl Watch {
             audit,
             timeline: timeline.map(Box::new),
             begun: Vec::new(),
+            moments: None,
             told: false,
         }
     }
@@ -123,6 +127,9 @@ impl<M: Subject> Observer<M> for Watch {
 
     fn stepped(&mut self, now: Time, host: ReplicaId, machine: &M, effects: &[Effect]) {
         tell!(self.stepped(M, now, host, machine, effects));
+        if let Some(moments) = &mut self.moments {
+            moments.stepped(host, self.audit.lacks_memory(host), effects);
+        }
     }
 
     fn leaves(&mut self, now: Time, from: ReplicaId, to: ReplicaId, message: &Message) {
@@ -158,6 +165,15 @@ impl<M: Subject> Observer<M> for Watch {
 
     fn durable(&mut self, now: Time, host: ReplicaId, record: &Record) {
         tell!(self.durable(M, now, host, record));
+        if let Some(moments) = &mut self.moments {
+            moments.durable(host, record);
+        }
+    }
+
+    fn rotated(&mut self, _: Time, host: ReplicaId) {
+        if let Some(moments) = &mut self.moments {
+            moments.rotated(host);
+        }
     }
 
     fn role_failed(&mut self, now: Time, host: ReplicaId, role: Role) {

@@ -13,6 +13,7 @@
 //! | `script` | what a scripted test can ask of a world, and do to it |
 //! | `clients` | the simulated clients |
 //! | `nemesis` | the faults: how they begin, how they end, how they heal |
+//! | `moments` | the moments of a replica at which a crash is most dangerous |
 //! | `partition` | which links a fault cuts |
 //! | `phases` | the three phases of a run, and its verdict |
 //! | `liveness` | how long requests may take once a quorum has healed |
@@ -32,6 +33,7 @@ pub mod forks;
 mod futures;
 pub mod guided;
 mod liveness;
+mod moments;
 mod nemesis;
 pub mod partition;
 mod phases;
@@ -55,6 +57,7 @@ pub(crate) use audited::Watch;
 pub use clients::{OperationCounts, PlannedCall};
 pub use futures::{FailingRun, Origin};
 pub(crate) use futures::{event_lines, play_future};
+pub use moments::Moment;
 pub(crate) use nemesis::inflict;
 pub use nemesis::{Fault, FaultCounts, LastingFault, PlannedFault};
 pub use phases::Phases;

@@ -152,6 +152,13 @@ impl Report {
             "{INDENT}acceptors without memory at a time: at most {}",
             faults.losses
         )?;
+        for (moment, percent) in &faults.moments {
+            writeln!(
+                f,
+                "{INDENT}crashes follow {percent} in a hundred {}",
+                moment.says()
+            )?;
+        }
         writeln!(f, "{INDENT}{:<16}{:>8}{:>8}", "kind", "weight", "began")?;
         for kind in FaultKind::ALL {
             let weight = faults

@@ -6,6 +6,7 @@ use kvpaxos::{Config, ConfigError, Limits, Micros, Quorums, ReplicaId, Timing, U
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Damage, Format, LinkProfile, Node, Table, latency};
+use crate::world::moments::Moment;
 
 /// Everything that is fixed before a run begins. The same setup gives the same run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -298,6 +299,8 @@ impl FaultKind {
 pub struct Faults {
     /// The weight of each kind.
     pub weights: Vec<(FaultKind, u32)>,
+    /// After how many of a hundred moments of each kind the replica crashes, or one of its roles does.
+    pub moments: Vec<(Moment, u32)>,
     /// The longest pause between two faults.
     pub pause: Micros,
     /// The longest duration of a fault.
@@ -305,7 +308,7 @@ pub struct Faults {
     /// How many acceptors may lack their memory at a time. With more than [`Cluster::losable`] the cluster
     /// may refuse service, but any answer it still gives must be correct.
     pub losses: usize,
-    /// How often the leader is the target, in percent. Otherwise any replica is.
+    /// How often the leader is the target, in percent, unless the fault follows a moment. Otherwise any replica is.
     pub at_leader: u32,
     /// During the phase with faults every clock has a wrong speed of its own.
     pub uneven_clocks: bool,
@@ -317,12 +320,24 @@ impl Faults {
     pub fn none() -> Faults {
         Faults {
             weights: Vec::new(),
+            moments: Vec::new(),
             pause: Micros(1_000_000),
             length: Micros(1_000_000),
             losses: 0,
             at_leader: 0,
             uneven_clocks: false,
         }
+    }
+}
+
+impl Faults {
+    /// After how many of a hundred moments of this kind a crash follows.
+    #[must_use]
+    pub(crate) fn after(&self, moment: Moment) -> u32 {
+        let mut moments = self.moments.iter();
+        moments
+            .find(|(one, _)| *one == moment)
+            .map_or(0, |(_, percent)| *percent)
     }
 }
 
@@ -353,6 +368,9 @@ pub enum SetupError {
     /// Too many clients.
     #[error("a world has at most {MOST_CLIENTS} clients, not {0}")]
     Clients(u32),
+    /// More than all moments.
+    #[error("faults.moments: a crash follows at most 100 of a hundred moments, not {1} (of {0:?})")]
+    Percent(Moment, u32),
     /// A number that must be positive is zero.
     #[error("{0} must be at least 1, not 0")]
     Zero(&'static str),
@@ -391,6 +409,9 @@ impl Setup {
         self.cluster.config(ReplicaId(0)).check()?;
         if self.clients.count > MOST_CLIENTS {
             return Err(SetupError::Clients(self.clients.count));
+        }
+        if let Some((moment, percent)) = self.faults.moments.iter().find(|(_, percent)| *percent > 100) {
+            return Err(SetupError::Percent(*moment, *percent));
         }
         for (name, number) in [
             ("clients.lanes", u64::from(self.clients.lanes)),

@@ -194,10 +194,12 @@ impl<M: Subject> World<M> {
                     clients.on_hang_up(client, id, &mut context);
                 }
             }
+            Output::Alarm(Alarm::Strike) => self.nemesis.on_strike(&mut self.engine),
             Output::Alarm(Alarm::FaultEnd(number)) => {
                 self.nemesis.on_end(number, &mut self.engine);
             }
         }
+        self.nemesis.on_moments(&mut self.engine);
         self.engine.observer.tell_finding();
         self.engine.observer.trace.or_else(|| quiet.to_owned());
         self.follow_turns();
@@ -263,6 +265,9 @@ fn in_words<M: Subject>(output: &Output<M>) -> &'static str {
         Output::HungUp { .. } => "a client hears that its connection is broken",
         Output::Alarm(Alarm::Client(_)) => "a client's alarm: it has nothing to do",
         Output::Alarm(Alarm::NextFault) => "no fault begins, and the time of the next one is drawn",
+        Output::Alarm(Alarm::Strike) => {
+            "no fault begins: what it was to hit is down, or must keep its memory"
+        }
         Output::Alarm(Alarm::FaultEnd(_)) => "a fault that is over already was to end",
         Output::Alarm(Alarm::Phase) => "a phase of the run ends",
     }

@@ -4,7 +4,7 @@
 use kvpaxos::Micros;
 use kvpaxos_sim::engine::latency;
 use kvpaxos_sim::engine::{Format, LinkProfile};
-use kvpaxos_sim::world::{Cluster, FaultKind, Faults, Length, Workload};
+use kvpaxos_sim::world::{Cluster, FaultKind, Faults, Length, Moment, Workload};
 use kvpaxos_sim::{Setup, Trace, run};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -22,10 +22,12 @@ fn faults(losable: usize) -> impl Strategy<Value = Faults> {
         0..=losable,
         0u32..100,
         any::<bool>(),
+        proptest::array::uniform4(0u32..=100),
     )
         .prop_map(
-            |((kinds, weights), pause, length, losses, at_leader, uneven_clocks)| Faults {
+            |((kinds, weights), pause, length, losses, at_leader, uneven_clocks, after)| Faults {
                 weights: kinds.into_iter().zip(weights).collect(),
+                moments: Moment::ALL.into_iter().zip(after).collect(),
                 pause: Micros(pause),
                 length: Micros(length),
                 losses,

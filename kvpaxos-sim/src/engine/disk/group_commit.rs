@@ -165,6 +165,12 @@ impl<R: Clone, T, L: Log<R>> Disk<R, T, L> {
         self.log.unmarked()
     }
 
+    /// See [`Log::files_begun`].
+    #[must_use]
+    pub(crate) fn files_begun(&self) -> u64 {
+        self.log.files_begun()
+    }
+
     /// How many units are not durable.
     #[must_use]
     pub(crate) fn unsynced(&self) -> usize {

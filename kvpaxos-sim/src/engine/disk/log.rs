@@ -38,6 +38,10 @@ pub trait Log<R> {
     fn unmarked(&self) -> usize {
         0
     }
+    /// How many files the log has begun so far; 0 if it does not consist of files.
+    fn files_begun(&self) -> u64 {
+        0
+    }
     /// Loses the last `records` synced records without a trace. Returns how many; 0 if the format cannot do
     /// that.
     fn lose_silently(&mut self, records: usize) -> usize {

@@ -23,6 +23,8 @@ pub struct BytesLog {
     pub(super) files: Files,
     writer: Writer,
     batch: Batch,
+    /// How many segments were begun.
+    files_begun: u64,
     /// The positions at which the last syncs ended.
     syncs: VecDeque<u64>,
 }
@@ -38,6 +40,7 @@ impl BytesLog {
             files: Files::default(),
             writer,
             batch,
+            files_begun: 0,
             syncs: VecDeque::new(),
         };
         log.write();
@@ -47,6 +50,7 @@ impl BytesLog {
 
     fn write(&mut self) {
         for piece in self.batch.pieces() {
+            self.files_begun += u64::from(piece.begins);
             self.files.write(piece, self.seed);
         }
         self.batch.clear();
@@ -69,6 +73,10 @@ impl BytesLog {
         if self.syncs.len() > SYNCS {
             self.syncs.pop_front();
         }
+    }
+
+    pub(super) fn files_begun(&self) -> u64 {
+        self.files_begun
     }
 
     /// The position of the log's end.

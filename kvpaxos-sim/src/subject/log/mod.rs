@@ -55,6 +55,13 @@ impl Log<Record> for ReplicaLog {
         }
     }
 
+    fn files_begun(&self) -> u64 {
+        match self {
+            ReplicaLog::Plain(_) => 0,
+            ReplicaLog::Bytes(log) => log.files_begun(),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             ReplicaLog::Plain(list) => list.len(),

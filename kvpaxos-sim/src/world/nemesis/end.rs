@@ -32,6 +32,16 @@ impl Nemesis {
             }
             fault => self.record(lasts, Fault::Lasting(fault.clone()), engine),
         }
+        self.activate_next(lasts, fault, engine);
+    }
+
+    /// Notes a fault that has begun under the next number, and sets the alarm that ends it.
+    pub(super) fn activate_next<M: Subject>(
+        &mut self,
+        lasts: Micros,
+        fault: LastingFault,
+        engine: &mut AuditedEngine<M>,
+    ) {
         let number = self.next;
         self.next += 1;
         self.activate_for(number, lasts, fault, engine);

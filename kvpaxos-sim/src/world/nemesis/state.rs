@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use kvpaxos::{Micros, ReplicaId};
+use kvpaxos::{Micros, ReplicaId, Time};
 use serde::Serialize;
 
 use crate::engine::{Alarm, Decision, EntryKind, LinkProfile, Stream, Table};
@@ -11,6 +11,7 @@ use crate::world::audited::AuditedEngine;
 use crate::world::setup::{FaultKind, Faults, Setup};
 
 use super::fault::{Fault, LastingFault, PlannedFault};
+use super::strike::Strike;
 
 /// How many faults of each kind began.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize)]
@@ -30,6 +31,10 @@ pub(in crate::world) struct Nemesis {
     pub(super) frozen: bool,
     /// Disks do not survive their processes.
     pub(super) memory_only: bool,
+    /// The crash that follows a moment, if one is to follow.
+    pub(super) strike: Option<Strike>,
+    /// No crash follows a moment before this time.
+    pub(super) quiet_until: Time,
     /// The faults of a scenario that have not begun, in the order of their times; `None` if faults are drawn.
     pub(super) plan: Option<VecDeque<PlannedFault>>,
     /// The faults that have begun.
@@ -64,6 +69,8 @@ impl Nemesis {
             awake: false,
             frozen: false,
             memory_only: setup.memory_only,
+            strike: None,
+            quiet_until: Time(0),
             plan: None,
             begun: Vec::new(),
             counts: FaultCounts::default(),
@@ -81,7 +88,8 @@ impl Nemesis {
 
     /// Starts: from now on it begins faults until it is stopped.
     pub(in crate::world) fn begin<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
-        self.awake = self.plan.is_some() || !self.faults.weights.is_empty();
+        self.awake = self.plan.is_some() || self.draws_faults();
+        self.wait_for_moments(engine);
         self.schedule(engine);
         if self.faults.uneven_clocks && self.plan.is_none() {
             for id in engine.ids() {
@@ -100,8 +108,13 @@ impl Nemesis {
         }
         let used = self.begun.iter().map(|fault| fault.number + 1);
         self.next = self.next.max(used.max().unwrap_or(0));
-        self.awake = !self.faults.weights.is_empty();
+        self.awake = self.draws_faults();
+        self.wait_for_moments(engine);
         self.schedule(engine);
+    }
+
+    fn draws_faults(&self) -> bool {
+        !self.faults.weights.is_empty() || !self.faults.moments.is_empty()
     }
 
     fn schedule<M: Subject>(&mut self, engine: &mut AuditedEngine<M>) {
@@ -112,7 +125,7 @@ impl Nemesis {
             if let Some(next) = plan.front() {
                 engine.alarm(next.at.max(engine.now()), Alarm::NextFault);
             }
-        } else {
+        } else if !self.faults.weights.is_empty() {
             let pause = engine
                 .decider()
                 .below(STREAM, Decision::FaultPause, self.faults.pause.0);

@@ -172,6 +172,7 @@ fn recording<M: Subject>(world: &World<M>, played: Result<Phases, Violation>, re
         length: Setup::quiet(0).length,
         faults: Faults {
             weights: Vec::new(),
+            moments: Vec::new(),
             ..world.setup.faults.clone()
         },
         ..world.setup.clone()

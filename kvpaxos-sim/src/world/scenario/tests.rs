@@ -342,6 +342,44 @@ fn liveness_is_violated_in_several_ways() {
 }
 
 /// Bytes decide a whole run, and the scenario that is written down repeats it.
+/// Crashes that follow moments are faults of a scenario like all others: nothing draws them again when it is played.
+#[test]
+fn crashes_that_follow_moments_are_repeated_by_the_scenario() {
+    use crate::world::Moment;
+
+    let mut setup = Setup::strained(3);
+    setup.cluster = crate::world::Cluster::new(5);
+    setup.cluster.limits.log_slots = 3;
+    setup.faults.weights.clear();
+    setup.faults.moments = Moment::ALL.map(|moment| (moment, 60)).to_vec();
+    setup.faults.losses = setup.cluster.losable();
+    setup.length = Setup::quiet(0).length;
+    setup.length.faults = kvpaxos::Micros(3_000_000);
+    let first = mutants::record(setup.clone(), None).expect("a valid setup");
+    assert_eq!(first.report.violation, None);
+    for moment in Moment::ALL {
+        assert!(first.report.coverage.count(moment.situation()) > 0, "{moment:?}");
+    }
+    let scenario = &first.scenario;
+    assert!(scenario.faults.len() >= 8, "{}", scenario.faults.len());
+    assert!(scenario.setup.faults.moments.is_empty());
+    let read = Scenario::read(&scenario.to_string()).expect("what was written can be read");
+    let again = replayed(&read);
+    assert_eq!(again.scenario, *scenario);
+    assert_eq!(again.report.protocol, first.report.protocol);
+    assert_eq!(again.report.operations, first.report.operations);
+    // After none of a hundred moments nothing crashes.
+    setup.faults.moments = Moment::ALL.map(|moment| (moment, 0)).to_vec();
+    let quiet = mutants::record(setup.clone(), None).expect("a valid setup");
+    assert_eq!(quiet.scenario.faults, []);
+    setup.faults.moments = vec![(Moment::Recovery, 101)];
+    let error = setup.check().expect_err("101 of a hundred").to_string();
+    assert!(
+        error.contains("at most 100 of a hundred moments, not 101"),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_run_that_bytes_decide_is_repeated_by_its_scenario() {
     use kvpaxos::Micros;

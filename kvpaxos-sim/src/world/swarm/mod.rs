@@ -71,6 +71,7 @@ impl Setup {
         draw.slow_disks(&mut setup);
         draw.shared_keys(&mut setup);
         draw.orderly_stops(&mut setup);
+        draw.moments(&mut setup);
         setup
     }
 }
@@ -244,6 +245,7 @@ impl Draw<'_> {
         let pause = Micros(pause.max(length.0 * 6 / 10));
         Faults {
             weights,
+            moments: Vec::new(),
             pause,
             length,
             losses,

@@ -5,6 +5,7 @@
 use kvpaxos::{Micros, Quorums, Update};
 
 use crate::engine::{Format, LinkProfile, latency};
+use crate::world::moments::Moment;
 use crate::world::setup::{FaultKind, Faults, Group, Length, Setup, Workload};
 
 use super::Draw;
@@ -93,6 +94,27 @@ impl Draw<'_> {
             .any(|(kind, _)| kind.group() == Group::Special);
         if drawn && !is_made {
             setup.faults.weights.push((FaultKind::OrderlyStop, weight));
+        }
+    }
+
+    /// Crashes that follow moments: the rotation of a log, the beginning and the end of a checkpoint, and a recovery.
+    pub(super) fn moments(&mut self, setup: &mut Setup) {
+        let drawn = self.percent("crashes at moments", 40);
+        let moments: Vec<(Moment, u32)> = Moment::ALL
+            .into_iter()
+            .filter_map(|moment| {
+                let drawn = self.percent("moment on", 60);
+                let percent = self.pick("after moments", &[3, 10, 30, 80]);
+                drawn.then_some((moment, percent))
+            })
+            .collect();
+        let is_made = setup
+            .faults
+            .weights
+            .iter()
+            .any(|(kind, _)| kind.group() == Group::Special);
+        if drawn && !is_made && setup.cluster.update != Update::TwoPhase {
+            setup.faults.moments = moments;
         }
     }
 
