@@ -16,6 +16,7 @@
 //! | `host` | one machine with its process, disk and clock |
 //! | `disk` | logs, group commit, and what a crash leaves of them |
 //! | `network`, `node`, `latency` | links, their ends, and how long things take |
+//! | `regions` | networks that span regions |
 //! | `clock` | the clock of a replica |
 //! | `decider` | random decisions: where a fault, a delay or a loss is drawn |
 //! | `from_bytes` | a decider that is driven by bytes |
@@ -46,6 +47,7 @@ mod node;
 mod observer;
 mod pending;
 mod queue;
+pub mod regions;
 mod state;
 mod sync;
 

@@ -7,6 +7,7 @@ use crate::engine::decider::{Decider, Fate, Sending};
 use crate::engine::label::Label;
 use crate::engine::latency::{self, Table};
 use crate::engine::node::Node;
+use crate::engine::regions;
 
 /// How links treat messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -71,6 +72,8 @@ pub struct Network {
     last: Vec<u64>,
     /// The clients that use connections: a bit for each node.
     connected: u64,
+    /// The nodes are spread over so many regions: see [`regions`].
+    regions: usize,
     /// What happened to messages so far.
     pub traffic: Traffic,
 }
@@ -85,6 +88,7 @@ impl Network {
             cuts: vec![0; Node::LIMIT * Node::LIMIT],
             last: vec![0; Node::LIMIT * Node::LIMIT],
             connected: 0,
+            regions: 1,
             traffic: Traffic::default(),
         }
     }
@@ -94,6 +98,11 @@ impl Network {
     /// arrival, the caller must tell both ends.
     pub fn connect(&mut self, client: Node) {
         self.connected |= 1 << client.index();
+    }
+
+    /// Spreads the nodes over so many regions: see [`regions::distance`].
+    pub fn spread_over(&mut self, regions: usize) {
+        self.regions = regions;
     }
 
     /// Whether this is a client that uses connections.
@@ -129,7 +138,8 @@ impl Network {
             connected,
         });
         let reorders = profile.reorder && !connected;
-        let mut arrival = |delay| Some(self.arrival(now, from, to, reorders, delay));
+        let far = regions::distance(self.regions, from, to);
+        let mut arrival = |delay| Some(self.arrival(now, from, to, reorders, far + delay));
         match fate {
             Fate::Lost => {
                 self.traffic.dropped += 1;

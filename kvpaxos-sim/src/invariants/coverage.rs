@@ -173,6 +173,18 @@ situations! {
     StoodWhenAsked = "replica stood because a leader that was to stop asked it",
     /// It was elected.
     HandedOver = "leadership handed over",
+    /// Replicas and clients were spread over several regions.
+    AcrossRegions = "cluster across regions",
+    /// A cluster had one replica.
+    LoneReplica = "cluster of one replica",
+    /// Many operations concerned one key.
+    HotKey = "hot key",
+    /// All clients began their operations at about the same times.
+    Bursts = "operations in bursts",
+    /// A value of more than a thousand bytes was written.
+    LargeValue = "large value written",
+    /// A counter was incremented.
+    Counted = "counter incremented",
     /// Quorums were not majorities.
     FlexibleQuorums = "quorums other than majorities",
 }

@@ -48,16 +48,23 @@ impl Turns {
 /// Situations of clients' everyday requests, which would stand between all others.
 fn is_everyday(situation: Sometimes) -> bool {
     use Sometimes::{
-        Batched, CaughtUp, Chunked, Executed, FlexibleQuorums, MemoryOnly, NotExecuted, NotSwapped,
-        ReadAfterChange, StepFailed, Swapped, TwoPhaseUpdate,
+        AcrossRegions, Batched, Bursts, CaughtUp, Chunked, Counted, Executed, FlexibleQuorums, HotKey,
+        LargeValue, LoneReplica, MemoryOnly, NotExecuted, NotSwapped, ReadAfterChange, StepFailed, Swapped,
+        TwoPhaseUpdate,
     };
     matches!(
         situation,
-        Batched
+        AcrossRegions
+            | Batched
+            | Bursts
             | CaughtUp
             | Chunked
+            | Counted
             | Executed
             | FlexibleQuorums
+            | HotKey
+            | LargeValue
+            | LoneReplica
             | MemoryOnly
             | NotExecuted
             | NotSwapped

@@ -11,7 +11,7 @@ use std::fmt;
 
 use kvpaxos::{Micros, Slot};
 
-use crate::engine::Table;
+use crate::engine::{Table, regions};
 use crate::world::setup::Setup;
 
 /// Within this many rounds every client must be served, every open call be answered, and all replicas agree.
@@ -30,7 +30,7 @@ const ENTRY: usize = 64;
 pub(crate) struct Round {
     /// An election: the longest wait, and both phases of Paxos.
     election: Micros,
-    /// An attempt at a replica that does not answer, and the pause of the client.
+    /// An attempt at a replica that does not answer, and the pause of the client or the one between two bursts.
     attempt: Micros,
     /// The requests of all clients, one window after the other.
     queueing: Micros,
@@ -43,7 +43,8 @@ impl Round {
     pub(crate) fn of(setup: &Setup, chosen: Slot) -> Round {
         let Setup { cluster, clients, .. } = setup;
         let (timing, limits) = (&cluster.timing, &cluster.limits);
-        let trip = 2 * usual(&setup.links.without_faults().delay) + 2 * usual(&setup.sync);
+        let delay = usual(&setup.links.without_faults().delay) + regions::longest(setup.regions);
+        let trip = 2 * delay + 2 * usual(&setup.sync);
         let waiting = u64::from(clients.count) * u64::from(clients.lanes);
         let at_once = (limits.window as u64).saturating_mul(limits.batch_commands as u64);
         // A log is cut at the snapshot before the last one.
@@ -53,7 +54,7 @@ impl Round {
         let in_a_part = (limits.chunk_bytes / ENTRY).max(1) as u64;
         Round {
             election: Micros(timing.tick.0 * u64::from(timing.patience + timing.jitter) + 4 * trip),
-            attempt: Micros(clients.attempt.0 + clients.think.0),
+            attempt: Micros(clients.attempt.0 + clients.think.0 + clients.burst.0),
             queueing: Micros(waiting.div_ceil(at_once.max(1)) * trip),
             transfer: Micros(entries.div_ceil(in_a_part) * trip),
         }
@@ -108,6 +109,11 @@ mod tests {
         let slow_clock = Round::of(&setup, chosen);
         assert!(slow_clock.election > quick.election);
         assert_eq!(slow_clock.queueing, quick.queueing);
+        setup.regions = 5;
+        assert!(Round::of(&setup, chosen).election > slow_clock.election);
+        setup.clients.burst = Micros(1_000_000);
+        assert!(Round::of(&setup, chosen).attempt > slow_clock.attempt);
+        (setup.regions, setup.clients.burst) = (1, Micros(0));
         setup.cluster.limits.window = 1;
         setup.cluster.limits.batch_commands = 1;
         let small_window = Round::of(&setup, chosen);

@@ -5,7 +5,7 @@ use std::fmt;
 use kvpaxos::{Limits, Micros, Time, Timing, Update};
 use serde::Serialize;
 
-use crate::engine::{Format, LinkProfile, Traffic};
+use crate::engine::{Format, LinkProfile, Traffic, regions};
 use crate::world::clients::OperationCounts;
 use crate::world::report::Report;
 use crate::world::setup::{Cluster, FaultKind, Faults, Setup, Workload};
@@ -104,7 +104,34 @@ fn write_clients(f: &mut fmt::Formatter<'_>, clients: &Workload) -> fmt::Result 
             clients.shared, clients.shared_keys
         )?;
     }
-    writeln!(f)
+    writeln!(f)?;
+    let Workload {
+        hot,
+        value_bytes,
+        counters,
+        burst,
+        ..
+    } = clients;
+    if *hot > 0 {
+        writeln!(f, "{INDENT}{hot} in a hundred operations concern one key")?;
+    }
+    if *counters > 0 {
+        writeln!(f, "{INDENT}{counters} in a hundred operations add to a counter")?;
+    }
+    if *value_bytes > 0 {
+        writeln!(
+            f,
+            "{INDENT}values of up to {value_bytes} bytes more than they need"
+        )?;
+    }
+    if burst.0 > 0 {
+        writeln!(
+            f,
+            "{INDENT}all begin operations in bursts, {} ms apart",
+            burst.0 / 1000
+        )?;
+    }
+    Ok(())
 }
 
 impl Report {
@@ -117,6 +144,14 @@ impl Report {
             links.duplicate,
             if links.reorder { "reordered" } else { "in order" }
         )?;
+        if self.setup.regions > 1 {
+            writeln!(
+                f,
+                "{INDENT}{} regions, up to {} ms from each other",
+                self.setup.regions,
+                regions::longest(self.setup.regions) / 1000
+            )?;
+        }
         let logs = match self.setup.format {
             Format::Bytes => "bytes",
             Format::Plain => "records",

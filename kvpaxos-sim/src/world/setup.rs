@@ -2,7 +2,7 @@
 
 use kvpaxos::recovery::answers_needed;
 use kvpaxos::types::MAX_REPLICAS;
-use kvpaxos::{Config, ConfigError, Limits, Micros, Quorums, ReplicaId, Timing, Update};
+use kvpaxos::{Config, ConfigError, Limits, Micros, Quorums, ReplicaId, Time, Timing, Update};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Damage, Format, LinkProfile, Node, Table, latency};
@@ -17,6 +17,9 @@ pub struct Setup {
     pub cluster: Cluster,
     /// The profile of links.
     pub links: LinkProfile,
+    /// The replicas and clients are spread over so many regions, one after the other. The distance between two regions
+    /// adds to the delay of each message: see [`regions`](crate::engine::regions).
+    pub regions: usize,
     /// The latency of syncs.
     pub sync: Table,
     /// The format of logs on disks.
@@ -113,6 +116,14 @@ pub struct Workload {
     pub shared: u32,
     /// The number of keys that such operations share. With many of them the store has several buckets.
     pub shared_keys: u64,
+    /// How many operations of a hundred concern the first key, whatever they would have concerned otherwise.
+    pub hot: u32,
+    /// Values have up to so many bytes more than they need.
+    pub value_bytes: usize,
+    /// How many operations of a hundred add to a counter, which is a key that they share.
+    pub counters: u32,
+    /// All clients begin their operations in the first eighth of each period of this length; 0 if at any time.
+    pub burst: Micros,
     /// The longest pause between two operations.
     pub think: Micros,
     /// How long a client waits for one replica.
@@ -126,6 +137,18 @@ impl Workload {
     #[must_use]
     pub fn is_connected(&self, number: u32) -> bool {
         number < self.count && number >= self.count.saturating_sub(self.connected)
+    }
+
+    /// When a client begins an operation that it would begin at this time, if all begin theirs in bursts.
+    #[must_use]
+    pub(crate) fn in_burst(&self, at: Time) -> Time {
+        let Some(into) = at.0.checked_rem(self.burst.0) else {
+            return at;
+        };
+        if into < self.burst.0.div_ceil(8) {
+            return at;
+        }
+        Time(at.0 - into + self.burst.0)
     }
 }
 
@@ -151,6 +174,10 @@ impl Workload {
             mix: [4, 4, 1, 2],
             shared: 0,
             shared_keys: 4,
+            hot: 0,
+            value_bytes: 0,
+            counters: 0,
+            burst: Micros(0),
             think: Micros(20_000),
             attempt: Micros(400_000),
             deadline: Micros(3_000_000),
@@ -384,6 +411,7 @@ impl Setup {
             seed,
             cluster: Cluster::new(5),
             links: LinkProfile::lossless(),
+            regions: 1,
             sync: latency::FLASH,
             format: Format::Bytes,
             memory_only: false,

@@ -82,8 +82,8 @@ impl<M: Subject> World<M> {
         let configs = ids.iter().map(|id| setup.cluster.config(id)).collect();
         let cluster = &setup.cluster;
         let mut audit = Audit::new(cluster.replicas, cluster.quorums, cluster.update);
-        if setup.memory_only {
-            audit.coverage.hit(Sometimes::MemoryOnly);
+        for situation in fixed(&setup) {
+            audit.coverage.hit(situation);
         }
         // The client for the calls of tests comes after the others.
         let clients = setup.clients.count + 1;
@@ -108,6 +108,7 @@ impl<M: Subject> World<M> {
             format: setup.format,
         };
         let mut engine = AuditedEngine::new(configs, environment, decider, watch);
+        engine.network.spread_over(setup.regions);
         let clients = 0..setup.clients.count;
         for client in clients.filter(|client| setup.clients.is_connected(*client)) {
             engine.network.connect(Node::client(client));
@@ -255,6 +256,20 @@ impl<M: Subject> World<M> {
     pub fn start_faults(&mut self) {
         self.nemesis.begin(&mut self.engine);
     }
+}
+
+/// The situations that the setup alone brings about.
+fn fixed(setup: &Setup) -> impl Iterator<Item = Sometimes> {
+    let situations = [
+        (setup.memory_only, Sometimes::MemoryOnly),
+        (setup.regions > 1, Sometimes::AcrossRegions),
+        (setup.cluster.replicas == 1, Sometimes::LoneReplica),
+        (setup.clients.hot > 0, Sometimes::HotKey),
+        (setup.clients.burst.0 > 0, Sometimes::Bursts),
+    ];
+    situations
+        .into_iter()
+        .filter_map(|(is_so, situation)| is_so.then_some(situation))
 }
 
 /// What an event is called that leads to nothing else that a trace shows.

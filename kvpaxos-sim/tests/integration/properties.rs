@@ -44,14 +44,21 @@ fn clients() -> impl Strategy<Value = Workload> {
         1u64..4,
         any::<bool>(),
         proptest::array::uniform4(1u32..5),
+        (0u32..100, 0u32..40),
+        proptest::sample::select(vec![0u64, 200_000, 700_000]),
     )
-        .prop_map(|(count, lanes, keys, unique, mix)| Workload {
-            lanes,
-            keys,
-            unique,
-            mix,
-            ..Workload::some(count)
-        })
+        .prop_map(
+            |(count, lanes, keys, unique, mix, (hot, counters), burst)| Workload {
+                hot,
+                counters,
+                burst: Micros(burst),
+                lanes,
+                keys,
+                unique,
+                mix,
+                ..Workload::some(count)
+            },
+        )
 }
 
 fn links() -> impl Strategy<Value = LinkProfile> {
@@ -74,6 +81,7 @@ fn setups() -> impl Strategy<Value = Setup> {
             seed,
             cluster: cluster.clone(),
             links,
+            regions: 1,
             sync: latency::FLASH,
             format: if seed % 2 == 0 {
                 Format::Plain

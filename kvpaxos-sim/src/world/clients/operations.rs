@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, ClientEffect, ClientEvent, Completion};
-use kvpaxos::{Micros, Op, Query, Refusal};
+use kvpaxos::{Micros, Op, Query, Refusal, Step, Transaction};
 
 use crate::engine::{Decider, Decision, Stream};
 use crate::invariants::{Property, Sometimes, seconds};
 use crate::subject::Subject;
 use crate::timeline::call_keys;
 use crate::world::audited::{self, AuditedEngine};
+use crate::world::store_recorder::SHARED;
 
 use super::client::{Lane, Open, remember, says_expired, watch};
 use super::state::{Clients, Context};
@@ -157,6 +158,9 @@ impl Clients {
                         if self.two_phase {
                             context.engine.observer.coverage.hit(Sometimes::TwoPhaseUpdate);
                         }
+                        if let Some(situation) = written(op) {
+                            context.engine.observer.coverage.hit(situation);
+                        }
                         context.engine.observer.on_written(open.floor, op, outcome);
                     }
                     Call::Read(_) => context.engine.observer.on_read(open.floor, outcome),
@@ -187,11 +191,13 @@ impl Clients {
         let next = if self.is_planned() {
             self.next_planned(number, open.lane, now)
         } else {
-            let think = self.setup.think.0;
+            // In a burst, operations follow each other soon.
+            let in_bursts = self.setup.burst.0 > 0;
+            let think = self.setup.think.0 / if in_bursts { 8 } else { 1 };
             let decider = context.engine.decider();
             let pause = decider.below(Stream::Client(number), Decision::Think, think + 1);
             Lane::Thinking {
-                until: now.after(Micros(pause)),
+                until: self.setup.in_burst(now.after(Micros(pause))),
             }
         };
         if let Some(lane) = self.clients[number as usize].lanes.get_mut(open.lane as usize) {
@@ -205,6 +211,12 @@ impl Clients {
         if shared > 0 && decider.chance(stream, Decision::Operation, shared * 10_000) {
             return self.draw_shared(number, decider);
         }
+        if self.setup.counters > 0
+            && decider.chance(stream, Decision::Operation, self.setup.counters * 10_000)
+        {
+            let delta = i64::try_from(decider.below(stream, Decision::Value, 3)).expect("it is below 3");
+            return increment(1 + delta);
+        }
         let [put, get, delete, cas] = self.setup.mix;
         let kinds = [
             (put, OperationKind::Put),
@@ -215,16 +227,18 @@ impl Clients {
         let kind = decider
             .weighted(stream, Decision::Operation, &kinds)
             .expect("the setup's mix was checked");
-        let key = Bytes::from(format!(
-            "k{}",
-            decider.below(stream, Decision::Key, self.setup.keys)
-        ));
+        let is_hot = decider.chance(stream, Decision::Key, self.setup.hot * 10_000);
+        let keys = if is_hot { 1 } else { self.setup.keys };
+        let key = Bytes::from(format!("k{}", decider.below(stream, Decision::Key, keys)));
         let client = &self.clients[number as usize];
-        let value = if self.setup.unique {
-            Bytes::from(format!("{number}-{}", client.numbers))
+        let mut value = if self.setup.unique {
+            format!("{number}-{}", client.numbers)
         } else {
-            Bytes::from(format!("v{}", decider.below(stream, Decision::Value, 4)))
+            format!("v{}", decider.below(stream, Decision::Value, 4))
         };
+        let more = decider.index(stream, Decision::Value, self.setup.value_bytes);
+        value.extend(std::iter::repeat_n('.', more));
+        let value = Bytes::from(value);
         match kind {
             OperationKind::Put => Call::Write(Op::Put { key, value }),
             OperationKind::Delete => Call::Write(Op::Delete { key }),
@@ -236,6 +250,26 @@ impl Clients {
             }
             OperationKind::Get => Call::Read(Query::Get { key }),
         }
+    }
+}
+
+/// Adds to the counter.
+fn increment(delta: i64) -> Call {
+    let key = Bytes::from([SHARED, b"counter"].concat());
+    Call::Write(Op::Transaction(Transaction {
+        conditions: Vec::new(),
+        steps: vec![Step::Add { key, delta }],
+    }))
+}
+
+/// The situation in which this was written, if it is a special one.
+fn written(op: &Op) -> Option<Sometimes> {
+    match op {
+        Op::Put { value, .. } if value.len() > 1_000 => Some(Sometimes::LargeValue),
+        Op::Transaction(Transaction { steps, .. }) => {
+            matches!(steps[..], [Step::Add { .. }]).then_some(Sometimes::Counted)
+        }
+        _ => None,
     }
 }
 

@@ -5,7 +5,9 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `special` | worlds that few seeds draw |
+//! | `shapes` | shapes of clusters, networks and workloads that were added later |
 
+mod shapes;
 mod special;
 
 use kvpaxos::{Micros, Quorums, Update};
@@ -46,6 +48,7 @@ impl Setup {
         let mut setup = Setup {
             seed,
             links,
+            regions: 1,
             sync: draw.pick(
                 "sync",
                 &[latency::FLASH, latency::FLASH, latency::FLASH, latency::BUSY],
@@ -72,6 +75,7 @@ impl Setup {
         draw.shared_keys(&mut setup);
         draw.orderly_stops(&mut setup);
         draw.moments(&mut setup);
+        draw.shapes(&mut setup);
         setup
     }
 }
@@ -205,6 +209,10 @@ impl Draw<'_> {
             mix,
             shared: 0,
             shared_keys: 4,
+            hot: 0,
+            value_bytes: 0,
+            counters: 0,
+            burst: Micros(0),
             think: Micros(self.between("think", 20, 200) * 1_000),
             attempt: ticks(attempt),
             // Longer than an attempt, so that a call is sent to a second replica.
