@@ -1,10 +1,14 @@
 //! Replicas record what they take in; `kvpaxos-sim` executes the recordings again and judges them.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use kvpaxos::Micros;
+use kvpaxos_sim::explain::{Plan, explain};
 use kvpaxos_sim::invariants::Sometimes;
-use kvpaxos_sim::recording::{Ending, RecordingError, Report, replay};
+use kvpaxos_sim::recording::{Ending, FailingRecording, RecordedRun, RecordingError, Report, replay, shrink};
+use kvpaxos_sim::shrinking::Limits;
 use kvpaxos_sim::{Property, Trace};
 
 use crate::common::load::{Load, Recorder};
@@ -97,4 +101,84 @@ fn real_replicas_are_executed_again() {
     );
     fs::write(&files[2], &whole).expect("it can be written");
     judge(path).expect("it is whole again");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("it can be made");
+    for file in from.read_dir().expect("it was made") {
+        let file = file.expect("a file");
+        let to = to.join(file.file_name());
+        if file.file_type().expect("it has a type").is_dir() {
+            copy(&file.path(), &to);
+        } else {
+            fs::copy(file.path(), to).expect("it can be copied");
+        }
+    }
+}
+
+/// Three replicas record. An operator puts an old copy of its directory in the place of one that is stopped.
+fn record_a_restored_directory(directory: &Path, kept: &Path) {
+    let place = directory.display().to_string();
+    runtime().block_on(async {
+        let mut cluster = ProcessCluster::start(3, &["--record", &place]);
+        let restored = (cluster.leader().await + 1) % 3;
+        let recorder = Recorder::new();
+        let clients = vec![cluster.client()];
+        let load = Load::start(clients, 0, 3, &recorder);
+        recorder.progress(20).await;
+        assert_eq!(cluster.terminate(restored), Some(0));
+        copy(&cluster.data(restored), kept);
+        cluster.restart(restored);
+        recorder.progress(20).await;
+        cluster.kill(restored);
+        let data = cluster.data(restored);
+        fs::remove_dir_all(&data).expect("it is there");
+        copy(kept, &data);
+        cluster.restart(restored);
+        recorder.progress(20).await;
+        load.stop().await;
+        for replica in 0..3 {
+            cluster.kill(replica);
+        }
+    });
+}
+
+/// What a violation is reduced to, and the event that made it certain, of processes as they ran.
+#[test]
+fn a_restored_directory_is_found_shrunk_and_explained() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path();
+    record_a_restored_directory(&path.join("recordings"), &path.join("kept"));
+
+    let read = FailingRecording::read(&[path.join("recordings")]).expect("the recordings are whole");
+    let recording = read.expect("the directory was an old one");
+    assert_eq!(recording.violation.property, Property::Contract);
+    let limits = Limits {
+        runs: 1_000,
+        events: 400_000,
+    };
+    let shrunk = shrink(&recording, limits, |_| ControlFlow::Continue(())).expect("it can be read again");
+    let shrunk = shrunk.expect("it is found again");
+    let (before, after) = (shrunk.before, shrunk.smallest.size);
+    assert!(before.inputs > 200, "{before}");
+    assert!(after.inputs < 20, "{after}, of {before}");
+    let small = path.join("small");
+    fs::create_dir(&small).expect("it can be made");
+    for (name, bytes) in &shrunk.smallest.files {
+        fs::write(small.join(name.to_string()), bytes).expect("it can be written");
+    }
+    let violation = judge(&small).expect("it can be read").violation;
+    assert_eq!(
+        violation.map(|found| found.explanation),
+        Some(recording.violation.explanation.clone())
+    );
+
+    let run = RecordedRun::new(&recording, Micros(1_000)).expect("its future can be drawn");
+    let plan = Plan::new(0, 1, 2);
+    let explanation = explain(run.steps, &plan, |fork| run.play_future(fork), |_| ());
+    let certain = explanation.certain.expect("an event is named");
+    assert_eq!(certain.before.failing, 0, "{explanation:?}");
+    let lines = run.lines(&[certain.event]);
+    let (_, what) = lines.at(certain.event);
+    assert!(what[0].contains("crashes"), "{what:?}");
 }

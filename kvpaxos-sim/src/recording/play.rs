@@ -129,18 +129,21 @@ impl Play {
 
     /// Plays the items until a property is violated or so many steps are done. Returns how many items are done.
     pub(super) fn run(&mut self, items: &[Arc<Item>], steps: u64) -> usize {
-        for (place, item) in items.iter().enumerate() {
+        let mut done = 0;
+        for item in items {
             let is_own = item.what == What::Own;
             if self.audit.finding().is_some() || !is_own && self.steps >= steps {
-                return place;
+                break;
             }
             self.take(item);
+            done += 1;
         }
+        // Others may still owe themselves messages, which stand further on in the script.
         let replicas: Vec<ReplicaId> = self.machines.keys().copied().collect();
         for id in replicas {
             self.hear_itself(id);
         }
-        items.len()
+        done
     }
 
     /// What happened, as a script of its own, and the files.
