@@ -30,6 +30,10 @@ pub(crate) enum ClusterCommand {
         /// trust it. There is no UDP then.
         #[arg(long)]
         tls: bool,
+        /// Let the replicas of a new cluster record what they take in, in DIR/recordings, whenever they run: see `serve
+        /// --record`. `kvpaxos-sim replay --recording DIR/recordings` executes it again.
+        #[arg(long)]
+        record: bool,
         #[command(flatten)]
         chaos: ChaosArguments,
     },

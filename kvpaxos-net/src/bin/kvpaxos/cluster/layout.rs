@@ -30,10 +30,18 @@ pub(crate) struct Layout {
     redis: Vec<u16>,
     /// Where each replica serves metrics and probes; none in a cluster made by an earlier build.
     http: Vec<u16>,
+    choices: Choices,
+}
+
+/// What is chosen when a cluster is made, and cannot be changed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Choices {
     /// Whether it runs two-phase update instead of Paxos.
-    two_phase: bool,
+    pub(super) two_phase: bool,
     /// Whether it speaks TLS.
-    tls: bool,
+    pub(super) tls: bool,
+    /// Whether its replicas record what they take in.
+    pub(super) record: bool,
 }
 
 /// How many ports a replica has.
@@ -42,7 +50,7 @@ pub(super) const PORTS: usize = 4;
 impl Layout {
     /// A new cluster: the first quarter of the ports is for peers, the second for clients, the third for Redis
     /// clients, the last for metrics and probes.
-    pub(super) fn new(dir: PathBuf, ports: &[u16], two_phase: bool, tls: bool) -> Layout {
+    pub(super) fn new(dir: PathBuf, ports: &[u16], choices: Choices) -> Layout {
         let (peers, rest) = ports.split_at(ports.len() / PORTS);
         let (clients, rest) = rest.split_at(peers.len());
         let (redis, http) = rest.split_at(peers.len());
@@ -52,8 +60,7 @@ impl Layout {
             clients: clients.to_vec(),
             redis: redis.to_vec(),
             http: http.to_vec(),
-            two_phase,
-            tls,
+            choices,
         }
     }
 
@@ -70,7 +77,7 @@ impl Layout {
         };
         let dir = absolute(dir)?;
         let parsed = serde_json::from_str(&text).ok().and_then(|value| parse(&value));
-        let ([peers, clients, redis, http], [two_phase, tls]) = parsed.ok_or_else(|| {
+        let ([peers, clients, redis, http], choices) = parsed.ok_or_else(|| {
             format!(
                 "{} does not describe a cluster that `kvpaxos cluster up` has made",
                 path.display()
@@ -82,8 +89,7 @@ impl Layout {
             clients,
             redis,
             http,
-            two_phase,
-            tls,
+            choices,
         }))
     }
 
@@ -109,8 +115,9 @@ impl Layout {
             "clients": self.clients,
             "redis": self.redis,
             "http": self.http,
-            "two_phase": self.two_phase,
-            "tls": self.tls,
+            "two_phase": self.choices.two_phase,
+            "tls": self.choices.tls,
+            "record": self.choices.record,
         });
         fs::write(&path, format!("{value}\n"))
             .map_err(|error| format!("cannot write {}: {error}", path.display()))
@@ -128,16 +135,11 @@ impl Layout {
     /// The same, and what clients trust and show if it speaks TLS.
     pub(crate) fn server_list(&self) -> ServerList {
         let servers = ServerList::new(self.servers());
-        if !self.tls {
+        if !self.choices.tls {
             return servers;
         }
         let [certificate, key] = cert::paths(&self.tls_dir(), CLIENT);
         servers.with_tls(cert::authority(&self.tls_dir()), Identity { certificate, key })
-    }
-
-    /// Whether it speaks TLS.
-    pub(super) fn tls(&self) -> bool {
-        self.tls
     }
 
     /// Where its certificates are.
@@ -157,9 +159,14 @@ impl Layout {
         Ok(())
     }
 
-    /// Whether it runs two-phase update instead of Paxos.
-    pub(super) fn two_phase(&self) -> bool {
-        self.two_phase
+    /// What was chosen when it was made.
+    pub(super) fn choices(&self) -> Choices {
+        self.choices
+    }
+
+    /// Where its replicas record what they take in, if they do.
+    pub(super) fn recordings(&self) -> PathBuf {
+        self.dir.join("recordings")
     }
 
     /// Where replicas listen for Redis clients.
@@ -194,7 +201,7 @@ impl Layout {
         let peers = PeerAddresses::in_order(self.peers.iter().map(|port| loopback(*port)));
         let peers = peers.map_err(|error| error.to_string())?;
         let mut cluster = Cluster::new(CLUSTER, peers);
-        if self.two_phase {
+        if self.choices.two_phase {
             cluster = cluster.two_phase();
         }
         for id in self.replicas() {
@@ -253,7 +260,7 @@ impl Layout {
             let port = ports.get(place).map(|port| [flag.to_owned(), loopback(*port)]);
             arguments.extend(port.into_iter().flatten());
         }
-        if self.tls {
+        if self.choices.tls {
             let [certificate, key] = cert::paths(&self.tls_dir(), &format!("r{id}"));
             let files = [cert::authority(&self.tls_dir()), certificate, key];
             for (flag, file) in ["--tls-ca", "--tls-cert", "--tls-key"].into_iter().zip(files) {
@@ -262,16 +269,18 @@ impl Layout {
         } else {
             arguments.extend(["--udp".to_owned(), client]);
         }
-        if self.two_phase {
+        if self.choices.two_phase {
             arguments.push("--two-phase".to_owned());
+        }
+        if self.choices.record {
+            arguments.extend(["--record".to_owned(), path(self.recordings())?]);
         }
         Ok(arguments)
     }
 }
 
-/// The ports for peers, for clients, for Redis clients and for metrics, and whether it runs two-phase update and
-/// speaks TLS.
-fn parse(value: &Value) -> Option<([Vec<u16>; PORTS], [bool; 2])> {
+/// The ports for peers, for clients, for Redis clients and for metrics, and what was chosen.
+fn parse(value: &Value) -> Option<([Vec<u16>; PORTS], Choices)> {
     let ports = |name: &str| -> Option<Vec<u16>> {
         let ports = value.get(name)?.as_array()?.iter();
         ports.map(|port| u16::try_from(port.as_u64()?).ok()).collect()
@@ -289,7 +298,12 @@ fn parse(value: &Value) -> Option<([Vec<u16>; PORTS], [bool; 2])> {
         && fits_later(&http)
         && (1..=kvpaxos::types::MAX_REPLICAS).contains(&peers.len());
     let flag = |name: &str| value.get(name).map_or(Some(false), Value::as_bool);
-    fits.then_some(([peers, clients, redis, http], [flag("two_phase")?, flag("tls")?]))
+    let choices = Choices {
+        two_phase: flag("two_phase")?,
+        tls: flag("tls")?,
+        record: flag("record")?,
+    };
+    fits.then_some(([peers, clients, redis, http], choices))
 }
 
 fn loopback(port: u16) -> String {
@@ -315,8 +329,11 @@ mod tests {
             &[
                 7100, 7101, 7102, 7103, 7104, 7105, 7106, 7107, 7108, 7109, 7110, 7111,
             ],
-            true,
-            false,
+            Choices {
+                two_phase: true,
+                tls: false,
+                record: true,
+            },
         );
         layout.write().unwrap();
         assert_eq!(Layout::existing(dir.path()), Ok(layout.clone()));
@@ -334,7 +351,9 @@ mod tests {
                 "127.0.0.1:7110",
                 "--udp",
                 "127.0.0.1:7104",
-                "--two-phase"
+                "--two-phase",
+                "--record",
+                layout.recordings().to_str().unwrap(),
             ]
         );
         assert!(layout.serve(3).unwrap_err().contains("no replica 3"));

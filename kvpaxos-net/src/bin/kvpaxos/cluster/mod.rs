@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::processes::free_ports;
 use crate::status;
 use crate::terminal::say;
-pub(crate) use layout::Layout;
+pub(crate) use layout::{Choices, Layout};
 
 /// How long a cluster may take until it serves.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,23 +31,19 @@ pub(crate) fn run(command: &ClusterCommand, runtime: &Runtime) -> Result<Exit, S
             two_phase,
             chaos,
             tls,
+            record,
         } => {
+            let choices = Choices {
+                two_phase: *two_phase,
+                tls: *tls,
+                record: *record,
+            };
             let layout = match Layout::read(dir)? {
-                Some(layout) if *two_phase && !layout.two_phase() => {
-                    return Err(format!(
-                        "the cluster in {} uses majorities, which cannot be changed; choose a new directory for \
-                         --two-phase",
-                        dir.display()
-                    ));
+                Some(layout) => {
+                    agree(dir, choices, layout.choices())?;
+                    layout
                 }
-                Some(layout) if *tls && !layout.tls() => {
-                    return Err(format!(
-                        "the cluster in {} speaks no TLS, which cannot be changed; choose a new directory for --tls",
-                        dir.display()
-                    ));
-                }
-                Some(layout) => layout,
-                None => found(dir, usize::from(*replicas), *ports, (*two_phase, *tls))?,
+                None => found(dir, usize::from(*replicas), *ports, choices)?,
             };
             up(dir, &layout, &chaos.flags(), runtime)
         }
@@ -90,6 +86,30 @@ pub(crate) fn run(command: &ClusterCommand, runtime: &Runtime) -> Result<Exit, S
     }
 }
 
+/// Whether a cluster that was made with some choices is what is asked for now.
+fn agree(dir: &Path, asked: Choices, made: Choices) -> Result<(), String> {
+    let differing = [
+        (
+            asked.two_phase && !made.two_phase,
+            "uses majorities",
+            "--two-phase",
+        ),
+        (asked.tls && !made.tls, "speaks no TLS", "--tls"),
+        (
+            asked.record && !made.record,
+            "has not recorded from its beginning",
+            "--record",
+        ),
+    ];
+    match differing.into_iter().find(|(differs, ..)| *differs) {
+        None => Ok(()),
+        Some((_, what, flag)) => Err(format!(
+            "the cluster in {} {what}, which cannot be changed; choose a new directory for {flag}",
+            dir.display()
+        )),
+    }
+}
+
 /// Starts what does not run, with further arguments.
 fn up(dir: &Path, layout: &Layout, more: &[String], runtime: &Runtime) -> Result<Exit, String> {
     for id in layout.replicas() {
@@ -103,7 +123,7 @@ fn up(dir: &Path, layout: &Layout, more: &[String], runtime: &Runtime) -> Result
     say!("");
     say!("Clients find it with --servers @{}, or with:", dir.display());
     say!("export KVPAXOS_SERVERS={}", layout.servers().join(","));
-    if layout.tls() {
+    if layout.choices().tls {
         say!(
             "export KVPAXOS_TLS_CA={}",
             cert::authority(&layout.tls_dir()).display()
@@ -121,6 +141,13 @@ fn up(dir: &Path, layout: &Layout, more: &[String], runtime: &Runtime) -> Result
         let http = list(layout.http());
         say!("Prometheus finds /metrics at these ports of this machine: {http}");
     }
+    if layout.choices().record {
+        let recordings = layout.recordings();
+        say!(
+            "What the replicas take in is recorded; execute it again: kvpaxos-sim replay --recording {}",
+            recordings.display()
+        );
+    }
     Ok(Exit::Done)
 }
 
@@ -135,20 +162,15 @@ async fn leader(layout: &Layout) -> Result<u8, String> {
 
 /// Makes the directories of a new cluster. Its description is written last: once it is there, nothing is
 /// formatted any more.
-fn found(
-    dir: &Path,
-    replicas: usize,
-    first: Option<u16>,
-    (two_phase, tls): (bool, bool),
-) -> Result<Layout, String> {
+fn found(dir: &Path, replicas: usize, first: Option<u16>, choices: Choices) -> Result<Layout, String> {
     let ports = match first {
         None => free_ports(layout::PORTS * replicas)?,
         Some(first) => ports_from(first, layout::PORTS * replicas)?,
     };
     std::fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
-    let layout = Layout::new(layout::absolute(dir)?, &ports, two_phase, tls);
+    let layout = Layout::new(layout::absolute(dir)?, &ports, choices);
     layout.format()?;
-    if tls {
+    if choices.tls {
         layout.issue()?;
     }
     layout.write()?;
