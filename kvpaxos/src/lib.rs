@@ -174,6 +174,7 @@ mod state;
 pub mod status;
 pub mod transaction;
 pub mod types;
+mod value;
 pub mod wal;
 
 pub use client::Client;
