@@ -202,3 +202,27 @@ impl Network {
         self.own_profiles[node.index()] = profile;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kvpaxos::ReplicaId;
+
+    use super::*;
+    use crate::engine::decider::Seeded;
+
+    #[test]
+    fn a_message_takes_as_long_as_its_way_is_far() {
+        let node = |number| Node::replica(ReplicaId(number));
+        let arrival = |regions, to| {
+            let mut network = Network::new(LinkProfile::lossless());
+            network.spread_over(regions);
+            let label = Label::new("Accept", 1);
+            let sent = network.send(Time(7), node(0), node(to), label, &mut Seeded::new(1));
+            sent[0].expect("nothing is lost").0
+        };
+        for to in 1..7 {
+            let distance = regions::distance(regions::REGIONS, node(0), node(to));
+            assert_eq!(arrival(regions::REGIONS, to), arrival(1, to) + distance, "{to}");
+        }
+    }
+}
