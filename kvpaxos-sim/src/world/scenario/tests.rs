@@ -341,7 +341,6 @@ fn liveness_is_violated_in_several_ways() {
     );
 }
 
-/// Bytes decide a whole run, and the scenario that is written down repeats it.
 /// Crashes that follow moments are faults of a scenario like all others: nothing draws them again when it is played.
 #[test]
 fn crashes_that_follow_moments_are_repeated_by_the_scenario() {
@@ -380,6 +379,7 @@ fn crashes_that_follow_moments_are_repeated_by_the_scenario() {
     );
 }
 
+/// Bytes decide a whole run, and the scenario that is written down repeats it.
 #[test]
 fn a_run_that_bytes_decide_is_repeated_by_its_scenario() {
     use kvpaxos::Micros;
