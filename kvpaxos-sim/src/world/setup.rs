@@ -358,6 +358,13 @@ impl Faults {
 }
 
 impl Faults {
+    /// Whether the world is made for special faults, and needs all else as it is.
+    #[must_use]
+    pub(crate) fn are_special(&self) -> bool {
+        let mut kinds = self.weights.iter();
+        kinds.any(|(kind, _)| kind.group() == Group::Special)
+    }
+
     /// After how many of a hundred moments of this kind a crash follows.
     #[must_use]
     pub(crate) fn after(&self, moment: Moment) -> u32 {

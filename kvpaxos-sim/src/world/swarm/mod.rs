@@ -201,22 +201,15 @@ impl Draw<'_> {
         let attempt = self.between("attempt", 8, 30);
         let more = self.between("patience", 20, 140);
         Workload {
-            count,
-            connected: 0,
             lanes,
             keys: self.between("keys", 1, 8),
             unique: self.percent("unique", 70),
             mix,
-            shared: 0,
-            shared_keys: 4,
-            hot: 0,
-            value_bytes: 0,
-            counters: 0,
-            burst: Micros(0),
             think: Micros(self.between("think", 20, 200) * 1_000),
             attempt: ticks(attempt),
             // Longer than an attempt, so that a call is sent to a second replica.
             deadline: ticks(attempt + more),
+            ..Workload::some(count)
         }
     }
 

@@ -4,7 +4,7 @@
 use kvpaxos::{Micros, Quorums, Update};
 
 use crate::engine::regions::REGIONS;
-use crate::world::setup::{Group, Setup, Workload};
+use crate::world::setup::{Setup, Workload};
 
 use super::Draw;
 
@@ -15,10 +15,8 @@ impl Draw<'_> {
     /// All of them. Every draw is made, whether the setup has room for its shape or not.
     pub(super) fn shapes(&mut self, setup: &mut Setup) {
         let (alone, far) = (self.percent("one replica", 5), self.percent("regions", 8));
-        let kinds = &setup.faults.weights;
         // A world that is made for special faults needs its network and its replicas as they are.
-        let is_made = kinds.iter().any(|(kind, _)| kind.group() == Group::Special);
-        if !is_made && setup.cluster.update != Update::TwoPhase {
+        if !setup.faults.are_special() && setup.cluster.update != Update::TwoPhase {
             if alone {
                 single(setup);
             } else if far {

@@ -87,11 +87,7 @@ impl Draw<'_> {
     pub(super) fn orderly_stops(&mut self, setup: &mut Setup) {
         let drawn = self.percent("orderly stops", 30);
         let weight = self.small("fault weight", 1, 6);
-        let is_made = setup
-            .faults
-            .weights
-            .iter()
-            .any(|(kind, _)| kind.group() == Group::Special);
+        let is_made = setup.faults.are_special();
         if drawn && !is_made {
             setup.faults.weights.push((FaultKind::OrderlyStop, weight));
         }
@@ -108,11 +104,7 @@ impl Draw<'_> {
                 drawn.then_some((moment, percent))
             })
             .collect();
-        let is_made = setup
-            .faults
-            .weights
-            .iter()
-            .any(|(kind, _)| kind.group() == Group::Special);
+        let is_made = setup.faults.are_special();
         if drawn && !is_made && setup.cluster.update != Update::TwoPhase {
             setup.faults.moments = moments;
         }
@@ -121,11 +113,7 @@ impl Draw<'_> {
     /// The kinds of faults that were added later.
     pub(super) fn added_faults(&mut self, setup: &mut Setup) {
         // A world with special faults has no others.
-        let is_made = setup
-            .faults
-            .weights
-            .iter()
-            .any(|(kind, _)| kind.group() == Group::Special);
+        let is_made = setup.faults.are_special();
         for kind in FaultKind::ALL
             .into_iter()
             .filter(|kind| kind.group() == Group::Added)
