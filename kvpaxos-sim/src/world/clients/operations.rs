@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kvpaxos::client::{Call, ClientEffect, ClientEvent, Completion};
-use kvpaxos::{Micros, Op, Query, Refusal, Step, Transaction};
+use kvpaxos::{Micros, Op, Query, Refusal, Step, Time, Transaction};
 
 use crate::engine::{Decider, Decision, Stream};
 use crate::invariants::{Property, Sometimes, seconds};
@@ -191,17 +191,21 @@ impl Clients {
         let next = if self.is_planned() {
             self.next_planned(number, open.lane, now)
         } else {
-            // In a burst, operations follow each other soon.
-            let in_bursts = self.setup.burst.0 > 0;
-            let think = self.setup.think.0 / if in_bursts { 8 } else { 1 };
-            let decider = context.engine.decider();
-            let pause = decider.below(Stream::Client(number), Decision::Think, think + 1);
-            Lane::Thinking {
-                until: self.setup.in_burst(now.after(Micros(pause))),
-            }
+            self.next_drawn(number, now, context.engine.decider())
         };
         if let Some(lane) = self.clients[number as usize].lanes.get_mut(open.lane as usize) {
             *lane = next;
+        }
+    }
+
+    /// How long a lane thinks before its next operation.
+    fn next_drawn(&self, number: u32, now: Time, decider: &mut (dyn Decider + Send + 'static)) -> Lane {
+        // In a burst, operations follow each other soon.
+        let in_bursts = self.setup.burst.0 > 0;
+        let think = self.setup.think.0 / if in_bursts { 8 } else { 1 };
+        let pause = decider.below(Stream::Client(number), Decision::Think, think + 1);
+        Lane::Thinking {
+            until: self.setup.in_burst(now.after(Micros(pause))),
         }
     }
 
