@@ -12,7 +12,7 @@ use kvpaxos_sim::recording::{self, FailingRecording, FileName, RecordingShrinkin
 use kvpaxos_sim::shrinking::Limits;
 use kvpaxos_sim::{Trace, note, say, say_part};
 
-use crate::scenario::{HELD, UNREADABLE};
+use crate::scenario::{HELD, UNREADABLE, why_ended};
 
 /// How many lines of a trace are kept to choose an excerpt from.
 const TRACE_LINES: usize = 50_000;
@@ -143,10 +143,11 @@ pub(crate) fn shrink(directories: &[PathBuf], limits: Limits, output: &Path) -> 
     }
 }
 
-/// Whether a directory can be written: it is new or empty.
+/// Whether there is room for a recording: there is no such directory yet, or it is empty.
 fn free(output: &Path) -> Result<(), u8> {
-    let is_free = match std::fs::create_dir_all(output).and_then(|()| output.read_dir()) {
+    let is_free = match output.read_dir() {
         Ok(mut files) => files.next().is_none(),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => true,
         Err(why) => return Err(unwritten(output, &why)),
     };
     if !is_free {
@@ -166,6 +167,9 @@ fn unwritten(path: &Path, why: &io::Error) -> u8 {
 
 /// Writes what is left, and tells of it.
 fn told(shrunk: &RecordingShrinking, output: &Path, began: Instant) -> u8 {
+    if let Err(why) = std::fs::create_dir_all(output) {
+        return unwritten(output, &why);
+    }
     for (name, bytes) in &shrunk.smallest.files {
         if let Err(why) = write(output, *name, bytes) {
             return unwritten(output, &why);
@@ -180,11 +184,7 @@ fn told(shrunk: &RecordingShrinking, output: &Path, began: Instant) -> u8 {
         shrunk.runs,
         shrunk.events,
         began.elapsed().as_secs(),
-        if shrunk.is_complete {
-            ", and nothing more was found to leave out"
-        } else {
-            ", which is the limit"
-        },
+        why_ended(shrunk.is_complete),
     );
     if let Ok(report) = recording::replay(&written, Trace::keep(TRACE_LINES))
         && report.trace.len() <= SCREEN

@@ -201,17 +201,21 @@ fn search(what: &Shrink, first: Recording) -> u8 {
         shrunk.runs,
         shrunk.events,
         began.elapsed().as_secs(),
-        if shrunk.is_complete {
-            ", and nothing more was found to leave out"
-        } else {
-            ", which is the limit"
-        },
+        why_ended(shrunk.is_complete),
     );
     if !shrunk.is_complete {
         say!("go on from there with: kvpaxos-sim shrink {output} -o {output}");
     }
     say!("play it with: kvpaxos-sim replay {output} --trace");
     0
+}
+
+/// Why a search ended, at the end of a sentence.
+pub(crate) fn why_ended(is_complete: bool) -> &'static str {
+    match is_complete {
+        true => ", and nothing more was found to leave out",
+        false => ", which is the limit",
+    }
 }
 
 /// Shows how far a search has come, and writes the best scenario so far.
