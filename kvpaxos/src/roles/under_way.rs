@@ -30,22 +30,19 @@ impl UnderWay {
             self.streams.insert(stream, first);
             return true;
         };
-        if number <= numbers.lowest {
-            if number < numbers.lowest {
-                numbers
-                    .others
-                    .push_front(std::mem::replace(&mut numbers.lowest, number));
-                return true;
-            }
+        if number == numbers.lowest {
             return false;
         }
-        match find(&numbers.others, number, |other| *other) {
-            Ok(_) => false,
-            Err(place) => {
-                numbers.others.insert(place, number);
-                true
-            }
+        if number < numbers.lowest {
+            let next = std::mem::replace(&mut numbers.lowest, number);
+            numbers.others.push_front(next);
+            return true;
         }
+        let place = find(&numbers.others, number, |other| *other);
+        if let Err(place) = place {
+            numbers.others.insert(place, number);
+        }
+        place.is_err()
     }
 
     /// Removes a command, if it is in the set.
