@@ -158,7 +158,7 @@ async fn long_values(servers: &[String], directory: &Path) -> Result<()> {
         let rate = load.rate(MEASURED).await;
         load.assert_good();
         drop(load);
-        // As long as the writes that a sync of the log serves: those of all requests in flight at most.
+        // A sync of the log serves some of the requests in flight. How many is not known here; a quarter is taken.
         let raw = raw_disk(directory, length * clients * pipeline / 4)?;
         let bytes = rate * length as f64;
         println!(

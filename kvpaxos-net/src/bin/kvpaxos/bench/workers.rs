@@ -70,10 +70,9 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.running = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            // The panic has been printed, and the lanes of this thread have failed.
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, that has been printed, and its lanes have failed.
+            let _ = thread.join();
         }
     }
 }
