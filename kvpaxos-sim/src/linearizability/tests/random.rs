@@ -200,7 +200,8 @@ fn explains(order: &[u32], question: Question<'_>) -> bool {
 #[test]
 fn agrees_with_brute_force_on_small_histories() {
     let mut random = Random::from_seed(1);
-    let (mut good, mut bad, mut with_unknown, mut judged_by_zones) = (0, 0, 0, 0);
+    let (mut good, mut bad, mut with_unknown) = (0, 0, 0);
+    let (mut judged_by_zones, mut refuted_by_sources) = (0, 0);
     for number in 0..histories(100_000) {
         let (length, lies) = (3 + random.below(6), 250 * random.below(4));
         let kind = Kind::EACH[number as usize % 3];
@@ -220,6 +221,7 @@ fn agrees_with_brute_force_on_small_histories() {
         };
         for (stage, found) in each_stage(question) {
             judged_by_zones += u32::from(stage == "zones");
+            refuted_by_sources += u32::from(stage == "sources");
             let agrees = match &found {
                 SearchResult::Order(order) => expected && explains(order, question),
                 SearchResult::NoOrder { from, likely, rest } => {
@@ -256,8 +258,9 @@ fn agrees_with_brute_force_on_small_histories() {
         good > histories(40_000)
             && bad > histories(16_000)
             && with_unknown > histories(40_000)
-            && judged_by_zones > histories(25_000),
-        "{good} {bad} {with_unknown} {judged_by_zones}"
+            && judged_by_zones > histories(25_000)
+            && refuted_by_sources > histories(15_000),
+        "{good} {bad} {with_unknown} {judged_by_zones} {refuted_by_sources}"
     );
 }
 
