@@ -49,6 +49,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::halves;
+use crate::export::{Export, Exporter, ImportError, Importer, export_fields};
 use crate::types::{ReplicaId, ReplicaSet, Slot};
 
 /// The number of slots after which the digest is remembered, at 8 bytes each.
@@ -102,6 +103,25 @@ pub(crate) struct DigestHistory {
     digests: VecDeque<u64>,
 }
 
+/// Digests are random bits: each is written as eight bytes.
+impl Export for DigestHistory {
+    fn export_to(&self, to: &mut Exporter) {
+        let DigestHistory { first, digests } = self;
+        first.export_to(to);
+        digests.len().export_to(to);
+        digests.iter().for_each(|digest| to.put(&digest.to_le_bytes()));
+    }
+
+    fn import_from(from: &mut Importer<'_>) -> Result<DigestHistory, ImportError> {
+        let first = from.slot()?;
+        let mut digests = VecDeque::new();
+        for _ in 0..usize::import_from(from)? {
+            digests.push_back(u64::from_le_bytes(from.get()?));
+        }
+        Ok(DigestHistory { first, digests })
+    }
+}
+
 impl DigestHistory {
     /// Adds the digest of the state after every slot below `slot`. If this slot does not follow the last one,
     /// the earlier digests are dropped.
@@ -145,6 +165,12 @@ pub(crate) struct Agreement {
     some_differ: bool,
 }
 
+export_fields!(Agreement {
+    peers,
+    vouched,
+    some_differ
+});
+
 /// How the state of one peer compares.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 struct Comparison {
@@ -159,6 +185,14 @@ struct Comparison {
     /// The digests of slots that are not applied here yet, and whether the peer sent them as the leader.
     awaited: BTreeMap<Slot, (u64, bool)>,
 }
+
+export_fields!(Comparison {
+    nonce,
+    same,
+    differs,
+    reported,
+    awaited
+});
 
 impl Comparison {
     /// The lowest slot at which a difference is known, by this replica or by the peer.

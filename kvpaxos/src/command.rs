@@ -78,7 +78,7 @@ impl Op {
 }
 
 /// A linearizable read. It sees one state, whole: that after [`Outcome`]'s `revision`.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Query {
     /// The value of a key. Answered by [`Outcome::Value`].
     Get {
@@ -190,7 +190,7 @@ pub(crate) struct CommandKey {
 }
 
 /// The sequence of numbers to which a command belongs.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub(crate) enum Stream {
     /// The tags of one nonce.
     Tags { nonce: u64 },

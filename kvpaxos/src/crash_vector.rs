@@ -102,6 +102,8 @@ pub struct ConsistentSet {
     answers: Vec<(ReplicaId, CrashVector)>,
 }
 
+crate::export::export_fields!(ConsistentSet { answers });
+
 /// The result of adding an answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Addition {

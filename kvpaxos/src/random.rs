@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use crate::export::{Export, Exporter, ImportError, Importer};
 use crate::types::Entropy;
 
 /// A stream of random numbers. It is the same for the same entropy, on every machine and with every release
@@ -55,6 +56,20 @@ impl Random {
 }
 
 /// The seed and the position are the whole state.
+impl Export for Random {
+    fn export_to(&self, to: &mut Exporter) {
+        to.put(&(self.0.get_seed(), self.0.get_word_pos()));
+    }
+
+    fn import_from(from: &mut Importer<'_>) -> Result<Random, ImportError> {
+        let (seed, position) = from.get()?;
+        let mut random = ChaCha8Rng::from_seed(seed);
+        random.set_word_pos(position);
+        Ok(Random(random))
+    }
+}
+
+/// As in an export.
 impl Hash for Random {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.get_seed().hash(state);

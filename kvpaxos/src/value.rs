@@ -43,6 +43,14 @@ pub enum Value {
 }
 
 impl Value {
+    /// What identifies its memory, for as long as it is borrowed: values with the same memory are equal. A no-op has none.
+    pub(crate) fn place(&self) -> Option<usize> {
+        match self {
+            Value::Noop => None,
+            Value::Batch(batch) => Some(Arc::as_ptr(&batch.0).addr()),
+        }
+    }
+
     /// The commands in order; none for a no-op.
     #[must_use]
     pub fn commands(&self) -> &[Command] {

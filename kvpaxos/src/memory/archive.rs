@@ -2,6 +2,7 @@
 //! them, so that losing every learner loses nothing.
 
 use crate::command::Value;
+use crate::export::export_fields;
 use crate::io::Record;
 use crate::roles::chosen_log::ChosenLog;
 use crate::state::snapshot::Snapshot;
@@ -15,6 +16,12 @@ pub(crate) struct Archive {
     /// The watermark that the next [`Record::Chosen`] will report, if one is due.
     unwritten: Option<(Ballot, Slot)>,
 }
+
+export_fields!(Archive {
+    snapshot,
+    chosen,
+    unwritten
+});
 
 impl Archive {
     pub(crate) fn new(snapshot: Option<Snapshot>, chosen: ChosenLog) -> Archive {

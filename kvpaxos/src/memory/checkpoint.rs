@@ -13,6 +13,7 @@
 
 use std::collections::VecDeque;
 
+use crate::export::export_fields;
 use crate::founding::KnownFoundings;
 use crate::io::{Checkpoint, Record};
 use crate::message::Accepted;
@@ -36,6 +37,16 @@ pub(crate) struct CheckpointWriter {
     /// Ticks since a piece was handed out.
     age: u32,
 }
+
+export_fields!(CheckpointWriter {
+    number,
+    first,
+    snapshot,
+    cursor,
+    pieces,
+    complete,
+    age
+});
 
 /// The content of a checkpoint.
 pub(crate) struct CheckpointContent<'a> {

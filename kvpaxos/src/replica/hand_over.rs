@@ -25,6 +25,7 @@
 //! ([`may_stand`](Replica::may_stand)): the leader itself has asked. All else that is asked of a candidate is asked of it.
 
 use crate::command::Refusal;
+use crate::export::export_fields;
 use crate::io::Effect;
 use crate::message::Message;
 use crate::replica::{Replica, send};
@@ -39,6 +40,8 @@ pub(crate) struct HandOver {
     /// The replicas that were asked. All are asked again once none is left.
     asked: ReplicaSet,
 }
+
+export_fields!(HandOver { wait, asked });
 
 impl Replica {
     /// The driver is to stop this replica soon.

@@ -11,6 +11,7 @@
 //! - `replica/catch_up.rs`: a learner that lags, and help for others that do;
 //! - `replica/found.rs`: replicas that claim to be new although they are not;
 //! - `replica/save.rs`: checkpoints;
+//! - `replica/export.rs`: its complete state as bytes;
 //! - `replica/agree.rs`: digests of the others' states, and what may be answered because of them;
 //! - `replica/peers.rs`: which peers are connected, and which one leads;
 //! - `replica/pending.rs`: the requests of clients that are not answered yet.
@@ -18,6 +19,7 @@
 mod agree;
 mod catch_up;
 mod client;
+mod export;
 mod found;
 mod hand_over;
 mod lead;
@@ -35,6 +37,7 @@ use std::collections::BTreeMap;
 use crate::agreement::Agreement;
 use crate::command::Value;
 use crate::config::{Config, ConfigError, Update};
+use crate::export::{export_fields, export_variants};
 use crate::founding::KnownFoundings;
 use crate::io::{Effect, Envelope, Event, Input, Memory, Observation, Reason, Record};
 use crate::memory::archive::Archive;
@@ -129,6 +132,14 @@ enum AcceptorRole {
     Out,
 }
 
+export_variants!(AcceptorRole {
+    0 => Failed,
+    1 => Voting(memory),
+    2 => Recovering(recovery),
+    3 => Returning(memory),
+    4 => Out,
+});
+
 /// The memory of an acceptor: what it promised and accepted, and what it knows to be chosen.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct AcceptorMemory {
@@ -137,6 +148,12 @@ struct AcceptorMemory {
     /// The checkpoint that is being written, if one is.
     checkpoint: Option<CheckpointWriter>,
 }
+
+export_fields!(AcceptorMemory {
+    acceptor,
+    archive,
+    checkpoint
+});
 
 impl Replica {
     /// A replica that starts with what its disk held. All its roles run.

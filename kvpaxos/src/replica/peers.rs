@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 
 use crate::config::Timing;
 use crate::crash_vector::CrashVector;
+use crate::export::export_fields;
 use crate::message::{AcceptorHealth, Heartbeat};
 use crate::types::{Ballot, ReplicaId, ReplicaSet, Slot};
 
@@ -41,6 +42,15 @@ pub(crate) struct Peers {
     heard: CrashVector,
 }
 
+export_fields!(Peers {
+    nonce,
+    beat,
+    table,
+    leader,
+    highest,
+    heard
+});
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Peer {
     /// Its last heartbeat.
@@ -51,11 +61,19 @@ struct Peer {
     echoed: u64,
 }
 
+export_fields!(Peer {
+    heartbeat,
+    age,
+    echoed
+});
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct LastLeader {
     ballot: Ballot,
     age: u32,
 }
+
+export_fields!(LastLeader { ballot, age });
 
 impl Peers {
     pub(crate) fn new(nonce: u64) -> Peers {

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::command::{Command, CommandKey, Outcome, Reply, Stream};
+use crate::export::export_fields;
 use crate::roles::under_way::find;
 use crate::types::{Ballot, ClientId, Slot};
 
@@ -24,6 +25,13 @@ pub(crate) struct PendingRequests {
     /// slot is settled.
     withheld: BTreeMap<Slot, Vec<WithheldReply>>,
 }
+
+export_fields!(PendingRequests {
+    streams,
+    requests,
+    bytes,
+    withheld
+});
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct PendingCommand {
@@ -42,6 +50,16 @@ struct PendingCommand {
     patience: u32,
 }
 
+export_fields!(PendingCommand {
+    number,
+    command,
+    first,
+    more,
+    handed,
+    age,
+    patience
+});
+
 /// A request of a client that waits for a reply.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Waiter {
@@ -53,11 +71,20 @@ pub(crate) struct Waiter {
     gone: bool,
 }
 
+export_fields!(Waiter {
+    client,
+    id,
+    age,
+    gone
+});
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct WithheldReply {
     waiting: Waiter,
     outcome: Outcome,
 }
+
+export_fields!(WithheldReply { waiting, outcome });
 
 /// A request whose deadline has passed.
 pub(crate) struct ExpiredRequest {

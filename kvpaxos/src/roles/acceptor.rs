@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::command::Value;
 use crate::crash_vector::CrashVector;
+use crate::export::export_fields;
 use crate::founding::KnownFoundings;
 use crate::io::{Reason, Record};
 use crate::message::{Accepted, Message, Promise, Remembered};
@@ -36,6 +37,14 @@ pub struct Acceptor {
     accepted: AcceptedValues,
 }
 
+export_fields!(Acceptor {
+    id,
+    promised,
+    vector,
+    cut,
+    accepted
+});
+
 /// The answer of an acceptor. `message` leaves once `records`, and all earlier records, are durable.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Answer {
@@ -44,6 +53,8 @@ pub struct Answer {
     /// The message.
     pub message: Message,
 }
+
+export_fields!(Answer { records, message });
 
 impl Acceptor {
     /// An acceptor that has never promised or accepted anything.

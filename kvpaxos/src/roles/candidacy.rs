@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::command::Value;
 use crate::crash_vector::{Addition, ConsistentSet};
+use crate::export::export_fields;
 use crate::message::{Accepted, Promise};
 use crate::types::{Ballot, Incarnation, ReplicaId, Slot};
 
@@ -27,6 +28,16 @@ pub struct Candidacy {
     idle: u32,
 }
 
+export_fields!(Candidacy {
+    ballot,
+    from,
+    progress,
+    promises,
+    highest,
+    ticks,
+    idle
+});
+
 /// How much of a promise has arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct ChunkProgress {
@@ -39,6 +50,13 @@ struct ChunkProgress {
     /// Every slot below is chosen, and what was accepted there is not reported.
     cut: Slot,
 }
+
+export_fields!(ChunkProgress {
+    incarnation,
+    below,
+    complete,
+    cut
+});
 
 /// The effect of a promise on the candidacy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

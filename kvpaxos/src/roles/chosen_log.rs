@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::command::Value;
+use crate::export::{Export, Exporter, ImportError, Importer};
 use crate::types::Slot;
 
 /// The chosen values of consecutive slots.
@@ -18,6 +19,30 @@ pub(crate) struct ChosenLog {
     wanted_from: Slot,
     /// Values from before a jump, which are freed likewise.
     left_behind: VecDeque<Value>,
+}
+
+impl Export for ChosenLog {
+    fn export_to(&self, to: &mut Exporter) {
+        let ChosenLog {
+            base,
+            values,
+            wanted_from,
+            left_behind,
+        } = self;
+        base.export_to(to);
+        values.export_to(to);
+        wanted_from.export_to(to);
+        left_behind.export_to(to);
+    }
+
+    fn import_from(from: &mut Importer<'_>) -> Result<ChosenLog, ImportError> {
+        Ok(ChosenLog {
+            base: from.slot()?,
+            values: Export::import_from(from)?,
+            wanted_from: from.slot()?,
+            left_behind: Export::import_from(from)?,
+        })
+    }
 }
 
 /// The number of values that are freed at a time.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::command::{Batch, Command, CommandKey, Value};
 use crate::config::Limits;
 use crate::crash_vector::{ConsistentSet, CrashVector};
+use crate::export::export_fields;
 use crate::message::Watermark;
 use crate::roles::chosen_log::ChosenLog;
 use crate::roles::read::Confirmation;
@@ -44,6 +45,21 @@ pub struct Leadership {
     pub(crate) confirmation: Confirmation,
 }
 
+export_fields!(Leadership {
+    ballot,
+    carried,
+    carried_up_to,
+    next,
+    open,
+    chosen,
+    applied,
+    queue,
+    queue_bytes,
+    under_way,
+    announced,
+    confirmation,
+});
+
 /// A value that is proposed for a slot.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Proposal {
@@ -55,6 +71,13 @@ struct Proposal {
     /// Ticks since it was last sent.
     age: u32,
 }
+
+export_fields!(Proposal {
+    value,
+    votes,
+    chosen,
+    age
+});
 
 /// An Accept that must be sent again to the acceptors that have not voted.
 pub(crate) struct Resend {

@@ -5,6 +5,8 @@
 //! *previous* snapshot. The slots of snapshots follow from the log alone. So all replicas have the same
 //! snapshots, and one replica can continue a transfer that another began.
 
+mod export;
+
 use crate::agreement::DigestHistory;
 use crate::command::{Outcome, Value};
 use crate::config::Limits;
@@ -355,6 +357,11 @@ impl Learner {
     /// Frees a few values of the part of the log that is cut.
     pub(crate) fn free_some(&mut self) {
         self.log.free_some();
+    }
+
+    /// Whether a snapshot of another replica is being received.
+    pub(crate) fn is_receiving(&self) -> bool {
+        self.incoming.is_some()
     }
 
     /// Continues a transfer that began in an earlier life.

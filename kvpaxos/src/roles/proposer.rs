@@ -1,5 +1,6 @@
 //! The proposer: it stands for election, with ballots that it uses once, and leads.
 
+use crate::export::{export_fields, export_variants};
 use crate::roles::candidacy::Candidacy;
 use crate::roles::leadership::Leadership;
 use crate::types::{Ballot, Life, ReplicaId, Slot};
@@ -20,6 +21,15 @@ pub(crate) struct Proposer {
     pub(crate) failures: u32,
 }
 
+export_fields!(Proposer {
+    id,
+    life,
+    round,
+    phase,
+    wait,
+    failures
+});
+
 /// The phase of a proposer, with the state that belongs to it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Phase {
@@ -30,6 +40,8 @@ pub(crate) enum Phase {
     /// Phase 2.
     Leading(Box<Leadership>),
 }
+
+export_variants!(Phase { 0 => Following, 1 => Preparing(candidacy), 2 => Leading(leadership) });
 
 impl Proposer {
     pub(crate) fn new(id: ReplicaId, life: Life, wait: u32) -> Proposer {

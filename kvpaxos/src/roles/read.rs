@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::command::Query;
+use crate::export::export_fields;
 use crate::types::{ClientId, ReplicaId, ReplicaSet, Slot};
 
 /// The leader's side: requests wait for the next round of confirmations. One round runs at a time.
@@ -33,12 +34,20 @@ pub(crate) struct Confirmation {
     rounds: u64,
 }
 
+export_fields!(Confirmation {
+    waiting,
+    round,
+    rounds
+});
+
 /// A request for a read index: the replica that asks, and its number for the request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ReadIndexRequest {
     pub(crate) from: ReplicaId,
     pub(crate) number: u64,
 }
+
+export_fields!(ReadIndexRequest { from, number });
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Round {
@@ -49,6 +58,13 @@ struct Round {
     /// Ticks since it was last sent.
     age: u32,
 }
+
+export_fields!(Round {
+    up_to,
+    questions,
+    confirmed,
+    age
+});
 
 /// A round that enough acceptors have confirmed.
 pub(crate) struct ConfirmedRound {
@@ -127,6 +143,16 @@ pub(crate) struct Reads {
     bytes: usize,
 }
 
+export_fields!(Reads {
+    fresh,
+    asked,
+    asked_age,
+    number,
+    ready,
+    count,
+    bytes
+});
+
 /// A client's read.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Read {
@@ -136,6 +162,13 @@ pub(crate) struct Read {
     /// Ticks since it arrived.
     pub(crate) age: u32,
 }
+
+export_fields!(Read {
+    client,
+    id,
+    query,
+    age
+});
 
 impl Read {
     fn bytes(&self) -> usize {

@@ -105,6 +105,7 @@ use std::collections::BTreeMap;
 use crate::command::Value;
 use crate::config::Quorums;
 use crate::crash_vector::{Addition, ConsistentSet, CrashVector};
+use crate::export::{export_fields, export_variants};
 use crate::message::{Accepted, Message, Remembered};
 use crate::roles::acceptor::Acceptor;
 use crate::types::{Ballot, Incarnation, ReplicaId, ReplicaSet, Slot};
@@ -139,6 +140,16 @@ pub struct Recovery {
     age: u32,
 }
 
+export_fields!(Recovery {
+    id,
+    others,
+    needed,
+    above,
+    nonce,
+    phase,
+    age
+});
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Phase {
     /// (a): the incarnations that others know of it, from answers to the present nonce.
@@ -146,6 +157,8 @@ enum Phase {
     /// (b) and (c).
     Announcing(Box<Announcing>),
 }
+
+export_variants!(Phase { 0 => Recalling(answers), 1 => Announcing(announcing) });
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Announcing {
@@ -163,6 +176,16 @@ struct Announcing {
     entries: BTreeMap<Slot, (Ballot, Value)>,
 }
 
+export_fields!(Announcing {
+    incarnation,
+    sent,
+    complete,
+    promised,
+    vector,
+    cut,
+    entries
+});
+
 /// How much of an answer has arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct ChunkProgress {
@@ -171,6 +194,8 @@ struct ChunkProgress {
     /// Everything that was accepted below this slot is reported.
     below: Slot,
 }
+
+export_fields!(ChunkProgress { incarnation, below });
 
 /// The effect of an answer on the recovery.
 #[derive(Clone, PartialEq, Eq, Debug)]

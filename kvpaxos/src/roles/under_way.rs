@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::command::{CommandKey, Stream};
+use crate::export::export_fields;
 
 /// A set of commands. Those of one stream mostly come in the order of their numbers, and go in that order, so that neither
 /// needs a search; of most streams one command at a time is under way, which needs no memory of its own.
@@ -11,12 +12,16 @@ pub(crate) struct UnderWay {
     streams: BTreeMap<Stream, Numbers>,
 }
 
+export_fields!(UnderWay { streams });
+
 /// Numbers of one stream, in order.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Numbers {
     lowest: u64,
     others: VecDeque<u64>,
 }
+
+export_fields!(Numbers { lowest, others });
 
 impl UnderWay {
     /// Adds a command. Returns whether it was not in the set.
