@@ -283,12 +283,13 @@ pub(crate) fn digest_of(last: Option<Revision>, sessions: &Sessions, store: u64,
 /// The hash of some words, chained to an earlier hash.
 fn hash<const WORDS: usize>(words: &[u64; WORDS], before: u128) -> u128 {
     let mut bytes = [0; 64];
-    let (history, rest) = bytes.split_at_mut(16);
-    history.copy_from_slice(&before.to_le_bytes());
-    for (word, bytes) in words.iter().zip(rest.chunks_exact_mut(8)) {
-        bytes.copy_from_slice(&word.to_le_bytes());
+    bytes[..16].copy_from_slice(&before.to_le_bytes());
+    let mut end = 16;
+    for word in words {
+        bytes[end..end + 8].copy_from_slice(&word.to_le_bytes());
+        end += 8;
     }
-    xxh3_128(&bytes[..16 + 8 * WORDS])
+    xxh3_128(&bytes[..end])
 }
 
 /// Checks a write against the limits of keys, values and transactions. A replica checks it when it admits the
