@@ -32,6 +32,8 @@ pub(crate) struct Peers {
     /// The number of heartbeats sent in this life.
     beat: u64,
     table: BTreeMap<ReplicaId, Peer>,
+    /// The peers whose last heartbeat said that the acceptor has no memory. It follows from `table`, but each request asks.
+    lost: ReplicaSet,
     /// The leader that was heard last, unless it has been silent for too long.
     leader: Option<LastLeader>,
     /// The highest ballot seen.
@@ -46,6 +48,7 @@ export_fields!(Peers {
     nonce,
     beat,
     table,
+    lost,
     leader,
     highest,
     heard
@@ -81,6 +84,7 @@ impl Peers {
             nonce,
             beat: 0,
             table: BTreeMap::new(),
+            lost: ReplicaSet::EMPTY,
             leader: None,
             highest: Ballot::ZERO,
             heard: CrashVector::default(),
@@ -156,6 +160,11 @@ impl Peers {
                 echoed,
             },
         );
+        if heartbeat.acceptor == AcceptorHealth::Lost {
+            self.lost.insert(from);
+        } else {
+            self.lost.remove(from);
+        }
         let resigned =
             |heard: &LastLeader| heard.ballot.replica == from && heartbeat.leader != Some(heard.ballot);
         if self.leader.as_ref().is_some_and(resigned) {
@@ -235,9 +244,7 @@ impl Peers {
 
     /// The peers whose last heartbeat said that the acceptor has no memory.
     pub(crate) fn lost(&self) -> ReplicaSet {
-        let lost = |peer: &Peer| peer.heartbeat.acceptor == AcceptorHealth::Lost;
-        let table = self.table.iter().filter(|(_, peer)| lost(peer));
-        table.map(|(id, _)| *id).collect()
+        self.lost
     }
 
     /// The members, except for `me`, that have not been heard recently.
