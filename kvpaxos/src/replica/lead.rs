@@ -178,8 +178,7 @@ impl Replica {
     /// # Errors
     /// Never for a value of this leader; the acceptor checks all proposals in the same way.
     pub(super) fn propose(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
-        let (two_phase, others, limits) = (self.two_phase(), self.others(), self.config.limits);
-        let state = self.state();
+        let (two_phase, others) = (self.two_phase(), self.others());
         while let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
             if let Some(learner) = &self.learner {
                 if !leadership.agrees_with(learner.log()) {
@@ -191,12 +190,13 @@ impl Replica {
             let machine = self.learner.as_ref().map(Learner::machine);
             let is_applied =
                 |command: &Command| machine.is_some_and(|machine| machine.outcome_of(command).is_some());
-            let Some((slot, value)) = leadership.propose_next(&limits, is_applied) else {
+            let Some((slot, value)) = leadership.propose_next(&self.config.limits, is_applied) else {
                 break;
             };
             let ballot = leadership.ballot;
             let chosen = leadership.watermark(two_phase);
             leadership.tell(chosen);
+            let state = self.state();
             self.broadcast(
                 others,
                 &Message::Accept {
@@ -239,12 +239,13 @@ impl Replica {
 
     /// Tells all replicas how far the log is chosen, if that is new and no Accept has carried it.
     pub(super) fn tell(&mut self, out: &mut Vec<Effect>) {
-        let (two_phase, others, state) = (self.two_phase(), self.others(), self.state());
+        let two_phase = self.two_phase();
         if let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) {
             let (ballot, chosen) = (leadership.ballot, leadership.watermark(two_phase));
             if leadership.tell(chosen) {
+                let state = self.state();
                 self.broadcast(
-                    others,
+                    self.others(),
                     &Message::Chosen {
                         ballot,
                         chosen,
@@ -260,7 +261,6 @@ impl Replica {
 
     /// Begins a round of confirmations, if read index requests wait and may be answered.
     pub(super) fn confirm_reads(&mut self, out: &mut Vec<Effect>) {
-        let (others, state) = (self.others(), self.state());
         let Some(leadership) = self.proposer.as_mut().and_then(|proposer| proposer.leading_mut()) else {
             return;
         };
@@ -271,7 +271,8 @@ impl Replica {
         let Some(round) = leadership.confirmation.begin(up_to) else {
             return;
         };
-        self.broadcast(others, &Message::Confirm { ballot, round, state }, out);
+        let state = self.state();
+        self.broadcast(self.others(), &Message::Confirm { ballot, round, state }, out);
         self.confirm_own(ballot, round, out);
     }
 
