@@ -9,8 +9,8 @@ use bytes::Bytes;
 use kvpaxos::codec::{PeerFrame, decode_shared, encode_message_into};
 use kvpaxos::status::{LearnerStatus, ProposerStatus};
 use kvpaxos::{
-    ClientId, Config, Effect, Event, Input, Memory, Message, Op, Outcome, Random, Replica, ReplicaId, Reply,
-    Request, RequestBody, Sequence, SessionId, Tag, Time,
+    ClientId, Config, Effect, Event, Input, Limits, Memory, Message, Op, Outcome, Random, Replica, ReplicaId,
+    Reply, Request, RequestBody, Sequence, SessionId, Tag, Time,
 };
 
 pub(crate) const REPLICAS: usize = 5;
@@ -28,6 +28,26 @@ pub(crate) enum Load {
     Puts,
     /// Every other request is a linearizable read.
     PutsAndGets,
+}
+
+/// How clients ask, and when what they ask for is delivered.
+#[derive(Clone, Copy)]
+pub(crate) enum Drive {
+    /// Each client asks again as soon as it is answered. Requests and messages are delivered one by one, in their order.
+    Loop,
+    /// All that is in flight is offered, then messages are delivered until none is left; only then do clients ask again.
+    Rounds,
+}
+
+impl Drive {
+    /// The slots that may be open at once. A round is one batch, so that nothing is gained by a second open slot.
+    fn limits(self) -> Limits {
+        let limits = Limits::default();
+        match self {
+            Drive::Loop => limits,
+            Drive::Rounds => Limits { window: 1, ..limits },
+        }
+    }
 }
 
 /// The lowest id of a read.
@@ -54,8 +74,8 @@ pub(crate) enum Clock {
 }
 
 /// Plays one run. With `bytes`, messages between replicas go through the codec.
-pub(crate) fn run(load: Load, bytes: bool, values: u64, seed: u64, clock: Clock) -> Run {
-    let mut cluster = Cluster::new(bytes, seed, clock);
+pub(crate) fn run(load: Load, drive: Drive, bytes: bool, values: u64, seed: u64, clock: Clock) -> Run {
+    let mut cluster = Cluster::new(drive.limits(), bytes, seed, clock);
     let leader = cluster.elect();
     let mut clients = Clients::new(load, leader, seed);
     clients.open_sessions(&mut cluster);
@@ -64,18 +84,21 @@ pub(crate) fn run(load: Load, bytes: bool, values: u64, seed: u64, clock: Clock)
     for stream in 0..IN_FLIGHT {
         clients.ask(stream % clients.streams(), &mut cluster);
     }
+    let mut replies = Vec::new();
     while clients.answered < values {
-        cluster.step(begun);
-        for (client, reply) in std::mem::take(&mut cluster.replies) {
+        match drive {
+            Drive::Loop => cluster.step(begun),
+            Drive::Rounds => cluster.step_until_quiet(begun),
+        }
+        std::mem::swap(&mut cluster.replies, &mut replies);
+        for (client, reply) in replies.drain(..) {
             clients.on_reply(client, &reply);
             if clients.asked < values {
                 clients.ask(client.0, &mut cluster);
             }
         }
     }
-    while !cluster.inbox.is_empty() {
-        cluster.step(begun);
-    }
+    cluster.step_until_quiet(begun);
     let (spent, spent_cpu) = (begun.elapsed(), cpu_time() - begun_cpu);
     for id in 0..REPLICAS {
         assert_eq!(
@@ -120,11 +143,14 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn new(bytes: bool, seed: u64, clock: Clock) -> Cluster {
+    fn new(limits: Limits, bytes: bool, seed: u64, clock: Clock) -> Cluster {
         let mut random = Random::from_seed(seed);
         let replica = |id: usize| {
             let id = ReplicaId(u8::try_from(id).expect("there are five replicas"));
-            let config = Config::new(id, REPLICAS);
+            let config = Config {
+                limits,
+                ..Config::new(id, REPLICAS)
+            };
             Replica::new(config, Memory::Kept(Vec::new()), random.entropy(), Time(0))
                 .expect("the default configuration is valid")
         };
@@ -175,6 +201,13 @@ impl Cluster {
         if let Some((id, event)) = self.inbox.pop_front() {
             let at = self.start;
             self.deliver(id, at, event);
+        }
+    }
+
+    /// Delivers messages until none is left.
+    fn step_until_quiet(&mut self, begun: Instant) {
+        while !self.inbox.is_empty() {
+            self.step(begun);
         }
     }
 
@@ -341,5 +374,12 @@ impl Clients {
 
 /// A random key of 16 bytes.
 pub(crate) fn key(random: &mut Random) -> Bytes {
-    Bytes::from(format!("key {:012}", random.below(KEYS)))
+    let mut key = *b"key 000000000000";
+    let mut number = random.below(KEYS);
+    // A formatter would be a tenth of all that is measured.
+    for digit in key.iter_mut().rev().take_while(|digit| **digit != b' ') {
+        *digit += u8::try_from(number % 10).expect("a digit");
+        number /= 10;
+    }
+    Bytes::copy_from_slice(&key)
 }

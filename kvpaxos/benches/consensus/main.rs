@@ -14,7 +14,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use kvpaxos::{Command, Limits, Op, Random, Revision, Sequence, SessionId, Slot, StateMachine, Tag};
 
-use crate::cluster::{Clock, IN_FLIGHT, Load, REPLICAS, Run, VALUE_BYTES, key, run};
+use crate::cluster::{Clock, Drive, IN_FLIGHT, Load, REPLICAS, Run, VALUE_BYTES, key, run};
 
 const RUNS: usize = 5;
 
@@ -24,39 +24,52 @@ struct Row {
     /// Values per second that the design requires.
     budget: u64,
     load: Load,
+    drive: Drive,
     /// Whether messages between replicas go through the codec.
     bytes: bool,
 }
 
-const ROWS: [Row; 5] = [
+const ROWS: [Row; 6] = [
     Row {
         name: "opaque",
         budget: 2_500_000,
         load: Load::Opaque,
+        drive: Drive::Loop,
         bytes: false,
     },
     Row {
         name: "opaque, codec",
         budget: 1_000_000,
         load: Load::Opaque,
+        drive: Drive::Loop,
         bytes: true,
+    },
+    Row {
+        name: "opaque, in rounds",
+        budget: 0,
+        load: Load::Opaque,
+        drive: Drive::Rounds,
+        bytes: false,
     },
     Row {
         name: "sessions and store",
         budget: 700_000,
         load: Load::Puts,
+        drive: Drive::Loop,
         bytes: false,
     },
     Row {
         name: "sessions and store, codec",
         budget: 0,
         load: Load::Puts,
+        drive: Drive::Loop,
         bytes: true,
     },
     Row {
         name: "half reads, codec",
         budget: 0,
         load: Load::PutsAndGets,
+        drive: Drive::Loop,
         bytes: true,
     },
 ];
@@ -75,7 +88,7 @@ fn main() {
     if let Some(name) = once {
         let row = ROWS.iter().find(|row| row.name == name);
         let row = row.unwrap_or_else(|| panic!("no row is called {name:?}"));
-        run(row.load, row.bytes, values, 0, Clock::Steps);
+        run(row.load, row.drive, row.bytes, values, 0, Clock::Steps);
         return;
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -90,7 +103,7 @@ fn main() {
     );
     for row in ROWS.iter().filter(|row| is_wanted(row.name)) {
         let mut runs: Vec<Run> = (0..RUNS)
-            .map(|seed| run(row.load, row.bytes, values, seed as u64, Clock::Real))
+            .map(|seed| run(row.load, row.drive, row.bytes, values, seed as u64, Clock::Real))
             .collect();
         runs.sort_unstable();
         let (median, best) = (&runs[RUNS / 2], &runs[RUNS - 1]);
