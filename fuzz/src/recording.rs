@@ -59,6 +59,7 @@ fn written(header: &Header, entries: &[Entry]) -> Vec<u8> {
     let (mut writer, mut file) = Writer::begin(header);
     for entry in entries {
         match entry {
+            Entry::Checkpoint { piece, is_last } => writer.checkpoint(piece, *is_last),
             Entry::Remember(record) => writer.remember(record),
             Entry::Start { at, kept, entropy } => writer.start(*at, *kept, *entropy),
             Entry::Restart {

@@ -183,7 +183,7 @@ pub use command::{
     Batch, Command, Listed, Op, Outcome, Query, Refusal, Reply, Request, RequestBody, Tag, Value,
 };
 pub use config::{Config, ConfigError, Limits, Quorums, Timing, Update};
-pub use export::ImportError;
+pub use export::{ExportError, ImportError};
 pub use io::{Effect, Envelope, Event, Input, Memory, Observation, Reason, Record};
 pub use message::{Message, Watermark};
 pub use password::{MAX_PASSWORD, Password};

@@ -27,6 +27,7 @@ fn begin() -> (Writer, Vec<u8>) {
         release: "0.1.0".to_owned(),
         cluster: 7,
         life: 1,
+        segment: 1,
         began: 1_700_000_000_000_000,
         durable: true,
         config: Config::new(ReplicaId(1), 3),

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 pub struct RecordOptions {
     /// The directory. It is made if it is not there. Several replicas may share it.
     pub directory: PathBuf,
-    /// The most bytes that the recordings of this replica take. Those of its earlier lives are removed first, the
-    /// oldest before the others. If the present one alone is larger, it ends there and says so.
+    /// The most bytes that the recordings of this replica take. The oldest segments are removed to make room. If the state
+    /// of the replica takes more than a quarter of this, so that no segment can begin with it, the recording ends at
+    /// the bound and says so.
     pub bytes: u64,
 }
 
 impl RecordOptions {
-    /// The most bytes by default: 256 MiB.
-    pub const BYTES: u64 = 256 * 1024 * 1024;
+    /// The most bytes by default: 1 GiB.
+    pub const BYTES: u64 = 1024 * 1024 * 1024;
 }

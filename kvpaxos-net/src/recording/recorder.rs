@@ -9,12 +9,21 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kvpaxos::recording::{Header, Writer};
-use kvpaxos::{ClientId, Config, Effect, Entropy, Envelope, Event, Memory, ReplicaId, Reply, Time};
+use kvpaxos::recording::{Checkpoint, Header, Writer, Writes};
+use kvpaxos::{
+    ClientId, Config, Effect, Entropy, Envelope, Event, ExportError, Memory, Replica, ReplicaId, Reply, Role,
+    Time,
+};
 
 use crate::recording::files::Files;
 use crate::recording::options::RecordOptions;
 use crate::storage::disk::Ticket;
+
+/// A segment has at least so many times the bytes of its checkpoint, and at least so many bytes, unless that is more than one in
+/// so many of the bound. A checkpoint takes at most as much as that, or there is none.
+const TIMES: u64 = 16;
+const LEAST: u64 = 8 * 1024 * 1024;
+const SHARE: u64 = 4;
 
 /// What leaves the process.
 pub(crate) enum Outgoing {
@@ -46,13 +55,24 @@ pub(crate) struct Recorder {
 /// The file that is written, and its bound.
 struct Tape {
     writer: Writer,
+    header: Header,
     files: Files,
     path: PathBuf,
     file: File,
     written: u64,
     bound: u64,
+    /// At how many bytes of the present segment another one begins.
+    ends_at: u64,
+    /// Whether the log has said that there is no checkpoint.
+    is_said: bool,
     /// Whether the replica was stepped since the last flush.
     stepped: bool,
+    /// The time of the last input.
+    last: Time,
+    /// What waits for the disk.
+    writes: Writes,
+    /// A role that has failed, whose messages are void once the replica has heard itself.
+    failed: Option<Role>,
 }
 
 impl Recorder {
@@ -76,6 +96,7 @@ impl Recorder {
             release: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: life.cluster,
             life: files.next_life(),
+            segment: 1,
             began: wall_clock().saturating_sub(life.at.0),
             durable: life.durable,
             config: life.config.clone(),
@@ -91,7 +112,13 @@ impl Recorder {
             file,
             written: first.len() as u64,
             bound: options.bytes,
+            ends_at: LEAST.min(options.bytes / SHARE),
+            is_said: false,
             stepped: false,
+            last: life.at,
+            writes: Writes::default(),
+            failed: None,
+            header,
         };
         let kept = tape.remember(life.memory)?;
         tape.writer.start(life.at, kept, life.entropy);
@@ -108,6 +135,13 @@ impl Recorder {
     pub(crate) fn input(&mut self, at: Time, event: &Event) {
         let id = self.id;
         self.tape(|tape| {
+            tape.last = at;
+            if !matches!(event, Event::Peer { from, .. } if *from == id) {
+                tape.void();
+            }
+            if let Event::Fail(role) = event {
+                tape.failed = Some(*role);
+            }
             match event {
                 Event::Peer { from, .. } if *from == id => tape.writer.own(at),
                 Event::Restart { memory, .. } => {
@@ -125,6 +159,7 @@ impl Recorder {
         self.tape(|tape| {
             tape.writer.effects(effects);
             tape.stepped = true;
+            tape.persist(effects);
             tape.write_if_full()
         });
     }
@@ -132,7 +167,10 @@ impl Recorder {
     /// The disk has reported that this batch is durable.
     pub(crate) fn durable(&mut self, Ticket(batch): Ticket) {
         self.tape(|tape| {
+            tape.void();
             tape.writer.durable(batch);
+            let _ = tape.writes.settle(batch);
+            while tape.writes.next_due().is_some() {}
             Ok(())
         });
     }
@@ -142,7 +180,9 @@ impl Recorder {
         self.tape(|tape| {
             // Without a step since the last flush there is nothing to flush.
             if std::mem::take(&mut tape.stepped) {
+                tape.void();
                 tape.writer.flush();
+                tape.writes.flush();
             }
             Ok(())
         });
@@ -161,6 +201,32 @@ impl Recorder {
     pub(crate) fn release(&mut self) -> Vec<Outgoing> {
         self.tape(Tape::write);
         std::mem::take(&mut self.held)
+    }
+
+    /// Begins another segment, if the present one has enough. Nothing may be under way from the replica to itself, and nothing
+    /// gathered for its disk.
+    pub(crate) fn checkpoint(&mut self, replica: &Replica) {
+        let id = self.id;
+        self.tape(|tape| {
+            if tape.written < tape.ends_at {
+                return Ok(());
+            }
+            let limit = usize::try_from(tape.bound / SHARE).unwrap_or(usize::MAX);
+            match replica.export(limit) {
+                Ok(state) => return tape.next_segment(state),
+                Err(why) => {
+                    tape.ends_at = tape.written + tape.bound / SHARE;
+                    if matches!(why, ExportError::TooLong { .. }) && !std::mem::replace(&mut tape.is_said, true) {
+                        tracing::warn!(
+                            replica = %id, file = %tape.path.display(), bytes = tape.bound,
+                            "{why}, a quarter of what its recordings may take (--record-bytes): unless it shrinks, \
+                             the recording ends at that bound"
+                        );
+                    }
+                }
+            }
+            Ok(())
+        });
     }
 
     /// The replica stops in order.
@@ -202,6 +268,44 @@ impl Tape {
             self.write_if_full()?;
         }
         Ok(true)
+    }
+
+    /// What a role that has failed wanted to send is void.
+    fn void(&mut self) {
+        if let Some(role) = self.failed.take() {
+            self.writes.void(role);
+        }
+    }
+
+    /// Keeps account of what waits for the disk.
+    fn persist(&mut self, effects: &[Effect]) {
+        if !self.header.durable {
+            return;
+        }
+        for effect in effects {
+            if let Effect::Persist { role, records, then } = effect {
+                // Those that wait for nothing have left.
+                let _ = self.writes.persist(*role, records.clone(), then.clone());
+            }
+        }
+    }
+
+    fn next_segment(&mut self, state: Vec<u8>) -> io::Result<()> {
+        self.write()?;
+        self.void();
+        let checkpoint = Checkpoint {
+            at: self.last,
+            writes: self.writes.clone(),
+            state,
+        };
+        self.header.segment += 1;
+        let first = self.writer.next_segment(&self.header, &checkpoint.encode());
+        let length = first.len() as u64;
+        self.files.keep_within(self.bound, self.written + length)?;
+        (self.path, self.file) = self.files.create_next(&self.header, &first, self.written)?;
+        self.written = length;
+        self.ends_at = length + (TIMES * length).max(LEAST).min(self.bound / SHARE);
+        Ok(())
     }
 
     fn write_if_full(&mut self) -> io::Result<()> {

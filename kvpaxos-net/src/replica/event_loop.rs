@@ -464,6 +464,9 @@ impl EventLoop {
         self.disk.flush();
         self.peers.wake();
         self.clients.wake();
+        if self.halted.is_none() {
+            self.recorder.checkpoint(&self.replica);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kvpaxos::recording::Entry;
+use kvpaxos::recording::{Checkpoint, Entry};
 use kvpaxos::{Memory, ReplicaId, Slot, Time};
 
 use super::error::{Place, RecordingError};
@@ -64,6 +64,21 @@ fn check_replica(
                 })?;
                 present = Some((execution, life));
             }
+            Next::Resume { checkpoint, digest } => {
+                let Some(file) = lives.get(checked.len()) else {
+                    break;
+                };
+                present = Some(resume(&tape, file, &checkpoint, digest, written)?);
+            }
+            Next::Checkpoint(checkpoint) => {
+                if let Some((execution, life)) = &present
+                    && life.panicked.is_none()
+                    && !execution.is_at(&checkpoint)
+                {
+                    let (place, why) = (tape.place(), builds(&tape));
+                    return Err(RecordingError::OtherState { place, why });
+                }
+            }
             Next::LifeEnd(ending) => {
                 let life = match present.take() {
                     Some((_, mut life)) => {
@@ -113,6 +128,32 @@ fn begin(
     })
 }
 
+/// The recording begins in the middle of a life.
+fn resume(
+    tape: &Tape<'_>,
+    file: &LifeFile,
+    checkpoint: &[u8],
+    digest: u64,
+    written: &mut Written,
+) -> Result<(Execution, CheckedLife), RecordingError> {
+    let resumed = Checkpoint::decode(checkpoint).and_then(|checkpoint| {
+        let at = checkpoint.at;
+        Ok((at, Execution::resume(&file.header, checkpoint, digest)?))
+    });
+    let (at, execution) = resumed.map_err(|error| RecordingError::State {
+        place: tape.place(),
+        error,
+    })?;
+    let (_, undurable) = execution.writes().clone().into_parts();
+    written.resume(undurable.iter().map(|(_, record)| record));
+    let life = CheckedLife {
+        beginning: Beginning::Resumed,
+        played: Played::starting(at),
+        panicked: None,
+    };
+    Ok((execution, life))
+}
+
 fn take(
     present: &mut Option<(Execution, CheckedLife)>,
     entry: Entry,
@@ -147,18 +188,22 @@ fn take(
 }
 
 fn differs(tape: &Tape<'_>) -> RecordingError {
+    RecordingError::Differs {
+        place: tape.place(),
+        why: builds(tape),
+    }
+}
+
+/// Which builds are involved.
+fn builds(tape: &Tape<'_>) -> String {
     let (ours, theirs) = (
         env!("CARGO_PKG_VERSION"),
         tape.header().map_or("", |header| &header.release),
     );
-    let why = if ours == theirs {
+    if ours == theirs {
         format!("the recording was changed, or another build of release {ours} recorded it")
     } else {
         format!("release {theirs} recorded it, and this is {ours}")
-    };
-    RecordingError::Differs {
-        place: tape.place(),
-        why,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use kvpaxos::recording::ReadError;
-use kvpaxos::{ConfigError, ReplicaId};
+use kvpaxos::{ConfigError, ImportError, ReplicaId};
 
 /// A place in a recording.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -78,6 +78,46 @@ pub enum RecordingError {
         why: &'static str,
         /// The file that it was compared with.
         first: PathBuf,
+    },
+    /// A segment of a life is missing.
+    #[error(
+        "{replica} has a recording of segment {segment} of life {life}, and none of segment {expected}: a file is missing"
+    )]
+    MissingSegment {
+        /// The replica.
+        replica: ReplicaId,
+        /// The life.
+        life: u64,
+        /// The segment after the hole.
+        segment: u64,
+        /// The segment that is missing.
+        expected: u64,
+    },
+    /// The checkpoint with which a recording begins cannot be read.
+    #[error(
+        "{place}: the checkpoint with which the recording begins is not the state of a replica: {error}: the recording was changed, or another release recorded it"
+    )]
+    State {
+        /// Where it ends.
+        place: Place,
+        /// What is wrong.
+        error: ImportError,
+    },
+    /// The execution has come to another state than a checkpoint has.
+    #[error(
+        "{place}: the replica has come to another state than the checkpoint has with which the segment begins: {why}"
+    )]
+    OtherState {
+        /// Where the checkpoint ends.
+        place: Place,
+        /// Which builds are involved.
+        why: String,
+    },
+    /// What a command needs is before the recording.
+    #[error("{}: the recording begins with a checkpoint in the middle of a life. Such recordings are executed and judged; inputs are left out, and futures drawn, only of recordings that begin with the start of each replica: raise --record-bytes, or restart the replicas to begin anew", path.display())]
+    BeginsLate {
+        /// The file.
+        path: PathBuf,
     },
     /// A life between two others is missing.
     #[error(

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kvpaxos::recording::{EffectDigest, Entry, Header};
+use kvpaxos::recording::{Checkpoint, Deferred, EffectDigest, Entry, Header, Writes};
 use kvpaxos::{
-    ConfigError, Effect, Entropy, Envelope, Event, Input, Memory, Message, Record, Replica, ReplicaId, Role,
-    Time,
+    ConfigError, Effect, Entropy, Envelope, Event, ImportError, Input, Memory, Message, Record, Replica,
+    ReplicaId, Role, Time,
 };
 
 use crate::engine::{Misbehaviour, Observer, Packet, PacketId, Unsynced};
@@ -44,13 +44,6 @@ pub(super) enum Fault {
     Panicked(String),
 }
 
-/// Messages that leave once a batch of records is durable.
-struct Deferred {
-    batch: u64,
-    role: Role,
-    envelopes: Vec<Envelope>,
-}
-
 /// What is left of an execution: the replica, and its writes that are not known to be durable, in order.
 pub(super) struct Standing {
     pub(super) replica: Replica,
@@ -64,16 +57,10 @@ pub(super) struct Execution {
     replica: Replica,
     digest: EffectDigest,
     to_itself: VecDeque<(Message, PacketId)>,
-    deferred: VecDeque<Deferred>,
-    /// The batch that is being gathered, and whether it has anything.
-    batch: u64,
-    gathered: bool,
-    /// The last batch that has records.
-    last_written: u64,
-    /// The last batch that is known to be durable.
-    settled: u64,
-    /// Records that are not known to be durable, with their batches.
-    undurable: VecDeque<(u64, Record)>,
+    /// What waits for the disk.
+    writes: Writes,
+    /// The time of the last input.
+    at: Time,
     /// A role that has failed, whose deferred messages are void once the replica has heard itself.
     failed: Option<Role>,
     halted: bool,
@@ -93,15 +80,56 @@ impl Execution {
             replica: Replica::new(header.config.clone(), memory, entropy, at)?,
             digest: EffectDigest::default(),
             to_itself: VecDeque::new(),
-            deferred: VecDeque::new(),
-            batch: 1,
-            gathered: false,
-            last_written: 0,
-            settled: 0,
-            undurable: VecDeque::new(),
+            writes: Writes::default(),
+            at,
             failed: None,
             halted: false,
         })
+    }
+
+    /// Goes on from a checkpoint; `digest` is that of all effects before it. The state may be any: if the replica cannot even
+    /// say how it is, that is an error.
+    pub(super) fn resume(
+        header: &Header,
+        checkpoint: Checkpoint,
+        digest: u64,
+    ) -> Result<Execution, ImportError> {
+        let import = || {
+            let replica = checkpoint.replica(&header.config)?;
+            let _ = replica.status();
+            Ok(replica)
+        };
+        let why = "an assertion fails when the replica is asked how it is";
+        let replica = catch_unwind(import).unwrap_or(Err(ImportError::Inconsistent { why }))?;
+        Ok(Execution {
+            id: header.config.id,
+            durable: header.durable,
+            replica,
+            digest: EffectDigest::from_value(digest),
+            to_itself: VecDeque::new(),
+            writes: checkpoint.writes,
+            at: checkpoint.at,
+            failed: None,
+            halted: false,
+        })
+    }
+
+    /// Whether its state is that of a checkpoint: whether it would write the same bytes.
+    pub(super) fn is_at(&self, checkpoint: &[u8]) -> bool {
+        let state = self.replica.export(usize::MAX);
+        state.is_ok_and(|state| {
+            let own = Checkpoint {
+                at: self.at,
+                writes: self.writes.clone(),
+                state,
+            };
+            own.encode() == checkpoint
+        })
+    }
+
+    /// What waits for the disk.
+    pub(super) fn writes(&self) -> &Writes {
+        &self.writes
     }
 
     pub(super) fn replica(&self) -> &Replica {
@@ -120,12 +148,12 @@ impl Execution {
 
     /// The batch that is being gathered.
     pub(super) fn batch(&self) -> u64 {
-        self.batch
+        self.writes.batch()
     }
 
     /// The last batch that is known to be durable.
     pub(super) fn settled(&self) -> u64 {
-        self.settled
+        self.writes.settled()
     }
 
     /// The digest of all effects so far.
@@ -135,11 +163,12 @@ impl Execution {
 
     /// The records that are not known to be durable.
     pub(super) fn undurable(&self) -> usize {
-        self.undurable.len()
+        self.writes.undurable()
     }
 
     /// Ends the execution, with what goes on elsewhere.
     pub(super) fn stand(self) -> Standing {
+        let (deferred, undurable) = self.writes.into_parts();
         let mut writes: BTreeMap<u64, Unsynced<Replica>> = BTreeMap::new();
         let empty = |role| Unsynced {
             role,
@@ -150,12 +179,12 @@ impl Execution {
             batch,
             role,
             envelopes,
-        } in self.deferred
+        } in deferred
         {
             let write = writes.entry(batch).or_insert_with(|| empty(role));
             write.then.extend(envelopes);
         }
-        for (batch, record) in self.undurable {
+        for (batch, record) in undurable {
             // Which role wrote it matters only if something waits for it.
             let write = writes.entry(batch).or_insert_with(|| empty(Role::Acceptor));
             write.records.push(record);
@@ -219,10 +248,13 @@ impl Execution {
             }
             Entry::Durable { batch } => self.on_durable(batch, outside)?,
             Entry::Flush => {
-                self.batch += u64::from(self.gathered);
-                self.gathered = false;
+                self.writes.flush();
             }
-            Entry::Stopped | Entry::Full | Entry::Remember(_) | Entry::Start { .. } => {}
+            Entry::Stopped
+            | Entry::Full
+            | Entry::Checkpoint { .. }
+            | Entry::Remember(_)
+            | Entry::Start { .. } => {}
         }
         self.send_deferred(outside);
         Ok(())
@@ -233,14 +265,11 @@ impl Execution {
         batch: u64,
         outside: &mut Outside<'_, O>,
     ) -> Result<(), Fault> {
-        if batch >= self.batch {
+        let Some(records) = self.writes.settle(batch) else {
             return Err(Fault::Misplaced("a batch is durable that was not written"));
-        }
-        self.settled = self.settled.max(batch);
-        while self.undurable.front().is_some_and(|(of, _)| *of <= batch) {
-            if let Some((_, record)) = self.undurable.pop_front() {
-                outside.observer.durable(outside.now, self.id, &record);
-            }
+        };
+        for record in records {
+            outside.observer.durable(outside.now, self.id, &record);
         }
         Ok(())
     }
@@ -252,19 +281,12 @@ impl Execution {
             return;
         }
         if let Some(role) = self.failed.take() {
-            for deferred in self.deferred.iter_mut().filter(|deferred| deferred.role == role) {
-                deferred.envelopes.clear();
-            }
+            self.writes.void(role);
         }
-        let settled = self.settled;
         while self.to_itself.is_empty()
-            && self
-                .deferred
-                .front()
-                .is_some_and(|deferred| deferred.batch <= settled)
+            && let Some(envelopes) = self.writes.next_due()
         {
-            let deferred = self.deferred.pop_front();
-            for envelope in deferred.into_iter().flat_map(|deferred| deferred.envelopes) {
+            for envelope in envelopes {
                 self.send(envelope, outside);
             }
         }
@@ -276,6 +298,7 @@ impl Execution {
         event: Event,
         outside: &mut Outside<'_, O>,
     ) -> Result<(), Fault> {
+        self.at = at;
         let now = outside.now;
         outside.observer.enters(now, self.id, &event);
         let replica = &mut self.replica;
@@ -328,25 +351,9 @@ impl Execution {
         then: Vec<Envelope>,
         outside: &mut Outside<'_, O>,
     ) {
-        let batch = self.batch;
-        if !records.is_empty() {
-            self.last_written = batch;
-            self.gathered = true;
-            self.undurable
-                .extend(records.into_iter().map(|record| (batch, record)));
+        for envelope in self.writes.persist(role, records, then) {
+            self.send(envelope, outside);
         }
-        if then.is_empty() || self.settled >= self.last_written {
-            for envelope in then {
-                self.send(envelope, outside);
-            }
-            return;
-        }
-        self.gathered = true;
-        self.deferred.push_back(Deferred {
-            batch,
-            role,
-            envelopes: then,
-        });
     }
 
     fn send<O: Observer<Replica>>(&mut self, envelope: Envelope, outside: &mut Outside<'_, O>) {

@@ -29,6 +29,11 @@ impl FailingRecording {
         directories: &[P],
     ) -> Result<Result<FailingRecording, Box<Report>>, RecordingError> {
         let found = files::find(directories)?;
+        let late = found.values().flatten().find(|file| file.header.segment > 1);
+        if let Some(file) = late {
+            let path = file.path.clone();
+            return Err(RecordingError::BeginsLate { path });
+        }
         let checked = check::check(&found)?;
         let wanted = merge::Wanted {
             trace: Trace::Off,

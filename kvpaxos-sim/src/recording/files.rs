@@ -17,6 +17,8 @@ pub(super) struct LifeFile {
     pub(super) header: Header,
     /// What it holds, if it was made here and is on no disk.
     bytes: Option<Arc<[u8]>>,
+    /// The later segments of the life. This is the first one that is left.
+    pub(super) later: Vec<LifeFile>,
 }
 
 /// Where the bytes of a recording come from.
@@ -29,6 +31,7 @@ impl LifeFile {
             path,
             header,
             bytes: None,
+            later: Vec::new(),
         })
     }
 
@@ -40,6 +43,7 @@ impl LifeFile {
             path,
             header,
             bytes: Some(bytes),
+            later: Vec::new(),
         })
     }
 
@@ -72,7 +76,7 @@ pub(super) fn find<P: AsRef<Path>>(directories: &[P]) -> Result<Found, Recording
         let before = found.len();
         for (name, path) in named(directory)? {
             if let Some(other) = found.insert(name, path.clone()) {
-                let FileName { replica, life } = name;
+                let FileName { replica, life, .. } = name;
                 let one = other;
                 return Err(RecordingError::Twice {
                     replica,
@@ -90,16 +94,63 @@ pub(super) fn find<P: AsRef<Path>>(directories: &[P]) -> Result<Found, Recording
     let mut lives = Found::new();
     for (name, path) in found {
         let file = LifeFile::open(path)?;
-        let (replica, life) = (file.header.config.id, file.header.life);
-        if (FileName { replica, life }) != name {
-            let what = format!("life {life} of {replica}");
+        let Header { life, segment, .. } = file.header;
+        let replica = file.header.config.id;
+        let held = FileName {
+            replica,
+            life,
+            segment,
+        };
+        if held != name {
+            let what = match segment {
+                1 => format!("life {life} of {replica}"),
+                _ => format!("segment {segment} of life {life} of {replica}"),
+            };
             let path = file.path;
             return Err(RecordingError::Name { path, what });
         }
-        lives.entry(replica).or_default().push(file);
+        add(lives.entry(replica).or_default(), file)?;
     }
     belong_together(&lives)?;
     Ok(lives)
+}
+
+/// Adds a segment to the lives of a replica: it goes on with the last one, or begins another life.
+fn add(lives: &mut Vec<LifeFile>, file: LifeFile) -> Result<(), RecordingError> {
+    let Header { life, segment, .. } = file.header;
+    let before = lives.last().map(|last| last.later.last().unwrap_or(last));
+    let goes_on = before.is_some_and(|before| before.header.life == life);
+    let expected = match before {
+        Some(before) if goes_on => before.header.segment.saturating_add(1),
+        Some(_) => 1,
+        // The segments before were deleted to make room.
+        None => segment,
+    };
+    if segment != expected {
+        let replica = file.header.config.id;
+        return Err(RecordingError::MissingSegment {
+            replica,
+            life,
+            segment,
+            expected,
+        });
+    }
+    if let (true, Some(before)) = (goes_on, before) {
+        let same = Header {
+            segment,
+            ..before.header.clone()
+        };
+        if same != file.header {
+            let (path, first) = (file.path, before.path.clone());
+            let why = "another header of the same life";
+            return Err(RecordingError::Stranger { path, why, first });
+        }
+    }
+    match lives.last_mut() {
+        Some(last) if goes_on => last.later.push(file),
+        _ => lives.push(file),
+    }
+    Ok(())
 }
 
 /// The files of a directory that bear the name of a recording.

@@ -57,7 +57,9 @@ impl Judged {
                 .get(*id)
                 .and_then(|files| files.first())
                 .map(|file| file.header.life);
-            first_number != Some(1) || first.is_none_or(|life| life.beginning != Beginning::New)
+            let is_whole = found.get(*id).and_then(|files| files.first());
+            let is_whole = is_whole.is_some_and(|file| file.header.segment == 1);
+            first_number != Some(1) || !is_whole || first.is_none_or(|life| life.beginning != Beginning::New)
         };
         let late: ReplicaSet = found.keys().filter(late).copied().collect();
         let mut why = Vec::new();

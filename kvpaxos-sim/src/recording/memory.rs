@@ -14,6 +14,8 @@ pub(super) enum Beginning {
     New,
     /// The recording begins here, and the replica has a past that is not recorded.
     Past,
+    /// The recording begins in the middle of a life.
+    Resumed,
     /// The replica goes on with what it wrote. So many records of its memory, from the first, were known to be
     /// durable; and so many that it wrote are lost.
     GoesOn {
@@ -51,6 +53,11 @@ impl Beginning {
         let unwritten = before.map_or(0, Execution::undurable);
         match self {
             Beginning::New => {}
+            Beginning::Resumed => {
+                audit
+                    .trace
+                    .line(now, || format!("{id} goes on from a checkpoint"));
+            }
             Beginning::Past => {
                 for record in records {
                     Observer::<Replica>::durable(audit, now, id, record);
@@ -91,6 +98,8 @@ pub(super) struct Written {
     /// The highest slot that any names.
     pub(super) highest: Slot,
     lives: usize,
+    /// The log has records before these that are not known.
+    is_late: bool,
 }
 
 impl Written {
@@ -114,6 +123,12 @@ impl Written {
             });
         }
         let keys: Vec<u128> = records.iter().map(key_of).collect();
+        if self.is_late
+            && self.place_of(&keys).is_none()
+            && let Some(unknown) = self.unknown_in(&keys)
+        {
+            self.learn_beginning(&records[..unknown]);
+        }
         // A log that was set aside is followed by one that ends so. It may look like the beginning of an earlier one.
         let is_replaced = |end: usize| end < self.durable && records.last() == Some(&Record::DiskLost);
         let place = self
@@ -143,13 +158,42 @@ impl Written {
         Some(beginning)
     }
 
+    /// The recording begins in the middle of a life. Of the log only these records are known, which are not durable.
+    pub(super) fn resume<'a>(&mut self, undurable: impl Iterator<Item = &'a Record>) {
+        self.lives += 1;
+        self.is_late = true;
+        undurable.for_each(|record| self.add(record));
+    }
+
+    /// A memory is found of which so many records, from the first, were not known.
+    fn learn_beginning(&mut self, unknown: &[Record]) {
+        let known = std::mem::take(&mut self.keys);
+        let checkpoints = std::mem::take(&mut self.checkpoints);
+        let durable = self.durable;
+        unknown.iter().for_each(|record| self.add(record));
+        let before = self.keys.len();
+        self.keys.extend(known);
+        self.checkpoints
+            .extend(checkpoints.into_iter().map(|place| place + before));
+        self.durable = durable + before;
+        self.is_late = false;
+    }
+
+    /// How many records of a memory are from before the recording: the rest is the beginning of what is known, as much
+    /// of it as can be. `None` if the memory lacks everything of it that was durable.
+    fn unknown_in(&self, keys: &[u128]) -> Option<usize> {
+        let rest = |from: &usize| self.keys.starts_with(&keys[*from..]);
+        let from = (0..=keys.len()).find(rest)?;
+        (from < keys.len() || self.durable == 0).then_some(from)
+    }
+
     /// A role restarts. Returns whether its memory is what was written.
     pub(super) fn restarts(&self, memory: &Memory) -> bool {
         match memory {
             Memory::Lost => true,
             Memory::Kept(records) => {
                 let keys: Vec<u128> = records.iter().map(key_of).collect();
-                self.place_of(&keys).is_some()
+                self.place_of(&keys).is_some() || self.is_late && self.unknown_in(&keys).is_some()
             }
         }
     }
@@ -169,7 +213,8 @@ impl Written {
 
     /// Where these records stand, if the log may begin there.
     fn place_of(&self, keys: &[u128]) -> Option<usize> {
-        let starts = self.checkpoints.iter().rev().copied().chain([0]);
+        let first = (!self.is_late).then_some(0);
+        let starts = self.checkpoints.iter().rev().copied().chain(first);
         let mut starts = starts.filter(|from| self.keys[*from..].starts_with(keys));
         starts.next()
     }
@@ -178,6 +223,7 @@ impl Written {
     fn replace(&mut self, records: &[Record]) {
         self.keys.clear();
         self.checkpoints.clear();
+        self.is_late = false;
         for record in records {
             self.add(record);
         }

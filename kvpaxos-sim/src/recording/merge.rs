@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use kvpaxos::recording::{Entry, message_digest};
+use kvpaxos::recording::{Checkpoint, Entry, message_digest};
 use kvpaxos::{Config, Event, Memory, Message, Replica, ReplicaId, ReplicaSet, Time};
 
 use super::check::{Checked, CheckedLife};
@@ -15,6 +15,7 @@ use super::error::RecordingError;
 use super::execution::{Execution, Fault, Outlet, Outside};
 use super::files::{Found, LifeFile};
 use super::judged::{HIGHEST_SLOT, Judged};
+use super::memory::Beginning;
 use super::report::{Ending, Report};
 use super::script::{Script, What};
 use super::tape::{Next, Tape};
@@ -260,13 +261,17 @@ impl<'a> Merge<'a> {
                 player.begin(memory, entropy, at, &mut outside)?;
                 Ok(())
             }
+            Some(Next::Resume { checkpoint, digest }) => {
+                player.resume(&checkpoint, digest, &mut outside)?;
+                Ok(())
+            }
             Some(Next::Entry(entry)) => player.take(entry, Memory::Lost, &mut outside),
             Some(Next::Restart(entry, memory)) => player.take(entry, memory, &mut outside),
             Some(Next::LifeEnd(_)) => {
                 player.life += 1;
                 Ok(())
             }
-            Some(Next::BlockEnd(_)) | None => Ok(()),
+            Some(Next::BlockEnd(_) | Next::Checkpoint(_)) | None => Ok(()),
         };
         match fault {
             Ok(()) => {}
@@ -345,12 +350,21 @@ impl Player<'_> {
     fn time(&self, origin: u64) -> u64 {
         let at = match &self.next {
             Some(Next::Life { at, .. }) => at,
+            Some(Next::Resume { .. }) => {
+                let life = self.checked.get(self.life);
+                return life.map_or(self.last, |life| self.on_common_clock(life.played.first, origin));
+            }
             Some(
                 Next::Entry(Entry::Input { at, .. } | Entry::Own { at })
                 | Next::Restart(Entry::Restart { at, .. }, _),
             ) => at,
             _ => return self.last,
         };
+        self.on_common_clock(*at, origin)
+    }
+
+    /// A time on the clock of the replica, on the clock of all recordings.
+    fn on_common_clock(&self, at: Time, origin: u64) -> u64 {
         let began = self.tape.header().map_or(origin, |header| header.began);
         (began - origin).saturating_add(at.0).max(self.last)
     }
@@ -381,7 +395,10 @@ impl Player<'_> {
                 memory: memory.clone(),
                 entropy: *entropy,
             },
-            Some(Next::Restart(..) | Next::BlockEnd(_)) | None => return,
+            Some(Next::Restart(..) | Next::Resume { .. } | Next::Checkpoint(_) | Next::BlockEnd(_))
+            | None => {
+                return;
+            }
         };
         script.push(self.id, self.last, what);
     }
@@ -412,6 +429,29 @@ impl Player<'_> {
             path: file.path.clone(),
             error,
         })?;
+        outside.observer.started(now, id, execution.replica(), kept);
+        self.execution = Some(execution);
+        Ok(())
+    }
+
+    /// The recording begins in the middle of a life.
+    fn resume(
+        &mut self,
+        checkpoint: &[u8],
+        digest: u64,
+        outside: &mut Outside<'_, Watch>,
+    ) -> Result<(), RecordingError> {
+        let Some(file) = self.lives.get(self.life) else {
+            return Ok(());
+        };
+        let resumed = Checkpoint::decode(checkpoint)
+            .and_then(|checkpoint| Execution::resume(&file.header, checkpoint, digest));
+        let execution = resumed.map_err(|error| RecordingError::State {
+            place: self.tape.place(),
+            error,
+        })?;
+        let (id, now) = (self.id, outside.now);
+        let kept = Beginning::Resumed.tell(outside.observer, now, id, &Memory::Lost, None);
         outside.observer.started(now, id, execution.replica(), kept);
         self.execution = Some(execution);
         Ok(())

@@ -123,6 +123,7 @@ impl What {
             | Entry::Start { .. }
             | Entry::Restart { .. }
             | Entry::Stopped
+            | Entry::Checkpoint { .. }
             | Entry::Full => {
                 return None;
             }

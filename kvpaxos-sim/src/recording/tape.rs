@@ -17,6 +17,10 @@ pub(super) enum Next {
         memory: Memory,
         entropy: Entropy,
     },
+    /// The recording begins in the middle of a life, with this checkpoint. The digest of all effects before it is this.
+    Resume { checkpoint: Vec<u8>, digest: u64 },
+    /// A segment begins: the life has come to this checkpoint.
+    Checkpoint(Vec<u8>),
     /// An entry of the life; [`Entry::Remember`] and [`Entry::Start`] are no such.
     Entry(Entry),
     /// A role restarts with this memory.
@@ -43,6 +47,10 @@ struct Life<'a> {
     /// How many entries of the block are taken.
     taken: usize,
     started: bool,
+    /// The segment that is being read: none of `file` or of its later ones before this number is left to read.
+    segment: usize,
+    /// The pieces of its checkpoint, if that is not complete yet.
+    checkpoint: Option<Vec<u8>>,
     /// The records of the memory with which the next start begins.
     remembered: Vec<Record>,
     ending: Option<Ending>,
@@ -65,7 +73,7 @@ impl<'a> Tape<'a> {
     pub(super) fn place(&self) -> Place {
         match &self.life {
             Some(life) => Place {
-                file: life.file.path.clone(),
+                file: life.present().path.clone(),
                 offset: life.offset,
                 entry: life.taken,
             },
@@ -121,6 +129,8 @@ impl<'a> Life<'a> {
             offset: 0,
             taken: 0,
             started: false,
+            segment: 0,
+            checkpoint: (file.header.segment > 1).then(Vec::new),
             remembered: Vec::new(),
             ending: None,
         })
@@ -136,14 +146,20 @@ impl<'a> Life<'a> {
                 self.digest = Some(block.digest);
                 Ok(true)
             }
-            Ok(None) => Ok(false),
+            Ok(None) if self.checkpoint.is_some() => Err(RecordingError::Order {
+                place: self.place(),
+                why: "the segment ends within its checkpoint".to_owned(),
+            }),
+            Ok(None) => self.next_segment(),
             // The process was killed while it wrote. None of the effects of the block has left it.
-            Err(ReadError::Cut { .. }) if self.ending.is_none() => {
+            Err(ReadError::Cut { .. })
+                if self.ending.is_none() && self.checkpoint.is_none() && self.is_last() =>
+            {
                 self.ending = Some(Ending::Torn);
                 Ok(false)
             }
             Err(error) => Err(RecordingError::Read {
-                path: self.file.path.clone(),
+                path: self.present().path.clone(),
                 error,
             }),
         }
@@ -154,6 +170,10 @@ impl<'a> Life<'a> {
             return self.out_of_order("an entry follows the end of the recording");
         }
         match entry {
+            Entry::Checkpoint { piece, is_last } => self.understand_checkpoint(&piece, is_last),
+            _ if self.checkpoint.is_some() => {
+                self.out_of_order("the segment does not begin with a checkpoint")
+            }
             Entry::Remember(record) => {
                 self.remembered.push(record);
                 Ok(None)
@@ -184,6 +204,56 @@ impl<'a> Life<'a> {
         }
     }
 
+    fn understand_checkpoint(&mut self, piece: &[u8], is_last: bool) -> Result<Option<Next>, RecordingError> {
+        let Some(pieces) = &mut self.checkpoint else {
+            return self.out_of_order("there is a checkpoint, and no segment begins");
+        };
+        pieces.extend_from_slice(piece);
+        if !is_last {
+            return Ok(None);
+        }
+        let checkpoint = self.checkpoint.take().unwrap_or_default();
+        let digest = self.digest.unwrap_or(0);
+        Ok(Some(if self.started {
+            Next::Checkpoint(checkpoint)
+        } else {
+            self.started = true;
+            Next::Resume { checkpoint, digest }
+        }))
+    }
+
+    /// The file that is being read.
+    fn present(&self) -> &'a LifeFile {
+        let later = self
+            .segment
+            .checked_sub(1)
+            .and_then(|place| self.file.later.get(place));
+        later.unwrap_or(self.file)
+    }
+
+    fn is_last(&self) -> bool {
+        self.segment == self.file.later.len()
+    }
+
+    /// Goes on with the next segment. Returns whether there is one.
+    fn next_segment(&mut self) -> Result<bool, RecordingError> {
+        if self.is_last() {
+            return Ok(false);
+        }
+        self.segment += 1;
+        self.reader = self.present().reader()?;
+        self.checkpoint = Some(Vec::new());
+        Ok(true)
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            file: self.present().path.clone(),
+            offset: self.offset,
+            entry: self.taken,
+        }
+    }
+
     fn memory(&mut self, kept: bool) -> Memory {
         let records = std::mem::take(&mut self.remembered);
         if kept { Memory::Kept(records) } else { Memory::Lost }
@@ -191,11 +261,7 @@ impl<'a> Life<'a> {
 
     fn out_of_order(&self, why: &str) -> Result<Option<Next>, RecordingError> {
         Err(RecordingError::Order {
-            place: Place {
-                file: self.file.path.clone(),
-                offset: self.offset,
-                entry: self.taken,
-            },
+            place: self.place(),
             why: why.to_owned(),
         })
     }

@@ -1,5 +1,6 @@
 //! Recordings that a small driver makes, as the event loop of `kvpaxos-net` does; and what is wrong with them is named.
 
+mod segments;
 mod shell;
 mod shrinking;
 
@@ -37,7 +38,7 @@ impl Directory {
 
     fn file(&self, replica: u8, life: u64) -> PathBuf {
         let replica = ReplicaId(replica);
-        self.0.path().join(FileName { replica, life }.to_string())
+        self.0.path().join(FileName::first(replica, life).to_string())
     }
 
     /// Changes the bytes of a file.

@@ -15,10 +15,7 @@ impl Track {
     pub(super) fn begin(header: &Header, at: Time, memory: &Memory, entropy: Entropy) -> Track {
         let (writer, bytes) = Writer::begin(header);
         let mut track = Track {
-            name: FileName {
-                replica: header.config.id,
-                life: header.life,
-            },
+            name: FileName::first(header.config.id, header.life),
             writer,
             bytes,
         };
@@ -46,7 +43,11 @@ impl Track {
             Entry::Own { at } => self.writer.own(*at),
             Entry::Durable { batch } => self.writer.durable(*batch),
             Entry::Flush => self.writer.flush(),
-            Entry::Remember(_) | Entry::Start { .. } | Entry::Stopped | Entry::Full => {}
+            Entry::Remember(_)
+            | Entry::Start { .. }
+            | Entry::Stopped
+            | Entry::Full
+            | Entry::Checkpoint { .. } => {}
         }
     }
 

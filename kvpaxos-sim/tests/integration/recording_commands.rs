@@ -27,6 +27,7 @@ impl Shell {
             release: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: 7,
             life,
+            segment: 1,
             began: 1_000_000,
             durable: true,
             config: config.clone(),
@@ -85,7 +86,7 @@ impl Shell {
 
     fn write(mut self, directory: &Path, life: u64) -> Vec<Record> {
         self.bytes.extend_from_slice(self.writer.seal());
-        let name = FileName { replica: ALONE, life };
+        let name = FileName::first(ALONE, life);
         fs::write(directory.join(name.to_string()), self.bytes).expect("it can be written");
         self.log
     }

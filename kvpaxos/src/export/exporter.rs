@@ -11,6 +11,20 @@ use crate::state::snapshot::{Cursor, Snapshot};
 use crate::types::Slot;
 use crate::value::Value;
 
+/// Why the state of a replica is not exported now. Nothing has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ExportError {
+    /// It receives a snapshot of another replica, and what is built of one cannot be written.
+    #[error("the replica receives a snapshot of another one: try again when it has it")]
+    Receiving,
+    /// It is too long.
+    #[error("the state of the replica has more than {limit} bytes")]
+    TooLong {
+        /// The limit.
+        limit: usize,
+    },
+}
+
 /// Writes the state of a replica.
 #[derive(Default)]
 pub(crate) struct Exporter {
@@ -23,16 +37,41 @@ pub(crate) struct Exporter {
     snapshots: Vec<u8>,
     /// What each snapshot is known by.
     known: Vec<(Slot, u128)>,
+    /// Nothing more is written once there are more bytes than this.
+    limit: usize,
 }
 
 impl Exporter {
+    /// Writes so many bytes, and gives up then.
+    pub(crate) fn within(limit: usize) -> Exporter {
+        Exporter {
+            limit,
+            ..Exporter::default()
+        }
+    }
+
+    /// Whether there are more bytes than there may be. The rest is not written, and what there is means nothing.
+    pub(crate) fn is_over(&self) -> bool {
+        self.length() > self.limit
+    }
+
+    fn length(&self) -> usize {
+        self.state.len() + self.values.len() + self.snapshots.len()
+    }
+
     /// Adds something that serde can encode.
     pub(crate) fn put<T: Serialize>(&mut self, content: &T) {
+        if self.is_over() {
+            return;
+        }
         append_payload(content, &mut self.state);
     }
 
     /// Adds a value, by its number. The value itself is written once.
     pub(crate) fn put_value(&mut self, value: &Value) {
+        if self.is_over() {
+            return;
+        }
         let place = value.place();
         let known = place.and_then(|place| self.by_place.get(&place)).copied();
         let number = known.unwrap_or_else(|| {
@@ -62,7 +101,7 @@ impl Exporter {
             self.known.push(key);
             append_payload(&key, &mut self.snapshots);
             let mut at = Some(Cursor::START);
-            while let Some(cursor) = at {
+            while let Some(cursor) = at.filter(|_| !self.is_over()) {
                 let (bytes, next) = snapshot.part(cursor, MAX_CHUNK);
                 append_payload(&(1_u8, bytes.len()), &mut self.snapshots);
                 self.snapshots.extend_from_slice(&bytes);
@@ -77,7 +116,7 @@ impl Exporter {
 
     /// The bytes.
     pub(crate) fn finish(self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.state.len() + self.values.len() + self.snapshots.len() + 16);
+        let mut bytes = Vec::with_capacity(self.length() + 16);
         append_payload(&(self.known.len() as u64), &mut bytes);
         bytes.extend_from_slice(&self.snapshots);
         append_payload(&(self.by_content.len() as u64), &mut bytes);

@@ -30,6 +30,7 @@ mod exporter;
 mod importer;
 mod plain;
 
+pub use exporter::ExportError;
 pub(crate) use exporter::Exporter;
 pub use importer::ImportError;
 pub(crate) use importer::Importer;

@@ -20,6 +20,15 @@ pub struct EffectDigest {
 }
 
 impl EffectDigest {
+    /// Goes on from this digest of earlier effects.
+    #[must_use]
+    pub fn from_value(value: u64) -> EffectDigest {
+        EffectDigest {
+            value,
+            ..EffectDigest::default()
+        }
+    }
+
     /// Adds the effects of a step.
     pub fn add(&mut self, effects: &[Effect]) {
         if effects.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -17,6 +18,8 @@ pub struct Header {
     pub cluster: u64,
     /// The number of the life among those that were recorded in this place, from 1.
     pub life: u64,
+    /// The number of the segment within its life, from 1. All but the first begin with a checkpoint.
+    pub segment: u64,
     /// What the clock of the machine showed when the clock of the replica showed 0, in microseconds since 1970. It
     /// only says how the times of different replicas may be put side by side.
     pub began: u64,
@@ -26,16 +29,30 @@ pub struct Header {
     pub config: Config,
 }
 
-/// The name of a file: `r1-000004.recording` for the fourth life of replica 1.
+/// The name of a file: `r1-000004.recording` for the fourth life of replica 1, and `r1-000004-000002.recording` for the second
+/// segment of that.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct FileName {
     /// The replica.
     pub replica: ReplicaId,
     /// The number of its life, as in [`Header::life`].
     pub life: u64,
+    /// The number of the segment, as in [`Header::segment`].
+    pub segment: u64,
 }
 
 impl FileName {
+    /// The name of the first segment of a life.
+    #[must_use]
+    pub fn first(replica: ReplicaId, life: u64) -> FileName {
+        let segment = 1;
+        FileName {
+            replica,
+            life,
+            segment,
+        }
+    }
+
     /// The ending of all names.
     pub const ENDING: &str = ".recording";
 
@@ -46,9 +63,11 @@ impl FileName {
             .strip_suffix(Self::ENDING)?
             .strip_prefix('r')?
             .split_once('-')?;
+        let (life, segment) = life.split_once('-').unwrap_or((life, "1"));
         let parsed = FileName {
             replica: ReplicaId(replica.parse().ok()?),
             life: life.parse().ok()?,
+            segment: segment.parse().ok()?,
         };
         // A number has several forms, a file one name.
         (parsed.to_string() == name).then_some(parsed)
@@ -57,13 +76,24 @@ impl FileName {
 
 impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{:06}{}", self.replica, self.life, Self::ENDING)
+        write!(f, "{}-{:06}", self.replica, self.life)?;
+        if self.segment != 1 {
+            write!(f, "-{:06}", self.segment)?;
+        }
+        f.write_str(Self::ENDING)
     }
 }
 
 /// One thing that happened to a replica, or to its disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Entry {
+    /// A piece of the [`Checkpoint`](super::Checkpoint) with which a segment begins that is not the first.
+    Checkpoint {
+        /// The bytes.
+        piece: Bytes,
+        /// Whether it is the last piece.
+        is_last: bool,
+    },
     /// A record of the memory with which the next [`Start`](Entry::Start) or [`Restart`](Entry::Restart) begins.
     Remember(Record),
     /// The life begins.

@@ -8,13 +8,16 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `entry` | [`Header`] and [`Entry`]: what a recording says |
+//! | `checkpoint` | [`Checkpoint`]: with what a later segment of a life begins; [`Writes`]: what waits for the disk |
 //! | `writer` | [`Writer`]: entries to bytes |
 //! | `reader` | [`Reader`]: bytes to entries |
 //! | `error` | [`ReadError`]: what can be wrong with the bytes, and where |
 //! | `digest` | [`EffectDigest`], [`message_digest`]: what an execution is compared by |
 //!
 //! ```text
-//! recording   life 1, life 2, life 3 ...          one file each; a life is the time between two starts of the process
+//! recording   life 1, life 2, life 3 ...          a life is the time between two starts of the process
+//!
+//! life        segment 1, segment 2 ...            one file each; all but the first begin with a checkpoint
 //!
 //! file        magic "KPAXREC\n" | version u16 | block | block | block ...
 //!
@@ -22,6 +25,7 @@
 //!                                                                     length and the payload
 //!
 //! payload     of the first block: a Header
+//!             of the next blocks of a later segment: a piece of the checkpoint | digest u64
 //!             of every other block: entry | entry ... | digest u64    the digest of all effects so far
 //! ```
 //!
@@ -44,6 +48,7 @@
 //! | flush | 11 | The records since the last flush, if there are any or something waits for them, are one batch. The first is 1 |
 //! | stopped | 12 | The process stopped in order. The last entry of its file |
 //! | full | 13 | The recording has reached its bound, and the replica went on unrecorded. The last entry of its file |
+//! | checkpoint | 14 | 1 if it is the last piece of the checkpoint, else 0; the length of the piece; the piece |
 //!
 //! `at` is how many microseconds have passed since the `at` before it in the file; the first one is on the clock of the
 //! replica.
@@ -54,6 +59,7 @@
 //! So whatever happens to the process, every message that another process received is the effect of an entry. A block
 //! that is cut off at the end of a file has had no effect outside.
 
+mod checkpoint;
 mod digest;
 mod entry;
 mod error;
@@ -62,6 +68,7 @@ mod reader;
 mod tests;
 mod writer;
 
+pub use checkpoint::{Checkpoint, Deferred, Writes};
 pub use digest::{EffectDigest, message_digest};
 pub use entry::{Entry, FileName, Header};
 pub use error::ReadError;
@@ -69,11 +76,13 @@ pub use reader::{Block, Reader};
 pub use writer::Writer;
 
 /// The version of the format. Recordings of other versions are refused.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"KPAXREC\n";
 /// The longest payload of a block, in bytes.
 pub const MAX_BLOCK: usize = 64 * 1024 * 1024;
+/// The longest piece of a checkpoint, in bytes.
+pub const MAX_PIECE: usize = 1024 * 1024;
 /// The most entries of a block.
 pub const MAX_ENTRIES: usize = 1 << 16;
 
@@ -93,6 +102,7 @@ mod kind {
     pub(super) const FLUSH: u8 = 11;
     pub(super) const STOPPED: u8 = 12;
     pub(super) const FULL: u8 = 13;
+    pub(super) const CHECKPOINT: u8 = 14;
 }
 
 /// The checksum of a block.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::entry::{Entry, Header};
 use super::error::ReadError;
-use super::{MAGIC, MAX_BLOCK, MAX_ENTRIES, VERSION, checksum, kind};
+use super::{MAGIC, MAX_BLOCK, MAX_ENTRIES, MAX_PIECE, VERSION, checksum, kind};
 use crate::command::Request;
 use crate::encoding::plain::{founding, replica};
 use crate::encoding::{Decode, DecodeError, Reader as Payload};
@@ -128,6 +128,11 @@ impl<R: Read> Reader<R> {
             kind::FLUSH => return Ok(Entry::Flush),
             kind::STOPPED => return Ok(Entry::Stopped),
             kind::FULL => return Ok(Entry::Full),
+            kind::CHECKPOINT => {
+                let is_last = r.flag("whether the checkpoint ends")?;
+                let piece = r.bytes("piece of a checkpoint", MAX_PIECE)?;
+                return Ok(Entry::Checkpoint { piece, is_last });
+            }
             _ => {}
         }
         let at = self.at(r)?;

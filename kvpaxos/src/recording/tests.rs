@@ -15,6 +15,7 @@ fn sample_header() -> Header {
         release: "0.1.0".to_owned(),
         cluster: 7,
         life: 1,
+        segment: 1,
         began: 1_700_000_000_000_000,
         durable: true,
         config: Config::new(OWN, 3),

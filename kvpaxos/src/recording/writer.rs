@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::digest::EffectDigest;
 use super::entry::Header;
-use super::{MAGIC, MAX_ENTRIES, VERSION, checksum, kind};
+use super::{MAGIC, MAX_ENTRIES, MAX_PIECE, VERSION, checksum, kind};
 use crate::command::{Request, RequestBody};
 use crate::encoding::append_payload;
 use crate::io::{Effect, Event, Memory, Record};
@@ -46,6 +46,33 @@ impl Writer {
             digest: EffectDigest::default(),
         };
         (writer, first)
+    }
+
+    /// Ends a segment and begins the next one, which has this header. Returns its first bytes: those up to the end of the
+    /// checkpoint. What was not sealed is lost.
+    #[must_use]
+    pub fn next_segment(&mut self, header: &Header, checkpoint: &[u8]) -> Vec<u8> {
+        let (writer, mut first) = Writer::begin(header);
+        let digest = std::mem::take(&mut self.digest);
+        *self = Writer { digest, ..writer };
+        first.reserve(checkpoint.len() + checkpoint.len() / 1024 + 64);
+        let mut pieces = checkpoint.chunks(MAX_PIECE).peekable();
+        while let Some(piece) = pieces.next() {
+            self.checkpoint(piece, pieces.peek().is_none());
+            first.extend_from_slice(self.seal());
+        }
+        first
+    }
+
+    /// A piece of the checkpoint with which a segment begins, of at most [`MAX_PIECE`] bytes.
+    pub fn checkpoint(&mut self, piece: &[u8], is_last: bool) {
+        self.put(&(kind::CHECKPOINT, u8::from(is_last), piece.len()));
+        self.block.extend_from_slice(piece);
+    }
+
+    /// The digest goes on from this one, with which the segment before ended.
+    pub fn go_on_from(&mut self, digest: u64) {
+        self.digest = EffectDigest::from_value(digest);
     }
 
     /// A record of the memory of the next start or restart. A caller that has many of them seals blocks between.

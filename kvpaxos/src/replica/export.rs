@@ -1,8 +1,9 @@
 //! The complete state of a replica as bytes: see [`crate::export`].
 
 use crate::config::Config;
-use crate::export::{Export as _, Exporter, ImportError, Importer, export_fields};
+use crate::export::{Export as _, ExportError, Exporter, ImportError, Importer, export_fields};
 use crate::replica::Replica;
+use crate::roles::learner::Learner;
 
 export_fields!(Replica {
     config,
@@ -39,22 +40,20 @@ export_fields!(Replica {
 
 impl Replica {
     /// Everything that decides what the replica will do, except for its configuration. Equal replicas have equal
-    /// bytes. `None` while it receives a snapshot of another replica: what is built of one cannot be written.
+    /// bytes. It takes as long as writing out the store and the log that the replica keeps in memory.
     ///
-    /// It takes as long as writing out the store and the log that the replica keeps in memory, and is about as long as
-    /// these.
-    #[must_use]
-    pub fn export(&self) -> Option<Vec<u8>> {
-        let receives = self
-            .learner
-            .as_ref()
-            .is_some_and(|learner| learner.is_receiving());
-        if receives {
-            return None;
+    /// # Errors
+    /// If there would be more than `limit` bytes, or the state cannot be written now.
+    pub fn export(&self, limit: usize) -> Result<Vec<u8>, ExportError> {
+        if self.learner.as_ref().is_some_and(Learner::is_receiving) {
+            return Err(ExportError::Receiving);
         }
-        let mut to = Exporter::default();
+        let mut to = Exporter::within(limit);
         self.export_to(&mut to);
-        Some(to.finish())
+        if to.is_over() {
+            return Err(ExportError::TooLong { limit });
+        }
+        Ok(to.finish())
     }
 
     /// The replica whose state was [exported](Replica::export). The configuration must be the same.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use kvpaxos::recording::{FileName, Header, Writer};
+use kvpaxos::recording::{Checkpoint, FileName, Header, Writer, Writes};
 use kvpaxos::{
     ClientId, Config, Effect, Entropy, Envelope, Event, Founding, Input, Memory, Message, Op, Outcome,
     Record, Replica, ReplicaId, Request, RequestBody, Sequence, SessionId, Tag, Time,
@@ -18,6 +18,8 @@ pub(super) struct Cluster {
     shells: Vec<Shell>,
     /// The recordings of lives that are over.
     over: Vec<(FileName, Vec<u8>)>,
+    /// After how many inputs a segment ends.
+    inputs: u64,
     cluster: u64,
     now: Time,
     session: Option<SessionId>,
@@ -39,11 +41,20 @@ impl Cluster {
             tamper: |_, _| (),
             shells: (0..REPLICAS).map(founded).collect(),
             over: Vec::new(),
+            inputs: u64::MAX,
             cluster,
             now,
             session: None,
             requests: 0,
         }
+    }
+
+    /// A cluster whose recordings have segments of so many inputs.
+    pub(super) fn in_segments(inputs: u64) -> Cluster {
+        let mut cluster = Cluster::start();
+        cluster.inputs = inputs;
+        cluster.shells.iter_mut().for_each(|shell| shell.inputs = inputs);
+        cluster
     }
 
     /// From now on messages are changed on their way.
@@ -89,14 +100,15 @@ impl Cluster {
     pub(super) fn restart(&mut self, replica: usize, disk: impl FnOnce(Vec<Record>) -> Vec<Record>) {
         let shell = &self.shells[replica];
         let (id, life, log) = (shell.id, shell.life + 1, disk(shell.log.clone()));
-        let next = Shell::start(self.cluster, id, life, log, self.now);
+        let mut next = Shell::start(self.cluster, id, life, log, self.now);
+        next.inputs = self.inputs;
         let over = std::mem::replace(&mut self.shells[replica], next);
-        self.over.push(over.file());
+        self.over.extend(over.files());
     }
 
     /// The recordings of all lives.
     pub(super) fn files(self) -> Vec<(FileName, Vec<u8>)> {
-        let present = self.shells.into_iter().map(Shell::file);
+        let present = self.shells.into_iter().flat_map(Shell::files);
         self.over.into_iter().chain(present).collect()
     }
 
@@ -155,15 +167,17 @@ impl Cluster {
 struct Shell {
     id: ReplicaId,
     life: u64,
+    header: Header,
     replica: Replica,
     writer: Writer,
+    /// The segments that are over, and the present one.
+    over: Vec<(FileName, Vec<u8>)>,
     file: Vec<u8>,
+    /// After how many inputs a segment ends, and how many the present one has.
+    inputs: u64,
+    taken: u64,
     log: Vec<Record>,
-    batch: u64,
-    gathered: bool,
-    last_written: u64,
-    settled: u64,
-    deferred: VecDeque<(u64, Vec<Envelope>)>,
+    writes: Writes,
     own: VecDeque<Message>,
     outgoing: VecDeque<Envelope>,
     outcome: Option<Outcome>,
@@ -176,6 +190,7 @@ impl Shell {
             release: env!("CARGO_PKG_VERSION").to_owned(),
             cluster,
             life,
+            segment: 1,
             began: 1_000_000,
             durable: true,
             config: config.clone(),
@@ -187,51 +202,79 @@ impl Shell {
         Shell {
             id,
             life,
+            header,
+            over: Vec::new(),
+            inputs: u64::MAX,
+            taken: 0,
             replica: Replica::new(config, Memory::Kept(log.clone()), entropy, at).unwrap(),
             writer,
             file,
             log,
-            batch: 1,
-            gathered: false,
-            last_written: 0,
-            settled: 0,
-            deferred: VecDeque::new(),
+            writes: Writes::default(),
             own: VecDeque::new(),
             outgoing: VecDeque::new(),
             outcome: None,
         }
     }
 
-    fn file(mut self) -> (FileName, Vec<u8>) {
+    fn files(mut self) -> Vec<(FileName, Vec<u8>)> {
+        self.end_segment();
+        self.over
+    }
+
+    fn end_segment(&mut self) {
         if !self.writer.is_empty() {
             self.file.extend_from_slice(self.writer.seal());
         }
-        let (replica, life) = (self.id, self.life);
-        (FileName { replica, life }, self.file)
+        let name = FileName {
+            replica: self.id,
+            life: self.life,
+            segment: self.header.segment,
+        };
+        self.over.push((name, std::mem::take(&mut self.file)));
+    }
+
+    /// Begins a segment, if the present one has enough.
+    fn next_segment(&mut self, at: Time) {
+        let Ok(state) = self.replica.export(usize::MAX) else {
+            return;
+        };
+        if self.taken < self.inputs {
+            return;
+        }
+        self.end_segment();
+        self.taken = 0;
+        self.header.segment += 1;
+        let writes = self.writes.clone();
+        let checkpoint = Checkpoint { at, writes, state };
+        self.file = self.writer.next_segment(&self.header, &checkpoint.encode());
     }
 
     /// Steps an input and what follows from it, and writes the block.
     fn take(&mut self, at: Time, event: Event) {
+        self.taken += 1;
         self.writer.input(at, &event);
         self.step(at, event);
         self.take_own(at);
-        while self.gathered {
+        loop {
+            let batch = self.writes.batch();
             self.writer.flush();
-            self.writer.durable(self.batch);
-            self.settled = self.batch;
-            self.batch += 1;
-            self.gathered = false;
-            while self
-                .deferred
-                .front()
-                .is_some_and(|(batch, _)| *batch <= self.settled)
-            {
-                let (_, envelopes) = self.deferred.pop_front().unwrap();
+            self.writes.flush();
+            // What was written is not durable yet, and messages wait for it.
+            self.next_segment(at);
+            if self.writes.batch() == batch {
+                break;
+            }
+            self.writer.durable(batch);
+            self.writes.settle(batch).unwrap();
+            while let Some(envelopes) = self.writes.next_due() {
                 envelopes.into_iter().for_each(|envelope| self.send(envelope));
                 self.take_own(at);
             }
         }
-        self.file.extend_from_slice(self.writer.seal());
+        if !self.writer.is_empty() {
+            self.file.extend_from_slice(self.writer.seal());
+        }
     }
 
     fn take_own(&mut self, at: Time) {
@@ -253,25 +296,15 @@ impl Shell {
         for effect in effects {
             match effect {
                 Effect::Send(envelope) => self.send(envelope),
-                Effect::Persist { records, then, .. } => self.persist(records, then),
+                Effect::Persist { role, records, then } => {
+                    self.log.extend_from_slice(&records);
+                    let free = self.writes.persist(role, records, then);
+                    free.into_iter().for_each(|envelope| self.send(envelope));
+                }
                 Effect::Reply { reply, .. } => self.outcome = Some(reply.outcome),
                 Effect::Observe(_) => {}
                 Effect::Halt(reason) => panic!("{reason}"),
             }
-        }
-    }
-
-    fn persist(&mut self, records: Vec<Record>, then: Vec<Envelope>) {
-        if !records.is_empty() {
-            self.log.extend(records);
-            self.last_written = self.batch;
-            self.gathered = true;
-        }
-        if then.is_empty() || self.settled >= self.last_written {
-            then.into_iter().for_each(|envelope| self.send(envelope));
-        } else {
-            self.gathered = true;
-            self.deferred.push_back((self.batch, then));
         }
     }
 

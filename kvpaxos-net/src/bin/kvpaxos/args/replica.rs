@@ -137,8 +137,8 @@ pub(crate) struct ServeArguments {
     /// recording holds all that clients write. Several replicas may share the directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) record: Option<PathBuf>,
-    /// With --record: the most bytes that the recordings of this replica take. Those of its earlier lives are
-    /// removed first. If the present one alone is larger, it ends there and says so [default: 256 MiB].
+    /// With --record: the most bytes that the recordings of this replica take. The oldest segments are removed to
+    /// make room. If its state takes more than a quarter of this, the recording ends there and says so [default: 1 GiB].
     #[arg(long, value_name = "BYTES", requires = "record")]
     pub(crate) record_bytes: Option<u64>,
     #[command(flatten)]
