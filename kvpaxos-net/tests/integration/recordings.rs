@@ -103,6 +103,59 @@ fn real_replicas_are_executed_again() {
     judge(path).expect("it is whole again");
 }
 
+/// Three replicas record in segments. One is killed once all have begun a second one, and started again.
+fn record_in_segments(directory: &Path) {
+    let place = directory.display().to_string();
+    // A segment has a quarter of it.
+    let bound = 800_000.to_string();
+    let have_two = || {
+        let second = |replica| directory.join(format!("r{replica}-000001-000002.recording"));
+        (0..3).all(|replica| second(replica).exists())
+    };
+    runtime().block_on(async {
+        let mut cluster = ProcessCluster::start(3, &["--record", &place, "--record-bytes", &bound]);
+        let killed = cluster.leader().await;
+        let recorder = Recorder::new();
+        let clients = (0..4).map(|_| cluster.client()).collect();
+        let load = Load::start(clients, 0, 3, &recorder);
+        while !have_two() {
+            recorder.progress(60).await;
+        }
+        cluster.kill(killed);
+        recorder.progress(60).await;
+        cluster.restart(killed);
+        recorder.progress(60).await;
+        load.stop().await;
+        for replica in 0..3 {
+            assert_eq!(cluster.terminate(replica), Some(0));
+        }
+        recorder.judge();
+    });
+}
+
+#[test]
+fn segments_are_executed_from_the_beginning_and_from_a_checkpoint() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path();
+    record_in_segments(path);
+
+    let whole = judge(path).expect("the recordings are whole");
+    assert!(whole.violation.is_none(), "{whole}");
+    assert!(whole.judged.contains(&Property::P4), "{whole}");
+
+    // As if there had been no room for them.
+    for replica in 0..3 {
+        let first = path.join(format!("r{replica}-000001.recording"));
+        fs::remove_file(first).expect("it is there");
+    }
+    let late = judge(path).expect("what is left begins with checkpoints");
+    assert!(late.violation.is_none(), "{late}");
+    assert!(!late.judged.contains(&Property::P4), "{late}");
+    assert!(late.judged.contains(&Property::L1), "{late}");
+    let read = FailingRecording::read(&[path]);
+    assert!(matches!(read, Err(RecordingError::BeginsLate { .. })), "{read:?}");
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("it can be made");
     for file in from.read_dir().expect("it was made") {
