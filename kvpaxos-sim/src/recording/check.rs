@@ -142,7 +142,7 @@ fn resume(
     });
     let (at, execution) = resumed.map_err(|error| RecordingError::State {
         place: tape.place(),
-        error,
+        error: Box::new(error),
     })?;
     let (_, undurable) = execution.writes().clone().into_parts();
     written.resume(undurable.iter().map(|(_, record)| record));

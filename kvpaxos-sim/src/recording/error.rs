@@ -101,7 +101,7 @@ pub enum RecordingError {
         /// Where it ends.
         place: Place,
         /// What is wrong.
-        error: ImportError,
+        error: Box<ImportError>,
     },
     /// The execution has come to another state than a checkpoint has.
     #[error(

@@ -448,7 +448,7 @@ impl Player<'_> {
             .and_then(|checkpoint| Execution::resume(&file.header, checkpoint, digest));
         let execution = resumed.map_err(|error| RecordingError::State {
             place: self.tape.place(),
-            error,
+            error: Box::new(error),
         })?;
         let (id, now) = (self.id, outside.now);
         let kept = Beginning::Resumed.tell(outside.observer, now, id, &Memory::Lost, None);
