@@ -20,10 +20,13 @@ use crate::recording::options::RecordOptions;
 use crate::storage::disk::Ticket;
 
 /// A segment has at least so many times the bytes of its checkpoint, and at least so many bytes, unless that is more than one in
-/// so many of the bound. A checkpoint takes at most as much as that, or there is none.
+/// so many of the bound. A checkpoint takes at most as much as that, and [`MOST`], or there is none.
 const TIMES: u64 = 16;
 const LEAST: u64 = 8 * 1024 * 1024;
 const SHARE: u64 = 4;
+/// The most bytes of a checkpoint. The replica does nothing else while it writes one, and must not be taken for dead: a leader is
+/// after some 200 ms.
+const MOST: u64 = 32 * 1024 * 1024;
 
 /// What leaves the process.
 pub(crate) enum Outgoing {
@@ -211,7 +214,7 @@ impl Recorder {
             if tape.written < tape.ends_at {
                 return Ok(());
             }
-            let limit = usize::try_from(tape.bound / SHARE).unwrap_or(usize::MAX);
+            let limit = usize::try_from(MOST.min(tape.bound / SHARE)).unwrap_or(usize::MAX);
             match replica.export(limit) {
                 Ok(state) => return tape.next_segment(state),
                 Err(why) => {
@@ -219,8 +222,8 @@ impl Recorder {
                     if matches!(why, ExportError::TooLong { .. }) && !std::mem::replace(&mut tape.is_said, true) {
                         tracing::warn!(
                             replica = %id, file = %tape.path.display(), bytes = tape.bound,
-                            "{why}, a quarter of what its recordings may take (--record-bytes): unless it shrinks, \
-                             the recording ends at that bound"
+                            "{why}, which is the most that a checkpoint may take: unless it shrinks, the recording ends at its \
+                             bound (--record-bytes). The most is 32 MiB, and a quarter of the bound"
                         );
                     }
                 }
