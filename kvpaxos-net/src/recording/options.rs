@@ -8,7 +8,7 @@ pub struct RecordOptions {
     /// The directory. It is made if it is not there. Several replicas may share it.
     pub directory: PathBuf,
     /// The most bytes that the recordings of this replica take. The oldest segments are removed to make room. If the state
-    /// of the replica takes more than 32 MiB or a quarter of this, so that no segment can begin with it, the recording
+    /// of the replica takes more than 8 MiB or a quarter of this, so that no segment can begin with it, the recording
     /// ends at the bound and says so.
     pub bytes: u64,
 }

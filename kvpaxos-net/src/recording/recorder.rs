@@ -26,7 +26,7 @@ const LEAST: u64 = 8 * 1024 * 1024;
 const SHARE: u64 = 4;
 /// The most bytes of a checkpoint. The replica does nothing else while it writes one, and must not be taken for dead: a leader is
 /// after some 200 ms.
-const MOST: u64 = 32 * 1024 * 1024;
+const MOST: u64 = 8 * 1024 * 1024;
 
 /// What leaves the process.
 pub(crate) enum Outgoing {
@@ -223,7 +223,7 @@ impl Recorder {
                         tracing::warn!(
                             replica = %id, file = %tape.path.display(), bytes = tape.bound,
                             "{why}, which is the most that a checkpoint may take: unless it shrinks, the recording ends at its \
-                             bound (--record-bytes). The most is 32 MiB, and a quarter of the bound"
+                             bound (--record-bytes). The most is 8 MiB, and a quarter of the bound"
                         );
                     }
                 }
