@@ -160,11 +160,9 @@ impl Peers {
                 echoed,
             },
         );
-        if heartbeat.acceptor == AcceptorHealth::Lost {
-            self.lost.insert(from);
-        } else {
-            self.lost.remove(from);
-        }
+        let lost = |peer: &Peer| peer.heartbeat.acceptor == AcceptorHealth::Lost;
+        let of_table = self.table.iter().filter(|(_, peer)| lost(peer));
+        self.lost = of_table.map(|(id, _)| *id).collect();
         let resigned =
             |heard: &LastLeader| heard.ballot.replica == from && heartbeat.leader != Some(heard.ballot);
         if self.leader.as_ref().is_some_and(resigned) {
