@@ -52,6 +52,8 @@
 mod acceptors;
 mod catalog;
 mod disks;
+#[cfg(test)]
+mod exported;
 mod learners;
 mod mutation;
 mod proposers;

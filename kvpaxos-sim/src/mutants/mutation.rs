@@ -23,6 +23,11 @@ pub(super) trait Mutation: Default {
         Memory::Lost
     }
 
+    /// Changes the replica before it takes an input.
+    fn before(&mut self, replica: &mut Replica) {
+        let _ = replica;
+    }
+
     /// Changes an event before the replica is stepped with it.
     fn enters(&mut self, event: &mut Event, replica: &Replica, step: &mut MutantStep) {
         let _ = (event, replica, step);
@@ -88,6 +93,7 @@ impl<F: Mutation> Machine for MutatedReplica<F> {
 
     fn step(&mut self, input: Input) -> Vec<Effect> {
         let MutatedReplica { replica, mutation } = self;
+        mutation.before(replica);
         let Input { at, mut event } = input;
         if let Event::Restart { memory, .. } = &mut event {
             let found = std::mem::replace(memory, Memory::Lost);

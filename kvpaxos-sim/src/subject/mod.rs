@@ -11,8 +11,6 @@
 //! The log is here and not in [`crate::engine`], because the engine does not know the format of the
 //! write-ahead log.
 
-#[cfg(test)]
-mod exported;
 mod label;
 mod log;
 mod replica;

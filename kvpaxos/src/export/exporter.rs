@@ -103,12 +103,12 @@ impl Exporter {
             let mut at = Some(Cursor::START);
             while let Some(cursor) = at.filter(|_| !self.is_over()) {
                 let (bytes, next) = snapshot.part(cursor, MAX_CHUNK);
-                append_payload(&(1_u8, bytes.len()), &mut self.snapshots);
+                append_payload(&(true, bytes.len()), &mut self.snapshots);
                 self.snapshots.extend_from_slice(&bytes);
                 append_payload(&next, &mut self.snapshots);
                 at = next;
             }
-            self.snapshots.push(0);
+            append_payload(&false, &mut self.snapshots);
             self.known.len() - 1
         });
         self.put(&(number as u64));

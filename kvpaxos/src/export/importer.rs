@@ -159,7 +159,7 @@ impl<'a> Importer<'a> {
         let mut builder = Builder::new(self.limits(), slot, digest);
         let failed = |error| ImportError::Snapshot { number, error };
         let mut at = Some(Cursor::START);
-        while self.get::<u8>()? == 1 {
+        while self.get::<bool>()? {
             let length: usize = self.get()?;
             let Some((part, rest)) = self.rest.split_at_checked(length) else {
                 return Err(self.unreadable("it ends within a part of a snapshot"));
