@@ -14,16 +14,19 @@ use kvpaxos_sim::{Property, Trace};
 use crate::common::load::{Load, Recorder};
 use crate::common::{ProcessCluster, runtime};
 
-/// Three replicas record under load. One is killed and started again, and all stop.
-fn record(directory: &Path) {
+/// Three replicas record under load. One is killed once `is_enough`, and started again, and all stop.
+fn record(directory: &Path, flags: &[&str], is_enough: impl Fn() -> bool) {
     let place = directory.display().to_string();
     runtime().block_on(async {
-        let mut cluster = ProcessCluster::start(3, &["--record", &place]);
+        let mut cluster = ProcessCluster::start(3, &[&["--record", place.as_str()][..], flags].concat());
         let leader = cluster.leader().await;
         let recorder = Recorder::new();
         let clients = (0..4).map(|_| cluster.client()).collect();
         let load = Load::start(clients, 0, 3, &recorder);
         recorder.progress(60).await;
+        while !is_enough() {
+            recorder.progress(60).await;
+        }
         cluster.kill(leader);
         recorder.progress(60).await;
         cluster.restart(leader);
@@ -52,7 +55,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 fn real_replicas_are_executed_again() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path();
-    record(path);
+    record(path, &[], || true);
 
     let report = judge(path).expect("the recordings are whole");
     assert!(report.violation.is_none(), "{report}");
@@ -103,41 +106,16 @@ fn real_replicas_are_executed_again() {
     judge(path).expect("it is whole again");
 }
 
-/// Three replicas record in segments. One is killed once all have begun a second one, and started again.
-fn record_in_segments(directory: &Path) {
-    let place = directory.display().to_string();
-    // A segment has a quarter of it.
-    let bound = 800_000.to_string();
-    let have_two = || {
-        let second = |replica| directory.join(format!("r{replica}-000001-000002.recording"));
-        (0..3).all(|replica| second(replica).exists())
-    };
-    runtime().block_on(async {
-        let mut cluster = ProcessCluster::start(3, &["--record", &place, "--record-bytes", &bound]);
-        let killed = cluster.leader().await;
-        let recorder = Recorder::new();
-        let clients = (0..4).map(|_| cluster.client()).collect();
-        let load = Load::start(clients, 0, 3, &recorder);
-        while !have_two() {
-            recorder.progress(60).await;
-        }
-        cluster.kill(killed);
-        recorder.progress(60).await;
-        cluster.restart(killed);
-        recorder.progress(60).await;
-        load.stop().await;
-        for replica in 0..3 {
-            assert_eq!(cluster.terminate(replica), Some(0));
-        }
-        recorder.judge();
-    });
-}
-
 #[test]
 fn segments_are_executed_from_the_beginning_and_from_a_checkpoint() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path();
-    record_in_segments(path);
+    let have_two = || {
+        let second = |replica| path.join(format!("r{replica}-000001-000002.recording"));
+        (0..3).all(|replica| second(replica).exists())
+    };
+    // A segment has a quarter of it.
+    record(path, &["--record-bytes", "800000"], have_two);
 
     let whole = judge(path).expect("the recordings are whole");
     assert!(whole.violation.is_none(), "{whole}");

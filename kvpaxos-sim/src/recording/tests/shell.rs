@@ -236,12 +236,12 @@ impl Shell {
 
     /// Begins a segment, if the present one has enough.
     fn next_segment(&mut self, at: Time) {
-        let Ok(state) = self.replica.export(usize::MAX) else {
-            return;
-        };
         if self.taken < self.inputs {
             return;
         }
+        let Ok(state) = self.replica.export(usize::MAX) else {
+            return;
+        };
         self.end_segment();
         self.taken = 0;
         self.header.segment += 1;
