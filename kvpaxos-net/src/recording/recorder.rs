@@ -19,10 +19,11 @@ use crate::recording::files::Files;
 use crate::recording::options::RecordOptions;
 use crate::storage::disk::Ticket;
 
-/// A segment has at least so many times the bytes of its checkpoint, and at least so many bytes, unless that is more than one in
-/// so many of the bound. A checkpoint takes at most as much as that, and [`MOST`], or there is none.
+/// A segment ends when its inputs take so many times the bytes of its checkpoint.
 const TIMES: u64 = 16;
+/// The fewest bytes after which a segment ends, however small its checkpoint is.
 const LEAST: u64 = 8 * 1024 * 1024;
+/// Neither the inputs of a segment nor a checkpoint take more than the bound divided by this.
 const SHARE: u64 = 4;
 /// The most bytes of a checkpoint. The replica does nothing else while it writes one, and must not be taken for dead: a leader is
 /// after some 200 ms.

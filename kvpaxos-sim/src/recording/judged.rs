@@ -53,13 +53,9 @@ impl Judged {
         }
         let late = |id: &&ReplicaId| {
             let first = checked.replicas.get(*id).and_then(|lives| lives.first());
-            let first_number = found
-                .get(*id)
-                .and_then(|files| files.first())
-                .map(|file| file.header.life);
-            let is_whole = found.get(*id).and_then(|files| files.first());
-            let is_whole = is_whole.is_some_and(|file| file.header.segment == 1);
-            first_number != Some(1) || !is_whole || first.is_none_or(|life| life.beginning != Beginning::New)
+            let file = found.get(*id).and_then(|files| files.first());
+            let is_first = file.is_some_and(|file| (file.header.life, file.header.segment) == (1, 1));
+            !is_first || first.is_none_or(|life| life.beginning != Beginning::New)
         };
         let late: ReplicaSet = found.keys().filter(late).copied().collect();
         let mut why = Vec::new();
