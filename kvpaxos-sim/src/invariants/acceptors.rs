@@ -34,6 +34,9 @@ pub(super) struct Acceptor {
     /// The number of the checkpoint that it wrote with its recovered memory. The end of any other checkpoint
     /// does not complete the recovery, since that checkpoint began before the loss.
     return_checkpoint: Option<u64>,
+    /// The checkpoint of an earlier recovery whose end was not durable yet when memory was lost again. Once it is, the
+    /// disk holds that recovered memory, and a crash may undo the later loss.
+    overtaken_return: Option<u64>,
     /// The highest incarnation that it has announced to others.
     pub(super) incarnation_announced: Incarnation,
     /// The checkpoint whose beginning is durable and whose end is not.
@@ -149,10 +152,12 @@ impl Acceptor {
         false
     }
 
-    /// A checkpoint is complete. If the acceptor wrote it with its recovered memory, the recovery is
-    /// complete. Returns whether it is.
+    /// A checkpoint is complete. If the acceptor wrote it with recovered memory, that is what the disk holds now; and
+    /// the recovery is complete, unless memory was lost again meanwhile. Returns whether it is.
     fn end_recovery(&mut self, pending: Pending) -> bool {
-        if !self.memory_lost || self.return_checkpoint != Some(pending.number) {
+        let number = Some(pending.number);
+        let is_overtaken = self.overtaken_return == number;
+        if !self.memory_lost || !(is_overtaken || self.return_checkpoint == number) {
             return false;
         }
         *self = Acceptor {
@@ -163,9 +168,12 @@ impl Acceptor {
             vector_durable: pending.vector,
             vector_written: std::mem::take(&mut self.vector_written),
             incarnation_announced: self.incarnation_announced,
+            memory_lost: is_overtaken,
+            outlived: is_overtaken && self.outlived,
+            loss_durable: pending.lost,
             ..Acceptor::default()
         };
-        true
+        !is_overtaken
     }
 
     /// The process crashed, and every record that survived has been reported as durable. From now on the disk
@@ -174,6 +182,7 @@ impl Acceptor {
     pub(super) fn crashed(&mut self) {
         self.pending = None;
         self.return_checkpoint = None;
+        self.overtaken_return = None;
         self.memory_lost = self.loss_durable;
         self.outlived = false;
         self.promise_written = self.promise_durable;
@@ -184,7 +193,7 @@ impl Acceptor {
     pub(super) fn lost(&mut self) {
         self.memory_lost = true;
         self.outlived = false;
-        self.return_checkpoint = None;
+        self.overtaken_return = self.return_checkpoint.take().or(self.overtaken_return);
     }
 
     /// It heard of a later incarnation of itself.
@@ -296,6 +305,38 @@ mod tests {
         assert!(write(&mut acceptor, &Record::CheckpointEnd { number: 2 }));
         assert!(!acceptor.memory_lost && !acceptor.loss_durable);
         assert_eq!(acceptor.vector_durable.get(OWN), Incarnation(1));
+    }
+
+    /// Found with seeds 339654463814 and 339654465066. An acceptor has recovered, and loses its memory again before the end
+    /// of its checkpoint is durable. The end becomes durable, the record of the second loss does not, and
+    /// the process crashes: it starts with the memory that was recovered.
+    #[test]
+    fn a_crash_undoes_a_loss_after_a_recovery_that_became_durable() {
+        let mut acceptor = Acceptor::default();
+        acceptor.lost();
+        write(&mut acceptor, &Record::MemoryLost);
+        write(&mut acceptor, &checkpoint(1, 4));
+        acceptor.lost();
+        assert!(!write(&mut acceptor, &Record::CheckpointEnd { number: 1 }));
+        assert!(acceptor.memory_lost && !acceptor.loss_durable);
+        acceptor.crashed();
+        assert!(!acceptor.memory_lost);
+        assert_eq!(acceptor.vector_durable.get(OWN), Incarnation(4));
+        assert_eq!(acceptor.vector_written.get(OWN), Incarnation(4));
+    }
+
+    /// As before, but the record of the second loss becomes durable: the loss stands.
+    #[test]
+    fn a_durable_loss_after_a_recovery_stands() {
+        let mut acceptor = Acceptor::default();
+        acceptor.lost();
+        write(&mut acceptor, &Record::MemoryLost);
+        write(&mut acceptor, &checkpoint(1, 4));
+        acceptor.lost();
+        write(&mut acceptor, &Record::CheckpointEnd { number: 1 });
+        write(&mut acceptor, &Record::MemoryLost);
+        acceptor.crashed();
+        assert!(acceptor.memory_lost);
     }
 
     /// If the record of a loss did not become durable, the log that is read back is whole and no one has
