@@ -111,6 +111,11 @@ pub struct Limits {
     /// memory.
     pub log_bytes: usize,
     /// The number of slots after which the log is cut, however few bytes they hold.
+    ///
+    /// The log keeps the slots since the snapshot before the last one. A replica that lags behind asks for a snapshot
+    /// part by part (`chunk_bytes`), a round trip for each. If more slots than two such logs are chosen in that time, what follows the
+    /// snapshot is cut when it is complete, and the replica must begin anew: it catches up only when the load
+    /// abates. With the default limits that would take a million slots within one transfer.
     pub log_slots: u64,
     /// The greatest number of open sessions.
     pub sessions: usize,
