@@ -3,6 +3,7 @@
 
 use kvpaxos::{Micros, Quorums, Update};
 
+use crate::engine::latency;
 use crate::engine::regions::REGIONS;
 use crate::world::setup::{Setup, Workload};
 
@@ -19,7 +20,8 @@ impl Draw<'_> {
         if !setup.faults.are_special() && setup.cluster.update != Update::TwoPhase {
             if alone {
                 single(setup);
-            } else if far {
+            } else if far && setup.links.delay != latency::STRAGGLING {
+                // Slow disks take the place of the faults of a world of stragglers, and leave its network.
                 spread(setup);
             }
         }
