@@ -37,7 +37,7 @@ fn main() {
     }
     if wanted.iter().any(|name| name == "none") {
         compare("none", hunts, most, &|lineage| {
-            play::<Replica>(lineage, Trace::Off)
+            play::<Replica>(lineage, None, Trace::Off)
         });
     }
 }

@@ -6,7 +6,7 @@ use kvpaxos::message::Promise;
 use kvpaxos::status::AcceptorStatus;
 use kvpaxos::{Ballot, Effect, Event, Memory, Message, Record, Replica};
 
-use super::mutation::{MutantStep, Mutation};
+use crate::subject::{MutantStep, Mutation};
 
 /// Changes each message that waits for records to be durable.
 fn change_waiting(effect: &mut Effect, change: impl FnMut(&mut Message)) {

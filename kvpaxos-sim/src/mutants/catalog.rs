@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 
 use kvpaxos::{Replica, Time};
 
-use crate::engine::{Decider, Fork};
-use crate::explain::{self, Explanation, Future, Plan};
+use crate::engine::Decider;
+use crate::explain::{self, Explanation, Plan};
 use crate::invariants::{EventLines, Trace, Violation};
 use crate::parallel;
+use crate::subject::{Mutated, MutatedReplica, Mutation};
 use crate::world::guided::{self, Guided, Lineage};
 use crate::world::scenario::{self, Pictured, Recording, Scenario};
-use crate::world::{FailingRun, Player, Setup, SetupError, event_lines, play_future, run};
+use crate::world::{FailingRun, Origin, Player, Setup, SetupError, event_lines, play_future, run};
 
 use super::acceptors::{
     AmnesiacVoter, ForgetfulAcceptor, HastySender, OneBallot, PartialPromise, VectorlessVoter,
 };
 use super::disks::{CutPromise, StaleEntries};
 use super::learners::{MisplacedAnswer, UnhelpfulLearner};
-use super::mutation::{MutatedReplica, Mutation};
 use super::proposers::{CarelessCandidate, ClockLease, OneVoteForTwo, UnconfirmedRead};
 
 /// A mutant made at a replica's boundary.
@@ -31,32 +31,37 @@ pub struct Mutant {
     pub name: &'static str,
     /// What it does wrong, in a few words.
     pub says: &'static str,
+    mutated: Mutated,
     play: Player,
-    play_lineage: fn(&Lineage) -> Guided,
-    record: fn(Setup) -> Result<Recording, SetupError>,
-    replay: fn(&Scenario, Trace) -> Result<Recording, SetupError>,
-    record_pictured: fn(Setup) -> Result<Pictured, SetupError>,
-    replay_pictured: fn(&Scenario) -> Result<Pictured, SetupError>,
-    record_decided: fn(Setup, Box<dyn Decider + Send>, Time) -> Result<Recording, SetupError>,
-    future: fn(&FailingRun, Fork) -> Future,
-    lines: fn(&FailingRun, &[u64]) -> EventLines,
 }
 
-const fn mutant<F: Mutation>(bug: Option<u8>, name: &'static str, says: &'static str) -> Mutant {
+const fn mutant<F: Mutation + Default + 'static>(
+    bug: Option<u8>,
+    name: &'static str,
+    says: &'static str,
+) -> Mutant {
     Mutant {
         bug,
         name,
         says,
-        play: run::<MutatedReplica<F>>,
-        play_lineage: |lineage| guided::play::<MutatedReplica<F>>(lineage, Trace::Off),
-        record: scenario::record::<MutatedReplica<F>>,
-        replay: scenario::play::<MutatedReplica<F>>,
-        record_pictured: scenario::record_pictured::<MutatedReplica<F>>,
-        replay_pictured: scenario::play_pictured::<MutatedReplica<F>>,
-        record_decided: scenario::record_decided::<MutatedReplica<F>>,
-        future: play_future::<MutatedReplica<F>>,
-        lines: event_lines::<MutatedReplica<F>>,
+        mutated: Mutated::by::<F>(),
+        play: |setup, trace| run::<MutatedReplica>(made(setup, Mutated::by::<F>()), trace),
     }
+}
+
+/// The setup with mutants in the place of replicas.
+fn made(setup: Setup, mutated: Mutated) -> Setup {
+    Setup {
+        mutated: Some(mutated),
+        ..setup
+    }
+}
+
+/// The scenario with mutants in the place of replicas.
+fn made_of(scenario: &Scenario, mutated: Mutated) -> Scenario {
+    let mut scenario = scenario.clone();
+    scenario.setup.mutated = Some(mutated);
+    scenario
 }
 
 /// All mutants made at a replica's boundary.
@@ -143,7 +148,7 @@ impl Mutant {
     /// Plays a run of a guided sweep.
     #[must_use]
     pub fn play_lineage(&self, lineage: &Lineage) -> Guided {
-        (self.play_lineage)(lineage)
+        guided::play::<MutatedReplica>(lineage, Some(self.mutated), Trace::Off)
     }
 }
 
@@ -167,7 +172,7 @@ pub fn record(setup: Setup, mutant: Option<Mutant>) -> Result<Recording, SetupEr
     let Some(mutant) = mutant else {
         return scenario::record::<Replica>(setup);
     };
-    let mut recording = (mutant.record)(setup)?;
+    let mut recording = scenario::record::<MutatedReplica>(made(setup, mutant.mutated))?;
     recording.scenario.mutant = Some(mutant.name.to_owned());
     Ok(recording)
 }
@@ -181,7 +186,10 @@ pub fn replay(scenario: &Scenario, trace: Trace) -> Result<Recording, ReplayErro
         return Ok(scenario::play::<Replica>(scenario, trace)?);
     };
     let mutant = Mutant::named(name).ok_or_else(|| ReplayError::NoSuchMutant(name.clone()))?;
-    Ok((mutant.replay)(scenario, trace)?)
+    Ok(scenario::play::<MutatedReplica>(
+        &made_of(scenario, mutant.mutated),
+        trace,
+    )?)
 }
 
 /// Like [`record`], with a timeline of the run.
@@ -192,7 +200,7 @@ pub fn record_pictured(setup: Setup, mutant: Option<Mutant>) -> Result<Pictured,
     let Some(mutant) = mutant else {
         return scenario::record_pictured::<Replica>(setup);
     };
-    let mut pictured = (mutant.record_pictured)(setup)?;
+    let mut pictured = scenario::record_pictured::<MutatedReplica>(made(setup, mutant.mutated))?;
     let scenario = &mut pictured.recording.scenario;
     scenario.mutant = Some(mutant.name.to_owned());
     pictured.timeline.title += &format!(", mutant {}", mutant.name);
@@ -209,7 +217,10 @@ pub fn replay_pictured(scenario: &Scenario) -> Result<Pictured, ReplayError> {
         return Ok(scenario::play_pictured::<Replica>(scenario)?);
     };
     let mutant = Mutant::named(name).ok_or_else(|| ReplayError::NoSuchMutant(name.clone()))?;
-    Ok((mutant.replay_pictured)(scenario)?)
+    Ok(scenario::play_pictured::<MutatedReplica>(&made_of(
+        scenario,
+        mutant.mutated,
+    ))?)
 }
 
 /// Plays the setup, decided by this decider, up to a time, and writes down what was decided. See
@@ -226,7 +237,8 @@ pub fn record_decided(
     let Some(mutant) = mutant else {
         return scenario::record_decided::<Replica>(setup, decider, until);
     };
-    let mut recording = (mutant.record_decided)(setup, decider, until)?;
+    let setup = made(setup, mutant.mutated);
+    let mut recording = scenario::record_decided::<MutatedReplica>(setup, decider, until)?;
     recording.scenario.mutant = Some(mutant.name.to_owned());
     Ok(recording)
 }
@@ -242,18 +254,40 @@ pub fn explain(
     plan: &Plan,
     progress: impl FnMut(u64),
 ) -> Explanation {
-    let play = mutant.map_or(
-        play_future::<Replica> as fn(&FailingRun, Fork) -> Future,
-        |mutant| mutant.future,
-    );
-    explain::explain(run.events, plan, |fork| play(run, fork), progress)
+    match mutant {
+        Some(mutant) => {
+            let run = &with_mutants(run, mutant.mutated);
+            explain::explain(
+                run.events,
+                plan,
+                |fork| play_future::<MutatedReplica>(run, fork),
+                progress,
+            )
+        }
+        None => explain::explain(
+            run.events,
+            plan,
+            |fork| play_future::<Replica>(run, fork),
+            progress,
+        ),
+    }
+}
+
+/// The failing run with mutants in the place of replicas.
+fn with_mutants(run: &FailingRun, mutated: Mutated) -> FailingRun {
+    let mut run = run.clone();
+    match &mut run.origin {
+        Origin::Seed(setup) => setup.mutated = Some(mutated),
+        Origin::Scenario(scenario) => scenario.setup.mutated = Some(mutated),
+    }
+    run
 }
 
 /// The lines of the trace of some events of a run.
 #[must_use]
 pub fn lines_of_events(run: &FailingRun, mutant: Option<Mutant>, events: &[u64]) -> EventLines {
     match mutant {
-        Some(mutant) => (mutant.lines)(run, events),
+        Some(mutant) => event_lines::<MutatedReplica>(&with_mutants(run, mutant.mutated), events),
         None => event_lines::<Replica>(run, events),
     }
 }

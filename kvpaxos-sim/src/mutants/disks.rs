@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use kvpaxos::{Ballot, Record};
 
-use super::mutation::Mutation;
+use crate::subject::Mutation;
 
 /// Bug 6: a checkpoint does not keep the promise. The highest ballot of an accepted value is read back
 /// instead.

@@ -7,9 +7,9 @@ use kvpaxos::{
     RequestBody, Sequence, SessionId, Tag, Time,
 };
 
-use super::mutation::{MutatedReplica, Mutation};
 use crate::engine::Machine as _;
 use crate::invariants::Trace;
+use crate::subject::{Mutated, MutatedReplica, Mutation};
 use crate::world::{Setup, run};
 
 /// Now and then, another replica takes the place of this one: the one that its exported state gives.
@@ -56,7 +56,8 @@ fn worlds_do_not_notice_that_replicas_are_exported_and_imported() {
             setup.length.operations = 0;
         }
         let expected = run::<Replica>(setup.clone(), Trace::Off);
-        let exported = run::<MutatedReplica<Exported>>(setup, Trace::Off);
+        setup.mutated = Some(Mutated::by::<Exported>());
+        let exported = run::<MutatedReplica>(setup, Trace::Off);
         assert!(exported.violation.is_none(), "seed {seed}: {exported}");
         assert_eq!(exported.digest, expected.digest, "seed {seed}");
     }

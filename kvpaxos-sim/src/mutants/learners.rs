@@ -3,7 +3,7 @@
 
 use kvpaxos::{Effect, Envelope, Message, Outcome, Replica, Reply};
 
-use super::mutation::{MutantStep, Mutation};
+use crate::subject::{MutantStep, Mutation};
 
 /// Bug 20: a replica that has cut its log sends no snapshot to one that lags behind the cut.
 #[derive(Default)]

@@ -55,7 +55,6 @@ mod disks;
 #[cfg(test)]
 mod exported;
 mod learners;
-mod mutation;
 mod proposers;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use kvpaxos::message::Promise;
 use kvpaxos::status::ProposerStatus;
 use kvpaxos::{Effect, Envelope, Event, Message, Replica, ReplicaId, Time};
 
-use super::mutation::{MutantStep, Mutation};
+use crate::subject::{MutantStep, Mutation};
 
 /// Bug 4: a promise for an old ballot counts in the present one.
 #[derive(Default)]

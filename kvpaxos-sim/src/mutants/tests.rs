@@ -3,21 +3,22 @@
 use std::ops::Range;
 
 use crate::Property;
+use crate::subject::{Mutated, MutatedReplica, Mutation};
 use crate::world::{Setup, World, caught};
 
 use super::acceptors::{
     AmnesiacVoter, ForgetfulAcceptor, HastySender, OneBallot, PartialPromise, VectorlessVoter,
 };
-use super::mutation::{MutatedReplica, Mutation};
 use super::proposers::OneVoteForTwo;
 
 /// Plays short runs of a mutant until one makes a step that the specification does not have.
-fn is_no_refinement<F: Mutation>(seeds: Range<u64>) {
+fn is_no_refinement<F: Mutation + Default + 'static>(seeds: Range<u64>) {
     for seed in seeds.clone() {
         let mut setup = Setup::drawn(seed);
+        setup.mutated = Some(Mutated::by::<F>());
         setup.length.events = 0;
         setup.length.operations = 0;
-        let mut world = World::<MutatedReplica<F>>::of(setup).unwrap();
+        let mut world = World::<MutatedReplica>::of(setup).unwrap();
         world.judge_only(Property::R1);
         if let Err(violation) = caught(&mut world, World::play)
             && violation.property == Property::R1

@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `replica` | [`Subject`]: what a machine must be to stand in the place of a replica |
+//! | `mutated` | [`Mutated`]: a replica that is wrong on purpose |
 //! | `label` | what messages are called in scenarios |
 //! | `log` | [`ReplicaLog`]: the log of a replica on a simulated disk |
 //! | `log/files` | the files of a log, operation by operation, and what a crash leaves of them |
@@ -13,9 +14,12 @@
 
 mod label;
 mod log;
+mod mutated;
 mod replica;
 
 pub use label::LABELS;
 pub use log::ReplicaLog;
+pub use mutated::Mutated;
+pub(crate) use mutated::{MutantStep, MutatedReplica, Mutation};
 pub use replica::Subject;
 pub(crate) use replica::corrupt;

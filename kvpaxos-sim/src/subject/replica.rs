@@ -8,13 +8,13 @@ use kvpaxos::{
 use crate::engine::{Label, Machine};
 use crate::subject::label;
 use crate::subject::log::ReplicaLog;
+use crate::subject::mutated::Mutated;
 
 /// A machine that sends and receives the messages of kvpaxos, and whose state checks can inspect.
 ///
 /// A [mutant](crate::mutants) is one as well: it wraps a [`Replica`] and changes its inputs or effects.
 pub trait Subject:
     Machine<
-        Config = Config,
         Message = Message,
         Record = Record,
         Request = Request,
@@ -23,6 +23,9 @@ pub trait Subject:
         Reason = Reason,
     >
 {
+    /// The configuration of a replica, with the mutation that the setup of its world names.
+    fn config(replica: Config, mutated: Option<Mutated>) -> Self::Config;
+
     /// Its status, as it reports it.
     fn status(&self) -> Status;
 
@@ -31,6 +34,14 @@ pub trait Subject:
 }
 
 impl Subject for Replica {
+    fn config(replica: Config, mutated: Option<Mutated>) -> Config {
+        assert!(
+            mutated.is_none(),
+            "a replica is correct, and no mutant: {mutated:?}"
+        );
+        replica
+    }
+
     fn status(&self) -> Status {
         Replica::status(self)
     }

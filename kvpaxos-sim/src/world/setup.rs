@@ -6,6 +6,7 @@ use kvpaxos::{Config, ConfigError, Limits, Micros, Quorums, ReplicaId, Time, Tim
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Damage, Format, LinkProfile, Node, Table, latency};
+use crate::subject::Mutated;
 use crate::world::moments::Moment;
 
 /// Everything that is fixed before a run begins. The same setup gives the same run.
@@ -15,6 +16,9 @@ pub struct Setup {
     pub seed: u64,
     /// The replicas.
     pub cluster: Cluster,
+    /// What the replicas do wrong, if they are [mutants](crate::mutants). A scenario holds the name of the mutant instead.
+    #[serde(skip)]
+    pub mutated: Option<Mutated>,
     /// The profile of links.
     pub links: LinkProfile,
     /// The replicas and clients are spread over so many regions, one after the other. The distance between two regions
@@ -417,6 +421,7 @@ impl Setup {
         Setup {
             seed,
             cluster: Cluster::new(5),
+            mutated: None,
             links: LinkProfile::lossless(),
             regions: 1,
             sync: latency::FLASH,

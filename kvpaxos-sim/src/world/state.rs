@@ -1,6 +1,6 @@
 //! A world, and how time passes in it.
 
-use kvpaxos::{Config, Micros, Replica, ReplicaSet, Time};
+use kvpaxos::{Micros, Replica, ReplicaSet, Time};
 
 use crate::engine::{Alarm, Decider, Environment, Node, Output, Seeded};
 use crate::invariants::{Audit, Finding, Sometimes, Trace, Turn};
@@ -79,7 +79,8 @@ impl<M: Subject> World<M> {
     ) -> Result<World<M>, SetupError> {
         setup.check()?;
         let ids = ReplicaSet::first(setup.cluster.replicas);
-        let configs = ids.iter().map(|id| setup.cluster.config(id)).collect();
+        let config = |id| M::config(setup.cluster.config(id), setup.mutated);
+        let configs = ids.iter().map(config).collect();
         let cluster = &setup.cluster;
         let mut audit = Audit::new(cluster.replicas, cluster.quorums, cluster.update);
         for situation in fixed(&setup) {
@@ -98,7 +99,7 @@ impl<M: Subject> World<M> {
     /// An engine for this setup. No process has started.
     pub(super) fn engine(
         setup: &Setup,
-        configs: Vec<Config>,
+        configs: Vec<M::Config>,
         decider: Box<dyn Decider + Send>,
         watch: Watch,
     ) -> AuditedEngine<M> {

@@ -78,6 +78,7 @@ fn setups() -> impl Strategy<Value = Setup> {
     (any::<u64>(), replicas, links(), clients()).prop_flat_map(|(seed, replicas, links, clients)| {
         let cluster = Cluster::new(replicas);
         faults(cluster.losable()).prop_map(move |faults| Setup {
+            mutated: None,
             seed,
             cluster: cluster.clone(),
             links,

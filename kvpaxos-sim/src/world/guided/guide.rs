@@ -8,7 +8,7 @@ use kvpaxos::Random;
 use crate::engine::Fork;
 use crate::invariants::{Trace, Turn};
 use crate::parallel;
-use crate::subject::Subject;
+use crate::subject::{Mutated, Subject};
 use crate::world::World;
 use crate::world::guided::lineage::Lineage;
 use crate::world::report::{Report, caught};
@@ -104,10 +104,13 @@ impl Guide {
     }
 }
 
-/// Plays one run.
+/// Plays one run, of replicas or of mutants.
 #[must_use]
-pub fn play<M: Subject>(lineage: &Lineage, trace: Trace) -> Guided {
-    let setup = Setup::drawn(lineage.seed);
+pub fn play<M: Subject>(lineage: &Lineage, mutated: Option<Mutated>, trace: Trace) -> Guided {
+    let setup = Setup {
+        mutated,
+        ..Setup::drawn(lineage.seed)
+    };
     let mut world = World::<M>::decided_by(setup, lineage.decider()).expect("a drawn setup is valid");
     world.engine.observer.coverage.follow_turns();
     world.trace(trace);
@@ -156,10 +159,10 @@ mod tests {
 
     #[test]
     fn a_fork_repeats_by_its_name_and_differs_from_the_run_only_after_its_event() {
-        let run = play::<Replica>(&Lineage::of_seed(40), Trace::Off);
+        let run = play::<Replica>(&Lineage::of_seed(40), None, Trace::Off);
         let (turn, after) = *run.turns.last().expect("seed 40 meets faults");
         let lineage = run.lineage.forked(Fork { after, seed: 1 });
-        let fork = play::<Replica>(&lineage, Trace::Off);
+        let fork = play::<Replica>(&lineage, None, Trace::Off);
         assert!(fork.report.violation.is_none(), "{}", fork.report);
         assert!(
             fork.turns.contains(&(turn, after)),
@@ -168,7 +171,7 @@ mod tests {
         );
         assert_ne!(fork.report.digest, run.report.digest);
         let name: Lineage = lineage.to_string().parse().expect("it is written so");
-        let again = play::<Replica>(&name, Trace::Off);
+        let again = play::<Replica>(&name, None, Trace::Off);
         assert_eq!(again.report.digest, fork.report.digest);
     }
 

@@ -168,7 +168,8 @@ fn recording<M: Subject>(world: &World<M>, played: Result<Phases, Violation>, re
         None => End::Stop(world.now()),
     };
     let setup = Setup {
-        // A scenario holds the faults themselves, and ends when it says.
+        // A scenario holds the faults themselves and the name of the mutant, and ends when it says.
+        mutated: None,
         length: Setup::quiet(0).length,
         faults: Faults {
             weights: Vec::new(),

@@ -47,6 +47,7 @@ impl Setup {
         }
         let mut setup = Setup {
             seed,
+            mutated: None,
             links,
             regions: 1,
             sync: draw.pick(

@@ -1,6 +1,10 @@
 //! How a mutant is made: a [`Mutation`] changes what enters and leaves a correct [`Replica`].
+//!
+//! All mutants are machines of one type, and which one a replica is, is a value: [`Mutated`]. With a type for each, the compiler would
+//! make the engine, the world and the audit anew for each of them.
 
 use std::collections::VecDeque;
+use std::{any, fmt};
 
 use kvpaxos::{
     Config, Effect, Entropy, Event, Founding, Input, Memory, Message, Observation, Reason, Record, Replica,
@@ -10,9 +14,9 @@ use kvpaxos::{
 use crate::engine::{Label, Machine};
 use crate::subject::{ReplicaLog, Subject, corrupt};
 
-/// What a mutant does mutation. By default every method changes nothing, so that a mutation contains only its
+/// What a mutant does wrong. By default every method changes nothing, so that a mutation contains only its
 /// fault.
-pub(super) trait Mutation: Default {
+pub(crate) trait Mutation: Send {
     /// Changes the records that a replica reads back from its disk.
     fn read_back(&mut self, records: Vec<Record>) -> Vec<Record> {
         records
@@ -42,23 +46,67 @@ pub(super) trait Mutation: Default {
 
 /// What one step of a mutant leads to.
 #[derive(Default)]
-pub(super) struct MutantStep {
+pub(crate) struct MutantStep {
     /// The replica's local time.
-    pub(super) at: Time,
+    pub(crate) at: Time,
     /// The effects that leave.
-    pub(super) effects: Vec<Effect>,
+    pub(crate) effects: Vec<Effect>,
     /// Events that did not happen, with which the replica is stepped next.
-    pub(super) forged: Vec<Event>,
+    pub(crate) forged: Vec<Event>,
+}
+
+/// By which mutation the replicas of a world are mutants. Two are equal if the mutations are of one type.
+#[derive(Clone, Copy)]
+pub struct Mutated {
+    /// The name of the mutation's type.
+    name: fn() -> &'static str,
+    begin: fn() -> Box<dyn Mutation>,
+}
+
+impl Mutated {
+    /// By this mutation.
+    pub(crate) const fn by<F: Mutation + Default + 'static>() -> Mutated {
+        Mutated {
+            name: any::type_name::<F>,
+            begin: || Box::new(F::default()),
+        }
+    }
+}
+
+impl PartialEq for Mutated {
+    fn eq(&self, other: &Mutated) -> bool {
+        (self.name)() == (other.name)()
+    }
+}
+
+impl Eq for Mutated {}
+
+impl fmt::Debug for Mutated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Mutated").field(&(self.name)()).finish()
+    }
+}
+
+/// A replica that does nothing wrong, as long as nobody says what it does wrong.
+struct Unchanged;
+
+impl Mutation for Unchanged {}
+
+/// How a mutant is configured.
+#[derive(Clone, Debug)]
+pub(crate) struct MutatedConfig {
+    replica: Config,
+    mutated: Option<Mutated>,
 }
 
 /// A correct replica behind a mutation.
-pub(super) struct MutatedReplica<F> {
+pub(crate) struct MutatedReplica {
     replica: Replica,
-    mutation: F,
+    mutation: Box<dyn Mutation>,
 }
 
-impl<F: Mutation> MutatedReplica<F> {
-    fn memory(mutation: &mut F, memory: Memory) -> Memory {
+impl MutatedReplica {
+    fn memory(mutation: &mut dyn Mutation, memory: Memory) -> Memory {
         match memory {
             Memory::Kept(records) => Memory::Kept(mutation.read_back(records)),
             Memory::Lost => mutation.on_memory_lost(),
@@ -66,8 +114,8 @@ impl<F: Mutation> MutatedReplica<F> {
     }
 }
 
-impl<F: Mutation> Machine for MutatedReplica<F> {
-    type Config = Config;
+impl Machine for MutatedReplica {
+    type Config = MutatedConfig;
     type Message = Message;
     type Record = Record;
     type Request = Request;
@@ -76,10 +124,13 @@ impl<F: Mutation> Machine for MutatedReplica<F> {
     type Reason = Reason;
     type Log = ReplicaLog;
 
-    fn start(config: &Config, found: Memory, entropy: Entropy, at: Time) -> MutatedReplica<F> {
-        let mut mutation = F::default();
-        let memory = Self::memory(&mut mutation, found);
-        let replica = Machine::start(config, memory, entropy, at);
+    fn start(config: &MutatedConfig, found: Memory, entropy: Entropy, at: Time) -> MutatedReplica {
+        let mut mutation = match config.mutated {
+            Some(mutated) => (mutated.begin)(),
+            None => Box::new(Unchanged),
+        };
+        let memory = Self::memory(&mut *mutation, found);
+        let replica = Machine::start(&config.replica, memory, entropy, at);
         MutatedReplica { replica, mutation }
     }
 
@@ -97,7 +148,7 @@ impl<F: Mutation> Machine for MutatedReplica<F> {
         let Input { at, mut event } = input;
         if let Event::Restart { memory, .. } = &mut event {
             let found = std::mem::replace(memory, Memory::Lost);
-            *memory = Self::memory(mutation, found);
+            *memory = Self::memory(&mut **mutation, found);
         }
         let mut step = MutantStep {
             at,
@@ -135,7 +186,11 @@ impl<F: Mutation> Machine for MutatedReplica<F> {
     }
 }
 
-impl<F: Mutation> Subject for MutatedReplica<F> {
+impl Subject for MutatedReplica {
+    fn config(replica: Config, mutated: Option<Mutated>) -> MutatedConfig {
+        MutatedConfig { replica, mutated }
+    }
+
     fn status(&self) -> Status {
         self.replica.status()
     }
