@@ -139,12 +139,6 @@ impl Mutant {
         (self.play)(setup, Trace::Off).violation
     }
 
-    /// What plays a setup with this mutant, for a [sweep](crate::world::Sweep).
-    #[must_use]
-    pub fn player(&self) -> Player {
-        self.play
-    }
-
     /// Plays a run of a guided sweep.
     #[must_use]
     pub fn play_lineage(&self, lineage: &Lineage) -> Guided {
@@ -161,6 +155,12 @@ pub enum ReplayError {
     /// Its setup is not valid.
     #[error(transparent)]
     Setup(#[from] SetupError),
+}
+
+/// What plays a setup with replicas or with a mutant in their place, for a [sweep](crate::world::Sweep).
+#[must_use]
+pub fn player(mutant: Option<Mutant>) -> Player {
+    mutant.map_or(run::<Replica>, |mutant| mutant.play)
 }
 
 /// Plays the setup, decided by its seed, with replicas or with a mutant in their place, and writes down what

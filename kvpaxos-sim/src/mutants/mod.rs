@@ -60,6 +60,6 @@ mod proposers;
 mod tests;
 
 pub use catalog::{
-    Hunt, MUTANTS, Mutant, ReplayError, assert_scenario, explain, hunt, lines_of_events, record,
+    Hunt, MUTANTS, Mutant, ReplayError, assert_scenario, explain, hunt, lines_of_events, player, record,
     record_decided, record_pictured, replay, replay_pictured,
 };

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use kvpaxos::Replica;
 use kvpaxos_sim::invariants::excerpt;
-use kvpaxos_sim::mutants::Mutant;
+use kvpaxos_sim::mutants::{self, Mutant};
 use kvpaxos_sim::world::{Player, per_second};
-use kvpaxos_sim::{Setup, Trace, Violation, run as play};
+use kvpaxos_sim::{Setup, Trace, Violation};
 use kvpaxos_sim::{say, say_part};
 
 use crate::colour::painted;
@@ -38,9 +37,7 @@ const TRACE_LINES: usize = 50_000;
 
 /// Simulates the seed and prints the report.
 pub(crate) fn run(what: &Arguments) -> u8 {
-    let player = what
-        .mutant
-        .map_or(play::<Replica> as Player, |mutant| mutant.player());
+    let player = mutants::player(what.mutant);
     let began = Instant::now();
     let mut report = player(
         Setup::drawn(what.seed),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use kvpaxos_sim::invariants::Sometimes;
-use kvpaxos_sim::mutants::Mutant;
+use kvpaxos_sim::mutants::{self, Mutant};
 use kvpaxos_sim::output::UNWRITTEN;
 use kvpaxos_sim::receipts::{Build, Receipt, Shard};
 use kvpaxos_sim::world::{Summary, Sweep, seed_range, sweep_on};
@@ -140,9 +140,7 @@ fn part(what: &Arguments) -> Result<Part, u8> {
 fn settings(what: &Arguments, seeds: Range<u64>) -> Sweep {
     let mut settings = Sweep::of(seeds, threads(what.jobs));
     settings.keep_going = what.keep_going;
-    if let Some(mutant) = what.mutant {
-        settings.player = mutant.player();
-    }
+    settings.player = mutants::player(what.mutant);
     settings
 }
 
