@@ -1,26 +1,22 @@
-//! Large and many: what long values, many connections, many keys and long absences cost. Run with
+//! Large and many: what long values, many connections and many keys cost. Run with
 //! `cargo bench -p kvpaxos-net --bench large`.
 //!
 //! Five processes serve on loopback. `--keys N` (default 1,000,000, values of 100 bytes), `--connections N` (default
-//! 10,000), `--away N` seconds for which a follower is missing under full load (default 20), `--dir PATH` for the data
-//! (default: a temporary directory that is removed).
+//! 10,000), `--dir PATH` for the data (default: a temporary directory that is removed).
 
+mod load;
 mod processes;
 
 use std::fs::File;
 use std::io::{Read, Result, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kvpaxos::status::{LearnerStatus, ProposerStatus};
-use kvpaxos::{Request, RequestBody, Slot, codec};
-use kvpaxos_net::{Client, ClientOptions};
-use tokio::task::JoinSet;
+use kvpaxos::{Request, RequestBody, codec};
 
+use crate::load::{Load, client, follower, kill};
 use crate::processes::{Processes, REPLICAS};
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -30,7 +26,6 @@ const MEASURED: Duration = Duration::from_secs(4);
 struct Settings {
     keys: u64,
     connections: usize,
-    away: Duration,
     directory: Option<PathBuf>,
 }
 
@@ -39,7 +34,6 @@ impl Settings {
         let mut settings = Settings {
             keys: 1_000_000,
             connections: 10_000,
-            away: Duration::from_secs(20),
             directory: None,
         };
         let mut arguments = std::env::args().skip(1).filter(|it| it != "--bench");
@@ -52,76 +46,19 @@ impl Settings {
             match flag.as_str() {
                 "--keys" => settings.keys = number().into(),
                 "--connections" => settings.connections = number() as usize,
-                "--away" => settings.away = Duration::from_secs(number().into()),
                 "--dir" => settings.directory = Some(value.into()),
-                _ => panic!("{flag} is not known; --keys, --connections, --away and --dir are"),
+                _ => panic!("{flag} is not known; --keys, --connections and --dir are"),
             }
         }
         settings
     }
 }
 
-/// Writes as fast as it can, until it is dropped.
-struct Load {
-    done: Arc<AtomicU64>,
-    failed: Arc<AtomicU64>,
-    _tasks: JoinSet<()>,
-}
-
-impl Load {
-    /// So many clients, each with so many writes of one value in flight; keys are counted up from 0 to `keys`, and
-    /// again.
-    fn start(servers: &[String], clients: usize, pipeline: usize, keys: u64, value: &Bytes) -> Load {
-        let (done, failed, next) = <(Arc<AtomicU64>, Arc<AtomicU64>, Arc<AtomicU64>)>::default();
-        let mut tasks = JoinSet::new();
-        for number in 0..clients {
-            let client = client(servers, number);
-            for _ in 0..pipeline {
-                let (client, value) = (client.clone(), value.clone());
-                let (done, failed, next) = (Arc::clone(&done), Arc::clone(&failed), Arc::clone(&next));
-                tasks.spawn(async move {
-                    loop {
-                        let key = format!("key{:013}", next.fetch_add(1, Ordering::Relaxed) % keys);
-                        let counter = match client.put(key, value.clone()).await {
-                            Ok(_) => &done,
-                            Err(_) => &failed,
-                        };
-                        counter.fetch_add(1, Ordering::Relaxed);
-                    }
-                });
-            }
-        }
-        Load {
-            done,
-            failed,
-            _tasks: tasks,
-        }
-    }
-
-    fn done(&self) -> u64 {
-        self.done.load(Ordering::Relaxed)
-    }
-
-    /// Writes a second, over this time.
-    async fn rate(&self, time: Duration) -> f64 {
-        let (began, before) = (Instant::now(), self.done());
-        tokio::time::sleep(time).await;
-        (self.done() - before) as f64 / began.elapsed().as_secs_f64()
-    }
-
-    /// # Panics
-    /// If a write failed.
-    fn assert_good(&self) {
-        assert_eq!(self.failed.load(Ordering::Relaxed), 0, "writes failed");
-    }
-}
-
-fn client(servers: &[String], number: usize) -> Client {
-    let options = ClientOptions {
-        first: Some(number % servers.len()),
-        ..ClientOptions::new(servers)
-    };
-    Client::new(options).expect("the addresses are fine")
+/// Writes a second, over this time.
+async fn rate(load: &Load, time: Duration) -> f64 {
+    let (began, before) = (Instant::now(), load.done());
+    tokio::time::sleep(time).await;
+    (load.done() - before) as f64 / began.elapsed().as_secs_f64()
 }
 
 /// What five writers, each with a file of its own, bring to this disk: bytes a second of each, in writes of this
@@ -154,8 +91,8 @@ async fn long_values(servers: &[String], directory: &Path) -> Result<()> {
     for (name, length, clients, pipeline) in [("10 KiB", 10 << 10, 32, 8), ("1 MiB", (1 << 20) - 1024, 8, 2)]
     {
         let load = Load::start(servers, clients, pipeline, 100, &Bytes::from(vec![b'v'; length]));
-        load.rate(Duration::from_secs(1)).await;
-        let rate = load.rate(MEASURED).await;
+        rate(&load, Duration::from_secs(1)).await;
+        let rate = rate(&load, MEASURED).await;
         load.assert_good();
         drop(load);
         // A sync of the log serves some of the requests in flight. How many is not known here; a quarter is taken.
@@ -207,34 +144,6 @@ async fn many_keys(servers: &[String], processes: &Processes, keys: u64) -> Resu
     Ok(())
 }
 
-/// The place of a replica that follows.
-async fn follower(processes: &Processes) -> usize {
-    for replica in 0..REPLICAS {
-        let status = client(&[processes.address(replica)], 0).status().await;
-        if status.is_ok_and(|status| matches!(status.proposer, ProposerStatus::Following)) {
-            return replica;
-        }
-    }
-    panic!("nobody follows")
-}
-
-/// How far a replica has applied the log.
-async fn applied(processes: &Processes, replica: usize) -> Slot {
-    let status = client(&[processes.address(replica)], 0).status().await;
-    match status.map(|status| status.learner) {
-        Ok(LearnerStatus::Learning { applied, .. }) => applied,
-        _ => Slot::ZERO,
-    }
-}
-
-/// Kills a replica, as kill -9 does.
-fn kill(processes: &mut Processes, replica: usize) -> Result<()> {
-    let mut child = processes.children[replica].take().expect("it runs");
-    let killed = child.kill();
-    child.wait()?;
-    killed
-}
-
 async fn restart(processes: &mut Processes) -> Result<()> {
     let replica = follower(processes).await;
     kill(processes, replica)?;
@@ -281,38 +190,6 @@ async fn many_connections(processes: &Processes, count: usize) -> Result<()> {
     Ok(())
 }
 
-async fn absence(servers: &[String], processes: &mut Processes, settings: &Settings) -> Result<()> {
-    let replica = follower(processes).await;
-    let others: Vec<String> = servers
-        .iter()
-        .filter(|it| **it != processes.address(replica))
-        .cloned()
-        .collect();
-    let load = Load::start(&others, 32, 8, settings.keys, &Bytes::from(vec![b'v'; 100]));
-    load.rate(Duration::from_secs(2)).await;
-    let with_all = load.rate(MEASURED).await;
-    kill(processes, replica)?;
-    let without = load.rate(settings.away).await;
-    processes.serve(replica)?;
-    let (began, before) = (Instant::now(), load.done());
-    let next = (replica + 1) % REPLICAS;
-    // What the others have applied now, at the least.
-    let target = applied(processes, next).await;
-    while applied(processes, replica).await < target {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let took = began.elapsed();
-    let meanwhile = (load.done() - before) as f64 / took.as_secs_f64();
-    load.assert_good();
-    println!(
-        "a follower that was away for {:?} of full load: {with_all:.0} writes/s with it, {without:.0} without; it \
-         caught up in {took:.2?}, at {meanwhile:.0} writes/s: {:.2} of the rate without it",
-        settings.away,
-        meanwhile / without
-    );
-    Ok(())
-}
-
 async fn measure(settings: &Settings, directory: &Path) -> Result<()> {
     let mut processes = Processes::start(directory)?;
     let servers: Vec<String> = (0..REPLICAS).map(|replica| processes.address(replica)).collect();
@@ -323,8 +200,7 @@ async fn measure(settings: &Settings, directory: &Path) -> Result<()> {
     many_keys(&servers, &processes, settings.keys).await?;
     restart(&mut processes).await?;
     many_connections(&processes, settings.connections).await?;
-    long_values(&servers, directory).await?;
-    absence(&servers, &mut processes, settings).await
+    long_values(&servers, directory).await
 }
 
 fn main() -> Result<()> {
