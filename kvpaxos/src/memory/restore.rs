@@ -48,7 +48,6 @@ pub(crate) struct LogSummary {
 
 /// A checkpoint whose end is not read yet.
 struct UnfinishedCheckpoint {
-    number: u64,
     /// The sum of the log if the end follows: the checkpoint, and all records since it began.
     sum: LogSummary,
     builder: Option<Builder>,
@@ -57,32 +56,19 @@ struct UnfinishedCheckpoint {
 }
 
 impl LogSummary {
+    /// The sum of these records. Those before the last complete checkpoint are replaced by it, and are not read.
     pub(crate) fn new(records: &[Record], limits: &Limits) -> LogSummary {
-        let mut restored = LogSummary::default();
-        let mut pending: Option<UnfinishedCheckpoint> = None;
-        for record in records {
-            restored.add(record, limits);
-            match record {
-                Record::Checkpoint(checkpoint) => {
-                    restored.checkpoints = restored.checkpoints.max(checkpoint.number);
-                    pending = Some(UnfinishedCheckpoint::new(checkpoint, limits));
-                }
-                Record::CheckpointEnd { number } => {
-                    let ended = pending.take_if(|pending| pending.number == *number);
-                    if let Some(ended) = ended {
-                        let checkpoints = restored.checkpoints;
-                        restored = ended.finish();
-                        restored.checkpoints = checkpoints;
-                    }
-                }
-                other => {
-                    if let Some(pending) = &mut pending {
-                        pending.add(other, limits);
-                    }
-                }
+        let (mut sum, rest) = match last_complete(records) {
+            Some((checkpoint, until_end, rest)) => {
+                let mut unfinished = UnfinishedCheckpoint::new(checkpoint, limits);
+                until_end.iter().for_each(|record| unfinished.add(record, limits));
+                (unfinished.finish(), rest)
             }
-        }
-        restored
+            None => (LogSummary::default(), records),
+        };
+        rest.iter().for_each(|record| sum.add(record, limits));
+        sum.checkpoints = records.iter().filter_map(checkpoint_number).max().unwrap_or(0);
+        sum
     }
 
     fn add(&mut self, record: &Record, limits: &Limits) {
@@ -210,10 +196,35 @@ impl LogSummary {
     }
 }
 
+fn checkpoint_number(record: &Record) -> Option<u64> {
+    match record {
+        Record::Checkpoint(checkpoint) => Some(checkpoint.number),
+        _ => None,
+    }
+}
+
+/// The last checkpoint that ends, with the records between its beginning and its end, and those after its end. A checkpoint
+/// that begins before another has ended replaces it.
+fn last_complete(records: &[Record]) -> Option<(&Checkpoint, &[Record], &[Record])> {
+    let mut begun: Option<(usize, &Checkpoint)> = None;
+    let mut complete = None;
+    for (place, record) in records.iter().enumerate() {
+        match record {
+            Record::Checkpoint(checkpoint) => begun = Some((place, checkpoint)),
+            Record::CheckpointEnd { number } => {
+                if let Some((start, checkpoint)) = begun.take_if(|(_, begun)| begun.number == *number) {
+                    complete = Some((checkpoint, &records[start + 1..place], &records[place + 1..]));
+                }
+            }
+            _ => {}
+        }
+    }
+    complete
+}
+
 impl UnfinishedCheckpoint {
     fn new(checkpoint: &Checkpoint, limits: &Limits) -> UnfinishedCheckpoint {
         let Checkpoint {
-            number,
             slot,
             digest,
             cut,
@@ -236,7 +247,6 @@ impl UnfinishedCheckpoint {
         };
         let builder = (slot > Slot::ZERO).then(|| Builder::new(*limits, slot, digest));
         UnfinishedCheckpoint {
-            number,
             sum,
             builder,
             broken: false,
