@@ -19,6 +19,8 @@ const PART_BYTES: usize = 1024 * 1024;
 const BATCH: u64 = 1024;
 /// Outcomes that each session keeps.
 const KEPT: u64 = 16;
+/// Pieces of memory that are freed in a step: as many as a replica frees at a tick.
+const FREED: usize = 1024;
 const RUNS: usize = 3;
 /// Snapshots that each run takes in sequence.
 const TAKEN: usize = 10;
@@ -209,7 +211,7 @@ fn run(load: &mut Load, table: &mut Table) {
         load.timed_slot(Step::SlotAfter, table);
         for _ in 0..20 {
             load.timed_slot(Step::SlotLater, table);
-            table.time(Step::Free, || to_free.free_some());
+            table.time(Step::Free, || to_free.free_some(FREED));
         }
         let new = table.time(Step::Take, || load.take());
         let old = std::mem::replace(&mut old, new);
@@ -228,7 +230,7 @@ fn run(load: &mut Load, table: &mut Table) {
     // The received state replaces the former one, and stays in use.
     let before = std::mem::replace(&mut load.machine, installed);
     table.time(Step::Discard, || to_free.push(before));
-    while table.time(Step::Free, || to_free.free_some()) {
+    while table.time(Step::Free, || to_free.free_some(FREED)) {
         load.timed_slot(Step::SlotAlone, table);
     }
 }

@@ -8,6 +8,7 @@ use crate::io::{Effect, Observation};
 use crate::message::Message;
 use crate::replica::pending::Waiter;
 use crate::replica::{Replica, observe, send};
+use crate::roles::learner::AppliedSlots;
 use crate::roles::learner::Learner;
 use crate::roles::read::{Read, ReadIndexRequest};
 use crate::state::machine::{check_keys, check_limits, check_value};
@@ -280,13 +281,14 @@ impl Replica {
 
     /// Applies the learned values in slot order, and answers the clients that wait for them here. This
     /// acknowledges writes.
-    pub(super) fn apply(&mut self, out: &mut Vec<Effect>) {
+    pub(super) fn apply(&mut self, out: &mut Vec<Effect>) -> AppliedSlots {
         let two_phase = self.config.update == Update::TwoPhase;
-        let mut advanced = false;
+        let mut sum = AppliedSlots::default();
         while let Some(learner) = &mut self.learner
             && let Some(applied) = learner.apply_next(!self.pending.is_empty(), &mut self.to_free)
         {
-            advanced = true;
+            sum.slots += 1;
+            sum.bytes += applied.value.size() as u64;
             self.agreement.on_applied(learner.digests());
             observe(
                 Observation::Applied {
@@ -323,9 +325,10 @@ impl Replica {
                 );
             }
         }
-        if advanced && two_phase {
+        if sum.slots > 0 && two_phase {
             self.acknowledge(out);
         }
+        sum
     }
 
     /// The learner has installed another replica's snapshot, which may include pending commands. If the

@@ -21,6 +21,7 @@ mod catch_up;
 mod client;
 mod export;
 mod found;
+mod free;
 mod hand_over;
 mod lead;
 mod peer;
@@ -45,6 +46,7 @@ use crate::memory::checkpoint::CheckpointWriter;
 use crate::memory::restore::LogSummary;
 use crate::message::{Message, Watermark};
 use crate::random::Random;
+use crate::replica::free::FreeWork;
 use crate::replica::hand_over::HandOver;
 use crate::replica::peers::Peers;
 use crate::replica::pending::PendingRequests;
@@ -313,7 +315,7 @@ impl Replica {
         self.lead_when_ready(out)?;
         // Before anything is proposed, so that the digest in an Accept belongs to the watermark in it.
         self.learn_own(out);
-        self.apply(out);
+        let applied = self.apply(out);
         self.propose(out)?;
         self.check_that_the_cut_is_known();
         self.begin_checkpoint(out);
@@ -323,20 +325,8 @@ impl Replica {
         self.serve_reads(out);
         self.catch_up(None, out);
         self.note_who_differs(out);
-        self.free_some();
+        self.free_some(FreeWork::after(applied));
         Ok(())
-    }
-
-    /// Frees a few of the things that are no longer needed. To free all at once would stall the replica.
-    fn free_some(&mut self) {
-        self.to_free.free_some();
-        if let Some(learner) = &mut self.learner {
-            learner.free_some();
-        }
-        if let Some(memory) = self.memory() {
-            memory.acceptor.free_some();
-            memory.archive.chosen.free_some();
-        }
     }
 
     /// The ballot of the leader, if this replica leads or has heard from the leader recently.

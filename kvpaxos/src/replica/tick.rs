@@ -2,6 +2,7 @@
 
 use crate::io::{Deposition, Effect, Envelope, Reason};
 use crate::message::{AcceptorHealth, Heartbeat, Message};
+use crate::replica::free::FreeWork;
 use crate::replica::{AcceptorRole, Replica, persist, send};
 use crate::roles::proposer::Proposer;
 use crate::types::Role;
@@ -26,6 +27,7 @@ impl Replica {
         self.on_tick_of_recovery(out);
         self.on_tick_of_checkpoint(out);
         self.write_chosen(out);
+        self.free_some(FreeWork::TICK);
         // The consequences of what began in this tick belong to this step: the election in a cluster of one,
         // for example.
         self.advance(out)

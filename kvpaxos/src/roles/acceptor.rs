@@ -121,9 +121,9 @@ impl Acceptor {
         self.cut = self.cut.max(slot);
     }
 
-    /// Frees a few of the entries below the cut. To free all at once would stall the replica.
-    pub(crate) fn free_some(&mut self) {
-        for _ in 0..16 {
+    /// Frees so many of the entries below the cut. To free all at once would stall the replica.
+    pub(crate) fn free_some(&mut self, count: usize) {
+        for _ in 0..count {
             match self.accepted.first_entry() {
                 Some(entry) if *entry.key() < self.cut => _ = entry.remove(),
                 _ => break,

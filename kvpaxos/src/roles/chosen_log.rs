@@ -45,9 +45,6 @@ impl Export for ChosenLog {
     }
 }
 
-/// The number of values that are freed at a time.
-const AT_A_TIME: usize = 16;
-
 impl ChosenLog {
     /// An empty log that begins at this slot.
     pub(crate) fn new(base: Slot) -> ChosenLog {
@@ -98,9 +95,9 @@ impl ChosenLog {
         self.left_behind.append(&mut self.values);
     }
 
-    /// Frees a few values that are no longer needed.
-    pub(crate) fn free_some(&mut self) {
-        for _ in 0..AT_A_TIME {
+    /// Frees so many values that are no longer needed.
+    pub(crate) fn free_some(&mut self, count: usize) {
+        for _ in 0..count {
             if self.left_behind.pop_front().is_none() {
                 if self.base >= self.wanted_from || self.values.pop_front().is_none() {
                     break;

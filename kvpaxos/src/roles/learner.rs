@@ -71,6 +71,14 @@ pub(crate) struct AppliedSlot {
     pub(crate) snapshot: bool,
 }
 
+/// How much was applied in a step.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct AppliedSlots {
+    pub(crate) slots: u64,
+    /// Bytes of values.
+    pub(crate) bytes: u64,
+}
+
 /// The effect of a part of a snapshot on the transfer.
 pub(crate) enum TransferProgress {
     /// None: it is not the part that was requested.
@@ -354,9 +362,9 @@ impl Learner {
         self.known = self.known.max(self.next());
     }
 
-    /// Frees a few values of the part of the log that is cut.
-    pub(crate) fn free_some(&mut self) {
-        self.log.free_some();
+    /// Frees so many values of the part of the log that is cut.
+    pub(crate) fn free_some(&mut self, count: usize) {
+        self.log.free_some(count);
     }
 
     /// Whether a snapshot of another replica is being received.

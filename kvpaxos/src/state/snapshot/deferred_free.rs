@@ -10,10 +10,6 @@ use crate::state::kv::StoreToFree;
 use crate::state::machine::StateMachine;
 use crate::state::session::SessionsToFree;
 
-/// The work of one [`DeferredFree::free_some`]: about the number of pieces of memory, or pages of them, that
-/// it frees.
-const WORK: usize = 4096;
-
 /// States that are no longer needed. They are freed little by little, because dropping a large one takes as
 /// long as visiting all of it.
 ///
@@ -33,9 +29,8 @@ impl DeferredFree {
         }
     }
 
-    /// Frees a few thousand entries. Returns whether anything is left.
-    pub fn free_some(&mut self) -> bool {
-        let mut work = WORK;
+    /// Frees about so many pieces of memory, or pages of them. Returns whether anything is left.
+    pub fn free_some(&mut self, mut work: usize) -> bool {
         while let Some(remains) = self.waiting.front_mut() {
             remains.free_some(&mut work);
             if !remains.is_empty() {

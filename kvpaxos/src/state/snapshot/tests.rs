@@ -292,7 +292,7 @@ fn what_is_discarded_is_freed_bit_by_bit() {
     to_free.push(taken.clone());
     assert!(to_free.is_empty(), "somebody holds it still");
     to_free.push(machine);
-    while to_free.free_some() {}
+    while to_free.free_some(4096) {}
     let parts = parts(&taken, 1 << 20);
     assert!(!value.is_unique());
     for come in [parts.len() / 2, parts.len()] {
@@ -304,7 +304,7 @@ fn what_is_discarded_is_freed_bit_by_bit() {
     }
     to_free.push(taken);
     let mut calls = 1;
-    while to_free.free_some() {
+    while to_free.free_some(4096) {
         calls += 1;
     }
     assert!((10..50).contains(&calls), "{calls} calls");
