@@ -108,14 +108,14 @@ pub struct Limits {
     /// The number of bytes of chosen values after which a snapshot is taken and the log is cut, provided that
     /// the state is not larger than these. If replicas differ in this limit, their snapshots differ, and a
     /// transfer that one replica began cannot continue from another. About twice as many bytes are kept in
-    /// memory.
+    /// memory, or up to six times as many while a replica that lags is helped.
     pub log_bytes: usize,
     /// The number of slots after which the log is cut, however few bytes they hold.
     ///
     /// The log keeps the slots since the snapshot before the last one. A replica that lags behind asks for a snapshot
-    /// part by part (`chunk_bytes`), a round trip for each. If more slots than two such logs are chosen in that time, what follows the
-    /// snapshot is cut when it is complete, and the replica must begin anew: it catches up only when the load
-    /// abates. With the default limits that would take a million slots within one transfer.
+    /// part by part (`chunk_bytes`), a round trip for each. Its helper keeps that snapshot and the log after it until the
+    /// replica has caught up, but not for more than four further logs (and 4,096 slots): a replica that is slower than
+    /// that must begin anew.
     pub log_slots: u64,
     /// The greatest number of open sessions.
     pub sessions: usize,

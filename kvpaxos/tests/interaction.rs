@@ -78,6 +78,7 @@ scripts! {
     checkpoint_of_a_learner_that_failed => "43_checkpoint_of_a_learner_that_failed",
     leadership_handed_over => "44_leadership_handed_over",
     successor_that_does_not_stand => "45_successor_that_does_not_stand",
+    snapshot_kept_for_a_slow_replica => "46_snapshot_kept_for_a_slow_replica",
 }
 
 fn directory() -> PathBuf {

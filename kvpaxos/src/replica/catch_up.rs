@@ -34,35 +34,32 @@ impl Replica {
         send(whom, question, out);
     }
 
-    pub(super) fn on_learn(&self, asker: ReplicaId, from: Slot, out: &mut Vec<Effect>) {
-        let Some(learner) = &self.learner else { return };
-        if from < learner.log().base() {
-            self.send_part(asker, Cursor::START, out);
-            return;
+    pub(super) fn on_learn(&mut self, asker: ReplicaId, from: Slot, out: &mut Vec<Effect>) {
+        let Some(learner) = &mut self.learner else { return };
+        match learner.values_for(asker, from, &mut self.to_free) {
+            Some(values) => send(asker, Message::Learned { from, values }, out),
+            None => self.send_part(asker, None, out),
         }
-        let values = learner.values_from(from, self.config.limits.chunk_bytes);
-        send(asker, Message::Learned { from, values }, out);
     }
 
-    /// Another replica requests the next part of a snapshot. If this replica has a newer one, it sends the
+    /// Another replica requests the next part of a snapshot. If this replica has dropped it for a newer one, it sends the
     /// first part of that.
-    pub(super) fn on_fetch(&self, asker: ReplicaId, slot: Slot, at: Cursor, out: &mut Vec<Effect>) {
-        let snapshot = self.learner.as_ref().and_then(|learner| learner.snapshot());
-        let Some(own) = snapshot.map(|snapshot| snapshot.slot()) else {
-            return;
-        };
-        if own == slot {
-            self.send_part(asker, at, out);
-        } else if own > slot {
-            self.send_part(asker, Cursor::START, out);
-        }
+    pub(super) fn on_fetch(&mut self, asker: ReplicaId, slot: Slot, at: Cursor, out: &mut Vec<Effect>) {
+        self.send_part(asker, Some((slot, at)), out);
     }
 
-    fn send_part(&self, to: ReplicaId, at: Cursor, out: &mut Vec<Effect>) {
-        let Some(snapshot) = self.learner.as_ref().and_then(|learner| learner.snapshot()) else {
+    /// Sends the part of a snapshot at which a transfer is, or the first part of the last snapshot.
+    fn send_part(&mut self, to: ReplicaId, begun: Option<(Slot, Cursor)>, out: &mut Vec<Effect>) {
+        let Some(learner) = &mut self.learner else { return };
+        let slot = begun.map(|(slot, _)| slot);
+        let Some(snapshot) = learner.snapshot_for(to, slot, &mut self.to_free) else {
             return;
         };
-        let part = SnapshotPart::of(snapshot, at, self.config.limits.chunk_bytes);
+        let at = match begun {
+            Some((slot, at)) if slot == snapshot.slot() => at,
+            _ => Cursor::START,
+        };
+        let part = SnapshotPart::of(&snapshot, at, self.config.limits.chunk_bytes);
         send(to, Message::SnapshotPart(Box::new(part)), out);
     }
 

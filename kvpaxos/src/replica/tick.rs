@@ -158,11 +158,12 @@ impl Replica {
     }
 
     fn on_tick_of_learner(&mut self, out: &mut Vec<Effect>) {
-        let patience = self.config.timing.resend;
+        let timing = self.config.timing;
+        let to_free = &mut self.to_free;
         if let Some(silent) = self
             .learner
             .as_mut()
-            .and_then(|learner| learner.on_tick(patience))
+            .and_then(|learner| learner.on_tick(&timing, to_free))
         {
             self.catch_up(Some(silent), out);
         }

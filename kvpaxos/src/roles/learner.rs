@@ -6,13 +6,15 @@
 //! snapshots, and one replica can continue a transfer that another began.
 
 mod export;
+mod helped;
 
 use crate::agreement::DigestHistory;
 use crate::command::{Outcome, Value};
-use crate::config::Limits;
+use crate::config::{Limits, Timing};
 use crate::io::Reason;
 use crate::roles::acceptor::AcceptedValues;
 use crate::roles::chosen_log::ChosenLog;
+use crate::roles::learner::helped::{Bound, Helped};
 use crate::state::machine::StateMachine;
 use crate::state::snapshot::{Builder, Cursor, DeferredFree, Snapshot};
 use crate::types::{Ballot, ReplicaId, Slot};
@@ -25,6 +27,9 @@ const LOOKAHEAD: u64 = 4096;
 /// reachable replica has that snapshot any more.
 const INSISTENCE: u32 = 3;
 
+/// How many times as much as is applied between two snapshots the log is kept for a replica that lags.
+const HELP: u64 = 4;
+
 /// A learner.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Learner {
@@ -35,6 +40,8 @@ pub(crate) struct Learner {
     snapshot: Option<Snapshot>,
     /// The number of slots, and of bytes of values, applied since that snapshot.
     since: (u64, u64),
+    /// What is kept for others that lag.
+    helped: Helped,
     /// A snapshot of another replica that is being received.
     incoming: Option<Builder>,
     /// For later slots, the value that was proposed in the highest ballot.
@@ -115,6 +122,7 @@ impl Learner {
             log: chosen.clone(),
             snapshot,
             since: (0, 0),
+            helped: Helped::default(),
             incoming: None,
             proposed: within.map(|(slot, proposal)| (*slot, proposal.clone())).collect(),
             machine,
@@ -270,13 +278,22 @@ impl Learner {
     /// instead of a snapshot.
     fn take_snapshot_when_due(&mut self, to_free: &mut DeferredFree) -> bool {
         let (slots, bytes) = self.since;
-        let due =
-            bytes >= self.machine.bytes().max(self.limits.log_bytes as u64) || slots >= self.limits.log_slots;
+        let (most_slots, most_bytes) = (
+            self.limits.log_slots,
+            self.machine.bytes().max(self.limits.log_bytes as u64),
+        );
+        let due = bytes >= most_bytes || slots >= most_slots;
         if due {
             self.since = (0, 0);
             let last = self.snapshot.replace(Snapshot::new(self.applied, &self.machine));
             if let Some(last) = last {
-                self.log.cut(last.slot());
+                // The proposals beyond the log are bounded by the same number.
+                let bound = Bound {
+                    slots: most_slots.saturating_mul(HELP).max(LOOKAHEAD),
+                    bytes: most_bytes.saturating_mul(HELP),
+                };
+                let cut = self.helped.cut(last.slot(), (slots, bytes), &bound, to_free);
+                self.log.cut(cut);
                 to_free.push(last);
             }
         }
@@ -346,6 +363,7 @@ impl Learner {
         self.applied = slot;
         self.digests.push(slot, snapshot.digest());
         self.log.jump_to(slot);
+        self.helped.end(to_free);
         self.proposed = self.proposed.split_off(&slot);
         self.since = (0, 0);
         let last = self.snapshot.replace(snapshot);
@@ -381,7 +399,8 @@ impl Learner {
     }
 
     /// The learner has failed: hands its state over to be freed little by little.
-    pub(crate) fn discard(self, to_free: &mut DeferredFree) {
+    pub(crate) fn discard(mut self, to_free: &mut DeferredFree) {
+        self.helped.end(to_free);
         to_free.push(self.machine);
         self.snapshot
             .into_iter()
@@ -412,20 +431,6 @@ impl Learner {
         Some((incoming.slot(), incoming.next()))
     }
 
-    /// Chosen values from a slot on, as many as fit into a chunk; none if the first is not known.
-    pub(crate) fn values_from(&self, from: Slot, chunk_bytes: usize) -> Vec<Value> {
-        let mut values = Vec::new();
-        let mut bytes = 0;
-        for (_, value) in self.log.iter_from(from) {
-            if !values.is_empty() && bytes + value.size() > chunk_bytes {
-                break;
-            }
-            bytes += value.size();
-            values.push(value.clone());
-        }
-        values
-    }
-
     /// Whether a value is chosen that this learner lacks and has not requested.
     pub(crate) fn lacks(&self) -> bool {
         self.next() < self.known && self.asked.is_none()
@@ -447,14 +452,15 @@ impl Learner {
     }
 
     /// A tick has passed. Returns the replica that did not answer in time, if one did not.
-    pub(crate) fn on_tick(&mut self, patience: u32) -> Option<ReplicaId> {
+    pub(crate) fn on_tick(&mut self, timing: &Timing, to_free: &mut DeferredFree) -> Option<ReplicaId> {
+        self.helped.on_tick(timing.resend + timing.patience, to_free);
         let reached = (self.next(), self.wanted_part());
         let stuck = self.next() < self.known && reached == self.before;
         self.behind = if stuck { self.behind.saturating_add(1) } else { 0 };
         self.before = reached;
         let (whom, age) = self.asked.as_mut()?;
         *age += 1;
-        if *age < patience {
+        if *age < timing.resend {
             return None;
         }
         let whom = *whom;

@@ -15,6 +15,7 @@ impl Export for Learner {
             log,
             snapshot,
             since,
+            helped,
             // Nothing is exported while there is one.
             incoming: _,
             proposed,
@@ -30,6 +31,7 @@ impl Export for Learner {
         log.export_to(to);
         snapshot.export_to(to);
         since.export_to(to);
+        helped.export_to(to);
         proposed.export_to(to);
         machine.digest().export_to(to);
         applied.export_to(to);
@@ -47,6 +49,7 @@ impl Export for Learner {
             log: Export::import_from(from)?,
             snapshot: Export::import_from(from)?,
             since: Export::import_from(from)?,
+            helped: Export::import_from(from)?,
             incoming: None,
             proposed: Export::import_from(from)?,
             machine: StateMachine::new(from.limits()),
