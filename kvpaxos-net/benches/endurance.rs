@@ -136,6 +136,10 @@ fn candidacies(directory: &Path) -> Result<usize> {
     Ok(count)
 }
 
+fn mean(minutes: &[Measured]) -> f64 {
+    minutes.iter().map(|minute| minute.rate).sum::<f64>() / minutes.len() as f64
+}
+
 /// How far a replica has applied the log.
 async fn applied(processes: &Processes, replica: usize) -> Slot {
     let status = client(&[processes.address(replica)], 0).status().await;
@@ -166,17 +170,18 @@ async fn measure(settings: &Settings, directory: &Path) -> Result<()> {
         before,
     };
     let first = (settings.minutes / 3).max(1);
-    endurance.minutes(first, "all serve").await?;
+    let with = mean(&endurance.minutes(first, "all serve").await?);
     kill(&mut endurance.processes, replica)?;
     let without = endurance.minutes(settings.away, "a follower is away").await?;
-    let without = without.iter().map(|minute| minute.rate).sum::<f64>() / without.len() as f64;
+    let without = mean(&without);
     let (took, meanwhile) = endurance.comes_back(replica).await?;
     println!(
         "a follower that was away for {} minutes caught up in {took:.1?}, at {:.0} writes/s: {:.2} of the rate without \
-         it; at most {} ms without a write",
+         it, {:.2} of that before; at most {} ms without a write",
         settings.away,
         meanwhile.rate,
         meanwhile.rate / without,
+        meanwhile.rate / with,
         meanwhile.longest.as_millis()
     );
     let rest = settings.minutes.saturating_sub(first + settings.away);
