@@ -87,16 +87,11 @@ impl fmt::Debug for Mutated {
     }
 }
 
-/// A replica that does nothing wrong, as long as nobody says what it does wrong.
-struct Unchanged;
-
-impl Mutation for Unchanged {}
-
 /// How a mutant is configured.
 #[derive(Clone, Debug)]
 pub(crate) struct MutatedConfig {
     replica: Config,
-    mutated: Option<Mutated>,
+    mutated: Mutated,
 }
 
 /// A correct replica behind a mutation.
@@ -125,10 +120,7 @@ impl Machine for MutatedReplica {
     type Log = ReplicaLog;
 
     fn start(config: &MutatedConfig, found: Memory, entropy: Entropy, at: Time) -> MutatedReplica {
-        let mut mutation = match config.mutated {
-            Some(mutated) => (mutated.begin)(),
-            None => Box::new(Unchanged),
-        };
+        let mut mutation = (config.mutated.begin)();
         let memory = Self::memory(&mut *mutation, found);
         let replica = Machine::start(&config.replica, memory, entropy, at);
         MutatedReplica { replica, mutation }
@@ -188,6 +180,7 @@ impl Machine for MutatedReplica {
 
 impl Subject for MutatedReplica {
     fn config(replica: Config, mutated: Option<Mutated>) -> MutatedConfig {
+        let mutated = mutated.expect("the setup of a mutant says what it does wrong");
         MutatedConfig { replica, mutated }
     }
 

@@ -83,7 +83,7 @@ struct Turns {
 fn find_turns(chosen: Chosen, pictured: &Pictured) -> Turns {
     let mutant = chosen.mutant();
     let Some(run) = FailingRun::new(chosen.origin(), &pictured.recording, FailingRun::GRACE) else {
-        note!("every property holds in this run: there is nothing to explain");
+        note!("there is no failure to explain: no event is marked");
         return Turns::default();
     };
     let Explanation { likely, certain, .. } = look(&run, mutant, None, threads(None));

@@ -93,7 +93,8 @@ impl Draw<'_> {
         }
     }
 
-    /// Crashes that follow moments: the rotation of a log, the beginning and the end of a checkpoint, and a recovery.
+    /// Crashes that follow moments: the rotation of a log, the beginning and the end of a checkpoint, and a recovery. Logs are
+    /// bytes in segments there: only these rotate, and are deleted when a checkpoint ends.
     pub(super) fn moments(&mut self, setup: &mut Setup) {
         let drawn = self.percent("crashes at moments", 40);
         let moments: Vec<(Moment, u32)> = Moment::ALL
@@ -107,6 +108,7 @@ impl Draw<'_> {
         let is_made = setup.faults.are_special();
         if drawn && !is_made && setup.cluster.update != Update::TwoPhase {
             setup.faults.moments = moments;
+            setup.format = Format::Bytes;
         }
     }
 
