@@ -79,6 +79,7 @@ scripts! {
     leadership_handed_over => "44_leadership_handed_over",
     successor_that_does_not_stand => "45_successor_that_does_not_stand",
     snapshot_kept_for_a_slow_replica => "46_snapshot_kept_for_a_slow_replica",
+    who_is_outbid_gives_time => "47_who_is_outbid_gives_time",
 }
 
 fn directory() -> PathBuf {

@@ -95,14 +95,15 @@ impl Replica {
         if let Some(acceptor) = self.voting() {
             answer(from, acceptor.on_prepare(ballot, slot, chunk_bytes), out);
         }
-        // Give the candidate time while it asks for promises: to stand as well would only start a duel.
+        // With a lower ballot, this replica would only be refused from now on.
+        self.resign_below(ballot, out);
+        // Give the candidate time while it asks for promises: to stand as well would only start a duel. This comes last, because
+        // who resigns draws a wait that may be shorter.
         let patience = self.config.timing.patience + self.config.timing.resend;
         let held_back = newest && from != self.config.id;
         if let Some(proposer) = self.proposer.as_mut().filter(|_| held_back) {
             proposer.wait = proposer.wait.max(patience);
         }
-        // With a lower ballot, this replica would only be refused from now on.
-        self.resign_below(ballot, out);
     }
 
     fn on_promise(&mut self, from: ReplicaId, promise: Promise, out: &mut Vec<Effect>) {
