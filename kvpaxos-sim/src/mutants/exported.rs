@@ -1,10 +1,11 @@
 //! Replicas that are exported and imported again and again go on as if nothing had happened: a mutation that nobody may notice.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use kvpaxos::{
-    Config, Effect, Entropy, Event, Input, Memory, Micros, Op, Outcome, Replica, ReplicaId, Request,
-    RequestBody, Sequence, SessionId, Tag, Time,
+    Config, Effect, Entropy, Event, ExportError, Input, Memory, Micros, Op, Outcome, Replica, ReplicaId,
+    Request, RequestBody, Sequence, SessionId, Tag, Time,
 };
 
 use crate::engine::Machine as _;
@@ -125,7 +126,7 @@ fn what_is_no_state_is_refused() {
     config.limits.log_slots = 3;
     let replica = alone(&config);
     let bytes = replica.export(usize::MAX).expect("it receives nothing");
-    assert_ne!(bytes[0], 0, "there is a snapshot");
+    assert!(replica.status().snapshot.is_some(), "there is a snapshot");
     assert!(Replica::import(&config, &bytes).expect("it is whole") == replica);
     for end in 0..bytes.len() {
         assert!(
@@ -142,4 +143,37 @@ fn what_is_no_state_is_refused() {
             }
         }
     }
+}
+
+/// In pieces, the state is the same, and whoever takes them may stop.
+#[test]
+fn a_state_is_exported_in_pieces() {
+    let mut config = Config::new(ReplicaId(0), 1);
+    config.limits.log_slots = 3;
+    let replica = alone(&config);
+    let whole = replica.export(usize::MAX).expect("it receives nothing");
+    let exported = |limit: usize| {
+        let mut pieces = Vec::new();
+        let result = replica.clone().export_in_pieces(&mut |piece| {
+            pieces.push(piece.to_vec());
+            if pieces.len() < limit {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        });
+        (result, pieces)
+    };
+    let (result, pieces) = exported(usize::MAX);
+    assert_eq!(result, Ok(()));
+    assert_eq!(pieces.concat(), whole);
+    for limit in 1..=pieces.len() {
+        let (result, some) = exported(limit);
+        assert_eq!(result, Err(ExportError::Stopped));
+        assert_eq!(some, pieces[..limit]);
+    }
+    for limit in [0, whole.len() - 1] {
+        assert_eq!(replica.export(limit), Err(ExportError::TooLong { limit }));
+    }
+    assert_eq!(replica.export(whole.len()), Ok(whole));
 }

@@ -1,10 +1,12 @@
 //! State to bytes.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::item;
 use crate::config::MAX_CHUNK;
 use crate::encoding::append_payload;
 use crate::state::snapshot::{Cursor, Snapshot};
@@ -23,45 +25,46 @@ pub enum ExportError {
         /// The limit.
         limit: usize,
     },
+    /// Whoever takes the bytes wants no more of them.
+    #[error("the state of the replica is not complete: no more of it was taken")]
+    Stopped,
 }
 
-/// Writes the state of a replica.
-#[derive(Default)]
-pub(crate) struct Exporter {
+/// Writes the state of a replica. Values and snapshots leave as the state first names them; the state itself, which is short
+/// without them, is kept until the end.
+pub(crate) struct Exporter<'a> {
+    /// Takes the bytes in their order, and says whether it takes more.
+    take: &'a mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    /// Set once it takes no more. The rest is not written, and what there is means nothing.
+    is_stopped: bool,
+    /// The item that is being written.
+    item: Vec<u8>,
     state: Vec<u8>,
-    values: Vec<u8>,
     /// The numbers of the values, by what identifies their memory while they are borrowed, and by their content. They are
     /// looked up and never listed, so that their order has no influence.
     by_place: HashMap<usize, u64>,
     by_content: HashMap<u128, u64>,
-    snapshots: Vec<u8>,
     /// What each snapshot is known by.
     known: Vec<(Slot, u128)>,
-    /// Nothing more is written once there are more bytes than this.
-    limit: usize,
 }
 
-impl Exporter {
-    /// Writes so many bytes, and gives up then.
-    pub(crate) fn within(limit: usize) -> Exporter {
+impl<'a> Exporter<'a> {
+    /// Gives the bytes to `take`.
+    pub(crate) fn new(take: &'a mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Exporter<'a> {
         Exporter {
-            limit,
-            ..Exporter::default()
+            take,
+            is_stopped: false,
+            item: Vec::new(),
+            state: Vec::new(),
+            by_place: HashMap::new(),
+            by_content: HashMap::new(),
+            known: Vec::new(),
         }
-    }
-
-    /// Whether there are more bytes than there may be. The rest is not written, and what there is means nothing.
-    pub(crate) fn is_over(&self) -> bool {
-        self.length() > self.limit
-    }
-
-    fn length(&self) -> usize {
-        self.state.len() + self.values.len() + self.snapshots.len()
     }
 
     /// Adds something that serde can encode.
     pub(crate) fn put<T: Serialize>(&mut self, content: &T) {
-        if self.is_over() {
+        if self.is_stopped {
             return;
         }
         append_payload(content, &mut self.state);
@@ -69,22 +72,13 @@ impl Exporter {
 
     /// Adds a value, by its number. The value itself is written once.
     pub(crate) fn put_value(&mut self, value: &Value) {
-        if self.is_over() {
+        if self.is_stopped {
             return;
         }
         let place = value.place();
         let known = place.and_then(|place| self.by_place.get(&place)).copied();
         let number = known.unwrap_or_else(|| {
-            let from = self.values.len();
-            append_payload(value, &mut self.values);
-            let next = self.by_content.len() as u64;
-            let number = *self
-                .by_content
-                .entry(xxh3_128(&self.values[from..]))
-                .or_insert(next);
-            if number != next {
-                self.values.truncate(from);
-            }
+            let number = self.write_value(value);
             if let Some(place) = place {
                 self.by_place.insert(place, number);
             }
@@ -99,29 +93,57 @@ impl Exporter {
         let known = self.known.iter().position(|known| *known == key);
         let number = known.unwrap_or_else(|| {
             self.known.push(key);
-            append_payload(&key, &mut self.snapshots);
-            let mut at = Some(Cursor::START);
-            while let Some(cursor) = at.filter(|_| !self.is_over()) {
-                let (bytes, next) = snapshot.part(cursor, MAX_CHUNK);
-                append_payload(&(true, bytes.len()), &mut self.snapshots);
-                self.snapshots.extend_from_slice(&bytes);
-                append_payload(&next, &mut self.snapshots);
-                at = next;
-            }
-            append_payload(&false, &mut self.snapshots);
+            self.write_snapshot(snapshot);
             self.known.len() - 1
         });
         self.put(&(number as u64));
     }
 
-    /// The bytes.
-    pub(crate) fn finish(self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.length() + 16);
-        append_payload(&(self.known.len() as u64), &mut bytes);
-        bytes.extend_from_slice(&self.snapshots);
-        append_payload(&(self.by_content.len() as u64), &mut bytes);
-        bytes.extend_from_slice(&self.values);
-        bytes.extend_from_slice(&self.state);
-        bytes
+    /// Ends the bytes with the state. Returns whether all of them were taken.
+    pub(crate) fn finish(mut self) -> ControlFlow<()> {
+        append_payload(&item::END, &mut self.item);
+        self.hand_out();
+        if self.is_stopped {
+            return ControlFlow::Break(());
+        }
+        (self.take)(&self.state)
+    }
+
+    /// Writes a value unless one like it is written already. Returns its number.
+    fn write_value(&mut self, value: &Value) -> u64 {
+        append_payload(&item::VALUE, &mut self.item);
+        append_payload(value, &mut self.item);
+        let next = self.by_content.len() as u64;
+        let number = *self.by_content.entry(xxh3_128(&self.item)).or_insert(next);
+        if number == next {
+            self.hand_out();
+        } else {
+            self.item.clear();
+        }
+        number
+    }
+
+    fn write_snapshot(&mut self, snapshot: &Snapshot) {
+        append_payload(&item::SNAPSHOT, &mut self.item);
+        append_payload(&(snapshot.slot(), snapshot.digest()), &mut self.item);
+        let mut at = Some(Cursor::START);
+        while let Some(cursor) = at.filter(|_| !self.is_stopped) {
+            let (bytes, next) = snapshot.part(cursor, MAX_CHUNK);
+            append_payload(&(true, bytes.len()), &mut self.item);
+            self.item.extend_from_slice(&bytes);
+            append_payload(&next, &mut self.item);
+            self.hand_out();
+            at = next;
+        }
+        append_payload(&false, &mut self.item);
+        self.hand_out();
+    }
+
+    /// Gives away the item, or as much of it as there is.
+    fn hand_out(&mut self) {
+        if !self.is_stopped && (self.take)(&self.item).is_break() {
+            self.is_stopped = true;
+        }
+        self.item.clear();
     }
 }

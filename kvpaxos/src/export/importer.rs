@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::item;
 use crate::config::{Config, ConfigError, Limits};
 use crate::encoding::MAX_COUNTER;
 use crate::state::snapshot::{Builder, Cursor, Snapshot, SnapshotError};
@@ -83,18 +84,23 @@ impl<'a> Importer<'a> {
             values: Vec::new(),
             snapshots: Vec::new(),
         };
-        let snapshots: u64 = importer.get()?;
-        for number in 0..snapshots {
-            let snapshot = importer.snapshot(number)?;
-            importer.snapshots.push(snapshot);
+        loop {
+            match importer.get::<u8>()? {
+                item::END => return Ok(importer),
+                item::SNAPSHOT => {
+                    let snapshot = importer.snapshot(importer.snapshots.len() as u64)?;
+                    importer.snapshots.push(snapshot);
+                }
+                item::VALUE => {
+                    let value = importer.get()?;
+                    importer.values.push(value);
+                }
+                found => {
+                    let what = "an item";
+                    return Err(ImportError::Variant { what, found });
+                }
+            }
         }
-        let values: u64 = importer.get()?;
-        for _ in 0..values {
-            // Each takes a byte at least, so that a count that is too large ends with the bytes.
-            let value = importer.get()?;
-            importer.values.push(value);
-        }
-        Ok(importer)
     }
 
     /// The configuration of the replica.

@@ -11,16 +11,18 @@
 //! | `plain` | how numbers, lists and maps are written |
 //!
 //! ```text
-//! export      snapshots | values | state
+//! export      item | item ... | 0 | state
 //!
-//! snapshots   count | snapshot ...      snapshot   slot | digest | part | part ... | 0
-//!                                       part       1 | length | bytes | the cursor of the next part (option)
-//! values      count | value ...         a value that is chosen, accepted or proposed
+//! item        1 | slot | digest | part | part ... | 0     a snapshot
+//!             2 | value                                   a value that is chosen, accepted or proposed
+//! part        1 | length | bytes | the cursor of the next part (option)
 //! state       the fields of the replica, in the order of their declaration
 //! ```
 //!
 //! The roles share memory: the acceptor and the learner hold the same snapshot, and mostly the same values. So each snapshot and
-//! each value is written once, in the order in which the state first names it, and the state holds its number. What follows from
+//! each value is written once, in the order in which the state first names it, and the state holds its number among the snapshots or
+//! among the values. So items need not be kept until the rest is known: a state of any size is
+//! [exported in pieces](crate::Replica::export_in_pieces). What follows from
 //! the rest is not written: the state machine is the last snapshot and the values after it. A state
 //! that waits to be freed is left out, because it has no influence.
 //!
@@ -34,6 +36,13 @@ pub use exporter::ExportError;
 pub(crate) use exporter::Exporter;
 pub use importer::ImportError;
 pub(crate) use importer::Importer;
+
+/// What stands before each item, and before the state.
+mod item {
+    pub(super) const END: u8 = 0;
+    pub(super) const SNAPSHOT: u8 = 1;
+    pub(super) const VALUE: u8 = 2;
+}
 
 /// A part of the state of a replica.
 pub(crate) trait Export: Sized {
