@@ -9,113 +9,175 @@ use std::path::{Path, PathBuf};
 use kvpaxos::ReplicaId;
 use kvpaxos::recording::{FileName, Header};
 
-/// The ending of a segment whose checkpoint is being written, behind the name that it will have.
+/// The ending of a file that is not complete, behind the name that it will have.
 const UNFINISHED: &str = ".part";
 
 /// The recordings of one replica in a directory.
 pub(super) struct Files {
     directory: PathBuf,
     replica: ReplicaId,
-    /// The segments before the present one, by life and number, and their lengths.
-    earlier: BTreeMap<(u64, u64), u64>,
+    /// The segments by life and number, the present one too.
+    segments: BTreeMap<(u64, u64), Segment>,
     /// What they take together, in bytes.
     taken: u64,
 }
 
+/// What a segment takes, in bytes.
+#[derive(Default)]
+struct Segment {
+    /// 0 for the present one, which its writer counts.
+    inputs: u64,
+    checkpoint: Option<u64>,
+}
+
 impl Files {
-    /// Finds what the directory holds of this replica. Makes the directory if it is not there, and removes a segment that was
-    /// not finished: the process was killed while it wrote the checkpoint, and all inputs are in the segment before.
+    /// Finds what the directory holds of this replica. Makes the directory if it is not there, and removes what a kill left: files
+    /// that are not complete, whose inputs are in the segment before; and checkpoints whose segments are gone.
     pub(super) fn find(directory: &Path, replica: ReplicaId) -> io::Result<Files> {
         fs::create_dir_all(directory)?;
-        let mut earlier = BTreeMap::new();
-        let named = |name: &str| FileName::parse(name).filter(|name| name.replica == replica);
+        let mut files = Files {
+            directory: directory.to_owned(),
+            replica,
+            segments: BTreeMap::new(),
+            taken: 0,
+        };
+        let mut checkpoints = Vec::new();
         for file in fs::read_dir(directory)? {
             let file = file?;
             let name = file.file_name();
             let Some(name) = OsStr::to_str(&name) else {
                 continue;
             };
-            if let Some(name) = named(name) {
-                earlier.insert((name.life, name.segment), file.metadata()?.len());
-            } else if name.strip_suffix(UNFINISHED).and_then(named).is_some() {
-                fs::remove_file(file.path())?;
+            let of_this = |name: &FileName| name.replica == replica;
+            let segment = |name: &str| FileName::parse(name).filter(of_this);
+            let checkpoint = |name: &str| FileName::parse_checkpoint(name).filter(of_this);
+            if let Some(name) = segment(name) {
+                let segment = files.segments.entry((name.life, name.segment)).or_default();
+                segment.inputs = file.metadata()?.len();
+                files.taken += segment.inputs;
+            } else if let Some(name) = checkpoint(name) {
+                checkpoints.push((name, file.metadata()?.len()));
+            } else if let Some(name) = name.strip_suffix(UNFINISHED)
+                && segment(name).or_else(|| checkpoint(name)).is_some()
+            {
+                remove(&file.path())?;
             }
         }
-        Ok(Files {
-            directory: directory.to_owned(),
-            replica,
-            taken: earlier.values().sum(),
-            earlier,
-        })
+        for (name, bytes) in checkpoints {
+            match files.segments.get_mut(&(name.life, name.segment)) {
+                Some(segment) => {
+                    segment.checkpoint = Some(bytes);
+                    files.taken += bytes;
+                }
+                None => remove(&directory.join(name.checkpoint()))?,
+            }
+        }
+        Ok(files)
     }
 
     /// The number of the next life.
     pub(super) fn next_life(&self) -> u64 {
-        self.earlier.last_key_value().map_or(1, |((last, _), _)| last + 1)
+        self.segments
+            .last_key_value()
+            .map_or(1, |((last, _), _)| last.saturating_add(1))
     }
 
-    /// Creates the file of the first segment of a life.
-    pub(super) fn create(&self, header: &Header) -> io::Result<(PathBuf, File)> {
-        let path = self.path(header.life, header.segment);
-        let file = create(&path)?;
-        Ok((path, file))
-    }
-
-    /// Creates the file of a later segment, with these bytes. It gets its name once it has all of them, so that no segment is
-    /// seen without its checkpoint. The one before took `before` bytes.
-    pub(super) fn create_next(
+    /// Begins the file of a segment with its first bytes. The segment before took `before` bytes. The file gets its name once it has these
+    /// bytes, so that a kill leaves no half of a header.
+    pub(super) fn begin(
         &mut self,
         header: &Header,
         first: &[u8],
         before: u64,
     ) -> io::Result<(PathBuf, File)> {
-        let path = self.path(header.life, header.segment);
-        let mut unfinished = path.clone().into_os_string();
-        unfinished.push(UNFINISHED);
-        let mut file = create(Path::new(&unfinished))?;
+        let path = self.directory.join(FileName::of(header).to_string());
+        let unfinished = unfinished(&path);
+        let mut file = create(&unfinished)?;
         file.write_all(first)?;
         fs::rename(&unfinished, &path)?;
-        self.earlier.insert((header.life, header.segment - 1), before);
-        self.taken += before;
+        if let Some(earlier) = header.segment.checked_sub(1)
+            && let Some(earlier) = self.segments.get_mut(&(header.life, earlier))
+        {
+            earlier.inputs = before;
+            self.taken += before;
+        }
+        self.segments
+            .insert((header.life, header.segment), Segment::default());
         Ok((path, file))
     }
 
-    /// Whether all files together take more than `bytes`; `present` is what the present file takes.
-    pub(super) fn is_over(&self, bytes: u64, present: u64) -> bool {
-        self.taken.saturating_add(present) > bytes
+    /// Where the checkpoint of a segment is to be.
+    pub(super) fn checkpoint(&self, header: &Header) -> PathBuf {
+        self.directory.join(FileName::of(header).checkpoint())
     }
 
-    /// Removes the oldest files, until all that are left take `bytes` at most; `present` is what the present file takes.
-    /// Returns whether that is so now.
+    /// The present segment has a checkpoint of so many bytes.
+    pub(super) fn has_checkpoint(&mut self, bytes: u64) {
+        if let Some(mut present) = self.segments.last_entry() {
+            present.get_mut().checkpoint = Some(bytes);
+            self.taken += bytes;
+        }
+    }
+
+    /// Removes the oldest segments, until all that are left take `bytes` at most; `present` is what the present one takes
+    /// beside a checkpoint that is complete. What is left begins with the start of a life or with a checkpoint.
+    /// Returns whether it takes as little now.
     pub(super) fn keep_within(&mut self, bytes: u64, present: u64) -> io::Result<bool> {
-        while self.is_over(bytes, present) {
-            let Some(((life, segment), length)) = self.earlier.pop_first() else {
+        while self.taken.saturating_add(present) > bytes {
+            if !self.remove_oldest()? {
                 return Ok(false);
-            };
-            self.taken -= length;
-            match fs::remove_file(self.path(life, segment)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
             }
         }
         Ok(true)
     }
 
-    fn path(&self, life: u64, segment: u64) -> PathBuf {
-        let name = FileName {
-            replica: self.replica,
-            life,
-            segment,
+    /// Removes the oldest segments up to the next one with which a recording can begin. Returns whether there is one.
+    fn remove_oldest(&mut self) -> io::Result<bool> {
+        let mut later = self.segments.iter().skip(1);
+        let first = later.find(|((_, number), segment)| *number == 1 || segment.checkpoint.is_some());
+        let Some((&first, _)) = first else {
+            return Ok(false);
         };
-        self.directory.join(name.to_string())
+        while let Some(oldest) = self.segments.first_entry()
+            && *oldest.key() < first
+        {
+            let ((life, segment), held) = oldest.remove_entry();
+            let name = FileName {
+                replica: self.replica,
+                life,
+                segment,
+            };
+            remove(&self.directory.join(name.to_string()))?;
+            self.taken -= held.inputs;
+            if let Some(bytes) = held.checkpoint {
+                remove(&self.directory.join(name.checkpoint()))?;
+                self.taken -= bytes;
+            }
+        }
+        Ok(true)
     }
 }
 
+/// What a file is called until it is complete.
+pub(super) fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(UNFINISHED);
+    name.into()
+}
+
 /// Creates a file that only its owner can read: it holds what clients write and read.
-fn create(path: &Path) -> io::Result<File> {
+pub(super) fn create(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// Removes a file that may be gone already.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }

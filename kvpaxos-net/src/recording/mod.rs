@@ -3,9 +3,11 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `options` | [`RecordOptions`]: where, and how much at most |
-//! | `files` | the files of a directory: one for each life, the oldest removed when they take too much |
+//! | `files` | the files of a directory: the segments of each life and their checkpoints, the oldest removed when they take too much |
+//! | `checkpoint` | a checkpoint that a thread of its own writes |
 //! | `recorder` | `Recorder`: what the event loop tells, and what may leave only when that is written |
 
+mod checkpoint;
 mod files;
 mod options;
 mod recorder;

@@ -8,8 +8,8 @@ pub struct RecordOptions {
     /// The directory. It is made if it is not there. Several replicas may share it.
     pub directory: PathBuf,
     /// The most bytes that the recordings of this replica take. The oldest segments are removed to make room. If the state
-    /// of the replica takes more than 8 MiB or a quarter of this, so that no segment can begin with it, the recording
-    /// ends at the bound and says so.
+    /// of the replica takes more than a quarter of this, there is no checkpoint of it: the recording ends at the bound, and
+    /// the log says so.
     pub bytes: u64,
 }
 

@@ -9,12 +9,12 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kvpaxos::recording::{Checkpoint, Header, Writer, Writes};
+use kvpaxos::recording::{Header, Writer, Writes};
 use kvpaxos::{
-    ClientId, Config, Effect, Entropy, Envelope, Event, ExportError, Memory, Replica, ReplicaId, Reply, Role,
-    Time,
+    ClientId, Config, Effect, Entropy, Envelope, Event, Memory, Replica, ReplicaId, Reply, Role, Time,
 };
 
+use crate::recording::checkpoint::{Captured, UnderWay, Written};
 use crate::recording::files::Files;
 use crate::recording::options::RecordOptions;
 use crate::storage::disk::Ticket;
@@ -23,11 +23,9 @@ use crate::storage::disk::Ticket;
 const TIMES: u64 = 16;
 /// The fewest bytes after which a segment ends, however small its checkpoint is.
 const LEAST: u64 = 8 * 1024 * 1024;
-/// Neither the inputs of a segment nor a checkpoint take more than the bound divided by this.
+/// Neither the inputs of a segment nor a checkpoint take more than the bound divided by this, but for the inputs that come while the
+/// checkpoint is written.
 const SHARE: u64 = 4;
-/// The most bytes of a checkpoint. The replica does nothing else while it writes one, and must not be taken for dead: a leader is
-/// after some 200 ms.
-const MOST: u64 = 8 * 1024 * 1024;
 
 /// What leaves the process.
 pub(crate) enum Outgoing {
@@ -65,10 +63,10 @@ struct Tape {
     file: File,
     written: u64,
     bound: u64,
-    /// At how many bytes of the present segment another one begins.
+    /// At how many bytes of the present segment another one begins. Not before its checkpoint is written.
     ends_at: u64,
-    /// Whether the log has said that there is no checkpoint.
-    is_said: bool,
+    /// The checkpoint of the present segment, while it is being written.
+    checkpoint: Option<UnderWay>,
     /// Whether the replica was stepped since the last flush.
     stepped: bool,
     /// The time of the last input.
@@ -106,9 +104,8 @@ impl Recorder {
             config: life.config.clone(),
         };
         files.keep_within(options.bytes, 0)?;
-        let (path, mut file) = files.create(&header)?;
         let (writer, first) = Writer::begin(&header);
-        file.write_all(&first)?;
+        let (path, file) = files.begin(&header, &first, 0)?;
         let mut tape = Tape {
             writer,
             files,
@@ -117,7 +114,7 @@ impl Recorder {
             written: first.len() as u64,
             bound: options.bytes,
             ends_at: LEAST.min(options.bytes / SHARE),
-            is_said: false,
+            checkpoint: None,
             stepped: false,
             last: life.at,
             writes: Writes::default(),
@@ -212,22 +209,12 @@ impl Recorder {
     pub(crate) fn checkpoint(&mut self, replica: &Replica) {
         let id = self.id;
         self.tape(|tape| {
-            if tape.written < tape.ends_at {
-                return Ok(());
+            if let Some(written) = tape.take_checkpoint() {
+                tape.on_checkpoint(id, written);
             }
-            let limit = usize::try_from(MOST.min(tape.bound / SHARE)).unwrap_or(usize::MAX);
-            match replica.export(limit) {
-                Ok(state) => return tape.next_segment(state),
-                Err(why) => {
-                    tape.ends_at = tape.written + tape.bound / SHARE;
-                    if matches!(why, ExportError::TooLong { .. }) && !std::mem::replace(&mut tape.is_said, true) {
-                        tracing::warn!(
-                            replica = %id, file = %tape.path.display(), bytes = tape.bound,
-                            "{why}, which is the most that a checkpoint may take: unless it shrinks, the recording ends at its \
-                             bound (--record-bytes). The most is 8 MiB, and a quarter of the bound"
-                        );
-                    }
-                }
+            if tape.checkpoint.is_none() && tape.written >= tape.ends_at && replica.can_be_exported() {
+                let begun = tape.next_segment(replica)?;
+                tape.checkpoint = begun.map_err(|error| tape.on_checkpoint(id, Err(error))).ok();
             }
             Ok(())
         });
@@ -237,7 +224,12 @@ impl Recorder {
     pub(crate) fn stopped(&mut self) {
         self.tape(|tape| {
             tape.writer.stopped();
-            tape.write()
+            tape.write()?;
+            if let Some(checkpoint) = tape.checkpoint.take() {
+                // The segments before have all that it stands for.
+                checkpoint.abandon();
+            }
+            Ok(())
         });
         self.tape = None;
     }
@@ -294,22 +286,51 @@ impl Tape {
         }
     }
 
-    fn next_segment(&mut self, state: Vec<u8>) -> io::Result<()> {
+    /// Begins another segment, and the thread that writes its checkpoint. If only that cannot be begun, returns why.
+    fn next_segment(&mut self, replica: &Replica) -> io::Result<io::Result<UnderWay>> {
         self.write()?;
         self.void();
-        let checkpoint = Checkpoint {
+        self.header.segment += 1;
+        let first = self.writer.next_segment(&self.header);
+        (self.path, self.file) = self.files.begin(&self.header, &first, self.written)?;
+        self.written = first.len() as u64;
+        let captured = Captured {
+            header: self.header.clone(),
+            digest: self.writer.digest(),
             at: self.last,
             writes: self.writes.clone(),
-            state,
+            replica: replica.clone(),
         };
-        self.header.segment += 1;
-        let first = self.writer.next_segment(&self.header, &checkpoint.encode());
-        let length = first.len() as u64;
-        self.files.keep_within(self.bound, self.written + length)?;
-        (self.path, self.file) = self.files.create_next(&self.header, &first, self.written)?;
-        self.written = length;
-        self.ends_at = length + (TIMES * length).max(LEAST).min(self.bound / SHARE);
-        Ok(())
+        let path = self.files.checkpoint(&self.header);
+        Ok(UnderWay::begin(path, self.bound / SHARE, captured))
+    }
+
+    /// What has become of the checkpoint of the present segment, once its thread has ended.
+    fn take_checkpoint(&mut self) -> Option<io::Result<Written>> {
+        let is_over = self.checkpoint.as_ref()?.is_over();
+        is_over.then(|| self.checkpoint.take())?.map(UnderWay::end)
+    }
+
+    /// The thread has ended. Without a checkpoint the segment belongs to those before it, and the next one tries again.
+    fn on_checkpoint(&mut self, replica: ReplicaId, written: io::Result<Written>) {
+        let share = self.bound / SHARE;
+        self.ends_at = share;
+        let why = match written {
+            Ok(Written::Whole(bytes)) => {
+                self.files.has_checkpoint(bytes);
+                self.ends_at = bytes.saturating_mul(TIMES).max(LEAST).min(share);
+                return;
+            }
+            Ok(Written::Abandoned) => return,
+            Ok(Written::TooLong) => {
+                "it takes more than a quarter of what the recordings may take (--record-bytes)".to_owned()
+            }
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(
+            %replica, file = %self.files.checkpoint(&self.header).display(), bytes = self.bound,
+            "there is no checkpoint: {why}. The recording goes on; unless a later one can be written, it ends at its bound"
+        );
     }
 
     fn write_if_full(&mut self) -> io::Result<()> {
@@ -331,7 +352,11 @@ impl Tape {
 
     /// Removes earlier recordings if all take more than they may. Returns whether this one may go on.
     fn keep_within(&mut self) -> io::Result<bool> {
-        if self.files.keep_within(self.bound, self.written)? {
+        let under_way = self.checkpoint.as_ref().map_or(0, UnderWay::bytes);
+        if self
+            .files
+            .keep_within(self.bound, self.written.saturating_add(under_way))?
+        {
             return Ok(true);
         }
         self.writer.full();
@@ -345,3 +370,6 @@ fn wall_clock() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,7 +111,7 @@ fn segments_are_executed_from_the_beginning_and_from_a_checkpoint() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path();
     let have_two = || {
-        let second = |replica| path.join(format!("r{replica}-000001-000002.recording"));
+        let second = |replica| path.join(format!("r{replica}-000001-000002.checkpoint"));
         (0..3).all(|replica| second(replica).exists())
     };
     // A segment has a quarter of it.

@@ -93,6 +93,12 @@ pub enum RecordingError {
         /// The segment that is missing.
         expected: u64,
     },
+    /// A recording has no beginning.
+    #[error("{}: the recording begins in the middle of a life, and there is no checkpoint (a file like r0-000001-000002.checkpoint): a file is missing", path.display())]
+    NoBeginning {
+        /// The first file.
+        path: PathBuf,
+    },
     /// The checkpoint with which a recording begins cannot be read.
     #[error(
         "{place}: the checkpoint with which the recording begins is not the state of a replica: {error}: the recording was changed, or another release recorded it"

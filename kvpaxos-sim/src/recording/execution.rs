@@ -1,6 +1,7 @@
 //! One life of a replica, executed again: what the event loop of `kvpaxos-net` did with its inputs.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kvpaxos::recording::{Checkpoint, Deferred, EffectDigest, Entry, Header, Writes};
@@ -116,15 +117,18 @@ impl Execution {
 
     /// Whether its state is that of a checkpoint: whether it would write the same bytes.
     pub(super) fn is_at(&self, checkpoint: &[u8]) -> bool {
-        let state = self.replica.export(usize::MAX);
-        state.is_ok_and(|state| {
-            let own = Checkpoint {
-                at: self.at,
-                writes: self.writes.clone(),
-                state,
+        let beginning = Checkpoint::beginning(self.at, &self.writes);
+        let Some(mut left) = checkpoint.strip_prefix(&beginning[..]) else {
+            return false;
+        };
+        let exported = self.replica.export_in_pieces(&mut |piece| {
+            let Some(after) = left.strip_prefix(piece) else {
+                return ControlFlow::Break(());
             };
-            own.encode() == checkpoint
-        })
+            left = after;
+            ControlFlow::Continue(())
+        });
+        exported.is_ok() && left.is_empty()
     }
 
     /// What waits for the disk.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kvpaxos::ReplicaId;
-use kvpaxos::recording::{FileName, Header, Reader};
+use kvpaxos::recording::{Entry, FileName, Header, Reader};
 
 use super::error::RecordingError;
 
@@ -15,6 +15,8 @@ use super::error::RecordingError;
 pub(super) struct LifeFile {
     pub(super) path: PathBuf,
     pub(super) header: Header,
+    /// The file with the checkpoint of the segment, if there is one.
+    pub(super) checkpoint: Option<PathBuf>,
     /// What it holds, if it was made here and is on no disk.
     bytes: Option<Arc<[u8]>>,
     /// The later segments of the life. This is the first one that is left.
@@ -25,11 +27,19 @@ pub(super) struct LifeFile {
 pub(super) type Source = Box<dyn Read>;
 
 impl LifeFile {
-    fn open(path: PathBuf) -> Result<LifeFile, RecordingError> {
+    fn open(path: PathBuf, checkpoint: Option<PathBuf>) -> Result<LifeFile, RecordingError> {
         let (_, header) = read(&path, None)?;
+        if let Some(checkpoint) = &checkpoint
+            && read(checkpoint, None)?.1 != header
+        {
+            let (path, first) = (checkpoint.clone(), path);
+            let why = "another header of the same segment";
+            return Err(RecordingError::Stranger { path, why, first });
+        }
         Ok(LifeFile {
             path,
             header,
+            checkpoint,
             bytes: None,
             later: Vec::new(),
         })
@@ -42,6 +52,7 @@ impl LifeFile {
         Ok(LifeFile {
             path,
             header,
+            checkpoint: None,
             bytes: Some(bytes),
             later: Vec::new(),
         })
@@ -50,6 +61,24 @@ impl LifeFile {
     /// Reads it from its beginning.
     pub(super) fn reader(&self) -> Result<Reader<Source>, RecordingError> {
         Ok(read(&self.path, self.bytes.as_ref())?.0)
+    }
+
+    /// Reads its checkpoint, if that is in a file of its own.
+    pub(super) fn checkpoint_reader(&self) -> Result<Option<Reader<Source>>, RecordingError> {
+        let Some(path) = &self.checkpoint else {
+            return Ok(None);
+        };
+        Ok(Some(read(path, None)?.0))
+    }
+
+    /// Whether it can be executed without a segment before it.
+    fn is_beginning(&self) -> Result<bool, RecordingError> {
+        if self.header.segment == 1 || self.checkpoint.is_some() {
+            return Ok(true);
+        }
+        // What is wrong with a block is said by whoever executes it.
+        let first = self.reader()?.next_block().ok().flatten();
+        Ok(first.is_some_and(|block| matches!(block.entries.first(), Some(Entry::Checkpoint { .. }))))
     }
 }
 
@@ -93,15 +122,12 @@ pub(super) fn find<P: AsRef<Path>>(directories: &[P]) -> Result<Found, Recording
     }
     let mut lives = Found::new();
     for (name, path) in found {
-        let file = LifeFile::open(path)?;
-        let Header { life, segment, .. } = file.header;
-        let replica = file.header.config.id;
-        let held = FileName {
-            replica,
-            life,
-            segment,
-        };
-        if held != name {
+        let checkpoint = path.with_file_name(name.checkpoint());
+        let checkpoint = (name.segment > 1 && checkpoint.exists()).then_some(checkpoint);
+        let file = LifeFile::open(path, checkpoint)?;
+        if FileName::of(&file.header) != name {
+            let Header { life, segment, .. } = file.header;
+            let replica = file.header.config.id;
             let what = match segment {
                 1 => format!("life {life} of {replica}"),
                 _ => format!("segment {segment} of life {life} of {replica}"),
@@ -109,10 +135,32 @@ pub(super) fn find<P: AsRef<Path>>(directories: &[P]) -> Result<Found, Recording
             let path = file.path;
             return Err(RecordingError::Name { path, what });
         }
-        add(lives.entry(replica).or_default(), file)?;
+        add(lives.entry(name.replica).or_default(), file)?;
+    }
+    for lives in lives.values_mut() {
+        begin_where_possible(lives)?;
     }
     belong_together(&lives)?;
     Ok(lives)
+}
+
+/// Leaves out the oldest segments of a replica as long as what is left begins neither with the start of a life nor with a checkpoint:
+/// the process was killed while it deleted the oldest ones.
+fn begin_where_possible(lives: &mut Vec<LifeFile>) -> Result<(), RecordingError> {
+    let path = lives.first().map(|first| first.path.clone());
+    while let Some(first) = lives.first_mut() {
+        if first.is_beginning()? {
+            return Ok(());
+        }
+        if first.later.is_empty() {
+            lives.remove(0);
+        } else {
+            let mut later = std::mem::take(&mut first.later);
+            *first = later.remove(0);
+            first.later = later;
+        }
+    }
+    path.map_or(Ok(()), |path| Err(RecordingError::NoBeginning { path }))
 }
 
 /// Adds a segment to the lives of a replica: it goes on with the last one, or begins another life.

@@ -49,6 +49,10 @@ struct Life<'a> {
     started: bool,
     /// The segment that is being read: none of `file` or of its later ones before this number is left to read.
     segment: usize,
+    /// Whether its checkpoint is being read, from a file of its own.
+    apart: bool,
+    /// Whether it may still begin with a checkpoint.
+    fresh: bool,
     /// The pieces of its checkpoint, if that is not complete yet.
     checkpoint: Option<Vec<u8>>,
     /// The records of the memory with which the next start begins.
@@ -72,11 +76,7 @@ impl<'a> Tape<'a> {
     /// Where the entry stands that was taken last.
     pub(super) fn place(&self) -> Place {
         match &self.life {
-            Some(life) => Place {
-                file: life.present().path.clone(),
-                offset: life.offset,
-                entry: life.taken,
-            },
+            Some(life) => life.place(),
             None => Place {
                 file: self
                     .lives
@@ -121,22 +121,25 @@ impl<'a> Tape<'a> {
 
 impl<'a> Life<'a> {
     fn open(file: &'a LifeFile) -> Result<Life<'a>, RecordingError> {
+        let (reader, apart) = beginning(file)?;
         Ok(Life {
             file,
-            reader: file.reader()?,
+            reader,
             entries: VecDeque::new(),
             digest: None,
             offset: 0,
             taken: 0,
             started: false,
             segment: 0,
-            checkpoint: (file.header.segment > 1).then(Vec::new),
+            apart,
+            fresh: file.header.segment > 1,
+            checkpoint: None,
             remembered: Vec::new(),
             ending: None,
         })
     }
 
-    /// Reads the next block. Returns whether there was one.
+    /// Reads the next block, or goes on with the next file. Returns whether there was one.
     fn read_block(&mut self) -> Result<bool, RecordingError> {
         self.taken = 0;
         self.offset = self.reader.offset();
@@ -146,20 +149,27 @@ impl<'a> Life<'a> {
                 self.digest = Some(block.digest);
                 Ok(true)
             }
-            Ok(None) if self.checkpoint.is_some() => Err(RecordingError::Order {
-                place: self.place(),
-                why: "the segment ends within its checkpoint".to_owned(),
-            }),
+            Ok(None) if self.checkpoint.is_some() || (self.apart && self.fresh) => {
+                Err(RecordingError::Order {
+                    place: self.place(),
+                    why: "the file ends within the checkpoint".to_owned(),
+                })
+            }
+            Ok(None) if self.apart => {
+                self.apart = false;
+                self.reader = self.present().reader()?;
+                Ok(true)
+            }
             Ok(None) => self.next_segment(),
             // The process was killed while it wrote. None of the effects of the block has left it.
             Err(ReadError::Cut { .. })
-                if self.ending.is_none() && self.checkpoint.is_none() && self.is_last() =>
+                if self.ending.is_none() && self.checkpoint.is_none() && !self.apart && self.is_last() =>
             {
                 self.ending = Some(Ending::Torn);
                 Ok(false)
             }
             Err(error) => Err(RecordingError::Read {
-                path: self.present().path.clone(),
+                path: self.place().file,
                 error,
             }),
         }
@@ -169,11 +179,14 @@ impl<'a> Life<'a> {
         if self.ending.is_some() {
             return self.out_of_order("an entry follows the end of the recording");
         }
+        if let Entry::Checkpoint { piece, is_last } = &entry {
+            return self.understand_checkpoint(piece, *is_last);
+        }
+        if self.checkpoint.is_some() || self.apart {
+            return self.out_of_order("something else than its pieces stands in a checkpoint");
+        }
+        self.fresh = false;
         match entry {
-            Entry::Checkpoint { piece, is_last } => self.understand_checkpoint(&piece, is_last),
-            _ if self.checkpoint.is_some() => {
-                self.out_of_order("the segment does not begin with a checkpoint")
-            }
             Entry::Remember(record) => {
                 self.remembered.push(record);
                 Ok(None)
@@ -205,6 +218,9 @@ impl<'a> Life<'a> {
     }
 
     fn understand_checkpoint(&mut self, piece: &[u8], is_last: bool) -> Result<Option<Next>, RecordingError> {
+        if std::mem::take(&mut self.fresh) {
+            self.checkpoint = Some(Vec::new());
+        }
         let Some(pieces) = &mut self.checkpoint else {
             return self.out_of_order("there is a checkpoint, and no segment begins");
         };
@@ -241,14 +257,16 @@ impl<'a> Life<'a> {
             return Ok(false);
         }
         self.segment += 1;
-        self.reader = self.present().reader()?;
-        self.checkpoint = Some(Vec::new());
+        (self.reader, self.apart) = beginning(self.present())?;
+        self.fresh = true;
         Ok(true)
     }
 
     fn place(&self) -> Place {
+        let present = self.present();
+        let checkpoint = present.checkpoint.as_ref().filter(|_| self.apart);
         Place {
-            file: self.present().path.clone(),
+            file: checkpoint.unwrap_or(&present.path).clone(),
             offset: self.offset,
             entry: self.taken,
         }
@@ -265,4 +283,12 @@ impl<'a> Life<'a> {
             why: why.to_owned(),
         })
     }
+}
+
+/// Reads a segment from its beginning, and says whether that is a checkpoint in a file of its own.
+fn beginning(file: &LifeFile) -> Result<(Reader<Source>, bool), RecordingError> {
+    Ok(match file.checkpoint_reader()? {
+        Some(reader) => (reader, true),
+        None => (file.reader()?, false),
+    })
 }

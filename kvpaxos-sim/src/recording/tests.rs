@@ -31,7 +31,7 @@ impl Directory {
     fn with(cluster: Cluster) -> Directory {
         let directory = Directory(tempfile::tempdir().unwrap());
         for (name, bytes) in cluster.files() {
-            fs::write(directory.0.path().join(name.to_string()), bytes).unwrap();
+            fs::write(directory.0.path().join(name), bytes).unwrap();
         }
         directory
     }

@@ -1,4 +1,4 @@
-//! What a segment begins with that is not the first of its life: the state of the replica, and what waits for its disk.
+//! What a segment may begin with that is not the first of its life: the state of the replica, and what waits for its disk.
 
 use std::collections::VecDeque;
 
@@ -144,9 +144,16 @@ impl Checkpoint {
     /// The bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.state.len() + 1024);
-        append_payload(&(self.at, &self.writes), &mut bytes);
+        let mut bytes = Checkpoint::beginning(self.at, &self.writes);
         bytes.extend_from_slice(&self.state);
+        bytes
+    }
+
+    /// The bytes before the state.
+    #[must_use]
+    pub fn beginning(at: Time, writes: &Writes) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        append_payload(&(at, writes), &mut bytes);
         bytes
     }
 

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::io::{Event, Record};
 use crate::types::{Entropy, ReplicaId, Role, Time};
 
-/// The beginning of a file: whose life it records, and under which circumstances.
+/// The beginning of a file: whose life it records, and under which circumstances. A segment and its checkpoint have the same one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Header {
     /// The release of the program that recorded.
@@ -18,7 +18,7 @@ pub struct Header {
     pub cluster: u64,
     /// The number of the life among those that were recorded in this place, from 1.
     pub life: u64,
-    /// The number of the segment within its life, from 1. All but the first begin with a checkpoint.
+    /// The number of the segment within its life, from 1. Of those that are not the first, there is mostly a checkpoint.
     pub segment: u64,
     /// What the clock of the machine showed when the clock of the replica showed 0, in microseconds since 1970. It
     /// only says how the times of different replicas may be put side by side.
@@ -53,16 +53,41 @@ impl FileName {
         }
     }
 
-    /// The ending of all names.
-    pub const ENDING: &str = ".recording";
+    /// The name of the segment that has this header.
+    #[must_use]
+    pub fn of(header: &Header) -> FileName {
+        FileName {
+            replica: header.config.id,
+            life: header.life,
+            segment: header.segment,
+        }
+    }
 
-    /// Reads a name; `None` if it is that of another file.
+    /// The ending of all names of segments.
+    pub const ENDING: &str = ".recording";
+    /// The ending of the names of checkpoints.
+    pub const CHECKPOINT: &str = ".checkpoint";
+
+    /// The name of the file with the checkpoint of the segment: `r1-000004-000002.checkpoint`.
+    #[must_use]
+    pub fn checkpoint(&self) -> String {
+        self.ending_in(Self::CHECKPOINT)
+    }
+
+    /// Reads the name of a segment; `None` if it is that of another file.
     #[must_use]
     pub fn parse(name: &str) -> Option<FileName> {
-        let (replica, life) = name
-            .strip_suffix(Self::ENDING)?
-            .strip_prefix('r')?
-            .split_once('-')?;
+        Self::parse_ending_in(name, Self::ENDING)
+    }
+
+    /// Reads the name of a checkpoint, and returns that of its segment; `None` if it is that of another file.
+    #[must_use]
+    pub fn parse_checkpoint(name: &str) -> Option<FileName> {
+        Self::parse_ending_in(name, Self::CHECKPOINT).filter(|name| name.segment > 1)
+    }
+
+    fn parse_ending_in(name: &str, ending: &str) -> Option<FileName> {
+        let (replica, life) = name.strip_suffix(ending)?.strip_prefix('r')?.split_once('-')?;
         let (life, segment) = life.split_once('-').unwrap_or((life, "1"));
         let parsed = FileName {
             replica: ReplicaId(replica.parse().ok()?),
@@ -70,24 +95,32 @@ impl FileName {
             segment: segment.parse().ok()?,
         };
         // A number has several forms, a file one name.
-        (parsed.to_string() == name).then_some(parsed)
+        (parsed.ending_in(ending) == name).then_some(parsed)
+    }
+
+    fn ending_in(&self, ending: &str) -> String {
+        let FileName {
+            replica,
+            life,
+            segment,
+        } = self;
+        match segment {
+            1 => format!("{replica}-{life:06}{ending}"),
+            _ => format!("{replica}-{life:06}-{segment:06}{ending}"),
+        }
     }
 }
 
 impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{:06}", self.replica, self.life)?;
-        if self.segment != 1 {
-            write!(f, "-{:06}", self.segment)?;
-        }
-        f.write_str(Self::ENDING)
+        f.write_str(&self.ending_in(Self::ENDING))
     }
 }
 
 /// One thing that happened to a replica, or to its disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Entry {
-    /// A piece of the [`Checkpoint`](super::Checkpoint) with which a segment begins that is not the first.
+    /// A piece of the [`Checkpoint`](super::Checkpoint) of a segment that is not the first.
     Checkpoint {
         /// The bytes.
         piece: Bytes,

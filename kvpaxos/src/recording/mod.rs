@@ -8,7 +8,8 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `entry` | [`Header`] and [`Entry`]: what a recording says |
-//! | `checkpoint` | [`Checkpoint`]: with what a later segment of a life begins; [`Writes`]: what waits for the disk |
+//! | `checkpoint` | [`Checkpoint`]: with what a recording may begin in the middle of a life; [`Writes`]: what waits for the disk |
+//! | `checkpoint_file` | [`CheckpointFile`]: a checkpoint to bytes, piece by piece |
 //! | `writer` | [`Writer`]: entries to bytes |
 //! | `reader` | [`Reader`]: bytes to entries |
 //! | `error` | [`ReadError`]: what can be wrong with the bytes, and where |
@@ -17,7 +18,7 @@
 //! ```text
 //! recording   life 1, life 2, life 3 ...          a life is the time between two starts of the process
 //!
-//! life        segment 1, segment 2 ...            one file each; all but the first begin with a checkpoint
+//! life        segment 1, segment 2 ...            one file each, and a file for the checkpoint of each but the first
 //!
 //! file        magic "KPAXREC\n" | version u16 | block | block | block ...
 //!
@@ -25,9 +26,13 @@
 //!                                                                     length and the payload
 //!
 //! payload     of the first block: a Header
-//!             of the next blocks of a later segment: a piece of the checkpoint | digest u64
 //!             of every other block: entry | entry ... | digest u64    the digest of all effects so far
 //! ```
+//!
+//! A segment goes on where the one before ended, whether or not it has a checkpoint. The file of a checkpoint has the header of the
+//! segment, and then nothing but the pieces of the checkpoint: the state with which the segment begins. It takes time to
+//! write a large state, and the segment is being written meanwhile; so they are two files. Without its checkpoint, a segment cannot be
+//! executed without those before it. The pieces may stand at the beginning of the segment instead.
 //!
 //! Numbers in a payload are postcard's: a `u8` is one byte, longer ones are varints. Messages, requests and records
 //! are encoded as they are on the wire and in the log.
@@ -48,7 +53,7 @@
 //! | flush | 11 | The records since the last flush, if there are any or something waits for them, are one batch. The first is 1 |
 //! | stopped | 12 | The process stopped in order. The last entry of its file |
 //! | full | 13 | The recording has reached its bound, and the replica went on unrecorded. The last entry of its file |
-//! | checkpoint | 14 | 1 if it is the last piece of the checkpoint, else 0; the length of the piece; the piece |
+//! | checkpoint | 14 | 1 if it is the last piece of the checkpoint, else 0; the length of the piece; the piece. Alone in its block |
 //!
 //! `at` is how many microseconds have passed since the `at` before it in the file; the first one is on the clock of the
 //! replica.
@@ -57,9 +62,10 @@
 //!
 //! A block is written (to the operating system, not to the disk) before any effect of its entries leaves the process.
 //! So whatever happens to the process, every message that another process received is the effect of an entry. A block
-//! that is cut off at the end of a file has had no effect outside.
+//! that is cut off at the end of a file has had no effect outside. The file of a checkpoint gets its name once it is complete.
 
 mod checkpoint;
+mod checkpoint_file;
 mod digest;
 mod entry;
 mod error;
@@ -69,6 +75,7 @@ mod tests;
 mod writer;
 
 pub use checkpoint::{Checkpoint, Deferred, Writes};
+pub use checkpoint_file::CheckpointFile;
 pub use digest::{EffectDigest, message_digest};
 pub use entry::{Entry, FileName, Header};
 pub use error::ReadError;
@@ -76,7 +83,7 @@ pub use reader::{Block, Reader};
 pub use writer::Writer;
 
 /// The version of the format. Recordings of other versions are refused.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"KPAXREC\n";
 /// The longest payload of a block, in bytes.

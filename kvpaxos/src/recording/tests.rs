@@ -1,5 +1,7 @@
 //! What is written is read again, and what is not as it was written is refused with its place.
 
+use std::ops::ControlFlow;
+
 use super::*;
 use crate::command::{Request, RequestBody};
 use crate::io::{Effect, Envelope, Event, Memory, Record};
@@ -122,6 +124,65 @@ fn what_is_written_is_read() {
     assert_ne!(digests[0], EffectDigest::default().value());
     let entries: Vec<Entry> = blocks.into_iter().flat_map(|block| block.entries).collect();
     assert_eq!(entries, expected);
+}
+
+#[test]
+fn a_checkpoint_is_written_piece_by_piece() {
+    let state: Vec<u8> = (0..=250).cycle().take(MAX_PIECE * 5 / 2).collect();
+    let at = Time(5);
+    let writes = Writes::default();
+    let (mut file, mut bytes) = CheckpointFile::begin(&sample_header(), 7, at, &writes);
+    let mut written = 0;
+    for part in state.chunks(300_000) {
+        let taken = file.add(part, |block| {
+            written += 1;
+            bytes.extend_from_slice(block);
+            ControlFlow::Continue(())
+        });
+        assert!(taken.is_continue());
+    }
+    assert_eq!(written, 2, "they leave as soon as they are full");
+    bytes.extend_from_slice(file.end());
+
+    let (header, blocks) = read(&bytes).unwrap();
+    assert_eq!(header, sample_header());
+    assert!(blocks.iter().all(|block| block.digest == 7));
+    let mut pieces = Vec::new();
+    let mut ends = Vec::new();
+    for entry in blocks.into_iter().flat_map(|block| block.entries) {
+        let Entry::Checkpoint { piece, is_last } = entry else {
+            panic!("{entry:?}");
+        };
+        pieces.extend_from_slice(&piece);
+        ends.push(is_last);
+    }
+    assert_eq!(ends, [false, false, true]);
+    let checkpoint = Checkpoint { at, writes, state };
+    assert!(pieces == checkpoint.encode());
+    assert_eq!(Checkpoint::decode(&pieces), Ok(checkpoint));
+}
+
+#[test]
+fn a_checkpoint_has_the_name_of_its_segment() {
+    let name = |segment| FileName {
+        replica: OWN,
+        life: 4,
+        segment,
+    };
+    assert_eq!(name(1).to_string(), "r1-000004.recording");
+    assert_eq!(name(2).to_string(), "r1-000004-000002.recording");
+    assert_eq!(name(2).checkpoint(), "r1-000004-000002.checkpoint");
+    assert_eq!(FileName::parse(&name(2).to_string()), Some(name(2)));
+    assert_eq!(FileName::parse_checkpoint(&name(2).checkpoint()), Some(name(2)));
+    for other in [
+        &name(1).checkpoint(),
+        &name(2).to_string(),
+        "r1-4-2.checkpoint",
+        "r1-000004-000002.checkpoint.part",
+    ] {
+        assert_eq!(FileName::parse_checkpoint(other), None, "{other}");
+    }
+    assert_eq!(FileName::parse(&name(2).checkpoint()), None);
 }
 
 /// The digests are part of the format: those of an earlier build must be the same.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::digest::EffectDigest;
 use super::entry::Header;
-use super::{MAGIC, MAX_ENTRIES, MAX_PIECE, VERSION, checksum, kind};
+use super::{MAGIC, MAX_ENTRIES, VERSION, checksum, kind};
 use crate::command::{Request, RequestBody};
 use crate::encoding::append_payload;
 use crate::io::{Effect, Event, Memory, Record};
@@ -48,23 +48,16 @@ impl Writer {
         (writer, first)
     }
 
-    /// Ends a segment and begins the next one, which has this header. Returns its first bytes: those up to the end of the
-    /// checkpoint. What was not sealed is lost.
+    /// Ends a segment and begins the next one, which has this header. Returns its first bytes. What was not sealed is lost.
     #[must_use]
-    pub fn next_segment(&mut self, header: &Header, checkpoint: &[u8]) -> Vec<u8> {
-        let (writer, mut first) = Writer::begin(header);
+    pub fn next_segment(&mut self, header: &Header) -> Vec<u8> {
+        let (writer, first) = Writer::begin(header);
         let digest = std::mem::take(&mut self.digest);
         *self = Writer { digest, ..writer };
-        first.reserve(checkpoint.len() + checkpoint.len() / 1024 + 64);
-        let mut pieces = checkpoint.chunks(MAX_PIECE).peekable();
-        while let Some(piece) = pieces.next() {
-            self.checkpoint(piece, pieces.peek().is_none());
-            first.extend_from_slice(self.seal());
-        }
         first
     }
 
-    /// A piece of the checkpoint with which a segment begins, of at most [`MAX_PIECE`] bytes.
+    /// A piece of the checkpoint of a segment, of at most [`MAX_PIECE`](super::MAX_PIECE) bytes. It takes a block of its own.
     pub fn checkpoint(&mut self, piece: &[u8], is_last: bool) {
         self.put(&(kind::CHECKPOINT, u8::from(is_last), piece.len()));
         self.block.extend_from_slice(piece);
@@ -142,6 +135,12 @@ impl Writer {
     /// The effects of the last input.
     pub fn effects(&mut self, effects: &[Effect]) {
         self.digest.add(effects);
+    }
+
+    /// The digest of all effects so far.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest.value()
     }
 
     /// A batch of records and all before it are durable.

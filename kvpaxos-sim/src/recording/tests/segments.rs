@@ -13,8 +13,16 @@ fn recorded() -> Directory {
 
 impl Directory {
     fn segments(&self, replica: u8, life: u64) -> Vec<PathBuf> {
+        self.named(replica, life, FileName::parse)
+    }
+
+    fn checkpoints(&self, replica: u8, life: u64) -> Vec<PathBuf> {
+        self.named(replica, life, FileName::parse_checkpoint)
+    }
+
+    fn named(&self, replica: u8, life: u64, parse: fn(&str) -> Option<FileName>) -> Vec<PathBuf> {
         let of = |path: &PathBuf| {
-            let name = FileName::parse(path.file_name()?.to_str()?)?;
+            let name = parse(path.file_name()?.to_str()?)?;
             ((name.replica.0, name.life) == (replica, life)).then_some(name.segment)
         };
         let paths = fs::read_dir(self.0.path())
@@ -93,6 +101,65 @@ fn a_disk_that_loses_records_is_found_after_a_checkpoint() {
     assert!(matches!(read, Err(RecordingError::BeginsLate { .. })));
 }
 
+/// A process may be killed while it writes a checkpoint, or be stopped, or the state may be too long.
+#[test]
+fn a_segment_without_a_checkpoint_goes_on_from_the_one_before() {
+    let recorded = || {
+        let mut cluster = Cluster::in_segments_with(7, |segment| segment % 3 == 0);
+        cluster.write(24);
+        Directory::with(cluster)
+    };
+    let directory = recorded();
+    let (segments, checkpoints) = (directory.segments(0, 1), directory.checkpoints(0, 1));
+    assert!(
+        segments.len() > 2 * checkpoints.len() && checkpoints.len() >= 2,
+        "{segments:?} {checkpoints:?}"
+    );
+    let whole = directory.replay().unwrap();
+    assert!(whole.violation.is_none(), "{whole}");
+    assert!(whole.judged.contains(&Property::P4), "{whole}");
+    // Segments that have lost their beginning are left out: those up to the third or the sixth.
+    for oldest in 1..6 {
+        let directory = recorded();
+        directory.forget(oldest);
+        let report = directory.replay().unwrap();
+        assert!(report.violation.is_none(), "{oldest} are gone: {report}");
+        assert!(report.judged.contains(&Property::L3), "{report}");
+    }
+}
+
+#[test]
+fn a_recording_without_a_beginning_is_refused() {
+    let mut cluster = Cluster::in_segments_with(7, |_| false);
+    cluster.write(8);
+    let directory = Directory::with(cluster);
+    directory.replay().unwrap();
+    directory.forget(1);
+    let error = directory.error();
+    assert!(
+        error.starts_with("r0-000001-000002.recording: the recording begins in the middle of a life"),
+        "{error}"
+    );
+}
+
+/// The checkpoint may also stand at the beginning of the segment.
+#[test]
+fn a_checkpoint_may_be_in_the_file_of_its_segment() {
+    let directory = recorded();
+    for checkpoint in directory.checkpoints(0, 1) {
+        let segment = checkpoint.with_extension("recording");
+        let mut bytes = fs::read(&checkpoint).unwrap();
+        let inputs = fs::read(&segment).unwrap();
+        let (first, _) = blocks(&inputs)[0];
+        bytes.extend_from_slice(&inputs[first - 8..]);
+        fs::write(segment, bytes).unwrap();
+        fs::remove_file(checkpoint).unwrap();
+    }
+    assert!(directory.replay().unwrap().violation.is_none());
+    directory.forget(2);
+    assert!(directory.replay().unwrap().violation.is_none());
+}
+
 /// A checkpoint that was changed is found: as bytes that are no state, or as another state than the execution has.
 #[test]
 fn a_checkpoint_that_was_changed_is_found() {
@@ -103,10 +170,10 @@ fn a_checkpoint_that_was_changed_is_found() {
     };
     for place in [20, 50, 80] {
         let directory = recorded();
-        change(&directory.segments(0, 1)[2], |bytes| tamper(bytes, place));
+        change(&directory.checkpoints(0, 1)[1], |bytes| tamper(bytes, place));
         let error = directory.error();
         assert!(
-            error.starts_with("r0-000001-000003.recording, block at offset ")
+            error.starts_with("r0-000001-000003.checkpoint, block at offset ")
                 && error.contains("another state than the checkpoint"),
             "{error}"
         );
@@ -121,8 +188,33 @@ fn a_checkpoint_that_was_changed_is_found() {
         );
     }
     let directory = recorded();
-    change(&directory.segments(0, 1)[2], |bytes| bytes[600] ^= 1);
+    change(&directory.checkpoints(0, 1)[1], |bytes| {
+        let place = bytes.len() - 20;
+        bytes[place] ^= 1;
+    });
     assert!(directory.error().contains("the checksum of the block"));
+}
+
+#[test]
+fn a_checkpoint_that_is_not_whole_is_named() {
+    let directory = recorded();
+    let checkpoint = &directory.checkpoints(0, 1)[1];
+    change(checkpoint, |bytes| bytes.truncate(blocks(bytes)[0].0 - 8));
+    let error = directory.error();
+    assert!(
+        error.starts_with("r0-000001-000003.checkpoint, block at offset ")
+            && error.contains("the file ends within the checkpoint"),
+        "{error}"
+    );
+    fs::copy(&directory.checkpoints(1, 1)[1], checkpoint).unwrap();
+    let error = directory.error();
+    assert!(
+        error.starts_with("r0-000001-000003.checkpoint: another header of the same segment than in"),
+        "{error}"
+    );
+    // Without it, nothing is missing.
+    fs::remove_file(checkpoint).unwrap();
+    assert!(directory.replay().unwrap().violation.is_none());
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! A cluster without processes, files or sockets that records as a real one does.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
-use kvpaxos::recording::{Checkpoint, FileName, Header, Writer, Writes};
+use kvpaxos::recording::{CheckpointFile, FileName, Header, Writer, Writes};
 use kvpaxos::{
     ClientId, Config, Effect, Entropy, Envelope, Event, Founding, Input, Memory, Message, Op, Outcome,
     Record, Replica, ReplicaId, Request, RequestBody, Sequence, SessionId, Tag, Time,
@@ -17,9 +18,8 @@ pub(super) struct Cluster {
     tamper: fn(ReplicaId, &mut Envelope),
     shells: Vec<Shell>,
     /// The recordings of lives that are over.
-    over: Vec<(FileName, Vec<u8>)>,
-    /// After how many inputs a segment ends.
-    inputs: u64,
+    over: Vec<(String, Vec<u8>)>,
+    segments: Segments,
     cluster: u64,
     now: Time,
     session: Option<SessionId>,
@@ -41,7 +41,7 @@ impl Cluster {
             tamper: |_, _| (),
             shells: (0..REPLICAS).map(founded).collect(),
             over: Vec::new(),
-            inputs: u64::MAX,
+            segments: Segments::ONE,
             cluster,
             now,
             session: None,
@@ -49,11 +49,18 @@ impl Cluster {
         }
     }
 
-    /// A cluster whose recordings have segments of so many inputs.
+    /// A cluster whose recordings have segments of so many inputs, each with a checkpoint.
     pub(super) fn in_segments(inputs: u64) -> Cluster {
+        Cluster::in_segments_with(inputs, |_| true)
+    }
+
+    /// A cluster whose recordings have segments of so many inputs, and checkpoints of those segments for whose number `is_kept` is true.
+    pub(super) fn in_segments_with(inputs: u64, is_kept: fn(u64) -> bool) -> Cluster {
         let mut cluster = Cluster::start();
-        cluster.inputs = inputs;
-        cluster.shells.iter_mut().for_each(|shell| shell.inputs = inputs);
+        cluster.segments = Segments { inputs, is_kept };
+        for shell in &mut cluster.shells {
+            shell.segments = cluster.segments;
+        }
         cluster
     }
 
@@ -101,13 +108,13 @@ impl Cluster {
         let shell = &self.shells[replica];
         let (id, life, log) = (shell.id, shell.life + 1, disk(shell.log.clone()));
         let mut next = Shell::start(self.cluster, id, life, log, self.now);
-        next.inputs = self.inputs;
+        next.segments = self.segments;
         let over = std::mem::replace(&mut self.shells[replica], next);
         self.over.extend(over.files());
     }
 
     /// The recordings of all lives.
-    pub(super) fn files(self) -> Vec<(FileName, Vec<u8>)> {
+    pub(super) fn files(self) -> Vec<(String, Vec<u8>)> {
         let present = self.shells.into_iter().flat_map(Shell::files);
         self.over.into_iter().chain(present).collect()
     }
@@ -163,6 +170,20 @@ impl Cluster {
     }
 }
 
+/// After how many inputs a segment ends, and of which segments there is a checkpoint.
+#[derive(Clone, Copy)]
+struct Segments {
+    inputs: u64,
+    is_kept: fn(u64) -> bool,
+}
+
+impl Segments {
+    const ONE: Segments = Segments {
+        inputs: u64::MAX,
+        is_kept: |_| true,
+    };
+}
+
 /// A replica and what its driver keeps.
 struct Shell {
     id: ReplicaId,
@@ -170,11 +191,11 @@ struct Shell {
     header: Header,
     replica: Replica,
     writer: Writer,
-    /// The segments that are over, and the present one.
-    over: Vec<(FileName, Vec<u8>)>,
+    /// The segments that are over and their checkpoints, and the present one.
+    over: Vec<(String, Vec<u8>)>,
     file: Vec<u8>,
-    /// After how many inputs a segment ends, and how many the present one has.
-    inputs: u64,
+    segments: Segments,
+    /// How many inputs the present segment has.
     taken: u64,
     log: Vec<Record>,
     writes: Writes,
@@ -204,7 +225,7 @@ impl Shell {
             life,
             header,
             over: Vec::new(),
-            inputs: u64::MAX,
+            segments: Segments::ONE,
             taken: 0,
             replica: Replica::new(config, Memory::Kept(log.clone()), entropy, at).unwrap(),
             writer,
@@ -217,7 +238,7 @@ impl Shell {
         }
     }
 
-    fn files(mut self) -> Vec<(FileName, Vec<u8>)> {
+    fn files(mut self) -> Vec<(String, Vec<u8>)> {
         self.end_segment();
         self.over
     }
@@ -226,28 +247,35 @@ impl Shell {
         if !self.writer.is_empty() {
             self.file.extend_from_slice(self.writer.seal());
         }
-        let name = FileName {
-            replica: self.id,
-            life: self.life,
-            segment: self.header.segment,
-        };
+        let name = FileName::of(&self.header).to_string();
         self.over.push((name, std::mem::take(&mut self.file)));
     }
 
     /// Begins a segment, if the present one has enough.
     fn next_segment(&mut self, at: Time) {
-        if self.taken < self.inputs {
+        if self.taken < self.segments.inputs || !self.replica.can_be_exported() {
             return;
         }
-        let Ok(state) = self.replica.export(usize::MAX) else {
-            return;
-        };
         self.end_segment();
         self.taken = 0;
         self.header.segment += 1;
-        let writes = self.writes.clone();
-        let checkpoint = Checkpoint { at, writes, state };
-        self.file = self.writer.next_segment(&self.header, &checkpoint.encode());
+        if (self.segments.is_kept)(self.header.segment) {
+            let name = FileName::of(&self.header).checkpoint();
+            self.over.push((name, self.checkpoint(at)));
+        }
+        self.file = self.writer.next_segment(&self.header);
+    }
+
+    fn checkpoint(&self, at: Time) -> Vec<u8> {
+        let state = self.replica.export(usize::MAX).unwrap();
+        let digest = self.writer.digest();
+        let (mut file, mut bytes) = CheckpointFile::begin(&self.header, digest, at, &self.writes);
+        let _ = file.add(&state, |block| {
+            bytes.extend_from_slice(block);
+            ControlFlow::Continue(())
+        });
+        bytes.extend_from_slice(file.end());
+        bytes
     }
 
     /// Steps an input and what follows from it, and writes the block.

@@ -138,8 +138,8 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) record: Option<PathBuf>,
     /// With --record: the most bytes that the recordings of this replica take. The oldest segments are removed to
-    /// make room. If its state takes more than 8 MiB or a quarter of this, the recording ends there and says so
-    /// [default: 1 GiB].
+    /// make room. If its state takes more than a quarter of this, the recording ends there and says so [default:
+    /// 1 GiB].
     #[arg(long, value_name = "BYTES", requires = "record")]
     pub(crate) record_bytes: Option<u64>,
     #[command(flatten)]
