@@ -58,6 +58,12 @@ impl Writes {
         self.batch
     }
 
+    /// Whether that batch has anything: then no checkpoint can be written.
+    #[must_use]
+    pub fn is_gathering(&self) -> bool {
+        self.gathered
+    }
+
     /// The last batch that is known to be durable.
     #[must_use]
     pub fn settled(&self) -> u64 {

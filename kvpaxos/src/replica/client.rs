@@ -1,5 +1,7 @@
 //! The requests of clients, and the replies to them.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use crate::command::{Command, Outcome, Query, Refusal, Reply, Request, RequestBody, Tag};
@@ -96,6 +98,13 @@ impl Replica {
             query,
             age: 0,
         });
+    }
+
+    /// The clients that wait for an answer. Whoever goes on with an [imported](Replica::import) replica has no connection to them, and
+    /// says so ([`Event::ClientGone`](crate::Event::ClientGone)).
+    #[must_use]
+    pub fn waiting_clients(&self) -> BTreeSet<ClientId> {
+        self.pending.clients().chain(self.reads.clients()).collect()
     }
 
     /// The state after all slots that this replica has applied, for a client (see

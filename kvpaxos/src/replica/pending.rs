@@ -167,6 +167,17 @@ impl PendingRequests {
         self.streams.values().flatten().map(|pending| &pending.command)
     }
 
+    /// The clients that expect a reply, each as often as it waits for one.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = ClientId> {
+        let pending = self.streams.values().flatten();
+        let pending = pending.flat_map(|pending| std::iter::once(&pending.first).chain(&pending.more));
+        let withheld = self.withheld.values().flatten();
+        let waiting = pending.chain(withheld.map(|withheld| &withheld.waiting));
+        waiting
+            .filter(|waiting| !waiting.gone)
+            .map(|waiting| waiting.client)
+    }
+
     /// Returns every command that was not handed to the leader of `ballot` yet, and notes that it is being
     /// handed over.
     pub(crate) fn hand_all(&mut self, ballot: Ballot, patience: u32) -> Vec<Command> {

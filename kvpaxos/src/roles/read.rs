@@ -196,6 +196,12 @@ impl Reads {
         self.bytes
     }
 
+    /// The clients that wait for an answer, each as often as it does.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = ClientId> {
+        let reads = [&self.fresh, &self.asked].into_iter().chain(self.ready.values());
+        reads.flatten().map(|read| read.client)
+    }
+
     pub(crate) fn add(&mut self, read: Read) {
         self.count += 1;
         self.bytes += read.bytes();

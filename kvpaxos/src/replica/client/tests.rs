@@ -113,6 +113,36 @@ fn a_client_copies_the_state_part_by_part() {
     );
 }
 
+#[test]
+fn clients_wait_until_they_are_answered_or_gone() {
+    let mut lone = Lone::leading();
+    for client in [4, 5] {
+        let tag = Tag {
+            nonce: client,
+            number: 0,
+        };
+        let body = RequestBody::Open { tag };
+        let request = Request { id: 1, body };
+        let from = ClientId(client);
+        let event = Event::Client { from, request };
+        // What it sends to itself is lost for now.
+        lone.replica.step(Input { at: lone.at, event });
+    }
+    lone.replica.read(ClientId(6), 1, Query::Count);
+    let waiting = |lone: &Lone| -> Vec<u64> {
+        let clients = lone.replica.waiting_clients().into_iter();
+        clients.map(|client| client.0).collect()
+    };
+    assert_eq!(waiting(&lone), [4, 5, 6]);
+    let client = ClientId(4);
+    lone.step(Event::ClientGone { client });
+    assert!(!waiting(&lone).contains(&4));
+    while !waiting(&lone).is_empty() {
+        lone.at = lone.replica.deadline().expect("it has the next tick");
+        lone.step(Event::Clock);
+    }
+}
+
 fn put(lone: &mut Lone, session: SessionId, key: u8, length: usize) -> Revision {
     let sequence = Sequence(u64::from(key));
     let body = RequestBody::Apply {
