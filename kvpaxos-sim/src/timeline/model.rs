@@ -47,6 +47,31 @@ pub struct Timeline {
     pub replay: Option<String>,
 }
 
+impl Timeline {
+    /// Marks what happened in an event of the run; the first one is 1. `begun` says how many events the timeline had when each event of
+    /// the run began: most of those are one or several of the timeline. If this one is none, the mark stands at what happened last
+    /// before it.
+    pub fn point_out(&mut self, begun: &[usize], event: u64, name: &str, text: String) {
+        let number = usize::try_from(event).unwrap_or(usize::MAX);
+        let Some(first) = number.checked_sub(1).and_then(|place| begun.get(place)) else {
+            return;
+        };
+        let end = begun.get(number).copied().unwrap_or(self.events.len());
+        let place = if *first < end {
+            *first
+        } else {
+            first.saturating_sub(1)
+        };
+        if place < self.events.len() {
+            self.pointers.push(Pointer {
+                event: EventId(u32::try_from(place).expect("a timeline has fewer events")),
+                name: name.to_owned(),
+                text,
+            });
+        }
+    }
+}
+
 /// A line of the diagram.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Node {

@@ -3,7 +3,7 @@
 use super::play::Recording;
 use crate::engine::Traffic;
 use crate::subject::Subject;
-use crate::timeline::{EventId, Pointer, Timeline};
+use crate::timeline::Timeline;
 use crate::world::clients::OperationCounts;
 use crate::world::report::Report;
 use crate::world::state::World;
@@ -20,30 +20,9 @@ pub struct Pictured {
 }
 
 impl Pictured {
-    /// Marks what happened in an event of the engine; the first one is 1. Most events of the engine are one or several
-    /// of the timeline. If this one is none, the mark stands at what happened last before it.
+    /// Marks what happened in an event of the engine; the first one is 1. See [`Timeline::point_out`].
     pub fn point_out(&mut self, event: u64, name: &str, text: String) {
-        let number = usize::try_from(event).unwrap_or(usize::MAX);
-        let Some(first) = number.checked_sub(1).and_then(|place| self.begun.get(place)) else {
-            return;
-        };
-        let end = self
-            .begun
-            .get(number)
-            .copied()
-            .unwrap_or(self.timeline.events.len());
-        let place = if *first < end {
-            *first
-        } else {
-            first.saturating_sub(1)
-        };
-        if place < self.timeline.events.len() {
-            self.timeline.pointers.push(Pointer {
-                event: EventId(u32::try_from(place).expect("a timeline has fewer events")),
-                name: name.to_owned(),
-                text,
-            });
-        }
+        self.timeline.point_out(&self.begun, event, name, text);
     }
 }
 
