@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kvpaxos::recording::{Checkpoint, Entry};
-use kvpaxos::{Memory, ReplicaId, Slot, Time};
+use kvpaxos::{Memory, Record, ReplicaId, Slot, Time};
 
 use super::error::{Place, RecordingError};
 use super::execution::{Execution, Fault, Outside};
@@ -22,6 +22,8 @@ pub(super) struct Checked {
 /// A life that was executed.
 pub(super) struct CheckedLife {
     pub(super) beginning: Beginning,
+    /// If it begins with a checkpoint: what was durable on the disk then, if a later memory shows that.
+    pub(super) log: Option<Vec<Record>>,
     pub(super) played: Played,
     /// An assertion of the replica that failed, and where.
     pub(super) panicked: Option<(Place, String)>,
@@ -107,6 +109,9 @@ fn check_replica(
             }
         }
     }
+    if let Some(first) = checked.first_mut() {
+        first.log = written.take_learned();
+    }
     Ok(checked)
 }
 
@@ -123,6 +128,7 @@ fn begin(
     };
     Ok(CheckedLife {
         beginning,
+        log: None,
         played: Played::starting(at),
         panicked: None,
     })
@@ -145,9 +151,10 @@ fn resume(
         error: Box::new(error),
     })?;
     let (_, undurable) = execution.writes().clone().into_parts();
-    written.resume(undurable.iter().map(|(_, record)| record));
+    written.resume(None, undurable.iter().map(|(_, record)| record));
     let life = CheckedLife {
         beginning: Beginning::Resumed,
+        log: None,
         played: Played::starting(at),
         panicked: None,
     };
@@ -212,6 +219,7 @@ impl CheckedLife {
     fn empty(ending: Ending) -> CheckedLife {
         CheckedLife {
             beginning: Beginning::New,
+            log: None,
             played: Played {
                 ending,
                 ..Played::starting(Time(0))

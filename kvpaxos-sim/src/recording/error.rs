@@ -119,12 +119,6 @@ pub enum RecordingError {
         /// Which builds are involved.
         why: String,
     },
-    /// What a command needs is before the recording.
-    #[error("{}: the recording begins with a checkpoint in the middle of a life. Such recordings are executed and judged; inputs are left out, and futures drawn, only of recordings that begin with the start of each replica: raise --record-bytes, or restart the replicas to begin anew", path.display())]
-    BeginsLate {
-        /// The file.
-        path: PathBuf,
-    },
     /// A life between two others is missing.
     #[error(
         "{replica} has a recording of life {before} and of life {after}, and none between: a file is missing"

@@ -131,6 +131,13 @@ impl Execution {
         exported.is_ok() && left.is_empty()
     }
 
+    /// Its state as a checkpoint; `None` if that cannot be written now.
+    pub(super) fn checkpoint(&self) -> Option<Vec<u8>> {
+        let mut checkpoint = Checkpoint::beginning(self.at, &self.writes);
+        checkpoint.extend(self.replica.export(usize::MAX).ok()?);
+        Some(checkpoint)
+    }
+
     /// What waits for the disk.
     pub(super) fn writes(&self) -> &Writes {
         &self.writes

@@ -29,11 +29,6 @@ impl FailingRecording {
         directories: &[P],
     ) -> Result<Result<FailingRecording, Box<Report>>, RecordingError> {
         let found = files::find(directories)?;
-        let late = found.values().flatten().find(|file| file.header.segment > 1);
-        if let Some(file) = late {
-            let path = file.path.clone();
-            return Err(RecordingError::BeginsLate { path });
-        }
         let checked = check::check(&found)?;
         let wanted = merge::Wanted {
             trace: Trace::Off,
@@ -43,12 +38,15 @@ impl FailingRecording {
         let merge::Merged { report, script, .. } = merge::merge(&found, &checked, wanted)?;
         let judged = Judged::of(&found, &checked);
         Ok(match (report.violation.clone(), script) {
-            (Some(violation), Some(script)) => Ok(FailingRecording {
-                report,
-                violation,
-                script,
-                judged,
-            }),
+            (Some(violation), Some(mut script)) => {
+                script.find_common_beginning();
+                Ok(FailingRecording {
+                    report,
+                    violation,
+                    script,
+                    judged,
+                })
+            }
             _ => Err(Box::new(report)),
         })
     }

@@ -5,21 +5,22 @@
 //! there on the future is calm: nothing is lost, no process fails, a process that is down starts again within two seconds,
 //! and so does a role. Delays, syncs and the calls of two clients are drawn.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kvpaxos::{ClientId, Config, Event, Memory, Micros, ReplicaId, ReplicaSet, Time};
+use kvpaxos::{Config, Founding, Memory, Message, Micros, ReplicaId, ReplicaSet, Time};
 
 use super::execution::Standing;
 use super::failing::FailingRecording;
 use super::memory::Beginning;
 use super::play::{Machine, Play};
+use super::post::Post;
 use super::script::{Item, Script, Source, What};
 use crate::engine::{Adopted, Fork, Format};
 use crate::explain::Future;
 use crate::invariants::{EventLines, Finding, Trace};
+use crate::timeline::{Replicas, Timeline, TimelineObserver};
 use crate::world::scenario::Manner;
-use crate::world::{Down, Guest, Setup, Start, Workload, World, without_replica};
+use crate::world::{Down, Guest, Setup, Start, Watch, Workload, World, without_replica};
 
 /// How many clients the futures have.
 const CLIENTS: u32 = 2;
@@ -31,6 +32,11 @@ pub struct RecordedRun<'a> {
     script: Script,
     /// How many steps it has. The first is 1.
     pub steps: u64,
+    /// So many steps are in all futures, even in those from before: with the last of them, every replica has begun whose recording
+    /// begins with a checkpoint, and others have sent it all on which that depends.
+    pub begun: u64,
+    /// Those replicas.
+    late: ReplicaSet,
     /// When a future is judged.
     pub horizon: Time,
     /// What it violates.
@@ -75,8 +81,15 @@ impl<'a> RecordedRun<'a> {
         };
         let steps = play.steps;
         let (script, _) = play.end();
+        let is_fixed = |item: &&Arc<Item>| item.id < script.fixed && item.what != What::Own;
+        let begun = script.items.iter().filter(is_fixed).count() as u64;
+        let late = script.items.iter();
+        let late = late.filter(|item| matches!(item.what, What::Resume { .. }));
+        let late = late.map(|item| item.replica).collect();
         Ok(RecordedRun {
             recording,
+            begun,
+            late,
             script,
             steps,
             horizon: violation.at.after(grace),
@@ -92,8 +105,8 @@ impl<'a> RecordedRun<'a> {
     #[must_use]
     pub fn play_future(&self, fork: Fork) -> Future {
         let mut play = Play::new(&self.script, self.recording.audit(), false);
-        let done = play.run(&self.script.items, fork.after);
-        play.leave_clients(&clients(&self.script.items[..done]));
+        let done = play.run(&self.script.items, fork.after.max(self.begun));
+        play.leave_clients();
         if let Some(found) = play.audit.finding() {
             return self.judged(found);
         }
@@ -120,6 +133,23 @@ impl<'a> RecordedRun<'a> {
             Trace::Events(lines) => lines,
             _ => EventLines::default(),
         }
+    }
+
+    /// Plays it again, and draws it. The numbers say how many events the timeline had when each step began: see
+    /// [`Timeline::point_out`].
+    #[must_use]
+    pub fn picture(&self) -> (Timeline, Vec<usize>) {
+        let replicas = self.recording.config().members.len();
+        let observer = TimelineObserver::new(Replicas, replicas, 0);
+        let mut play = Play::new(&self.script, self.recording.audit(), false);
+        play.audit = Watch::new(self.recording.audit(), Some(observer));
+        play.run(&self.script.items, u64::MAX);
+        let (mut timeline, begun) = match play.audit.take_timeline() {
+            Some((observer, begun)) => (observer.finish(), begun),
+            None => (Timeline::default(), Vec::new()),
+        };
+        super::entitle(&mut timeline, &self.recording.report);
+        (timeline, begun)
     }
 
     fn judged(&self, found: &Finding) -> Future {
@@ -150,19 +180,36 @@ impl<'a> RecordedRun<'a> {
         let (mut world, starts) =
             World::resumed(setup, play.audit, now, guests).expect("the configuration was checked");
         for item in &self.script.items[done..] {
-            if let What::Message { from, source, .. } = &item.what
-                && matches!(source, Source::Item { .. })
-                && let Some(sent) = post.sent_by(item.replica, source)
+            if let What::Message { from, .. } = &item.what
+                && let Some((founding, message)) = self.under_way(&post, item)
             {
-                world.on_its_way(
-                    [*from, item.replica],
-                    sent.founding,
-                    sent.message.clone(),
-                    Time(item.at),
-                );
+                let ends = [*from, item.replica];
+                world.on_its_way(ends, founding, message.clone(), Time(item.at));
             }
         }
         (world, starts)
+    }
+
+    /// The message that an item brings, and the founding of its sender, if that has sent it already.
+    fn under_way<'p>(&self, post: &'p Post, item: &'p Item) -> Option<(Option<Founding>, &'p Message)> {
+        let What::Message {
+            from,
+            founding,
+            message,
+            source,
+        } = &item.what
+        else {
+            return None;
+        };
+        match source {
+            Source::Item { .. } => {
+                let sent = post.sent_by(item.replica, source)?;
+                Some((sent.founding, &sent.message))
+            }
+            // It was sent before the checkpoint with which the recording of its sender begins.
+            Source::Unrecorded if self.late.contains(*from) => Some((*founding, message)),
+            Source::Unrecorded | Source::Content => None,
+        }
     }
 
     /// The configuration of a replica, also of one that is not recorded.
@@ -199,6 +246,8 @@ impl<'a> RecordedRun<'a> {
         adopted.failed = machine.failed_roles();
         adopted.shown = machine.last;
         let Machine { execution, disk, .. } = machine;
+        // A process or a role that is down starts again only if it is known what it finds.
+        let stays_down = has_halted || !disk.is_known();
         let records = disk.records();
         let undurable = execution.as_ref().map_or(0, |execution| execution.undurable());
         if runs {
@@ -212,7 +261,7 @@ impl<'a> RecordedRun<'a> {
             adopted.failed.clear();
             play.crashed(id, &records[records.len() - undurable..]);
         }
-        let down = if has_halted { Down::ForGood } else { Down::Restarts };
+        let down = if stays_down { Down::ForGood } else { Down::Restarts };
         Guest {
             config,
             adopted,
@@ -246,22 +295,4 @@ fn manner(finding: &Finding) -> Manner {
         explanation: explanation.to_owned(),
         ..finding.clone()
     })
-}
-
-/// The clients that each replica knows in its present life.
-fn clients(items: &[Arc<Item>]) -> BTreeSet<(ReplicaId, ClientId)> {
-    let mut clients = BTreeSet::new();
-    for item in items {
-        match &item.what {
-            What::Start { .. } => clients.retain(|(replica, _)| *replica != item.replica),
-            What::Request { from, .. } => {
-                clients.insert((item.replica, *from));
-            }
-            What::Input(Event::ClientGone { client }) => {
-                clients.remove(&(item.replica, *client));
-            }
-            _ => {}
-        }
-    }
-    clients
 }

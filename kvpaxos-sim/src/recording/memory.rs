@@ -100,6 +100,8 @@ pub(super) struct Written {
     lives: usize,
     /// The log has records before these that are not known.
     is_late: bool,
+    /// Those records, once a memory has shown them.
+    learned: Option<Vec<Record>>,
 }
 
 impl Written {
@@ -123,11 +125,8 @@ impl Written {
             });
         }
         let keys: Vec<u128> = records.iter().map(key_of).collect();
-        if self.is_late
-            && self.place_of(&keys).is_none()
-            && let Some(unknown) = self.unknown_in(&keys)
-        {
-            self.learn_beginning(&records[..unknown]);
+        if self.place_of(&keys).is_none() {
+            self.learn_beginning(records, &keys);
         }
         // A log that was set aside is followed by one that ends so. It may look like the beginning of an earlier one.
         let is_replaced = |end: usize| end < self.durable && records.last() == Some(&Record::DiskLost);
@@ -158,15 +157,28 @@ impl Written {
         Some(beginning)
     }
 
-    /// The recording begins in the middle of a life. Of the log only these records are known, which are not durable.
-    pub(super) fn resume<'a>(&mut self, undurable: impl Iterator<Item = &'a Record>) {
+    /// The recording begins in the middle of a life. What was durable then is this log, if that is known; these records were not.
+    pub(super) fn resume<'a>(&mut self, log: Option<&[Record]>, undurable: impl Iterator<Item = &'a Record>) {
         self.lives += 1;
-        self.is_late = true;
+        self.replace(log.unwrap_or_default());
+        self.is_late = log.is_none();
         undurable.for_each(|record| self.add(record));
     }
 
-    /// A memory is found of which so many records, from the first, were not known.
-    fn learn_beginning(&mut self, unknown: &[Record]) {
+    /// Takes what was durable when the recording began, in the middle of a life: what a memory has shown of it.
+    pub(super) fn take_learned(&mut self) -> Option<Vec<Record>> {
+        self.learned.take()
+    }
+
+    /// A memory is found that may have records from before the recording. Returns whether it has.
+    fn learn_beginning(&mut self, records: &[Record], keys: &[u128]) -> bool {
+        if !self.is_late {
+            return false;
+        }
+        let Some(unknown) = self.unknown_in(keys) else {
+            return false;
+        };
+        let unknown = &records[..unknown];
         let known = std::mem::take(&mut self.keys);
         let checkpoints = std::mem::take(&mut self.checkpoints);
         let durable = self.durable;
@@ -177,6 +189,8 @@ impl Written {
             .extend(checkpoints.into_iter().map(|place| place + before));
         self.durable = durable + before;
         self.is_late = false;
+        self.learned = Some(unknown.to_vec());
+        true
     }
 
     /// How many records of a memory are from before the recording: the rest is the beginning of what is known, as much
@@ -188,12 +202,23 @@ impl Written {
     }
 
     /// A role restarts. Returns whether its memory is what was written.
-    pub(super) fn restarts(&self, memory: &Memory) -> bool {
+    pub(super) fn restarts(&mut self, memory: &Memory) -> bool {
         match memory {
             Memory::Lost => true,
             Memory::Kept(records) => {
                 let keys: Vec<u128> = records.iter().map(key_of).collect();
-                self.place_of(&keys).is_some() || self.is_late && self.unknown_in(&keys).is_some()
+                self.place_of(&keys).is_some() || self.learn_beginning(records, &keys)
+            }
+        }
+    }
+
+    /// Whether a memory that is not lost is what was written, as far as that is known.
+    pub(super) fn holds(&self, memory: &Memory) -> bool {
+        match memory {
+            Memory::Lost => false,
+            Memory::Kept(records) => {
+                let keys: Vec<u128> = records.iter().map(key_of).collect();
+                self.place_of(&keys).is_some()
             }
         }
     }

@@ -6,6 +6,7 @@
 //! entry never forbids another, any choice leads to the end if there is an order at all.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use kvpaxos::recording::{Checkpoint, Entry, message_digest};
 use kvpaxos::{Config, Event, Memory, Message, Replica, ReplicaId, ReplicaSet, Time};
@@ -17,7 +18,7 @@ use super::files::{Found, LifeFile};
 use super::judged::{HIGHEST_SLOT, Judged};
 use super::memory::Beginning;
 use super::report::{Ending, Report};
-use super::script::{Script, What};
+use super::script::{Late, Script, What};
 use super::tape::{Next, Tape};
 use crate::engine::{Observer, PacketId};
 use crate::hashing::BuildQuick;
@@ -371,20 +372,28 @@ impl Player<'_> {
 
     /// Adds what comes next to a script. A message that arrives `is_sent` in a recording, or in none.
     fn add_to(&self, script: &mut Script, is_sent: bool) {
+        let own = self.lives.get(self.life).map(|file| &file.header);
+        let header = |script: &Script| script.headers.iter().position(|header| Some(header) == own);
         let what = match &self.next {
             Some(Next::Life { memory, entropy, .. }) => {
                 let Some(life) = self.checked.get(self.life) else {
                     return;
                 };
-                let place = self.lives.get(self.life).map(|file| &file.header);
-                let header = script.headers.iter().position(|header| Some(header) == place);
                 What::Start {
-                    header: header.unwrap_or(0),
+                    header: header(script).unwrap_or(0),
                     beginning: life.beginning,
                     memory: memory.clone(),
                     entropy: *entropy,
                 }
             }
+            Some(Next::Resume { checkpoint, digest }) => What::Resume {
+                header: header(script).unwrap_or(0),
+                from: Arc::new(Late {
+                    checkpoint: checkpoint.clone(),
+                    digest: *digest,
+                    log: self.checked.get(self.life).and_then(|life| life.log.clone()),
+                }),
+            },
             Some(Next::LifeEnd(_)) => What::End,
             Some(Next::Entry(entry)) => match What::of(entry, is_sent) {
                 Some(what) => what,
@@ -395,10 +404,7 @@ impl Player<'_> {
                 memory: memory.clone(),
                 entropy: *entropy,
             },
-            Some(Next::Restart(..) | Next::Resume { .. } | Next::Checkpoint(_) | Next::BlockEnd(_))
-            | None => {
-                return;
-            }
+            Some(Next::Restart(..) | Next::Checkpoint(_) | Next::BlockEnd(_)) | None => return,
         };
         script.push(self.id, self.last, what);
     }

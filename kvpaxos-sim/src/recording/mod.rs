@@ -16,11 +16,13 @@
 //! | `merge` | the second pass: all replicas in one order |
 //! | `failing` | [`FailingRecording`]: one in which a property is violated |
 //! | `script` | what replicas took in, as a list that can be shortened |
+//! | `late` | a replica of a script that goes on from a checkpoint |
 //! | `play` | plays a script, without what cannot happen any more |
 //! | `post` | the messages and sessions of a script that is being played |
 //! | `disk` | what a replica of a script has written, and what a restart finds of it |
 //! | `tracks` | a script that is being played, as recordings |
 //! | `shrink` | [`shrink`]: the search for fewer inputs |
+//! | `cut` | a script that begins later, with checkpoints of all replicas |
 //! | `futures` | [`RecordedRun`]: the future of a recording, drawn again |
 //! | `judged` | which properties can be judged, and why others cannot |
 //! | `report` | [`Report`]: what was found |
@@ -29,6 +31,7 @@
 //! What each invariant can say of a recording stands in the page `manual::recordings`.
 
 mod check;
+mod cut;
 mod disk;
 mod error;
 mod execution;
@@ -36,6 +39,7 @@ mod failing;
 mod files;
 mod futures;
 mod judged;
+mod late;
 mod memory;
 mod merge;
 mod play;
@@ -91,11 +95,16 @@ pub fn picture<P: AsRef<Path>>(directories: &[P]) -> Result<(Report, Timeline), 
     };
     let merge::Merged { report, timeline, .. } = merge::merge(&found, &checked, wanted)?;
     let mut timeline = timeline.unwrap_or_default();
+    entitle(&mut timeline, &report);
+    Ok((report, timeline))
+}
+
+/// Says on a timeline what it shows.
+fn entitle(timeline: &mut Timeline, report: &Report) {
     timeline.title = format!("recordings of cluster {:016x}", report.cluster);
     let facts = report
         .unjudged
         .iter()
         .map(|(property, why)| (format!("{property} is not judged"), why.clone()));
     timeline.facts = facts.collect();
-    Ok((report, timeline))
 }

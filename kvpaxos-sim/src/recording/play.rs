@@ -1,7 +1,7 @@
 //! Plays a script: the replicas are executed with what is left in it. What cannot happen any more is left out: a message
 //! that nobody sent, a restart of a role that has not failed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use kvpaxos::recording::{Entry, FileName, Header};
@@ -26,19 +26,19 @@ pub(super) struct Machine {
     /// The header of its present life.
     pub(super) header: Option<Header>,
     /// How many lives began.
-    lives: u64,
+    pub(super) lives: u64,
     pub(super) is_down: bool,
     /// The last item that is no message to itself, and the time of the last one, on the clock of the script.
-    item: ItemId,
-    at: u64,
+    pub(super) item: ItemId,
+    pub(super) at: u64,
     /// The time of its last input, on its own clock.
     pub(super) last: Time,
     /// Roles that have failed, with the length of the log at that time.
-    failed: BTreeMap<Role, usize>,
+    pub(super) failed: BTreeMap<Role, usize>,
     /// The batches that items made, and the items by the batches.
     batches: HashMap<ItemId, u64>,
     flushes: HashMap<u64, ItemId>,
-    track: Option<Track>,
+    pub(super) track: Option<Track>,
 }
 
 impl Machine {
@@ -91,7 +91,7 @@ impl Outlet for Collector<'_> {
 
 /// A script that is being played.
 pub(super) struct Play {
-    headers: Arc<[Header]>,
+    pub(super) headers: Arc<[Header]>,
     pub(super) origin: u64,
     pub(super) machines: BTreeMap<ReplicaId, Machine>,
     pub(super) audit: Watch,
@@ -103,9 +103,10 @@ pub(super) struct Play {
     pub(super) steps: u64,
     pub(super) now: Time,
     losses: Option<usize>,
+    fixed: ItemId,
     most_lost: usize,
     /// The recordings of lives, if they are wanted.
-    files: Option<Vec<(FileName, Vec<u8>)>>,
+    pub(super) files: Option<Vec<(FileName, Vec<u8>)>>,
 }
 
 impl Play {
@@ -122,6 +123,7 @@ impl Play {
             steps: 0,
             now: Time(0),
             losses: script.losses,
+            fixed: script.fixed,
             most_lost: 0,
             files: files.then(Vec::new),
         }
@@ -157,20 +159,29 @@ impl Play {
             headers: self.headers,
             origin: self.origin,
             losses: self.losses.or(Some(self.most_lost)),
+            fixed: self.fixed,
             items: self.occurred,
         };
         (script, self.files.unwrap_or_default())
     }
 
-    /// These replicas hear that these clients have disconnected. The clients of a recording do not go on in its future.
-    pub(super) fn leave_clients(&mut self, clients: &BTreeSet<(ReplicaId, ClientId)>) {
-        for (id, client) in clients {
-            let runs = self.machines.get(id).is_some_and(Machine::runs);
+    /// The replicas hear that the clients have disconnected that wait for them. The clients of a recording do not go on in its
+    /// future.
+    pub(super) fn leave_clients(&mut self) {
+        let running = self.machines.iter().filter(|(_, machine)| machine.runs());
+        let waiting = running.flat_map(|(id, machine)| {
+            let replica = machine.execution.as_ref().map(Execution::replica);
+            let clients = replica.map(Replica::waiting_clients).unwrap_or_default();
+            clients.into_iter().map(|client| (*id, client))
+        });
+        let waiting: Vec<(ReplicaId, ClientId)> = waiting.collect();
+        for (id, client) in waiting {
+            let runs = self.machines.get(&id).is_some_and(Machine::runs);
             if runs && self.audit.finding().is_none() {
-                let at = self.begin(*id, self.now.0);
-                let event = Event::ClientGone { client: *client };
-                self.execute(*id, ItemId::MAX, Entry::Input { at, event }, Memory::Lost);
-                self.hear_itself(*id);
+                let at = self.begin(id, self.now.0);
+                let event = Event::ClientGone { client };
+                self.execute(id, ItemId::MAX, Entry::Input { at, event }, Memory::Lost);
+                self.hear_itself(id);
             }
         }
     }
@@ -191,9 +202,10 @@ impl Play {
             return;
         }
         let now = self.now.max(Time(item.at));
-        self.audit.trace.begin_event(self.steps + 1, now);
+        self.audit.begin_event(self.steps + 1, now);
         let what = match &item.what {
             What::Start { .. } => self.start(item),
+            What::Resume { header, from } => self.resume(item, *header, from),
             What::End => {
                 let machine = self.machines.entry(id).or_default();
                 let ends = machine.execution.is_some() && !machine.is_down;
@@ -240,7 +252,7 @@ impl Play {
     }
 
     /// Something happens to a replica. Returns the time on its clock.
-    fn begin(&mut self, id: ReplicaId, at: u64) -> Time {
+    pub(super) fn begin(&mut self, id: ReplicaId, at: u64) -> Time {
         self.now = self.now.max(Time(at));
         let origin = self.origin;
         let machine = self.machines.entry(id).or_default();

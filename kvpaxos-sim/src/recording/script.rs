@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kvpaxos::recording::{Entry, Header};
 use kvpaxos::{
-    ClientId, Entropy, Event, Founding, Memory, Message, ReplicaId, Request, RequestBody, Role, SessionId,
-    Time,
+    ClientId, Entropy, Event, Founding, Memory, Message, Record, ReplicaId, Request, RequestBody, Role,
+    SessionId, Time,
 };
 
 use super::files::Found;
@@ -24,6 +24,8 @@ pub(super) struct Script {
     pub(super) origin: u64,
     /// How many acceptors may lack their memory at a time; `None` as many as do.
     pub(super) losses: Option<usize>,
+    /// Items with lower numbers are never left out: what they lead to is in checkpoints.
+    pub(super) fixed: ItemId,
     pub(super) items: Vec<Arc<Item>>,
 }
 
@@ -48,6 +50,12 @@ pub(super) enum What {
         beginning: Beginning,
         memory: Memory,
         entropy: Entropy,
+    },
+    /// The recording begins in the middle of a life: the replica goes on from a checkpoint.
+    Resume {
+        /// The place of its header.
+        header: usize,
+        from: Arc<Late>,
     },
     /// The process is gone.
     End,
@@ -85,6 +93,17 @@ pub(super) enum What {
         /// The item that made it a batch, once that is known.
         flush: Option<ItemId>,
     },
+}
+
+/// The beginning of a recording that begins in the middle of a life.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Late {
+    /// The checkpoint, in bytes.
+    pub(super) checkpoint: Vec<u8>,
+    /// The digest of all effects before it.
+    pub(super) digest: u64,
+    /// What was durable on the disk then, if the recording shows it: the memory of a later start does.
+    pub(super) log: Option<Vec<Record>>,
 }
 
 impl What {
@@ -133,7 +152,7 @@ impl What {
 }
 
 impl What {
-    /// As an entry of a recording, at this time. Of starts and ends there is none: the result is without effect.
+    /// As an entry of a recording, at this time. Of how lives begin and end there is none: the result is without effect.
     pub(super) fn entry(&self, at: Time) -> Entry {
         match self.clone() {
             What::Message {
@@ -167,7 +186,7 @@ impl What {
             What::Own => Entry::Own { at },
             What::Durable { batch, .. } => Entry::Durable { batch },
             What::Flush => Entry::Flush,
-            What::Start { .. } | What::End => Entry::Stopped,
+            What::Start { .. } | What::Resume { .. } | What::End => Entry::Stopped,
         }
     }
 }
@@ -190,7 +209,8 @@ pub(super) enum Source {
 /// How large a script is.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct ScriptSize {
-    /// What enters replicas from outside: messages, requests, ticks of the clock, starts and failures.
+    /// What enters replicas from outside: messages, requests, ticks of the clock, starts and failures. The checkpoint with which a
+    /// recording begins counts as a start.
     pub inputs: u64,
     /// How many of them are messages of other replicas.
     pub messages: u64,
@@ -229,6 +249,7 @@ impl Script {
             headers: files.map(|file| file.header.clone()).collect(),
             origin,
             losses: None,
+            fixed: 0,
             items: Vec::new(),
         }
     }
@@ -258,7 +279,9 @@ impl Script {
                     size.syncs += 1;
                     continue;
                 }
-                What::Start { .. } => size.failures += u64::from(!started.insert(item.replica)),
+                What::Start { .. } | What::Resume { .. } => {
+                    size.failures += u64::from(!started.insert(item.replica));
+                }
                 What::Message { .. } => size.messages += 1,
                 What::Request { .. } => size.requests += 1,
                 What::Restart { .. } | What::Input(Event::Fail(_)) => size.failures += 1,
@@ -280,11 +303,11 @@ impl Script {
         self.items.retain(|item| !gone.contains(&item.id));
     }
 
-    /// The items that can be left out and are of this sort. The first start of each replica stays: without it there
-    /// would be no recording of the replica. So does the start of one that was founded anew, and says so in its messages.
+    /// The items that can be left out and are of this sort. The first start of each replica stays, or the checkpoint with which its
+    /// recording begins: without it there would be none. So does the start of one that was founded anew, and says so in its messages.
     pub(super) fn droppable(&self, is_of_sort: impl Fn(&Item) -> bool) -> Vec<ItemId> {
         let droppable = |item: &&Arc<Item>| match &item.what {
-            What::Own => false,
+            What::Own | What::Resume { .. } => false,
             What::Start { beginning, .. } => matches!(
                 beginning,
                 Beginning::GoesOn { .. } | Beginning::Damaged { .. } | Beginning::Lost
@@ -292,7 +315,10 @@ impl Script {
             _ => true,
         };
         let mut started = BTreeSet::new();
-        let is_first = |item: &Item| matches!(item.what, What::Start { .. }) && started.insert(item.replica);
+        let is_first = |item: &Item| {
+            let begins = matches!(item.what, What::Start { .. } | What::Resume { .. });
+            begins && started.insert(item.replica)
+        };
         let first: Vec<bool> = self
             .items
             .iter()
@@ -300,7 +326,8 @@ impl Script {
             .map(is_first)
             .collect();
         let items = self.items.iter().zip(first);
-        let ids = items.filter(|(item, first)| !first && droppable(item) && is_of_sort(item));
+        let is_free = |item: &Item| item.id >= self.fixed && is_of_sort(item);
+        let ids = items.filter(|(item, first)| !first && droppable(item) && is_free(item));
         ids.map(|(item, _)| item.id).collect()
     }
 }

@@ -6,6 +6,8 @@
 //! script, so that everything that could not happen is gone as well. To be taken, it must also be found as a recording: it is
 //! written as one, and that is read, executed and audited as [`replay`](super::replay) does.
 //!
+//! Of recordings that begin with checkpoints, the search begins with other ones, which are nearer to the violation.
+//!
 //! What stays as it was recorded: the configuration, the times of inputs, the random bits, what clients ask.
 
 use std::collections::BTreeSet;
@@ -23,6 +25,9 @@ use super::{RecordingError, Report, check, merge};
 use crate::invariants::Trace;
 use crate::shrinking::{Cost, Goal, Limits, Player, Progress, Search};
 use crate::world::scenario::Manner;
+
+/// A search in recordings that begin with checkpoints tries to begin so many items before the violation, then twice as many.
+const LEAST_BACK: usize = 64;
 
 /// A recording that was made by the search.
 #[derive(Clone, Debug)]
@@ -65,8 +70,11 @@ pub fn shrink(
         recording,
         manner: Manner::of_finding(&recording.violation),
     };
-    let first = player.play(&recording.script)?;
+    let mut first = player.play(&recording.script)?;
     let before = first.size;
+    if let Some(later) = player.begin_later(&first)? {
+        first = later;
+    }
     let Some(mut search) = Search::new(first, limits, player, progress) else {
         return Ok(None);
     };
@@ -135,6 +143,31 @@ fn sorts(script: &Script) -> Vec<Sort> {
 struct Candidates<'a> {
     recording: &'a FailingRecording,
     manner: Manner,
+}
+
+impl Candidates<'_> {
+    /// If recordings begin with checkpoints: the violation from checkpoints that are as much later as possible. `None` if it is not
+    /// found from others.
+    fn begin_later(&mut self, whole: &ShrunkRecording) -> Result<Option<ShrunkRecording>, RecordingError> {
+        let script = &whole.script;
+        if script.fixed == 0 || self.cost(whole).is_none() {
+            return Ok(None);
+        }
+        let (least, end) = (script.common_beginning(), script.items.len());
+        let mut back = LEAST_BACK;
+        let mut place = end;
+        while place > least {
+            place = end.saturating_sub(back).max(least);
+            back = back.saturating_mul(2);
+            if let Some(later) = script.beginning_at(place, self.recording.audit()) {
+                let played = self.play(&later)?;
+                if self.cost(&played).is_some() {
+                    return Ok(Some(played));
+                }
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl Player for Candidates<'_> {

@@ -1,5 +1,6 @@
 //! Recordings that a small driver makes, as the event loop of `kvpaxos-net` does; and what is wrong with them is named.
 
+mod late;
 mod segments;
 mod shell;
 mod shrinking;

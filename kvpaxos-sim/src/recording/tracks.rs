@@ -24,6 +24,20 @@ impl Track {
         track
     }
 
+    /// The recording begins in the middle of a life, with this checkpoint. The digest of all effects before it is this.
+    pub(super) fn resume(header: &Header, checkpoint: &[u8], digest: u64) -> Track {
+        let (mut writer, _) = Writer::begin(header);
+        writer.go_on_from(digest);
+        let bytes = writer.next_segment(header, checkpoint);
+        let Header { life, segment, .. } = *header;
+        let name = FileName {
+            replica: header.config.id,
+            life,
+            segment,
+        };
+        Track { name, writer, bytes }
+    }
+
     /// An entry is taken, with the memory of a restart.
     pub(super) fn take(&mut self, entry: &Entry, memory: &Memory) {
         self.seal_full();

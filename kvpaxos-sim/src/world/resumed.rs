@@ -19,7 +19,7 @@ pub(crate) enum Down {
     New { lost: bool },
     /// It starts again before long.
     Restarts,
-    /// It stays down.
+    /// It stays down, and so does a role that has failed.
     ForGood,
 }
 
@@ -73,6 +73,7 @@ impl World {
             match guest.down {
                 Down::New { lost } if is_down => engine.start(id, lost),
                 Down::Restarts if is_down => later(None),
+                Down::ForGood => {}
                 _ => failed.into_iter().for_each(|role| later(Some(role))),
             }
         }

@@ -5,12 +5,13 @@ use std::ops::ControlFlow;
 
 use kvpaxos::recording::{CheckpointFile, FileName, Header, Writer, Writes};
 use kvpaxos::{
-    ClientId, Config, Effect, Entropy, Envelope, Event, Founding, Input, Memory, Message, Op, Outcome,
-    Record, Replica, ReplicaId, Request, RequestBody, Sequence, SessionId, Tag, Time,
+    ClientId, Config, Effect, Entropy, Envelope, Event, Founding, Input, Memory, Message, Micros, Op,
+    Outcome, Record, Replica, ReplicaId, Request, RequestBody, Role, Sequence, SessionId, Tag, Time,
 };
 
 const REPLICAS: u8 = 3;
-const CLIENT: ClientId = ClientId(1);
+/// Its number is none that a client of a simulated world has.
+const CLIENT: ClientId = ClientId(1_000);
 
 /// Three replicas, a network that loses nothing, and disks that are always fast enough.
 pub(super) struct Cluster {
@@ -22,6 +23,8 @@ pub(super) struct Cluster {
     segments: Segments,
     cluster: u64,
     now: Time,
+    /// How long a message takes.
+    delay: Micros,
     session: Option<SessionId>,
     requests: u64,
 }
@@ -44,6 +47,7 @@ impl Cluster {
             segments: Segments::ONE,
             cluster,
             now,
+            delay: Micros(0),
             session: None,
             requests: 0,
         }
@@ -62,6 +66,11 @@ impl Cluster {
             shell.segments = cluster.segments;
         }
         cluster
+    }
+
+    /// From now on a message takes 100 µs.
+    pub(super) fn slow_down(&mut self) {
+        self.delay = Micros(100);
     }
 
     /// From now on messages are changed on their way.
@@ -113,6 +122,24 @@ impl Cluster {
         self.over.extend(over.files());
     }
 
+    /// A role of a replica fails.
+    pub(super) fn fail(&mut self, replica: usize, role: Role) {
+        self.shells[replica].take(self.now, Event::Fail(role));
+    }
+
+    /// It restarts with its memory.
+    pub(super) fn restart_role(&mut self, replica: usize, role: Role) {
+        let shell = &mut self.shells[replica];
+        let event = Event::Restart {
+            role,
+            memory: Memory::Kept(shell.log.clone()),
+            entropy: Entropy([9; 32]),
+        };
+        let Shell { log, writer, .. } = shell;
+        log.iter().for_each(|record| writer.remember(record));
+        shell.take(self.now, event);
+    }
+
     /// The recordings of all lives.
     pub(super) fn files(self) -> Vec<(String, Vec<u8>)> {
         let present = self.shells.into_iter().flat_map(Shell::files);
@@ -151,6 +178,7 @@ impl Cluster {
                 continue;
             };
             (self.tamper)(self.shells[from].id, &mut envelope);
+            self.now = self.now.after(self.delay);
             let Envelope { to, message } = envelope;
             let event = Event::Peer {
                 from: self.shells[from].id,

@@ -14,21 +14,21 @@ const LIMITS: Limits = Limits {
 };
 
 /// How long futures go on. It takes long without optimization.
-const GRACE: Micros = Micros(200_000);
+pub(super) const GRACE: Micros = Micros(200_000);
 
-fn failing(directory: &Directory) -> FailingRecording {
+pub(super) fn failing(directory: &Directory) -> FailingRecording {
     let read = FailingRecording::read(&[directory.0.path()]).expect("it can be read");
     read.expect("a property is violated")
 }
 
-fn shrunk(directory: &Directory) -> RecordingShrinking {
+pub(super) fn shrunk(directory: &Directory) -> RecordingShrinking {
     let failing = failing(directory);
     let shrunk = shrink(&failing, LIMITS, |_| ControlFlow::Continue(())).expect("it can be read");
     shrunk.expect("the violation is found again")
 }
 
 /// What was left, as files that are read again.
-fn written(shrunk: &RecordingShrinking) -> Directory {
+pub(super) fn written(shrunk: &RecordingShrinking) -> Directory {
     let directory = Directory(tempfile::tempdir().unwrap());
     for (name, bytes) in &shrunk.smallest.files {
         fs::write(directory.0.path().join(name.to_string()), bytes).unwrap();
@@ -157,7 +157,7 @@ fn a_whole_script_is_the_recording() {
     }
 }
 
-fn explained(directory: &Directory) -> (Explanation, String) {
+pub(super) fn explained(directory: &Directory) -> (Explanation, String) {
     let failing = failing(directory);
     let run = RecordedRun::new(&failing, GRACE).unwrap();
     let plan = Plan::new(0, 2, 1);
