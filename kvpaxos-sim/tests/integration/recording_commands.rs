@@ -1,10 +1,11 @@
 //! `kvpaxos-sim replay`, `shrink`, `explain` and `report` of recordings, as people and scripts see them.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use kvpaxos::recording::{FileName, Header, Writer};
+use kvpaxos::recording::{Checkpoint, FileName, Header, Writer, Writes};
 use kvpaxos::{Config, Effect, Entropy, Envelope, Event, Founding, Input, Memory, Message, Record, Replica};
 use kvpaxos::{ReplicaId, Time};
 
@@ -12,12 +13,13 @@ const ALONE: ReplicaId = ReplicaId(0);
 
 /// A cluster of one replica that records, whose clock is all that it hears.
 struct Shell {
+    header: Header,
     replica: Replica,
     writer: Writer,
     bytes: Vec<u8>,
     log: Vec<Record>,
-    own: Vec<Message>,
-    batch: u64,
+    own: VecDeque<Message>,
+    writes: Writes,
 }
 
 impl Shell {
@@ -37,12 +39,13 @@ impl Shell {
         log.iter().for_each(|record| writer.remember(record));
         writer.start(at, true, entropy);
         Shell {
+            header,
             replica: Replica::new(config, Memory::Kept(log.clone()), entropy, at).expect("it is valid"),
             writer,
             bytes,
             log,
-            own: Vec::new(),
-            batch: 0,
+            own: VecDeque::new(),
+            writes: Writes::default(),
         }
     }
 
@@ -50,64 +53,110 @@ impl Shell {
     fn tick(&mut self) -> Time {
         let at = self.replica.deadline().expect("it waits for its clock");
         self.writer.input(at, &Event::Clock);
-        let mut waiting = self.step(at, Event::Clock);
-        while !waiting.is_empty() {
-            self.batch += 1;
+        self.step(at, Event::Clock);
+        self.hear_itself(at);
+        loop {
+            let batch = self.writes.batch();
             self.writer.flush();
-            self.writer.durable(self.batch);
-            self.own = std::mem::take(&mut waiting);
-            for message in std::mem::take(&mut self.own) {
-                self.writer.own(at);
-                let (from, founding) = (ALONE, None);
-                let event = Event::Peer {
-                    from,
-                    founding,
-                    message,
-                };
-                waiting.extend(self.step(at, event));
+            self.writes.flush();
+            if self.writes.batch() == batch {
+                return at;
+            }
+            self.writer.durable(batch);
+            self.writes.settle(batch).expect("it was written");
+            while let Some(envelopes) = self.writes.next_due() {
+                self.send(envelopes);
+                self.hear_itself(at);
             }
         }
-        at
     }
 
-    /// Steps an input. Returns the messages that wait for a write.
-    fn step(&mut self, at: Time, event: Event) -> Vec<Message> {
+    fn hear_itself(&mut self, at: Time) {
+        while let Some(message) = self.own.pop_front() {
+            self.writer.own(at);
+            let (from, founding) = (ALONE, None);
+            let event = Event::Peer {
+                from,
+                founding,
+                message,
+            };
+            self.step(at, event);
+        }
+    }
+
+    fn step(&mut self, at: Time, event: Event) {
         let effects = self.replica.step(Input { at, event });
         self.writer.effects(&effects);
-        let mut waiting = Vec::new();
         for effect in effects {
-            if let Effect::Persist { records, then, .. } = effect {
-                self.log.extend(records);
-                waiting.extend(then.into_iter().map(|Envelope { message, .. }| message));
+            match effect {
+                Effect::Persist { role, records, then } => {
+                    self.log.extend_from_slice(&records);
+                    let free = self.writes.persist(role, records, then);
+                    self.send(free);
+                }
+                Effect::Send(envelope) => self.send(vec![envelope]),
+                _ => {}
             }
         }
-        waiting
     }
 
-    fn write(mut self, directory: &Path, life: u64) -> Vec<Record> {
+    fn send(&mut self, envelopes: Vec<Envelope>) {
+        let messages = envelopes.into_iter().map(|Envelope { message, .. }| message);
+        self.own.extend(messages);
+    }
+
+    /// Begins a segment with a checkpoint. The one before is forgotten, as if there had been no room for it.
+    fn next_segment(&mut self, at: Time) {
+        let _ = self.writer.seal();
+        self.header.segment += 1;
+        let checkpoint = Checkpoint {
+            at,
+            writes: self.writes.clone(),
+            state: self.replica.export(usize::MAX).expect("it can be written"),
+        };
+        self.bytes = self.writer.next_segment(&self.header, &checkpoint.encode());
+    }
+
+    fn write(mut self, directory: &Path) -> Vec<Record> {
         self.bytes.extend_from_slice(self.writer.seal());
-        let name = FileName::first(ALONE, life);
+        let Header { life, segment, .. } = self.header;
+        let name = FileName {
+            replica: ALONE,
+            life,
+            segment,
+        };
         fs::write(directory.join(name.to_string()), self.bytes).expect("it can be written");
         self.log
     }
 }
 
+/// Where the recording of a replica begins.
+#[derive(Clone, Copy)]
+enum Begins {
+    WithItsStart,
+    WithACheckpoint,
+}
+
 /// A replica that elects itself, is stopped, and starts with a disk that has forgotten so many records.
-fn record(directory: &Path, forgotten: usize) {
+fn record(directory: &Path, begins: Begins, forgotten: usize) {
     let founding = Founding(1);
     let mut shell = Shell::start(1, vec![Record::Founded { founding }], Time(1_000));
     let mut at = Time(0);
+    if let Begins::WithACheckpoint = begins {
+        at = shell.tick();
+        shell.next_segment(at);
+    }
     for _ in 0..200 {
         at = shell.tick();
     }
-    let mut log = shell.write(directory, 1);
+    let mut log = shell.write(directory);
     assert!(log.len() > 2, "{log:?}");
     log.truncate(log.len() - forgotten);
     let mut shell = Shell::start(2, log, at);
     for _ in 0..10 {
         shell.tick();
     }
-    shell.write(directory, 2);
+    shell.write(directory);
 }
 
 fn simulator(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -137,10 +186,19 @@ fn printed<'a>(says: &'a str, what: &str) -> Vec<&'a str> {
 /// Who sees a violation gets everything else with one printed command each, and again from what is left.
 #[test]
 fn a_violation_is_shrunk_explained_and_drawn_by_printed_commands() {
+    shrinks_and_explains(Begins::WithItsStart);
+}
+
+#[test]
+fn so_is_one_in_a_recording_that_begins_with_a_checkpoint() {
+    shrinks_and_explains(Begins::WithACheckpoint);
+}
+
+fn shrinks_and_explains(begins: Begins) {
     let directory = tempfile::tempdir().expect("a directory");
     let here = directory.path();
     fs::create_dir(here.join("recorded")).expect("it can be made");
-    record(&here.join("recorded"), 1);
+    record(&here.join("recorded"), begins, 1);
     let (code, says, why) = simulator(here, &["replay", "--recording", "recorded"]);
     assert_eq!(code, Some(1), "{says}{why}");
     assert!(says.contains("Contract is violated"), "{says}");
@@ -165,6 +223,16 @@ fn a_violation_is_shrunk_explained_and_drawn_by_printed_commands() {
     assert_eq!(code, Some(0), "{why}");
     let page = fs::read_to_string(here.join("recording.html")).expect("the page is written");
     assert!(page.contains("Contract"));
+    explain.push("--json");
+    let (_, found, _) = simulator(here, &explain);
+    fs::write(here.join("explained.json"), found).expect("it can be written");
+    let mut marked = printed(&says, "see");
+    marked.extend(["--explained", "explained.json"]);
+    let (code, drawn, why) = simulator(here, &marked);
+    assert_eq!(code, Some(0), "{why}");
+    assert!(drawn.contains("marked as certain: "), "{drawn}");
+    let page = fs::read_to_string(here.join("recording.html")).expect("the page is written");
+    assert!(page.contains("from here on failure was certain"));
 
     let (code, replayed, _) = simulator(here, &printed(&shrunk, "repeat"));
     assert_eq!(code, Some(1));
@@ -177,7 +245,7 @@ fn a_violation_is_shrunk_explained_and_drawn_by_printed_commands() {
 #[test]
 fn a_recording_in_which_everything_holds_has_nothing_to_shrink_or_explain() {
     let directory = tempfile::tempdir().expect("a directory");
-    record(directory.path(), 0);
+    record(directory.path(), Begins::WithItsStart, 0);
     for command in [
         &["shrink", "--recording", ".", "-o", "small"][..],
         &["explain", "--recording", "."],

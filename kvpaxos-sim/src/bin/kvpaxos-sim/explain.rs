@@ -10,7 +10,7 @@ use kvpaxos::{Micros, Time};
 use kvpaxos_sim::explain::{self, Explanation, Plan, Share, Turn};
 use kvpaxos_sim::invariants::{EventLines, Finding};
 use kvpaxos_sim::mutants::{self, Mutant};
-use kvpaxos_sim::recording::RecordedRun;
+use kvpaxos_sim::recording::{NoFuture, RecordedRun};
 use kvpaxos_sim::world::{FailingRun, Origin};
 use kvpaxos_sim::{note, say, say_part};
 use serde_json::json;
@@ -68,6 +68,7 @@ pub(crate) fn explain(what: &Explain) -> u8 {
         title: run.violation.to_string(),
         violation: json!(run.violation),
         events: run.events,
+        start: "the start: only the setup is given",
         horizon: run.horizon,
         drawn: match &run.origin {
             Origin::Seed(_) => "everything in it is drawn as for the seed",
@@ -91,16 +92,10 @@ fn recorded(what: &Explain) -> u8 {
     };
     let run = match RecordedRun::new(&recording, what.grace(RecordedRun::GRACE)) {
         Ok(run) => run,
-        Err(why) => {
-            note!("the recording cannot be explained: {why}");
-            return UNREADABLE;
-        }
+        Err(why) => return unexplained(&why),
     };
-    // A future begins with the steps of the recording, and is about as long as them.
-    let plan = plan(0, run.steps * 2, what.samples, threads(what.jobs));
     let began = Instant::now();
-    let play = |fork| run.play_future(fork);
-    let explanation = explain::explain(run.steps, &plan, play, progress(&plan));
+    let explanation = look_at_recording(&run, what.samples, threads(what.jobs));
     let lines = run.lines(&events(&explanation, run.steps));
     let Finding {
         property,
@@ -112,6 +107,11 @@ fn recorded(what: &Explain) -> u8 {
         title: format!("{property} is violated ({says}): at {} s: {why}", seconds(*at)),
         violation: json!(run.violation),
         events: run.steps,
+        start: if run.begun == 0 {
+            "the start: only what is on the disks is given"
+        } else {
+            "the start: every replica has begun"
+        },
         horizon: Some(run.horizon),
         drawn: "it is calm: messages that were on their way arrive as recorded, delays, syncs and the calls of two \
                 clients are drawn, nothing is lost or fails, and what is down starts again within 2 s",
@@ -120,6 +120,12 @@ fn recorded(what: &Explain) -> u8 {
     };
     text.tell(what.json, began);
     0
+}
+
+/// Says why a recording cannot be explained.
+pub(crate) fn unexplained(why: &NoFuture) -> u8 {
+    note!("the recording cannot be explained: {why}");
+    UNREADABLE
 }
 
 impl Explain {
@@ -141,6 +147,13 @@ pub(crate) fn look(
     };
     let plan = plan(seed, run.events, samples, threads);
     mutants::explain(run, mutant, &plan, progress(&plan))
+}
+
+/// Plays so many futures from a point of a recording.
+pub(crate) fn look_at_recording(run: &RecordedRun<'_>, samples: Option<u64>, threads: usize) -> Explanation {
+    // A future begins with the steps of the recording, and is about as long as them.
+    let plan = plan(0, run.steps * 2, samples, threads);
+    explain::explain(run.steps, &plan, |fork| run.play_future(fork), progress(&plan))
 }
 
 /// How much to sample of a run of so many events.
@@ -197,6 +210,8 @@ struct Explained<'a> {
     title: String,
     violation: serde_json::Value,
     events: u64,
+    /// What is given after event 0.
+    start: &'static str,
     /// How long futures go on; `None` to their ends.
     horizon: Option<Time>,
     /// How what comes after the fork is drawn.
@@ -223,7 +238,7 @@ impl Explained<'_> {
     fn what(&self, event: u64) -> String {
         const WIDTH: usize = 120;
         if event == 0 {
-            return "the start: only the setup is given".to_owned();
+            return self.start.to_owned();
         }
         let (_, lines) = self.lines.at(event);
         let Some(line) = lines.first() else {

@@ -99,7 +99,8 @@ pub(crate) fn failing(directories: &[PathBuf], what_for: &str) -> Result<Failing
     }
 }
 
-fn unreadable(why: &recording::RecordingError) -> u8 {
+/// Says why recordings cannot be judged.
+pub(crate) fn unreadable(why: &recording::RecordingError) -> u8 {
     note!("{why}");
     UNREADABLE
 }

@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use kvpaxos_sim::explain::{Explanation, Turn};
+use kvpaxos_sim::recording::{self, FailingRecording, RecordedRun};
 use kvpaxos_sim::timeline::{Timeline, page};
 use kvpaxos_sim::world::FailingRun;
 use kvpaxos_sim::world::scenario::Pictured;
-use kvpaxos_sim::{note, recording, say, say_part};
+use kvpaxos_sim::{note, say, say_part};
 use serde::Deserialize;
 
-use crate::explain::{changed, look};
+use crate::explain::{changed, look, look_at_recording, unexplained};
 use crate::origin::{Chosen, RunFlags};
+use crate::recording::unreadable;
 use crate::scenario::{UNREADABLE, write_text};
 use crate::threads;
 
@@ -25,10 +27,10 @@ pub(crate) struct Report {
     recording: Vec<PathBuf>,
     /// Mark the events after which the failure was likely and certain, as `kvpaxos-sim explain` finds them. That takes
     /// about a minute of one core.
-    #[arg(long, conflicts_with_all = ["recording", "explained"])]
+    #[arg(long, conflicts_with = "explained")]
     explain: bool,
     /// Mark the events that `kvpaxos-sim explain --json` found in this run, from the file that holds its output.
-    #[arg(long, value_name = "FILE", conflicts_with = "recording")]
+    #[arg(long, value_name = "FILE")]
     explained: Option<PathBuf>,
     /// The page to write.
     #[arg(short, long, value_name = "FILE")]
@@ -39,10 +41,12 @@ pub(crate) struct Report {
 pub(crate) fn report(what: &Report) -> u8 {
     // A failed assertion is a violation like any other, and stands on the page.
     std::panic::set_hook(Box::new(|_| ()));
-    if !what.recording.is_empty() {
-        return recorded(&what.recording, &what.output);
-    }
-    match picture(what).and_then(|pictured| write_page(&pictured, &what.output)) {
+    let written = if what.recording.is_empty() {
+        picture(what).and_then(|pictured| write_page(&pictured, &what.output))
+    } else {
+        recorded(what).and_then(|(report, timeline)| write_recorded(&report, &timeline, &what.output))
+    };
+    match written {
         Ok(()) => 0,
         Err(code) => code,
     }
@@ -57,20 +61,24 @@ fn picture(what: &Report) -> Result<Pictured, u8> {
         None if what.explain => find_turns(chosen, &pictured),
         None => Turns::default(),
     };
-    let Turns { likely, certain } = turns;
+    mark(&turns, |event, name, text| pictured.point_out(event, name, text));
+    Ok(pictured)
+}
+
+/// Points out the events that explain a failure.
+fn mark(Turns { likely, certain }: &Turns, mut point_out: impl FnMut(u64, &str, String)) {
     let is_certain = |turn: &Turn| certain.is_some_and(|certain| certain.event == turn.event);
     if let Some(turn) = likely.filter(|turn| !is_certain(turn)) {
         let text = format!("from here on failure was likely: {}", changed(&turn));
-        pictured.point_out(turn.event, "likely", text);
+        point_out(turn.event, "likely", text);
     }
     if let Some(turn) = certain {
         let text = format!(
             "from here on failure was certain, as far as samples tell: {}",
-            changed(&turn)
+            changed(turn)
         );
-        pictured.point_out(turn.event, "certain", text);
+        point_out(turn.event, "certain", text);
     }
-    Ok(pictured)
 }
 
 /// The events that explain a failure, as `kvpaxos-sim explain --json` writes them.
@@ -86,11 +94,19 @@ fn find_turns(chosen: Chosen, pictured: &Pictured) -> Turns {
         note!("there is no failure to explain: no event is marked");
         return Turns::default();
     };
-    let Explanation { likely, certain, .. } = look(&run, mutant, None, threads(None));
-    if likely.or(certain).is_none() {
-        note!("no single event made the failure likely: none is marked");
+    Turns::of(&look(&run, mutant, None, threads(None)))
+}
+
+impl Turns {
+    fn of(Explanation { likely, certain, .. }: &Explanation) -> Turns {
+        if likely.or(*certain).is_none() {
+            note!("no single event made the failure likely: none is marked");
+        }
+        Turns {
+            likely: *likely,
+            certain: *certain,
+        }
     }
-    Turns { likely, certain }
 }
 
 /// Reads what was found in a run of so many events.
@@ -130,14 +146,14 @@ fn write_page(
         Some(violation) => say!("{violation}"),
         None => say!("every property held"),
     }
-    for pointer in &timeline.pointers {
-        say!("marked as {}: {}", pointer.name, pointer.text);
-    }
     say_drawn(timeline, output);
     Ok(())
 }
 
 fn say_drawn(timeline: &Timeline, output: &Path) {
+    for pointer in &timeline.pointers {
+        say!("marked as {}: {}", pointer.name, pointer.text);
+    }
     say!(
         "{} events and {} messages are drawn in {}",
         timeline.events.len(),
@@ -146,20 +162,42 @@ fn say_drawn(timeline: &Timeline, output: &Path) {
     );
 }
 
-/// Executes recordings again, and writes the page.
-fn recorded(directories: &[PathBuf], output: &Path) -> u8 {
-    let (report, timeline) = match recording::picture(directories) {
-        Ok(pictured) => pictured,
-        Err(why) => {
-            note!("{why}");
-            return UNREADABLE;
-        }
+/// Executes recordings again, and marks what explains their failure if that is wanted.
+fn recorded(what: &Report) -> Result<(recording::Report, Timeline), u8> {
+    let explained = if what.explain || what.explained.is_some() {
+        recorded_and_explained(what)?
+    } else {
+        None
     };
-    drop(std::panic::take_hook());
-    if let Err(code) = write_text(output, &page(&timeline)) {
-        return code;
+    match explained {
+        Some(explained) => Ok(explained),
+        None => recording::picture(&what.recording).map_err(|why| unreadable(&why)),
     }
+}
+
+/// `None` if nothing is violated.
+fn recorded_and_explained(what: &Report) -> Result<Option<(recording::Report, Timeline)>, u8> {
+    let read = FailingRecording::read(&what.recording).map_err(|why| unreadable(&why))?;
+    let Ok(recording) = read else {
+        note!("everything that can be judged holds in these recordings: there is nothing to explain");
+        return Ok(None);
+    };
+    let run = RecordedRun::new(&recording, RecordedRun::GRACE).map_err(|why| unexplained(&why))?;
+    let turns = match &what.explained {
+        Some(file) => read_turns(file, run.steps)?,
+        None => Turns::of(&look_at_recording(&run, None, threads(None))),
+    };
+    let (mut timeline, begun) = run.picture();
+    mark(&turns, |event, name, text| {
+        timeline.point_out(&begun, event, name, text);
+    });
+    Ok(Some((recording.report.clone(), timeline)))
+}
+
+fn write_recorded(report: &recording::Report, timeline: &Timeline, output: &Path) -> Result<(), u8> {
+    drop(std::panic::take_hook());
+    write_text(output, &page(timeline))?;
     say_part!("{report}");
-    say_drawn(&timeline, output);
-    0
+    say_drawn(timeline, output);
+    Ok(())
 }
