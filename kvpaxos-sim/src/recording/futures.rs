@@ -50,6 +50,12 @@ pub enum NoFuture {
     /// The violation does not occur when the inputs are executed in one order.
     #[error("the violation is not found again when the inputs of all replicas are executed in one order")]
     NotAgain,
+    /// The recordings begin with checkpoints of different times, and the violation comes before a common beginning.
+    #[error(
+        "the recordings begin with checkpoints of different times, and the violation comes before the last replica has begun: from there \
+         on nothing else can happen"
+    )]
+    TooEarly,
     /// The members are not the first replicas.
     #[error("the members of the cluster are {members}, and a simulated world has the replicas from r0 on")]
     Members {
@@ -83,6 +89,9 @@ impl<'a> RecordedRun<'a> {
         let (script, _) = play.end();
         let is_fixed = |item: &&Arc<Item>| item.id < script.fixed && item.what != What::Own;
         let begun = script.items.iter().filter(is_fixed).count() as u64;
+        if begun > 0 && begun >= steps {
+            return Err(NoFuture::TooEarly);
+        }
         let late = script.items.iter();
         let late = late.filter(|item| matches!(item.what, What::Resume { .. }));
         let late = late.map(|item| item.replica).collect();

@@ -20,7 +20,10 @@ fn recording(inputs: u64) -> Cluster {
 
 /// A replica whose disk loses records that it had synced. The oldest segments of all replicas are gone.
 fn forgetful() -> Directory {
-    let mut cluster = recording(7);
+    forgetful_in(recording(7))
+}
+
+fn forgetful_in(mut cluster: Cluster) -> Directory {
     cluster.write(8);
     cluster.restart(1, |mut log| {
         log.truncate(log.len() - 1);
@@ -170,6 +173,17 @@ fn a_disk_that_loses_records_after_a_checkpoint_is_the_event_that_is_named() {
     assert!(likely.after.is_all(), "{explanation:?}");
     assert_eq!(explanation.from_the_start().failing, 0, "{explanation:?}");
     assert_eq!(explanation.otherwise, 0, "{explanation:?}");
+}
+
+/// Where messages take no time, the checkpoints are as late as the violation. Then nothing can be left out or drawn.
+#[test]
+fn a_violation_before_a_common_beginning_is_kept_as_it_is() {
+    let directory = forgetful_in(Cluster::in_segments(7));
+    let failing = failing(&directory);
+    let run = RecordedRun::new(&failing, GRACE);
+    assert!(matches!(run, Err(NoFuture::TooEarly)));
+    let shrunk = shrunk(&directory);
+    assert_eq!(shrunk.smallest.size, shrunk.before);
 }
 
 /// What was written before the recordings begin is no violation for whoever reads it in a future.
