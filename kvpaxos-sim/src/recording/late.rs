@@ -8,14 +8,13 @@ use std::sync::Arc;
 
 use kvpaxos::recording::{Checkpoint, Header};
 use kvpaxos::status::{AcceptorStatus, LearnerStatus, ProposerStatus};
-use kvpaxos::{Memory, Record, Role, Status};
+use kvpaxos::{Record, Role, Status};
 
 use super::execution::Execution;
-use super::memory::Beginning;
+use super::memory::tell_resumed;
 use super::play::{Machine, Play};
 use super::script::{Item, Late, What};
 use super::tracks::Track;
-use crate::engine::Observer as _;
 
 impl Play {
     /// A replica goes on from a checkpoint. `None` if it has begun, or the checkpoint is not that of a replica.
@@ -54,8 +53,7 @@ impl Play {
         self.begin(id, item.at);
 
         let now = self.now;
-        let kept = Beginning::Resumed.tell(&mut self.audit, now, id, &Memory::Lost, None);
-        self.audit.started(now, id, execution.replica(), kept);
+        tell_resumed(&mut self.audit, now, id, execution.replica());
         self.machines.get_mut(&id)?.execution = Some(execution);
         Some(What::Resume {
             header,

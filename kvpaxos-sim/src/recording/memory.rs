@@ -52,12 +52,7 @@ impl Beginning {
         };
         let unwritten = before.map_or(0, Execution::undurable);
         match self {
-            Beginning::New => {}
-            Beginning::Resumed => {
-                audit
-                    .trace
-                    .line(now, || format!("{id} goes on from a checkpoint"));
-            }
+            Beginning::New | Beginning::Resumed => {}
             Beginning::Past => {
                 for record in records {
                     Observer::<Replica>::durable(audit, now, id, record);
@@ -84,6 +79,17 @@ impl Beginning {
         }
         Some(records.len())
     }
+}
+
+/// Tells an audit that a replica goes on from a checkpoint.
+pub(super) fn tell_resumed(audit: &mut Watch, now: Time, id: ReplicaId, replica: &Replica) {
+    audit
+        .trace
+        .line(now, || format!("{id} goes on from a checkpoint"));
+    // With how many records it started is not known.
+    let trace = std::mem::take(&mut audit.trace);
+    audit.started(now, id, replica, Some(0));
+    audit.trace = trace;
 }
 
 /// The records that a replica has written in all its lives, one after the other.

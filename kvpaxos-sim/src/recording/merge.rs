@@ -16,7 +16,7 @@ use super::error::RecordingError;
 use super::execution::{Execution, Fault, Outlet, Outside};
 use super::files::{Found, LifeFile};
 use super::judged::{HIGHEST_SLOT, Judged};
-use super::memory::Beginning;
+use super::memory::tell_resumed;
 use super::report::{Ending, Report};
 use super::script::{Late, Script, What};
 use super::tape::{Next, Tape};
@@ -394,6 +394,8 @@ impl Player<'_> {
                     log: self.checked.get(self.life).and_then(|life| life.log.clone()),
                 }),
             },
+            // It may still have run.
+            Some(Next::LifeEnd(Ending::Open)) if self.life + 1 >= self.lives.len() => return,
             Some(Next::LifeEnd(_)) => What::End,
             Some(Next::Entry(entry)) => match What::of(entry, is_sent) {
                 Some(what) => what,
@@ -457,8 +459,7 @@ impl Player<'_> {
             error: Box::new(error),
         })?;
         let (id, now) = (self.id, outside.now);
-        let kept = Beginning::Resumed.tell(outside.observer, now, id, &Memory::Lost, None);
-        outside.observer.started(now, id, execution.replica(), kept);
+        tell_resumed(outside.observer, now, id, execution.replica());
         self.execution = Some(execution);
         Ok(())
     }
