@@ -1,6 +1,6 @@
 //! A script that is being played, as recordings: what a replica of it would have recorded.
 
-use kvpaxos::recording::{Entry, FileName, Header, Writer};
+use kvpaxos::recording::{Entry, FileName, Header, MAX_PIECE, Writer};
 use kvpaxos::{Effect, Entropy, Event, Memory, Time};
 
 /// The recording of one life.
@@ -26,9 +26,13 @@ impl Track {
 
     /// The recording begins in the middle of a life, with this checkpoint. The digest of all effects before it is this.
     pub(super) fn resume(header: &Header, checkpoint: &[u8], digest: u64) -> Track {
-        let (mut writer, _) = Writer::begin(header);
+        let (mut writer, mut bytes) = Writer::begin(header);
         writer.go_on_from(digest);
-        let bytes = writer.next_segment(header, checkpoint);
+        let mut pieces = checkpoint.chunks(MAX_PIECE).peekable();
+        while let Some(piece) = pieces.next() {
+            writer.checkpoint(piece, pieces.peek().is_none());
+            bytes.extend_from_slice(writer.seal());
+        }
         let Header { life, segment, .. } = *header;
         let name = FileName {
             replica: header.config.id,
