@@ -1,6 +1,6 @@
 //! A script that is being played, as recordings: what a replica of it would have recorded.
 
-use kvpaxos::recording::{Entry, FileName, Header, MAX_PIECE, Writer};
+use kvpaxos::recording::{Entry, FileName, Header, Writer};
 use kvpaxos::{Effect, Entropy, Event, Memory, Time};
 
 /// The recording of one life.
@@ -28,11 +28,7 @@ impl Track {
     pub(super) fn resume(header: &Header, checkpoint: &[u8], digest: u64) -> Track {
         let (mut writer, mut bytes) = Writer::begin(header);
         writer.go_on_from(digest);
-        let mut pieces = checkpoint.chunks(MAX_PIECE).peekable();
-        while let Some(piece) = pieces.next() {
-            writer.checkpoint(piece, pieces.peek().is_none());
-            bytes.extend_from_slice(writer.seal());
-        }
+        bytes.extend(writer.whole_checkpoint(checkpoint));
         let Header { life, segment, .. } = *header;
         let name = FileName {
             replica: header.config.id,

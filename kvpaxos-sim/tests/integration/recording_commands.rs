@@ -114,7 +114,9 @@ impl Shell {
             writes: self.writes.clone(),
             state: self.replica.export(usize::MAX).expect("it can be written"),
         };
-        self.bytes = self.writer.next_segment(&self.header, &checkpoint.encode());
+        self.bytes = self.writer.next_segment(&self.header);
+        self.bytes
+            .extend(self.writer.whole_checkpoint(&checkpoint.encode()));
     }
 
     fn write(mut self, directory: &Path) -> Vec<Record> {

@@ -63,6 +63,18 @@ impl Writer {
         self.block.extend_from_slice(piece);
     }
 
+    /// The blocks of a whole checkpoint, for a segment that holds its own.
+    #[must_use]
+    pub fn whole_checkpoint(&mut self, checkpoint: &[u8]) -> Vec<u8> {
+        let mut blocks = Vec::new();
+        let mut pieces = checkpoint.chunks(super::MAX_PIECE).peekable();
+        while let Some(piece) = pieces.next() {
+            self.checkpoint(piece, pieces.peek().is_none());
+            blocks.extend_from_slice(self.seal());
+        }
+        blocks
+    }
+
     /// The digest goes on from this one, with which the segment before ended.
     pub fn go_on_from(&mut self, digest: u64) {
         self.digest = EffectDigest::from_value(digest);
