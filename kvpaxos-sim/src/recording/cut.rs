@@ -12,7 +12,7 @@ use kvpaxos::ReplicaId;
 use kvpaxos::recording::Header;
 
 use super::play::{Machine, Play};
-use super::script::{Item, ItemId, Late, Script, Source, What};
+use super::script::{Begun, Item, ItemId, Late, Script, Source, What};
 use crate::invariants::Audit;
 
 /// How much the clocks of two machines may differ, in microseconds.
@@ -135,6 +135,7 @@ impl Machine {
                 checkpoint: execution.checkpoint()?,
                 digest: execution.digest(),
                 log: self.disk.durable().map(<[_]>::to_vec),
+                begun: Begun::default(),
             },
         })
     }

@@ -52,6 +52,7 @@ pub(super) struct Standing {
 }
 
 /// A life that is being executed.
+#[derive(Clone)]
 pub(super) struct Execution {
     id: ReplicaId,
     durable: bool,
@@ -136,6 +137,11 @@ impl Execution {
         let mut checkpoint = Checkpoint::beginning(self.at, &self.writes);
         checkpoint.extend(self.replica.export(usize::MAX).ok()?);
         Some(checkpoint)
+    }
+
+    /// The time of the last input.
+    pub(super) fn at(&self) -> Time {
+        self.at
     }
 
     /// What waits for the disk.

@@ -107,6 +107,22 @@ impl<'a> RecordedRun<'a> {
         })
     }
 
+    /// About as many events of a simulation as a future takes. It begins with the steps of the recording and is about as long as
+    /// them; it goes on after the violation; and what a replica finds on its disk is read and audited.
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        let found = |item: &Arc<Item>| match &item.what {
+            What::Start {
+                memory: Memory::Kept(records),
+                ..
+            } => records.len() as u64,
+            _ => 0,
+        };
+        let found: u64 = self.script.items.iter().map(found).sum();
+        let seconds = self.horizon.0.saturating_sub(self.violation.at.0) / 1_000_000;
+        self.steps * 2 + found * 5 + seconds * 1_000
+    }
+
     /// Plays a future of it.
     ///
     /// # Panics

@@ -28,9 +28,12 @@ impl Play {
             release: env!("CARGO_PKG_VERSION").to_owned(),
             ..self.headers.get(header)?.clone()
         };
-        let checkpoint = Checkpoint::decode(&from.checkpoint).ok()?;
-        let at = checkpoint.at;
-        let execution = Execution::resume(&own, checkpoint, from.digest).ok()?;
+        let read = || {
+            let checkpoint = Checkpoint::decode(&from.checkpoint).ok()?;
+            Execution::resume(&own, checkpoint, from.digest).ok()
+        };
+        let execution = from.begun.get(read)?;
+        let at = execution.at();
         let (_, undurable) = execution.writes().clone().into_parts();
         let undurable: Vec<Record> = undurable.into_iter().map(|(_, record)| record).collect();
 

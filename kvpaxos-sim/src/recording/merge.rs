@@ -18,7 +18,7 @@ use super::files::{Found, LifeFile};
 use super::judged::{HIGHEST_SLOT, Judged};
 use super::memory::tell_resumed;
 use super::report::{Ending, Report};
-use super::script::{Late, Script, What};
+use super::script::{Begun, Late, Script, What};
 use super::tape::{Next, Tape};
 use crate::engine::{Observer, PacketId};
 use crate::hashing::BuildQuick;
@@ -392,6 +392,7 @@ impl Player<'_> {
                     checkpoint: checkpoint.clone(),
                     digest: *digest,
                     log: self.checked.get(self.life).and_then(|life| life.log.clone()),
+                    begun: Begun::default(),
                 }),
             },
             // It may still have run.

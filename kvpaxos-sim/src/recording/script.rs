@@ -1,7 +1,8 @@
 //! What replicas took in, as a list that can be shortened and played again.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use kvpaxos::recording::{Entry, Header};
 use kvpaxos::{
@@ -9,6 +10,7 @@ use kvpaxos::{
     SessionId, Time,
 };
 
+use super::execution::Execution;
 use super::files::Found;
 use super::memory::Beginning;
 
@@ -104,6 +106,33 @@ pub(super) struct Late {
     pub(super) digest: u64,
     /// What was durable on the disk then, if the recording shows it: the memory of a later start does.
     pub(super) log: Option<Vec<Record>>,
+    pub(super) begun: Begun,
+}
+
+/// The execution with which it goes on. It is read from the checkpoint once, and cloned for each candidate and each future: a
+/// state of a million keys takes seconds to read, and no time to clone.
+#[derive(Clone, Default)]
+pub(super) struct Begun(OnceLock<Option<Execution>>);
+
+impl Begun {
+    pub(super) fn get(&self, read: impl FnOnce() -> Option<Execution>) -> Option<Execution> {
+        self.0.get_or_init(read).clone()
+    }
+}
+
+/// It follows from the rest.
+impl PartialEq for Begun {
+    fn eq(&self, _: &Begun) -> bool {
+        true
+    }
+}
+
+impl Eq for Begun {}
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Begun")
+    }
 }
 
 impl What {
@@ -224,8 +253,8 @@ pub struct ScriptSize {
     pub steps: u64,
 }
 
-impl std::fmt::Display for ScriptSize {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for ScriptSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ScriptSize {
             inputs,
             messages,

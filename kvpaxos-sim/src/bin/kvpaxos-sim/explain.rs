@@ -151,8 +151,7 @@ pub(crate) fn look(
 
 /// Plays so many futures from a point of a recording.
 pub(crate) fn look_at_recording(run: &RecordedRun<'_>, samples: Option<u64>, threads: usize) -> Explanation {
-    // A future begins with the steps of the recording, and is about as long as them.
-    let plan = plan(0, run.steps * 2, samples, threads);
+    let plan = plan(0, run.cost(), samples, threads);
     explain::explain(run.steps, &plan, |fork| run.play_future(fork), progress(&plan))
 }
 
