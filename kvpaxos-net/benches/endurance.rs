@@ -2,9 +2,7 @@
 //! for long costs when it comes back. Run with `cargo bench -p kvpaxos-net --bench endurance`.
 //!
 //! Five processes serve on loopback, and clients of four of them keep 256 writes of 100 bytes in flight. After a
-//! third of the time the fifth, a follower, is killed, and started again after it was away. `--minutes N` in all
-//! (default 60), of which the follower is away for `--away N` (default 10); `--keys N` (default 1,000,000); `--dir
-//! PATH` for the data (default: a temporary directory that is removed).
+//! third of the time the fifth, a follower, is killed, and started again after it was away. `--help` lists the flags.
 //!
 //! A line is printed for each minute: writes a second, the longest time without a completed write, and how often
 //! replicas stood for election since the load began, by their own logs.
@@ -17,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use clap::{Parser, value_parser};
 use kvpaxos::Slot;
 use kvpaxos::status::LearnerStatus;
 
@@ -27,38 +26,24 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// How often completed writes are counted: what the longest time without one is accurate to.
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// Full load on five durable replicas for a long time.
+#[derive(Parser)]
 struct Settings {
+    /// Minutes in all.
+    #[arg(long, default_value_t = 60, value_parser = value_parser!(u32).range(1..))]
     minutes: u32,
+    /// Minutes for which the follower is away.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
     away: u32,
+    /// Keys that are written in turn.
+    #[arg(long, default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..))]
     keys: u64,
+    /// Where the data goes [default: a temporary directory that is removed].
+    #[arg(long = "dir")]
     directory: Option<PathBuf>,
-}
-
-impl Settings {
-    fn from_arguments() -> Settings {
-        let mut settings = Settings {
-            minutes: 60,
-            away: 10,
-            keys: 1_000_000,
-            directory: None,
-        };
-        let mut arguments = std::env::args().skip(1).filter(|it| it != "--bench");
-        while let Some(flag) = arguments.next() {
-            let value = arguments.next().unwrap_or_default();
-            let number = || {
-                let number = value.parse::<u32>().ok().filter(|number| *number > 0);
-                number.unwrap_or_else(|| panic!("{flag} needs a number above 0, not {value:?}"))
-            };
-            match flag.as_str() {
-                "--minutes" => settings.minutes = number(),
-                "--away" => settings.away = number(),
-                "--keys" => settings.keys = number().into(),
-                "--dir" => settings.directory = Some(value.into()),
-                _ => panic!("{flag} is not known; --minutes, --away, --keys and --dir are"),
-            }
-        }
-        settings
-    }
+    /// Cargo passes it.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
 /// A measured time under load.
@@ -193,7 +178,7 @@ async fn measure(settings: &Settings, directory: &Path) -> Result<()> {
 }
 
 fn main() -> Result<()> {
-    let settings = Settings::from_arguments();
+    let settings = Settings::parse();
     let temporary = tempfile::tempdir()?;
     let directory = settings.directory.as_deref().unwrap_or(temporary.path());
     std::fs::create_dir_all(directory)?;

@@ -1,8 +1,7 @@
 //! Large and many: what long values, many connections and many keys cost. Run with
 //! `cargo bench -p kvpaxos-net --bench large`.
 //!
-//! Five processes serve on loopback. `--keys N` (default 1,000,000, values of 100 bytes), `--connections N` (default
-//! 10,000), `--dir PATH` for the data (default: a temporary directory that is removed).
+//! Five processes serve on loopback. `--help` lists the flags.
 
 mod load;
 mod processes;
@@ -14,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use clap::{Parser, value_parser};
 use kvpaxos::{Request, RequestBody, codec};
 
 use crate::load::{Load, client, follower, kill};
@@ -23,35 +23,21 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// How long each row of long values is measured.
 const MEASURED: Duration = Duration::from_secs(4);
 
+/// Long values, many connections and many keys on five durable replicas.
+#[derive(Parser)]
 struct Settings {
+    /// Keys that are loaded in one go.
+    #[arg(long, default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..))]
     keys: u64,
-    connections: usize,
+    /// Connections that are idle.
+    #[arg(long, default_value_t = 10_000, value_parser = value_parser!(u32).range(1..))]
+    connections: u32,
+    /// Where the data goes [default: a temporary directory that is removed].
+    #[arg(long = "dir")]
     directory: Option<PathBuf>,
-}
-
-impl Settings {
-    fn from_arguments() -> Settings {
-        let mut settings = Settings {
-            keys: 1_000_000,
-            connections: 10_000,
-            directory: None,
-        };
-        let mut arguments = std::env::args().skip(1).filter(|it| it != "--bench");
-        while let Some(flag) = arguments.next() {
-            let value = arguments.next().unwrap_or_default();
-            let number = || {
-                let number = value.parse::<u32>().ok().filter(|number| *number > 0);
-                number.unwrap_or_else(|| panic!("{flag} needs a number above 0, not {value:?}"))
-            };
-            match flag.as_str() {
-                "--keys" => settings.keys = number().into(),
-                "--connections" => settings.connections = number() as usize,
-                "--dir" => settings.directory = Some(value.into()),
-                _ => panic!("{flag} is not known; --keys, --connections and --dir are"),
-            }
-        }
-        settings
-    }
+    /// Cargo passes it.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
 /// Writes a second, over this time.
@@ -161,7 +147,7 @@ async fn restart(processes: &mut Processes) -> Result<()> {
     Ok(())
 }
 
-async fn many_connections(processes: &Processes, count: usize) -> Result<()> {
+async fn many_connections(processes: &Processes, count: u32) -> Result<()> {
     let replica = follower(processes).await;
     let before = memory(processes, replica)?;
     let request = Request {
@@ -185,7 +171,7 @@ async fn many_connections(processes: &Processes, count: usize) -> Result<()> {
     let used = memory(processes, replica)? - before;
     println!(
         "{count} connections that have asked once and are idle: {:.0} bytes of memory each",
-        used / count as f64
+        used / f64::from(count)
     );
     Ok(())
 }
@@ -204,7 +190,7 @@ async fn measure(settings: &Settings, directory: &Path) -> Result<()> {
 }
 
 fn main() -> Result<()> {
-    let settings = Settings::from_arguments();
+    let settings = Settings::parse();
     if let Err(error) = kvpaxos_net::raise_descriptor_limit() {
         println!("the limit of open files stays: {error}");
     }

@@ -3,15 +3,14 @@
 //!
 //! Three logs are written as a replica writes them: groups are appended and synced. The mark is written
 //! never, in place, or as a new file that is renamed over the old one. The logs take turns, group by group,
-//! so that other load on the machine affects all alike; only the ratios mean something. `--rounds N` sets the
-//! number of groups, `--bytes N` the size of a value, `--dir PATH` the directory (default: that for temporary
-//! files).
+//! so that other load on the machine affects all alike; only the ratios mean something. `--help` lists the flags.
 
 use std::fs::{File, rename};
 use std::io::{Result, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use clap::{Parser, value_parser};
 use kvpaxos::snapshot::Cursor;
 use kvpaxos::wal::{Batch, Header, Owner, SECTOR, Superblock, SuperblockState, Writer};
 use kvpaxos::{Record, ReplicaId};
@@ -39,37 +38,21 @@ const ROWS: [(&str, MarkMethod); 3] = [
     ("and a mark by name", MarkMethod::ByName),
 ];
 
+/// What a mark costs that is written after each sync.
+#[derive(Parser)]
 struct Settings {
-    rounds: usize,
+    /// Groups of each log.
+    #[arg(long, default_value_t = 1000, value_parser = value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// The bytes of a value.
+    #[arg(long, default_value_t = 100)]
     bytes: usize,
-    directory: PathBuf,
-}
-
-impl Settings {
-    fn from_arguments() -> Settings {
-        let mut settings = Settings {
-            rounds: 1000,
-            bytes: 100,
-            directory: std::env::temp_dir(),
-        };
-        let mut arguments = std::env::args().skip(1).filter(|it| it != "--bench");
-        while let Some(flag) = arguments.next() {
-            let value = arguments.next().unwrap_or_default();
-            let number = || {
-                value
-                    .parse()
-                    .unwrap_or_else(|_| panic!("{flag} {value:?} is no number"))
-            };
-            match flag.as_str() {
-                "--rounds" => settings.rounds = number(),
-                "--bytes" => settings.bytes = number(),
-                "--dir" => settings.directory = PathBuf::from(&value),
-                _ => panic!("{flag} is none of --rounds, --bytes and --dir"),
-            }
-        }
-        assert!(settings.rounds > 0, "--rounds 0 measures nothing");
-        settings
-    }
+    /// Where the files go [default: the directory for temporary files].
+    #[arg(long = "dir")]
+    directory: Option<PathBuf>,
+    /// Cargo passes it.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
 /// A log in a directory of its own.
@@ -108,7 +91,7 @@ impl Log {
         })
     }
 
-    fn round(&mut self, record: &Record, number: usize) -> Result<()> {
+    fn round(&mut self, record: &Record, number: u32) -> Result<()> {
         let begun = Instant::now();
         self.writer.append([record], &mut self.batch);
         write(&mut self.file, &mut self.batch)?;
@@ -119,7 +102,7 @@ impl Log {
         Ok(())
     }
 
-    fn keep_mark(&mut self, number: usize) -> Result<()> {
+    fn keep_mark(&mut self, number: u32) -> Result<()> {
         let mark = Superblock {
             owner: OWNER,
             state: SuperblockState::Ready(self.writer.synced_mark()),
@@ -129,8 +112,8 @@ impl Log {
             MarkMethod::Never => Ok(()),
             MarkMethod::InPlace => {
                 text.resize(SECTOR, 0);
-                let at = number % 2 * SECTOR;
-                self.marks.seek(SeekFrom::Start(at as u64))?;
+                let at = u64::from(number % 2) * SECTOR as u64;
+                self.marks.seek(SeekFrom::Start(at))?;
                 self.marks.write_all(&text)?;
                 self.marks.sync_data()
             }
@@ -164,8 +147,9 @@ fn write(file: &mut File, batch: &mut Batch) -> Result<()> {
 }
 
 fn main() -> Result<()> {
-    let settings = Settings::from_arguments();
-    let root = tempfile::tempdir_in(&settings.directory)?;
+    let settings = Settings::parse();
+    let directory = settings.directory.unwrap_or_else(std::env::temp_dir);
+    let root = tempfile::tempdir_in(&directory)?;
     let record = Record::SnapshotPart {
         at: Cursor::START,
         next: None,
@@ -184,7 +168,7 @@ fn main() -> Result<()> {
         "{} groups with a value of {} bytes, in {}",
         settings.rounds,
         settings.bytes,
-        settings.directory.display()
+        directory.display()
     );
     println!(
         "{:<24}{:>14}{:>10}{:>14}{:>10}",
@@ -197,7 +181,7 @@ fn main() -> Result<()> {
             "{name:<24}{:>11.3} ms{:>10.2}{:>11.3} ms{:>10.2}",
             millis(median),
             median.as_secs_f64() / base_median.as_secs_f64(),
-            millis(sum) / settings.rounds as f64,
+            millis(sum) / f64::from(settings.rounds),
             sum.as_secs_f64() / base_sum.as_secs_f64(),
         );
     }

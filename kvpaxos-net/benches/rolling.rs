@@ -3,10 +3,8 @@
 //!
 //! Five processes serve on loopback. Requests begin at a fixed rate, whether or not earlier ones are answered, so
 //! that a pause delays all that fall into it, and each is counted from when it should have begun. For every restart
-//! the bench prints the longest wait of a request, and the longest time in which none was answered. `--rate N` sets the
-//! requests in a second (default 1000), `--clients N` the connections they are spread over (default 10),
-//! `--udp` sends datagrams, `--rounds N` restarts all five so often (default 5), `--dir PATH` holds the data and the logs
-//! (default: a temporary directory that is removed). The end is 1 if a request failed.
+//! the bench prints the longest wait of a request, and the longest time in which none was answered. The end is 1 if a
+//! request failed. `--help` lists the flags.
 
 mod processes;
 
@@ -16,6 +14,7 @@ use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use clap::{Parser, value_parser};
 use kvpaxos::status::{LearnerStatus, ProposerStatus};
 use kvpaxos::{Slot, Status};
 use kvpaxos_net::{Client, ClientOptions, Transport};
@@ -25,44 +24,27 @@ use crate::processes::{Processes, REPLICAS};
 /// Before the first restart, and after each.
 const REST: Duration = Duration::from_secs(1);
 
+/// All five replicas are stopped and started again, one after the other, under a steady load.
+#[derive(Parser)]
 struct Settings {
+    /// Requests in a second.
+    #[arg(long, default_value_t = 1000, value_parser = value_parser!(u32).range(1..))]
     rate: u32,
-    clients: usize,
-    transport: Transport,
-    rounds: usize,
+    /// Connections over which they are spread.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
+    clients: u32,
+    /// Send datagrams.
+    #[arg(long)]
+    udp: bool,
+    /// How often each replica is restarted.
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Where the data and the logs go [default: a temporary directory that is removed].
+    #[arg(long = "dir")]
     directory: Option<PathBuf>,
-}
-
-impl Settings {
-    fn from_arguments() -> Settings {
-        let mut settings = Settings {
-            rate: 1000,
-            clients: 10,
-            transport: Transport::Tcp,
-            rounds: 5,
-            directory: None,
-        };
-        let mut arguments = std::env::args().skip(1).filter(|it| it != "--bench");
-        while let Some(flag) = arguments.next() {
-            if flag == "--udp" {
-                settings.transport = Transport::Udp;
-                continue;
-            }
-            let value = arguments.next().unwrap_or_default();
-            let number = || {
-                let number = value.parse().ok().filter(|number| *number > 0);
-                number.unwrap_or_else(|| panic!("{flag} needs a number above 0, not {value:?}"))
-            };
-            match flag.as_str() {
-                "--rate" => settings.rate = number(),
-                "--clients" => settings.clients = number() as usize,
-                "--rounds" => settings.rounds = number() as usize,
-                "--dir" => settings.directory = Some(value.into()),
-                _ => panic!("{flag} is not known; --rate, --clients, --udp, --rounds and --dir are"),
-            }
-        }
-        settings
-    }
+    /// Cargo passes it.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
 /// Stops a replica in order.
@@ -174,10 +156,15 @@ async fn measure(settings: &Settings, directory: &Path) -> Result<bool> {
     let mut processes = Processes::start(directory)?;
     caught_up(&processes, 0).await;
     let servers: Vec<String> = (0..REPLICAS).map(|replica| processes.address(replica)).collect();
-    let client = |number: usize| {
+    let transport = if settings.udp {
+        Transport::Udp
+    } else {
+        Transport::Tcp
+    };
+    let client = |number: u32| {
         let options = ClientOptions {
-            first: Some(number % REPLICAS),
-            transport: settings.transport,
+            first: Some(number as usize % REPLICAS),
+            transport,
             ..ClientOptions::new(servers.clone())
         };
         Client::new(options).expect("the addresses are fine")
@@ -185,7 +172,7 @@ async fn measure(settings: &Settings, directory: &Path) -> Result<bool> {
     let log = Arc::new(Mutex::new(Log::default()));
     let clients = (0..settings.clients).map(client).collect();
     let load = tokio::spawn(load(clients, settings.rate, Arc::clone(&log)));
-    println!("{} requests a second over {}", settings.rate, settings.transport);
+    println!("{} requests a second over {transport}", settings.rate);
     let window = |from| longest(&log.lock().expect("nobody panics with it"), from, Instant::now());
     let began = Instant::now();
     tokio::time::sleep(2 * REST).await;
@@ -235,7 +222,7 @@ async fn measure(settings: &Settings, directory: &Path) -> Result<bool> {
 }
 
 fn main() -> Result<ExitCode> {
-    let settings = Settings::from_arguments();
+    let settings = Settings::parse();
     let temporary = tempfile::tempdir()?;
     let directory = settings.directory.as_deref().unwrap_or(temporary.path());
     std::fs::create_dir_all(directory)?;

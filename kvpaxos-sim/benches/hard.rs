@@ -5,12 +5,12 @@
 //! that there is time. So the benchmark ends soon after the limit, whatever the checker does. The table shows
 //! the time of the last attempt alone.
 //!
-//! With arguments, only members whose names contain one of them are judged. `--seconds N` sets the time
-//! limit, `--memory N` the memory of a search in MiB, and `--steps N` the number of steps for each member.
+//! With arguments, only members whose names contain one of them are judged. `--help` lists the flags.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use kvpaxos_sim::history::History;
 use kvpaxos_sim::history::generate::Flaw;
 use kvpaxos_sim::history::generate::hard::{Member, hard_family};
@@ -21,20 +21,45 @@ const FIRST: u64 = 1000;
 /// The next attempt takes at most so many times as many steps: steps get slower as configurations grow.
 const MORE: u64 = 16;
 
+/// How many of the hard histories the checker decides.
+#[derive(Parser)]
 struct Arguments {
-    limit: Duration,
-    most: Budget,
-    wanted: Vec<String>,
+    /// Only members whose names contain one of these.
+    names: Vec<String>,
+    /// The time limit of each member.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// The memory of a search, in MiB.
+    #[arg(long, default_value_t = 1024)]
+    memory: u32,
+    /// The most steps for each member [default: no limit].
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Cargo passes it.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Arguments {
+    fn limit(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
+    fn most(&self) -> Budget {
+        Budget {
+            steps: self.steps.unwrap_or(u64::MAX),
+            memory: usize::try_from(u64::from(self.memory) << 20).unwrap_or(usize::MAX),
+        }
+    }
 }
 
 fn main() {
-    let arguments = arguments();
-    let Arguments { limit, most, wanted } = &arguments;
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted));
+    let arguments = Arguments::parse();
+    let names = &arguments.names;
+    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| name.contains(wanted));
     println!(
         "at most {} s and {} MiB for each",
-        limit.as_secs(),
-        most.memory >> 20
+        arguments.seconds, arguments.memory
     );
     println!(
         "{:<48}{:>12}{:>9}{:>9}  {:<10}{:>12}{:>9}",
@@ -44,7 +69,7 @@ fn main() {
     for member in hard_family().iter().filter(|member| is_wanted(&member.name)) {
         let history = member.settings.history().expect("members can be made");
         let Attempt { report, took } = judge(&history, &arguments);
-        let is_decided = !matches!(report.verdict, Verdict::Undecided { .. }) && took <= *limit;
+        let is_decided = !matches!(report.verdict, Verdict::Undecided { .. }) && took <= arguments.limit();
         println!(
             "{:<48}{:>12}{:>9}{:>9}  {:<10}{:>12}{:>9}",
             member.name,
@@ -61,27 +86,6 @@ fn main() {
     tally.print();
 }
 
-fn arguments() -> Arguments {
-    let mut given = std::env::args().skip(1);
-    let (mut seconds, mut memory, mut steps, mut wanted) = (10, 1024, u64::MAX, Vec::new());
-    while let Some(argument) = given.next() {
-        let mut number = |or: u64| given.next().and_then(|number| number.parse().ok()).unwrap_or(or);
-        match argument.as_str() {
-            "--bench" => {} // cargo says so
-            "--seconds" => seconds = number(seconds),
-            "--memory" => memory = number(memory),
-            "--steps" => steps = number(steps),
-            _ => wanted.push(argument),
-        }
-    }
-    let memory = usize::try_from(memory << 20).unwrap_or(usize::MAX);
-    Arguments {
-        limit: Duration::from_secs(seconds),
-        most: Budget { steps, memory },
-        wanted,
-    }
-}
-
 /// The last attempt.
 struct Attempt {
     report: Report,
@@ -89,11 +93,11 @@ struct Attempt {
 }
 
 fn judge(history: &History, arguments: &Arguments) -> Attempt {
-    let Arguments { limit, most, .. } = arguments;
+    let (limit, most) = (arguments.limit(), arguments.most());
     let mut steps = FIRST.min(most.steps);
     loop {
         let began = Instant::now();
-        let report = check(history, Budget { steps, ..*most });
+        let report = check(history, Budget { steps, ..most });
         let took = began.elapsed();
         let is_out_of_steps = matches!(report.verdict, Verdict::Undecided { .. }) && report.steps >= steps;
         let affordable = limit.as_micros() * 10 / took.as_micros().max(1);

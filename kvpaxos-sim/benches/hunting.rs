@@ -1,12 +1,13 @@
 //! How soon sweeps find mutants: seed after seed, and guided (see `kvpaxos_sim::world::guided`).
 //!
-//! `cargo bench -p kvpaxos-sim --bench hunting -- [--hunts N] [--events N] [NAME...]` hunts each mutant from N different first
-//! seeds in both ways, and prints the median of the events that were simulated until a check found it. Events do not depend on
-//! the load of the machine; one core simulates about a million a second. A hunt ends without success after `--events`. With the name
-//! `none`, it hunts the replica as it is, which the checks must not accuse; a patched tree has its mutant there.
+//! `cargo bench -p kvpaxos-sim --bench hunting -- [NAME...]` hunts each mutant from several first seeds in both ways, and prints the
+//! median of the events that were simulated until a check found it. Events do not depend on the load of the machine; one core
+//! simulates about a million a second. With the name `none`, it hunts the replica as it is, which the checks must not accuse; a
+//! patched tree has its mutant there. `--help` lists the flags.
 
 use std::ops::ControlFlow;
 
+use clap::{Parser, value_parser};
 use kvpaxos::Replica;
 use kvpaxos_sim::Trace;
 use kvpaxos_sim::mutants::MUTANTS;
@@ -16,40 +17,52 @@ use kvpaxos_sim::world::guided::{Guided, Lineage, guided, play};
 /// First seeds of hunts are this far from each other.
 const APART: u64 = 10_000_000;
 
+/// How soon sweeps find mutants: seed after seed, and guided.
+#[derive(Parser)]
+struct Settings {
+    /// The mutants to hunt [default: all those made at a replica's boundary]; `none` is the replica as it is.
+    names: Vec<String>,
+    /// Hunts of each mutant in each way.
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u64).range(1..))]
+    hunts: u64,
+    /// Events after which a hunt ends without success.
+    #[arg(long, default_value_t = 60_000_000)]
+    events: u64,
+    /// The first seed of the first hunt; that of the next is ten million further.
+    #[arg(long, default_value_t = 1_000_000_007)]
+    first: u64,
+    /// Hunts at a time [default: one for each core].
+    #[arg(long, value_parser = value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Cargo passes it.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
 fn main() {
-    let (mut hunts, mut most, mut wanted) = (5, 60_000_000, Vec::new());
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--bench" => {} // cargo passes it
-            "--hunts" => hunts = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(hunts),
-            "--events" => most = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(most),
-            _ => wanted.push(argument),
-        }
-    }
+    let settings = Settings::parse();
+    let (hunts, most) = (settings.hunts, settings.events);
     println!(
         "{hunts} hunts of at most {most} events in each way; the median events until a check finds the mutant, in millions"
     );
     println!("{:<24}{:>16}{:>16}{:>10}", "", "seed by seed", "guided", "ratio");
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let is_wanted = |name: &str| settings.names.is_empty() || settings.names.iter().any(|it| it == name);
     for mutant in MUTANTS.iter().filter(|mutant| is_wanted(mutant.name)) {
-        compare(mutant.name, hunts, most, &|lineage| mutant.play_lineage(lineage));
+        compare(mutant.name, &settings, &|lineage| mutant.play_lineage(lineage));
     }
-    if wanted.iter().any(|name| name == "none") {
-        compare("none", hunts, most, &|lineage| {
+    if settings.names.iter().any(|name| name == "none") {
+        compare("none", &settings, &|lineage| {
             play::<Replica>(lineage, None, Trace::Off)
         });
     }
 }
 
-fn compare(name: &str, hunts: u64, most: u64, play: &(impl Fn(&Lineage) -> Guided + Sync)) {
-    let first = |hunt| 1_000_000_007 + hunt * APART;
-    let in_turn = parallel::map(0..hunts, parallel::cores(), |hunt| {
-        seed_by_seed(first(hunt), most, play)
-    });
-    let with_guide = parallel::map(0..hunts, parallel::cores(), |hunt| {
-        with_guide(first(hunt), most, play)
-    });
+fn compare(name: &str, settings: &Settings, play: &(impl Fn(&Lineage) -> Guided + Sync)) {
+    let (hunts, most) = (settings.hunts, settings.events);
+    let first = |hunt| settings.first + hunt * APART;
+    let jobs = settings.jobs.map_or_else(parallel::cores, usize::from);
+    let in_turn = parallel::map(0..hunts, jobs, |hunt| seed_by_seed(first(hunt), most, play));
+    let with_guide = parallel::map(0..hunts, jobs, |hunt| with_guide(first(hunt), most, play));
     let medians = [median(in_turn), median(with_guide)];
     let ratio = match medians {
         [Some(one), Some(other)] => format!("{:.2}", other as f64 / one as f64),

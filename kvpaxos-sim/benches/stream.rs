@@ -2,14 +2,14 @@
 //! --bench stream`.
 //!
 //! 64 clients work on 10,000 keys, with 0 % and with 1 % of unknown outcomes. The history comes from a file,
-//! or from memory, where a part of it is generated at a time. `--operations N` sets its length (default
-//! 10,000,000), `--dir DIR` the directory of the file.
+//! or from memory, where a part of it is generated at a time. `--help` lists the flags.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use clap::{Parser, value_parser};
 use kvpaxos_sim::history::generate::{Fraction, Generator, Settings};
 use kvpaxos_sim::history::{Event, ReadError, Reader, Writer};
 use kvpaxos_sim::linearizability::{Budget, Report, Stream, check_twice};
@@ -17,8 +17,24 @@ use kvpaxos_sim::linearizability::{Budget, Report, Stream, check_twice};
 /// How many events of a history are in memory at a time.
 const PART: usize = 1_000_000;
 
+/// How many operations a second the checker judges where they are easy.
+#[derive(Parser)]
+struct Arguments {
+    /// The length of the history.
+    #[arg(long, default_value_t = 10_000_000, value_parser = value_parser!(u64).range(1..))]
+    operations: u64,
+    /// Where its file goes [default: the directory for temporary files].
+    #[arg(long = "dir")]
+    directory: Option<PathBuf>,
+    /// Cargo passes it.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
 fn main() {
-    let (operations, dir) = arguments();
+    let arguments = Arguments::parse();
+    let operations = arguments.operations;
+    let directory = arguments.directory.unwrap_or_else(std::env::temp_dir);
     println!(
         "{:<12}{:>12}{:>12}{:>12}{:>16}{:>16}{:>10}",
         "unknown", "operations", "from", "ms", "operations/s", "peak MiB", "verdict"
@@ -32,7 +48,7 @@ fn main() {
             ..Settings::default()
         };
         for (from, (report, took)) in [
-            ("a file", from_file(&settings, &dir)),
+            ("a file", from_file(&settings, &directory)),
             ("memory", from_memory(&settings)),
         ] {
             assert!(!report.is_bad(), "{report}");
@@ -46,19 +62,6 @@ fn main() {
             );
         }
     }
-}
-
-fn arguments() -> (u64, PathBuf) {
-    let mut given = std::env::args().skip(1);
-    let (mut operations, mut dir) = (10_000_000, std::env::temp_dir());
-    while let Some(argument) = given.next() {
-        match argument.as_str() {
-            "--operations" => operations = given.next().and_then(|n| n.parse().ok()).unwrap_or(operations),
-            "--dir" => dir = given.next().map_or(dir, PathBuf::from),
-            _ => {}
-        }
-    }
-    (operations, dir)
 }
 
 /// Measures the time of judging alone.

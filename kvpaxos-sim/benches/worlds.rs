@@ -1,11 +1,9 @@
 //! The speed of simulation with every check on, on one core. Run it with `cargo bench -p kvpaxos-sim --bench worlds`.
 //!
-//! The first row plays `--seeds N` drawn seeds (default 2,000) from `--first SEED` on. Its rates are sums over all of them. The
-//! second row is a world without faults, in which 20 clients do about 200 operations in a simulated second, for `--quiet SECONDS`
-//! of simulated time (default 1,000). Rates count processor time of the thread that plays, which other programs on the machine
-//! affect least. Sweeps play as many seeds at a time as there are cores; `--jobs N` does so here.
-//!
-//! `--quiet 0` leaves out the second row, `--seeds 0` the first.
+//! The first row plays drawn seeds. Its rates are sums over all of them. The second row is a world without faults, in which 20
+//! clients do about 200 operations in a simulated second. Rates count processor time of the thread that plays, which other
+//! programs on the machine affect least. Sweeps play as many seeds at a time as there are cores; `--jobs N` does so here. `--help`
+//! lists the flags.
 
 use std::time::Duration;
 
@@ -13,36 +11,45 @@ use kvpaxos_sim::parallel::{self, processor_time};
 use kvpaxos_sim::world::{Length, Workload};
 use kvpaxos_sim::{Report, Setup, Trace, run, run_seed};
 
+use clap::{Parser, value_parser};
 use kvpaxos::{Micros, Replica};
 
+/// The speed of simulation with every check on.
+#[derive(Parser)]
+struct Settings {
+    /// The first drawn seed.
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// How many seeds are drawn; 0 leaves out the first row.
+    #[arg(long, default_value_t = 2_000)]
+    seeds: u64,
+    /// The simulated seconds of the world without faults; 0 leaves out the second row.
+    #[arg(long, default_value_t = 1_000)]
+    quiet: u64,
+    /// Seeds at a time.
+    #[arg(long, default_value_t = 1, value_parser = value_parser!(u16).range(1..))]
+    jobs: u16,
+    /// Cargo passes it.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
 fn main() {
-    let (mut first, mut seeds, mut quiet, mut jobs) = (0, 2_000, 1_000, 1);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let number = match argument.as_str() {
-            "--first" => &mut first,
-            "--seeds" => &mut seeds,
-            "--quiet" => &mut quiet,
-            "--jobs" => &mut jobs,
-            "--bench" => continue, // cargo passes it
-            other => panic!("{other} is none of --first, --seeds, --quiet, --jobs"),
-        };
-        let given = arguments.next().and_then(|n| n.parse::<u64>().ok());
-        *number = given.unwrap_or_else(|| panic!("{argument} needs a whole number"));
-    }
-    let jobs = usize::try_from(jobs).expect("there are not so many cores");
+    let settings = Settings::parse();
     println!(
         "{:<22}{:>8}{:>14}{:>14}{:>12}{:>20}{:>14}",
         "", "runs", "events", "events/s", "ns/event", "simulated s per s", "operations/s"
     );
-    if seeds > 0 {
-        let played = parallel::map(first..first + seeds, jobs, |seed| {
+    if settings.seeds > 0 {
+        let seeds = settings.first..settings.first.saturating_add(settings.seeds);
+        let played = parallel::map(seeds, settings.jobs.into(), |seed| {
             timed(|| run_seed(seed, Trace::Off))
         });
         print_row("drawn seeds", &played);
     }
-    if quiet > 0 {
-        let played = timed(|| run::<Replica>(two_hundred_a_second(quiet), Trace::Off));
+    if settings.quiet > 0 {
+        let world = two_hundred_a_second(settings.quiet);
+        let played = timed(|| run::<Replica>(world, Trace::Off));
         print_row("200 operations/s", &[played]);
     }
 }
