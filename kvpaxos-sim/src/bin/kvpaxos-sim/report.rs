@@ -81,6 +81,8 @@ fn mark(Turns { likely, certain }: &Turns, mut point_out: impl FnMut(u64, &str, 
     }
 }
 
+const NO_FAILURE: &str = "there is no failure to explain: no event is marked";
+
 /// The events that explain a failure, as `kvpaxos-sim explain --json` writes them.
 #[derive(Default, Deserialize)]
 struct Turns {
@@ -91,7 +93,7 @@ struct Turns {
 fn find_turns(chosen: Chosen, pictured: &Pictured) -> Turns {
     let mutant = chosen.mutant();
     let Some(run) = FailingRun::new(chosen.origin(), &pictured.recording, FailingRun::GRACE) else {
-        note!("there is no failure to explain: no event is marked");
+        note!("{NO_FAILURE}");
         return Turns::default();
     };
     Turns::of(&look(&run, mutant, None, threads(None)))
@@ -179,7 +181,7 @@ fn recorded(what: &Report) -> Result<(recording::Report, Timeline), u8> {
 fn recorded_and_explained(what: &Report) -> Result<Option<(recording::Report, Timeline)>, u8> {
     let read = FailingRecording::read(&what.recording).map_err(|why| unreadable(&why))?;
     let Ok(recording) = read else {
-        note!("everything that can be judged holds in these recordings: there is nothing to explain");
+        note!("{NO_FAILURE}");
         return Ok(None);
     };
     let run = RecordedRun::new(&recording, RecordedRun::GRACE).map_err(|why| unexplained(&why))?;
