@@ -232,6 +232,10 @@ impl Leadership {
     /// 2. r1 is elected with b2 by r2 and r4, and y is chosen for the slot.
     /// 3. r0 learns y from r2, and tells r3 in b1 that the slot is chosen: r3 takes it for x.
     pub(crate) fn agrees_with(&self, log: &ChosenLog) -> bool {
+        // No slot below `chosen` is open. This is asked in each step.
+        if log.next() <= self.chosen {
+            return true;
+        }
         let learned = self.open.range(..log.next());
         let mut unsure = learned.filter(|(_, proposal)| !proposal.chosen);
         unsure.all(|(slot, proposal)| log.get(*slot) == Some(&proposal.value))

@@ -1,11 +1,10 @@
 //! The state machine against a naive model of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::command::Tag;
 use crate::transaction::{Condition, Holds, Step, StepError, StepResult, When};
 use crate::types::{Sequence, SessionId, Slot};
 
@@ -430,6 +429,34 @@ fn dropped_sessions_are_counted() {
         machine.apply(revision(slot), &Command::Open { tag: tag(slot) });
     }
     assert_eq!((machine.sessions(), machine.sessions_dropped()), (2, 3));
+}
+
+#[test]
+fn opaque_commands_that_differ_or_come_in_another_order_have_another_digest() {
+    let opaque = |number: u64, payload: &'static [u8]| Command::Opaque {
+        tag: tag(number),
+        payload: Bytes::from_static(payload),
+    };
+    let logs = [
+        vec![],
+        vec![opaque(1, b"")],
+        vec![opaque(1, b"a")],
+        vec![opaque(1, b"b")],
+        vec![opaque(2, b"a")],
+        vec![opaque(1, b"a"), opaque(2, b"b")],
+        vec![opaque(2, b"b"), opaque(1, b"a")],
+        vec![opaque(1, b"b"), opaque(2, b"a")],
+        vec![opaque(1, b"a"), opaque(1, b"a")],
+    ];
+    let digests: BTreeSet<u128> = logs
+        .iter()
+        .map(|commands| {
+            let mut machine = StateMachine::new(limits(2));
+            machine.apply_all(Slot(0), commands);
+            machine.digest()
+        })
+        .collect();
+    assert_eq!(digests.len(), logs.len());
 }
 
 #[test]
