@@ -1,7 +1,8 @@
 //! `kvpaxos-sim shrink`, as people and scripts see it.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn simulator(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_kvpaxos-sim"))
@@ -60,6 +61,33 @@ fn a_search_that_came_to_its_limit_goes_on_from_its_file() {
     );
     let replayed = simulator(&["replay", path]);
     assert_eq!(replayed.status.code(), Some(1), "it still violates its property");
+}
+
+/// Ctrl-C ends a search, with the smallest scenario that was found.
+#[test]
+fn a_search_that_is_interrupted_keeps_what_it_has_found() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("small.txt");
+    let mut search = Command::new(env!("CARGO_BIN_EXE_kvpaxos-sim"))
+        .args(["shrink", "--seed", "0", "--mutant", "misplaced-answer", "-o"])
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut says = BufReader::new(search.stdout.take().expect("it is piped"));
+    let mut violation = String::new();
+    says.read_line(&mut violation).expect("it prints text");
+    assert!(violation.contains("is violated"), "{violation}");
+    let interrupted = Command::new("kill")
+        .args(["-INT", &search.id().to_string()])
+        .status();
+    assert!(interrupted.expect("there is such a program").success());
+    let mut rest = String::new();
+    says.read_to_string(&mut rest).expect("it prints text");
+    assert_eq!(search.wait().expect("it ends").code(), Some(0));
+    assert!(rest.contains("and was interrupted"), "{rest}");
+    assert!(rest.contains("go on from there with"), "{rest}");
+    assert!(lines(&file) > 3, "a scenario");
 }
 
 #[test]

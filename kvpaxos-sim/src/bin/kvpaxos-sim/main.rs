@@ -11,6 +11,7 @@ mod exit;
 mod explain;
 mod forks;
 mod generate;
+mod interrupt;
 mod junit;
 mod merge;
 mod model;

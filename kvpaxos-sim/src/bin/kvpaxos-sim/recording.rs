@@ -2,7 +2,6 @@
 //! what does not matter.
 
 use std::io::{self, Write as _};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use kvpaxos_sim::recording::{self, FailingRecording, FileName, RecordingShrinkin
 use kvpaxos_sim::shrinking::Limits;
 use kvpaxos_sim::{Trace, note, say, say_part};
 
+use crate::interrupt::Interrupt;
 use crate::scenario::{HELD, UNREADABLE, why_ended};
 
 /// How many lines of a trace are kept to choose an excerpt from.
@@ -106,8 +106,7 @@ pub(crate) fn unreadable(why: &recording::RecordingError) -> u8 {
 }
 
 /// Leaves out inputs of recordings, and writes what is left into a directory.
-pub(crate) fn shrink(directories: &[PathBuf], limits: Limits, output: &Path) -> u8 {
-    std::panic::set_hook(Box::new(|_| ()));
+pub(crate) fn shrink(directories: &[PathBuf], limits: Limits, output: &Path, interrupt: &Interrupt) -> u8 {
     if let Err(code) = free(output) {
         return code;
     }
@@ -129,10 +128,10 @@ pub(crate) fn shrink(directories: &[PathBuf], limits: Limits, output: &Path) -> 
             last = Instant::now();
             note!("{} runs: {}", progress.runs, progress.best.size);
         }
-        ControlFlow::Continue(())
+        interrupt.flow()
     });
     match shrunk {
-        Ok(Some(shrunk)) => told(&shrunk, output, began),
+        Ok(Some(shrunk)) => told(&shrunk, output, interrupt, began),
         Ok(None) => {
             note!(
                 "{} is not violated in the same way when the inputs are executed in one order: it cannot be shrunk",
@@ -167,7 +166,7 @@ fn unwritten(path: &Path, why: &io::Error) -> u8 {
 }
 
 /// Writes what is left, and tells of it.
-fn told(shrunk: &RecordingShrinking, output: &Path, began: Instant) -> u8 {
+fn told(shrunk: &RecordingShrinking, output: &Path, interrupt: &Interrupt, began: Instant) -> u8 {
     if let Err(why) = std::fs::create_dir_all(output) {
         return unwritten(output, &why);
     }
@@ -185,7 +184,7 @@ fn told(shrunk: &RecordingShrinking, output: &Path, began: Instant) -> u8 {
         shrunk.runs,
         shrunk.events,
         began.elapsed().as_secs(),
-        why_ended(shrunk.is_complete),
+        why_ended(shrunk.is_complete, interrupt),
     );
     if let Ok(report) = recording::replay(&written, Trace::keep(TRACE_LINES))
         && report.trace.len() <= SCREEN

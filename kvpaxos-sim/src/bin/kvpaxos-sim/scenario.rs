@@ -14,6 +14,7 @@ use kvpaxos_sim::{Setup, Trace};
 use kvpaxos_sim::{note, note_part, say, say_part};
 
 use crate::origin::RunFlags;
+use crate::interrupt::Interrupt;
 use crate::recording;
 use crate::whole_file::write_whole;
 
@@ -72,8 +73,8 @@ pub(crate) struct Shrink {
     /// Play at most so many runs.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     runs: u64,
-    /// The file to write. It holds the smallest scenario so far whenever the search is interrupted. Of a recording, a
-    /// directory for the files of a smaller recording.
+    /// The file to write. It always holds the smallest scenario so far. Of a recording, a directory for the files of a smaller
+    /// recording. Ctrl-C ends the search with the smallest so far.
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
 }
@@ -139,8 +140,9 @@ pub(crate) fn replay(what: &Replay) -> u8 {
 pub(crate) fn shrink_command(what: &Shrink) -> u8 {
     // A failed assertion is a violation like any other, and comes up in many runs.
     std::panic::set_hook(Box::new(|_| ()));
+    let interrupt = Interrupt::watched();
     if !what.recording.is_empty() {
-        return recording::shrink(&what.recording, what.limits(), &what.output);
+        return recording::shrink(&what.recording, what.limits(), &what.output, &interrupt);
     }
     let first = match what.run.chosen().and_then(|chosen| chosen.play()) {
         Ok(first) => first,
@@ -171,12 +173,12 @@ pub(crate) fn shrink_command(what: &Shrink) -> u8 {
         );
         return UNREADABLE;
     }
-    search(what, again)
+    search(what, again, &interrupt)
 }
 
-fn search(what: &Shrink, first: Recording) -> u8 {
+fn search(what: &Shrink, first: Recording, interrupt: &Interrupt) -> u8 {
     let began = Instant::now();
-    let mut watch = Watch::new(&what.output);
+    let mut watch = Watch::new(&what.output, interrupt);
     let shrunk = shrink(
         first,
         what.limits(),
@@ -201,7 +203,7 @@ fn search(what: &Shrink, first: Recording) -> u8 {
         shrunk.runs,
         shrunk.events,
         began.elapsed().as_secs(),
-        why_ended(shrunk.is_complete),
+        why_ended(shrunk.is_complete, interrupt),
     );
     if !shrunk.is_complete {
         say!("go on from there with: kvpaxos-sim shrink {output} -o {output}");
@@ -211,16 +213,20 @@ fn search(what: &Shrink, first: Recording) -> u8 {
 }
 
 /// Why a search ended, at the end of a sentence.
-pub(crate) fn why_ended(is_complete: bool) -> &'static str {
-    match is_complete {
-        true => ", and nothing more was found to leave out",
-        false => ", which is the limit",
+pub(crate) fn why_ended(is_complete: bool, interrupt: &Interrupt) -> &'static str {
+    if is_complete {
+        ", and nothing more was found to leave out"
+    } else if interrupt.is_asked() {
+        ", and was interrupted"
+    } else {
+        ", which is the limit"
     }
 }
 
 /// Shows how far a search has come, and writes the best scenario so far.
 struct Watch<'a> {
     output: &'a Path,
+    interrupt: &'a Interrupt,
     is_terminal: bool,
     last: Instant,
     /// Whether the best scenario is not written yet.
@@ -228,10 +234,11 @@ struct Watch<'a> {
     failed: Option<u8>,
 }
 
-impl Watch<'_> {
-    fn new(output: &Path) -> Watch<'_> {
+impl<'a> Watch<'a> {
+    fn new(output: &'a Path, interrupt: &'a Interrupt) -> Watch<'a> {
         Watch {
             output,
+            interrupt,
             is_terminal: std::io::stderr().is_terminal(),
             last: Instant::now(),
             unwritten: false,
@@ -260,7 +267,7 @@ impl Watch<'_> {
         }
         match self.failed {
             Some(_) => ControlFlow::Break(()),
-            None => ControlFlow::Continue(()),
+            None => self.interrupt.flow(),
         }
     }
 
