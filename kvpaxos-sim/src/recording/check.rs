@@ -101,7 +101,7 @@ fn check_replica(
             }
             Next::Entry(entry) => take(&mut present, entry, Memory::Lost, &tape, written)?,
             Next::Restart(entry, memory) => {
-                if !written.restarts(&memory) {
+                if !written.restart(&memory) {
                     let place = tape.place();
                     return Err(RecordingError::Unrecorded { place, replica });
                 }
@@ -110,7 +110,7 @@ fn check_replica(
         }
     }
     if let Some(first) = checked.first_mut() {
-        first.log = written.take_learned();
+        first.log = written.learned().map(<[Record]>::to_vec);
     }
     Ok(checked)
 }

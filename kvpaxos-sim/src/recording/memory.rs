@@ -104,14 +104,23 @@ pub(super) struct Written {
     /// The highest slot that any names.
     pub(super) highest: Slot,
     lives: usize,
-    /// The log has records before these that are not known.
-    is_late: bool,
-    /// Those records, once a memory has shown them.
-    learned: Option<Vec<Record>>,
+    earlier: Earlier,
+}
+
+/// The records that the log has before those of the recording.
+#[derive(Default)]
+enum Earlier {
+    /// There are none.
+    #[default]
+    Nothing,
+    /// The recording begins in the middle of a life, and has not shown them.
+    Unknown,
+    /// A memory has shown them.
+    Learned(Vec<Record>),
 }
 
 impl Written {
-    /// A life begins. Returns `None` if its memory is not what was written before.
+    /// A life begins. Returns `None` if its memory is not what was written before. What it shows of earlier records is learned.
     pub(super) fn begin(&mut self, memory: &Memory) -> Option<Beginning> {
         self.lives += 1;
         let records = match memory {
@@ -167,18 +176,27 @@ impl Written {
     pub(super) fn resume<'a>(&mut self, log: Option<&[Record]>, undurable: impl Iterator<Item = &'a Record>) {
         self.lives += 1;
         self.replace(log.unwrap_or_default());
-        self.is_late = log.is_none();
+        if log.is_none() {
+            self.earlier = Earlier::Unknown;
+        }
         undurable.for_each(|record| self.add(record));
     }
 
-    /// Takes what was durable when the recording began, in the middle of a life: what a memory has shown of it.
-    pub(super) fn take_learned(&mut self) -> Option<Vec<Record>> {
-        self.learned.take()
+    /// What was durable when the recording began in the middle of a life, if a memory has shown it.
+    pub(super) fn learned(&self) -> Option<&[Record]> {
+        match &self.earlier {
+            Earlier::Learned(records) => Some(records),
+            Earlier::Nothing | Earlier::Unknown => None,
+        }
     }
 
-    /// A memory is found that may have records from before the recording. Returns whether it has.
+    fn is_late(&self) -> bool {
+        matches!(self.earlier, Earlier::Unknown)
+    }
+
+    /// A memory is found that may have records from before the recording. Returns whether it has, and then they are learned.
     fn learn_beginning(&mut self, records: &[Record], keys: &[u128]) -> bool {
-        if !self.is_late {
+        if !self.is_late() {
             return false;
         }
         let Some(unknown) = self.unknown_in(keys) else {
@@ -194,8 +212,7 @@ impl Written {
         self.checkpoints
             .extend(checkpoints.into_iter().map(|place| place + before));
         self.durable = durable + before;
-        self.is_late = false;
-        self.learned = Some(unknown.to_vec());
+        self.earlier = Earlier::Learned(unknown.to_vec());
         true
     }
 
@@ -207,8 +224,8 @@ impl Written {
         (from < keys.len() || self.durable == 0).then_some(from)
     }
 
-    /// A role restarts. Returns whether its memory is what was written.
-    pub(super) fn restarts(&mut self, memory: &Memory) -> bool {
+    /// A role restarts. Returns whether its memory is what was written. What it shows of earlier records is learned.
+    pub(super) fn restart(&mut self, memory: &Memory) -> bool {
         match memory {
             Memory::Lost => true,
             Memory::Kept(records) => {
@@ -244,7 +261,7 @@ impl Written {
 
     /// Where these records stand, if the log may begin there.
     fn place_of(&self, keys: &[u128]) -> Option<usize> {
-        let first = (!self.is_late).then_some(0);
+        let first = (!self.is_late()).then_some(0);
         let starts = self.checkpoints.iter().rev().copied().chain(first);
         let mut starts = starts.filter(|from| self.keys[*from..].starts_with(keys));
         starts.next()
@@ -254,7 +271,9 @@ impl Written {
     fn replace(&mut self, records: &[Record]) {
         self.keys.clear();
         self.checkpoints.clear();
-        self.is_late = false;
+        if self.is_late() {
+            self.earlier = Earlier::Nothing;
+        }
         for record in records {
             self.add(record);
         }

@@ -287,7 +287,7 @@ impl Learner {
             self.since = (0, 0);
             let last = self.snapshot.replace(Snapshot::new(self.applied, &self.machine));
             if let Some(last) = last {
-                // The proposals beyond the log are bounded by the same number.
+                // As many proposals beyond the log are kept in any case, so a bound of fewer slots would save nothing.
                 let bound = Bound {
                     slots: most_slots.saturating_mul(HELP).max(LOOKAHEAD),
                     bytes: most_bytes.saturating_mul(HELP),
