@@ -13,8 +13,8 @@ use kvpaxos_sim::world::scenario::{Manner, Recording, Scenario, Size, is_replaya
 use kvpaxos_sim::{Setup, Trace};
 use kvpaxos_sim::{note, note_part, say, say_part};
 
-use crate::origin::RunFlags;
 use crate::interrupt::Interrupt;
+use crate::origin::RunFlags;
 use crate::recording;
 use crate::whole_file::write_whole;
 

@@ -48,7 +48,7 @@ fn a_misplaced_answer_shrinks_to_one_write() {
     };
     let shrunk = shrunk_with(SOME, |_| ControlFlow::Continue(()));
     assert!(shrunk.is_complete);
-    assert!(shrunk.before.decisions() > 200, "{}", shrunk.before);
+    assert!(shrunk.before.decisions() > 100, "{}", shrunk.before);
     assert!(shrunk.size.decisions() <= 2, "{}", shrunk.size);
     assert_eq!(shrunk.smallest.scenario.calls.len(), 1);
     let scenario = &shrunk.smallest.scenario;

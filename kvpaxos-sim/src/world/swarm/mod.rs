@@ -77,6 +77,7 @@ impl Setup {
         draw.orderly_stops(&mut setup);
         draw.moments(&mut setup);
         draw.shapes(&mut setup);
+        draw.pace(&mut setup);
         setup
     }
 }

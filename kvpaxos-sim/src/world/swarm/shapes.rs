@@ -38,6 +38,27 @@ impl Draw<'_> {
         }
     }
 
+    /// Most runs are short, and faults follow each other closely in them. What goes wrong mostly needs two or three faults close
+    /// together, and time in which nothing fails is lost; the page `manual::sweeps` has what it gains. The other runs are
+    /// long enough for what builds up slowly, and have time between faults in which clients are served.
+    pub(super) fn pace(&mut self, setup: &mut Setup) {
+        let is_brisk = self.percent("brisk", 90);
+        // Regions, special faults and two-phase updates need their time, and a world of few operations is short already.
+        let needs_time = setup.regions > 1
+            || setup.faults.are_special()
+            || setup.cluster.update == Update::TwoPhase
+            || setup.length.events == 0;
+        if !is_brisk || needs_time {
+            return;
+        }
+        let (faults, length) = (&mut setup.faults, &mut setup.length);
+        faults.pause.0 /= 3;
+        faults.length.0 /= 2;
+        length.faults.0 /= 3;
+        length.operations /= 3;
+        length.events /= 3;
+    }
+
     fn workload(&mut self, clients: &mut Workload) {
         let shapes = [
             self.percent("hot key", 12),
