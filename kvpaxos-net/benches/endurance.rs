@@ -12,6 +12,7 @@ mod processes;
 
 use std::io::Result;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -65,12 +66,13 @@ struct Endurance {
 }
 
 impl Endurance {
-    /// Measures for a time, or until this is true.
-    async fn measure(&self, time: Duration, mut until: impl AsyncFnMut() -> bool) -> Measured {
+    /// Measures until this ends.
+    async fn measure(&self, until: impl Future<Output = ()>) -> Measured {
+        let mut until = pin!(until);
         let (began, at_first) = (Instant::now(), self.load.done());
         let (mut last, mut last_done, mut longest) = (began, at_first, Duration::ZERO);
-        while began.elapsed() < time && !until().await {
-            tokio::time::sleep(GLANCE).await;
+        // It goes on while writes are counted: what it waits for must not hide a time without a write.
+        while tokio::time::timeout(GLANCE, &mut until).await.is_err() {
             let done = self.load.done();
             if done > last_done {
                 (last, last_done) = (Instant::now(), done);
@@ -87,7 +89,7 @@ impl Endurance {
     async fn minutes(&self, count: u32, what: &str) -> Result<Vec<Measured>> {
         let mut measured = Vec::new();
         for _ in 0..count {
-            let minute = self.measure(MINUTE, async || false).await;
+            let minute = self.measure(tokio::time::sleep(MINUTE)).await;
             println!(
                 "minute {:>3}: {:>7.0} writes/s, at most {:>4} ms without one, {} candidacies, {what}",
                 self.began.elapsed().as_secs() / MINUTE.as_secs(),
@@ -105,8 +107,12 @@ impl Endurance {
         let target = applied(&self.processes, (replica + 1) % REPLICAS).await;
         self.processes.serve(replica)?;
         let began = Instant::now();
-        let has_caught_up = async || applied(&self.processes, replica).await >= target;
-        let meanwhile = self.measure(Duration::MAX, has_caught_up).await;
+        let catches_up = async {
+            while applied(&self.processes, replica).await < target {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        let meanwhile = self.measure(catches_up).await;
         Ok((began.elapsed(), meanwhile))
     }
 }
