@@ -9,10 +9,10 @@ use kvpaxos_sim::note;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// What a program returns that a signal ends: 128 and the number of the signal.
-const ENDED_BY_SIGINT: i32 = 128 + SIGINT;
+/// By convention a program that a signal ends returns this and the number of the signal.
+const ENDED_BY: i32 = 128;
 
-/// Whether Ctrl-C was pressed. Pressed once more, it ends the program.
+/// Whether Ctrl-C or SIGTERM came. The next one ends the program.
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
@@ -42,7 +42,7 @@ impl Interrupt {
 fn watch(asked: &Arc<AtomicBool>) -> io::Result<()> {
     // In this order: the first signal finds the flag as it was, and sets it.
     for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, ENDED_BY_SIGINT, Arc::clone(asked))?;
+        flag::register_conditional_shutdown(signal, ENDED_BY + signal, Arc::clone(asked))?;
         flag::register(signal, Arc::clone(asked))?;
     }
     Ok(())

@@ -73,8 +73,8 @@ pub(crate) struct Shrink {
     /// Play at most so many runs.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     runs: u64,
-    /// The file to write. It always holds the smallest scenario so far. Of a recording, a directory for the files of a smaller
-    /// recording. Ctrl-C ends the search with the smallest so far.
+    /// The file to write, every few seconds and at the end: the smallest scenario so far. Of a recording, a directory for the
+    /// files of a smaller recording, written at the end. Ctrl-C ends the search.
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
 }
