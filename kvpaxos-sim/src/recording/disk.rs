@@ -10,7 +10,8 @@ pub(super) struct Disk {
     written: Written,
     /// The log, from its last start on, or as far as it is known.
     records: Vec<Record>,
-    /// It has records before these that are not known.
+    /// It has records before these that are not known. [`Written`] may lack even earlier ones: once a start has shown a
+    /// log that begins with a later checkpoint, what was before that is gone, and this log is known.
     is_late: bool,
     /// How many of them are known to be durable.
     durable: usize,

@@ -5,7 +5,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `special` | worlds that few seeds draw |
-//! | `shapes` | shapes of clusters, networks and workloads that were added later |
+//! | `shapes` | shapes of clusters, networks and workloads that were added later, and the pace of a run |
 
 mod shapes;
 mod special;

@@ -1,5 +1,5 @@
 //! Shapes of clusters, networks and workloads that were added later: each is drawn by some seeds, and leaves the rest of
-//! the setup as it was drawn.
+//! the setup as it was drawn. Then the pace of the run, which most draw.
 
 use kvpaxos::{Micros, Quorums, Update};
 
