@@ -74,10 +74,11 @@ impl Endurance {
         // It goes on while writes are counted: what it waits for must not hide a time without a write.
         while tokio::time::timeout(GLANCE, &mut until).await.is_err() {
             let done = self.load.done();
+            // A write may have ended any time since the last glance, so this is the most that it can have been.
+            longest = longest.max(last.elapsed());
             if done > last_done {
                 (last, last_done) = (Instant::now(), done);
             }
-            longest = longest.max(last.elapsed());
         }
         Measured {
             rate: (self.load.done() - at_first) as f64 / began.elapsed().as_secs_f64(),
