@@ -61,9 +61,15 @@ impl Archive {
             .map(|(ballot, up_to)| Record::Chosen { ballot, up_to })
     }
 
-    /// A checkpoint with this snapshot is durable. Returns the snapshot before, which is no longer needed.
-    pub(crate) fn replace(&mut self, snapshot: Snapshot) -> Option<Snapshot> {
-        self.chosen.cut(snapshot.slot());
-        self.snapshot.replace(snapshot)
+    /// A checkpoint with this snapshot and these chosen values is durable. Returns the snapshot before, which is no longer
+    /// needed.
+    pub(crate) fn replace(&mut self, snapshot: Option<Snapshot>, chosen: &ChosenLog) -> Option<Snapshot> {
+        if let Some(snapshot) = &snapshot {
+            self.chosen.cut(snapshot.slot());
+        }
+        let next = self.chosen.next();
+        let values = chosen.iter_from(next);
+        values.for_each(|(_, value)| self.chosen.push(value.clone()));
+        snapshot.and_then(|snapshot| self.snapshot.replace(snapshot))
     }
 }

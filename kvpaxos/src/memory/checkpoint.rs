@@ -29,6 +29,8 @@ pub(crate) struct CheckpointWriter {
     /// The records that are written before the snapshot.
     first: VecDeque<Record>,
     snapshot: Option<Snapshot>,
+    /// The chosen values that it holds and the acceptor's archive lacks.
+    missed: ChosenLog,
     /// Where the next part of the snapshot begins.
     cursor: Option<Cursor>,
     /// The number of pieces handed out.
@@ -42,6 +44,7 @@ export_fields!(CheckpointWriter {
     number,
     first,
     snapshot,
+    missed,
     cursor,
     pieces,
     complete,
@@ -54,6 +57,8 @@ pub(crate) struct CheckpointContent<'a> {
     pub(crate) snapshot: Option<Snapshot>,
     /// Must hold every slot from that of the snapshot to the acceptor's cut.
     pub(crate) chosen: &'a ChosenLog,
+    /// Chosen values from this slot on are not in the acceptor's archive.
+    pub(crate) archived: Slot,
     pub(crate) proposed: Ballot,
     pub(crate) members: ReplicaSet,
     pub(crate) founding: Option<Founding>,
@@ -77,6 +82,7 @@ impl CheckpointWriter {
             acceptor,
             snapshot,
             chosen,
+            archived,
             proposed,
             members,
             founding,
@@ -112,9 +118,13 @@ impl CheckpointWriter {
             slot,
             value: value.clone(),
         }));
+        let mut missed = ChosenLog::new(archived.max(slot));
+        let values = chosen.iter_from(missed.base());
+        values.for_each(|(_, value)| missed.push(value.clone()));
         CheckpointWriter {
             number,
             first,
+            missed,
             cursor: snapshot.as_ref().map(|_| Cursor::START),
             snapshot,
             pieces: 0,
@@ -181,8 +191,8 @@ impl CheckpointWriter {
         Some((self.number, self.pieces))
     }
 
-    /// The snapshot that it holds.
-    pub(crate) fn into_snapshot(self) -> Option<Snapshot> {
-        self.snapshot
+    /// The snapshot that it held, and the chosen values that the acceptor's archive lacked when it began.
+    pub(crate) fn into_content(self) -> (Option<Snapshot>, ChosenLog) {
+        (self.snapshot, self.missed)
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::io::{Deposition, Effect, Memory, Observation, Record};
 use crate::memory::archive::Archive;
-use crate::memory::checkpoint::CheckpointWriter;
 use crate::memory::restore::LogSummary;
 use crate::replica::{AcceptorMemory, AcceptorRole, Replica, observe};
 use crate::roles::acceptor::AcceptedValues;
@@ -34,7 +33,7 @@ impl Replica {
             let AcceptorMemory {
                 archive, checkpoint, ..
             } = *memory;
-            let saved = checkpoint.and_then(CheckpointWriter::into_snapshot);
+            let saved = checkpoint.and_then(|checkpoint| checkpoint.into_content().0);
             let snapshots = archive.snapshot.into_iter().chain(saved);
             snapshots.for_each(|snapshot| self.to_free.push(snapshot));
         }

@@ -34,6 +34,7 @@ impl Replica {
             acceptor: &memory.acceptor,
             snapshot: learner.snapshot().cloned(),
             chosen: learner.log(),
+            archived: memory.archive.chosen.next(),
             proposed: self.proposed,
             members: self.config.members,
             founding: self.founding,
@@ -80,16 +81,17 @@ impl Replica {
         let (AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory)) = &mut self.acceptor else {
             return;
         };
-        let saved = memory.checkpoint.take().and_then(CheckpointWriter::into_snapshot);
+        let Some(checkpoint) = memory.checkpoint.take() else {
+            return;
+        };
+        let (saved, missed) = checkpoint.into_content();
         let slot = saved.as_ref().map_or(Slot::ZERO, Snapshot::slot);
         memory.acceptor.cut_below(slot);
-        if let Some(snapshot) = saved {
-            let replaced = memory.archive.replace(snapshot);
-            replaced
-                .into_iter()
-                .for_each(|snapshot| self.to_free.push(snapshot));
-            self.learn_what_is_kept(out);
-        }
+        let replaced = memory.archive.replace(saved, &missed);
+        replaced
+            .into_iter()
+            .for_each(|snapshot| self.to_free.push(snapshot));
+        self.learn_what_is_kept(out);
         observe(Observation::Checkpointed { slot }, out);
         if matches!(self.acceptor, AcceptorRole::Returning(_)) {
             self.become_voting(out);
