@@ -80,6 +80,7 @@ scripts! {
     successor_that_does_not_stand => "45_successor_that_does_not_stand",
     snapshot_kept_for_a_slow_replica => "46_snapshot_kept_for_a_slow_replica",
     who_is_outbid_gives_time => "47_who_is_outbid_gives_time",
+    checkpoint_holds_more_than_its_snapshot => "48_checkpoint_holds_more_than_its_snapshot",
 }
 
 fn directory() -> PathBuf {

@@ -34,9 +34,11 @@ impl Alarm {
         self.set_to = deadline;
     }
 
-    /// Resolves at the deadline; never if there is none.
+    /// Resolves at the deadline; never if there is none. A timer is a millisecond late, and a replica that has work left
+    /// should not wait for it: a deadline that has passed only lets other tasks run.
     pub(crate) async fn rings(&mut self) {
         match self.set_to {
+            Some(deadline) if deadline <= self.clock.now() => tokio::task::yield_now().await,
             Some(_) => self.sleep.as_mut().await,
             None => std::future::pending().await,
         }

@@ -191,6 +191,11 @@ impl CheckpointWriter {
         Some((self.number, self.pieces))
     }
 
+    /// The snapshot that it holds.
+    pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
+    }
+
     /// The snapshot that it held, and the chosen values that the acceptor's archive lacked when it began.
     pub(crate) fn into_content(self) -> (Option<Snapshot>, ChosenLog) {
         (self.snapshot, self.missed)

@@ -50,6 +50,7 @@ pub(crate) struct LogSummary {
 struct UnfinishedCheckpoint {
     /// The sum of the log if the end follows: the checkpoint, and all records since it began.
     sum: LogSummary,
+    /// Builds its snapshot, if that is not held already.
     builder: Option<Builder>,
     /// Its parts do not make up its snapshot: only a disk that returns wrong records causes that.
     broken: bool,
@@ -57,10 +58,13 @@ struct UnfinishedCheckpoint {
 
 impl LogSummary {
     /// The sum of these records. Those before the last complete checkpoint are replaced by it, and are not read.
-    pub(crate) fn new(records: &[Record], limits: &Limits) -> LogSummary {
+    ///
+    /// The snapshot of that checkpoint is not built if `held` has it. A snapshot in memory is the one of the checkpoint if
+    /// slot and digest are the same, which is what its parts are checked against as well.
+    pub(crate) fn new(records: &[Record], limits: &Limits, held: &[Snapshot]) -> LogSummary {
         let (mut sum, rest) = match last_complete(records) {
             Some((checkpoint, until_end, rest)) => {
-                let mut unfinished = UnfinishedCheckpoint::new(checkpoint, limits);
+                let mut unfinished = UnfinishedCheckpoint::new(checkpoint, limits, held);
                 until_end.iter().for_each(|record| unfinished.add(record, limits));
                 (unfinished.finish(), rest)
             }
@@ -156,8 +160,7 @@ impl LogSummary {
     /// The received parts of a snapshot that is ahead of all known slots and not complete.
     pub(crate) fn take_incoming(&mut self) -> Option<Builder> {
         let next = self.chosen.next();
-        let incoming = self.incoming.take();
-        incoming.filter(|incoming| incoming.slot() > next && !incoming.is_complete())
+        self.incoming.take().filter(|incoming| is_useful(incoming, next))
     }
 
     /// The life that follows all lives whose ballots are in the log. A life that used no ballot may be
@@ -196,6 +199,36 @@ impl LogSummary {
     }
 }
 
+/// The received parts of a snapshot in these records, if it is ahead of `next` and not complete.
+pub(crate) fn received_parts(records: &[Record], limits: &Limits, next: Slot) -> Option<Builder> {
+    let first = |record: &Record| matches!(record, Record::Received(part) if part.at == Cursor::START);
+    let of_last_transfer = &records[records.iter().rposition(first)?..];
+    let mut sum = LogSummary::default();
+    for record in of_last_transfer {
+        match record {
+            Record::Received(part) if part.slot > next => sum.add_received(part, limits),
+            _ => {}
+        }
+    }
+    sum.incoming.filter(|incoming| is_useful(incoming, next))
+}
+
+fn is_useful(incoming: &Builder, next: Slot) -> bool {
+    incoming.slot() > next && !incoming.is_complete()
+}
+
+/// A ballot that is as high as every one that these records promise or use.
+pub(crate) fn highest_ballot(records: &[Record]) -> Ballot {
+    let ballots = records.iter().filter_map(|record| match record {
+        Record::Proposed { ballot } | Record::Promised { ballot } | Record::Accepted { ballot, .. } => {
+            Some(*ballot)
+        }
+        Record::Checkpoint(checkpoint) => Some(checkpoint.promised.max(checkpoint.proposed)),
+        _ => None,
+    });
+    ballots.max().unwrap_or_default()
+}
+
 fn checkpoint_number(record: &Record) -> Option<u64> {
     match record {
         Record::Checkpoint(checkpoint) => Some(checkpoint.number),
@@ -223,7 +256,7 @@ fn last_complete(records: &[Record]) -> Option<(&Checkpoint, &[Record], &[Record
 }
 
 impl UnfinishedCheckpoint {
-    fn new(checkpoint: &Checkpoint, limits: &Limits) -> UnfinishedCheckpoint {
+    fn new(checkpoint: &Checkpoint, limits: &Limits, held: &[Snapshot]) -> UnfinishedCheckpoint {
         let Checkpoint {
             slot,
             digest,
@@ -235,17 +268,20 @@ impl UnfinishedCheckpoint {
             met,
             ..
         } = checkpoint.clone();
+        let named = |snapshot: &&Snapshot| (snapshot.slot(), snapshot.digest()) == (slot, digest);
+        let snapshot = held.iter().find(named).cloned();
+        let builder = (slot > Slot::ZERO && snapshot.is_none()).then(|| Builder::new(*limits, slot, digest));
         let sum = LogSummary {
             promised,
             vector,
             cut,
+            snapshot,
             chosen: ChosenLog::new(slot),
             proposed,
             founding,
             met,
             ..LogSummary::default()
         };
-        let builder = (slot > Slot::ZERO).then(|| Builder::new(*limits, slot, digest));
         UnfinishedCheckpoint {
             sum,
             builder,
@@ -263,6 +299,7 @@ impl UnfinishedCheckpoint {
                     self.sum.accepted.insert(entry.slot, accepted);
                 }
             }
+            Record::SnapshotPart { .. } if self.sum.snapshot.is_some() => {}
             Record::SnapshotPart { at, next, bytes } => {
                 let added = self
                     .builder
@@ -277,9 +314,9 @@ impl UnfinishedCheckpoint {
     /// The sum of the log, now that the end of the checkpoint is read.
     fn finish(self) -> LogSummary {
         let mut sum = self.sum;
-        let snapshot = self.builder.map(Builder::finish).transpose();
-        let broken = self.broken || snapshot.is_err();
-        sum.snapshot = snapshot.unwrap_or_default();
+        let built = self.builder.map(Builder::finish).transpose();
+        let broken = self.broken || built.is_err();
+        sum.snapshot = sum.snapshot.or(built.unwrap_or_default());
         if sum.snapshot.is_some() {
             sum.accepted = sum.accepted.split_off(&sum.cut);
         }

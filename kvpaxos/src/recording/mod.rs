@@ -83,7 +83,7 @@ pub use reader::{Block, Reader};
 pub use writer::Writer;
 
 /// The version of the format. Recordings of other versions are refused.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"KPAXREC\n";
 /// The longest payload of a block, in bytes.

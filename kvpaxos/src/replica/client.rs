@@ -10,8 +10,7 @@ use crate::io::{Effect, Observation};
 use crate::message::Message;
 use crate::replica::pending::Waiter;
 use crate::replica::{Replica, observe, send};
-use crate::roles::learner::AppliedSlots;
-use crate::roles::learner::Learner;
+use crate::roles::learner::{AppliedSlots, Learner, Portion};
 use crate::roles::read::{Read, ReadIndexRequest};
 use crate::state::machine::{check_keys, check_limits, check_value};
 use crate::state::snapshot::Snapshot;
@@ -290,14 +289,20 @@ impl Replica {
 
     /// Applies the learned values in slot order, and answers the clients that wait for them here. This
     /// acknowledges writes.
-    pub(super) fn apply(&mut self, out: &mut Vec<Effect>) -> AppliedSlots {
+    ///
+    /// The log of an earlier life of the learner may be long. It is applied in portions.
+    pub(super) fn apply(&mut self, portion: Portion, out: &mut Vec<Effect>) -> AppliedSlots {
         let two_phase = self.config.update == Update::TwoPhase;
+        let most = match &self.learner {
+            Some(learner) if learner.has_backlog() => portion.bytes(&self.config.limits),
+            _ => u64::MAX,
+        };
         let mut sum = AppliedSlots::default();
-        while let Some(learner) = &mut self.learner
+        while sum.cost() < most
+            && let Some(learner) = &mut self.learner
             && let Some(applied) = learner.apply_next(!self.pending.is_empty(), &mut self.to_free)
         {
-            sum.slots += 1;
-            sum.bytes += applied.value.size() as u64;
+            sum.add(&applied.value);
             self.agreement.on_applied(learner.digests());
             observe(
                 Observation::Applied {

@@ -85,7 +85,7 @@ impl Replica {
     /// Writes the known foundings to the log that are not there yet. While the acceptor has failed, it writes
     /// nothing; the rest follows when the acceptor restarts.
     pub(super) fn write_met(&mut self, out: &mut Vec<Effect>) {
-        if self.acceptor == AcceptorRole::Failed {
+        if matches!(self.acceptor, AcceptorRole::Failed(_)) {
             return;
         }
         let missing = |(replica, known)| {

@@ -41,15 +41,19 @@ impl Replica {
         self.peers.leader().is_none() && self.may_lead() && leaderless.len() >= self.config.quorums.phase1
     }
 
-    /// Whether this replica could lead: it is not to stop, it has a learner, and it is connected to enough
-    /// voting acceptors for both phases.
+    /// Whether this replica could lead: it is not to stop, it has a learner that has applied the log of earlier lives, and
+    /// it is connected to enough voting acceptors for both phases.
     pub(super) fn may_lead(&self) -> bool {
         let mut voters = self.voters();
         if self.is_voting() {
             voters.insert(self.config.id);
         }
         let quorums = self.config.quorums;
-        !self.is_stopping() && self.learner.is_some() && voters.len() >= quorums.phase1.max(quorums.phase2)
+        let learns = self
+            .learner
+            .as_ref()
+            .is_some_and(|learner| !learner.has_backlog());
+        !self.is_stopping() && learns && voters.len() >= quorums.phase1.max(quorums.phase2)
     }
 
     /// Phase 1a: stands with a new ballot, which is durable before any message names it (P3).

@@ -24,6 +24,8 @@ mod found;
 mod free;
 mod hand_over;
 mod lead;
+#[cfg(test)]
+mod lone;
 mod peer;
 mod peers;
 mod pending;
@@ -37,7 +39,7 @@ use std::collections::BTreeMap;
 
 use crate::agreement::Agreement;
 use crate::command::Value;
-use crate::config::{Config, ConfigError, Update};
+use crate::config::{Config, ConfigError, Limits, Update};
 use crate::export::{export_fields, export_variants};
 use crate::founding::KnownFoundings;
 use crate::io::{Effect, Envelope, Event, Input, Memory, Observation, Reason, Record};
@@ -51,12 +53,14 @@ use crate::replica::hand_over::HandOver;
 use crate::replica::peers::Peers;
 use crate::replica::pending::PendingRequests;
 use crate::roles::acceptor::{Acceptor, Answer};
-use crate::roles::learner::Learner;
+use crate::roles::learner::{Learner, Portion};
 use crate::roles::proposer::Proposer;
 use crate::roles::read::Reads;
 use crate::roles::recovery::Recovery;
-use crate::state::snapshot::DeferredFree;
-use crate::types::{Ballot, Entropy, Founding, Incarnation, Life, ReplicaId, ReplicaSet, Role, Slot, Time};
+use crate::state::snapshot::{DeferredFree, Snapshot};
+use crate::types::{
+    Ballot, Entropy, Founding, Incarnation, Life, Micros, ReplicaId, ReplicaSet, Role, Slot, Time,
+};
 
 /// One replica: a proposer, an acceptor and a learner, and the pending requests of its clients.
 ///
@@ -100,7 +104,7 @@ pub struct Replica {
     hand_over: Option<HandOver>,
     acceptor: AcceptorRole,
     learner: Option<Learner>,
-    /// The number of ticks for which it has had no learner.
+    /// The number of ticks for which it has had no learner, or one that has not yet applied the log of an earlier life.
     without_learner: u32,
     peers: Peers,
     agreement: Agreement,
@@ -121,8 +125,9 @@ pub struct Replica {
 /// The acceptor, or why it does not vote.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum AcceptorRole {
-    /// It failed.
-    Failed,
+    /// It failed. The snapshots of its last checkpoints stay in memory, as the pages of a disk do: a restart that finds one
+    /// of them in the log need not build it anew. A restart without memory drops them.
+    Failed(Vec<Snapshot>),
     /// It has its memory.
     Voting(Box<AcceptorMemory>),
     /// It lost its memory, and may have promised or accepted what it no longer knows. A vote of it could let
@@ -135,7 +140,7 @@ enum AcceptorRole {
 }
 
 export_variants!(AcceptorRole {
-    0 => Failed,
+    0 => Failed(snapshots),
     1 => Voting(memory),
     2 => Recovering(recovery),
     3 => Returning(memory),
@@ -167,11 +172,11 @@ impl Replica {
         let mut random = Random::new(entropy);
         let nonce = random.next_u64();
         let (mut restored, unsaved) = match &memory {
-            Memory::Kept(records) => (LogSummary::new(records, &config.limits), Vec::new()),
+            Memory::Kept(records) => (LogSummary::new(records, &config.limits, &[]), Vec::new()),
             // Durable before anything else, so that a later start with this disk does not take it for
             // complete.
             Memory::Lost => (
-                LogSummary::new(&[Record::DiskLost], &config.limits),
+                LogSummary::new(&[Record::DiskLost], &config.limits, &[]),
                 vec![Record::DiskLost],
             ),
         };
@@ -201,7 +206,7 @@ impl Replica {
             checkpoints: restored.checkpoints,
             proposer: None,
             hand_over: None,
-            acceptor: AcceptorRole::Failed,
+            acceptor: AcceptorRole::Failed(Vec::new()),
             learner: Some(learner),
             without_learner: 0,
             peers: Peers::new(nonce),
@@ -247,9 +252,13 @@ impl Replica {
             let records = std::mem::take(&mut self.unsaved);
             persist(records, Vec::new(), effects);
         }
+        let portion = match input.event {
+            Event::Clock => Portion::OfTheClock,
+            _ => Portion::OfAMessage,
+        };
         let result = self
             .on_event(input.event, effects)
-            .and_then(|()| self.advance(effects));
+            .and_then(|()| self.advance(portion, effects));
         let result = result.and_then(|()| {
             if self.now >= self.next_tick {
                 self.on_tick(effects)
@@ -267,9 +276,18 @@ impl Replica {
 
     /// The time at which the replica needs [`Event::Clock`]. After a step it is later than the time of that
     /// step. `None` once it has halted.
+    ///
+    /// Usually this is the next tick. As long as a learner that has just started has the log of an earlier life to apply,
+    /// it is as soon as possible: each [`Event::Clock`] then applies a portion of that log, and other inputs are not held up.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        (!self.halted).then_some(self.next_tick)
+        let has_backlog = self.learner.as_ref().is_some_and(Learner::has_backlog);
+        let due = if has_backlog {
+            self.now.after(Micros(1))
+        } else {
+            self.next_tick
+        };
+        (!self.halted).then_some(due.min(self.next_tick))
     }
 
     fn on_event(&mut self, event: Event, out: &mut Vec<Effect>) -> Result<(), Reason> {
@@ -311,11 +329,11 @@ impl Replica {
 
     /// What follows from the state alone, after every event: learned values are applied and answered, waiting
     /// commands are proposed, a new watermark is sent, missing values are requested.
-    fn advance(&mut self, out: &mut Vec<Effect>) -> Result<(), Reason> {
+    fn advance(&mut self, portion: Portion, out: &mut Vec<Effect>) -> Result<(), Reason> {
         self.lead_when_ready(out)?;
         // Before anything is proposed, so that the digest in an Accept belongs to the watermark in it.
         self.learn_own(out);
-        let applied = self.apply(out);
+        let applied = self.apply(portion, out);
         self.propose(out)?;
         self.check_that_the_cut_is_known();
         self.begin_checkpoint(out);
@@ -421,6 +439,22 @@ impl AcceptorMemory {
             archive: Archive::new(restored.snapshot, restored.chosen),
             checkpoint: None,
         }
+    }
+
+    /// A learner that begins with what this memory holds. It begins at the snapshot of the checkpoint that is being
+    /// written, if there is one: a learner needs nothing that is durable.
+    fn learner(&self, limits: Limits) -> Learner {
+        let Archive { snapshot, chosen, .. } = &self.archive;
+        let newer = self.checkpoint.as_ref().and_then(CheckpointWriter::snapshot);
+        let newer = newer.filter(|snapshot| snapshot.slot() <= chosen.next());
+        let snapshot = newer.or(snapshot.as_ref()).cloned();
+        Learner::new(limits, snapshot, chosen, self.acceptor.accepted())
+    }
+
+    /// Its snapshots: that of the last checkpoint, and that of the one that is being written.
+    fn into_snapshots(self) -> Vec<Snapshot> {
+        let writing = self.checkpoint.and_then(|checkpoint| checkpoint.into_content().0);
+        self.archive.snapshot.into_iter().chain(writing).collect()
     }
 }
 

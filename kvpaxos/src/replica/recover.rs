@@ -47,7 +47,7 @@ impl Replica {
                 let progress = recovery.on_heard(heard);
                 self.on_recovery(progress, out);
             }
-            AcceptorRole::Failed | AcceptorRole::Out => {}
+            AcceptorRole::Failed(_) | AcceptorRole::Out => {}
         }
     }
 
@@ -99,7 +99,7 @@ impl Replica {
             AcceptorRole::Recovering(_) | AcceptorRole::Returning(_) | AcceptorRole::Out => {
                 Message::Recalled { nonce, heard: None }
             }
-            AcceptorRole::Failed => return,
+            AcceptorRole::Failed(_) => return,
         };
         send(from, message, out);
     }
@@ -196,8 +196,8 @@ impl Replica {
 
     /// Step (c) is durable: the acceptor votes again.
     pub(super) fn become_voting(&mut self, out: &mut Vec<Effect>) {
-        let AcceptorRole::Returning(memory) = std::mem::replace(&mut self.acceptor, AcceptorRole::Failed)
-        else {
+        let failed = AcceptorRole::Failed(Vec::new());
+        let AcceptorRole::Returning(memory) = std::mem::replace(&mut self.acceptor, failed) else {
             unreachable!("only an acceptor that returns begins to vote");
         };
         let incarnation = memory.acceptor.vector().get(self.config.id);

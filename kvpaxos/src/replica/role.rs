@@ -2,12 +2,11 @@
 
 use crate::io::{Deposition, Effect, Memory, Observation, Record};
 use crate::memory::archive::Archive;
-use crate::memory::restore::LogSummary;
+use crate::memory::restore::{LogSummary, highest_ballot, received_parts};
 use crate::replica::{AcceptorMemory, AcceptorRole, Replica, observe};
-use crate::roles::acceptor::AcceptedValues;
-use crate::roles::chosen_log::ChosenLog;
 use crate::roles::learner::Learner;
 use crate::roles::proposer::Proposer;
+use crate::state::snapshot::Snapshot;
 use crate::types::{Entropy, Role, Slot};
 
 impl Replica {
@@ -17,7 +16,10 @@ impl Replica {
                 self.resign(Deposition::Failed, out);
                 self.proposer = None;
             }
-            Role::Acceptor => self.drop_acceptor(),
+            Role::Acceptor => {
+                let snapshots = self.take_acceptor_down();
+                self.acceptor = AcceptorRole::Failed(snapshots);
+            }
             Role::Learner => {
                 if let Some(learner) = self.learner.take() {
                     learner.discard(&mut self.to_free);
@@ -28,14 +30,18 @@ impl Replica {
 
     /// The acceptor loses what it held in memory.
     pub(super) fn drop_acceptor(&mut self) {
-        let failed = std::mem::replace(&mut self.acceptor, AcceptorRole::Failed);
-        if let AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory) = failed {
-            let AcceptorMemory {
-                archive, checkpoint, ..
-            } = *memory;
-            let saved = checkpoint.and_then(|checkpoint| checkpoint.into_content().0);
-            let snapshots = archive.snapshot.into_iter().chain(saved);
-            snapshots.for_each(|snapshot| self.to_free.push(snapshot));
+        let snapshots = self.take_acceptor_down();
+        snapshots
+            .into_iter()
+            .for_each(|snapshot| self.to_free.push(snapshot));
+    }
+
+    /// The acceptor loses what it held in memory. Returns the snapshots among that.
+    fn take_acceptor_down(&mut self) -> Vec<Snapshot> {
+        match std::mem::replace(&mut self.acceptor, AcceptorRole::Failed(Vec::new())) {
+            AcceptorRole::Voting(memory) | AcceptorRole::Returning(memory) => memory.into_snapshots(),
+            AcceptorRole::Failed(snapshots) => snapshots,
+            AcceptorRole::Recovering(_) | AcceptorRole::Out => Vec::new(),
         }
     }
 
@@ -47,26 +53,35 @@ impl Replica {
         out: &mut Vec<Effect>,
     ) {
         self.random.stir(entropy);
-        let restored = match memory {
-            Memory::Kept(records) => Some(LogSummary::new(records, &self.config.limits)),
-            Memory::Lost => None,
-        };
         match role {
-            Role::Proposer if self.proposer.is_none() => self.restart_proposer(restored.as_ref()),
-            Role::Acceptor if self.acceptor == AcceptorRole::Failed => {
-                self.restart_acceptor(restored, out);
+            Role::Proposer if self.proposer.is_none() => self.restart_proposer(memory),
+            Role::Acceptor if matches!(self.acceptor, AcceptorRole::Failed(_)) => {
+                self.restart_acceptor(memory, out);
             }
-            Role::Learner if self.learner.is_none() => self.restart_learner(restored, out),
+            Role::Learner if self.learner.is_none() => self.restart_learner(memory, out),
             Role::Proposer | Role::Acceptor | Role::Learner => {}
+        }
+    }
+
+    /// The sum of the log, for a role that restarts. A snapshot that the replica still has is not built anew: building the
+    /// state of a million keys takes longer than a client should wait.
+    fn sum_of(&self, memory: &Memory) -> Option<LogSummary> {
+        let held = match &self.acceptor {
+            AcceptorRole::Failed(snapshots) => snapshots.as_slice(),
+            _ => &[],
+        };
+        match memory {
+            Memory::Kept(records) => Some(LogSummary::new(records, &self.config.limits, held)),
+            Memory::Lost => None,
         }
     }
 
     /// The proposer begins a new life, with or without its memory, and all ballots of that life are new (P3):
     /// the replica counts the lives. If the count is lost with the disk, the proposer stays down until the
     /// acceptor has recovered.
-    fn restart_proposer(&mut self, restored: Option<&LogSummary>) {
-        if let Some(restored) = restored {
-            self.peers.note(restored.promised.max(restored.proposed));
+    fn restart_proposer(&mut self, memory: &Memory) {
+        if let Memory::Kept(records) = memory {
+            self.peers.note(highest_ballot(records));
         }
         let Some(life) = &mut self.life else { return };
         life.restarts += 1;
@@ -83,7 +98,9 @@ impl Replica {
         !restored.memory_lost && self.lost_in.is_none_or(|lost_in| since > lost_in)
     }
 
-    fn restart_acceptor(&mut self, restored: Option<LogSummary>, out: &mut Vec<Effect>) {
+    fn restart_acceptor(&mut self, memory: &Memory, out: &mut Vec<Effect>) {
+        let restored = self.sum_of(memory);
+        self.drop_acceptor();
         if let Some(restored) = &restored {
             let incarnation = restored.incarnation(self.config.id);
             self.incarnation = self.incarnation.max(incarnation);
@@ -118,32 +135,26 @@ impl Replica {
         }
     }
 
-    /// A learner is rebuilt from the records of the log or, without them, from the acceptor's memory. It
-    /// learns the rest from others.
+    /// A learner is rebuilt from the memory of its acceptor, which has all that is in the log; if the acceptor does not
+    /// vote, from the records of the log. It learns the rest from others.
     ///
     /// A leader proposes only for slots above those that its learner knew when it was elected. If the new
     /// learner knows fewer slots, perhaps no replica knows the missing ones. So the leader resigns, and phase
     /// 1 runs again from the position of a learner.
-    fn restart_learner(&mut self, restored: Option<LogSummary>, out: &mut Vec<Effect>) {
+    fn restart_learner(&mut self, memory: &Memory, out: &mut Vec<Effect>) {
         let limits = self.config.limits;
-        let learner = match (restored, &self.acceptor) {
-            (Some(mut restored), _) => {
-                let incoming = restored.take_incoming();
-                let LogSummary {
-                    snapshot,
-                    chosen,
-                    accepted,
-                    ..
-                } = restored;
-                let mut learner = Learner::new(limits, snapshot, &chosen, &accepted);
-                learner.resume(incoming);
-                learner
+        let learner = if let AcceptorRole::Voting(acceptor) = &self.acceptor {
+            let mut learner = acceptor.learner(limits);
+            if let Memory::Kept(records) = memory {
+                learner.resume(received_parts(records, &limits, learner.next()));
             }
-            (None, AcceptorRole::Voting(memory)) => {
-                let Archive { snapshot, chosen, .. } = &memory.archive;
-                Learner::new(limits, snapshot.clone(), chosen, memory.acceptor.accepted())
-            }
-            (None, _) => Learner::new(limits, None, &ChosenLog::default(), &AcceptedValues::new()),
+            learner
+        } else {
+            let mut restored = self.sum_of(memory).unwrap_or_default();
+            let incoming = restored.take_incoming();
+            let mut learner = Learner::new(limits, restored.snapshot, &restored.chosen, &restored.accepted);
+            learner.resume(incoming);
+            learner
         };
         self.learner = Some(learner);
         self.learn_what_is_kept(out);
@@ -195,3 +206,6 @@ impl Replica {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

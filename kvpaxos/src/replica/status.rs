@@ -21,7 +21,7 @@ impl Replica {
             },
         };
         let acceptor = match &self.acceptor {
-            AcceptorRole::Failed => AcceptorStatus::Failed,
+            AcceptorRole::Failed(_) => AcceptorStatus::Failed,
             AcceptorRole::Voting(memory) => AcceptorStatus::Voting {
                 promised: memory.acceptor.promised(),
             },
@@ -71,7 +71,7 @@ impl Replica {
                         bytes: snapshot.bytes(),
                     })
                 }
-                AcceptorRole::Failed | AcceptorRole::Recovering(_) | AcceptorRole::Out => None,
+                AcceptorRole::Failed(_) | AcceptorRole::Recovering(_) | AcceptorRole::Out => None,
             },
         }
     }

@@ -4,6 +4,7 @@ use crate::io::{Deposition, Effect, Envelope, Reason};
 use crate::message::{AcceptorHealth, Heartbeat, Message};
 use crate::replica::free::FreeWork;
 use crate::replica::{AcceptorRole, Replica, persist, send};
+use crate::roles::learner::Portion;
 use crate::roles::proposer::Proposer;
 use crate::types::Role;
 
@@ -30,7 +31,7 @@ impl Replica {
         self.free_some(FreeWork::TICK);
         // The consequences of what began in this tick belong to this step: the election in a cluster of one,
         // for example.
-        self.advance(out)
+        self.advance(Portion::OfAMessage, out)
     }
 
     pub(super) fn send_heartbeats(&mut self, out: &mut Vec<Effect>) {
@@ -79,7 +80,7 @@ impl Replica {
         match self.acceptor {
             AcceptorRole::Voting(_) => AcceptorHealth::Votes,
             // Whether it has its memory is known only when it restarts.
-            AcceptorRole::Failed if self.lost_in.is_none() => AcceptorHealth::Failed,
+            AcceptorRole::Failed(_) if self.lost_in.is_none() => AcceptorHealth::Failed,
             _ => AcceptorHealth::Lost,
         }
     }
@@ -168,13 +169,13 @@ impl Replica {
             self.catch_up(Some(silent), out);
         }
         // If learners failed, perhaps only acceptors know values that this leader found chosen. A new phase 1
-        // finds them.
+        // finds them. And no replica may answer more than what the leader has applied.
         let behind = match &self.learner {
-            Some(learner) => {
+            Some(learner) if !learner.has_backlog() => {
                 self.without_learner = 0;
                 learner.behind()
             }
-            None => {
+            _ => {
                 self.without_learner = self.without_learner.saturating_add(1);
                 self.without_learner
             }

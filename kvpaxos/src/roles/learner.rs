@@ -5,6 +5,7 @@
 //! *previous* snapshot. The slots of snapshots follow from the log alone. So all replicas have the same
 //! snapshots, and one replica can continue a transfer that another began.
 
+mod applied;
 mod export;
 mod helped;
 
@@ -14,6 +15,8 @@ use crate::config::{Limits, Timing};
 use crate::io::Reason;
 use crate::roles::acceptor::AcceptedValues;
 use crate::roles::chosen_log::ChosenLog;
+use crate::roles::learner::applied::is_long;
+pub(crate) use crate::roles::learner::applied::{AppliedSlots, Portion};
 use crate::roles::learner::helped::{Bound, Helped};
 use crate::state::machine::StateMachine;
 use crate::state::snapshot::{Builder, Cursor, DeferredFree, Snapshot};
@@ -50,6 +53,9 @@ pub(crate) struct Learner {
     machine: StateMachine,
     /// The first slot not applied.
     applied: Slot,
+    /// Whether what is not applied is the log of an earlier life, which may be long: see
+    /// [`has_backlog`](Learner::has_backlog).
+    backlog: bool,
     /// The digests after the last slots that were applied.
     digests: DigestHistory,
     /// Every slot below is known to be chosen, here or elsewhere.
@@ -76,14 +82,6 @@ pub(crate) struct AppliedSlot {
     pub(crate) sessions_dropped: u64,
     /// Whether a snapshot was taken after this slot.
     pub(crate) snapshot: bool,
-}
-
-/// How much was applied in a step.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct AppliedSlots {
-    pub(crate) slots: u64,
-    /// Bytes of values.
-    pub(crate) bytes: u64,
 }
 
 /// The effect of a part of a snapshot on the transfer.
@@ -127,6 +125,7 @@ impl Learner {
             proposed: within.map(|(slot, proposal)| (*slot, proposal.clone())).collect(),
             machine,
             applied,
+            backlog: is_long(chosen, applied, &limits),
             digests,
             known: next,
             behind: 0,
@@ -144,6 +143,13 @@ impl Learner {
     /// The first slot not applied.
     pub(crate) fn applied(&self) -> Slot {
         self.applied
+    }
+
+    /// Whether it began with a log that it has not applied yet, or got one since from its acceptor, and this is more than a
+    /// step may apply beside its other work. It may be as long as a log ever gets, so it is applied in portions. Values that
+    /// are chosen meanwhile wait in line behind it.
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.backlog
     }
 
     pub(crate) fn machine(&self) -> &StateMachine {
@@ -258,6 +264,7 @@ impl Learner {
             Vec::new()
         };
         self.applied = slot.next();
+        self.backlog &= self.applied < self.next();
         let sessions_dropped = self.machine.sessions_dropped() - dropped_before;
         let (slots, bytes) = self.since;
         self.since = (slots + 1, bytes + value.size() as u64);
@@ -361,6 +368,7 @@ impl Learner {
         );
         to_free.push(std::mem::replace(&mut self.machine, snapshot.machine().clone()));
         self.applied = slot;
+        self.backlog = false;
         self.digests.push(slot, snapshot.digest());
         self.log.jump_to(slot);
         self.helped.end(to_free);
@@ -377,6 +385,7 @@ impl Learner {
             self.proposed.remove(&slot);
             self.log.push(value.clone());
         }
+        self.backlog |= is_long(&self.log, next, &self.limits);
         self.known = self.known.max(self.next());
     }
 

@@ -1,80 +1,16 @@
-use std::collections::VecDeque;
-
-use bytes::Bytes;
-
 use super::*;
-use crate::io::{Envelope, Event, Input, Memory};
+use crate::Limits;
+use crate::io::{Event, Input};
+use crate::replica::lone::Lone;
 use crate::state::snapshot::{Builder, Cursor};
-use crate::types::{Entropy, ReplicaId, Revision, Role, Sequence, SessionId, Time};
-use crate::{Config, Limits, Op};
-
-/// A cluster of one replica, whose disk syncs at once.
-struct Lone {
-    replica: Replica,
-    at: Time,
-}
-
-impl Lone {
-    fn leading() -> Lone {
-        let config = Config::new(ReplicaId(0), 1);
-        let replica = Replica::new(config, Memory::Kept(vec![]), Entropy([1; 32]), Time(0));
-        let mut lone = Lone {
-            replica: replica.expect("the configuration is valid"),
-            at: Time(0),
-        };
-        while !lone.replica.leads() {
-            lone.at = lone.replica.deadline().expect("it has the next tick");
-            lone.step(Event::Clock);
-        }
-        lone
-    }
-
-    /// Steps until nothing is under way, and returns the last reply.
-    fn step(&mut self, event: Event) -> Option<Outcome> {
-        let mut events = VecDeque::from([event]);
-        let mut outcome = None;
-        while let Some(event) = events.pop_front() {
-            for effect in self.replica.step(Input { at: self.at, event }) {
-                let sent = match effect {
-                    Effect::Send(envelope) => vec![envelope],
-                    Effect::Persist { then, .. } => then,
-                    Effect::Reply { reply, .. } => {
-                        outcome = Some(reply.outcome);
-                        vec![]
-                    }
-                    Effect::Observe(_) => vec![],
-                    Effect::Halt(reason) => panic!("{reason}"),
-                };
-                events.extend(sent.into_iter().map(|Envelope { to, message }| Event::Peer {
-                    from: to,
-                    founding: None,
-                    message,
-                }));
-            }
-        }
-        outcome
-    }
-
-    fn ask(&mut self, body: RequestBody) -> Outcome {
-        let (from, request) = (ClientId(1), Request { id: 1, body });
-        let mut outcome = self.step(Event::Client { from, request });
-        while outcome.is_none() {
-            self.at = self.replica.deadline().expect("it has the next tick");
-            outcome = self.step(Event::Clock);
-        }
-        outcome.expect("an answer")
-    }
-}
+use crate::types::Role;
 
 #[test]
 fn a_client_copies_the_state_part_by_part() {
     let mut lone = Lone::leading();
-    let tag = Tag { nonce: 1, number: 0 };
-    let Outcome::Opened { session } = lone.ask(RequestBody::Open { tag }) else {
-        panic!("a session")
-    };
-    for key in 0..3u8 {
-        put(&mut lone, session, key, 400_000);
+    let session = lone.opens();
+    for key in 0..3 {
+        lone.puts(session, key, 400_000);
     }
     let Outcome::Count { revision, keys: 3 } = lone.ask(RequestBody::Count) else {
         panic!("three keys")
@@ -99,7 +35,7 @@ fn a_client_copies_the_state_part_by_part() {
     assert_eq!((copy.digest(), copy.machine().keys()), (machine.digest(), 3));
 
     // The next state is another one.
-    put(&mut lone, session, 3, 1);
+    lone.puts(session, 3, 1);
     let Outcome::SnapshotPart(part) = lone.ask(RequestBody::SnapshotPart { at: Cursor::START }) else {
         panic!("a part")
     };
@@ -140,22 +76,5 @@ fn clients_wait_until_they_are_answered_or_gone() {
     while !waiting(&lone).is_empty() {
         lone.at = lone.replica.deadline().expect("it has the next tick");
         lone.step(Event::Clock);
-    }
-}
-
-fn put(lone: &mut Lone, session: SessionId, key: u8, length: usize) -> Revision {
-    let sequence = Sequence(u64::from(key));
-    let body = RequestBody::Apply {
-        session,
-        sequence,
-        lowest_unanswered: sequence,
-        op: Op::Put {
-            key: Bytes::from(vec![key]),
-            value: Bytes::from(vec![key; length]),
-        },
-    };
-    match lone.ask(body) {
-        Outcome::Done { revision } => revision,
-        other => panic!("{other:?}"),
     }
 }

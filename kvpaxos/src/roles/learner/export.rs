@@ -21,6 +21,7 @@ impl Export for Learner {
             proposed,
             machine,
             applied,
+            backlog,
             digests,
             known,
             behind,
@@ -35,6 +36,7 @@ impl Export for Learner {
         proposed.export_to(to);
         machine.digest().export_to(to);
         applied.export_to(to);
+        backlog.export_to(to);
         digests.export_to(to);
         known.export_to(to);
         behind.export_to(to);
@@ -54,6 +56,7 @@ impl Export for Learner {
             proposed: Export::import_from(from)?,
             machine: StateMachine::new(from.limits()),
             applied: Slot::ZERO,
+            backlog: false,
             digests: crate::agreement::DigestHistory::default(),
             known: Slot::ZERO,
             behind: 0,
@@ -63,6 +66,7 @@ impl Export for Learner {
         };
         let digest = u128::import_from(from)?;
         learner.applied = Export::import_from(from)?;
+        learner.backlog = Export::import_from(from)?;
         learner.digests = Export::import_from(from)?;
         learner.known = Export::import_from(from)?;
         learner.behind = Export::import_from(from)?;
