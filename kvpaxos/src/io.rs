@@ -3,7 +3,8 @@
 //! The driver of a [`Replica`](crate::Replica) (a shell, a simulator, a test) must do the following:
 //!
 //! 1. It gives one input at a time. Times never go down within a life of the replica. After each step it
-//!    calls [`deadline`](crate::Replica::deadline), and it gives [`Event::Clock`] when that time has come.
+//!    calls [`deadline`](crate::Replica::deadline), which may be earlier than the one before, and it gives
+//!    [`Event::Clock`] when that time has come.
 //! 2. It carries out effects in the order given. Messages of [`Effect::Send`] may be lost, repeated or
 //!    delayed. A message that is addressed to the replica itself comes back as [`Event::Peer`].
 //! 3. It appends the records of successive [`Effect::Persist`] to one log, in order. It sends the messages in
@@ -56,8 +57,8 @@ pub struct Input<M = Message, R = Record, Q = Request> {
 /// Something that happens to a replica.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Event<M = Message, R = Record, Q = Request> {
-    /// The time that [`deadline`](crate::Replica::deadline) returned has come. Nothing happens if this comes
-    /// early or twice.
+    /// The time that [`deadline`](crate::Replica::deadline) returned has come. No tick is counted if this comes early or
+    /// twice, and nothing else happens, except that a learner with the log of an earlier life applies a portion of it.
     Clock,
     /// A message of another replica, or of this one to itself.
     Peer {

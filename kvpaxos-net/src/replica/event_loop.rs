@@ -128,9 +128,7 @@ impl EventLoop {
         while self.halted.is_none() {
             alarm.set(self.replica.deadline());
             if self.may_stop() {
-                // With its next tick the replica writes down how far it knows the log to be chosen.
-                alarm.rings().await;
-                self.step(Event::Clock);
+                self.wait_for_a_tick(&mut alarm).await;
                 return self.stop();
             }
             tokio::select! {
@@ -162,6 +160,17 @@ impl EventLoop {
         match self.halted.take() {
             Some(reason) => Err(NodeError::Halted { id: self.id, reason }),
             None => Ok(()),
+        }
+    }
+
+    /// With its next tick the replica writes down how far it knows the log to be chosen. Before that, its clock may be due
+    /// for other work.
+    async fn wait_for_a_tick(&mut self, alarm: &mut Alarm) {
+        let tick = self.clock.now().after(self.replica.config().timing.tick);
+        while let Some(deadline) = self.replica.deadline().filter(|deadline| *deadline <= tick) {
+            alarm.set(Some(deadline));
+            alarm.rings().await;
+            self.step(Event::Clock);
         }
     }
 

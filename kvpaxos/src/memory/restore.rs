@@ -332,3 +332,6 @@ impl UnfinishedCheckpoint {
         sum
     }
 }
+
+#[cfg(test)]
+mod tests;

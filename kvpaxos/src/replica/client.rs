@@ -115,7 +115,8 @@ impl Replica {
     pub fn snapshot(&self) -> Result<Snapshot, Refusal> {
         self.admit_any()?;
         match &self.learner {
-            Some(learner) if learner.applied() <= self.answerable() => {
+            // An earlier life of the learner may have answered about what this one still has to apply.
+            Some(learner) if !learner.has_backlog() && learner.applied() <= self.answerable() => {
                 Ok(Snapshot::new(learner.applied(), learner.machine()))
             }
             _ => Err(Refusal::Unavailable {

@@ -292,7 +292,7 @@ impl Replica {
 
     fn on_event(&mut self, event: Event, out: &mut Vec<Effect>) -> Result<(), Reason> {
         match event {
-            // Every step that reaches the deadline counts a tick, whatever its event.
+            // Every step that reaches the time of the next tick counts it, whatever its event.
             Event::Clock => Ok(()),
             Event::Peer {
                 from,

@@ -48,6 +48,9 @@ fn a_learner_applies_the_log_of_its_earlier_life_in_portions() {
         "a message applies one value of this length"
     );
 
+    // It would be a state of the past.
+    assert!(lone.replica.snapshot().is_err());
+
     let mut portions = 0;
     while applied(&lone) < all {
         let soon = lone.at.after(Micros(1));
@@ -59,6 +62,7 @@ fn a_learner_applies_the_log_of_its_earlier_life_in_portions() {
         portions += 1;
     }
     assert_eq!((portions, lone.replica.state()), (3, digest));
+    assert!(lone.replica.snapshot().is_ok());
     let next_tick = lone.replica.deadline().expect("it has not halted");
     assert!(next_tick > lone.at.after(Micros(1)));
 }
@@ -129,18 +133,4 @@ fn an_acceptor_takes_the_snapshot_that_its_earlier_life_had() {
     let status = |records| fresh(records).expect("the configuration is valid").status();
     assert_eq!(status(whole).snapshot, kept);
     assert_eq!(status(lone.disk).snapshot, None);
-}
-
-#[test]
-fn an_acceptor_that_lost_its_memory_drops_the_snapshots_of_its_earlier_life() {
-    let mut lone = with_a_checkpoint();
-    lone.step(Event::Fail(Role::Acceptor));
-    assert!(matches!(&lone.replica.acceptor, AcceptorRole::Failed(snapshots) if !snapshots.is_empty()));
-    lone.step(Event::Restart {
-        role: Role::Acceptor,
-        memory: Memory::Lost,
-        entropy: Entropy([2; 32]),
-    });
-    lone.step(Event::Fail(Role::Acceptor));
-    assert_eq!(lone.replica.acceptor, AcceptorRole::Failed(Vec::new()));
 }
