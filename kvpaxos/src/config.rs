@@ -64,8 +64,8 @@ pub enum Update {
 
 /// Intervals and deadlines, counted in ticks. Safety does not depend on them.
 ///
-/// A step at or after the time of the next tick counts one tick, however late it comes. So a replica that was paused, or whose clock jumped, receives what has arrived meanwhile before it takes its
-/// peers for silent.
+/// A step at or after the time of the next tick counts one tick, however late it comes. So a replica that was
+/// paused, or whose clock jumped, receives what has arrived meanwhile before it takes its peers for silent.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Timing {
     /// The length of a tick.

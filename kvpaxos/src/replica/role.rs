@@ -100,6 +100,7 @@ impl Replica {
 
     fn restart_acceptor(&mut self, memory: &Memory, out: &mut Vec<Effect>) {
         let restored = self.sum_of(memory);
+        // The log may name none of the snapshots that were kept.
         self.drop_acceptor();
         if let Some(restored) = &restored {
             let incarnation = restored.incarnation(self.config.id);
@@ -171,8 +172,9 @@ impl Replica {
 
     /// The learner of a replica knows every slot that its voting acceptor has cut. A candidate relies on
     /// this: among the replicas that are connected to it, one knows the slots that a promise does not report
-    /// (S4). It holds because an acceptor cuts its log at a snapshot, all learners take snapshots at the same
-    /// slots, and a recovering acceptor waits until its learner has reached the cut.
+    /// (S4). It holds because an acceptor cuts its log at a snapshot that its archive has, and a learner begins
+    /// with the archive. A recovering acceptor takes over the cut of others: it votes once a checkpoint with all
+    /// slots up to there is durable, and what a durable checkpoint holds is in the archive.
     pub(super) fn check_that_the_cut_is_known(&self) {
         if let (AcceptorRole::Voting(memory), Some(learner)) = (&self.acceptor, &self.learner) {
             let (next, cut) = (learner.next(), memory.acceptor.cut());
