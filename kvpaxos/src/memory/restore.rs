@@ -201,13 +201,13 @@ impl LogSummary {
 
 /// The received parts of a snapshot in these records, if it is ahead of `next` and not complete.
 pub(crate) fn received_parts(records: &[Record], limits: &Limits, next: Slot) -> Option<Builder> {
-    let first = |record: &Record| matches!(record, Record::Received(part) if part.at == Cursor::START);
+    let first = |record: &Record| matches!(record, Record::Received(part) if part.at == Cursor::START && part.slot > next);
+    // Nothing is built of a snapshot that is known already: its state may be large.
     let of_last_transfer = &records[records.iter().rposition(first)?..];
     let mut sum = LogSummary::default();
     for record in of_last_transfer {
-        match record {
-            Record::Received(part) if part.slot > next => sum.add_received(part, limits),
-            _ => {}
+        if let Record::Received(part) = record {
+            sum.add_received(part, limits);
         }
     }
     sum.incoming.filter(|incoming| is_useful(incoming, next))
